@@ -1,0 +1,151 @@
+# Cordon: see README.md. Everything that is built goes to build/.
+#
+#   make             the programs             make test    all tests
+#   make demo        the main job, live       make lint    format, static checks, include rules
+#   make fuzz        libFuzzer, FUZZ_SECONDS each           make install DESTDIR=...
+#
+# SAN=address,undefined (or thread) builds into build/san-... and runs the tests there.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+comma := ,
+CC := gcc
+CXX := g++
+BUILD := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+PREFIX := /usr/local
+FUZZ_SECONDS := 60
+
+# What is missing is installed before anything asks for it. NODEPS=1 skips the look.
+ifeq ($(filter clean,$(MAKECMDGOALS)),)
+ifndef NODEPS
+DEPS_GROUPS := build $(if $(filter test lab demo,$(MAKECMDGOALS)),test) \
+	$(if $(filter lint fuzz,$(MAKECMDGOALS)),lint)
+DEPS_DONE := $(shell scripts/deps $(DEPS_GROUPS) && echo yes)
+ifneq ($(DEPS_DONE),yes)
+$(error scripts/deps failed: see above)
+endif
+endif
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wpointer-arith -Wmissing-prototypes \
+	-Wstrict-prototypes -Wundef -Wvla -Wswitch-enum -Wformat=2 -Werror
+HARDEN := -fstack-protector-strong -fPIE
+OPT := -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+FORTIFY := $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+CFLAGS := -std=gnu17 $(OPT) $(WARNINGS) $(HARDEN) $(FORTIFY) $(SANFLAGS) -I. -D_GNU_SOURCE
+LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANFLAGS)
+
+isystem = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
+DPDK_CFLAGS := $(call isystem,libdpdk) -DALLOW_EXPERIMENTAL_API
+# The pattern compiler is linked into cordonctl (and the control process), never into the dataplane.
+HS_CFLAGS := $(call isystem,libhs)
+HS_COMPILER := -lhs
+HS_RUNTIME := -lhs_runtime
+DPDK_LIBS := $(shell pkg-config --libs libdpdk)
+SCAN_LIBS := -lcrypto -lz
+OFFLINE_LIBS := -lpcap -lcyaml -lyaml -ljansson
+
+# ---- sources ----------------------------------------------------------------------------------
+
+SCAN_BUILD_SRC := $(wildcard scan/clamav*.c scan/ruleset_build*.c)
+SCAN_SRC := $(filter-out $(SCAN_BUILD_SRC),$(wildcard scan/*.c))
+REASSEMBLY_SRC := $(wildcard reassembly/*.c)
+# Only these see DPDK; the rest of dataplane/ is also linked into cordonctl and the tests.
+DPDK_SRC := $(wildcard $(addprefix dataplane/,main.c port*.c worker*.c telemetry.c distributor.c))
+DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
+CTL_SRC := $(wildcard control/ctl_*.c)
+UNIT_SRC := $(filter-out tests/lab/%,$(wildcard tests/*/test_*.c))
+FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
+TEST_HELP_SRC := $(wildcard tests/support/*.c)
+LAB_SRC := $(wildcard tests/lab/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
+
+PROGRAMS := $(if $(CTL_SRC),$(BUILD)/cordonctl) $(if $(DPDK_SRC),$(BUILD)/cordon-dataplane)
+UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
+LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
+
+.PHONY: all test units lab demo lint fuzz install clean docs
+all: $(PROGRAMS)
+
+$(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
+$(BUILD)/libscan_build.a: $(call obj,$(SCAN_BUILD_SRC))
+$(BUILD)/libreassembly.a: $(call obj,$(REASSEMBLY_SRC))
+$(BUILD)/libdataplane.a: $(call obj,$(DATAPLANE_SRC))
+$(BUILD)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# Each folder sees the libraries that LAYOUT allows it, and no others.
+$(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
+$(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),dataplane/$*.c),$(DPDK_CFLAGS))
+$(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
+# Vector code chooses at run time what the processor has; each variant has its own file and flags.
+$(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2
+$(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
+	-mavx512vbmi2 -mbmi2 -mpopcnt
+$(BUILD)/obj/scan/%_shani.o: CFLAGS += -msha -msse4.1 -mssse3
+$(BUILD)/obj/dataplane/%_sse42.o: CFLAGS += -msse4.2
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/cordon-dataplane: $(call obj,$(DPDK_SRC)) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
+		$(BUILD)/libreassembly.a
+	$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+$(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
+	$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+# ---- tests ------------------------------------------------------------------------------------
+
+TEST_OBJ := $(call obj,$(TEST_HELP_SRC))
+$(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+# A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
+$(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
+		$(TEST_OBJ) $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+$(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
+
+units: $(UNITS) $(FUZZERS)
+
+# tests/run prints each program's own summary and, last, "N passed, N failed, N skipped".
+test: all units $(LAB_PROGRAMS)
+	BUILD=$(BUILD) SAN=$(SAN) tests/run
+
+lab: all $(LAB_PROGRAMS)
+	BUILD=$(BUILD) SAN=$(SAN) tests/run lab
+
+demo: all
+	BUILD=$(BUILD) scripts/demo
+
+# libFuzzer builds of the same targets, with clang, in a build folder of their own.
+fuzz:
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $(FUZZ)
+
+lint: scripts/lint
+	scripts/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/cordon
+	install -m 755 $(BUILD)/cordonctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/cordon-dataplane $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 README.md docs/*.yaml $(DESTDIR)$(PREFIX)/share/cordon/
+
+clean:
+	rm -rf build
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What other programs may use of the dataplane: replaying captures, and asking a running one. The
+// manual of dataplane/.
+//
+//   packet    frames to headers and back          flow      connections of a worker
+//   fragment  IP reassembly                       session   packet in, fate out (the heart)
+//   engine    all of that as a pure function      events    records to JSON lines
+//   port, worker, main: DPDK                      replay    captures through the engine
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct ruleset;
+
+// ---- replay: captures through the whole engine --------------------------------------------------
+
+struct replay_options {
+	const struct ruleset *ruleset;
+	const char *const *files;
+	size_t files_count;
+	const char *egress;          // capture of every frame that would leave, or NULL
+	const char *const *policies; // "infected=reject", "inbound.suspect=tempfail", ...
+	size_t policies_count;
+	const char *config;   // YAML file whose smtp, policy and limits sections apply, or NULL
+	unsigned int digests; // DIGEST_*
+	const char *gateway;
+	FILE *events; // JSON lines go here
+};
+
+struct replay_stats {
+	uint64_t frames_in;
+	uint64_t frames_out;
+	uint64_t frames_cut; // not whole in the capture: dropped
+	uint64_t messages;
+	uint64_t infected;
+};
+
+// Runs the captures one after another, each with fresh state. Returns 0, or -errno with a text in error.
+int replay_run(const struct replay_options *options, struct replay_stats *stats, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));
+
+// ---- asking a running dataplane ------------------------------------------------------------------
+
+#define DATAPLANE_SOCKET "/run/cordon/dataplane.sock" // SOCK_SEQPACKET
+
+// Sends one command ("stats") and returns its JSON answer, which the caller frees. Returns 0 or -errno.
+int dataplane_ask(const char *socket_path, const char *command, char **answer)
+	__attribute__((warn_unused_result));

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The packet engine of one worker: frames in, frames and records out. A pure function of (frame, now):
+// no DPDK, no clock, no thread, no system call, and after engine_new no memory but its own pools and
+// the frames it asks the caller for. The worker drives it with ports, replay with captures, the tests
+// with tables.
+#pragma once
+
+#include "dataplane/counters.h"
+#include "dataplane/packet.h"
+#include "scan/scan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A link is a pair of ports; what comes in on one leaves on the other.
+enum link_side {
+	LINK_OUTSIDE, // towards the network
+	LINK_INSIDE,  // towards the protected server
+};
+
+static inline enum link_side link_other(enum link_side side)
+{
+	return side == LINK_OUTSIDE ? LINK_INSIDE : LINK_OUTSIDE;
+}
+
+// Of a connection: inbound when its client is outside.
+enum direction { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTIONS };
+
+// What is done with a message of some verdict. X(NAME, name)
+#define POLICY_ACTIONS(X)                                                                          \
+	X(DELIVER, "deliver")   /* let it through, counted and reported */                         \
+	X(REJECT, "reject")     /* 554 5.7.1 */                                                    \
+	X(TEMPFAIL, "tempfail") /* 451: the sender keeps it */                                     \
+	X(DISCARD, "discard")   /* 250 and gone */
+
+enum policy_action {
+#define X(name, text) POLICY_##name,
+	POLICY_ACTIONS(X)
+#undef X
+};
+
+enum policy_midstream {
+	MIDSTREAM_RESET, // reset both sides: the sender comes back
+	MIDSTREAM_DROP,  // silence
+	MIDSTREAM_PASS,  // forward uninspected, counted
+};
+
+enum policy_newline { NEWLINE_REFUSE, NEWLINE_NORMALISE, NEWLINE_PASS };
+
+struct engine_policy {
+	enum policy_action infected;      // default reject
+	enum policy_action suspect;       // default reject until there is a quarantine
+	enum policy_action unscannable;   // default tempfail; deliver is fail-open
+	enum policy_newline false_end;    // end-of-data look-alikes; default refuse; never pass
+	enum policy_newline bare_newline; // elsewhere in a body; default pass
+	enum policy_midstream midstream;
+	struct smtp_options smtp;
+};
+
+#define ENGINE_MAX_PORTS 16
+
+struct engine_options {
+	uint16_t smtp_ports[ENGINE_MAX_PORTS]; // host order
+	uint32_t smtp_ports_count;
+	struct engine_policy policy[DIRECTIONS];
+	uint32_t max_connections;
+	uint32_t max_half_open;
+	uint32_t max_pages;       // of STREAM_PAGE_BYTES, all connections together
+	uint32_t max_fragments;   // datagrams being reassembled
+	uint32_t max_frame_bytes; // that a port can send (MTU + 14 + tags)
+	uint32_t idle_seconds;    // of an open connection
+	uint32_t half_open_seconds;
+	unsigned int packet_flags; // PACKET_* of packet_parse
+	struct scan_options scan;  // max_messages is the limit of messages in progress
+	uint8_t hash_key[16];
+	char name[64]; // of the gateway, in replies
+};
+
+// Sensible values for everything; ports 25, 587 and 2525.
+void engine_options_init(struct engine_options *options);
+
+// A message that ended, whichever way. Pointers are valid during the call. All strings valid UTF-8.
+struct mail_record {
+	uint64_t time_ns;
+	uint32_t link;
+	enum direction direction;
+	struct packet_address address; // [0] client, [1] server
+	uint64_t session;
+	uint32_t message; // from 1 in its session
+	const char *helo;
+	const char *mail_from;
+	const char *const *rcpt_to; // accepted recipients
+	size_t rcpt_to_count;
+	const char *action; // "deliver", "reject", "tempfail", "discard", "none"
+	const char *reply;  // what the client was told, "" when the session ended before
+	enum verdict verdict;
+	const char *reason;
+	const struct scan_result *scan; // NULL when there is none
+	uint64_t bytes;
+	const char *ruleset;
+	uint64_t latency_ns; // that the engine added to the end of data
+};
+
+struct session_record {
+	uint64_t time_ns; // of the end
+	uint64_t start_ns;
+	uint32_t link;
+	enum direction direction;
+	struct packet_address address;
+	uint64_t session;
+	const char *
+		why; // "fin", "reset", "idle", "midstream", "rejected", "violation:...", "stop", ...
+	bool inspected; // false: TLS or by policy
+	uint64_t client_bytes;
+	uint64_t server_bytes;
+	uint32_t messages;
+};
+
+// How the engine reaches the outside. All are called on the engine's thread.
+struct engine_ops {
+	void *ctx;
+	// A frame with room for bytes. False: none left (counted by the engine).
+	bool (*alloc)(void *ctx, uint32_t bytes, struct frame *out);
+	void (*free)(void *ctx, struct frame *frame);
+	// Takes the frame: out of the port at side of link.
+	void (*send)(void *ctx, uint32_t link, enum link_side side, struct frame *frame);
+	void (*mail)(void *ctx, const struct mail_record *record);
+	void (*session)(void *ctx, const struct session_record *record);
+};
+
+struct engine;
+
+// ruleset and ops->ctx must outlive it. Returns 0 or -ENOMEM.
+int engine_new(const struct engine_options *options, const struct engine_ops *ops,
+	const struct ruleset *ruleset, struct engine **out) __attribute__((warn_unused_result));
+void engine_free(struct engine *engine);
+
+// One frame that came in at side of link. Takes the frame. now_ns never goes back.
+void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
+	uint64_t now_ns);
+// Housekeeping in a small fixed dose: timers, ageing. To be called once a loop turn.
+void engine_tick(struct engine *engine, uint64_t now_ns);
+// Ends all sessions as if they had gone silent, so that what is known of them is reported.
+void engine_stop(struct engine *engine, uint64_t now_ns);
+
+const struct counters *engine_counters(const struct engine *engine);
+// The caller counts rx, tx in the same struct.
+struct counters *engine_counters_mutable(struct engine *engine);
+// Drops by TCP reason, indexed by enum tcp_reason, and by packet fault.
+const uint64_t *engine_tcp_drops(const struct engine *engine, uint32_t *count);
+uint32_t engine_open_connections(const struct engine *engine);
+// Memory of the engine by use, for sizing: bytes of one idle connection, of all pools.
+size_t engine_connection_bytes(const struct engine *engine);
+size_t engine_memory_bytes(const struct engine *engine);

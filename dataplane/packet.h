@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames to headers and back: Ethernet II, 802.1Q and 802.1ad tags, IPv4 with options, IPv6 with
+// extension headers, TCP. No DPDK: a frame is memory that somebody else manages.
+//
+// Sources: IEEE 802.1Q, RFC 791, RFC 8200, RFC 9293; checksum update RFC 1624.
+#pragma once
+
+#include "reassembly/reassembly.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A frame and the room it stands in. handle belongs to whoever manages the memory (an mbuf in the
+// dataplane, a heap block in replay and tests).
+struct frame {
+	uint8_t *data;
+	uint32_t bytes;
+	uint32_t room; // from data to the end of the buffer
+	void *handle;
+};
+
+enum packet_kind {
+	PACKET_OTHER, // not TCP over IP, or not parseable as such but harmless: forward untouched
+	PACKET_TCP,   // all fields below are set
+	PACKET_FRAGMENT, // of an IP datagram that may carry TCP; `fragment` and addresses are set
+	PACKET_BAD,      // claims to be TCP over IP but must be dropped: `why`
+};
+
+// X(NAME, help)
+#define PACKET_FAULTS(X)                                                                           \
+	X(NONE, "good")                                                                            \
+	X(BAD_IP_HEADER, "IP version, header length or total length wrong")                        \
+	X(BAD_IP_CHECKSUM, "IPv4 header checksum wrong")                                           \
+	X(BAD_EXTENSION, "IPv6 extension header chain broken or too long")                         \
+	X(BAD_TCP_HEADER, "TCP header cut or its data offset wrong")                               \
+	X(BAD_TCP_CHECKSUM, "TCP checksum wrong")                                                  \
+	X(BAD_FRAGMENT, "fragment offset or length impossible")
+
+enum packet_fault {
+#define X(name, help) PACKET_##name##_FAULT,
+	PACKET_FAULTS(X)
+#undef X
+};
+
+// Addresses and ports of a packet as sent: [0] source, [1] destination. IPv4 addresses stand in the
+// first four bytes, the rest zero. Network order.
+struct packet_address {
+	uint8_t address[2][16];
+	uint16_t port_be[2];
+	uint16_t vlan[2]; // outer, inner tag identifiers, 0 where untagged
+	uint8_t family;   // 4 or 6
+};
+
+struct packet_fragment {
+	uint32_t id;
+	uint32_t offset_bytes;
+	uint32_t payload_offset; // from frame->data
+	uint32_t payload_bytes;
+	uint32_t
+		header_offset; // IPv6: where the fragment header's "next header" byte is named; IPv4: 0
+	uint8_t protocol;      // of the payload, as the (first) fragment says
+	bool more;
+};
+
+struct packet {
+	enum packet_kind kind;
+	enum packet_fault why;
+	uint16_t l3_offset; // from frame->data
+	uint16_t l4_offset;
+	uint32_t ip_end; // one past the last byte of the IP datagram; the rest is Ethernet padding
+	struct packet_address from;
+	struct packet_fragment fragment;
+	struct tcp_segment tcp; // options point into the frame
+	uint8_t *payload;       // into the frame; tcp.payload_bytes of it
+	bool has_tcp_options;
+};
+
+// Flags of packet_parse.
+#define PACKET_CHECKSUMS_DONE 1u // the port has verified them
+#define PACKET_PARTIAL_CHECKSUMS                                                                   \
+	2u // accept a TCP checksum left to hardware (the pseudo-header's sum                      \
+		// alone) and an IPv4 total length of 0 (captures made on the sender)
+
+void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet);
+
+// Each of these keeps frame, packet and checksums consistent.
+// Cuts payload bytes off the front (the sequence number moves up) and off the end (FIN and PSH are
+// cleared when anything is cut off the end).
+void packet_trim(struct frame *frame, struct packet *packet, uint32_t front, uint32_t back);
+void packet_clear_urgent(struct frame *frame, struct packet *packet);
+void packet_clear_flags(struct frame *frame, struct packet *packet, uint8_t tcp_flags);
+// After bytes of the payload or of the TCP header were changed in place.
+void packet_fix_tcp_checksum(struct frame *frame, struct packet *packet);
+
+// What it takes to send a segment of one's own in one side's name: its headers as last seen.
+#define PACKET_TEMPLATE_BYTES 78 // 14 + 2 * 4 + 40, and 16 to spare
+struct packet_template {
+	uint8_t header[PACKET_TEMPLATE_BYTES]; // Ethernet, tags, IP without options or extensions
+	uint8_t l2_bytes;
+	uint8_t family; // 0: none seen yet
+	uint16_t port_be[2];
+};
+
+// Takes the headers of a good TCP packet.
+void packet_learn(
+	struct packet_template *template, const struct frame *frame, const struct packet *packet);
+
+struct packet_segment {
+	uint32_t seq;
+	uint32_t ack;
+	uint16_t window;
+	uint8_t flags;
+	bool has_timestamp;
+	uint32_t ts_value;
+	uint32_t ts_echo;
+	const uint8_t
+		*payload; // may be NULL when the caller fills it in before packet_build_finish
+	uint32_t payload_bytes;
+};
+
+// Bytes of the frame that packet_build makes; padding to 60 is left to the port.
+uint32_t packet_build_bytes(
+	const struct packet_template *template, const struct packet_segment *segment);
+// Builds headers, payload and checksums in frame->data (room was checked by the caller with
+// packet_build_bytes); sets frame->bytes. IPv4: DF set, a fresh identification from *ip_id.
+void packet_build(struct frame *frame, const struct packet_template *template,
+	const struct packet_segment *segment, uint16_t *ip_id);
+
+const char *packet_fault_name(enum packet_fault fault);

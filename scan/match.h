@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Matching of one object (a raw message, a decoded part, a file) against a ruleset: Hyperscan streams
+// for the patterns, running digests for the hash lists.
+//
+// A matcher is one thread's scratch and pool of objects in progress; match_begin takes one from the
+// pool, match_end or match_abort gives it back. No allocation after matcher_new.
+#pragma once
+
+#include "scan/scan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct matcher;
+struct match_object;
+
+// What kind of object: decides which per-target databases apply (CLAMAV-FORMATS section 7).
+enum match_target {
+	MATCH_TARGET_ANY,  // a decoded part or file; the file type is found from its first bytes
+	MATCH_TARGET_MAIL, // the raw message
+};
+
+struct match_hit {
+	const char *signature; // points into the ruleset
+	const char *virus_id;
+	enum match_kind kind;
+};
+
+struct match_digests {
+	unsigned int set; // DIGEST_*
+	uint8_t md5[16];
+	uint8_t sha1[20];
+	uint8_t sha256[32];
+};
+
+// objects: how many may be in progress at once. digests: DIGEST_* wanted of every object.
+int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
+	bool all_matches, struct matcher **out) SCAN_MUST_USE;
+void matcher_free(struct matcher *matcher);
+
+// Returns 0 or -ENOMEM (pool empty).
+int match_begin(
+	struct matcher *matcher, enum match_target target, struct match_object **out) SCAN_MUST_USE;
+// Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.
+int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_MUST_USE;
+// True when a signature has hit already for certain (offsets from the end are still open).
+bool match_is_hit(const struct match_object *object);
+// Ends the object and gives it back. Writes at most max hits (one, without all_matches) and returns
+// how many; digests receives those that were computed; detected_type names the content or is "".
+size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
+	struct match_digests *digests, const char **detected_type);
+void match_abort(struct match_object *object);

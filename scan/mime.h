@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Streaming MIME parser (RFC 5322, 2045-2047, 2049, 2183, 2231): message bytes in, decoded parts out.
+//
+// Pull style: mime_next takes input and gives one event at a time. Any chunking of the input gives
+// the same events but for how MIME_PART_DATA is cut. Several parts may be open at once (an enclosing
+// reading and an inner one), so every event names its part by number. Memory is bounded: the
+// caller's block of mime_bytes(limits), nothing else.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mime;
+
+struct mime_limits {
+	uint32_t max_depth;
+	uint32_t max_parts;
+	uint32_t max_header_bytes;
+};
+
+enum mime_event_type {
+	MIME_NEED_INPUT, // all input consumed
+	MIME_PART_BEGIN, // event.part is filled in
+	MIME_PART_DATA,  // decoded bytes of part `number`, valid until the next call
+	MIME_PART_END,
+	MIME_SUSPICIOUS, // event.why: a limit or a malformation that a policy may act on
+	MIME_END,        // after mime_finish only: the message is over
+};
+
+// Strings are valid until MIME_PART_END of that part.
+struct mime_part {
+	uint32_t number;          // from 1, in order of appearance; leaves only
+	uint32_t parent;          // 0 (room for archive members' containers)
+	uint32_t depth;           // of enclosing multiparts and messages
+	const char *content_type; // see scan_part
+	const char *charset;
+	const char *encoding;
+	const char *filename;
+	const char *disposition;
+};
+
+struct mime_event {
+	enum mime_event_type type;
+	uint32_t number;
+	const struct mime_part *part;
+	const uint8_t *data;
+	size_t bytes;
+	const char *why;
+};
+
+// Bytes of memory one parser needs, aligned to 64.
+size_t mime_bytes(const struct mime_limits *limits);
+// Starts in the caller's memory, which stays the caller's.
+struct mime *mime_init(void *memory, const struct mime_limits *limits);
+
+// Reads from data; stops after one event. Returns how many bytes were consumed: call again with the
+// rest until MIME_NEED_INPUT.
+size_t mime_next(struct mime *mime, const uint8_t *data, size_t n, struct mime_event *event);
+// After the last byte: call until it gives MIME_END.
+void mime_finish(struct mime *mime, struct mime_event *event);
+
+// Of the outermost header; "" until seen. Decoded UTF-8, and as sent.
+const char *mime_subject(const struct mime *mime);
+const char *mime_message_id(const struct mime *mime);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Scanning of one mail message, or of one file, against a ruleset. The manual of scan/.
+//
+// A caller opens a ruleset (an immutable image made by ruleset_build), makes one scanner for each
+// thread, and for every message: scan_begin, scan_feed as the bytes pass (any chunking gives the
+// same result), scan_end, scan_free. Nothing here logs, reads a clock, starts a thread or knows a
+// packet. After scanner_new the packet path takes all memory from the scanner's own pools.
+//
+// Words: an object is what a signature is evaluated on: the raw message, each decoded MIME part,
+// each file. A part is a leaf of the MIME tree.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCAN_MUST_USE __attribute__((warn_unused_result))
+
+enum verdict {
+	VERDICT_CLEAN,
+	VERDICT_INFECTED,
+	VERDICT_SUSPECT,     // heuristics and content limits: a policy decides
+	VERDICT_UNSCANNABLE, // our own limits: memory ran out, the scanner failed
+	VERDICT_INCOMPLETE,  // the message never ended
+};
+
+enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
+
+// Bits of scan_options.digests and scan_part.digests.
+#define DIGEST_MD5 1u
+#define DIGEST_SHA1 2u
+#define DIGEST_SHA256 4u
+
+// Lower-case names as CONTRACTS and JSON use them: "clean", "pattern", ...
+const char *verdict_name(enum verdict verdict);
+const char *match_kind_name(enum match_kind kind);
+
+// ---- ruleset: an immutable compiled image ------------------------------------------------------
+
+struct ruleset;
+
+struct ruleset_info {
+	char version[40];    // names this image in events: first 16 hex digits of its SHA-256
+	uint32_t signatures; // that can hit
+	uint32_t literals;   // of these, literal patterns
+	uint32_t patterns;   // of these, patterns with wildcards
+	uint32_t hashes;     // of these, whole-object digests
+	uint32_t skipped;    // lines the builder did not take
+	size_t image_bytes;
+	size_t stream_bytes; // Hyperscan stream state of one object being matched
+};
+
+// Maps the image file at path read-only. Returns 0, -errno of the file, -EBADMSG (not an image, or
+// damaged: its checksum is verified), -ENOTSUP (other format version, or a database that this
+// machine's Hyperscan cannot run). The caller closes it, after the last scan that uses it.
+int ruleset_open(const char *path, struct ruleset **out) SCAN_MUST_USE;
+// The same for an image in memory, which must stay mapped and unchanged; image is 64-byte aligned.
+int ruleset_attach(const void *image, size_t bytes, struct ruleset **out) SCAN_MUST_USE;
+void ruleset_close(struct ruleset *ruleset);
+const struct ruleset_info *ruleset_get_info(const struct ruleset *ruleset);
+
+// ---- scanner: one thread's scratch and pools ---------------------------------------------------
+
+struct scanner;
+
+// Limits are on one message; past one the verdict is SUSPECT with the limit's name as reason.
+struct scan_options {
+	unsigned int digests;      // DIGEST_* to compute and report for every part, needed or not
+	uint32_t max_messages;     // messages in progress at once on this scanner
+	uint32_t max_depth;        // nesting of multiparts and encapsulated messages
+	uint32_t max_parts;        // leaves of one message
+	uint32_t max_header_bytes; // one header field, unfolded
+	bool all_matches; // report every signature that hits, not only the first of an object
+};
+
+// Fills in the defaults: no digests, 1024 messages, depth 32, 1000 parts, 64 KiB header field.
+void scan_options_init(struct scan_options *options);
+
+// Takes all memory that scanning will need. Returns 0 or -ENOMEM. The ruleset must outlive it.
+int scanner_new(const struct scan_options *options, const struct ruleset *ruleset,
+	struct scanner **out) SCAN_MUST_USE;
+void scanner_free(struct scanner *scanner);
+// Bytes of memory that one more message in progress costs (without Hyperscan's stream state).
+size_t scanner_message_bytes(const struct scanner *scanner);
+
+// ---- scan: one message or file -----------------------------------------------------------------
+
+struct scan;
+
+enum scan_kind {
+	SCAN_MESSAGE, // RFC 5322 message: the raw bytes as a mail object, and its MIME parts
+	SCAN_FILE,    // one object of any type, as clamscan sees a file that is not a mail
+};
+
+struct scan_match {
+	const char *signature;
+	const char *virus_id; // "" where the signature names none
+	enum match_kind kind;
+	uint32_t part; // index of the part, 0: the message itself
+};
+
+struct scan_part {
+	uint32_t index;  // from 1
+	uint32_t parent; // index of the container, 0: the message
+	// Strings are valid UTF-8 (RFC 2047 and 2231 decoded), never NULL.
+	const char *content_type; // lower case "type/subtype", "text/plain" where none is given
+	const char *encoding;     // lower case as declared, "7bit" where none is given
+	const char *filename;
+	const char *disposition;
+	const char *detected_type; // by content, "" where unknown
+	uint64_t bytes;            // decoded
+	unsigned int digests;      // which of these are set
+	uint8_t md5[16];
+	uint8_t sha1[20];
+	uint8_t sha256[32];
+};
+
+// Lives until scan_free.
+struct scan_result {
+	enum verdict verdict;
+	const char *reason; // "" when clean, else "signature", "limit-depth", "limit-parts", ...
+	const struct scan_match *matches;
+	size_t matches_count;
+	const struct scan_part *parts;
+	size_t parts_count;
+	const char *subject;    // decoded, UTF-8, "" where absent
+	const char *message_id; // as sent
+	uint64_t bytes;         // of the message
+};
+
+// Starts a message on this scanner. Returns 0, or -ENOMEM when max_messages are in progress: the
+// caller then applies its policy for what cannot be scanned.
+int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out) SCAN_MUST_USE;
+// The next n bytes: of a message after dot-unstuffing, line ends as sent, without the end-of-data.
+void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
+// True once the verdict can no longer become clean, whatever follows.
+bool scan_is_decided(const struct scan *scan);
+// Finishes all parts and returns the result. Feeding is over.
+const struct scan_result *scan_end(struct scan *scan);
+// Gives the message's memory back to the scanner, ended or not.
+void scan_free(struct scan *scan);
+
+// ---- builder: signature files to an image (links Hyperscan's compiler; never in the dataplane) --
+
+struct ruleset_build_stats {
+	uint32_t files;
+	uint32_t lines;      // that carry a signature
+	uint32_t signatures; // in the image
+	uint32_t literals;
+	uint32_t patterns;
+	uint32_t hashes;
+	uint32_t ignored; // named by an ignore list
+	uint32_t skipped; // valid but not for this engine, or unsupported
+	uint32_t errors;  // malformed
+	uint64_t image_bytes;
+	uint64_t compile_ns; // wall time, measured by the builder's caller's clock function, or 0
+};
+
+// Called for every line that was not taken: file:line: reason. is_error tells malformed from
+// skipped. ctx is the caller's.
+typedef void (*ruleset_report_fn)(
+	void *ctx, const char *file, unsigned int line, bool is_error, const char *reason);
+
+struct ruleset_build_options {
+	ruleset_report_fn report; // may be NULL
+	void *ctx;
+	bool strict; // a malformed line fails the build with -EINVAL, as ClamAV does
+};
+
+// Compiles signature files or folders of them (by extension: .ndb .hdb .hsb ...) into an image,
+// which the caller frees with free(). Returns 0, -EINVAL (strict), -errno of a file, -ENOMEM.
+int ruleset_build(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, void **image, size_t *image_bytes,
+	struct ruleset_build_stats *stats) SCAN_MUST_USE;
+// Writes an image durably: temporary name, fsync, rename, fsync of the folder.
+int ruleset_write(const char *path, const void *image, size_t bytes) SCAN_MUST_USE;

@@ -21,8 +21,8 @@
 
 #define STREAM_PAGE_BYTES 2048
 
-// Pages shared by all streams of one worker. memory: pages * stream_page_stride() bytes, 64-aligned,
-// the caller's. No locks: one thread.
+// Pages shared by all streams of one worker. memory: stream_pool_bytes(pages), 64-aligned, the
+// caller's. No locks: one thread. A stream with holes takes one more page to remember them.
 struct stream_pool;
 size_t stream_pool_bytes(uint32_t pages);
 struct stream_pool *stream_pool_init(void *memory, uint32_t pages);
@@ -56,7 +56,8 @@ void stream_init(struct stream *stream, uint32_t max_bytes);
 void stream_fini(struct stream *stream, struct stream_pool *pool);
 
 // Adds n bytes at offset. Where bytes of this range have arrived before and differ, data itself is
-// overwritten with the first copy and *rewritten counts them. Bytes below `trimmed` are left alone.
+// overwritten with the first copy and *rewritten counts them (0 if none). Bytes below `trimmed` are
+// left alone.
 enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint64_t offset,
 	uint8_t *data, uint32_t n, uint32_t *rewritten);
 
@@ -70,8 +71,10 @@ void stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte
 // Copies stored bytes to out; returns how many are there without a hole, at most n.
 size_t stream_copy(const struct stream *stream, uint64_t offset, uint8_t *out, size_t n);
 
-// Marks [from, to) as forwarded.
-void stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to);
+// Marks [from, to), which has arrived, as forwarded: to be asked before it is. False only for bytes
+// above `sent` with a hole below them, when there is no room to remember one hole more: nothing was
+// marked, and they must not be forwarded now (a byte that went on unmarked could change afterwards).
+bool stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to);
 // The first range below limit that has arrived and was not forwarded. False when there is none.
 bool stream_unsent(const struct stream *stream, uint64_t limit, uint64_t *from, uint64_t *to);
 

@@ -76,17 +76,20 @@ struct packet {
 	bool has_tcp_options;
 };
 
-// Flags of packet_parse.
+// Flags of packet_parse. PARTIAL accepts a TCP checksum left to hardware (the pseudo-header's sum alone),
+// with it an IPv4 header checksum of 0, and an IP length of 0, as captures made on the sender have
+// them; the frame is put right.
 #define PACKET_CHECKSUMS_DONE 1u // the port has verified them
-#define PACKET_PARTIAL_CHECKSUMS                                                                   \
-	2u // accept a TCP checksum left to hardware (the pseudo-header's sum                      \
-		// alone) and an IPv4 total length of 0 (captures made on the sender)
+#define PACKET_PARTIAL_CHECKSUMS 2u
 
+// Up to four tags and eight extension headers; an atomic IPv6 fragment is parsed as unfragmented. All
+// real fragments of IPv6 are PACKET_FRAGMENT: only the first one says what they carry.
 void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet);
 
 // Each of these keeps frame, packet and checksums consistent.
-// Cuts payload bytes off the front (the sequence number moves up) and off the end (FIN and PSH are
-// cleared when anything is cut off the end).
+// Cuts payload bytes off the front (the sequence number moves up, but not that of a SYN) and off the
+// end (FIN and PSH are cleared when anything is cut off the end). Payload moves within the frame;
+// Ethernet padding goes.
 void packet_trim(struct frame *frame, struct packet *packet, uint32_t front, uint32_t back);
 void packet_clear_urgent(struct frame *frame, struct packet *packet);
 void packet_clear_flags(struct frame *frame, struct packet *packet, uint8_t tcp_flags);
@@ -126,5 +129,7 @@ uint32_t packet_build_bytes(
 // packet_build_bytes); sets frame->bytes. IPv4: DF set, a fresh identification from *ip_id.
 void packet_build(struct frame *frame, const struct packet_template *template,
 	const struct packet_segment *segment, uint16_t *ip_id);
+// The checksum of a frame whose payload (the last payload_bytes of it) was filled in after packet_build.
+void packet_build_finish(struct frame *frame, const struct packet_template *template);
 
 const char *packet_fault_name(enum packet_fault fault);

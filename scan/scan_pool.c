@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The scanner: makes all its memory in one go and hands it out.
+#include "scan/scan_pool.h"
+
+#include "scan/utf8.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+// Matches that are listed of one message; the verdict counts all.
+#define MATCHES_FIRST 32
+#define MATCHES_ALL 2048
+
+static size_t align_up(size_t n)
+{
+	return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static size_t table_bytes(const struct scan_options *options)
+{
+	return align_up(
+		sizeof(struct part_table) +
+		options->max_parts * (sizeof(struct scan_part) + sizeof(struct match_object *)));
+}
+
+// A message: struct scan, its matches, the MIME parser.
+static size_t matches_offset(void)
+{
+	return align_up(sizeof(struct scan));
+}
+
+static size_t mime_offset(const struct scanner *scanner)
+{
+	return align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
+}
+
+static void pool_fill_messages(struct scanner *scanner)
+{
+	for (size_t i = scanner->options.max_messages; i-- > 0;) {
+		struct scan *scan = (struct scan *)(scanner->messages + i * scanner->message_bytes);
+
+		scan->scanner = scanner;
+		scan->next = scanner->free_scans;
+		scanner->free_scans = scan;
+	}
+}
+
+static void pool_fill_tables(struct scanner *scanner)
+{
+	size_t bytes = table_bytes(&scanner->options);
+	size_t room = scanner->options.max_parts;
+
+	for (size_t i = scanner->tables_count; i-- > 0;) {
+		uint8_t *memory = (uint8_t *)scanner->tables_memory + i * bytes;
+		struct part_table *table = (struct part_table *)memory;
+
+		table->parts = (struct scan_part *)(memory + sizeof(*table));
+		table->objects = (struct match_object **)(table->parts + room);
+		table->room = room;
+		table->next = scanner->free_tables;
+		scanner->free_tables = table;
+	}
+}
+
+static void pool_fill_texts(struct scanner *scanner)
+{
+	for (size_t i = scanner->texts_count; i-- > 0;) {
+		scanner->texts[i].next = scanner->free_texts;
+		scanner->free_texts = &scanner->texts[i];
+	}
+}
+
+// Zeroed, so that every page is there before the first message.
+static void *pool_memory(size_t count, size_t bytes)
+{
+	size_t total;
+	void *memory;
+
+	if (__builtin_mul_overflow(count, bytes, &total))
+		return NULL;
+	memory = aligned_alloc(ALIGNMENT, align_up(total > 0 ? total : 1));
+	if (memory != NULL)
+		memset(memory, 0, total);
+	return memory;
+}
+
+// Objects in progress: of each message the message itself and one part, rarely more.
+static uint32_t matcher_objects(const struct scan_options *options)
+{
+	return options->max_messages * 2 + options->max_messages / 4 + options->max_depth + 16;
+}
+
+int scanner_new(
+	const struct scan_options *options, const struct ruleset *ruleset, struct scanner **out)
+{
+	struct scanner *scanner = calloc(1, sizeof(*scanner));
+	uint32_t messages = options->max_messages;
+	int err;
+
+	if (scanner == NULL)
+		return -ENOMEM;
+	scanner->options = *options;
+	scanner->limits = (struct mime_limits){
+		options->max_depth, options->max_parts, options->max_header_bytes};
+	scanner->matches_room = options->all_matches ? MATCHES_ALL : MATCHES_FIRST;
+	scanner->message_bytes = align_up(mime_offset(scanner) + mime_bytes(&scanner->limits));
+	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
+	scanner->tables_count = messages / 8 + 1;
+
+	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
+	scanner->messages = pool_memory(messages, scanner->message_bytes);
+	scanner->tables_memory = pool_memory(scanner->tables_count, table_bytes(options));
+	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
+	if (scanner->hits == NULL || scanner->messages == NULL || scanner->tables_memory == NULL ||
+		scanner->texts == NULL) {
+		scanner_free(scanner);
+		return -ENOMEM;
+	}
+	err = matcher_new(ruleset, matcher_objects(options), options->digests, options->all_matches,
+		&scanner->matcher);
+	if (err != 0) {
+		scanner_free(scanner);
+		return err;
+	}
+	pool_fill_messages(scanner);
+	pool_fill_tables(scanner);
+	pool_fill_texts(scanner);
+	*out = scanner;
+	return 0;
+}
+
+void scanner_free(struct scanner *scanner)
+{
+	if (scanner == NULL)
+		return;
+	if (scanner->matcher != NULL)
+		matcher_free(scanner->matcher);
+	free(scanner->texts);
+	free(scanner->tables_memory);
+	free(scanner->messages);
+	free(scanner->hits);
+	free(scanner);
+}
+
+size_t scanner_message_bytes(const struct scanner *scanner)
+{
+	return scanner->message_bytes + sizeof(struct text_block) +
+	       table_bytes(&scanner->options) / 8;
+}
+
+struct scan *scan_pool_get(struct scanner *scanner)
+{
+	struct scan *scan = scanner->free_scans;
+
+	if (scan == NULL)
+		return NULL;
+	scanner->free_scans = scan->next;
+	memset(scan, 0, sizeof(*scan));
+	scan->scanner = scanner;
+	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());
+	scan->mime = (struct mime *)((uint8_t *)scan + mime_offset(scanner));
+	scan->small = (struct part_table){
+		.parts = scan->small_parts,
+		.objects = scan->small_objects,
+		.room = SCAN_SMALL_PARTS,
+	};
+	scan->table = &scan->small;
+	return scan;
+}
+
+static void pool_put_table(struct scan *scan)
+{
+	if (scan->table == &scan->small)
+		return;
+	scan->table->next = scan->scanner->free_tables;
+	scan->scanner->free_tables = scan->table;
+	scan->table = &scan->small;
+}
+
+void scan_pool_put(struct scan *scan)
+{
+	struct scanner *scanner = scan->scanner;
+
+	pool_put_table(scan);
+	while (scan->text != NULL) {
+		struct text_block *block = scan->text;
+
+		scan->text = block->next;
+		block->next = scanner->free_texts;
+		scanner->free_texts = block;
+	}
+	scan->next = scanner->free_scans;
+	scanner->free_scans = scan;
+}
+
+bool scan_pool_grow_parts(struct scan *scan)
+{
+	struct part_table *table = scan->scanner->free_tables;
+	size_t count = scan->result.parts_count;
+
+	if (count < scan->table->room)
+		return true;
+	if (scan->table != &scan->small || table == NULL || table->room <= count)
+		return false;
+	scan->scanner->free_tables = table->next;
+	memcpy(table->parts, scan->table->parts, count * sizeof(*table->parts));
+	memcpy(table->objects, scan->table->objects, count * sizeof(struct match_object *));
+	scan->table = table;
+	return true;
+}
+
+// Space for n bytes of text, or for fewer when it runs out. NULL when there is none at all.
+static char *pool_text_room(struct scan *scan, size_t n, size_t *room)
+{
+	struct scanner *scanner = scan->scanner;
+	struct text_block *block = scanner->free_texts;
+
+	if (scan->text != NULL && sizeof(block->bytes) - scan->text_used >= n) {
+		*room = sizeof(block->bytes) - scan->text_used;
+		return scan->text->bytes + scan->text_used;
+	}
+	if (block != NULL && scan->text_blocks < SCAN_MESSAGE_TEXT_BLOCKS) {
+		scanner->free_texts = block->next;
+		block->next = scan->text;
+		scan->text = block;
+		scan->text_blocks++;
+		scan->text_used = 0;
+	}
+	*room = scan->text != NULL ? sizeof(block->bytes) - scan->text_used : 0;
+	return *room > 0 ? scan->text->bytes + scan->text_used : NULL;
+}
+
+const char *scan_pool_text(struct scan *scan, const char *text)
+{
+	size_t n = text != NULL ? strlen(text) : 0;
+	size_t room;
+	char *copy;
+
+	if (n == 0)
+		return "";
+	// A bad byte takes three as U+FFFD.
+	copy = pool_text_room(scan, n * 3 + 1, &room);
+	if (copy == NULL)
+		return "";
+	scan->text_used += utf8_copy(copy, room, text, n) + 1;
+	return copy;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The memory of a scanner, all taken at scanner_new. Private to scan.c and scan_pool.c.
+//
+// Every message in progress has one block of fixed size: enough for most mails. What some messages
+// need more of, room for many parts and for text, comes out of pools that the scanner's messages share.
+#pragma once
+
+#include "scan/match.h"
+#include "scan/mime.h"
+#include "scan/scan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCAN_SMALL_PARTS 12
+#define SCAN_TEXT_BLOCK_BYTES 4096
+// One message may take so many text blocks: a bound on what it can take from others.
+#define SCAN_MESSAGE_TEXT_BLOCKS 64
+
+struct text_block {
+	struct text_block *next;
+	char bytes[SCAN_TEXT_BLOCK_BYTES - sizeof(struct text_block *)];
+};
+
+// The parts of one message, and where each stands while it is open.
+struct part_table {
+	struct part_table *next; // in the pool
+	struct scan_part *parts;
+	struct match_object **objects;
+	size_t room;
+};
+
+struct scan {
+	struct scan *next; // in the pool
+	struct scanner *scanner;
+	struct mime *mime; // NULL for a file
+	struct match_object *object;
+	struct part_table *table; // small, or one from the pool
+	struct part_table small;
+	struct scan_part small_parts[SCAN_SMALL_PARTS];
+	struct match_object *small_objects[SCAN_SMALL_PARTS];
+	struct scan_match *matches;
+	struct text_block *text;
+	size_t text_blocks;
+	size_t text_used;    // of the first block
+	const char *suspect; // reasons, NULL where there is none
+	const char *unscannable;
+	bool is_hit;
+	bool is_ended;
+	struct scan_result result;
+};
+
+struct scanner {
+	struct scan_options options;
+	struct mime_limits limits;
+	struct matcher *matcher;
+	struct match_hit *hits; // of the object that ends
+	size_t matches_room;    // of one message
+	size_t message_bytes;
+	uint8_t *messages;
+	void *tables_memory;
+	struct text_block *texts;
+	struct scan *free_scans;
+	struct part_table *free_tables;
+	struct text_block *free_texts;
+	size_t texts_count;
+	size_t tables_count;
+};
+
+// A message's block with nothing in it, or NULL when all are in use.
+struct scan *scan_pool_get(struct scanner *scanner);
+// Gives back the block and all that the message took.
+void scan_pool_put(struct scan *scan);
+// Makes room for one part more. False when there is none.
+bool scan_pool_grow_parts(struct scan *scan);
+// A copy of text, valid UTF-8, that lives as long as the message; cut short when room runs out.
+const char *scan_pool_text(struct scan *scan, const char *text);

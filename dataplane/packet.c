@@ -131,7 +131,11 @@ static bool ipv4_length(struct frame *frame, struct packet *packet, unsigned int
 
 	if (total == 0 && (flags & PACKET_PARTIAL_CHECKSUMS) && available <= IP_MAX_BYTES) {
 		total = available;
-		wire_change16(l3 + IPV4_TOTAL_LENGTH, (uint16_t)available, l3 + IPV4_CHECKSUM);
+		// A checksum of 0 was left to the port too, and stays for check_ipv4_checksum.
+		if (wire_raw16(l3 + IPV4_CHECKSUM) == 0)
+			wire_put16(l3 + IPV4_TOTAL_LENGTH, (uint16_t)total);
+		else
+			wire_change16(l3 + IPV4_TOTAL_LENGTH, (uint16_t)total, l3 + IPV4_CHECKSUM);
 	}
 	packet->ip_end = packet->l3_offset + total;
 	return total >= header_bytes && total <= available;

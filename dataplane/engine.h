@@ -66,10 +66,11 @@ struct engine_options {
 	struct engine_policy policy[DIRECTIONS];
 	uint32_t max_connections;
 	uint32_t max_half_open;
-	uint32_t max_pages;       // of STREAM_PAGE_BYTES, all connections together
-	uint32_t max_fragments;   // datagrams being reassembled
-	uint32_t max_frame_bytes; // that a port can send (MTU + 14 + tags)
-	uint32_t idle_seconds;    // of an open connection
+	uint32_t max_pages;        // of STREAM_PAGE_BYTES, all connections together
+	uint32_t max_stream_bytes; // of one direction, unacknowledged or out of order
+	uint32_t max_fragments;    // datagrams being reassembled
+	uint32_t max_frame_bytes;  // that a port can send (MTU + 14 + tags)
+	uint32_t idle_seconds;     // of an open connection
 	uint32_t half_open_seconds;
 	unsigned int packet_flags; // PACKET_* of packet_parse
 	struct scan_options scan;  // max_messages is the limit of messages in progress
@@ -149,6 +150,7 @@ const struct counters *engine_counters(const struct engine *engine);
 struct counters *engine_counters_mutable(struct engine *engine);
 // Drops by TCP reason, indexed by enum tcp_reason, and by packet fault.
 const uint64_t *engine_tcp_drops(const struct engine *engine, uint32_t *count);
+const uint64_t *engine_packet_faults(const struct engine *engine, uint32_t *count);
 uint32_t engine_open_connections(const struct engine *engine);
 // Memory of the engine by use, for sizing: bytes of one idle connection, of all pools.
 size_t engine_connection_bytes(const struct engine *engine);

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/message.h"
+#include "dataplane/policy.h"
+#include "dataplane/session.h"
+#include "dataplane/takeover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void note_helo(struct session *session, const struct smtp_event *event)
+{
+	size_t n = event->text_bytes;
+
+	if (n > sizeof(session->helo) - 1)
+		n = sizeof(session->helo) - 1;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = event->text[i];
+
+		session->helo[i] = (char)(c > ' ' && c < 0x7f ? c : '?');
+	}
+	session->helo[n] = '\0';
+}
+
+static void on_command(
+	struct engine *engine, struct session *session, const struct smtp_event *event)
+{
+	if (event->verb == SMTP_VERB_HELO || event->verb == SMTP_VERB_EHLO)
+		note_helo(session, event);
+	else if (event->verb == SMTP_VERB_MAIL || event->verb == SMTP_VERB_SEND ||
+		 event->verb == SMTP_VERB_SOML || event->verb == SMTP_VERB_SAML)
+		message_note_command(engine, session, true, event->address, event->address_bytes);
+	else if (event->verb == SMTP_VERB_RCPT)
+		message_note_command(engine, session, false, event->address, event->address_bytes);
+}
+
+static void on_mask(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct smtp_event *event)
+{
+	stream_fill(&session->stream[side], event->from, event->to, event->fill);
+	session->changed[side] = true;
+	if (side == TCP_CLIENT)
+		engine->counters.commands_masked++;
+	else
+		engine->counters.keywords_masked++;
+}
+
+// The message that just ended is answered by the engine.
+static void answer(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+	enum policy_action action = POLICY_TEMPFAIL;
+	const char *reply = "451 4.3.2 Message not accepted now, try again later: memory";
+
+	session->building = NULL;
+	if (message != NULL) {
+		action = (enum policy_action)message->action;
+		reply = message->reply;
+		message->latency_ns = now_ns - message->end_ns;
+	} else {
+		engine->counters.messages++;
+		engine->counters.messages_unscannable++;
+		engine->counters.messages_tempfailed++;
+	}
+	if (session->mode != SESSION_TAKEOVER &&
+		takeover_begin(engine, session, policy_action_name(action), now_ns) != 0)
+		reply = ""; // both sides were reset: the sender will try again
+	else
+		takeover_reply(engine, session, reply, false, now_ns);
+	if (message != NULL)
+		message_report(engine, session, message, policy_action_name(action), reply, now_ns);
+}
+
+// One past the last byte of the message was read, none of that was forwarded yet.
+static void on_message_end(struct engine *engine, struct session *session,
+	const struct smtp_event *event, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	if (message != NULL)
+		message_decide(engine, session, now_ns);
+	if (message != NULL && message->action == POLICY_DELIVER) {
+		message_await_reply(session, (uint16_t)(session->smtp.queue_count - 1));
+		return;
+	}
+	if (session->mode == SESSION_TAKEOVER || session->smtp.queue_count <= 1) {
+		answer(engine, session, now_ns);
+		return;
+	}
+	// Replies to earlier commands of a pipelined group are still to come from the server: without
+	// its last byte the message stays incomplete there, and they can pass.
+	session->hold = event->to - 1;
+	session->pending = true;
+}
+
+void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	if (session->pending && session->mode == SESSION_INSPECT && session->smtp.queue_count <= 1)
+		answer(engine, session, now_ns);
+}
+
+static void refuse(struct engine *engine, struct session *session, const struct smtp_event *event,
+	uint64_t now_ns)
+{
+	const char *name = smtp_violation_name(event->why);
+	struct message *message = session->building;
+
+	if (message != NULL)
+		message_refuse(message, name, smtp_violation_reply(event->why));
+	(void)takeover_begin(engine, session, name, now_ns);
+}
+
+static void on_violation(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct smtp_event *event, uint64_t now_ns)
+{
+	const struct engine_policy *policy = session_policy(engine, session);
+	enum policy_newline choice = NEWLINE_REFUSE;
+
+	engine->counters.violations++;
+	if (session->mode == SESSION_TAKEOVER && !smtp_violation_is_fatal(event->why))
+		return; // the message is lost to the server as it is
+	if (smtp_violation_is_fatal(event->why)) {
+		const char *name = smtp_violation_name(event->why);
+
+		if (session->building != NULL)
+			session->building->reason = name;
+		if (session->mode == SESSION_TAKEOVER ||
+			takeover_begin(engine, session, name, now_ns) == 0)
+			takeover_reply(
+				engine, session, smtp_violation_reply(event->why), true, now_ns);
+		return;
+	}
+	if (event->why == SMTP_VIOLATION_FALSE_END)
+		choice = policy->false_end;
+	else if (event->why == SMTP_VIOLATION_BARE_NEWLINE)
+		choice = policy->bare_newline;
+	// Only what has not gone out yet can be made unambiguous.
+	if (choice == NEWLINE_NORMALISE && event->fill != 0 &&
+		session->stream[side].sent <= event->from) {
+		stream_fill(&session->stream[side], event->from, event->to, event->fill);
+		session->changed[side] = true;
+	} else if (choice != NEWLINE_PASS) {
+		refuse(engine, session, event, now_ns);
+	}
+}
+
+static void on_abort(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	session->building = NULL;
+	session->hold = UINT64_MAX;
+	session->pending = false;
+	if (message == NULL)
+		return;
+	if (message->scan != NULL && !message->ended)
+		message->result = scan_end(message->scan);
+	message->verdict = VERDICT_INCOMPLETE;
+	message->reason = "aborted";
+	message_report(engine, session, message, "none", "", now_ns);
+}
+
+// A reply answers the oldest complete message when as many as it waited for have passed.
+static void settle_ended(struct engine *engine, struct session *session,
+	const struct smtp_event *event, uint64_t now_ns)
+{
+	struct message *first = session->ended_first;
+	char reply[256];
+
+	if (first == NULL)
+		return;
+	for (struct message *message = first->next; message != NULL; message = message->next) {
+		if (message->replies_ahead > 0)
+			message->replies_ahead--;
+	}
+	if (first->replies_ahead > 0) {
+		first->replies_ahead--;
+		return;
+	}
+	session->ended_first = first->next;
+	if (session->ended_first == NULL)
+		session->ended_last = NULL;
+	(void)snprintf(
+		reply, sizeof(reply), "%.*s", (int)event->text_bytes, (const char *)event->text);
+	for (char *c = reply; *c != '\0'; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+	message_report(engine, session, first,
+		policy_action_name((enum policy_action)first->action), reply, now_ns);
+}
+
+static void on_reply(struct engine *engine, struct session *session, const struct smtp_event *event,
+	uint64_t now_ns)
+{
+	bool accepted = event->code >= 200 && event->code < 300;
+
+	session->in_wait = false;
+	if (event->verb == SMTP_VERB_NONE)
+		return;
+	settle_ended(engine, session, event, now_ns);
+	if (event->verb == SMTP_VERB_MAIL || event->verb == SMTP_VERB_SEND ||
+		event->verb == SMTP_VERB_SOML || event->verb == SMTP_VERB_SAML)
+		message_note_reply(session, true, accepted);
+	else if (event->verb == SMTP_VERB_RCPT)
+		message_note_reply(session, false, accepted);
+	else if (accepted &&
+		 (event->verb == SMTP_VERB_RSET || event->verb == SMTP_VERB_EHLO ||
+			 event->verb == SMTP_VERB_HELO) &&
+		 session->building != NULL && !session->building->begun)
+		message_forget(engine, session);
+}
+
+static void on_event(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct smtp_event *event, uint64_t now_ns)
+{
+	switch (event->type) {
+	case SMTP_NEED_INPUT:
+		return;
+	case SMTP_WAIT:
+		session->in_wait = true;
+		return;
+	case SMTP_COMMAND:
+		on_command(engine, session, event);
+		return;
+	case SMTP_MASK:
+		on_mask(engine, session, side, event);
+		return;
+	case SMTP_REPLY:
+		on_reply(engine, session, event, now_ns);
+		return;
+	case SMTP_MESSAGE_BEGIN:
+		message_begin(engine, session, now_ns);
+		return;
+	case SMTP_MESSAGE_DATA:
+		message_feed(session, event->text, event->text_bytes);
+		return;
+	case SMTP_MESSAGE_END:
+		on_message_end(engine, session, event, now_ns);
+		return;
+	case SMTP_MESSAGE_ABORT:
+		on_abort(engine, session, now_ns);
+		return;
+	case SMTP_TLS:
+		session->tls = true;
+		engine->counters.tls_sessions++;
+		return;
+	case SMTP_VIOLATION:
+		on_violation(engine, session, side, event, now_ns);
+		return;
+	}
+}
+
+void dialogue_pull(
+	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
+{
+	struct stream *stream = &session->stream[side];
+	struct smtp_event event;
+	uint8_t *data;
+	size_t n;
+
+	if (side == TCP_CLIENT)
+		session->in_wait = false;
+	while (session->mode == SESSION_INSPECT && !(side == TCP_CLIENT && session->pending) &&
+		(n = stream_peek(stream, &data)) > 0) {
+		size_t used = side == TCP_CLIENT
+				      ? smtp_client(&session->smtp, engine->lines, data, n, &event)
+				      : smtp_server(&session->smtp, engine->lines, data, n, &event);
+
+		stream_consume(stream, used);
+		on_event(engine, session, side, &event, now_ns);
+		if (event.type == SMTP_WAIT)
+			return;
+	}
+}
+
+void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct stream *stream = &session->stream[TCP_CLIENT];
+	struct smtp_event event;
+	uint8_t *data;
+	size_t n;
+
+	while (session->mode == SESSION_TAKEOVER && session->takeover->phase == TAKEOVER_BODY &&
+		(n = stream_peek(stream, &data)) > 0) {
+		stream_consume(stream, smtp_client(&session->smtp, engine->lines, data, n, &event));
+		if (event.type == SMTP_MESSAGE_DATA || event.type == SMTP_MESSAGE_END ||
+			event.type == SMTP_VIOLATION)
+			on_event(engine, session, TCP_CLIENT, &event, now_ns);
+		if (event.type == SMTP_WAIT)
+			return;
+	}
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/engine.h"
+
+#include "dataplane/message.h"
+#include "dataplane/session.h"
+#include "dataplane/takeover.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define NS_PER_S 1000000000ull
+#define FRAGMENT_TIMEOUT_NS (30 * NS_PER_S)
+#define CLOSING_NS (10 * NS_PER_S)
+#define IDLE_TRIM_NS (1 * NS_PER_S) // without traffic, then acknowledged bytes are forgotten
+#define BLOCKS_PER_MESSAGE 4
+
+void engine_options_init(struct engine_options *options)
+{
+	static const uint16_t ports[] = {25, 587, 2525};
+
+	memset(options, 0, sizeof(*options));
+	memcpy(options->smtp_ports, ports, sizeof(ports));
+	options->smtp_ports_count = sizeof(ports) / sizeof(ports[0]);
+	for (int i = 0; i < DIRECTIONS; i++) {
+		struct engine_policy *policy = &options->policy[i];
+
+		policy->infected = POLICY_REJECT;
+		policy->suspect = POLICY_REJECT;
+		policy->unscannable = POLICY_TEMPFAIL;
+		policy->false_end = NEWLINE_REFUSE;
+		policy->bare_newline = NEWLINE_PASS;
+		policy->midstream = MIDSTREAM_RESET;
+		policy->smtp.starttls = SMTP_STARTTLS_MASK;
+	}
+	options->max_connections = 65536;
+	options->max_half_open = 8192;
+	options->max_pages = 65536;
+	options->max_stream_bytes = 4u << 20;
+	options->max_fragments = 256;
+	options->max_frame_bytes = 1518;
+	options->idle_seconds = 3600; // RFC 5321 section 4.5.3.2: the longest wait is 10 minutes
+	options->half_open_seconds = 60;
+	scan_options_init(&options->scan);
+	memcpy(options->name, "cordon", sizeof("cordon"));
+}
+
+// The pools, one after another in a single mapping.
+enum pool {
+	POOL_FLOWS,
+	POOL_FRAGMENTS,
+	POOL_PAGES,
+	POOL_LINES,
+	POOL_MESSAGES,
+	POOL_TAKEOVERS,
+	POOLS
+};
+
+static struct flow_table_options flow_options(const struct engine_options *options)
+{
+	struct flow_table_options flows = {
+		.flows = options->max_connections,
+		.half_open = options->max_half_open,
+		.flow_bytes = sizeof(struct session),
+		.idle_ns = {options->half_open_seconds * NS_PER_S, options->idle_seconds * NS_PER_S,
+			CLOSING_NS},
+	};
+
+	memcpy(flows.hash_key, options->hash_key, sizeof(flows.hash_key));
+	return flows;
+}
+
+static size_t lay_out(const struct engine_options *options, size_t offset[POOLS])
+{
+	struct flow_table_options flows = flow_options(options);
+	struct fragment_options fragments = {options->max_fragments, FRAGMENT_TIMEOUT_NS};
+	size_t sizes[POOLS] = {
+		[POOL_FLOWS] = flow_table_bytes(&flows),
+		[POOL_FRAGMENTS] = fragment_table_bytes(&fragments),
+		[POOL_PAGES] = stream_pool_bytes(options->max_pages),
+		[POOL_LINES] = smtp_pool_bytes(options->scan.max_messages),
+		[POOL_MESSAGES] =
+			message_pool_bytes(options->scan.max_messages * BLOCKS_PER_MESSAGE),
+		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
+	};
+	size_t total = 0;
+
+	for (int i = 0; i < POOLS; i++) {
+		offset[i] = total;
+		total += (sizes[i] + 4095) & ~(size_t)4095;
+	}
+	return total;
+}
+
+int engine_new(const struct engine_options *options, const struct engine_ops *ops,
+	const struct ruleset *ruleset, struct engine **out)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	struct flow_table_options flows = flow_options(options);
+	struct fragment_options fragments = {options->max_fragments, FRAGMENT_TIMEOUT_NS};
+	size_t offset[POOLS];
+	uint8_t *memory;
+
+	if (engine == NULL)
+		return -ENOMEM;
+	engine->options = *options;
+	engine->ops = *ops;
+	engine->ruleset = ruleset;
+	engine->memory_bytes = lay_out(options, offset);
+	memory = mmap(NULL, engine->memory_bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		goto free_engine;
+	(void)madvise(memory, engine->memory_bytes, MADV_HUGEPAGE);
+	engine->memory = memory;
+	if (scanner_new(&options->scan, ruleset, &engine->scanner) != 0)
+		goto unmap;
+	engine->flows = flow_table_init(memory + offset[POOL_FLOWS], &flows);
+	engine->fragments = fragment_table_init(memory + offset[POOL_FRAGMENTS], &fragments);
+	engine->pages = stream_pool_init(memory + offset[POOL_PAGES], options->max_pages);
+	engine->lines = smtp_pool_init(memory + offset[POOL_LINES], options->scan.max_messages);
+	engine->messages = message_pool_init(
+		memory + offset[POOL_MESSAGES], options->scan.max_messages * BLOCKS_PER_MESSAGE);
+	engine->takeovers =
+		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
+	*out = engine;
+	return 0;
+
+unmap:
+	(void)munmap(memory, engine->memory_bytes);
+free_engine:
+	free(engine);
+	return -ENOMEM;
+}
+
+void engine_free(struct engine *engine)
+{
+	uint32_t cursor = 0;
+	struct flow *flow;
+
+	if (engine == NULL)
+		return;
+	// Scans must be given back before the scanner goes.
+	while ((flow = flow_walk(engine->flows, &cursor)) != NULL) {
+		engine->ops.mail = NULL;
+		engine->ops.session = NULL;
+		session_end(engine, (struct session *)flow, "stop", 0);
+	}
+	scanner_free(engine->scanner);
+	(void)munmap(engine->memory, engine->memory_bytes);
+	free(engine);
+}
+
+static bool is_smtp(const struct engine *engine, const uint16_t port_be[2])
+{
+	for (uint32_t i = 0; i < engine->options.smtp_ports_count; i++) {
+		uint16_t port_be_i = __builtin_bswap16(engine->options.smtp_ports[i]);
+
+		if (port_be[0] == port_be_i || port_be[1] == port_be_i)
+			return true;
+	}
+	return false;
+}
+
+static void untouched(
+	struct engine *engine, uint32_t link, enum link_side side, struct frame *frame)
+{
+	engine->counters.forwarded_untouched++;
+	engine->ops.send(engine->ops.ctx, link, link_other(side), frame);
+}
+
+static void free_pieces(struct engine *engine, const struct fragment_result *result)
+{
+	for (uint32_t i = 0; i < result->count; i++) {
+		struct frame frame = result->frames[i];
+
+		engine->counters.dropped_fragments++;
+		engine->ops.free(engine->ops.ctx, &frame);
+	}
+}
+
+// A datagram is whole. Other traffic's fragments go on as they came; of SMTP the datagram is
+// treated as one packet, whose bytes leave as segments.
+static void whole_datagram(
+	struct engine *engine, uint32_t link, enum link_side side, uint64_t now_ns)
+{
+	struct fragment_result *result = &engine->fragment_result;
+	const struct packet *first = &result->packets[0];
+	struct frame joined = {engine->joined, 0, sizeof(engine->joined), NULL};
+	struct packet packet;
+	struct arrival arrival = {&joined, &packet, link, side, now_ns, true};
+	uint16_t port_be[2] = {0, 0};
+
+	if (first->fragment.payload_bytes >= sizeof(port_be))
+		memcpy(port_be, result->frames[0].data + first->fragment.payload_offset,
+			sizeof(port_be));
+	if (!is_smtp(engine, port_be)) {
+		for (uint32_t i = 0; i < result->count; i++)
+			untouched(engine, link, side, &result->frames[i]);
+		return;
+	}
+	if (fragment_join(result, &joined) != 0) {
+		free_pieces(engine, result);
+		return;
+	}
+	for (uint32_t i = 0; i < result->count; i++)
+		engine->ops.free(engine->ops.ctx, &result->frames[i]);
+	packet_parse(&joined, engine->options.packet_flags & ~PACKET_CHECKSUMS_DONE, &packet);
+	if (packet.kind != PACKET_TCP) {
+		engine->counters.dropped_malformed++;
+		engine->packet_faults[packet.why]++;
+		return;
+	}
+	session_arrival(engine, &arrival);
+}
+
+static void fragment(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
+	const struct packet *packet, uint64_t now_ns)
+{
+	struct fragment_result *result = &engine->fragment_result;
+
+	switch (fragment_add(
+		engine->fragments, link * 2 + (uint32_t)side, frame, packet, now_ns, result)) {
+	case FRAGMENT_KEPT:
+		return;
+	case FRAGMENT_WHOLE:
+		whole_datagram(engine, link, side, now_ns);
+		return;
+	case FRAGMENT_DROP:
+		engine->counters.dropped_fragments++;
+		engine->ops.free(engine->ops.ctx, frame);
+		free_pieces(engine, result);
+		return;
+	}
+}
+
+void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
+	uint64_t now_ns)
+{
+	struct packet packet;
+	struct arrival arrival = {frame, &packet, link, side, now_ns, false};
+
+	packet_parse(frame, engine->options.packet_flags, &packet);
+	switch (packet.kind) {
+	case PACKET_OTHER:
+		untouched(engine, link, side, frame);
+		return;
+	case PACKET_TCP:
+		if (is_smtp(engine, packet.from.port_be))
+			session_arrival(engine, &arrival);
+		else
+			untouched(engine, link, side, frame);
+		return;
+	case PACKET_FRAGMENT:
+		fragment(engine, link, side, frame, &packet, now_ns);
+		return;
+	case PACKET_BAD:
+		engine->counters.dropped_malformed++;
+		engine->packet_faults[packet.why]++;
+		engine->ops.free(engine->ops.ctx, frame);
+		return;
+	}
+}
+
+void engine_tick(struct engine *engine, uint64_t now_ns)
+{
+	struct flow *flow = flow_expired(engine->flows, now_ns);
+	struct session *session;
+
+	if (flow != NULL) {
+		session = (struct session *)flow;
+		engine->counters.connections_aged++;
+		session_end(engine, session, NULL, now_ns);
+	}
+	flow = flow_walk(engine->flows, &engine->walk_cursor);
+	if (flow == NULL) {
+		engine->walk_cursor = 0;
+	} else if (now_ns - flow->used_ns > IDLE_TRIM_NS) {
+		session = (struct session *)flow;
+		stream_trim(&session->stream[TCP_CLIENT], engine->pages);
+		stream_trim(&session->stream[TCP_SERVER], engine->pages);
+	}
+	takeover_tick(engine, now_ns);
+	if (fragment_expired(engine->fragments, now_ns, &engine->fragment_result) > 0)
+		free_pieces(engine, &engine->fragment_result);
+}
+
+void engine_stop(struct engine *engine, uint64_t now_ns)
+{
+	uint32_t cursor = 0;
+	struct flow *flow;
+
+	while ((flow = flow_walk(engine->flows, &cursor)) != NULL) {
+		struct session *session = (struct session *)flow;
+
+		session_end(engine, session, session->reset || session->reported ? NULL : "stop",
+			now_ns);
+	}
+	while (fragment_expired(engine->fragments, UINT64_MAX, &engine->fragment_result) > 0)
+		free_pieces(engine, &engine->fragment_result);
+}
+
+const struct counters *engine_counters(const struct engine *engine)
+{
+	return &engine->counters;
+}
+
+struct counters *engine_counters_mutable(struct engine *engine)
+{
+	return &engine->counters;
+}
+
+const uint64_t *engine_tcp_drops(const struct engine *engine, uint32_t *count)
+{
+	*count = TCP_REASON_AFTER_FIN + 1;
+	return engine->tcp_drops;
+}
+
+const uint64_t *engine_packet_faults(const struct engine *engine, uint32_t *count)
+{
+	*count = PACKET_BAD_FRAGMENT_FAULT + 1;
+	return engine->packet_faults;
+}
+
+uint32_t engine_open_connections(const struct engine *engine)
+{
+	struct flow_counts counts;
+
+	flow_get_counts(engine->flows, &counts);
+	return counts.flows[FLOW_HALF_OPEN] + counts.flows[FLOW_OPEN] + counts.flows[FLOW_CLOSING];
+}
+
+size_t engine_connection_bytes(const struct engine *engine)
+{
+	struct flow_table_options flows = flow_options(&engine->options);
+
+	return flow_table_bytes(&flows) / engine->options.max_connections;
+}
+
+size_t engine_memory_bytes(const struct engine *engine)
+{
+	return engine->memory_bytes;
+}

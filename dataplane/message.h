@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One SMTP transaction: its envelope while commands and replies pass, then the message and its scan,
+// and at the end the record of it. Memory is from a pool of blocks made at start-up; a long list of
+// recipients takes more blocks, and when there are none left it is cut and said so in the record.
+#pragma once
+
+#include "dataplane/session.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_BLOCK_BYTES 1024
+
+enum message_entry_state { ENTRY_PENDING, ENTRY_ACCEPTED, ENTRY_REFUSED };
+
+// A MAIL or RCPT command, in order.
+struct message_entry {
+	struct message_entry *next;
+	uint8_t is_mail;
+	uint8_t state;  // enum message_entry_state
+	char address[]; // NUL-terminated, valid UTF-8
+};
+
+struct message {
+	struct message *next; // in the session's list of ended ones
+	struct message_block *blocks;
+	struct message_entry *first;
+	struct message_entry *last;
+	struct scan *scan; // NULL when it could not be scanned
+	uint64_t begin_ns;
+	uint64_t end_ns; // when the end of data arrived
+	uint64_t bytes;
+	uint64_t latency_ns;
+	uint32_t number;        // from 1, once it has begun
+	uint16_t replies_ahead; // replies of the server before the one to this message
+	bool begun;
+	bool ended;
+	bool refused;   // by an SMTP violation: action, reason and reply stand already
+	bool cut;       // the envelope is not complete: memory ran out
+	uint8_t action; // enum policy_action, once decided
+	uint8_t verdict;
+	const char *reason;
+	const char *refusal;
+	const struct scan_result *result;
+	char reply[256]; // what the client is told by the engine
+};
+
+size_t message_pool_bytes(uint32_t blocks);
+struct message_pool *message_pool_init(void *memory, uint32_t blocks);
+
+// The transaction that is being put together, made when there is none. NULL: no memory.
+struct message *message_building(struct engine *engine, struct session *session);
+// A MAIL or RCPT command was seen; the next reply to one resolves the oldest pending entry.
+void message_note_command(struct engine *engine, struct session *session, bool is_mail,
+	const uint8_t *address, size_t n);
+void message_note_reply(struct session *session, bool is_mail, bool accepted);
+// The transaction is over without a message (RSET, EHLO).
+void message_forget(struct engine *engine, struct session *session);
+
+// The message begins: the scan is opened.
+void message_begin(struct engine *engine, struct session *session, uint64_t now_ns);
+void message_feed(struct session *session, const uint8_t *data, size_t n);
+// The end of data was read: finishes the scan, decides, fills in verdict, action and reply.
+void message_decide(struct engine *engine, struct session *session, uint64_t now_ns);
+// Refuses the message whatever its verdict will be.
+void message_refuse(struct message *message, const char *reason, const char *reply);
+// Moves the building message to the list of those that wait for the server's reply.
+void message_await_reply(struct session *session, uint16_t replies_ahead);
+// Writes the record and frees it. reply: what the client was told; action by name.
+void message_report(struct engine *engine, struct session *session, struct message *message,
+	const char *action, const char *reply, uint64_t now_ns);
+// Reports and frees all that a session still has: it ends.
+void message_abandon(struct engine *engine, struct session *session, uint64_t now_ns);

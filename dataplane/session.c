@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/session.h"
+
+#include "dataplane/message.h"
+#include "dataplane/takeover.h"
+
+#include <string.h>
+
+#define CHALLENGE_NS 20000000ull // between challenge ACKs of one connection
+
+// TCP options that may stand in a SYN: what else is offered there (Fast Open, Multipath TCP, tcpcrypt,
+// experiments) would let bytes travel in ways that are not followed here.
+static bool option_is_known(uint8_t kind)
+{
+	return kind == 0 || kind == 1 || kind == 2 || kind == 3 || kind == 4 || kind == 8;
+}
+
+static void strip_syn_options(struct frame *frame, struct packet *packet)
+{
+	uint8_t *options = frame->data + (packet->tcp.options - frame->data);
+	uint32_t n = packet->tcp.options_bytes;
+	bool changed = false;
+
+	for (uint32_t i = 0; i < n && options[i] != 0;) {
+		uint32_t len = options[i] == 1 ? 1 : i + 1 < n ? options[i + 1] : 0;
+
+		if (len == 0 || i + len > n)
+			break;
+		if (!option_is_known(options[i])) {
+			memset(options + i, 1, len);
+			changed = true;
+		}
+		i += len;
+	}
+	if (changed)
+		packet_fix_tcp_checksum(frame, packet);
+}
+
+static bool is_smtp_port(const struct engine *engine, uint16_t port_be)
+{
+	uint16_t port = __builtin_bswap16(port_be);
+
+	for (uint32_t i = 0; i < engine->options.smtp_ports_count; i++) {
+		if (engine->options.smtp_ports[i] == port)
+			return true;
+	}
+	return false;
+}
+
+static const char *end_reason(const struct session *session)
+{
+	if (session->reset)
+		return "reset";
+	if (session->tcp.state == TCP_OPENING)
+		return "half-open";
+	return session->tcp.state >= TCP_CLOSING ? "fin" : "idle";
+}
+
+// Messages first, then the session itself, once.
+static void report(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
+{
+	struct session_record record = {
+		.time_ns = now_ns,
+		.start_ns = session->start_ns,
+		.link = session->flow.key.link,
+		.direction =
+			session->client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND,
+		.address = session_address(session),
+		.session = session->id,
+		.why = why,
+		.inspected = session->mode != SESSION_OPAQUE && !session->tls,
+		.client_bytes = session->stream[TCP_CLIENT].next,
+		.server_bytes = session->stream[TCP_SERVER].next,
+		.messages = session->messages,
+	};
+
+	message_abandon(engine, session, now_ns);
+	if (session->reported)
+		return;
+	session->reported = true;
+	if (session->tcp.state != TCP_OPENING && engine->ops.session != NULL)
+		engine->ops.session(engine->ops.ctx, &record);
+}
+
+static void release(struct engine *engine, struct session *session)
+{
+	takeover_free(engine, session);
+	smtp_fini(&session->smtp, engine->lines);
+	stream_fini(&session->stream[TCP_CLIENT], engine->pages);
+	stream_fini(&session->stream[TCP_SERVER], engine->pages);
+}
+
+void session_end(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
+{
+	report(engine, session, why != NULL ? why : end_reason(session), now_ns);
+	release(engine, session);
+	flow_remove(engine->flows, &session->flow);
+}
+
+void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
+{
+	report(engine, session, why, now_ns);
+	release(engine, session);
+	stream_init(&session->stream[TCP_CLIENT], 0);
+	stream_init(&session->stream[TCP_SERVER], 0);
+	session->mode = SESSION_DEAD;
+	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
+}
+
+void session_flush(struct engine *engine, struct session *session)
+{
+	for (enum tcp_side side = TCP_CLIENT; side <= TCP_SERVER; side++) {
+		struct stream *stream = &session->stream[side];
+		uint64_t limit = session_limit(session, side);
+		uint64_t from;
+		uint64_t to;
+
+		while (stream->sent < limit && stream_unsent(stream, limit, &from, &to)) {
+			emit_stored(engine, session, side, from, to);
+			stream_mark_sent(stream, engine->pages, from, to);
+		}
+		if (!session->fin_sent[side] && session->fin[side] <= limit &&
+			stream->sent >= session->fin[side]) {
+			emit_fin(engine, session, side);
+			session->fin_sent[side] = true;
+		}
+	}
+}
+
+// A packet whose payload waits: only its acknowledgement goes on, and only when it says something new.
+static void forward_rest(struct engine *engine, struct session *session,
+	const struct arrival *arrival, bool ack_is_new)
+{
+	if (arrival->packet->tcp.payload_bytes > 0 || ack_is_new)
+		emit_forward(engine, session, arrival);
+	else
+		emit_drop(engine, arrival);
+}
+
+// Forwards what may go of the packet's bytes [from, from + payload). The rest is in the stream.
+static void forward_bytes(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, uint64_t from, bool ack_is_new)
+{
+	struct packet *packet = arrival->packet;
+	struct stream *stream = &session->stream[side];
+	uint64_t limit = session_limit(session, side);
+	uint64_t to = from + packet->tcp.payload_bytes;
+
+	if (to <= limit) {
+		if ((packet->tcp.flags & TCP_FLAG_FIN) != 0) {
+			if (session->fin[side] == to && stream->sent >= from)
+				session->fin_sent[side] = true;
+			else
+				packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
+		}
+		stream_mark_sent(stream, engine->pages, from, to);
+		emit_forward(engine, session, arrival);
+		return;
+	}
+	if ((packet->tcp.flags & TCP_FLAG_FIN) != 0)
+		packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
+	if (side == TCP_CLIENT && from > stream->next && session->hold == UINT64_MAX &&
+		smtp_may_pass_early(
+			&session->smtp, from, packet->payload, packet->tcp.payload_bytes)) {
+		engine->counters.passed_early++;
+		stream_mark_sent(stream, engine->pages, from, to);
+		emit_forward(engine, session, arrival);
+		return;
+	}
+	engine->counters.held_packets++;
+	if (from < limit)
+		stream_mark_sent(stream, engine->pages, from, limit);
+	packet_trim(arrival->frame, packet, 0, (uint32_t)(to - (from < limit ? limit : from)));
+	forward_rest(engine, session, arrival, ack_is_new);
+}
+
+// What the parser masked, or a first copy that came before, stands in the stream: so it leaves.
+static void restore_payload(
+	struct session *session, enum tcp_side side, const struct arrival *arrival, uint64_t from)
+{
+	struct packet *packet = arrival->packet;
+
+	(void)stream_copy(&session->stream[side], from, packet->payload, packet->tcp.payload_bytes);
+	packet_fix_tcp_checksum(arrival->frame, packet);
+}
+
+static bool store(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result)
+{
+	struct packet *packet = arrival->packet;
+	uint32_t rewritten = 0;
+
+	switch (stream_put(&session->stream[side], engine->pages, result->offset, packet->payload,
+		packet->tcp.payload_bytes, &rewritten)) {
+	case STREAM_NEW:
+	case STREAM_OLD:
+		break;
+	case STREAM_FORGOTTEN:
+		// The receiver has had it long ago: its sender lost the acknowledgement.
+		if (session->mode == SESSION_INSPECT)
+			emit_ack(engine, session, tcp_other(side));
+		return false;
+	case STREAM_FULL:
+		engine->counters.dropped_memory++;
+		return false;
+	}
+	if (rewritten > 0) {
+		engine->counters.rewritten_bytes += rewritten;
+		packet_fix_tcp_checksum(arrival->frame, packet);
+	}
+	return true;
+}
+
+static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
+{
+	struct packet *packet = arrival->packet;
+
+	if (packet->tcp.payload_bytes > 0 && !store(engine, session, side, arrival, result)) {
+		emit_drop(engine, arrival);
+		return;
+	}
+	session->changed[side] = false;
+	dialogue_pull(engine, session, side, arrival->now_ns);
+	if (session->mode != SESSION_INSPECT) {
+		if (session->mode == SESSION_TAKEOVER && side == TCP_CLIENT)
+			takeover_client(engine, session, result, arrival->now_ns);
+		emit_drop(engine, arrival);
+		return;
+	}
+	if (session->changed[side])
+		restore_payload(session, side, arrival, result->offset);
+	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
+	if (side == TCP_SERVER) {
+		session_flush(engine, session);
+		dialogue_settle(engine, session, arrival->now_ns);
+		dialogue_pull(engine, session, TCP_CLIENT, arrival->now_ns);
+	}
+	if (session->mode == SESSION_INSPECT)
+		session_flush(engine, session);
+}
+
+static void inspect(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
+{
+	struct packet *packet = arrival->packet;
+
+	if (result->fin && session->fin[side] == SESSION_NO_FIN)
+		session->fin[side] = result->offset + packet->tcp.payload_bytes;
+	if (result->keep_alive && packet->tcp.payload_bytes > 0)
+		packet_trim(arrival->frame, packet, 0, packet->tcp.payload_bytes);
+	if (packet->tcp.payload_bytes == 0 && !result->fin) {
+		emit_forward(engine, session, arrival);
+		return;
+	}
+	inspect_bytes(engine, session, side, arrival, result, ack_is_new);
+}
+
+static enum flow_class age_class(const struct session *session)
+{
+	if (session->mode == SESSION_DEAD || session->reset || session->tcp.state >= TCP_CLOSING)
+		return FLOW_CLOSING;
+	return session->tcp.state == TCP_OPENING ? FLOW_HALF_OPEN : FLOW_OPEN;
+}
+
+static void accepted(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result)
+{
+	struct packet *packet = arrival->packet;
+	struct stream *other = &session->stream[tcp_other(side)];
+	uint64_t released = other->released;
+
+	packet_learn(&session->template[side], arrival -> frame, packet);
+	flow_touch(engine->flows, &session->flow, age_class(session), arrival->now_ns);
+	stream_release(other, engine->pages, result->acked);
+	if (result->clear_urg) {
+		engine->counters.urgent_cleared++;
+		packet_clear_urgent(arrival->frame, packet);
+	}
+	if (result->trim_front > 0 || result->trim_back > 0)
+		packet_trim(arrival->frame, packet, result->trim_front, result->trim_back);
+	if (result->syn)
+		strip_syn_options(arrival->frame, packet);
+	if (session->mode == SESSION_TAKEOVER) {
+		if (side == TCP_SERVER) {
+			takeover_server(engine, session, arrival);
+		} else {
+			if (result->fin && session->fin[side] == SESSION_NO_FIN)
+				session->fin[side] = result->offset + packet->tcp.payload_bytes;
+			if (!result->has_payload || result->keep_alive ||
+				store(engine, session, side, arrival, result))
+				takeover_client(engine, session, result, arrival->now_ns);
+		}
+		emit_drop(engine, arrival);
+		return;
+	}
+	session->reset = session->reset || result->rst;
+	if (session->mode == SESSION_OPAQUE || result->syn || result->rst)
+		emit_forward(engine, session, arrival);
+	else
+		inspect(engine, session, side, arrival, result, other->released > released);
+	if (session->mode == SESSION_INSPECT && session->tcp.state == TCP_CLOSED && !session->reset)
+		report(engine, session, "fin", arrival->now_ns);
+}
+
+// A slot that is over: whoever still talks is told so.
+static void disturb_dead(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival)
+{
+	const struct tcp_segment *tcp = &arrival->packet->tcp;
+
+	if ((tcp->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == TCP_FLAG_ACK &&
+		arrival->now_ns - session->challenge_ns >= CHALLENGE_NS) {
+		session->challenge_ns = arrival->now_ns;
+		emit_reset(engine, session, tcp_other(side), tcp->ack);
+	}
+	emit_drop(engine, arrival);
+}
+
+static bool opens_connection(const struct tcp_segment *tcp)
+{
+	return (tcp->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN)) ==
+	       TCP_FLAG_SYN;
+}
+
+static struct session *new_session(struct engine *engine, const struct arrival *arrival,
+	const struct flow_key *key, bool swapped)
+{
+	uint32_t hash = flow_hash(engine->flows, key);
+	struct flow *evicted = NULL;
+	struct flow *flow = flow_insert(engine->flows, key, hash, arrival->now_ns, &evicted);
+	struct session *session;
+
+	if (flow == NULL && evicted != NULL) {
+		engine->counters.half_open_evicted++;
+		session_end(engine, (struct session *)evicted, "half-open", arrival->now_ns);
+		flow = flow_insert(engine->flows, key, hash, arrival->now_ns, &evicted);
+	}
+	if (flow == NULL) {
+		engine->counters.dropped_flow_table++;
+		return NULL;
+	}
+	session = (struct session *)flow;
+	session->client_at = (uint8_t)arrival->at;
+	session->key_swapped = swapped;
+	session->id = ++engine->sessions;
+	session->start_ns = arrival->now_ns;
+	session->fin[TCP_CLIENT] = SESSION_NO_FIN;
+	session->fin[TCP_SERVER] = SESSION_NO_FIN;
+	session->hold = UINT64_MAX;
+	session->mode = SESSION_INSPECT;
+	stream_init(&session->stream[TCP_CLIENT], engine->options.max_stream_bytes);
+	stream_init(&session->stream[TCP_SERVER], engine->options.max_stream_bytes);
+	smtp_init(&session->smtp, &session_policy(engine, session)->smtp);
+	engine->counters.connections++;
+	return session;
+}
+
+static void open_session(struct engine *engine, const struct arrival *arrival,
+	const struct flow_key *key, bool swapped)
+{
+	struct packet *packet = arrival->packet;
+	struct session *session = new_session(engine, arrival, key, swapped);
+
+	if (session == NULL) {
+		emit_drop(engine, arrival); // a SYN: its sender tries again
+		return;
+	}
+	tcp_open(&session->tcp, TCP_CLIENT, &packet->tcp, arrival->now_ns);
+	// From an SMTP port to another one: some other service's client that happens to use it.
+	if (!is_smtp_port(engine, packet->from.port_be[1]))
+		session->mode = SESSION_OPAQUE;
+	if (packet->tcp.payload_bytes > 0)
+		packet_trim(arrival->frame, packet, 0, packet->tcp.payload_bytes);
+	strip_syn_options(arrival->frame, packet);
+	packet_learn(&session->template[TCP_CLIENT], arrival -> frame, packet);
+	emit_forward(engine, session, arrival);
+}
+
+// A packet of a connection whose beginning was not seen.
+static void midstream(struct engine *engine, const struct arrival *arrival,
+	const struct flow_key *key, bool swapped)
+{
+	struct packet *packet = arrival->packet;
+	bool from_client = is_smtp_port(engine, packet->from.port_be[1]);
+	enum link_side client_at = from_client ? arrival->at : link_other(arrival->at);
+	enum direction direction =
+		client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND;
+	struct session *session;
+
+	// A reset carries nothing and ends what it may end.
+	if ((packet->tcp.flags & TCP_FLAG_RST) != 0) {
+		if (arrival->made)
+			return;
+		engine->ops.send(
+			engine->ops.ctx, arrival->link, link_other(arrival->at), arrival->frame);
+		return;
+	}
+	switch (engine->options.policy[direction].midstream) {
+	case MIDSTREAM_RESET:
+		engine->counters.midstream_resets++;
+		emit_stray_reset(engine, arrival);
+		break;
+	case MIDSTREAM_DROP:
+		break;
+	case MIDSTREAM_PASS:
+		session = new_session(engine, arrival, key, swapped);
+		if (session == NULL)
+			break;
+		if (!from_client) {
+			session->client_at = (uint8_t)client_at;
+			session->key_swapped = !swapped;
+		}
+		tcp_open_midstream(&session->tcp, from_client ? TCP_CLIENT : TCP_SERVER,
+			&packet->tcp, arrival->now_ns);
+		session->mode = SESSION_OPAQUE;
+		emit_forward(engine, session, arrival);
+		return;
+	}
+	emit_drop(engine, arrival);
+}
+
+static void known(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result)
+{
+	switch (result->fate) {
+	case TCP_ACCEPT:
+	case TCP_NEW:
+		accepted(engine, session, side, arrival, result);
+		return;
+	case TCP_CHALLENGE:
+		if (session->mode == SESSION_INSPECT &&
+			arrival->now_ns - session->challenge_ns >= CHALLENGE_NS) {
+			session->challenge_ns = arrival->now_ns;
+			engine->counters.challenge_acks++;
+			emit_ack(engine, session, tcp_other(side));
+		}
+		break;
+	case TCP_DROP:
+		break;
+	}
+	engine->counters.dropped_tcp++;
+	engine->tcp_drops[result->reason]++;
+	emit_drop(engine, arrival);
+}
+
+void session_arrival(struct engine *engine, const struct arrival *arrival)
+{
+	struct packet *packet = arrival->packet;
+	struct tcp_result result;
+	struct flow_key key;
+	bool swapped = flow_key_make(&packet->from, arrival->link, &key);
+	struct session *session =
+		(struct session *)flow_find(engine->flows, &key, flow_hash(engine->flows, &key));
+	enum tcp_side side;
+
+	engine->counters.smtp_packets++;
+	engine->counters.smtp_bytes += packet->tcp.payload_bytes;
+	if (session != NULL && session->mode == SESSION_DEAD && opens_connection(&packet->tcp)) {
+		session_end(engine, session, "dead", arrival->now_ns);
+		session = NULL;
+	}
+	if (session == NULL) {
+		if (opens_connection(&packet->tcp))
+			open_session(engine, arrival, &key, swapped);
+		else
+			midstream(engine, arrival, &key, swapped);
+		return;
+	}
+	side = swapped == session->key_swapped ? TCP_CLIENT : TCP_SERVER;
+	if (session_port(session, side) != arrival->at) {
+		// Its addresses belong to the other end of the link.
+		engine->counters.dropped_tcp++;
+		emit_drop(engine, arrival);
+		return;
+	}
+	if (session->mode == SESSION_DEAD) {
+		disturb_dead(engine, session, side, arrival);
+		return;
+	}
+	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);
+	if (result.fate == TCP_NEW && opens_connection(&packet->tcp)) {
+		session_end(engine, session, NULL, arrival->now_ns);
+		open_session(engine, arrival, &key, swapped);
+		return;
+	}
+	known(engine, session, side, arrival, &result);
+}

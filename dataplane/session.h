@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Private to the engine: one SMTP connection and the state that all sessions of a worker share.
+//
+//   session    a packet of the connection in, its fate out
+//   dialogue   pulls both sides' bytes through the SMTP parser and acts on its events
+//   message    envelope, scan and record of one message
+//   takeover   the engine in the server's place, once a message must not go on
+//   emit       segments made from stored bytes, or of the engine's own
+#pragma once
+
+#include "dataplane/engine.h"
+#include "dataplane/flow.h"
+#include "dataplane/fragment.h"
+#include "reassembly/reassembly.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct message;
+struct message_pool;
+struct takeover;
+struct takeover_pool;
+
+enum session_mode {
+	SESSION_INSPECT,  // forwarded as it is read and scanned
+	SESSION_OPAQUE,   // forwarded unread: TLS, or by policy
+	SESSION_TAKEOVER, // the engine answers the client; nothing goes to the server any more
+	SESSION_DEAD,     // over; the slot absorbs what still arrives until it ages
+};
+
+#define SESSION_HELO_BYTES 64
+#define SESSION_NO_FIN UINT64_MAX
+
+// Everything by side is indexed by enum tcp_side of the side that sent it.
+struct session {
+	struct flow flow; // first
+	struct tcp_connection tcp;
+	struct stream stream[2];
+	struct packet_template template[2];
+	struct smtp smtp;
+	struct message *building;    // envelope being put together, or message in progress
+	struct message *ended_first; // complete, the server's reply outstanding; oldest first
+	struct message *ended_last;
+	struct takeover *takeover; // not NULL in SESSION_TAKEOVER
+	uint64_t id;
+	uint64_t start_ns;
+	uint64_t fin[2]; // stream offset of its FIN, or SESSION_NO_FIN
+	uint64_t hold;   // client bytes from here on wait, whatever was read; UINT64_MAX: none
+	uint64_t challenge_ns; // last challenge ACK
+	uint32_t messages;
+	uint16_t ip_id;
+	uint8_t mode;      // enum session_mode
+	uint8_t client_at; // enum link_side
+	bool key_swapped;  // the client is the key's second address
+	bool fin_sent[2];
+	bool changed[2]; // stored bytes were overwritten since the packet at hand was stored
+	bool in_wait;    // the client's bytes wait for a reply
+	bool pending;    // a takeover waits for replies to earlier commands
+	bool reported;   // the session record was written
+	bool tls;        // went over to TLS: read as opaque bytes
+	bool reset;      // a RST was forwarded
+	char helo[SESSION_HELO_BYTES]; // as accepted by the server, cut to fit
+};
+
+struct engine {
+	struct engine_options options;
+	struct engine_ops ops;
+	const struct ruleset *ruleset;
+	struct scanner *scanner;
+	struct flow_table *flows;
+	struct fragment_table *fragments;
+	struct stream_pool *pages;
+	struct smtp_pool *lines;
+	struct message_pool *messages;
+	struct takeover_pool *takeovers;
+	struct fragment_result fragment_result;
+	void *memory;
+	size_t memory_bytes;
+	uint64_t sessions; // ever begun
+	uint32_t walk_cursor;
+	struct counters counters;
+	uint64_t tcp_drops[32];      // by enum tcp_reason
+	uint64_t packet_faults[16];  // by enum packet_fault
+	uint8_t scratch[65536];      // a payload on its way into a segment
+	uint8_t joined[65536 + 256]; // a datagram put together from fragments
+};
+
+static inline const struct engine_policy *session_policy(
+	const struct engine *engine, const struct session *session)
+{
+	return &engine->options.policy[session->client_at == LINK_OUTSIDE ? DIRECTION_INBOUND
+									  : DIRECTION_OUTBOUND];
+}
+
+// Which port of the link a side is behind.
+static inline enum link_side session_port(const struct session *session, enum tcp_side side)
+{
+	enum link_side client_at = (enum link_side)session->client_at;
+
+	return side == TCP_CLIENT ? client_at : link_other(client_at);
+}
+
+// Client first, server second.
+static inline struct packet_address session_address(const struct session *session)
+{
+	struct packet_address address = session->flow.key.address;
+
+	if (session->key_swapped) {
+		for (int i = 0; i < 16; i++) {
+			uint8_t byte = address.address[0][i];
+
+			address.address[0][i] = address.address[1][i];
+			address.address[1][i] = byte;
+		}
+		address.port_be[0] = session->flow.key.address.port_be[1];
+		address.port_be[1] = session->flow.key.address.port_be[0];
+	}
+	return address;
+}
+
+// What of side's bytes may be forwarded: everything below this offset.
+static inline uint64_t session_limit(const struct session *session, enum tcp_side side)
+{
+	uint64_t read = session->stream[side].read;
+
+	return side == TCP_CLIENT && session->hold < read ? session->hold : read;
+}
+
+// A packet at hand: where it came from and what is known of it.
+struct arrival {
+	struct frame *frame;
+	struct packet *packet;
+	uint32_t link;
+	enum link_side at;
+	uint64_t now_ns;
+	bool made; // put together from fragments in the engine's scratch: not to be sent itself
+};
+
+// ---- session.c ----
+
+// One TCP packet with an SMTP port. Takes arrival->frame.
+void session_arrival(struct engine *engine, const struct arrival *arrival);
+// Ends a session: reports its messages and itself, gives everything back, forgets the flow.
+void session_end(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
+// The same, but the slot stays for a while to absorb what still arrives.
+void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
+// Sends what may go on now, of both directions, and FINs whose turn has come.
+void session_flush(struct engine *engine, struct session *session);
+
+// ---- dialogue.c ----
+
+// Reads what has arrived in order from one side, as far as it can be read.
+void dialogue_pull(
+	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns);
+// A takeover that waited for the replies to earlier commands: begins when they are in.
+void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns);
+// In a takeover: reads the rest of the client's message.
+void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns);
+
+// ---- emit.c ----
+
+void emit_drop(struct engine *engine, const struct arrival *arrival);
+// Forwards the arrival's packet as it stands now to the other side.
+void emit_forward(struct engine *engine, struct session *session, const struct arrival *arrival);
+// Sends stored bytes [from, to) of side's stream to the other side, in segments of its MSS.
+void emit_stored(struct engine *engine, struct session *session, enum tcp_side side, uint64_t from,
+	uint64_t to);
+// Sends a FIN, or a bare ACK, in side's name with its newest numbers.
+void emit_fin(struct engine *engine, struct session *session, enum tcp_side side);
+void emit_ack(struct engine *engine, struct session *session, enum tcp_side side);
+// Sends any segment in side's name to its peer. numbers are the peer's view.
+void emit_segment(struct engine *engine, struct session *session, enum tcp_side side,
+	struct packet_segment *segment);
+// Resets side's peer in side's name at seq.
+void emit_reset(struct engine *engine, struct session *session, enum tcp_side side, uint32_t seq);
+// Answers a packet that belongs to no session with resets to both ends (RFC 9293 section 3.5.2).
+void emit_stray_reset(struct engine *engine, const struct arrival *arrival);
+uint16_t emit_mss(const struct engine *engine, const struct session *session, enum tcp_side side);

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/takeover.h"
+
+#include "dataplane/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NS_PER_MS 1000000u
+#define NS_PER_S 1000000000u
+
+#define RESET_REPEAT_NS (200ull * NS_PER_MS)
+#define RESET_TRIES 3
+#define RESET_ANSWER_NS (20ull * NS_PER_MS) // between answers to a server that still talks
+#define ANSWER_NS (60ull * NS_PER_S)        // for the client's next command, then 421
+#define CLOSE_NS (90ull * NS_PER_S)         // since it began to close, then the client is reset
+#define WINDOW_BYTES (256u * 1024u) // advertised: what arrives in order is swallowed at once
+#define TICK_SESSIONS 8
+
+struct takeover_pool {
+	struct takeover *free;
+	struct takeover *active; // a ring: the next to be looked at
+};
+
+size_t takeover_pool_bytes(uint32_t count)
+{
+	return 64 + (size_t)count * ((sizeof(struct takeover) + 63) & ~(size_t)63);
+}
+
+struct takeover_pool *takeover_pool_init(void *memory, uint32_t count)
+{
+	struct takeover_pool *pool = memory;
+	uint8_t *at = (uint8_t *)memory + 64;
+
+	pool->free = NULL;
+	pool->active = NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		struct takeover *takeover = (struct takeover *)(void *)at;
+
+		takeover->next = pool->free;
+		pool->free = takeover;
+		at += (sizeof(struct takeover) + 63) & ~(size_t)63;
+	}
+	return pool;
+}
+
+static struct takeover *takeover_get(struct takeover_pool *pool)
+{
+	struct takeover *takeover = pool->free;
+
+	if (takeover == NULL)
+		return NULL;
+	pool->free = takeover->next;
+	memset(takeover, 0, sizeof(*takeover));
+	if (pool->active == NULL) {
+		takeover->next = takeover;
+		takeover->previous = takeover;
+		pool->active = takeover;
+		return takeover;
+	}
+	takeover->next = pool->active;
+	takeover->previous = pool->active->previous;
+	takeover->previous->next = takeover;
+	takeover->next->previous = takeover;
+	return takeover;
+}
+
+void takeover_free(struct engine *engine, struct session *session)
+{
+	struct takeover_pool *pool = engine->takeovers;
+	struct takeover *takeover = session->takeover;
+
+	if (takeover == NULL)
+		return;
+	session->takeover = NULL;
+	if (pool->active == takeover)
+		pool->active = takeover->next == takeover ? NULL : takeover->next;
+	takeover->previous->next = takeover->next;
+	takeover->next->previous = takeover->previous;
+	takeover->next = pool->free;
+	pool->free = takeover;
+}
+
+// The tracker judges the client's segments by what its peer has told it: that is the engine now.
+static void vouch(struct session *session)
+{
+	struct tcp_endpoint *client = &session->tcp.end[TCP_CLIENT];
+	struct tcp_endpoint *server = &session->tcp.end[TCP_SERVER];
+	const struct stream *stream = &session->stream[TCP_CLIENT];
+	uint32_t ack = tcp_seq_of(&session->tcp, TCP_CLIENT, stream->next);
+	uint32_t window = WINDOW_BYTES >> server->wscale;
+
+	if (session->fin[TCP_CLIENT] != SESSION_NO_FIN && session->fin[TCP_CLIENT] <= stream->next)
+		ack++;
+	client->acked = ack;
+	client->window_edge = ack + WINDOW_BYTES;
+	server->window = (uint16_t)(window > UINT16_MAX ? UINT16_MAX : window);
+	if (tcp_seq_before(server->next, sender_end(&session->takeover->sender)))
+		server->next = sender_end(&session->takeover->sender);
+}
+
+// Sends what is due. Returns whether anything that carries an acknowledgement went out.
+static bool pump(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+	uint16_t mss = emit_mss(engine, session, TCP_SERVER);
+	uint32_t edge = session->tcp.end[TCP_SERVER].window_edge;
+	struct sender_segment next;
+	bool any = false;
+
+	vouch(session);
+	while (sender_next(&takeover->sender, edge, mss, now_ns, &next)) {
+		struct packet_segment segment = {
+			.seq = next.seq,
+			.ack = session->tcp.end[TCP_CLIENT].acked,
+			.window = session->tcp.end[TCP_SERVER].window,
+			.flags = TCP_FLAG_ACK,
+			.payload = next.data,
+			.payload_bytes = next.bytes,
+		};
+
+		if (next.bytes > 0)
+			segment.flags |= TCP_FLAG_PSH;
+		if (next.fin)
+			segment.flags |= TCP_FLAG_FIN;
+		emit_segment(engine, session, TCP_SERVER, &segment);
+		any = true;
+	}
+	return any;
+}
+
+static void acknowledge(struct engine *engine, struct session *session)
+{
+	struct packet_segment segment = {
+		.seq = sender_end(&session->takeover->sender),
+		.ack = session->tcp.end[TCP_CLIENT].acked,
+		.window = session->tcp.end[TCP_SERVER].window,
+		.flags = TCP_FLAG_ACK,
+	};
+
+	emit_segment(engine, session, TCP_SERVER, &segment);
+}
+
+static void reset_server(struct engine *engine, struct session *session, uint32_t seq)
+{
+	emit_reset(engine, session, TCP_CLIENT, seq);
+}
+
+// What the server has sent and the client has not acknowledged is the engine's to deliver now.
+static bool inherit(struct session *session)
+{
+	struct stream *stream = &session->stream[TCP_SERVER];
+	struct sender *sender = &session->takeover->sender;
+	uint8_t bytes[SENDER_BYTES / 2];
+	size_t n = (size_t)(stream->sent - stream->released);
+
+	sender_init(sender, tcp_seq_of(&session->tcp, TCP_SERVER, stream->released));
+	if (n > sizeof(bytes) || stream_copy(stream, stream->released, bytes, n) != n)
+		return false;
+	return n == 0 || sender_push(sender, bytes, n) == 0;
+}
+
+static void reset_both(
+	struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
+{
+	reset_server(engine, session,
+		tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent));
+	emit_reset(engine, session, TCP_SERVER,
+		tcp_seq_of(&session->tcp, TCP_SERVER, session->stream[TCP_SERVER].sent));
+	session_bury(engine, session, why, now_ns);
+}
+
+int takeover_begin(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
+{
+	struct takeover *takeover = takeover_get(engine->takeovers);
+
+	session->takeover = takeover;
+	if (takeover == NULL || !inherit(session)) {
+		reset_both(engine, session, why, now_ns);
+		return -ENOMEM;
+	}
+	takeover->session = session;
+	takeover->why = why;
+	takeover->begin_ns = now_ns;
+	takeover->phase = TAKEOVER_BODY;
+	takeover->reset_seq =
+		tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent);
+	takeover->reset_ns = now_ns + RESET_REPEAT_NS;
+	takeover->resets = 1;
+	session->mode = SESSION_TAKEOVER;
+	session->pending = false;
+	reset_server(engine, session, takeover->reset_seq);
+	return 0;
+}
+
+void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
+	uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+
+	// Replies are far shorter than the buffer, and few: what does not fit is not sent, the close is.
+	if (sender_push(&takeover->sender, reply, strlen(reply)) == 0)
+		(void)sender_push(&takeover->sender, "\r\n", 2);
+	takeover->phase = TAKEOVER_ANSWER;
+	takeover->begin_ns = now_ns;
+	if (close) {
+		sender_push_fin(&takeover->sender);
+		takeover->phase = TAKEOVER_CLOSE;
+	}
+	(void)pump(engine, session, now_ns);
+}
+
+// The next command after the reply: 221 to QUIT, 421 to anything else, and the close.
+static void read_command(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+	struct stream *stream = &session->stream[TCP_CLIENT];
+	uint8_t *data;
+	size_t n;
+
+	while ((n = stream_peek(stream, &data)) > 0) {
+		for (size_t i = 0; i < n && takeover->line_bytes < 4; i++)
+			takeover->line[takeover->line_bytes++] = (char)data[i];
+		stream_consume(stream, n);
+	}
+	if (takeover->phase != TAKEOVER_ANSWER || takeover->line_bytes < 4)
+		return;
+	if (strncasecmp(takeover->line, "QUIT", 4) == 0)
+		takeover_reply(engine, session, "221 2.0.0 Bye", true, now_ns);
+	else
+		takeover_reply(engine, session, "421 4.3.2 Closing connection", true, now_ns);
+}
+
+static void swallow(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	if (session->takeover->phase == TAKEOVER_BODY)
+		dialogue_pull_rest(engine, session, now_ns);
+	if (session->mode == SESSION_TAKEOVER && session->takeover->phase != TAKEOVER_BODY)
+		read_command(engine, session, now_ns);
+}
+
+static bool client_closed(const struct session *session)
+{
+	return session->fin[TCP_CLIENT] <= session->stream[TCP_CLIENT].next;
+}
+
+void takeover_client(struct engine *engine, struct session *session,
+	const struct tcp_result *result, uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+	bool all_acked;
+
+	if (result->rst) {
+		session_bury(engine, session, takeover->why, now_ns);
+		return;
+	}
+	swallow(engine, session, now_ns);
+	if (session->mode != SESSION_TAKEOVER)
+		return;
+	if (client_closed(session) && takeover->phase != TAKEOVER_CLOSE) {
+		sender_push_fin(&takeover->sender);
+		takeover->phase = TAKEOVER_CLOSE;
+		takeover->begin_ns = now_ns;
+	}
+	stream_release(
+		&session->stream[TCP_CLIENT], engine->pages, session->stream[TCP_CLIENT].next);
+	stream_trim(&session->stream[TCP_CLIENT], engine->pages);
+	all_acked = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
+	if (!pump(engine, session, now_ns) &&
+		(result->has_payload || result->fin || result->keep_alive))
+		acknowledge(engine, session);
+	if (all_acked && takeover->phase == TAKEOVER_CLOSE && client_closed(session))
+		session_bury(engine, session, takeover->why, now_ns);
+}
+
+void takeover_server(struct engine *engine, struct session *session, const struct arrival *arrival)
+{
+	const struct tcp_segment *tcp = &arrival->packet->tcp;
+
+	if (tcp->flags & TCP_FLAG_RST) {
+		session->takeover->reset_ns = 0;
+		return;
+	}
+	if ((tcp->flags & TCP_FLAG_ACK) == 0 ||
+		arrival->now_ns - session->challenge_ns < RESET_ANSWER_NS)
+		return;
+	session->challenge_ns = arrival->now_ns;
+	reset_server(engine, session, tcp->ack);
+}
+
+static void tick_one(struct engine *engine, struct takeover *takeover, uint64_t now_ns)
+{
+	struct session *session = takeover->session;
+
+	if (takeover->reset_ns != 0 && now_ns >= takeover->reset_ns) {
+		takeover->reset_ns = takeover->resets < RESET_TRIES
+					     ? now_ns + (RESET_REPEAT_NS << takeover->resets)
+					     : 0;
+		takeover->resets++;
+		reset_server(engine, session, takeover->reset_seq);
+	}
+	if (takeover->phase == TAKEOVER_ANSWER && now_ns - takeover->begin_ns > ANSWER_NS)
+		takeover_reply(engine, session, "421 4.4.2 Timeout", true, now_ns);
+	if (sender_is_dead(&takeover->sender) ||
+		(takeover->phase == TAKEOVER_CLOSE && now_ns - takeover->begin_ns > CLOSE_NS)) {
+		emit_reset(engine, session, TCP_SERVER, sender_end(&takeover->sender));
+		session_bury(engine, session, takeover->why, now_ns);
+		return;
+	}
+	(void)pump(engine, session, now_ns);
+}
+
+void takeover_tick(struct engine *engine, uint64_t now_ns)
+{
+	struct takeover_pool *pool = engine->takeovers;
+
+	for (int i = 0; i < TICK_SESSIONS && pool->active != NULL; i++) {
+		struct takeover *takeover = pool->active;
+
+		pool->active = takeover->next;
+		tick_one(engine, takeover, now_ns);
+	}
+}

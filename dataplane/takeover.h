@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The engine in the server's place: the server's side is reset, the client's bytes are acknowledged
+// and swallowed, the client gets its answer and then 221 or 421 and an orderly close.
+//
+// Resets may be lost without a trace, so the first is repeated, and whatever the server still sends is
+// answered with a reset at its own acknowledgement (RFC 5961 challenge ACKs included).
+#pragma once
+
+#include "dataplane/session.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum takeover_phase {
+	TAKEOVER_BODY,   // the rest of the message is still to come
+	TAKEOVER_ANSWER, // the reply is given; the next command gets 221 or 421
+	TAKEOVER_CLOSE,  // FIN queued
+};
+
+struct takeover {
+	struct sender sender; // to the client, in the server's name
+	struct session *session;
+	struct takeover *next;
+	struct takeover *previous;
+	uint64_t begin_ns;
+	uint64_t reset_ns; // when the server is reset again; 0: no more
+	uint32_t reset_seq;
+	uint8_t resets;
+	uint8_t phase; // enum takeover_phase
+	char line[8];  // beginning of the client's next command
+	uint8_t line_bytes;
+	const char *why;
+};
+
+size_t takeover_pool_bytes(uint32_t count);
+struct takeover_pool *takeover_pool_init(void *memory, uint32_t count);
+
+// Begins: resets the server, and from now on answers the client. why ends up in the session record.
+// Returns 0, or -ENOMEM: then both sides were reset instead (the sender comes back) and the session is
+// buried.
+int takeover_begin(
+	struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
+// The message is over: gives the reply (without CRLF); with close set, FIN at once.
+void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
+	uint64_t now_ns);
+// A segment of the client (accepted, its payload stored) or of the server during a takeover.
+void takeover_client(struct engine *engine, struct session *session,
+	const struct tcp_result *result, uint64_t now_ns);
+void takeover_server(struct engine *engine, struct session *session, const struct arrival *arrival);
+// Retransmissions and time-outs of a few takeovers.
+void takeover_tick(struct engine *engine, uint64_t now_ns);
+// Gives the takeover's memory back.
+void takeover_free(struct engine *engine, struct session *session);

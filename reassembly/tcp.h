@@ -77,19 +77,26 @@ struct tcp_endpoint {
 	uint32_t window_edge; // right edge its peer has granted: highest ack + (window << shift)
 	uint32_t ts_recent;   // newest valid timestamp value it sent (0 until one was)
 	uint32_t ts_echo;     // newest echo it sent
-	uint64_t ts_ns;       // when ts_recent was taken, for the 24-day rule
+	uint32_t ts_paws;     // what its peer compares with: TS.Recent of RFC 7323, newest in order
+	uint32_t max_window;  // largest window its peer has granted
+	uint64_t count;       // of numbers from isn to next, 64 bits: `next` without the wrap
+	uint64_t ts_ns;       // when ts_paws was taken, for the 24-day rule
 	uint16_t mss;         // from its SYN, 536 where absent
 	uint16_t window;      // its last raw window field
 	uint8_t wscale; // its own shift, applied to windows it advertises; 0 unless both sent one
 	uint8_t flags;  // TCP_END_*
 };
 
-#define TCP_END_SYN 0x01u  // its SYN was seen
-#define TCP_END_FIN 0x02u  // its FIN was seen, at next - 1
-#define TCP_END_TS 0x04u   // it offered timestamps
-#define TCP_END_SACK 0x08u // it offered SACK
-#define TCP_END_WS 0x10u   // it offered window scaling
+#define TCP_END_SYN 0x01u       // its SYN was seen
+#define TCP_END_FIN 0x02u       // its FIN was seen, at next - 1
+#define TCP_END_TS 0x04u        // it offered timestamps
+#define TCP_END_SACK 0x08u      // it offered SACK
+#define TCP_END_WS 0x10u        // it offered window scaling
+#define TCP_END_BARE 0x20u      // its SYN came without ACK: it opened (both did: simultaneous open)
+#define TCP_END_MIDSTREAM 0x40u // its SYN was not seen: window and options are unknown
 
+// CLOSING: a FIN was seen. CLOSED: both FINs are acknowledged, or a RST was accepted; segments are
+// judged as before (a receiver may have refused the RST), and a SYN opens anew.
 enum tcp_state { TCP_OPENING, TCP_ESTABLISHED, TCP_CLOSING, TCP_CLOSED };
 
 struct tcp_connection {
@@ -104,21 +111,23 @@ struct tcp_result {
 	enum tcp_reason reason;
 	uint64_t
 		offset; // of the first payload byte that is kept; below the acknowledged edge is normal
-	uint32_t trim_front; // payload bytes to cut: data in a SYN
-	uint32_t trim_back;  // payload bytes to cut: beyond the window, beyond a FIN
-	uint64_t acked;      // the other direction is acknowledged up to here
-	bool has_payload;    // payload is left after trimming
+	uint32_t trim_front; // payload bytes to cut: what lies below offset 0
+	uint32_t
+		trim_back; // payload bytes to cut: in a SYN or RST, beyond the window, beyond a FIN
+	uint64_t acked;    // the other direction is acknowledged up to here
+	bool has_payload;  // payload is left after trimming
 	bool syn;
 	bool fin; // its FIN, in sequence space right after the payload, not trimmed away
 	bool rst;
-	bool clear_urg;    // URG was set: the caller clears flag and pointer
-	bool keep_alive;   // probe: 0 or 1 byte just below what was acknowledged
+	bool clear_urg;  // URG was set: the caller clears flag and pointer
+	bool keep_alive; // probe: 0 or 1 byte just below what was acknowledged (or a retransmission)
 	bool window_probe; // one byte at the edge of a closed window: kept, not trimmed
 };
 
-// Starts tracking with the first segment seen, a SYN from side. Data in a SYN is trimmed.
-void tcp_open(struct tcp_connection *tcp, enum tcp_side side, const struct tcp_segment *segment,
-	uint64_t now_ns);
+// Starts tracking with the first segment seen, a SYN without ACK from side. The caller cuts data off
+// it. Returns TCP_REASON_NONE, or why the SYN must be dropped; then tcp was not set.
+enum tcp_reason tcp_open(struct tcp_connection *tcp, enum tcp_side side,
+	const struct tcp_segment *segment, uint64_t now_ns);
 // Starts in midstream: both directions established with the numbers of this segment, no window
 // known (taken as open), options unknown (none is unsolicited).
 void tcp_open_midstream(struct tcp_connection *tcp, enum tcp_side side,

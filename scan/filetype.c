@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/filetype.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+struct magic {
+	struct filetype type;
+	uint16_t offset;
+	uint8_t bytes;
+	const char *value;
+};
+
+#define MAGIC(name, target, offset, value)                                                         \
+	{                                                                                          \
+		{name, target}, offset, sizeof(value) - 1, value                                   \
+	}
+
+// In order: the first that fits names the type.
+static const struct magic magics[] = {
+	MAGIC("zip", FILETYPE_TARGET_ANY, 0, "PK\x03\x04"),
+	MAGIC("zip", FILETYPE_TARGET_ANY, 0, "PK\x05\x06"),
+	MAGIC("zip", FILETYPE_TARGET_ANY, 0, "PK00PK\x03\x04"),
+	MAGIC("elf", FILETYPE_TARGET_ELF, 0, "\x7f\x45LF"),
+	MAGIC("gzip", FILETYPE_TARGET_ANY, 0, "\x1f\x8b"),
+	MAGIC("ole2", FILETYPE_TARGET_OLE2, 0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+	MAGIC("rar", FILETYPE_TARGET_ANY, 0, "Rar!\x1a\x07"),
+	MAGIC("7z", FILETYPE_TARGET_ANY, 0, "7z\xbc\xaf\x27\x1c"),
+	MAGIC("xz", FILETYPE_TARGET_ANY, 0, "\xfd\x37zXZ\0"),
+	MAGIC("bzip2", FILETYPE_TARGET_ANY, 0, "BZh"),
+	MAGIC("zstd", FILETYPE_TARGET_ANY, 0, "\x28\xb5\x2f\xfd"),
+	MAGIC("cab", FILETYPE_TARGET_ANY, 0, "MSCF"),
+	MAGIC("arj", FILETYPE_TARGET_ANY, 0, "\x60\xea"),
+	MAGIC("tnef", FILETYPE_TARGET_ANY, 0, "\x78\x9f\x3e\x22"),
+	MAGIC("rtf", FILETYPE_TARGET_ANY, 0, "{\\rt"),
+	MAGIC("png", FILETYPE_TARGET_GRAPHICS, 0, "\x89PNG\r\n\x1a\n"),
+	MAGIC("jpeg", FILETYPE_TARGET_GRAPHICS, 0, "\xff\xd8\xff"),
+	MAGIC("gif", FILETYPE_TARGET_GRAPHICS, 0, "GIF8"),
+	MAGIC("tiff", FILETYPE_TARGET_GRAPHICS, 0, "II\x2a\0"),
+	MAGIC("tiff", FILETYPE_TARGET_GRAPHICS, 0, "MM\0\x2a"),
+	MAGIC("swf", FILETYPE_TARGET_FLASH, 0, "FWS"),
+	MAGIC("swf", FILETYPE_TARGET_FLASH, 0, "CWS"),
+	MAGIC("swf", FILETYPE_TARGET_FLASH, 0, "ZWS"),
+	MAGIC("macho", FILETYPE_TARGET_MACHO, 0, "\xce\xfa\xed\xfe"),
+	MAGIC("macho", FILETYPE_TARGET_MACHO, 0, "\xcf\xfa\xed\xfe"),
+	MAGIC("macho", FILETYPE_TARGET_MACHO, 0, "\xfe\xed\xfa\xce"),
+	MAGIC("macho", FILETYPE_TARGET_MACHO, 0, "\xfe\xed\xfa\xcf"),
+	MAGIC("wasm", FILETYPE_TARGET_ANY, 0, "\0asm"),
+	MAGIC("tar", FILETYPE_TARGET_ANY, 257, "ustar"),
+	MAGIC("iso", FILETYPE_TARGET_ANY, 0, "\1CD001\1"),
+	MAGIC("lnk", FILETYPE_TARGET_ANY, 0, "L\0\0\0\x01\x14\x02\0"),
+	MAGIC("chm", FILETYPE_TARGET_ANY, 0, "ITSF"),
+	MAGIC("riff", FILETYPE_TARGET_ANY, 0, "RIFF"),
+	MAGIC("mp3", FILETYPE_TARGET_ANY, 0, "ID3"),
+	MAGIC("postscript", FILETYPE_TARGET_ANY, 0, "%!PS"),
+};
+
+static const struct filetype type_unknown = {"", FILETYPE_TARGET_ANY};
+static const struct filetype type_pe = {"pe", FILETYPE_TARGET_PE};
+static const struct filetype type_dos = {"dos-exe", FILETYPE_TARGET_PE};
+static const struct filetype type_java = {"java-class", FILETYPE_TARGET_JAVA};
+static const struct filetype type_fat = {"macho", FILETYPE_TARGET_MACHO};
+static const struct filetype type_pdf = {"pdf", FILETYPE_TARGET_PDF};
+static const struct filetype type_html = {"html", FILETYPE_TARGET_HTML};
+static const struct filetype type_text = {"text", FILETYPE_TARGET_TEXT};
+
+// A DOS header at the start; "PE\0\0" where its last field points, as far as that is to be seen.
+static const struct filetype *detect_mz(const uint8_t *data, size_t n)
+{
+	uint32_t at;
+
+	if (n < 2 || data[0] != 'M' || data[1] != 'Z')
+		return NULL;
+	if (n < 64)
+		return &type_dos;
+	at = (uint32_t)data[60] | (uint32_t)data[61] << 8 | (uint32_t)data[62] << 16 |
+	     (uint32_t)data[63] << 24;
+	if (at < 64)
+		return &type_dos;
+	if (at <= n - 4)
+		return memcmp(data + at, "PE\0\0", 4) == 0 ? &type_pe : &type_dos;
+	return n == FILETYPE_BYTES ? &type_pe : &type_dos;
+}
+
+// Java classes and Mach-O fat files share their magic; the next word is a version there and a small
+// count of architectures here.
+static const struct filetype *detect_cafebabe(const uint8_t *data, size_t n)
+{
+	if (n < 8 || memcmp(data, "\xca\xfe\xba\xbe", 4) != 0)
+		return NULL;
+	return data[4] == 0 && data[5] == 0 && data[6] == 0 && data[7] < 40 ? &type_fat
+									    : &type_java;
+}
+
+static bool contains(const uint8_t *data, size_t n, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (size_t i = 0; i + length <= n; i++)
+		if (strncasecmp((const char *)data + i, word, length) == 0)
+			return true;
+	return false;
+}
+
+static const struct filetype *detect_text(const uint8_t *data, size_t n)
+{
+	static const char *const tags[] = {"<html", "<!doctype html", "<head>", "<body", "<script",
+		"<iframe", "<table", "<meta", "<title"};
+
+	for (size_t i = 0; i < n; i++)
+		if (data[i] < 0x20 && data[i] != '\t' && data[i] != '\n' && data[i] != '\r' &&
+			data[i] != '\f' && data[i] != 0x1b)
+			return &type_unknown;
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (contains(data, n, tags[i]))
+			return &type_html;
+	return &type_text;
+}
+
+const struct filetype *filetype_detect(const uint8_t *data, size_t n)
+{
+	const struct filetype *type;
+
+	if (n == 0)
+		return &type_unknown;
+	if (n > FILETYPE_BYTES)
+		n = FILETYPE_BYTES;
+	type = detect_mz(data, n);
+	if (type == NULL)
+		type = detect_cafebabe(data, n);
+	if (type != NULL)
+		return type;
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
+		const struct magic *magic = &magics[i];
+
+		if (magic->offset + (size_t)magic->bytes <= n &&
+			memcmp(data + magic->offset, magic->value, magic->bytes) == 0)
+			return &magic->type;
+	}
+	// Readers find the header anywhere in the first 1024 bytes (ISO 32000-1 annex H.3.4.1).
+	if (contains(data, n, "%PDF-"))
+		return &type_pdf;
+	// "BM", the file's size, two zero words: too short a magic for less.
+	if (n >= 14 && data[0] == 'B' && data[1] == 'M' && memcmp(data + 6, "\0\0\0\0", 4) == 0) {
+		static const struct filetype bmp = {"bmp", FILETYPE_TARGET_GRAPHICS};
+
+		return &bmp;
+	}
+	return detect_text(data, n);
+}

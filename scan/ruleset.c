@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/ruleset.h"
+
+#include "scan/digest.h"
+
+#include <hs_runtime.h>
+#include <openssl/evp.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static_assert(RULESET_HASHED_FROM == 56, "image format");
+static_assert(sizeof(struct ruleset_header) == 64 + 64 * 24, "image format");
+static_assert(sizeof(struct ruleset_group) == 40, "image format");
+
+static int image_sha256(const void *image, size_t bytes, uint8_t *out)
+{
+	const uint8_t *data = (const uint8_t *)image + RULESET_HASHED_FROM;
+
+	return EVP_Digest(data, bytes - RULESET_HASHED_FROM, out, NULL, EVP_sha256(), NULL) == 1
+		       ? 0
+		       : -EIO;
+}
+
+int ruleset_seal(void *image, size_t bytes)
+{
+	struct ruleset_header *header = image;
+
+	assert(bytes >= sizeof(*header));
+	return image_sha256(image, bytes, header->sha256);
+}
+
+static int check_header(const struct ruleset_header *header, size_t bytes)
+{
+	uint8_t sha256[DIGEST_MAX_BYTES];
+	int err;
+
+	if (bytes < sizeof(*header) || memcmp(header->magic, RULESET_MAGIC, 8) != 0)
+		return -EBADMSG;
+	if (header->format != RULESET_FORMAT)
+		return -ENOTSUP;
+	if (header->image_bytes != bytes || header->sections_count > RULESET_MAX_SECTIONS)
+		return -EBADMSG;
+	err = image_sha256(header, bytes, sha256);
+	if (err != 0)
+		return err;
+	return memcmp(sha256, header->sha256, sizeof(sha256)) == 0 ? 0 : -EBADMSG;
+}
+
+// A database lies in place. Its length is checked before anything else of it is looked at; what is
+// inside only the checksum protects.
+static int open_database(const void *data, size_t bytes, struct ruleset_database *out)
+{
+	struct ruleset_database database = {.db = data};
+	size_t db_bytes = 0;
+	hs_error_t status;
+
+	if (bytes < 128)
+		return -EBADMSG;
+	status = hs_database_size(database.db, &db_bytes);
+	if (status == HS_SUCCESS && db_bytes > bytes)
+		return -EBADMSG;
+	if (status == HS_SUCCESS)
+		status = hs_stream_size(database.db, &database.stream_bytes);
+	if (status == HS_DB_VERSION_ERROR || status == HS_DB_PLATFORM_ERROR ||
+		status == HS_DB_MODE_ERROR)
+		return -ENOTSUP;
+	if (status != HS_SUCCESS || out->db != NULL)
+		return -EBADMSG;
+	*out = database;
+	return 0;
+}
+
+static int count_items(size_t bytes, size_t item_bytes, uint32_t *count)
+{
+	if (bytes % item_bytes != 0 || bytes / item_bytes >= RULESET_NONE)
+		return -EBADMSG;
+	*count = (uint32_t)(bytes / item_bytes);
+	return 0;
+}
+
+#define OPEN_TABLE(ruleset, name, data, bytes)                                                     \
+	((ruleset)->name = (data),                                                                 \
+		count_items(bytes, sizeof(*(ruleset)->name), &(ruleset)->name##_count))
+
+static int open_section(
+	struct ruleset *ruleset, const struct ruleset_section *section, const void *data)
+{
+	size_t bytes = section->bytes;
+	uint32_t index = section->index;
+
+	switch ((enum ruleset_section_kind)section->kind) {
+	case RULESET_META:
+		ruleset->meta = data;
+		return bytes == sizeof(*ruleset->meta) ? 0 : -EBADMSG;
+	case RULESET_STRINGS:
+		ruleset->strings = data;
+		ruleset->strings_bytes = bytes;
+		return bytes > 0 && ruleset->strings[bytes - 1] == '\0' ? 0 : -EBADMSG;
+	case RULESET_SIGNATURES:
+		return OPEN_TABLE(ruleset, signatures, data, bytes);
+	case RULESET_EXPRESSIONS:
+		return OPEN_TABLE(ruleset, expressions, data, bytes);
+	case RULESET_USES:
+		return OPEN_TABLE(ruleset, uses, data, bytes);
+	case RULESET_GROUPS:
+		return OPEN_TABLE(ruleset, groups, data, bytes);
+	case RULESET_HASHES:
+		// The signatures come before, so their number is known.
+		return index < DIGEST_ALGORITHMS
+			       ? hashset_open(data, bytes, ruleset->signatures_count,
+					 &ruleset->hashes[index])
+			       : -EBADMSG;
+	case RULESET_LITERALS:
+		return index < FILETYPE_TARGETS
+			       ? open_database(data, bytes, &ruleset->literals[index])
+			       : -EBADMSG;
+	case RULESET_PATTERNS:
+		return index < FILETYPE_TARGETS
+			       ? open_database(data, bytes, &ruleset->patterns[index])
+			       : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+static int open_sections(struct ruleset *ruleset, const struct ruleset_header *header)
+{
+	const uint8_t *image = (const uint8_t *)header;
+	uint64_t at = sizeof(*header);
+	uint32_t kind = RULESET_META;
+
+	for (uint32_t i = 0; i < header->sections_count; i++) {
+		const struct ruleset_section *section = &header->sections[i];
+		int err;
+
+		// In order, apart from each other, inside the image.
+		if (section->kind < kind || section->offset % RULESET_ALIGN != 0 ||
+			section->offset < at || section->offset > header->image_bytes ||
+			section->bytes > header->image_bytes - section->offset)
+			return -EBADMSG;
+		if (i > 0 && section->kind == kind && kind < RULESET_HASHES)
+			return -EBADMSG;
+		kind = section->kind;
+		at = section->offset + section->bytes;
+		err = open_section(ruleset, section, image + section->offset);
+		if (err != 0)
+			return err;
+	}
+	return ruleset->meta != NULL && ruleset->strings != NULL ? 0 : -EBADMSG;
+}
+
+static int check_signatures(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->signatures_count; i++) {
+		const struct ruleset_signature *signature = &ruleset->signatures[i];
+
+		if (signature->name >= ruleset->strings_bytes ||
+			signature->virus_id >= ruleset->strings_bytes ||
+			signature->kind > MATCH_HEURISTIC || signature->target >= FILETYPE_TARGETS)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int check_uses(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->expressions_count; i++) {
+		const struct ruleset_expression *expression = &ruleset->expressions[i];
+
+		if (expression->use > ruleset->uses_count ||
+			expression->uses_count > ruleset->uses_count - expression->use)
+			return -EBADMSG;
+	}
+	for (uint32_t i = 0; i < ruleset->uses_count; i++) {
+		const struct ruleset_use *use = &ruleset->uses[i];
+
+		if (use->signature >= ruleset->signatures_count ||
+			(use->group != RULESET_NONE && use->group >= ruleset->groups_count))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int check_groups(const struct ruleset *ruleset)
+{
+	uint32_t candidates = ruleset->meta->candidates;
+
+	if (candidates > ruleset->groups_count * (uint64_t)RULESET_MAX_RING)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < ruleset->groups_count; i++) {
+		const struct ruleset_group *group = &ruleset->groups[i];
+		bool first = (group->flags & RULESET_GROUP_FIRST) != 0;
+		bool last = (group->flags & RULESET_GROUP_LAST) != 0;
+
+		if (group->signature >= ruleset->signatures_count ||
+			group->offset_from > RULESET_OFFSET_END || (i == 0 && !first) ||
+			group->ring_count > RULESET_MAX_RING || group->ring > candidates ||
+			group->ring_count > candidates - group->ring)
+			return -EBADMSG;
+		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int check_tables(const struct ruleset *ruleset)
+{
+	int err = check_signatures(ruleset);
+
+	if (err == 0)
+		err = check_uses(ruleset);
+	return err != 0 ? err : check_groups(ruleset);
+}
+
+static void fill_info(struct ruleset *ruleset, const struct ruleset_header *header)
+{
+	struct ruleset_info *info = &ruleset->info;
+	size_t own = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		(void)snprintf(info->version + 2 * i, 3, "%02x", header->sha256[i]);
+	info->signatures = ruleset->signatures_count;
+	info->literals = ruleset->meta->literals;
+	info->patterns = ruleset->meta->patterns;
+	info->hashes = ruleset->meta->hashes;
+	info->skipped = ruleset->meta->skipped;
+	info->image_bytes = header->image_bytes;
+	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++) {
+		size_t bytes =
+			ruleset->literals[i].stream_bytes + ruleset->patterns[i].stream_bytes;
+
+		own = bytes > own ? bytes : own;
+	}
+	info->stream_bytes =
+		ruleset->literals[0].stream_bytes + ruleset->patterns[0].stream_bytes + own;
+}
+
+int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)
+{
+	struct ruleset *ruleset;
+	int err;
+
+	if ((uintptr_t)image % RULESET_ALIGN != 0)
+		return -EBADMSG;
+	err = check_header(image, bytes);
+	if (err != 0)
+		return err;
+	ruleset = calloc(1, sizeof(*ruleset));
+	if (ruleset == NULL)
+		return -ENOMEM;
+	err = open_sections(ruleset, image);
+	if (err == 0)
+		err = check_tables(ruleset);
+	if (err != 0) {
+		free(ruleset);
+		return err;
+	}
+	fill_info(ruleset, image);
+	*out = ruleset;
+	return 0;
+}
+
+static int map_file(const char *path, void **mapping, size_t *bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) != 0) {
+		err = -errno;
+	} else if (!S_ISREG(status.st_mode) ||
+		   status.st_size < (off_t)sizeof(struct ruleset_header)) {
+		err = -EBADMSG;
+	} else {
+		*bytes = (size_t)status.st_size;
+		*mapping = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+		err = *mapping == MAP_FAILED ? -errno : 0;
+	}
+	(void)close(fd);
+	return err;
+}
+
+int ruleset_open(const char *path, struct ruleset **out)
+{
+	struct ruleset *ruleset = NULL;
+	void *mapping = NULL;
+	size_t bytes = 0;
+	int err = map_file(path, &mapping, &bytes);
+
+	if (err != 0)
+		return err;
+	err = ruleset_attach(mapping, bytes, &ruleset);
+	if (err != 0) {
+		(void)munmap(mapping, bytes);
+		return err;
+	}
+	ruleset->mapping = mapping;
+	ruleset->mapping_bytes = bytes;
+	*out = ruleset;
+	return 0;
+}
+
+void ruleset_close(struct ruleset *ruleset)
+{
+	if (ruleset == NULL)
+		return;
+	if (ruleset->mapping != NULL)
+		(void)munmap(ruleset->mapping, ruleset->mapping_bytes);
+	free(ruleset);
+}
+
+const struct ruleset_info *ruleset_get_info(const struct ruleset *ruleset)
+{
+	return &ruleset->info;
+}

@@ -19,8 +19,9 @@
 // Verbs that are known; every other one is SMTP_VERB_UNKNOWN. X(name)
 #define SMTP_VERBS(X)                                                                                               \
 	X(HELO)                                                                                                     \
-	X(EHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(                  \
-		AUTH) X(STARTTLS) X(ETRN) X(SEND) X(SOML) X(SAML)                                                   \
+	X(EHLO)                                                                                                     \
+	X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) X(                  \
+		STARTTLS) X(ETRN) X(SEND) X(SOML) X(SAML)                                                           \
 		X(XFORWARD) /* refused by default: they carry data, reverse roles, or fetch what was not scanned */ \
 		X(XEXCH50) X(XCLIENT) X(BURL) X(TURN) X(ATRN) X(XLINK2STATE) X(LHLO)
 
@@ -129,7 +130,7 @@ struct smtp {
 	uint16_t reply_code;
 	uint32_t flags;
 	uint32_t line_bytes; // of the body line in progress
-	uint32_t reserved[4];
+	uint32_t masked[2];  // bytes of the line in progress up to the end of a masked word
 };
 
 // A new connection, the greeting outstanding. options must outlive it.
@@ -137,8 +138,11 @@ void smtp_init(struct smtp *smtp, const struct smtp_options *options);
 void smtp_fini(struct smtp *smtp, struct smtp_pool *pool);
 
 // Each reads from data and stops after one event; returns how many bytes were consumed. Bytes of a
-// line that is not complete are consumed too (and kept in a line buffer). Call again with the rest
-// until SMTP_NEED_INPUT or SMTP_WAIT.
+// line that is not complete are consumed too (and kept in a line buffer). Call again with the rest,
+// also when nothing is left, until SMTP_NEED_INPUT or SMTP_WAIT: one byte can cause several events.
+// SMTP_MASK often comes with nothing consumed: it precedes the SMTP_COMMAND of its line; whether the
+// caller overwrites data before it calls again makes no difference. After a fatal violation the
+// client side gives SMTP_WAIT for ever and the server side consumes without events.
 size_t smtp_client(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *data, size_t n,
 	struct smtp_event *event);
 size_t smtp_server(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *data, size_t n,
@@ -146,6 +150,10 @@ size_t smtp_server(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *dat
 
 // The client is inside a message (DATA accepted, or a BDAT chunk is open).
 bool smtp_in_message(const struct smtp *smtp);
+// How many of the last client bytes that were consumed may be the beginning of an end of data, or of
+// something that a server may take for one (a dot at the start of a line, and the CR behind it): best
+// kept back until the next bytes decide. 0 to 2; only at the end of the input that was given.
+size_t smtp_undecided(const struct smtp *smtp);
 // May bytes of the client that arrived out of order, [from, from + n), go to the server before what
 // precedes them was read? True only where they cannot complete the message in any server's eyes:
 // inside a DATA body without anything like an end-of-data (split ones included), inside a BDAT chunk

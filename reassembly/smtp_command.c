@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One command line: its verb, and what its arguments say.
+#include "reassembly/smtp_private.h"
+
+static const struct {
+	enum smtp_verb verb;
+	bool is_refused;
+	const char *name;
+} verbs[] = {
+	{SMTP_VERB_HELO, false, "HELO"},
+	{SMTP_VERB_EHLO, false, "EHLO"},
+	{SMTP_VERB_MAIL, false, "MAIL"},
+	{SMTP_VERB_RCPT, false, "RCPT"},
+	{SMTP_VERB_DATA, false, "DATA"},
+	{SMTP_VERB_BDAT, false, "BDAT"},
+	{SMTP_VERB_RSET, false, "RSET"},
+	{SMTP_VERB_NOOP, false, "NOOP"},
+	{SMTP_VERB_QUIT, false, "QUIT"},
+	{SMTP_VERB_VRFY, false, "VRFY"},
+	{SMTP_VERB_EXPN, false, "EXPN"},
+	{SMTP_VERB_HELP, false, "HELP"},
+	{SMTP_VERB_AUTH, false, "AUTH"},
+	{SMTP_VERB_STARTTLS, false, "STARTTLS"},
+	{SMTP_VERB_ETRN, false, "ETRN"},
+	{SMTP_VERB_SEND, false, "SEND"},
+	{SMTP_VERB_SOML, false, "SOML"},
+	{SMTP_VERB_SAML, false, "SAML"},
+	{SMTP_VERB_XFORWARD, false, "XFORWARD"},
+	{SMTP_VERB_XEXCH50, true, "XEXCH50"},
+	{SMTP_VERB_XCLIENT, true, "XCLIENT"},
+	{SMTP_VERB_BURL, true, "BURL"},
+	{SMTP_VERB_TURN, true, "TURN"},
+	{SMTP_VERB_ATRN, true, "ATRN"},
+	{SMTP_VERB_XLINK2STATE, true, "X-LINK2STATE"},
+	{SMTP_VERB_LHLO, true, "LHLO"},
+};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+enum smtp_verb smtp_verb_of(const struct smtp_word *word)
+{
+	for (size_t i = 0; i < VERBS; i++) {
+		if (smtp_word_is(word, verbs[i].name))
+			return verbs[i].verb;
+	}
+	return SMTP_VERB_UNKNOWN;
+}
+
+static bool verb_is_allowed(const struct smtp *smtp, size_t i, const struct smtp_word *word)
+{
+	if (verbs[i].verb == SMTP_VERB_STARTTLS)
+		return smtp->options->starttls == SMTP_STARTTLS_PASS;
+	// A server that does not take BDAT behind blanks would read the chunk as commands.
+	if (verbs[i].verb == SMTP_VERB_BDAT)
+		return (smtp->flags & FLAG_CHUNKING) != 0 && word->start == 0;
+	return !verbs[i].is_refused;
+}
+
+static bool is_crossed_out(const struct smtp_word *word)
+{
+	size_t n = word->end - word->start;
+
+	for (size_t i = 0; i < n && i < sizeof(word->text); i++) {
+		if (word->text[i] != 'X')
+			return false;
+	}
+	return n <= sizeof(word->text);
+}
+
+// Of a word in progress this is decided by what there is of it, as that may be sent on: what can no
+// longer become a verb that is allowed is refused.
+bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word)
+{
+	bool pass_unknown = smtp->options->pass_unknown_verbs;
+
+	if (word->start == word->end || is_crossed_out(word))
+		return false;
+	for (size_t i = 0; i < VERBS; i++) {
+		bool is = smtp_word_is(word, verbs[i].name);
+
+		if (is || (!word->complete && smtp_word_begins(word, verbs[i].name))) {
+			if (verb_is_allowed(smtp, i, word))
+				return false;
+			if (is)
+				pass_unknown = false;
+		}
+	}
+	return !pass_unknown;
+}
+
+static size_t skip_blanks(const uint8_t *text, size_t at, size_t n)
+{
+	while (at < n && (text[at] == ' ' || text[at] == '\t'))
+		at++;
+	return at;
+}
+
+// Index of the first `stop` (or blank, when stop is ' ') outside of quotes, n if there is none.
+static size_t find_outside_quotes(const uint8_t *text, size_t at, size_t n, uint8_t stop)
+{
+	bool is_quoted = false;
+
+	for (; at < n; at++) {
+		uint8_t byte = text[at];
+
+		if (byte == '\\' && is_quoted)
+			at++;
+		else if (byte == '"')
+			is_quoted = !is_quoted;
+		else if (!is_quoted && (byte == stop || (stop == ' ' && byte == '\t')))
+			break;
+	}
+	return at < n ? at : n;
+}
+
+// Sets address and params from "FROM:<path> params" (RFC 5321 section 4.1.2), tolerating blanks round
+// the colon and a path without <>. The source route of a path is dropped (appendix F.2).
+void smtp_parse_path(struct smtp_event *event)
+{
+	const uint8_t *text = event->text;
+	size_t n = event->text_bytes;
+	const uint8_t *colon = memchr(text, ':', n);
+	const uint8_t *open = memchr(text, '<', n);
+	size_t at = 0;
+	size_t end;
+
+	if (colon != NULL && (open == NULL || colon < open))
+		at = (size_t)(colon - text) + 1;
+	else if (open != NULL)
+		at = (size_t)(open - text);
+	at = skip_blanks(text, at, n);
+	if (at < n && text[at] == '<') {
+		at++;
+		end = find_outside_quotes(text, at, n, '>');
+	} else {
+		end = find_outside_quotes(text, at, n, ' ');
+	}
+	event->params = text + (end < n ? skip_blanks(text, end + 1, n) : n);
+	event->params_bytes = (size_t)(text + n - event->params);
+	if (at < end && text[at] == '@') {
+		size_t route = find_outside_quotes(text, at, end, ':');
+
+		if (route < end)
+			at = route + 1;
+	}
+	event->address = text + at;
+	event->address_bytes = end - at;
+}
+
+bool smtp_parse_chunk(const uint8_t *text, size_t n, uint64_t *bytes, bool *last)
+{
+	uint64_t value = 0;
+	size_t at = 0;
+
+	for (; at < n && text[at] >= '0' && text[at] <= '9'; at++) {
+		uint64_t digit = (uint64_t)(text[at] - '0');
+
+		if (value > (INT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	if (at == 0)
+		return false;
+	*bytes = value;
+	*last = false;
+	if (at < n && text[at] != ' ')
+		return false;
+	while (at < n && text[at] == ' ')
+		at++;
+	if (n - at >= 4 && strncasecmp((const char *)text + at, "LAST", 4) == 0) {
+		*last = true;
+		at += 4;
+	}
+	while (at < n && text[at] == ' ')
+		at++;
+	return at == n;
+}

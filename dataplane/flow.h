@@ -61,8 +61,9 @@ void flow_prefetch(const struct flow_table *table, uint32_t hash);
 struct flow *flow_find(struct flow_table *table, const struct flow_key *key, uint32_t hash);
 
 // A new half-open flow, zeroed but for the head. When the half-open quota or the table is full the
-// oldest half-open flow is handed out in *evicted first, and NULL is returned: the caller closes what
-// hangs on it, calls flow_remove and tries again. NULL with *evicted NULL: the table is full.
+// oldest half-open flow (where there is none: the oldest closing one) is handed out in *evicted first,
+// and NULL is returned: the caller closes what hangs on it, calls flow_remove and tries again. NULL
+// with *evicted NULL: the table is full of open ones.
 struct flow *flow_insert(struct flow_table *table, const struct flow_key *key, uint32_t hash,
 	uint64_t now_ns, struct flow **evicted);
 void flow_remove(struct flow_table *table, struct flow *flow);

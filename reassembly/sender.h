@@ -20,7 +20,7 @@ struct sender {
 	bool fin;       // a FIN follows the last byte
 	bool fin_sent;
 	uint8_t tries;   // retransmissions of the first unacknowledged byte
-	uint64_t due_ns; // when to retransmit; 0: nothing outstanding
+	uint64_t due_ns; // when to retransmit or probe; 0: set by the next sender_next, if at all
 	uint8_t data[SENDER_BYTES];
 };
 
@@ -33,7 +33,7 @@ struct sender_segment {
 
 // Starts at seq, the next number that the receiver expects from the engine's side.
 void sender_init(struct sender *sender, uint32_t seq);
-// Queues bytes. Returns 0 or -ENOSPC (nothing queued).
+// Queues bytes. Returns 0, or -ENOSPC, or -EPIPE behind a FIN (nothing queued).
 int sender_push(struct sender *sender, const void *data, size_t n);
 void sender_push_fin(struct sender *sender);
 // Next number after everything queued.
@@ -41,7 +41,8 @@ uint32_t sender_end(const struct sender *sender);
 // The receiver acknowledged ack. Returns true when everything, the FIN included, is acknowledged.
 bool sender_ack(struct sender *sender, uint32_t ack);
 // The next segment to send now: new bytes as far as window_edge and mss allow, or a retransmission
-// that is due. False: nothing to send now. Call again until false.
+// that is due, or one byte (or the FIN) beyond a closed window, to probe it. segment->data is valid
+// until the sender is changed. False: nothing to send now. Call again until false.
 bool sender_next(struct sender *sender, uint32_t window_edge, uint16_t mss, uint64_t now_ns,
 	struct sender_segment *segment);
 // True when it has been retransmitted in vain so often that the peer must be taken as gone.

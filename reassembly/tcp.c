@@ -30,7 +30,13 @@ struct judge {
 
 static int64_t position(const struct tcp_endpoint *end, uint32_t number)
 {
-	return (int64_t)end->count + (int32_t)(number - end->next);
+	return (int64_t)end->count + (int32_t)(number - end->isn - (uint32_t)end->count);
+}
+
+// One past the highest position sent. The caller may have raised next for what it sent itself.
+static int64_t sent_to(const struct tcp_endpoint *end)
+{
+	return position(end, end->next);
 }
 
 static bool has(const struct tcp_endpoint *end, unsigned int flag)
@@ -225,7 +231,7 @@ static enum tcp_fate judge_syn_ack(struct judge *judge)
 	if (has(me, TCP_END_BARE) && !has(judge->peer, TCP_END_BARE))
 		fits = false;
 	// Once it has gone on it has no reason to repeat its SYN.
-	if (has(me, TCP_END_SYN) && (judge->segment->seq != me->isn || me->count != 1))
+	if (has(me, TCP_END_SYN) && (judge->segment->seq != me->isn || sent_to(me) != 1))
 		fits = false;
 	if (!has(me, TCP_END_SYN) && !opening)
 		fits = false;
@@ -266,7 +272,7 @@ static enum tcp_fate judge_rst(struct judge *judge)
 		low = judge->acked < 1 ? 1 : judge->acked;
 		if (judge->seq < low)
 			return refuse(judge, TCP_REASON_BAD_RST);
-		if (judge->seq > (int64_t)me->count)
+		if (judge->seq > sent_to(me))
 			return judge->seq <= judge->edge ? challenge(judge, TCP_REASON_BAD_RST)
 							 : refuse(judge, TCP_REASON_BAD_RST);
 	}
@@ -299,7 +305,7 @@ static enum tcp_reason check_ack(const struct judge *judge)
 
 	if (!has(judge->me, TCP_END_SYN) || !has(peer, TCP_END_SYN))
 		return TCP_REASON_BAD_HANDSHAKE;
-	if (judge->ack > (int64_t)peer->count)
+	if (judge->ack > sent_to(peer))
 		return TCP_REASON_FUTURE_ACK;
 	if (judge->ack < 1)
 		return opening ? TCP_REASON_BAD_HANDSHAKE : TCP_REASON_OLD_ACK;
@@ -314,8 +320,7 @@ static enum tcp_reason check_window(struct judge *judge)
 	struct tcp_result *result = judge->result;
 	uint32_t bytes = judge->segment->payload_bytes;
 	int64_t end = judge->seq + bytes;
-	int64_t highest =
-		judge->edge > (int64_t)judge->me->count ? judge->edge : (int64_t)judge->me->count;
+	int64_t highest = judge->edge > sent_to(judge->me) ? judge->edge : sent_to(judge->me);
 
 	if (end < judge->acked - (int64_t)judge->me->max_window - 1 || end < 0)
 		return TCP_REASON_OUT_OF_WINDOW;
@@ -347,11 +352,10 @@ static enum tcp_reason check_fin(struct judge *judge)
 	struct tcp_result *result = judge->result;
 	uint32_t bytes = judge->segment->payload_bytes;
 	int64_t end = judge->seq + bytes;
-	int64_t fin = (int64_t)me->count - 1;
+	int64_t fin = sent_to(me) - 1;
 
 	if (!has(me, TCP_END_FIN))
-		return result->fin && end < (int64_t)me->count ? TCP_REASON_AFTER_FIN
-							       : TCP_REASON_NONE;
+		return result->fin && end < sent_to(me) ? TCP_REASON_AFTER_FIN : TCP_REASON_NONE;
 	if (result->fin && end != fin)
 		return TCP_REASON_AFTER_FIN;
 	if (bytes == 0)
@@ -393,7 +397,7 @@ static void accept_segment(struct judge *judge)
 	if (both_have(judge->tcp, TCP_END_TS))
 		take_timestamp(me, &judge->options, judge->seq <= judge->acked, judge->now_ns);
 	// A bare ACK may stand behind bytes that were lost on the way here: they do not count as sent.
-	if (kept > 0 && end > (int64_t)me->count) {
+	if (kept > 0 && end > sent_to(me)) {
 		me->count = (uint64_t)end;
 		me->next = segment->seq + kept;
 	}
@@ -449,7 +453,7 @@ static enum tcp_fate judge_any(struct judge *judge)
 // Payload offset of a position: SYN and FIN take a number but are no payload.
 static uint64_t payload_offset(const struct tcp_endpoint *end, int64_t at)
 {
-	if (has(end, TCP_END_FIN) && at == (int64_t)end->count)
+	if (has(end, TCP_END_FIN) && at == sent_to(end))
 		at--;
 	return at < 1 ? 0 : (uint64_t)at - 1;
 }

@@ -79,12 +79,13 @@ struct tcp_endpoint {
 	uint32_t ts_echo;     // newest echo it sent
 	uint32_t ts_paws;     // what its peer compares with: TS.Recent of RFC 7323, newest in order
 	uint32_t max_window;  // largest window its peer has granted
-	uint64_t count;       // of numbers from isn to next, 64 bits: `next` without the wrap
-	uint64_t ts_ns;       // when ts_paws was taken, for the 24-day rule
-	uint16_t mss;         // from its SYN, 536 where absent
-	uint16_t window;      // its last raw window field
-	uint8_t wscale; // its own shift, applied to windows it advertises; 0 unless both sent one
-	uint8_t flags;  // TCP_END_*
+	uint64_t
+		count; // of numbers from isn to next, 64 bits; private: follows next when that is raised
+	uint64_t ts_ns;  // when ts_paws was taken, for the 24-day rule
+	uint16_t mss;    // from its SYN, 536 where absent
+	uint16_t window; // its last raw window field
+	uint8_t wscale;  // its own shift, applied to windows it advertises; 0 unless both sent one
+	uint8_t flags;   // TCP_END_*
 };
 
 #define TCP_END_SYN 0x01u       // its SYN was seen

@@ -17,7 +17,8 @@
 
 // One end of a link: a DPDK device, or a kernel interface opened through net_af_packet.
 struct options_port {
-	char device[OPTIONS_WORD_BYTES]; // "0000:01:00.0" or a vdev with arguments; "" when interface
+	char device
+		[OPTIONS_WORD_BYTES]; // "0000:01:00.0" or a vdev with arguments; "" when interface
 	char interface[16];
 };
 
@@ -29,8 +30,8 @@ struct options_link {
 
 struct options_eal {
 	bool hugepages;
-	uint32_t memory_mb; // 0: as much as the packet buffers need
-	uint32_t mbufs;     // 0: by ports and workers
+	uint32_t memory_mb;              // 0: as much as the packet buffers need
+	uint32_t mbufs;                  // 0: by ports and workers
 	char lcores[OPTIONS_WORD_BYTES]; // of --lcores, "" for automatic
 	char drivers[OPTIONS_MAX_WORDS][OPTIONS_WORD_BYTES];
 	uint32_t drivers_count;
@@ -83,7 +84,7 @@ enum options_purpose {
 void options_init(struct options *options);
 
 // Reads the file over the defaults. Returns 0, -EINVAL when something is wrong in it, or -errno of the
-// file; each mistake is one line "file:line: what" on errors. options is complete either way.
+// file; each mistake is one line "file:line: what" on errors (NULL: nowhere).
 int options_load(const char *path, enum options_purpose purpose, struct options *options,
 	FILE *errors) __attribute__((warn_unused_result));
 // The same for text in memory; name stands for the file in messages.
@@ -95,6 +96,9 @@ int options_load_text(const char *name, const char *text, size_t bytes,
 // those of smtp.inbound and smtp.outbound. Returns 0, or -EINVAL with a text in error.
 int options_set_policy(struct engine_options *engine, const char *assignment, char *error,
 	size_t error_bytes) __attribute__((warn_unused_result));
+
+// Sets what follows from other settings; loading and options_set_policy do it themselves.
+void options_derive(struct engine_options *engine);
 
 // The reference of all options with their defaults, as Markdown.
 void options_write_reference(FILE *out);

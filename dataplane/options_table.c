@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/options_table.h"
+
+#include "dataplane/options.h"
+
+#define MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define ENTRIES(type, member, count)                                                               \
+	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member[0]),                  \
+	.count_offset = offsetof(type, count),                                                     \
+	.room = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])
+#define TEXT(type, member)                                                                         \
+	.kind = OPTION_TEXT, MEMBER(type, member), .max = sizeof(((type *)0)->member) - 1
+#define UINT(type, member, low, high)                                                              \
+	.kind = OPTION_UINT, MEMBER(type, member), .min = (low), .max = (high)
+#define END                                                                                        \
+	{                                                                                          \
+		.key = NULL                                                                        \
+	}
+
+static const struct option_choice bools[] = {
+	{"false", 0}, {"true", 1}, {"no", 0}, {"yes", 1}, {"off", 0}, {"on", 1}, {NULL, 0}};
+static const struct option_choice actions[] = {
+#define X(name, text) {text, POLICY_##name},
+	POLICY_ACTIONS(X)
+#undef X
+		{NULL, 0}};
+static const struct option_choice newlines[] = {{"refuse", NEWLINE_REFUSE},
+	{"normalise", NEWLINE_NORMALISE}, {"pass", NEWLINE_PASS}, {NULL, 0}};
+static const struct option_choice false_ends[] = {
+	{"refuse", NEWLINE_REFUSE}, {"normalise", NEWLINE_NORMALISE}, {NULL, 0}};
+static const struct option_choice midstreams[] = {
+	{"reset", MIDSTREAM_RESET}, {"drop", MIDSTREAM_DROP}, {"pass", MIDSTREAM_PASS}, {NULL, 0}};
+static const struct option_choice starttls[] = {{"mask", SMTP_STARTTLS_MASK},
+	{"refuse", SMTP_STARTTLS_REFUSE}, {"pass", SMTP_STARTTLS_PASS}, {NULL, 0}};
+static const struct option_choice verbs[] = {{"mask", 0}, {"pass", 1}, {NULL, 0}};
+static const struct option_choice digests[] = {
+	{"md5", DIGEST_MD5}, {"sha1", DIGEST_SHA1}, {"sha256", DIGEST_SHA256}, {NULL, 0}};
+static const struct option_choice spreads[] = {
+	{"addresses", SPREAD_ADDRESSES}, {"flows", SPREAD_FLOWS}, {NULL, 0}};
+
+#define CHOICE(type, member, list) .kind = OPTION_CHOICE, MEMBER(type, member), .choices = (list)
+#define BOOL(type, member) .kind = OPTION_BOOL, MEMBER(type, member), .choices = bools
+
+static const struct option policy_table[] = {
+	{.key = "infected",
+		CHOICE(struct engine_policy, infected, actions),
+		.help = "Mail in which a signature hit."},
+	{.key = "suspect",
+		CHOICE(struct engine_policy, suspect, actions),
+		.help = "Mail that trips a heuristic or a content limit."},
+	{.key = "unscannable",
+		CHOICE(struct engine_policy, unscannable, actions),
+		.help = "Mail that cannot be judged: memory or a limit ran out. `deliver` is "
+			"fail-open."},
+	{.key = "starttls",
+		CHOICE(struct engine_policy, smtp.starttls, starttls),
+		.help = "`mask` hides the keyword and the command, `refuse` the command only, "
+			"`pass` lets TLS through unscanned (counted, and reported as not "
+			"inspected)."},
+	{.key = "false_end",
+		CHOICE(struct engine_policy, false_end, false_ends),
+		.help = "A look-alike of the end of data, such as LF . LF (SMTP smuggling)."},
+	{.key = "bare_newline",
+		CHOICE(struct engine_policy, bare_newline, newlines),
+		.help = "A bare CR, LF or NUL elsewhere in a body."},
+	{.key = "midstream",
+		CHOICE(struct engine_policy, midstream, midstreams),
+		.help = "A connection whose beginning was not seen. `reset` makes the sender come "
+			"back, `pass` forwards it uninspected."},
+	{.key = "unknown_verbs",
+		CHOICE(struct engine_policy, smtp.pass_unknown_verbs, verbs),
+		.help = "Commands that are not SMTP as known, or that carry data in unknown "
+			"ways. "
+			"`mask` overwrites the verb so that the server refuses it."},
+	{.key = "max_line_bytes",
+		UINT(struct engine_policy, smtp.max_line_bytes, 0, 1u << 30),
+		.unit = "bytes",
+		.help = "Longest line in a DATA body; 0 sets no limit."},
+	{.key = "hide_chunking",
+		BOOL(struct engine_policy, smtp.hide_chunking),
+		.help = "Hide CHUNKING and BINARYMIME in the server's EHLO reply."},
+	END,
+};
+
+static const struct option port_table[] = {
+	{.key = "interface",
+		TEXT(struct options_port, interface),
+		.help = "A kernel interface, taken over through net_af_packet with rings that "
+			"suit the MTU. Needs no NIC driver and no hugepages."},
+	{.key = "device",
+		TEXT(struct options_port, device),
+		.help = "A DPDK device: a PCI address (`0000:01:00.0`) or a virtual device with "
+			"its arguments (`net_af_xdp0,iface=eth1`, `net_pcap0,iface=eth1`, "
+			"`net_tap0,iface=tap1`, `net_ring0`)."},
+	END,
+};
+
+static const struct option link_table[] = {
+	{.key = "name",
+		TEXT(struct options_link, name),
+		.required = true,
+		.help = "How events and counters call it."},
+	{.key = "outside",
+		.kind = OPTION_SECTION,
+		.required = true,
+		MEMBER(struct options_link, side[LINK_OUTSIDE]),
+		.children = port_table,
+		.help = "The port towards the network. Exactly one of its keys is given."},
+	{.key = "inside",
+		.kind = OPTION_SECTION,
+		.required = true,
+		MEMBER(struct options_link, side[LINK_INSIDE]),
+		.children = port_table,
+		.help = "The port towards the protected servers."},
+	{.key = "mtu",
+		UINT(struct options_link, mtu, 576, 9600),
+		.unit = "bytes",
+		.preset = "1500",
+		.help = "Largest IP packet, set on both ports. A frame may be 22 bytes longer "
+			"(Ethernet and two tags)."},
+	END,
+};
+
+static const struct option eal_table[] = {
+	{.key = "hugepages",
+		BOOL(struct options_eal, hugepages),
+		.preset = "true",
+		.help = "Off: ordinary memory and no PCI devices, for machines without."},
+	{.key = "memory_mb",
+		UINT(struct options_eal, memory_mb, 0, 1u << 20),
+		.preset = "0",
+		.unit = "MiB",
+		.help = "Of DPDK; 0 takes what the packet buffers need."},
+	{.key = "mbufs",
+		UINT(struct options_eal, mbufs, 0, 1u << 24),
+		.preset = "0",
+		.help = "Packet buffers; 0 reckons them from ports and workers."},
+	{.key = "lcores",
+		TEXT(struct options_eal, lcores),
+		.help = "As of EAL's `--lcores`; the first is the main thread's, the next ones "
+			"the workers'. Empty: workers are pinned from the last processor down, "
+			"the "
+			"main thread floats."},
+	{.key = "drivers",
+		.kind = OPTION_TEXTS,
+		ENTRIES(struct options_eal, drivers, drivers_count),
+		.max = OPTIONS_WORD_BYTES - 1,
+		.help = "Driver libraries to load (`net_ixgbe`), so that starting is quick. "
+			"Those "
+			"of virtual devices are found by name; with a PCI device and an empty "
+			"list all are loaded."},
+	{.key = "arguments",
+		.kind = OPTION_TEXTS,
+		ENTRIES(struct options_eal, arguments, arguments_count),
+		.max = OPTIONS_WORD_BYTES - 1,
+		.help = "More arguments for EAL, as they are."},
+	END,
+};
+
+static const struct option idle_table[] = {
+	{.key = "sleep_us",
+		UINT(struct options_idle, sleep_us, 0, 100000),
+		.unit = "microseconds",
+		.preset = "0",
+		.help = "Length of a worker's nap when nothing comes in; 0 never sleeps. 50 "
+			"costs 3 to 4 per cent of a processor when idle."},
+	{.key = "after_polls",
+		UINT(struct options_idle, after_polls, 1, 1u << 30),
+		.preset = "64",
+		.help = "Empty polls in a row before the first nap."},
+	END,
+};
+
+static const struct option smtp_table[] = {
+	{.key = "ports",
+		.kind = OPTION_UINTS,
+		ENTRIES(struct engine_options, smtp_ports, smtp_ports_count),
+		.min = 1,
+		.max = 65535,
+		.help = "TCP ports of SMTP servers. Everything else is forwarded untouched."},
+	{.key = "inbound",
+		.kind = OPTION_SECTION,
+		MEMBER(struct engine_options, policy[DIRECTION_INBOUND]),
+		.children = policy_table,
+		.help = "Policy of connections whose client is outside."},
+	{.key = "outbound",
+		.kind = OPTION_SECTION,
+		MEMBER(struct engine_options, policy[DIRECTION_OUTBOUND]),
+		.children = policy_table,
+		.help = "Policy of connections whose client is inside; the same keys."},
+	END,
+};
+
+static const struct option limits_table[] = {
+	{.key = "max_connections",
+		UINT(struct engine_options, max_connections, 16, 1u << 24),
+		.unit = "connections",
+		.help = "SMTP connections at once, for each worker."},
+	{.key = "max_half_open",
+		UINT(struct engine_options, max_half_open, 1, 1u << 24),
+		.unit = "connections",
+		.help = "Of these, not established yet: what a SYN flood can take. The oldest "
+			"makes room."},
+	{.key = "max_pages",
+		UINT(struct engine_options, max_pages, 16, 1u << 24),
+		.unit = "pages",
+		.help = "Memory for bytes that wait or may have to be sent again, all "
+			"connections "
+			"of a worker together."},
+	{.key = "max_stream_bytes",
+		UINT(struct engine_options, max_stream_bytes, 65536, 1u << 30),
+		.unit = "bytes",
+		.help = "Of one direction of a connection: sent and not acknowledged yet, or out "
+			"of order."},
+	{.key = "max_fragments",
+		UINT(struct engine_options, max_fragments, 1, 1u << 20),
+		.unit = "datagrams",
+		.help = "IP datagrams being put together at once."},
+	{.key = "idle_seconds",
+		UINT(struct engine_options, idle_seconds, 1, 604800),
+		.unit = "seconds",
+		.help = "After which a silent connection is forgotten."},
+	{.key = "half_open_seconds",
+		UINT(struct engine_options, half_open_seconds, 1, 3600),
+		.unit = "seconds",
+		.help = "The same for one that is not established yet."},
+	{.key = "max_messages",
+		UINT(struct engine_options, scan.max_messages, 1, 1u << 20),
+		.unit = "messages",
+		.help = "Messages being scanned at once, for each worker; one more is "
+			"unscannable."},
+	{.key = "max_depth",
+		UINT(struct engine_options, scan.max_depth, 1, 256),
+		.unit = "levels",
+		.help = "Nesting of multiparts and encapsulated messages."},
+	{.key = "max_parts",
+		UINT(struct engine_options, scan.max_parts, 1, 100000),
+		.unit = "parts",
+		.help = "Leaves of one message."},
+	{.key = "max_header_bytes",
+		UINT(struct engine_options, scan.max_header_bytes, 998, 1u << 24),
+		.unit = "bytes",
+		.help = "One header field, unfolded."},
+	{.key = "all_matches",
+		BOOL(struct engine_options, scan.all_matches),
+		.help = "Report every signature that hits, not only the first of an object."},
+	{.key = "digests",
+		.kind = OPTION_FLAGS,
+		MEMBER(struct engine_options, scan.digests),
+		.choices = digests,
+		.help = "Computed and reported for every part, needed or not."},
+	END,
+};
+
+static const struct option faults_table[] = {
+	{.key = "seed",
+		UINT(struct options_faults, seed, 0, INT64_MAX),
+		.preset = "0",
+		.help = "Of the random numbers; 0 switches all of this off."},
+	{.key = "drop_per_million",
+		UINT(struct options_faults, drop_per_million, 0, 1000000),
+		.preset = "0",
+		.help = "Frames lost."},
+	{.key = "duplicate_per_million",
+		UINT(struct options_faults, duplicate_per_million, 0, 1000000),
+		.preset = "0",
+		.help = "Frames that come twice."},
+	{.key = "reorder_per_million",
+		UINT(struct options_faults, reorder_per_million, 0, 1000000),
+		.preset = "0",
+		.help = "Frames that are overtaken: they come a millisecond late."},
+	{.key = "delay_us",
+		UINT(struct options_faults, delay_us, 0, 1000000),
+		.unit = "microseconds",
+		.preset = "0",
+		.help = "By which every frame is late."},
+	{.key = "jitter_us",
+		UINT(struct options_faults, jitter_us, 0, 1000000),
+		.unit = "microseconds",
+		.preset = "0",
+		.help = "Added to the delay, evenly between 0 and this."},
+	END,
+};
+
+static const struct option top_table[] = {
+	{.key = "gateway",
+		TEXT(struct options, engine.name),
+		.help = "Name of this gateway in events and replies."},
+	{.key = "links",
+		.kind = OPTION_LIST,
+		ENTRIES(struct options, links, links_count),
+		.children = link_table,
+		.help = "Pairs of ports; what comes in on one leaves on the other."},
+	{.key = "rules",
+		TEXT(struct options, rules),
+		.help = "Ruleset image, made by `cordonctl compile`."},
+	{.key = "events",
+		TEXT(struct options, events),
+		.preset = "-",
+		.help = "File that JSON lines are appended to (opened again on SIGHUP); `-` is "
+			"standard output."},
+	{.key = "command",
+		TEXT(struct options, command),
+		.preset = "/run/cordon/dataplane.sock",
+		.help = "Socket that `cordonctl stats` asks; empty: none."},
+	{.key = "telemetry",
+		BOOL(struct options, telemetry),
+		.preset = "true",
+		.help = "DPDK's telemetry socket, with `/cordon/stats`."},
+	{.key = "workers",
+		UINT(struct options, workers, 1, OPTIONS_MAX_WORKERS),
+		.preset = "1",
+		.unit = "threads",
+		.help = "Threads that poll and scan. Where the ports cannot spread packets, the "
+			"first worker hands them to the others."},
+	{.key = "spread",
+		CHOICE(struct options, spread, spreads),
+		.preset = "addresses",
+		.help = "What keeps packets on one worker. `addresses`: all connections of two "
+			"hosts, so that fragments meet their connection; `flows`: each "
+			"connection, and a fragmented connection is treated as midstream."},
+	{.key = "eal",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, eal),
+		.children = eal_table,
+		.help = "DPDK's environment."},
+	{.key = "idle",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, idle),
+		.children = idle_table,
+		.help = "What workers do when nothing comes in."},
+	{.key = "smtp",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, engine),
+		.children = smtp_table,
+		.help = "What is scanned, and what is done then."},
+	{.key = "limits",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, engine),
+		.children = limits_table,
+		.help = "Sizes that are fixed when a worker starts, and bounds of one message."},
+	{.key = "test_faults",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, test_faults),
+		.children = faults_table,
+		.help = "For tests only: a seeded layer between receive and engine that loses, "
+			"doubles and delays frames."},
+	END,
+};
+
+const struct option *options_table(void)
+{
+	return top_table;
+}
+
+const struct option *options_policy_table(void)
+{
+	return policy_table;
+}

@@ -350,7 +350,7 @@ void flow_touch(struct flow_table *table, struct flow *flow, enum flow_class cla
 struct flow *flow_expired(struct flow_table *table, uint64_t now_ns)
 {
 	for (int i = FLOW_CLASSES - 1; i >= 0; i--) {
-		struct flow *flow = oldest(table, (enum flow_class) class);
+		struct flow *flow = oldest(table, (enum flow_class)i);
 
 		if (flow != NULL && now_ns - flow->used_ns >= table->idle_ns[i])
 			return flow;

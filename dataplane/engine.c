@@ -164,6 +164,12 @@ static bool is_smtp(const struct engine *engine, const uint16_t port_be[2])
 	return false;
 }
 
+static void malformed(struct engine *engine, const struct packet *packet)
+{
+	engine->counters.dropped_malformed++;
+	engine->packet_faults[packet->why]++;
+}
+
 static void untouched(
 	struct engine *engine, uint32_t link, enum link_side side, struct frame *frame)
 {
@@ -209,8 +215,7 @@ static void whole_datagram(
 		engine->ops.free(engine->ops.ctx, &result->frames[i]);
 	packet_parse(&joined, engine->options.packet_flags & ~PACKET_CHECKSUMS_DONE, &packet);
 	if (packet.kind != PACKET_TCP) {
-		engine->counters.dropped_malformed++;
-		engine->packet_faults[packet.why]++;
+		malformed(engine, &packet);
 		return;
 	}
 	session_arrival(engine, &arrival);
@@ -221,18 +226,34 @@ static void fragment(struct engine *engine, uint32_t link, enum link_side side, 
 {
 	struct fragment_result *result = &engine->fragment_result;
 
-	switch (fragment_add(
-		engine->fragments, link * 2 + (uint32_t)side, frame, packet, now_ns, result)) {
+	switch (fragment_add(engine->fragments, arrival->link * 2 + (uint32_t)arrival->at,
+		arrival->frame, arrival->packet, arrival->now_ns, result)) {
 	case FRAGMENT_KEPT:
 		return;
 	case FRAGMENT_WHOLE:
-		whole_datagram(engine, link, side, now_ns);
+		whole_datagram(engine, arrival->link, arrival->at, arrival->now_ns);
 		return;
 	case FRAGMENT_DROP:
 		engine->counters.dropped_fragments++;
-		engine->ops.free(engine->ops.ctx, frame);
+		engine->ops.free(engine->ops.ctx, arrival->frame);
 		free_pieces(engine, result);
 		return;
+	}
+}
+
+// Of a connection that is inspected, or a fragment that may belong to one: now its sums matter.
+static void inspected(struct engine *engine, const struct arrival *arrival)
+{
+	struct packet *packet = arrival->packet;
+
+	packet_verify(arrival->frame, engine->options.packet_flags, packet);
+	if (packet->kind == PACKET_BAD) {
+		malformed(engine, packet);
+		engine->ops.free(engine->ops.ctx, arrival->frame);
+	} else if (packet->kind == PACKET_TCP) {
+		session_arrival(engine, arrival);
+	} else {
+		fragment(engine, arrival);
 	}
 }
 
@@ -242,23 +263,22 @@ void engine_input(struct engine *engine, uint32_t link, enum link_side side, str
 	struct packet packet;
 	struct arrival arrival = {frame, &packet, link, side, now_ns, false};
 
-	packet_parse(frame, engine->options.packet_flags, &packet);
+	packet_parse(frame, engine->options.packet_flags | PACKET_CHECKSUMS_DONE, &packet);
 	switch (packet.kind) {
 	case PACKET_OTHER:
 		untouched(engine, link, side, frame);
 		return;
 	case PACKET_TCP:
 		if (is_smtp(engine, packet.from.port_be))
-			session_arrival(engine, &arrival);
+			inspected(engine, &arrival);
 		else
 			untouched(engine, link, side, frame);
 		return;
 	case PACKET_FRAGMENT:
-		fragment(engine, link, side, frame, &packet, now_ns);
+		inspected(engine, &arrival);
 		return;
 	case PACKET_BAD:
-		engine->counters.dropped_malformed++;
-		engine->packet_faults[packet.why]++;
+		malformed(engine, &packet);
 		engine->ops.free(engine->ops.ctx, frame);
 		return;
 	}

@@ -351,3 +351,14 @@ void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet
 	else if (tags == MAX_TAGS && is_tag(type))
 		set_bad(packet, PACKET_BAD_IP_HEADER_FAULT);
 }
+
+void packet_verify(struct frame *frame, unsigned int flags, struct packet *packet)
+{
+	if (packet->kind != PACKET_TCP && packet->kind != PACKET_FRAGMENT)
+		return;
+	if (packet->from.family == 4 && !check_ipv4_checksum(frame, packet, flags))
+		set_bad(packet, PACKET_BAD_IP_CHECKSUM_FAULT);
+	else if (packet->kind == PACKET_TCP &&
+		 !check_tcp_checksum(frame, packet, flags, packet->ip_end - packet->l4_offset))
+		set_bad(packet, PACKET_BAD_TCP_CHECKSUM_FAULT);
+}

@@ -85,6 +85,9 @@ struct packet {
 // Up to four tags and eight extension headers; an atomic IPv6 fragment is parsed as unfragmented. All
 // real fragments of IPv6 are PACKET_FRAGMENT: only the first one says what they carry.
 void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet);
+// The checksums alone, of a packet that was parsed with PACKET_CHECKSUMS_DONE: so that traffic which
+// only passes by costs no sum over its bytes. Sets kind to PACKET_BAD when one is wrong.
+void packet_verify(struct frame *frame, unsigned int flags, struct packet *packet);
 
 // Each of these keeps frame, packet and checksums consistent.
 // Cuts payload bytes off the front (the sequence number moves up, but not that of a SYN) and off the

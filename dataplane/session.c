@@ -47,6 +47,12 @@ static bool is_smtp_port(const struct engine *engine, uint16_t port_be)
 	return false;
 }
 
+static void count_drop(struct engine *engine, enum tcp_reason reason)
+{
+	engine->counters.dropped_tcp++;
+	engine->tcp_drops[reason]++;
+}
+
 static const char *end_reason(const struct session *session)
 {
 	if (session->reset)
@@ -360,13 +366,19 @@ static void open_session(struct engine *engine, const struct arrival *arrival,
 	const struct flow_key *key, bool swapped)
 {
 	struct packet *packet = arrival->packet;
-	struct session *session = new_session(engine, arrival, key, swapped);
+	struct tcp_connection tcp;
+	enum tcp_reason reason = tcp_open(&tcp, TCP_CLIENT, &packet->tcp, arrival->now_ns);
+	struct session *session = NULL;
 
+	if (reason == TCP_REASON_NONE)
+		session = new_session(engine, arrival, key, swapped);
+	else
+		count_drop(engine, reason);
 	if (session == NULL) {
 		emit_drop(engine, arrival); // a SYN: its sender tries again
 		return;
 	}
-	tcp_open(&session->tcp, TCP_CLIENT, &packet->tcp, arrival->now_ns);
+	session->tcp = tcp;
 	// From an SMTP port to another one: some other service's client that happens to use it.
 	if (!is_smtp_port(engine, packet->from.port_be[1]))
 		session->mode = SESSION_OPAQUE;
@@ -439,8 +451,7 @@ static void known(struct engine *engine, struct session *session, enum tcp_side 
 	case TCP_DROP:
 		break;
 	}
-	engine->counters.dropped_tcp++;
-	engine->tcp_drops[result->reason]++;
+	count_drop(engine, result->reason);
 	emit_drop(engine, arrival);
 }
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A small TCP endpoint for tests in virtual time: a careful receiver (RFC 5961: a RST counts only at
+// the next expected number, everything else doubtful gets a challenge ACK), a sender with
+// retransmission. It is written without the code under test.
+#pragma once
+
+#include "dataplane/packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PEER_BUFFER (4u << 20)
+
+struct peer;
+
+// Where its frames go.
+typedef void (*peer_send_fn)(void *ctx, struct peer *peer, struct frame *frame);
+
+struct peer {
+	struct packet_template template;
+	peer_send_fn send;
+	void *ctx;
+	uint8_t *out; // bytes to send: [0] is numbered iss + 1
+	size_t out_bytes;
+	uint8_t *in;      // bytes received in order
+	uint8_t *in_have; // by byte: arrived
+	size_t in_bytes;
+	uint32_t iss;
+	uint32_t irs;
+	size_t acked;    // of out
+	size_t sent;     // of out
+	size_t flight;   // most unacknowledged bytes
+	size_t granted;  // of out, by the other's window
+	uint64_t due_ns; // next retransmission
+	uint64_t rto_ns;
+	uint32_t ts_recent;
+	uint32_t duplicate_acks;
+	uint16_t mss;
+	uint16_t ip_id;
+	bool timestamps;
+	bool listening;
+	bool syn_sent;
+	bool synchronised; // the other's SYN was seen
+	bool established;
+	bool fin_queued;
+	bool fin_sent;
+	bool fin_acked;
+	bool fin_received;
+	bool reset;
+	bool stopped; // vanished: neither hears nor speaks
+	// What a test may look at.
+	uint32_t retransmissions;
+	uint32_t challenges;
+	uint32_t bad_frames; // wrong checksum
+	uint32_t conflicts;  // a byte that arrived twice with different values
+};
+
+// family 4 or 6; is_client gives the addresses: a client at port 40000, a server at port 25.
+void peer_init(struct peer *peer, int family, bool is_client, uint32_t iss);
+void peer_fini(struct peer *peer);
+void peer_connect(struct peer *peer, uint64_t now_ns);
+void peer_write(struct peer *peer, const void *data, size_t n);
+void peer_close(struct peer *peer);
+void peer_abort(struct peer *peer, uint64_t now_ns);
+void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns);
+// Sends what can be sent and what is due again.
+void peer_poll(struct peer *peer, uint64_t now_ns);

@@ -221,8 +221,7 @@ static void whole_datagram(
 	session_arrival(engine, &arrival);
 }
 
-static void fragment(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
-	const struct packet *packet, uint64_t now_ns)
+static void fragment(struct engine *engine, const struct arrival *arrival)
 {
 	struct fragment_result *result = &engine->fragment_result;
 

@@ -250,43 +250,48 @@ static void on_event(struct engine *engine, struct session *session, enum tcp_si
 	}
 }
 
+// Gives one side's next bytes to the parser and says whether there is more to do after this event.
+static bool pull_one(struct engine *engine, struct session *session, enum tcp_side side,
+	struct smtp_event *event)
+{
+	struct stream *stream = &session->stream[side];
+	uint8_t *data = NULL;
+	size_t n = stream_peek(stream, &data);
+	size_t used = side == TCP_CLIENT
+			      ? smtp_client(&session->smtp, engine->lines, data, n, event)
+			      : smtp_server(&session->smtp, engine->lines, data, n, event);
+
+	stream_consume(stream, used);
+	// A slice ends where a page does, and an event may be left after the last byte.
+	return event->type != SMTP_WAIT &&
+	       (event->type != SMTP_NEED_INPUT || stream->read < stream->next);
+}
+
 void dialogue_pull(
 	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
 {
-	struct stream *stream = &session->stream[side];
 	struct smtp_event event;
-	uint8_t *data;
-	size_t n;
+	bool more = true;
 
 	if (side == TCP_CLIENT)
 		session->in_wait = false;
-	while (session->mode == SESSION_INSPECT && !(side == TCP_CLIENT && session->pending) &&
-		(n = stream_peek(stream, &data)) > 0) {
-		size_t used = side == TCP_CLIENT
-				      ? smtp_client(&session->smtp, engine->lines, data, n, &event)
-				      : smtp_server(&session->smtp, engine->lines, data, n, &event);
-
-		stream_consume(stream, used);
+	while (more && session->mode == SESSION_INSPECT &&
+		!(side == TCP_CLIENT && session->pending)) {
+		more = pull_one(engine, session, side, &event);
 		on_event(engine, session, side, &event, now_ns);
-		if (event.type == SMTP_WAIT)
-			return;
 	}
 }
 
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns)
 {
-	struct stream *stream = &session->stream[TCP_CLIENT];
 	struct smtp_event event;
-	uint8_t *data;
-	size_t n;
+	bool more = true;
 
-	while (session->mode == SESSION_TAKEOVER && session->takeover->phase == TAKEOVER_BODY &&
-		(n = stream_peek(stream, &data)) > 0) {
-		stream_consume(stream, smtp_client(&session->smtp, engine->lines, data, n, &event));
+	while (more && session->mode == SESSION_TAKEOVER &&
+		session->takeover->phase == TAKEOVER_BODY) {
+		more = pull_one(engine, session, TCP_CLIENT, &event);
 		if (event.type == SMTP_MESSAGE_DATA || event.type == SMTP_MESSAGE_END ||
 			event.type == SMTP_VIOLATION)
 			on_event(engine, session, TCP_CLIENT, &event, now_ns);
-		if (event.type == SMTP_WAIT)
-			return;
 	}
 }

@@ -309,16 +309,24 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		report(engine, session, "fin", arrival->now_ns);
 }
 
-// A slot that is over: whoever still talks is told so.
+// A slot that is over: whoever still talks is told so. A FIN that comes again is acknowledged again.
 static void disturb_dead(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct arrival *arrival)
 {
 	const struct tcp_segment *tcp = &arrival->packet->tcp;
+	struct packet_segment last_ack = {
+		.seq = tcp->ack,
+		.ack = tcp->seq + tcp->payload_bytes + 1,
+		.flags = TCP_FLAG_ACK,
+	};
 
 	if ((tcp->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == TCP_FLAG_ACK &&
 		arrival->now_ns - session->challenge_ns >= CHALLENGE_NS) {
 		session->challenge_ns = arrival->now_ns;
-		emit_reset(engine, session, tcp_other(side), tcp->ack);
+		if ((tcp->flags & TCP_FLAG_FIN) != 0 && side == TCP_CLIENT)
+			emit_segment(engine, session, TCP_SERVER, &last_ack);
+		else
+			emit_reset(engine, session, tcp_other(side), tcp->ack);
 	}
 	emit_drop(engine, arrival);
 }

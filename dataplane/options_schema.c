@@ -136,6 +136,13 @@ void options_schema_build(struct options_schema *schema, const struct option *ta
 
 // ---- loaded values into the struct --------------------------------------------------------------
 
+static bool is_given(const struct options_lines *lines, const char *path)
+{
+	const struct options_place *place = options_lines_find(lines, path);
+
+	return place != NULL && strcmp(place->path, path) == 0;
+}
+
 static void out_of_range(const struct option *option, const char *path, struct options_lines *lines)
 {
 	const struct options_place *place = options_lines_find(lines, path);
@@ -193,9 +200,12 @@ void options_schema_fill(const struct option *table, const struct options_slot *
 
 		(void)snprintf(child, sizeof(child), "%s%s%s", path, path[0] != '\0' ? "." : "",
 			option->key);
-		// A list without entries has a count of 0 and no array.
-		if (slot->value == NULL)
+		// An empty list has no array, but it was given: it takes the default's place.
+		if (slot->value == NULL) {
+			if (option->room > 0 && is_given(lines, child))
+				fill_list(option, slot, base, child, lines);
 			continue;
+		}
 		switch (option->kind) {
 		case OPTION_SECTION:
 			options_schema_fill(option->children, slot->value,

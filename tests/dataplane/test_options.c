@@ -148,7 +148,7 @@ static const struct {
 	{LINK "workers: 1\nworkers: 2\n", "f:4: ", "'workers' is given twice"},
 	{"a: *b\n", "f:1: ", ""},
 	{"eal: &x {hugepages: no}\nidle: *x\n", "f:2: ", "aliases"},
-	{"a: [\n", "f:2: ", "not YAML"},
+	{"workers: [\n", "f:2: ", "not YAML"},
 	{"workers: 1\n---\nworkers: 2\n", "f:2: ", "a second document"},
 	{"gateway: \"a\\nb\"\n", "f:1: ", "control character"},
 	{"gateway: \"a\\0b\"\n", "f:1: ", "control character"},

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/events.h"
+
+#include "dataplane/events_json.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+// Bytes of the well-formed UTF-8 character at text, 0 when there is none (RFC 3629: no overlong forms,
+// no surrogates, nothing above U+10FFFF).
+static size_t utf8_length(const uint8_t *text, size_t n)
+{
+	uint8_t low = 0x80;
+	uint8_t high = 0xbf;
+	size_t length;
+
+	if (text[0] >= 0xc2 && text[0] <= 0xdf)
+		length = 2;
+	else if (text[0] >= 0xe0 && text[0] <= 0xef)
+		length = 3;
+	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
+		length = 4;
+	else
+		return 0;
+	if (text[0] == 0xe0)
+		low = 0xa0;
+	else if (text[0] == 0xed)
+		high = 0x9f;
+	else if (text[0] == 0xf0)
+		low = 0x90;
+	else if (text[0] == 0xf4)
+		high = 0x8f;
+	if (n < length || text[1] < low || text[1] > high)
+		return 0;
+	for (size_t i = 2; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return length;
+}
+
+// What a single byte turns into; returns its length. out has room for 6.
+static size_t escape(uint8_t byte, char out[6])
+{
+	static const char digits[] = "0123456789abcdef";
+	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (size_t i = 0; i + 1 < sizeof(short_forms); i += 2) {
+		if ((uint8_t)short_forms[i] != byte)
+			continue;
+		out[0] = '\\';
+		out[1] = short_forms[i + 1];
+		return 2;
+	}
+	if (byte >= 0x80) {
+		memcpy(out, "\xef\xbf\xbd", 3); // U+FFFD
+		return 3;
+	}
+	memcpy(out, "\\u00", 4);
+	out[4] = digits[byte >> 4];
+	out[5] = digits[byte & 15];
+	return 6;
+}
+
+static bool is_plain(uint8_t byte)
+{
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+// The character at text as JSON has it: how many bytes it takes, and its form in *piece, *given.
+static size_t convert(
+	const uint8_t *text, size_t n, char escaped[6], const void **piece, size_t *given)
+{
+	size_t taken = 0;
+
+	while (taken < n && is_plain(text[taken]))
+		taken++;
+	if (taken == 0)
+		taken = utf8_length(text, n);
+	*piece = text;
+	*given = taken;
+	if (taken > 0)
+		return taken;
+	*piece = escaped;
+	*given = escape(text[0], escaped);
+	return 1;
+}
+
+char *events_put_string(char *at, const char *end, const char *text, size_t n)
+{
+	const uint8_t *from = (const uint8_t *)text;
+
+	if (end - at < 2)
+		return NULL;
+	*at++ = '"';
+	for (size_t i = 0; i < n;) {
+		char escaped[6];
+		const void *piece;
+		size_t given;
+
+		i += convert(from + i, n - i, escaped, &piece, &given);
+		// One more for the closing quote.
+		if ((size_t)(end - at) < given + 1)
+			return NULL;
+		memcpy(at, piece, given);
+		at += given;
+	}
+	*at++ = '"';
+	return at;
+}
+
+// ---- members that several events have -----------------------------------------------------------
+
+static void put_head(struct json_writer *json, const struct events_context *events,
+	const char *event, uint64_t now_ns)
+{
+	json_open(json, NULL, '{');
+	json_string(json, "event", event);
+	json_time(json, "time", (int64_t)now_ns + events->epoch_offset_ns);
+	json_string(json, "gateway", events->gateway);
+}
+
+static size_t put_tail(struct json_writer *json, const char *out)
+{
+	json_raw(json, "}\n", 2);
+	return json->at != NULL ? (size_t)(json->at - out) : 0;
+}
+
+static void put_address(struct json_writer *json, const struct packet_address *address, int i,
+	const char *name, const char *port_name)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	(void)inet_ntop(
+		address->family == 6 ? AF_INET6 : AF_INET, address->address[i], text, sizeof(text));
+	json_string(json, name, text);
+	json_number(json, port_name, ntohs(address->port_be[i]));
+}
+
+static void put_session(struct json_writer *json, const struct events_context *events,
+	uint32_t link, enum direction direction, const struct packet_address *address)
+{
+	json_string(json, "link", link < events->links_count ? events->links[link] : "");
+	json_string(json, "direction", direction == DIRECTION_INBOUND ? "inbound" : "outbound");
+	put_address(json, address, 0, "client", "client_port");
+	put_address(json, address, 1, "server", "server_port");
+}
+
+// ---- mail ---------------------------------------------------------------------------------------
+
+static void put_match(struct json_writer *json, const struct scan_match *match)
+{
+	json_open(json, NULL, '{');
+	json_string(json, "signature", match->signature);
+	if (match->virus_id != NULL && match->virus_id[0] != '\0')
+		json_string(json, "virus_id", match->virus_id);
+	json_string(json, "kind", match_kind_name(match->kind));
+	json_number(json, "part", match->part);
+	json_close(json, '}');
+}
+
+static void put_part(struct json_writer *json, const struct scan_part *part)
+{
+	json_open(json, NULL, '{');
+	json_number(json, "index", part->index);
+	json_number(json, "parent", part->parent);
+	json_string(json, "content_type", part->content_type);
+	json_string(json, "encoding", part->encoding);
+	json_string(json, "filename", part->filename);
+	json_string(json, "disposition", part->disposition);
+	if (part->detected_type != NULL && part->detected_type[0] != '\0')
+		json_string(json, "detected_type", part->detected_type);
+	json_number(json, "bytes", part->bytes);
+	if ((part->digests & DIGEST_MD5) != 0)
+		json_hex(json, "md5", part->md5, sizeof(part->md5));
+	if ((part->digests & DIGEST_SHA1) != 0)
+		json_hex(json, "sha1", part->sha1, sizeof(part->sha1));
+	if ((part->digests & DIGEST_SHA256) != 0)
+		json_hex(json, "sha256", part->sha256, sizeof(part->sha256));
+	json_close(json, '}');
+}
+
+static void put_scan(struct json_writer *json, const struct scan_result *scan)
+{
+	json_open(json, "matches", '[');
+	for (size_t i = 0; scan != NULL && i < scan->matches_count; i++)
+		put_match(json, &scan->matches[i]);
+	json_close(json, ']');
+	json_open(json, "parts", '[');
+	for (size_t i = 0; scan != NULL && i < scan->parts_count; i++)
+		put_part(json, &scan->parts[i]);
+	json_close(json, ']');
+}
+
+size_t events_format_mail(const struct events_context *events, const struct mail_record *record,
+	char *out, size_t room)
+{
+	const struct scan_result *scan = record->scan;
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	put_head(&json, events, "mail", record->time_ns);
+	put_session(&json, events, record->link, record->direction, &record->address);
+	json_number(&json, "session", record->session);
+	json_number(&json, "message", record->message);
+	json_string(&json, "helo", record->helo);
+	json_string(&json, "mail_from", record->mail_from);
+	json_open(&json, "rcpt_to", '[');
+	for (size_t i = 0; i < record->rcpt_to_count; i++)
+		json_string(&json, NULL, record->rcpt_to[i]);
+	json_close(&json, ']');
+	json_number(&json, "bytes", record->bytes);
+	json_string(&json, "subject", scan != NULL ? scan->subject : "");
+	json_string(&json, "message_id", scan != NULL ? scan->message_id : "");
+	json_string(&json, "verdict", verdict_name(record->verdict));
+	json_string(&json, "action", record->action);
+	json_string(&json, "reply", record->reply);
+	json_string(&json, "reason", record->reason);
+	put_scan(&json, scan);
+	json_string(&json, "ruleset", record->ruleset);
+	json_number(&json, "latency_us", record->latency_ns / 1000);
+	return put_tail(&json, out);
+}
+
+// ---- the others ---------------------------------------------------------------------------------
+
+size_t events_format_session(const struct events_context *events,
+	const struct session_record *record, char *out, size_t room)
+{
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	put_head(&json, events, "session", record->time_ns);
+	put_session(&json, events, record->link, record->direction, &record->address);
+	json_number(&json, "session", record->session);
+	json_time(&json, "start", (int64_t)record->start_ns + events->epoch_offset_ns);
+	json_time(&json, "end", (int64_t)record->time_ns + events->epoch_offset_ns);
+	json_string(&json, "why", record->why);
+	json_number(&json, "bytes", record->client_bytes + record->server_bytes);
+	json_number(&json, "client_bytes", record->client_bytes);
+	json_number(&json, "server_bytes", record->server_bytes);
+	json_number(&json, "messages", record->messages);
+	json_bool(&json, "inspected", record->inspected);
+	return put_tail(&json, out);
+}
+
+size_t events_format_simple(const struct events_context *events, const char *event, uint64_t now_ns,
+	const char *members, char *out, size_t room)
+{
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	put_head(&json, events, event, now_ns);
+	if (members != NULL && members[0] != '\0') {
+		json_raw(&json, ",", 1);
+		json_raw(&json, members, strlen(members));
+	}
+	return put_tail(&json, out);
+}

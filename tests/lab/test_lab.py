@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab's own eyes: what its checks are there to see, they do see. A bridge is the gateway here."""
+import os
+import socket
+import struct
+
+import labmail
+from lablib import Capture, Cases, Failed, Lab, check_captures
+from labmail import check_arrived, message
+from labpostfix import Server
+
+cases = Cases()
+
+
+def seen(case, what, check, *arguments, **options):
+    try:
+        check(*arguments, **options)
+    except Failed as why:
+        case.check(what in str(why), "the check says '%s'" % what, why)
+        return
+    raise Failed("not seen: " + what)
+
+
+@cases.case("a bad checksum and a lost packet are seen in a capture")
+def captures_tell(case):
+    data = message("seen", [], labmail.PROSE * 30)
+    with Lab(case, bridge=True, calm=True) as lab:
+        Server(lab)
+        captures = [Capture(lab, "client")]
+        case.equal(labmail.send(lab, data)[0], 250, "sent")
+        with lab.inside("client"), \
+                socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+            raw.sendto(struct.pack("!HHIIBBHHH", 999, 25, 1, 0, 0x50, 2, 100, 0xdead, 0),
+                       ("192.0.2.25", 0))
+        seen(case, "no bad checksum at the client", check_captures, case, captures)
+    with Lab(case, bridge=True) as lab:
+        Server(lab)
+        captures = [Capture(lab, "client")]
+        lab.drop("server", "input", 5)
+        case.equal(labmail.send(lab, data)[0], 250, "sent with losses")
+        seen(case, "nothing repeated or lost at the client", check_captures, case, captures)
+
+
+@cases.case("a changed, a missing and an uninvited mail are seen at the server")
+def arrivals_tell(case):
+    with Lab(case, bridge=True) as lab:
+        server = Server(lab)
+        data = [message("one", [], b"first\n"), message("two", [], b"second\n")]
+        for mail in data:
+            labmail.send(lab, mail)
+        check_arrived(case, server, data)
+        changed = [data[0], data[1].replace(b"second", b"sekond")]
+        seen(case, "mail two changed", check_arrived, case, server, changed)
+        seen(case, "nothing else arrived", check_arrived, case, server, data[:1])
+        missing = [data[0], message("three", [], b"third\n")]
+        seen(case, "mail three arrived 0 times", check_arrived, case, server, missing)
+
+
+@cases.case("the wire loses, doubles and reorders, and the same seed does the same")
+def wire_faults(case):
+    did = []
+    for _ in range(2):
+        with Lab(case, bridge=True, faults="drop=100,dup=100,reorder=100,seed=5") as lab:
+            lab.run("client", ["ip", "neigh", "add", "192.0.2.25", "lladdr", "02:00:00:00:00:01",
+                               "dev", "client0"])
+            with lab.inside("client"):
+                out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            for number in range(300):
+                out.sendto(b"%d" % number, ("192.0.2.25", 9))
+            out.close()
+            did.append(lab.faults_done())
+    case.check(min(did[0]["dropped"], did[0]["doubled"], did[0]["reordered"]) >= 10,
+               "faults of every kind happened", did[0])
+    for what in ("dropped", "doubled", "reordered"):
+        case.check(abs(did[0][what] - did[1][what]) <= 2, "the same again", *did)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    cases.main()

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Messages, mailboxes and other files. A mailbox is RFC 4155's mbox: a message ends at a line "From "
+// with a time of day in it that follows an empty line, and that empty line is not part of the message.
+// Quoting of "From " in bodies is left as it is: it cannot be told from what was sent.
+#include "control/ctl_input.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBE_BYTES 8192
+#define LINE_BYTES 8192
+
+enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
+
+struct ctl_input {
+	FILE *file;
+	enum input_format format;
+	bool has_begun;
+	bool is_over;          // of the message being read
+	bool has_more;         // a "From " line was read: another message begins
+	bool is_line_start;    // the next piece begins a line
+	bool is_after_empty;   // the line before was empty, or there was none
+	char held[3];          // that empty line's end, which may be the mailbox's own
+	char line[LINE_BYTES]; // a line or a piece of a long one
+};
+
+// ---- what a file is ----------------------------------------------------------------------------
+
+// Header fields that tell a mail from other text with colons in it.
+static bool is_mail_field(const char *name, size_t n)
+{
+	static const char *const names[] = {"from", "to", "cc", "bcc", "subject", "date",
+		"received", "return-path", "message-id", "mime-version", "content-type",
+		"content-transfer-encoding", "content-disposition", "delivered-to", "envelope-to",
+		"reply-to", "sender", "in-reply-to", "references", "dkim-signature",
+		"authentication-results", "x-mailer", "x-originating-ip", "status", "list-id"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == n && strncasecmp(names[i], name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Length of the field name that the line begins with, 0 where it begins with none.
+static size_t field_name(const char *line, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && line[i] > ' ' && line[i] < 0x7f && line[i] != ':')
+		i++;
+	return i < n && line[i] == ':' ? i : 0;
+}
+
+// True for a block of header fields: it begins with one, has one that mails have, and few other lines.
+static bool is_header(const char *text, size_t n)
+{
+	size_t fields = 0;
+	size_t mail_fields = 0;
+	size_t others = 0;
+
+	while (n > 0) {
+		const char *lf = memchr(text, '\n', n);
+		size_t line = lf != NULL ? (size_t)(lf - text) : n;
+		size_t name = field_name(text, line);
+
+		if (line == 0 || (line == 1 && text[0] == '\r')) {
+			if (fields > 0)
+				break;
+		} else if (name > 0) {
+			fields++;
+			mail_fields += is_mail_field(text, name);
+		} else if (fields == 0) {
+			return false;
+		} else if (text[0] != ' ' && text[0] != '\t') {
+			others++;
+		}
+		text += line + (lf != NULL);
+		n -= line + (lf != NULL);
+	}
+	return mail_fields > 0 && others <= fields;
+}
+
+static enum input_format input_probe(const char *text, size_t n, bool is_mail)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (n >= 5 && memcmp(text, "From ", 5) == 0)
+		return INPUT_MBOX;
+	if (is_mail)
+		return INPUT_MESSAGE;
+	if (n >= 3 && memcmp(text, mark, 3) == 0) {
+		text += 3;
+		n -= 3;
+	}
+	return is_header(text, n) ? INPUT_MESSAGE : INPUT_FILE;
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	size_t n = strlen(path);
+
+	return n >= strlen(suffix) && strcasecmp(path + n - strlen(suffix), suffix) == 0;
+}
+
+int ctl_input_open(const char *path, bool is_mail, struct ctl_input **out)
+{
+	struct ctl_input *input = calloc(1, sizeof(*input));
+	char probe[PROBE_BYTES];
+	size_t n;
+
+	if (input == NULL)
+		return -ENOMEM;
+	errno = 0;
+	input->file = fopen(path, "rbe");
+	if (input->file == NULL) {
+		free(input);
+		return errno != 0 ? -errno : -EIO;
+	}
+	n = fread(probe, 1, sizeof(probe), input->file);
+	if (ferror(input->file) != 0 || fseek(input->file, 0, SEEK_SET) != 0) {
+		ctl_input_close(input);
+		return -EIO;
+	}
+	input->format = input_probe(probe, n, is_mail || has_suffix(path, ".eml"));
+	*out = input;
+	return 0;
+}
+
+void ctl_input_close(struct ctl_input *input)
+{
+	(void)fclose(input->file);
+	free(input);
+}
+
+enum scan_kind ctl_input_kind(const struct ctl_input *input)
+{
+	return input->format == INPUT_FILE ? SCAN_FILE : SCAN_MESSAGE;
+}
+
+bool ctl_input_has_failed(const struct ctl_input *input)
+{
+	return ferror(input->file) != 0;
+}
+
+// ---- mailboxes ---------------------------------------------------------------------------------
+
+// Reads up to a line end or as much as the buffer holds. Returns the bytes, 0 at the end of the file.
+static size_t read_piece(struct ctl_input *input)
+{
+	size_t n = 0;
+	int c = 0;
+
+	while (n < sizeof(input->line) && c != '\n' && (c = getc_unlocked(input->file)) != EOF)
+		input->line[n++] = (char)c;
+	return n;
+}
+
+// "From " and a time of day, which every delivery agent writes and sentences seldom have.
+static bool is_from_line(const char *line, size_t n)
+{
+	if (n < 5 || memcmp(line, "From ", 5) != 0)
+		return false;
+	for (size_t i = 5; i + 5 <= n; i++) {
+		if (isdigit((unsigned char)line[i]) && isdigit((unsigned char)line[i + 1]) &&
+			line[i + 2] == ':' && isdigit((unsigned char)line[i + 3]) &&
+			isdigit((unsigned char)line[i + 4]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_empty_line(const char *line, size_t n)
+{
+	return (n == 1 && line[0] == '\n') || (n == 2 && line[0] == '\r' && line[1] == '\n');
+}
+
+// Takes one piece of a mailbox: to out, held back, or as the end of the message.
+static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
+{
+	size_t n = read_piece(input);
+	bool is_whole = input->is_line_start && n > 0 && input->line[n - 1] == '\n';
+	size_t held = strlen(input->held);
+
+	if (n == 0 ||
+		(input->is_line_start && input->is_after_empty && is_from_line(input->line, n))) {
+		while (n > 0 && input->line[n - 1] != '\n')
+			n = read_piece(input);
+		input->is_over = true;
+		input->has_more = n > 0;
+		return 0;
+	}
+	memcpy(out, input->held, held);
+	memset(input->held, 0, sizeof(input->held));
+	input->is_after_empty = is_whole && is_empty_line(input->line, n);
+	input->is_line_start = input->line[n - 1] == '\n';
+	if (input->is_after_empty)
+		memcpy(input->held, input->line, n);
+	else
+		memcpy(out + held, input->line, n);
+	return held + (input->is_after_empty ? 0 : n);
+}
+
+bool ctl_input_next(struct ctl_input *input)
+{
+	size_t n;
+
+	if (!input->has_begun && input->format == INPUT_MBOX) {
+		do
+			n = read_piece(input);
+		while (n > 0 && input->line[n - 1] != '\n');
+		input->has_more = true;
+	}
+	if (input->has_begun && !input->has_more)
+		return false;
+	input->has_begun = true;
+	input->has_more = false;
+	input->is_over = false;
+	input->is_line_start = true;
+	input->is_after_empty = false;
+	memset(input->held, 0, sizeof(input->held));
+	return true;
+}
+
+size_t ctl_input_read(struct ctl_input *input, uint8_t *out, size_t room)
+{
+	size_t n = 0;
+
+	if (input->format != INPUT_MBOX)
+		return fread(out, 1, room, input->file);
+	while (!input->is_over && room - n >= LINE_BYTES + sizeof(input->held))
+		n += mbox_piece(input, out + n);
+	return n;
+}

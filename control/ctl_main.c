@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cordonctl: finds the subcommand and runs it.
+#include "control/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{"compile", ctl_compile, "signature files to a ruleset image"},
+	{"scan", ctl_scan, "messages, mailboxes and files against a ruleset"},
+};
+
+static void print_usage(FILE *out)
+{
+	(void)fprintf(out, "usage: cordonctl COMMAND [OPTION...] [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		(void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	(void)fprintf(out, "\ncordonctl COMMAND --help tells what a command takes.\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return CTL_ERROR;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return CTL_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	(void)fprintf(stderr, "cordonctl: there is no command \"%s\"\n\n", argv[1]);
+	print_usage(stderr);
+	return CTL_ERROR;
+}

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "reassembly/sender.h"
+#include "tests/support/unit.h"
 
 #include <errno.h>
-
-// cmocka.h wants these before it.
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-// clang-format on
 
 #define SECOND 1000000000ull
 #define START 0xfffffff0u // so that most tests wrap

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "reassembly/stream.h"
+#include "tests/support/unit.h"
 
-// cmocka.h wants these before it.
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-// clang-format on
 
 #define PAGES 256u
 

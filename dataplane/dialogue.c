@@ -55,7 +55,7 @@ static void answer(struct engine *engine, struct session *session, uint64_t now_
 	if (message != NULL) {
 		action = (enum policy_action)message->action;
 		reply = message->reply;
-		message->latency_ns = now_ns - message->end_ns;
+		message->latency_ns += now_ns - message->end_ns;
 	} else {
 		engine->counters.messages++;
 		engine->counters.messages_unscannable++;

@@ -277,6 +277,11 @@ void engine_input(struct engine *engine, uint32_t link, enum link_side side, str
 		inspected(engine, &arrival);
 		return;
 	case PACKET_BAD:
+		// With ports that say it is none of ours it is not ours to drop either.
+		if (packet.from.port_be[0] != 0 && !is_smtp(engine, packet.from.port_be)) {
+			untouched(engine, link, side, frame);
+			return;
+		}
 		malformed(engine, &packet);
 		engine->ops.free(engine->ops.ctx, frame);
 		return;

@@ -128,6 +128,8 @@ struct engine_ops {
 	void (*send)(void *ctx, uint32_t link, enum link_side side, struct frame *frame);
 	void (*mail)(void *ctx, const struct mail_record *record);
 	void (*session)(void *ctx, const struct session_record *record);
+	// A clock finer than now_ns, for mail_record.latency_ns; NULL: only waiting is counted.
+	uint64_t (*clock_ns)(void *ctx);
 };
 
 struct engine;

@@ -210,7 +210,7 @@ void message_feed(struct session *session, const uint8_t *data, size_t n)
 		scan_feed(message->scan, data, n);
 }
 
-void message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
+static void decide(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 	const char *detail;
@@ -238,6 +238,20 @@ void message_decide(struct engine *engine, struct session *session, uint64_t now
 		detail = message->result->matches[0].signature;
 	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
 		message->reply, sizeof(message->reply));
+}
+
+static uint64_t clock_ns(const struct engine *engine)
+{
+	return engine->ops.clock_ns != NULL ? engine->ops.clock_ns(engine->ops.ctx) : 0;
+}
+
+void message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+	uint64_t began_ns = clock_ns(engine);
+
+	decide(engine, session, now_ns);
+	message->latency_ns = clock_ns(engine) - began_ns;
 }
 
 void message_refuse(struct message *message, const char *reason, const char *reply)

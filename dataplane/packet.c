@@ -61,6 +61,8 @@ static void parse_tcp(struct frame *frame, unsigned int flags, struct packet *pa
 	struct tcp_segment *segment = &packet->tcp;
 	uint32_t header_bytes;
 
+	if (available >= sizeof(packet->from.port_be))
+		memcpy(packet->from.port_be, tcp, sizeof(packet->from.port_be));
 	if (available < TCP_BYTES) {
 		set_bad(packet, PACKET_BAD_TCP_HEADER_FAULT);
 		return;
@@ -75,7 +77,6 @@ static void parse_tcp(struct frame *frame, unsigned int flags, struct packet *pa
 		return;
 	}
 	packet->kind = PACKET_TCP;
-	memcpy(packet->from.port_be, tcp, sizeof(packet->from.port_be));
 	segment->seq = wire_get32(tcp + TCP_SEQ);
 	segment->ack = wire_get32(tcp + TCP_ACK);
 	segment->window = wire_get16(tcp + TCP_WINDOW);

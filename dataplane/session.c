@@ -309,22 +309,26 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		report(engine, session, "fin", arrival->now_ns);
 }
 
-// A slot that is over: whoever still talks is told so. A FIN that comes again is acknowledged again.
+// A slot that is over: whoever still talks is told so. A client that closed in good order only gets
+// its last acknowledgement once more, for it may have been lost.
 static void disturb_dead(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct arrival *arrival)
 {
 	const struct tcp_segment *tcp = &arrival->packet->tcp;
-	struct packet_segment last_ack = {
-		.seq = tcp->ack,
-		.ack = tcp->seq + tcp->payload_bytes + 1,
+	struct packet_segment last = {
+		.seq = session->tcp.end[TCP_SERVER].next,
+		.ack = session->tcp.end[TCP_CLIENT].acked,
 		.flags = TCP_FLAG_ACK,
 	};
+	bool closed_well = side == TCP_CLIENT && session->fin[TCP_CLIENT] != SESSION_NO_FIN;
+	bool needs_ack = tcp->payload_bytes > 0 || (tcp->flags & TCP_FLAG_FIN) != 0;
 
 	if ((tcp->flags & (TCP_FLAG_RST | TCP_FLAG_ACK)) == TCP_FLAG_ACK &&
+		(needs_ack || !closed_well) &&
 		arrival->now_ns - session->challenge_ns >= CHALLENGE_NS) {
 		session->challenge_ns = arrival->now_ns;
-		if ((tcp->flags & TCP_FLAG_FIN) != 0 && side == TCP_CLIENT)
-			emit_segment(engine, session, TCP_SERVER, &last_ack);
+		if (closed_well)
+			emit_segment(engine, session, TCP_SERVER, &last);
 		else
 			emit_reset(engine, session, tcp_other(side), tcp->ack);
 	}

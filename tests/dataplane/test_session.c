@@ -162,7 +162,7 @@ static void mails_arrive_once_and_unchanged_whatever_the_network_does(void **sta
 static void infected_mails_never_arrive_whatever_the_network_does(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 60; seed++) {
+	for (uint64_t seed = 1; seed <= 400; seed++) {
 		struct world world;
 		char *body;
 		size_t n = world_make_body(30000, seed, &body);

@@ -14,7 +14,8 @@
 #define FRAGMENT_MAX_PIECES 64
 
 struct fragment_options {
-	uint32_t datagrams; // being put together at once; past that the oldest is dropped
+	// Being put together at once; past that the oldest is dropped (by fragment_expired, soon).
+	uint32_t datagrams;
 	uint64_t timeout_ns;
 };
 
@@ -30,13 +31,15 @@ enum fragment_fate {
 };
 
 // Frames that leave the table: all pieces in order of offset. For a whole datagram their payloads put
-// together are the IP payload.
+// together are the IP payload; payload_bytes is 0 where another piece brought the same bytes.
 struct fragment_result {
 	struct frame frames[FRAGMENT_MAX_PIECES];
 	struct packet packets[FRAGMENT_MAX_PIECES];
 	uint32_t count;
 	uint32_t payload_bytes;
-	const char *why; // FRAGMENT_DROP: "overlap", "late", "too-many", "too-large", "timeout"
+	// FRAGMENT_DROP: "overlap" (also ends that disagree), "duplicate" (this frame alone), "late",
+	// "too-many", "too-large", "timeout".
+	const char *why;
 };
 
 // Adds a fragment (packet->kind is PACKET_FRAGMENT). link keeps ports' datagrams apart.

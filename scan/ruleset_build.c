@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/ruleset_build.h"
+
+#include "scan/ruleset_build_files.h"
+
+#include <hs.h>
+#include <openssl/evp.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A comment "#cordon: key=value; ..." carries what the formats have no field for. It counts for the
+// next signature only.
+#define METADATA_PREFIX "#cordon:"
+#define MAX_VIRUS_ID 128
+
+// Where in the input the builder is.
+struct reader {
+	struct build *build;
+	uint32_t file;
+	uint32_t line;
+	char virus_id[MAX_VIRUS_ID + 1]; // for the next signature, "": none
+};
+
+static uint32_t add_string(struct build *build, const char *text)
+{
+	uint32_t at = (uint32_t)build->strings.bytes;
+
+	if (text[0] == '\0')
+		return 0;
+	build_append(build, &build->strings, text, strlen(text) + 1);
+	return at;
+}
+
+static struct build_signature *add_signature(
+	struct reader *reader, const char *name, enum match_kind kind)
+{
+	struct build *build = reader->build;
+	struct build_signature *signature =
+		build_push(build, &build->signatures, sizeof(*signature));
+
+	if (signature == NULL)
+		return NULL;
+	signature->name = add_string(build, name);
+	signature->virus_id = add_string(build, reader->virus_id);
+	signature->kind = kind;
+	signature->file = reader->file;
+	signature->line = reader->line;
+	return signature;
+}
+
+static void read_metadata(struct reader *reader, const char *text)
+{
+	static const char key[] = "virus_id=";
+
+	while (*text != '\0') {
+		size_t length;
+
+		text += strspn(text, " \t;");
+		length = strcspn(text, ";");
+		if (strncmp(text, key, sizeof(key) - 1) == 0) {
+			const char *value = text + sizeof(key) - 1;
+			size_t bytes = length - (sizeof(key) - 1);
+
+			while (bytes > 0 && (value[bytes - 1] == ' ' || value[bytes - 1] == '\t'))
+				bytes--;
+			if (bytes > MAX_VIRUS_ID) {
+				build_report(reader->build, reader->file, reader->line, true,
+					"virus_id is longer than 128 bytes");
+				return;
+			}
+			memcpy(reader->virus_id, value, bytes);
+			reader->virus_id[bytes] = '\0';
+		}
+		text += length;
+	}
+}
+
+// ---- ignore lists ------------------------------------------------------------------------------
+
+static void read_ignored(struct build *build, uint32_t file_number)
+{
+	struct build_file *file = (struct build_file *)build->files.items + file_number;
+	uint32_t number = 0;
+	size_t at = 0;
+	size_t length;
+	char *line;
+
+	while ((line = build_next_line(file, &at, &length)) != NULL) {
+		struct build_ignore *ignore;
+		char *colon = strchr(line, ':');
+
+		number++;
+		if (line[0] == '#')
+			continue;
+		if (colon != NULL)
+			*colon = '\0';
+		ignore = build_push(build, &build->ignores, sizeof(*ignore));
+		if (ignore == NULL)
+			return;
+		ignore->name = line;
+		ignore->has_md5 = colon != NULL;
+		if (line[0] == '\0' ||
+			(colon != NULL && !clamav_parse_digest(colon + 1, 16, ignore->md5))) {
+			build->ignores.count--;
+			build_report(build, file_number, number, true, "not Name[:MD5]");
+		}
+	}
+}
+
+static int compare_ignores(const void *a, const void *b)
+{
+	const struct build_ignore *x = a;
+	const struct build_ignore *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+// The name of a signature is what stands before the first colon, or third in a hash line.
+static bool name_of_line(const char *line, enum build_kind kind, char *name, size_t bytes)
+{
+	size_t length;
+
+	for (int skip = kind == BUILD_NDB ? 0 : 2; skip > 0; skip--) {
+		line = strchr(line, ':');
+		if (line == NULL)
+			return false;
+		line++;
+	}
+	length = strcspn(line, ":");
+	if (length >= bytes)
+		return false;
+	memcpy(name, line, length);
+	name[length] = '\0';
+	return true;
+}
+
+static bool is_ignored(const struct build *build, const char *line, enum build_kind kind)
+{
+	const struct build_ignore *ignores = build->ignores.items;
+	char name[1024];
+	uint8_t md5[EVP_MAX_MD_SIZE];
+	size_t low = 0;
+	size_t high = build->ignores.count;
+
+	if (high == 0 || !name_of_line(line, kind, name, sizeof(name)))
+		return false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(ignores[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < build->ignores.count && strcmp(ignores[low].name, name) == 0; low++) {
+		if (!ignores[low].has_md5)
+			return true;
+		if (EVP_Digest(line, strlen(line), md5, NULL, EVP_md5(), NULL) == 1 &&
+			memcmp(md5, ignores[low].md5, sizeof(ignores[low].md5)) == 0)
+			return true;
+	}
+	return false;
+}
+
+// ---- signatures --------------------------------------------------------------------------------
+
+static enum clamav_result take_ndb(struct reader *reader, char *line, const char **reason)
+{
+	struct build *build = reader->build;
+	struct clamav_body_signature parsed = {0};
+	struct build_signature *signature;
+	enum clamav_result result = clamav_parse_ndb(&build->arena, line, &parsed, reason);
+
+	if (result != CLAMAV_TAKEN)
+		return result;
+	signature = add_signature(reader, parsed.name, MATCH_PATTERN);
+	if (signature == NULL)
+		return CLAMAV_TAKEN;
+	signature->target = parsed.target;
+	*reason = build_plan(build, (uint32_t)build->signatures.count - 1, &parsed.pattern);
+	signature->dropped = *reason != NULL;
+	return *reason == NULL ? CLAMAV_TAKEN : CLAMAV_SKIPPED;
+}
+
+static enum clamav_result take_hash(
+	struct reader *reader, char *line, bool allowed, const char **reason)
+{
+	struct build *build = reader->build;
+	struct clamav_hash_signature parsed = {0};
+	struct hashset_entry *entry;
+	enum clamav_result result = clamav_parse_hash(line, &parsed, reason);
+
+	if (result != CLAMAV_TAKEN)
+		return result;
+	entry = build_push(build, &build->hashes[parsed.algorithm], sizeof(*entry));
+	if (entry == NULL)
+		return CLAMAV_TAKEN;
+	memcpy(entry->digest, parsed.digest, sizeof(entry->digest));
+	entry->bytes = parsed.bytes;
+	entry->value = HASHSET_ALLOWED;
+	if (!allowed && add_signature(reader, parsed.name, MATCH_HASH) != NULL)
+		entry->value = (uint32_t)build->signatures.count - 1;
+	return CLAMAV_TAKEN;
+}
+
+static enum clamav_result take_line(
+	struct reader *reader, char *line, size_t length, enum build_kind kind, const char **reason)
+{
+	if (length == 0 || strlen(line) != length) {
+		*reason = length == 0 ? "blank line" : "NUL byte in the line";
+		return CLAMAV_MALFORMED;
+	}
+	if (length >= CLAMAV_MAX_LINE || line[length - 1] == ' ' || line[length - 1] == '\t') {
+		*reason = length >= CLAMAV_MAX_LINE ? "line too long" : "trailing blanks";
+		return CLAMAV_MALFORMED;
+	}
+	if (kind != BUILD_ALLOWED && is_ignored(reader->build, line, kind)) {
+		reader->build->stats->ignored++;
+		return CLAMAV_TAKEN;
+	}
+	if (kind == BUILD_NDB)
+		return take_ndb(reader, line, reason);
+	return take_hash(reader, line, kind == BUILD_ALLOWED, reason);
+}
+
+static void read_signatures(struct build *build, uint32_t file_number, enum build_kind kind)
+{
+	struct build_file *file = (struct build_file *)build->files.items + file_number;
+	struct reader reader = {.build = build, .file = file_number};
+	size_t at = 0;
+	size_t length;
+	char *line;
+
+	while (!build->failed && (line = build_next_line(file, &at, &length)) != NULL) {
+		const char *reason = NULL;
+		enum clamav_result result;
+
+		reader.line++;
+		if (line[0] == '#') {
+			if (strncmp(line, METADATA_PREFIX, strlen(METADATA_PREFIX)) == 0)
+				read_metadata(&reader, line + strlen(METADATA_PREFIX));
+			continue;
+		}
+		build->stats->lines++;
+		result = take_line(&reader, line, length, kind, &reason);
+		if (result != CLAMAV_TAKEN)
+			build_report(build, file_number, reader.line, result == CLAMAV_MALFORMED,
+				reason);
+		reader.virus_id[0] = '\0';
+		clamav_reset(&build->arena);
+	}
+}
+
+static void skip_file(struct build *build, uint32_t file_number, const char *reason)
+{
+	struct build_file *file = (struct build_file *)build->files.items + file_number;
+	uint32_t lines = 0;
+	size_t at = 0;
+	size_t length;
+	char *line;
+
+	while ((line = build_next_line(file, &at, &length)) != NULL)
+		if (length > 0 && line[0] != '#')
+			lines++;
+	build->stats->lines += lines;
+	build_report(build, file_number, 0, false, reason);
+	build->stats->skipped += lines > 0 ? lines - 1 : 0;
+}
+
+static void read_files(struct build *build)
+{
+	const struct build_file *files = build->files.items;
+
+	for (uint32_t i = 0; i < build->files.count; i++)
+		if (build_file_kind(&files[i]) == BUILD_IGNORED)
+			read_ignored(build, i);
+	if (build->ignores.count > 0)
+		qsort(build->ignores.items, build->ignores.count, sizeof(struct build_ignore),
+			compare_ignores);
+	for (uint32_t i = 0; i < build->files.count && !build->failed; i++) {
+		enum build_kind kind = build_file_kind(&files[i]);
+
+		build->stats->files++;
+		switch (kind) {
+		case BUILD_NDB:
+		case BUILD_HASHES:
+		case BUILD_ALLOWED:
+			read_signatures(build, i, kind);
+			break;
+		case BUILD_IGNORED:
+			break;
+		case BUILD_UNSUPPORTED:
+			skip_file(build, i, "this kind of signature file is not supported");
+			break;
+		case BUILD_OPTIONAL:
+			skip_file(build, i,
+				"potentially unwanted applications: name the file to read it");
+			break;
+		case BUILD_OTHER:
+			build_report(build, i, 0, true, "not a signature file, by its extension");
+			break;
+		}
+	}
+}
+
+static void free_build(struct build *build)
+{
+	struct build_expression *expressions = build->expressions.items;
+
+	for (size_t i = 0; i < build->expressions.count; i++)
+		free(expressions[i].text);
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
+		(void)hs_free_database(build->literals[i]);
+		(void)hs_free_database(build->patterns[i]);
+	}
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		free(build->hashes[i].items);
+	build_free_files(build);
+	free(build->ignores.items);
+	free(build->signatures.items);
+	free(expressions);
+	free(build->uses.items);
+	free(build->groups.items);
+	free(build->strings.data);
+	free(build->scratch.data);
+	free(build->buckets);
+	clamav_reset(&build->arena);
+}
+
+int ruleset_build(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, void **image, size_t *image_bytes,
+	struct ruleset_build_stats *stats)
+{
+	static const struct ruleset_build_options defaults = {0};
+	struct ruleset_build_stats unwanted;
+	struct build build = {.options = options != NULL ? options : &defaults};
+	int err = 0;
+
+	build.stats = stats != NULL ? stats : &unwanted;
+	memset(build.stats, 0, sizeof(*build.stats));
+	build_append(&build, &build.strings, "", 1);
+	for (size_t i = 0; i < paths_count && err == 0; i++)
+		err = build_load(&build, paths[i]);
+	if (err == 0)
+		read_files(&build);
+	if (err == 0 && build.options->strict && build.stats->errors > 0)
+		err = -EINVAL;
+	if (err == 0 && !build.failed)
+		err = build_compile(&build);
+	if (err == 0 && build.failed)
+		err = -ENOMEM;
+	if (err == 0)
+		err = build_image(&build, image, image_bytes);
+	free_build(&build);
+	return err;
+}

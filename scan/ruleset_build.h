@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the parts of the ruleset builder share: the tables that become an image.
+//
+// Lines are read (ruleset_build.c), each pattern is planned into expressions
+// (ruleset_build_plan.c), the expressions are compiled (ruleset_build_compile.c) and all is laid
+// into an image (ruleset_build_image.c).
+#pragma once
+
+#include "scan/clamav.h"
+#include "scan/ruleset.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A growing array. A failed allocation is remembered in build.failed.
+struct build_vector {
+	void *items;
+	size_t count;
+	size_t capacity;
+};
+
+struct build_text {
+	char *data; // always NUL-terminated
+	size_t bytes;
+	size_t capacity;
+};
+
+struct build_signature {
+	uint32_t name; // offset into the strings
+	uint32_t virus_id;
+	enum match_kind kind;
+	uint32_t target;
+	uint32_t file;
+	uint32_t line;
+	bool literal;
+	bool dropped;   // Hyperscan refused it
+	uint32_t index; // in the image
+};
+
+struct build_expression {
+	char *text; // NUL-terminated; a literal may hold NULs
+	size_t bytes;
+	uint32_t target;
+	bool literal;
+	uint64_t min_end; // where a match may end
+	uint64_t max_end;
+	uint32_t first_use;
+	uint32_t last_use;
+	bool tracked; // some use needs every match, not only the first
+	bool refused;
+};
+
+struct build_use {
+	struct ruleset_use use;
+	uint32_t next; // of the same expression, RULESET_NONE: the last
+};
+
+struct build_file {
+	char *path;
+	char *data;
+	size_t bytes;
+	bool given; // named by the caller, not found in a folder
+};
+
+struct build_ignore {
+	const char *name;
+	bool has_md5;
+	uint8_t md5[16];
+};
+
+struct build {
+	const struct ruleset_build_options *options;
+	struct ruleset_build_stats *stats;
+	struct clamav_arena arena;                     // of the line being read
+	struct build_vector files;                     // struct build_file
+	struct build_vector ignores;                   // struct build_ignore
+	struct build_vector signatures;                // struct build_signature
+	struct build_vector expressions;               // struct build_expression
+	struct build_vector uses;                      // struct build_use
+	struct build_vector groups;                    // struct ruleset_group
+	struct build_vector hashes[DIGEST_ALGORITHMS]; // struct hashset_entry
+	struct build_text strings;
+	struct build_text scratch; // the expression being written
+	uint32_t candidates;
+	uint32_t *buckets; // hash table of the expressions: number + 1
+	size_t buckets_count;
+	struct hs_database *literals[FILETYPE_TARGETS];
+	struct hs_database *patterns[FILETYPE_TARGETS];
+	bool failed; // out of memory
+};
+
+// A new zeroed item, or NULL.
+void *build_push(struct build *build, struct build_vector *vector, size_t item_bytes);
+void build_append(struct build *build, struct build_text *text, const char *data, size_t n);
+void build_format(struct build *build, struct build_text *text, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+// Tells the caller of a line that was not taken, and counts it.
+void build_report(
+	struct build *build, uint32_t file, uint32_t line, bool is_error, const char *reason);
+
+// Adds a use of an expression, which is the same for all signatures that ask for the same.
+void build_use_expression(
+	struct build *build, const struct build_expression *wanted, const struct ruleset_use *use);
+
+// Writes a sequence as a regular expression.
+void build_render(struct build *build, const struct clamav_sequence *sequence);
+void build_render_class(struct build *build, const struct clamav_class *set);
+// Sequences of one length each that match together what the sequence matches; linked by `next`.
+// NULL: there would be too many, or no memory.
+struct clamav_sequence *build_fixed_lengths(
+	struct build *build, const struct clamav_sequence *sequence);
+
+// Plans the pattern of a signature. Returns NULL or why it cannot be taken.
+const char *build_plan(
+	struct build *build, uint32_t signature, const struct clamav_pattern *pattern);
+
+// Compiles all expressions; what Hyperscan refuses is reported and its signatures are dropped.
+// Returns 0 or -ENOMEM.
+int build_compile(struct build *build);
+// Lays the image out. Returns 0 or a negative errno.
+int build_image(struct build *build, void **image, size_t *image_bytes);

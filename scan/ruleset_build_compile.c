@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/ruleset_build.h"
+
+#include <hs.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What Hyperscan is given: parallel arrays over the expressions of one database.
+struct batch {
+	struct build *build;
+	bool literal;
+	unsigned int count;
+	const char **texts;
+	unsigned int *flags;
+	unsigned int *ids;
+	size_t *lengths;
+	hs_expr_ext_t *exts;
+	const hs_expr_ext_t **ext_pointers;
+};
+
+static void free_batch(struct batch *batch)
+{
+	free(batch->texts);
+	free(batch->flags);
+	free(batch->ids);
+	free(batch->lengths);
+	free(batch->exts);
+	free(batch->ext_pointers);
+}
+
+static bool new_batch(struct batch *batch, size_t capacity)
+{
+	batch->texts = calloc(capacity, sizeof(*batch->texts));
+	batch->flags = calloc(capacity, sizeof(*batch->flags));
+	batch->ids = calloc(capacity, sizeof(*batch->ids));
+	batch->lengths = calloc(capacity, sizeof(*batch->lengths));
+	batch->exts = calloc(capacity, sizeof(*batch->exts));
+	batch->ext_pointers = calloc(capacity, sizeof(*batch->ext_pointers));
+	return batch->texts != NULL && batch->flags != NULL && batch->ids != NULL &&
+	       batch->lengths != NULL && batch->exts != NULL && batch->ext_pointers != NULL;
+}
+
+static bool is_used(const struct build *build, const struct build_expression *expression)
+{
+	const struct build_signature *signatures = build->signatures.items;
+	const struct build_use *uses = build->uses.items;
+
+	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next)
+		if (!signatures[uses[i].use.signature].dropped)
+			return true;
+	return false;
+}
+
+static void add_to_batch(
+	struct batch *batch, const struct build_expression *expression, uint32_t id)
+{
+	unsigned int at = batch->count++;
+	hs_expr_ext_t *ext = &batch->exts[at];
+
+	batch->texts[at] = expression->text;
+	batch->lengths[at] = expression->bytes;
+	batch->ids[at] = id;
+	batch->flags[at] = (expression->literal ? 0 : HS_FLAG_DOTALL) |
+			   (expression->tracked ? 0 : HS_FLAG_SINGLEMATCH);
+	if (expression->min_end > 0)
+		ext->flags |= HS_EXT_FLAG_MIN_OFFSET;
+	if (expression->max_end != UINT64_MAX)
+		ext->flags |= HS_EXT_FLAG_MAX_OFFSET;
+	ext->min_offset = expression->min_end;
+	ext->max_offset = expression->max_end;
+	batch->ext_pointers[at] = ext->flags != 0 ? ext : NULL;
+}
+
+// Returns NULL, or Hyperscan's words; culprit is the number in the batch or negative.
+static hs_database_t *compile_range(
+	const struct batch *batch, unsigned int from, unsigned int count, char *why, int *culprit)
+{
+	hs_compile_error_t *error = NULL;
+	hs_database_t *db = NULL;
+	hs_error_t status;
+
+	if (batch->literal)
+		status = hs_compile_lit_multi(batch->texts + from, batch->flags + from,
+			batch->ids + from, batch->lengths + from, count, HS_MODE_STREAM, NULL, &db,
+			&error);
+	else
+		status = hs_compile_ext_multi(batch->texts + from, batch->flags + from,
+			batch->ids + from, batch->ext_pointers + from, count, HS_MODE_STREAM, NULL,
+			&db, &error);
+	*culprit = -1;
+	if (status == HS_SUCCESS)
+		return db;
+	(void)snprintf(why, 256, "Hyperscan refuses the pattern: %s",
+		error != NULL && error->message != NULL ? error->message : "unknown error");
+	if (error != NULL && error->expression >= 0 && (unsigned int)error->expression < count)
+		*culprit = error->expression + (int)from;
+	(void)hs_free_compile_error(error);
+	return NULL;
+}
+
+// Drops the signatures of a refused expression.
+static void refuse(struct batch *batch, unsigned int at, const char *why)
+{
+	struct build *build = batch->build;
+	struct build_signature *signatures = build->signatures.items;
+	const struct build_use *uses = build->uses.items;
+	struct build_expression *expression =
+		(struct build_expression *)build->expressions.items + batch->ids[at];
+
+	expression->refused = true;
+	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next) {
+		struct build_signature *signature = &signatures[uses[i].use.signature];
+
+		if (!signature->dropped)
+			build_report(build, signature->file, signature->line, false, why);
+		signature->dropped = true;
+	}
+	batch->count--;
+	memmove(batch->texts + at, batch->texts + at + 1,
+		(batch->count - at) * sizeof(*batch->texts));
+	memmove(batch->flags + at, batch->flags + at + 1,
+		(batch->count - at) * sizeof(*batch->flags));
+	memmove(batch->ids + at, batch->ids + at + 1, (batch->count - at) * sizeof(*batch->ids));
+	memmove(batch->lengths + at, batch->lengths + at + 1,
+		(batch->count - at) * sizeof(*batch->lengths));
+	memmove(batch->ext_pointers + at, batch->ext_pointers + at + 1,
+		(batch->count - at) * sizeof(*batch->ext_pointers));
+}
+
+// Where Hyperscan names no culprit: the smallest number so that as many from the start do not
+// compile; the last of these spoils them.
+static unsigned int find_culprit(const struct batch *batch, char *why)
+{
+	unsigned int good = 0;
+	unsigned int bad = batch->count;
+
+	while (bad - good > 1) {
+		unsigned int middle = good + (bad - good) / 2;
+		int culprit;
+		hs_database_t *db = compile_range(batch, 0, middle, why, &culprit);
+
+		if (db != NULL)
+			good = middle;
+		else
+			bad = middle;
+		(void)hs_free_database(db);
+	}
+	return bad - 1;
+}
+
+static hs_database_t *compile_batch(struct batch *batch)
+{
+	while (batch->count > 0) {
+		char why[256];
+		int culprit;
+		hs_database_t *db = compile_range(batch, 0, batch->count, why, &culprit);
+
+		if (db != NULL)
+			return db;
+		refuse(batch, culprit >= 0 ? (unsigned int)culprit : find_culprit(batch, why), why);
+	}
+	return NULL;
+}
+
+static int compile_target(struct build *build, uint32_t target, bool literal, hs_database_t **out)
+{
+	const struct build_expression *expressions = build->expressions.items;
+	struct batch batch = {.build = build, .literal = literal};
+
+	if (build->expressions.count == 0)
+		return 0;
+	if (!new_batch(&batch, build->expressions.count)) {
+		free_batch(&batch);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < build->expressions.count; i++)
+		if (expressions[i].target == target && expressions[i].literal == literal &&
+			is_used(build, &expressions[i]))
+			add_to_batch(&batch, &expressions[i], i);
+	*out = compile_batch(&batch);
+	free_batch(&batch);
+	return 0;
+}
+
+int build_compile(struct build *build)
+{
+	for (uint32_t target = 0; target < FILETYPE_TARGETS; target++) {
+		int err = compile_target(build, target, true, &build->literals[target]);
+
+		if (err == 0)
+			err = compile_target(build, target, false, &build->patterns[target]);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}

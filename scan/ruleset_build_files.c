@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/ruleset_build_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILE_BYTES (1u << 30)
+
+struct extension {
+	const char *name;
+	enum build_kind kind;
+};
+
+static const struct extension extensions[] = {
+	{"ndb", BUILD_NDB},
+	{"hdb", BUILD_HASHES},
+	{"hsb", BUILD_HASHES},
+	{"fp", BUILD_ALLOWED},
+	{"sfp", BUILD_ALLOWED},
+	{"ign2", BUILD_IGNORED},
+	{"ndu", BUILD_OPTIONAL},
+	{"hdu", BUILD_OPTIONAL},
+	{"hsu", BUILD_OPTIONAL},
+	{"ldb", BUILD_UNSUPPORTED},
+	{"ldu", BUILD_UNSUPPORTED},
+	{"mdb", BUILD_UNSUPPORTED},
+	{"mdu", BUILD_UNSUPPORTED},
+	{"msb", BUILD_UNSUPPORTED},
+	{"msu", BUILD_UNSUPPORTED},
+	{"imp", BUILD_UNSUPPORTED},
+	{"cdb", BUILD_UNSUPPORTED},
+	{"cbc", BUILD_UNSUPPORTED},
+	{"ign", BUILD_UNSUPPORTED},
+	{"idb", BUILD_UNSUPPORTED},
+	{"pdb", BUILD_UNSUPPORTED},
+	{"gdb", BUILD_UNSUPPORTED},
+	{"wdb", BUILD_UNSUPPORTED},
+	{"ftm", BUILD_UNSUPPORTED},
+	{"crb", BUILD_UNSUPPORTED},
+	{"cfg", BUILD_UNSUPPORTED},
+	{"pwdb", BUILD_UNSUPPORTED},
+	{"yar", BUILD_UNSUPPORTED},
+	{"yara", BUILD_UNSUPPORTED},
+	{"cvd", BUILD_UNSUPPORTED},
+	{"cld", BUILD_UNSUPPORTED},
+};
+
+static enum build_kind kind_of(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot != NULL && i < sizeof(extensions) / sizeof(extensions[0]); i++)
+		if (strcmp(dot + 1, extensions[i].name) == 0)
+			return extensions[i].kind;
+	return BUILD_OTHER;
+}
+
+enum build_kind build_file_kind(const struct build_file *file)
+{
+	enum build_kind kind = kind_of(file->path);
+	const char *dot = strrchr(file->path, '.');
+
+	if (kind != BUILD_OPTIONAL || !file->given)
+		return kind;
+	return strcmp(dot, ".ndu") == 0 ? BUILD_NDB : BUILD_HASHES;
+}
+
+// Reads all of it, with room for a NUL behind.
+static int read_all(int fd, struct build_file *file)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	if (status.st_size > MAX_FILE_BYTES)
+		return -EFBIG;
+	file->data = malloc((size_t)status.st_size + 1);
+	if (file->data == NULL)
+		return -ENOMEM;
+	while (file->bytes < (size_t)status.st_size) {
+		ssize_t n =
+			read(fd, file->data + file->bytes, (size_t)status.st_size - file->bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		file->bytes += (size_t)n;
+	}
+	file->data[file->bytes] = '\0';
+	return 0;
+}
+
+// A file that is not read as signatures is noted all the same, so that it is reported.
+static int load_file(struct build *build, const char *path, bool given)
+{
+	struct build_file *file = build_push(build, &build->files, sizeof(*file));
+	int fd;
+	int err;
+
+	if (file == NULL)
+		return -ENOMEM;
+	file->given = given;
+	file->path = strdup(path);
+	if (file->path == NULL)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = read_all(fd, file);
+	(void)close(fd);
+	return err;
+}
+
+static int is_signature_file(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && kind_of(entry->d_name) != BUILD_OTHER;
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int load_folder(struct build *build, const char *path)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(path, &entries, is_signature_file, compare_names);
+	int err = count < 0 ? -errno : 0;
+
+	for (int i = 0; i < count; i++) {
+		char *name = NULL;
+
+		if (err == 0 && asprintf(&name, "%s/%s", path, entries[i]->d_name) < 0) {
+			name = NULL;
+			err = -ENOMEM;
+		}
+		if (err == 0)
+			err = load_file(build, name, false);
+		free(name);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+int build_load(struct build *build, const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return -errno;
+	return S_ISDIR(status.st_mode) ? load_folder(build, path) : load_file(build, path, true);
+}
+
+void build_free_files(struct build *build)
+{
+	struct build_file *files = build->files.items;
+
+	for (size_t i = 0; i < build->files.count; i++) {
+		free(files[i].path);
+		free(files[i].data);
+	}
+	free(files);
+}
+
+char *build_next_line(struct build_file *file, size_t *at, size_t *length)
+{
+	char *line = file->data + *at;
+	char *end;
+
+	if (*at >= file->bytes)
+		return NULL;
+	end = memchr(line, '\n', file->bytes - *at);
+	if (end == NULL)
+		end = file->data + file->bytes;
+	*at = (size_t)(end - file->data) + 1;
+	*length = (size_t)(end - line);
+	if (*length > 0 && line[*length - 1] == '\r')
+		(*length)--;
+	line[*length] = '\0';
+	return line;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// How a pattern is given to Hyperscan:
+//
+// - literals without conditions go to the literal database;
+// - a pattern whose gaps Hyperscan keeps cheaply becomes one expression, gaps included;
+// - an offset from the start bounds where a match may end, one from the end becomes a gap up to the
+//   end of the data: both need the length, so alternates of different length are sorted by it;
+// - whatever remains is matched in groups, one for each part, and followed by match_track.
+#include "scan/ruleset_build.h"
+
+#include <string.h>
+
+#define MAX_JOINED_GAP 512    // longer ones cost Hyperscan more than following them costs us
+#define MAX_JOINED_START 1024 // the same for an offset of a pattern with gaps
+#define MAX_JOINED_END 2048   // and for one from the end
+#define MAX_TRACKED_PARTS 64
+
+// What may follow a part with a condition on its right side. A condition that looks at bytes makes
+// the match end later than the part: `extra` bytes.
+struct ending {
+	const char *text;
+	uint32_t extra;
+	bool at_end; // of the data
+};
+
+struct endings {
+	size_t count;
+	struct ending items[3];
+};
+
+static const struct endings endings_none = {1, {{"", 0, false}}};
+static const struct endings endings_boundary = {
+	2, {{"[\\n\\r \"'\\-/=>_]", 1, false}, {"\\z", 0, true}}};
+static const struct endings endings_not_boundary = {1, {{"[^\\n\\r \"'\\-/=>_]", 1, false}}};
+static const struct endings endings_line = {
+	3, {{"\\n", 1, false}, {"\\r\\n", 2, false}, {"\\z", 0, true}}};
+static const struct endings endings_not_line = {
+	3, {{"[^\\r\\n]", 1, false}, {"\\r[^\\n]", 2, false}, {"\\r\\z", 1, true}}};
+static const struct endings endings_word = {2, {{"[^0-9A-Za-z]", 1, false}, {"\\z", 0, true}}};
+static const struct endings endings_not_word = {1, {{"[0-9A-Za-z]", 1, false}}};
+
+static const struct endings *right_endings(const struct clamav_edge *edge)
+{
+	switch (edge->kind) {
+	case CLAMAV_EDGE_NONE:
+		break;
+	case CLAMAV_EDGE_BOUNDARY:
+		return edge->negated ? &endings_not_boundary : &endings_boundary;
+	case CLAMAV_EDGE_LINE:
+		return edge->negated ? &endings_not_line : &endings_line;
+	case CLAMAV_EDGE_WORD:
+		return edge->negated ? &endings_not_word : &endings_word;
+	}
+	return &endings_none;
+}
+
+// The plan of one signature.
+struct plan {
+	struct build *build;
+	uint32_t signature;
+	uint32_t target;
+	const struct clamav_pattern *pattern;
+	uint32_t expressions_count;
+};
+
+static struct build_text *begin_text(struct plan *plan)
+{
+	plan->build->scratch.bytes = 0;
+	build_append(plan->build, &plan->build->scratch, "", 0);
+	return &plan->build->scratch;
+}
+
+static void add(struct plan *plan, const struct build_expression *shape, struct ruleset_use use)
+{
+	struct build_expression wanted = *shape;
+
+	wanted.text = plan->build->scratch.data;
+	wanted.bytes = plan->build->scratch.bytes;
+	wanted.target = plan->target;
+	use.signature = plan->signature;
+	plan->expressions_count++;
+	build_use_expression(plan->build, &wanted, &use);
+}
+
+static void render_left(struct build *build, const struct clamav_edge *edge)
+{
+	struct clamav_class set;
+
+	if (edge->kind == CLAMAV_EDGE_NONE)
+		return;
+	clamav_edge_class(edge->kind, true, &set);
+	if (edge->negated)
+		for (unsigned int i = 0; i < 4; i++)
+			set.bits[i] = ~set.bits[i];
+	if (!edge->negated)
+		build_append(build, &build->scratch, "(?:^|", 5);
+	build_render_class(build, &set);
+	if (!edge->negated)
+		build_append(build, &build->scratch, ")", 1);
+}
+
+// The part as plain bytes, if it is that.
+static bool render_literal(struct plan *plan, const struct clamav_part *part)
+{
+	struct build_text *text = begin_text(plan);
+
+	if (part->left.kind != CLAMAV_EDGE_NONE || part->right.kind != CLAMAV_EDGE_NONE)
+		return false;
+	for (const struct clamav_node *node = part->body.first; node != NULL; node = node->next) {
+		unsigned int byte = 0;
+		char c;
+
+		if (node->branches != NULL || clamav_class_size(&node->set) != 1 ||
+			node->count != 1)
+			return false;
+		while (!clamav_class_has(&node->set, byte))
+			byte++;
+		c = (char)byte;
+		build_append(plan->build, text, &c, 1);
+	}
+	return true;
+}
+
+static void render_gap(struct build *build, uint32_t min, uint32_t max)
+{
+	if (max == CLAMAV_NO_LIMIT && min == 0)
+		build_append(build, &build->scratch, ".*", 2);
+	else if (max == CLAMAV_NO_LIMIT)
+		build_format(build, &build->scratch, ".{%u,}", min);
+	else if (max > 0)
+		build_format(build, &build->scratch, ".{%u,%u}", min, max);
+}
+
+// ---- one expression ----------------------------------------------------------------------------
+
+// Interior conditions overlap with what follows, so they cannot be written into one expression.
+static bool can_join(const struct clamav_pattern *pattern)
+{
+	const struct clamav_offset *offset = &pattern->offset;
+
+	if (offset->kind == CLAMAV_OFFSET_END)
+		return false;
+	if (offset->kind == CLAMAV_OFFSET_START &&
+		(pattern->parts->left.kind != CLAMAV_EDGE_NONE ||
+			(uint64_t)offset->value + offset->shift > MAX_JOINED_START))
+		return false;
+	for (const struct clamav_part *part = pattern->parts->next; part != NULL; part = part->next)
+		if (part->gap_min > MAX_JOINED_GAP ||
+			(part->gap_max > MAX_JOINED_GAP && part->gap_max != CLAMAV_NO_LIMIT) ||
+			part->left.kind != CLAMAV_EDGE_NONE)
+			return false;
+	for (const struct clamav_part *part = pattern->parts; part->next != NULL; part = part->next)
+		if (part->right.kind != CLAMAV_EDGE_NONE)
+			return false;
+	return true;
+}
+
+static const char *plan_joined(struct plan *plan)
+{
+	const struct clamav_pattern *pattern = plan->pattern;
+	const struct build_expression shape = {.max_end = UINT64_MAX};
+	const struct ruleset_use use = {.group = RULESET_NONE};
+	const struct clamav_part *last = pattern->parts;
+	struct build *build = plan->build;
+	const struct endings *endings;
+
+	while (last->next != NULL)
+		last = last->next;
+	endings = right_endings(&last->right);
+	for (size_t i = 0; i < endings->count; i++) {
+		struct build_text *text = begin_text(plan);
+
+		if (pattern->offset.kind == CLAMAV_OFFSET_START) {
+			build_append(build, text, "^", 1);
+			render_gap(build, pattern->offset.value,
+				pattern->offset.value + pattern->offset.shift);
+		}
+		for (const struct clamav_part *part = pattern->parts; part != NULL;
+			part = part->next) {
+			if (part != pattern->parts)
+				render_gap(build, part->gap_min, part->gap_max);
+			render_left(build, &part->left);
+			build_render(build, &part->body);
+		}
+		build_append(build, text, endings->items[i].text, strlen(endings->items[i].text));
+		add(plan, &shape, use);
+	}
+	return NULL;
+}
+
+// ---- one part with an offset -------------------------------------------------------------------
+
+static void render_part(struct plan *plan, const struct clamav_part *part,
+	const struct clamav_sequence *body, const struct ending *ending)
+{
+	(void)begin_text(plan);
+	render_left(plan->build, &part->left);
+	build_render(plan->build, body);
+	build_append(plan->build, &plan->build->scratch, ending->text, strlen(ending->text));
+}
+
+static void bound_start(struct build_expression *shape, const struct clamav_offset *offset,
+	uint32_t length, uint32_t extra)
+{
+	shape->min_end = (uint64_t)offset->value + length + extra;
+	shape->max_end = shape->min_end + offset->shift;
+}
+
+// Between the part's end and the end of the data there must be low to high bytes; those that the
+// ending looks at are among them.
+static void plan_part_from_end(struct plan *plan, const struct clamav_part *part,
+	const struct clamav_sequence *body, const struct ending *ending)
+{
+	const struct clamav_offset *offset = &plan->pattern->offset;
+	struct build_expression shape = {.min_end = offset->value, .max_end = UINT64_MAX};
+	struct ruleset_use use = {.group = RULESET_NONE};
+	uint32_t shortest;
+	uint32_t length;
+	uint32_t high;
+	uint32_t low;
+
+	clamav_sequence_lengths(body, &shortest, &length);
+	if (offset->value < length + ending->extra)
+		return;
+	high = offset->value - length - ending->extra;
+	low = offset->shift < high ? high - offset->shift : 0;
+	render_part(plan, part, body, ending);
+	if (!ending->at_end) {
+		render_gap(plan->build, low, high);
+		build_append(plan->build, &plan->build->scratch, "\\z", 2);
+	} else if (low > 0) {
+		return;
+	}
+	add(plan, &shape, use);
+}
+
+static const char *plan_offset(struct plan *plan)
+{
+	const struct clamav_part *part = plan->pattern->parts;
+	const struct endings *endings = right_endings(&part->right);
+	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body);
+
+	if (body == NULL)
+		return "too many alternates of different length with an offset";
+	for (; body != NULL; body = body->next) {
+		for (size_t i = 0; i < endings->count; i++) {
+			const struct ending *ending = &endings->items[i];
+			struct build_expression shape = {0};
+			struct ruleset_use use = {.group = RULESET_NONE};
+			uint32_t shortest;
+			uint32_t length;
+
+			if (plan->pattern->offset.kind == CLAMAV_OFFSET_END) {
+				plan_part_from_end(plan, part, body, ending);
+				continue;
+			}
+			clamav_sequence_lengths(body, &shortest, &length);
+			bound_start(&shape, &plan->pattern->offset, length, ending->extra);
+			render_part(plan, part, body, ending);
+			add(plan, &shape, use);
+		}
+	}
+	return NULL;
+}
+
+// ---- groups ------------------------------------------------------------------------------------
+
+static const char *plan_group(struct plan *plan, const struct clamav_part *part, uint32_t group)
+{
+	const struct clamav_offset *offset = &plan->pattern->offset;
+	bool bounded = part == plan->pattern->parts && offset->kind == CLAMAV_OFFSET_START;
+	const struct endings *endings = right_endings(&part->right);
+	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body);
+
+	if (body == NULL)
+		return "too many alternates of different length beside a long gap";
+	for (; body != NULL; body = body->next) {
+		struct build_expression shape = {.max_end = UINT64_MAX, .tracked = true};
+		struct ruleset_use use = {.group = group};
+		uint32_t shortest;
+
+		clamav_sequence_lengths(body, &shortest, &use.length);
+		for (size_t i = 0; i < endings->count; i++) {
+			use.extra = endings->items[i].extra;
+			if (bounded)
+				bound_start(&shape, offset, use.length, use.extra);
+			if (!bounded && render_literal(plan, part))
+				shape.literal = true;
+			else
+				render_part(plan, part, body, &endings->items[i]);
+			add(plan, &shape, use);
+		}
+	}
+	return NULL;
+}
+
+static uint32_t ring_size(const struct clamav_part *part, const struct clamav_offset *offset)
+{
+	bool from_end = offset->kind == CLAMAV_OFFSET_END;
+
+	if (part->next == NULL)
+		return from_end ? RULESET_MAX_RING : 0;
+	return part->next->gap_max == CLAMAV_NO_LIMIT && !from_end ? 1 : RULESET_MAX_RING;
+}
+
+static const char *plan_groups(struct plan *plan)
+{
+	const struct clamav_offset *offset = &plan->pattern->offset;
+	struct build *build = plan->build;
+
+	if (plan->pattern->parts_count > MAX_TRACKED_PARTS)
+		return "too many parts beside long gaps";
+	for (const struct clamav_part *part = plan->pattern->parts; part != NULL;
+		part = part->next) {
+		struct ruleset_group *group = build_push(build, &build->groups, sizeof(*group));
+		const char *reason;
+
+		if (group == NULL)
+			return "out of memory";
+		group->signature = plan->signature;
+		group->flags = (part == plan->pattern->parts ? RULESET_GROUP_FIRST : 0) |
+			       (part->next == NULL ? RULESET_GROUP_LAST : 0);
+		group->gap_min = part->gap_min;
+		group->gap_max = part->gap_max == CLAMAV_NO_LIMIT ? RULESET_GAP_ANY : part->gap_max;
+		group->offset_from = (uint32_t)offset->kind;
+		group->offset = offset->value;
+		group->shift = offset->shift;
+		group->ring = build->candidates;
+		group->ring_count = ring_size(part, offset);
+		build->candidates += group->ring_count;
+		reason = plan_group(plan, part, (uint32_t)build->groups.count - 1);
+		if (reason != NULL)
+			return reason;
+	}
+	return NULL;
+}
+
+const char *build_plan(
+	struct build *build, uint32_t signature, const struct clamav_pattern *pattern)
+{
+	struct build_signature *item =
+		(struct build_signature *)build->signatures.items + signature;
+	struct plan plan = {build, signature, item->target, pattern, 0};
+	const struct build_expression literal = {.literal = true, .max_end = UINT64_MAX};
+	const struct ruleset_use use = {.group = RULESET_NONE};
+	const struct clamav_offset *offset = &pattern->offset;
+	bool alone = pattern->parts_count == 1;
+	const char *reason;
+
+	if (alone && offset->kind == CLAMAV_OFFSET_ANY && render_literal(&plan, pattern->parts)) {
+		item->literal = true;
+		add(&plan, &literal, use);
+		return NULL;
+	}
+	if (alone &&
+		(offset->kind == CLAMAV_OFFSET_START ||
+			(offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END)))
+		reason = plan_offset(&plan);
+	else if (can_join(pattern))
+		reason = plan_joined(&plan);
+	else
+		reason = plan_groups(&plan);
+	if (reason == NULL && plan.expressions_count == 0)
+		reason = "can never match: its offset from the end is shorter than it is";
+	return reason;
+}

@@ -118,6 +118,11 @@ class Gateway:
         found = lablib.load_json_lines(self.events_file)
         return [e for e in found if kind in (None, e["event"])]
 
+    def wait_mails(self, count):
+        """The mail events, once there are so many."""
+        until("%d mail events" % count, lambda: len(self.events("mail")) >= count)
+        return self.events("mail")
+
     def stats(self):
         """The counters by name."""
         answer = self.control("stats", "--json", "--socket", self.lab.folder + "/dataplane.sock")
@@ -131,17 +136,10 @@ class Gateway:
         wanted = {k: n for k, n in counts.items() if n}
         count = {}
 
-        def all_there():
-            count.clear()
-            for event in self.events("mail"):
-                count[event["verdict"]] = count.get(event["verdict"], 0) + 1
-            return sum(count.values()) >= sum(wanted.values())
-        try:
-            until("the mail events", all_there)
-        except Failed:
-            pass
+        mails = self.wait_mails(sum(wanted.values()))
+        for event in mails:
+            count[event["verdict"]] = count.get(event["verdict"], 0) + 1
         case.equal(count, wanted, "one mail event for each message")
-        mails = self.events("mail")
         for event in mails:
             fits = {"clean": ["deliver"], "infected": ["reject"]}.get(event["verdict"])
             case.check(not fits or event["action"] in fits, "action fits the verdict", event)

@@ -64,7 +64,7 @@ static bool command(
 	struct smtp *smtp = reader->smtp;
 	struct smtp_event *event = reader->event;
 	enum smtp_verb verb = SMTP_VERB_UNKNOWN;
-	size_t skip = word->end < view->text_bytes ? word->end : view->text_bytes;
+	size_t skip = word->start < word->end ? word->end : 0;
 
 	if (word->start < word->end && !smtp_verb_is_refused(smtp, word))
 		verb = smtp_verb_of(word);
@@ -157,9 +157,9 @@ static bool read_hello(struct smtp_reader *reader)
 
 	if (smtp_left(reader) == 0)
 		return smtp_emit(reader, SMTP_NEED_INPUT, 0, 0);
-	if (want >= 0 && *smtp_rest(reader) != want)
-		return smtp_emit_violation(reader, SMTP_VIOLATION_NOT_TLS, at, at + 1);
 	smtp_use(reader, 1);
+	if (want >= 0 && reader->data[reader->used - 1] != want)
+		return smtp_emit_violation(reader, SMTP_VIOLATION_NOT_TLS, at, at + 1);
 	smtp->scan++;
 	if (smtp->scan == sizeof(pattern) / sizeof(pattern[0]))
 		smtp->state = STATE_TLS;

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/header.h"
+
+#include "scan/decode.h"
+#include "scan/header_charset.h"
+
+#include <string.h>
+
+// Pieces of one parameter that stand out of order are looked for from the start again this often;
+// pieces in order cost nothing extra, and hostile ones cannot cost a square.
+#define MAX_REWINDS 16
+#define MAX_PIECES 1000u
+#define MAX_TEXT_BYTES 4096 // of a name; what follows is cut off
+
+struct param {
+	struct span name;
+	struct span value;
+	bool quoted;
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static struct span span_from(struct span text, size_t from)
+{
+	return (struct span){text.at + from, text.bytes - from};
+}
+
+static struct span span_trim(struct span text)
+{
+	while (text.bytes > 0 && is_blank(text.at[0]))
+		text = span_from(text, 1);
+	while (text.bytes > 0 && is_blank(text.at[text.bytes - 1]))
+		text.bytes--;
+	return text;
+}
+
+// Where the comment that begins at text[i] ends; the end of the text if it does not.
+static size_t comment_end(struct span text, size_t i)
+{
+	unsigned int depth = 0;
+
+	for (; i < text.bytes; i++) {
+		if (text.at[i] == '\\')
+			i++;
+		else if (text.at[i] == '(')
+			depth++;
+		else if (text.at[i] == ')' && --depth == 0)
+			return i + 1;
+	}
+	return text.bytes;
+}
+
+static size_t skip_blanks(struct span text, size_t i)
+{
+	while (i < text.bytes && (is_blank(text.at[i]) || text.at[i] == '('))
+		i = text.at[i] == '(' ? comment_end(text, i) : i + 1;
+	return i;
+}
+
+// Where the quoted string whose first byte after the quote is text[i] ends.
+static size_t quoted_end(struct span text, size_t i)
+{
+	while (i < text.bytes && text.at[i] != '"')
+		i += text.at[i] == '\\' ? 2 : 1;
+	return i < text.bytes ? i : text.bytes;
+}
+
+bool span_is(struct span name, const char *word)
+{
+	size_t i = 0;
+
+	while (i < name.bytes && word[i] != '\0' && lower(name.at[i]) == word[i])
+		i++;
+	return i == name.bytes && word[i] == '\0';
+}
+
+bool header_split(struct span line, struct span *name, struct span *value)
+{
+	size_t n = 0;
+	size_t colon;
+
+	while (n < line.bytes && line.at[n] > ' ' && line.at[n] < 0x7f && line.at[n] != ':' &&
+		line.at[n] != '(')
+		n++;
+	colon = skip_blanks(line, n);
+	if (colon >= line.bytes || line.at[colon] != ':' || (n == 0 && colon > 0))
+		return false;
+	*name = (struct span){line.at, n};
+	*value = span_from(line, colon + 1);
+	return true;
+}
+
+// One token: up to a blank, a comment, or one of the characters in stop. Quotes round it are left out.
+static size_t token(struct span text, size_t from, const char *stop, struct span *out)
+{
+	size_t i = skip_blanks(text, from);
+	size_t begin = i;
+
+	if (i < text.bytes && text.at[i] == '"') {
+		i = quoted_end(text, begin + 1);
+		*out = (struct span){text.at + begin + 1, i - begin - 1};
+		return i < text.bytes ? i + 1 : i;
+	}
+	while (i < text.bytes && !is_blank(text.at[i]) && text.at[i] != '(' &&
+		(text.at[i] == '\0' || strchr(stop, text.at[i]) == NULL))
+		i++;
+	*out = (struct span){text.at + begin, i - begin};
+	return i;
+}
+
+static void push_lower(struct text_sink *sink, struct span text)
+{
+	text = span_trim(text);
+	for (size_t i = 0; i < text.bytes; i++)
+		text_push(sink, (uint8_t)lower(text.at[i]));
+}
+
+size_t header_token(struct span value, char *out, size_t size)
+{
+	struct text_sink sink;
+	struct span word;
+
+	(void)token(value, 0, ";", &word);
+	text_begin(&sink, out, size);
+	push_lower(&sink, word);
+	return text_end(&sink);
+}
+
+size_t header_type(struct span value, char *out, size_t size)
+{
+	struct text_sink sink;
+	struct span type;
+	struct span subtype;
+	size_t slash = skip_blanks(value, token(value, 0, ";/", &type));
+
+	text_begin(&sink, out, size);
+	// All of it may stand in quotes.
+	if (memchr(type.at, '/', type.bytes) != NULL) {
+		push_lower(&sink, type);
+		return text_end(&sink);
+	}
+	if (slash < value.bytes && value.at[slash] == '/') {
+		(void)token(value, slash + 1, ";", &subtype);
+		if (type.bytes > 0 && subtype.bytes > 0) {
+			push_lower(&sink, type);
+			text_push(&sink, '/');
+			push_lower(&sink, subtype);
+		}
+	}
+	return text_end(&sink);
+}
+
+// The value's parameters: what follows its first token, or all of it when that is itself one.
+static struct span params_of(struct span value)
+{
+	struct span first;
+	size_t end = token(value, 0, ";", &first);
+
+	return memchr(first.at, '=', first.bytes) != NULL ? value : span_from(value, end);
+}
+
+// A file name may have blanks and brackets that nobody quoted.
+static bool is_name(struct span name)
+{
+	return (name.bytes >= 4 && span_is((struct span){name.at, 4}, "name")) ||
+	       (name.bytes >= 8 && span_is((struct span){name.at, 8}, "filename"));
+}
+
+// An unquoted value ends at ';'. In one that is no file name a blank ends it too, when a comment or
+// another parameter follows whose ';' was left out.
+static size_t unquoted_end(struct span text, size_t from, bool name)
+{
+	const char *semicolon = memchr(text.at + from, ';', text.bytes - from);
+	size_t end = semicolon != NULL ? (size_t)(semicolon - text.at) : text.bytes;
+	bool more = memchr(text.at + from, '=', end - from) != NULL;
+
+	for (size_t i = from; !name && i + 1 < end; i++) {
+		if (!is_blank(text.at[i]))
+			continue;
+		if (text.at[i + 1] == '(')
+			return i;
+		if (more && memchr(text.at + i, '=', end - i) != NULL)
+			return i;
+	}
+	return end;
+}
+
+// What stands before '=': the last word of it, in case a ';' was left out; no comment.
+static struct span last_word(struct span text)
+{
+	const char *comment = memchr(text.at, '(', text.bytes);
+	size_t i;
+
+	if (comment != NULL)
+		text.bytes = (size_t)(comment - text.at);
+	text = span_trim(text);
+	for (i = text.bytes; i > 0 && !is_blank(text.at[i - 1]); i--)
+		;
+	return span_from(text, i);
+}
+
+// Takes the next parameter off rest; false at the end.
+static bool param_next(struct span *rest, struct param *out)
+{
+	struct span text = *rest;
+	size_t i = 0;
+
+	while (i < text.bytes) {
+		size_t begin;
+
+		while (i < text.bytes &&
+			(is_blank(text.at[i]) || text.at[i] == ';' || text.at[i] == '('))
+			i = text.at[i] == '(' ? comment_end(text, i) : i + 1;
+		begin = i;
+		while (i < text.bytes && text.at[i] != '=' && text.at[i] != ';')
+			i++;
+		if (i >= text.bytes)
+			break;
+		if (text.at[i] == ';')
+			continue;
+		out->name = (struct span){text.at + begin, i - begin};
+		out->name = last_word(out->name);
+		i = skip_blanks(text, i + 1);
+		out->quoted = i < text.bytes && text.at[i] == '"';
+		begin = out->quoted ? i + 1 : i;
+		i = out->quoted ? quoted_end(text, begin)
+				: unquoted_end(text, begin, is_name(out->name));
+		out->value = (struct span){text.at + begin, i - begin};
+		if (!out->quoted)
+			out->value = span_trim(out->value);
+		*rest = span_from(text, i < text.bytes ? i + 1 : i);
+		return true;
+	}
+	*rest = span_from(text, text.bytes);
+	return false;
+}
+
+// What one reading of a parameter is collected in. Bytes past size are counted and dropped.
+struct collected {
+	uint8_t *out;
+	size_t size;
+	size_t bytes;
+	struct span charset; // RFC 2231; none: bytes is 0
+	bool extended;       // the first piece names a character set
+};
+
+static void collect(struct collected *to, uint8_t byte)
+{
+	if (to->bytes < to->size)
+		to->out[to->bytes] = byte;
+	to->bytes++;
+}
+
+// A quoted string's escapes: of quote and backslash alone, since path names have backslashes too.
+static void collect_plain(struct collected *to, const struct param *param)
+{
+	struct span text = param->value;
+
+	for (size_t i = 0; i < text.bytes; i++) {
+		if (param->quoted && text.at[i] == '\\' && i + 1 < text.bytes &&
+			(text.at[i + 1] == '"' || text.at[i + 1] == '\\'))
+			i++;
+		collect(to, (uint8_t)text.at[i]);
+	}
+}
+
+static void collect_percent(struct collected *to, struct span text)
+{
+	for (size_t i = 0; i < text.bytes; i++) {
+		int high = text.at[i] == '%' && i + 2 < text.bytes ? hex_value(text.at[i + 1]) : -1;
+		int low = high >= 0 ? hex_value(text.at[i + 2]) : -1;
+
+		collect(to, low >= 0 ? (uint8_t)(high * 16 + low) : (uint8_t)text.at[i]);
+		if (low >= 0)
+			i += 2;
+	}
+}
+
+// RFC 2231 section 4: charset'language'text.
+static struct span take_charset(struct collected *to, struct span text)
+{
+	const char *first = memchr(text.at, '\'', text.bytes);
+	const char *second;
+
+	to->extended = true;
+	if (first == NULL)
+		return text;
+	second = memchr(first + 1, '\'', text.bytes - (size_t)(first + 1 - text.at));
+	if (second == NULL)
+		return text;
+	to->charset = (struct span){text.at, (size_t)(first - text.at)};
+	return span_from(text, (size_t)(second + 1 - text.at));
+}
+
+#define WHOLE (-1)    // "name"
+#define EXTENDED (-2) // "name*"
+// Reads what follows a parameter's name: "", "*", "*N" or "*N*". False for any other name.
+static bool param_is(const struct param *param, const char *name, int *piece, bool *percent)
+{
+	size_t n = strlen(name);
+	struct span rest;
+	unsigned int number = 0;
+	size_t i = 1;
+
+	*piece = WHOLE;
+	*percent = false;
+	if (param->name.bytes < n || !span_is((struct span){param->name.at, n}, name))
+		return false;
+	rest = span_from(param->name, n);
+	if (rest.bytes == 0)
+		return true;
+	if (rest.at[0] != '*')
+		return false;
+	for (; i < rest.bytes && rest.at[i] >= '0' && rest.at[i] <= '9' && number < MAX_PIECES; i++)
+		number = number * 10 + (unsigned int)(rest.at[i] - '0');
+	*piece = i > 1 ? (int)number : EXTENDED;
+	*percent = i == 1 || (i + 1 == rest.bytes && rest.at[i] == '*');
+	return i == rest.bytes || *percent;
+}
+
+// Finds piece number wanted from *rest on.
+static bool piece_find(
+	struct span *rest, const char *name, int wanted, struct param *out, bool *percent)
+{
+	int piece;
+
+	while (param_next(rest, out))
+		if (param_is(out, name, &piece, percent) && piece == wanted)
+			return true;
+	return false;
+}
+
+static bool collect_pieces(struct span all, const char *name, struct collected *to)
+{
+	struct span rest = all;
+	struct param param;
+	bool percent;
+	int rewinds = 0;
+	int first = 0;
+	int piece;
+
+	if (!piece_find(&rest, name, first, &param, &percent)) {
+		first = 1;
+		rest = all;
+		if (!piece_find(&rest, name, first, &param, &percent))
+			return false;
+	}
+	for (piece = first; piece < (int)MAX_PIECES;) {
+		if (percent)
+			collect_percent(
+				to, piece == first ? take_charset(to, param.value) : param.value);
+		else
+			collect_plain(to, &param);
+		piece++;
+		if (piece_find(&rest, name, piece, &param, &percent))
+			continue;
+		rest = all;
+		if (rewinds++ == MAX_REWINDS || !piece_find(&rest, name, piece, &param, &percent))
+			break;
+	}
+	return true;
+}
+
+// The extended form first, as RFC 6266 section 4.3 orders it; then pieces, then the plain form.
+static bool param_collect(struct span value, const char *name, struct collected *to)
+{
+	struct span all = params_of(value);
+	struct span rest = all;
+	struct param param;
+	bool percent;
+
+	if (piece_find(&rest, name, EXTENDED, &param, &percent)) {
+		collect_percent(to, take_charset(to, param.value));
+		return true;
+	}
+	if (collect_pieces(all, name, to))
+		return true;
+	rest = all;
+	if (!piece_find(&rest, name, WHOLE, &param, &percent))
+		return false;
+	collect_plain(to, &param);
+	return true;
+}
+
+bool header_param_bytes(
+	struct span value, const char *name, uint8_t *out, size_t size, size_t *bytes)
+{
+	struct collected to = {.out = out, .size = size};
+
+	if (!param_collect(value, name, &to))
+		return false;
+	*bytes = to.bytes;
+	return true;
+}
+
+bool header_param(struct span value, const char *name, char *out, size_t size)
+{
+	uint8_t bytes[MAX_TEXT_BYTES];
+	struct collected to = {.out = bytes, .size = sizeof(bytes)};
+	struct text_sink sink;
+	size_t n;
+
+	if (!param_collect(value, name, &to))
+		return false;
+	n = to.bytes < to.size ? to.bytes : to.size;
+	if (!to.extended) {
+		(void)header_text((struct span){(const char *)bytes, n}, out, size);
+		return true;
+	}
+	text_begin(&sink, out, size);
+	text_charset(&sink, charset_find(to.charset));
+	for (size_t i = 0; i < n; i++)
+		text_push(&sink, bytes[i]);
+	(void)text_end(&sink);
+	return true;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/mime.h"
+
+#include "scan/mime_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define ALIGN 64u
+
+static size_t rounded(size_t bytes)
+{
+	return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+static size_t one_bytes(const struct mime_limits *limits)
+{
+	return rounded(sizeof(struct mime)) + rounded(limits->max_header_bytes) +
+	       rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE) +
+	       rounded(limits->max_depth * sizeof(struct mime_frame));
+}
+
+static struct mime_limits inner_limits(const struct mime_limits *limits)
+{
+	struct mime_limits inner = *limits;
+
+	if (inner.max_header_bytes > MIME_INNER_HEADER_BYTES)
+		inner.max_header_bytes = MIME_INNER_HEADER_BYTES;
+	return inner;
+}
+
+static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
+{
+	struct mime *mime = (struct mime *)(void *)memory;
+
+	memset(mime, 0, sizeof(*mime));
+	mime->limits = *limits;
+	memory += rounded(sizeof(*mime));
+	mime->field = memory;
+	memory += rounded(limits->max_header_bytes);
+	mime->gather = memory;
+	memory += rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE);
+	mime->frames = (struct mime_frame *)(void *)memory;
+	mime_header_begin(mime, false, false);
+	return mime;
+}
+
+size_t mime_bytes(const struct mime_limits *limits)
+{
+	struct mime_limits inner = inner_limits(limits);
+
+	return one_bytes(limits) + one_bytes(&inner);
+}
+
+struct mime *mime_init(void *memory, const struct mime_limits *limits)
+{
+	struct mime_limits inner = inner_limits(limits);
+	struct mime *mime;
+
+	assert(limits->max_depth > 0 && limits->max_header_bytes >= MIME_MIN_HEADER_BYTES);
+	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
+	mime = one_init(memory, limits);
+	mime->inner = one_init((uint8_t *)memory + one_bytes(limits), &inner);
+	return mime;
+}
+
+void mime_inner_begin(struct mime *mime, enum mime_kind kind)
+{
+	struct mime *inner = mime->inner;
+	const struct mime_frame *frame;
+
+	inner = one_init((uint8_t *)inner, &inner->limits);
+	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
+	inner->parts = mime->parts;
+	inner->limits_told = mime->limits_told;
+	if (kind == MIME_MESSAGE)
+		return;
+	// The frame that is open outside goes on inside, with the same boundary.
+	frame = &mime->frames[mime->depth - 1];
+	inner->base_depth--;
+	inner->entity = mime->entity;
+	inner->entity_due = false;
+	inner->entity.boundary_bytes = frame->boundary_bytes;
+	memcpy(inner->pool, mime->pool + frame->boundary_at, frame->boundary_bytes);
+	mime_frame_push(inner, MIME_MULTIPART);
+	mime_body_begin(inner);
+	mime_leaf_open(inner, MIME_SINK_HELD, MIME_IDENTITY);
+}
+
+static size_t feed(struct mime *mime, const uint8_t *data, size_t n)
+{
+	const uint8_t *lf;
+
+	if (mime->drop_line) {
+		lf = find_lf(data, n);
+		mime->drop_line = lf == NULL;
+		return lf != NULL ? (size_t)(lf + 1 - data) : n;
+	}
+	switch (mime->state) {
+	case MIME_STATE_HEADER:
+		return mime_header_feed(mime, data, n);
+	case MIME_STATE_BODY:
+		return mime_body_feed(mime, data, n);
+	case MIME_STATE_ENDED:
+		break;
+	}
+	return n;
+}
+
+// Reads on in what a header gave back. False when there is none.
+static bool replay(struct mime *mime)
+{
+	const uint8_t *data = mime->field + mime->replay_at;
+	size_t n = mime->replay_end - mime->replay_at;
+	const uint8_t *lf;
+
+	if (n == 0)
+		return false;
+	if (mime->state == MIME_STATE_BODY) {
+		mime->replay_at += feed(mime, data, n);
+		return true;
+	}
+	// A header may give the line back once more, so it counts as read before it is.
+	lf = find_lf(data, n);
+	if (lf != NULL)
+		n = (size_t)(lf + 1 - data);
+	mime->replay_at += n;
+	(void)feed(mime, data, n);
+	return true;
+}
+
+size_t mime_next(struct mime *mime, const uint8_t *data, size_t n, struct mime_event *event)
+{
+	size_t used = 0;
+
+	while (!mime_leaf_event(mime, event)) {
+		if (replay(mime))
+			continue;
+		if (used == n) {
+			*event = (struct mime_event){.type = MIME_NEED_INPUT};
+			break;
+		}
+		used += feed(mime, data + used, n - used);
+	}
+	return used;
+}
+
+void mime_finish(struct mime *mime, struct mime_event *event)
+{
+	while (!mime_leaf_event(mime, event)) {
+		if (replay(mime))
+			continue;
+		switch (mime->state) {
+		case MIME_STATE_HEADER:
+			mime_header_finish(mime);
+			break;
+		case MIME_STATE_BODY:
+			if (mime_body_finish(mime))
+				mime->state = MIME_STATE_ENDED;
+			break;
+		case MIME_STATE_ENDED:
+			*event = (struct mime_event){.type = MIME_END};
+			return;
+		}
+	}
+}
+
+const char *mime_subject(const struct mime *mime)
+{
+	return mime->subject;
+}
+
+const char *mime_message_id(const struct mime *mime)
+{
+	return mime->message_id;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Lines of a body: boundaries and nesting.
+#include "scan/mime_state.h"
+
+#include <string.h>
+
+void mime_frames_cut(struct mime *mime, uint32_t depth)
+{
+	while (mime->depth > depth) {
+		struct mime_frame *frame = &mime->frames[--mime->depth];
+
+		if (frame->kind != MIME_MULTIPART)
+			continue;
+		mime->boundaries--;
+		mime->pool_bytes = frame->boundary_at;
+	}
+}
+
+void mime_frame_push(struct mime *mime, enum mime_kind kind)
+{
+	struct mime_frame *frame = &mime->frames[mime->depth++];
+
+	*frame = (struct mime_frame){.kind = kind};
+	if (kind != MIME_MULTIPART)
+		return;
+	frame->digest = mime->entity.digest;
+	frame->boundary_at = mime->pool_bytes;
+	frame->boundary_bytes = mime->entity.boundary_bytes;
+	mime->pool_bytes += frame->boundary_bytes;
+	mime->boundaries++;
+}
+
+// Finds the frame whose boundary the line is, innermost first; -1 for none. A boundary that ends in
+// "--" is itself before it is another one's end.
+int mime_boundary_match(const struct mime *mime, const uint8_t *line, size_t n, bool *closes)
+{
+	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r' || line[n - 1] == ' ' ||
+				line[n - 1] == '\t'))
+		n--;
+	if (n < 2 || line[0] != '-' || line[1] != '-')
+		return -1;
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint32_t i = mime->depth; i-- > 0;) {
+			const struct mime_frame *frame = &mime->frames[i];
+			size_t bytes = frame->boundary_bytes;
+
+			if (frame->kind != MIME_MULTIPART ||
+				n != 2 + bytes + (pass == 1 ? 2u : 0u) ||
+				memcmp(line + 2, mime->pool + frame->boundary_at, bytes) != 0)
+				continue;
+			if (pass == 1 && memcmp(line + n - 2, "--", 2) != 0)
+				continue;
+			*closes = pass == 1;
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+void mime_body_begin(struct mime *mime)
+{
+	mime->state = MIME_STATE_BODY;
+	mime->at_line_start = true;
+	mime->held_break_bytes = 0;
+	mime->held_bytes = 0;
+}
+
+// A boundary ends the leaf, and every multipart inside the one that it belongs to.
+void mime_boundary_take(struct mime *mime, uint32_t frame, bool closes)
+{
+	bool digest = mime->frames[frame].digest;
+
+	mime_leaf_close(mime, !closes && frame + 1 == mime->depth);
+	mime_frames_cut(mime, closes ? frame : frame + 1);
+	if (closes)
+		mime_body_begin(mime);
+	else
+		mime_header_begin(mime, true, digest);
+}
+
+static void break_hold(struct mime *mime, const uint8_t *data, size_t n)
+{
+	mime->held_break_bytes = (uint8_t)n;
+	memcpy(mime->held_break, data, n);
+}
+
+static void break_release(struct mime *mime)
+{
+	size_t n = mime->held_break_bytes;
+
+	mime->held_break_bytes = 0;
+	mime_leaf_write(mime, mime->held_break, n);
+}
+
+// Writes a line, or a run of them, but for its last line break, which is held. Returns whether there
+// was one.
+static void body_write(struct mime *mime, const uint8_t *data, size_t n)
+{
+	size_t content = n;
+
+	mime->at_line_start = n > 0 && data[n - 1] == '\n';
+	if (mime->at_line_start)
+		content--;
+	if (content > 0 && data[content - 1] == '\r')
+		content--;
+	break_hold(mime, data + content, n - content);
+	mime_leaf_write(mime, data, content);
+}
+
+// A whole line that begins with "-", or as much of it as tells what it is.
+static void line_decide(struct mime *mime, const uint8_t *line, size_t n)
+{
+	bool closes = false;
+	int frame = mime_boundary_match(mime, line, n, &closes);
+
+	mime->held_bytes = 0;
+	if (frame < 0) {
+		break_release(mime);
+		body_write(mime, line, n);
+		return;
+	}
+	mime_boundary_take(mime, (uint32_t)frame, closes);
+	mime->drop_line = line[n - 1] != '\n';
+}
+
+static size_t line_collect(struct mime *mime, const uint8_t *data, size_t n)
+{
+	const uint8_t *lf = find_lf(data, n);
+	size_t take = lf != NULL ? (size_t)(lf + 1 - data) : n;
+
+	if (mime->held_bytes == 0 && lf != NULL && take <= MIME_LINE_BYTES) {
+		line_decide(mime, data, take);
+		return take;
+	}
+	if (take > MIME_LINE_BYTES - mime->held_bytes)
+		take = MIME_LINE_BYTES - mime->held_bytes;
+	memcpy(mime->held + mime->held_bytes, data, take);
+	mime->held_bytes += (uint32_t)take;
+	if (mime->held_bytes == MIME_LINE_BYTES || data[take - 1] == '\n')
+		line_decide(mime, mime->held, mime->held_bytes);
+	return take;
+}
+
+// Lines up to the first that may be a boundary, in one piece.
+static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
+{
+	const uint8_t *end = data + n;
+	const uint8_t *at = data;
+	const uint8_t *lf;
+
+	while ((lf = find_lf(at, (size_t)(end - at))) != NULL) {
+		at = lf + 1;
+		if (at == end || *at == '-') {
+			body_write(mime, data, (size_t)(at - data));
+			return (size_t)(at - data);
+		}
+	}
+	body_write(mime, data, n);
+	return n;
+}
+
+size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
+{
+	size_t room;
+
+	if (mime->held_bytes > 0 || (mime->boundaries > 0 && mime->at_line_start && *data == '-'))
+		return line_collect(mime, data, n);
+	if (mime->held_break_bytes == 1 && mime->held_break[0] == '\r' && *data == '\n') {
+		break_hold(mime, (const uint8_t *)"\r\n", 2);
+		mime->at_line_start = true;
+		return 1;
+	}
+	break_release(mime);
+	if (!mime_leaf_is_ready(mime))
+		return 0;
+	room = mime_leaf_room(mime);
+	if (n > room)
+		n = room;
+	if (mime->boundaries > 0)
+		return body_run(mime, data, n);
+	mime_leaf_write(mime, data, n);
+	return n;
+}
+
+bool mime_body_finish(struct mime *mime)
+{
+	if (mime->held_bytes > 0) {
+		line_decide(mime, mime->held, mime->held_bytes);
+		return false;
+	}
+	if (mime->held_break_bytes > 0) {
+		break_release(mime);
+		return false;
+	}
+	mime_leaf_close(mime, false);
+	return true;
+}

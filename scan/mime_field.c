@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Header fields to what is known of an entity. Of a field that stands twice the first counts, as in
+// most mail readers.
+#include "scan/mime_state.h"
+
+#include <string.h>
+
+void mime_entity_begin(struct mime *mime, bool digest)
+{
+	struct mime_entity *entity = &mime->entity;
+
+	memset(entity, 0, offsetof(struct mime_entity, content_type));
+	(void)strcpy(entity->content_type, digest ? "message/rfc822" : "text/plain");
+	entity->charset[0] = '\0';
+	(void)strcpy(entity->encoding, "7bit");
+	entity->disposition[0] = '\0';
+	entity->filename[0] = '\0';
+}
+
+static bool is_multipart(const struct mime_entity *entity)
+{
+	return strncmp(entity->content_type, "multipart/", 10) == 0;
+}
+
+static void read_boundary(struct mime *mime, struct span value)
+{
+	struct mime_entity *entity = &mime->entity;
+	uint8_t *boundary = mime->pool + mime->pool_bytes;
+	size_t n = 0;
+
+	entity->has_boundary =
+		header_param_bytes(value, "boundary", boundary, MIME_MAX_BOUNDARY, &n);
+	entity->long_boundary = n > MIME_MAX_BOUNDARY || mime->pool_bytes + n > MIME_BOUNDARY_POOL;
+	if (!entity->has_boundary || entity->long_boundary)
+		return;
+	while (n > 0 && (boundary[n - 1] == ' ' || boundary[n - 1] == '\t'))
+		n--;
+	entity->boundary_bytes = (uint32_t)n;
+}
+
+static void read_type(struct mime *mime, struct span value)
+{
+	struct mime_entity *entity = &mime->entity;
+	if (entity->has_type)
+		return;
+	entity->has_type = true;
+	// RFC 2045 section 5.2: what is no media type is text.
+	if (header_type(value, entity->content_type, sizeof(entity->content_type)) == 0)
+		(void)strcpy(entity->content_type, "text/plain");
+	(void)header_param(value, "charset", entity->charset, sizeof(entity->charset));
+	if (!entity->has_disposition || entity->filename[0] == '\0')
+		(void)header_param(value, "name", entity->filename, sizeof(entity->filename));
+	if (is_multipart(entity)) {
+		entity->digest = strcmp(entity->content_type, "multipart/digest") == 0;
+		read_boundary(mime, value);
+	}
+}
+
+static void read_disposition(struct mime_entity *entity, struct span value)
+{
+	char filename[sizeof(entity->filename)];
+
+	if (entity->has_disposition)
+		return;
+	entity->has_disposition = true;
+	(void)header_token(value, entity->disposition, sizeof(entity->disposition));
+	if (header_param(value, "filename", filename, sizeof(filename)) && filename[0] != '\0')
+		(void)strcpy(entity->filename, filename);
+}
+
+void mime_field_end(struct mime *mime)
+{
+	struct mime_entity *entity = &mime->entity;
+	struct span line = {(const char *)mime->field, mime->field_bytes};
+	bool outermost = mime->depth + mime->base_depth == 0;
+	struct span name;
+	struct span value;
+
+	mime->has_field = false;
+	mime->field_bytes = 0;
+	if (!header_split(line, &name, &value))
+		return;
+	if (span_is(name, "content-type")) {
+		read_type(mime, value);
+	} else if (span_is(name, "content-transfer-encoding")) {
+		if (!entity->has_encoding &&
+			header_token(value, entity->encoding, sizeof(entity->encoding)) == 0)
+			(void)strcpy(entity->encoding, "7bit");
+		entity->has_encoding = true;
+	} else if (span_is(name, "content-disposition")) {
+		read_disposition(entity, value);
+	} else if (outermost && mime->subject[0] == '\0' && span_is(name, "subject")) {
+		(void)header_text(value, mime->subject, sizeof(mime->subject));
+	} else if (outermost && mime->message_id[0] == '\0' && span_is(name, "message-id")) {
+		(void)header_text(value, mime->message_id, sizeof(mime->message_id));
+	}
+}
+
+enum mime_kind mime_entity_kind(const struct mime *mime)
+{
+	const struct mime_entity *entity = &mime->entity;
+
+	if (is_multipart(entity) && entity->has_boundary && !entity->long_boundary)
+		return MIME_MULTIPART;
+	if (strcmp(entity->content_type, "message/rfc822") == 0 ||
+		strcmp(entity->content_type, "message/global") == 0 ||
+		strcmp(entity->content_type, "message/news") == 0)
+		return MIME_MESSAGE;
+	return MIME_LEAF;
+}
+
+enum mime_coding mime_entity_coding(const struct mime *mime)
+{
+	const char *encoding = mime->entity.encoding;
+
+	if (strcmp(encoding, "base64") == 0)
+		return MIME_BASE64;
+	if (strcmp(encoding, "quoted-printable") == 0)
+		return MIME_QP;
+	// Names that programs of the time before MIME were registered under.
+	if (strcmp(encoding, "x-uuencode") == 0 || strcmp(encoding, "uuencode") == 0 ||
+		strcmp(encoding, "x-uue") == 0 || strcmp(encoding, "uue") == 0)
+		return MIME_UU;
+	return MIME_IDENTITY;
+}

@@ -15,6 +15,11 @@ static uint64_t timeout_ns(const struct sender *sender)
 	return timeout < RTO_MAX_NS ? timeout : RTO_MAX_NS;
 }
 
+static bool is_fin_left(const struct sender *sender)
+{
+	return sender->fin && !sender->fin_acked;
+}
+
 static bool is_outstanding(const struct sender *sender)
 {
 	return sender->sent > 0 || sender->fin_sent;
@@ -22,7 +27,7 @@ static bool is_outstanding(const struct sender *sender)
 
 static bool is_unsent(const struct sender *sender)
 {
-	return sender->sent < sender->bytes || (sender->fin && !sender->fin_sent);
+	return sender->sent < sender->bytes || (is_fin_left(sender) && !sender->fin_sent);
 }
 
 void sender_init(struct sender *sender, uint32_t seq)
@@ -50,7 +55,7 @@ void sender_push_fin(struct sender *sender)
 
 uint32_t sender_end(const struct sender *sender)
 {
-	return sender->seq + sender->bytes + (sender->fin ? 1 : 0);
+	return sender->seq + sender->bytes + (is_fin_left(sender) ? 1 : 0);
 }
 
 bool sender_ack(struct sender *sender, uint32_t ack)
@@ -66,14 +71,14 @@ bool sender_ack(struct sender *sender, uint32_t ack)
 		memmove(sender->data, sender->data + n, sender->bytes);
 		sender->sent = (uint16_t)(sender->sent > n ? sender->sent - n : 0);
 		if (acked > n) {
-			sender->fin = false;
+			sender->fin_acked = true;
 			sender->fin_sent = false;
 		}
 		sender->seq = ack;
 		sender->tries = 0;
 		sender->due_ns = 0;
 	}
-	return sender->bytes == 0 && !sender->fin;
+	return sender->bytes == 0 && !is_fin_left(sender);
 }
 
 // Gives out what follows the bytes that were sent, as far as room allows.
@@ -90,8 +95,8 @@ static bool send_new(
 	segment->data = sender->data + sender->sent;
 	segment->bytes = (uint16_t)n;
 	sender->sent = (uint16_t)(sender->sent + n);
-	segment->fin =
-		sender->fin && !sender->fin_sent && sender->sent == sender->bytes && room > n;
+	segment->fin = is_fin_left(sender) && !sender->fin_sent && sender->sent == sender->bytes &&
+		       room > n;
 	if (segment->fin)
 		sender->fin_sent = true;
 	return n > 0 || segment->fin;

@@ -19,6 +19,7 @@ struct sender {
 	uint16_t sent;  // of these, given out at least once
 	bool fin;       // a FIN follows the last byte
 	bool fin_sent;
+	bool fin_acked;
 	uint8_t tries;   // retransmissions of the first unacknowledged byte
 	uint64_t due_ns; // when to retransmit or probe; 0: set by the next sender_next, if at all
 	uint8_t data[SENDER_BYTES];

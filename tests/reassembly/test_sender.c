@@ -47,6 +47,7 @@ static void bytes_go_out_in_segments_of_the_mss_and_the_fin_with_the_last(void *
 	assert_true(sender_ack(&sender, START + 22));
 	assert_silent(&sender, OPEN, 100 * SECOND);
 	assert_int_equal(sender_end(&sender), START + 22);
+	assert_int_equal(sender_push(&sender, "more", 4), -EPIPE);
 }
 
 static void bytes_pushed_later_follow(void **state)

@@ -115,9 +115,9 @@ static void put_head(struct json_writer *json, const struct events_context *even
 	const char *event, uint64_t now_ns)
 {
 	json_open(json, NULL, '{');
-	json_string(json, "event", event);
+	json_text(json, "event", event);
 	json_time(json, "time", (int64_t)now_ns + events->epoch_offset_ns);
-	json_string(json, "gateway", events->gateway);
+	json_text(json, "gateway", events->gateway);
 }
 
 static size_t put_tail(struct json_writer *json, const char *out)
@@ -133,15 +133,15 @@ static void put_address(struct json_writer *json, const struct packet_address *a
 
 	(void)inet_ntop(
 		address->family == 6 ? AF_INET6 : AF_INET, address->address[i], text, sizeof(text));
-	json_string(json, name, text);
+	json_text(json, name, text);
 	json_number(json, port_name, ntohs(address->port_be[i]));
 }
 
 static void put_session(struct json_writer *json, const struct events_context *events,
 	uint32_t link, enum direction direction, const struct packet_address *address)
 {
-	json_string(json, "link", link < events->links_count ? events->links[link] : "");
-	json_string(json, "direction", direction == DIRECTION_INBOUND ? "inbound" : "outbound");
+	json_text(json, "link", link < events->links_count ? events->links[link] : "");
+	json_text(json, "direction", direction == DIRECTION_INBOUND ? "inbound" : "outbound");
 	put_address(json, address, 0, "client", "client_port");
 	put_address(json, address, 1, "server", "server_port");
 }
@@ -151,10 +151,10 @@ static void put_session(struct json_writer *json, const struct events_context *e
 static void put_match(struct json_writer *json, const struct scan_match *match)
 {
 	json_open(json, NULL, '{');
-	json_string(json, "signature", match->signature);
+	json_text(json, "signature", match->signature);
 	if (match->virus_id != NULL && match->virus_id[0] != '\0')
-		json_string(json, "virus_id", match->virus_id);
-	json_string(json, "kind", match_kind_name(match->kind));
+		json_text(json, "virus_id", match->virus_id);
+	json_text(json, "kind", match_kind_name(match->kind));
 	json_number(json, "part", match->part);
 	json_close(json, '}');
 }
@@ -164,12 +164,12 @@ static void put_part(struct json_writer *json, const struct scan_part *part)
 	json_open(json, NULL, '{');
 	json_number(json, "index", part->index);
 	json_number(json, "parent", part->parent);
-	json_string(json, "content_type", part->content_type);
-	json_string(json, "encoding", part->encoding);
-	json_string(json, "filename", part->filename);
-	json_string(json, "disposition", part->disposition);
+	json_text(json, "content_type", part->content_type);
+	json_text(json, "encoding", part->encoding);
+	json_text(json, "filename", part->filename);
+	json_text(json, "disposition", part->disposition);
 	if (part->detected_type != NULL && part->detected_type[0] != '\0')
-		json_string(json, "detected_type", part->detected_type);
+		json_text(json, "detected_type", part->detected_type);
 	json_number(json, "bytes", part->bytes);
 	if ((part->digests & DIGEST_MD5) != 0)
 		json_hex(json, "md5", part->md5, sizeof(part->md5));
@@ -203,21 +203,21 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 	put_session(&json, events, record->link, record->direction, &record->address);
 	json_number(&json, "session", record->session);
 	json_number(&json, "message", record->message);
-	json_string(&json, "helo", record->helo);
-	json_string(&json, "mail_from", record->mail_from);
+	json_text(&json, "helo", record->helo);
+	json_text(&json, "mail_from", record->mail_from);
 	json_open(&json, "rcpt_to", '[');
 	for (size_t i = 0; i < record->rcpt_to_count; i++)
-		json_string(&json, NULL, record->rcpt_to[i]);
+		json_text(&json, NULL, record->rcpt_to[i]);
 	json_close(&json, ']');
 	json_number(&json, "bytes", record->bytes);
-	json_string(&json, "subject", scan != NULL ? scan->subject : "");
-	json_string(&json, "message_id", scan != NULL ? scan->message_id : "");
-	json_string(&json, "verdict", verdict_name(record->verdict));
-	json_string(&json, "action", record->action);
-	json_string(&json, "reply", record->reply);
-	json_string(&json, "reason", record->reason);
+	json_text(&json, "subject", scan != NULL ? scan->subject : "");
+	json_text(&json, "message_id", scan != NULL ? scan->message_id : "");
+	json_text(&json, "verdict", verdict_name(record->verdict));
+	json_text(&json, "action", record->action);
+	json_text(&json, "reply", record->reply);
+	json_text(&json, "reason", record->reason);
 	put_scan(&json, scan);
-	json_string(&json, "ruleset", record->ruleset);
+	json_text(&json, "ruleset", record->ruleset);
 	json_number(&json, "latency_us", record->latency_ns / 1000);
 	return put_tail(&json, out);
 }
@@ -235,7 +235,7 @@ size_t events_format_session(const struct events_context *events,
 	json_number(&json, "session", record->session);
 	json_time(&json, "start", (int64_t)record->start_ns + events->epoch_offset_ns);
 	json_time(&json, "end", (int64_t)record->time_ns + events->epoch_offset_ns);
-	json_string(&json, "why", record->why);
+	json_text(&json, "why", record->why);
 	json_number(&json, "bytes", record->client_bytes + record->server_bytes);
 	json_number(&json, "client_bytes", record->client_bytes);
 	json_number(&json, "server_bytes", record->server_bytes);

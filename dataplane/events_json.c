@@ -51,7 +51,7 @@ void json_close(struct json_writer *json, char bracket)
 	json->comma = true;
 }
 
-void json_string(struct json_writer *json, const char *name, const char *text)
+void json_text(struct json_writer *json, const char *name, const char *text)
 {
 	if (text == NULL)
 		text = "";

@@ -19,7 +19,7 @@ void json_raw(struct json_writer *json, const char *text, size_t n);
 void json_open(struct json_writer *json, const char *name, char bracket);
 void json_close(struct json_writer *json, char bracket);
 // Members; name NULL makes an element of a list. Strings become valid UTF-8; NULL is "".
-void json_string(struct json_writer *json, const char *name, const char *text);
+void json_text(struct json_writer *json, const char *name, const char *text);
 void json_number(struct json_writer *json, const char *name, uint64_t value);
 void json_bool(struct json_writer *json, const char *name, bool value);
 void json_hex(struct json_writer *json, const char *name, const uint8_t *bytes, size_t n);

@@ -78,7 +78,8 @@ $(BUILD)/libdataplane.a: $(call obj,$(DATAPLANE_SRC))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "AR   $@"
+	@ar rcs $@ $^
 
 # Each folder sees the libraries that LAYOUT allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
@@ -93,31 +94,37 @@ $(BUILD)/obj/dataplane/%_sse42.o: CFLAGS += -msse4.2
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo "CC   $<"
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/cordon-dataplane: $(call obj,$(DPDK_SRC)) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
 		$(BUILD)/libreassembly.a
-	$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
 $(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
-	$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
 # ---- tests ------------------------------------------------------------------------------------
 
 TEST_OBJ := $(call obj,$(TEST_HELP_SRC))
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
 		$(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
 $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ -lpthread
 
 units: $(UNITS) $(FUZZERS)
 

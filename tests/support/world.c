@@ -433,8 +433,12 @@ static void build_rules(struct world *world, const char *signatures)
 void world_init(struct world *world, const struct engine_options *options, int family,
 	const char *signatures, uint64_t seed)
 {
-	struct engine_ops ops = {
-		world, engine_alloc, engine_drop, engine_send, keep_mail, keep_session};
+	struct engine_ops ops = {.ctx = world,
+		.alloc = engine_alloc,
+		.free = engine_drop,
+		.send = engine_send,
+		.mail = keep_mail,
+		.session = keep_session};
 	int err;
 
 	memset(world, 0, sizeof(*world));

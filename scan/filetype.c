@@ -93,14 +93,29 @@ static const struct filetype *detect_cafebabe(const uint8_t *data, size_t n)
 									    : &type_java;
 }
 
-static bool contains(const uint8_t *data, size_t n, const char *word)
+// Whether one of the words, which all begin with the same byte, occurs.
+static bool contains_any(
+	const uint8_t *data, size_t n, const char *const *words, size_t words_count)
 {
-	size_t length = strlen(word);
+	const uint8_t *at = data;
+	const uint8_t *end = data + n;
 
-	for (size_t i = 0; i + length <= n; i++)
-		if (strncasecmp((const char *)data + i, word, length) == 0)
-			return true;
+	for (; (at = memchr(at, words[0][0], (size_t)(end - at))) != NULL; at++) {
+		for (size_t i = 0; i < words_count; i++) {
+			size_t length = strlen(words[i]);
+
+			if (length <= (size_t)(end - at) &&
+				strncasecmp((const char *)at, words[i], length) == 0)
+				return true;
+		}
+	}
 	return false;
+}
+
+// Bytes that no text has.
+static bool is_control(uint8_t byte)
+{
+	return byte < 0x20 && byte != 0x1b && (byte < '\t' || byte > '\r' || byte == '\v');
 }
 
 static const struct filetype *detect_text(const uint8_t *data, size_t n)
@@ -109,17 +124,16 @@ static const struct filetype *detect_text(const uint8_t *data, size_t n)
 		"<iframe", "<table", "<meta", "<title"};
 
 	for (size_t i = 0; i < n; i++)
-		if (data[i] < 0x20 && data[i] != '\t' && data[i] != '\n' && data[i] != '\r' &&
-			data[i] != '\f' && data[i] != 0x1b)
+		if (is_control(data[i]))
 			return &type_unknown;
-	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-		if (contains(data, n, tags[i]))
-			return &type_html;
+	if (contains_any(data, n, tags, sizeof(tags) / sizeof(tags[0])))
+		return &type_html;
 	return &type_text;
 }
 
 const struct filetype *filetype_detect(const uint8_t *data, size_t n)
 {
+	static const char *const pdf[] = {"%PDF-"};
 	const struct filetype *type;
 
 	if (n == 0)
@@ -139,7 +153,7 @@ const struct filetype *filetype_detect(const uint8_t *data, size_t n)
 			return &magic->type;
 	}
 	// Readers find the header anywhere in the first 1024 bytes (ISO 32000-1 annex H.3.4.1).
-	if (contains(data, n, "%PDF-"))
+	if (contains_any(data, n, pdf, 1))
 		return &type_pdf;
 	// "BM", the file's size, two zero words: too short a magic for less.
 	if (n >= 14 && data[0] == 'B' && data[1] == 'M' && memcmp(data + 6, "\0\0\0\0", 4) == 0) {

@@ -52,27 +52,9 @@ static bool start_fits(const struct ruleset_group *group, uint64_t start)
 	       (start >= group->offset && start - group->offset <= group->shift);
 }
 
-// Whether a candidate may begin or go on here; `first` receives the start of the first group. Of
-// several that fit, the latest serves a condition on the distance from the end best.
-static bool find_previous(const struct track *track, const struct ruleset_group *group,
-	uint64_t start, uint64_t *first)
+static bool is_from_end(const struct ruleset_group *group)
 {
-	const struct ruleset_group *previous = group - 1;
-	const struct track_ring *ring = &track->rings[previous - track->ruleset->groups];
-	bool found = false;
-
-	for (uint32_t i = 0; i < ring->count; i++) {
-		const struct track_candidate *candidate = &track->slots[previous->ring + i];
-
-		if (candidate->end > start || start - candidate->end < group->gap_min ||
-			(group->gap_max != RULESET_GAP_ANY &&
-				start - candidate->end > group->gap_max))
-			continue;
-		if (!found || candidate->start > *first)
-			*first = candidate->start;
-		found = true;
-	}
-	return found;
+	return group->offset_from == RULESET_OFFSET_END;
 }
 
 static void keep(
@@ -87,18 +69,30 @@ static void keep(
 			slots[0] = candidate;
 		return;
 	}
-	// The same end twice (alternates): the later start is kept.
-	for (uint32_t i = 0; i < ring->count; i++) {
-		if (slots[i].end == candidate.end) {
-			if (candidate.start > slots[i].start)
-				slots[i] = candidate;
+	// The start matters only to a condition on the distance from the end.
+	for (uint32_t i = 0; i < ring->count; i++)
+		if (slots[i].end == candidate.end &&
+			(slots[i].start == candidate.start || !is_from_end(group)))
 			return;
-		}
-	}
 	slots[ring->next] = candidate;
 	ring->next = (uint16_t)((ring->next + 1u) % group->ring_count);
 	if (ring->count < group->ring_count)
 		ring->count++;
+}
+
+static void advance(
+	struct track *track, const struct ruleset_group *group, struct track_candidate candidate)
+{
+	if (group->ring_count > 0)
+		keep(track, group, candidate);
+	else
+		track_hit(&track->hits, group->signature);
+}
+
+static bool gap_fits(const struct ruleset_group *group, uint64_t from, uint64_t to)
+{
+	return to >= from && to - from >= group->gap_min &&
+	       (group->gap_max == RULESET_GAP_ANY || to - from <= group->gap_max);
 }
 
 static void follow_event(struct track *track, const struct track_event *event)
@@ -106,21 +100,29 @@ static void follow_event(struct track *track, const struct track_event *event)
 	const struct ruleset_use *use = &track->ruleset->uses[event->use];
 	const struct ruleset_group *group = &track->ruleset->groups[use->group];
 	struct track_candidate candidate = {.end = event->end};
-	uint64_t start = event->end - use->length;
+	const struct track_ring *ring;
+	uint64_t start;
 
 	if (event->end < use->length)
 		return;
+	start = event->end - use->length;
 	if ((group->flags & RULESET_GROUP_FIRST) != 0) {
-		if (!start_fits(group, start))
-			return;
 		candidate.start = start;
-	} else if (!find_previous(track, group, start, &candidate.start)) {
+		if (start_fits(group, start))
+			advance(track, group, candidate);
 		return;
 	}
-	if (group->ring_count > 0)
-		keep(track, group, candidate);
-	else
-		track_hit(&track->hits, group->signature);
+	ring = &track->rings[use->group - 1];
+	for (uint32_t i = 0; i < ring->count; i++) {
+		const struct track_candidate *before = &track->slots[group[-1].ring + i];
+
+		if (!gap_fits(group, before->end, start))
+			continue;
+		candidate.start = before->start;
+		advance(track, group, candidate);
+		if (!is_from_end(group))
+			return;
+	}
 }
 
 void track_follow(struct track *track, struct track_events *events)

@@ -19,7 +19,7 @@
 #define URG TCP_FLAG_URG
 #define WINDOW 1000
 #define SECOND 1000000000ull
-#define DAY (24 * 3600 * SECOND)
+#define DAY (SECOND * 3600 * 24)
 
 static const uint32_t isn[2] = {0xfffffff0u, 0x7ffffff8u};
 

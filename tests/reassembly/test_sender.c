@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "reassembly/sender.h"
+#include "tests/support/random.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SECOND 1000000000ull
@@ -204,21 +204,22 @@ static void a_full_buffer_takes_nothing_of_what_does_not_fit(void **state)
 // A lossy line and a receiver with a window that opens and closes: all arrives, once, in order.
 static void everything_arrives_over_a_lossy_line(void **state)
 {
+	struct random random = {7};
+
 	(void)state;
-	srand(7);
 	for (int round = 0; round < 300; round++) {
 		struct sender sender;
 		struct sender_segment segment;
 		char sent[SENDER_BYTES];
 		char got[SENDER_BYTES + 1];
-		uint32_t seq = (uint32_t)rand() * 2u;
-		uint32_t n = 1 + (uint32_t)rand() % SENDER_BYTES;
+		uint32_t seq = 0u - random_below(&random, 2000);
+		uint32_t n = 1 + random_below(&random, SENDER_BYTES);
 		uint32_t arrived = 0;
-		uint32_t edge = (uint32_t)rand() % 200;
+		uint32_t edge = random_below(&random, 200);
 		bool fin = false;
 
 		for (uint32_t i = 0; i < n; i++)
-			sent[i] = (char)rand();
+			sent[i] = (char)random_below(&random, 256);
 		sender_init(&sender, seq);
 		assert_int_equal(sender_push(&sender, sent, n), 0);
 		sender_push_fin(&sender);
@@ -228,16 +229,17 @@ static void everything_arrives_over_a_lossy_line(void **state)
 
 				assert_true(segment.bytes <= 100);
 				assert_true(at + segment.bytes <= edge || segment.bytes == 1);
-				if (rand() % 4 == 0 || at > arrived || at + segment.bytes > edge)
+				if (random_below(&random, 4) == 0 || at > arrived ||
+					at + segment.bytes > edge)
 					continue;
 				memcpy(got + at, segment.data, segment.bytes);
 				if (at + segment.bytes > arrived)
 					arrived = at + segment.bytes;
 				fin = segment.fin;
 			}
-			if (rand() % 3 == 0 && arrived + 200 > edge)
-				edge = arrived + (uint32_t)rand() % 200;
-			if (rand() % 2 == 0)
+			if (random_below(&random, 3) == 0 && arrived + 200 > edge)
+				edge = arrived + random_below(&random, 200);
+			if (random_below(&random, 2) == 0)
 				assert_int_equal(sender_ack(&sender, seq + arrived + fin), fin);
 		}
 		assert_true(fin);

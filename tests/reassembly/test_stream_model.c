@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "tests/support/random.h"
 #include "tests/support/stream_model.h"
 #include "tests/support/unit.h"
-
-#include <stdlib.h>
 
 // Mixes of operations, each kind with a weight of its own in every round.
 static void a_stream_agrees_with_a_naive_model(void **state)
 {
 	static uint8_t ops[5 * 200];
+	struct random random = {1};
 
 	(void)state;
-	srand(1);
 	for (int round = 0; round < 200; round++) {
-		uint8_t favour = (uint8_t)rand();
+		uint8_t favour = (uint8_t)random_below(&random, 256);
 
 		for (size_t i = 0; i < sizeof(ops); i++)
-			ops[i] = (uint8_t)rand();
+			ops[i] = (uint8_t)random_below(&random, 256);
 		for (size_t i = 0; i < sizeof(ops); i += 5) {
-			if (rand() % 3 == 0)
+			if (random_below(&random, 3) == 0)
 				ops[i] = favour;
 			if (round % 2 == 0)
 				ops[i + 4] = 0; // short ones: many holes

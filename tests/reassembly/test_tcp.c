@@ -271,9 +271,9 @@ static void after_24_days_any_timestamp_will_do(void **state)
 	(void)state;
 	establish_with_timestamps();
 	set_timestamp(500);
-	now_ns = 24 * DAY;
+	now_ns = 24u * DAY;
 	DROP(OLD_TIMESTAMP, C, ACK, 1, 1, 10);
-	now_ns = 25 * DAY;
+	now_ns = 25u * DAY;
 	TAKE(C, ACK, 1, 1, 10);
 	set_timestamp(499);
 	DROP(OLD_TIMESTAMP, C, ACK, 1, 1, 10);

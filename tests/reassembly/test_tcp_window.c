@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/reassembly/tcp_case.h"
+#include "tests/support/random.h"
 
 static void data_beyond_the_window_is_trimmed_or_dropped(void **state)
 {
@@ -346,57 +347,69 @@ static void a_connection_may_carry_more_than_4_gigabytes(void **state)
 	assert_int_equal(result.offset, at - 1000);
 }
 
-// A sender and a receiver that keep the rules, over a line that loses, reorders and repeats: nothing
-// of it is refused but what came too late, and every offset is right.
+// A sender that keeps the rules, and a line that loses, reorders and repeats.
+struct honest {
+	struct {
+		int64_t seq;
+		uint32_t bytes;
+	} line[16];
+	unsigned int held;
+	int64_t sent;
+	int64_t received;
+};
+
+static void honest_send(struct honest *honest, struct random *random)
+{
+	uint32_t bytes = 1 + random_below(random, 300);
+	int64_t seq = random_below(random, 5) == 0 ? honest->received : honest->sent;
+
+	if (honest->held == 16)
+		honest->held = 0; // all lost
+	if (seq + bytes > honest->received + WINDOW)
+		return;
+	if (seq + bytes > honest->sent)
+		honest->sent = seq + bytes;
+	honest->line[honest->held].seq = seq;
+	honest->line[honest->held++].bytes = bytes;
+}
+
+// Nothing is refused but what came too late, and every offset is right.
+static void honest_arrive(struct honest *honest, struct random *random)
+{
+	unsigned int i = random_below(random, honest->held);
+	int64_t seq = honest->line[i].seq;
+	uint32_t bytes = honest->line[i].bytes;
+
+	if (seq + bytes < honest->received - WINDOW - 1) {
+		DROP(OUT_OF_WINDOW, C, ACK, seq, 1, bytes);
+	} else {
+		TAKE(C, ACK, seq, 1, bytes);
+		assert_int_equal(result.offset, seq - 1);
+		assert_int_equal(result.trim_back, 0);
+	}
+	if (seq <= honest->received && seq + bytes > honest->received)
+		honest->received = seq + bytes;
+	TAKE(S, ACK, 1, honest->received, 0);
+	assert_int_equal(result.acked, honest->received - 1);
+	if (random_below(random, 4) != 0)
+		honest->line[i] = honest->line[--honest->held];
+}
+
 static void honest_traffic_passes(void **state)
 {
-	(void)state;
-	srand(11);
-	for (int round = 0; round < 200; round++) {
-		struct {
-			int64_t seq;
-			uint32_t bytes;
-		} line[16];
-		unsigned int held = 0;
-		int64_t sent = 1;
-		int64_t received = 1;
+	struct random random = {11};
 
-		(void)tcp_case_setup(NULL);
+	for (int round = 0; round < 200; round++) {
+		struct honest honest = {.sent = 1, .received = 1};
+
+		(void)tcp_case_setup(state);
 		establish();
 		for (int step = 0; step < 500; step++) {
-			uint32_t bytes = 1 + (uint32_t)rand() % 300;
-
-			if (held < 16 && sent + bytes <= received + WINDOW) {
-				line[held].seq = rand() % 5 == 0 ? received : sent;
-				if (line[held].seq == received && received + bytes > sent)
-					sent = received + bytes;
-				else if (line[held].seq == sent)
-					sent += bytes;
-				line[held++].bytes = bytes;
-			}
-			if (held > 0 && rand() % 2 == 0) {
-				unsigned int i = (unsigned int)rand() % held;
-				int64_t end = line[i].seq + line[i].bytes;
-
-				if (end < received - WINDOW - 1) {
-					DROP(OUT_OF_WINDOW, C, ACK, line[i].seq, 1, line[i].bytes);
-					line[i] = line[--held];
-					continue;
-				}
-				TAKE(C, ACK, line[i].seq, 1, line[i].bytes);
-				assert_int_equal(result.offset, line[i].seq - 1);
-				assert_int_equal(result.trim_back, 0);
-				if (line[i].seq <= received && end > received)
-					received = end;
-				TAKE(S, ACK, 1, received, 0);
-				assert_int_equal(result.acked, received - 1);
-				if (rand() % 4 != 0)
-					line[i] = line[--held];
-			}
-			if (held == 16)
-				held = 0; // lost
+			honest_send(&honest, &random);
+			if (honest.held > 0 && random_below(&random, 2) == 0)
+				honest_arrive(&honest, &random);
 		}
-		assert_true(received > 1);
+		assert_true(honest.received > 1);
 	}
 }
 

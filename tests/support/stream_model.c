@@ -187,12 +187,10 @@ static int check_unsent(uint32_t limit)
 	return 0;
 }
 
-static int check_state(uint32_t at)
+static int check_edges(void)
 {
-	static uint8_t out[STREAM_PAGE_BYTES + 500];
 	const struct stream *stream = &model.stream;
 	uint32_t end = SPACE;
-	size_t n = 0;
 
 	while (end > 0 && !model.present[end - 1])
 		end--;
@@ -202,15 +200,41 @@ static int check_state(uint32_t at)
 	CHECK(stream->trimmed == BASE + model.trimmed);
 	CHECK(stream->released == BASE + model.released);
 	CHECK(stream->read == BASE + model.read);
-	CHECK(stream->pages + (stream->ranges != NULL) + stream_pool_free_pages(model.pool) ==
-		PAGES);
+	return 0;
+}
+
+static int check_memory(void)
+{
+	const struct stream *stream = &model.stream;
+	bool has_ranges = stream->ranges != NULL;
+
+	CHECK(stream->pages + has_ranges + stream_pool_free_pages(model.pool) == PAGES);
 	CHECK(stream->trimmed < stream->end || stream->pages == 0);
-	CHECK((stream->ranges != NULL) == (stream->next != stream->end || holes(model.sent) > 0));
+	CHECK(has_ranges == (stream->next != stream->end || holes(model.sent) > 0));
+	return 0;
+}
+
+static int check_bytes(uint32_t at)
+{
+	static uint8_t out[STREAM_PAGE_BYTES + 500];
+	size_t n = 0;
+
 	while (at >= model.trimmed && n < sizeof(out) && at + n < SPACE && model.present[at + n])
 		n++;
-	CHECK(stream_copy(stream, BASE + at, out, sizeof(out)) == n);
+	CHECK(stream_copy(&model.stream, BASE + at, out, sizeof(out)) == n);
 	CHECK(memcmp(out, model.byte + at, n) == 0);
-	return check_unsent(at);
+	return 0;
+}
+
+static int check_state(uint32_t at)
+{
+	int line = check_edges();
+
+	if (line == 0)
+		line = check_memory();
+	if (line == 0)
+		line = check_bytes(at);
+	return line != 0 ? line : check_unsent(at);
 }
 
 static int run_one(const uint8_t *op)

@@ -83,7 +83,7 @@ $(BUILD)/%.a:
 
 # Each folder sees the libraries that LAYOUT allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
-$(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),dataplane/$*.c),$(DPDK_CFLAGS))
+$(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2

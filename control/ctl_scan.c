@@ -119,16 +119,32 @@ static void print_json(
 	ctl_json_print(event);
 }
 
-// One line for each match. Messages of a mailbox after the first are named by their number.
-static void print_found(const char *path, uint64_t message, const struct scan_result *result)
+static bool is_named_before(const struct scan_result *result, size_t i)
 {
+	for (size_t k = 0; k < i; k++) {
+		if (strcmp(result->matches[k].signature, result->matches[i].signature) == 0)
+			return true;
+	}
+	return false;
+}
+
+// One line for the first match, or for each name. Messages of a mailbox after the first are told by
+// their number.
+static void print_found(const struct scan_command *command, const char *path, uint64_t message,
+	const struct scan_result *result)
+{
+	size_t lines = command->options.all_matches ? result->matches_count
+		       : result->matches_count > 0  ? 1
+						    : 0;
 	char number[40] = "";
 
 	if (message > 1)
 		(void)snprintf(
 			number, sizeof(number), "message %llu: ", (unsigned long long)message);
-	for (size_t i = 0; i < result->matches_count; i++)
-		printf("%s: %s%s FOUND\n", path, number, result->matches[i].signature);
+	for (size_t i = 0; i < lines; i++) {
+		if (!is_named_before(result, i))
+			printf("%s: %s%s FOUND\n", path, number, result->matches[i].signature);
+	}
 	if (result->verdict == VERDICT_SUSPECT)
 		printf("%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
 	if (result->verdict == VERDICT_UNSCANNABLE)
@@ -159,7 +175,7 @@ static enum verdict scan_message(
 	if (command->is_json)
 		print_json(path, message, ctl_input_kind(input) == SCAN_MESSAGE, result);
 	else
-		print_found(path, message, result);
+		print_found(command, path, message, result);
 	scan_free(scan);
 	return verdict;
 }

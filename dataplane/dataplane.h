@@ -26,8 +26,11 @@ struct replay_options {
 	size_t policies_count;
 	const char *config;   // YAML file whose smtp, policy and limits sections apply, or NULL
 	unsigned int digests; // DIGEST_*
-	const char *gateway;
-	FILE *events; // JSON lines go here
+	const char *gateway;  // NULL: its name by the configuration
+	const char *ports;    // SMTP ports in place of the configured ones: "25,587", or NULL
+	FILE *events;         // JSON lines go here
+	bool readable;        // a line for people for each message instead of JSON
+	FILE *notes;          // what is odd about a capture, and mistakes in config; NULL: nowhere
 };
 
 struct replay_stats {

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Captures through the engine. Time is the capture's, nothing is random: two runs give the same bytes.
+#include "dataplane/capture_file.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/engine.h"
+#include "dataplane/options.h"
+#include "dataplane/replay_output.h"
+#include "dataplane/replay_side.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES 2048u // of frames that are kept for the next one
+
+// A heap block that a frame stands in; small ones are kept on a list.
+struct block {
+	struct block *next;
+	uint32_t bytes;
+	uint8_t data[];
+};
+
+struct replay {
+	const struct replay_options *options;
+	struct replay_stats *stats;
+	struct engine_options engine_options;
+	struct replay_output output;
+	struct engine *engine;
+	struct replay_sides *sides;
+	struct block *spare;
+	uint64_t now_ns;
+};
+
+// ---- what the engine calls ----------------------------------------------------------------------
+
+static bool alloc_frame(void *ctx, uint32_t bytes, struct frame *out)
+{
+	struct replay *replay = ctx;
+	struct block *block = replay->spare;
+	uint32_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+
+	if (bytes <= BLOCK_BYTES && block != NULL) {
+		replay->spare = block->next;
+	} else {
+		block = malloc(sizeof(*block) + room);
+		if (block == NULL)
+			return false;
+		block->bytes = room;
+	}
+	*out = (struct frame){.data = block->data, .room = block->bytes, .handle = block};
+	return true;
+}
+
+static void free_frame(void *ctx, struct frame *frame)
+{
+	struct replay *replay = ctx;
+	struct block *block = frame->handle;
+
+	if (block->bytes == BLOCK_BYTES) {
+		block->next = replay->spare;
+		replay->spare = block;
+	} else {
+		free(block);
+	}
+}
+
+static void send_frame(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
+{
+	struct replay *replay = ctx;
+
+	(void)link;
+	(void)side;
+	replay->stats->frames_out++;
+	replay_output_frame(&replay->output, frame, replay->now_ns);
+	free_frame(ctx, frame);
+}
+
+static void write_mail(void *ctx, const struct mail_record *record)
+{
+	struct replay *replay = ctx;
+
+	replay->stats->messages++;
+	if (record->verdict == VERDICT_INFECTED)
+		replay->stats->infected++;
+	replay_output_mail(&replay->output, record);
+}
+
+static void write_session(void *ctx, const struct session_record *record)
+{
+	struct replay *replay = ctx;
+
+	replay_output_session(&replay->output, record);
+}
+
+// ---- options ------------------------------------------------------------------------------------
+
+static int set_ports(struct engine_options *engine, const char *list)
+{
+	engine->smtp_ports_count = 0;
+	for (;;) {
+		char *end;
+		unsigned long port = strtoul(list, &end, 10);
+
+		if (end == list || port == 0 || port > 65535 ||
+			engine->smtp_ports_count == ENGINE_MAX_PORTS)
+			return -EINVAL;
+		engine->smtp_ports[engine->smtp_ports_count++] = (uint16_t)port;
+		if (*end == '\0')
+			return 0;
+		if (*end != ',')
+			return -EINVAL;
+		list = end + 1;
+	}
+}
+
+static int set_options(struct replay *replay, char *error, size_t error_bytes)
+{
+	const struct replay_options *options = replay->options;
+	struct engine_options *engine = &replay->engine_options;
+	struct options *all = malloc(sizeof(*all));
+	int err = 0;
+
+	if (all == NULL)
+		return -ENOMEM;
+	options_init(all);
+	if (options->config != NULL)
+		err = options_load(options->config, OPTIONS_REPLAY, all, options->notes);
+	*engine = all->engine;
+	free(all);
+	if (err != 0) {
+		(void)snprintf(error, error_bytes, "%s: %s", options->config,
+			// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+			err == -EINVAL ? "not usable" : strerror(-err));
+		return err;
+	}
+	if (options->ports != NULL && set_ports(engine, options->ports) != 0) {
+		(void)snprintf(error, error_bytes, "ports %s: not a list of at most %d ports",
+			options->ports, ENGINE_MAX_PORTS);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < options->policies_count; i++) {
+		err = options_set_policy(engine, options->policies[i], error, error_bytes);
+		if (err != 0)
+			return err;
+	}
+	engine->packet_flags = PACKET_PARTIAL_CHECKSUMS;
+	engine->scan.digests |= options->digests;
+	memset(engine->hash_key, 0, sizeof(engine->hash_key));
+	return 0;
+}
+
+// ---- one file -----------------------------------------------------------------------------------
+
+// One MAC address for each side, locally administered.
+static void put_macs(uint8_t *frame, enum link_side from)
+{
+	static const uint8_t macs[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+
+	memcpy(frame, macs[link_other(from)], sizeof(macs[0]));
+	memcpy(frame + sizeof(macs[0]), macs[from], sizeof(macs[0]));
+}
+
+// The engine gets a frame of its own.
+static int feed(struct replay *replay, const struct capture_record *record)
+{
+	struct frame frame;
+	struct packet packet;
+	enum link_side side;
+	int err;
+
+	if (!alloc_frame(replay, record->bytes, &frame))
+		return -ENOMEM;
+	memcpy(frame.data, record->data, record->bytes);
+	frame.bytes = record->bytes;
+	packet_parse(&frame, PACKET_PARTIAL_CHECKSUMS, &packet);
+	err = replay_sides_find(replay->sides, &frame, &packet, &side);
+	if (err != 0) {
+		free_frame(replay, &frame);
+		return err;
+	}
+	if (record->made_up)
+		put_macs(frame.data, side);
+	engine_input(replay->engine, 0, side, &frame, replay->now_ns);
+	return 0;
+}
+
+static int feed_all(struct replay *replay, struct capture_reader *reader, const char *path)
+{
+	char error[CAPTURE_ERROR_BYTES];
+	struct capture_record record;
+	struct counters *counters = engine_counters_mutable(replay->engine);
+	int result;
+
+	while ((result = capture_next(reader, &record, error)) == 1) {
+		replay->stats->frames_in++;
+		counters->rx_packets++;
+		counters->rx_bytes += record.bytes;
+		if (record.time_ns > replay->now_ns)
+			replay->now_ns = record.time_ns;
+		engine_tick(replay->engine, replay->now_ns);
+		if (record.cut) {
+			replay->stats->frames_cut++;
+			continue;
+		}
+		result = feed(replay, &record);
+		if (result != 0)
+			return result;
+	}
+	// What could be read has its result; the rest of the file has none.
+	if (result < 0 && replay->options->notes != NULL)
+		(void)fprintf(replay->options->notes, "%s: not read to its end: %s\n", path, error);
+	return 0;
+}
+
+static int run_engine(struct replay *replay, struct capture_reader *reader, const char *path)
+{
+	const struct engine_ops ops = {.ctx = replay,
+		.alloc = alloc_frame,
+		.free = free_frame,
+		.send = send_frame,
+		.mail = write_mail,
+		.session = write_session};
+	uint64_t cut = replay->stats->frames_cut;
+	int err;
+
+	replay->now_ns = 1;
+	replay->sides = replay_sides_new(
+		replay->engine_options.smtp_ports, replay->engine_options.smtp_ports_count);
+	if (replay->sides == NULL)
+		return -ENOMEM;
+	err = engine_new(&replay->engine_options, &ops, replay->options->ruleset, &replay->engine);
+	if (err != 0)
+		goto free_sides;
+	err = feed_all(replay, reader, path);
+	engine_stop(replay->engine, replay->now_ns);
+	engine_free(replay->engine);
+	cut = replay->stats->frames_cut - cut;
+	if (cut > 0 && replay->options->notes != NULL)
+		(void)fprintf(replay->options->notes,
+			"%s: %llu frames are not whole in the capture and were dropped\n", path,
+			(unsigned long long)cut);
+
+free_sides:
+	replay_sides_free(replay->sides);
+	return err;
+}
+
+static int run_file(struct replay *replay, const char *path, char *error, size_t error_bytes)
+{
+	char text[CAPTURE_ERROR_BYTES];
+	struct capture_reader *reader;
+	int err = capture_open(path, &reader, text);
+
+	if (err != 0) {
+		(void)snprintf(error, error_bytes, "%s", text);
+		return err;
+	}
+	err = run_engine(replay, reader, path);
+	capture_close(reader);
+	if (err != 0)
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		(void)snprintf(error, error_bytes, "%s: %s", path, strerror(-err));
+	return err;
+}
+
+int replay_run(const struct replay_options *options, struct replay_stats *stats, char *error,
+	size_t error_bytes)
+{
+	struct replay *replay = calloc(1, sizeof(*replay));
+	int err;
+
+	*stats = (struct replay_stats){0};
+	error[0] = '\0';
+	if (replay == NULL)
+		return -ENOMEM;
+	replay->options = options;
+	replay->stats = stats;
+	err = set_options(replay, error, error_bytes);
+	if (err != 0)
+		goto free_replay;
+	err = replay_output_open(&replay->output, options,
+		options->gateway != NULL ? options->gateway : replay->engine_options.name, error,
+		error_bytes);
+	if (err != 0)
+		goto free_replay;
+	for (size_t i = 0; i < options->files_count && err == 0; i++)
+		err = run_file(replay, options->files[i], error, error_bytes);
+	if (err != 0)
+		(void)replay_output_close(&replay->output, NULL, 0);
+	else
+		err = replay_output_close(&replay->output, error, error_bytes);
+	while (replay->spare != NULL) {
+		struct block *block = replay->spare;
+
+		replay->spare = block->next;
+		free(block);
+	}
+
+free_replay:
+	free(replay);
+	return err;
+}

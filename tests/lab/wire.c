@@ -324,7 +324,7 @@ int main(int argc, char **argv)
 	wire.port = port_open(argv[2]);
 	if (wire.tap < 0 || wire.port < 0) {
 		fprintf(stderr, "wire: %s: %s\n", wire.tap < 0 ? argv[1] : argv[2],
-			strerror(wire.tap < 0 ? -wire.tap : -wire.port));
+			strerrordesc_np(wire.tap < 0 ? -wire.tap : -wire.port));
 		return 1;
 	}
 	wire.lanes[0].to = wire.port;

@@ -16,14 +16,14 @@
 #define SMTP_QUEUE 64         // outstanding commands; past that the client waits
 #define SMTP_LINE_BYTES 12288 // longest command or reply line that is kept (RFC 4954 section 4)
 
-// Verbs that are known; every other one is SMTP_VERB_UNKNOWN. X(name)
-#define SMTP_VERBS(X)                                                                                               \
-	X(HELO)                                                                                                     \
-	X(EHLO)                                                                                                     \
-	X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) X(                  \
-		STARTTLS) X(ETRN) X(SEND) X(SOML) X(SAML)                                                           \
-		X(XFORWARD) /* refused by default: they carry data, reverse roles, or fetch what was not scanned */ \
-		X(XEXCH50) X(XCLIENT) X(BURL) X(TURN) X(ATRN) X(XLINK2STATE) X(LHLO)
+// Verbs that are known; every other one is SMTP_VERB_UNKNOWN. The last line is refused: they carry
+// data, reverse roles, or fetch what was not scanned. X(name)
+// clang-format off
+#define SMTP_VERBS(X)                                                                              \
+	X(HELO) X(EHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN)    \
+	X(HELP) X(AUTH) X(STARTTLS) X(ETRN) X(SEND) X(SOML) X(SAML) X(XFORWARD)                    \
+	X(XEXCH50) X(XCLIENT) X(BURL) X(TURN) X(ATRN) X(XLINK2STATE) X(LHLO)
+// clang-format on
 
 enum smtp_verb {
 	SMTP_VERB_NONE,    // no command: an unsolicited reply
@@ -52,7 +52,9 @@ enum smtp_event_type {
 	SMTP_WAIT,       // client only: read no further until the server has replied
 	SMTP_COMMAND,    // client: one complete command line; verb, text = arguments, address
 	SMTP_MASK, // overwrite stream bytes [from, to) of this side with `fill`, as far as not sent
-	SMTP_REPLY, // server: one complete reply; verb it answers, code, text = its last line
+	// Server: one complete reply; verb it answers, code, text = its last line, code included and
+	// CRLF not; bdat: it answers BDAT ... LAST, so a whole message.
+	SMTP_REPLY,
 	SMTP_MESSAGE_BEGIN, // server (354 to DATA) or client (first BDAT of a message)
 	SMTP_MESSAGE_DATA,  // client: text is the next piece of the message, dots unstuffed
 	SMTP_MESSAGE_END,   // client: `to` is one past the last byte that completes the message
@@ -156,8 +158,9 @@ bool smtp_in_message(const struct smtp *smtp);
 size_t smtp_undecided(const struct smtp *smtp);
 // May bytes of the client that arrived out of order, [from, from + n), go to the server before what
 // precedes them was read? True only where they cannot complete the message in any server's eyes:
-// inside a DATA body without anything like an end-of-data (split ones included), inside a BDAT chunk
-// short of its last byte.
+// inside a DATA body without anything like an end-of-data (split ones included) and without what may
+// be a BDAT, STARTTLS or refused command should the message end before, inside a BDAT chunk short of
+// its last byte.
 bool smtp_may_pass_early(const struct smtp *smtp, uint64_t from, const uint8_t *data, size_t n);
 
 const char *smtp_violation_name(enum smtp_violation why); // "false-end", ...

@@ -182,7 +182,7 @@ static bool emit_text(struct smtp_reader *reader, size_t n)
 		return false;
 	reader->event->text = data;
 	reader->event->text_bytes = n;
-	smtp->body = body_behind((enum smtp_body)smtp->body, data, n);
+	smtp->body = (uint8_t)body_behind((enum smtp_body)smtp->body, data, n);
 	smtp_use(reader, n);
 	return smtp_emit(reader, SMTP_MESSAGE_DATA, from, from + n);
 }
@@ -264,33 +264,4 @@ bool smtp_body_step(struct smtp_reader *reader)
 		break;
 	}
 	return step_dot_cr(reader);
-}
-
-// A dot that may be alone on its line, whatever stands before and behind the slice.
-static bool has_lone_dot(const uint8_t *data, size_t n)
-{
-	for (size_t i = 0; i < n;) {
-		const uint8_t *dot = memchr(data + i, '.', n - i);
-
-		if (dot == NULL)
-			return false;
-		i = (size_t)(dot - data) + 1;
-		if ((i == 1 || is_break(data[i - 2])) && i < n && is_break(data[i]))
-			return true;
-	}
-	return false;
-}
-
-bool smtp_may_pass_early(const struct smtp *smtp, uint64_t from, const uint8_t *data, size_t n)
-{
-	uint64_t next = smtp->offset[TCP_CLIENT];
-
-	if (from < next || n == 0)
-		return false;
-	if (smtp->state == STATE_BODY)
-		return !is_break(data[0]) && !has_lone_dot(data, n);
-	if (smtp->state != STATE_CHUNK || from - next > smtp->chunk_left)
-		return false;
-	// The last byte of the last chunk is what completes the message.
-	return n <= smtp->chunk_left - (from - next) - ((smtp->flags & FLAG_LAST) != 0 ? 1u : 0u);
 }

@@ -88,6 +88,52 @@ bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word)
 	return !pass_unknown;
 }
 
+static bool verb_hands_over(size_t i)
+{
+	return verbs[i].is_refused || verbs[i].verb == SMTP_VERB_BDAT ||
+	       verbs[i].verb == SMTP_VERB_STARTTLS;
+}
+
+static size_t word_bytes(const uint8_t *line, size_t n)
+{
+	size_t bytes = 0;
+
+	while (bytes < n && bytes < sizeof(((struct smtp_word *)0)->text) &&
+		smtp_is_word_byte(line[bytes], false))
+		bytes++;
+	return bytes;
+}
+
+bool smtp_begins_handover(const uint8_t *line, size_t n)
+{
+	size_t start = 0;
+	size_t bytes;
+
+	while (start < n && line[start] != '\n' && !smtp_is_word_byte(line[start], false))
+		start++;
+	bytes = word_bytes(line + start, n - start);
+	for (size_t i = 0; i < VERBS; i++) {
+		if (verb_hands_over(i) && bytes == strlen(verbs[i].name) &&
+			strncasecmp((const char *)line + start, verbs[i].name, bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool smtp_ends_handover(const uint8_t *line, size_t n)
+{
+	size_t bytes = word_bytes(line, n);
+
+	for (size_t i = 0; i < VERBS && bytes > 0; i++) {
+		size_t length = strlen(verbs[i].name);
+
+		if (verb_hands_over(i) && bytes <= length &&
+			strncasecmp((const char *)line, verbs[i].name + length - bytes, bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
 static size_t skip_blanks(const uint8_t *text, size_t at, size_t n)
 {
 	while (at < n && (text[at] == ' ' || text[at] == '\t'))

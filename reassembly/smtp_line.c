@@ -118,7 +118,7 @@ int smtp_line_byte(const struct smtp_reader *reader, size_t at)
 	return at - have < smtp_left(reader) ? smtp_rest(reader)[at - have] : -1;
 }
 
-static bool is_word_byte(int byte, bool dots)
+bool smtp_is_word_byte(int byte, bool dots)
 {
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
 	       (byte >= '0' && byte <= '9') || byte == '-' || (dots && byte == '.');
@@ -130,10 +130,10 @@ void smtp_find_word(
 	int byte = smtp_line_byte(reader, start);
 
 	*word = (struct smtp_word){0};
-	while (byte >= 0 && byte != '\n' && !is_word_byte(byte, dots))
+	while (byte >= 0 && byte != '\n' && !smtp_is_word_byte(byte, dots))
 		byte = smtp_line_byte(reader, ++start);
 	word->start = start;
-	for (; byte >= 0 && is_word_byte(byte, dots); byte = smtp_line_byte(reader, ++start)) {
+	for (; byte >= 0 && smtp_is_word_byte(byte, dots); byte = smtp_line_byte(reader, ++start)) {
 		if (start - word->start < sizeof(word->text))
 			word->text[start - word->start] =
 				(uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);

@@ -133,6 +133,7 @@ void smtp_find_word(
 	const struct smtp_reader *reader, size_t start, bool dots, struct smtp_word *word);
 // Byte `at` of the line in progress, -1 past what there is.
 int smtp_line_byte(const struct smtp_reader *reader, size_t at);
+bool smtp_is_word_byte(int byte, bool dots);
 bool smtp_word_is(const struct smtp_word *word, const char *name);
 bool smtp_word_begins(const struct smtp_word *word, const char *name);
 // Emits SMTP_MASK for the word's bytes unless that was done.
@@ -143,6 +144,10 @@ void smtp_queue_push(struct smtp *smtp, uint8_t entry);
 // smtp_command.c
 enum smtp_verb smtp_verb_of(const struct smtp_word *word);
 bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word);
+// The line begins with a verb that hands over data or the connection without a 354; or its first
+// word is the end of such a verb.
+bool smtp_begins_handover(const uint8_t *line, size_t n);
+bool smtp_ends_handover(const uint8_t *line, size_t n);
 void smtp_parse_path(struct smtp_event *event);
 // "n" or "n LAST"; false when it is anything else.
 bool smtp_parse_chunk(const uint8_t *text, size_t n, uint64_t *bytes, bool *last);

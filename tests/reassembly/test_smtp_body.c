@@ -43,6 +43,12 @@ static void begin(struct reading *reading)
 	reading->end = -1;
 }
 
+static size_t put(uint8_t *to, const char *text, size_t n)
+{
+	memcpy(to, text, n);
+	return n;
+}
+
 static bool is_line_start(const uint8_t *body, size_t i)
 {
 	return i == 0 || (i > 1 && body[i - 2] == '\r' && body[i - 1] == '\n');
@@ -258,8 +264,7 @@ static void every_look_alike_of_the_end_is_reported(void **state)
 			body[n++] = '.';
 			memcpy(body + n, breaks[behind].text, breaks[behind].bytes);
 			n += breaks[behind].bytes;
-			memcpy(body + n, "x\r\n", 3);
-			n += 3;
+			n += put(body + n, "x\r\n", 3);
 			check(body, n, &lax);
 			assert_int_equal(got.end >= 0, ends);
 			assert_int_equal(got.false_ends, ends ? 0 : 1);
@@ -287,8 +292,7 @@ static void long_bodies_are_read_by_the_rules(void **state)
 
 			seed = seed * 1103515245u + 12345u;
 			piece = pieces[(seed >> 16) % kinds];
-			memcpy(body + n, piece, strlen(piece));
-			n += strlen(piece);
+			n += put(body + n, piece, strlen(piece));
 		}
 		check(body, n, &options);
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -357,6 +361,12 @@ static void only_what_cannot_end_a_message_passes_early(void **state)
 		{"\r\nabc", 5, false}, {"\nabc", 4, false}, {"\0abc", 4, false}, {".\r", 2, false},
 		{".\n", 2, false}, {".\0", 2, false}, {"a\r\n.\r\n", 6, false},
 		{"a\n.\r", 4, false}, {"a\r.\n", 4, false}, {"a\0.\0", 4, false},
+		{"x\r\nBDAT 5 LAST\r\nabc", 19, false}, {"x\r\n\tbdat 5", 10, false},
+		{"x\nSTARTTLS", 10, false}, {"x\nSTARTTL", 9, true}, {"x\nSTARTTLSX\n", 12, true},
+		{"TTLS\r\n", 6, false}, {"S", 1, false}, {"DAT 5 LAST\r\nabc", 15, false},
+		{" 5 LAST\r\nabc", 12, false}, {"5 la", 4, true}, {"st\r\n", 4, false},
+		{"5\r\nabc", 6, false}, {"BDATA 5\r\n", 9, true}, {"a BDAT 5\r\n", 10, true},
+		{"x\r\nXEXCH50 2 2\r\n", 16, false}, {"imap://a last \r\n", 16, false},
 		{"x.\ry\r.\nz", 8, false}, {"", 0, false}};
 	struct smtp smtp;
 	struct smtp_event event;

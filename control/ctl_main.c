@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
 	{"compile", ctl_compile, "signature files to a ruleset image"},
 	{"scan", ctl_scan, "messages, mailboxes and files against a ruleset"},
+	{"replay", ctl_replay, "captures through the whole dataplane"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
 };
 

@@ -325,7 +325,7 @@ static enum tcp_reason check_window(struct judge *judge)
 	if (end < judge->acked - (int64_t)judge->me->max_window - 1 || end < 0)
 		return TCP_REASON_OUT_OF_WINDOW;
 	result->keep_alive = bytes <= 1 && judge->seq == judge->acked - 1 && !result->fin;
-	if (end <= 1 && judge->seq < 1) {
+	if (end <= 1 && judge->seq < 1 && !result->fin) {
 		// The number stays where nothing is left: its receiver answers an old one.
 		result->trim_back = bytes;
 		return TCP_REASON_NONE;

@@ -116,6 +116,21 @@ static void payload_numbered_like_the_syn_is_cut_off_the_front(void **state)
 	assert_int_equal(tcp.end[C].next, isn[C] + 7);
 }
 
+static void a_fin_behind_a_byte_numbered_like_the_syn_counts_once(void **state)
+{
+	(void)state;
+	establish();
+	DROP(AFTER_FIN, C, FIN | ACK, 0, 1, 0);
+	DROP(AFTER_FIN, C, FIN | ACK, -2, 1, 2);
+	TAKE(C, FIN | ACK, 0, 1, 1);
+	assert_int_equal(result.trim_front, 1);
+	assert_int_equal(result.trim_back, 0);
+	assert_true(result.fin);
+	assert_int_equal(tcp.end[C].next, isn[C] + 2);
+	TAKE(S, ACK, 1, 2, 0);
+	assert_int_equal(result.acked, 0);
+}
+
 static void old_duplicates_pass(void **state)
 {
 	(void)state;
@@ -424,6 +439,7 @@ int main(void)
 		TEST(a_window_probe_of_one_byte_is_kept),
 		TEST(a_keep_alive_is_recognised),
 		TEST(payload_numbered_like_the_syn_is_cut_off_the_front),
+		TEST(a_fin_behind_a_byte_numbered_like_the_syn_counts_once),
 		TEST(old_duplicates_pass),
 		TEST(a_reset_must_stand_where_the_receiver_may_be),
 		TEST(a_syn_is_reset_only_by_its_acknowledgement),

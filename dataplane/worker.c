@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/worker.h"
+
+#include "dataplane/port_faults.h"
+#include "dataplane/worker_events.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BURST 32
+#define SEND_TRIES 16
+
+// Frames for one port that go out together.
+struct send_buffer {
+	struct rte_mbuf *frames[BURST];
+	uint16_t count;
+};
+
+struct worker {
+	struct worker_shared *shared;
+	uint32_t number;
+	struct engine *engine;
+	struct counters *counters;
+	struct port_faults *faults; // NULL: none
+	struct worker_events events;
+	uint64_t now_ns;
+	uint32_t empty_polls;
+	uint8_t index_of[RTE_MAX_ETHPORTS]; // DPDK's port number to ours
+	struct send_buffer send[PORTS_MAX];
+};
+
+void worker_clock_init(struct worker_shared *shared)
+{
+	shared->clock_base = rte_rdtsc();
+	shared->clock_scale = ((uint64_t)NS_PER_S << 32) / rte_get_tsc_hz();
+}
+
+uint64_t worker_clock_ns(const struct worker_shared *shared)
+{
+	unsigned __int128 ticks = rte_rdtsc() - shared->clock_base;
+
+	return (uint64_t)(ticks * shared->clock_scale >> 32);
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+// A port that is full is asked a few times more; then what is left is lost, as on a full switch.
+static void transmit(struct worker *worker, uint32_t port, struct rte_mbuf **frames, uint16_t n)
+{
+	uint16_t queue = worker->shared->distributor == NULL ? (uint16_t)worker->number : 0;
+	uint16_t id = worker->shared->ports->port[port].id;
+	uint16_t sent = 0;
+
+	for (int tries = 0; sent < n && tries < SEND_TRIES; tries++)
+		sent = (uint16_t)(sent +
+				  rte_eth_tx_burst(id, queue, frames + sent, (uint16_t)(n - sent)));
+	worker->counters->tx_packets += sent;
+	worker->counters->tx_dropped += (uint64_t)(n - sent);
+	if (sent < n)
+		rte_pktmbuf_free_bulk(frames + sent, (unsigned int)(n - sent));
+}
+
+// The first worker has the ports; the others hand their frames to it.
+static void hand_over(struct worker *worker, struct rte_mbuf **frames, uint16_t n)
+{
+	struct rte_ring *ring = worker->shared->distributor->to_ports[worker->number];
+	unsigned int taken = rte_ring_sp_enqueue_burst(ring, (void **)frames, n, NULL);
+
+	worker->counters->tx_dropped += n - taken;
+	if (taken < n)
+		rte_pktmbuf_free_bulk(frames + taken, n - taken);
+}
+
+static void flush(struct worker *worker, uint32_t port)
+{
+	struct send_buffer *buffer = &worker->send[port];
+
+	if (buffer->count == 0)
+		return;
+	if (worker->shared->distributor != NULL && worker->number != 0)
+		hand_over(worker, buffer->frames, buffer->count);
+	else
+		transmit(worker, port, buffer->frames, buffer->count);
+	buffer->count = 0;
+}
+
+static void flush_all(struct worker *worker)
+{
+	for (uint32_t port = 0; port < worker->shared->ports->count; port++)
+		flush(worker, port);
+}
+
+static void queue(struct worker *worker, uint32_t port, struct rte_mbuf *mbuf)
+{
+	struct send_buffer *buffer = &worker->send[port];
+
+	buffer->frames[buffer->count++] = mbuf;
+	if (buffer->count == BURST)
+		flush(worker, port);
+}
+
+// ---- what the engine asks for -------------------------------------------------------------------
+
+static void frame_of(struct rte_mbuf *mbuf, struct frame *out)
+{
+	out->data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	out->bytes = rte_pktmbuf_data_len(mbuf);
+	out->room = (uint32_t)rte_pktmbuf_data_len(mbuf) + rte_pktmbuf_tailroom(mbuf);
+	out->handle = mbuf;
+}
+
+static bool op_alloc(void *ctx, uint32_t bytes, struct frame *out)
+{
+	struct worker *worker = ctx;
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(worker->shared->ports->pool);
+
+	if (mbuf == NULL)
+		return false;
+	if (rte_pktmbuf_tailroom(mbuf) < bytes) {
+		rte_pktmbuf_free(mbuf);
+		return false;
+	}
+	frame_of(mbuf, out);
+	return true;
+}
+
+static void op_free(void *ctx, struct frame *frame)
+{
+	(void)ctx;
+	rte_pktmbuf_free(frame->handle);
+}
+
+static void op_send(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
+{
+	struct worker *worker = ctx;
+	struct rte_mbuf *mbuf = frame->handle;
+	uint32_t index = link * 2 + (uint32_t)side;
+	const struct port *port = &worker->shared->ports->port[index];
+
+	// Frames that the sender's kernel left to hardware to cut may be longer than any port takes.
+	if (frame->bytes > port->frame_bytes) {
+		worker->counters->tx_dropped++;
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	mbuf->data_off = (uint16_t)(frame->data - (uint8_t *)mbuf->buf_addr);
+	mbuf->data_len = (uint16_t)frame->bytes;
+	mbuf->pkt_len = frame->bytes;
+	mbuf->ol_flags = 0;
+	mbuf->port = (uint16_t)index;
+	queue(worker, index, mbuf);
+}
+
+static void op_mail(void *ctx, const struct mail_record *record)
+{
+	struct worker *worker = ctx;
+
+	worker_events_mail(&worker->events, record);
+}
+
+static void op_session(void *ctx, const struct session_record *record)
+{
+	struct worker *worker = ctx;
+
+	worker_events_session(&worker->events, record);
+}
+
+static uint64_t op_clock(void *ctx)
+{
+	const struct worker *worker = ctx;
+
+	return worker_clock_ns(worker->shared);
+}
+
+// ---- receiving ----------------------------------------------------------------------------------
+
+static void input(struct worker *worker, struct rte_mbuf *mbuf)
+{
+	const struct port *port = &worker->shared->ports->port[worker->index_of[mbuf->port]];
+	struct frame frame;
+
+	if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) {
+		worker->counters->dropped_memory++;
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	frame_of(mbuf, &frame);
+	engine_input(worker->engine, port->link, port->side, &frame, worker->now_ns);
+}
+
+static void take(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		worker->counters->rx_packets++;
+		worker->counters->rx_bytes += rte_pktmbuf_pkt_len(frames[i]);
+		if (worker->faults != NULL)
+			port_faults_push(worker->faults, frames[i], worker->now_ns);
+		else
+			input(worker, frames[i]);
+	}
+}
+
+static void distribute(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
+{
+	struct distributor *distributor = worker->shared->distributor;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t target = distributor_worker_of(distributor, frames[i]);
+
+		if (target == 0) {
+			take(worker, &frames[i], 1);
+		} else if (rte_ring_sp_enqueue(distributor->to_worker[target], frames[i]) != 0) {
+			worker->counters->dropped_memory++;
+			rte_pktmbuf_free(frames[i]);
+		}
+	}
+}
+
+// One burst from each port of this worker's own. Returns how many frames there were.
+static uint32_t poll_ports(struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	uint16_t queue_number = shared->distributor == NULL ? (uint16_t)worker->number : 0;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < shared->ports->count; i++) {
+		struct rte_mbuf *frames[BURST];
+		uint16_t n =
+			rte_eth_rx_burst(shared->ports->port[i].id, queue_number, frames, BURST);
+
+		if (shared->distributor != NULL)
+			distribute(worker, frames, n);
+		else
+			take(worker, frames, n);
+		total += n;
+	}
+	return total;
+}
+
+// The other workers' frames to the ports.
+static uint32_t poll_workers(struct worker *worker)
+{
+	struct distributor *distributor = worker->shared->distributor;
+	uint32_t total = 0;
+
+	for (uint32_t i = 1; i < distributor->workers; i++) {
+		struct rte_mbuf *frames[BURST];
+		unsigned int n = rte_ring_sc_dequeue_burst(
+			distributor->to_ports[i], (void **)frames, BURST, NULL);
+
+		for (unsigned int j = 0; j < n; j++)
+			queue(worker, frames[j]->port, frames[j]);
+		total += n;
+	}
+	return total;
+}
+
+static uint32_t poll_ring(struct worker *worker)
+{
+	struct rte_mbuf *frames[BURST];
+	unsigned int n =
+		rte_ring_sc_dequeue_burst(worker->shared->distributor->to_worker[worker->number],
+			(void **)frames, BURST, NULL);
+
+	take(worker, frames, n);
+	return n;
+}
+
+static uint32_t receive(struct worker *worker)
+{
+	uint32_t n = 0;
+
+	if (worker->shared->distributor == NULL)
+		n = poll_ports(worker);
+	else if (worker->number == 0)
+		n = poll_ports(worker) + poll_workers(worker);
+	else
+		n = poll_ring(worker);
+	if (worker->faults != NULL) {
+		struct rte_mbuf *mbuf;
+
+		while ((mbuf = port_faults_pull(worker->faults, worker->now_ns)) != NULL) {
+			input(worker, mbuf);
+			n++;
+		}
+	}
+	return n;
+}
+
+// ---- the loop -----------------------------------------------------------------------------------
+
+static void advance_clock(struct worker *worker)
+{
+	uint64_t now_ns = worker_clock_ns(worker->shared);
+
+	// Processors' counters may differ by a little when the thread moves.
+	if (now_ns > worker->now_ns)
+		worker->now_ns = now_ns;
+}
+
+static void rest(struct worker *worker, uint32_t received)
+{
+	const struct options_idle *idle = &worker->shared->options->idle;
+
+	if (received > 0 || idle->sleep_us == 0) {
+		worker->empty_polls = 0;
+		return;
+	}
+	if (worker->empty_polls < idle->after_polls)
+		worker->empty_polls++;
+	else
+		(void)usleep(idle->sleep_us);
+}
+
+static void finish(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+
+	engine_stop(worker->engine, worker->now_ns);
+	flush_all(worker);
+	// Release, with the acquire of the first worker: what this one handed over is in the rings.
+	(void)atomic_fetch_sub_explicit(&shared->stopping, 1, memory_order_acq_rel);
+	if (shared->distributor == NULL || worker->number != 0)
+		return;
+	while (atomic_load_explicit(&shared->stopping, memory_order_acquire) > 0 ||
+		poll_workers(worker) > 0)
+		flush_all(worker);
+	flush_all(worker);
+}
+
+int worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	struct worker_shared *shared = worker->shared;
+
+	(void)atomic_fetch_add_explicit(&shared->running, 1, memory_order_relaxed);
+	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
+		uint32_t received;
+
+		advance_clock(worker);
+		received = receive(worker);
+		engine_tick(worker->engine, worker->now_ns);
+		flush_all(worker);
+		rest(worker, received);
+	}
+	finish(worker);
+	(void)atomic_fetch_sub_explicit(&shared->running, 1, memory_order_release);
+	return 0;
+}
+
+// ---- set-up -------------------------------------------------------------------------------------
+
+static int fill(struct worker *worker, const struct ruleset *ruleset)
+{
+	const struct options *options = worker->shared->options;
+	const struct ports *ports = worker->shared->ports;
+	const struct engine_ops ops = {
+		worker, op_alloc, op_free, op_send, op_mail, op_session, op_clock};
+	const struct events_context context = {
+		.gateway = options->engine.name,
+		.links = worker->shared->links,
+		.links_count = options->links_count,
+	};
+	int err = engine_new(&options->engine, &ops, ruleset, &worker->engine);
+
+	if (err != 0)
+		return err;
+	worker->counters = engine_counters_mutable(worker->engine);
+	for (uint32_t i = 0; i < ports->count; i++)
+		worker->index_of[ports->port[i].id] = (uint8_t)i;
+	err = worker_events_init(&worker->events, &context, &worker->shared->epoch_offset_ns,
+		&worker->counters->events_lost);
+	if (err == 0 && options->test_faults.seed != 0)
+		err = port_faults_new(
+			&options->test_faults, worker->number, ports->pool, &worker->faults);
+	return err;
+}
+
+int worker_new(struct worker_shared *shared, uint32_t number, const struct ruleset *ruleset,
+	struct worker **out)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int err;
+
+	if (worker == NULL)
+		return -ENOMEM;
+	worker->shared = shared;
+	worker->number = number;
+	err = fill(worker, ruleset);
+	if (err != 0) {
+		worker_free(worker);
+		return err;
+	}
+	*out = worker;
+	return 0;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (worker == NULL)
+		return;
+	port_faults_free(worker->faults);
+	worker_events_fini(&worker->events);
+	if (worker->engine != NULL)
+		engine_free(worker->engine);
+	free(worker);
+}
+
+const struct engine *worker_engine(const struct worker *worker)
+{
+	return worker->engine;
+}
+
+struct event_ring *worker_ring(struct worker *worker)
+{
+	return worker->events.ring;
+}

@@ -123,7 +123,8 @@ void session_flush(struct engine *engine, struct session *session)
 
 		while (stream->sent < limit && stream_unsent(stream, limit, &from, &to)) {
 			emit_stored(engine, session, side, from, to);
-			stream_mark_sent(stream, engine->pages, from, to);
+			// The first range without a hole before it: there is always room to mark it.
+			(void)stream_mark_sent(stream, engine->pages, from, to);
 		}
 		if (!session->fin_sent[side] && session->fin[side] <= limit &&
 			stream->sent >= session->fin[side]) {
@@ -159,8 +160,11 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 			else
 				packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
 		}
-		stream_mark_sent(stream, engine->pages, from, to);
-		emit_forward(engine, session, arrival);
+		// What cannot be marked is sent from the stream, in its turn.
+		if (stream_mark_sent(stream, engine->pages, from, to))
+			emit_forward(engine, session, arrival);
+		else
+			emit_drop(engine, arrival);
 		return;
 	}
 	if ((packet->tcp.flags & TCP_FLAG_FIN) != 0)
@@ -174,8 +178,8 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 		return;
 	}
 	engine->counters.held_packets++;
-	if (from < limit)
-		stream_mark_sent(stream, engine->pages, from, limit);
+	if (from < limit && !stream_mark_sent(stream, engine->pages, from, limit))
+		limit = from;
 	packet_trim(arrival->frame, packet, 0, (uint32_t)(to - (from < limit ? limit : from)));
 	forward_rest(engine, session, arrival, ack_is_new);
 }
@@ -461,6 +465,12 @@ static void known(struct engine *engine, struct session *session, enum tcp_side 
 		}
 		break;
 	case TCP_DROP:
+		// The server still has a connection of these addresses whose client is long gone, and
+		// answers the new SYN for the old one: as the client would, tell it (RFC 9293 3.5.2).
+		if (result->reason == TCP_REASON_BAD_HANDSHAKE && side == TCP_SERVER &&
+			(arrival->packet->tcp.flags &
+				(TCP_FLAG_ACK | TCP_FLAG_SYN | TCP_FLAG_RST)) == TCP_FLAG_ACK)
+			emit_reset(engine, session, TCP_CLIENT, arrival->packet->tcp.ack);
 		break;
 	}
 	count_drop(engine, result->reason);

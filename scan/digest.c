@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
+//
+// The EVP interface allocates memory at each EVP_DigestInit_ex, also on a context that was used
+// before (OpenSSL 3.0). The functions used here do not; OpenSSL calls them deprecated since 3.0 and
+// declares them when asked for the interface of 1.1.
+#define OPENSSL_API_COMPAT 0x10100000L
 #include "scan/digest.h"
 
 #include "scan/scan.h"
 
-#include <openssl/evp.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 
 static_assert(DIGEST_MD5 == 1u << DIGEST_INDEX_MD5, "bits are 1 << algorithm");
 static_assert(DIGEST_SHA1 == 1u << DIGEST_INDEX_SHA1, "bits are 1 << algorithm");
 static_assert(DIGEST_SHA256 == 1u << DIGEST_INDEX_SHA256, "bits are 1 << algorithm");
+static_assert(sizeof(MD5_CTX) <= sizeof(((struct digest *)0)->contexts[0]), "room");
+static_assert(sizeof(SHA_CTX) <= sizeof(((struct digest *)0)->contexts[0]), "room");
+static_assert(sizeof(SHA256_CTX) <= sizeof(((struct digest *)0)->contexts[0]), "room");
 
 size_t digest_bytes(enum digest_algorithm algorithm)
 {
@@ -20,70 +28,36 @@ size_t digest_bytes(enum digest_algorithm algorithm)
 	return bytes[algorithm];
 }
 
-int digest_library_open(struct digest_library *library)
+static bool is_running(const struct digest *digest, enum digest_algorithm algorithm)
 {
-	static const char *const names[DIGEST_ALGORITHMS] = {"MD5", "SHA1", "SHA256"};
-
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		library->algorithms[i] = EVP_MD_fetch(NULL, names[i], NULL);
-		if (library->algorithms[i] == NULL)
-			return -ENOMEM;
-	}
-	return 0;
+	return (digest->running & 1u << algorithm) != 0;
 }
 
-void digest_library_close(struct digest_library *library)
+static void *context(struct digest *digest, enum digest_algorithm algorithm)
 {
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		EVP_MD_free(library->algorithms[i]);
-		library->algorithms[i] = NULL;
-	}
+	return digest->contexts[algorithm];
 }
 
-int digest_init(
-	struct digest *digest, const struct digest_library *library, unsigned int algorithms)
+// Initialising and updating cannot fail: they only compute.
+void digest_begin(struct digest *digest, unsigned int algorithms)
 {
-	digest->running = 0;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		if ((algorithms & 1u << i) == 0)
-			continue;
-		digest->contexts[i] = EVP_MD_CTX_new();
-		// The first initialisation allocates; later ones find the algorithm in place.
-		if (digest->contexts[i] == NULL ||
-			EVP_DigestInit_ex2(digest->contexts[i], library->algorithms[i], NULL) != 1)
-			return -ENOMEM;
-	}
-	return 0;
+	digest->running = algorithms;
+	if (is_running(digest, DIGEST_INDEX_MD5))
+		(void)MD5_Init(context(digest, DIGEST_INDEX_MD5));
+	if (is_running(digest, DIGEST_INDEX_SHA1))
+		(void)SHA1_Init(context(digest, DIGEST_INDEX_SHA1));
+	if (is_running(digest, DIGEST_INDEX_SHA256))
+		(void)SHA256_Init(context(digest, DIGEST_INDEX_SHA256));
 }
 
-void digest_fini(struct digest *digest)
+void digest_feed(struct digest *digest, const uint8_t *data, size_t n)
 {
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		EVP_MD_CTX_free(digest->contexts[i]);
-		digest->contexts[i] = NULL;
-	}
-}
-
-int digest_begin(struct digest *digest, unsigned int algorithms)
-{
-	digest->running = 0;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		if ((algorithms & 1u << i) == 0 || digest->contexts[i] == NULL)
-			continue;
-		if (EVP_DigestInit_ex2(digest->contexts[i], NULL, NULL) != 1)
-			return -EIO;
-		digest->running |= 1u << i;
-	}
-	return 0;
-}
-
-int digest_feed(struct digest *digest, const uint8_t *data, size_t n)
-{
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if ((digest->running & 1u << i) != 0 &&
-			EVP_DigestUpdate(digest->contexts[i], data, n) != 1)
-			return -EIO;
-	return 0;
+	if (is_running(digest, DIGEST_INDEX_MD5))
+		(void)MD5_Update(context(digest, DIGEST_INDEX_MD5), data, n);
+	if (is_running(digest, DIGEST_INDEX_SHA1))
+		(void)SHA1_Update(context(digest, DIGEST_INDEX_SHA1), data, n);
+	if (is_running(digest, DIGEST_INDEX_SHA256))
+		(void)SHA256_Update(context(digest, DIGEST_INDEX_SHA256), data, n);
 }
 
 void digest_drop(struct digest *digest, enum digest_algorithm algorithm)
@@ -93,9 +67,17 @@ void digest_drop(struct digest *digest, enum digest_algorithm algorithm)
 
 bool digest_end(struct digest *digest, enum digest_algorithm algorithm, uint8_t *out)
 {
-	if ((digest->running & 1u << algorithm) == 0)
+	if (!is_running(digest, algorithm))
 		return false;
+	digest_drop(digest, algorithm);
 	memset(out, 0, DIGEST_MAX_BYTES);
-	digest->running &= ~(1u << algorithm);
-	return EVP_DigestFinal_ex(digest->contexts[algorithm], out, NULL) == 1;
+	switch (algorithm) {
+	case DIGEST_INDEX_MD5:
+		return MD5_Final(out, context(digest, algorithm)) == 1;
+	case DIGEST_INDEX_SHA1:
+		return SHA1_Final(out, context(digest, algorithm)) == 1;
+	case DIGEST_INDEX_SHA256:
+		return SHA256_Final(out, context(digest, algorithm)) == 1;
+	}
+	return false;
 }

@@ -42,7 +42,6 @@ struct match_object {
 struct matcher {
 	const struct ruleset *ruleset;
 	hs_scratch_t *scratch;
-	struct digest_library library;
 	unsigned int digests;    // wanted of every object
 	unsigned int algorithms; // wanted, or needed by the hash tables
 	bool all_matches;
@@ -135,8 +134,6 @@ static int new_objects(struct matcher *matcher)
 		object->track.rings = (void *)block;
 		object->track.slots = (void *)(block + rings_bytes);
 		object->stream_memory = block + rings_bytes + slots_bytes;
-		if (digest_init(&object->digest, &matcher->library, matcher->algorithms) != 0)
-			return -ENOMEM;
 		object->next_free = matcher->free_objects;
 		matcher->free_objects = object;
 	}
@@ -162,7 +159,7 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 		if (ruleset->hashes[i].entries_count > 0)
 			matcher->algorithms |= 1u << i;
 	matcher->events = calloc(1, sizeof(*matcher->events));
-	err = matcher->events != NULL ? digest_library_open(&matcher->library) : -ENOMEM;
+	err = matcher->events != NULL ? 0 : -ENOMEM;
 	if (err == 0)
 		err = new_scratch(matcher);
 	if (err == 0)
@@ -179,9 +176,6 @@ void matcher_free(struct matcher *matcher)
 {
 	if (matcher == NULL)
 		return;
-	for (uint32_t i = 0; matcher->objects != NULL && i < matcher->objects_count; i++)
-		digest_fini(&matcher->objects[i].digest);
-	digest_library_close(&matcher->library);
 	(void)hs_free_scratch(matcher->scratch);
 	free(matcher->events);
 	free(matcher->blocks);
@@ -321,8 +315,8 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	if (matcher->ruleset->groups_count > 0)
 		memset(object->track.rings, 0,
 			matcher->ruleset->groups_count * sizeof(*object->track.rings));
-	object->failed = digest_begin(&object->digest, matcher->algorithms) != 0 ||
-			 open_streams(object, FILETYPE_TARGET_ANY, STREAM_LITERALS,
+	digest_begin(&object->digest, matcher->algorithms);
+	object->failed = open_streams(object, FILETYPE_TARGET_ANY, STREAM_LITERALS,
 				 object->stream_memory) != 0;
 	if (!object->failed && target == MATCH_TARGET_MAIL)
 		object->failed = set_type(object) != 0;
@@ -349,8 +343,7 @@ static int feed_slice(struct match_object *object, const uint8_t *data, size_t n
 	size_t kept = 0;
 	int err;
 
-	if (digest_feed(&object->digest, data, n) != 0)
-		return -EIO;
+	digest_feed(&object->digest, data, n);
 	err = scan_target(object, STREAM_LITERALS, data, n);
 	if (err == 0 && !object->typed) {
 		kept = FILETYPE_BYTES - object->prefix_bytes;

@@ -77,7 +77,7 @@ enum smtp_event_type {
 	X(DATA_AFTER_BDAT, true, "503 5.5.1 Bad sequence",                                         \
 		"DATA inside a BDAT transaction accepted")                                         \
 	X(UNSOLICITED_REPLY, true, "421 4.3.0 Service not available",                              \
-		"a reply that answers nothing")                                                    \
+		"a reply, not 4yz, that answers nothing")                                          \
 	X(FALSE_354, true, "421 4.3.0 Service not available", "354 to something other than DATA")  \
 	X(BAD_REPLY, true, "421 4.3.0 Service not available", "a server line that is no reply")    \
 	X(INJECTED_BEFORE_TLS, true, "421 4.7.0 Bad sequence", "plain text behind STARTTLS")       \
@@ -143,7 +143,8 @@ void smtp_fini(struct smtp *smtp, struct smtp_pool *pool);
 // line that is not complete are consumed too (and kept in a line buffer). Call again with the rest,
 // also when nothing is left, until SMTP_NEED_INPUT or SMTP_WAIT: one byte can cause several events.
 // SMTP_MASK often comes with nothing consumed: it precedes the SMTP_COMMAND of its line; whether the
-// caller overwrites data before it calls again makes no difference. After a fatal violation the
+// caller overwrites data before it calls again makes no difference. When client bytes wait, read them
+// after each event of the server's side, before its next reply: it may answer what they ask. After a fatal violation the
 // client side gives SMTP_WAIT for ever and the server side consumes without events.
 size_t smtp_client(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *data, size_t n,
 	struct smtp_event *event);

@@ -200,6 +200,9 @@ static bool client_step(struct smtp_reader *reader)
 
 	if ((smtp->flags & FLAG_CLIENT_LATER) != 0)
 		return emit_later(reader);
+	// The server's side has more to say of its last reply: a message begins before its bytes.
+	if ((smtp->flags & FLAG_SERVER_LATER) != 0)
+		return smtp_emit(reader, SMTP_WAIT, 0, 0);
 	switch ((enum smtp_state)smtp->state) {
 	case STATE_COMMAND:
 		return read_command(reader);

@@ -35,7 +35,7 @@ enum smtp_body {
 enum smtp_reply_state {
 	REPLY_NONE,
 	REPLY_MORE,  // inside the reply to the queue's head
-	REPLY_LOOSE, // inside a 421 that answers nothing
+	REPLY_LOOSE, // inside one that answers nothing: a time-out, 421 or another 4yz
 	REPLY_TLS,
 	REPLY_DEAD,
 };

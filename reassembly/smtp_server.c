@@ -143,9 +143,10 @@ static bool reply(struct smtp_reader *reader, const struct smtp_view *view, uint
 	event->text = view->text;
 	event->text_bytes = view->text_bytes;
 	if (verb == SMTP_VERB_NONE)
-		return code == 421 ? smtp_emit(reader, SMTP_REPLY, view->from, view->to)
-				   : smtp_emit_violation(reader, SMTP_VIOLATION_UNSOLICITED_REPLY,
-					     view->from, view->to);
+		return code / 100 == 4
+			       ? smtp_emit(reader, SMTP_REPLY, view->from, view->to)
+			       : smtp_emit_violation(reader, SMTP_VIOLATION_UNSOLICITED_REPLY,
+					 view->from, view->to);
 	event->bdat = (smtp->queue[smtp->queue_head] & QUEUE_LAST) != 0;
 	if (is_bad_answer(smtp, verb, code, &why))
 		return smtp_emit_violation(reader, why, view->from, view->to);
@@ -195,7 +196,7 @@ static bool read_line(
 	}
 	if (keyword != NULL && smtp_word_is(keyword, "CHUNKING") && !smtp->options->hide_chunking)
 		smtp->flags |= FLAG_EHLO_CHUNKING;
-	if (more && (smtp->reply_state != REPLY_LOOSE || code == 421))
+	if (more && (smtp->reply_state != REPLY_LOOSE || code / 100 == 4))
 		return false;
 	return reply(reader, view, code);
 }

@@ -47,8 +47,6 @@ static void run(struct script *script, const struct smtp_options *options, struc
 			script_give(script, pool, side, data + at, piece, play.in_place);
 			at += piece;
 		}
-		if (side == TCP_SERVER)
-			script_turn(script, pool, play.in_place);
 		if (mark != NULL)
 			at++;
 		if (mark != NULL && at < n)

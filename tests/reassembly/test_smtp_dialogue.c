@@ -43,7 +43,6 @@ static void play(struct script *script, const struct dialogue *dialogue, struct 
 			script_give(script, pool, step->side, step->text + at, n, cut.in_place);
 			at += n;
 		}
-		script_turn(script, pool, cut.in_place);
 	}
 	if (script->broken != NULL)
 		print_error("%s: %s\n", dialogue->name, script->broken);
@@ -152,6 +151,15 @@ static const struct dialogue dialogues[] = {
 	{"421 may come at any time", {0},
 		{GREET, S("421-mx\r\n421 closing\r\n"), C("NOOP\r\n"), S("421 closing\r\n")},
 		GREETED "reply  421\ncommand NOOP\nreply NOOP 421", NULL, NULL},
+	{"a time-out is announced", {0}, {GREET, S("451-idle\r\n451 idle\r\n"), C("NOOP\r\n")},
+		GREETED "reply  451\ncommand NOOP", NULL, NULL},
+	{"all at once", {0},
+		{C("HELO a\r\nMAIL FROM:<b>\r\nRCPT TO:<c>\r\nDATA\r\nd\r\n"),
+			S("220 mx\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n"), C(".\r\n")},
+		"command HELO a\nreply connect 220\nreply HELO 250\ncommand MAIL <b> \n"
+		"command RCPT <c> \ncommand DATA\nreply MAIL 250\nreply RCPT 250\nreply DATA 354\n"
+		"begin\ndata d\r\n\nend",
+		NULL, NULL},
 	{"421 in the middle of a body", {0},
 		{GREET, C("DATA\r\n"), S("354 go\r\n"), C("a\r\n"), S("421 slow\r\n"), C(".\r\n")},
 		GREETED "command DATA\nreply DATA 354\nbegin\ndata a\r\n\nreply  421\nend", NULL,

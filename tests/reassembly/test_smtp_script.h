@@ -177,6 +177,8 @@ static inline void script_read(
 		if (event.type != SMTP_NEED_INPUT && event.type != SMTP_WAIT)
 			script_note(script, at, &event);
 		free(block);
+		if (at == TCP_SERVER && script->broken == NULL && event.type != SMTP_NEED_INPUT)
+			script_read(script, pool, TCP_CLIENT, in_place);
 	} while (
 		script->broken == NULL && event.type != SMTP_NEED_INPUT && event.type != SMTP_WAIT);
 	script->is_waiting = at == TCP_CLIENT && event.type == SMTP_WAIT;
@@ -194,13 +196,6 @@ static inline void script_give(struct script *script, struct smtp_pool *pool, en
 	memcpy(side->output + side->given, bytes, n);
 	side->given += n;
 	script_read(script, pool, at, in_place);
-}
-
-// The server has said all that it will for now: what the client has waiting is read.
-static inline void script_turn(struct script *script, struct smtp_pool *pool, bool in_place)
-{
-	if (script->broken == NULL)
-		script_read(script, pool, TCP_CLIENT, in_place);
 }
 
 static inline void script_begin(struct script *script, const struct smtp_options *options)

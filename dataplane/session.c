@@ -154,26 +154,24 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 	uint64_t to = from + packet->tcp.payload_bytes;
 
 	if (to <= limit) {
-		if ((packet->tcp.flags & TCP_FLAG_FIN) != 0) {
-			if (session->fin[side] == to && stream->sent >= from)
-				session->fin_sent[side] = true;
-			else
-				packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
-		}
 		// What cannot be marked is sent from the stream, in its turn.
-		if (stream_mark_sent(stream, engine->pages, from, to))
-			emit_forward(engine, session, arrival);
-		else
+		if (!stream_mark_sent(stream, engine->pages, from, to)) {
 			emit_drop(engine, arrival);
+			return;
+		}
+		if (session->fin[side] == to && stream->sent == to)
+			session->fin_sent[side] |= (packet->tcp.flags & TCP_FLAG_FIN) != 0;
+		else
+			packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
+		emit_forward(engine, session, arrival);
 		return;
 	}
-	if ((packet->tcp.flags & TCP_FLAG_FIN) != 0)
-		packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
+	packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
 	if (side == TCP_CLIENT && from > stream->next && session->hold == UINT64_MAX &&
 		smtp_may_pass_early(
-			&session->smtp, from, packet->payload, packet->tcp.payload_bytes)) {
+			&session->smtp, from, packet->payload, packet->tcp.payload_bytes) &&
+		stream_mark_sent(stream, engine->pages, from, to)) {
 		engine->counters.passed_early++;
-		stream_mark_sent(stream, engine->pages, from, to);
 		emit_forward(engine, session, arrival);
 		return;
 	}

@@ -279,6 +279,11 @@ void dialogue_pull(
 		!(side == TCP_CLIENT && session->pending)) {
 		more = pull_one(engine, session, side, &event);
 		on_event(engine, session, side, &event, now_ns);
+		// What the client sent behind a command that had to wait comes before the next reply.
+		if (side == TCP_SERVER && event.type != SMTP_NEED_INPUT) {
+			dialogue_settle(engine, session, now_ns);
+			dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+		}
 	}
 }
 

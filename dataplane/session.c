@@ -239,13 +239,7 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 	if (session->changed[side])
 		restore_payload(session, side, arrival, result->offset);
 	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
-	if (side == TCP_SERVER) {
-		session_flush(engine, session);
-		dialogue_settle(engine, session, arrival->now_ns);
-		dialogue_pull(engine, session, TCP_CLIENT, arrival->now_ns);
-	}
-	if (session->mode == SESSION_INSPECT)
-		session_flush(engine, session);
+	session_flush(engine, session);
 }
 
 static void inspect(struct engine *engine, struct session *session, enum tcp_side side,

@@ -146,13 +146,14 @@ static void reset_server(struct engine *engine, struct session *session, uint32_
 	emit_reset(engine, session, TCP_CLIENT, seq);
 }
 
-// What the server has sent and the client has not acknowledged is the engine's to deliver now.
+// What the server has said and the client has not acknowledged is the engine's to deliver now, also
+// what was read and not yet forwarded.
 static bool inherit(struct session *session)
 {
 	struct stream *stream = &session->stream[TCP_SERVER];
 	struct sender *sender = &session->takeover->sender;
-	uint8_t bytes[SENDER_BYTES / 2];
-	size_t n = (size_t)(stream->sent - stream->released);
+	uint8_t bytes[SENDER_BYTES * 3 / 4]; // the rest is for what the engine has to say
+	size_t n = (size_t)(stream->read - stream->released);
 
 	sender_init(sender, tcp_seq_of(&session->tcp, TCP_SERVER, stream->released));
 	if (n > sizeof(bytes) || stream_copy(stream, stream->released, bytes, n) != n)

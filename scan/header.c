@@ -330,8 +330,8 @@ static bool param_is(const struct param *param, const char *name, int *piece, bo
 	for (; i < rest.bytes && rest.at[i] >= '0' && rest.at[i] <= '9' && number < MAX_PIECES; i++)
 		number = number * 10 + (unsigned int)(rest.at[i] - '0');
 	*piece = i > 1 ? (int)number : EXTENDED;
-	*percent = i == 1 || (i + 1 == rest.bytes && rest.at[i] == '*');
-	return i == rest.bytes || *percent;
+	*percent = i < rest.bytes || i == 1;
+	return i == rest.bytes || (i > 1 && i + 1 == rest.bytes && rest.at[i] == '*');
 }
 
 // Finds piece number wanted from *rest on.

@@ -234,9 +234,10 @@ static void utf16_push(struct text_sink *sink, uint8_t byte)
 	if (sink->pending_bytes < 2)
 		return;
 	sink->pending_bytes = 0;
-	unit = sink->charset == CHARSET_UTF_16
-		       ? (uint16_t)(sink->pending[0] << 8 | sink->pending[1])
-		       : (uint16_t)(sink->pending[1] << 8 | sink->pending[0]);
+	if (sink->charset == CHARSET_UTF_16LE)
+		unit = (uint16_t)((unsigned int)sink->pending[1] << 8 | sink->pending[0]);
+	else
+		unit = (uint16_t)((unsigned int)sink->pending[0] << 8 | sink->pending[1]);
 	if (unit == 0xfffe) {
 		sink->charset = sink->charset == CHARSET_UTF_16 ? CHARSET_UTF_16LE : CHARSET_UTF_16;
 	} else if (sink->high != 0 && unit >= 0xdc00 && unit < 0xe000) {

@@ -66,10 +66,10 @@ struct mime *mime_init(void *memory, const struct mime_limits *limits)
 
 void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 {
-	struct mime *inner = mime->inner;
+	struct mime_limits limits = mime->inner->limits;
+	struct mime *inner = one_init((uint8_t *)mime->inner, &limits);
 	const struct mime_frame *frame;
 
-	inner = one_init((uint8_t *)inner, &inner->limits);
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
 	inner->parts = mime->parts;
 	inner->limits_told = mime->limits_told;

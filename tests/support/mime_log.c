@@ -78,7 +78,7 @@ static void part_begin(struct mime_log *log, const struct mime_event *event)
 	out->number = part->number;
 	out->parent = part->parent;
 	(void)snprintf(out->content_type, sizeof(out->content_type), "%s", part->content_type);
-	(void)snprintf(out->filename, sizeof(out->filename), "%s", part->filename);
+	(void)snprintf(out->filename, sizeof(out->filename), "%.255s", part->filename);
 	write_line(log, "begin %u %u %u type=%s charset=%s encoding=%s name=%s disposition=%s\n",
 		part->number, part->parent, part->depth, part->content_type, part->charset,
 		part->encoding, part->filename, part->disposition);

@@ -13,7 +13,7 @@ struct mime_log_part {
 	uint32_t parent;
 	uint64_t bytes;
 	char content_type[256];
-	char filename[1024];
+	char filename[256];
 	char sha256[65];
 };
 

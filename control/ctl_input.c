@@ -154,6 +154,7 @@ static size_t read_piece(struct ctl_input *input)
 	size_t n = 0;
 	int c = 0;
 
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	while (n < sizeof(input->line) && c != '\n' && (c = getc_unlocked(input->file)) != EOF)
 		input->line[n++] = (char)c;
 	return n;

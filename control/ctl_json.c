@@ -20,7 +20,7 @@ struct json_t *ctl_json_text(const char *text)
 
 	if (string != NULL)
 		return string;
-	for (size_t i = 0; text[i] != '\0' && i < MAX_TEXT_BYTES; i++) {
+	for (size_t i = 0; i < MAX_TEXT_BYTES && text[i] != '\0'; i++) {
 		if ((text[i] & 0x80) == 0) {
 			clean[n++] = text[i];
 		} else {

@@ -71,7 +71,7 @@ static void avx2_base64_run(struct decode_run *run)
 	while (run->end - run->in >= STEP) {
 		uint32_t bad;
 		__m256i sextets = base64_sextets(load(run->in), &bad);
-		unsigned int good = mask_first(bad) / 4 * 4;
+		size_t good = (size_t)mask_first(bad) / 4 * 4;
 
 		store(run->out, base64_pack(sextets));
 		run->in += good;

@@ -104,7 +104,7 @@ static bool base64_lines(struct decode_run *run, const struct table *table)
 		_mm512_storeu_si512(run->out, base64_pack(a_sextets));
 		if (second != 0)
 			_mm512_storeu_si512(run->out + 48, base64_pack(b_sextets));
-		run->out += length / 4 * 3;
+		run->out += (size_t)length / 4 * 3;
 		in += length + line_end;
 	}
 	if (in == run->in)
@@ -135,7 +135,7 @@ static bool base64_step(struct decode_run *run, const struct table *table)
 	good &= mask_below(end);
 	quanta = (unsigned int)_mm_popcnt_u64(good) / 4;
 	_mm512_storeu_si512(run->out, base64_pack(_mm512_maskz_compress_epi8(good, sextets)));
-	run->out += quanta * 3;
+	run->out += (size_t)quanta * 3;
 	// On to the first sextet that was left over, if there is one.
 	good = quanta == STEP / 4 ? 0 : _pdep_u64(UINT64_C(1) << (quanta * 4), good);
 	if (good != 0)

@@ -114,6 +114,12 @@ static struct bytes text(const char *string)
 	return bytes;
 }
 
+static void append(struct bytes *bytes, const char *string)
+{
+	for (; *string != '\0'; string++)
+		bytes->data[bytes->n++] = (uint8_t)*string;
+}
+
 struct decode_case {
 	const char *in;
 	const char *out;
@@ -190,15 +196,16 @@ static void what_openssl_encodes_decodes_to_itself(void **state)
 		struct bytes lines = {malloc(bytes * 12 + 16), 0};
 		int length;
 
-		assert_true(plain != NULL && encoded != NULL && lines.data != NULL);
+		assert_non_null(plain);
+		assert_non_null(encoded);
+		assert_non_null(lines.data);
 		for (size_t i = 0; i < bytes; i++)
 			plain[i] = (uint8_t)random_below(256);
 		length = EVP_EncodeBlock(encoded, plain, (int)bytes);
 		for (size_t i = 0; i < (size_t)length; i++) {
 			lines.data[lines.n++] = encoded[i];
 			if ((i + 1) % width == 0) {
-				memcpy(lines.data + lines.n, end, strlen(end));
-				lines.n += strlen(end);
+				append(&lines, end);
 			}
 		}
 		assert_all_decode(false, lines, (struct bytes){plain, bytes});
@@ -365,8 +372,7 @@ static void long_runs_of_blanks_are_dropped_up_to_the_limit(void **state)
 			data[in.n++] = '=';
 		for (size_t i = 0; i < blanks; i++)
 			data[in.n++] = random_below(2) != 0 ? ' ' : '\t';
-		memcpy(data + in.n, "\r\nnext\n", 7);
-		in.n += 7;
+		append(&in, "\r\nnext\n");
 		expected = reference_qp(in);
 		assert_all_decode(true, in, expected);
 		free(expected.data);

@@ -7,6 +7,7 @@ import random
 import re
 import smtplib
 import socket
+import ssl
 import textwrap
 
 import lablib
@@ -172,6 +173,14 @@ class Client(smtplib.SMTP):
 
     def _get_socket(self, host, port, timeout):
         return self.lab.connect(host, port, timeout)
+
+    def go_tls(self):
+        """STARTTLS, whatever the certificate says; the TLS version."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.ehlo()
+        self.starttls(context=context)
+        return self.sock.version()
 
     def mail_bytes(self, data, sender=FROM, to=TO):
         """(code, text) of the reply that ended it."""

@@ -122,9 +122,17 @@ class Postfix:
             return f.read()
 
     def queued(self):
-        """Messages that it has and has not done with."""
-        return sum(len(files) for part in ("incoming", "active", "deferred", "hold", "maildrop")
-                   for _, _, files in os.walk(os.path.join(self.home, "queue", part)))
+        """Messages that it has and has not done with. One that it does not have completely yet is
+        a file without the mode's x."""
+        count = 0
+        for part in ("incoming", "active", "deferred", "hold", "maildrop"):
+            for folder, _, files in os.walk(os.path.join(self.home, "queue", part)):
+                for name in files:
+                    try:
+                        count += bool(os.stat(os.path.join(folder, name)).st_mode & 0o100)
+                    except FileNotFoundError:  # moved on meanwhile
+                        count += 1
+        return count
 
     def flush(self):
         self.lab.run(self.side, ["postqueue", "-c", self.etc, "-f"])
@@ -138,7 +146,11 @@ class Postfix:
                 flushed = time.monotonic()
                 self.flush()
             return self.queued() == 0
-        until("the queue of %s empty (%d left)" % (self.name, self.queued()), empty, seconds)
+        try:
+            until("empty queue", empty, seconds)
+        except Failed:
+            raise Failed("the queue of %s: %d mails left after %g s"
+                         % (self.name, self.queued(), seconds))
 
 
 class Server(Postfix):

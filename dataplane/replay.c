@@ -27,6 +27,7 @@ struct replay {
 	struct replay_output output;
 	struct engine *engine;
 	struct replay_sides *sides;
+	uint64_t repaired; // frames of this file
 	struct block *spare;
 	uint64_t now_ns;
 };
@@ -172,6 +173,8 @@ static int feed(struct replay *replay, const struct capture_record *record)
 		return -ENOMEM;
 	memcpy(frame.data, record->data, record->bytes);
 	frame.bytes = record->bytes;
+	if (replay_sides_repair(replay->sides, &frame))
+		replay->repaired++;
 	packet_parse(&frame, PACKET_PARTIAL_CHECKSUMS, &packet);
 	err = replay_sides_find(replay->sides, &frame, &packet, &side);
 	if (err != 0) {
@@ -212,6 +215,41 @@ static int feed_all(struct replay *replay, struct capture_reader *reader, const 
 	return 0;
 }
 
+// The first look at a file: whose checksums are good. What goes wrong in reading is said by the second.
+static int look_at_checksums(struct replay *replay, const char *path)
+{
+	char error[CAPTURE_ERROR_BYTES];
+	struct capture_record record;
+	struct capture_reader *reader;
+	int err = capture_open(path, &reader, error);
+
+	if (err != 0)
+		return 0;
+	while (err == 0 && capture_next(reader, &record, error) == 1) {
+		struct frame frame = {
+			.data = record.data, .bytes = record.bytes, .room = record.bytes};
+
+		if (!record.cut)
+			err = replay_sides_note(replay->sides, &frame);
+	}
+	capture_close(reader);
+	return err;
+}
+
+static void write_notes(const struct replay *replay, const char *path, uint64_t cut)
+{
+	FILE *notes = replay->options->notes;
+
+	if (notes != NULL && cut > 0)
+		(void)fprintf(notes,
+			"%s: %llu frames are not whole in the capture and were dropped\n", path,
+			(unsigned long long)cut);
+	if (notes != NULL && replay->repaired > 0)
+		(void)fprintf(notes,
+			"%s: %llu frames of senders without one good checksum were put right\n",
+			path, (unsigned long long)replay->repaired);
+}
+
 static int run_engine(struct replay *replay, struct capture_reader *reader, const char *path)
 {
 	const struct engine_ops ops = {.ctx = replay,
@@ -228,17 +266,17 @@ static int run_engine(struct replay *replay, struct capture_reader *reader, cons
 		replay->engine_options.smtp_ports, replay->engine_options.smtp_ports_count);
 	if (replay->sides == NULL)
 		return -ENOMEM;
+	replay->repaired = 0;
+	err = look_at_checksums(replay, path);
+	if (err != 0)
+		goto free_sides;
 	err = engine_new(&replay->engine_options, &ops, replay->options->ruleset, &replay->engine);
 	if (err != 0)
 		goto free_sides;
 	err = feed_all(replay, reader, path);
 	engine_stop(replay->engine, replay->now_ns);
 	engine_free(replay->engine);
-	cut = replay->stats->frames_cut - cut;
-	if (cut > 0 && replay->options->notes != NULL)
-		(void)fprintf(replay->options->notes,
-			"%s: %llu frames are not whole in the capture and were dropped\n", path,
-			(unsigned long long)cut);
+	write_notes(replay, path, replay->stats->frames_cut - cut);
 
 free_sides:
 	replay_sides_free(replay->sides);

@@ -18,7 +18,9 @@ struct pair {
 struct entry {
 	struct pair pair;
 	bool in_use;
-	uint8_t client; // end that is the client
+	bool has_client;
+	uint8_t client;   // end that is the client
+	bool has_good[2]; // checksums, by end that sent them
 };
 
 struct replay_sides {
@@ -90,16 +92,15 @@ static int grow(struct replay_sides *sides)
 	return 0;
 }
 
-// The entry of a pair, made when there is none: then *is_new.
-static struct entry *entry_for(struct replay_sides *sides, const struct pair *pair, bool *is_new)
+// The entry of a pair, made when there is none.
+static struct entry *entry_for(struct replay_sides *sides, const struct pair *pair)
 {
 	struct entry *entry;
 
 	if (sides->count * 2 >= sides->room && grow(sides) != 0)
 		return NULL;
 	entry = slot_for(sides->entries, sides->room, pair);
-	*is_new = !entry->in_use;
-	if (*is_new) {
+	if (!entry->in_use) {
 		entry->pair = *pair;
 		entry->in_use = true;
 		sides->count++;
@@ -168,6 +169,17 @@ static bool is_sender_client(const struct replay_sides *sides, const uint16_t po
 	return from >= to;
 }
 
+// The two ends of a connection. Returns which of them sent the segment.
+static uint8_t tcp_pair(const struct packet *packet, struct pair *pair)
+{
+	*pair = (struct pair){.family = packet->from.family, .has_ports = true};
+	for (int i = 0; i < 2; i++) {
+		memcpy(pair->end[i], packet->from.address[i], 16);
+		memcpy(pair->end[i] + 16, &packet->from.port_be[i], 2);
+	}
+	return order_pair(pair);
+}
+
 // TCP: the connection's client, which is remembered for the two hosts as well.
 static int find_tcp(struct replay_sides *sides, const struct frame *frame,
 	const struct packet *packet, enum link_side *side)
@@ -179,30 +191,28 @@ static int find_tcp(struct replay_sides *sides, const struct frame *frame,
 	uint8_t client;
 	bool is_new;
 
-	pair = (struct pair){.family = packet->from.family, .has_ports = true};
-	for (int i = 0; i < 2; i++) {
-		memcpy(pair.end[i], packet->from.address[i], 16);
-		memcpy(pair.end[i] + 16, &packet->from.port_be[i], 2);
-	}
-	sender = order_pair(&pair);
-	entry = entry_for(sides, &pair, &is_new);
+	sender = tcp_pair(packet, &pair);
+	entry = entry_for(sides, &pair);
 	if (entry == NULL)
 		return -ENOMEM;
-	if (syn == TCP_FLAG_SYN && is_new)
+	is_new = !entry->has_client;
+	if (is_new && syn == TCP_FLAG_SYN)
 		entry->client = sender;
-	else if (syn == (TCP_FLAG_SYN | TCP_FLAG_ACK) && is_new)
+	else if (is_new && syn == (TCP_FLAG_SYN | TCP_FLAG_ACK))
 		entry->client = 1 - sender;
 	else if (is_new)
 		entry->client = is_sender_client(sides, packet->from.port_be) ? sender : 1 - sender;
+	entry->has_client = true;
 	*side = sender == entry->client ? LINK_OUTSIDE : LINK_INSIDE;
 	if (!is_new)
 		return 0;
 	client = *side == LINK_OUTSIDE ? 0 : 1; // 0: the sender
 	sender = host_pair(frame, packet, &pair);
-	entry = entry_for(sides, &pair, &is_new);
+	entry = entry_for(sides, &pair);
 	if (entry == NULL)
 		return -ENOMEM;
 	entry->client = client == 0 ? sender : 1 - sender;
+	entry->has_client = true;
 	return 0;
 }
 
@@ -212,16 +222,58 @@ int replay_sides_find(struct replay_sides *sides, const struct frame *frame,
 	struct entry *entry;
 	struct pair pair;
 	uint8_t sender;
-	bool is_new;
 
 	if (packet->kind == PACKET_TCP)
 		return find_tcp(sides, frame, packet, side);
 	sender = host_pair(frame, packet, &pair);
-	entry = entry_for(sides, &pair, &is_new);
+	entry = entry_for(sides, &pair);
 	if (entry == NULL)
 		return -ENOMEM;
-	if (is_new)
+	if (!entry->has_client)
 		entry->client = sender;
+	entry->has_client = true;
 	*side = sender == entry->client ? LINK_OUTSIDE : LINK_INSIDE;
 	return 0;
+}
+
+int replay_sides_note(struct replay_sides *sides, struct frame *frame)
+{
+	struct entry *entry;
+	struct packet packet;
+	struct pair pair;
+	uint8_t sender;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE | PACKET_PARTIAL_CHECKSUMS, &packet);
+	if (packet.kind != PACKET_TCP)
+		return 0;
+	sender = tcp_pair(&packet, &pair);
+	entry = entry_for(sides, &pair);
+	if (entry == NULL)
+		return -ENOMEM;
+	packet_parse(frame, PACKET_PARTIAL_CHECKSUMS, &packet);
+	if (packet.kind == PACKET_TCP)
+		entry->has_good[sender] = true;
+	return 0;
+}
+
+bool replay_sides_repair(struct replay_sides *sides, struct frame *frame)
+{
+	const struct entry *entry;
+	struct packet packet;
+	struct pair pair;
+	uint8_t sender;
+	uint8_t *l3;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE | PACKET_PARTIAL_CHECKSUMS, &packet);
+	if (packet.kind != PACKET_TCP)
+		return false;
+	sender = tcp_pair(&packet, &pair);
+	entry = slot_for(sides->entries, sides->room, &pair);
+	if (!entry->in_use || entry->has_good[sender])
+		return false;
+	l3 = frame->data + packet.l3_offset;
+	if (packet.from.family == 4)
+		wire_put_ipv4_checksum(l3, (uint32_t)(l3[0] & 0x0f) * 4);
+	packet_fix_tcp_checksum(frame, &packet);
+	return true;
 }

@@ -5,6 +5,12 @@
 // the same events but for how MIME_PART_DATA is cut. Several parts may be open at once (an enclosing
 // reading and an inner one), so every event names its part by number. Memory is bounded: the
 // caller's block of mime_bytes(limits), nothing else.
+//
+// A leaf is a part. message/rfc822 (global, news) and multiparts are containers, also when they are
+// themselves in base64, quoted-printable or uuencode; a multipart without a boundary in it, or none
+// within its first 16 KiB, is a leaf of its own type. A uuencoded block in a text part is a part
+// besides, whose parent is the text part and which is open inside it. Preamble and epilogue are no
+// parts: they are in the raw message. What is malformed gets the reading that most mail readers take.
 #pragma once
 
 #include <stdbool.h>
@@ -14,9 +20,9 @@
 struct mime;
 
 struct mime_limits {
-	uint32_t max_depth;
-	uint32_t max_parts;
-	uint32_t max_header_bytes;
+	uint32_t max_depth;        // at least 1
+	uint32_t max_parts;        // what comes after them is in the raw message alone
+	uint32_t max_header_bytes; // of a field, unfolded; at least 256
 };
 
 enum mime_event_type {
@@ -24,14 +30,14 @@ enum mime_event_type {
 	MIME_PART_BEGIN, // event.part is filled in
 	MIME_PART_DATA,  // decoded bytes of part `number`, valid until the next call
 	MIME_PART_END,
-	MIME_SUSPICIOUS, // event.why: a limit or a malformation that a policy may act on
+	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", each at most once
 	MIME_END,        // after mime_finish only: the message is over
 };
 
 // Strings are valid until MIME_PART_END of that part.
 struct mime_part {
 	uint32_t number;          // from 1, in order of appearance; leaves only
-	uint32_t parent;          // 0 (room for archive members' containers)
+	uint32_t parent;          // 0, or the text part that a uuencoded block stands in
 	uint32_t depth;           // of enclosing multiparts and messages
 	const char *content_type; // see scan_part
 	const char *charset;
@@ -60,6 +66,6 @@ size_t mime_next(struct mime *mime, const uint8_t *data, size_t n, struct mime_e
 // After the last byte: call until it gives MIME_END.
 void mime_finish(struct mime *mime, struct mime_event *event);
 
-// Of the outermost header; "" until seen. Decoded UTF-8, and as sent.
+// Of the outermost header; "" until seen. Valid UTF-8, cut off at 2 KiB and 1 KiB.
 const char *mime_subject(const struct mime *mime);
 const char *mime_message_id(const struct mime *mime);

@@ -5,14 +5,19 @@
 
 #include <string.h>
 
+#define SET(field, literal) memcpy(field, literal, sizeof(literal))
+
 void mime_entity_begin(struct mime *mime, bool digest)
 {
 	struct mime_entity *entity = &mime->entity;
 
 	memset(entity, 0, offsetof(struct mime_entity, content_type));
-	(void)strcpy(entity->content_type, digest ? "message/rfc822" : "text/plain");
+	if (digest)
+		SET(entity->content_type, "message/rfc822");
+	else
+		SET(entity->content_type, "text/plain");
 	entity->charset[0] = '\0';
-	(void)strcpy(entity->encoding, "7bit");
+	SET(entity->encoding, "7bit");
 	entity->disposition[0] = '\0';
 	entity->filename[0] = '\0';
 }
@@ -46,7 +51,7 @@ static void read_type(struct mime *mime, struct span value)
 	entity->has_type = true;
 	// RFC 2045 section 5.2: what is no media type is text.
 	if (header_type(value, entity->content_type, sizeof(entity->content_type)) == 0)
-		(void)strcpy(entity->content_type, "text/plain");
+		SET(entity->content_type, "text/plain");
 	(void)header_param(value, "charset", entity->charset, sizeof(entity->charset));
 	if (!entity->has_disposition || entity->filename[0] == '\0')
 		(void)header_param(value, "name", entity->filename, sizeof(entity->filename));
@@ -65,7 +70,7 @@ static void read_disposition(struct mime_entity *entity, struct span value)
 	entity->has_disposition = true;
 	(void)header_token(value, entity->disposition, sizeof(entity->disposition));
 	if (header_param(value, "filename", filename, sizeof(filename)) && filename[0] != '\0')
-		(void)strcpy(entity->filename, filename);
+		memcpy(entity->filename, filename, strlen(filename) + 1);
 }
 
 void mime_field_end(struct mime *mime)
@@ -85,7 +90,7 @@ void mime_field_end(struct mime *mime)
 	} else if (span_is(name, "content-transfer-encoding")) {
 		if (!entity->has_encoding &&
 			header_token(value, entity->encoding, sizeof(entity->encoding)) == 0)
-			(void)strcpy(entity->encoding, "7bit");
+			SET(entity->encoding, "7bit");
 		entity->has_encoding = true;
 	} else if (span_is(name, "content-disposition")) {
 		read_disposition(entity, value);

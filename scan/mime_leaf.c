@@ -181,10 +181,11 @@ static void describe_uu(struct mime *mime)
 {
 	struct uu *uu = &mime->uu;
 	char raw[UU_LINE_BYTES];
+	size_t n = strlen(uu->name);
 
 	// The name may be in any character set; only its form is made good, not its meaning.
-	(void)strcpy(raw, uu->name);
-	(void)header_text((struct span){raw, strlen(raw)}, uu->name, sizeof(uu->name));
+	memcpy(raw, uu->name, n);
+	(void)header_text((struct span){raw, n}, uu->name, sizeof(uu->name));
 	mime->leaf.uu_part = (struct mime_part){
 		.number = ++mime->parts,
 		.parent = mime->leaf.part.number,

@@ -173,15 +173,13 @@ static void every_case_has_the_same_structure_with_crlf(void **state)
 static char *large_message(const char *header, const char *body, const char *end)
 {
 	char *message = malloc(LARGE_BYTES + 2 * strlen(body) + strlen(header) + strlen(end) + 1);
-	size_t n = strlen(header);
+	char *at;
 
 	assert_non_null(message);
-	memcpy(message, header, n);
-	while (n < LARGE_BYTES) {
-		memcpy(message + n, body, strlen(body));
-		n += strlen(body);
-	}
-	(void)strcpy(message + n, end);
+	at = stpcpy(message, header);
+	while (at < message + LARGE_BYTES)
+		at = stpcpy(at, body);
+	(void)stpcpy(at, end);
 	return message;
 }
 

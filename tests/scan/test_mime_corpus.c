@@ -85,6 +85,7 @@ static int find_files(void **state)
 	(void)state;
 	(void)snprintf(root, sizeof(root), "%s/mail", data != NULL ? data : "");
 	if (data != NULL && access(root, R_OK) == 0)
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 		(void)nftw(root, add_file, 16, FTW_PHYS);
 	qsort(files, files_count, sizeof(files[0]), by_name);
 	return 0;

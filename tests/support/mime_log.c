@@ -93,7 +93,7 @@ static void part_end(struct mime_log *log, uint32_t number)
 	must(part->sha256[0] == '\0');
 	must(EVP_DigestFinal_ex(log->digests[number - 1], digest, &n) == 1 && n == 32);
 	for (unsigned int i = 0; i < n; i++)
-		(void)snprintf(part->sha256 + 2 * i, 3, "%02x", digest[i]);
+		(void)snprintf(part->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
 	write_line(log, "end %u %llu %s\n", number, (unsigned long long)part->bytes, part->sha256);
 }
 

@@ -187,33 +187,42 @@ static void free_pieces(struct engine *engine, const struct fragment_result *res
 	}
 }
 
-// A datagram is whole. Other traffic's fragments go on as they came; of SMTP the datagram is
-// treated as one packet, whose bytes leave as segments.
+// Whether a packet is none of ours; also a bad one, when its ports say so.
+static bool passes_by(const struct engine *engine, const struct packet *packet)
+{
+	const uint16_t *port_be = packet->from.port_be;
+
+	return packet->kind == PACKET_OTHER ||
+	       (packet->kind == PACKET_TCP && !is_smtp(engine, port_be)) ||
+	       (packet->kind == PACKET_BAD && port_be[0] != 0 && !is_smtp(engine, port_be));
+}
+
+// A datagram is whole. What it carries shows only when it is put together: IPv6 may have more headers
+// in front of TCP. Other traffic's fragments go on as they came; of SMTP the datagram is treated as
+// one packet, whose bytes leave as segments.
 static void whole_datagram(
 	struct engine *engine, uint32_t link, enum link_side side, uint64_t now_ns)
 {
 	struct fragment_result *result = &engine->fragment_result;
-	const struct packet *first = &result->packets[0];
+	unsigned int flags = engine->options.packet_flags & ~PACKET_CHECKSUMS_DONE;
 	struct frame joined = {engine->joined, 0, sizeof(engine->joined), NULL};
 	struct packet packet;
 	struct arrival arrival = {&joined, &packet, link, side, now_ns, true};
-	uint16_t port_be[2] = {0, 0};
 
-	if (first->fragment.payload_bytes >= sizeof(port_be))
-		memcpy(port_be, result->frames[0].data + first->fragment.payload_offset,
-			sizeof(port_be));
-	if (!is_smtp(engine, port_be)) {
-		for (uint32_t i = 0; i < result->count; i++)
-			untouched(engine, link, side, &result->frames[i]);
-		return;
-	}
 	if (fragment_join(result, &joined) != 0) {
 		free_pieces(engine, result);
 		return;
 	}
+	packet_parse(&joined, flags | PACKET_CHECKSUMS_DONE, &packet);
+	if (passes_by(engine, &packet)) {
+		for (uint32_t i = 0; i < result->count; i++)
+			untouched(engine, link, side, &result->frames[i]);
+		return;
+	}
 	for (uint32_t i = 0; i < result->count; i++)
 		engine->ops.free(engine->ops.ctx, &result->frames[i]);
-	packet_parse(&joined, engine->options.packet_flags & ~PACKET_CHECKSUMS_DONE, &packet);
+	if (packet.kind == PACKET_TCP)
+		packet_verify(&joined, flags, &packet);
 	if (packet.kind != PACKET_TCP) {
 		malformed(engine, &packet);
 		return;

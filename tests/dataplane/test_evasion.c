@@ -439,6 +439,60 @@ static void clean_data_in_fragments_arrives(void **state)
 	finish(&bench);
 }
 
+// The frame in fragments of n bytes.
+static void feed_fragments(struct bench *bench, const uint8_t *frame, uint32_t bytes, uint32_t n)
+{
+	static uint8_t piece[FRAMES_MAX_BYTES];
+	uint32_t l4 = bytes - 54;
+
+	for (uint32_t at = 0; at < l4; at += n)
+		feed_raw(bench, LINK_OUTSIDE, piece,
+			frames_fragment(frame, bytes, 7, at, l4 - at < n ? l4 - at : n, piece));
+}
+
+static void headers_in_front_of_tcp_do_not_hide_fragments(void **state)
+{
+	static struct bench bench;
+	static uint8_t frame[FRAMES_MAX_BYTES];
+	static const uint8_t destination_options[] = {6, 0, 1, 4, 0, 0, 0, 0};
+	static const char text[] = "Subject: frag\r\n\r\n" EVIL "\r\n.\r\n";
+	struct frames_spec spec = {.flags = TCP_FLAG_ACK,
+		.window = 1000,
+		.extensions = destination_options,
+		.extensions_bytes = sizeof(destination_options),
+		.first_extension = 60,
+		.payload = text,
+		.payload_bytes = sizeof(text) - 1};
+
+	(void)state;
+	begin(&bench, 6);
+	spec.address = bench.talk.address;
+	spec.seq = bench.talk.next[TCP_CLIENT];
+	spec.ack = bench.talk.next[TCP_SERVER];
+	feed_fragments(&bench, frame, frames_tcp(frame, &spec), 24);
+	assert_int_equal(bench.verdict, VERDICT_INFECTED);
+	assert_false(server_has(&bench, EVIL "\r\n.\r\n"));
+	assert_int_equal(bench.others, 0);
+	finish(&bench);
+}
+
+static void fragments_of_udp_to_port_25_are_not_touched(void **state)
+{
+	static struct bench bench;
+	static uint8_t frame[FRAMES_MAX_BYTES];
+	struct frames_spec spec = {.payload = "datagram", .payload_bytes = 8};
+	uint32_t bytes;
+
+	(void)state;
+	begin(&bench, 6);
+	spec.address = bench.talk.address;
+	bytes = frames_tcp(frame, &spec);
+	frame[20] = 17; // next header
+	feed_fragments(&bench, frame, bytes, 8);
+	assert_int_equal(bench.others, (bytes - 54 + 7) / 8);
+	finish(&bench);
+}
+
 static void what_is_not_smtp_is_not_touched(void **state)
 {
 	static struct bench bench;
@@ -494,6 +548,8 @@ int main(void)
 		cmocka_unit_test(data_without_the_ack_flag_is_dropped),
 		cmocka_unit_test(data_in_fragments_is_scanned),
 		cmocka_unit_test(clean_data_in_fragments_arrives),
+		cmocka_unit_test(headers_in_front_of_tcp_do_not_hide_fragments),
+		cmocka_unit_test(fragments_of_udp_to_port_25_are_not_touched),
 		cmocka_unit_test(what_is_not_smtp_is_not_touched),
 		cmocka_unit_test(a_packet_from_the_wrong_side_is_dropped),
 	};

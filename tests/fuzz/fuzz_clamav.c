@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Lines of signature files: the first byte chooses the format. What is taken is taken alike with its
+// hexadecimal digits in the other case.
+#include "scan/clamav.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void swap_case(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text >= 'a' && *text <= 'f')
+			*text = (char)(*text - 'a' + 'A');
+		else if (*text >= 'A' && *text <= 'F' && *text != 'B')
+			*text = (char)(*text - 'A' + 'a');
+	}
+}
+
+static void check_body(char *hex)
+{
+	struct clamav_arena arena = {0};
+	struct clamav_pattern one = {0};
+	struct clamav_pattern two = {0};
+	const char *reason = NULL;
+	enum clamav_result result = clamav_parse_body(&arena, hex, &one, &reason);
+	const struct clamav_part *other;
+
+	if ((result == CLAMAV_TAKEN) != (reason == NULL))
+		abort();
+	swap_case(hex);
+	if (clamav_parse_body(&arena, hex, &two, &reason) != result)
+		abort();
+	if (result == CLAMAV_TAKEN && one.parts_count != two.parts_count)
+		abort();
+	other = two.parts;
+	for (const struct clamav_part *part = one.parts; result == CLAMAV_TAKEN && part != NULL;
+		part = part->next, other = other->next) {
+		uint32_t lengths[4];
+
+		clamav_sequence_lengths(&part->body, &lengths[0], &lengths[1]);
+		clamav_sequence_lengths(&other->body, &lengths[2], &lengths[3]);
+		if (lengths[0] == 0 || lengths[0] > lengths[1] || lengths[0] != lengths[2] ||
+			lengths[1] != lengths[3] || part->gap_min > part->gap_max)
+			abort();
+	}
+	clamav_reset(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct clamav_body_signature body = {0};
+	struct clamav_hash_signature hash;
+	struct clamav_arena arena = {0};
+	const char *reason = NULL;
+	char line[CLAMAV_MAX_LINE];
+
+	if (n == 0 || n >= sizeof(line))
+		return 0;
+	memcpy(line, data + 1, n - 1);
+	line[n - 1] = '\0';
+	if (data[0] % 3 == 0)
+		check_body(line);
+	else if (data[0] % 3 == 1)
+		(void)clamav_parse_ndb(&arena, line, &body, &reason);
+	else if (clamav_parse_hash(line, &hash, &reason) == CLAMAV_TAKEN && reason != NULL)
+		abort();
+	clamav_reset(&arena);
+	return 0;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An object gives the same hits, type and digests in one piece and in chunks, whose size the first
+// byte chooses; the second chooses the kind of object.
+#include "scan/match.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_HITS 16
+#define ALL_DIGESTS (DIGEST_MD5 | DIGEST_SHA1 | DIGEST_SHA256)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static const char signatures[] =
+	"A:0:*:414243\nB:0:*:4142*4344\nC:0:3:4142\nD:4:*:41??43{600-700}4142\n"
+	"E:0:EOF-9:4142\nF:10:*:4142\nG:0:*:(B)4142(B)\nH:0:*:4142{2-9}4344\n"
+	"I:0:9:4142*(W)4344(L)\nJ:0:EOF-20:4142*4344\nK:1:0:4d5a\n"
+	"L:0:*:41(42|4343|44)4546\nM:4:*:0a0a!(41|42)4344\n";
+
+struct outcome {
+	size_t count;
+	struct match_hit hits[MAX_HITS];
+	struct match_digests digests;
+	const char *type;
+};
+
+static struct matcher *open_matcher(void)
+{
+	char path[] = "/tmp/cordon-fuzz-XXXXXX.ndb";
+	const char *paths[] = {path};
+	struct matcher *matcher = NULL;
+	struct ruleset *ruleset = NULL;
+	void *image = NULL;
+	size_t bytes = 0;
+	int fd = mkstemps(path, 4);
+
+	if (fd < 0 || write(fd, signatures, strlen(signatures)) != (ssize_t)strlen(signatures) ||
+		close(fd) != 0 || ruleset_build(paths, 1, NULL, &image, &bytes, NULL) != 0 ||
+		ruleset_attach(image, bytes, &ruleset) != 0 ||
+		matcher_new(ruleset, 1, ALL_DIGESTS, true, &matcher) != 0)
+		abort();
+	(void)unlink(path);
+	return matcher;
+}
+
+static struct outcome match(struct matcher *matcher, enum match_target target, const uint8_t *data,
+	size_t n, size_t chunk)
+{
+	struct outcome outcome;
+	struct match_object *object;
+
+	memset(&outcome, 0, sizeof(outcome));
+	if (match_begin(matcher, target, &object) != 0)
+		abort();
+	for (size_t at = 0; at < n; at += chunk)
+		if (match_feed(object, data + at, n - at < chunk ? n - at : chunk) != 0)
+			abort();
+	outcome.count = match_end(object, outcome.hits, MAX_HITS, &outcome.digests, &outcome.type);
+	return outcome;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static struct matcher *matcher;
+	enum match_target target;
+	struct outcome whole;
+	struct outcome cut;
+
+	if (n < 2)
+		return 0;
+	if (matcher == NULL)
+		matcher = open_matcher();
+	target = data[1] % 2 == 0 ? MATCH_TARGET_ANY : MATCH_TARGET_MAIL;
+	whole = match(matcher, target, data + 2, n - 2, n);
+	cut = match(matcher, target, data + 2, n - 2, 1u + data[0]);
+	if (whole.count != cut.count || whole.type != cut.type ||
+		whole.digests.set != ALL_DIGESTS || cut.digests.set != ALL_DIGESTS ||
+		memcmp(whole.digests.md5, cut.digests.md5, 16) != 0 ||
+		memcmp(whole.digests.sha256, cut.digests.sha256, 32) != 0)
+		abort();
+	for (size_t i = 0; i < whole.count; i++)
+		if (whole.hits[i].signature != cut.hits[i].signature)
+			abort();
+	return 0;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Images with changed bytes and a right checksum are refused or can be used. The input is a list of
+// changes: a place outside the Hyperscan databases, whose inside only the checksum protects, and a
+// value. An input that begins with 'S' is instead the text of a signature file to build from.
+#include "scan/match.h"
+#include "scan/ruleset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static const char signatures[] =
+	"A:0:*:4142434445\nB:0:*:4142*434445\nC:0:3:41424344\nD:4:*:41??4344{600-700}4142\n"
+	"E:0:EOF-3000:4142\nF:10:*:41424344*4142{2000-}4344\n";
+
+static void build(const char *extension, const void *text, size_t n, void **image, size_t *bytes)
+{
+	char path[64];
+	const char *paths[] = {path};
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/tmp/cordon-fuzz-XXXXXX%s", extension);
+	fd = mkstemps(path, (int)strlen(extension));
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n || close(fd) != 0 ||
+		ruleset_build(paths, 1, NULL, image, bytes, NULL) != 0)
+		abort();
+	(void)unlink(path);
+}
+
+static void use(const void *image, size_t bytes, bool must_work)
+{
+	static const char text[] = "xxABCDExxABCDE";
+	struct match_digests digests;
+	struct match_object *object;
+	struct match_hit hits[4];
+	struct ruleset *ruleset;
+	struct matcher *matcher;
+	const char *type;
+
+	if (ruleset_attach(image, bytes, &ruleset) != 0) {
+		if (must_work)
+			abort();
+		return;
+	}
+	if (matcher_new(ruleset, 1, 0, true, &matcher) == 0) {
+		for (int target = MATCH_TARGET_ANY; target <= MATCH_TARGET_MAIL; target++) {
+			size_t count;
+			int err;
+
+			if (match_begin(matcher, (enum match_target)target, &object) != 0)
+				abort();
+			err = match_feed(object, (const uint8_t *)text, sizeof(text));
+			if (err != 0 && must_work)
+				abort();
+			count = match_end(object, hits, 4, &digests, &type);
+			for (size_t i = 0; i < count; i++)
+				if (strlen(hits[i].signature) > bytes)
+					abort();
+		}
+		matcher_free(matcher);
+	}
+	ruleset_close(ruleset);
+}
+
+// The places that may be changed are those before the first database.
+static size_t plain_bytes(const void *image)
+{
+	const struct ruleset_header *header = image;
+
+	for (uint32_t i = 0; i < header->sections_count; i++)
+		if (header->sections[i].kind >= RULESET_LITERALS)
+			return header->sections[i].offset;
+	return header->image_bytes;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static void *image;
+	static size_t bytes;
+	uint8_t *copy;
+
+	if (image == NULL)
+		build(".ndb", signatures, strlen(signatures), &image, &bytes);
+	if (n > 0 && data[0] == 'S') {
+		void *built;
+		size_t built_bytes;
+
+		build(n % 2 == 0 ? ".ndb" : ".hdb", data + 1, n - 1, &built, &built_bytes);
+		use(built, built_bytes, true);
+		free(built);
+		return 0;
+	}
+	copy = aligned_alloc(RULESET_ALIGN, bytes);
+	if (copy == NULL)
+		return 0;
+	memcpy(copy, image, bytes);
+	for (; n >= 3; data += 3, n -= 3)
+		copy[((size_t)data[0] << 8 | data[1]) % plain_bytes(image)] = data[2];
+	if (ruleset_seal(copy, bytes) != 0)
+		abort();
+	use(copy, bytes, false);
+	free(copy);
+	return 0;
+}

@@ -3,8 +3,6 @@
 
 #include "dataplane/dataplane.h"
 
-#include <libgen.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -96,11 +94,16 @@ static int clear_path(const struct sockaddr_un *address)
 
 static void make_folder(const char *path)
 {
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	char *slash;
 
-	(void)snprintf(copy, sizeof(copy), "%s", path);
+	(void)snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL || slash == folder)
+		return;
+	*slash = '\0';
 	// When this fails, bind says why.
-	(void)mkdir(dirname(copy), 0755);
+	(void)mkdir(folder, 0755);
 }
 
 static int listen_at(const struct sockaddr_un *address)

@@ -66,8 +66,8 @@ static const char *plain_name(const char *constant, char out[64])
 {
 	size_t n = 0;
 
-	for (; constant[n] != '\0' && n < 63; n++)
-		out[n] = constant[n] == '_' ? '-' : (char)tolower((unsigned char)constant[n]);
+	for (; n < 63 && constant[n] != '\0'; n++)
+		out[n] = (char)(constant[n] == '_' ? '-' : tolower((unsigned char)constant[n]));
 	out[n] = '\0';
 	return out;
 }

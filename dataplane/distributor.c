@@ -106,7 +106,7 @@ static uint32_t hash_ipv6(const uint8_t *ip, size_t n, bool with_ports)
 
 static uint32_t hash_frame(const uint8_t *data, size_t n, bool with_ports)
 {
-	size_t at = 2 * RTE_ETHER_ADDR_LEN;
+	size_t at = sizeof(struct rte_ether_addr) * 2;
 	uint16_t type = 0;
 
 	for (int tags = 0; tags <= MAX_TAGS; tags++) {

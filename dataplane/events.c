@@ -43,6 +43,8 @@ static size_t utf8_length(const uint8_t *text, size_t n)
 static size_t escape(uint8_t byte, char out[6])
 {
 	static const char digits[] = "0123456789abcdef";
+	static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; // U+FFFD
+	static const char unicode[4] = {'\\', 'u', '0', '0'};
 	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
 
 	for (size_t i = 0; i + 1 < sizeof(short_forms); i += 2) {
@@ -53,10 +55,10 @@ static size_t escape(uint8_t byte, char out[6])
 		return 2;
 	}
 	if (byte >= 0x80) {
-		memcpy(out, "\xef\xbf\xbd", 3); // U+FFFD
-		return 3;
+		memcpy(out, replacement, sizeof(replacement));
+		return sizeof(replacement);
 	}
-	memcpy(out, "\\u00", 4);
+	memcpy(out, unicode, sizeof(unicode));
 	out[4] = digits[byte >> 4];
 	out[5] = digits[byte & 15];
 	return 6;

@@ -103,6 +103,13 @@ static void report(struct gateway *gateway, const char *event, const struct json
 		gateway->own_lost++;
 }
 
+static const char *spread_name(const struct gateway *gateway)
+{
+	if (gateway->workers_count == 1)
+		return "nothing";
+	return gateway->ports.spread ? "ports" : "first worker";
+}
+
 static void report_start(struct gateway *gateway)
 {
 	struct json_writer json;
@@ -111,7 +118,7 @@ static void report_start(struct gateway *gateway)
 	json_begin(&json, text, sizeof(text));
 	json_number(&json, "pid", (uint64_t)getpid());
 	json_number(&json, "workers", gateway->workers_count);
-	json_text(&json, "spread_by", gateway->ports.spread ? "ports" : "first worker");
+	json_text(&json, "spread_by", spread_name(gateway));
 	json_open(&json, "links", '[');
 	for (uint32_t i = 0; i < gateway->options.links_count; i++)
 		json_text(&json, NULL, gateway->options.links[i].name);
@@ -357,6 +364,9 @@ static int start(struct gateway *gateway)
 	const struct options *options = &gateway->options;
 	int err = open_outputs(gateway);
 
+	// First, for it also keeps a second process with this configuration away from the ports.
+	if (err == 0)
+		err = open_command(gateway);
 	if (err == 0)
 		err = port_eal_init(options);
 	if (err == 0)
@@ -373,8 +383,7 @@ static int start(struct gateway *gateway)
 	if (err != 0)
 		return err;
 	describe(gateway);
-	err = open_command(gateway);
-	if (err == 0 && options->telemetry) {
+	if (options->telemetry) {
 		err = telemetry_register(&gateway->stats);
 		if (err != 0)
 			complain(err, "telemetry");

@@ -19,7 +19,8 @@ struct complaint {
 };
 
 // libcyaml says what is wrong in one message and where in the next ones, innermost first.
-static void listen_to(cyaml_log_t level, void *ctx, const char *format, va_list arguments)
+static void __attribute__((format(printf, 3, 0)))
+listen_to(cyaml_log_t level, void *ctx, const char *format, va_list arguments)
 {
 	struct complaint *complaint = ctx;
 	const char *place;

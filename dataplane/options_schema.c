@@ -106,9 +106,10 @@ static const cyaml_schema_field_t *build_table(
 	struct options_schema *schema, const struct option *table)
 {
 	uint32_t n = count_fields(table);
-	cyaml_schema_field_t *fields = schema->fields[schema->tables_count++];
+	cyaml_schema_field_t *fields;
 
-	assert(schema->tables_count <= SCHEMA_MAX_TABLES && n < SCHEMA_MAX_FIELDS);
+	assert(schema->tables_count < SCHEMA_MAX_TABLES && n < SCHEMA_MAX_FIELDS);
+	fields = schema->fields[schema->tables_count++];
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = i * (uint32_t)sizeof(struct options_slot);
 
@@ -200,10 +201,10 @@ void options_schema_fill(const struct option *table, const struct options_slot *
 
 		(void)snprintf(child, sizeof(child), "%s%s%s", path, path[0] != '\0' ? "." : "",
 			option->key);
-		// An empty list has no array, but it was given: it takes the default's place.
 		if (slot->value == NULL) {
+			// An empty list has no array, but it was given: the default is gone.
 			if (option->room > 0 && is_given(lines, child))
-				fill_list(option, slot, base, child, lines);
+				memset((uint8_t *)base + option->count_offset, 0, sizeof(uint32_t));
 			continue;
 		}
 		switch (option->kind) {

@@ -18,7 +18,7 @@
 
 #define DESCRIPTORS 1024
 #define RING_BYTES (8u << 20) // of an interface's receive ring, and of its transmit ring
-#define RING_BLOCK_BYTES 65536
+#define RING_BLOCK_BYTES 65536u
 #define POOL_CACHE 256
 #define RSS_KEY_BYTES 64
 #define FRAME_EXTRA 22 // Ethernet header and two tags
@@ -44,8 +44,9 @@ static int complain(const struct port *port, const char *what, int err)
 	return err < 0 ? err : -EIO;
 }
 
-// A kernel interface has to be up to give packets.
-static int set_interface_up(const char *name)
+// A kernel interface has to be up to give packets. Its MTU is set here: the driver refuses more than
+// 1500, although it carries what fits its rings.
+static int set_up_interface(const char *name, uint32_t mtu)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request = {0};
@@ -54,7 +55,8 @@ static int set_interface_up(const char *name)
 	if (fd < 0)
 		return -errno;
 	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	if (ioctl(fd, SIOCGIFFLAGS, &request) != 0) {
+	request.ifr_mtu = (int)mtu;
+	if (ioctl(fd, SIOCSIFMTU, &request) != 0 || ioctl(fd, SIOCGIFFLAGS, &request) != 0) {
 		err = -errno;
 	} else if ((request.ifr_flags & IFF_UP) == 0) {
 		request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
@@ -70,17 +72,18 @@ static int probe(struct port *port, const struct options_port *from, uint32_t mt
 	char name[OPTIONS_WORD_BYTES];
 	char device[2 * OPTIONS_WORD_BYTES];
 	uint32_t frame = port_ring_frame_bytes(mtu);
+	uint32_t side = (uint32_t)port->side;
 	int err = 0;
 
 	if (from->interface[0] != '\0') {
-		err = set_interface_up(from->interface);
+		err = set_up_interface(from->interface, mtu);
 		if (err != 0)
-			return complain(port, "cannot bring the interface up", err);
+			return complain(port, "cannot be brought up with this MTU", err);
 		// Few frames lose packets: the ring is as large for large frames, but never small.
 		(void)snprintf(device, sizeof(device),
 			"net_af_packet_%u_%u,iface=%s,framesz=%u,blocksz=%u,framecnt=%u",
-			port->link, (unsigned int)port->side, from->interface, frame,
-			RING_BLOCK_BYTES, RING_BYTES / frame < 1024 ? 1024 : RING_BYTES / frame);
+			port->link, side, from->interface, frame, RING_BLOCK_BYTES,
+			RING_BYTES / frame < 1024 ? 1024 : RING_BYTES / frame);
 	} else {
 		(void)snprintf(device, sizeof(device), "%s", from->device);
 	}
@@ -104,11 +107,13 @@ static uint64_t spread_fields(const struct options *options)
 	return fields;
 }
 
+// Virtual devices that offer several queues leave the choice to the kernel, whose hash is not the same
+// on both ports: hardware alone is trusted with it.
 static bool can_spread(const struct port *port, const struct options *options)
 {
 	struct rte_eth_dev_info info;
 
-	if (rte_eth_dev_info_get(port->id, &info) != 0)
+	if (!port_is_pci(port->device) || rte_eth_dev_info_get(port->id, &info) != 0)
 		return false;
 	return info.max_rx_queues >= options->workers && info.max_tx_queues >= options->workers &&
 	       info.hash_key_size > 0 && info.hash_key_size <= RSS_KEY_BYTES &&
@@ -177,12 +182,14 @@ static int configure(struct port *port, const struct ports *ports, const struct 
 	return 0;
 }
 
-static int start(struct port *port, uint32_t mtu)
+static int start(struct port *port, const struct options *options)
 {
+	const struct options_link *link = &options->links[port->link];
+	uint32_t mtu = link->mtu;
 	uint16_t present = 0;
 	int err = rte_eth_dev_get_mtu(port->id, &present);
 
-	if (err == 0 && present != mtu)
+	if (err == 0 && present != mtu && link->side[port->side].interface[0] == '\0')
 		err = tolerate(rte_eth_dev_set_mtu(port->id, (uint16_t)mtu));
 	if (err != 0)
 		return complain(port, "the MTU cannot be set", err);
@@ -234,7 +241,7 @@ int ports_open(struct ports *ports, const struct options *options)
 	for (uint32_t i = 0; err == 0 && i < ports->count; i++)
 		err = configure(&ports->port[i], ports, options);
 	for (uint32_t i = 0; err == 0 && i < ports->count; i++)
-		err = start(&ports->port[i], options->links[i / 2].mtu);
+		err = start(&ports->port[i], options);
 	if (err != 0)
 		ports_close(ports);
 	return err;

@@ -93,7 +93,7 @@ bool port_is_pci(const char *device)
 static uint32_t memory_mb(const struct options *options)
 {
 	uint64_t each = port_buffer_bytes(options) + RTE_PKTMBUF_HEADROOM +
-			sizeof(struct rte_mbuf) + 2 * RTE_CACHE_LINE_SIZE;
+			sizeof(struct rte_mbuf) + 2 * (uint64_t)RTE_CACHE_LINE_SIZE;
 
 	if (options->eal.memory_mb != 0)
 		return options->eal.memory_mb;
@@ -263,7 +263,7 @@ static void add_prefix(struct arguments *arguments, const struct options *option
 	for (size_t i = 0; i < sizeof(name); i++) {
 		char c = options->engine.name[i];
 
-		name[i] = c == '\0' || isalnum((unsigned char)c) ? c : '-';
+		name[i] = (char)(c == '\0' || isalnum((unsigned char)c) ? c : '-');
 	}
 	add(arguments, "--file-prefix=cordon-%s", name);
 	// Without shared configuration EAL does not make the folder that telemetry's socket is in.
@@ -290,8 +290,7 @@ int port_eal_init(const struct options *options)
 	add_devices(&arguments, options);
 	add_drivers(&arguments, options);
 	add_prefix(&arguments, options);
-	add(&arguments, "--log-level=*:warning");
-	add(&arguments, "--log-level=lib.telemetry:error");
+	add(&arguments, "--log-level=error");
 	for (uint32_t i = 0; i < options->eal.arguments_count; i++)
 		add(&arguments, "%s", options->eal.arguments[i]);
 	if (arguments.full) {
@@ -305,6 +304,8 @@ int port_eal_init(const struct options *options)
 		rte_strerror(rte_errno));
 	for (int i = 1; i < arguments.argc; i++)
 		(void)fprintf(stderr, " %s", arguments.text[i]);
-	(void)fputc('\n', stderr);
+	(void)fprintf(stderr, "%s\n",
+		options->eal.hugepages ? " (on a machine without hugepages: eal.hugepages: false)"
+				       : "");
 	return rte_errno != 0 ? -rte_errno : -EIO;
 }

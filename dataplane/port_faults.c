@@ -72,15 +72,19 @@ static void enqueue(struct port_faults *faults, struct rte_mbuf *mbuf, uint64_t 
 {
 	uint32_t at = faults->count;
 
-	if (at == MAX_WAITING) {
+	if (at >= MAX_WAITING) {
 		rte_pktmbuf_free(mbuf);
 		return;
 	}
 	faults->heap[at] = (struct waiting){due_ns, faults->order++, mbuf};
 	faults->count++;
-	while (at > 0 && is_before(&faults->heap[at], &faults->heap[(at - 1) / 2])) {
-		swap(&faults->heap[at], &faults->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
+	while (at > 0) {
+		uint32_t parent = (at - 1) / 2;
+
+		if (!is_before(&faults->heap[at], &faults->heap[parent]))
+			break;
+		swap(&faults->heap[at], &faults->heap[parent]);
+		at = parent;
 	}
 }
 

@@ -32,8 +32,8 @@ struct worker;
 int worker_new(struct worker_shared *shared, uint32_t number, const struct ruleset *ruleset,
 	struct worker **out) __attribute__((warn_unused_result));
 void worker_free(struct worker *worker);
-// The loop, until shared->stop; for rte_eal_remote_launch. Returns 0.
-int worker_run(void *worker);
+// The loop of the struct worker that arg is, until shared->stop; for rte_eal_remote_launch. Returns 0.
+int worker_run(void *arg);
 
 const struct engine *worker_engine(const struct worker *worker);
 struct event_ring *worker_ring(struct worker *worker);

@@ -283,13 +283,15 @@ static char *read_whole(const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	char *text = calloc(1, 1u << 20);
+	size_t bytes;
 
 	if (file == NULL || text == NULL) {
 		free(text);
 		return NULL;
 	}
-	(void)fread(text, 1, (1u << 20) - 1, file);
+	bytes = fread(text, 1, (1u << 20) - 1, file);
 	(void)fclose(file);
+	assert_true(bytes > 0);
 	return text;
 }
 

@@ -119,10 +119,13 @@ static bool append_class(struct parser *parser, struct clamav_sequence *sequence
 // Two characters: hex digits or '?'.
 static bool parse_byte(struct parser *parser, struct clamav_class *set)
 {
-	char digits[2] = {parser->at[0], parser->at[0] != '\0' ? parser->at[1] : '\0'};
+	char digits[2] = {parser->at[0], '\0'};
 	int high = clamav_hex_digit(digits[0]);
-	int low = clamav_hex_digit(digits[1]);
+	int low;
 
+	if (digits[0] != '\0')
+		digits[1] = parser->at[1];
+	low = clamav_hex_digit(digits[1]);
 	memset(set, 0, sizeof(*set));
 	if ((high < 0 && digits[0] != '?') || (low < 0 && digits[1] != '?'))
 		return fail(parser, digits[1] == '\0' || high >= 0 || digits[0] == '?'

@@ -225,7 +225,7 @@ static void fill_info(struct ruleset *ruleset, const struct ruleset_header *head
 	size_t own = 0;
 
 	for (unsigned int i = 0; i < 8; i++)
-		(void)snprintf(info->version + 2 * i, 3, "%02x", header->sha256[i]);
+		(void)snprintf(info->version + (size_t)2 * i, 3, "%02x", header->sha256[i]);
 	info->signatures = ruleset->signatures_count;
 	info->literals = ruleset->meta->literals;
 	info->patterns = ruleset->meta->patterns;

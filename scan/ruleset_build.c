@@ -334,7 +334,7 @@ int ruleset_build(const char *const *paths, size_t paths_count,
 	struct ruleset_build_stats *stats)
 {
 	static const struct ruleset_build_options defaults = {0};
-	struct ruleset_build_stats unwanted;
+	struct ruleset_build_stats unwanted = {0};
 	struct build build = {.options = options != NULL ? options : &defaults};
 	int err = 0;
 

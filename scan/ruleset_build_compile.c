@@ -33,12 +33,12 @@ static void free_batch(struct batch *batch)
 
 static bool new_batch(struct batch *batch, size_t capacity)
 {
-	batch->texts = calloc(capacity, sizeof(*batch->texts));
+	batch->texts = calloc(capacity, sizeof(char *));
 	batch->flags = calloc(capacity, sizeof(*batch->flags));
 	batch->ids = calloc(capacity, sizeof(*batch->ids));
 	batch->lengths = calloc(capacity, sizeof(*batch->lengths));
 	batch->exts = calloc(capacity, sizeof(*batch->exts));
-	batch->ext_pointers = calloc(capacity, sizeof(*batch->ext_pointers));
+	batch->ext_pointers = calloc(capacity, sizeof(void *));
 	return batch->texts != NULL && batch->flags != NULL && batch->ids != NULL &&
 	       batch->lengths != NULL && batch->exts != NULL && batch->ext_pointers != NULL;
 }
@@ -119,15 +119,14 @@ static void refuse(struct batch *batch, unsigned int at, const char *why)
 		signature->dropped = true;
 	}
 	batch->count--;
-	memmove(batch->texts + at, batch->texts + at + 1,
-		(batch->count - at) * sizeof(*batch->texts));
+	memmove(batch->texts + at, batch->texts + at + 1, (batch->count - at) * sizeof(char *));
 	memmove(batch->flags + at, batch->flags + at + 1,
 		(batch->count - at) * sizeof(*batch->flags));
 	memmove(batch->ids + at, batch->ids + at + 1, (batch->count - at) * sizeof(*batch->ids));
 	memmove(batch->lengths + at, batch->lengths + at + 1,
 		(batch->count - at) * sizeof(*batch->lengths));
 	memmove(batch->ext_pointers + at, batch->ext_pointers + at + 1,
-		(batch->count - at) * sizeof(*batch->ext_pointers));
+		(batch->count - at) * sizeof(void *));
 }
 
 // Where Hyperscan names no culprit: the smallest number so that as many from the start do not

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan.h"
 
-#include <libgen.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -45,18 +43,20 @@ static int write_file(char *path, const void *image, size_t bytes)
 
 static int sync_folder(const char *path)
 {
-	char *copy = strdup(path);
+	const char *slash = strrchr(path, '/');
+	size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 1;
+	char *folder = strndup(slash != NULL ? path : ".", length);
 	int err = 0;
 	int fd;
 
-	if (copy == NULL)
+	if (folder == NULL)
 		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0)
 		err = -errno;
 	if (fd >= 0)
 		(void)close(fd);
-	free(copy);
+	free(folder);
 	return err;
 }
 

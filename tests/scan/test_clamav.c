@@ -2,6 +2,7 @@
 #include "scan/clamav.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,16 +91,22 @@ static void alternates_nest_fifteen_deep_and_no_deeper(void **state)
 		struct clamav_arena arena = {0};
 		struct clamav_pattern pattern = {0};
 		const char *reason = NULL;
-		char hex[512] = "4142";
+		char *hex = NULL;
+		size_t bytes = 0;
+		FILE *out = open_memstream(&hex, &bytes);
 
+		assert_non_null(out);
+		(void)fprintf(out, "4142");
 		for (unsigned int i = 0; i < depth; i++)
-			strcat(hex, "(4343|");
-		strcat(hex, "44");
+			(void)fprintf(out, "(4343|");
+		(void)fprintf(out, "44");
 		for (unsigned int i = 0; i < depth; i++)
-			strcat(hex, ")");
+			(void)fprintf(out, ")");
+		assert_int_equal(fclose(out), 0);
 		assert_int_equal(clamav_parse_body(&arena, hex, &pattern, &reason),
 			depth <= 15 ? CLAMAV_TAKEN : CLAMAV_MALFORMED);
 		clamav_reset(&arena);
+		free(hex);
 	}
 }
 
@@ -116,7 +123,7 @@ static enum clamav_result parse_ndb(const char *text, struct clamav_body_signatu
 	enum clamav_result result;
 
 	clamav_reset(&arena);
-	strcpy(line, text);
+	(void)snprintf(line, sizeof(line), "%s", text);
 	result = clamav_parse_ndb(&arena, line, out, &reason);
 	assert_int_equal(reason == NULL || result == CLAMAV_TAKEN, result == CLAMAV_TAKEN);
 	return result;
@@ -202,7 +209,7 @@ static void lines_of_hashes_are_taken_skipped_or_malformed(void **state)
 		const char *reason = NULL;
 		char line[256];
 
-		strcpy(line, cases[i].line);
+		(void)snprintf(line, sizeof(line), "%s", cases[i].line);
 		if (clamav_parse_hash(line, &out, &reason) != cases[i].result)
 			fail_msg("%s", cases[i].line);
 	}

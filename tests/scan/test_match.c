@@ -34,6 +34,12 @@ static void engine_close(struct engine *engine)
 	free(engine->built.image);
 }
 
+static void put(uint8_t *at, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		at[i] = (uint8_t)text[i];
+}
+
 static struct case_result match_text(struct engine *engine, const char *text)
 {
 	return case_match(engine->matcher, ANY, text, strlen(text), strlen(text), 1);
@@ -98,9 +104,9 @@ static void signatures_of_a_file_type_see_that_type_alone(void **state)
 
 	(void)state;
 	memset(data, 'x', sizeof(data));
-	memcpy(data + 1022, "AAAAB", 5); // across the end of what is kept to find the type
+	put(data + 1022, "AAAAB", 5); // across the end of what is kept to find the type
 	assert_int_equal(case_match(engine.matcher, ANY, data, 3000, 0, 1).count, 0);
-	memcpy(data, "%PDF-1.4", 8);
+	put(data, "%PDF-1.4", 8);
 	for (size_t chunk = 1; chunk < 4000; chunk += 1021) {
 		struct case_result result = case_match(engine.matcher, ANY, data, 3000, 0, chunk);
 
@@ -157,8 +163,8 @@ static void long_gaps_and_far_offsets_are_exact(void **state)
 		struct engine engine = engine_open("t.ndb", test->signature, true);
 
 		memset(data, 'x', sizeof(data));
-		memcpy(data + test->first, "AAAB", 4);
-		memcpy(data + test->second, "CCCD", 4);
+		put(data + test->first, "AAAB", 4);
+		put(data + test->second, "CCCD", 4);
 		for (size_t chunk = 1; chunk <= test->bytes; chunk = chunk * 7 + 600)
 			if (case_match(engine.matcher, ANY, data, test->bytes, 0, chunk).count !=
 				(test->hit ? 1 : 0))
@@ -176,8 +182,8 @@ static void the_latest_of_many_candidates_are_remembered(void **state)
 	(void)state;
 	memset(data, 'x', sizeof(data));
 	for (size_t i = 0; i < 40; i++)
-		memcpy(data + 10 * i, "AAAB", 4);
-	memcpy(data + 390 + 4 + 650, "CCCD", 4);
+		put(data + 10 * i, "AAAB", 4);
+	put(data + 390 + 4 + 650, "CCCD", 4);
 	assert_int_equal(case_match(engine.matcher, ANY, data, sizeof(data), 0, 3000).count, 1);
 	engine_close(&engine);
 }
@@ -196,7 +202,7 @@ static void more_matches_than_can_be_collected_are_followed(void **state)
 	result = case_match(engine.matcher, ANY, data, sizeof(data), 0, sizeof(data));
 	assert_int_equal(result.count, 0); // the nearest candidates only are kept: none so far away
 	memset(data + 16384, 'x', 700);
-	memcpy(data + 16384 + 605, "AB", 2);
+	put(data + 16384 + 605, "AB", 2);
 	result = case_match(engine.matcher, ANY, data, sizeof(data), 0, sizeof(data));
 	assert_int_equal(result.count, 2);
 	engine_close(&engine);

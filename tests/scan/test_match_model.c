@@ -392,7 +392,7 @@ static void the_engine_finds_what_a_naive_matcher_finds(void **state)
 
 	(void)state;
 	for (unsigned int round = 0; round < SETS; round++) {
-		struct set set;
+		struct set set = {0};
 		struct matcher *matcher;
 		void *image;
 		struct ruleset *ruleset = build_set(&set, &image);

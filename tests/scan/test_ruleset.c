@@ -90,14 +90,19 @@ static void a_malformed_line_is_reported_with_its_place(void **state)
 
 static void a_pattern_that_hyperscan_refuses_spoils_no_other(void **state)
 {
-	char text[8192] = "Good:0:*:4142??4344\nBad:0:*:4142";
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
 	struct case_image built;
 	struct ruleset *ruleset;
 
 	(void)state;
+	assert_non_null(out);
+	(void)fprintf(out, "Good:0:*:4142??4344\nBad:0:*:4142");
 	for (unsigned int i = 0; i < 600; i++)
-		strcat(text, "{127}");
-	strcat(text, "4344\nAlso:0:*:4546??4748\n");
+		(void)fprintf(out, "{127}");
+	(void)fprintf(out, "4344\nAlso:0:*:4546??4748\n");
+	assert_int_equal(fclose(out), 0);
 	built = case_build_one("t.ndb", text);
 	ruleset = attach(&built);
 	assert_int_equal(built.stats.signatures, 2);
@@ -105,6 +110,7 @@ static void a_pattern_that_hyperscan_refuses_spoils_no_other(void **state)
 	assert_int_equal(built.reports.line, 2);
 	assert_false(built.reports.is_error);
 	assert_int_equal(ruleset_get_info(ruleset)->signatures, 2);
+	free(text);
 	ruleset_close(ruleset);
 	free(built.image);
 }

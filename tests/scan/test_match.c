@@ -247,8 +247,8 @@ static void a_digest_is_computed_only_while_it_can_matter(void **state)
 
 static void an_allowed_object_is_not_reported(void **state)
 {
-	const char *const files[] = {
-		"a.ndb", "T:0:*:41424344\n", "b.fp", MD5_OF_ABCDEFGH ":8:Good\n", NULL};
+	static const char allowed[] = MD5_OF_ABCDEFGH ":8:Good\n";
+	const char *const files[] = {"a.ndb", "T:0:*:41424344\n", "b.fp", allowed, NULL};
 	struct engine engine = {.built = case_build(true, files)};
 	struct case_result result;
 

@@ -62,6 +62,7 @@ struct gateway {
 	bool events_failed;
 	struct command_server *command;
 	int signals;
+	bool eal_runs;
 	bool stopping;
 	uint64_t second_ns; // when the last second began
 	struct stats_port port_stats[PORTS_MAX];
@@ -369,6 +370,7 @@ static int start(struct gateway *gateway)
 		err = open_command(gateway);
 	if (err == 0)
 		err = port_eal_init(options);
+	gateway->eal_runs = err == 0;
 	if (err == 0)
 		err = ports_open(&gateway->ports, options);
 	if (err != 0)
@@ -448,7 +450,8 @@ static int run(struct gateway *gateway)
 		events_file_close(&gateway->events);
 	}
 	release(gateway);
-	(void)rte_eal_cleanup();
+	if (gateway->eal_runs)
+		(void)rte_eal_cleanup();
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

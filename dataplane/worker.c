@@ -157,18 +157,30 @@ static void op_send(void *ctx, uint32_t link, enum link_side side, struct frame 
 	queue(worker, index, mbuf);
 }
 
+// Each engine counts its sessions from 1; in events they differ across workers.
+static uint64_t session_number(const struct worker *worker, uint64_t session)
+{
+	return (session - 1) * worker->shared->options->workers + worker->number + 1;
+}
+
 static void op_mail(void *ctx, const struct mail_record *record)
 {
 	struct worker *worker = ctx;
 
-	worker_events_mail(&worker->events, record);
+	struct mail_record named = *record;
+
+	named.session = session_number(worker, record->session);
+	worker_events_mail(&worker->events, &named);
 }
 
 static void op_session(void *ctx, const struct session_record *record)
 {
 	struct worker *worker = ctx;
 
-	worker_events_session(&worker->events, record);
+	struct session_record named = *record;
+
+	named.session = session_number(worker, record->session);
+	worker_events_session(&worker->events, &named);
 }
 
 static uint64_t op_clock(void *ctx)

@@ -183,7 +183,7 @@ static void ipv6_extension_headers_are_walked(void **state)
 
 struct damage {
 	const char *name;
-	uint8_t family;
+	uint32_t family;
 	uint32_t at; // from the IP header
 	uint8_t value;
 	bool fix_ip; // make the IPv4 header checksum right again
@@ -221,7 +221,7 @@ static void what_a_receiver_would_drop_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct frames_spec spec = basic_spec(cases[i].family);
+		struct frames_spec spec = basic_spec((uint8_t)cases[i].family);
 		struct frame frame = make(&spec);
 		struct packet packet;
 		uint8_t *ip = buffer + 14;
@@ -352,12 +352,14 @@ static void fragments_are_told_by_offset_and_more(void **state)
 		// Ends beyond 64 KiB (the ping of death).
 		piece.bytes = frames_fragment(buffer, whole.bytes, 4711, 24, 16, out);
 		if (family == 4) {
-			memcpy(out + 20, "\x3f\xff\x00\x00\x00\x00", 2);
+			out[20] = 0x3f;
+			out[21] = 0xff;
 			memset(out + 24, 0, 2);
 			uint16_t sum = htobe16(frames_checksum(out + 14, 20, 0));
 			memcpy(out + 24, &sum, 2);
 		} else {
-			memcpy(out + 56, "\xff\xf9", 2);
+			out[56] = 0xff;
+			out[57] = 0xf9;
 		}
 		packet_parse(&piece, 0, &packet);
 		assert_int_equal(packet.why, PACKET_BAD_FRAGMENT_FAULT);

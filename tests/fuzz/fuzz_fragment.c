@@ -85,7 +85,7 @@ static void step(struct world *world, const uint8_t *data, uint64_t *now_ns)
 		frame.data[packet.fragment.payload_offset + i] ^= change;
 		world->have[which][from + i] |= (uint8_t)(1 << change);
 	}
-	*now_ns += data[3] * 10u;
+	*now_ns += (uint64_t)data[3] * 10;
 	world->live++;
 	fate = fragment_add(world->table, 0, &frame, &packet, *now_ns, &world->result);
 	if (fate == FRAGMENT_DROP)
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		frames_address(&spec.address, which == 0 ? 4 : 6, 4711);
 		world.bytes[which] = frames_tcp(world.whole[which], &spec);
 	}
-	for (size_t i = 0; i + 4 <= n && i < 4 * MAX_STEPS; i += 4)
+	for (size_t i = 0; i + 4 <= n && i / 4 < MAX_STEPS; i += 4)
 		step(&world, data + i, &now_ns);
 	while (fragment_expired(world.table, UINT64_MAX, &world.result) > 0)
 		free_result(&world);

@@ -184,7 +184,7 @@ static void play(struct world *world, const struct frames_talk *talk, const uint
 {
 	uint32_t next = 0;
 
-	for (size_t i = 0; i + 4 <= n && i < 4 * MAX_STEPS && next < talk->count; i += 4) {
+	for (size_t i = 0; i + 4 <= n && i / 4 < MAX_STEPS && next < talk->count; i += 4) {
 		const uint8_t *step = data + i;
 		const struct frames_item *item = &talk->items[next];
 

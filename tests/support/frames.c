@@ -191,7 +191,8 @@ bool frames_are_sums_right(const uint8_t *frame, uint32_t bytes)
 		l4 += header == 44 ? 8u : (frame[l4 + 1] + 1u) * 8;
 	}
 	for (uint32_t i = 0; i < 2; i++)
-		memcpy(address.address[i], frame + l3 + (is_ipv6 ? 8 : 12) + i * size, size);
+		memcpy(address.address[i], frame + l3 + (is_ipv6 ? 8 : 12) + (size_t)i * size,
+			size);
 	return l4 + 20 <= end &&
 	       frames_checksum(frame + l4, end - l4, pseudo_sum(&address, end - l4)) == 0;
 }
@@ -284,7 +285,7 @@ void frames_talk_send(struct frames_talk *talk, enum tcp_side side, const void *
 		talk->next[side] += bytes;
 		at += bytes;
 		n -= bytes;
-		if (n % (2u * talk->mss) < talk->mss)
+		if (n % ((size_t)2 * talk->mss) < talk->mss)
 			frames_talk_segment(talk, tcp_other(side), talk->next[tcp_other(side)],
 				TCP_FLAG_ACK, NULL, 0);
 	}

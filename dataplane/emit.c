@@ -103,6 +103,8 @@ void emit_ack(struct engine *engine, struct session *session, enum tcp_side side
 	segment.seq = tcp_seq_of(&session->tcp, side, session->stream[side].sent);
 	if (session->fin_sent[side])
 		segment.seq++;
+	if (session->mode == SESSION_OPAQUE)
+		segment.seq = session->tcp.end[side].next;
 	emit_segment(engine, session, side, &segment);
 }
 

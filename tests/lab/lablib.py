@@ -277,6 +277,9 @@ class Lab:
         if status:
             raise Failed("nft: " + text)
 
+    def drop_no_more(self, side, hook):
+        self.run(side, ["nft", "delete", "table", "inet", "faults_" + hook])
+
     def dropped(self, side, hook):
         _, text = self.run(side, ["nft", "list", "table", "inet", "faults_" + hook])
         return int(re.search(r"counter packets (\d+)", text).group(1))

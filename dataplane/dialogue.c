@@ -34,9 +34,15 @@ static void on_command(
 }
 
 static void on_mask(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct smtp_event *event)
+	const struct smtp_event *event, uint64_t now_ns)
 {
-	stream_fill(&session->stream[side], event->from, event->to, event->fill);
+	// A command that went on early, as text of a body that was to end before it, can only be kept
+	// from the server with the connection: the bytes before it have not gone.
+	if (stream_fill(&session->stream[side], event->from, event->to, event->fill) == 0) {
+		engine->counters.violations++;
+		takeover_reset_both(engine, session, "masked-too-late", now_ns);
+		return;
+	}
 	session->changed[side] = true;
 	if (side == TCP_CLIENT)
 		engine->counters.commands_masked++;
@@ -70,14 +76,55 @@ static void answer(struct engine *engine, struct session *session, uint64_t now_
 		message_report(engine, session, message, policy_action_name(action), reply, now_ns);
 }
 
+// A message for which there was no memory, and the policy is to let such ones through.
+static bool passes_unseen(struct engine *engine, struct session *session)
+{
+	if (session->building != NULL ||
+		session_policy(engine, session)->unscannable != POLICY_DELIVER)
+		return false;
+	engine->counters.messages++;
+	engine->counters.messages_unscannable++;
+	engine->counters.messages_delivered++;
+	return true;
+}
+
+// CRLF, dot and CR, and nothing behind it yet: a server that takes CR for a line end would have a
+// whole message with that CR, and a client that sends no small segment while another is under way
+// (Nagle) would not send the LF before that CR is acknowledged. So the verdict is given here already.
+// What is clean up to here may go; of anything else the server does not get that CR.
+static void decide_early(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+	const struct stream *stream = &session->stream[TCP_CLIENT];
+
+	if (session->mode != SESSION_INSPECT || smtp_undecided(&session->smtp) < 2 ||
+		stream->read < stream->next)
+		return;
+	if (message != NULL) {
+		message_decide(engine, session, now_ns);
+		if (message->action == POLICY_DELIVER)
+			return;
+	} else if (session_policy(engine, session)->unscannable == POLICY_DELIVER) {
+		return;
+	}
+	(void)takeover_begin(engine, session,
+		message != NULL ? policy_action_name((enum policy_action)message->action)
+				: policy_action_name(POLICY_TEMPFAIL),
+		now_ns);
+}
+
 // One past the last byte of the message was read, none of that was forwarded yet.
 static void on_message_end(struct engine *engine, struct session *session,
 	const struct smtp_event *event, uint64_t now_ns)
 {
 	struct message *message = session->building;
 
-	if (message != NULL)
+	if (session->mode == SESSION_INSPECT && passes_unseen(engine, session))
+		return;
+	if (message != NULL) {
+		message->complete = true;
 		message_decide(engine, session, now_ns);
+	}
 	if (message != NULL && message->action == POLICY_DELIVER) {
 		message_await_reply(session, (uint16_t)(session->smtp.queue_count - 1));
 		return;
@@ -92,10 +139,31 @@ static void on_message_end(struct engine *engine, struct session *session,
 	session->pending = true;
 }
 
+// The server has closed and owes replies that the client waits for.
+static void server_is_gone(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	static const char reply[] = "421 4.4.2 Connection to the server lost";
+	struct message *message = session->pending ? session->building : NULL;
+
+	if (message != NULL)
+		session->building = NULL;
+	if (takeover_begin(engine, session, "server-closed", now_ns) == 0)
+		takeover_reply(engine, session, reply, true, now_ns);
+	if (message != NULL)
+		message_report(engine, session, message,
+			policy_action_name((enum policy_action)message->action), reply, now_ns);
+}
+
 void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns)
 {
-	if (session->pending && session->mode == SESSION_INSPECT && session->smtp.queue_count <= 1)
+	if (session->mode != SESSION_INSPECT)
+		return;
+	if (session->pending && session->smtp.queue_count <= 1)
 		answer(engine, session, now_ns);
+	else if (session->fin[TCP_SERVER] <= session->stream[TCP_SERVER].read &&
+		 !session->fin_sent[TCP_SERVER] &&
+		 session_limit(session, TCP_CLIENT) < session->stream[TCP_CLIENT].next)
+		server_is_gone(engine, session, now_ns);
 }
 
 static void refuse(struct engine *engine, struct session *session, const struct smtp_event *event,
@@ -130,7 +198,8 @@ static void on_violation(struct engine *engine, struct session *session, enum tc
 		return;
 	}
 	if (event->why == SMTP_VIOLATION_FALSE_END)
-		choice = policy->false_end;
+		choice =
+			policy->false_end == NEWLINE_NORMALISE ? NEWLINE_NORMALISE : NEWLINE_REFUSE;
 	else if (event->why == SMTP_VIOLATION_BARE_NEWLINE)
 		choice = policy->bare_newline;
 	// Only what has not gone out yet can be made unambiguous.
@@ -223,7 +292,7 @@ static void on_event(struct engine *engine, struct session *session, enum tcp_si
 		on_command(engine, session, event);
 		return;
 	case SMTP_MASK:
-		on_mask(engine, session, side, event);
+		on_mask(engine, session, side, event, now_ns);
 		return;
 	case SMTP_REPLY:
 		on_reply(engine, session, event, now_ns);
@@ -285,6 +354,8 @@ void dialogue_pull(
 			dialogue_pull(engine, session, TCP_CLIENT, now_ns);
 		}
 	}
+	if (side == TCP_CLIENT)
+		decide_early(engine, session, now_ns);
 }
 
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns)

@@ -15,7 +15,6 @@
 #define FRAGMENT_TIMEOUT_NS (30 * NS_PER_S)
 #define CLOSING_NS (10 * NS_PER_S)
 #define IDLE_TRIM_NS (1 * NS_PER_S) // without traffic, then acknowledged bytes are forgotten
-#define BLOCKS_PER_MESSAGE 4
 
 void engine_options_init(struct engine_options *options)
 {
@@ -82,7 +81,7 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 		[POOL_PAGES] = stream_pool_bytes(options->max_pages),
 		[POOL_LINES] = smtp_pool_bytes(options->scan.max_messages),
 		[POOL_MESSAGES] =
-			message_pool_bytes(options->scan.max_messages * BLOCKS_PER_MESSAGE),
+			message_pool_bytes(options->scan.max_messages * MESSAGE_BLOCKS_EACH),
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
 	};
 	size_t total = 0;
@@ -122,7 +121,7 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 	engine->pages = stream_pool_init(memory + offset[POOL_PAGES], options->max_pages);
 	engine->lines = smtp_pool_init(memory + offset[POOL_LINES], options->scan.max_messages);
 	engine->messages = message_pool_init(
-		memory + offset[POOL_MESSAGES], options->scan.max_messages * BLOCKS_PER_MESSAGE);
+		memory + offset[POOL_MESSAGES], options->scan.max_messages * MESSAGE_BLOCKS_EACH);
 	engine->takeovers =
 		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
 	*out = engine;

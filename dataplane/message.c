@@ -47,6 +47,15 @@ struct message_pool *message_pool_init(void *memory, uint32_t blocks)
 	return pool;
 }
 
+uint32_t message_pool_free_blocks(const struct message_pool *pool)
+{
+	uint32_t count = 0;
+
+	for (const struct message_block *block = pool->free; block != NULL; block = block->next)
+		count++;
+	return count;
+}
+
 static struct message_block *block_get(struct message_pool *pool)
 {
 	struct message_block *block = pool->free;
@@ -206,7 +215,7 @@ void message_feed(struct session *session, const uint8_t *data, size_t n)
 	if (message == NULL)
 		return;
 	message->bytes += n;
-	if (message->scan != NULL)
+	if (message->scan != NULL && !message->ended)
 		scan_feed(message->scan, data, n);
 }
 
@@ -250,6 +259,8 @@ void message_decide(struct engine *engine, struct session *session, uint64_t now
 	struct message *message = session->building;
 	uint64_t began_ns = clock_ns(engine);
 
+	if (message->ended)
+		return;
 	decide(engine, session, now_ns);
 	message->latency_ns = clock_ns(engine) - began_ns;
 }
@@ -257,6 +268,8 @@ void message_decide(struct engine *engine, struct session *session, uint64_t now
 void message_refuse(struct message *message, const char *reason, const char *reply)
 {
 	message->refused = true;
+	if (message->ended && message->verdict != VERDICT_INFECTED)
+		message->verdict = VERDICT_SUSPECT;
 	message->action = POLICY_REJECT;
 	message->refusal = reason;
 	message->reason = reason;
@@ -375,8 +388,8 @@ void message_abandon(struct engine *engine, struct session *session, uint64_t no
 		message_free(engine, message);
 		return;
 	}
-	if (!message->ended) {
-		if (message->scan != NULL)
+	if (!message->complete) {
+		if (message->scan != NULL && !message->ended)
 			message->result = scan_end(message->scan);
 		message->verdict = VERDICT_INCOMPLETE;
 		message->reason = message->reason[0] != '\0' ? message->reason : "aborted";

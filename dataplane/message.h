@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define MESSAGE_BLOCK_BYTES 1024
+#define MESSAGE_BLOCKS_EACH 4 // in the pool for each message in progress
 
 enum message_entry_state { ENTRY_PENDING, ENTRY_ACCEPTED, ENTRY_REFUSED };
 
@@ -34,7 +35,8 @@ struct message {
 	uint32_t number;        // from 1, once it has begun
 	uint16_t replies_ahead; // replies of the server before the one to this message
 	bool begun;
-	bool ended;
+	bool ended;     // the verdict stands
+	bool complete;  // its end was read
 	bool refused;   // by an SMTP violation: action, reason and reply stand already
 	bool cut;       // the envelope is not complete: memory ran out
 	uint8_t action; // enum policy_action, once decided
@@ -47,6 +49,7 @@ struct message {
 
 size_t message_pool_bytes(uint32_t blocks);
 struct message_pool *message_pool_init(void *memory, uint32_t blocks);
+uint32_t message_pool_free_blocks(const struct message_pool *pool);
 
 // The transaction that is being put together, made when there is none. NULL: no memory.
 struct message *message_building(struct engine *engine, struct session *session);
@@ -60,7 +63,8 @@ void message_forget(struct engine *engine, struct session *session);
 // The message begins: the scan is opened.
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns);
 void message_feed(struct session *session, const uint8_t *data, size_t n);
-// The end of data was read: finishes the scan, decides, fills in verdict, action and reply.
+// The end of data was read, or what a server may take for it: finishes the scan, decides, fills in
+// verdict, action and reply, once. What follows is not scanned any more.
 void message_decide(struct engine *engine, struct session *session, uint64_t now_ns);
 // Refuses the message whatever its verdict will be.
 void message_refuse(struct message *message, const char *reason, const char *reply);

@@ -7,6 +7,11 @@
 #include <string.h>
 
 #define CHALLENGE_NS 20000000ull // between challenge ACKs of one connection
+#define HOPS 64                  // of the engine's own segments at least (RFC 1700)
+// When pages get scarce a stream that would grow past this, or leave a hole, has to wait: the rest is
+// for those that fill a hole, and so give pages back.
+#define SCARCE_SHARE 8
+#define SCARCE_PAGES 16
 
 // TCP options that may stand in a SYN: what else is offered there (Fast Open, Multipath TCP, tcpcrypt,
 // experiments) would let bytes travel in ways that are not followed here.
@@ -192,13 +197,38 @@ static void restore_payload(
 	packet_fix_tcp_checksum(arrival->frame, packet);
 }
 
+static bool has_to_wait_for_pages(const struct engine *engine, const struct session *session,
+	enum tcp_side side, uint64_t from, uint64_t to)
+{
+	const struct stream *stream = &session->stream[side];
+
+	if (stream_pool_free_pages(engine->pages) >= engine->options.max_pages / SCARCE_SHARE ||
+		to <= stream->next)
+		return false;
+	if (from > stream->next)
+		return true;
+	return stream->pages >= SCARCE_PAGES && stream->end == stream->next;
+}
+
 static bool store(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, const struct tcp_result *result)
+	const struct arrival *arrival, struct tcp_result *result)
 {
 	struct packet *packet = arrival->packet;
+	struct stream *stream = &session->stream[side];
 	uint32_t rewritten = 0;
+	uint64_t to = result->offset + packet->tcp.payload_bytes;
 
-	switch (stream_put(&session->stream[side], engine->pages, result->offset, packet->payload,
+	// Forgotten bytes cannot be compared any more: nobody sees them a second time.
+	if (result->offset < stream->trimmed && to > stream->trimmed) {
+		packet_trim(
+			arrival->frame, packet, (uint32_t)(stream->trimmed - result->offset), 0);
+		result->offset = stream->trimmed;
+	}
+	if (has_to_wait_for_pages(engine, session, side, result->offset, to)) {
+		engine->counters.dropped_memory++;
+		return false;
+	}
+	switch (stream_put(stream, engine->pages, result->offset, packet->payload,
 		packet->tcp.payload_bytes, &rewritten)) {
 	case STREAM_NEW:
 	case STREAM_OLD:
@@ -207,6 +237,8 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 		// The receiver has had it long ago: its sender lost the acknowledgement.
 		if (session->mode == SESSION_INSPECT)
 			emit_ack(engine, session, tcp_other(side));
+		else if (session->mode == SESSION_TAKEOVER)
+			takeover_acknowledge(engine, session);
 		return false;
 	case STREAM_FULL:
 		engine->counters.dropped_memory++;
@@ -220,7 +252,7 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 }
 
 static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
+	const struct arrival *arrival, struct tcp_result *result, bool ack_is_new)
 {
 	struct packet *packet = arrival->packet;
 
@@ -230,6 +262,7 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 	}
 	session->changed[side] = false;
 	dialogue_pull(engine, session, side, arrival->now_ns);
+	dialogue_settle(engine, session, arrival->now_ns);
 	if (session->mode != SESSION_INSPECT) {
 		if (session->mode == SESSION_TAKEOVER && side == TCP_CLIENT)
 			takeover_client(engine, session, result, arrival->now_ns);
@@ -243,7 +276,7 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 }
 
 static void inspect(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
+	const struct arrival *arrival, struct tcp_result *result, bool ack_is_new)
 {
 	struct packet *packet = arrival->packet;
 
@@ -260,19 +293,50 @@ static void inspect(struct engine *engine, struct session *session, enum tcp_sid
 
 static enum flow_class age_class(const struct session *session)
 {
-	if (session->mode == SESSION_DEAD || session->reset || session->tcp.state >= TCP_CLOSING)
+	// A takeover ends by its own clock, and half closed may last as long as open.
+	if (session->mode == SESSION_TAKEOVER)
+		return FLOW_OPEN;
+	if (session->mode == SESSION_DEAD || session->reset || session->tcp.state == TCP_CLOSED)
 		return FLOW_CLOSING;
 	return session->tcp.state == TCP_OPENING ? FLOW_HALF_OPEN : FLOW_OPEN;
 }
 
+// The headers of what the engine sends in this side's name. A sender that lets its own packets die on
+// the way has no say in how far those go.
+static void learn(struct session *session, enum tcp_side side, const struct arrival *arrival)
+{
+	struct packet_template *template = &session->template[side];
+	uint8_t *hops;
+
+	packet_learn(template, arrival->frame, arrival->packet);
+	hops = &template->header[template->l2_bytes + (template->family == 6 ? 7 : 8)];
+	if (*hops < HOPS)
+		*hops = HOPS;
+}
+
+static void accepted_in_takeover(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, struct tcp_result *result)
+{
+	if (side == TCP_SERVER) {
+		takeover_server(engine, session, arrival);
+	} else {
+		if (result->fin && session->fin[side] == SESSION_NO_FIN)
+			session->fin[side] = result->offset + arrival->packet->tcp.payload_bytes;
+		if (!result->has_payload || result->keep_alive ||
+			store(engine, session, side, arrival, result))
+			takeover_client(engine, session, result, arrival->now_ns);
+	}
+	emit_drop(engine, arrival);
+}
+
 static void accepted(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, const struct tcp_result *result)
+	const struct arrival *arrival, struct tcp_result *result)
 {
 	struct packet *packet = arrival->packet;
 	struct stream *other = &session->stream[tcp_other(side)];
 	uint64_t released = other->released;
 
-	packet_learn(&session->template[side], arrival -> frame, packet);
+	learn(session, side, arrival);
 	flow_touch(engine->flows, &session->flow, age_class(session), arrival->now_ns);
 	stream_release(other, engine->pages, result->acked);
 	if (result->clear_urg) {
@@ -284,16 +348,7 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 	if (result->syn)
 		strip_syn_options(arrival->frame, packet);
 	if (session->mode == SESSION_TAKEOVER) {
-		if (side == TCP_SERVER) {
-			takeover_server(engine, session, arrival);
-		} else {
-			if (result->fin && session->fin[side] == SESSION_NO_FIN)
-				session->fin[side] = result->offset + packet->tcp.payload_bytes;
-			if (!result->has_payload || result->keep_alive ||
-				store(engine, session, side, arrival, result))
-				takeover_client(engine, session, result, arrival->now_ns);
-		}
-		emit_drop(engine, arrival);
+		accepted_in_takeover(engine, session, side, arrival, result);
 		return;
 	}
 	session->reset = session->reset || result->rst;
@@ -393,7 +448,7 @@ static void open_session(struct engine *engine, const struct arrival *arrival,
 	if (packet->tcp.payload_bytes > 0)
 		packet_trim(arrival->frame, packet, 0, packet->tcp.payload_bytes);
 	strip_syn_options(arrival->frame, packet);
-	packet_learn(&session->template[TCP_CLIENT], arrival -> frame, packet);
+	learn(session, TCP_CLIENT, arrival);
 	emit_forward(engine, session, arrival);
 }
 
@@ -440,8 +495,23 @@ static void midstream(struct engine *engine, const struct arrival *arrival,
 	emit_drop(engine, arrival);
 }
 
+// RFC 5961: its sender is told where the connection stands, and resets it when it knows of none.
+static void answer_challenge(
+	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
+{
+	if (now_ns - session->challenge_ns < CHALLENGE_NS ||
+		(session->mode == SESSION_TAKEOVER && side == TCP_SERVER))
+		return;
+	session->challenge_ns = now_ns;
+	engine->counters.challenge_acks++;
+	if (session->mode == SESSION_TAKEOVER)
+		takeover_acknowledge(engine, session);
+	else
+		emit_ack(engine, session, tcp_other(side));
+}
+
 static void known(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, const struct tcp_result *result)
+	const struct arrival *arrival, struct tcp_result *result)
 {
 	switch (result->fate) {
 	case TCP_ACCEPT:
@@ -449,12 +519,7 @@ static void known(struct engine *engine, struct session *session, enum tcp_side 
 		accepted(engine, session, side, arrival, result);
 		return;
 	case TCP_CHALLENGE:
-		if (session->mode == SESSION_INSPECT &&
-			arrival->now_ns - session->challenge_ns >= CHALLENGE_NS) {
-			session->challenge_ns = arrival->now_ns;
-			engine->counters.challenge_acks++;
-			emit_ack(engine, session, tcp_other(side));
-		}
+		answer_challenge(engine, session, side, arrival->now_ns);
 		break;
 	case TCP_DROP:
 		// The server still has a connection of these addresses whose client is long gone, and
@@ -501,6 +566,14 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 	}
 	if (session->mode == SESSION_DEAD) {
 		disturb_dead(engine, session, side, arrival);
+		return;
+	}
+	// Both opened and the server was first: it is the server none the less.
+	if (session->mode == SESSION_OPAQUE && session->tcp.state == TCP_OPENING &&
+		side == TCP_SERVER && opens_connection(&packet->tcp) &&
+		is_smtp_port(engine, packet->from.port_be[1])) {
+		session_end(engine, session, NULL, arrival->now_ns);
+		open_session(engine, arrival, &key, swapped);
 		return;
 	}
 	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);

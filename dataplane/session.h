@@ -152,7 +152,8 @@ void session_flush(struct engine *engine, struct session *session);
 // Reads what has arrived in order from one side, as far as it can be read.
 void dialogue_pull(
 	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns);
-// A takeover that waited for the replies to earlier commands: begins when they are in.
+// A takeover that waited for the replies to earlier commands begins when they are in. What waits for
+// replies of a server that has closed is answered with 421.
 void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns);
 // In a takeover: reads the rest of the client's message.
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns);

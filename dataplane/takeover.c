@@ -13,7 +13,8 @@
 #define RESET_TRIES 3
 #define RESET_ANSWER_NS (20ull * NS_PER_MS) // between answers to a server that still talks
 #define ANSWER_NS (60ull * NS_PER_S)        // for the client's next command, then 421
-#define CLOSE_NS (90ull * NS_PER_S)         // since it began to close, then the client is reset
+#define BODY_NS (600ull * NS_PER_S) // for the client's next bytes (RFC 5321 section 4.5.3.2)
+#define CLOSE_NS (90ull * NS_PER_S) // since it began to close, then the client is reset
 #define WINDOW_BYTES (256u * 1024u) // advertised: what arrives in order is swallowed at once
 #define TICK_SESSIONS 8
 
@@ -42,6 +43,16 @@ struct takeover_pool *takeover_pool_init(void *memory, uint32_t count)
 		at += (sizeof(struct takeover) + 63) & ~(size_t)63;
 	}
 	return pool;
+}
+
+uint32_t takeover_pool_free(const struct takeover_pool *pool)
+{
+	uint32_t count = 0;
+
+	for (const struct takeover *takeover = pool->free; takeover != NULL;
+		takeover = takeover->next)
+		count++;
+	return count;
 }
 
 static struct takeover *takeover_get(struct takeover_pool *pool)
@@ -93,7 +104,9 @@ static void vouch(struct session *session)
 	if (session->fin[TCP_CLIENT] != SESSION_NO_FIN && session->fin[TCP_CLIENT] <= stream->next)
 		ack++;
 	client->acked = ack;
-	client->window_edge = ack + WINDOW_BYTES;
+	// What the server had granted may be under way already.
+	if (tcp_seq_before(client->window_edge, ack + WINDOW_BYTES))
+		client->window_edge = ack + WINDOW_BYTES;
 	server->window = (uint16_t)(window > UINT16_MAX ? UINT16_MAX : window);
 	if (tcp_seq_before(server->next, sender_end(&session->takeover->sender)))
 		server->next = sender_end(&session->takeover->sender);
@@ -129,7 +142,7 @@ static bool pump(struct engine *engine, struct session *session, uint64_t now_ns
 	return any;
 }
 
-static void acknowledge(struct engine *engine, struct session *session)
+void takeover_acknowledge(struct engine *engine, struct session *session)
 {
 	struct packet_segment segment = {
 		.seq = sender_end(&session->takeover->sender),
@@ -161,7 +174,7 @@ static bool inherit(struct session *session)
 	return n == 0 || sender_push(sender, bytes, n) == 0;
 }
 
-static void reset_both(
+void takeover_reset_both(
 	struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
 {
 	reset_server(engine, session,
@@ -177,7 +190,7 @@ int takeover_begin(struct engine *engine, struct session *session, const char *w
 
 	session->takeover = takeover;
 	if (takeover == NULL || !inherit(session)) {
-		reset_both(engine, session, why, now_ns);
+		takeover_reset_both(engine, session, why, now_ns);
 		return -ENOMEM;
 	}
 	takeover->session = session;
@@ -188,6 +201,9 @@ int takeover_begin(struct engine *engine, struct session *session, const char *w
 		tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent);
 	takeover->reset_ns = now_ns + RESET_REPEAT_NS;
 	takeover->resets = 1;
+	// Nothing can be said behind a FIN that the client may have.
+	if (session->fin_sent[TCP_SERVER])
+		sender_push_fin(&takeover->sender);
 	session->mode = SESSION_TAKEOVER;
 	session->pending = false;
 	reset_server(engine, session, takeover->reset_seq);
@@ -202,12 +218,10 @@ void takeover_reply(struct engine *engine, struct session *session, const char *
 	// Replies are far shorter than the buffer, and few: what does not fit is not sent, the close is.
 	if (sender_push(&takeover->sender, reply, strlen(reply)) == 0)
 		(void)sender_push(&takeover->sender, "\r\n", 2);
-	takeover->phase = TAKEOVER_ANSWER;
 	takeover->begin_ns = now_ns;
-	if (close) {
+	if (close)
 		sender_push_fin(&takeover->sender);
-		takeover->phase = TAKEOVER_CLOSE;
-	}
+	takeover->phase = takeover->sender.fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
 	(void)pump(engine, session, now_ns);
 }
 
@@ -255,6 +269,8 @@ void takeover_client(struct engine *engine, struct session *session,
 		session_bury(engine, session, takeover->why, now_ns);
 		return;
 	}
+	if (takeover->phase == TAKEOVER_BODY)
+		takeover->begin_ns = now_ns;
 	swallow(engine, session, now_ns);
 	if (session->mode != SESSION_TAKEOVER)
 		return;
@@ -269,7 +285,7 @@ void takeover_client(struct engine *engine, struct session *session,
 	all_acked = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
 	if (!pump(engine, session, now_ns) &&
 		(result->has_payload || result->fin || result->keep_alive))
-		acknowledge(engine, session);
+		takeover_acknowledge(engine, session);
 	if (all_acked && takeover->phase == TAKEOVER_CLOSE && client_closed(session))
 		session_bury(engine, session, takeover->why, now_ns);
 }
@@ -300,7 +316,8 @@ static void tick_one(struct engine *engine, struct takeover *takeover, uint64_t 
 		takeover->resets++;
 		reset_server(engine, session, takeover->reset_seq);
 	}
-	if (takeover->phase == TAKEOVER_ANSWER && now_ns - takeover->begin_ns > ANSWER_NS)
+	if ((takeover->phase == TAKEOVER_ANSWER && now_ns - takeover->begin_ns > ANSWER_NS) ||
+		(takeover->phase == TAKEOVER_BODY && now_ns - takeover->begin_ns > BODY_NS))
 		takeover_reply(engine, session, "421 4.4.2 Timeout", true, now_ns);
 	if (sender_is_dead(&takeover->sender) ||
 		(takeover->phase == TAKEOVER_CLOSE && now_ns - takeover->begin_ns > CLOSE_NS)) {

@@ -22,7 +22,7 @@ struct takeover {
 	struct session *session;
 	struct takeover *next;
 	struct takeover *previous;
-	uint64_t begin_ns;
+	uint64_t begin_ns; // of the phase; of the body: when the client was last heard
 	uint64_t reset_ns; // when the server is reset again; 0: no more
 	uint32_t reset_seq;
 	uint8_t resets;
@@ -34,11 +34,15 @@ struct takeover {
 
 size_t takeover_pool_bytes(uint32_t count);
 struct takeover_pool *takeover_pool_init(void *memory, uint32_t count);
+uint32_t takeover_pool_free(const struct takeover_pool *pool);
 
 // Begins: resets the server, and from now on answers the client. why ends up in the session record.
 // Returns 0, or -ENOMEM: then both sides were reset instead (the sender comes back) and the session is
 // buried.
 int takeover_begin(
+	struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
+// Resets both sides and buries the session: the sender comes back.
+void takeover_reset_both(
 	struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
 // The message is over: gives the reply (without CRLF); with close set, FIN at once.
 void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
@@ -47,6 +51,8 @@ void takeover_reply(struct engine *engine, struct session *session, const char *
 void takeover_client(struct engine *engine, struct session *session,
 	const struct tcp_result *result, uint64_t now_ns);
 void takeover_server(struct engine *engine, struct session *session, const struct arrival *arrival);
+// Tells the client how far it has been read.
+void takeover_acknowledge(struct engine *engine, struct session *session);
 // Retransmissions and time-outs of a few takeovers.
 void takeover_tick(struct engine *engine, uint64_t now_ns);
 // Gives the takeover's memory back.

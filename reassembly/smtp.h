@@ -110,6 +110,7 @@ struct smtp_event {
 // Line buffers, shared by the connections of one worker: a connection holds one only while half a
 // line has arrived. memory: smtp_pool_bytes(lines), the caller's, 64-aligned.
 struct smtp_pool;
+uint32_t smtp_pool_free_lines(const struct smtp_pool *pool);
 size_t smtp_pool_bytes(uint32_t lines);
 struct smtp_pool *smtp_pool_init(void *memory, uint32_t lines);
 
@@ -154,8 +155,9 @@ size_t smtp_server(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *dat
 // The client is inside a message (DATA accepted, or a BDAT chunk is open).
 bool smtp_in_message(const struct smtp *smtp);
 // How many of the last client bytes that were consumed may be the beginning of an end of data, or of
-// something that a server may take for one (a dot at the start of a line, and the CR behind it): best
-// kept back until the next bytes decide. 0 to 2; only at the end of the input that was given.
+// something that a server may take for one: 1 for a dot at the start of a line, 2 for a CR behind it,
+// which is the end for a server that takes a CR for a line end: the verdict must be given before that
+// goes on. Only at the end of the input that was given.
 size_t smtp_undecided(const struct smtp *smtp);
 // May bytes of the client that arrived out of order, [from, from + n), go to the server before what
 // precedes them was read? True only where they cannot complete the message in any server's eyes:

@@ -34,6 +34,15 @@ struct smtp_pool *smtp_pool_init(void *memory, uint32_t lines)
 	return pool;
 }
 
+uint32_t smtp_pool_free_lines(const struct smtp_pool *pool)
+{
+	uint32_t count = 0;
+
+	for (const struct smtp_line *line = pool->free; line != NULL; line = line->next)
+		count++;
+	return count;
+}
+
 static void line_put(struct smtp *smtp, struct smtp_pool *pool, enum tcp_side side)
 {
 	struct smtp_line *line = smtp->line[side];

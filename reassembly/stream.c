@@ -336,8 +336,10 @@ void stream_consume(struct stream *stream, size_t n)
 	stream->read += n;
 }
 
-void stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte)
+uint64_t stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte)
 {
+	uint64_t filled = 0;
+
 	if (to > stream->end)
 		to = stream->end;
 	if (from < stream->trimmed)
@@ -356,9 +358,11 @@ void stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte
 
 			memset(page_of(stream, from)->data + from % STREAM_PAGE_BYTES, byte, n);
 			from += n;
+			filled += n;
 		}
 		from = until;
 	}
+	return filled;
 }
 
 size_t stream_copy(const struct stream *stream, uint64_t offset, uint8_t *out, size_t n)

@@ -67,7 +67,8 @@ size_t stream_peek(struct stream *stream, uint8_t **data);
 void stream_consume(struct stream *stream, size_t n);
 
 // Overwrites stored bytes [from, to) with byte, as far as they are still kept and not forwarded.
-void stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte);
+// Returns how many these were.
+uint64_t stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t byte);
 // Copies stored bytes to out; returns how many are there without a hole, at most n.
 size_t stream_copy(const struct stream *stream, uint64_t offset, uint8_t *out, size_t n);
 

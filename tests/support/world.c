@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/world.h"
 
+#include "tests/support/pools.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -469,6 +471,7 @@ void world_fini(struct world *world)
 		free(item);
 	}
 	engine_stop(world->engine, world->now_ns);
+	assert(pools_are_whole(world->engine));
 	engine_free(world->engine);
 	ruleset_close(world->ruleset);
 	free(world->image);

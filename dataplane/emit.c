@@ -185,6 +185,24 @@ static void reverse(const struct packet_template *template, struct packet_templa
 	out->port_be[1] = template->port_be[0];
 }
 
+// The stray packet itself goes on, without what it carries.
+static void send_empty(struct engine *engine, const struct arrival *arrival)
+{
+	struct frame *frame = arrival->frame;
+	struct frame copy;
+
+	packet_trim(frame, arrival->packet, 0, arrival->packet->tcp.payload_bytes);
+	packet_clear_flags(frame, arrival->packet, TCP_FLAG_FIN | TCP_FLAG_PSH);
+	if (!engine->ops.alloc(engine->ops.ctx, frame->bytes, &copy)) {
+		engine->counters.dropped_memory++;
+		return;
+	}
+	memcpy(copy.data, frame->data, frame->bytes);
+	copy.bytes = frame->bytes;
+	engine->counters.made_packets++;
+	engine->ops.send(engine->ops.ctx, arrival->link, link_other(arrival->at), &copy);
+}
+
 void emit_stray_reset(struct engine *engine, const struct arrival *arrival)
 {
 	const struct tcp_segment *tcp = &arrival->packet->tcp;
@@ -220,4 +238,8 @@ void emit_stray_reset(struct engine *engine, const struct arrival *arrival)
 		engine->counters.made_packets++;
 		engine->ops.send(engine->ops.ctx, arrival->link, sides[i], &frame);
 	}
+	// A receiver that is ahead of this segment ignores the reset. It answers old numbers with an
+	// acknowledgement, though, which is as stray as this segment and is reset in its turn.
+	if ((tcp->flags & (TCP_FLAG_ACK | TCP_FLAG_SYN)) == TCP_FLAG_ACK)
+		send_empty(engine, arrival);
 }

@@ -302,6 +302,33 @@ static void fragments_of_udp_to_port_25_are_not_touched(void **state)
 	bench_finish(&bench);
 }
 
+static void a_stray_segment_is_reset_on_both_sides_and_goes_on_empty(void **state)
+{
+	static struct bench bench;
+	static uint8_t frame[FRAMES_MAX_BYTES];
+	struct frames_spec spec = {.seq = 5000,
+		.ack = 7000,
+		.flags = TCP_FLAG_ACK | TCP_FLAG_PSH | TCP_FLAG_FIN,
+		.payload = EVIL,
+		.payload_bytes = sizeof(EVIL) - 1};
+	uint32_t client_frames;
+	uint32_t server_frames;
+
+	(void)state;
+	bench_begin(&bench, 4);
+	frames_address(&spec.address, 4, 50000); // another connection than the one that began
+	client_frames = bench.view[TCP_CLIENT]->frames;
+	server_frames = bench.view[TCP_SERVER]->frames;
+	bench_feed_raw(&bench, LINK_OUTSIDE, frame, frames_tcp(frame, &spec));
+	assert_int_equal(bench.view[TCP_CLIENT]->frames - client_frames, 1);
+	assert_int_equal(bench.view[TCP_CLIENT]->resets, 1);
+	// The empty one makes a server that is ahead say where it is.
+	assert_int_equal(bench.view[TCP_SERVER]->frames - server_frames, 2);
+	assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
+	assert_false(bench.bad_sums);
+	bench_finish(&bench);
+}
+
 static void what_is_not_smtp_is_not_touched(void **state)
 {
 	static struct bench bench;
@@ -359,6 +386,7 @@ int main(void)
 		cmocka_unit_test(clean_data_in_fragments_arrives),
 		cmocka_unit_test(headers_in_front_of_tcp_do_not_hide_fragments),
 		cmocka_unit_test(fragments_of_udp_to_port_25_are_not_touched),
+		cmocka_unit_test(a_stray_segment_is_reset_on_both_sides_and_goes_on_empty),
 		cmocka_unit_test(what_is_not_smtp_is_not_touched),
 		cmocka_unit_test(a_packet_from_the_wrong_side_is_dropped),
 	};

@@ -385,31 +385,6 @@ static void fin_with_the_end_of_data_completes_the_message(void **state)
 	world_fini(&world);
 }
 
-static void a_connection_unknown_to_the_engine_is_reset(void **state)
-{
-	struct engine_options options = small();
-	struct engine_ops ops = {0};
-	struct engine *old;
-	struct world world;
-	struct world twin;
-
-	(void)state;
-	begin(&world, 16);
-	world_init(&twin, &options, 4, RULES, 99);
-	assert_true(world_connect(&world));
-	// The engine is replaced, as by a restart.
-	old = world.engine;
-	world.engine = twin.engine;
-	(void)ops;
-	(void)world_say(&world, "EHLO c\r\n", 0);
-	world_pass(&world, 1000);
-	world.engine = old;
-	// The twin's frames go into its own network, by which both ends are reached here.
-	assert_int_equal(engine_counters(twin.engine)->midstream_resets > 0, true);
-	world_fini(&world);
-	world_fini(&twin);
-}
-
 static void numbers_may_wrap(void **state)
 {
 	struct world world;
@@ -426,21 +401,6 @@ static void numbers_may_wrap(void **state)
 	assert_stored(&world, 0, body, n);
 	world_fini(&world);
 	free(body);
-}
-
-static void without_room_for_messages_the_sender_keeps_them(void **state)
-{
-	struct engine_options options = small();
-	struct world world;
-
-	(void)state;
-	options.scan.max_messages = 1;
-	world_init(&world, &options, 4, RULES, 18);
-	assert_true(world_connect(&world));
-	assert_true(world_say(&world, "EHLO c\r\n", 1));
-	assert_true(world_mail(&world, "Subject: one\r\n\r\nx\r\n.\r\n"));
-	assert_int_equal(world.mails_count, 1);
-	world_fini(&world);
 }
 
 int main(void)
@@ -461,9 +421,7 @@ int main(void)
 		cmocka_unit_test(smuggled_mails_do_not_pass),
 		cmocka_unit_test(a_client_that_vanishes_leaves_an_incomplete_message),
 		cmocka_unit_test(fin_with_the_end_of_data_completes_the_message),
-		cmocka_unit_test(a_connection_unknown_to_the_engine_is_reset),
 		cmocka_unit_test(numbers_may_wrap),
-		cmocka_unit_test(without_room_for_messages_the_sender_keeps_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

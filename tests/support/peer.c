@@ -132,7 +132,8 @@ void peer_close(struct peer *peer)
 void peer_abort(struct peer *peer, uint64_t now_ns)
 {
 	struct packet_segment segment = {
-		.seq = peer->iss + 1 + (uint32_t)peer->sent, .flags = TCP_FLAG_RST};
+		.seq = peer->iss + 1 + (uint32_t)peer->sent + (peer->fin_sent ? 1 : 0),
+		.flags = TCP_FLAG_RST};
 
 	transmit(peer, &segment, now_ns);
 	peer->reset = true;
@@ -184,8 +185,14 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 
 static void handshake(struct peer *peer, const struct tcp_segment *tcp, uint64_t now_ns)
 {
-	if ((tcp->flags & TCP_FLAG_SYN) == 0)
+	struct packet_segment refusal = {.seq = tcp->ack, .flags = TCP_FLAG_RST};
+
+	if ((tcp->flags & TCP_FLAG_SYN) == 0) {
+		// Of an older connection (RFC 9293 section 3.10.7.3).
+		if ((tcp->flags & TCP_FLAG_ACK) != 0 && tcp->ack != peer->iss + 1)
+			transmit(peer, &refusal, now_ns);
 		return;
+	}
 	peer->irs = tcp->seq;
 	peer->synchronised = true;
 	if (peer->listening)
@@ -216,14 +223,27 @@ static bool is_news(const struct peer *peer, const struct packet *packet)
 	       tcp_seq_before(packet->tcp.seq, rcv_nxt(peer));
 }
 
+// There is no connection any more (RFC 9293 section 3.5.2).
+static void refuse(struct peer *peer, const struct packet *packet, uint64_t now_ns)
+{
+	struct packet_segment segment = {.seq = packet->tcp.ack, .flags = TCP_FLAG_RST};
+
+	if (packet->kind == PACKET_TCP && (packet->tcp.flags & TCP_FLAG_RST) == 0)
+		transmit(peer, &segment, now_ns);
+}
+
 void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns)
 {
 	struct packet packet;
 	bool answer;
 
 	packet_parse(frame, 0, &packet);
-	if (peer->stopped || peer->reset)
+	if (peer->stopped)
 		return;
+	if (peer->reset) {
+		refuse(peer, &packet, now_ns);
+		return;
+	}
 	if (packet.kind != PACKET_TCP) {
 		peer->bad_frames++;
 		return;
@@ -255,10 +275,17 @@ void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns)
 		transmit_ack(peer, now_ns);
 }
 
+static size_t segment_at(const struct peer *peer, size_t at)
+{
+	size_t n = peer->chunk > 0 && peer->chunk < peer->mss ? peer->chunk : peer->mss;
+
+	return peer->out_bytes - at < n ? peer->out_bytes - at : n;
+}
+
 static void transmit_from(struct peer *peer, size_t at, uint64_t now_ns)
 {
 	struct packet_segment segment = {.seq = peer->iss + 1 + (uint32_t)at};
-	size_t n = peer->out_bytes - at < peer->mss ? peer->out_bytes - at : peer->mss;
+	size_t n = segment_at(peer, at);
 
 	segment.payload = peer->out + at;
 	segment.payload_bytes = (uint32_t)n;
@@ -293,7 +320,9 @@ void peer_poll(struct peer *peer, uint64_t now_ns)
 		transmit_from(peer, peer->acked, now_ns);
 	}
 	while (peer->sent < peer->out_bytes && peer->sent - peer->acked < peer->flight &&
-		peer->sent < peer->granted) {
+		peer->sent < peer->granted &&
+		!(peer->nagle && peer->sent > peer->acked &&
+			segment_at(peer, peer->sent) < peer->mss)) {
 		if (all_acked(peer))
 			peer->due_ns = now_ns + peer->rto_ns;
 		transmit_from(peer, peer->sent, now_ns);

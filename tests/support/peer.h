@@ -32,6 +32,8 @@ struct peer {
 	size_t sent;     // of out
 	size_t flight;   // most unacknowledged bytes
 	size_t granted;  // of out, by the other's window
+	size_t chunk;    // most payload of a segment, as its program writes it; 0: the MSS
+	bool nagle;      // a segment short of the MSS waits until all is acknowledged
 	uint64_t due_ns; // next retransmission
 	uint64_t rto_ns;
 	uint32_t ts_recent;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define STEP_NS 100000u
+#define IDLE_STEP_NS 2000000u // while nothing is under way
 #define FRAME_ROOM 4096
 
 struct world_frame {
@@ -92,12 +93,28 @@ static void engine_drop(void *ctx, struct frame *frame)
 	free(frame->data);
 }
 
+static bool is_lost(struct world *world, enum link_side side, struct frame *frame)
+{
+	struct packet packet;
+
+	if (world->loses == NULL || world->loses_left == 0)
+		return false;
+	packet_parse(frame, 0, &packet);
+	if (packet.kind != PACKET_TCP || !world->loses(world, side, &packet))
+		return false;
+	world->loses_left--;
+	return true;
+}
+
 static void engine_send(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
 {
 	struct world *world = ctx;
 
 	(void)link;
-	fly(world, false, side, frame->data, frame->bytes);
+	if (is_lost(world, side, frame))
+		world->frames_lost++;
+	else
+		fly(world, false, side, frame->data, frame->bytes);
 	free(frame->data);
 }
 
@@ -179,6 +196,8 @@ static void command(struct world *world, const char *line, size_t n)
 	char text[600];
 
 	(void)snprintf(text, sizeof(text), "%.*s", (int)n, line);
+	if (n == 0 && world->server_cr_ends)
+		return; // the LF behind that CR
 	if (strncasecmp(text, "EHLO", 4) == 0) {
 		reply(world, world->ehlo_reply);
 	} else if (strncasecmp(text, "DATA", 4) == 0) {
@@ -238,6 +257,12 @@ static bool serve_line(struct world *world)
 	size_t left = peer->in_bytes - world->server_read;
 	size_t n = 0;
 
+	if (world->server_cr_ends && left >= 2 && line[0] == '.' && line[1] == '\r') {
+		world->server_read += left > 2 && line[2] == '\n' ? 3 : 2;
+		world->server_in_data = false;
+		store_mail(world);
+		return true;
+	}
 	while (n + 1 < left && !is_break(line + n, 2) &&
 		!(world->server_lenient && is_break(line + n, 1) && line[n] == '\n'))
 		n++;
@@ -260,15 +285,34 @@ static bool serve_line(struct world *world)
 	return true;
 }
 
+static void break_off(struct world *world)
+{
+	if (world->server_break == WORLD_NO_BREAK || world->server_broke ||
+		!world->server_in_data || world->body_bytes < world->server_break_at)
+		return;
+	world->server_broke = true;
+	if (world->server_break == WORLD_RESETS) {
+		peer_abort(&world->server, world->now_ns);
+		return;
+	}
+	if (world->server_break == WORLD_SAYS_421)
+		reply(world, "421 4.3.2 shutting down\r\n");
+	peer_close(&world->server);
+}
+
 static void serve(struct world *world)
 {
 	struct peer *peer = &world->server;
 
+	// Nobody reads any more: what still arrives is answered with a reset.
+	if (world->server_broke && !peer->reset && peer->fin_acked &&
+		world->server_read < peer->in_bytes)
+		peer_abort(peer, world->now_ns);
 	if (peer->established && !world->server_greeted) {
 		world->server_greeted = true;
 		reply(world, "220 mx.example.com ESMTP\r\n");
 	}
-	while (!peer->reset && world->server_read < peer->in_bytes) {
+	while (!peer->reset && !world->server_broke && world->server_read < peer->in_bytes) {
 		const char *line = (const char *)peer->in + world->server_read;
 		const char *lf = memchr(line, '\n', peer->in_bytes - world->server_read);
 
@@ -283,8 +327,9 @@ static void serve(struct world *world)
 			world->server_read += (size_t)(lf - line) + 1;
 			command(world, line, (size_t)(lf - line));
 		}
+		break_off(world);
 	}
-	if (peer->fin_received && !peer->fin_queued)
+	if (peer->fin_received && !peer->fin_queued && !world->server_broke)
 		peer_close(peer);
 }
 
@@ -313,7 +358,7 @@ static void hear(struct world *world)
 
 static void step(struct world *world)
 {
-	world->now_ns += STEP_NS;
+	world->now_ns += world->flying == NULL ? IDLE_STEP_NS : STEP_NS;
 	while (world->flying != NULL && world->flying->at_ns <= world->now_ns) {
 		struct world_frame *item = world->flying;
 
@@ -432,8 +477,7 @@ static void build_rules(struct world *world, const char *signatures)
 	(void)unlink(path);
 }
 
-void world_init(struct world *world, const struct engine_options *options, int family,
-	const char *signatures, uint64_t seed)
+static void make_engine(struct world *world)
 {
 	struct engine_ops ops = {.ctx = world,
 		.alloc = engine_alloc,
@@ -441,8 +485,50 @@ void world_init(struct world *world, const struct engine_options *options, int f
 		.send = engine_send,
 		.mail = keep_mail,
 		.session = keep_session};
-	int err;
+	int err = engine_new(&world->options, &ops, world->ruleset, &world->engine);
 
+	assert(err == 0);
+	(void)err;
+}
+
+void world_restart(struct world *world)
+{
+	engine_stop(world->engine, world->now_ns);
+	assert(pools_are_whole(world->engine));
+	engine_free(world->engine);
+	make_engine(world);
+}
+
+static void make_peers(struct world *world, int family)
+{
+	peer_init(&world->client, family, true, random_below(world, UINT32_MAX));
+	peer_init(&world->server, family, false, random_below(world, UINT32_MAX));
+	world->client.send = from_peer;
+	world->client.ctx = world;
+	world->server.send = from_peer;
+	world->server.ctx = world;
+}
+
+void world_reuse_ports(struct world *world)
+{
+	int family = world->client.template.family;
+
+	peer_fini(&world->client);
+	peer_fini(&world->server);
+	make_peers(world, family);
+	world->server_read = 0;
+	world->client_read = 0;
+	world->body_bytes = 0;
+	world->server_in_data = false;
+	world->server_chunk = 0;
+	world->server_greeted = false;
+	world->server_broke = false;
+	world->replies_count = 0;
+}
+
+void world_init(struct world *world, const struct engine_options *options, int family,
+	const char *signatures, uint64_t seed)
+{
 	memset(world, 0, sizeof(*world));
 	world->random = seed * 0x9e3779b97f4a7c15u + 1;
 	world->now_ns = 1000000000;
@@ -451,14 +537,9 @@ void world_init(struct world *world, const struct engine_options *options, int f
 	world->body = malloc(PEER_BUFFER);
 	assert(world->body != NULL);
 	build_rules(world, signatures != NULL ? signatures : "");
-	err = engine_new(options, &ops, world->ruleset, &world->engine);
-	assert(err == 0);
-	peer_init(&world->client, family, true, random_below(world, UINT32_MAX));
-	peer_init(&world->server, family, false, random_below(world, UINT32_MAX));
-	world->client.send = from_peer;
-	world->client.ctx = world;
-	world->server.send = from_peer;
-	world->server.ctx = world;
+	world->options = *options;
+	make_engine(world);
+	make_peers(world, family);
 }
 
 void world_fini(struct world *world)

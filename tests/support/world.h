@@ -41,10 +41,14 @@ struct world_record {
 	uint32_t message;
 };
 
+// What a server may do in the middle of a body.
+enum world_break { WORLD_NO_BREAK, WORLD_CLOSES, WORLD_RESETS, WORLD_SAYS_421 };
+
 struct world_frame; // in flight
 
 struct world {
 	struct engine *engine;
+	struct engine_options options;
 	struct ruleset *ruleset;
 	void *image;
 	struct peer client;
@@ -59,7 +63,11 @@ struct world {
 	uint64_t server_chunk;
 	bool server_chunk_last;
 	bool server_greeted;
-	bool server_lenient;     // takes a lone dot between any line breaks as the end of data
+	bool server_lenient; // takes a lone dot between any line breaks as the end of data
+	bool server_cr_ends; // takes CRLF, dot and CR as the end of data, whatever follows
+	enum world_break server_break;
+	size_t server_break_at; // once it has that much of a body
+	bool server_broke;
 	const char *ehlo_reply;  // may be replaced before the run
 	const char *refuse_rcpt; // recipients with this text get 550
 	uint8_t *body;
@@ -76,6 +84,9 @@ struct world {
 	char session_why[64];
 	uint32_t sessions_count;
 	uint64_t frames_lost;
+	// Of frames that leave the engine: the network loses those for which this is true.
+	bool (*loses)(struct world *world, enum link_side side, const struct packet *packet);
+	uint32_t loses_left; // that many at most
 };
 
 // A world with a default engine; adjust options before. signatures: lines of an .ndb file, or NULL.
@@ -87,6 +98,10 @@ bool world_run(struct world *world, bool (*condition)(struct world *world, uint3
 	uint32_t value, uint32_t max_ms);
 void world_pass(struct world *world, uint32_t ms);
 
+// The engine is replaced by a fresh one, as by a restart.
+void world_restart(struct world *world);
+// Both ends forget their connection without a word, and use the same ports with new numbers.
+void world_reuse_ports(struct world *world);
 // Connects and waits for the greeting.
 bool world_connect(struct world *world);
 // The client writes text and waits until it has that many more replies.

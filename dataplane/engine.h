@@ -73,6 +73,7 @@ struct engine_options {
 	uint32_t idle_seconds;     // of an open connection
 	uint32_t half_open_seconds;
 	unsigned int packet_flags; // PACKET_* of packet_parse
+	bool any_window;           // windows are not real (a hand-made capture): nothing is cut
 	struct scan_options scan;  // max_messages is the limit of messages in progress
 	uint8_t hash_key[16];
 	char name[64]; // of the gateway, in replies

@@ -576,6 +576,8 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 		open_session(engine, arrival, &key, swapped);
 		return;
 	}
+	if (engine->options.any_window)
+		session->tcp.end[side].window_edge = session->tcp.end[side].next + (1u << 30);
 	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);
 	if (result.fate == TCP_NEW && opens_connection(&packet->tcp)) {
 		session_end(engine, session, NULL, arrival->now_ns);

@@ -41,6 +41,7 @@ struct options_eal {
 
 struct options_idle {
 	uint32_t sleep_us; // 0: never sleep
+	uint32_t max_sleep_us;
 	uint32_t after_polls;
 };
 

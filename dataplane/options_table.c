@@ -91,7 +91,7 @@ static const struct option port_table[] = {
 		TEXT(struct options_port, device),
 		.help = "A DPDK device: a PCI address (`0000:01:00.0`) or a virtual device with "
 			"its arguments (`net_af_xdp0,iface=eth1`, `net_pcap0,iface=eth1`, "
-			"`net_tap0,iface=tap1`, `net_ring0`)."},
+			"`net_tap0,iface=tap1`, `net_memif0,role=client,socket=/run/memif.sock`)."},
 	END,
 };
 
@@ -162,8 +162,14 @@ static const struct option idle_table[] = {
 		UINT(struct options_idle, sleep_us, 0, 100000),
 		.unit = "microseconds",
 		.preset = "0",
-		.help = "Length of a worker's nap when nothing comes in; 0 never sleeps. 50 "
-			"costs about a tenth of a processor when idle, 0 a whole one."},
+		.help = "Length of a worker's first nap when nothing comes in; 0 never sleeps and "
+			"takes a whole processor."},
+	{.key = "max_sleep_us",
+		UINT(struct options_idle, max_sleep_us, 0, 100000),
+		.unit = "microseconds",
+		.preset = "1000",
+		.help = "Naps grow to this with the silence: they last a sixteenth of it. An idle "
+			"worker then costs about two per cent of a processor."},
 	{.key = "after_polls",
 		UINT(struct options_idle, after_polls, 1, 1u << 30),
 		.preset = "64",

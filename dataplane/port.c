@@ -3,6 +3,8 @@
 
 #include "dataplane/port_eal.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -44,6 +46,23 @@ static int complain(const struct port *port, const char *what, int err)
 	return err < 0 ? err : -EIO;
 }
 
+// Switches off what joins received frames to one that is larger than any port takes. An interface that
+// cannot do it does not have to be told.
+static void keep_frames(int fd, struct ifreq *request)
+{
+	struct ethtool_value receive = {.cmd = ETHTOOL_SGRO, .data = 0};
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+
+	request->ifr_data = (void *)&receive;
+	(void)ioctl(fd, SIOCETHTOOL, request);
+	request->ifr_data = (void *)&flags;
+	if (ioctl(fd, SIOCETHTOOL, request) != 0 || (flags.data & ETH_FLAG_LRO) == 0)
+		return;
+	flags = (struct ethtool_value){
+		.cmd = ETHTOOL_SFLAGS, .data = flags.data & ~(uint32_t)ETH_FLAG_LRO};
+	(void)ioctl(fd, SIOCETHTOOL, request);
+}
+
 // A kernel interface has to be up to give packets. Its MTU is set here: the driver refuses more than
 // 1500, although it carries what fits its rings.
 static int set_up_interface(const char *name, uint32_t mtu)
@@ -63,22 +82,41 @@ static int set_up_interface(const char *name, uint32_t mtu)
 		if (ioctl(fd, SIOCSIFFLAGS, &request) != 0)
 			err = -errno;
 	}
+	if (err == 0)
+		keep_frames(fd, &request);
 	(void)close(fd);
 	return err;
 }
 
+// The kernel interface behind a port of net_af_packet, however it was configured; "" for other ports.
+static void find_interface(const struct options_port *from, char out[IFNAMSIZ])
+{
+	static const char driver[] = "net_af_packet";
+	static const char key[] = "iface=";
+	const char *at = strstr(from->device, key);
+
+	(void)snprintf(out, IFNAMSIZ, "%s", from->interface);
+	if (strncmp(from->device, driver, sizeof(driver) - 1) != 0 || at == NULL)
+		return;
+	at += sizeof(key) - 1;
+	(void)snprintf(out, IFNAMSIZ, "%.*s", (int)strcspn(at, ","), at);
+}
+
 static int probe(struct port *port, const struct options_port *from, uint32_t mtu)
 {
+	char interface[IFNAMSIZ];
 	char name[OPTIONS_WORD_BYTES];
 	char device[2 * OPTIONS_WORD_BYTES];
 	uint32_t frame = port_ring_frame_bytes(mtu);
 	uint32_t side = (uint32_t)port->side;
 	int err = 0;
 
+	find_interface(from, interface);
+	if (interface[0] != '\0')
+		err = set_up_interface(interface, mtu);
+	if (err != 0)
+		return complain(port, "cannot be brought up with this MTU", err);
 	if (from->interface[0] != '\0') {
-		err = set_up_interface(from->interface, mtu);
-		if (err != 0)
-			return complain(port, "cannot be brought up with this MTU", err);
 		// Few frames lose packets: the ring is as large for large frames, but never small.
 		(void)snprintf(device, sizeof(device),
 			"net_af_packet_%u_%u,iface=%s,framesz=%u,blocksz=%u,framecnt=%u",
@@ -186,10 +224,12 @@ static int start(struct port *port, const struct options *options)
 {
 	const struct options_link *link = &options->links[port->link];
 	uint32_t mtu = link->mtu;
+	char interface[IFNAMSIZ];
 	uint16_t present = 0;
 	int err = rte_eth_dev_get_mtu(port->id, &present);
 
-	if (err == 0 && present != mtu && link->side[port->side].interface[0] == '\0')
+	find_interface(&link->side[port->side], interface);
+	if (err == 0 && present != mtu && interface[0] == '\0')
 		err = tolerate(rte_eth_dev_set_mtu(port->id, (uint16_t)mtu));
 	if (err != 0)
 		return complain(port, "the MTU cannot be set", err);

@@ -15,6 +15,7 @@
 
 #define BURST 32
 #define SEND_TRIES 16
+#define NS_PER_US 1000u
 
 // Frames for one port that go out together.
 struct send_buffer {
@@ -30,6 +31,7 @@ struct worker {
 	struct port_faults *faults; // NULL: none
 	struct worker_events events;
 	uint64_t now_ns;
+	uint64_t idle_since_ns;
 	uint32_t empty_polls;
 	uint8_t index_of[RTE_MAX_ETHPORTS]; // DPDK's port number to ours
 	struct send_buffer send[PORTS_MAX];
@@ -316,18 +318,31 @@ static void advance_clock(struct worker *worker)
 		worker->now_ns = now_ns;
 }
 
+// A nap is a sixteenth of the time that nothing has come, within its limits: what comes next is late
+// by as little against the silence before it, and a long silence costs next to nothing.
+static uint32_t nap_us(const struct worker *worker)
+{
+	const struct options_idle *idle = &worker->shared->options->idle;
+	uint64_t us = (worker->now_ns - worker->idle_since_ns) / NS_PER_US / 16;
+
+	if (us > idle->max_sleep_us)
+		us = idle->max_sleep_us;
+	return us > idle->sleep_us ? (uint32_t)us : idle->sleep_us;
+}
+
 static void rest(struct worker *worker, uint32_t received)
 {
 	const struct options_idle *idle = &worker->shared->options->idle;
 
 	if (received > 0 || idle->sleep_us == 0) {
 		worker->empty_polls = 0;
+		worker->idle_since_ns = worker->now_ns;
 		return;
 	}
 	if (worker->empty_polls < idle->after_polls)
 		worker->empty_polls++;
 	else
-		(void)usleep(idle->sleep_us);
+		(void)usleep(nap_us(worker));
 }
 
 static void finish(struct worker *worker)

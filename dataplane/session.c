@@ -461,7 +461,9 @@ static void midstream(struct engine *engine, const struct arrival *arrival,
 	enum link_side client_at = from_client ? arrival->at : link_other(arrival->at);
 	enum direction direction =
 		client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND;
+	enum tcp_side side = from_client ? TCP_CLIENT : TCP_SERVER;
 	struct session *session;
+	struct tcp_result result;
 
 	// A reset carries nothing and ends what it may end.
 	if ((packet->tcp.flags & TCP_FLAG_RST) != 0) {
@@ -486,9 +488,11 @@ static void midstream(struct engine *engine, const struct arrival *arrival,
 			session->client_at = (uint8_t)client_at;
 			session->key_swapped = !swapped;
 		}
-		tcp_open_midstream(&session->tcp, from_client ? TCP_CLIENT : TCP_SERVER,
-			&packet->tcp, arrival->now_ns);
+		tcp_open_midstream(&session->tcp, side, &packet->tcp, arrival->now_ns);
+		// Its bytes count as sent: the answer acknowledges them.
+		tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);
 		session->mode = SESSION_OPAQUE;
+		learn(session, side, arrival);
 		emit_forward(engine, session, arrival);
 		return;
 	}

@@ -61,7 +61,9 @@ static void take_frame(void *ctx, uint32_t link, enum link_side side, struct fra
 
 	(void)link;
 	packet_parse(frame, 0, &packet);
-	if (packet.kind == PACKET_TCP) {
+	if (packet.kind == PACKET_TCP &&
+		(packet.from.port_be[0] ^ packet.from.port_be[1]) ==
+			(bench->talk.address.port_be[0] ^ bench->talk.address.port_be[1])) {
 		see(bench->view[side == LINK_INSIDE ? TCP_SERVER : TCP_CLIENT], frame, &packet);
 		bench->bad_sums |= !frames_are_sums_right(frame->data, frame->bytes);
 	} else {
@@ -114,6 +116,37 @@ void bench_options(struct engine_options *options)
 	options->scan.max_messages = 4;
 }
 
+static void make_views(struct bench *bench)
+{
+	for (int i = 0; i < 2; i++) {
+		bench->view[i] = calloc(1, sizeof(struct bench_view));
+		assert_non_null(bench->view[i]);
+		bench->view[i]->least_hops = UINT8_MAX;
+	}
+}
+
+void bench_switch(struct bench *bench, uint32_t connection)
+{
+	uint64_t now_ns = bench->talk.now_ns;
+	uint8_t family = bench->talk.address.family;
+
+	assert_true(connection < BENCH_CONNECTIONS);
+	if (connection == bench->connection)
+		return;
+	bench->parked[bench->connection].talk = bench->talk;
+	bench->parked[bench->connection].fed = bench->fed;
+	memcpy(bench->parked[bench->connection].view, bench->view, sizeof(bench->view));
+	bench->connection = connection;
+	bench->talk = bench->parked[connection].talk;
+	bench->fed = bench->parked[connection].fed;
+	memcpy(bench->view, bench->parked[connection].view, sizeof(bench->view));
+	if (bench->view[0] == NULL) {
+		frames_talk_init(&bench->talk, family, (uint16_t)(41000 + connection));
+		make_views(bench);
+	}
+	bench->talk.now_ns = now_ns;
+}
+
 void bench_init(struct bench *bench, uint8_t family, const struct engine_options *options)
 {
 	struct engine_options defaults;
@@ -126,11 +159,7 @@ void bench_init(struct bench *bench, uint8_t family, const struct engine_options
 
 	memset(bench, 0, sizeof(*bench));
 	bench->verdict = VERDICT_INCOMPLETE;
-	for (int i = 0; i < 2; i++) {
-		bench->view[i] = calloc(1, sizeof(struct bench_view));
-		assert_non_null(bench->view[i]);
-		bench->view[i]->least_hops = UINT8_MAX;
-	}
+	make_views(bench);
 	bench_options(&defaults);
 	build_rules(bench);
 	assert_int_equal(engine_new(options != NULL ? options : &defaults, &ops, bench->ruleset,
@@ -147,11 +176,10 @@ void bench_open(struct bench *bench)
 	bench_feed(bench);
 }
 
-void bench_begin_with(struct bench *bench, uint8_t family, const struct engine_options *options)
+void bench_to_body(struct bench *bench)
 {
 	struct frames_talk *talk = &bench->talk;
 
-	bench_init(bench, family, options);
 	bench_open(bench);
 	frames_talk_text(talk, TCP_SERVER, "220 mx\r\n");
 	frames_talk_text(talk, TCP_CLIENT, "EHLO c\r\n");
@@ -163,6 +191,12 @@ void bench_begin_with(struct bench *bench, uint8_t family, const struct engine_o
 	frames_talk_text(talk, TCP_CLIENT, "DATA\r\n");
 	frames_talk_text(talk, TCP_SERVER, "354 go\r\n");
 	bench_feed(bench);
+}
+
+void bench_begin_with(struct bench *bench, uint8_t family, const struct engine_options *options)
+{
+	bench_init(bench, family, options);
+	bench_to_body(bench);
 }
 
 void bench_begin(struct bench *bench, uint8_t family)
@@ -180,9 +214,12 @@ void bench_finish(struct bench *bench)
 	engine_free(bench->engine);
 	ruleset_close(bench->ruleset);
 	free(bench->image);
-	frames_talk_free(&bench->talk);
-	free(bench->view[0]);
-	free(bench->view[1]);
+	for (uint32_t i = 0; i < BENCH_CONNECTIONS; i++) {
+		bench_switch(bench, i);
+		frames_talk_free(&bench->talk);
+		free(bench->view[0]);
+		free(bench->view[1]);
+	}
 }
 
 void bench_feed_raw(struct bench *bench, enum link_side at, const uint8_t *data, uint32_t bytes)

@@ -33,6 +33,8 @@ struct bench_view {
 	uint32_t least_hops; // of any frame
 };
 
+#define BENCH_CONNECTIONS 8
+
 struct bench {
 	struct engine *engine;
 	struct ruleset *ruleset;
@@ -48,6 +50,13 @@ struct bench {
 	uint32_t others;   // frames that left and are no TCP of this connection
 	bool no_frames;    // the engine is given none
 	bool bad_sums;
+	// Connections that are not looked at just now; [connection] is.
+	struct {
+		struct frames_talk talk;
+		uint32_t fed;
+		struct bench_view *view[2];
+	} parked[BENCH_CONNECTIONS];
+	uint32_t connection;
 	bool ignore_conflicts; // the test uses one 5-tuple for several connections
 };
 
@@ -59,7 +68,11 @@ void bench_init(struct bench *bench, uint8_t family, const struct engine_options
 void bench_open(struct bench *bench);
 // The same and the greeting, EHLO, MAIL, RCPT, DATA and 354: the body may follow.
 void bench_begin(struct bench *bench, uint8_t family);
+// An open connection, with the dialogue up to 354.
+void bench_to_body(struct bench *bench);
 void bench_begin_with(struct bench *bench, uint8_t family, const struct engine_options *options);
+// Goes over to another connection of the same engine: 0 is the first one, port 41000 + connection.
+void bench_switch(struct bench *bench, uint32_t connection);
 void bench_finish(struct bench *bench);
 
 // Gives the engine what was added to the talk since.

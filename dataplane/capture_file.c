@@ -1,19 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/capture_file.h"
 
+#include "dataplane/capture_pcapng.h"
+
 #include <pcap/pcap.h>
+#include <zlib.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define ETHERNET_BYTES 14u
 #define NS_PER_S 1000000000u
+#define FILE_BUFFER_BYTES (64u << 10)
+#define GZIP_BUFFER_BYTES (256u << 10)
+#define LINKTYPE_RAW 101
 
 struct capture_reader {
-	pcap_t *pcap;
+	gzFile packed; // the file; one that is not compressed is read as it is
+	FILE *file;    // what it unpacks to
+	pcap_t *pcap;  // owns file; NULL where pcapng reads it
+	struct pcapng *pcapng;
 	int dlt;
+	bool has_any;
+	int unknown; // link type that was skipped; 0: none
 	uint8_t frame[ETHERNET_BYTES + CAPTURE_MAX_FRAME];
 };
 
@@ -22,45 +34,102 @@ struct capture_writer {
 	pcap_dumper_t *dumper;
 };
 
-// libpcap says what is wrong in words only.
-static int open_error(const char *path, const char *message, char error[CAPTURE_ERROR_BYTES])
-{
-	FILE *file = fopen(path, "rbe");
-	int err = file == NULL ? -errno : -EBADMSG;
+// ---- files --------------------------------------------------------------------------------------
 
-	if (file != NULL)
-		(void)fclose(file);
-	// Its messages about files begin with the path.
-	if (strncmp(message, path, strlen(path)) == 0)
-		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s", message);
-	else
-		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: %s", path, message);
-	return err;
+static ssize_t read_packed(void *cookie, char *out, size_t bytes)
+{
+	const struct capture_reader *reader = cookie;
+
+	return gzread(reader->packed, out, (unsigned int)bytes);
 }
 
-int capture_open(const char *path, struct capture_reader **out, char error[CAPTURE_ERROR_BYTES])
+// Why the file ended when it should not have: its packing, when that is what is wrong.
+static const char *packing_error(const struct capture_reader *reader)
+{
+	int number = Z_OK;
+	const char *message = gzerror(reader->packed, &number);
+
+	if (number == Z_BUF_ERROR)
+		return "the gzip data ends early";
+	return number == Z_DATA_ERROR ? message : NULL;
+}
+
+static int open_file(struct capture_reader *reader, const char *path)
+{
+	const cookie_io_functions_t functions = {.read = read_packed};
+
+	errno = 0;
+	reader->packed = gzopen(path, "rbe");
+	if (reader->packed == NULL)
+		return errno != 0 ? -errno : -ENOMEM;
+	(void)gzbuffer(reader->packed, GZIP_BUFFER_BYTES);
+	reader->file = fopencookie(reader, "r", functions);
+	if (reader->file == NULL)
+		return -ENOMEM;
+	(void)setvbuf(reader->file, NULL, _IOFBF, FILE_BUFFER_BYTES);
+	return 0;
+}
+
+static int open_pcap(
+	struct capture_reader *reader, const char *path, char error[CAPTURE_ERROR_BYTES])
 {
 	char message[PCAP_ERRBUF_SIZE] = "";
-	struct capture_reader *reader = calloc(1, sizeof(*reader));
 	const char *name;
 
-	if (reader == NULL) {
-		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: out of memory", path);
-		return -ENOMEM;
-	}
-	reader->pcap =
-		pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, message);
+	reader->pcap = pcap_fopen_offline_with_tstamp_precision(
+		reader->file, PCAP_TSTAMP_PRECISION_NANO, message);
 	if (reader->pcap == NULL) {
-		free(reader);
-		return open_error(path, message, error);
+		name = packing_error(reader);
+		(void)snprintf(
+			error, CAPTURE_ERROR_BYTES, "%s: %s", path, name != NULL ? name : message);
+		return -EBADMSG;
 	}
+	reader->file = NULL;
 	reader->dlt = pcap_datalink(reader->pcap);
 	if (!capture_link_is_known(reader->dlt)) {
 		name = pcap_datalink_val_to_name(reader->dlt);
 		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: link type %s (%d) is not supported",
 			path, name != NULL ? name : "unknown", reader->dlt);
-		capture_close(reader);
 		return -ENOTSUP;
+	}
+	return 0;
+}
+
+int capture_open(const char *path, struct capture_reader **out, char error[CAPTURE_ERROR_BYTES])
+{
+	struct capture_reader *reader = calloc(1, sizeof(*reader));
+	uint8_t magic[4] = {0};
+	int got;
+	int err = reader != NULL ? open_file(reader, path) : -ENOMEM;
+
+	if (err != 0) {
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: %s", path, strerror(-err));
+		capture_close(reader);
+		return err;
+	}
+	errno = 0;
+	got = gzread(reader->packed, magic, sizeof(magic));
+	if (got < 0 && packing_error(reader) == NULL && errno != 0) {
+		err = -errno; // a folder, or a device that fails
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: %s", path, strerror(-err));
+		capture_close(reader);
+		return err;
+	}
+	if (got >= 0)
+		(void)gzrewind(reader->packed);
+	if (got == sizeof(magic) && pcapng_is_magic(magic)) {
+		reader->pcapng = pcapng_new(reader->file);
+		err = reader->pcapng != NULL ? 0 : -ENOMEM;
+		if (err != 0)
+			(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: out of memory", path);
+	} else {
+		err = open_pcap(reader, path, error);
+	}
+	if (err != 0) {
+		capture_close(reader);
+		return err;
 	}
 	*out = reader;
 	return 0;
@@ -70,9 +139,17 @@ void capture_close(struct capture_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	pcap_close(reader->pcap);
+	if (reader->pcap != NULL)
+		pcap_close(reader->pcap);
+	pcapng_free(reader->pcapng);
+	if (reader->file != NULL)
+		(void)fclose(reader->file);
+	if (reader->packed != NULL)
+		(void)gzclose_r(reader->packed);
 	free(reader);
 }
+
+// ---- records ------------------------------------------------------------------------------------
 
 // Puts a made-up header before the payload of another kind of link. What is not IP gets an EtherType
 // for experiments (IEEE 802, 0x88b5), which nobody takes for anything.
@@ -96,32 +173,80 @@ static void make_ethernet(struct capture_reader *reader, const uint8_t *data, ui
 	record->made_up = true;
 }
 
-int capture_next(struct capture_reader *reader, struct capture_record *record,
+// The next packet of any kind of file. Returns 1, 0 at the end, or an error.
+static int next_packet(struct capture_reader *reader, struct pcapng_packet *packet,
 	char error[CAPTURE_ERROR_BYTES])
 {
 	struct pcap_pkthdr *header;
-	const uint8_t *data;
-	uint32_t bytes;
-	int result = pcap_next_ex(reader->pcap, &header, &data);
+	const char *packing;
+	int result;
 
-	if (result == PCAP_ERROR_BREAK)
-		return 0;
-	if (result != 1) {
-		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s", pcap_geterr(reader->pcap));
-		return -EBADMSG;
+	if (reader->pcapng != NULL) {
+		result = pcapng_next(reader->pcapng, packet, error);
+	} else {
+		result = pcap_next_ex(reader->pcap, &header, &packet->data);
+		if (result == 1) {
+			packet->time_ns = (uint64_t)header->ts.tv_sec * NS_PER_S +
+					  (uint64_t)header->ts.tv_usec;
+			packet->bytes = header->caplen;
+			packet->original_bytes = header->len;
+			packet->link = (uint16_t)reader->dlt;
+			return 1;
+		}
+		if (result != PCAP_ERROR_BREAK)
+			(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s", pcap_geterr(reader->pcap));
+		result = result == PCAP_ERROR_BREAK ? 0 : -EBADMSG;
 	}
-	bytes = header->caplen < CAPTURE_MAX_FRAME ? header->caplen : CAPTURE_MAX_FRAME;
-	*record = (struct capture_record){
-		.time_ns = (uint64_t)header->ts.tv_sec * NS_PER_S + (uint64_t)header->ts.tv_usec,
+	packing = result == 1 ? NULL : packing_error(reader);
+	if (packing == NULL)
+		return result;
+	(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s", packing);
+	return -EBADMSG;
+}
+
+static void fill_record(struct capture_reader *reader, const struct pcapng_packet *packet,
+	struct capture_record *record)
+{
+	uint32_t bytes = packet->bytes < CAPTURE_MAX_FRAME ? packet->bytes : CAPTURE_MAX_FRAME;
+
+	*record = (struct capture_record){.time_ns = packet->time_ns,
 		.data = reader->frame,
 		.bytes = bytes,
-		.cut = bytes < header->len};
+		.cut = bytes < packet->original_bytes};
 	if (reader->dlt == DLT_EN10MB)
-		memcpy(reader->frame, data, bytes);
+		memcpy(reader->frame, packet->data, bytes);
 	else
-		make_ethernet(reader, data, bytes, record);
-	return 1;
+		make_ethernet(reader, packet->data, bytes, record);
 }
+
+int capture_next(struct capture_reader *reader, struct capture_record *record,
+	char error[CAPTURE_ERROR_BYTES])
+{
+	struct pcapng_packet packet;
+	int result;
+
+	while ((result = next_packet(reader, &packet, error)) == 1) {
+		// One kind of link has different numbers in files and in the library.
+		if (reader->pcapng != NULL)
+			reader->dlt = packet.link == LINKTYPE_RAW ? DLT_RAW : packet.link;
+		if (capture_link_is_known(reader->dlt)) {
+			fill_record(reader, &packet, record);
+			reader->has_any = true;
+			return 1;
+		}
+		reader->unknown = reader->dlt;
+	}
+	if (result == 0 && reader->unknown != 0 && !reader->has_any) {
+		const char *name = pcap_datalink_val_to_name(reader->unknown);
+
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "link type %s (%d) is not supported",
+			name != NULL ? name : "unknown", reader->unknown);
+		return -EBADMSG;
+	}
+	return result;
+}
+
+// ---- writing ------------------------------------------------------------------------------------
 
 int capture_create(const char *path, struct capture_writer **out, char error[CAPTURE_ERROR_BYTES])
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Capture files (pcap and pcapng, read and written with libpcap) as Ethernet frames with times.
+// Capture files as Ethernet frames with times: pcap by libpcap, pcapng of any mixture of links by a
+// reader of our own, both also packed with gzip.
 //
 // What was captured on another kind of link gets an Ethernet header made up for it, with zero MAC
 // addresses that the caller may fill in. Errors are told in the caller's text buffer.

@@ -4,6 +4,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/engine.h"
 #include "dataplane/options.h"
+#include "dataplane/replay_look.h"
 #include "dataplane/replay_output.h"
 #include "dataplane/replay_side.h"
 
@@ -12,6 +13,18 @@
 #include <string.h>
 
 #define BLOCK_BYTES 2048u // of frames that are kept for the next one
+// A gap between frames is gone through in small steps, then in larger ones, then at once.
+#define STEP_NS 100000000ull
+#define STEPS 1200
+#define LONG_STEP_NS 1000000000ull
+#define LONG_STEPS 3600
+#define TICKS_MAX 65536 // at one time
+#define TICKS_STEP 64   // of a step in which nothing happens
+// What a connection needs of the pools at most, and a little for all together.
+#define MESSAGES_EACH 4
+#define MESSAGES_MORE 16
+#define CONNECTIONS_MORE 16
+#define PAGES_MORE 256
 
 // A heap block that a frame stands in; small ones are kept on a list.
 struct block {
@@ -27,9 +40,14 @@ struct replay {
 	struct replay_output output;
 	struct engine *engine;
 	struct replay_sides *sides;
-	uint64_t repaired; // frames of this file
+	struct replay_look *look;
+	struct replay_facts facts; // of this file
+	uint64_t repaired;         // frames of this file
+	uint64_t frames;           // of this file
+	uint64_t sessions;         // that ended
 	struct block *spare;
 	uint64_t now_ns;
+	uint64_t frame_ns; // of the frame at hand: when what is sent leaves
 };
 
 // ---- what the engine calls ----------------------------------------------------------------------
@@ -72,7 +90,7 @@ static void send_frame(void *ctx, uint32_t link, enum link_side side, struct fra
 	(void)link;
 	(void)side;
 	replay->stats->frames_out++;
-	replay_output_frame(&replay->output, frame, replay->now_ns);
+	replay_output_frame(&replay->output, frame, replay->frame_ns);
 	free_frame(ctx, frame);
 }
 
@@ -90,6 +108,7 @@ static void write_session(void *ctx, const struct session_record *record)
 {
 	struct replay *replay = ctx;
 
+	replay->sessions++;
 	replay_output_session(&replay->output, record);
 }
 
@@ -150,6 +169,65 @@ static int set_options(struct replay *replay, char *error, size_t error_bytes)
 	return 0;
 }
 
+// ---- time ---------------------------------------------------------------------------------------
+
+// What shows that a tick did something.
+static uint64_t progress(const struct replay *replay)
+{
+	return replay->stats->frames_out + replay->stats->messages + replay->sessions +
+	       engine_open_connections(replay->engine);
+}
+
+// A live engine turns without pause, so that each connection has had its turn and nothing is left to do.
+static void tick(struct replay *replay, uint32_t at_least)
+{
+	uint64_t before = progress(replay);
+
+	for (uint32_t i = 0, quiet = 0; i < TICKS_MAX && quiet < at_least; i++) {
+		uint64_t after;
+
+		engine_tick(replay->engine, replay->now_ns);
+		after = progress(replay);
+		quiet = after == before ? quiet + 1 : 0;
+		before = after;
+	}
+}
+
+static uint32_t turns(const struct replay *replay, uint32_t limit)
+{
+	uint32_t open = engine_open_connections(replay->engine) + 1;
+
+	return open < limit ? open : limit;
+}
+
+static void step(struct replay *replay, uint64_t to_ns, uint64_t step_ns, uint32_t steps)
+{
+	while (steps-- > 0 && to_ns - replay->now_ns > step_ns &&
+		engine_open_connections(replay->engine) > 0) {
+		replay->now_ns += step_ns;
+		tick(replay, turns(replay, TICKS_STEP));
+	}
+}
+
+// To the time of the next frame, through all that happens before it.
+static void advance(struct replay *replay, uint64_t to_ns)
+{
+	if (to_ns <= replay->now_ns) {
+		engine_tick(replay->engine, replay->now_ns);
+		return;
+	}
+	replay->frame_ns = to_ns;
+	if (to_ns - replay->now_ns <= STEP_NS) {
+		replay->now_ns = to_ns;
+		tick(replay, 1);
+		return;
+	}
+	step(replay, to_ns, STEP_NS, STEPS);
+	step(replay, to_ns, LONG_STEP_NS, LONG_STEPS);
+	replay->now_ns = to_ns;
+	tick(replay, turns(replay, TICKS_MAX));
+}
+
 // ---- one file -----------------------------------------------------------------------------------
 
 // One MAC address for each side, locally administered.
@@ -173,9 +251,9 @@ static int feed(struct replay *replay, const struct capture_record *record)
 		return -ENOMEM;
 	memcpy(frame.data, record->data, record->bytes);
 	frame.bytes = record->bytes;
-	if (replay_sides_repair(replay->sides, &frame))
+	if (replay_look_repair(replay->look, &frame))
 		replay->repaired++;
-	packet_parse(&frame, PACKET_PARTIAL_CHECKSUMS, &packet);
+	packet_parse(&frame, PACKET_CHECKSUMS_DONE | PACKET_PARTIAL_CHECKSUMS, &packet);
 	err = replay_sides_find(replay->sides, &frame, &packet, &side);
 	if (err != 0) {
 		free_frame(replay, &frame);
@@ -198,10 +276,14 @@ static int feed_all(struct replay *replay, struct capture_reader *reader, const 
 		replay->stats->frames_in++;
 		counters->rx_packets++;
 		counters->rx_bytes += record.bytes;
-		if (record.time_ns > replay->now_ns)
-			replay->now_ns = record.time_ns;
-		engine_tick(replay->engine, replay->now_ns);
+		if (replay->now_ns == 0)
+			replay->now_ns = replay->frame_ns = record.time_ns > 0 ? record.time_ns : 1;
+		advance(replay, record.time_ns);
 		if (record.cut) {
+			struct frame frame = {
+				.data = record.data, .bytes = record.bytes, .room = record.bytes};
+
+			(void)replay_look_repair(replay->look, &frame); // only counts it
 			replay->stats->frames_cut++;
 			continue;
 		}
@@ -215,39 +297,73 @@ static int feed_all(struct replay *replay, struct capture_reader *reader, const 
 	return 0;
 }
 
-// The first look at a file: whose checksums are good. What goes wrong in reading is said by the second.
-static int look_at_checksums(struct replay *replay, const char *path)
+// The first look at a file. What goes wrong in reading is said by the second, unless nothing can be read.
+static int look_at(struct replay *replay, const char *path, char error[CAPTURE_ERROR_BYTES])
 {
-	char error[CAPTURE_ERROR_BYTES];
+	char text[CAPTURE_ERROR_BYTES] = "";
 	struct capture_record record;
 	struct capture_reader *reader;
+	int result;
 	int err = capture_open(path, &reader, error);
 
 	if (err != 0)
-		return 0;
-	while (err == 0 && capture_next(reader, &record, error) == 1) {
+		return err;
+	replay->frames = 0;
+	while ((result = capture_next(reader, &record, text)) == 1 && err == 0) {
 		struct frame frame = {
 			.data = record.data, .bytes = record.bytes, .room = record.bytes};
 
-		if (!record.cut)
-			err = replay_sides_note(replay->sides, &frame);
+		replay->frames++;
+		err = replay_look_note(replay->look, &frame, record.cut);
 	}
 	capture_close(reader);
-	return err;
+	if (err == 0 && result < 0 && replay->frames == 0) {
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%.200s: %.300s", path, text);
+		return result;
+	}
+	return err == 0 ? replay_look_end(replay->look, &replay->facts) : err;
 }
 
 static void write_notes(const struct replay *replay, const char *path, uint64_t cut)
 {
 	FILE *notes = replay->options->notes;
 
-	if (notes != NULL && cut > 0)
+	if (notes == NULL)
+		return;
+	if (cut > 0)
 		(void)fprintf(notes,
 			"%s: %llu frames are not whole in the capture and were dropped\n", path,
 			(unsigned long long)cut);
-	if (notes != NULL && replay->repaired > 0)
+	if (replay->repaired > 0)
 		(void)fprintf(notes,
-			"%s: %llu frames of senders without one good checksum were put right\n",
-			path, (unsigned long long)replay->repaired);
+			"%s: %llu frames have wrong checksums but were received: put right\n", path,
+			(unsigned long long)replay->repaired);
+	if (replay->facts.any_window)
+		(void)fprintf(notes,
+			"%s: data beyond the windows was acknowledged: windows are not heeded\n",
+			path);
+}
+
+static uint32_t lower(uint32_t limit, uint64_t need)
+{
+	return need < limit ? (uint32_t)need : limit;
+}
+
+// Pools that this file cannot exhaust unless it would exhaust the configured ones: large ones take
+// longer to make than a small file to replay.
+static struct engine_options options_for(const struct replay *replay)
+{
+	struct engine_options options = replay->engine_options;
+	const struct replay_facts *facts = &replay->facts;
+
+	options.any_window = facts->any_window;
+	options.max_connections =
+		lower(options.max_connections, facts->connections + CONNECTIONS_MORE);
+	options.max_half_open = lower(options.max_half_open, facts->connections + CONNECTIONS_MORE);
+	options.max_pages = lower(options.max_pages, facts->pages * 2 + PAGES_MORE);
+	options.scan.max_messages = lower(
+		options.scan.max_messages, facts->connections * MESSAGES_EACH + MESSAGES_MORE);
+	return options;
 }
 
 static int run_engine(struct replay *replay, struct capture_reader *reader, const char *path)
@@ -258,47 +374,73 @@ static int run_engine(struct replay *replay, struct capture_reader *reader, cons
 		.send = send_frame,
 		.mail = write_mail,
 		.session = write_session};
+	struct engine_options options = options_for(replay);
 	uint64_t cut = replay->stats->frames_cut;
 	int err;
 
-	replay->now_ns = 1;
-	replay->sides = replay_sides_new(
-		replay->engine_options.smtp_ports, replay->engine_options.smtp_ports_count);
-	if (replay->sides == NULL)
-		return -ENOMEM;
+	replay->now_ns = 0;
 	replay->repaired = 0;
-	err = look_at_checksums(replay, path);
+	err = engine_new(&options, &ops, replay->options->ruleset, &replay->engine);
 	if (err != 0)
-		goto free_sides;
-	err = engine_new(&replay->engine_options, &ops, replay->options->ruleset, &replay->engine);
-	if (err != 0)
-		goto free_sides;
+		return err;
 	err = feed_all(replay, reader, path);
 	engine_stop(replay->engine, replay->now_ns);
 	engine_free(replay->engine);
 	write_notes(replay, path, replay->stats->frames_cut - cut);
-
-free_sides:
-	replay_sides_free(replay->sides);
 	return err;
 }
 
-static int run_file(struct replay *replay, const char *path, char *error, size_t error_bytes)
+static int replay_file(struct replay *replay, const char *path, char error[CAPTURE_ERROR_BYTES])
 {
-	char text[CAPTURE_ERROR_BYTES];
 	struct capture_reader *reader;
-	int err = capture_open(path, &reader, text);
+	int err = look_at(replay, path, error);
 
-	if (err != 0) {
-		(void)snprintf(error, error_bytes, "%s", text);
+	if (err == 0)
+		err = capture_open(path, &reader, error);
+	if (err != 0)
 		return err;
-	}
 	err = run_engine(replay, reader, path);
 	capture_close(reader);
-	if (err != 0)
-		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-		(void)snprintf(error, error_bytes, "%s: %s", path, strerror(-err));
 	return err;
+}
+
+// A text is left in error when something went wrong.
+static int run_file(struct replay *replay, const char *path, char error[CAPTURE_ERROR_BYTES])
+{
+	const struct engine_options *options = &replay->engine_options;
+	int err = -ENOMEM;
+
+	error[0] = '\0';
+	replay->sides = replay_sides_new(options->smtp_ports, options->smtp_ports_count);
+	replay->look = replay_look_new(options->smtp_ports, options->smtp_ports_count);
+	if (replay->sides != NULL && replay->look != NULL)
+		err = replay_file(replay, path, error);
+	replay_look_free(replay->look);
+	replay_sides_free(replay->sides);
+	if (err != 0 && error[0] == '\0')
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: %s", path, strerror(-err));
+	return err;
+}
+
+// All files, whatever becomes of one. The first error is returned, the others are noted.
+static int run_files(struct replay *replay, char *error, size_t error_bytes)
+{
+	const struct replay_options *options = replay->options;
+	char text[CAPTURE_ERROR_BYTES];
+	int first = 0;
+
+	for (size_t i = 0; i < options->files_count; i++) {
+		int err = run_file(replay, options->files[i], text);
+
+		if (err != 0 && first == 0) {
+			(void)snprintf(error, error_bytes, "%s", text);
+			first = err;
+		} else if (err != 0 && options->notes != NULL) {
+			(void)fprintf(options->notes, "%s\n", text);
+		}
+	}
+	return first;
 }
 
 int replay_run(const struct replay_options *options, struct replay_stats *stats, char *error,
@@ -321,8 +463,7 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 		error_bytes);
 	if (err != 0)
 		goto free_replay;
-	for (size_t i = 0; i < options->files_count && err == 0; i++)
-		err = run_file(replay, options->files[i], error, error_bytes);
+	err = run_files(replay, error, error_bytes);
 	if (err != 0)
 		(void)replay_output_close(&replay->output, NULL, 0);
 	else

@@ -18,11 +18,3 @@ void replay_sides_free(struct replay_sides *sides);
 // The side at which this frame, parsed as packet, comes in. Returns 0 or -ENOMEM.
 int replay_sides_find(struct replay_sides *sides, const struct frame *frame,
 	const struct packet *packet, enum link_side *side) __attribute__((warn_unused_result));
-
-// Checksums of a capture whose addresses were rewritten, or that a port was to fill in, are not those
-// that were on the wire. To tell them from a packet that was sent broken, every frame is shown to note
-// first: where a sender has not one good checksum in a connection, repair puts its checksums right.
-int replay_sides_note(struct replay_sides *sides, struct frame *frame)
-	__attribute__((warn_unused_result));
-// Returns true when it changed the frame.
-bool replay_sides_repair(struct replay_sides *sides, struct frame *frame);

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // replay: real captures against what other programs read in them, and what leaves against what came.
-#include "dataplane/capture_file.h"
-#include "dataplane/dataplane.h"
 #include "dataplane/packet.h"
-#include "scan/scan.h"
-#include "tests/support/unit.h"
+#include "tests/support/replayed.h"
 
 #include <jansson.h>
 
@@ -20,121 +17,16 @@
 
 // Captures whose messages the gateway rightly reads otherwise than a reader of files does.
 static const char *const explained[][2] = {
-	{"suricata-verify__smtp-bug-5981.pcap", "payload edited, TCP checksums wrong"},
-	{"suricata-verify__smtp-bug-5989.pcap", "payload edited, TCP checksums wrong"},
-	{"suricata-verify__smtp-long-DATA-line.pcap", "payload edited, TCP checksums wrong"},
-	{"arkime__smtp-moloch-bof.pcap", "payload edited, TCP checksums wrong"},
-	{"arkime__smtp-subject-8859-multi.pcap", "payload edited, TCP checksums wrong"},
-	{"arkime__smtp-subject-8859-q.pcap", "payload edited, TCP checksums wrong"},
-	{"arkime__smtp-subject-gb2312-b.pcap", "payload edited, TCP checksums wrong"},
-	{"arkime__smtp-subject-utf8-mixed.pcap", "payload edited, TCP checksums wrong"},
 	{"arkime__smtp-subject-multi-nospace.pcap", "everything at once, and no reply ever"},
+	{"suricata-verify__smtp-bug-5989.pcap", "greeting grown over the replies after it"},
+	{"zeek__smtp__mime-header-size-limit.pcap", "headers beyond the limit: suspect"},
+	{"arkime__smtp-moloch-bof.pcap", "a line of the header that is no field"},
 	{"mercury__smtp.pcap", "begins in midstream: reset by policy"},
-	{"zeek__smtp__mime-header-size-limit.pcap", "far beyond the window of 8192"},
-	{"zeek__smtp__smtp-many-addresses.pcap", "far beyond the window of 8192"},
 	{"suricata-verify__smtp-bdat-bad-tail-next-mail.pcap",
 		"malformed BDAT: not read on as commands"},
 	{"zeek__smtp__smtp-bdat-cmd-chunk-size-overflow2.pcap", "BDAT size beyond 64 bits"},
 	{"zeek__smtp__smtp-bdat-cmd-invalid.pcap", "BDAT arguments not of RFC 3030"},
 };
-
-struct fixture {
-	char folder[32];
-	char egress[64];
-	void *image;
-	struct ruleset *ruleset;
-	char *text; // events of the last run
-	size_t text_bytes;
-	struct replay_stats stats;
-	char error[512];
-};
-
-static int setup(void **state)
-{
-	static const char rule[] =
-		"Eicar-Test:0:*:58354f2150254041505b345c505a58353428505e2937434329377d\n";
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct ruleset_build_options options = {0};
-	struct ruleset_build_stats stats;
-	char path[64];
-	const char *paths[] = {path};
-	void *image;
-	size_t bytes;
-	FILE *file;
-
-	assert_non_null(fixture);
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/test_replay.XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
-	(void)snprintf(fixture->egress, sizeof(fixture->egress), "%s/out.pcap", fixture->folder);
-	(void)snprintf(path, sizeof(path), "%s/e.ndb", fixture->folder);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	assert_true(fputs(rule, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(ruleset_build(paths, 1, &options, &image, &bytes, &stats), 0);
-	(void)unlink(path);
-	fixture->image = aligned_alloc(64, (bytes + 63) / 64 * 64);
-	assert_non_null(fixture->image);
-	memcpy(fixture->image, image, bytes);
-	free(image);
-	assert_int_equal(ruleset_attach(fixture->image, bytes, &fixture->ruleset), 0);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	ruleset_close(fixture->ruleset);
-	free(fixture->image);
-	free(fixture->text);
-	(void)unlink(fixture->egress);
-	(void)rmdir(fixture->folder);
-	free(fixture);
-	return 0;
-}
-
-static int run(struct fixture *fixture, const char *path, const char *policy)
-{
-	struct replay_options options = {.ruleset = fixture->ruleset,
-		.files = &path,
-		.files_count = 1,
-		.egress = fixture->egress,
-		.policies = &policy,
-		.policies_count = policy != NULL,
-		.digests = DIGEST_SHA256};
-	int err;
-
-	free(fixture->text);
-	fixture->text = NULL;
-	options.events = open_memstream(&fixture->text, &fixture->text_bytes);
-	assert_non_null(options.events);
-	err = replay_run(&options, &fixture->stats, fixture->error, sizeof(fixture->error));
-	assert_int_equal(fclose(options.events), 0);
-	return err;
-}
-
-// The events of one kind as an array, which the caller lets go of.
-static json_t *events_of(const struct fixture *fixture, const char *kind)
-{
-	json_t *list = json_array();
-	char *copy = strdup(fixture->text);
-	char *rest = NULL;
-
-	assert_non_null(copy);
-	for (char *line = strtok_r(copy, "\n", &rest); line != NULL;
-		line = strtok_r(NULL, "\n", &rest)) {
-		json_t *event = json_loads(line, 0, NULL);
-
-		assert_non_null(event);
-		if (strcmp(json_string_value(json_object_get(event, "event")), kind) == 0)
-			assert_int_equal(json_array_append(list, event), 0);
-		json_decref(event);
-	}
-	free(copy);
-	return list;
-}
 
 // ---- streams ------------------------------------------------------------------------------------
 
@@ -150,7 +42,8 @@ struct flow_bytes {
 struct streams {
 	struct flow_bytes flows[MAX_FLOWS];
 	uint32_t count;
-	uint32_t bad; // frames of TCP that are not good
+	uint32_t bad;     // frames of TCP that are not good
+	bool is_original; // may say two things for one number: the first counts
 };
 
 static struct flow_bytes *stream_of(struct streams *streams, const struct packet *packet)
@@ -194,7 +87,8 @@ static void add_packet(struct streams *streams, const struct packet *packet)
 	for (uint32_t i = 0; i < packet->tcp.payload_bytes && at + i < MAX_STREAM; i++) {
 		if (flow->have[at + i]) {
 			// One byte for one number, whatever happens.
-			assert_int_equal(flow->data[at + i], packet->payload[i]);
+			if (!streams->is_original)
+				assert_int_equal(flow->data[at + i], packet->payload[i]);
 			continue;
 		}
 		flow->have[at + i] = 1;
@@ -209,7 +103,7 @@ static void read_streams(const char *path, unsigned int flags, struct streams *s
 	struct capture_reader *reader;
 	struct capture_record record;
 
-	*streams = (struct streams){0};
+	*streams = (struct streams){.is_original = flags != 0};
 	assert_int_equal(capture_open(path, &reader, error), 0);
 	while (capture_next(reader, &record, error) == 1) {
 		struct frame frame = {record.data, record.bytes, record.bytes, NULL};
@@ -295,16 +189,16 @@ static void compare_message(const char *name, const json_t *mail, const json_t *
 }
 
 // All sessions ran to their natural end, with every message delivered.
-static bool is_untouched(const struct fixture *fixture)
+static bool is_untouched(const struct replayed *replayed)
 {
-	return strstr(fixture->text, "\"why\":\"violation") == NULL &&
-	       strstr(fixture->text, "\"action\":\"reject\"") == NULL &&
-	       strstr(fixture->text, "\"action\":\"tempfail\"") == NULL;
+	return strstr(replayed->text, "\"why\":\"violation") == NULL &&
+	       strstr(replayed->text, "\"action\":\"reject\"") == NULL &&
+	       strstr(replayed->text, "\"action\":\"tempfail\"") == NULL;
 }
 
-static bool is_complete(const struct fixture *fixture)
+static bool is_complete(const struct replayed *replayed)
 {
-	json_t *sessions = events_of(fixture, "session");
+	json_t *sessions = replayed_events(replayed, "session");
 	bool is_fin = true;
 
 	for (size_t i = 0; i < json_array_size(sessions); i++)
@@ -315,7 +209,7 @@ static bool is_complete(const struct fixture *fixture)
 	return is_fin;
 }
 
-static void check_capture(struct fixture *fixture, const char *folder, const json_t *entry)
+static void check_capture(struct replayed *replayed, const char *folder, const json_t *entry)
 {
 	const char *name = json_string_value(json_object_get(entry, "pcap"));
 	const json_t *wanted = json_object_get(entry, "messages");
@@ -324,21 +218,21 @@ static void check_capture(struct fixture *fixture, const char *folder, const jso
 	json_t *mails;
 
 	(void)snprintf(path, sizeof(path), "%s/pcaps/%s", folder, name);
-	if (run(fixture, path, NULL) != 0)
-		fail_msg("%s: %s", name, fixture->error);
+	if (replayed_run(replayed, path, NULL) != 0)
+		fail_msg("%s: %s", name, replayed->error);
 	if (is_explained(name))
 		return;
 	// The client is outside.
-	if (strstr(fixture->text, "\"direction\":\"outbound\"") != NULL)
+	if (strstr(replayed->text, "\"direction\":\"outbound\"") != NULL)
 		fail_msg("%s: taken as outbound", name);
-	mails = events_of(fixture, "mail");
+	mails = replayed_events(replayed, "mail");
 	if (json_array_size(mails) != json_array_size(wanted))
 		fail_msg("%s: %zu messages", name, json_array_size(mails));
 	for (size_t i = 0; i < json_array_size(mails); i++)
 		compare_message(name, json_array_get(mails, i), json_array_get(wanted, i));
 	json_decref(mails);
-	if (is_untouched(fixture) && !has_tls)
-		compare_streams(name, path, fixture->egress, is_complete(fixture));
+	if (is_untouched(replayed) && !has_tls)
+		compare_streams(name, path, replayed->egress, is_complete(replayed));
 }
 
 static void captures_give_the_messages_that_others_read_in_them(void **state)
@@ -360,31 +254,32 @@ static void captures_give_the_messages_that_others_read_in_them(void **state)
 
 static void what_is_no_capture_is_an_error(void **state)
 {
-	struct fixture *fixture = *state;
+	struct replayed *replayed = *state;
 	char path[64];
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "%s/none.pcap", fixture->folder);
-	assert_int_not_equal(run(fixture, path, NULL), 0);
-	assert_non_null(strstr(fixture->error, path));
+	(void)snprintf(path, sizeof(path), "%s/none.pcap", replayed->folder);
+	assert_int_not_equal(replayed_run(replayed, path, NULL), 0);
+	assert_non_null(strstr(replayed->error, path));
 	file = fopen(path, "we");
 	assert_non_null(file);
 	assert_true(
 		fputs("this is no capture, though it is long enough for a header\n", file) >= 0);
 	assert_int_equal(fclose(file), 0);
-	assert_int_not_equal(run(fixture, path, NULL), 0);
-	assert_non_null(strstr(fixture->error, path));
-	assert_int_not_equal(run(fixture, path, "infected=dance"), 0);
-	assert_int_not_equal(fixture->error[0], '\0');
+	assert_int_not_equal(replayed_run(replayed, path, NULL), 0);
+	assert_non_null(strstr(replayed->error, path));
+	assert_int_not_equal(replayed_run(replayed, path, "infected=dance"), 0);
+	assert_int_not_equal(replayed->error[0], '\0');
 	(void)unlink(path);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(captures_give_the_messages_that_others_read_in_them,
+			replayed_setup, replayed_teardown),
 		cmocka_unit_test_setup_teardown(
-			captures_give_the_messages_that_others_read_in_them, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_no_capture_is_an_error, setup, teardown),
+			what_is_no_capture_is_an_error, replayed_setup, replayed_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,13 +17,14 @@ ANY_END = re.compile(b"(?:\r\n|\n|\r|\r\r\n|\n\r|\x00\n|\n\x00|\r\x00\n)"
 
 
 class Sink:
-    def __init__(self, lab, address=lablib.SERVER, keywords=("PIPELINING", "8BITMIME"), strict=False):
+    def __init__(self, lab, address=lablib.SERVER, keywords=("PIPELINING", "8BITMIME"), strict=False,
+                 side="server"):
         self.mails = []  # (sender, [recipients], body as it came)
         self.seen = []   # every byte of every session
         self.commands = []
         self.keywords = keywords
         self.end = re.compile(b"(?:^|\r\n)\\.\r\n") if strict else ANY_END
-        with lab.inside("server"):
+        with lab.inside(side):
             self.listener = socket.create_server((address, 25), backlog=64)
         lab.closing.callback(self.listener.close)
         lab.logs.append(("sink", lambda: "%s\n%s" % (self.commands, self.mails)))

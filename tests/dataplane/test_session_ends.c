@@ -27,6 +27,11 @@ static void begin(uint64_t seed)
 	world_init(&world, &options, seed % 3 == 0 ? 6 : 4, RULES, seed);
 }
 
+static void write_text(struct peer *peer, const char *text)
+{
+	peer_write(peer, text, strlen(text));
+}
+
 static void greet(void)
 {
 	assert_true(world_connect(&world));
@@ -143,9 +148,9 @@ static void a_restart_resets_both_ends(void **state)
 		assert_true(world_say(&world, said[seed % 2], seed % 2 ? 3 : 1));
 		world_restart(&world);
 		if (seed % 4 < 2)
-			peer_write(&world.client, "Subject: x\r\n\r\n" EVIL "\r\n.\r\n", 49);
+			write_text(&world.client, "Subject: x\r\n\r\n" EVIL "\r\n.\r\n");
 		else
-			peer_write(&world.server, "421 4.3.2 idle\r\n", 16);
+			write_text(&world.server, "421 4.3.2 idle\r\n");
 		assert_true(world_run(&world, are_both_reset, 0, 60000));
 		assert_int_equal(world.mails_count, 0);
 		// The sender comes back.
@@ -179,7 +184,7 @@ static void a_client_that_closed_its_half_waits_for_a_slow_reply(void **state)
 	greet();
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n", 2));
 	world.server_broke = true; // it reads no more, that is: it thinks
-	peer_write(&world.client, "NOOP\r\n", 6);
+	write_text(&world.client, "NOOP\r\n");
 	peer_close(&world.client);
 	world_pass(&world, 60000);
 	world.server_broke = false;
@@ -197,7 +202,7 @@ static void a_server_that_closes_leaves_no_client_waiting(void **state)
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\n", 1));
 	world.server_broke = true;
 	// An infected chunk waits for the replies before it, and they never come.
-	peer_write(&world.client, "RCPT TO:<b@y>\r\nBDAT 32 LAST\r\n" EVIL "\r\n", 61);
+	write_text(&world.client, "RCPT TO:<b@y>\r\nBDAT 32 LAST\r\n" EVIL "\r\n");
 	world_pass(&world, 20);
 	peer_close(&world.server);
 	assert_true(world_say(&world, "", 1));

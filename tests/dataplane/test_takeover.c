@@ -101,6 +101,11 @@ static void set_faults(uint64_t seed)
 	world.server.timestamps = seed % 11 != 0;
 }
 
+static void write_text(const char *text)
+{
+	peer_write(&world.client, text, strlen(text));
+}
+
 static bool has_broken(struct world *at, uint32_t value)
 {
 	(void)value;
@@ -116,13 +121,13 @@ static void send_body(enum turn turn, uint64_t seed)
 		world.server_break = WORLD_CLOSES + (enum world_break)(turn - TURN_SERVER_CLOSES);
 		world.server_break_at = n / 10;
 	}
-	memcpy(body + n / 2, EVIL, strlen(EVIL));
+	memcpy(body + n / 2, EVIL, sizeof(EVIL) - 1);
 	peer_write(&world.client, body, n / 3);
 	if (world.server_break != WORLD_NO_BREAK)
 		assert_true(world_run(&world, has_broken, 0, 60000));
 	peer_write(&world.client, body + n / 3, n - n / 3);
 	if (turn == TURN_QUIT_PIPELINED || turn == TURN_QUIT_AND_FIN)
-		peer_write(&world.client, "QUIT\r\n", 6);
+		write_text("QUIT\r\n");
 	if (turn == TURN_FIN_WITH_END || turn == TURN_QUIT_AND_FIN)
 		peer_close(&world.client);
 	free(body);
@@ -203,7 +208,7 @@ static void a_server_that_heard_no_reset_is_reset_when_it_speaks(void **state)
 		world_pass(&world, early ? 1000 : 60000);
 		world.loses_left = 0;
 		assert_false(world.server.reset);
-		peer_write(&world.server, "421 4.4.2 idle\r\n", 16);
+		peer_write(&world.server, "421 4.4.2 idle\r\n", strlen("421 4.4.2 idle\r\n"));
 		assert_true(world_run(&world, is_server_reset, 0, 30000));
 		finish();
 	}
@@ -247,7 +252,7 @@ static void a_client_that_never_acknowledges_is_given_up(void **state)
 	(void)state;
 	begin(8);
 	begin_body();
-	peer_write(&world.client, MAIL, strlen(MAIL));
+	write_text(MAIL);
 	world_pass(&world, 3);
 	world.client.stopped = true;
 	world_pass(&world, 100);
@@ -276,7 +281,7 @@ static void a_client_that_only_closes_gets_its_answer(void **state)
 	(void)state;
 	begin(10);
 	begin_body();
-	peer_write(&world.client, MAIL, strlen(MAIL));
+	write_text(MAIL);
 	peer_close(&world.client);
 	assert_true(world_run(&world, is_over, 0, 10000));
 	assert_true(has_reply("554"));
@@ -313,9 +318,9 @@ static void nothing_is_said_behind_a_fin_of_the_server(void **state)
 	begin_body();
 	world.server_break = WORLD_SAYS_421;
 	world.server_break_at = 10;
-	peer_write(&world.client, "Subject: x\r\n\r\nfirst\r\n", 23);
+	write_text("Subject: x\r\n\r\nfirst\r\n");
 	assert_true(world_run(&world, has_broken, 0, 1000));
-	peer_write(&world.client, EVIL "\r\n.\r\n", 35);
+	write_text(EVIL "\r\n.\r\n");
 	assert_true(world_run(&world, is_over, 0, 300000));
 	assert_true(has_reply("421"));
 	assert_false(has_reply("554"));

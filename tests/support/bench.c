@@ -62,8 +62,9 @@ static void take_frame(void *ctx, uint32_t link, enum link_side side, struct fra
 	(void)link;
 	packet_parse(frame, 0, &packet);
 	if (packet.kind == PACKET_TCP &&
-		(packet.from.port_be[0] ^ packet.from.port_be[1]) ==
-			(bench->talk.address.port_be[0] ^ bench->talk.address.port_be[1])) {
+		(!bench->several || (packet.from.port_be[0] ^ packet.from.port_be[1]) ==
+					    (bench->talk.address.port_be[0] ^
+						    bench->talk.address.port_be[1]))) {
 		see(bench->view[side == LINK_INSIDE ? TCP_SERVER : TCP_CLIENT], frame, &packet);
 		bench->bad_sums |= !frames_are_sums_right(frame->data, frame->bytes);
 	} else {
@@ -133,6 +134,7 @@ void bench_switch(struct bench *bench, uint32_t connection)
 	assert_true(connection < BENCH_CONNECTIONS);
 	if (connection == bench->connection)
 		return;
+	bench->several = true;
 	bench->parked[bench->connection].talk = bench->talk;
 	bench->parked[bench->connection].fed = bench->fed;
 	memcpy(bench->parked[bench->connection].view, bench->view, sizeof(bench->view));

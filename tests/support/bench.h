@@ -57,6 +57,7 @@ struct bench {
 		struct bench_view *view[2];
 	} parked[BENCH_CONNECTIONS];
 	uint32_t connection;
+	bool several;          // frames of the others are not looked at
 	bool ignore_conflicts; // the test uses one 5-tuple for several connections
 };
 

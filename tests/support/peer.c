@@ -52,7 +52,7 @@ void peer_init(struct peer *peer, int family, bool is_client, uint32_t iss)
 	assert(peer->out != NULL && peer->in != NULL && peer->in_have != NULL);
 	peer->iss = iss;
 	peer->mss = 1448;
-	peer->flight = 16 * 1448;
+	peer->flight = 16ul * 1448;
 	peer->timestamps = true;
 	peer->listening = !is_client;
 	peer->rto_ns = RTO_NS;

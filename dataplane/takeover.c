@@ -259,6 +259,14 @@ static bool client_closed(const struct session *session)
 	return session->fin[TCP_CLIENT] <= session->stream[TCP_CLIENT].next;
 }
 
+// Nobody waits for these bytes any more: a body may be of any length.
+static void forget_swallowed(struct engine *engine, struct stream *stream)
+{
+	(void)stream_mark_sent(stream, engine->pages, stream->sent, stream->next);
+	stream_release(stream, engine->pages, stream->next);
+	stream_trim(stream, engine->pages);
+}
+
 void takeover_client(struct engine *engine, struct session *session,
 	const struct tcp_result *result, uint64_t now_ns)
 {
@@ -279,9 +287,7 @@ void takeover_client(struct engine *engine, struct session *session,
 		takeover->phase = TAKEOVER_CLOSE;
 		takeover->begin_ns = now_ns;
 	}
-	stream_release(
-		&session->stream[TCP_CLIENT], engine->pages, session->stream[TCP_CLIENT].next);
-	stream_trim(&session->stream[TCP_CLIENT], engine->pages);
+	forget_swallowed(engine, &session->stream[TCP_CLIENT]);
 	all_acked = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
 	if (!pump(engine, session, now_ns) &&
 		(result->has_payload || result->fin || result->keep_alive))

@@ -379,6 +379,22 @@ static void keep_alives_bring_no_byte(void **state)
 	bench_finish(&bench);
 }
 
+static void what_a_takeover_has_swallowed_is_acknowledged_again(void **state)
+{
+	uint32_t frames;
+
+	(void)state;
+	bench_begin(&bench, 4);
+	bench_say(&bench, TCP_CLIENT, "S: x\r\n\r\ny\n.\nthe rest"); // refused
+	frames = bench.view[TCP_CLIENT]->frames;
+	bench_client(&bench, -8, "the rest");
+	assert_int_equal(bench.view[TCP_CLIENT]->frames, frames + 1);
+	assert_int_equal(bench.view[TCP_CLIENT]->last_ack, bench.talk.next[TCP_CLIENT]);
+	bench_client(&bench, -4, "rest");
+	assert_int_equal(bench.view[TCP_CLIENT]->frames, frames + 2);
+	bench_finish(&bench);
+}
+
 static void the_engines_own_segments_reach_the_server_whatever_the_hop_limit(void **state)
 {
 	for (uint8_t family = 4; family <= 6; family += 2) {
@@ -431,6 +447,7 @@ int main(void)
 		cmocka_unit_test(what_lies_beyond_the_window_is_cut_off),
 		cmocka_unit_test(a_probe_of_a_closed_window_is_scanned_once_in_its_place),
 		cmocka_unit_test(keep_alives_bring_no_byte),
+		cmocka_unit_test(what_a_takeover_has_swallowed_is_acknowledged_again),
 		cmocka_unit_test(the_engines_own_segments_reach_the_server_whatever_the_hop_limit),
 	};
 

@@ -276,6 +276,21 @@ static void a_client_that_stops_in_a_refused_body_is_given_up(void **state)
 	finish();
 }
 
+static void a_refused_body_may_be_of_any_length(void **state)
+{
+	char *body;
+	size_t n = world_make_body(3u << 20, 5, &body);
+
+	(void)state;
+	begin(7);
+	begin_body();
+	write_text("Subject: x\r\n\r\ny\n.\nz\r\n");
+	assert_true(world_write(&world, body, n, 1));
+	assert_true(has_reply("550"));
+	free(body);
+	finish();
+}
+
 static void a_client_that_only_closes_gets_its_answer(void **state)
 {
 	(void)state;
@@ -339,6 +354,7 @@ int main(void)
 		cmocka_unit_test(lost_acknowledgements_of_a_refused_body_are_repeated),
 		cmocka_unit_test(a_client_that_never_acknowledges_is_given_up),
 		cmocka_unit_test(a_client_that_stops_in_a_refused_body_is_given_up),
+		cmocka_unit_test(a_refused_body_may_be_of_any_length),
 		cmocka_unit_test(a_client_that_only_closes_gets_its_answer),
 		cmocka_unit_test(the_ports_can_be_used_again_during_a_takeover),
 		cmocka_unit_test(nothing_is_said_behind_a_fin_of_the_server),

@@ -170,6 +170,25 @@ static void insert_bad(struct frames_talk *talk, uint32_t from, uint32_t to, int
 	item->data[packet.l4_offset + 17] = 0xad;
 }
 
+// A segment of the client's with what one of its frames acknowledges, put before a frame of the list.
+static struct frames_item *insert_segment(
+	struct frames_talk *talk, uint32_t like, uint32_t to, uint32_t seq, const char *text)
+{
+	uint32_t old = talk->next[TCP_SERVER];
+	struct frame frame = {
+		talk->items[like].data, talk->items[like].bytes, talk->items[like].bytes, NULL};
+	struct frames_item *item;
+	struct packet packet;
+
+	packet_parse(&frame, 0, &packet);
+	talk->next[TCP_SERVER] = packet.tcp.ack;
+	frames_talk_segment(talk, TCP_CLIENT, seq, TCP_FLAG_ACK, text, (uint32_t)strlen(text));
+	talk->next[TCP_SERVER] = old;
+	item = insert_copy(talk, talk->count - 1, to);
+	free(talk->items[--talk->count].data);
+	return item;
+}
+
 static void insertions_stay_refused(void **state)
 {
 	static const struct {
@@ -274,15 +293,15 @@ static void an_insertion_at_the_number_of_the_fin_stays_refused(void **state)
 	struct replayed *replayed = *state;
 	struct replayed_egress egress;
 	struct frames_talk talk;
+	const struct frames_item *item;
 	uint8_t *at;
 	uint32_t quit;
 
 	frames_talk_init(&talk, 4, 41022);
 	frames_talk_mail(&talk, message, sizeof(message) - 1);
-	quit = find_word(&talk, "221 2.0.0", &at);
-	frames_talk_segment(&talk, TCP_CLIENT, talk.next[TCP_CLIENT] - 1, TCP_FLAG_ACK, "Z", 1);
-	talk.items[talk.count - 1].data[14 + 20 + 16] ^= 0x55;
-	(void)insert_copy(&talk, talk.count - 1, quit + 1);
+	quit = find_word(&talk, "QUIT", &at);
+	item = insert_segment(&talk, quit, quit + 1, talk.next[TCP_CLIENT] - 1, "Z");
+	item->data[14 + 20 + 16] ^= 0x55;
 	replayed_run_talk(replayed, &talk, NULL);
 	assert_string_equal(replayed->notes, "");
 	replayed_read_egress(replayed, &egress);
@@ -360,9 +379,7 @@ static void data_beyond_the_window_stays_cut(void **state)
 	real = find_word(&talk, "From: a", &at);
 	// Good in all but that its receiver does not take it: other bytes come there later.
 	memcpy(&seq, talk.items[real].data + 14 + 20 + 4, sizeof(seq));
-	frames_talk_segment(
-		&talk, TCP_CLIENT, be32toh(seq) + 104, TCP_FLAG_ACK, beyond, sizeof(beyond) - 1);
-	(void)insert_copy(&talk, talk.count - 1, real);
+	(void)insert_segment(&talk, real, real, be32toh(seq) + 104, beyond);
 	expect_delivered(replayed, &talk, "line number four", beyond);
 	assert_string_equal(replayed->notes, "");
 	frames_talk_free(&talk);

@@ -113,7 +113,7 @@ static void ports_are_used_again_in_and_after_a_takeover(void **state)
 	for (int how = 0; how < 2; how++) {
 		bench_begin(&bench, 4);
 		expect_refusal();
-		bench.talk.next[TCP_SERVER] += how; // whatever it has read
+		bench.talk.next[TCP_SERVER] += (uint32_t)how; // whatever it has read
 		if (how == 0) {
 			uint32_t frames = bench.view[TCP_CLIENT]->frames;
 

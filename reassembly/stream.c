@@ -25,11 +25,14 @@ static_assert(sizeof(struct stream_page) % 64 == 0, "blocks stay aligned");
 static_assert(sizeof(struct stream_ranges) <= sizeof(struct stream_page), "ranges fit a block");
 static_assert(sizeof(struct stream) <= 104, "idle connections are many");
 
+// Blocks are used for the first time in their order, and again before that: memory that was never
+// needed is never touched.
 struct stream_pool {
-	struct stream_page *free;
-	uint32_t free_pages;
+	struct stream_page *free; // of those that were used
+	uint32_t free_pages;      // fresh ones included
 	uint32_t pages;
-	uint64_t unused[6];
+	uint32_t fresh; // the first block that was never used
+	uint32_t unused[11];
 };
 
 static_assert(sizeof(struct stream_pool) == 64, "the blocks behind it are aligned");
@@ -42,15 +45,11 @@ size_t stream_pool_bytes(uint32_t pages)
 struct stream_pool *stream_pool_init(void *memory, uint32_t pages)
 {
 	struct stream_pool *pool = memory;
-	struct stream_page *block = (void *)(pool + 1);
 
 	pool->free = NULL;
 	pool->free_pages = pages;
 	pool->pages = pages;
-	for (uint32_t i = pages; i > 0; i--) {
-		block[i - 1].newer = pool->free;
-		pool->free = &block[i - 1];
-	}
+	pool->fresh = 0;
 	return pool;
 }
 
@@ -63,8 +62,11 @@ static void *block_take(struct stream_pool *pool)
 {
 	struct stream_page *block = pool->free;
 
-	assert(block != NULL);
-	pool->free = block->newer;
+	assert(pool->free_pages > 0);
+	if (block != NULL)
+		pool->free = block->newer;
+	else
+		block = (struct stream_page *)(void *)(pool + 1) + pool->fresh++;
 	pool->free_pages--;
 	return block;
 }
@@ -288,14 +290,14 @@ enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint
 	*rewritten = 0;
 	if (to < offset)
 		return STREAM_FULL;
+	if (n == 0)
+		return STREAM_OLD;
 	if (offset < stream->trimmed) {
 		if (to <= stream->trimmed)
 			return STREAM_FORGOTTEN;
 		data += stream->trimmed - offset;
 		offset = stream->trimmed;
 	}
-	if (offset == to)
-		return STREAM_OLD;
 	if (ranges_has(set_present(stream), stream->next, offset, &until) && until >= to) {
 		*rewritten = bytes_rewrite(stream, offset, to, data);
 		return STREAM_OLD;

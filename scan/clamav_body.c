@@ -156,7 +156,7 @@ static bool parse_number(const char **at, uint32_t *out)
 	return true;
 }
 
-// "n", "-m", "n-", "n-m" up to the closing bracket. An upper limit of 0 means no limit.
+// "n", "-m", "n-", "n-m" up to the closing bracket. An upper limit of 0 means no limit in braces.
 static bool parse_range(const char **at, char closing, struct gap *gap)
 {
 	bool has_min = parse_number(at, &gap->min);
@@ -174,7 +174,7 @@ static bool parse_range(const char **at, char closing, struct gap *gap)
 	if ((!has_min && !has_max) || **at != closing)
 		return false;
 	(*at)++;
-	if (gap->max == 0)
+	if (gap->max == 0 && closing == '}')
 		gap->max = CLAMAV_NO_LIMIT;
 	return gap->min <= gap->max;
 }
@@ -225,7 +225,22 @@ static bool at_part_end(const struct parser *parser)
 	return parse_gap(&ahead, &gap) && !gap.exact_inline;
 }
 
-// (B), (L) or (W) at the start or end of a part is a condition; elsewhere it is a byte.
+static bool parse_alternates(
+	struct parser *parser, struct clamav_sequence *sequence, unsigned int depth);
+
+static bool append_line_end(struct parser *parser, struct clamav_sequence *sequence)
+{
+	const char *after = parser->at;
+	bool taken;
+
+	parser->at = "(0a|0d0a)";
+	taken = parse_alternates(parser, sequence, 1);
+	parser->at = after;
+	return taken;
+}
+
+// (B), (L) or (W) at the start or end of a part is a condition; elsewhere it is a byte, and a line
+// end one or two.
 static bool parse_edge(struct parser *parser, enum clamav_edge_kind kind, bool negated)
 {
 	struct clamav_part *part = parser->part;
@@ -241,19 +256,16 @@ static bool parse_edge(struct parser *parser, enum clamav_edge_kind kind, bool n
 		part->right = (struct clamav_edge){kind, negated};
 		return true;
 	}
+	if (kind == CLAMAV_EDGE_LINE && !negated)
+		return append_line_end(parser, &part->body);
 	clamav_edge_class(kind, true, &left);
 	clamav_edge_class(kind, false, &right);
 	for (unsigned int i = 0; i < 4; i++)
 		left.bits[i] |= right.bits[i];
-	if (kind == CLAMAV_EDGE_LINE && !negated)
-		class_add(&left, '\r');
 	if (negated)
 		class_invert(&left);
 	return append_class(parser, &part->body, &left, 1);
 }
-
-static bool parse_alternates(
-	struct parser *parser, struct clamav_sequence *sequence, unsigned int depth);
 
 // One branch, up to '|' or ')'. Fixed gaps stand inside, splitting ones may not.
 static bool parse_branch(struct parser *parser, struct clamav_sequence *branch, unsigned int depth)

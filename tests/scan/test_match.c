@@ -69,6 +69,28 @@ static void the_first_signature_of_the_list_is_reported(void **state)
 	engine_close(&all);
 }
 
+static void a_line_end_inside_a_part_is_lf_or_cr_lf(void **state)
+{
+	struct engine engine = engine_open("t.ndb", "A:0:*:4142(L)4344\n", false);
+
+	(void)state;
+	assert_int_equal(match_text(&engine, "..AB\nCD..").count, 1);
+	assert_int_equal(match_text(&engine, "..AB\r\nCD..").count, 1);
+	assert_int_equal(match_text(&engine, "..AB\rCD..").count, 0);
+	assert_int_equal(match_text(&engine, "..AB\n\nCD..").count, 0);
+	engine_close(&engine);
+}
+
+static void a_gap_in_square_brackets_may_be_of_no_bytes(void **state)
+{
+	struct engine engine = engine_open("t.ndb", "A:0:*:5a[0-0]4142\n", false);
+
+	(void)state;
+	assert_int_equal(match_text(&engine, "..ZAB..").count, 1);
+	assert_int_equal(match_text(&engine, "..Z.AB..").count, 0);
+	engine_close(&engine);
+}
+
 static void objects_of_five_bytes_are_too_small(void **state)
 {
 	struct engine engine = engine_open("t.ndb", "A:0:*:41414141\n", false);
@@ -324,6 +346,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_signature_of_the_list_is_reported),
 		cmocka_unit_test(objects_of_five_bytes_are_too_small),
+		cmocka_unit_test(a_line_end_inside_a_part_is_lf_or_cr_lf),
+		cmocka_unit_test(a_gap_in_square_brackets_may_be_of_no_bytes),
 		cmocka_unit_test(mail_signatures_see_the_raw_message_alone),
 		cmocka_unit_test(signatures_of_a_file_type_see_that_type_alone),
 		cmocka_unit_test(long_gaps_and_far_offsets_are_exact),

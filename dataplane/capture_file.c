@@ -15,6 +15,7 @@
 #define ETHERNET_BYTES 14u
 #define NS_PER_S 1000000000u
 #define FILE_BUFFER_BYTES (64u << 10)
+#define WRITE_BUFFER_BYTES (256u << 10)
 #define GZIP_BUFFER_BYTES (256u << 10)
 #define LINKTYPE_RAW 101
 
@@ -251,6 +252,7 @@ int capture_next(struct capture_reader *reader, struct capture_record *record,
 int capture_create(const char *path, struct capture_writer **out, char error[CAPTURE_ERROR_BYTES])
 {
 	struct capture_writer *writer = calloc(1, sizeof(*writer));
+	FILE *file;
 
 	if (writer != NULL)
 		writer->pcap = pcap_open_dead_with_tstamp_precision(
@@ -260,9 +262,16 @@ int capture_create(const char *path, struct capture_writer **out, char error[CAP
 		free(writer);
 		return -EIO;
 	}
-	writer->dumper = pcap_dump_open(writer->pcap, path);
+	file = fopen(path, "wbe");
+	if (file != NULL)
+		(void)setvbuf(file, NULL, _IOFBF, WRITE_BUFFER_BYTES);
+	writer->dumper = file != NULL ? pcap_dump_fopen(writer->pcap, file) : NULL;
 	if (writer->dumper == NULL) {
-		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s", pcap_geterr(writer->pcap));
+		(void)snprintf(error, CAPTURE_ERROR_BYTES, "%s: %s", path,
+			// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+			file == NULL ? strerror(errno) : pcap_geterr(writer->pcap));
+		if (file != NULL)
+			(void)fclose(file);
 		pcap_close(writer->pcap);
 		free(writer);
 		return -EIO;

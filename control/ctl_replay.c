@@ -22,7 +22,8 @@ static void print_usage(FILE *out)
 {
 	(void)fprintf(out,
 		"usage: cordonctl replay --rules PATH [OPTION...] FILE.pcap...\n\n"
-		"Sends captures (pcap, pcapng) through the whole dataplane.\n\n"
+		"Sends captures (pcap, pcapng; packed with gzip, too) through the whole\n"
+		"dataplane.\n\n"
 		"  -r, --rules PATH      image, signature file or folder of them\n"
 		"      --json            JSON lines on stdout, nothing else there\n"
 		"      --digests LIST    of md5,sha1,sha256: report these of every part\n"
@@ -37,7 +38,15 @@ static void print_usage(FILE *out)
 		"      --config FILE     take policies, ports and limits from this configuration\n"
 		"      --ports LIST      SMTP ports (25,587,2525)\n"
 		"  -h, --help            this text\n\n"
-		"The client of a connection is taken as outside. Exit status: 0 ran, 2 error.\n");
+		"The client of a connection is taken as outside. Time is the capture's: what "
+		"timers\n"
+		"send between two frames leaves with the time of the second. Segments with wrong\n"
+		"checksums are put right only where the capture shows that they were received, "
+		"and\n"
+		"windows are heeded unless it shows that nobody kept to them. Each file begins "
+		"with\n"
+		"fresh state; one that ends early counts for what could be read of it.\n\n"
+		"Exit status: 0 ran, 2 error or a file of which nothing could be read.\n");
 }
 
 static void say(const char *what, const char *value)

@@ -273,10 +273,68 @@ static void what_is_no_capture_is_an_error(void **state)
 	(void)unlink(path);
 }
 
+static void a_file_that_ends_early_counts_for_what_is_read(void **state)
+{
+	struct replayed *replayed = *state;
+	struct frames_talk talk;
+
+	frames_talk_init(&talk, 4, 41022);
+	frames_talk_mail(&talk, "Subject: x\r\n\r\ntext\r\n", 20);
+	replayed_write(replayed, talk.items, talk.count);
+	// Within the first record, then within the second.
+	assert_int_equal(truncate(replayed->input, 24 + 16 + 8), 0);
+	assert_int_not_equal(replayed_run(replayed, replayed->input, NULL), 0);
+	assert_non_null(strstr(replayed->error, replayed->input));
+	replayed_write(replayed, talk.items, talk.count);
+	assert_int_equal(truncate(replayed->input, 24 + 16 + 58 + 16 + 8), 0);
+	assert_int_equal(replayed_run(replayed, replayed->input, NULL), 0);
+	assert_int_equal(replayed->stats.frames_in, 1);
+	assert_non_null(strstr(replayed->notes, "not read to its end"));
+	// A capture of nothing is one.
+	assert_int_equal(truncate(replayed->input, 24), 0);
+	assert_int_equal(replayed_run(replayed, replayed->input, NULL), 0);
+	assert_int_equal(replayed->stats.frames_in, 0);
+	frames_talk_free(&talk);
+}
+
+static void one_file_that_cannot_be_read_does_not_end_the_run(void **state)
+{
+	struct replayed *replayed = *state;
+	const char *const files[] = {"/nonexistent/x.pcap", replayed->input, "/nonexistent/y.pcap"};
+	char *notes = NULL;
+	size_t notes_bytes = 0;
+	struct replay_options options = {.ruleset = replayed->ruleset,
+		.files = files,
+		.files_count = 3,
+		.events = fopen("/dev/null", "we"),
+		.notes = open_memstream(&notes, &notes_bytes)};
+	struct replay_stats stats;
+	struct frames_talk talk;
+
+	assert_non_null(options.events);
+	assert_non_null(options.notes);
+	frames_talk_init(&talk, 4, 41022);
+	frames_talk_mail(&talk, "Subject: x\r\n\r\ntext\r\n", 20);
+	replayed_write(replayed, talk.items, talk.count);
+	assert_int_not_equal(
+		replay_run(&options, &stats, replayed->error, sizeof(replayed->error)), 0);
+	assert_int_equal(fclose(options.events), 0);
+	assert_int_equal(fclose(options.notes), 0);
+	assert_int_equal(stats.messages, 1);
+	assert_non_null(strstr(replayed->error, files[0]));
+	assert_non_null(strstr(notes, files[2]));
+	free(notes);
+	frames_talk_free(&talk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(captures_give_the_messages_that_others_read_in_them,
+			replayed_setup, replayed_teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_ends_early_counts_for_what_is_read,
+			replayed_setup, replayed_teardown),
+		cmocka_unit_test_setup_teardown(one_file_that_cannot_be_read_does_not_end_the_run,
 			replayed_setup, replayed_teardown),
 		cmocka_unit_test_setup_teardown(
 			what_is_no_capture_is_an_error, replayed_setup, replayed_teardown),

@@ -25,12 +25,18 @@ static uint32_t find_word(const struct frames_talk *talk, const char *word, uint
 	return 0;
 }
 
+static void put_text(uint8_t *at, const char *text)
+{
+	for (; *text != '\0'; text++)
+		*at++ = (uint8_t)*text;
+}
+
 static void edit(struct frames_talk *talk, const char *word, const char *other)
 {
 	uint8_t *at;
 
 	(void)find_word(talk, word, &at);
-	memcpy(at, other, strlen(other));
+	put_text(at, other);
 }
 
 // Copies a frame to a place in the list, with another time order after it.
@@ -136,15 +142,18 @@ static void what_nobody_acknowledged_is_not_put_right(void **state)
 {
 	struct replayed *replayed = *state;
 	struct frames_talk talk;
+	uint32_t count;
 	uint8_t *at;
 
 	frames_talk_init(&talk, 4, 41022);
 	frames_talk_mail(&talk, message, sizeof(message) - 1);
 	// The capture ends with the segment that was broken on its way.
+	count = talk.count;
 	talk.count = find_word(&talk, WORD, &at) + 1;
-	memcpy(at, EDIT, strlen(EDIT));
+	put_text(at, EDIT);
 	replayed_run_talk(replayed, &talk, NULL);
 	assert_string_equal(replayed->notes, "");
+	talk.count = count;
 	frames_talk_free(&talk);
 }
 
@@ -159,7 +168,7 @@ static void insert_bad(struct frames_talk *talk, uint32_t from, uint32_t to, int
 	uint8_t *at = memmem(item->data, item->bytes, WORD, strlen(WORD));
 
 	assert_non_null(at);
-	memcpy(at, EDIT, strlen(EDIT));
+	put_text(at, EDIT);
 	packet_parse(&frame, PACKET_CHECKSUMS_DONE, &packet);
 	if (moved > 0)
 		packet_trim(&frame, &packet, (uint32_t)moved, 0);

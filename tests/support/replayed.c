@@ -162,24 +162,30 @@ static void add_frame(
 	if ((packet->tcp.flags & TCP_FLAG_SYN) != 0)
 		egress->isn[to] = packet->tcp.seq;
 	if ((packet->tcp.flags & TCP_FLAG_RST) != 0) {
-		egress->resets[to]++;
-		egress->reset_seq[to] = packet->tcp.seq;
+		if (egress->resets[to]++ == 0)
+			egress->reset_seq[to] = packet->tcp.seq;
 	}
 	add_bytes(egress, have[to], to, packet);
+}
+
+static void *zeroed(size_t bytes)
+{
+	void *memory = calloc(1, bytes);
+
+	if (memory == NULL)
+		abort();
+	return memory;
 }
 
 void replayed_read_egress(const struct replayed *replayed, struct replayed_egress *out)
 {
 	char error[CAPTURE_ERROR_BYTES];
-	uint8_t *have[2] = {calloc(1, MAX_STREAM), calloc(1, MAX_STREAM)};
+	uint8_t *have[2] = {zeroed(MAX_STREAM), zeroed(MAX_STREAM)};
 	struct capture_reader *reader;
 	struct capture_record record;
 	int result;
 
-	*out = (struct replayed_egress){
-		.text = {calloc(1, MAX_STREAM + 1), calloc(1, MAX_STREAM + 1)}};
-	assert_true(have[0] != NULL && have[1] != NULL);
-	assert_true(out->text[0] != NULL && out->text[1] != NULL);
+	*out = (struct replayed_egress){.text = {zeroed(MAX_STREAM + 1), zeroed(MAX_STREAM + 1)}};
 	assert_int_equal(capture_open(replayed->egress, &reader, error), 0);
 	while ((result = capture_next(reader, &record, error)) == 1) {
 		struct frame frame = {record.data, record.bytes, record.bytes, NULL};

@@ -49,7 +49,7 @@ void replayed_run_talk(
 struct replayed_egress {
 	uint32_t frames;
 	uint32_t resets[2];    // to this side (by enum tcp_side)
-	uint32_t reset_seq[2]; // of the last
+	uint32_t reset_seq[2]; // of the first
 	uint32_t isn[2];       // of what this side receives
 	char *text[2];         // payload this side receives, first copies, in order of numbers
 	size_t bytes[2];       // contiguous

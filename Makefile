@@ -55,7 +55,8 @@ REASSEMBLY_SRC := $(wildcard reassembly/*.c)
 DPDK_SRC := $(wildcard $(addprefix dataplane/,main.c port*.c worker*.c telemetry.c distributor.c))
 DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
-UNIT_SRC := $(filter-out tests/lab/%,$(wildcard tests/*/test_*.c))
+DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
+UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/%,$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
@@ -65,6 +66,7 @@ LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
 
 PROGRAMS := $(if $(CTL_SRC),$(BUILD)/cordonctl) $(if $(DPDK_SRC),$(BUILD)/cordon-dataplane)
 UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 
@@ -85,6 +87,7 @@ $(BUILD)/%.a:
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
+$(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2
 $(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
@@ -114,6 +117,14 @@ $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
+# Of what sees DPDK: all of it but main.
+$(DPDK_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
+		$(call obj,$(filter-out dataplane/main.c,$(DPDK_SRC))) \
+		$(addprefix $(BUILD)/lib,dataplane.a scan.a reassembly.a)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
 		$(TEST_OBJ) $(LIBS)
@@ -126,7 +137,7 @@ $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ -lpthread
 
-units: $(UNITS) $(FUZZERS)
+units: $(UNITS) $(DPDK_UNITS) $(FUZZERS)
 
 # tests/run prints each program's own summary and, last, "N passed, N failed, N skipped".
 test: all units $(LAB_PROGRAMS)

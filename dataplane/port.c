@@ -48,19 +48,20 @@ static int complain(const struct port *port, const char *what, int err)
 
 // Switches off what joins received frames to one that is larger than any port takes. An interface that
 // cannot do it does not have to be told.
-static void keep_frames(int fd, struct ifreq *request)
+static void keep_frames(int fd, const char *name)
 {
 	struct ethtool_value receive = {.cmd = ETHTOOL_SGRO, .data = 0};
 	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq request = {.ifr_data = (void *)&receive};
 
-	request->ifr_data = (void *)&receive;
-	(void)ioctl(fd, SIOCETHTOOL, request);
-	request->ifr_data = (void *)&flags;
-	if (ioctl(fd, SIOCETHTOOL, request) != 0 || (flags.data & ETH_FLAG_LRO) == 0)
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	(void)ioctl(fd, SIOCETHTOOL, &request);
+	request.ifr_data = (void *)&flags;
+	if (ioctl(fd, SIOCETHTOOL, &request) != 0 || (flags.data & ETH_FLAG_LRO) == 0)
 		return;
 	flags = (struct ethtool_value){
 		.cmd = ETHTOOL_SFLAGS, .data = flags.data & ~(uint32_t)ETH_FLAG_LRO};
-	(void)ioctl(fd, SIOCETHTOOL, request);
+	(void)ioctl(fd, SIOCETHTOOL, &request);
 }
 
 // A kernel interface has to be up to give packets. Its MTU is set here: the driver refuses more than
@@ -83,7 +84,7 @@ static int set_up_interface(const char *name, uint32_t mtu)
 			err = -errno;
 	}
 	if (err == 0)
-		keep_frames(fd, &request);
+		keep_frames(fd, name);
 	(void)close(fd);
 	return err;
 }

@@ -154,13 +154,7 @@ void engine_free(struct engine *engine)
 
 static bool is_smtp(const struct engine *engine, const uint16_t port_be[2])
 {
-	for (uint32_t i = 0; i < engine->options.smtp_ports_count; i++) {
-		uint16_t port_be_i = __builtin_bswap16(engine->options.smtp_ports[i]);
-
-		if (port_be[0] == port_be_i || port_be[1] == port_be_i)
-			return true;
-	}
-	return false;
+	return session_is_smtp_port(engine, port_be[0]) || session_is_smtp_port(engine, port_be[1]);
 }
 
 static void malformed(struct engine *engine, const struct packet *packet)

@@ -147,6 +147,25 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 // Sends what may go on now, of both directions, and FINs whose turn has come.
 void session_flush(struct engine *engine, struct session *session);
 
+// Counts a segment that the TCP checks refused.
+void session_count_drop(struct engine *engine, enum tcp_reason reason);
+
+// ---- session_open.c ----
+
+// Is this the first segment of a connection: a SYN and nothing else?
+bool session_opens(const struct tcp_segment *tcp);
+bool session_is_smtp_port(const struct engine *engine, uint16_t port_be);
+// A new connection by its SYN; a packet of one whose beginning was not seen. Both take the frame. key and
+// swapped are those of the packet's addresses (flow_key_make).
+void session_open(struct engine *engine, const struct arrival *arrival, const struct flow_key *key,
+	bool swapped);
+void session_midstream(struct engine *engine, const struct arrival *arrival,
+	const struct flow_key *key, bool swapped);
+// Overwrites the options of a SYN that would let bytes travel in ways that are not followed here.
+void session_strip_options(struct frame *frame, struct packet *packet);
+// Takes the headers for the engine's own segments in side's name.
+void session_learn(struct session *session, enum tcp_side side, const struct arrival *arrival);
+
 // ---- dialogue.c ----
 
 // Reads what has arrived in order from one side, as far as it can be read.

@@ -101,13 +101,12 @@ bool clamav_parse_digest(const char *hex, size_t bytes, uint8_t *out)
 
 #define MAX_FIELDS 8
 
-// Cuts the line at its colons. Returns the number of fields; past MAX_FIELDS the rest is one field.
-static size_t split(char *line, char **fields)
+size_t clamav_split(char *line, char **fields, size_t max)
 {
 	size_t count = 0;
 
 	fields[count++] = line;
-	for (; *line != '\0' && count < MAX_FIELDS; line++) {
+	for (; *line != '\0' && count < max; line++) {
 		if (*line == ':') {
 			*line = '\0';
 			fields[count++] = line + 1;
@@ -116,8 +115,7 @@ static size_t split(char *line, char **fields)
 	return count;
 }
 
-// Decimal digits and nothing else.
-static bool parse_decimal(const char *text, uint64_t limit, uint64_t *out)
+bool clamav_parse_decimal(const char *text, uint64_t limit, uint64_t *out)
 {
 	uint64_t value = 0;
 
@@ -134,13 +132,13 @@ static bool parse_decimal(const char *text, uint64_t limit, uint64_t *out)
 	return true;
 }
 
-static enum clamav_result check_levels(char **fields, size_t count, const char **reason)
+enum clamav_result clamav_check_levels(char **fields, size_t count, const char **reason)
 {
 	uint64_t min = 0;
 	uint64_t max = CLAMAV_LEVEL;
 
-	if ((count > 0 && !parse_decimal(fields[0], UINT32_MAX, &min)) ||
-		(count > 1 && !parse_decimal(fields[1], UINT32_MAX, &max))) {
+	if ((count > 0 && !clamav_parse_decimal(fields[0], UINT32_MAX, &min)) ||
+		(count > 1 && !clamav_parse_decimal(fields[1], UINT32_MAX, &max))) {
 		*reason = "bad functionality level";
 		return CLAMAV_MALFORMED;
 	}
@@ -157,7 +155,48 @@ static bool is_executable(uint32_t target)
 	       target == FILETYPE_TARGET_MACHO;
 }
 
-static enum clamav_result parse_offset(
+// EP+n, EP-n, Sx+n, SL+n, SEx.
+static enum clamav_result parse_executable_offset(const char *text, uint32_t target, uint32_t shift,
+	struct clamav_offset *out, const char **reason)
+{
+	char number[11] = "";
+	const char *sign = strpbrk(text, "+-");
+	uint64_t value = 0;
+
+	if (!is_executable(target)) {
+		*reason = "offset needs an executable as target";
+		return CLAMAV_MALFORMED;
+	}
+	out->shift = shift;
+	if (strncmp(text, "SE", 2) == 0) {
+		*reason = "offset SE is not supported: ClamAV does not find it either";
+		return clamav_parse_decimal(text + 2, UINT32_MAX, &value) ? CLAMAV_SKIPPED
+									  : CLAMAV_MALFORMED;
+	}
+	if (sign == NULL || !clamav_parse_decimal(sign + 1, UINT32_MAX - 1, &value))
+		return CLAMAV_MALFORMED;
+	out->value = (uint32_t)value;
+	out->before = *sign == '-';
+	if (strncmp(text, "EP", 2) == 0 && sign == text + 2) {
+		out->kind = CLAMAV_OFFSET_ENTRY;
+	} else if (strncmp(text, "SL", 2) == 0 && sign == text + 2 && !out->before) {
+		out->kind = CLAMAV_OFFSET_LAST_SECTION;
+	} else if (text[0] == 'S' && sign - text - 1 < (ptrdiff_t)sizeof(number) && !out->before) {
+		memcpy(number, text + 1, (size_t)(sign - text) - 1);
+		if (!clamav_parse_decimal(number, UINT16_MAX, &value))
+			return CLAMAV_MALFORMED;
+		out->kind = CLAMAV_OFFSET_SECTION;
+		out->section = (uint32_t)value;
+	} else {
+		return CLAMAV_MALFORMED;
+	}
+	if (target == FILETYPE_TARGET_PE)
+		return CLAMAV_TAKEN;
+	*reason = "offsets by entry point or section are supported for PE alone";
+	return CLAMAV_SKIPPED;
+}
+
+enum clamav_result clamav_parse_offset(
 	char *text, uint32_t target, struct clamav_offset *out, const char **reason)
 {
 	char *comma = strchr(text, ',');
@@ -168,23 +207,23 @@ static enum clamav_result parse_offset(
 	*reason = "bad offset";
 	if (strcmp(text, "*") == 0)
 		return CLAMAV_TAKEN;
-	if (text[0] == '$' || strcmp(text, "VI") == 0) {
-		*reason = "offsets by macro group or version information are not supported";
+	if (text[0] == '$') {
+		*reason = "offsets by macro group are not supported";
+		return CLAMAV_SKIPPED;
+	}
+	if (strcmp(text, "VI") == 0) {
+		*reason = "offsets by version information are not supported";
 		return CLAMAV_SKIPPED;
 	}
 	if (comma != NULL) {
 		*comma = '\0';
-		if (!parse_decimal(comma + 1, UINT32_MAX - 1, &shift))
+		if (!clamav_parse_decimal(comma + 1, UINT32_MAX - 1, &shift))
 			return CLAMAV_MALFORMED;
 	}
-	if (strncmp(text, "EP", 2) == 0 || text[0] == 'S') {
-		*reason = is_executable(target)
-				  ? "offsets by entry point or section are not supported"
-				  : "offset needs an executable as target";
-		return is_executable(target) ? CLAMAV_SKIPPED : CLAMAV_MALFORMED;
-	}
+	if (strncmp(text, "EP", 2) == 0 || text[0] == 'S')
+		return parse_executable_offset(text, target, (uint32_t)shift, out, reason);
 	out->kind = strncmp(text, "EOF-", 4) == 0 ? CLAMAV_OFFSET_END : CLAMAV_OFFSET_START;
-	if (!parse_decimal(
+	if (!clamav_parse_decimal(
 		    out->kind == CLAMAV_OFFSET_END ? text + 4 : text, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
 	out->value = (uint32_t)value;
@@ -192,11 +231,11 @@ static enum clamav_result parse_offset(
 	return CLAMAV_TAKEN;
 }
 
-static enum clamav_result check_target(const char *text, uint32_t *target, const char **reason)
+enum clamav_result clamav_check_target(const char *text, uint32_t *target, const char **reason)
 {
 	uint64_t number;
 
-	if (!parse_decimal(text, UINT32_MAX, &number)) {
+	if (!clamav_parse_decimal(text, UINT32_MAX, &number)) {
 		*reason = "bad target";
 		return CLAMAV_MALFORMED;
 	}
@@ -205,18 +244,16 @@ static enum clamav_result check_target(const char *text, uint32_t *target, const
 	case FILETYPE_TARGET_ANY:
 	case FILETYPE_TARGET_PE:
 	case FILETYPE_TARGET_OLE2:
+	case FILETYPE_TARGET_HTML:
 	case FILETYPE_TARGET_MAIL:
 	case FILETYPE_TARGET_GRAPHICS:
 	case FILETYPE_TARGET_ELF:
+	case FILETYPE_TARGET_TEXT:
 	case FILETYPE_TARGET_MACHO:
 	case FILETYPE_TARGET_PDF:
 	case FILETYPE_TARGET_FLASH:
 	case FILETYPE_TARGET_JAVA:
 		return CLAMAV_TAKEN;
-	case FILETYPE_TARGET_HTML:
-	case FILETYPE_TARGET_TEXT:
-		*reason = "target is matched on normalised text, which is not supported";
-		return CLAMAV_SKIPPED;
 	default:
 		*reason = "unknown target";
 		return CLAMAV_SKIPPED;
@@ -227,7 +264,7 @@ enum clamav_result clamav_parse_ndb(struct clamav_arena *arena, char *line,
 	struct clamav_body_signature *out, const char **reason)
 {
 	char *fields[MAX_FIELDS];
-	size_t count = split(line, fields);
+	size_t count = clamav_split(line, fields, MAX_FIELDS);
 	enum clamav_result target;
 	enum clamav_result offset;
 	enum clamav_result result;
@@ -238,23 +275,23 @@ enum clamav_result clamav_parse_ndb(struct clamav_arena *arena, char *line,
 	}
 	out->name = fields[0];
 	// What the line is for comes before what is wrong with it.
-	result = check_levels(fields + 4, count - 4, reason);
+	result = clamav_check_levels(fields + 4, count - 4, reason);
 	if (result != CLAMAV_TAKEN)
 		return result;
-	target = check_target(fields[1], &out->target, reason);
+	target = clamav_check_target(fields[1], &out->target, reason);
 	if (target == CLAMAV_MALFORMED ||
 		(target == CLAMAV_SKIPPED && out->target >= FILETYPE_TARGETS))
 		return target;
-	offset = parse_offset(fields[2], out->target, &out->pattern.offset, reason);
+	offset = clamav_parse_offset(fields[2], out->target, &out->pattern.offset, reason);
 	if (offset == CLAMAV_MALFORMED)
 		return offset;
 	result = clamav_parse_body(arena, fields[3], &out->pattern, reason);
 	if (result != CLAMAV_TAKEN)
 		return result;
 	if (target != CLAMAV_TAKEN)
-		return check_target(fields[1], &out->target, reason);
+		return clamav_check_target(fields[1], &out->target, reason);
 	if (offset != CLAMAV_TAKEN)
-		*reason = "offsets by entry point, section, macro or version are not supported";
+		return clamav_parse_offset(fields[2], out->target, &out->pattern.offset, reason);
 	return offset;
 }
 
@@ -276,31 +313,35 @@ static bool parse_algorithm(const char *hex, struct clamav_hash_signature *out)
 #define ANY_SIZE_LEVEL 73
 
 enum clamav_result clamav_parse_hash(
-	char *line, struct clamav_hash_signature *out, const char **reason)
+	char *line, bool size_first, struct clamav_hash_signature *out, const char **reason)
 {
 	char *fields[MAX_FIELDS];
-	size_t count = split(line, fields);
+	size_t count = clamav_split(line, fields, MAX_FIELDS);
+	const char *hash;
+	const char *size;
 	uint64_t level = 0;
 
 	if (count < 3 || count > 5 || fields[2][0] == '\0') {
 		*reason = "not Hash:Size:Name[:MinFL[:MaxFL]]";
 		return CLAMAV_MALFORMED;
 	}
+	hash = fields[size_first ? 1 : 0];
+	size = fields[size_first ? 0 : 1];
 	out->name = fields[2];
 	out->bytes = 0;
-	if (!parse_algorithm(fields[0], out)) {
+	if (!parse_algorithm(hash, out)) {
 		*reason = "not the digits of an MD5, SHA-1 or SHA-256";
 		return CLAMAV_MALFORMED;
 	}
-	if (strcmp(fields[1], "*") == 0) {
-		if (count < 4 || !parse_decimal(fields[3], UINT32_MAX, &level) ||
+	if (strcmp(size, "*") == 0) {
+		if (count < 4 || !clamav_parse_decimal(fields[3], UINT32_MAX, &level) ||
 			level < ANY_SIZE_LEVEL) {
 			*reason = "size * needs a functionality level of at least 73";
 			return CLAMAV_MALFORMED;
 		}
-	} else if (!parse_decimal(fields[1], UINT32_MAX - 1, &out->bytes) || out->bytes == 0) {
+	} else if (!clamav_parse_decimal(size, UINT32_MAX - 1, &out->bytes) || out->bytes == 0) {
 		*reason = "bad size";
 		return CLAMAV_MALFORMED;
 	}
-	return check_levels(fields + 3, count - 3, reason);
+	return clamav_check_levels(fields + 3, count - 3, reason);
 }

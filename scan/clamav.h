@@ -81,12 +81,17 @@ enum clamav_offset_kind {
 	CLAMAV_OFFSET_ANY,
 	CLAMAV_OFFSET_START,
 	CLAMAV_OFFSET_END,
+	CLAMAV_OFFSET_ENTRY,        // of a PE file: the entry point
+	CLAMAV_OFFSET_SECTION,      // the start of a section
+	CLAMAV_OFFSET_LAST_SECTION, // the start of the last one
 };
 
 struct clamav_offset {
 	enum clamav_offset_kind kind;
 	uint32_t value;
 	uint32_t shift;
+	uint32_t section;
+	bool before; // EP-n
 };
 
 struct clamav_pattern {
@@ -105,6 +110,9 @@ enum clamav_result { CLAMAV_TAKEN, CLAMAV_SKIPPED, CLAMAV_MALFORMED };
 enum clamav_result clamav_parse_body(struct clamav_arena *arena, const char *hex,
 	struct clamav_pattern *out, const char **reason);
 
+// Both cases of every letter match.
+void clamav_fold_case(struct clamav_pattern *pattern);
+
 // Fewest and most bytes that a sequence matches; the most is at most CLAMAV_NO_LIMIT - 1.
 void clamav_sequence_lengths(
 	const struct clamav_sequence *sequence, uint32_t *shortest, uint32_t *longest);
@@ -114,6 +122,7 @@ void clamav_sequence_lengths(
 // The engine presents this functionality level to signatures that ask for a range.
 #define CLAMAV_LEVEL 210
 #define CLAMAV_MAX_LINE 8192
+#define CLAMAV_MAX_LOGICAL_LINE 32768
 
 struct clamav_body_signature {
 	const char *name;
@@ -131,9 +140,22 @@ struct clamav_hash_signature {
 // Each reads one line without its line end, which it changes, and which must outlive what it gives.
 enum clamav_result clamav_parse_ndb(struct clamav_arena *arena, char *line,
 	struct clamav_body_signature *out, const char **reason);
-// .hdb, .hsb and, as allow lists, .fp and .sfp.
+// .hdb, .hsb and, as allow lists, .fp and .sfp; .mdb and .msb, which have the size first.
 enum clamav_result clamav_parse_hash(
-	char *line, struct clamav_hash_signature *out, const char **reason);
+	char *line, bool size_first, struct clamav_hash_signature *out, const char **reason);
+
+// The tools of all these.
+
+// Decimal digits and nothing else.
+bool clamav_parse_decimal(const char *text, uint64_t limit, uint64_t *out);
+// Cuts the line at its colons into at most max fields, of which the last has the rest.
+size_t clamav_split(char *line, char **fields, size_t max);
+// [MinFL[:MaxFL]]
+enum clamav_result clamav_check_levels(char **fields, size_t count, const char **reason);
+enum clamav_result clamav_check_target(const char *text, uint32_t *target, const char **reason);
+// Changes the text.
+enum clamav_result clamav_parse_offset(
+	char *text, uint32_t target, struct clamav_offset *out, const char **reason);
 // 0..15, or -1.
 int clamav_hex_digit(char c);
 // Reads hexadecimal digits: exactly 2 * bytes of them.

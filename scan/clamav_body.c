@@ -572,3 +572,26 @@ enum clamav_result clamav_parse_body(struct clamav_arena *arena, const char *hex
 	*reason = parser.reason;
 	return parser.reason == NULL ? CLAMAV_TAKEN : CLAMAV_MALFORMED;
 }
+
+static void fold_sequence(struct clamav_sequence *sequence)
+{
+	for (struct clamav_node *node = sequence->first; node != NULL; node = node->next) {
+		for (struct clamav_sequence *s = node->branches; s != NULL; s = s->next)
+			fold_sequence(s);
+		for (unsigned int upper = 'A'; upper <= 'Z'; upper++) {
+			unsigned int lower = upper | 0x20;
+
+			if (clamav_class_has(&node->set, upper) ||
+				clamav_class_has(&node->set, lower)) {
+				class_add(&node->set, upper);
+				class_add(&node->set, lower);
+			}
+		}
+	}
+}
+
+void clamav_fold_case(struct clamav_pattern *pattern)
+{
+	for (struct clamav_part *part = pattern->parts; part != NULL; part = part->next)
+		fold_sequence(&part->body);
+}

@@ -163,3 +163,50 @@ const struct filetype *filetype_detect(const uint8_t *data, size_t n)
 	}
 	return detect_text(data, n);
 }
+
+struct container {
+	enum filetype_container container;
+	const char *type; // "": no file type says so
+	const char *name;
+};
+
+static const struct container containers[] = {
+	{FILETYPE_CONTAINER_NONE, "", "CL_TYPE_ANY"},
+	{FILETYPE_CONTAINER_MAIL, "mail", "CL_TYPE_MAIL"},
+	{FILETYPE_CONTAINER_ZIP, "zip", "CL_TYPE_ZIP"},
+	{FILETYPE_CONTAINER_GZIP, "gzip", "CL_TYPE_GZ"},
+	{FILETYPE_CONTAINER_BZIP2, "bzip2", "CL_TYPE_BZ"},
+	{FILETYPE_CONTAINER_XZ, "xz", "CL_TYPE_XZ"},
+	{FILETYPE_CONTAINER_TAR, "tar", "CL_TYPE_OLD_TAR"},
+	{FILETYPE_CONTAINER_TAR, "tar", "CL_TYPE_POSIX_TAR"},
+	{FILETYPE_CONTAINER_7Z, "7z", "CL_TYPE_7Z"},
+	{FILETYPE_CONTAINER_RAR, "rar", "CL_TYPE_RAR"},
+	{FILETYPE_CONTAINER_CAB, "cab", "CL_TYPE_MSCAB"},
+	{FILETYPE_CONTAINER_ISO, "iso", "CL_TYPE_ISO9660"},
+	{FILETYPE_CONTAINER_ARJ, "arj", "CL_TYPE_ARJ"},
+	{FILETYPE_CONTAINER_TNEF, "tnef", "CL_TYPE_TNEF"},
+	{FILETYPE_CONTAINER_OLE2, "ole2", "CL_TYPE_MSOLE2"},
+	{FILETYPE_CONTAINER_PDF, "pdf", "CL_TYPE_PDF"},
+	{FILETYPE_CONTAINER_HTML, "html", "CL_TYPE_HTML"},
+	{FILETYPE_CONTAINER_RTF, "rtf", "CL_TYPE_RTF"},
+	{FILETYPE_CONTAINER_PE, "pe", "CL_TYPE_MSEXE"},
+	{FILETYPE_CONTAINER_OOXML_WORD, "docx", "CL_TYPE_OOXML_WORD"},
+	{FILETYPE_CONTAINER_OOXML_EXCEL, "xlsx", "CL_TYPE_OOXML_XL"},
+	{FILETYPE_CONTAINER_OOXML_POWERPOINT, "pptx", "CL_TYPE_OOXML_PPT"},
+};
+
+int filetype_container_by_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
+		if (strcmp(containers[i].name, name) == 0)
+			return (int)containers[i].container;
+	return -1;
+}
+
+enum filetype_container filetype_container_of(const char *type)
+{
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
+		if (type[0] != '\0' && strcmp(containers[i].type, type) == 0)
+			return containers[i].container;
+	return FILETYPE_CONTAINER_OTHER;
+}

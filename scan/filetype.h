@@ -25,9 +25,41 @@ enum filetype_target {
 };
 #define FILETYPE_TARGETS 16
 
+// What an object lies in, as far as signatures ask for it ("Container:CL_TYPE_..."): the type of its
+// direct parent.
+enum filetype_container {
+	FILETYPE_CONTAINER_NONE, // it is not in one; CL_TYPE_ANY
+	FILETYPE_CONTAINER_MAIL,
+	FILETYPE_CONTAINER_ZIP,
+	FILETYPE_CONTAINER_GZIP,
+	FILETYPE_CONTAINER_BZIP2,
+	FILETYPE_CONTAINER_XZ,
+	FILETYPE_CONTAINER_TAR,
+	FILETYPE_CONTAINER_7Z,
+	FILETYPE_CONTAINER_RAR,
+	FILETYPE_CONTAINER_CAB,
+	FILETYPE_CONTAINER_ISO,
+	FILETYPE_CONTAINER_ARJ,
+	FILETYPE_CONTAINER_TNEF,
+	FILETYPE_CONTAINER_OLE2,
+	FILETYPE_CONTAINER_PDF,
+	FILETYPE_CONTAINER_HTML,
+	FILETYPE_CONTAINER_RTF,
+	FILETYPE_CONTAINER_PE,
+	FILETYPE_CONTAINER_OOXML_WORD,
+	FILETYPE_CONTAINER_OOXML_EXCEL,
+	FILETYPE_CONTAINER_OOXML_POWERPOINT,
+	FILETYPE_CONTAINER_OTHER, // none that a signature could name
+};
+
 struct filetype {
 	const char *name; // "" where unknown
 	enum filetype_target target;
 };
 
 const struct filetype *filetype_detect(const uint8_t *data, size_t n);
+
+// By the name that signatures use, "CL_TYPE_ZIP"; negative: none of these.
+int filetype_container_by_name(const char *name);
+// By the name of a filetype, "zip".
+enum filetype_container filetype_container_of(const char *type);

@@ -1,187 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match.h"
 
-#include "scan/digest.h"
-#include "scan/filetype.h"
-#include "scan/match_track.h"
-#include "scan/ruleset.h"
+#include "scan/match_object.h"
 
-#include <hs_runtime.h>
-
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 // ClamAV looks at no object this small, and short patterns in them mean nothing.
 #define MIN_PATTERN_OBJECT 6
 // Of one call to Hyperscan: bounds the matches to be collected before they are followed.
 #define SLICE_BYTES 16384
-#define CACHE_LINE 64u
-
-enum stream_kind { STREAM_LITERALS, STREAM_PATTERNS, STREAM_OWN_LITERALS, STREAM_OWN_PATTERNS };
-#define STREAMS 4
-
-struct match_object {
-	struct matcher *matcher;
-	struct match_object *next_free;
-	hs_stream_t *streams[STREAMS];
-	uint8_t *stream_memory; // room for the streams of any target
-	struct track track;
-	struct digest digest;
-	uint64_t bytes;
-	bool failed;
-	bool typed; // type is known and the streams of its own target are open
-	enum match_target target;
-	const struct filetype *type;
-	size_t prefix_bytes;
-	uint8_t prefix[FILETYPE_BYTES];
-};
-
-struct matcher {
-	const struct ruleset *ruleset;
-	hs_scratch_t *scratch;
-	unsigned int digests;    // wanted of every object
-	unsigned int algorithms; // wanted, or needed by the hash tables
-	bool all_matches;
-	uint32_t objects_count;
-	struct match_object *objects;
-	struct match_object *free_objects;
-	void *blocks; // the objects' rings, slots and stream memory
-	struct track_events *events;
-	struct track *tracking; // whose events are being collected
-};
-
-// Hyperscan opens a stream in memory that it takes from an allocator, of which a process has one.
-// Ours gives what the caller has laid ready, so that a stream lies in its object's own memory.
-static _Thread_local void *stream_memory_ready;
-
-static void *take_stream_memory(size_t bytes)
-{
-	void *memory = stream_memory_ready;
-
-	(void)bytes;
-	stream_memory_ready = NULL;
-	return memory;
-}
-
-static void leave_stream_memory(void *memory)
-{
-	(void)memory;
-}
-
-static void set_stream_allocator(void)
-{
-	(void)hs_set_stream_allocator(take_stream_memory, leave_stream_memory);
-}
-
-static size_t round_up(size_t bytes)
-{
-	return (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-}
-
-static size_t streams_bytes(const struct ruleset *ruleset, unsigned int target)
-{
-	return round_up(ruleset->literals[target].stream_bytes) +
-	       round_up(ruleset->patterns[target].stream_bytes);
-}
-
-static size_t object_stream_bytes(const struct ruleset *ruleset)
-{
-	size_t own = 0;
-
-	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++)
-		if (streams_bytes(ruleset, i) > own)
-			own = streams_bytes(ruleset, i);
-	return streams_bytes(ruleset, FILETYPE_TARGET_ANY) + own;
-}
-
-static int new_scratch(struct matcher *matcher)
-{
-	const struct ruleset *ruleset = matcher->ruleset;
-
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
-		if (ruleset->literals[i].db != NULL &&
-			hs_alloc_scratch(ruleset->literals[i].db, &matcher->scratch) != HS_SUCCESS)
-			return -ENOMEM;
-		if (ruleset->patterns[i].db != NULL &&
-			hs_alloc_scratch(ruleset->patterns[i].db, &matcher->scratch) != HS_SUCCESS)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int new_objects(struct matcher *matcher)
-{
-	const struct ruleset *ruleset = matcher->ruleset;
-	size_t rings_bytes = round_up(ruleset->groups_count * sizeof(struct track_ring));
-	size_t slots_bytes = round_up(ruleset->meta->candidates * sizeof(struct track_candidate));
-	size_t block_bytes = rings_bytes + slots_bytes + object_stream_bytes(ruleset);
-	uint8_t *block;
-
-	matcher->objects = calloc(matcher->objects_count, sizeof(*matcher->objects));
-	matcher->blocks =
-		aligned_alloc(CACHE_LINE, block_bytes * matcher->objects_count + CACHE_LINE);
-	if (matcher->objects == NULL || matcher->blocks == NULL)
-		return -ENOMEM;
-	block = matcher->blocks;
-	for (uint32_t i = matcher->objects_count; i > 0; i--, block += block_bytes) {
-		struct match_object *object = &matcher->objects[i - 1];
-
-		object->matcher = matcher;
-		object->track.ruleset = ruleset;
-		object->track.rings = (void *)block;
-		object->track.slots = (void *)(block + rings_bytes);
-		object->stream_memory = block + rings_bytes + slots_bytes;
-		object->next_free = matcher->free_objects;
-		matcher->free_objects = object;
-	}
-	return 0;
-}
-
-int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
-	bool all_matches, struct matcher **out)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct matcher *matcher = calloc(1, sizeof(*matcher));
-	int err;
-
-	(void)pthread_once(&once, set_stream_allocator);
-	if (matcher == NULL)
-		return -ENOMEM;
-	matcher->ruleset = ruleset;
-	matcher->digests = digests;
-	matcher->algorithms = digests;
-	matcher->all_matches = all_matches;
-	matcher->objects_count = objects > 0 ? objects : 1;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->hashes[i].entries_count > 0)
-			matcher->algorithms |= 1u << i;
-	matcher->events = calloc(1, sizeof(*matcher->events));
-	err = matcher->events != NULL ? 0 : -ENOMEM;
-	if (err == 0)
-		err = new_scratch(matcher);
-	if (err == 0)
-		err = new_objects(matcher);
-	if (err != 0) {
-		matcher_free(matcher);
-		return err;
-	}
-	*out = matcher;
-	return 0;
-}
-
-void matcher_free(struct matcher *matcher)
-{
-	if (matcher == NULL)
-		return;
-	(void)hs_free_scratch(matcher->scratch);
-	free(matcher->events);
-	free(matcher->blocks);
-	free(matcher->objects);
-	free(matcher);
-}
 
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
 	unsigned int flags, void *ctx)
@@ -198,14 +26,17 @@ static int on_match(unsigned int id, unsigned long long from, unsigned long long
 	for (uint32_t i = expression->use; i < expression->use + expression->uses_count; i++) {
 		const struct ruleset_use *use = &ruleset->uses[i];
 		struct track_events *events = matcher->events;
+		uint64_t end = to - use->extra + use->after;
 
-		if (use->group == RULESET_NONE) {
-			track_hit(&matcher->tracking->hits, use->signature);
-		} else if (to >= use->extra) {
-			if (events->count == TRACK_MAX_EVENTS)
-				track_follow(matcher->tracking, events);
-			events->events[events->count++] = (struct track_event){to - use->extra, i};
+		if (to < use->extra || end < use->length)
+			continue;
+		if (use->group == RULESET_NONE && use->check == RULESET_NONE) {
+			track_sink(matcher->tracking, use->sink, end - use->length);
+			continue;
 		}
+		if (events->count == TRACK_MAX_EVENTS - TRACK_MAX_PENDING)
+			track_follow(matcher->tracking, events);
+		events->events[events->count++] = (struct track_event){end, i};
 	}
 	return 0;
 }
@@ -220,12 +51,12 @@ static int open_streams(
 	for (unsigned int i = 0; i < 2; i++) {
 		if (databases[i]->db == NULL)
 			continue;
-		stream_memory_ready = memory;
+		match_offer_stream_memory(memory);
 		if (hs_open_stream(databases[i]->db, 0, &object->streams[at + i]) != HS_SUCCESS) {
 			object->streams[at + i] = NULL;
 			return -EIO;
 		}
-		memory += round_up(databases[i]->stream_bytes);
+		memory += match_round_up(databases[i]->stream_bytes);
 	}
 	return 0;
 }
@@ -252,31 +83,88 @@ static int scan_target(
 
 	if (err == 0)
 		err = scan_stream(object, first + 1, data, n);
-	if (object->matcher->events->count > 0)
+	if (object->matcher->events->count > 0 || object->track.pending_count > 0)
 		track_follow(&object->track, object->matcher->events);
 	return err;
 }
 
+// Of files the content tells the target; text and HTML have theirs in normalised copies.
+static unsigned int own_target(const struct match_object *object)
+{
+	switch (object->target) {
+	case MATCH_TARGET_MAIL:
+		return FILETYPE_TARGET_MAIL;
+	case MATCH_TARGET_TEXT:
+		return FILETYPE_TARGET_TEXT;
+	case MATCH_TARGET_HTML:
+		return FILETYPE_TARGET_HTML;
+	case MATCH_TARGET_ANY:
+		break;
+	}
+	if (object->type == NULL || object->type->target == FILETYPE_TARGET_TEXT ||
+		object->type->target == FILETYPE_TARGET_HTML ||
+		object->type->target == FILETYPE_TARGET_MAIL)
+		return FILETYPE_TARGET_ANY;
+	return object->type->target;
+}
+
 // The streams of the object's own target are opened when its type is known; they start with the
 // bytes kept until then.
-static int set_type(struct match_object *object)
+static int open_own_streams(struct match_object *object)
 {
 	const struct ruleset *ruleset = object->matcher->ruleset;
-	unsigned int target = FILETYPE_TARGET_MAIL;
+	unsigned int target = own_target(object);
+	const struct track_window window = {object->prefix, 0, object->prefix_bytes, NULL, 0};
 	int err;
 
 	object->typed = true;
-	if (object->target == MATCH_TARGET_ANY) {
-		object->type = filetype_detect(object->prefix, object->prefix_bytes);
-		target = object->type->target;
-		if (target == FILETYPE_TARGET_ANY || target == FILETYPE_TARGET_MAIL)
-			return 0;
-	}
+	if (object->track.pe != NULL && object->matcher->hashes_sections)
+		match_sections_feed(
+			&object->sections, &object->track, 0, object->prefix, object->prefix_bytes);
+	if (target == FILETYPE_TARGET_ANY)
+		return 0;
 	err = open_streams(object, target, STREAM_OWN_LITERALS,
-		object->stream_memory + streams_bytes(ruleset, FILETYPE_TARGET_ANY));
-	if (err != 0)
+		object->stream_memory + match_streams_bytes(ruleset, FILETYPE_TARGET_ANY));
+	if (err != 0 || object->prefix_bytes == 0)
 		return err;
+	object->track.window = window;
 	return scan_target(object, STREAM_OWN_LITERALS, object->prefix, object->prefix_bytes);
+}
+
+// Looks at the bytes kept. Of a PE file more are wanted until the header is complete.
+static int find_type(struct match_object *object, bool ended)
+{
+	enum pe_result result;
+
+	object->type = filetype_detect(object->prefix, object->prefix_bytes);
+	if (object->type->target == FILETYPE_TARGET_PE) {
+		result = pe_parse(object->prefix, object->prefix_bytes, &object->pe);
+		if (result == PE_MORE && !ended && object->prefix_wanted < MATCH_PREFIX_BYTES) {
+			object->prefix_wanted *= 2;
+			return 0;
+		}
+		object->track.pe = result == PE_TAKEN ? &object->pe : NULL;
+	}
+	return open_own_streams(object);
+}
+
+// Returns 0 or -EIO; *kept of the n bytes were for the prefix.
+static int feed_prefix(struct match_object *object, const uint8_t *data, size_t n, size_t *kept)
+{
+	int err = 0;
+
+	*kept = 0;
+	while (err == 0 && !object->typed && *kept < n) {
+		size_t room = object->prefix_wanted - object->prefix_bytes;
+
+		room = room < n - *kept ? room : n - *kept;
+		memcpy(object->prefix + object->prefix_bytes, data + *kept, room);
+		object->prefix_bytes += room;
+		*kept += room;
+		if (object->prefix_bytes == object->prefix_wanted)
+			err = find_type(object, false);
+	}
+	return err;
 }
 
 static void close_streams(struct match_object *object, match_event_handler handler)
@@ -295,6 +183,8 @@ static void close_streams(struct match_object *object, match_event_handler handl
 
 static void put_object(struct match_object *object)
 {
+	track_release(&object->track);
+	match_copy_release(&object->copy);
 	object->next_free = object->matcher->free_objects;
 	object->matcher->free_objects = object;
 }
@@ -311,15 +201,18 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->typed = false;
 	object->target = target;
 	object->type = NULL;
-	object->track.hits.count = 0;
-	if (matcher->ruleset->groups_count > 0)
-		memset(object->track.rings, 0,
-			matcher->ruleset->groups_count * sizeof(*object->track.rings));
+	object->container = FILETYPE_CONTAINER_NONE;
+	object->history_bytes = 0;
+	object->prefix_wanted = FILETYPE_BYTES;
+	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
+	match_copy_begin(
+		&object->copy, match_needs_copy(matcher->ruleset) ? &matcher->copies : NULL);
+	match_sections_begin(&object->sections);
 	digest_begin(&object->digest, matcher->algorithms);
 	object->failed = open_streams(object, FILETYPE_TARGET_ANY, STREAM_LITERALS,
 				 object->stream_memory) != 0;
-	if (!object->failed && target == MATCH_TARGET_MAIL)
-		object->failed = set_type(object) != 0;
+	if (!object->failed && target != MATCH_TARGET_ANY)
+		object->failed = open_own_streams(object) != 0;
 	*out = object;
 	return 0;
 }
@@ -338,24 +231,48 @@ static void drop_digests(struct match_object *object, size_t n)
 	}
 }
 
+static void keep_history(struct match_object *object, const uint8_t *data, size_t n)
+{
+	size_t wanted = object->matcher->ruleset->meta->history_bytes;
+	size_t old = n < wanted ? wanted - n : 0;
+
+	if (wanted == 0)
+		return;
+	if (n > wanted) {
+		data += n - wanted;
+		n = wanted;
+	}
+	old = old < object->history_bytes ? old : object->history_bytes;
+	memmove(object->history, object->history + object->history_bytes - old, old);
+	memcpy(object->history + old, data, n);
+	object->history_bytes = old + n;
+}
+
+static struct track_window window_on(
+	const struct match_object *object, const uint8_t *data, size_t n)
+{
+	return (struct track_window){
+		data, object->bytes, object->bytes + n, object->history, object->history_bytes};
+}
+
 static int feed_slice(struct match_object *object, const uint8_t *data, size_t n)
 {
 	size_t kept = 0;
 	int err;
 
 	digest_feed(&object->digest, data, n);
+	match_copy_feed(&object->copy, data, n);
+	object->track.window = window_on(object, data, n);
 	err = scan_target(object, STREAM_LITERALS, data, n);
-	if (err == 0 && !object->typed) {
-		kept = FILETYPE_BYTES - object->prefix_bytes;
-		kept = kept < n ? kept : n;
-		memcpy(object->prefix + object->prefix_bytes, data, kept);
-		object->prefix_bytes += kept;
-		if (object->prefix_bytes == FILETYPE_BYTES)
-			err = set_type(object);
-	}
-	if (err == 0 && object->typed)
-		err = scan_target(object, STREAM_OWN_LITERALS, data + kept, n - kept);
-	return err;
+	if (err == 0 && !object->typed)
+		err = feed_prefix(object, data, n, &kept);
+	if (err != 0 || !object->typed)
+		return err;
+	object->track.window = window_on(object, data, n);
+	if (object->matcher->hashes_sections)
+		match_sections_feed(&object->sections, &object->track, object->bytes + kept,
+			data + kept, n - kept);
+	return scan_target(object, STREAM_OWN_LITERALS, data + kept, n - kept);
 }
 
 int match_feed(struct match_object *object, const uint8_t *data, size_t n)
@@ -370,6 +287,7 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 			object->failed = true;
 			return -EIO;
 		}
+		keep_history(object, data, slice);
 		object->bytes += slice;
 		data += slice;
 		n -= slice;
@@ -393,13 +311,22 @@ bool match_is_hit(const struct match_object *object)
 
 static void end_patterns(struct match_object *object)
 {
+	struct match_facts facts = {.bytes = object->bytes, .copy = &object->copy};
+
 	if (!object->failed && !object->typed)
-		object->failed = set_type(object) != 0;
+		object->failed = find_type(object, true) != 0;
+	object->track.window = window_on(object, NULL, 0);
 	close_streams(object, on_match);
 	track_follow(&object->track, object->matcher->events);
+	match_sections_end(&object->sections, &object->track);
 	track_end(&object->track, object->bytes);
-	if (object->bytes < MIN_PATTERN_OBJECT)
+	if (object->bytes < MIN_PATTERN_OBJECT) {
 		object->track.hits.count = 0;
+		return;
+	}
+	facts.target = own_target(object);
+	facts.container = (uint32_t)object->container;
+	match_rules_decide(object->matcher->rules, &object->track, &facts);
 }
 
 // Returns false when the object is on an allow list.
@@ -427,6 +354,7 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 	bool allowed = false;
 
 	digests->set = 0;
+	digests->allowed = false;
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		enum digest_algorithm algorithm = (enum digest_algorithm)i;
 
@@ -437,6 +365,7 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 		if (object->bytes > 0 && !look_up(object, algorithm, digest))
 			allowed = true;
 	}
+	digests->allowed = allowed;
 	if (allowed)
 		object->track.hits.count = 0;
 }
@@ -444,13 +373,14 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
 	struct match_digests *digests, const char **detected_type)
 {
-	const struct matcher *matcher = object->matcher;
+	struct matcher *matcher = object->matcher;
 	const struct ruleset *ruleset = matcher->ruleset;
 	const struct track_hits *found = &object->track.hits;
 	size_t count;
 
 	end_patterns(object);
 	end_digests(object, digests);
+	matcher->was_partial = object->track.lost;
 	*detected_type = object->type != NULL ? object->type->name : "";
 	count = found->count < max ? found->count : max;
 	if (count > 1 && !matcher->all_matches)
@@ -472,4 +402,14 @@ void match_abort(struct match_object *object)
 	close_streams(object, NULL);
 	object->matcher->events->count = 0;
 	put_object(object);
+}
+
+void match_set_container(struct match_object *object, enum filetype_container container)
+{
+	object->container = container;
+}
+
+bool matcher_was_partial(const struct matcher *matcher)
+{
+	return matcher->was_partial;
 }

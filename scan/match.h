@@ -6,6 +6,7 @@
 // pool, match_end or match_abort gives it back. No allocation after matcher_new.
 #pragma once
 
+#include "scan/filetype.h"
 #include "scan/scan.h"
 
 #include <stdbool.h>
@@ -19,6 +20,8 @@ struct match_object;
 enum match_target {
 	MATCH_TARGET_ANY,  // a decoded part or file; the file type is found from its first bytes
 	MATCH_TARGET_MAIL, // the raw message
+	MATCH_TARGET_TEXT, // a normalised copy of a text
+	MATCH_TARGET_HTML, // a normalised copy of an HTML page
 };
 
 struct match_hit {
@@ -29,6 +32,7 @@ struct match_hit {
 
 struct match_digests {
 	unsigned int set; // DIGEST_*
+	bool allowed;     // on an allow list: what was found in it and inside of it does not count
 	uint8_t md5[16];
 	uint8_t sha1[20];
 	uint8_t sha256[32];
@@ -42,6 +46,9 @@ void matcher_free(struct matcher *matcher);
 // Returns 0 or -ENOMEM (pool empty).
 int match_begin(
 	struct matcher *matcher, enum match_target target, struct match_object **out) SCAN_MUST_USE;
+// What the object lies in, which some signatures ask for: at once after match_begin. Without it the
+// object lies in nothing.
+void match_set_container(struct match_object *object, enum filetype_container container);
 // Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.
 int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_MUST_USE;
 // True when a signature has hit already for certain (offsets from the end are still open).
@@ -50,4 +57,8 @@ bool match_is_hit(const struct match_object *object);
 // how many; digests receives those that were computed; detected_type names the content or is "".
 size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
 	struct match_digests *digests, const char **detected_type);
+// Whether the object that was ended last could not be examined in full: more patterns were in progress
+// than there is room for, or a regular expression was to look at more of it than is kept
+// (MATCH_COPY_BYTES), or gave up. Its hits are true; more could have been found.
+bool matcher_was_partial(const struct matcher *matcher);
 void match_abort(struct match_object *object);

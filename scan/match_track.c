@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define KEY_OF_GROUP 0x80000000u
+
 void track_hit(struct track_hits *hits, uint32_t signature)
 {
 	uint32_t at = hits->count;
@@ -21,6 +23,167 @@ void track_hit(struct track_hits *hits, uint32_t signature)
 	hits->signatures[at] = signature;
 	hits->count++;
 }
+
+// ---- the table ---------------------------------------------------------------------------------
+
+static uint32_t atom_key(uint32_t atom)
+{
+	return atom + 1;
+}
+
+static uint32_t group_key(uint32_t group)
+{
+	return group | KEY_OF_GROUP;
+}
+
+uint32_t track_atom_of(const struct track_entry *entry)
+{
+	return entry->key != 0 && (entry->key & KEY_OF_GROUP) == 0 ? entry->key - 1 : RULESET_NONE;
+}
+
+// The entry of the key, or the free one where it belongs. One at least is free.
+static struct track_entry *probe(const struct track *track, uint32_t key)
+{
+	uint32_t mask = track->entries_room - 1;
+	uint32_t at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) & mask;
+
+	while (track->entries[at].key != 0 && track->entries[at].key != key)
+		at = (at + 1) & mask;
+	return &track->entries[at];
+}
+
+const struct track_entry *track_find_atom(const struct track *track, uint32_t atom)
+{
+	const struct track_entry *entry = probe(track, atom_key(atom));
+
+	return entry->key != 0 ? entry : NULL;
+}
+
+static void put_table(struct track *track)
+{
+	if (track->table_size < 0)
+		return;
+	track->table->next = track->pool->tables[track->table_size];
+	track->pool->tables[track->table_size] = track->table;
+}
+
+static bool grow(struct track *track)
+{
+	static const uint32_t rooms[TRACK_SIZES] = {TRACK_ROOM_MIDDLE, TRACK_ROOM_LARGE};
+	int size = track->table_size + 1;
+	struct track old = *track;
+	struct track_table *table = size < TRACK_SIZES ? track->pool->tables[size] : NULL;
+
+	if (table == NULL) {
+		track->lost = true;
+		return false;
+	}
+	track->pool->tables[size] = table->next;
+	track->table = table;
+	track->table_size = size;
+	track->entries = table->entries;
+	track->entries_room = rooms[size];
+	memset(track->entries, 0, track->entries_room * sizeof(*track->entries));
+	for (uint32_t i = 0; i < old.entries_room; i++)
+		if (old.entries[i].key != 0)
+			*probe(track, old.entries[i].key) = old.entries[i];
+	put_table(&old);
+	return true;
+}
+
+// NULL: there is no room, and the object is lost track of.
+static struct track_entry *find_or_add(struct track *track, uint32_t key)
+{
+	struct track_entry *entry = probe(track, key);
+
+	if (entry->key != 0)
+		return entry;
+	if (4 * (track->entries_count + 1) > 3 * track->entries_room) {
+		if (!grow(track))
+			return NULL;
+		entry = probe(track, key);
+	}
+	track->entries_count++;
+	*entry = (struct track_entry){.key = key};
+	return entry;
+}
+
+void track_begin(struct track *track, const struct ruleset *ruleset, struct track_pool *pool)
+{
+	track->ruleset = ruleset;
+	track->pool = pool;
+	track->hits.count = 0;
+	track->lost = false;
+	track->pe = NULL;
+	track->pending_count = 0;
+	track->entries_count = 0;
+	track->entries_room = TRACK_OWN_ENTRIES;
+	track->entries = track->own;
+	track->table_size = -1;
+	track->rings = NULL;
+}
+
+void track_release(struct track *track)
+{
+	while (track->rings != NULL) {
+		struct track_ring *ring = track->rings;
+
+		track->rings = ring->next_of_object;
+		ring->next_of_object = track->pool->rings;
+		track->pool->rings = ring;
+	}
+	put_table(track);
+	if (track->table_size >= 0 || track->entries_count > 0)
+		memset(track->own, 0, sizeof(track->own));
+	track->table_size = -1;
+	track->entries = track->own;
+	track->entries_room = TRACK_OWN_ENTRIES;
+	track->entries_count = 0;
+}
+
+// ---- atoms -------------------------------------------------------------------------------------
+
+// Starts come nearly in order; the same one may come again while it is among the latest 64.
+static void count_start(struct track_entry *entry, uint64_t start)
+{
+	if (entry->count == 0 || start > entry->of.atom.last) {
+		uint64_t ahead = start - entry->of.atom.last;
+
+		entry->of.atom.seen =
+			entry->count > 0 && ahead < 64 ? entry->of.atom.seen << ahead : 0;
+		entry->of.atom.seen |= 1;
+		entry->of.atom.last = start;
+	} else {
+		uint64_t behind = entry->of.atom.last - start;
+		uint64_t bit = behind < 64 ? UINT64_C(1) << behind : 0;
+
+		if ((entry->of.atom.seen & bit) != 0)
+			return;
+		entry->of.atom.seen |= bit;
+	}
+	if (entry->count < UINT32_MAX)
+		entry->count++;
+}
+
+void track_sink(struct track *track, uint32_t sink, uint64_t start)
+{
+	uint32_t atom = sink & ~RULESET_ATOM;
+	struct track_entry *entry;
+
+	if ((sink & RULESET_ATOM) == 0) {
+		track_hit(&track->hits, sink);
+		return;
+	}
+	entry = find_or_add(track, atom_key(atom));
+	if (entry == NULL)
+		return;
+	if (track->ruleset->atoms[atom].counted != 0)
+		count_start(entry, start);
+	else
+		entry->count = 1;
+}
+
+// ---- groups ------------------------------------------------------------------------------------
 
 static bool is_before(const struct track_event *a, const struct track_event *b)
 {
@@ -46,10 +209,38 @@ static void sort_events(struct track_event *events, size_t count)
 	}
 }
 
-static bool start_fits(const struct ruleset_group *group, uint64_t start)
+static bool lies_in(uint64_t start, uint64_t from, uint32_t shift)
 {
-	return group->offset_from != RULESET_OFFSET_START ||
-	       (start >= group->offset && start - group->offset <= group->shift);
+	return start >= from && start - from <= shift;
+}
+
+static bool start_fits(const struct track *track, const struct ruleset_group *group, uint64_t start)
+{
+	const struct pe *pe = track->pe;
+	uint32_t section = group->section;
+
+	switch ((enum ruleset_offset)group->offset_from) {
+	case RULESET_OFFSET_ANY:
+	case RULESET_OFFSET_END:
+		return true;
+	case RULESET_OFFSET_START:
+		return lies_in(start, group->offset, group->shift);
+	case RULESET_OFFSET_ENTRY:
+		if (pe == NULL || !pe->has_entry_point)
+			return false;
+		if ((group->flags & RULESET_GROUP_BEFORE) == 0)
+			return lies_in(
+				start, (uint64_t)pe->entry_point + group->offset, group->shift);
+		return group->offset <= pe->entry_point &&
+		       lies_in(start, pe->entry_point - group->offset, group->shift);
+	case RULESET_OFFSET_LAST_SECTION:
+		section = pe != NULL && pe->sections_count > 0 ? pe->sections_count - 1 : 0;
+		break;
+	case RULESET_OFFSET_SECTION:
+		break;
+	}
+	return pe != NULL && section < pe->sections_count &&
+	       lies_in(start, (uint64_t)pe->sections[section].offset + group->offset, group->shift);
 }
 
 static bool is_from_end(const struct ruleset_group *group)
@@ -57,36 +248,63 @@ static bool is_from_end(const struct ruleset_group *group)
 	return group->offset_from == RULESET_OFFSET_END;
 }
 
+static struct track_ring *new_ring(struct track *track)
+{
+	struct track_ring *ring = track->pool->rings;
+
+	if (ring == NULL) {
+		track->lost = true;
+		return NULL;
+	}
+	track->pool->rings = ring->next_of_object;
+	ring->next_of_object = track->rings;
+	track->rings = ring;
+	ring->count = 0;
+	ring->next = 0;
+	return ring;
+}
+
 static void keep(
 	struct track *track, const struct ruleset_group *group, struct track_candidate candidate)
 {
-	struct track_ring *ring = &track->rings[group - track->ruleset->groups];
-	struct track_candidate *slots = &track->slots[group->ring];
+	uint32_t number = (uint32_t)(group - track->ruleset->groups);
+	struct track_entry *entry = find_or_add(track, group_key(number));
+	struct track_ring *ring;
 
+	if (entry == NULL)
+		return;
 	// A single slot keeps the first candidate: nothing after it has an upper limit.
-	if (group->ring_count == 1 && ring->count == 1) {
-		if (candidate.end < slots[0].end)
-			slots[0] = candidate;
+	if (group->ring_count == 1) {
+		if (entry->count == 0 || candidate.end < entry->of.candidate.end)
+			entry->of.candidate = candidate;
+		entry->count = 1;
 		return;
 	}
+	if (entry->count == 0)
+		entry->of.ring = new_ring(track);
+	entry->count = 1;
+	ring = entry->of.ring;
+	if (ring == NULL)
+		return;
 	// The start matters only to a condition on the distance from the end.
 	for (uint32_t i = 0; i < ring->count; i++)
-		if (slots[i].end == candidate.end &&
-			(slots[i].start == candidate.start || !is_from_end(group)))
+		if (ring->slots[i].end == candidate.end &&
+			(ring->slots[i].start == candidate.start || !is_from_end(group)))
 			return;
-	slots[ring->next] = candidate;
+	ring->slots[ring->next] = candidate;
 	ring->next = (uint16_t)((ring->next + 1u) % group->ring_count);
 	if (ring->count < group->ring_count)
 		ring->count++;
 }
 
-static void advance(
-	struct track *track, const struct ruleset_group *group, struct track_candidate candidate)
+// Own is where this group itself began.
+static void advance(struct track *track, const struct ruleset_group *group,
+	struct track_candidate candidate, uint64_t own)
 {
 	if (group->ring_count > 0)
 		keep(track, group, candidate);
 	else
-		track_hit(&track->hits, group->signature);
+		track_sink(track, group->sink, own);
 }
 
 static bool gap_fits(const struct ruleset_group *group, uint64_t from, uint64_t to)
@@ -95,58 +313,150 @@ static bool gap_fits(const struct ruleset_group *group, uint64_t from, uint64_t 
 	       (group->gap_max == RULESET_GAP_ANY || to - from <= group->gap_max);
 }
 
+// The candidates that a group has kept.
+static const struct track_candidate *candidates_of(
+	const struct track *track, uint32_t group, uint32_t *count)
+{
+	const struct track_entry *entry = probe(track, group_key(group));
+
+	*count = 0;
+	if (entry->key == 0 || entry->count == 0)
+		return NULL;
+	if (track->ruleset->groups[group].ring_count == 1) {
+		*count = 1;
+		return &entry->of.candidate;
+	}
+	if (entry->of.ring == NULL)
+		return NULL;
+	*count = entry->of.ring->count;
+	return entry->of.ring->slots;
+}
+
+static void follow_group(struct track *track, const struct ruleset_use *use, uint64_t end)
+{
+	const struct ruleset_group *group = &track->ruleset->groups[use->group];
+	struct track_candidate candidate = {.end = end};
+	const struct track_candidate *before;
+	uint64_t start = end - use->length;
+	uint32_t count;
+
+	if ((group->flags & RULESET_GROUP_FIRST) != 0) {
+		candidate.start = start;
+		if (start_fits(track, group, start))
+			advance(track, group, candidate, start);
+		return;
+	}
+	before = candidates_of(track, use->group - 1, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!gap_fits(group, before[i].end, start))
+			continue;
+		candidate.start = before[i].start;
+		advance(track, group, candidate, start);
+		if (!is_from_end(group))
+			return;
+		// The table may have been moved meanwhile.
+		before = candidates_of(track, use->group - 1, &count);
+	}
+}
+
+// ---- checks ------------------------------------------------------------------------------------
+
+static bool compares(const uint8_t *pairs, const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((data[i] & pairs[2 * i + 1]) != pairs[2 * i])
+			return false;
+	return true;
+}
+
+// Whether the bytes are those of the pattern. They may lie on both sides of the window's base.
+static bool check_holds(
+	const struct track *track, const struct ruleset_check *check, uint64_t start)
+{
+	const struct track_window *window = &track->window;
+	const uint8_t *pairs = track->ruleset->check_bytes + check->at;
+	size_t before = 0;
+
+	if (start < window->base) {
+		uint64_t back = window->base - start;
+
+		if (back > window->history_bytes)
+			return false;
+		before = back < check->length ? (size_t)back : check->length;
+		if (!compares(pairs, window->history + window->history_bytes - back, before))
+			return false;
+	}
+	return before == check->length ||
+	       compares(pairs + 2 * before, window->data + (start + before - window->base),
+		       check->length - before);
+}
+
 static void follow_event(struct track *track, const struct track_event *event)
 {
 	const struct ruleset_use *use = &track->ruleset->uses[event->use];
-	const struct ruleset_group *group = &track->ruleset->groups[use->group];
-	struct track_candidate candidate = {.end = event->end};
-	const struct track_ring *ring;
-	uint64_t start;
 
 	if (event->end < use->length)
 		return;
-	start = event->end - use->length;
-	if ((group->flags & RULESET_GROUP_FIRST) != 0) {
-		candidate.start = start;
-		if (start_fits(group, start))
-			advance(track, group, candidate);
+	if (use->check != RULESET_NONE &&
+		!check_holds(track, &track->ruleset->checks[use->check], event->end - use->length))
 		return;
-	}
-	ring = &track->rings[use->group - 1];
-	for (uint32_t i = 0; i < ring->count; i++) {
-		const struct track_candidate *before = &track->slots[group[-1].ring + i];
+	if (use->group == RULESET_NONE)
+		track_sink(track, use->sink, event->end - use->length);
+	else
+		follow_group(track, use, event->end);
+}
 
-		if (!gap_fits(group, before->end, start))
-			continue;
-		candidate.start = before->start;
-		advance(track, group, candidate);
-		if (!is_from_end(group))
-			return;
-	}
+// Room for every pending one is left by who collects.
+static void take_pending(struct track *track, struct track_events *events)
+{
+	memcpy(events->events + events->count, track->pending,
+		track->pending_count * sizeof(track->pending[0]));
+	events->count += track->pending_count;
+	track->pending_count = 0;
 }
 
 void track_follow(struct track *track, struct track_events *events)
 {
+	size_t i = 0;
+
+	if (events->count + track->pending_count > TRACK_MAX_EVENTS)
+		track->lost = true;
+	else
+		take_pending(track, events);
 	sort_events(events->events, events->count);
-	for (size_t i = 0; i < events->count; i++)
+	for (; i < events->count && events->events[i].end <= track->window.end; i++)
 		follow_event(track, &events->events[i]);
+	// What ends behind the bytes at hand waits for them.
+	for (; i < events->count; i++) {
+		if (track->pending_count == TRACK_MAX_PENDING) {
+			track->lost = true;
+			break;
+		}
+		track->pending[track->pending_count++] = events->events[i];
+	}
 	events->count = 0;
 }
 
 void track_end(struct track *track, uint64_t bytes)
 {
-	for (uint32_t i = 0; i < track->ruleset->groups_count; i++) {
-		const struct ruleset_group *group = &track->ruleset->groups[i];
+	struct track_hits ends = {0};
 
-		if ((group->flags & RULESET_GROUP_LAST) == 0 ||
-			group->offset_from != RULESET_OFFSET_END || bytes < group->offset)
+	// Sinks may move the table: which groups are to be looked at is found first.
+	for (uint32_t i = 0; i < track->entries_room; i++) {
+		uint32_t number = track->entries[i].key & ~KEY_OF_GROUP;
+		const struct ruleset_group *group = &track->ruleset->groups[number];
+		const struct track_candidate *candidates;
+		uint32_t count;
+
+		if ((track->entries[i].key & KEY_OF_GROUP) == 0 ||
+			(group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
+			bytes < group->offset)
 			continue;
-		for (uint32_t slot = 0; slot < track->rings[i].count; slot++) {
-			uint64_t start = track->slots[group->ring + slot].start;
-			uint64_t wanted = bytes - group->offset;
-
-			if (start >= wanted && start - wanted <= group->shift)
-				track_hit(&track->hits, group->signature);
-		}
+		candidates = candidates_of(track, number, &count);
+		for (uint32_t slot = 0; slot < count; slot++)
+			if (lies_in(candidates[slot].start, bytes - group->offset, group->shift))
+				track_hit(&ends, group->sink);
 	}
+	for (uint32_t i = 0; i < ends.count; i++)
+		track_sink(track, ends.signatures[i], bytes);
 }

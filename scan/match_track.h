@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Signatures that are matched in several groups, or whose start counts from the end: Hyperscan finds
-// the groups, the distances between them are checked here.
+// What has been found of the signatures in one object: hits, counts of subsignatures (atoms), and
+// patterns that are matched in several groups or have yet to be compared.
 //
-// Hyperscan promises no order among the matches of one call, so they are collected, sorted by where
-// they end and only then followed. Each group keeps the latest candidates that a next group could
-// go on from; where the gap has no upper limit the first one is enough.
+// Hyperscan promises no order among the matches of one call, so those whose order matters are
+// collected, sorted by where they end and only then followed. Each group keeps the latest candidates
+// that a next group could go on from; where the gap has no upper limit the first one is enough.
+//
+// A ruleset has far more atoms and groups than an object shows, so an object keeps only those that it
+// has, in a hash table. It has room for a few in the object itself; larger tables and rings of
+// candidates come from pools, and an object that finds these empty is lost track of, which is noted.
 #pragma once
 
+#include "scan/pe.h"
 #include "scan/ruleset.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +29,42 @@ struct track_candidate {
 };
 
 struct track_ring {
+	struct track_ring *next_of_object;
 	uint16_t count;
 	uint16_t next;
+	struct track_candidate slots[RULESET_MAX_RING];
+};
+
+// What is known of an atom or of a group.
+struct track_entry {
+	uint32_t key; // 0: free
+	uint32_t count;
+	union {
+		struct {
+			uint64_t last; // start of the latest hit
+			uint64_t seen; // bit i: there was one at last - i
+		} atom;
+		struct track_candidate candidate;
+		struct track_ring *ring;
+	} of;
+};
+
+#define TRACK_OWN_ENTRIES 64
+#define TRACK_SIZES 2 // of tables in the pool
+#define TRACK_ROOM_MIDDLE 2048
+#define TRACK_ROOM_LARGE 65536
+#define TRACK_MAX_PENDING 64
+
+struct track_table {
+	struct track_table *next;
+	struct track_entry entries[];
+};
+
+// Memory that the objects of a matcher share.
+struct track_pool {
+	struct track_ring *rings;
+	struct track_table *tables[TRACK_SIZES];
+	void *memory[1 + TRACK_SIZES];
 };
 
 // Collected matches of the object being scanned: one for a thread.
@@ -43,17 +83,52 @@ struct track_hits {
 	uint32_t signatures[TRACK_MAX_HITS];
 };
 
-// The state of one object. rings has one item for each group of the ruleset, zeroed to begin with;
-// slots as many as ruleset_meta.candidates says.
-struct track {
-	const struct ruleset *ruleset;
-	struct track_ring *rings;
-	struct track_candidate *slots;
-	struct track_hits hits;
+// The bytes of an object that are at hand: those being scanned and some before.
+struct track_window {
+	const uint8_t *data;
+	uint64_t base; // where data begins
+	uint64_t end;
+	const uint8_t *history; // ends at base
+	size_t history_bytes;
 };
 
+// The state of one object.
+struct track {
+	const struct ruleset *ruleset;
+	struct track_pool *pool;
+	struct track_hits hits;
+	bool lost;           // of some patterns
+	const struct pe *pe; // NULL: not known, or no such file
+	struct track_window window;
+	uint32_t entries_count;
+	uint32_t entries_room; // a power of two
+	int table_size;        // of the table in use, negative: the own entries
+	struct track_entry *entries;
+	struct track_table *table;
+	struct track_ring *rings;
+	uint32_t pending_count;
+	struct track_event pending[TRACK_MAX_PENDING];
+	struct track_entry own[TRACK_OWN_ENTRIES];
+};
+
+// Takes all memory for so many objects in progress. Returns 0 or -ENOMEM.
+int track_pool_init(struct track_pool *pool, const struct ruleset *ruleset, uint32_t objects);
+void track_pool_fini(struct track_pool *pool);
+
+// The track is zeroed before its first object.
+void track_begin(struct track *track, const struct ruleset *ruleset, struct track_pool *pool);
+// Gives back what the object took.
+void track_release(struct track *track);
+
 void track_hit(struct track_hits *hits, uint32_t signature);
-// Follows the collected matches and empties the collection.
+// A match that needs no order.
+void track_sink(struct track *track, uint32_t sink, uint64_t start);
+// Follows the collected matches and empties the collection. The window must be set.
 void track_follow(struct track *track, struct track_events *events);
 // The object has ended with so many bytes: conditions on the distance from the end are decided.
 void track_end(struct track *track, uint64_t bytes);
+
+// What is known of an atom, or NULL.
+const struct track_entry *track_find_atom(const struct track *track, uint32_t atom);
+// The number of the atom of an entry, or RULESET_NONE.
+uint32_t track_atom_of(const struct track_entry *entry);

@@ -19,6 +19,7 @@
 static_assert(RULESET_HASHED_FROM == 56, "image format");
 static_assert(sizeof(struct ruleset_header) == 64 + 64 * 24, "image format");
 static_assert(sizeof(struct ruleset_group) == 40, "image format");
+static_assert(sizeof(struct ruleset_compare) == 48, "image format");
 
 static int image_sha256(const void *image, size_t bytes, uint8_t *out)
 {
@@ -90,6 +91,14 @@ static int count_items(size_t bytes, size_t item_bytes, uint32_t *count)
 	((ruleset)->name = (data),                                                                 \
 		count_items(bytes, sizeof(*(ruleset)->name), &(ruleset)->name##_count))
 
+static int open_hashes(const struct ruleset *ruleset, struct hashset *sets, uint32_t index,
+	const void *data, size_t bytes)
+{
+	return index < DIGEST_ALGORITHMS
+		       ? hashset_open(data, bytes, ruleset->signatures_count, &sets[index])
+		       : -EBADMSG;
+}
+
 static int open_section(
 	struct ruleset *ruleset, const struct ruleset_section *section, const void *data)
 {
@@ -112,12 +121,31 @@ static int open_section(
 		return OPEN_TABLE(ruleset, uses, data, bytes);
 	case RULESET_GROUPS:
 		return OPEN_TABLE(ruleset, groups, data, bytes);
+	case RULESET_CHECKS:
+		return OPEN_TABLE(ruleset, checks, data, bytes);
+	case RULESET_CHECK_BYTES:
+		return OPEN_TABLE(ruleset, check_bytes, data, bytes);
+	case RULESET_ATOMS:
+		return OPEN_TABLE(ruleset, atoms, data, bytes);
+	case RULESET_RULES:
+		return OPEN_TABLE(ruleset, rules, data, bytes);
+	case RULESET_NODES:
+		return OPEN_TABLE(ruleset, nodes, data, bytes);
+	case RULESET_MEMBERS:
+		return OPEN_TABLE(ruleset, members, data, bytes);
+	case RULESET_KEYED:
+		return OPEN_TABLE(ruleset, keyed, data, bytes);
+	case RULESET_UNKEYED:
+		return OPEN_TABLE(ruleset, unkeyed, data, bytes);
+	case RULESET_REGEXES:
+		return OPEN_TABLE(ruleset, regexes, data, bytes);
+	case RULESET_COMPARES:
+		return OPEN_TABLE(ruleset, compares, data, bytes);
+	// The signatures come before, so their number is known.
 	case RULESET_HASHES:
-		// The signatures come before, so their number is known.
-		return index < DIGEST_ALGORITHMS
-			       ? hashset_open(data, bytes, ruleset->signatures_count,
-					 &ruleset->hashes[index])
-			       : -EBADMSG;
+		return open_hashes(ruleset, ruleset->hashes, index, data, bytes);
+	case RULESET_SECTION_HASHES:
+		return open_hashes(ruleset, ruleset->section_hashes, index, data, bytes);
 	case RULESET_LITERALS:
 		return index < FILETYPE_TARGETS
 			       ? open_database(data, bytes, &ruleset->literals[index])
@@ -154,69 +182,6 @@ static int open_sections(struct ruleset *ruleset, const struct ruleset_header *h
 			return err;
 	}
 	return ruleset->meta != NULL && ruleset->strings != NULL ? 0 : -EBADMSG;
-}
-
-static int check_signatures(const struct ruleset *ruleset)
-{
-	for (uint32_t i = 0; i < ruleset->signatures_count; i++) {
-		const struct ruleset_signature *signature = &ruleset->signatures[i];
-
-		if (signature->name >= ruleset->strings_bytes ||
-			signature->virus_id >= ruleset->strings_bytes ||
-			signature->kind > MATCH_HEURISTIC || signature->target >= FILETYPE_TARGETS)
-			return -EBADMSG;
-	}
-	return 0;
-}
-
-static int check_uses(const struct ruleset *ruleset)
-{
-	for (uint32_t i = 0; i < ruleset->expressions_count; i++) {
-		const struct ruleset_expression *expression = &ruleset->expressions[i];
-
-		if (expression->use > ruleset->uses_count ||
-			expression->uses_count > ruleset->uses_count - expression->use)
-			return -EBADMSG;
-	}
-	for (uint32_t i = 0; i < ruleset->uses_count; i++) {
-		const struct ruleset_use *use = &ruleset->uses[i];
-
-		if (use->signature >= ruleset->signatures_count ||
-			(use->group != RULESET_NONE && use->group >= ruleset->groups_count))
-			return -EBADMSG;
-	}
-	return 0;
-}
-
-static int check_groups(const struct ruleset *ruleset)
-{
-	uint32_t candidates = ruleset->meta->candidates;
-
-	if (candidates > ruleset->groups_count * (uint64_t)RULESET_MAX_RING)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < ruleset->groups_count; i++) {
-		const struct ruleset_group *group = &ruleset->groups[i];
-		bool first = (group->flags & RULESET_GROUP_FIRST) != 0;
-		bool last = (group->flags & RULESET_GROUP_LAST) != 0;
-
-		if (group->signature >= ruleset->signatures_count ||
-			group->offset_from > RULESET_OFFSET_END || (i == 0 && !first) ||
-			group->ring_count > RULESET_MAX_RING || group->ring > candidates ||
-			group->ring_count > candidates - group->ring)
-			return -EBADMSG;
-		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))
-			return -EBADMSG;
-	}
-	return 0;
-}
-
-static int check_tables(const struct ruleset *ruleset)
-{
-	int err = check_signatures(ruleset);
-
-	if (err == 0)
-		err = check_uses(ruleset);
-	return err != 0 ? err : check_groups(ruleset);
 }
 
 static void fill_info(struct ruleset *ruleset, const struct ruleset_header *header)
@@ -257,7 +222,7 @@ int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)
 		return -ENOMEM;
 	err = open_sections(ruleset, image);
 	if (err == 0)
-		err = check_tables(ruleset);
+		err = ruleset_check(ruleset);
 	if (err != 0) {
 		free(ruleset);
 		return err;

@@ -15,21 +15,32 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 1
+#define RULESET_FORMAT 2
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
 
 enum ruleset_section_kind {
-	RULESET_META = 1,    // struct ruleset_meta
-	RULESET_STRINGS,     // each NUL-terminated; the first is ""
-	RULESET_SIGNATURES,  // struct ruleset_signature, in the order of the source files
-	RULESET_EXPRESSIONS, // struct ruleset_expression, by the number that Hyperscan reports
-	RULESET_USES,        // struct ruleset_use
-	RULESET_GROUPS,      // struct ruleset_group
-	RULESET_HASHES,      // hashset block; index: enum digest_algorithm
-	RULESET_LITERALS,    // Hyperscan database; index: enum filetype_target
-	RULESET_PATTERNS,    // Hyperscan database; index: enum filetype_target
+	RULESET_META = 1,       // struct ruleset_meta
+	RULESET_STRINGS,        // each NUL-terminated; the first is ""
+	RULESET_SIGNATURES,     // struct ruleset_signature, in the order of the source files
+	RULESET_EXPRESSIONS,    // struct ruleset_expression, by the number that Hyperscan reports
+	RULESET_USES,           // struct ruleset_use
+	RULESET_GROUPS,         // struct ruleset_group
+	RULESET_CHECKS,         // struct ruleset_check
+	RULESET_CHECK_BYTES,    // of each byte of a check: value and mask
+	RULESET_ATOMS,          // struct ruleset_atom
+	RULESET_RULES,          // struct ruleset_rule
+	RULESET_NODES,          // struct ruleset_node
+	RULESET_MEMBERS,        // uint32_t: the subsignatures of each rule
+	RULESET_KEYED,          // uint32_t: the rules that each atom makes possible
+	RULESET_UNKEYED,        // uint32_t: rules that may be true when nothing of them is there
+	RULESET_REGEXES,        // struct ruleset_regex
+	RULESET_COMPARES,       // struct ruleset_compare
+	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
+	RULESET_SECTION_HASHES, // the same of the sections of PE files
+	RULESET_LITERALS,       // Hyperscan database; index: enum filetype_target
+	RULESET_PATTERNS,       // Hyperscan database; index: enum filetype_target
 };
 
 struct ruleset_section {
@@ -57,7 +68,7 @@ struct ruleset_meta {
 	uint32_t patterns;
 	uint32_t hashes;
 	uint32_t skipped;
-	uint32_t candidates; // slots that an object needs to track signatures in several groups
+	uint32_t history_bytes; // of an object that must be kept for checks
 	uint32_t unused;
 };
 
@@ -74,36 +85,138 @@ struct ruleset_expression {
 	uint32_t uses_count;
 };
 
-// What a match of an expression means: a hit of the signature (group RULESET_NONE), or a sighting of
-// one group of it, which began length + extra bytes before the match's end and ended extra before.
+// Where a pattern that has matched counts: the number of a signature, or of an atom with this bit.
+#define RULESET_ATOM 0x80000000u
+
+// What a match of an expression means: a hit of the sink (group RULESET_NONE), or a sighting of one
+// group of it, which began length + extra bytes before the match's end and ended extra before.
+//
+// With a check the expression is the longest literal of a pattern, which ends `after` bytes behind
+// the match, is `length` bytes long and has yet to be compared.
 struct ruleset_use {
-	uint32_t signature;
+	uint32_t sink;
 	uint32_t group;
 	uint32_t length;
 	uint32_t extra; // bytes that only a boundary condition looked at
+	uint32_t check; // RULESET_NONE: none
+	uint32_t after;
 };
 
-enum ruleset_offset { RULESET_OFFSET_ANY, RULESET_OFFSET_START, RULESET_OFFSET_END };
+// Bytes to be compared, value and mask of each side by side.
+struct ruleset_check {
+	uint32_t at; // of the first in the check bytes
+	uint32_t length;
+};
+
+#define RULESET_MAX_CHECK 256 // bytes
+
+enum ruleset_offset {
+	RULESET_OFFSET_ANY,
+	RULESET_OFFSET_START,
+	RULESET_OFFSET_END,
+	RULESET_OFFSET_ENTRY,   // of a PE file, the others too
+	RULESET_OFFSET_SECTION, // group.section
+	RULESET_OFFSET_LAST_SECTION,
+};
 
 #define RULESET_GROUP_FIRST 1u
 #define RULESET_GROUP_LAST 2u
+#define RULESET_GROUP_BEFORE 4u    // the offset is to be taken from the entry point
 #define RULESET_GAP_ANY UINT32_MAX // as gap_max: no limit
 #define RULESET_MAX_RING 16        // candidates that one group keeps
 
-// One group of a signature that is matched in several steps: it counts when it begins gap_min to
+// One group of a pattern that is matched in several steps: it counts when it begins gap_min to
 // gap_max bytes behind a candidate of the group before, which stands before it in the table. The
 // offset condition stands in the first group and, if from the end, in the last also.
 struct ruleset_group {
-	uint32_t signature;
+	uint32_t sink;
 	uint32_t flags;
 	uint32_t gap_min;
 	uint32_t gap_max;
 	uint32_t offset_from; // enum ruleset_offset
 	uint32_t offset;      // RULESET_OFFSET_END: n of EOF-n
 	uint32_t shift;       // the start may be so much later
-	uint32_t ring;        // its first candidate slot
-	uint32_t ring_count;  // how many slots
+	uint32_t section;
+	uint32_t ring_count; // candidates to be kept
 	uint32_t unused;
+};
+
+// A subsignature, which is the same for all rules that have the same.
+struct ruleset_atom {
+	uint32_t keyed; // the rules that it makes possible
+	uint32_t keyed_count;
+	uint32_t counted; // 1: every start counts, 0: one is enough
+};
+
+// A logical signature. It can be true only for objects that have one of the atoms which it is keyed
+// by; see RULESET_UNKEYED.
+struct ruleset_rule {
+	uint32_t signature;
+	uint32_t node; // root of its expression
+	uint32_t member;
+	uint32_t members_count;
+	uint32_t bytes_min; // of the object
+	uint32_t bytes_max;
+	uint32_t needs_pe; // 1: the next four count
+	uint32_t sections_min;
+	uint32_t sections_max;
+	uint32_t entry_min;
+	uint32_t entry_max;
+	uint32_t container; // enum filetype_container, RULESET_NONE: any
+};
+
+// A member is the number of an atom, or of a regex or a compare with one of these bits.
+#define RULESET_MEMBER_REGEX 0x40000000u
+#define RULESET_MEMBER_COMPARE 0x80000000u
+#define RULESET_MEMBER_NUMBER 0x3fffffffu
+
+#define RULESET_MAX_MEMBERS 64
+#define RULESET_MAX_NODES 1024 // of one expression
+
+// A node of an expression; its left side is the next node, its right side what ends the left.
+struct ruleset_node {
+	uint8_t joint;      // '&', '|', 0: a member
+	uint8_t comparison; // '<', '>', '=', 0: none
+	uint16_t index;
+	uint32_t value;
+	uint32_t distinct;
+	uint32_t end; // the node behind all of this
+};
+
+#define RULESET_REGEX_ROLLING 1u
+#define RULESET_REGEX_ENCLOSED 2u
+#define RULESET_REGEX_ALL 4u
+
+struct ruleset_regex {
+	uint32_t text;    // offset into the strings
+	uint32_t letters; // offset into the strings
+	uint32_t flags;
+	uint32_t trigger; // node
+	uint32_t offset_from;
+	uint32_t offset;
+	uint32_t shift;
+	uint32_t unused;
+};
+
+#define RULESET_COMPARE_LITTLE 1u
+#define RULESET_COMPARE_EXACT 2u
+
+struct ruleset_compare {
+	uint32_t index; // of the member at whose last hit the number is
+	int32_t offset;
+	uint32_t number; // enum ruleset_number
+	uint32_t flags;
+	uint32_t bytes;
+	uint32_t count;
+	uint32_t kinds[2]; // '<', '>', '='
+	int64_t values[2];
+};
+
+enum ruleset_number {
+	RULESET_NUMBER_HEX,
+	RULESET_NUMBER_DECIMAL,
+	RULESET_NUMBER_AUTO,
+	RULESET_NUMBER_RAW
 };
 
 struct ruleset_database {
@@ -125,12 +238,36 @@ struct ruleset {
 	uint32_t uses_count;
 	const struct ruleset_group *groups;
 	uint32_t groups_count;
+	const struct ruleset_check *checks;
+	uint32_t checks_count;
+	const uint8_t *check_bytes;
+	uint32_t check_bytes_count;
+	const struct ruleset_atom *atoms;
+	uint32_t atoms_count;
+	const struct ruleset_rule *rules;
+	uint32_t rules_count;
+	const struct ruleset_node *nodes;
+	uint32_t nodes_count;
+	const uint32_t *members;
+	uint32_t members_count;
+	const uint32_t *keyed;
+	uint32_t keyed_count;
+	const uint32_t *unkeyed;
+	uint32_t unkeyed_count;
+	const struct ruleset_regex *regexes;
+	uint32_t regexes_count;
+	const struct ruleset_compare *compares;
+	uint32_t compares_count;
 	struct hashset hashes[3]; // by enum digest_algorithm
+	struct hashset section_hashes[3];
 	struct ruleset_database literals[FILETYPE_TARGETS];
 	struct ruleset_database patterns[FILETYPE_TARGETS];
 	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach
 	size_t mapping_bytes;
 };
+
+// The tables of an image of which nothing is trusted. Returns 0 or -EBADMSG.
+int ruleset_check(const struct ruleset *ruleset);
 
 // Fills in the checksum of an image. Returns 0 or -EIO.
 int ruleset_seal(void *image, size_t bytes);

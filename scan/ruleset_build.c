@@ -23,7 +23,7 @@ struct reader {
 	char virus_id[MAX_VIRUS_ID + 1]; // for the next signature, "": none
 };
 
-static uint32_t add_string(struct build *build, const char *text)
+uint32_t build_add_string(struct build *build, const char *text)
 {
 	uint32_t at = (uint32_t)build->strings.bytes;
 
@@ -42,8 +42,8 @@ static struct build_signature *add_signature(
 
 	if (signature == NULL)
 		return NULL;
-	signature->name = add_string(build, name);
-	signature->virus_id = add_string(build, reader->virus_id);
+	signature->name = build_add_string(build, name);
+	signature->virus_id = build_add_string(build, reader->virus_id);
 	signature->kind = kind;
 	signature->file = reader->file;
 	signature->line = reader->line;
@@ -122,13 +122,15 @@ static bool name_of_line(const char *line, enum build_kind kind, char *name, siz
 {
 	size_t length;
 
-	for (int skip = kind == BUILD_NDB ? 0 : 2; skip > 0; skip--) {
+	bool first = kind == BUILD_NDB || kind == BUILD_LDB;
+
+	for (int skip = first ? 0 : 2; skip > 0; skip--) {
 		line = strchr(line, ':');
 		if (line == NULL)
 			return false;
 		line++;
 	}
-	length = strcspn(line, ":");
+	length = strcspn(line, kind == BUILD_LDB ? ";" : ":");
 	if (length >= bytes)
 		return false;
 	memcpy(name, line, length);
@@ -171,6 +173,7 @@ static enum clamav_result take_ndb(struct reader *reader, char *line, const char
 	struct build *build = reader->build;
 	struct clamav_body_signature parsed = {0};
 	struct build_signature *signature;
+	struct build_goal goal;
 	enum clamav_result result = clamav_parse_ndb(&build->arena, line, &parsed, reason);
 
 	if (result != CLAMAV_TAKEN)
@@ -179,28 +182,51 @@ static enum clamav_result take_ndb(struct reader *reader, char *line, const char
 	if (signature == NULL)
 		return CLAMAV_TAKEN;
 	signature->target = parsed.target;
-	*reason = build_plan(build, (uint32_t)build->signatures.count - 1, &parsed.pattern);
+	goal = (struct build_goal){(uint32_t)build->signatures.count - 1, parsed.target, false};
+	*reason = build_plan(build, &goal, &parsed.pattern, &signature->literal);
 	signature->dropped = *reason != NULL;
 	return *reason == NULL ? CLAMAV_TAKEN : CLAMAV_SKIPPED;
 }
 
+static enum clamav_result take_ldb(struct reader *reader, char *line, const char **reason)
+{
+	struct build *build = reader->build;
+	uint32_t number = (uint32_t)build->signatures.count;
+	struct clamav_logical parsed = {0};
+	struct build_signature *signature;
+	enum clamav_result result = clamav_parse_logical(&build->arena, line, &parsed, reason);
+
+	if (result == CLAMAV_TAKEN)
+		result = build_rule(build, &parsed, number, reason);
+	if (result != CLAMAV_TAKEN)
+		return result;
+	signature = add_signature(reader, parsed.name, MATCH_PATTERN);
+	if (signature != NULL)
+		signature->target = parsed.target;
+	return CLAMAV_TAKEN;
+}
+
 static enum clamav_result take_hash(
-	struct reader *reader, char *line, bool allowed, const char **reason)
+	struct reader *reader, char *line, enum build_kind kind, const char **reason)
 {
 	struct build *build = reader->build;
 	struct clamav_hash_signature parsed = {0};
 	struct hashset_entry *entry;
-	enum clamav_result result = clamav_parse_hash(line, &parsed, reason);
+	bool sections = kind == BUILD_SECTIONS;
+	enum clamav_result result = clamav_parse_hash(line, sections, &parsed, reason);
 
 	if (result != CLAMAV_TAKEN)
 		return result;
-	entry = build_push(build, &build->hashes[parsed.algorithm], sizeof(*entry));
+	entry = build_push(build,
+		sections ? &build->section_hashes[parsed.algorithm]
+			 : &build->hashes[parsed.algorithm],
+		sizeof(*entry));
 	if (entry == NULL)
 		return CLAMAV_TAKEN;
 	memcpy(entry->digest, parsed.digest, sizeof(entry->digest));
 	entry->bytes = parsed.bytes;
 	entry->value = HASHSET_ALLOWED;
-	if (!allowed && add_signature(reader, parsed.name, MATCH_HASH) != NULL)
+	if (kind != BUILD_ALLOWED && add_signature(reader, parsed.name, MATCH_HASH) != NULL)
 		entry->value = (uint32_t)build->signatures.count - 1;
 	return CLAMAV_TAKEN;
 }
@@ -208,12 +234,14 @@ static enum clamav_result take_hash(
 static enum clamav_result take_line(
 	struct reader *reader, char *line, size_t length, enum build_kind kind, const char **reason)
 {
+	size_t max = kind == BUILD_LDB ? CLAMAV_MAX_LOGICAL_LINE : CLAMAV_MAX_LINE;
+
 	if (length == 0 || strlen(line) != length) {
 		*reason = length == 0 ? "blank line" : "NUL byte in the line";
 		return CLAMAV_MALFORMED;
 	}
-	if (length >= CLAMAV_MAX_LINE || line[length - 1] == ' ' || line[length - 1] == '\t') {
-		*reason = length >= CLAMAV_MAX_LINE ? "line too long" : "trailing blanks";
+	if (length >= max || line[length - 1] == ' ' || line[length - 1] == '\t') {
+		*reason = length >= max ? "line too long" : "trailing blanks";
 		return CLAMAV_MALFORMED;
 	}
 	if (kind != BUILD_ALLOWED && is_ignored(reader->build, line, kind)) {
@@ -222,7 +250,9 @@ static enum clamav_result take_line(
 	}
 	if (kind == BUILD_NDB)
 		return take_ndb(reader, line, reason);
-	return take_hash(reader, line, kind == BUILD_ALLOWED, reason);
+	if (kind == BUILD_LDB)
+		return take_ldb(reader, line, reason);
+	return take_hash(reader, line, kind, reason);
 }
 
 static void read_signatures(struct build *build, uint32_t file_number, enum build_kind kind)
@@ -285,6 +315,8 @@ static void read_files(struct build *build)
 		build->stats->files++;
 		switch (kind) {
 		case BUILD_NDB:
+		case BUILD_LDB:
+		case BUILD_SECTIONS:
 		case BUILD_HASHES:
 		case BUILD_ALLOWED:
 			read_signatures(build, i, kind);
@@ -315,8 +347,21 @@ static void free_build(struct build *build)
 		(void)hs_free_database(build->literals[i]);
 		(void)hs_free_database(build->patterns[i]);
 	}
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		free(build->hashes[i].items);
+		free(build->section_hashes[i].items);
+	}
+	for (size_t i = 0; i < build->atoms.count; i++)
+		free(((struct build_atom *)build->atoms.items)[i].dropped);
+	free(build->atoms.items);
+	free(build->checks.items);
+	free(build->check_bytes.items);
+	free(build->rules.items);
+	free(build->nodes.items);
+	free(build->members.items);
+	free(build->regexes.items);
+	free(build->compares.items);
+	free(build->atom_buckets);
 	build_free_files(build);
 	free(build->ignores.items);
 	free(build->signatures.items);
@@ -345,10 +390,14 @@ int ruleset_build(const char *const *paths, size_t paths_count,
 		err = build_load(&build, paths[i]);
 	if (err == 0)
 		read_files(&build);
+	if (err == 0 && !build.failed)
+		build_plan_atoms(&build);
 	if (err == 0 && build.options->strict && build.stats->errors > 0)
 		err = -EINVAL;
 	if (err == 0 && !build.failed)
 		err = build_compile(&build);
+	if (err == 0 && !build.failed)
+		build_drop_rules(&build);
 	if (err == 0 && build.failed)
 		err = -ENOMEM;
 	if (err == 0)

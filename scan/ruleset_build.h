@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the parts of the ruleset builder share: the tables that become an image.
 //
-// Lines are read (ruleset_build.c), each pattern is planned into expressions
+// Lines are read (ruleset_build.c), logical ones kept (ruleset_build_rule.c), each pattern is planned into expressions
 // (ruleset_build_plan.c), the expressions are compiled (ruleset_build_compile.c) and all is laid
 // into an image (ruleset_build_image.c).
 #pragma once
 
 #include "scan/clamav.h"
+#include "scan/clamav_logical.h"
 #include "scan/ruleset.h"
 
 #include <stdbool.h>
@@ -43,12 +44,22 @@ struct build_expression {
 	size_t bytes;
 	uint32_t target;
 	bool literal;
+	bool caseless;    // of a literal
 	uint64_t min_end; // where a match may end
 	uint64_t max_end;
 	uint32_t first_use;
 	uint32_t last_use;
 	bool tracked; // some use needs every match, not only the first
 	bool refused;
+};
+
+// A subsignature as written, which is planned when all rules that have it are known.
+struct build_atom {
+	const char *text;
+	uint32_t target;
+	uint32_t rules_count; // that have it
+	bool counted;
+	char *dropped; // why it cannot be matched, NULL: it can
 };
 
 struct build_use {
@@ -72,17 +83,28 @@ struct build_ignore {
 struct build {
 	const struct ruleset_build_options *options;
 	struct ruleset_build_stats *stats;
-	struct clamav_arena arena;                     // of the line being read
-	struct build_vector files;                     // struct build_file
-	struct build_vector ignores;                   // struct build_ignore
-	struct build_vector signatures;                // struct build_signature
-	struct build_vector expressions;               // struct build_expression
-	struct build_vector uses;                      // struct build_use
-	struct build_vector groups;                    // struct ruleset_group
+	struct clamav_arena arena;       // of the line being read
+	struct build_vector files;       // struct build_file
+	struct build_vector ignores;     // struct build_ignore
+	struct build_vector signatures;  // struct build_signature
+	struct build_vector expressions; // struct build_expression
+	struct build_vector uses;        // struct build_use
+	struct build_vector groups;      // struct ruleset_group
+	struct build_vector checks;      // struct ruleset_check
+	struct build_vector check_bytes; // uint8_t
+	struct build_vector atoms;       // struct build_atom
+	struct build_vector rules;       // struct ruleset_rule, by the builder's numbers
+	struct build_vector nodes;       // struct ruleset_node
+	struct build_vector members;     // uint32_t
+	struct build_vector regexes;     // struct ruleset_regex
+	struct build_vector compares;    // struct ruleset_compare
 	struct build_vector hashes[DIGEST_ALGORITHMS]; // struct hashset_entry
+	struct build_vector section_hashes[DIGEST_ALGORITHMS];
 	struct build_text strings;
 	struct build_text scratch; // the expression being written
-	uint32_t candidates;
+	uint32_t history_bytes;
+	uint32_t *atom_buckets; // hash table of the atoms: number + 1
+	size_t atom_buckets_count;
 	uint32_t *buckets; // hash table of the expressions: number + 1
 	size_t buckets_count;
 	struct hs_database *literals[FILETYPE_TARGETS];
@@ -111,9 +133,36 @@ void build_render_class(struct build *build, const struct clamav_class *set);
 struct clamav_sequence *build_fixed_lengths(
 	struct build *build, const struct clamav_sequence *sequence);
 
-// Plans the pattern of a signature. Returns NULL or why it cannot be taken.
-const char *build_plan(
-	struct build *build, uint32_t signature, const struct clamav_pattern *pattern);
+// What a pattern is planned for.
+struct build_goal {
+	uint32_t sink; // as in struct ruleset_use
+	uint32_t target;
+	bool counted; // every start is wanted, not only whether there is one
+};
+
+// Plans a pattern. Returns NULL or why it cannot be taken. *literal: it is one.
+const char *build_plan(struct build *build, const struct build_goal *goal,
+	const struct clamav_pattern *pattern, bool *literal);
+// Adds the comparison of a part that has a good literal in it, and writes the literal to the scratch.
+// Returns false when the part is not of that kind.
+bool build_check(struct build *build, const struct clamav_part *part,
+	struct build_expression *shape, struct ruleset_use *use);
+// The byte of a class that a literal can have: one byte, or a letter in both cases.
+bool build_literal_byte(const struct clamav_class *set, unsigned int *byte, bool *folded);
+
+// Keeps a rule. Returns CLAMAV_TAKEN also when it has to be dropped later.
+enum clamav_result build_rule(struct build *build, const struct clamav_logical *logical,
+	uint32_t signature, const char **reason);
+// Plans the atoms of all rules.
+void build_plan_atoms(struct build *build);
+// Drops the rules that have a dropped atom.
+void build_drop_rules(struct build *build);
+// A sink that nothing can reach any more.
+bool build_is_dropped(const struct build *build, uint32_t sink);
+void build_drop_sink(struct build *build, uint32_t sink, const char *why);
+// The atoms of which one must be there for the rule to be true, as a set of its members; 0: none.
+uint64_t build_needs(const struct build *build, const struct ruleset_rule *rule);
+uint32_t build_add_string(struct build *build, const char *text);
 
 // Compiles all expressions; what Hyperscan refuses is reported and its signatures are dropped.
 // Returns 0 or -ENOMEM.

@@ -45,11 +45,10 @@ static bool new_batch(struct batch *batch, size_t capacity)
 
 static bool is_used(const struct build *build, const struct build_expression *expression)
 {
-	const struct build_signature *signatures = build->signatures.items;
 	const struct build_use *uses = build->uses.items;
 
 	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next)
-		if (!signatures[uses[i].use.signature].dropped)
+		if (!build_is_dropped(build, uses[i].use.sink))
 			return true;
 	return false;
 }
@@ -64,6 +63,7 @@ static void add_to_batch(
 	batch->lengths[at] = expression->bytes;
 	batch->ids[at] = id;
 	batch->flags[at] = (expression->literal ? 0 : HS_FLAG_DOTALL) |
+			   (expression->caseless ? HS_FLAG_CASELESS : 0) |
 			   (expression->tracked ? 0 : HS_FLAG_SINGLEMATCH);
 	if (expression->min_end > 0)
 		ext->flags |= HS_EXT_FLAG_MIN_OFFSET;
@@ -105,19 +105,13 @@ static hs_database_t *compile_range(
 static void refuse(struct batch *batch, unsigned int at, const char *why)
 {
 	struct build *build = batch->build;
-	struct build_signature *signatures = build->signatures.items;
 	const struct build_use *uses = build->uses.items;
 	struct build_expression *expression =
 		(struct build_expression *)build->expressions.items + batch->ids[at];
 
 	expression->refused = true;
-	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next) {
-		struct build_signature *signature = &signatures[uses[i].use.signature];
-
-		if (!signature->dropped)
-			build_report(build, signature->file, signature->line, false, why);
-		signature->dropped = true;
-	}
+	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next)
+		build_drop_sink(build, uses[i].use.sink, why);
 	batch->count--;
 	memmove(batch->texts + at, batch->texts + at + 1, (batch->count - at) * sizeof(char *));
 	memmove(batch->flags + at, batch->flags + at + 1,

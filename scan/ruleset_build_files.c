@@ -24,15 +24,15 @@ static const struct extension extensions[] = {
 	{"fp", BUILD_ALLOWED},
 	{"sfp", BUILD_ALLOWED},
 	{"ign2", BUILD_IGNORED},
+	{"ldb", BUILD_LDB},
+	{"mdb", BUILD_SECTIONS},
+	{"msb", BUILD_SECTIONS},
 	{"ndu", BUILD_OPTIONAL},
+	{"ldu", BUILD_OPTIONAL},
+	{"mdu", BUILD_OPTIONAL},
+	{"msu", BUILD_OPTIONAL},
 	{"hdu", BUILD_OPTIONAL},
 	{"hsu", BUILD_OPTIONAL},
-	{"ldb", BUILD_UNSUPPORTED},
-	{"ldu", BUILD_UNSUPPORTED},
-	{"mdb", BUILD_UNSUPPORTED},
-	{"mdu", BUILD_UNSUPPORTED},
-	{"msb", BUILD_UNSUPPORTED},
-	{"msu", BUILD_UNSUPPORTED},
 	{"imp", BUILD_UNSUPPORTED},
 	{"cdb", BUILD_UNSUPPORTED},
 	{"cbc", BUILD_UNSUPPORTED},
@@ -68,7 +68,11 @@ enum build_kind build_file_kind(const struct build_file *file)
 
 	if (kind != BUILD_OPTIONAL || !file->given)
 		return kind;
-	return strcmp(dot, ".ndu") == 0 ? BUILD_NDB : BUILD_HASHES;
+	if (strcmp(dot, ".ndu") == 0)
+		return BUILD_NDB;
+	if (strcmp(dot, ".ldu") == 0)
+		return BUILD_LDB;
+	return dot[1] == 'm' ? BUILD_SECTIONS : BUILD_HASHES;
 }
 
 // Reads all of it, with room for a NUL behind.

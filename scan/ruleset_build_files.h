@@ -6,7 +6,9 @@
 
 enum build_kind {
 	BUILD_NDB,
+	BUILD_LDB,
 	BUILD_HASHES,
+	BUILD_SECTIONS, // hashes of sections
 	BUILD_ALLOWED,
 	BUILD_IGNORED,
 	BUILD_UNSUPPORTED, // a kind of signature file that is not read

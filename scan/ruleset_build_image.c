@@ -18,6 +18,14 @@ struct tables {
 	uint32_t uses_count;
 	struct ruleset_group *groups;
 	uint32_t groups_count;
+	struct ruleset_atom *atoms;
+	struct ruleset_rule *rules;
+	uint32_t rules_count;
+	uint32_t *keyed;
+	uint32_t keyed_count;
+	uint32_t *unkeyed;
+	uint32_t unkeyed_count;
+	uint64_t *needs;       // of each rule
 	uint32_t *group_index; // of each group of the builder, RULESET_NONE: dropped
 };
 
@@ -44,6 +52,11 @@ static void free_tables(struct tables *tables)
 	free(tables->uses);
 	free(tables->groups);
 	free(tables->group_index);
+	free(tables->atoms);
+	free(tables->rules);
+	free(tables->keyed);
+	free(tables->unkeyed);
+	free(tables->needs);
 }
 
 static bool new_tables(struct tables *tables, const struct build *build)
@@ -53,6 +66,14 @@ static bool new_tables(struct tables *tables, const struct build *build)
 	tables->uses = calloc(build->uses.count + 1, sizeof(*tables->uses));
 	tables->groups = calloc(build->groups.count + 1, sizeof(*tables->groups));
 	tables->group_index = calloc(build->groups.count + 1, sizeof(*tables->group_index));
+	tables->atoms = calloc(build->atoms.count + 1, sizeof(*tables->atoms));
+	tables->rules = calloc(build->rules.count + 1, sizeof(*tables->rules));
+	tables->unkeyed = calloc(build->rules.count + 1, sizeof(*tables->unkeyed));
+	tables->needs = calloc(build->rules.count + 1, sizeof(*tables->needs));
+	tables->keyed = calloc(build->members.count + 1, sizeof(*tables->keyed));
+	if (tables->atoms == NULL || tables->rules == NULL || tables->unkeyed == NULL ||
+		tables->needs == NULL || tables->keyed == NULL)
+		return false;
 	return tables->signatures != NULL && tables->expressions != NULL && tables->uses != NULL &&
 	       tables->groups != NULL && tables->group_index != NULL;
 }
@@ -81,28 +102,31 @@ static void fill_signatures(struct tables *tables, struct build *build)
 	}
 }
 
-static void fill_groups(struct tables *tables, const struct build *build)
+static uint32_t image_sink(const struct build *build, uint32_t sink)
 {
 	const struct build_signature *signatures = build->signatures.items;
+
+	return (sink & RULESET_ATOM) != 0 ? sink : signatures[sink].index;
+}
+
+static void fill_groups(struct tables *tables, const struct build *build)
+{
 	const struct ruleset_group *groups = build->groups.items;
 
 	for (size_t i = 0; i < build->groups.count; i++) {
 		struct ruleset_group *out = &tables->groups[tables->groups_count];
 
 		tables->group_index[i] = RULESET_NONE;
-		if (signatures[groups[i].signature].dropped)
+		if (build_is_dropped(build, groups[i].sink))
 			continue;
 		tables->group_index[i] = tables->groups_count++;
 		*out = groups[i];
-		out->signature = signatures[groups[i].signature].index;
-		out->ring = tables->meta.candidates;
-		tables->meta.candidates += out->ring_count;
+		out->sink = image_sink(build, groups[i].sink);
 	}
 }
 
 static void fill_uses(struct tables *tables, const struct build *build)
 {
-	const struct build_signature *signatures = build->signatures.items;
 	const struct build_expression *expressions = build->expressions.items;
 	const struct build_use *uses = build->uses.items;
 
@@ -112,10 +136,10 @@ static void fill_uses(struct tables *tables, const struct build *build)
 			at = uses[at].next) {
 			struct ruleset_use *out = &tables->uses[tables->uses_count];
 
-			if (signatures[uses[at].use.signature].dropped)
+			if (build_is_dropped(build, uses[at].use.sink))
 				continue;
 			*out = uses[at].use;
-			out->signature = signatures[out->signature].index;
+			out->sink = image_sink(build, out->sink);
 			if (out->group != RULESET_NONE)
 				out->group = tables->group_index[out->group];
 			tables->uses_count++;
@@ -124,15 +148,58 @@ static void fill_uses(struct tables *tables, const struct build *build)
 	}
 }
 
+// Each rule is listed with the atoms of which one must be there.
+static void fill_rules(struct tables *tables, const struct build *build)
+{
+	const struct build_signature *signatures = build->signatures.items;
+	const struct ruleset_rule *rules = build->rules.items;
+	const uint32_t *members = build->members.items;
+	const struct build_atom *atoms = build->atoms.items;
+
+	for (size_t i = 0; i < build->rules.count; i++) {
+		uint32_t number = tables->rules_count;
+
+		if (signatures[rules[i].signature].dropped)
+			continue;
+		tables->rules[tables->rules_count++] = rules[i];
+		tables->rules[number].signature = signatures[rules[i].signature].index;
+		tables->needs[number] = build_needs(build, &rules[i]);
+		if (tables->needs[number] == 0)
+			tables->unkeyed[tables->unkeyed_count++] = number;
+		for (uint32_t k = 0; k < rules[i].members_count; k++)
+			if ((tables->needs[number] >> k & 1) != 0)
+				tables->atoms[members[rules[i].member + k]].keyed_count++;
+	}
+	for (size_t i = 0; i < build->atoms.count; i++) {
+		tables->atoms[i].counted = atoms[i].counted;
+		tables->atoms[i].keyed = tables->keyed_count;
+		tables->keyed_count += tables->atoms[i].keyed_count;
+		tables->atoms[i].keyed_count = 0;
+	}
+	for (uint32_t i = 0; i < tables->rules_count; i++) {
+		for (uint32_t k = 0; k < tables->rules[i].members_count; k++) {
+			struct ruleset_atom *atom;
+
+			if ((tables->needs[i] >> k & 1) == 0)
+				continue;
+			atom = &tables->atoms[members[tables->rules[i].member + k]];
+			tables->keyed[atom->keyed + atom->keyed_count++] = i;
+		}
+	}
+}
+
 // The hash entries name signatures by the builder's numbers until here.
 static void renumber_hashes(struct build *build)
 {
 	const struct build_signature *signatures = build->signatures.items;
 
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		struct hashset_entry *entries = build->hashes[i].items;
+	for (unsigned int i = 0; i < 2 * DIGEST_ALGORITHMS; i++) {
+		const struct build_vector *hashes =
+			i < DIGEST_ALGORITHMS ? &build->hashes[i]
+					      : &build->section_hashes[i - DIGEST_ALGORITHMS];
+		struct hashset_entry *entries = hashes->items;
 
-		for (size_t at = 0; at < build->hashes[i].count; at++)
+		for (size_t at = 0; at < hashes->count; at++)
 			if (entries[at].value != HASHSET_ALLOWED)
 				entries[at].value = signatures[entries[at].value].index;
 	}
@@ -165,6 +232,42 @@ static int add_database(
 		       : -EIO;
 }
 
+static void add_vector(
+	struct pieces *pieces, uint32_t kind, const struct build_vector *vector, size_t item_bytes)
+{
+	(void)add_piece(pieces, kind, vector->items, vector->count * item_bytes);
+}
+
+static void add_hashes(struct pieces *pieces, uint32_t kind, struct build_vector *vectors)
+{
+	for (uint32_t i = 0; i < DIGEST_ALGORITHMS; i++) {
+		struct piece *piece =
+			add_piece(pieces, kind, NULL, hashset_block_bytes(vectors[i].count));
+
+		piece->index = i;
+		piece->hashes = &vectors[i];
+	}
+}
+
+static void collect_rules(
+	struct pieces *pieces, const struct build *build, const struct tables *tables)
+{
+	add_vector(pieces, RULESET_CHECKS, &build->checks, sizeof(struct ruleset_check));
+	add_vector(pieces, RULESET_CHECK_BYTES, &build->check_bytes, 1);
+	(void)add_piece(
+		pieces, RULESET_ATOMS, tables->atoms, build->atoms.count * sizeof(*tables->atoms));
+	(void)add_piece(
+		pieces, RULESET_RULES, tables->rules, tables->rules_count * sizeof(*tables->rules));
+	add_vector(pieces, RULESET_NODES, &build->nodes, sizeof(struct ruleset_node));
+	add_vector(pieces, RULESET_MEMBERS, &build->members, sizeof(uint32_t));
+	(void)add_piece(
+		pieces, RULESET_KEYED, tables->keyed, tables->keyed_count * sizeof(*tables->keyed));
+	(void)add_piece(pieces, RULESET_UNKEYED, tables->unkeyed,
+		tables->unkeyed_count * sizeof(*tables->unkeyed));
+	add_vector(pieces, RULESET_REGEXES, &build->regexes, sizeof(struct ruleset_regex));
+	add_vector(pieces, RULESET_COMPARES, &build->compares, sizeof(struct ruleset_compare));
+}
+
 static int collect(struct pieces *pieces, struct build *build, const struct tables *tables)
 {
 	int err = 0;
@@ -179,13 +282,9 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 		pieces, RULESET_USES, tables->uses, tables->uses_count * sizeof(*tables->uses));
 	(void)add_piece(pieces, RULESET_GROUPS, tables->groups,
 		tables->groups_count * sizeof(*tables->groups));
-	for (uint32_t i = 0; i < DIGEST_ALGORITHMS; i++) {
-		struct piece *piece = add_piece(
-			pieces, RULESET_HASHES, NULL, hashset_block_bytes(build->hashes[i].count));
-
-		piece->index = i;
-		piece->hashes = &build->hashes[i];
-	}
+	collect_rules(pieces, build, tables);
+	add_hashes(pieces, RULESET_HASHES, build->hashes);
+	add_hashes(pieces, RULESET_SECTION_HASHES, build->section_hashes);
 	for (uint32_t i = 0; i < FILETYPE_TARGETS && err == 0; i++)
 		err = add_database(pieces, RULESET_LITERALS, i, build->literals[i]);
 	for (uint32_t i = 0; i < FILETYPE_TARGETS && err == 0; i++)
@@ -258,6 +357,8 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		fill_signatures(&tables, build);
 		fill_groups(&tables, build);
 		fill_uses(&tables, build);
+		fill_rules(&tables, build);
+		tables.meta.history_bytes = build->history_bytes;
 		renumber_hashes(build);
 		tables.meta.skipped =
 			build->stats->skipped + build->stats->errors + build->stats->ignored;

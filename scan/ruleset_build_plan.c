@@ -58,8 +58,7 @@ static const struct endings *right_endings(const struct clamav_edge *edge)
 // The plan of one signature.
 struct plan {
 	struct build *build;
-	uint32_t signature;
-	uint32_t target;
+	const struct build_goal *goal;
 	const struct clamav_pattern *pattern;
 	uint32_t expressions_count;
 };
@@ -71,14 +70,24 @@ static struct build_text *begin_text(struct plan *plan)
 	return &plan->build->scratch;
 }
 
+static bool has_letters(const struct build_text *text)
+{
+	for (size_t i = 0; i < text->bytes; i++)
+		if ((text->data[i] | 0x20) >= 'a' && (text->data[i] | 0x20) <= 'z')
+			return true;
+	return false;
+}
+
 static void add(struct plan *plan, const struct build_expression *shape, struct ruleset_use use)
 {
 	struct build_expression wanted = *shape;
 
 	wanted.text = plan->build->scratch.data;
 	wanted.bytes = plan->build->scratch.bytes;
-	wanted.target = plan->target;
-	use.signature = plan->signature;
+	wanted.target = plan->goal->target;
+	use.sink = plan->goal->sink;
+	if (wanted.literal && wanted.caseless)
+		wanted.caseless = has_letters(&plan->build->scratch);
 	plan->expressions_count++;
 	build_use_expression(plan->build, &wanted, &use);
 }
@@ -100,26 +109,32 @@ static void render_left(struct build *build, const struct clamav_edge *edge)
 		build_append(build, &build->scratch, ")", 1);
 }
 
-// The part as plain bytes, if it is that.
-static bool render_literal(struct plan *plan, const struct clamav_part *part)
+// The part as plain bytes, if it is that. Letters are all in one case, or all in both.
+static bool render_literal(
+	struct plan *plan, const struct clamav_part *part, struct build_expression *shape)
 {
 	struct build_text *text = begin_text(plan);
+	bool folds = false;
+	bool fixes = false;
 
 	if (part->left.kind != CLAMAV_EDGE_NONE || part->right.kind != CLAMAV_EDGE_NONE)
 		return false;
 	for (const struct clamav_node *node = part->body.first; node != NULL; node = node->next) {
-		unsigned int byte = 0;
+		unsigned int byte;
+		bool folded;
 		char c;
 
-		if (node->branches != NULL || clamav_class_size(&node->set) != 1 ||
-			node->count != 1)
+		if (node->branches != NULL || node->count != 1 ||
+			!build_literal_byte(&node->set, &byte, &folded))
 			return false;
-		while (!clamav_class_has(&node->set, byte))
-			byte++;
 		c = (char)byte;
+		folds = folds || folded;
+		fixes = fixes || (!folded && (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
 		build_append(plan->build, text, &c, 1);
 	}
-	return true;
+	shape->literal = true;
+	shape->caseless = folds;
+	return !folds || !fixes;
 }
 
 static void render_gap(struct build *build, uint32_t min, uint32_t max)
@@ -160,7 +175,7 @@ static const char *plan_joined(struct plan *plan)
 {
 	const struct clamav_pattern *pattern = plan->pattern;
 	const struct build_expression shape = {.max_end = UINT64_MAX};
-	const struct ruleset_use use = {.group = RULESET_NONE};
+	const struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
 	const struct clamav_part *last = pattern->parts;
 	struct build *build = plan->build;
 	const struct endings *endings;
@@ -214,7 +229,7 @@ static void plan_part_from_end(struct plan *plan, const struct clamav_part *part
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
 	struct build_expression shape = {.min_end = offset->value, .max_end = UINT64_MAX};
-	struct ruleset_use use = {.group = RULESET_NONE};
+	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
 	uint32_t shortest;
 	uint32_t length;
 	uint32_t high;
@@ -247,7 +262,7 @@ static const char *plan_offset(struct plan *plan)
 		for (size_t i = 0; i < endings->count; i++) {
 			const struct ending *ending = &endings->items[i];
 			struct build_expression shape = {0};
-			struct ruleset_use use = {.group = RULESET_NONE};
+			struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
 			uint32_t shortest;
 			uint32_t length;
 
@@ -266,18 +281,39 @@ static const char *plan_offset(struct plan *plan)
 
 // ---- groups ------------------------------------------------------------------------------------
 
+// The part as a literal, or by its best literal and a comparison.
+static bool plan_literal_group(struct plan *plan, const struct clamav_part *part, uint32_t group)
+{
+	struct build_expression shape = {.max_end = UINT64_MAX, .tracked = true};
+	struct ruleset_use use = {.group = group, .check = RULESET_NONE};
+
+	if (render_literal(plan, part, &shape)) {
+		use.length = (uint32_t)plan->build->scratch.bytes;
+		add(plan, &shape, use);
+		return true;
+	}
+	shape = (struct build_expression){.max_end = UINT64_MAX, .tracked = true};
+	if (!build_check(plan->build, part, &shape, &use))
+		return false;
+	add(plan, &shape, use);
+	return true;
+}
+
 static const char *plan_group(struct plan *plan, const struct clamav_part *part, uint32_t group)
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
 	bool bounded = part == plan->pattern->parts && offset->kind == CLAMAV_OFFSET_START;
 	const struct endings *endings = right_endings(&part->right);
-	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body);
+	const struct clamav_sequence *body;
 
+	if (!bounded && plan_literal_group(plan, part, group))
+		return NULL;
+	body = build_fixed_lengths(plan->build, &part->body);
 	if (body == NULL)
 		return "too many alternates of different length beside a long gap";
 	for (; body != NULL; body = body->next) {
 		struct build_expression shape = {.max_end = UINT64_MAX, .tracked = true};
-		struct ruleset_use use = {.group = group};
+		struct ruleset_use use = {.group = group, .check = RULESET_NONE};
 		uint32_t shortest;
 
 		clamav_sequence_lengths(body, &shortest, &use.length);
@@ -285,10 +321,7 @@ static const char *plan_group(struct plan *plan, const struct clamav_part *part,
 			use.extra = endings->items[i].extra;
 			if (bounded)
 				bound_start(&shape, offset, use.length, use.extra);
-			if (!bounded && render_literal(plan, part))
-				shape.literal = true;
-			else
-				render_part(plan, part, body, &endings->items[i]);
+			render_part(plan, part, body, &endings->items[i]);
 			add(plan, &shape, use);
 		}
 	}
@@ -318,17 +351,17 @@ static const char *plan_groups(struct plan *plan)
 
 		if (group == NULL)
 			return "out of memory";
-		group->signature = plan->signature;
+		group->sink = plan->goal->sink;
 		group->flags = (part == plan->pattern->parts ? RULESET_GROUP_FIRST : 0) |
-			       (part->next == NULL ? RULESET_GROUP_LAST : 0);
+			       (part->next == NULL ? RULESET_GROUP_LAST : 0) |
+			       (offset->before ? RULESET_GROUP_BEFORE : 0);
 		group->gap_min = part->gap_min;
 		group->gap_max = part->gap_max == CLAMAV_NO_LIMIT ? RULESET_GAP_ANY : part->gap_max;
 		group->offset_from = (uint32_t)offset->kind;
 		group->offset = offset->value;
 		group->shift = offset->shift;
-		group->ring = build->candidates;
+		group->section = offset->section;
 		group->ring_count = ring_size(part, offset);
-		build->candidates += group->ring_count;
 		reason = plan_group(plan, part, (uint32_t)build->groups.count - 1);
 		if (reason != NULL)
 			return reason;
@@ -336,26 +369,44 @@ static const char *plan_groups(struct plan *plan)
 	return NULL;
 }
 
-const char *build_plan(
-	struct build *build, uint32_t signature, const struct clamav_pattern *pattern)
+// One part that may stand anywhere: as a literal, or by its best literal.
+static bool plan_simple(struct plan *plan, bool *literal)
 {
-	struct build_signature *item =
-		(struct build_signature *)build->signatures.items + signature;
-	struct plan plan = {build, signature, item->target, pattern, 0};
-	const struct build_expression literal = {.literal = true, .max_end = UINT64_MAX};
-	const struct ruleset_use use = {.group = RULESET_NONE};
+	const struct clamav_part *part = plan->pattern->parts;
+	struct build_expression shape = {.max_end = UINT64_MAX, .tracked = plan->goal->counted};
+	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
+
+	if (render_literal(plan, part, &shape)) {
+		*literal = true;
+		use.length = plan->goal->counted ? (uint32_t)plan->build->scratch.bytes : 0;
+		add(plan, &shape, use);
+		return true;
+	}
+	shape = (struct build_expression){.max_end = UINT64_MAX, .tracked = true};
+	if (!build_check(plan->build, part, &shape, &use))
+		return false;
+	add(plan, &shape, use);
+	return true;
+}
+
+const char *build_plan(struct build *build, const struct build_goal *goal,
+	const struct clamav_pattern *pattern, bool *literal)
+{
+	struct plan plan = {build, goal, pattern, 0};
 	const struct clamav_offset *offset = &pattern->offset;
 	bool alone = pattern->parts_count == 1;
+	bool in_file = offset->kind == CLAMAV_OFFSET_START || offset->kind == CLAMAV_OFFSET_END ||
+		       offset->kind == CLAMAV_OFFSET_ANY;
 	const char *reason;
 
-	if (alone && offset->kind == CLAMAV_OFFSET_ANY && render_literal(&plan, pattern->parts)) {
-		item->literal = true;
-		add(&plan, &literal, use);
+	*literal = false;
+	if (alone && offset->kind == CLAMAV_OFFSET_ANY && plan_simple(&plan, literal))
 		return NULL;
-	}
-	if (alone &&
-		(offset->kind == CLAMAV_OFFSET_START ||
-			(offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END)))
+	if (goal->counted || !in_file)
+		reason = plan_groups(&plan);
+	else if (alone &&
+		 (offset->kind == CLAMAV_OFFSET_START ||
+			 (offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END)))
 		reason = plan_offset(&plan);
 	else if (can_join(pattern))
 		reason = plan_joined(&plan);

@@ -92,13 +92,14 @@ static uint64_t hash_expression(const struct build_expression *expression)
 	hash = hash_bytes(hash, &expression->target, sizeof(expression->target));
 	hash = hash_bytes(hash, &expression->min_end, sizeof(expression->min_end));
 	hash = hash_bytes(hash, &expression->max_end, sizeof(expression->max_end));
+	hash = hash_bytes(hash, &expression->caseless, sizeof(expression->caseless));
 	return hash ^ hash >> 32;
 }
 
 static bool is_same(const struct build_expression *a, const struct build_expression *b)
 {
 	return a->bytes == b->bytes && a->target == b->target && a->literal == b->literal &&
-	       a->min_end == b->min_end && a->max_end == b->max_end &&
+	       a->caseless == b->caseless && a->min_end == b->min_end && a->max_end == b->max_end &&
 	       memcmp(a->text, b->text, a->bytes) == 0;
 }
 

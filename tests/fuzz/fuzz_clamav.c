@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_body(line);
 	else if (data[0] % 3 == 1)
 		(void)clamav_parse_ndb(&arena, line, &body, &reason);
-	else if (clamav_parse_hash(line, &hash, &reason) == CLAMAV_TAKEN && reason != NULL)
+	else if (clamav_parse_hash(line, data[0] % 2 == 0, &hash, &reason) == CLAMAV_TAKEN && reason != NULL)
 		abort();
 	clamav_reset(&arena);
 	return 0;

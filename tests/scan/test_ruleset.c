@@ -38,7 +38,7 @@ static void info_and_stats_count_what_was_taken(void **state)
 {
 	const char *const files[] = {"a.ndb",
 		"# comment\nA:0:*:4142434445\nB:0:*:4142*434445\nbad\n", "b.hdb", MD5 ":19:H\n",
-		"c.ldb", "x;y\nz;w\n", "d.hdu", MD5 ":19:P\n", NULL};
+		"c.cbc", "x;y\nz;w\n", "d.hdu", MD5 ":19:P\n", NULL};
 	struct case_image built = case_build(false, files);
 	struct ruleset *ruleset = attach(&built);
 	const struct ruleset_info *info = ruleset_get_info(ruleset);

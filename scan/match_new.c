@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/match_object.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+// Hyperscan opens a stream in memory that it takes from an allocator, of which a process has one.
+// Ours gives what the caller has laid ready, so that a stream lies in its object's own memory.
+static _Thread_local void *stream_memory_ready;
+
+static void *take_stream_memory(size_t bytes)
+{
+	void *memory = stream_memory_ready;
+
+	(void)bytes;
+	stream_memory_ready = NULL;
+	return memory;
+}
+
+void match_offer_stream_memory(void *memory)
+{
+	stream_memory_ready = memory;
+}
+
+static void leave_stream_memory(void *memory)
+{
+	(void)memory;
+}
+
+static void set_stream_allocator(void)
+{
+	(void)hs_set_stream_allocator(take_stream_memory, leave_stream_memory);
+}
+
+static size_t object_stream_bytes(const struct ruleset *ruleset)
+{
+	size_t own = 0;
+
+	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++)
+		if (match_streams_bytes(ruleset, i) > own)
+			own = match_streams_bytes(ruleset, i);
+	return match_streams_bytes(ruleset, FILETYPE_TARGET_ANY) + own;
+}
+
+static int new_scratch(struct matcher *matcher)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
+		if (ruleset->literals[i].db != NULL &&
+			hs_alloc_scratch(ruleset->literals[i].db, &matcher->scratch) != HS_SUCCESS)
+			return -ENOMEM;
+		if (ruleset->patterns[i].db != NULL &&
+			hs_alloc_scratch(ruleset->patterns[i].db, &matcher->scratch) != HS_SUCCESS)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int new_objects(struct matcher *matcher)
+{
+	size_t block_bytes = object_stream_bytes(matcher->ruleset);
+	uint8_t *block;
+
+	matcher->objects = calloc(matcher->objects_count, sizeof(*matcher->objects));
+	matcher->blocks = aligned_alloc(
+		MATCH_CACHE_LINE, block_bytes * matcher->objects_count + MATCH_CACHE_LINE);
+	if (matcher->objects == NULL || matcher->blocks == NULL)
+		return -ENOMEM;
+	block = matcher->blocks;
+	for (uint32_t i = matcher->objects_count; i > 0; i--, block += block_bytes) {
+		struct match_object *object = &matcher->objects[i - 1];
+
+		object->matcher = matcher;
+		object->stream_memory = block;
+		object->next_free = matcher->free_objects;
+		matcher->free_objects = object;
+	}
+	return 0;
+}
+
+int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
+	bool all_matches, struct matcher **out)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct matcher *matcher = calloc(1, sizeof(*matcher));
+	int err;
+
+	(void)pthread_once(&once, set_stream_allocator);
+	if (matcher == NULL)
+		return -ENOMEM;
+	matcher->ruleset = ruleset;
+	matcher->digests = digests;
+	matcher->algorithms = digests;
+	matcher->all_matches = all_matches;
+	matcher->objects_count = objects > 0 ? objects : 1;
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if (ruleset->hashes[i].entries_count > 0)
+			matcher->algorithms |= 1u << i;
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		matcher->hashes_sections =
+			matcher->hashes_sections || ruleset->section_hashes[i].entries_count > 0;
+	matcher->events = calloc(1, sizeof(*matcher->events));
+	err = matcher->events != NULL ? 0 : -ENOMEM;
+	if (err == 0)
+		err = new_scratch(matcher);
+	if (err == 0)
+		err = new_objects(matcher);
+	if (err == 0)
+		err = track_pool_init(&matcher->tracks, ruleset, matcher->objects_count);
+	if (err == 0 && match_needs_copy(ruleset))
+		err = match_copy_pool_init(&matcher->copies, matcher->objects_count);
+	if (err == 0)
+		err = match_rules_new(ruleset, &matcher->rules);
+	if (err != 0) {
+		matcher_free(matcher);
+		return err;
+	}
+	*out = matcher;
+	return 0;
+}
+
+void matcher_free(struct matcher *matcher)
+{
+	if (matcher == NULL)
+		return;
+	(void)hs_free_scratch(matcher->scratch);
+	match_rules_free(matcher->rules);
+	match_copy_pool_fini(&matcher->copies);
+	track_pool_fini(&matcher->tracks);
+	free(matcher->events);
+	free(matcher->blocks);
+	free(matcher->objects);
+	free(matcher);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "scan/match_regex.h"
+
+#include <pcre2.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MATCH_LIMIT 200000 // steps of one search
+#define HEAP_KIB 16384
+#define MAX_COUNT 100000 // of matches of one expression
+
+struct match_regexes {
+	const struct ruleset *ruleset;
+	pcre2_code **codes;
+	pcre2_match_data *data;
+	pcre2_match_context *context;
+};
+
+static uint32_t options_of(const char *letters)
+{
+	uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP;
+
+	for (; *letters != '\0'; letters++) {
+		switch (*letters) {
+		case 'i':
+			options |= PCRE2_CASELESS;
+			break;
+		case 's':
+			options |= PCRE2_DOTALL;
+			break;
+		case 'm':
+			options |= PCRE2_MULTILINE;
+			break;
+		case 'x':
+			options |= PCRE2_EXTENDED;
+			break;
+		case 'A':
+			options |= PCRE2_ANCHORED;
+			break;
+		case 'E':
+			options |= PCRE2_DOLLAR_ENDONLY;
+			break;
+		case 'U':
+			options |= PCRE2_UNGREEDY;
+			break;
+		default:
+			break;
+		}
+	}
+	return options;
+}
+
+static pcre2_code *compile(const char *text, const char *letters, int *error)
+{
+	PCRE2_SIZE at;
+
+	return pcre2_compile(
+		(PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options_of(letters), error, &at, NULL);
+}
+
+void match_regex_validate(const char *text, const char *letters, char *reason, size_t bytes)
+{
+	static const char prefix[] = "PCRE2 refuses the regular expression: ";
+	int error = 0;
+	pcre2_code *code = compile(text, letters, &error);
+	PCRE2_UCHAR message[120] = "";
+
+	reason[0] = '\0';
+	if (code == NULL) {
+		(void)pcre2_get_error_message(error, message, sizeof(message));
+		(void)snprintf(reason, bytes, "%s%s", prefix, (const char *)message);
+	}
+	pcre2_code_free(code);
+}
+
+int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
+{
+	struct match_regexes *regexes = calloc(1, sizeof(*regexes));
+
+	if (regexes == NULL)
+		return -ENOMEM;
+	regexes->ruleset = ruleset;
+	regexes->codes = calloc(ruleset->regexes_count + 1, sizeof(*regexes->codes));
+	regexes->data = pcre2_match_data_create(1, NULL);
+	regexes->context = pcre2_match_context_create(NULL);
+	if (regexes->codes == NULL || regexes->data == NULL || regexes->context == NULL) {
+		match_regexes_free(regexes);
+		return -ENOMEM;
+	}
+	(void)pcre2_set_match_limit(regexes->context, MATCH_LIMIT);
+	(void)pcre2_set_heap_limit(regexes->context, HEAP_KIB);
+	for (uint32_t i = 0; i < ruleset->regexes_count; i++) {
+		int error;
+
+		regexes->codes[i] = compile(ruleset->strings + ruleset->regexes[i].text,
+			ruleset->strings + ruleset->regexes[i].letters, &error);
+	}
+	*out = regexes;
+	return 0;
+}
+
+void match_regexes_free(struct match_regexes *regexes)
+{
+	if (regexes == NULL)
+		return;
+	for (uint32_t i = 0; regexes->codes != NULL && i < regexes->ruleset->regexes_count; i++)
+		pcre2_code_free(regexes->codes[i]);
+	pcre2_match_context_free(regexes->context);
+	pcre2_match_data_free(regexes->data);
+	free(regexes->codes);
+	free(regexes);
+}
+
+// Where in the object is to be searched.
+struct range {
+	uint64_t from;
+	uint64_t to;
+	uint32_t options;
+};
+
+static bool find_range(const struct ruleset_regex *regex, uint64_t bytes, struct range *out)
+{
+	*out = (struct range){0, bytes, 0};
+	if (regex->offset_from == RULESET_OFFSET_ANY)
+		return true;
+	out->from = regex->offset;
+	if (regex->offset_from == RULESET_OFFSET_END) {
+		if (bytes <= regex->offset)
+			return false;
+		out->from = bytes - regex->offset;
+	}
+	if (out->from > bytes)
+		return false;
+	if ((regex->flags & RULESET_REGEX_ENCLOSED) != 0 && regex->shift < bytes - out->from)
+		out->to = out->from + regex->shift;
+	if ((regex->flags & RULESET_REGEX_ROLLING) == 0 && regex->shift == 0)
+		out->options = PCRE2_ANCHORED;
+	return true;
+}
+
+uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
+	const struct match_copy *copy, uint64_t bytes, bool *partial)
+{
+	const struct ruleset_regex *regex = &regexes->ruleset->regexes[number];
+	PCRE2_SPTR subject = match_copy_join(copy);
+	PCRE2_SIZE at = 0;
+	struct range range;
+	uint32_t count = 0;
+	int found = PCRE2_ERROR_NOMATCH;
+
+	if (regexes->codes[number] == NULL || !find_range(regex, bytes, &range))
+		return 0;
+	if (range.to > copy->bytes)
+		range.to = copy->bytes;
+	while (range.from <= range.to && at <= range.to - range.from && count < MAX_COUNT) {
+		const PCRE2_SIZE *places;
+
+		found = pcre2_match(regexes->codes[number], subject + range.from,
+			(PCRE2_SIZE)(range.to - range.from), at, range.options, regexes->data,
+			regexes->context);
+		if (found < 0)
+			break;
+		count++;
+		places = pcre2_get_ovector_pointer(regexes->data);
+		at = places[1] > at ? places[1] : at + 1;
+		if ((regex->flags & RULESET_REGEX_ALL) == 0)
+			break;
+	}
+	if (count == 0 && (copy->truncated || (found < 0 && found != PCRE2_ERROR_NOMATCH)))
+		*partial = true;
+	return count;
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/match_rule.h"
+
+#include "scan/match_regex.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NUMBER_BYTES 32
+
+struct match_rules {
+	const struct ruleset *ruleset;
+	struct match_regexes *regexes;
+	uint32_t *stamps; // of each rule: the object that it was last decided for
+	uint32_t stamp;
+};
+
+int match_rules_new(const struct ruleset *ruleset, struct match_rules **out)
+{
+	struct match_rules *rules = calloc(1, sizeof(*rules));
+
+	if (rules == NULL)
+		return -ENOMEM;
+	rules->ruleset = ruleset;
+	rules->stamps = calloc((size_t)ruleset->rules_count + 1, sizeof(*rules->stamps));
+	if (rules->stamps == NULL || match_regexes_new(ruleset, &rules->regexes) != 0) {
+		match_rules_free(rules);
+		return -ENOMEM;
+	}
+	*out = rules;
+	return 0;
+}
+
+void match_rules_free(struct match_rules *rules)
+{
+	if (rules == NULL)
+		return;
+	match_regexes_free(rules->regexes);
+	free(rules->stamps);
+	free(rules);
+}
+
+// ---- expressions -------------------------------------------------------------------------------
+
+// What an expression came to: hits of its true members, and which these are.
+struct sum {
+	uint64_t count;
+	uint64_t members;
+};
+
+static bool compare(uint8_t kind, uint64_t value, uint64_t wanted)
+{
+	if (kind == '=')
+		return value == wanted;
+	return kind == '<' ? value < wanted : value > wanted;
+}
+
+static bool hold_member(const struct ruleset_node *node, const uint32_t *counts, struct sum *sum)
+{
+	uint32_t count = counts[node->index];
+
+	if (node->comparison != 0 ? !compare(node->comparison, count, node->value) : count == 0)
+		return false;
+	sum->count += count;
+	sum->members |= UINT64_C(1) << node->index;
+	return true;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): ruleset_check bounds the depth
+static bool hold(
+	const struct ruleset_node *nodes, uint32_t at, const uint32_t *counts, struct sum *sum)
+{
+	const struct ruleset_node *node = &nodes[at];
+	struct sum block = {0};
+	bool left;
+	bool right;
+	bool is_true;
+
+	if (node->joint == 0)
+		return hold_member(node, counts, sum);
+	left = hold(nodes, at + 1, counts, &block);
+	right = hold(nodes, node[1].end, counts, &block);
+	is_true = node->joint == '&' ? left && right : left || right;
+	if (node->comparison == 0) {
+		if (!is_true)
+			return false;
+		sum->count += block.count;
+		sum->members |= block.members;
+		return true;
+	}
+	if (!is_true)
+		block = (struct sum){0};
+	if (!compare(node->comparison, block.count, node->value))
+		return false;
+	if (node->distinct != 0 && (uint32_t)__builtin_popcountll(block.members) < node->distinct)
+		return false;
+	sum->count += block.count;
+	return true;
+}
+
+bool match_rule_holds(const struct ruleset_node *nodes, uint32_t node, const uint32_t *counts)
+{
+	struct sum sum = {0};
+
+	return hold(nodes, node, counts, &sum);
+}
+
+// ---- comparisons of bytes ----------------------------------------------------------------------
+
+static uint64_t read_raw(const uint8_t *data, uint32_t bytes, bool little_endian)
+{
+	uint64_t value = 0;
+
+	for (uint32_t i = 0; i < bytes; i++)
+		value = value << 8 | data[little_endian ? bytes - 1 - i : i];
+	return value;
+}
+
+// A number written as text, white space before it allowed. With `exact` all bytes must be digits.
+static bool read_text(const struct ruleset_compare *item, const uint8_t *data, int64_t *out)
+{
+	char text[MAX_NUMBER_BYTES + 1];
+	bool hex = item->number == RULESET_NUMBER_HEX;
+	bool exact = (item->flags & RULESET_COMPARE_EXACT) != 0;
+	uint32_t n = 0;
+	char *end;
+
+	while (n < item->bytes && strchr(" \t\n\v\f\r", data[n]) != NULL && data[n] != 0)
+		n++;
+	if (exact && n > 0)
+		return false;
+	memcpy(text, data + n, item->bytes - n);
+	n = item->bytes - n;
+	text[n] = '\0';
+	if (item->number == RULESET_NUMBER_AUTO)
+		hex = n >= 3 && text[0] == '0' && (text[1] | 0x20) == 'x';
+	if ((item->flags & RULESET_COMPARE_LITTLE) != 0 && hex && n >= 4) {
+		for (uint32_t i = 0; i + 1 < n - i - 1; i += 2) {
+			char pair[2] = {text[i], text[i + 1]};
+
+			memcpy(text + i, text + n - i - 2, 2);
+			memcpy(text + n - i - 2, pair, 2);
+		}
+	}
+	errno = 0;
+	*out = strtoll(text, &end, hex ? 16 : 10);
+	return errno == 0 && end != text && (!exact || end == text + n);
+}
+
+static bool compare_holds(const struct ruleset_compare *item, const struct track_entry *entry,
+	const struct match_facts *facts, bool *partial)
+{
+	const struct match_copy *copy = facts->copy;
+	const uint8_t *data;
+	int64_t value;
+	int64_t from;
+
+	if (entry == NULL || entry->count == 0)
+		return false;
+	from = (int64_t)entry->of.atom.last + item->offset;
+	if (from < 0 || (uint64_t)from + item->bytes > facts->bytes)
+		return false;
+	if ((uint64_t)from + item->bytes > copy->bytes) {
+		*partial = true;
+		return false;
+	}
+	data = match_copy_join(copy) + from;
+	if (item->number == RULESET_NUMBER_RAW)
+		value = (int64_t)read_raw(
+			data, item->bytes, (item->flags & RULESET_COMPARE_LITTLE) != 0);
+	else if (!read_text(item, data, &value))
+		return false;
+	for (uint32_t i = 0; i < item->count; i++) {
+		int64_t wanted = item->values[i];
+
+		if (item->kinds[i] == '='
+				? value != wanted
+				: (item->kinds[i] == '<' ? value >= wanted : value <= wanted))
+			return false;
+	}
+	return true;
+}
+
+// ---- rules -------------------------------------------------------------------------------------
+
+static bool lies_between(uint64_t value, uint32_t min, uint32_t max)
+{
+	return value >= min && (max == UINT32_MAX || value <= max);
+}
+
+static bool facts_fit(
+	const struct ruleset_rule *rule, const struct track *track, const struct match_facts *facts)
+{
+	const struct pe *pe = track->pe;
+
+	if (!lies_between(facts->bytes, rule->bytes_min, rule->bytes_max) ||
+		(rule->container != RULESET_NONE && rule->container != facts->container))
+		return false;
+	if (rule->needs_pe == 0)
+		return true;
+	return pe != NULL &&
+	       lies_between(pe->sections_count, rule->sections_min, rule->sections_max) &&
+	       ((rule->entry_min == 0 && rule->entry_max == UINT32_MAX) ||
+		       (pe->has_entry_point &&
+			       lies_between(pe->entry_point, rule->entry_min, rule->entry_max)));
+}
+
+// Fills in the counts of the atoms. Returns whether there are members of other kinds.
+static bool count_atoms(const struct ruleset *ruleset, const struct ruleset_rule *rule,
+	const struct track *track, uint32_t *counts)
+{
+	bool others = false;
+
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		uint32_t member = ruleset->members[rule->member + i];
+		const struct track_entry *entry;
+
+		if ((member & ~RULESET_MEMBER_NUMBER) != 0) {
+			others = true;
+			continue;
+		}
+		entry = track_find_atom(track, member);
+		counts[i] = entry != NULL ? entry->count : 0;
+	}
+	return others;
+}
+
+// The atom of a member, or NULL.
+static const struct track_entry *entry_of(const struct ruleset *ruleset,
+	const struct ruleset_rule *rule, const struct track *track, uint32_t index)
+{
+	uint32_t member;
+
+	if (index >= rule->members_count)
+		return NULL;
+	member = ruleset->members[rule->member + index];
+	return (member & ~RULESET_MEMBER_NUMBER) == 0 ? track_find_atom(track, member) : NULL;
+}
+
+static void count_others(const struct match_rules *rules, const struct ruleset_rule *rule,
+	struct track *track, const struct match_facts *facts, uint32_t *counts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		uint32_t member = ruleset->members[rule->member + i];
+		const struct ruleset_compare *item;
+
+		if ((member & RULESET_MEMBER_COMPARE) == 0)
+			continue;
+		item = &ruleset->compares[member & RULESET_MEMBER_NUMBER];
+		counts[i] = compare_holds(
+			item, entry_of(ruleset, rule, track, item->index), facts, &track->lost);
+	}
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		uint32_t member = ruleset->members[rule->member + i];
+		uint32_t number = member & RULESET_MEMBER_NUMBER;
+
+		if ((member & RULESET_MEMBER_REGEX) != 0 &&
+			match_rule_holds(ruleset->nodes, ruleset->regexes[number].trigger, counts))
+			counts[i] = match_regex_count(
+				rules->regexes, number, facts->copy, facts->bytes, &track->lost);
+	}
+}
+
+static void decide(struct match_rules *rules, uint32_t number, struct track *track,
+	const struct match_facts *facts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+	const struct ruleset_rule *rule = &ruleset->rules[number];
+	uint32_t counts[RULESET_MAX_MEMBERS] = {0};
+
+	if (rules->stamps[number] == rules->stamp)
+		return;
+	rules->stamps[number] = rules->stamp;
+	if (!facts_fit(rule, track, facts))
+		return;
+	if (count_atoms(ruleset, rule, track, counts))
+		count_others(rules, rule, track, facts, counts);
+	if (match_rule_holds(ruleset->nodes, rule->node, counts))
+		track_hit(&track->hits, rule->signature);
+}
+
+void match_rules_decide(
+	struct match_rules *rules, struct track *track, const struct match_facts *facts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+
+	if (++rules->stamp == 0) {
+		memset(rules->stamps, 0, ruleset->rules_count * sizeof(*rules->stamps));
+		rules->stamp = 1;
+	}
+	for (uint32_t i = 0; i < ruleset->unkeyed_count; i++) {
+		const struct ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed[i]];
+		uint32_t target = ruleset->signatures[rule->signature].target;
+
+		if (target == FILETYPE_TARGET_ANY || target == facts->target)
+			decide(rules, ruleset->unkeyed[i], track, facts);
+	}
+	for (uint32_t i = 0; track->entries_count > 0 && i < track->entries_room; i++) {
+		uint32_t number = track_atom_of(&track->entries[i]);
+		const struct ruleset_atom *atom;
+
+		if (number == RULESET_NONE)
+			continue;
+		atom = &ruleset->atoms[number];
+		for (uint32_t k = 0; k < atom->keyed_count; k++)
+			decide(rules, ruleset->keyed[atom->keyed + k], track, facts);
+	}
+}

@@ -3,6 +3,7 @@
 // of it. What goes wrong on the way is part of the verdict, never an error of a function.
 #include "scan/scan.h"
 
+#include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 
 #include <errno.h>
@@ -47,95 +48,11 @@ void scan_options_init(struct scan_options *options)
 		.max_depth = 32,
 		.max_parts = 1000,
 		.max_header_bytes = 64 * 1024,
+		.max_archive_depth = 8,
+		.max_members = 1000,
+		.max_unpacked_bytes = 256u << 20,
+		.max_ratio = 250,
 	};
-}
-
-static void scan_set_suspect(struct scan *scan, const char *why)
-{
-	if (scan->suspect == NULL)
-		scan->suspect = why;
-}
-
-static void scan_set_unscannable(struct scan *scan, const char *why)
-{
-	if (scan->unscannable == NULL)
-		scan->unscannable = why;
-}
-
-// ---- objects -----------------------------------------------------------------------------------
-
-static bool scan_has_match(const struct scan *scan, const char *signature, uint32_t part)
-{
-	for (size_t i = scan->result.matches_count; i-- > 0;) {
-		const struct scan_match *match = &scan->matches[i];
-
-		if (match->part == part && strcmp(match->signature, signature) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void scan_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
-{
-	scan->is_hit = true;
-	if (scan->result.matches_count == scan->scanner->matches_room ||
-		scan_has_match(scan, hit->signature, part))
-		return;
-	scan->matches[scan->result.matches_count++] = (struct scan_match){
-		.signature = hit->signature,
-		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
-		.kind = hit->kind,
-		.part = part,
-	};
-}
-
-static struct match_object *object_begin(struct scan *scan, enum match_target target)
-{
-	struct match_object *object;
-
-	if (match_begin(scan->scanner->matcher, target, &object) != 0) {
-		scan_set_unscannable(scan, "memory");
-		return NULL;
-	}
-	return object;
-}
-
-// Ends the object of part number part; info is filled in where that is a part.
-static void object_end(
-	struct scan *scan, struct match_object **object, uint32_t part, struct scan_part *info)
-{
-	struct scanner *scanner = scan->scanner;
-	struct match_digests digests = {0};
-	const char *type = "";
-	size_t hits;
-
-	if (*object == NULL)
-		return;
-	hits = match_end(*object, scanner->hits, scanner->matches_room, &digests, &type);
-	*object = NULL;
-	for (size_t i = 0; i < hits; i++)
-		scan_add_match(scan, &scanner->hits[i], part);
-	if (info == NULL)
-		return;
-	info->detected_type = type != NULL ? type : "";
-	info->digests = digests.set;
-	memcpy(info->md5, digests.md5, sizeof(info->md5));
-	memcpy(info->sha1, digests.sha1, sizeof(info->sha1));
-	memcpy(info->sha256, digests.sha256, sizeof(info->sha256));
-}
-
-// An object that the matcher fails on is given up; what it has hit until then still counts.
-static void object_feed(struct scan *scan, struct match_object **object, uint32_t part,
-	const struct mime_event *data)
-{
-	if (*object == NULL || data->bytes == 0)
-		return;
-	if (match_feed(*object, data->data, data->bytes) != 0) {
-		scan_set_unscannable(scan, "scanner");
-		object_end(scan, object, part, NULL);
-	} else if (!scan->is_hit) {
-		scan->is_hit = match_is_hit(*object);
-	}
 }
 
 // ---- parts -------------------------------------------------------------------------------------
@@ -148,49 +65,55 @@ static const char *part_text(struct scan *scan, const char *before, const char *
 	return scan_pool_text(scan, text);
 }
 
-// A part that cannot be listed is not looked at: the message is unscannable then.
+// The MIME parser counts parts of its own; members of archives come between them in the list.
+static struct scan_object *part_object(const struct scan *scan, uint32_t number)
+{
+	struct scan_object *object = scan->open;
+
+	while (object != NULL && object->number != number)
+		object = object->next;
+	return object;
+}
+
+// A part that cannot be listed is not looked at: past the limit, or the message is unscannable.
 static void part_begin(struct scan *scan, const struct mime_part *mime)
 {
-	static const struct scan_part none;
-	size_t count = scan->result.parts_count;
-	const struct scan_part *before;
+	static const struct scan_part none = {.filename = ""};
+	const struct scan_part *before = &none;
+	struct scan_object *object;
 	struct scan_part *part;
 
-	if (mime->number != count + 1 || !scan_pool_grow_parts(scan)) {
+	if (scan->result.parts_count >= scan->scanner->parts_room) {
+		scan_set_suspect(scan, "limit-parts");
+		return;
+	}
+	part = mime->number == scan->mime_parts + 1 ? scan_add_part(scan) : NULL;
+	if (part == NULL) {
 		scan_set_unscannable(scan, "memory");
 		return;
 	}
-	before = count > 0 ? &scan->table->parts[count - 1] : &none;
-	part = &scan->table->parts[count];
-	*part = (struct scan_part){
-		.index = mime->number,
-		.parent = mime->parent,
-		.content_type = part_text(scan, before->content_type, mime->content_type),
-		.encoding = part_text(scan, before->encoding, mime->encoding),
-		.filename = part_text(scan, before->filename, mime->filename),
-		.disposition = part_text(scan, before->disposition, mime->disposition),
-		.detected_type = "",
-	};
-	scan->table->objects[count] = object_begin(scan, MATCH_TARGET_ANY);
-	scan->result.parts_count++;
+	if (scan->mime_parts > 0)
+		before = &scan->table->parts[scan->table->indexes[scan->mime_parts - 1] - 1];
+	if (mime->parent > 0 && mime->parent <= scan->mime_parts)
+		part->parent = scan->table->indexes[mime->parent - 1];
+	part->content_type = part_text(scan, before->content_type, mime->content_type);
+	part->encoding = part_text(scan, before->encoding, mime->encoding);
+	part->filename = part_text(scan, before->filename, mime->filename);
+	part->disposition = part_text(scan, before->disposition, mime->disposition);
+	scan->table->indexes[scan->mime_parts++] = part->index;
+	object = object_begin(scan, MATCH_TARGET_ANY, part->index, 0);
+	if (object != NULL)
+		object->number = mime->number;
 }
 
 static void part_data(struct scan *scan, const struct mime_event *event)
 {
-	size_t i = (size_t)event->number - 1;
-
-	if (i >= scan->result.parts_count)
-		return;
-	scan->table->parts[i].bytes += event->bytes;
-	object_feed(scan, &scan->table->objects[i], event->number, event);
+	object_feed(scan, part_object(scan, event->number), event->data, event->bytes);
 }
 
 static void part_end(struct scan *scan, uint32_t number)
 {
-	size_t i = (size_t)number - 1;
-
-	if (i < scan->result.parts_count)
-		object_end(scan, &scan->table->objects[i], number, &scan->table->parts[i]);
+	object_end(scan, part_object(scan, number));
 }
 
 static void scan_event(struct scan *scan, const struct mime_event *event)
@@ -223,18 +146,18 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 	if (scan == NULL)
 		return -ENOMEM;
 	scan->mime = kind == SCAN_MESSAGE ? mime_init(scan->mime, &scanner->limits) : NULL;
-	scan->object =
-		object_begin(scan, kind == SCAN_MESSAGE ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY);
+	scan->object = object_begin(
+		scan, kind == SCAN_MESSAGE ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY, 0, 0);
 	*out = scan;
 	return 0;
 }
 
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
 {
-	struct mime_event event = {.data = data, .bytes = n};
+	struct mime_event event;
 
 	scan->result.bytes += n;
-	object_feed(scan, &scan->object, 0, &event);
+	object_feed(scan, scan->object, data, n);
 	if (scan->mime == NULL || n == 0)
 		return;
 	do {
@@ -283,9 +206,8 @@ const struct scan_result *scan_end(struct scan *scan)
 		mime_finish(scan->mime, &event);
 		scan_event(scan, &event);
 	}
-	for (size_t i = 0; i < result->parts_count; i++)
-		object_end(scan, &scan->table->objects[i], (uint32_t)i + 1, &scan->table->parts[i]);
-	object_end(scan, &scan->object, 0, NULL);
+	object_end(scan, scan->object);
+	scan->object = NULL;
 
 	result->matches = scan->matches;
 	result->parts = scan->table->parts;
@@ -300,11 +222,7 @@ void scan_free(struct scan *scan)
 {
 	if (scan == NULL)
 		return;
-	for (size_t i = 0; i < scan->result.parts_count; i++) {
-		if (scan->table->objects[i] != NULL)
-			match_abort(scan->table->objects[i]);
-	}
-	if (scan->object != NULL)
-		match_abort(scan->object);
+	while (scan->open != NULL)
+		object_drop(scan, scan->open);
 	scan_pool_put(scan);
 }

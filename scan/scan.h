@@ -7,7 +7,9 @@
 // packet. After scanner_new the packet path takes all memory from the scanner's own pools.
 //
 // Words: an object is what a signature is evaluated on: the raw message, each decoded MIME part,
-// each file. A part is a leaf of the MIME tree.
+// each file, each member of an archive. A part is a leaf of the MIME tree, or a member of an archive,
+// whose parent is the archive. What unpack.h warns of makes a message suspect by that name; so do
+// "limit-archive-depth", "limit-members" and "limit-unpacked-bytes".
 #pragma once
 
 #include <stdbool.h>
@@ -65,15 +67,20 @@ struct scanner;
 
 // Limits are on one message; past one the verdict is SUSPECT with the limit's name as reason.
 struct scan_options {
-	unsigned int digests;      // DIGEST_* to compute and report for every part, needed or not
-	uint32_t max_messages;     // messages in progress at once on this scanner
-	uint32_t max_depth;        // nesting of multiparts and encapsulated messages
-	uint32_t max_parts;        // leaves of one message
-	uint32_t max_header_bytes; // one header field, unfolded
+	unsigned int digests;        // DIGEST_* to compute and report for every part, needed or not
+	uint32_t max_messages;       // messages in progress at once on this scanner
+	uint32_t max_depth;          // nesting of multiparts and encapsulated messages
+	uint32_t max_parts;          // leaves of one message
+	uint32_t max_header_bytes;   // one header field, unfolded
+	uint32_t max_archive_depth;  // archives inside archives; 0: none is unpacked, nor suspected
+	uint32_t max_members;        // of archives, counted together with the message's parts
+	uint64_t max_unpacked_bytes; // that come out of all archives of one message
+	uint32_t max_ratio;          // bytes that one packed byte may give, beyond the first MiB
 	bool all_matches; // report every signature that hits, not only the first of an object
 };
 
-// Fills in the defaults: no digests, 1024 messages, depth 32, 1000 parts, 64 KiB header field.
+// Fills in the defaults: no digests, 1024 messages, depth 32, 1000 parts, 64 KiB header field; archive
+// depth 8, 1000 members, 256 MiB unpacked, ratio 250.
 void scan_options_init(struct scan_options *options);
 
 // Takes all memory that scanning will need. Returns 0 or -ENOMEM. The ruleset must outlive it.
@@ -102,7 +109,8 @@ struct scan_match {
 struct scan_part {
 	uint32_t index;  // from 1
 	uint32_t parent; // index of the container, 0: the message
-	// Strings are valid UTF-8 (RFC 2047 and 2231 decoded), never NULL.
+	// Strings are valid UTF-8 (RFC 2047 and 2231 decoded), never NULL. A member has only a name
+	// and a detected type.
 	const char *content_type; // lower case "type/subtype", "text/plain" where none is given
 	const char *encoding;     // lower case as declared, "7bit" where none is given
 	const char *filename;

@@ -18,11 +18,10 @@ static size_t align_up(size_t n)
 	return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static size_t table_bytes(const struct scan_options *options)
+static size_t table_bytes(const struct scanner *scanner)
 {
-	return align_up(
-		sizeof(struct part_table) +
-		options->max_parts * (sizeof(struct scan_part) + sizeof(struct match_object *)));
+	return align_up(sizeof(struct part_table) +
+			scanner->parts_room * (sizeof(struct scan_part) + sizeof(uint32_t)));
 }
 
 // A message: struct scan, its matches, the MIME parser.
@@ -49,15 +48,15 @@ static void pool_fill_messages(struct scanner *scanner)
 
 static void pool_fill_tables(struct scanner *scanner)
 {
-	size_t bytes = table_bytes(&scanner->options);
-	size_t room = scanner->options.max_parts;
+	size_t bytes = table_bytes(scanner);
+	size_t room = scanner->parts_room;
 
 	for (size_t i = scanner->tables_count; i-- > 0;) {
 		uint8_t *memory = (uint8_t *)scanner->tables_memory + i * bytes;
 		struct part_table *table = (struct part_table *)memory;
 
 		table->parts = (struct scan_part *)(memory + sizeof(*table));
-		table->objects = (struct match_object **)(table->parts + room);
+		table->indexes = (uint32_t *)(table->parts + room);
 		table->room = room;
 		table->next = scanner->free_tables;
 		scanner->free_tables = table;
@@ -86,10 +85,48 @@ static void *pool_memory(size_t count, size_t bytes)
 	return memory;
 }
 
-// Objects in progress: of each message the message itself and one part, rarely more.
-static uint32_t matcher_objects(const struct scan_options *options)
+static void pool_fill_objects(struct scanner *scanner)
 {
-	return options->max_messages * 2 + options->max_messages / 4 + options->max_depth + 16;
+	for (size_t i = scanner->objects_count; i-- > 0;)
+		scan_pool_put_object(scanner, &scanner->objects[i]);
+}
+
+// Archives being unpacked at once: few messages hold one, and each of these few one inside another.
+static uint32_t unpacks_count(const struct scan_options *options)
+{
+	return options->max_archive_depth == 0
+		       ? 0
+		       : options->max_messages / 8 + options->max_archive_depth + 2;
+}
+
+// Of these, such as are bzip2: their memory is 80 times that of the others.
+static uint32_t bzip2s_count(const struct scan_options *options)
+{
+	return options->max_archive_depth == 0 ? 0 : options->max_messages / 256 + 2;
+}
+
+// Objects in progress: of each message the message itself and one part, rarely more; of each archive
+// one member.
+static uint32_t objects_count(const struct scan_options *options)
+{
+	return options->max_messages * 2 + options->max_messages / 4 + options->max_depth + 16 +
+	       unpacks_count(options);
+}
+
+static int pool_make(struct scanner *scanner)
+{
+	const struct scan_options *options = &scanner->options;
+
+	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
+	scanner->messages = pool_memory(options->max_messages, scanner->message_bytes);
+	scanner->tables_memory = pool_memory(scanner->tables_count, table_bytes(scanner));
+	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
+	scanner->objects = pool_memory(scanner->objects_count, sizeof(*scanner->objects));
+	if (scanner->hits == NULL || scanner->messages == NULL || scanner->tables_memory == NULL ||
+		scanner->texts == NULL || scanner->objects == NULL)
+		return -ENOMEM;
+	return unpack_pool_new(unpacks_count(options), bzip2s_count(options), options->max_ratio,
+		&scanner->unpacks);
 }
 
 int scanner_new(
@@ -105,21 +142,18 @@ int scanner_new(
 	scanner->limits = (struct mime_limits){
 		options->max_depth, options->max_parts, options->max_header_bytes};
 	scanner->matches_room = options->all_matches ? MATCHES_ALL : MATCHES_FIRST;
+	scanner->parts_room = options->max_parts > options->max_members ? options->max_parts
+									: options->max_members;
 	scanner->message_bytes = align_up(mime_offset(scanner) + mime_bytes(&scanner->limits));
 	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
 	scanner->tables_count = messages / 8 + 1;
 
-	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
-	scanner->messages = pool_memory(messages, scanner->message_bytes);
-	scanner->tables_memory = pool_memory(scanner->tables_count, table_bytes(options));
-	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
-	if (scanner->hits == NULL || scanner->messages == NULL || scanner->tables_memory == NULL ||
-		scanner->texts == NULL) {
-		scanner_free(scanner);
-		return -ENOMEM;
-	}
-	err = matcher_new(ruleset, matcher_objects(options), options->digests, options->all_matches,
-		&scanner->matcher);
+	scanner->objects_count = objects_count(options);
+
+	err = pool_make(scanner);
+	if (err == 0)
+		err = matcher_new(ruleset, objects_count(options), options->digests,
+			options->all_matches, &scanner->matcher);
 	if (err != 0) {
 		scanner_free(scanner);
 		return err;
@@ -127,6 +161,7 @@ int scanner_new(
 	pool_fill_messages(scanner);
 	pool_fill_tables(scanner);
 	pool_fill_texts(scanner);
+	pool_fill_objects(scanner);
 	*out = scanner;
 	return 0;
 }
@@ -137,6 +172,8 @@ void scanner_free(struct scanner *scanner)
 		return;
 	if (scanner->matcher != NULL)
 		matcher_free(scanner->matcher);
+	unpack_pool_free(scanner->unpacks);
+	free(scanner->objects);
 	free(scanner->texts);
 	free(scanner->tables_memory);
 	free(scanner->messages);
@@ -146,8 +183,8 @@ void scanner_free(struct scanner *scanner)
 
 size_t scanner_message_bytes(const struct scanner *scanner)
 {
-	return scanner->message_bytes + sizeof(struct text_block) +
-	       table_bytes(&scanner->options) / 8;
+	return scanner->message_bytes + sizeof(struct text_block) + table_bytes(scanner) / 8 +
+	       unpack_bytes() / 8 + sizeof(struct scan_object) * 9 / 4;
 }
 
 struct scan *scan_pool_get(struct scanner *scanner)
@@ -163,11 +200,29 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	scan->mime = (struct mime *)((uint8_t *)scan + mime_offset(scanner));
 	scan->small = (struct part_table){
 		.parts = scan->small_parts,
-		.objects = scan->small_objects,
+		.indexes = scan->small_indexes,
 		.room = SCAN_SMALL_PARTS,
 	};
 	scan->table = &scan->small;
 	return scan;
+}
+
+struct scan_object *scan_pool_get_object(struct scanner *scanner)
+{
+	struct scan_object *object = scanner->free_objects;
+
+	if (object == NULL)
+		return NULL;
+	scanner->free_objects = object->next;
+	// All but the prefix, which is large and has its length.
+	memset(object, 0, offsetof(struct scan_object, prefix));
+	return object;
+}
+
+void scan_pool_put_object(struct scanner *scanner, struct scan_object *object)
+{
+	object->next = scanner->free_objects;
+	scanner->free_objects = object;
 }
 
 static void pool_put_table(struct scan *scan)
@@ -200,13 +255,14 @@ bool scan_pool_grow_parts(struct scan *scan)
 	struct part_table *table = scan->scanner->free_tables;
 	size_t count = scan->result.parts_count;
 
-	if (count < scan->table->room)
+	if (count < scan->table->room && scan->mime_parts < scan->table->room)
 		return true;
-	if (scan->table != &scan->small || table == NULL || table->room <= count)
+	if (scan->table != &scan->small || table == NULL || table->room <= count ||
+		table->room <= scan->mime_parts)
 		return false;
 	scan->scanner->free_tables = table->next;
 	memcpy(table->parts, scan->table->parts, count * sizeof(*table->parts));
-	memcpy(table->objects, scan->table->objects, count * sizeof(struct match_object *));
+	memcpy(table->indexes, scan->table->indexes, scan->mime_parts * sizeof(*table->indexes));
 	scan->table = table;
 	return true;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The memory of a scanner, all taken at scanner_new. Private to scan.c and scan_pool.c.
+// The memory of a scanner, all taken at scanner_new. Private to scan*.c.
 //
 // Every message in progress has one block of fixed size: enough for most mails. What some messages
 // need more of, room for many parts and for text, comes out of pools that the scanner's messages share.
@@ -8,6 +8,7 @@
 #include "scan/match.h"
 #include "scan/mime.h"
 #include "scan/scan.h"
+#include "scan/scan_object.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,23 +24,26 @@ struct text_block {
 	char bytes[SCAN_TEXT_BLOCK_BYTES - sizeof(struct text_block *)];
 };
 
-// The parts of one message, and where each stands while it is open.
+// The parts of one message.
 struct part_table {
 	struct part_table *next; // in the pool
 	struct scan_part *parts;
-	struct match_object **objects;
+	uint32_t *indexes; // of the MIME parser's parts, by its numbers
 	size_t room;
 };
 
 struct scan {
 	struct scan *next; // in the pool
 	struct scanner *scanner;
-	struct mime *mime; // NULL for a file
-	struct match_object *object;
-	struct part_table *table; // small, or one from the pool
+	struct mime *mime;          // NULL for a file
+	struct scan_object *object; // the raw message or the file
+	struct scan_object *open;   // all objects that have not ended
+	struct part_table *table;   // small, or one from the pool
 	struct part_table small;
 	struct scan_part small_parts[SCAN_SMALL_PARTS];
-	struct match_object *small_objects[SCAN_SMALL_PARTS];
+	uint32_t small_indexes[SCAN_SMALL_PARTS];
+	uint32_t mime_parts;
+	uint64_t unpacked_bytes;
 	struct scan_match *matches;
 	struct text_block *text;
 	size_t text_blocks;
@@ -55,15 +59,20 @@ struct scanner {
 	struct scan_options options;
 	struct mime_limits limits;
 	struct matcher *matcher;
+	struct unpack_pool *unpacks;
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message
 	size_t message_bytes;
 	uint8_t *messages;
 	void *tables_memory;
 	struct text_block *texts;
+	struct scan_object *objects;
 	struct scan *free_scans;
 	struct part_table *free_tables;
 	struct text_block *free_texts;
+	struct scan_object *free_objects;
+	size_t parts_room; // of one message
+	size_t objects_count;
 	size_t texts_count;
 	size_t tables_count;
 };
@@ -72,6 +81,9 @@ struct scanner {
 struct scan *scan_pool_get(struct scanner *scanner);
 // Gives back the block and all that the message took.
 void scan_pool_put(struct scan *scan);
+// An object with nothing in it but its place in the pool, or NULL.
+struct scan_object *scan_pool_get_object(struct scanner *scanner);
+void scan_pool_put_object(struct scanner *scanner, struct scan_object *object);
 // Makes room for one part more. False when there is none.
 bool scan_pool_grow_parts(struct scan *scan);
 // A copy of text, valid UTF-8, that lives as long as the message; cut short when room runs out.

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_object.h"
+
+#include "scan/scan_pool.h"
+
+#include <string.h>
+
+void scan_set_suspect(struct scan *scan, const char *why)
+{
+	if (scan->suspect == NULL)
+		scan->suspect = why;
+}
+
+void scan_set_unscannable(struct scan *scan, const char *why)
+{
+	if (scan->unscannable == NULL)
+		scan->unscannable = why;
+}
+
+// ---- what the matcher says ---------------------------------------------------------------------
+
+static bool has_match(const struct scan *scan, const char *signature, uint32_t part)
+{
+	for (size_t i = scan->result.matches_count; i-- > 0;) {
+		const struct scan_match *match = &scan->matches[i];
+
+		if (match->part == part && strcmp(match->signature, signature) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
+{
+	scan->is_hit = true;
+	if (scan->result.matches_count == scan->scanner->matches_room ||
+		has_match(scan, hit->signature, part))
+		return;
+	scan->matches[scan->result.matches_count++] = (struct scan_match){
+		.signature = hit->signature,
+		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
+		.kind = hit->kind,
+		.part = part,
+	};
+}
+
+static void matching_end(struct scan *scan, struct scan_object *object)
+{
+	struct scanner *scanner = scan->scanner;
+	struct match_digests digests = {0};
+	struct scan_part *info;
+	const char *type = "";
+	size_t hits;
+
+	if (object->match == NULL)
+		return;
+	hits = match_end(object->match, scanner->hits, scanner->matches_room, &digests, &type);
+	object->match = NULL;
+	for (size_t i = 0; i < hits; i++)
+		add_match(scan, &scanner->hits[i], object->part);
+	if (!object->is_listed)
+		return;
+	info = &scan->table->parts[object->part - 1];
+	info->detected_type = type != NULL ? type : "";
+	info->digests = digests.set;
+	memcpy(info->md5, digests.md5, sizeof(info->md5));
+	memcpy(info->sha1, digests.sha1, sizeof(info->sha1));
+	memcpy(info->sha256, digests.sha256, sizeof(info->sha256));
+}
+
+// An object that the matcher fails on is given up; what it has hit until then still counts.
+static void matching_feed(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	if (object->match == NULL)
+		return;
+	if (match_feed(object->match, data, n) != 0) {
+		scan_set_unscannable(scan, "scanner");
+		matching_end(scan, object);
+	} else if (!scan->is_hit) {
+		scan->is_hit = match_is_hit(object->match);
+	}
+}
+
+// ---- members -----------------------------------------------------------------------------------
+
+struct scan_part *scan_add_part(struct scan *scan)
+{
+	size_t count = scan->result.parts_count;
+	struct scan_part *part;
+
+	if (!scan_pool_grow_parts(scan))
+		return NULL;
+	part = &scan->table->parts[count];
+	*part = (struct scan_part){
+		.index = (uint32_t)count + 1,
+		.content_type = "",
+		.encoding = "",
+		.filename = "",
+		.disposition = "",
+		.detected_type = "",
+	};
+	scan->result.parts_count++;
+	return part;
+}
+
+static void unpacking_end(struct scan_object *object)
+{
+	if (object->unpack != NULL)
+		unpack_put(object->unpack);
+	object->unpack = NULL;
+}
+
+// What follows in the archive is not unpacked.
+static void unpacking_stop(struct scan *scan, struct scan_object *object, const char *why)
+{
+	scan_set_suspect(scan, why);
+	object->is_opaque = true;
+}
+
+static void member_begin(struct scan *scan, struct scan_object *object, const char *name)
+{
+	struct scan_part *part;
+
+	if (scan->result.parts_count >= scan->scanner->options.max_members) {
+		unpacking_stop(scan, object, "limit-members");
+		return;
+	}
+	part = scan_add_part(scan);
+	if (part == NULL) {
+		scan_set_unscannable(scan, "memory");
+		object->is_opaque = true;
+		return;
+	}
+	part->parent = object->part;
+	part->filename = scan_pool_text(scan, name);
+	object->member = object_begin(scan, MATCH_TARGET_ANY, part->index, object->depth + 1);
+}
+
+static void member_data(
+	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
+{
+	uint64_t room = scan->scanner->options.max_unpacked_bytes - scan->unpacked_bytes;
+	size_t n = event->bytes < room ? event->bytes : (size_t)room;
+
+	scan->unpacked_bytes += n;
+	object_feed(scan, object->member, event->data, n);
+	if (n < event->bytes)
+		unpacking_stop(scan, object, "limit-unpacked-bytes");
+}
+
+static void member_end(struct scan *scan, struct scan_object *object, const char *name)
+{
+	struct scan_object *member = object->member;
+	struct scan_part *part;
+
+	object->member = NULL;
+	if (member == NULL)
+		return;
+	part = &scan->table->parts[member->part - 1];
+	if (part->filename[0] == '\0')
+		part->filename = scan_pool_text(scan, name);
+	object_end(scan, member);
+}
+
+// True when the archive is over, or is given up.
+static bool unpacking_event(
+	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
+{
+	switch (event->type) {
+	case UNPACK_NEED_INPUT:
+		break;
+	case UNPACK_MEMBER_BEGIN:
+		member_begin(scan, object, event->name);
+		break;
+	case UNPACK_MEMBER_DATA:
+		member_data(scan, object, event);
+		break;
+	case UNPACK_MEMBER_END:
+		member_end(scan, object, event->name);
+		break;
+	case UNPACK_WARNING:
+		if (strcmp(event->why, "memory") == 0)
+			scan_set_unscannable(scan, event->why);
+		else
+			scan_set_suspect(scan, event->why);
+		break;
+	case UNPACK_END:
+		return true;
+	}
+	return object->is_opaque;
+}
+
+// Returns how many bytes were consumed: all, unless the archive ended.
+static size_t unpacking_feed(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct unpack_event event;
+	size_t used = 0;
+
+	do {
+		used += unpack_next(object->unpack, data + used, n - used, &event);
+		if (unpacking_event(scan, object, &event)) {
+			member_end(scan, object, "");
+			unpacking_end(object);
+			return used;
+		}
+	} while (event.type != UNPACK_NEED_INPUT || used < n);
+	return used;
+}
+
+// ---- what an object is -------------------------------------------------------------------------
+
+static void unpacking_begin(
+	struct scan *scan, struct scan_object *object, enum unpack_kind kind, uint64_t offset)
+{
+	const struct scan_options *options = &scan->scanner->options;
+
+	if (object->depth >= options->max_archive_depth) {
+		if (options->max_archive_depth > 0)
+			scan_set_suspect(scan, "limit-archive-depth");
+		object->is_opaque = true;
+	} else if (unpack_begin(scan->scanner->unpacks, kind, offset, &object->unpack) != 0) {
+		object->unpack = NULL;
+		object->is_opaque = true;
+		scan_set_unscannable(scan, "memory");
+	}
+}
+
+// Bytes that are none of an archive's: a zip may begin anywhere. Returns how many were looked at.
+static size_t search_zip(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	const size_t magic_bytes = sizeof(unpack_zip_magic);
+	size_t found = unpack_find_zip(&object->zip_search, data, n);
+
+	if (found == 0)
+		return n;
+	object->zip_search = 0;
+	unpacking_begin(scan, object, UNPACK_ZIP_INSIDE, object->bytes + found - magic_bytes);
+	if (object->unpack != NULL)
+		(void)unpacking_feed(scan, object, unpack_zip_magic, magic_bytes);
+	return found;
+}
+
+static void look_into(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	while (n > 0 && !object->is_opaque) {
+		size_t used = object->unpack != NULL ? unpacking_feed(scan, object, data, n)
+						     : search_zip(scan, object, data, n);
+
+		object->bytes += used;
+		data += used;
+		n -= used;
+	}
+}
+
+static void detect(struct scan *scan, struct scan_object *object)
+{
+	enum unpack_kind kind = unpack_detect(object->prefix, object->prefix_bytes);
+
+	object->is_detected = true;
+	if (kind != UNPACK_NONE)
+		unpacking_begin(scan, object, kind, 0);
+	look_into(scan, object, object->prefix, object->prefix_bytes);
+}
+
+// ---- objects -----------------------------------------------------------------------------------
+
+struct scan_object *object_begin(
+	struct scan *scan, enum match_target target, uint32_t part, uint32_t depth)
+{
+	struct scan_object *object = scan_pool_get_object(scan->scanner);
+
+	if (object == NULL) {
+		scan_set_unscannable(scan, "memory");
+		return NULL;
+	}
+	object->next = scan->open;
+	object->link = &scan->open;
+	if (scan->open != NULL)
+		scan->open->link = &object->next;
+	scan->open = object;
+	object->part = part;
+	object->is_listed = part > 0;
+	object->depth = depth;
+	object->is_opaque = target == MATCH_TARGET_MAIL;
+	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
+		scan_set_unscannable(scan, "memory");
+		object->match = NULL;
+	}
+	return object;
+}
+
+void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	if (object == NULL || n == 0)
+		return;
+	matching_feed(scan, object, data, n);
+	if (object->is_listed)
+		scan->table->parts[object->part - 1].bytes += n;
+	if (object->is_opaque)
+		return;
+	if (!object->is_detected) {
+		size_t take = sizeof(object->prefix) - object->prefix_bytes;
+
+		take = take < n ? take : n;
+		memcpy(object->prefix + object->prefix_bytes, data, take);
+		object->prefix_bytes = (uint16_t)(object->prefix_bytes + take);
+		data += take;
+		n -= take;
+		if (object->prefix_bytes < sizeof(object->prefix))
+			return;
+		detect(scan, object);
+	}
+	look_into(scan, object, data, n);
+}
+
+static void object_put(struct scan *scan, struct scan_object *object)
+{
+	*object->link = object->next;
+	if (object->next != NULL)
+		object->next->link = object->link;
+	scan_pool_put_object(scan->scanner, object);
+}
+
+void object_end(struct scan *scan, struct scan_object *object)
+{
+	struct unpack_event event;
+
+	if (object == NULL)
+		return;
+	if (!object->is_detected && !object->is_opaque)
+		detect(scan, object);
+	while (object->unpack != NULL) {
+		unpack_finish(object->unpack, &event);
+		if (unpacking_event(scan, object, &event)) {
+			member_end(scan, object, "");
+			unpacking_end(object);
+		}
+	}
+	matching_end(scan, object);
+	object_put(scan, object);
+}
+
+void object_drop(struct scan *scan, struct scan_object *object)
+{
+	if (object == NULL)
+		return;
+	unpacking_end(object);
+	if (object->match != NULL)
+		match_abort(object->match);
+	object_put(scan, object);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Objects of one message while their bytes pass: what the matcher sees, and what is unpacked from
+// them. Private to scan*.c.
+#pragma once
+
+#include "scan/match.h"
+#include "scan/scan.h"
+#include "scan/unpack.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct scan_object {
+	struct scan_object *next;  // in the pool, or of the message's open ones
+	struct scan_object **link; // what points to this one of the open ones
+	struct match_object *match;
+	struct unpack *unpack;      // where it is an archive, or holds a zip
+	struct scan_object *member; // the open one of unpack
+	uint64_t bytes;
+	uint32_t number;     // the MIME parser's, 0: none of its parts
+	uint32_t part;       // the index that hits are reported of, 0: the message or file
+	uint32_t depth;      // archives around it
+	uint32_t zip_search; // state of unpack_find_zip
+	bool is_listed;      // it is that part, and tells of its size and digests
+	bool is_opaque;      // not, or no longer, looked into
+	bool is_detected;
+	uint16_t prefix_bytes;
+	uint8_t prefix[UNPACK_DETECT_BYTES];
+};
+
+// What goes wrong is noted in scan; the first of each kind counts.
+void scan_set_suspect(struct scan *scan, const char *why);
+void scan_set_unscannable(struct scan *scan, const char *why);
+
+// NULL when there is no memory: the message is unscannable then.
+struct scan_object *object_begin(
+	struct scan *scan, enum match_target target, uint32_t part, uint32_t depth);
+void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
+// Ends it and gives it back; the part's digests and type are filled in. NULL is allowed.
+void object_end(struct scan *scan, struct scan_object *object);
+// Gives it back as it is.
+void object_drop(struct scan *scan, struct scan_object *object);
+
+// The next entry of the message's list of parts, empty but for its index; NULL when there is no room.
+struct scan_part *scan_add_part(struct scan *scan);

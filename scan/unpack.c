@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/unpack.h"
+
+#include "scan/unpack_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+
+struct unpack_pool {
+	uint32_t max_ratio;
+	uint8_t *memory;
+	uint8_t *bzip2_memory;
+	struct unpack *free_unpacks;
+	uint8_t **free_bzip2s;
+	uint32_t free_bzip2s_count;
+};
+
+const uint8_t unpack_zip_magic[4] = {'P', 'K', 3, 4};
+
+static size_t round_up(size_t bytes)
+{
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+size_t unpack_bytes(void)
+{
+	return round_up(sizeof(struct unpack)) + round_up(UNPACK_INFLATE_BYTES) +
+	       round_up(UNPACK_OUT_BYTES);
+}
+
+// Zeroed, so that every page is there before the first message.
+static void *zeroed(size_t count, size_t bytes)
+{
+	size_t total;
+	void *memory;
+
+	if (__builtin_mul_overflow(count, bytes, &total))
+		return NULL;
+	memory = aligned_alloc(ALIGNMENT, round_up(total + 1));
+	if (memory != NULL)
+		memset(memory, 0, total);
+	return memory;
+}
+
+static void fill_pool(struct unpack_pool *pool, uint32_t archives, uint32_t bzip2s)
+{
+	for (uint32_t i = archives; i-- > 0;) {
+		uint8_t *block = pool->memory + i * unpack_bytes();
+		struct unpack *unpack = (struct unpack *)(void *)block;
+
+		unpack->pool = pool;
+		unpack->inflate_memory = block + round_up(sizeof(*unpack));
+		unpack->out = unpack->inflate_memory + round_up(UNPACK_INFLATE_BYTES);
+		unpack->next = pool->free_unpacks;
+		pool->free_unpacks = unpack;
+	}
+	for (uint32_t i = 0; i < bzip2s; i++)
+		pool->free_bzip2s[i] = pool->bzip2_memory + (size_t)i * UNPACK_BZIP2_BYTES;
+	pool->free_bzip2s_count = bzip2s;
+}
+
+int unpack_pool_new(
+	uint32_t archives, uint32_t bzip2s, uint32_t max_ratio, struct unpack_pool **out)
+{
+	struct unpack_pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return -ENOMEM;
+	pool->max_ratio = max_ratio;
+	pool->memory = zeroed(archives, unpack_bytes());
+	pool->bzip2_memory = zeroed(bzip2s, UNPACK_BZIP2_BYTES);
+	pool->free_bzip2s = calloc((size_t)bzip2s + 1, sizeof(*pool->free_bzip2s));
+	if (pool->memory == NULL || pool->bzip2_memory == NULL || pool->free_bzip2s == NULL) {
+		unpack_pool_free(pool);
+		return -ENOMEM;
+	}
+	fill_pool(pool, archives, bzip2s);
+	*out = pool;
+	return 0;
+}
+
+void unpack_pool_free(struct unpack_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	free(pool->free_bzip2s);
+	free(pool->bzip2_memory);
+	free(pool->memory);
+	free(pool);
+}
+
+uint8_t *unpack_take_bzip2(struct unpack_pool *pool)
+{
+	return pool->free_bzip2s_count > 0 ? pool->free_bzip2s[--pool->free_bzip2s_count] : NULL;
+}
+
+void unpack_give_bzip2(struct unpack_pool *pool, uint8_t *memory)
+{
+	pool->free_bzip2s[pool->free_bzip2s_count++] = memory;
+}
+
+uint32_t unpack_max_ratio(const struct unpack *unpack)
+{
+	return unpack->pool->max_ratio;
+}
+
+// ---- what it is --------------------------------------------------------------------------------
+
+enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
+{
+	static const char spanned[] = "PK00PK\x03\x04";
+
+	if (n >= 4 &&
+		(memcmp(data, unpack_zip_magic, 4) == 0 || memcmp(data, "PK\x05\x06", 4) == 0))
+		return UNPACK_ZIP;
+	if (n >= 8 &&
+		(memcmp(data, spanned, 8) == 0 || memcmp(data, "PK\x07\x08PK\x03\x04", 8) == 0))
+		return UNPACK_ZIP;
+	if (gzip_is_header(data, n))
+		return UNPACK_GZIP;
+	if (bzip2_is_header(data, n))
+		return UNPACK_BZIP2;
+	if (tnef_is_header(data, n))
+		return UNPACK_TNEF;
+	return tar_is_header(data, n) ? UNPACK_TAR : UNPACK_NONE;
+}
+
+// The third byte of the signature is rare, in text above all, so it is what is looked for.
+size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n)
+{
+	static const uint32_t magic = 0x504b0304;
+	uint32_t last = *state;
+	size_t at;
+
+	for (at = 0; at < n && at < 3; at++) {
+		last = last << 8 | data[at];
+		if (last == magic)
+			return at + 1;
+	}
+	while (at < n) {
+		const uint8_t *third = memchr(data + at - 1, unpack_zip_magic[2], n - at);
+
+		if (third == NULL)
+			break;
+		at = (size_t)(third - data) + 2;
+		if (memcmp(third - 2, unpack_zip_magic, 4) == 0)
+			return at;
+	}
+	for (at = n > 3 ? n - 3 : n; at < n; at++)
+		last = last << 8 | data[at];
+	*state = last;
+	return 0;
+}
+
+// ---- what all formats share --------------------------------------------------------------------
+
+void unpack_warn(struct unpack *unpack, enum unpack_warning warning)
+{
+	unsigned int bit = 1u << warning;
+	bool is_inside = unpack->kind == UNPACK_ZIP_INSIDE;
+
+	if (is_inside && warning != WARN_BOMB && warning != WARN_MEMORY) {
+		unpack->kept |= bit;
+		return;
+	}
+	unpack->due |= bit & ~unpack->told;
+	unpack->told |= bit;
+}
+
+void unpack_name_begin(struct unpack *unpack)
+{
+	unpack->name_bytes = 0;
+	unpack->name[0] = '\0';
+}
+
+void unpack_name_add(struct unpack *unpack, const uint8_t *data, size_t n)
+{
+	size_t room = sizeof(unpack->name) - 1 - unpack->name_bytes;
+
+	n = n < room ? n : room;
+	memcpy(unpack->name + unpack->name_bytes, data, n);
+	unpack->name_bytes += (uint32_t)n;
+	unpack->name[unpack->name_bytes] = '\0';
+}
+
+void unpack_member_begin(struct unpack *unpack, struct unpack_event *event)
+{
+	unpack->is_open = true;
+	*event = (struct unpack_event){.type = UNPACK_MEMBER_BEGIN, .name = unpack->name};
+}
+
+void unpack_member_data(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	unpack->has_output = true;
+	*event = (struct unpack_event){
+		.type = UNPACK_MEMBER_DATA, .name = unpack->name, .data = data, .bytes = n};
+}
+
+void unpack_member_end(struct unpack *unpack, struct unpack_event *event)
+{
+	unpack->is_open = false;
+	*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = unpack->name};
+}
+
+size_t unpack_collect(uint8_t *buffer, uint32_t *have, uint32_t want, const uint8_t *data, size_t n)
+{
+	size_t take = want - *have;
+
+	take = take < n ? take : n;
+	memcpy(buffer + *have, data, take);
+	*have += (uint32_t)take;
+	return take;
+}
+
+// ---- the public functions ----------------------------------------------------------------------
+
+int unpack_begin(
+	struct unpack_pool *pool, enum unpack_kind kind, uint64_t offset, struct unpack **out)
+{
+	struct unpack *unpack = pool->free_unpacks;
+
+	if (unpack == NULL)
+		return -ENOMEM;
+	pool->free_unpacks = unpack->next;
+	unpack->kind = kind;
+	unpack->offset = offset;
+	unpack->is_open = false;
+	unpack->is_over = false;
+	unpack->is_broken = false;
+	unpack->is_finishing = false;
+	unpack->has_output = false;
+	unpack->due = 0;
+	unpack->told = 0;
+	unpack->kept = 0;
+	unpack->waiting = 0;
+	memset(&unpack->codec, 0, sizeof(unpack->codec));
+	memset(&unpack->as, 0, sizeof(unpack->as));
+	unpack_name_begin(unpack);
+	*out = unpack;
+	return 0;
+}
+
+void unpack_put(struct unpack *unpack)
+{
+	codec_end(unpack);
+	unpack->next = unpack->pool->free_unpacks;
+	unpack->pool->free_unpacks = unpack;
+}
+
+static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	switch (unpack->kind) {
+	case UNPACK_ZIP:
+	case UNPACK_ZIP_INSIDE:
+		return zip_feed(unpack, data, n, event);
+	case UNPACK_GZIP:
+		return gzip_feed(unpack, data, n, event);
+	case UNPACK_BZIP2:
+		return bzip2_feed(unpack, data, n, event);
+	case UNPACK_TAR:
+		return tar_feed(unpack, data, n, event);
+	case UNPACK_TNEF:
+		return tnef_feed(unpack, data, n, event);
+	case UNPACK_NONE:
+		break;
+	}
+	return n;
+}
+
+static bool give_warning(struct unpack *unpack, struct unpack_event *event)
+{
+	static const char *const names[] = {
+		[WARN_ENCRYPTED] = "encrypted-archive",
+		[WARN_METHOD] = "unsupported-method",
+		[WARN_AMBIGUOUS] = "ambiguous-archive",
+		[WARN_BOMB] = "archive-bomb",
+		[WARN_BROKEN] = "broken-archive",
+		[WARN_MEMORY] = "memory",
+	};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((unpack->due & 1u << i) == 0)
+			continue;
+		unpack->due &= ~(1u << i);
+		*event = (struct unpack_event){
+			.type = UNPACK_WARNING, .name = unpack->name, .why = names[i]};
+		return true;
+	}
+	return false;
+}
+
+// The archive is over: its member is, what is to be told is told.
+static void give_end(struct unpack *unpack, struct unpack_event *event)
+{
+	if (unpack->is_open)
+		unpack_member_end(unpack, event);
+	else if (!give_warning(unpack, event))
+		*event = (struct unpack_event){.type = UNPACK_END, .name = unpack->name};
+}
+
+size_t unpack_next(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	size_t used = 0;
+
+	*event = (struct unpack_event){.type = UNPACK_NEED_INPUT, .name = unpack->name};
+	while (event->type == UNPACK_NEED_INPUT) {
+		size_t step;
+
+		if (unpack->waiting > 0) {
+			unpack_member_data(unpack, unpack->out, unpack->waiting, event);
+			unpack->waiting = 0;
+			break;
+		}
+		if (unpack->is_over) {
+			give_end(unpack, event);
+			break;
+		}
+		if (give_warning(unpack, event))
+			break;
+		if (used == n && !unpack->codec.is_full)
+			break;
+		step = feed(unpack, data + used, n - used, event);
+		used += step;
+		unpack->offset += step;
+	}
+	return used;
+}
+
+void unpack_finish(struct unpack *unpack, struct unpack_event *event)
+{
+	(void)unpack_next(unpack, unpack->out, 0, event);
+	if (event->type != UNPACK_NEED_INPUT)
+		return;
+	unpack->is_finishing = true;
+	if (unpack->kind == UNPACK_ZIP || unpack->kind == UNPACK_ZIP_INSIDE) {
+		while (event->type == UNPACK_NEED_INPUT && zip_finish(unpack, event))
+			continue;
+		if (event->type != UNPACK_NEED_INPUT)
+			return;
+	}
+	unpack->is_over = true;
+	give_end(unpack, event);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Streaming unpackers: bytes of an archive in, its members out, as the bytes pass.
+//
+// Pull style: unpack_next takes input and gives one event at a time; one member is open at a time.
+// Any chunking of the input gives the same members, bytes and warnings; only how MEMBER_DATA is cut
+// differs. An unpacker is taken from a pool and has all its memory there; nothing is allocated later.
+//
+// An archive's bytes are read once, in order, so a zip is read by its local headers, wherever they
+// stand; what its directory says of the members is compared with what they were. Where an archive is
+// broken, all that came out until there is given, and reading goes on at the next header that is to
+// be found. Warnings are for what was not seen, or could be read in another way:
+//
+//   encrypted-archive    a member that only its reader can decrypt
+//   unsupported-method   a member packed in a way that is not known here
+//   ambiguous-archive    a zip's directory names other members, sizes or places than its local
+//                        headers, or it has two directories; a tar's link or folder with contents
+//   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input)
+//   broken-archive       packed data in which an error stands, after some of it was unpacked: another
+//                        reader may get on from there. What merely ends early is no cause for it.
+//   memory               no memory of the pool is free: the member is not unpacked
+//
+// Of a zip inside other data (self-extracting, or part of a document), the first three and
+// broken-archive are told only when its directory stands at the end, where a reader of zips looks.
+//
+// Sources: PKWARE APPNOTE 6.3.10, RFC 1951 and 1952, POSIX.1-2017 pax, GNU tar's manual ("Basic
+// Tar Format"), the bzip2 manual, MS-OXTNEF.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct unpack;
+struct unpack_pool;
+
+enum unpack_kind {
+	UNPACK_NONE,
+	UNPACK_ZIP,
+	UNPACK_ZIP_INSIDE, // a zip somewhere in other data
+	UNPACK_GZIP,
+	UNPACK_BZIP2,
+	UNPACK_TAR,
+	UNPACK_TNEF,
+};
+
+// So many first bytes tell what an object is; all of it, where it has fewer.
+#define UNPACK_DETECT_BYTES 512
+
+enum unpack_event_type {
+	UNPACK_NEED_INPUT, // all input consumed
+	UNPACK_MEMBER_BEGIN,
+	UNPACK_MEMBER_DATA, // of the open member; valid until the next call
+	UNPACK_MEMBER_END,  // name is what is known of it by now
+	UNPACK_WARNING,     // event.why
+	UNPACK_END,         // the archive is over; input may be left
+};
+
+struct unpack_event {
+	enum unpack_event_type type;
+	const char *name; // as stored, any bytes; "" where there is none
+	const uint8_t *data;
+	size_t bytes;
+	const char *why;
+};
+
+// archives: unpackers in use at once; bzip2s: how many of these may decode bzip2. Returns 0, -ENOMEM.
+int unpack_pool_new(uint32_t archives, uint32_t bzip2s, uint32_t max_ratio,
+	struct unpack_pool **out) __attribute__((warn_unused_result));
+void unpack_pool_free(struct unpack_pool *pool);
+// Bytes of memory of one unpacker, without those of bzip2.
+size_t unpack_bytes(void);
+
+// What the first n bytes of an object are, UNPACK_DETECT_BYTES of them or all.
+enum unpack_kind unpack_detect(const uint8_t *data, size_t n);
+// Looks for the signature of a zip's member in data that follows what was looked at before; state is
+// 0 at first. Returns the bytes up to its end, or 0 where it does not end in data.
+size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n);
+// What unpack_find_zip has found, to be fed to an UNPACK_ZIP_INSIDE before what follows it.
+extern const uint8_t unpack_zip_magic[4];
+
+// offset: of the archive's first byte in the object. Returns 0 or -ENOMEM: all are in use.
+int unpack_begin(struct unpack_pool *pool, enum unpack_kind kind, uint64_t offset,
+	struct unpack **out) __attribute__((warn_unused_result));
+// Returns how many bytes were consumed: call again with the rest until UNPACK_NEED_INPUT.
+size_t unpack_next(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+// After the last byte: call until it gives UNPACK_END.
+void unpack_finish(struct unpack *unpack, struct unpack_event *event);
+// Gives it back to the pool, finished or not.
+void unpack_put(struct unpack *unpack);

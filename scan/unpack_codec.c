@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Deflate and bzip2, in memory that was laid ready.
+//
+// Packed data goes to the decoder in steps that end at multiples of 4 KiB, and how much may come out
+// is reckoned by the step that it came from. So where a bomb is cut off does not depend on chunks.
+#include "scan/unpack_state.h"
+
+#include <string.h>
+
+#define STEP_BYTES 4096u
+#define ARENA_ALIGN 16u
+
+static void *arena_take(struct arena *arena, size_t bytes)
+{
+	size_t at = (arena->used + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+
+	if (at > arena->room || bytes > arena->room - at)
+		return NULL;
+	arena->used = at + bytes;
+	return arena->memory + at;
+}
+
+static void *take_for_zlib(void *ctx, unsigned int items, unsigned int bytes)
+{
+	return arena_take(ctx, (size_t)items * bytes);
+}
+
+static void *take_for_bzip2(void *ctx, int items, int bytes)
+{
+	return arena_take(ctx, (size_t)items * (size_t)bytes);
+}
+
+static void leave(void *ctx, void *memory)
+{
+	(void)ctx;
+	(void)memory;
+}
+
+static bool begin_deflate(struct unpack *unpack)
+{
+	struct codec *codec = &unpack->codec;
+
+	codec->arena = (struct arena){unpack->inflate_memory, UNPACK_INFLATE_BYTES, 0};
+	codec->stream.z =
+		(z_stream){.zalloc = take_for_zlib, .zfree = leave, .opaque = &codec->arena};
+	return inflateInit2(&codec->stream.z, -MAX_WBITS) == Z_OK;
+}
+
+static bool begin_bzip2(struct unpack *unpack)
+{
+	struct codec *codec = &unpack->codec;
+	uint8_t *memory = codec->arena.memory;
+
+	if (codec->kind != CODEC_BZIP2)
+		memory = unpack_take_bzip2(unpack->pool);
+	if (memory == NULL)
+		return false;
+	codec->kind = CODEC_BZIP2;
+	codec->arena = (struct arena){memory, UNPACK_BZIP2_BYTES, 0};
+	codec->stream.bz =
+		(bz_stream){.bzalloc = take_for_bzip2, .bzfree = leave, .opaque = &codec->arena};
+	return BZ2_bzDecompressInit(&codec->stream.bz, 0, 0) == BZ_OK;
+}
+
+bool codec_begin(struct unpack *unpack, enum codec_kind kind)
+{
+	struct codec *codec = &unpack->codec;
+	bool is_ready;
+
+	if (codec->kind != kind)
+		codec_end(unpack);
+	is_ready = kind == CODEC_DEFLATE ? begin_deflate(unpack) : begin_bzip2(unpack);
+	codec->is_full = false;
+	codec->in = 0;
+	codec->out = 0;
+	if (is_ready) {
+		codec->kind = kind;
+		return true;
+	}
+	codec_end(unpack);
+	unpack_warn(unpack, WARN_MEMORY);
+	return false;
+}
+
+// The decoders' own memory is the arena's: there is nothing to free but that.
+void codec_end(struct unpack *unpack)
+{
+	struct codec *codec = &unpack->codec;
+
+	if (codec->kind == CODEC_BZIP2)
+		unpack_give_bzip2(unpack->pool, codec->arena.memory);
+	codec->kind = CODEC_NONE;
+}
+
+static enum codec_step run_deflate(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
+{
+	z_stream *z = &unpack->codec.stream.z;
+	int result;
+
+	z->next_in = (z_const Bytef *)(uintptr_t)data;
+	z->avail_in = (unsigned int)n;
+	z->next_out = unpack->out;
+	z->avail_out = UNPACK_OUT_BYTES;
+	result = inflate(z, Z_NO_FLUSH);
+	*used = n - z->avail_in;
+	*bytes = UNPACK_OUT_BYTES - z->avail_out;
+	if (result == Z_STREAM_END)
+		return CODEC_END;
+	return result == Z_OK || result == Z_BUF_ERROR ? CODEC_MORE : CODEC_BROKEN;
+}
+
+static enum codec_step run_bzip2(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
+{
+	bz_stream *bz = &unpack->codec.stream.bz;
+	int result;
+
+	bz->next_in = (char *)(uintptr_t)data;
+	bz->avail_in = (unsigned int)n;
+	bz->next_out = (char *)unpack->out;
+	bz->avail_out = UNPACK_OUT_BYTES;
+	result = BZ2_bzDecompress(bz);
+	*used = n - bz->avail_in;
+	*bytes = UNPACK_OUT_BYTES - bz->avail_out;
+	if (result == BZ_STREAM_END)
+		return CODEC_END;
+	return result == BZ_OK ? CODEC_MORE : CODEC_BROKEN;
+}
+
+enum codec_step codec_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
+{
+	struct codec *codec = &unpack->codec;
+	size_t room = STEP_BYTES - (size_t)(codec->in % STEP_BYTES);
+	enum codec_step step;
+	uint64_t allowed;
+
+	*used = 0;
+	*bytes = 0;
+	if (n == 0 && !codec->is_full)
+		return CODEC_MORE;
+	if (n > room)
+		n = room;
+	if (codec->is_full)
+		n = 0; // the output of the step before comes first
+	if (codec->kind == CODEC_BZIP2)
+		step = run_bzip2(unpack, data, n, used, bytes);
+	else
+		step = run_deflate(unpack, data, n, used, bytes);
+	codec->in += *used;
+	codec->is_full = step == CODEC_MORE && *bytes == UNPACK_OUT_BYTES;
+	allowed = (codec->in + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES * unpack_max_ratio(unpack);
+	if (allowed < 1u << 20)
+		allowed = 1u << 20;
+	if (codec->out + *bytes > allowed) {
+		*bytes = (size_t)(allowed - codec->out);
+		step = CODEC_BOMB;
+	}
+	codec->out += *bytes;
+	return step == CODEC_MORE && (*bytes > 0 || *used > 0) ? CODEC_OUTPUT : step;
+}
+
+bool codec_feed(struct unpack *unpack, const uint8_t *data, size_t n, size_t *used,
+	struct unpack_event *event)
+{
+	size_t bytes;
+	enum codec_step step = codec_run(unpack, data, n, used, &bytes);
+
+	if (bytes > 0)
+		unpack_member_data(unpack, unpack->out, bytes, event);
+	switch (step) {
+	case CODEC_MORE:
+	case CODEC_OUTPUT:
+		return false;
+	case CODEC_END:
+		return true;
+	case CODEC_BROKEN:
+		if (unpack->has_output)
+			unpack_warn(unpack, WARN_BROKEN);
+		unpack->is_broken = true;
+		return true;
+	case CODEC_BOMB:
+		unpack_warn(unpack, WARN_BOMB);
+		unpack->is_over = true;
+		return true;
+	}
+	return true;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Inside of the unpackers, shared by scan/unpack*.c alone.
+//
+//   unpack.c         pool, detection, the public functions
+//   unpack_codec.c   deflate and bzip2
+//   unpack_zip.c     records and members of a zip
+//   unpack_zip_dir.c a zip's directory against its members
+//   unpack_zip_open.c members stored without their size
+//   unpack_gzip.c    gzip and bzip2 files
+//   unpack_tar.c     tar
+//   unpack_tnef.c    TNEF
+#pragma once
+
+#include "scan/unpack.h"
+
+#include <bzlib.h>
+#include <zlib.h>
+
+#define UNPACK_NAME_BYTES 1024
+#define UNPACK_OUT_BYTES 16384u
+// Of zlib 1.2: its state and a window of 32 KiB.
+#define UNPACK_INFLATE_BYTES 45056u
+// Of libbz2 1.0: its state and four bytes for each of 900 000.
+#define UNPACK_BZIP2_BYTES 3700000u
+
+// Memory that is given out piece by piece and taken back as a whole.
+struct arena {
+	uint8_t *memory;
+	size_t room;
+	size_t used;
+};
+
+enum codec_kind { CODEC_NONE, CODEC_DEFLATE, CODEC_BZIP2 };
+
+struct codec {
+	enum codec_kind kind;
+	bool is_full; // more output may come without more input
+	uint64_t in;
+	uint64_t out;
+	struct arena arena;
+	union {
+		z_stream z;
+		bz_stream bz;
+	} stream;
+};
+
+enum codec_step {
+	CODEC_MORE,   // all that could be unpacked was
+	CODEC_OUTPUT, // *bytes are in the output buffer; call again
+	CODEC_END,    // the packed data is over; *bytes may be in the output buffer
+	CODEC_BROKEN, // the same, by an error
+	CODEC_BOMB,
+};
+
+// A record of a zip in a buffer of this size, and what follows a member of unknown size.
+#define ZIP_WINDOW_BYTES 64
+#define ZIP_HOLD_BYTES 512
+
+enum zip_state {
+	ZIP_SEARCH, // for the next record
+	ZIP_NAME,
+	ZIP_EXTRA,
+	ZIP_STORED,
+	ZIP_PACKED,
+	ZIP_OPEN, // stored, size unknown
+	ZIP_SKIP, // cannot be unpacked
+};
+
+struct zip_entry {
+	bool is_local;
+	uint16_t flags;
+	uint16_t method;
+	uint64_t packed;
+	uint64_t bytes;
+	uint64_t at; // offset of the local header
+	uint64_t name_hash;
+};
+
+struct zip_directory {
+	uint64_t locals; // entries
+	uint64_t centrals;
+	uint64_t local_sums[2]; // places counted from the first header, and from the object's start
+	uint64_t central_sum;
+	uint64_t first_central; // offset and 1, 0: none yet
+	uint64_t end;           // offset of the end record and 1, 0: none yet
+	uint16_t comment;       // bytes of its comment
+	bool is_unsure;         // a member's true sizes are not known
+	bool is_ambiguous;
+};
+
+struct zip {
+	enum zip_state state;
+	uint64_t record; // offset of the record being read
+	uint64_t first;  // of the first local header
+	bool has_first;
+	struct zip_entry entry;
+	uint32_t name_left;
+	uint32_t extra_left;
+	uint32_t item_left; // of an extra field's item
+	uint16_t item_id;
+	uint8_t item_bytes; // of these, read into item
+	uint8_t item[24];
+	uint64_t left;  // stored bytes to come
+	uint64_t given; // bytes of the open member
+	uint32_t window_bytes;
+	uint8_t window[ZIP_WINDOW_BYTES];
+	uint32_t hold_bytes;
+	uint32_t hold_candidate; // index of a byte that may begin a record; hold_bytes: none
+	uint8_t hold[ZIP_HOLD_BYTES];
+	struct zip_directory directory;
+};
+
+enum gzip_state {
+	GZIP_HEADER,
+	GZIP_EXTRA_BYTES,
+	GZIP_EXTRA,
+	GZIP_NAME,
+	GZIP_COMMENT,
+	GZIP_CRC,
+	GZIP_DATA,
+	GZIP_TRAILER,
+};
+
+struct gzip {
+	enum gzip_state state;
+	bool is_later; // not the first of those that stand one after another
+	uint8_t flags;
+	uint32_t left;
+	uint32_t head_bytes;
+	uint8_t head[16];
+};
+
+enum tar_state { TAR_HEADER, TAR_DATA, TAR_PADDING, TAR_NAME, TAR_PAX, TAR_SKIP };
+
+struct tar {
+	enum tar_state state;
+	uint32_t zero_blocks;
+	uint32_t block_bytes;
+	uint32_t padding;
+	bool has_long_name; // name is that of the next member
+	bool has_pax_size;
+	bool is_linked; // the last header was one that has no contents but gives a size
+	uint64_t pax_size;
+	uint64_t left;
+	uint32_t pax_bytes;
+	uint8_t block[512];
+	char pax[2 * UNPACK_NAME_BYTES];
+};
+
+enum tnef_state { TNEF_START, TNEF_HEAD, TNEF_BODY, TNEF_SUM };
+
+struct tnef {
+	enum tnef_state state;
+	uint32_t id;
+	uint32_t left;
+	uint32_t head_bytes;
+	uint8_t head[16];
+};
+
+enum unpack_warning {
+	WARN_ENCRYPTED,
+	WARN_METHOD,
+	WARN_AMBIGUOUS,
+	WARN_BOMB,
+	WARN_BROKEN,
+	WARN_MEMORY,
+};
+
+struct unpack {
+	struct unpack *next; // in the pool
+	struct unpack_pool *pool;
+	enum unpack_kind kind;
+	uint64_t offset; // in the object, of the next input byte
+	bool is_open;    // a member is
+	bool is_over;    // nothing more comes
+	bool is_broken;  // a member's data was: told when the archive is known to be one
+	bool is_finishing;
+	bool has_output;
+	unsigned int due;  // 1u << enum unpack_warning
+	unsigned int told; // each is told once
+	unsigned int kept; // warnings that count only when the archive turns out to be one
+	struct codec codec;
+	size_t waiting; // bytes in out of the member that was just begun
+	uint32_t name_bytes;
+	char name[UNPACK_NAME_BYTES];
+	uint8_t *out;
+	uint8_t *inflate_memory;
+	union {
+		struct zip zip;
+		struct gzip gzip;
+		struct tar tar;
+		struct tnef tnef;
+	} as;
+};
+
+static inline uint16_t read_le16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static inline uint32_t read_le32(const uint8_t *at)
+{
+	return (uint32_t)read_le16(at) | (uint32_t)read_le16(at + 2) << 16;
+}
+
+static inline uint64_t read_le64(const uint8_t *at)
+{
+	return (uint64_t)read_le32(at) | (uint64_t)read_le32(at + 4) << 32;
+}
+
+// Each format's own: reads on and returns how many bytes were consumed. An event that it makes goes to
+// *event, whose type is UNPACK_NEED_INPUT before.
+size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t gzip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t bzip2_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t tnef_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+// At the end of the input: a step of it. False when nothing is left to do.
+bool zip_finish(struct unpack *unpack, struct unpack_event *event);
+
+bool gzip_is_header(const uint8_t *data, size_t n);
+bool bzip2_is_header(const uint8_t *data, size_t n);
+bool tar_is_header(const uint8_t *data, size_t n);
+bool tnef_is_header(const uint8_t *data, size_t n);
+
+// unpack.c
+void unpack_warn(struct unpack *unpack, enum unpack_warning warning);
+void unpack_name_begin(struct unpack *unpack);
+void unpack_name_add(struct unpack *unpack, const uint8_t *data, size_t n);
+void unpack_member_begin(struct unpack *unpack, struct unpack_event *event);
+void unpack_member_data(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+void unpack_member_end(struct unpack *unpack, struct unpack_event *event);
+// Takes bytes of input up to want in buffer, of which *have are there. Returns how many it took.
+size_t unpack_collect(
+	uint8_t *buffer, uint32_t *have, uint32_t want, const uint8_t *data, size_t n);
+// Memory for a bzip2 decoder; NULL when it is all in use.
+uint8_t *unpack_take_bzip2(struct unpack_pool *pool);
+void unpack_give_bzip2(struct unpack_pool *pool, uint8_t *memory);
+uint32_t unpack_max_ratio(const struct unpack *unpack);
+
+// unpack_codec.c
+// False, and a warning, when there is no memory.
+bool codec_begin(struct unpack *unpack, enum codec_kind kind);
+void codec_end(struct unpack *unpack);
+enum codec_step codec_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
+// The same, with what a format does of it: data to an event, warnings. True when the data is over.
+bool codec_feed(struct unpack *unpack, const uint8_t *data, size_t n, size_t *used,
+	struct unpack_event *event);
+
+// unpack_zip_dir.c
+void zip_directory_add(struct zip *zip, const struct zip_entry *entry);
+// The record at offset at is one of the directory, or its end (end is the record then).
+void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
+
+// unpack_zip_open.c
+size_t zip_open_feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);

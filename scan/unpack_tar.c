@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tar: ustar, GNU and pax long names, base-256 sizes. A block that should be a header and is none is
+// left out: reading goes on at the next that is.
+#include "scan/unpack_state.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES 512
+#define SIZE_AT 124
+#define SUM_AT 148
+#define TYPE_AT 156
+#define MAGIC_AT 257
+#define PREFIX_AT 345
+
+// A number in octal digits, blanks before them; in base 256 where the first bit is set.
+static uint64_t read_number(const uint8_t *field, size_t n)
+{
+	uint64_t value = 0;
+	size_t i = 0;
+
+	if ((field[0] & 0x80) != 0) {
+		value = field[0] & 0x3f;
+		for (i = 1; i < n; i++)
+			value = value << 8 | field[i];
+		return value;
+	}
+	while (i < n && field[i] == ' ')
+		i++;
+	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
+		value = value << 3 | (uint64_t)(field[i] - '0');
+	return value;
+}
+
+// The sum of all bytes, the sum's own taken as blanks; some have written it with signed bytes.
+bool tar_is_header(const uint8_t *block, size_t n)
+{
+	uint32_t sum = 8 * ' ';
+	int32_t signed_sum = 8 * ' ';
+	uint64_t told;
+
+	if (n < BLOCK_BYTES || block[0] == '\0')
+		return false;
+	told = read_number(block + SUM_AT, 8);
+	for (size_t i = 0; i < BLOCK_BYTES; i++) {
+		if (i >= SUM_AT && i < SUM_AT + 8)
+			continue;
+		sum += block[i];
+		signed_sum += (int8_t)block[i];
+	}
+	return told > 0 && (told == sum || told == (uint64_t)(int64_t)signed_sum);
+}
+
+static size_t field_bytes(const uint8_t *field, size_t room)
+{
+	return strnlen((const char *)field, room);
+}
+
+static void name_of_header(struct unpack *unpack)
+{
+	const uint8_t *block = unpack->as.tar.block;
+
+	if (unpack->as.tar.has_long_name)
+		return;
+	unpack_name_begin(unpack);
+	if (memcmp(block + MAGIC_AT, "ustar\0", 6) == 0 && block[PREFIX_AT] != '\0') {
+		unpack_name_add(unpack, block + PREFIX_AT, field_bytes(block + PREFIX_AT, 155));
+		unpack_name_add(unpack, (const uint8_t *)"/", 1);
+	}
+	unpack_name_add(unpack, block, field_bytes(block, 100));
+}
+
+// Links, devices and folders have a size of zero, whatever is written there.
+static bool has_contents(const struct unpack *unpack, uint8_t type)
+{
+	if (type >= '1' && type <= '6')
+		return false;
+	return type != '\0' || unpack->name_bytes == 0 ||
+	       unpack->name[unpack->name_bytes - 1] != '/';
+}
+
+static void header_read(struct unpack *unpack, struct unpack_event *event)
+{
+	struct tar *tar = &unpack->as.tar;
+	uint8_t type = tar->block[TYPE_AT];
+	uint64_t size = read_number(tar->block + SIZE_AT, 12);
+
+	tar->is_linked = false;
+	tar->left = size;
+	tar->padding = (uint32_t)(-size % BLOCK_BYTES);
+	if (type == 'L') {
+		unpack_name_begin(unpack);
+		tar->state = TAR_NAME;
+		tar->has_long_name = true;
+		return;
+	}
+	if (type == 'x' || type == 'X') {
+		tar->pax_bytes = 0;
+		tar->state = TAR_PAX;
+		return;
+	}
+	if (type == 'g' || type == 'K') {
+		tar->state = TAR_SKIP;
+		return;
+	}
+	if (tar->has_pax_size)
+		size = tar->pax_size;
+	name_of_header(unpack);
+	tar->has_long_name = false;
+	tar->has_pax_size = false;
+	tar->left = size;
+	tar->padding = (uint32_t)(-size % BLOCK_BYTES);
+	if (has_contents(unpack, type)) {
+		tar->state = TAR_DATA;
+		unpack_member_begin(unpack, event);
+		return;
+	}
+	tar->is_linked = size > 0;
+}
+
+// A whole block where a header should stand.
+static void block_take(struct unpack *unpack, struct unpack_event *event)
+{
+	struct tar *tar = &unpack->as.tar;
+
+	tar->block_bytes = 0;
+	if (tar_is_header(tar->block, BLOCK_BYTES)) {
+		tar->zero_blocks = 0;
+		header_read(unpack, event);
+		return;
+	}
+	for (size_t i = 0; i < BLOCK_BYTES; i++) {
+		if (tar->block[i] == 0)
+			continue;
+		tar->zero_blocks = 0;
+		if (tar->is_linked)
+			unpack_warn(unpack, WARN_AMBIGUOUS);
+		return;
+	}
+	if (++tar->zero_blocks == 2)
+		unpack->is_over = true;
+}
+
+// One record of a pax header: "LENGTH KEY=VALUE\n", length bytes in all. Returns these, 0: none.
+static size_t pax_record(struct unpack *unpack, const char *record, size_t n)
+{
+	struct tar *tar = &unpack->as.tar;
+	size_t bytes = 0;
+	size_t i = 0;
+
+	for (; i < n && record[i] >= '0' && record[i] <= '9' && bytes <= n; i++)
+		bytes = bytes * 10 + (size_t)(record[i] - '0');
+	if (i == 0 || i == n || record[i] != ' ' || bytes > n || bytes < i + 2)
+		return 0;
+	record += ++i;
+	n = bytes - i - 1;
+	if (n >= 5 && memcmp(record, "path=", 5) == 0) {
+		unpack_name_begin(unpack);
+		unpack_name_add(unpack, (const uint8_t *)record + 5, n - 5);
+		tar->has_long_name = true;
+	} else if (n >= 5 && memcmp(record, "size=", 5) == 0) {
+		tar->pax_size = 0;
+		for (i = 5; i < n && record[i] >= '0' && record[i] <= '9'; i++)
+			tar->pax_size = tar->pax_size * 10 + (uint64_t)(record[i] - '0');
+		tar->has_pax_size = true;
+	}
+	return bytes;
+}
+
+static void pax_read(struct unpack *unpack)
+{
+	const struct tar *tar = &unpack->as.tar;
+	size_t at = 0;
+	size_t bytes;
+
+	do {
+		bytes = pax_record(unpack, tar->pax + at, tar->pax_bytes - at);
+		at += bytes;
+	} while (bytes > 0);
+}
+
+// What is read of a long name or a pax header; the rest of it is left out.
+static void keep(struct unpack *unpack, const uint8_t *data, size_t n)
+{
+	struct tar *tar = &unpack->as.tar;
+
+	if (tar->state == TAR_NAME)
+		unpack_name_add(unpack, data, n);
+	else if (tar->state == TAR_PAX)
+		(void)unpack_collect(
+			(uint8_t *)tar->pax, &tar->pax_bytes, sizeof(tar->pax), data, n);
+}
+
+static size_t contents_feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	struct tar *tar = &unpack->as.tar;
+
+	if (tar->left == 0) {
+		if (tar->state == TAR_PAX)
+			pax_read(unpack);
+		else if (tar->state == TAR_DATA)
+			unpack_member_end(unpack, event);
+		tar->state = TAR_PADDING;
+		return 0;
+	}
+	n = n < tar->left ? n : (size_t)tar->left;
+	tar->left -= n;
+	if (tar->state == TAR_DATA)
+		unpack_member_data(unpack, data, n, event);
+	else
+		keep(unpack, data, n);
+	return n;
+}
+
+size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	struct tar *tar = &unpack->as.tar;
+	size_t used;
+
+	switch (tar->state) {
+	case TAR_HEADER:
+		used = unpack_collect(tar->block, &tar->block_bytes, BLOCK_BYTES, data, n);
+		if (tar->block_bytes == BLOCK_BYTES)
+			block_take(unpack, event);
+		return used;
+	case TAR_DATA:
+	case TAR_NAME:
+	case TAR_PAX:
+	case TAR_SKIP:
+		return contents_feed(unpack, data, n, event);
+	case TAR_PADDING:
+		used = n < tar->padding ? n : tar->padding;
+		tar->padding -= (uint32_t)used;
+		if (tar->padding == 0)
+			tar->state = TAR_HEADER;
+		return used;
+	}
+	return n;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A zip's directory against the members that were read: the same names, methods, sizes and places?
+//
+// Only sums are kept: of every entry a hash, added up on both sides. Where they differ, a reader that
+// goes by the directory sees another archive than one that reads from the front.
+#include "scan/unpack_state.h"
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	uint64_t x = a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2));
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+void zip_directory_add(struct zip *zip, const struct zip_entry *entry)
+{
+	struct zip_directory *directory = &zip->directory;
+	uint64_t hash = mix(entry->name_hash, entry->method);
+
+	hash = mix(mix(hash, entry->packed), entry->bytes);
+	if (entry->is_local) {
+		directory->locals++;
+		directory->local_sums[0] += mix(hash, entry->at);
+		directory->local_sums[1] += mix(hash, entry->at + zip->first);
+	} else {
+		directory->centrals++;
+		directory->central_sum += mix(hash, entry->at);
+	}
+}
+
+// Places count from the archive's first byte, or from that of what it stands in.
+static bool is_place(const struct zip *zip, uint64_t given, uint64_t real)
+{
+	return given == UINT32_MAX || given == real || given == real - zip->first;
+}
+
+// The end of the central directory record (APPNOTE 4.3.16).
+void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
+{
+	struct zip_directory *directory = &zip->directory;
+	uint16_t entries = read_le16(end + 10);
+	bool is_same = directory->locals == directory->centrals &&
+		       (directory->local_sums[0] == directory->central_sum ||
+			       directory->local_sums[1] == directory->central_sum);
+
+	if (entries != UINT16_MAX && entries != directory->centrals)
+		is_same = false;
+	if (directory->centrals > 0 &&
+		!is_place(zip, read_le32(end + 16), directory->first_central - 1))
+		is_same = false;
+	// A second end is one too many, wherever it stands.
+	if (!is_same || directory->end != 0)
+		directory->is_ambiguous = true;
+	directory->end = at + 1;
+	directory->comment = read_le16(end + 20);
+}

@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Makes archives, and says what Python's own modules unpack from them.
+
+  unpack_reference.py FOLDER
+
+Writes archives into FOLDER. Prints for each, tab separated, "F PATH VERDICT REASON", then for each
+member, those of archives inside archives after theirs, "M PARENT NAME-IN-HEX BYTES SHA-256". A line "-"
+for the members says that they are not compared.
+"""
+import bz2
+import gzip
+import hashlib
+import io
+import os
+import random
+import struct
+import sys
+import tarfile
+import zipfile
+
+STAMP = (2020, 1, 1, 0, 0, 0)
+rng = random.Random(4)
+noise = bytes(rng.getrandbits(8) for _ in range(30000))
+text = b"".join(b"line %d of some text that repeats itself\r\n" % i for i in range(2000))
+
+
+class OneWay(io.RawIOBase):
+    """A file that cannot seek: Python then writes data descriptors."""
+
+    def __init__(self):
+        self.bytes = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.bytes += data
+        return len(data)
+
+
+def make_zip(entries, method=zipfile.ZIP_DEFLATED, one_way=False, zip64=False, comment=b""):
+    out = OneWay() if one_way else io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.comment = comment
+        for name, data in entries:
+            info = zipfile.ZipInfo(name, STAMP)
+            info.compress_type = method
+            if zip64:
+                with archive.open(info, "w", force_zip64=True) as member:
+                    member.write(data)
+            else:
+                archive.writestr(info, data)
+    return bytes(out.bytes if one_way else out.getvalue())
+
+
+def make_tar(entries, form):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            if data is None:
+                info.type = tarfile.DIRTYPE
+                archive.addfile(info)
+            else:
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def make_tnef(entries, title_last):
+    def attribute(level, ident, data):
+        return struct.pack("<BII", level, ident, len(data)) + data + struct.pack(
+            "<H", sum(data) % 65536)
+
+    out = struct.pack("<IH", 0x223E9F78, 1) + attribute(1, 0x00089006, struct.pack("<I", 0x10000))
+    for name, data in entries:
+        parts = [attribute(2, 0x00018010, name.encode() + b"\0"), attribute(2, 0x0006800F, data)]
+        out += attribute(2, 0x00069002, bytes(14)) + b"".join(
+            reversed(parts) if title_last else parts)
+    return out
+
+
+def direct_members(data):
+    """(name, bytes) of each member; None where data is no archive."""
+    if data[:4] == b"PK\3\4":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return [(i.filename, archive.read(i)) for i in archive.infolist() if not i.is_dir()]
+    if data[:3] == b"\x1f\x8b\x08":
+        end = data.index(b"\0", 10) if data[3] & 8 else 10
+        return [(data[10:end].decode("latin-1"), gzip.decompress(data))]
+    if data[:3] == b"BZh":
+        return [("", bz2.decompress(data))]
+    if data[257:262] == b"ustar":
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            return [(m.name, archive.extractfile(m).read()) for m in archive if m.isfile()]
+    return None
+
+
+def members(data, parent, out):
+    for name, inner in direct_members(data) or []:
+        out.append((parent, name, inner))
+        members(inner, len(out), out)
+    return out
+
+
+small = [("a.txt", b"TEST"), ("empty", b""), ("folder/", b""), ("folder/b.bin", noise),
+         ("\u00fcml\u00e4ut-\u20ac.txt", text)]
+plain = make_zip(small)
+inner = [("plain.zip", plain), ("x.gz", gzip.compress(text, mtime=0)),
+         ("tricky", b"PPPKPK\3\4PK\7\10" * 40 + b"PK\1\2")]
+tars = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+tar_entries = [("one", b"1"), ("folder", None), ("d" * 80 + "/" + "n" * 90, noise), ("none", b""),
+               ("block", b"b" * 512), ("in.zip", plain)]
+
+good = {
+    "deflate.zip": plain,
+    "stored.zip": make_zip(small, zipfile.ZIP_STORED),
+    "bzip2.zip": make_zip(small, zipfile.ZIP_BZIP2),
+    "descriptor.zip": make_zip(small, one_way=True),
+    "descriptor-stored.zip": make_zip(small + inner, zipfile.ZIP_STORED, one_way=True),
+    "descriptor-zip64.zip": make_zip(small + inner, zipfile.ZIP_STORED, True, True),
+    "zip64.zip": make_zip(small, zip64=True),
+    "zip64-stored.zip": make_zip(small, zipfile.ZIP_STORED, zip64=True),
+    "nested.zip": make_zip(inner),
+    "nested-stored.zip": make_zip(inner, zipfile.ZIP_STORED),
+    "comment.zip": make_zip(small, comment=b"a comment of the archive"),
+    "word.docx": make_zip([("[Content_Types].xml", text), ("word/document.xml", text * 3)]),
+    "members.gz": gzip.compress(text, mtime=0) + gzip.compress(noise, mtime=0) + bytes(64),
+    "members.bz2": bz2.compress(text) + bz2.compress(noise),
+    "empty.gz": gzip.compress(b"", mtime=0),
+}
+with_name = io.BytesIO()
+with gzip.GzipFile("a-name.txt", "wb", fileobj=with_name, mtime=0) as packed:
+    packed.write(text)
+good["name.gz"] = with_name.getvalue()
+for form, code in tars.items():
+    tar = make_tar(tar_entries, code)
+    good[form + ".tar"] = tar
+    good[form + ".tar.gz"] = gzip.compress(tar, mtime=0)
+    good[form + ".tar.bz2"] = bz2.compress(tar)
+    good[form + "-tar.zip"] = make_zip([("t.tar", tar), ("t.tgz", gzip.compress(tar, mtime=0))])
+
+
+def directory_at(data):
+    return struct.unpack("<I", data[-6:-2])[0]
+
+
+def patched(data, at, value):
+    return data[:at] + value + data[at + len(value):]
+
+
+def deep(levels):
+    data = b"at the bottom"
+    for level in range(levels):
+        data = make_zip([("%d" % level, data)])
+    return data
+
+
+one = make_zip([("a.txt", text)])
+central = directory_at(one)
+two = make_zip([("b.txt", noise)])
+hidden = one[:central] + two[:directory_at(two)] + one[central:-6] + struct.pack(
+    "<IH", central + directory_at(two), 0)
+encrypted = patched(patched(one, 6, b"\1\0"), central + 8, b"\1\0")
+comment = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 8, 0, 0, 0, 0, 0, 60000, 0)
+zeros = bytes(40 << 20)
+
+# name: (bytes, verdict, reason, members or None where they are not compared)
+odd = {
+    "self-extracting.exe": (b"MZ" + bytes(700) + noise + plain, "clean", "", members(plain, 0, [])),
+    "junk-first.zip": (b"junk" + plain, "clean", "", members(plain, 0, [])),
+    "after-gzip.gz": (gzip.compress(text, mtime=0) + plain, "clean", "",
+                      [(0, "", text)] + members(plain, 0, [])),
+    "directory-name.zip": (patched(one, central + 46, b"b"), "suspect", "ambiguous-archive", None),
+    "directory-size.zip": (patched(one, central + 20, b"\1"), "suspect", "ambiguous-archive", None),
+    "directory-place.zip": (patched(one, central + 42, b"\1"), "suspect", "ambiguous-archive", None),
+    "directory-method.zip": (patched(one, central + 10, b"\0"), "suspect", "ambiguous-archive", None),
+    "local-size.zip": (patched(one, 22, b"\1\2\3"), "suspect", "ambiguous-archive", None),
+    "not-listed.zip": (hidden, "suspect", "ambiguous-archive",
+                       [(0, "a.txt", text), (0, "b.txt", noise)]),
+    "two-directories.zip": (one + two, "suspect", "ambiguous-archive",
+                            [(0, "a.txt", text), (0, "b.txt", noise)]),
+    "no-end.zip": (one[:-10], "suspect", "ambiguous-archive", [(0, "a.txt", text)]),
+    "swallowed-end.zip": (one[:-22] + comment + one[-22:], "suspect", "ambiguous-archive", None),
+    "encrypted.zip": (encrypted, "suspect", "encrypted-archive", [(0, "a.txt", b"")]),
+    "encrypted.tar.gz": (gzip.compress(make_tar([("e.zip", encrypted)], tarfile.GNU_FORMAT)),
+                         "suspect", "encrypted-archive", None),
+    "lzma.zip": (make_zip(small, zipfile.ZIP_LZMA), "suspect", "unsupported-method", None),
+    "cut.zip": (plain[:len(plain) // 2], "clean", "", None),
+    "cut.gz": (gzip.compress(noise)[:9000], "clean", "", None),
+    "cut.tar": (good["gnu.tar"][:20000], "clean", "", None),
+    "broken.zip": (patched(one, 900, b"\xff" * 400) + two, "suspect", "broken-archive", None),
+    "broken.gz": (patched(gzip.compress(text), 400, b"\xff" * 100), "suspect", "broken-archive", None),
+    "broken.bz2": (patched(bz2.compress(noise) + bz2.compress(noise), 31000, b"\xff" * 100),
+                   "suspect", "broken-archive", None),
+    "bomb.zip": (make_zip([("z", zeros)]), "suspect", "archive-bomb", None),
+    "bomb.gz": (gzip.compress(zeros), "suspect", "archive-bomb", None),
+    "bomb.bz2": (bz2.compress(zeros), "suspect", "archive-bomb", None),
+    "bomb-in-tar.tgz": (gzip.compress(make_tar([("b.gz", gzip.compress(zeros))],
+                                               tarfile.GNU_FORMAT)), "suspect", "archive-bomb", None),
+    "deep-8.zip": (deep(8), "clean", "", members(deep(8), 0, [])),
+    "deep-9.zip": (deep(9), "suspect", "limit-archive-depth", members(deep(9), 0, [])[:8]),
+    "many-1000.zip": (make_zip([("%d" % i, b"") for i in range(1000)]), "clean", "",
+                      [(0, "%d" % i, b"") for i in range(1000)]),
+    "many-1001.zip": (make_zip([("%d" % i, b"") for i in range(1001)]), "suspect",
+                      "limit-members", [(0, "%d" % i, b"") for i in range(1000)]),
+    "title-first.dat": (make_tnef([("one.txt", text), ("two.zip", plain)], False), "clean", "",
+                        [(0, "one.txt", text), (0, "two.zip", plain)] + members(plain, 2, [])),
+    "title-last.dat": (make_tnef([("one.txt", text), ("two.bin", noise)], True), "clean", "",
+                       [(0, "one.txt", text), (0, "two.bin", noise)]),
+}
+
+
+def put(folder, name, data, verdict, reason, found):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    print("F", path, verdict, reason, sep="\t")
+    if found is None:
+        print("-")
+    for parent, member, inner_data in found or []:
+        print("M", parent, member.encode().hex(), len(inner_data),
+              hashlib.sha256(inner_data).hexdigest(), sep="\t")
+
+
+for good_name, good_data in good.items():
+    put(sys.argv[1], good_name, good_data, "clean", "", members(good_data, 0, []))
+for odd_name, (odd_data, *rest) in odd.items():
+    put(sys.argv[1], odd_name, odd_data, rest[0], rest[1],
+        rest[2])

@@ -6,6 +6,7 @@
 #include "dataplane/events_file.h"
 #include "dataplane/events_json.h"
 #include "dataplane/options.h"
+#include "dataplane/options_check.h"
 #include "dataplane/port.h"
 #include "dataplane/port_eal.h"
 #include "dataplane/telemetry.h"
@@ -39,7 +40,7 @@ static const char usage[] =
 	"       cordon-dataplane --config-reference\n"
 	"\n"
 	"  --config FILE       the configuration, see docs/configuration.md\n"
-	"  --check-config      only look for mistakes in it\n"
+	"  --check-config      only look for mistakes in it, and at the files it names\n"
 	"  --config-reference  write the reference of all options\n"
 	"\n"
 	"Signals: SIGTERM and SIGINT stop it in order, SIGHUP opens the event file again.\n"
@@ -276,7 +277,10 @@ static int open_outputs(struct gateway *gateway)
 	}
 	err = ruleset_open(options->rules, &gateway->ruleset);
 	if (err != 0) {
-		complain(err, "rules: %s", options->rules);
+		char reason[128];
+
+		(void)fprintf(stderr, "cordon-dataplane: rules: %s: %s\n", options->rules,
+			options_rules_reason(err, reason, sizeof(reason)));
 		return err;
 	}
 	gateway->stats.ruleset = ruleset_get_info(gateway->ruleset);
@@ -489,5 +493,8 @@ int main(int argc, char **argv)
 	}
 	if (options_load(config, OPTIONS_DAEMON, &gateway.options, stderr) != 0)
 		return EXIT_CONFIG;
-	return check ? EXIT_SUCCESS : run(&gateway);
+	if (!check)
+		return run(&gateway);
+	return options_check_files(&gateway.options, config, stderr) == 0 ? EXIT_SUCCESS
+									  : EXIT_CONFIG;
 }

@@ -55,6 +55,27 @@ static int check_header(const struct ruleset_header *header, size_t bytes)
 	return memcmp(sha256, header->sha256, sizeof(sha256)) == 0 ? 0 : -EBADMSG;
 }
 
+// Whether this processor can run the code that Hyperscan chose for the database: its run time does not
+// look at that, and would end the process with an illegal instruction.
+static bool suits_processor(const hs_database_t *db)
+{
+	const struct {
+		const char *name; // ends in a blank, as in the text
+		bool has;
+	} features[] = {
+		{"AVX512VBMI ", __builtin_cpu_supports("avx512vbmi") != 0},
+		{"AVX512 ", __builtin_cpu_supports("avx512bw") != 0},
+		{"AVX2 ", __builtin_cpu_supports("avx2") != 0},
+	};
+	char *text = NULL;
+	bool suits = hs_database_info(db, &text) == HS_SUCCESS;
+
+	for (size_t i = 0; suits && i < sizeof(features) / sizeof(features[0]); i++)
+		suits = features[i].has || strstr(text, features[i].name) == NULL;
+	free(text);
+	return suits;
+}
+
 // A database lies in place. Its length is checked before anything else of it is looked at; what is
 // inside only the checksum protects.
 static int open_database(const void *data, size_t bytes, struct ruleset_database *out)
@@ -75,6 +96,8 @@ static int open_database(const void *data, size_t bytes, struct ruleset_database
 		return -ENOTSUP;
 	if (status != HS_SUCCESS || out->db != NULL)
 		return -EBADMSG;
+	if (!suits_processor(database.db))
+		return -ENOTSUP;
 	*out = database;
 	return 0;
 }

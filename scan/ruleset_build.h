@@ -147,6 +147,8 @@ const char *build_plan(struct build *build, const struct build_goal *goal,
 // Returns false when the part is not of that kind.
 bool build_check(struct build *build, const struct clamav_part *part,
 	struct build_expression *shape, struct ruleset_use *use);
+// Whether a part can be found by a literal that is rare, so that following it costs little.
+bool build_is_rare(const struct clamav_part *part);
 // The byte of a class that a literal can have: one byte, or a letter in both cases.
 bool build_literal_byte(const struct clamav_class *set, unsigned int *byte, bool *folded);
 

@@ -108,6 +108,16 @@ static bool find_literal(const struct bytes *bytes, uint32_t *from, uint32_t *to
 	return best > 0;
 }
 
+bool build_is_rare(const struct clamav_part *part)
+{
+	struct bytes bytes;
+	uint32_t from;
+	uint32_t to;
+
+	return part->left.kind == CLAMAV_EDGE_NONE && part->right.kind == CLAMAV_EDGE_NONE &&
+	       spell(part, &bytes) && find_literal(&bytes, &from, &to);
+}
+
 bool build_check(struct build *build, const struct clamav_part *part,
 	struct build_expression *shape, struct ruleset_use *use)
 {
@@ -116,8 +126,7 @@ bool build_check(struct build *build, const struct clamav_part *part,
 	uint32_t from;
 	uint32_t to;
 
-	if (part->left.kind != CLAMAV_EDGE_NONE || part->right.kind != CLAMAV_EDGE_NONE ||
-		!spell(part, &bytes) || !find_literal(&bytes, &from, &to))
+	if (!build_is_rare(part) || !spell(part, &bytes) || !find_literal(&bytes, &from, &to))
 		return false;
 	check = build_push(build, &build->checks, sizeof(*check));
 	if (check == NULL)

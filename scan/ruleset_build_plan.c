@@ -171,17 +171,50 @@ static bool can_join(const struct clamav_pattern *pattern)
 	return true;
 }
 
-static const char *plan_joined(struct plan *plan)
+static const struct clamav_part *last_part(const struct clamav_pattern *pattern)
 {
-	const struct clamav_pattern *pattern = plan->pattern;
-	const struct build_expression shape = {.max_end = UINT64_MAX};
-	const struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
 	const struct clamav_part *last = pattern->parts;
-	struct build *build = plan->build;
-	const struct endings *endings;
 
 	while (last->next != NULL)
 		last = last->next;
+	return last;
+}
+
+// Parts that are all rare are better followed one by one: Hyperscan keeps no state for the gaps.
+static bool should_follow(const struct clamav_pattern *pattern)
+{
+	for (const struct clamav_part *part = pattern->parts; part != NULL; part = part->next)
+		if (!build_is_rare(part))
+			return false;
+	return pattern->parts_count > 1 && pattern->parts_count <= MAX_TRACKED_PARTS;
+}
+
+// In one expression the starts can be told by the ends.
+static bool can_count_joined(const struct clamav_pattern *pattern)
+{
+	const struct clamav_part *last = last_part(pattern);
+	uint32_t shortest;
+	uint32_t longest;
+
+	clamav_sequence_lengths(&last->body, &shortest, &longest);
+	return shortest == longest && last->right.kind == CLAMAV_EDGE_NONE &&
+	       pattern->parts_count > 1 && pattern->offset.kind == CLAMAV_OFFSET_ANY;
+}
+
+static const char *plan_joined(struct plan *plan)
+{
+	const struct clamav_pattern *pattern = plan->pattern;
+	const struct build_expression shape = {
+		.max_end = UINT64_MAX, .tracked = plan->goal->counted};
+	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
+	const struct clamav_part *last = last_part(pattern);
+	struct build *build = plan->build;
+	const struct endings *endings;
+	uint32_t shortest;
+
+	// What is counted are the starts of the last part.
+	if (plan->goal->counted)
+		clamav_sequence_lengths(&last->body, &shortest, &use.length);
 	endings = right_endings(&last->right);
 	for (size_t i = 0; i < endings->count; i++) {
 		struct build_text *text = begin_text(plan);
@@ -402,7 +435,8 @@ const char *build_plan(struct build *build, const struct build_goal *goal,
 	*literal = false;
 	if (alone && offset->kind == CLAMAV_OFFSET_ANY && plan_simple(&plan, literal))
 		return NULL;
-	if (goal->counted || !in_file)
+	if (!in_file || should_follow(pattern) ||
+		(goal->counted && !(can_join(pattern) && can_count_joined(pattern))))
 		reason = plan_groups(&plan);
 	else if (alone &&
 		 (offset->kind == CLAMAV_OFFSET_START ||

@@ -71,18 +71,14 @@ static void pool_fill_texts(struct scanner *scanner)
 	}
 }
 
-// Zeroed, so that every page is there before the first message.
+// Not zeroed: what is used again is not either, and pages that are never needed are never there.
 static void *pool_memory(size_t count, size_t bytes)
 {
 	size_t total;
-	void *memory;
 
 	if (__builtin_mul_overflow(count, bytes, &total))
 		return NULL;
-	memory = aligned_alloc(ALIGNMENT, align_up(total > 0 ? total : 1));
-	if (memory != NULL)
-		memset(memory, 0, total);
-	return memory;
+	return aligned_alloc(ALIGNMENT, align_up(total > 0 ? total : 1));
 }
 
 static void pool_fill_objects(struct scanner *scanner)

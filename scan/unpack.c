@@ -31,18 +31,14 @@ size_t unpack_bytes(void)
 	       round_up(UNPACK_OUT_BYTES);
 }
 
-// Zeroed, so that every page is there before the first message.
-static void *zeroed(size_t count, size_t bytes)
+// Not zeroed: what is used again is not either, and pages that are never needed are never there.
+static void *pool_memory(size_t count, size_t bytes)
 {
 	size_t total;
-	void *memory;
 
 	if (__builtin_mul_overflow(count, bytes, &total))
 		return NULL;
-	memory = aligned_alloc(ALIGNMENT, round_up(total + 1));
-	if (memory != NULL)
-		memset(memory, 0, total);
-	return memory;
+	return aligned_alloc(ALIGNMENT, round_up(total + 1));
 }
 
 static void fill_pool(struct unpack_pool *pool, uint32_t archives, uint32_t bzip2s)
@@ -70,8 +66,8 @@ int unpack_pool_new(
 	if (pool == NULL)
 		return -ENOMEM;
 	pool->max_ratio = max_ratio;
-	pool->memory = zeroed(archives, unpack_bytes());
-	pool->bzip2_memory = zeroed(bzip2s, UNPACK_BZIP2_BYTES);
+	pool->memory = pool_memory(archives, unpack_bytes());
+	pool->bzip2_memory = pool_memory(bzip2s, UNPACK_BZIP2_BYTES);
 	pool->free_bzip2s = calloc((size_t)bzip2s + 1, sizeof(*pool->free_bzip2s));
 	if (pool->memory == NULL || pool->bzip2_memory == NULL || pool->free_bzip2s == NULL) {
 		unpack_pool_free(pool);

@@ -2,7 +2,8 @@
 // The expression of a logical signature, as ClamAV divides it.
 //
 // There is no precedence: outside of brackets the first operator divides, and the rest is its right
-// side. Brackets that hold an operator are a block; a comparison may follow a block or a number.
+// side; directly inside of brackets that are the whole it is the last that divides. Brackets that hold
+// an operator are a block; a comparison may follow a block or a number.
 // Behaviour as observed of ClamAV 1.4: a comparison of a block reads the sum of the counts of its
 // true members, or 0 when the block is false; its second number asks for so many different
 // subsignatures among these. What is inside a block with a comparison is not counted as different

@@ -432,3 +432,25 @@ bool header_param(struct span value, const char *name, char *out, size_t size)
 	(void)text_end(&sink);
 	return true;
 }
+
+unsigned int header_param_count(struct span value, const char *name)
+{
+	struct span rest = params_of(value);
+	struct param param;
+	unsigned int count = 0;
+	unsigned int firsts = 0;
+	bool has_pieces = false;
+	bool percent;
+	int piece;
+
+	while (param_next(&rest, &param)) {
+		if (!param_is(&param, name, &piece, &percent))
+			continue;
+		count += piece < 0;
+		firsts += piece == 0;
+		has_pieces = has_pieces || piece >= 0;
+	}
+	if (has_pieces && firsts == 0)
+		firsts = 1;
+	return count + firsts;
+}

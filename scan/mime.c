@@ -20,15 +20,22 @@ static size_t one_bytes(const struct mime_limits *limits)
 	       rounded(limits->max_depth * sizeof(struct mime_frame));
 }
 
-static struct mime_limits inner_limits(const struct mime_limits *limits)
+static size_t alts_bytes(void)
+{
+	return rounded(MIME_ALTS * sizeof(struct mime_alt));
+}
+
+// The limits of the parser that is so many levels in.
+static struct mime_limits level_limits(const struct mime_limits *limits, unsigned int level)
 {
 	struct mime_limits inner = *limits;
 
-	if (inner.max_header_bytes > MIME_INNER_HEADER_BYTES)
+	if (level > 1 && inner.max_header_bytes > MIME_INNER_HEADER_BYTES)
 		inner.max_header_bytes = MIME_INNER_HEADER_BYTES;
 	return inner;
 }
 
+// Starts a parser, but for what it shares with the others.
 static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
 {
 	struct mime *mime = (struct mime *)(void *)memory;
@@ -47,32 +54,51 @@ static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
 
 size_t mime_bytes(const struct mime_limits *limits)
 {
-	struct mime_limits inner = inner_limits(limits);
+	size_t bytes = alts_bytes();
 
-	return one_bytes(limits) + one_bytes(&inner);
+	for (unsigned int level = 0; level < MIME_LEVELS; level++) {
+		struct mime_limits inner = level_limits(limits, level);
+
+		bytes += one_bytes(&inner);
+	}
+	return bytes;
 }
 
 struct mime *mime_init(void *memory, const struct mime_limits *limits)
 {
-	struct mime_limits inner = inner_limits(limits);
-	struct mime *mime;
+	uint8_t *at = (uint8_t *)memory + alts_bytes();
+	struct mime *outer = NULL;
+	struct mime *first = NULL;
 
 	assert(limits->max_depth > 0 && limits->max_header_bytes >= MIME_MIN_HEADER_BYTES);
 	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
-	mime = one_init(memory, limits);
-	mime->inner = one_init((uint8_t *)memory + one_bytes(limits), &inner);
-	return mime;
+	for (unsigned int level = 0; level < MIME_LEVELS; level++) {
+		struct mime_limits inner = level_limits(limits, level);
+		struct mime *mime = one_init(at, &inner);
+
+		mime->alts = memory;
+		for (size_t i = 0; i < MIME_ALTS; i++)
+			mime->alts[i].is_open = false;
+		if (outer != NULL)
+			outer->inner = mime;
+		else
+			first = mime;
+		outer = mime;
+		at += one_bytes(&inner);
+	}
+	return first;
 }
 
 void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 {
 	struct mime_limits limits = mime->inner->limits;
+	struct mime *next = mime->inner->inner;
 	struct mime *inner = one_init((uint8_t *)mime->inner, &limits);
 	const struct mime_frame *frame;
 
+	inner->inner = next;
+	inner->alts = mime->alts;
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
-	inner->parts = mime->parts;
-	inner->limits_told = mime->limits_told;
 	if (kind == MIME_MESSAGE)
 		return;
 	// The frame that is open outside goes on inside, with the same boundary.
@@ -91,9 +117,15 @@ static size_t feed(struct mime *mime, const uint8_t *data, size_t n)
 {
 	const uint8_t *lf;
 
+	if (mime->skip_lf) {
+		mime->skip_lf = false;
+		if (*data == '\n')
+			return 1;
+	}
 	if (mime->drop_line) {
-		lf = find_lf(data, n);
+		lf = mime_line_end(mime, data, n);
 		mime->drop_line = lf == NULL;
+		mime->skip_lf = lf != NULL && *lf == '\r';
 		return lf != NULL ? (size_t)(lf + 1 - data) : n;
 	}
 	switch (mime->state) {
@@ -121,7 +153,7 @@ static bool replay(struct mime *mime)
 		return true;
 	}
 	// A header may give the line back once more, so it counts as read before it is.
-	lf = find_lf(data, n);
+	lf = mime_line_end(mime, data, n);
 	if (lf != NULL)
 		n = (size_t)(lf + 1 - data);
 	mime->replay_at += n;

@@ -8,9 +8,10 @@
 //
 // A leaf is a part. message/rfc822 (global, news) and multiparts are containers, also when they are
 // themselves in base64, quoted-printable or uuencode; a multipart without a boundary in it, or none
-// within its first 16 KiB, is a leaf of its own type. A uuencoded block in a text part is a part
+// within its first 16 KiB, is a leaf of its own type. A uuencoded or yEnc block in a text part is a part
 // besides, whose parent is the text part and which is open inside it. Preamble and epilogue are no
-// parts: they are in the raw message. What is malformed gets the reading that most mail readers take.
+// parts: they are in the raw message. What is malformed gets the reading that most mail readers take,
+// and further ones beside it: see enum mime_reading.
 #pragma once
 
 #include <stdbool.h>
@@ -30,14 +31,25 @@ enum mime_event_type {
 	MIME_PART_BEGIN, // event.part is filled in
 	MIME_PART_DATA,  // decoded bytes of part `number`, valid until the next call
 	MIME_PART_END,
-	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", each at most once
+	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", "limit-readings",
+			 // "message-partial", "ambiguous-boundary", each at most once
 	MIME_END,        // after mime_finish only: the message is over
+};
+
+// What mail readers may disagree about is read in more than one way. Only the first reading's parts
+// are what the message is said to have; the others are for the scanner to look into.
+enum mime_reading {
+	MIME_READING_FIRST,
+	MIME_READING_BASE64, // the same body under another encoding than the first reading's
+	MIME_READING_QP,
+	MIME_READING_BLOCK, // what looks like base64 or like a part, in a body, a preamble or an epilogue
 };
 
 // Strings are valid until MIME_PART_END of that part.
 struct mime_part {
-	uint32_t number;          // from 1, in order of appearance; leaves only
-	uint32_t parent;          // 0, or the text part that a uuencoded block stands in
+	uint32_t number; // from 1, in order of appearance; leaves only, of all readings
+	uint32_t parent; // 0, or the part that a block stands in
+	enum mime_reading reading;
 	uint32_t depth;           // of enclosing multiparts and messages
 	const char *content_type; // see scan_part
 	const char *charset;

@@ -4,6 +4,21 @@
 
 #include <string.h>
 
+const uint8_t *mime_line_end(const struct mime *mime, const uint8_t *data, size_t n)
+{
+	const uint8_t *lf = find_lf(data, n);
+	const uint8_t *cr = NULL;
+
+	if (mime->cr_lines)
+		cr = memchr(data, '\r', lf != NULL ? (size_t)(lf - data) : n);
+	return cr != NULL ? cr : lf;
+}
+
+static bool ends_line(const struct mime *mime, uint8_t c)
+{
+	return c == '\n' || (mime->cr_lines && c == '\r');
+}
+
 void mime_frames_cut(struct mime *mime, uint32_t depth)
 {
 	while (mime->depth > depth) {
@@ -72,6 +87,7 @@ void mime_boundary_take(struct mime *mime, uint32_t frame, bool closes)
 
 	mime_leaf_close(mime, !closes && frame + 1 == mime->depth);
 	mime_frames_cut(mime, closes ? frame : frame + 1);
+	mime->leaf.epilogue_due = closes;
 	if (closes)
 		mime_body_begin(mime);
 	else
@@ -98,13 +114,27 @@ static void body_write(struct mime *mime, const uint8_t *data, size_t n)
 {
 	size_t content = n;
 
-	mime->at_line_start = n > 0 && data[n - 1] == '\n';
-	if (mime->at_line_start)
+	mime->at_line_start = n > 0 && ends_line(mime, data[n - 1]);
+	if (n > 0 && data[n - 1] == '\n')
 		content--;
 	if (content > 0 && data[content - 1] == '\r')
 		content--;
 	break_hold(mime, data + content, n - content);
 	mime_leaf_write(mime, data, content);
+}
+
+// Base64 has no such line: for another reader it may be a boundary.
+static void notice_dashes(struct mime *mime, const uint8_t *line, size_t n)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (n < 3 || line[1] != '-' || leaf->coding != MIME_BASE64 ||
+		leaf->sink != MIME_SINK_LEAF || leaf->tap)
+		return;
+	leaf->peek = false;
+	leaf->tap = true;
+	leaf->tap_due = true;
+	mime->tap_bytes = 0;
 }
 
 // A whole line that begins with "-", or as much of it as tells what it is.
@@ -116,16 +146,18 @@ static void line_decide(struct mime *mime, const uint8_t *line, size_t n)
 	mime->held_bytes = 0;
 	if (frame < 0) {
 		break_release(mime);
+		notice_dashes(mime, line, n);
 		body_write(mime, line, n);
 		return;
 	}
 	mime_boundary_take(mime, (uint32_t)frame, closes);
-	mime->drop_line = line[n - 1] != '\n';
+	mime->drop_line = !ends_line(mime, line[n - 1]);
+	mime->skip_lf = line[n - 1] == '\r' && !mime->drop_line;
 }
 
 static size_t line_collect(struct mime *mime, const uint8_t *data, size_t n)
 {
-	const uint8_t *lf = find_lf(data, n);
+	const uint8_t *lf = mime_line_end(mime, data, n);
 	size_t take = lf != NULL ? (size_t)(lf + 1 - data) : n;
 
 	if (mime->held_bytes == 0 && lf != NULL && take <= MIME_LINE_BYTES) {
@@ -136,7 +168,7 @@ static size_t line_collect(struct mime *mime, const uint8_t *data, size_t n)
 		take = MIME_LINE_BYTES - mime->held_bytes;
 	memcpy(mime->held + mime->held_bytes, data, take);
 	mime->held_bytes += (uint32_t)take;
-	if (mime->held_bytes == MIME_LINE_BYTES || data[take - 1] == '\n')
+	if (mime->held_bytes == MIME_LINE_BYTES || ends_line(mime, data[take - 1]))
 		line_decide(mime, mime->held, mime->held_bytes);
 	return take;
 }
@@ -148,7 +180,7 @@ static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
 	const uint8_t *at = data;
 	const uint8_t *lf;
 
-	while ((lf = find_lf(at, (size_t)(end - at))) != NULL) {
+	while ((lf = mime_line_end(mime, at, (size_t)(end - at))) != NULL) {
 		at = lf + 1;
 		if (at == end || *at == '-') {
 			body_write(mime, data, (size_t)(at - data));

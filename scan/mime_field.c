@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Header fields to what is known of an entity. Of a field that stands twice the first counts, as in
-// most mail readers.
+// most mail readers; what another says is noted for the other readings.
 #include "scan/mime_state.h"
 
 #include <string.h>
@@ -43,11 +43,36 @@ static void read_boundary(struct mime *mime, struct span value)
 	entity->boundary_bytes = (uint32_t)n;
 }
 
+// Of two content types that differ, or one with two boundaries, another reader may take the other.
+static void compare_type(struct mime *mime, struct span value)
+{
+	struct mime_entity *entity = &mime->entity;
+	char type[sizeof(entity->content_type)];
+	uint8_t boundary[MIME_MAX_BOUNDARY];
+	size_t n = 0;
+
+	(void)header_type(value, type, sizeof(type));
+	entity->odd = entity->odd || strcmp(type, entity->content_type) != 0;
+	if (!is_multipart(entity) || !entity->has_boundary || entity->long_boundary ||
+		!header_param_bytes(value, "boundary", boundary, sizeof(boundary), &n))
+		return;
+	while (n > 0 && n <= sizeof(boundary) &&
+		(boundary[n - 1] == ' ' || boundary[n - 1] == '\t'))
+		n--;
+	if (n == entity->boundary_bytes && memcmp(boundary, mime->pool + mime->pool_bytes, n) == 0)
+		return;
+	entity->odd = true;
+	mime_tell(mime, MIME_LIMIT_BOUNDARY);
+}
+
 static void read_type(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
-	if (entity->has_type)
+
+	if (entity->has_type) {
+		compare_type(mime, value);
 		return;
+	}
 	entity->has_type = true;
 	// RFC 2045 section 5.2: what is no media type is text.
 	if (header_type(value, entity->content_type, sizeof(entity->content_type)) == 0)
@@ -55,10 +80,12 @@ static void read_type(struct mime *mime, struct span value)
 	(void)header_param(value, "charset", entity->charset, sizeof(entity->charset));
 	if (!entity->has_disposition || entity->filename[0] == '\0')
 		(void)header_param(value, "name", entity->filename, sizeof(entity->filename));
-	if (is_multipart(entity)) {
-		entity->digest = strcmp(entity->content_type, "multipart/digest") == 0;
-		read_boundary(mime, value);
-	}
+	if (!is_multipart(entity))
+		return;
+	entity->digest = strcmp(entity->content_type, "multipart/digest") == 0;
+	read_boundary(mime, value);
+	if (header_param_count(value, "boundary") > 1)
+		mime_tell(mime, MIME_LIMIT_BOUNDARY);
 }
 
 static void read_disposition(struct mime_entity *entity, struct span value)
@@ -73,6 +100,54 @@ static void read_disposition(struct mime_entity *entity, struct span value)
 		memcpy(entity->filename, filename, strlen(filename) + 1);
 }
 
+static enum mime_coding coding_of(const char *encoding)
+{
+	if (strcmp(encoding, "base64") == 0)
+		return MIME_BASE64;
+	if (strcmp(encoding, "quoted-printable") == 0)
+		return MIME_QP;
+	// Names that programs of the time before MIME were registered under.
+	if (strcmp(encoding, "x-uuencode") == 0 || strcmp(encoding, "uuencode") == 0 ||
+		strcmp(encoding, "x-uue") == 0 || strcmp(encoding, "uue") == 0)
+		return MIME_UU;
+	return MIME_IDENTITY;
+}
+
+static bool is_known(const char *encoding)
+{
+	return coding_of(encoding) != MIME_IDENTITY || strcmp(encoding, "7bit") == 0 ||
+	       strcmp(encoding, "8bit") == 0 || strcmp(encoding, "binary") == 0;
+}
+
+// The first counts. Whatever else it, or one that follows, names is noted.
+static void read_encoding(struct mime_entity *entity, struct span value)
+{
+	char token[sizeof(entity->encoding)];
+	unsigned int codings;
+
+	if (header_token(value, token, sizeof(token)) == 0)
+		SET(token, "7bit");
+	codings = mime_codings_named(value);
+	if (!is_known(token) && codings == 0)
+		codings = MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
+	if (!entity->has_encoding)
+		memcpy(entity->encoding, token, sizeof(token));
+	entity->has_encoding = true;
+	entity->codings |= codings;
+	if (!is_known(token) || coding_of(token) != coding_of(entity->encoding) ||
+		(entity->codings & ~MIME_CODING_BIT(coding_of(entity->encoding))) != 0)
+		entity->odd = true;
+}
+
+void mime_junk_notice(struct mime *mime, struct span line)
+{
+	unsigned int codings = mime_codings_hidden(line);
+
+	mime->entity.codings |= codings;
+	if ((codings & ~MIME_CODING_BIT(mime_entity_coding(mime))) != 0)
+		mime->entity.odd = true;
+}
+
 void mime_field_end(struct mime *mime)
 {
 	struct mime_entity *entity = &mime->entity;
@@ -85,13 +160,14 @@ void mime_field_end(struct mime *mime)
 	mime->field_bytes = 0;
 	if (!header_split(line, &name, &value))
 		return;
+	if (span_is(name, "content-transfer-encoding")) {
+		read_encoding(entity, value);
+		return;
+	}
+	// One may hide behind a line break that is none to us.
+	mime_junk_notice(mime, line);
 	if (span_is(name, "content-type")) {
 		read_type(mime, value);
-	} else if (span_is(name, "content-transfer-encoding")) {
-		if (!entity->has_encoding &&
-			header_token(value, entity->encoding, sizeof(entity->encoding)) == 0)
-			SET(entity->encoding, "7bit");
-		entity->has_encoding = true;
 	} else if (span_is(name, "content-disposition")) {
 		read_disposition(entity, value);
 	} else if (outermost && mime->subject[0] == '\0' && span_is(name, "subject")) {
@@ -116,15 +192,5 @@ enum mime_kind mime_entity_kind(const struct mime *mime)
 
 enum mime_coding mime_entity_coding(const struct mime *mime)
 {
-	const char *encoding = mime->entity.encoding;
-
-	if (strcmp(encoding, "base64") == 0)
-		return MIME_BASE64;
-	if (strcmp(encoding, "quoted-printable") == 0)
-		return MIME_QP;
-	// Names that programs of the time before MIME were registered under.
-	if (strcmp(encoding, "x-uuencode") == 0 || strcmp(encoding, "uuencode") == 0 ||
-		strcmp(encoding, "x-uue") == 0 || strcmp(encoding, "uue") == 0)
-		return MIME_UU;
-	return MIME_IDENTITY;
+	return coding_of(mime->entity.encoding);
 }

@@ -26,6 +26,7 @@ void mime_header_begin(struct mime *mime, bool after_boundary, bool digest)
 static void message_begin(struct mime *mime, enum mime_coding coding)
 {
 	if (coding != MIME_IDENTITY && mime->inner == NULL) {
+		mime_tell(mime, MIME_LIMIT_DEPTH);
 		mime_body_begin(mime);
 		mime_leaf_open(mime, MIME_SINK_LEAF, coding);
 	} else if (coding == MIME_QP) {
@@ -46,19 +47,36 @@ static void entity_reset(struct mime *mime)
 	mime->entity_due = false;
 }
 
+// A container is encoded, or is not: that shows. So the first encoding that anything names will do.
+static enum mime_coding container_coding(const struct mime *mime)
+{
+	enum mime_coding coding = mime_entity_coding(mime);
+
+	if (coding == MIME_IDENTITY && (mime->entity.codings & MIME_CODING_BIT(MIME_BASE64)) != 0)
+		coding = MIME_BASE64;
+	else if (coding == MIME_IDENTITY && (mime->entity.codings & MIME_CODING_BIT(MIME_QP)) != 0)
+		coding = MIME_QP;
+	return coding;
+}
+
 // The header is over: what follows is decided by what it said.
 void mime_header_end(struct mime *mime)
 {
+	size_t junk_bytes = mime->has_junk ? mime->field_bytes : 0;
 	enum mime_coding coding;
 	enum mime_kind kind;
 
 	entity_reset(mime);
 	if (mime->has_field)
 		mime_field_end(mime);
+	if (junk_bytes > 0) {
+		mime_junk_notice(mime, (struct span){(const char *)mime->field, junk_bytes});
+		mime->entity.odd = mime->entity.odd || mime_entity_coding(mime) == MIME_BASE64;
+	}
 	mime->in_line = false;
 	mime->has_junk = false;
 	kind = mime_entity_kind(mime);
-	coding = mime_entity_coding(mime);
+	coding = kind == MIME_LEAF ? mime_entity_coding(mime) : container_coding(mime);
 	if (mime->entity.long_boundary)
 		mime_tell(mime, MIME_LIMIT_HEADER);
 	if (kind != MIME_LEAF && mime->base_depth + mime->depth >= mime->limits.max_depth) {
@@ -69,6 +87,7 @@ void mime_header_end(struct mime *mime)
 	case MIME_LEAF:
 		mime_body_begin(mime);
 		mime_leaf_open(mime, MIME_SINK_LEAF, coding);
+		mime->leaf.junk_bytes = junk_bytes;
 		break;
 	case MIME_MULTIPART:
 		mime_frame_push(mime, kind);
@@ -89,6 +108,7 @@ static void header_is_body(struct mime *mime, size_t n)
 	memmove(mime->field + n, mime->field + mime->replay_at, rest);
 	mime->replay_at = 0;
 	mime->replay_end = n + rest;
+	mime->has_junk = false;
 	if (mime->sniff) {
 		mime_frames_cut(mime, mime->depth - 1);
 		mime_body_begin(mime);
@@ -136,6 +156,8 @@ static bool is_mbox_line(const struct mime *mime, struct span line)
 
 static void junk_drop(struct mime *mime)
 {
+	if (mime->has_junk)
+		mime_junk_notice(mime, (struct span){(const char *)mime->field, mime->field_bytes});
 	memmove(mime->field, mime->field + mime->field_bytes, mime->line_bytes);
 	mime->field_bytes = 0;
 	mime->has_junk = false;
@@ -156,6 +178,8 @@ static void header_line_take(struct mime *mime, struct span line)
 		header_is_body(mime, raw);
 	} else if (folded) {
 		// Before the first field there is nothing to continue.
+		if (!mime->has_field)
+			mime_junk_notice(mime, line);
 		mime->field_bytes += mime->has_field ? line.bytes : 0;
 	} else if (is_mbox_line(mime, line)) {
 		mime->sniff = false;
@@ -169,12 +193,49 @@ static void header_line_take(struct mime *mime, struct span line)
 	mime->header_lines++;
 }
 
+// Whether a bare CR stands in the line, and a field after it.
+static bool holds_cr_field(struct span line)
+{
+	const char *end = line.at + line.bytes;
+	const char *cr = line.at;
+
+	while ((cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL) {
+		const char *next;
+
+		cr++;
+		next = memchr(cr, '\r', (size_t)(end - cr));
+		if (next == NULL)
+			next = end;
+		if (next > cr && is_field((struct span){cr, (size_t)(next - cr)}))
+			return true;
+	}
+	return false;
+}
+
+// From this line on CR ends a line too.
+static void header_reread(struct mime *mime)
+{
+	size_t n = mime->field_bytes + mime->line_bytes;
+	size_t rest = mime->replay_end - mime->replay_at;
+
+	memmove(mime->field + n, mime->field + mime->replay_at, rest);
+	mime->replay_at = mime->field_bytes;
+	mime->replay_end = n + rest;
+	mime->in_line = false;
+	mime->line_bytes = 0;
+	mime->cr_lines = true;
+}
+
 static void header_line_end(struct mime *mime)
 {
 	struct span line = header_line(mime);
 	bool closes = false;
 	int frame = -1;
 
+	if (!mime->cr_lines && holds_cr_field(line)) {
+		header_reread(mime);
+		return;
+	}
 	mime->in_line = false;
 	if (mime->line_cut)
 		mime_tell(mime, MIME_LIMIT_HEADER);
@@ -197,7 +258,9 @@ static size_t header_overflow(struct mime *mime)
 	struct span line = header_line(mime);
 	bool folded = line.bytes == 0 || line.at[0] == ' ' || line.at[0] == '\t';
 
-	if (mime->has_field && folded) {
+	if (!mime->cr_lines && holds_cr_field(line)) {
+		header_reread(mime);
+	} else if (mime->has_field && folded) {
 		mime->line_cut = true;
 	} else if (is_field(line)) {
 		mime->line_cut = !mime->has_junk;
@@ -214,7 +277,8 @@ static size_t header_overflow(struct mime *mime)
 
 size_t mime_header_feed(struct mime *mime, const uint8_t *data, size_t n)
 {
-	const uint8_t *lf = find_lf(data, n);
+	const uint8_t *lf = mime_line_end(mime, data, n);
+	uint8_t last;
 	size_t take = lf != NULL ? (size_t)(lf + 1 - data) : n;
 	size_t room;
 
@@ -231,13 +295,16 @@ size_t mime_header_feed(struct mime *mime, const uint8_t *data, size_t n)
 		take = room;
 	if (!mime->line_cut && take == 0)
 		return header_overflow(mime);
+	last = data[take - 1];
 	if (!mime->line_cut) {
 		// During a replay data is further on in the same buffer.
 		memmove(mime->field + mime->field_bytes + mime->line_bytes, data, take);
 		mime->line_bytes += take;
 	}
-	if (data[take - 1] == '\n')
+	if (lf != NULL && take == (size_t)(lf + 1 - data)) {
+		mime->skip_lf = last == '\r';
 		header_line_end(mime);
+	}
 	return take;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Body bytes of one leaf to decoded bytes, and the events of it.
+#include "scan/decode_ops.h"
 #include "scan/mime_state.h"
 
 #include <string.h>
@@ -16,36 +17,35 @@ void mime_tell(struct mime *mime, enum mime_limit limit)
 	mime->limits_told |= bit;
 }
 
-static void describe(struct mime *mime)
+// Numbers the part that begins. False where there may be no more parts.
+static bool describe(struct mime *mime)
 {
 	struct mime_entity *entity = &mime->entity;
+	struct mime_leaf *leaf = &mime->leaf;
+	bool is_text = strncmp(entity->content_type, "text/", 5) == 0;
 
-	mime->leaf.part = (struct mime_part){
+	if (mime->parts >= mime->limits.max_parts) {
+		mime_tell(mime, MIME_LIMIT_PARTS);
+		leaf->sink = MIME_SINK_NONE;
+		leaf->flush_due = false;
+		leaf->gather_bytes = 0;
+		return false;
+	}
+	leaf->part = (struct mime_part){
 		.number = ++mime->parts,
-		.depth = mime->base_depth + mime->depth,
+		.depth = leaf->part.depth,
 		.content_type = entity->content_type,
 		.charset = entity->charset,
 		.encoding = entity->encoding,
 		.filename = entity->filename,
 		.disposition = entity->disposition,
 	};
-	mime->leaf.begin_due = true;
-	mime->leaf.scan_uu =
-		mime->leaf.coding != MIME_UU && strncmp(entity->content_type, "text/", 5) == 0;
-}
-
-static void make_leaf(struct mime *mime)
-{
-	struct mime_leaf *leaf = &mime->leaf;
-
-	leaf->sink = MIME_SINK_LEAF;
-	if (mime->parts < mime->limits.max_parts) {
-		describe(mime);
-		return;
-	}
-	mime_tell(mime, MIME_LIMIT_PARTS);
-	leaf->sink = MIME_SINK_NONE;
-	leaf->gather_bytes = 0;
+	leaf->scan =
+		!leaf->tap && leaf->coding != MIME_UU && (is_text || leaf->coding != MIME_BASE64);
+	leaf->peek = !leaf->tap && !leaf->scan && leaf->coding == MIME_BASE64 && !leaf->end_due;
+	if (strcmp(entity->content_type, "message/partial") == 0)
+		mime_tell(mime, MIME_LIMIT_PARTIAL);
+	return true;
 }
 
 // What was held as a preamble has no boundary after it: a leaf, or an encoded multipart.
@@ -53,11 +53,15 @@ static void promote(struct mime *mime)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
+	if (leaf->coding != MIME_IDENTITY && mime->inner == NULL)
+		mime_tell(mime, MIME_LIMIT_DEPTH);
 	if (leaf->coding == MIME_IDENTITY || mime->inner == NULL) {
-		make_leaf(mime);
+		leaf->sink = MIME_SINK_LEAF;
+		leaf->begin_due = true;
 		return;
 	}
 	leaf->sink = MIME_SINK_INNER;
+	leaf->tap_end_due = leaf->tap;
 	mime_inner_begin(mime, MIME_MULTIPART);
 }
 
@@ -68,47 +72,98 @@ void mime_leaf_open(struct mime *mime, enum mime_sink sink, enum mime_coding cod
 	memset(leaf, 0, sizeof(*leaf));
 	leaf->sink = sink;
 	leaf->coding = coding;
-	uu_init(&mime->uu);
-	if (sink == MIME_SINK_LEAF)
-		make_leaf(mime);
-	else if (sink == MIME_SINK_INNER)
+	leaf->part.depth = mime->base_depth + mime->depth;
+	mime->tap_bytes = 0;
+	mime->tap_read = 0;
+	if (coding == MIME_UU)
+		block_init_uu(&mime->block);
+	else
+		block_init(&mime->block);
+	if (sink == MIME_SINK_INNER)
 		mime_inner_begin(mime, MIME_MESSAGE);
+	leaf->begin_due = sink == MIME_SINK_LEAF;
+	// Uuencode is read by the same means as blocks are.
+	leaf->tap = coding != MIME_UU &&
+		    (sink == MIME_SINK_HELD || (sink == MIME_SINK_LEAF && mime->entity.odd &&
+						       coding != MIME_IDENTITY));
 }
 
 bool mime_leaf_is_ready(const struct mime *mime)
 {
 	const struct mime_leaf *leaf = &mime->leaf;
 
-	return !leaf->begin_due && !leaf->flush_due && !leaf->end_due && mime->limits_due == 0;
+	return !leaf->begin_due && !leaf->flush_due && !leaf->end_due && mime->limits_due == 0 &&
+	       (mime->tap_bytes == 0 || !leaf->tap) && !leaf->tap_end_due &&
+	       (!leaf->alts || mime_alts_are_ready(mime));
 }
 
 size_t mime_leaf_room(const struct mime *mime)
 {
-	if (mime->leaf.sink == MIME_SINK_NONE)
-		return SIZE_MAX;
-	if (mime->leaf.sink == MIME_SINK_HELD)
-		return MIME_GATHER_BYTES - mime->leaf.held_bytes;
-	return MIME_GATHER_BYTES - mime->leaf.gather_bytes;
+	const struct mime_leaf *leaf = &mime->leaf;
+	size_t room = MIME_GATHER_BYTES - leaf->gather_bytes;
+
+	if (leaf->sink == MIME_SINK_NONE)
+		room = SIZE_MAX;
+	else if (leaf->sink == MIME_SINK_HELD)
+		room = MIME_GATHER_BYTES - leaf->held_bytes;
+	if (room > MIME_TAP_BYTES && (leaf->tap || leaf->alts))
+		room = MIME_TAP_BYTES;
+	if (leaf->peek && room > MIME_TAP_BYTES - mime->tap_bytes)
+		room = MIME_TAP_BYTES - mime->tap_bytes;
+	return room;
 }
 
-// The second decoder of uuencode's output goes to the same place as that of the others.
+// A whole body of uuencode: blocks of any other kind in it are left out.
 static void gather_uu(struct mime *mime, const uint8_t *data, size_t n)
 {
 	struct mime_leaf *leaf = &mime->leaf;
-	struct uu *uu = &mime->uu;
-	enum uu_step step;
-	size_t used;
+	struct block *block = &mime->block;
+	enum block_step step;
+	size_t used = 0;
 
 	do {
-		step = data != NULL ? uu_scan(uu, data, n, &used) : uu_finish(uu);
-		memcpy(mime->gather + leaf->gather_bytes, uu->out, uu->out_bytes);
-		leaf->gather_bytes += uu->out_bytes;
-		uu->out_bytes = 0;
+		step = data != NULL ? block_scan(block, data, n, &used) : block_finish(block);
+		if (block->kind == BLOCK_UU) {
+			memcpy(mime->gather + leaf->gather_bytes, block->out, block->out_bytes);
+			leaf->gather_bytes += block->out_bytes;
+		}
+		block->out_bytes = 0;
 		if (data != NULL) {
 			data += used;
 			n -= used;
 		}
-	} while (step != UU_MORE || (data != NULL && n > 0));
+	} while (step != BLOCK_MORE);
+}
+
+// Whole quanta and nothing else: what every reader decodes alike.
+static bool is_plain_base64(const uint8_t *line, size_t n)
+{
+	size_t i = 0;
+
+	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t'))
+		n--;
+	while (i < n && (decode_sextets[line[i]] != DECODE_INVALID || line[i] == '='))
+		i++;
+	return i == n && n % 4 == 0;
+}
+
+// A body of base64 whose first line is odd may be something else, or begin later.
+static void peek(struct mime *mime)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+	const uint8_t *line = mime->tap;
+	const uint8_t *end = mime->tap + mime->tap_bytes;
+	const uint8_t *lf;
+
+	while (line < end && (*line == '\r' || *line == '\n'))
+		line++;
+	lf = find_lf(line, (size_t)(end - line));
+	if (lf == NULL && mime->tap_bytes < MIME_TAP_BYTES)
+		return;
+	leaf->peek = false;
+	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line));
+	if (!leaf->tap)
+		mime->tap_bytes = 0;
 }
 
 void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
@@ -116,11 +171,21 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 	struct mime_leaf *leaf = &mime->leaf;
 	uint8_t *out = mime->gather + leaf->gather_bytes;
 
-	if (leaf->sink == MIME_SINK_NONE || n == 0)
+	if (n == 0)
+		return;
+	if ((leaf->tap || leaf->peek) && !leaf->tap_end_due) {
+		memcpy(mime->tap + mime->tap_bytes, data, n);
+		mime->tap_bytes += (uint32_t)n;
+	}
+	if (leaf->peek)
+		peek(mime);
+	if (leaf->alts)
+		mime_alts_write(mime, data, n);
+	if (leaf->sink == MIME_SINK_NONE)
 		return;
 	switch (leaf->coding) {
 	case MIME_IDENTITY:
-		if (leaf->sink == MIME_SINK_LEAF && !leaf->scan_uu && leaf->gather_bytes == 0 &&
+		if (leaf->sink == MIME_SINK_LEAF && !leaf->scan && leaf->gather_bytes == 0 &&
 			n >= DIRECT_BYTES) {
 			leaf->direct = data;
 			leaf->direct_bytes = n;
@@ -146,7 +211,9 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 		if (leaf->held_bytes >= MIME_GATHER_BYTES)
 			promote(mime);
 	}
-	leaf->flush_due = leaf->gather_bytes >= MIME_GATHER_BYTES && leaf->sink != MIME_SINK_HELD;
+	leaf->flush_due =
+		(leaf->gather_bytes >= MIME_GATHER_BYTES && leaf->sink != MIME_SINK_HELD) ||
+		(leaf->tap_due && leaf->gather_bytes > 0);
 }
 
 void mime_leaf_close(struct mime *mime, bool is_preamble)
@@ -156,6 +223,10 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 
 	if (leaf->sink == MIME_SINK_HELD && !is_preamble)
 		promote(mime);
+	leaf->peek = false;
+	leaf->tap_end_due = leaf->tap;
+	if (leaf->alts)
+		mime_alts_close(mime);
 	if (leaf->sink == MIME_SINK_HELD || leaf->sink == MIME_SINK_NONE) {
 		leaf->sink = MIME_SINK_NONE;
 		return;
@@ -177,69 +248,15 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 	leaf->end_due = true;
 }
 
-static void describe_uu(struct mime *mime)
-{
-	struct uu *uu = &mime->uu;
-	char raw[UU_LINE_BYTES];
-	size_t n = strlen(uu->name);
-
-	// The name may be in any character set; only its form is made good, not its meaning.
-	memcpy(raw, uu->name, n);
-	(void)header_text((struct span){raw, n}, uu->name, sizeof(uu->name));
-	mime->leaf.uu_part = (struct mime_part){
-		.number = ++mime->parts,
-		.parent = mime->leaf.part.number,
-		.depth = mime->leaf.part.depth,
-		.content_type = "application/octet-stream",
-		.charset = "",
-		.encoding = "uuencode",
-		.filename = uu->name,
-		.disposition = "attachment",
-	};
-}
-
-// Turns a step of the search for uuencoded blocks into an event; false when it makes none.
-static bool uu_event(struct mime *mime, enum uu_step step, struct mime_event *event)
-{
-	struct mime_leaf *leaf = &mime->leaf;
-	bool open = leaf->uu_open;
-
-	switch (step) {
-	case UU_MORE:
-		return false;
-	case UU_BEGIN:
-		if (mime->parts >= mime->limits.max_parts) {
-			mime_tell(mime, MIME_LIMIT_PARTS);
-			return false;
-		}
-		leaf->uu_open = true;
-		describe_uu(mime);
-		*event = (struct mime_event){.type = MIME_PART_BEGIN, .part = &leaf->uu_part};
-		break;
-	case UU_DATA:
-		*event = (struct mime_event){
-			.type = MIME_PART_DATA, .data = mime->uu.out, .bytes = mime->uu.out_bytes};
-		mime->uu.out_bytes = 0;
-		if (!open)
-			return false;
-		break;
-	case UU_END:
-		*event = (struct mime_event){.type = MIME_PART_END, .part = &leaf->uu_part};
-		leaf->uu_open = false;
-		if (!open)
-			return false;
-		break;
-	}
-	event->number = leaf->uu_part.number;
-	return true;
-}
-
-static bool limit_event(struct mime *mime, struct mime_event *event)
+bool mime_limit_event(struct mime *mime, struct mime_event *event)
 {
 	static const char *const names[] = {
 		[MIME_LIMIT_DEPTH] = "limit-depth",
 		[MIME_LIMIT_PARTS] = "limit-parts",
 		[MIME_LIMIT_HEADER] = "limit-header",
+		[MIME_LIMIT_READINGS] = "limit-readings",
+		[MIME_LIMIT_PARTIAL] = "message-partial",
+		[MIME_LIMIT_BOUNDARY] = "ambiguous-boundary",
 	};
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -255,7 +272,7 @@ static bool limit_event(struct mime *mime, struct mime_event *event)
 static bool leaf_data_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
-	enum uu_step step = UU_DATA;
+	enum block_step step = BLOCK_DATA;
 	size_t used;
 
 	if (!leaf->data_given) {
@@ -269,11 +286,11 @@ static bool leaf_data_event(struct mime *mime, struct mime_event *event)
 		};
 		return true;
 	}
-	while (leaf->scan_uu && step != UU_MORE) {
-		step = uu_scan(&mime->uu, mime->gather + leaf->gather_read,
+	while (leaf->scan && step != BLOCK_MORE) {
+		step = block_scan(&mime->block, mime->gather + leaf->gather_read,
 			leaf->gather_bytes - leaf->gather_read, &used);
 		leaf->gather_read += used;
-		if (uu_event(mime, step, event))
+		if (mime_block_event(mime, step, event))
 			return true;
 	}
 	return false;
@@ -286,6 +303,10 @@ static bool inner_event(struct mime *mime, bool finish, struct mime_event *event
 	struct mime *inner = mime->inner;
 	bool given;
 
+	// Blocks in what was held as a preamble may have been numbered since it began.
+	inner->parts = mime->parts;
+	inner->readings = mime->readings;
+	inner->limits_told |= mime->limits_told;
 	if (finish) {
 		mime_finish(inner, event);
 		given = event->type != MIME_END;
@@ -295,6 +316,7 @@ static bool inner_event(struct mime *mime, bool finish, struct mime_event *event
 		given = event->type != MIME_NEED_INPUT;
 	}
 	mime->parts = inner->parts;
+	mime->readings = inner->readings;
 	mime->limits_told |= inner->limits_told;
 	return given;
 }
@@ -302,15 +324,15 @@ static bool inner_event(struct mime *mime, bool finish, struct mime_event *event
 static bool end_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
-	enum uu_step step = UU_DATA;
 
 	if (leaf->sink == MIME_SINK_INNER)
 		return inner_event(mime, true, event);
-	while (leaf->scan_uu && step != UU_MORE) {
-		step = uu_finish(&mime->uu);
-		if (uu_event(mime, step, event))
-			return true;
-	}
+	if (leaf->scan && mime_block_finish_event(mime, event))
+		return true;
+	leaf->scan = false;
+	if (leaf->alts && mime_alts_event(mime, event))
+		return true;
+	leaf->alts = false;
 	if (leaf->sink != MIME_SINK_LEAF)
 		return false;
 	leaf->sink = MIME_SINK_NONE;
@@ -319,37 +341,84 @@ static bool end_event(struct mime *mime, struct mime_event *event)
 	return true;
 }
 
+static bool begin_event(struct mime *mime, struct mime_event *event)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	leaf->begin_due = false;
+	if (!describe(mime))
+		return mime_limit_event(mime, event);
+	if (mime->entity.odd && !leaf->end_due) {
+		mime_alts_open(mime, mime->entity.codings,
+			(struct span){(const char *)mime->field, leaf->junk_bytes});
+		leaf->alts = true;
+	}
+	*event = (struct mime_event){
+		.type = MIME_PART_BEGIN, .number = leaf->part.number, .part = &leaf->part};
+	return true;
+}
+
+static bool flush_event(struct mime *mime, struct mime_event *event)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (leaf->sink == MIME_SINK_INNER ? inner_event(mime, false, event)
+					  : leaf_data_event(mime, event))
+		return true;
+	leaf->flush_due = false;
+	leaf->data_given = false;
+	leaf->direct = NULL;
+	leaf->gather_bytes = 0;
+	leaf->gather_read = 0;
+	return false;
+}
+
+// From here on blocks are looked for in the raw bytes, no more in the decoded ones.
+static bool switch_event(struct mime *mime, struct mime_event *event)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (leaf->scan && mime_block_finish_event(mime, event))
+		return true;
+	block_init(&mime->block);
+	leaf->scan = false;
+	leaf->tap_due = false;
+	return mime_tap_event(mime, event);
+}
+
+// What is due, in an order that is the same for any chunks of input.
 bool mime_leaf_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
-	if (mime->limits_due != 0)
-		return limit_event(mime, event);
-	if (leaf->begin_due) {
-		leaf->begin_due = false;
-		*event = (struct mime_event){
-			.type = MIME_PART_BEGIN, .number = leaf->part.number, .part = &leaf->part};
+	if (leaf->tap && !leaf->tap_due && mime_tap_event(mime, event))
 		return true;
-	}
-	if (leaf->flush_due) {
-		if (leaf->sink == MIME_SINK_INNER ? inner_event(mime, false, event)
-						  : leaf_data_event(mime, event))
-			return true;
-		leaf->flush_due = false;
-		leaf->data_given = false;
-		leaf->direct = NULL;
-		leaf->gather_bytes = 0;
-		leaf->gather_read = 0;
-		if (mime->limits_due != 0)
-			return limit_event(mime, event);
-	}
+	if (mime->limits_due != 0)
+		return mime_limit_event(mime, event);
+	if (leaf->begin_due && begin_event(mime, event))
+		return true;
+	if (mime->limits_due != 0)
+		return mime_limit_event(mime, event);
+	if (leaf->alts && mime_alts_event(mime, event))
+		return true;
+	if (leaf->flush_due && flush_event(mime, event))
+		return true;
+	if (leaf->tap_due && switch_event(mime, event))
+		return true;
+	if (mime->limits_due != 0)
+		return mime_limit_event(mime, event);
 	if (leaf->end_due) {
 		if (end_event(mime, event))
 			return true;
 		leaf->end_due = false;
 		leaf->sink = MIME_SINK_NONE;
-		if (mime->limits_due != 0)
-			return limit_event(mime, event);
+	}
+	if (mime->limits_due != 0)
+		return mime_limit_event(mime, event);
+	if (leaf->epilogue_due) {
+		leaf->epilogue_due = false;
+		leaf->tap = true;
+		block_init(&mime->block);
 	}
 	return false;
 }

@@ -6,10 +6,14 @@
 //   mime_body.c   lines of a body: boundaries and nesting
 //   mime_field.c  header fields to what is known of the entity
 //   mime_leaf.c   body bytes of one leaf to decoded bytes, and the events of it
-//   mime_uu.c     uuencoded blocks
+//   mime_reading.c  other readings of a leaf, and the events of blocks
+//   mime_block.c  blocks in text: uuencode, yEnc, base64, what looks like a part
+//   mime_uu.c     lines of uuencode
+//   mime_hint.c   encodings that a header names in odd ways
 //
-// One leaf is open at a time, and one uuencoded block inside it. A container that is itself encoded
-// (message/rfc822 in base64) is read by a second parser of the same kind, fed with decoded bytes.
+// One leaf is open at a time, and one block inside it. A container that is itself encoded
+// (message/rfc822 in base64) is read by a second parser of the same kind, fed with decoded bytes, and
+// one in that by a third.
 #pragma once
 
 #include "scan/decode.h"
@@ -26,36 +30,99 @@
 // A line that begins with "--" is a boundary or not after so many bytes.
 #define MIME_LINE_BYTES 1100
 #define MIME_MIN_HEADER_BYTES 256
-// The second parser's limit for a header field; it shares the caller's when that is less.
+// Parsers, one inside the other: two levels of encoded containers. Deeper ones are leaves.
+#define MIME_LEVELS 3u
+// The innermost parser's limit for a header field, where the caller's is not less.
 #define MIME_INNER_HEADER_BYTES 16384
 
-#define UU_LINE_BYTES 512
-#define UU_OUT_BYTES 4096
+// A line in which a block is looked for counts up to this; the rest of a longer one only as data.
+#define BLOCK_LINE_BYTES 512
+#define BLOCK_REST_BYTES 1024
+#define BLOCK_OUT_BYTES 1024
+// A line, the blanks that quoted-printable holds back, a held line break, the decoders' slack.
+#define BLOCK_OUT_SPARE (BLOCK_REST_BYTES + 128 + DECODE_SLACK)
 
-enum uu_state { UU_OUTSIDE, UU_BEGUN, UU_INSIDE };
-enum uu_step { UU_MORE, UU_BEGIN, UU_DATA, UU_END };
+// Raw bytes of what no part is made of, or is made of otherwise, are looked through in pieces of this.
+#define MIME_TAP_BYTES 2048
+#define MIME_TAP_SPARE (MIME_LINE_BYTES + 2)
+#define MIME_ALT_BYTES (MIME_TAP_BYTES + MIME_TAP_SPARE + 128 + DECODE_SLACK)
+// Of a message; what no longer fits is in the raw message alone, and limit-readings.
+#define MIME_MAX_READINGS 256
 
-struct uu {
-	enum uu_state state;
-	bool ended; // UU_END is due once out is taken
-	bool cut;   // the line is longer than any that means something
-	uint32_t line_bytes;
-	uint32_t out_bytes;
-	uint8_t line[UU_LINE_BYTES];
-	char name[UU_LINE_BYTES];
-	uint8_t out[UU_OUT_BYTES + 64];
+enum mime_coding { MIME_IDENTITY, MIME_BASE64, MIME_QP, MIME_UU };
+#define MIME_CODING_BIT(coding) (1u << (coding))
+
+union mime_decoder {
+	struct base64_state base64;
+	struct qp_state qp;
 };
 
-void uu_init(struct uu *uu);
-// Reads on from data and stops at an event: UU_BEGIN once a begin line is followed by a line of data,
-// UU_DATA when out is to be taken (the caller sets out_bytes to 0), UU_END. UU_MORE: all was read.
-enum uu_step uu_scan(struct uu *uu, const uint8_t *data, size_t n, size_t *used);
-// The same at the end of the input; UU_MORE: nothing is left.
-enum uu_step uu_finish(struct uu *uu);
+// What a block is known by.
+enum block_kind {
+	BLOCK_UU,     // a begin line, and a line of data after it
+	BLOCK_YENC,   // "=ybegin"
+	BLOCK_BASE64, // long lines of nothing else
+	BLOCK_PART,   // "Content-" fields and what follows, up to a line that begins with "--"
+};
 
-enum mime_limit { MIME_LIMIT_DEPTH, MIME_LIMIT_PARTS, MIME_LIMIT_HEADER };
+enum block_state { BLOCK_OUTSIDE, BLOCK_HEADER, BLOCK_BEGUN, BLOCK_INSIDE };
+enum block_step { BLOCK_MORE, BLOCK_BEGIN, BLOCK_DATA, BLOCK_END };
+
+struct block {
+	enum block_kind kind;
+	enum block_state state;
+	enum mime_coding coding; // of a BLOCK_PART
+	bool begin_due;
+	bool ended;         // BLOCK_END is due once out is taken
+	bool after_dashes;  // the last line that was not blank, or a header, began with "--"
+	bool encoding_open; // the header's last field is a transfer encoding
+	bool armor;         // between the lines of a signature: base64 that is no attachment
+	bool gap;           // blank lines inside base64
+	bool escape;        // of yEnc
+	bool in_rest;       // of a line longer than BLOCK_LINE_BYTES
+	bool takes_rest;
+	bool after_cr;
+	bool skip_break;     // that of the blank line before a body
+	uint8_t break_bytes; // held: it may belong to a boundary
+	uint8_t line_break[2];
+	uint32_t line_bytes;
+	uint32_t out_bytes;
+	union mime_decoder decoder;
+	uint8_t line[BLOCK_LINE_BYTES];
+	char name[BLOCK_LINE_BYTES];
+	uint8_t out[BLOCK_OUT_BYTES + BLOCK_OUT_SPARE];
+};
+
+// mime_block.c
+void block_init(struct block *block);
+// The same where the first line may be data of uuencode: its begin line may be left out.
+void block_init_uu(struct block *block);
+// Reads on from data and stops at an event: BLOCK_BEGIN, BLOCK_DATA when out is to be taken (the
+// caller sets out_bytes to 0), BLOCK_END. BLOCK_MORE: all was read.
+enum block_step block_scan(struct block *block, const uint8_t *data, size_t n, size_t *used);
+// The same at the end of the input; BLOCK_MORE: nothing is left.
+enum block_step block_finish(struct block *block);
+
+// mime_uu.c
+// Whether line is "begin MODE NAME"; then the name, which has room for a line, is filled in.
+bool uu_begins(const uint8_t *line, size_t n, char *name);
+bool uu_holds_data(const uint8_t *line, size_t n);
+
+// mime_hint.c
+// The encodings that a value names in any way, as MIME_CODING_BITs; 0 for none.
+unsigned int mime_codings_named(struct span value);
+// The same for a line in which a transfer encoding field may hide: after the field's name alone.
+unsigned int mime_codings_hidden(struct span line);
+
+enum mime_limit {
+	MIME_LIMIT_DEPTH,
+	MIME_LIMIT_PARTS,
+	MIME_LIMIT_HEADER,
+	MIME_LIMIT_READINGS,
+	MIME_LIMIT_PARTIAL,
+	MIME_LIMIT_BOUNDARY,
+};
 enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
-enum mime_coding { MIME_IDENTITY, MIME_BASE64, MIME_QP, MIME_UU };
 
 // What the header says of the entity; its texts are those of the part.
 struct mime_entity {
@@ -65,6 +132,8 @@ struct mime_entity {
 	bool has_boundary;
 	bool digest;             // a part without a type in here is a message
 	bool long_boundary;      // longer than MIME_MAX_BOUNDARY, or the pool is full
+	bool odd;                // what it says can be read in other ways
+	unsigned int codings;    // that it names, as MIME_CODING_BITs
 	uint32_t boundary_bytes; // at the pool's free end
 	char content_type[256];
 	char charset[64];
@@ -94,38 +163,58 @@ enum mime_sink {
 	MIME_SINK_INNER, // an encoded container: the second parser's input
 };
 
+// The body of the open leaf under another encoding than the first reading's.
+struct mime_alt {
+	bool is_open;
+	bool begin_due;
+	bool end_due;
+	enum mime_coding coding;
+	union mime_decoder decoder;
+	uint32_t out_bytes;
+	struct mime_part part;
+	uint8_t out[MIME_ALT_BYTES];
+};
+
+#define MIME_ALTS 2
+
 struct mime_leaf {
 	enum mime_sink sink;
 	enum mime_coding coding;
-	bool scan_uu;
+	bool scan;    // for blocks in the decoded bytes
+	bool tap;     // for blocks in the raw bytes instead
+	bool tap_due; // once what is decoded so far has been looked through, and the block there ended
+	bool tap_end_due;  // the raw bytes are over
+	bool peek;         // the raw bytes are kept until the first line shows whether it is base64
+	bool epilogue_due; // its raw bytes are to be looked through
+	bool alts;         // there are other readings of it
 	bool begin_due;
 	bool flush_due;  // gather, or direct, is to be given out
-	bool data_given; // it was, but uuencoded blocks in it are still looked for
+	bool data_given; // it was, but blocks in it are still looked for
 	bool end_due;
-	bool uu_open;
+	bool block_open;
 	uint32_t held_bytes; // raw bytes that went to MIME_SINK_HELD
+	size_t junk_bytes;   // at the start of field: no field, and perhaps the body's first line
 	size_t gather_bytes;
-	size_t gather_read; // of these, looked through for uuencoded blocks or read by the second parser
+	size_t gather_read;    // of these, looked through for blocks or read by the second parser
 	const uint8_t *direct; // instead of gather, in the caller's input
 	size_t direct_bytes;
-	union {
-		struct base64_state base64;
-		struct qp_state qp;
-	} decoder;
+	union mime_decoder decoder;
 	struct mime_part part;
-	struct mime_part uu_part;
+	struct mime_part block_part;
 };
 
 struct mime {
 	struct mime_limits limits;
-	struct mime *inner; // NULL inside the second parser
-	uint8_t *field;     // max_header_bytes
-	uint8_t *gather;    // MIME_GATHER_BYTES + MIME_GATHER_SPARE
+	struct mime *inner;    // reads encoded containers; NULL in the innermost
+	struct mime_alt *alts; // MIME_ALTS, shared by all levels: one leaf is open at a time
+	uint8_t *field;        // max_header_bytes
+	uint8_t *gather;       // MIME_GATHER_BYTES + MIME_GATHER_SPARE
 	struct mime_frame *frames;
 	uint32_t base_depth; // of what encloses the second parser
 	uint32_t depth;
 	uint32_t boundaries; // multiparts among the frames
 	uint32_t parts;
+	uint32_t readings; // of these
 	enum mime_state state;
 	unsigned int limits_due;  // 1u << enum mime_limit: MIME_SUSPICIOUS is to be given
 	unsigned int limits_told; // each is told once a message
@@ -148,6 +237,8 @@ struct mime {
 
 	// Body.
 	bool at_line_start;
+	bool cr_lines;  // a bare CR ends a line
+	bool skip_lf;   // after such a one
 	bool drop_line; // the rest of a boundary line
 	uint8_t held_break_bytes;
 	uint8_t held_break[2]; // belongs to the boundary, if one follows
@@ -159,7 +250,10 @@ struct mime {
 
 	struct mime_entity entity;
 	struct mime_leaf leaf;
-	struct uu uu;
+	struct block block;
+	uint32_t tap_bytes;
+	uint32_t tap_read;
+	uint8_t tap[MIME_TAP_BYTES + MIME_TAP_SPARE];
 	char subject[2048];
 	char message_id[1024];
 };
@@ -167,6 +261,8 @@ struct mime {
 // mime_field.c
 void mime_entity_begin(struct mime *mime, bool digest);
 void mime_field_end(struct mime *mime); // field[0..field_bytes) is one whole field
+// A line that stands where no field is read, and is left out: another reader may see one in it.
+void mime_junk_notice(struct mime *mime, struct span line);
 enum mime_kind mime_entity_kind(const struct mime *mime);
 enum mime_coding mime_entity_coding(const struct mime *mime);
 
@@ -183,6 +279,22 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_leaf_close(struct mime *mime, bool is_preamble);
 // Gives the next event that is due; false when none is.
 bool mime_leaf_event(struct mime *mime, struct mime_event *event);
+// Gives a limit that is to be told; false when there is none.
+bool mime_limit_event(struct mime *mime, struct mime_event *event);
+
+// mime_reading.c
+// Opens a reading of the open leaf for each of the codings, and one that begins with the junk.
+void mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
+bool mime_alts_are_ready(const struct mime *mime);
+void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
+void mime_alts_close(struct mime *mime);
+bool mime_alts_event(struct mime *mime, struct mime_event *event);
+// Turns a step of the search for blocks into an event; false when it makes none.
+bool mime_block_event(struct mime *mime, enum block_step step, struct mime_event *event);
+// Looks through the raw bytes that are due. False when none are left.
+bool mime_tap_event(struct mime *mime, struct mime_event *event);
+// Ends the open block, if there is one. False when all is done.
+bool mime_block_finish_event(struct mime *mime, struct mime_event *event);
 
 // mime_body.c
 void mime_body_begin(struct mime *mime);
@@ -192,6 +304,8 @@ void mime_frame_push(struct mime *mime, enum mime_kind kind);
 void mime_frames_cut(struct mime *mime, uint32_t depth);
 int mime_boundary_match(const struct mime *mime, const uint8_t *line, size_t n, bool *closes);
 void mime_boundary_take(struct mime *mime, uint32_t frame, bool closes);
+// The byte that ends the first line: LF, or in a message of CR lines also CR. NULL if there is none.
+const uint8_t *mime_line_end(const struct mime *mime, const uint8_t *data, size_t n);
 
 // mime_head.c
 void mime_header_begin(struct mime *mime, bool after_boundary, bool digest);

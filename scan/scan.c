@@ -5,6 +5,7 @@
 
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
+#include "scan/scan_reading.h"
 
 #include <errno.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 		before = &scan->table->parts[scan->table->indexes[scan->mime_parts - 1] - 1];
 	if (mime->parent > 0 && mime->parent <= scan->mime_parts)
 		part->parent = scan->table->indexes[mime->parent - 1];
+	part->is_reading = mime->reading != MIME_READING_FIRST;
 	part->content_type = part_text(scan, before->content_type, mime->content_type);
 	part->encoding = part_text(scan, before->encoding, mime->encoding);
 	part->filename = part_text(scan, before->filename, mime->filename);
@@ -209,6 +211,7 @@ const struct scan_result *scan_end(struct scan *scan)
 	object_end(scan, scan->object);
 	scan->object = NULL;
 
+	scan_drop_readings(scan);
 	result->matches = scan->matches;
 	result->parts = scan->table->parts;
 	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";

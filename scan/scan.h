@@ -117,6 +117,7 @@ struct scan_part {
 	const char *disposition;
 	const char *detected_type; // by content, "" where unknown
 	uint64_t bytes;            // decoded
+	bool is_reading; // not of the message's first reading: listed for what was found in it
 	unsigned int digests;      // which of these are set
 	uint8_t md5[16];
 	uint8_t sha1[20];

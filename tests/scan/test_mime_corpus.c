@@ -200,6 +200,15 @@ static FILE *run_reference(pid_t *child)
 	return out;
 }
 
+// The first leaf of the first reading from part i on.
+static uint32_t leaf_from(const struct mime_log *log, uint32_t i)
+{
+	while (i < log->parts_count &&
+		(log->parts[i].parent != 0 || log->parts[i].reading != MIME_READING_FIRST))
+		i++;
+	return i;
+}
+
 // Whether the script's next leaves, up to the next file, are those of the log.
 static bool leaves_agree(struct mime_log *log, FILE *reference, char *line, size_t size, bool *more)
 {
@@ -210,8 +219,7 @@ static bool leaves_agree(struct mime_log *log, FILE *reference, char *line, size
 		strncmp(line, "file ", 5) != 0) {
 		char ours[512];
 
-		while (i < log->parts_count && log->parts[i].parent != 0)
-			i++;
+		i = leaf_from(log, i);
 		if (i == log->parts_count) {
 			agree = false;
 			continue;
@@ -225,9 +233,7 @@ static bool leaves_agree(struct mime_log *log, FILE *reference, char *line, size
 		agree = agree && strcmp(line, ours) == 0;
 		i++;
 	}
-	while (i < log->parts_count && log->parts[i].parent != 0)
-		i++;
-	return agree && i == log->parts_count;
+	return agree && leaf_from(log, i) == log->parts_count;
 }
 
 static const char *explained(const char *path)

@@ -52,6 +52,7 @@ void mime_log_begin(struct mime_log *log, const struct mime_limits *limits)
 	log->mime = mime_init(log->memory, limits);
 	log->text_bytes = 0;
 	log->parts_count = 0;
+	log->marked = 0;
 	write_line(log, "\n");
 }
 
@@ -77,8 +78,12 @@ static void part_begin(struct mime_log *log, const struct mime_event *event)
 	memset(out, 0, sizeof(*out));
 	out->number = part->number;
 	out->parent = part->parent;
+	out->reading = part->reading;
+	memset(log->tails[part->number - 1], 0, MIME_LOG_MARKER);
 	(void)snprintf(out->content_type, sizeof(out->content_type), "%s", part->content_type);
 	(void)snprintf(out->filename, sizeof(out->filename), "%.255s", part->filename);
+	if (part->reading != MIME_READING_FIRST)
+		write_line(log, "reading %u\n", (unsigned int)part->reading);
 	write_line(log, "begin %u %u %u type=%s charset=%s encoding=%s name=%s disposition=%s\n",
 		part->number, part->parent, part->depth, part->content_type, part->charset,
 		part->encoding, part->filename, part->disposition);
@@ -97,6 +102,23 @@ static void part_end(struct mime_log *log, uint32_t number)
 	write_line(log, "end %u %llu %s\n", number, (unsigned long long)part->bytes, part->sha256);
 }
 
+// The last bytes of a part are kept, so that a marker is found across pieces.
+static void find_marker(struct mime_log *log, const struct mime_event *event)
+{
+	size_t n = strlen(log->marker);
+	size_t room = n - 1 + event->bytes;
+	char *text = malloc(room);
+	char *tail = log->tails[event->number - 1];
+
+	must(text != NULL && n > 1 && n <= MIME_LOG_MARKER);
+	memcpy(text, tail, n - 1);
+	memcpy(text + n - 1, event->data, event->bytes);
+	if (log->marked == 0 && memmem(text, room, log->marker, n) != NULL)
+		log->marked = event->number;
+	memcpy(tail, text + room - (n - 1), n - 1);
+	free(text);
+}
+
 static void take(struct mime_log *log, const struct mime_event *event)
 {
 	switch (event->type) {
@@ -110,6 +132,8 @@ static void take(struct mime_log *log, const struct mime_event *event)
 		must(EVP_DigestUpdate(log->digests[event->number - 1], event->data, event->bytes) ==
 			1);
 		log->parts[event->number - 1].bytes += event->bytes;
+		if (log->marker != NULL)
+			find_marker(log, event);
 		break;
 	case MIME_PART_END:
 		must(event->number > 0 && event->number <= log->parts_count);

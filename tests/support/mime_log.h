@@ -7,11 +7,13 @@
 #include "scan/mime.h"
 
 #define MIME_LOG_PARTS 4096
+#define MIME_LOG_MARKER 80 // most bytes of a marker
 
 struct mime_log_part {
+	uint64_t bytes;
 	uint32_t number;
 	uint32_t parent;
-	uint64_t bytes;
+	uint32_t reading;
 	char content_type[256];
 	char filename[256];
 	char sha256[65];
@@ -19,11 +21,14 @@ struct mime_log_part {
 
 struct mime_log {
 	struct mime *mime;
-	char *text; // "begin 1 0 1 text/plain utf-8 7bit name disposition\nend 1 5 SHA\n..."
+	char *text; // "begin 1 0 1 type=text/plain ...\nend 1 5 SHA\n..."
 	size_t text_bytes;
 	size_t text_room;
 	struct mime_log_part parts[MIME_LOG_PARTS];
 	void *digests[MIME_LOG_PARTS];
+	const char *marker; // looked for in the content of parts, if not NULL
+	uint32_t marked;    // number of the first part that has it, or 0
+	char tails[MIME_LOG_PARTS][MIME_LOG_MARKER];
 	uint32_t parts_count;
 	void *memory;
 };

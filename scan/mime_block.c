@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finds and decodes what stands in text without that a header has said so: uuencoded and yEnc blocks,
+// lines of base64, and what looks like a part of a message, whatever its boundary is.
+//
+// One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail
+// systems add blank lines and readers do not mind. A begin line counts only when a line of data
+// follows, so that prose does not open a block.
+#include "scan/decode_ops.h"
+#include "scan/mime_state.h"
+
+#include <string.h>
+
+// A line that opens a block of base64 has so many characters at least. Encoders make 76 or 64.
+#define BASE64_LINE_BYTES 40
+
+void block_init(struct block *block)
+{
+	memset(block, 0, offsetof(struct block, line));
+}
+
+void block_init_uu(struct block *block)
+{
+	block_init(block);
+	block->state = BLOCK_BEGUN;
+	block->kind = BLOCK_UU;
+	block->name[0] = '\0';
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\v' || c == '\f';
+}
+
+static bool is_blank_line(const uint8_t *line, size_t n)
+{
+	while (n > 0 && is_blank(line[n - 1]))
+		n--;
+	return n == 0;
+}
+
+static bool begins_with(const uint8_t *line, size_t n, const char *lower)
+{
+	size_t bytes = strlen(lower);
+
+	return n >= bytes && span_is((struct span){(const char *)line, bytes}, lower);
+}
+
+// The alphabet of RFC 4648 section 5 counts too: there are mail readers that take it.
+static bool is_base64_byte(uint8_t c)
+{
+	return decode_sextets[c] != DECODE_INVALID || c == '-' || c == '_';
+}
+
+// Nothing but base64, with padding at most at the end.
+static bool is_base64(const uint8_t *line, size_t n)
+{
+	size_t i = 0;
+
+	while (n > 0 && is_blank(line[n - 1]))
+		n--;
+	while (n > 0 && line[n - 1] == '=')
+		n--;
+	while (i < n && is_base64_byte(line[i]))
+		i++;
+	return i == n;
+}
+
+// Long enough to be meant, and no digest in hexadecimal.
+static bool opens_base64(const uint8_t *line, size_t n)
+{
+	bool upper = false;
+	bool small = false;
+	bool beyond = false;
+
+	if (n < BASE64_LINE_BYTES || !is_base64_byte(line[BASE64_LINE_BYTES - 1]) ||
+		!is_base64(line, n))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		upper = upper || (line[i] >= 'A' && line[i] <= 'Z');
+		small = small || (line[i] >= 'a' && line[i] <= 'z');
+		beyond = beyond || (line[i] | 0x20) > 'f';
+	}
+	return upper && small && beyond;
+}
+
+// ---- inside a block ----------------------------------------------------------------------------
+
+// Of RFC 4648's second alphabet, what differs becomes what it is in the first.
+static size_t put_base64(struct block *block, const uint8_t *data, size_t n, uint8_t *out)
+{
+	uint8_t plain[BLOCK_REST_BYTES];
+
+	if (n > sizeof(plain) || (memchr(data, '-', n) == NULL && memchr(data, '_', n) == NULL))
+		return base64_decode(&block->decoder.base64, data, n, out);
+	for (size_t i = 0; i < n; i++) {
+		plain[i] = data[i];
+		if (data[i] == '-')
+			plain[i] = '+';
+		else if (data[i] == '_')
+			plain[i] = '/';
+	}
+	return base64_decode(&block->decoder.base64, plain, n, out);
+}
+
+static void put(struct block *block, const uint8_t *data, size_t n)
+{
+	uint8_t *out = block->out + block->out_bytes;
+	size_t written = n;
+
+	if (block->kind == BLOCK_BASE64) {
+		written = put_base64(block, data, n, out);
+	} else if (block->kind == BLOCK_PART && block->coding == MIME_BASE64) {
+		written = base64_decode(&block->decoder.base64, data, n, out);
+	} else if (block->kind == BLOCK_PART && block->coding == MIME_QP) {
+		written = qp_decode(&block->decoder.qp, data, n, out);
+	} else if (block->kind == BLOCK_YENC) {
+		// http://www.yenc.org: 42 is added to each byte, and 64 more after "=".
+		written = 0;
+		for (size_t i = 0; i < n; i++) {
+			bool escapes = data[i] == '=' && !block->escape;
+
+			if (!escapes)
+				out[written++] = (uint8_t)(data[i] - (block->escape ? 106 : 42));
+			block->escape = escapes;
+		}
+	} else {
+		memcpy(out, data, n);
+	}
+	block->out_bytes += (uint32_t)written;
+}
+
+static void put_break(struct block *block)
+{
+	size_t n = block->break_bytes;
+
+	block->break_bytes = 0;
+	if (block->kind == BLOCK_PART)
+		put(block, block->line_break, n);
+}
+
+static void begin_block(struct block *block, enum block_kind kind)
+{
+	block->kind = kind;
+	block->state = BLOCK_INSIDE;
+	block->begin_due = true;
+	block->gap = false;
+	block->escape = false;
+	block->break_bytes = 0;
+	memset(&block->decoder, 0, sizeof(block->decoder));
+}
+
+static void end_block(struct block *block)
+{
+	uint8_t *out = block->out + block->out_bytes;
+
+	if (block->kind == BLOCK_BASE64 ||
+		(block->kind == BLOCK_PART && block->coding == MIME_BASE64))
+		block->out_bytes += (uint32_t)base64_end(&block->decoder.base64, out);
+	else if (block->kind == BLOCK_PART && block->coding == MIME_QP)
+		block->out_bytes += (uint32_t)qp_end(&block->decoder.qp, out);
+	block->state = BLOCK_OUTSIDE;
+	block->ended = true;
+	block->break_bytes = 0;
+}
+
+static void take_uu(struct block *block, const uint8_t *line, size_t n)
+{
+	if (!block->in_rest && uu_holds_data(line, n))
+		block->out_bytes +=
+			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
+	else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' '))
+		end_block(block);
+}
+
+static void take_yenc(struct block *block, const uint8_t *line, size_t n)
+{
+	if (begins_with(line, n, "=yend"))
+		end_block(block);
+	block->takes_rest = block->state == BLOCK_INSIDE && !begins_with(line, n, "=ypart ");
+	if (block->takes_rest)
+		put(block, line, n);
+}
+
+// A line that begins with "--" ends what looks like a part; in text "-- " begins a signature.
+static void take_part(struct block *block, const uint8_t *line, size_t n)
+{
+	if (n > 2 && line[0] == '-' && line[1] == '-' &&
+		(line[2] != ' ' || block->coding == MIME_BASE64)) {
+		end_block(block);
+		block->after_dashes = true;
+		return;
+	}
+	put_break(block);
+	put(block, line, n);
+	block->takes_rest = true;
+}
+
+// False where the line belongs to the block no more.
+static bool take_base64(struct block *block, const uint8_t *line, size_t n)
+{
+	if (is_blank_line(line, n)) {
+		block->gap = true;
+		return true;
+	}
+	if (!is_base64(line, n) || (block->gap && n < BASE64_LINE_BYTES)) {
+		end_block(block);
+		return false;
+	}
+	block->gap = false;
+	block->takes_rest = true;
+	put(block, line, n);
+	if (!block->in_rest && memchr(line, '=', n) != NULL)
+		end_block(block);
+	return true;
+}
+
+// ---- outside -----------------------------------------------------------------------------------
+
+// A field of what looks like a part's header, or the continuation of one.
+static void take_field(struct block *block, const uint8_t *line, size_t n)
+{
+	static const char name[] = "content-transfer-encoding";
+	struct span value = {(const char *)line, n};
+	unsigned int codings;
+
+	if (!is_blank(line[0]))
+		block->encoding_open = begins_with(line, n, name);
+	if (!block->encoding_open)
+		return;
+	if (!is_blank(line[0]))
+		value = (struct span){value.at + sizeof(name) - 1, n - (sizeof(name) - 1)};
+	codings = mime_codings_named(value);
+	if ((codings & MIME_CODING_BIT(MIME_BASE64)) != 0)
+		block->coding = MIME_BASE64;
+	else if ((codings & MIME_CODING_BIT(MIME_QP)) != 0)
+		block->coding = MIME_QP;
+	else if ((codings & MIME_CODING_BIT(MIME_UU)) != 0)
+		block->coding = MIME_UU;
+}
+
+// The body of what looks like a part: where nothing is encoded, it must also have had a boundary.
+static bool open_part(struct block *block)
+{
+	block->state = BLOCK_OUTSIDE;
+	if (block->coding == MIME_UU) {
+		block->state = BLOCK_BEGUN;
+		block->kind = BLOCK_UU;
+		block->name[0] = '\0';
+		return false;
+	}
+	if (block->coding == MIME_IDENTITY && !block->after_dashes)
+		return false;
+	block->after_dashes = false;
+	begin_block(block, BLOCK_PART);
+	return true;
+}
+
+static void yenc_name(struct block *block, const uint8_t *line, size_t n)
+{
+	const char *at = memmem(line, n, " name=", 6);
+	size_t bytes = 0;
+
+	if (at != NULL) {
+		bytes = n - (size_t)(at + 6 - (const char *)line);
+		memcpy(block->name, at + 6, bytes);
+	}
+	block->name[bytes] = '\0';
+}
+
+// What may be the first field of a part's header. Some readers do not see control characters.
+static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
+{
+	while (n > 0 && line[0] < ' ') {
+		line++;
+		n--;
+	}
+	if (n == 0 || (line[0] | 0x20) != 'c' || !begins_with(line, n, "content-"))
+		return false;
+	block->state = BLOCK_HEADER;
+	block->coding = MIME_IDENTITY;
+	take_field(block, line, n);
+	return true;
+}
+
+// RFC 4880 section 6.2: armor is base64 too, of what no scanner reads.
+static void take_dashes(struct block *block, const uint8_t *line, size_t n)
+{
+	block->after_dashes = n > 2 && line[0] == '-' && line[1] == '-';
+	if (begins_with(line, n, "-----begin pgp "))
+		block->armor = true;
+	else if (block->after_dashes)
+		block->armor = false;
+}
+
+static void take_outside(struct block *block, const uint8_t *line, size_t n)
+{
+	if (block->state == BLOCK_BEGUN && block->kind == BLOCK_YENC) {
+		begin_block(block, BLOCK_YENC);
+		take_yenc(block, line, n);
+		return;
+	}
+	if (block->state == BLOCK_BEGUN && !block->in_rest && uu_holds_data(line, n)) {
+		begin_block(block, BLOCK_UU);
+		take_uu(block, line, n);
+		return;
+	}
+	block->state = BLOCK_OUTSIDE;
+	if (n >= 8 && line[0] == '=' && memcmp(line, "=ybegin ", 8) == 0 && !block->in_rest) {
+		block->state = BLOCK_BEGUN;
+		block->kind = BLOCK_YENC;
+		yenc_name(block, line, n);
+	} else if (line[0] == 'b' && !block->in_rest && uu_begins(line, n, block->name)) {
+		block->state = BLOCK_BEGUN;
+		block->kind = BLOCK_UU;
+	} else if (!take_first_field(block, line, n) && !block->armor && opens_base64(line, n)) {
+		begin_block(block, BLOCK_BASE64);
+		(void)take_base64(block, line, n);
+	} else if (block->state == BLOCK_OUTSIDE) {
+		take_dashes(block, line, n);
+	}
+}
+
+static void take_header(struct block *block, const uint8_t *line, size_t n)
+{
+	struct span name;
+	struct span value;
+
+	if (is_blank_line(line, n)) {
+		block->skip_break = open_part(block);
+	} else if (is_blank(line[0]) ||
+		   header_split((struct span){(const char *)line, n}, &name, &value)) {
+		take_field(block, line, n);
+	} else if (n > 2 && line[0] == '-' && line[1] == '-') {
+		block->state = BLOCK_OUTSIDE;
+		take_dashes(block, line, n);
+	} else if (block->coding != MIME_IDENTITY && open_part(block)) {
+		take_part(block, line, n);
+	} else {
+		take_outside(block, line, n);
+	}
+}
+
+// A line, or the first BLOCK_LINE_BYTES of one.
+static void take_line(struct block *block, const uint8_t *line, size_t n)
+{
+	block->takes_rest = false;
+	if (block->state == BLOCK_INSIDE) {
+		switch (block->kind) {
+		case BLOCK_UU:
+			take_uu(block, line, n);
+			return;
+		case BLOCK_YENC:
+			take_yenc(block, line, n);
+			return;
+		case BLOCK_PART:
+			take_part(block, line, n);
+			return;
+		case BLOCK_BASE64:
+			if (take_base64(block, line, n))
+				return;
+			break;
+		}
+	}
+	if (block->state == BLOCK_HEADER)
+		take_header(block, line, n);
+	else if (n > 0)
+		take_outside(block, line, n);
+	else if (block->state == BLOCK_BEGUN)
+		block->state = BLOCK_OUTSIDE;
+}
+
+// ---- input -------------------------------------------------------------------------------------
+
+static void take_end(struct block *block)
+{
+	block->line_bytes = 0;
+	block->in_rest = false;
+}
+
+// The first CR or LF, or NULL.
+static const uint8_t *line_end(const uint8_t *data, size_t n)
+{
+	const uint8_t *end = find_line_control(data, n);
+	const uint8_t *cr;
+
+	// Where there are NULs there are many.
+	if (end == NULL || *end != '\0')
+		return end;
+	n -= (size_t)(end - data);
+	data = end;
+	end = find_lf(data, n);
+	cr = memchr(data, '\r', end != NULL ? (size_t)(end - data) : n);
+	return cr != NULL ? cr : end;
+}
+
+// Whether a line that begins so can be of interest outside of any block; a cheap look.
+static bool may_matter(const uint8_t *line, size_t n)
+{
+	uint8_t c = line[0];
+
+	if (c < ' ')
+		return c != '\r' && c != '\n';
+	if (c == '-' || c == '=' || c == 'b' || (c | 0x20) == 'c')
+		return true;
+	return n >= BASE64_LINE_BYTES && is_base64_byte(c) && is_base64_byte(line[4]) &&
+	       is_base64_byte(line[8]) && is_base64_byte(line[13]) && is_base64_byte(line[19]) &&
+	       is_base64_byte(line[BASE64_LINE_BYTES - 1]);
+}
+
+// Whole lines of no interest, most of all text. Returns how much they are.
+static size_t skip_lines(struct block *block, const uint8_t *data, size_t n)
+{
+	const uint8_t *end;
+	size_t at = 0;
+
+	if (block->state != BLOCK_OUTSIDE || block->line_bytes > 0 || block->in_rest ||
+		block->after_dashes || block->after_cr)
+		return 0;
+	while (at < n && !may_matter(data + at, n - at)) {
+		end = line_end(data + at, n - at);
+		if (end == NULL)
+			break;
+		at = (size_t)(end + 1 - data);
+		block->break_bytes = 0;
+		if (*end == '\r' && at < n && data[at] == '\n')
+			at++;
+		else if (*end == '\r' && at == n)
+			block->after_cr = true;
+	}
+	return at;
+}
+
+// Reads to the end of the line or as much of it as fits. Returns how much.
+static size_t feed(struct block *block, const uint8_t *data, size_t n)
+{
+	size_t room = block->in_rest ? BLOCK_REST_BYTES : BLOCK_LINE_BYTES - block->line_bytes;
+	size_t window = n < room ? n : room;
+	const uint8_t *end = line_end(data, window);
+	size_t bytes = end != NULL ? (size_t)(end - data) : window;
+
+	if (block->in_rest) {
+		if (block->takes_rest && block->state == BLOCK_INSIDE)
+			put(block, data, bytes);
+	} else if (end != NULL && block->line_bytes == 0) {
+		take_line(block, data, bytes);
+	} else {
+		memcpy(block->line + block->line_bytes, data, bytes);
+		block->line_bytes += (uint32_t)bytes;
+		block->in_rest = end == NULL && block->line_bytes == BLOCK_LINE_BYTES;
+		if (end != NULL || block->in_rest)
+			take_line(block, block->line, block->line_bytes);
+	}
+	if (end == NULL)
+		return bytes;
+	take_end(block);
+	block->line_break[0] = *end;
+	block->break_bytes = block->skip_break ? 0 : 1;
+	block->skip_break = false;
+	block->after_cr = *end == '\r';
+	return bytes + 1;
+}
+
+static enum block_step step_due(struct block *block)
+{
+	if (block->begin_due) {
+		block->begin_due = false;
+		return BLOCK_BEGIN;
+	}
+	if (block->out_bytes >= BLOCK_OUT_BYTES || (block->ended && block->out_bytes > 0))
+		return BLOCK_DATA;
+	if (!block->ended)
+		return BLOCK_MORE;
+	block->ended = false;
+	return BLOCK_END;
+}
+
+enum block_step block_scan(struct block *block, const uint8_t *data, size_t n, size_t *used)
+{
+	enum block_step step;
+	size_t at = 0;
+
+	while ((step = step_due(block)) == BLOCK_MORE && at < n) {
+		if (!block->after_cr || data[at] != '\n') {
+			block->after_cr = false;
+			at += skip_lines(block, data + at, n - at);
+			at += at < n && !block->after_cr ? feed(block, data + at, n - at) : 0;
+			continue;
+		}
+		// The second half of a line break.
+		block->after_cr = false;
+		if (block->break_bytes == 1)
+			block->line_break[block->break_bytes++] = '\n';
+		at++;
+	}
+	*used = at;
+	return step;
+}
+
+enum block_step block_finish(struct block *block)
+{
+	if (block->line_bytes > 0 && !block->in_rest)
+		take_line(block, block->line, block->line_bytes);
+	take_end(block);
+	if (block->state == BLOCK_INSIDE && !block->ended) {
+		put_break(block);
+		end_block(block);
+	}
+	block->state = BLOCK_OUTSIDE;
+	block->after_cr = false;
+	return step_due(block);
+}

@@ -17,7 +17,7 @@ enum policy_action policy_decide(const struct engine_policy *policy, enum verdic
 	case VERDICT_INCOMPLETE:
 		return policy->unscannable;
 	}
-	assert(!"verdict out of range");
+	assert(false && "verdict out of range");
 	return POLICY_TEMPFAIL;
 }
 

@@ -103,7 +103,7 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 	part->filename = part_text(scan, before->filename, mime->filename);
 	part->disposition = part_text(scan, before->disposition, mime->disposition);
 	scan->table->indexes[scan->mime_parts++] = part->index;
-	object = object_begin(scan, MATCH_TARGET_ANY, part->index, 0);
+	object = object_begin(scan, FILETYPE_CONTAINER_MAIL, part->index, 0);
 	if (object != NULL)
 		object->number = mime->number;
 }
@@ -148,8 +148,7 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 	if (scan == NULL)
 		return -ENOMEM;
 	scan->mime = kind == SCAN_MESSAGE ? mime_init(scan->mime, &scanner->limits) : NULL;
-	scan->object = object_begin(
-		scan, kind == SCAN_MESSAGE ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY, 0, 0);
+	scan->object = object_begin(scan, FILETYPE_CONTAINER_NONE, 0, 0);
 	*out = scan;
 	return 0;
 }

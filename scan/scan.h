@@ -9,7 +9,8 @@
 // Words: an object is what a signature is evaluated on: the raw message, each decoded MIME part,
 // each file, each member of an archive. A part is a leaf of the MIME tree, or a member of an archive,
 // whose parent is the archive. What unpack.h warns of makes a message suspect by that name; so do
-// "limit-archive-depth", "limit-members" and "limit-unpacked-bytes".
+// "limit-archive-depth", "limit-members", "limit-unpacked-bytes" and "limit-matching" (an object that
+// the matcher could not examine in full). What an allow list names hides all hits inside of it.
 #pragma once
 
 #include <stdbool.h>
@@ -117,7 +118,7 @@ struct scan_part {
 	const char *disposition;
 	const char *detected_type; // by content, "" where unknown
 	uint64_t bytes;            // decoded
-	bool is_reading; // not of the message's first reading: listed for what was found in it
+	bool is_reading;           // not of the first reading: listed for what was found in it
 	unsigned int digests;      // which of these are set
 	uint8_t md5[16];
 	uint8_t sha1[20];

@@ -32,7 +32,8 @@ static bool has_match(const struct scan *scan, const char *signature, uint32_t p
 
 static void add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
 {
-	scan->is_hit = true;
+	// An allow list may still name an object around this one.
+	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
 	if (scan->result.matches_count == scan->scanner->matches_room ||
 		has_match(scan, hit->signature, part))
 		return;
@@ -42,6 +43,25 @@ static void add_match(struct scan *scan, const struct match_hit *hit, uint32_t p
 		.kind = hit->kind,
 		.part = part,
 	};
+}
+
+// Whether part is the outer one, or lies in it.
+static bool is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
+{
+	while (part > outer)
+		part = scan->table->parts[part - 1].parent;
+	return part == outer;
+}
+
+static void drop_matches(struct scan *scan, uint32_t outer)
+{
+	size_t count = scan->result.matches_count;
+
+	scan->result.matches_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_inside(scan, scan->matches[i].part, outer))
+			scan->matches[scan->result.matches_count++] = scan->matches[i];
+	}
 }
 
 static void matching_end(struct scan *scan, struct scan_object *object)
@@ -56,8 +76,12 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 		return;
 	hits = match_end(object->match, scanner->hits, scanner->matches_room, &digests, &type);
 	object->match = NULL;
+	if (matcher_was_partial(scanner->matcher))
+		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
 		add_match(scan, &scanner->hits[i], object->part);
+	if (digests.allowed)
+		drop_matches(scan, object->part);
 	if (!object->is_listed)
 		return;
 	info = &scan->table->parts[object->part - 1];
@@ -118,6 +142,41 @@ static void unpacking_stop(struct scan *scan, struct scan_object *object, const 
 	object->is_opaque = true;
 }
 
+// What signatures call the type of the archive that the members are in.
+static enum filetype_container container_of_kind(
+	const struct scan_object *object, enum unpack_kind kind)
+{
+	switch (kind) {
+	case UNPACK_ZIP:
+		return FILETYPE_CONTAINER_ZIP;
+	case UNPACK_GZIP:
+		return FILETYPE_CONTAINER_GZIP;
+	case UNPACK_BZIP2:
+		return FILETYPE_CONTAINER_BZIP2;
+	case UNPACK_TAR:
+		return FILETYPE_CONTAINER_TAR;
+	case UNPACK_TNEF:
+		return FILETYPE_CONTAINER_TNEF;
+	case UNPACK_ZIP_INSIDE:
+	case UNPACK_NONE:
+		break;
+	}
+	return filetype_container_of(filetype_detect(object->prefix, object->prefix_bytes)->name);
+}
+
+// A zip is a document of an office program from the first member on that is in a folder of one.
+static void document_detect(struct scan_object *object, const char *name)
+{
+	if (object->container != FILETYPE_CONTAINER_ZIP)
+		return;
+	if (strncmp(name, "word/", 5) == 0)
+		object->container = FILETYPE_CONTAINER_OOXML_WORD;
+	else if (strncmp(name, "xl/", 3) == 0)
+		object->container = FILETYPE_CONTAINER_OOXML_EXCEL;
+	else if (strncmp(name, "ppt/", 4) == 0)
+		object->container = FILETYPE_CONTAINER_OOXML_POWERPOINT;
+}
+
 static void member_begin(struct scan *scan, struct scan_object *object, const char *name)
 {
 	struct scan_part *part;
@@ -134,7 +193,8 @@ static void member_begin(struct scan *scan, struct scan_object *object, const ch
 	}
 	part->parent = object->part;
 	part->filename = scan_pool_text(scan, name);
-	object->member = object_begin(scan, MATCH_TARGET_ANY, part->index, object->depth + 1);
+	document_detect(object, name);
+	object->member = object_begin(scan, object->container, part->index, object->depth + 1);
 }
 
 static void member_data(
@@ -225,6 +285,7 @@ static void unpacking_begin(
 		object->is_opaque = true;
 		scan_set_unscannable(scan, "memory");
 	}
+	object->container = container_of_kind(object, kind);
 }
 
 // Bytes that are none of an archive's: a zip may begin anywhere. Returns how many were looked at.
@@ -268,8 +329,10 @@ static void detect(struct scan *scan, struct scan_object *object)
 // ---- objects -----------------------------------------------------------------------------------
 
 struct scan_object *object_begin(
-	struct scan *scan, enum match_target target, uint32_t part, uint32_t depth)
+	struct scan *scan, enum filetype_container container, uint32_t part, uint32_t depth)
 {
+	enum match_target target =
+		part == 0 && scan->mime != NULL ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
 	struct scan_object *object = scan_pool_get_object(scan->scanner);
 
 	if (object == NULL) {
@@ -288,6 +351,8 @@ struct scan_object *object_begin(
 	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
 		scan_set_unscannable(scan, "memory");
 		object->match = NULL;
+	} else {
+		match_set_container(object->match, container);
 	}
 	return object;
 }

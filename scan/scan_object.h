@@ -3,6 +3,7 @@
 // them. Private to scan*.c.
 #pragma once
 
+#include "scan/filetype.h"
 #include "scan/match.h"
 #include "scan/scan.h"
 #include "scan/unpack.h"
@@ -18,12 +19,13 @@ struct scan_object {
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
 	uint64_t bytes;
-	uint32_t number;     // the MIME parser's, 0: none of its parts
-	uint32_t part;       // the index that hits are reported of, 0: the message or file
-	uint32_t depth;      // archives around it
-	uint32_t zip_search; // state of unpack_find_zip
-	bool is_listed;      // it is that part, and tells of its size and digests
-	bool is_opaque;      // not, or no longer, looked into
+	uint32_t number; // the MIME parser's, 0: none of its parts
+	uint32_t part;   // the index that hits are reported of, 0: the message or file
+	uint32_t depth;  // archives around it
+	enum filetype_container container; // that it is to its members
+	uint32_t zip_search;               // state of unpack_find_zip
+	bool is_listed;                    // it is that part, and tells of its size and digests
+	bool is_opaque;                    // not, or no longer, looked into
 	bool is_detected;
 	uint16_t prefix_bytes;
 	uint8_t prefix[UNPACK_DETECT_BYTES];
@@ -33,9 +35,10 @@ struct scan_object {
 void scan_set_suspect(struct scan *scan, const char *why);
 void scan_set_unscannable(struct scan *scan, const char *why);
 
-// NULL when there is no memory: the message is unscannable then.
+// container: what it lies in. Part 0 of a message is the raw mail. NULL when there is no memory: the
+// message is unscannable then.
 struct scan_object *object_begin(
-	struct scan *scan, enum match_target target, uint32_t part, uint32_t depth);
+	struct scan *scan, enum filetype_container container, uint32_t part, uint32_t depth);
 void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
 // Ends it and gives it back; the part's digests and type are filled in. NULL is allowed.
 void object_end(struct scan *scan, struct scan_object *object);

@@ -2,6 +2,8 @@
 // The scanner: makes all its memory in one go and hands it out.
 #include "scan/scan_pool.h"
 
+#include "scan/digest.h"
+#include "scan/ruleset.h"
 #include "scan/utf8.h"
 
 #include <errno.h>
@@ -145,6 +147,8 @@ int scanner_new(
 	scanner->tables_count = messages / 8 + 1;
 
 	scanner->objects_count = objects_count(options);
+	for (size_t i = 0; i < DIGEST_ALGORITHMS; i++)
+		scanner->can_allow = scanner->can_allow || ruleset->hashes[i].allows;
 
 	err = pool_make(scanner);
 	if (err == 0)

@@ -59,6 +59,7 @@ struct scanner {
 	struct scan_options options;
 	struct mime_limits limits;
 	struct matcher *matcher;
+	bool can_allow; // the ruleset has allow lists
 	struct unpack_pool *unpacks;
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message

@@ -2,6 +2,7 @@
 #include "scan/clamav_logical.h"
 #include "scan/filetype.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,9 +84,7 @@ static const char *bound_words(struct reader *reader, const char *hex)
 		reader->reason = "out of memory";
 		return NULL;
 	}
-	memcpy(out, "(W)", 3);
-	memcpy(out + 3, hex, length);
-	memcpy(out + 3 + length, "(W)", 4);
+	(void)snprintf(out, length + 7, "(W)%s(W)", hex);
 	free_gaps(out);
 	return out;
 }
@@ -107,7 +106,8 @@ static const char *widen(struct reader *reader, const char *hex)
 		if (c == '{' || c == '[') {
 			while (i < length && hex[i] != '}' && hex[i] != ']')
 				out[n++] = hex[i++];
-			out[n++] = i < length ? hex[i] : '}';
+			if (i < length)
+				out[n++] = hex[i];
 		} else if (c == '(' && i + 2 < length && strchr("BLW", hex[i + 1]) != NULL) {
 			memcpy(out + n, hex + i, 3);
 			n += 3;

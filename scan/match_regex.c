@@ -83,7 +83,7 @@ int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
 	if (regexes == NULL)
 		return -ENOMEM;
 	regexes->ruleset = ruleset;
-	regexes->codes = calloc(ruleset->regexes_count + 1, sizeof(*regexes->codes));
+	regexes->codes = calloc(ruleset->regexes_count + 1, sizeof(pcre2_code *));
 	regexes->data = pcre2_match_data_create(1, NULL);
 	regexes->context = pcre2_match_context_create(NULL);
 	if (regexes->codes == NULL || regexes->data == NULL || regexes->context == NULL) {

@@ -227,43 +227,44 @@ struct ruleset_database {
 // The checked view. Everything points into the image.
 struct ruleset {
 	struct ruleset_info info;
-	const struct ruleset_meta *meta;
 	const char *strings;
 	size_t strings_bytes;
-	const struct ruleset_signature *signatures;
-	uint32_t signatures_count;
-	const struct ruleset_expression *expressions;
-	uint32_t expressions_count;
-	const struct ruleset_use *uses;
-	uint32_t uses_count;
-	const struct ruleset_group *groups;
-	uint32_t groups_count;
-	const struct ruleset_check *checks;
-	uint32_t checks_count;
-	const uint8_t *check_bytes;
-	uint32_t check_bytes_count;
-	const struct ruleset_atom *atoms;
-	uint32_t atoms_count;
-	const struct ruleset_rule *rules;
-	uint32_t rules_count;
-	const struct ruleset_node *nodes;
-	uint32_t nodes_count;
-	const uint32_t *members;
-	uint32_t members_count;
-	const uint32_t *keyed;
-	uint32_t keyed_count;
-	const uint32_t *unkeyed;
-	uint32_t unkeyed_count;
-	const struct ruleset_regex *regexes;
-	uint32_t regexes_count;
-	const struct ruleset_compare *compares;
-	uint32_t compares_count;
 	struct hashset hashes[3]; // by enum digest_algorithm
 	struct hashset section_hashes[3];
 	struct ruleset_database literals[FILETYPE_TARGETS];
 	struct ruleset_database patterns[FILETYPE_TARGETS];
 	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach
 	size_t mapping_bytes;
+	// The tables, and how many items each has.
+	const struct ruleset_meta *meta;
+	const struct ruleset_signature *signatures;
+	const struct ruleset_expression *expressions;
+	const struct ruleset_use *uses;
+	const struct ruleset_group *groups;
+	const struct ruleset_check *checks;
+	const uint8_t *check_bytes;
+	const struct ruleset_atom *atoms;
+	const struct ruleset_rule *rules;
+	const struct ruleset_node *nodes;
+	const uint32_t *members;
+	const uint32_t *keyed;
+	const uint32_t *unkeyed;
+	const struct ruleset_regex *regexes;
+	const struct ruleset_compare *compares;
+	uint32_t signatures_count;
+	uint32_t expressions_count;
+	uint32_t uses_count;
+	uint32_t groups_count;
+	uint32_t checks_count;
+	uint32_t check_bytes_count;
+	uint32_t atoms_count;
+	uint32_t rules_count;
+	uint32_t nodes_count;
+	uint32_t members_count;
+	uint32_t keyed_count;
+	uint32_t unkeyed_count;
+	uint32_t regexes_count;
+	uint32_t compares_count;
 };
 
 // The tables of an image of which nothing is trusted. Returns 0 or -EBADMSG.

@@ -63,7 +63,7 @@ static bool spell(const struct clamav_part *part, struct bytes *out)
 			return false;
 		fixed = build_literal_byte(&node->set, &byte, &folded);
 		for (uint32_t i = 0; i < node->count; i++, out->length++) {
-			memcpy(&out->pairs[2 * out->length], pair, 2);
+			memcpy(&out->pairs[(size_t)2 * out->length], pair, 2);
 			out->fixed[out->length] = fixed;
 			out->folded[out->length] = folded;
 		}
@@ -77,7 +77,7 @@ static uint32_t count_distinct(const struct bytes *bytes, uint32_t from, uint32_
 	uint32_t count = 0;
 
 	for (uint32_t i = from; i < to; i++) {
-		uint8_t byte = bytes->pairs[2 * i];
+		uint8_t byte = bytes->pairs[(size_t)2 * i];
 
 		count += !seen[byte];
 		seen[byte] = true;
@@ -146,7 +146,7 @@ bool build_check(struct build *build, const struct clamav_part *part,
 	shape->literal = true;
 	for (uint32_t i = from; i < to; i++) {
 		// Of a folded letter the value is that of upper case, and both cases are looked for.
-		char c = (char)bytes.pairs[2 * i];
+		char c = (char)bytes.pairs[(size_t)2 * i];
 
 		shape->caseless = shape->caseless || bytes.folded[i];
 		build_append(build, &build->scratch, &c, 1);

@@ -422,27 +422,35 @@ static bool plan_simple(struct plan *plan, bool *literal)
 	return true;
 }
 
+static bool is_in_file(const struct clamav_offset *offset)
+{
+	return offset->kind == CLAMAV_OFFSET_START || offset->kind == CLAMAV_OFFSET_END;
+}
+
+// An offset that Hyperscan can check.
+static bool is_near(const struct clamav_offset *offset)
+{
+	return offset->kind == CLAMAV_OFFSET_START ||
+	       (offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END);
+}
+
 const char *build_plan(struct build *build, const struct build_goal *goal,
 	const struct clamav_pattern *pattern, bool *literal)
 {
 	struct plan plan = {build, goal, pattern, 0};
 	const struct clamav_offset *offset = &pattern->offset;
 	bool alone = pattern->parts_count == 1;
-	bool in_file = offset->kind == CLAMAV_OFFSET_START || offset->kind == CLAMAV_OFFSET_END ||
-		       offset->kind == CLAMAV_OFFSET_ANY;
+	// Entry points and sections are known only when the file is there.
+	bool follow = (offset->kind != CLAMAV_OFFSET_ANY && !is_in_file(offset)) ||
+		      should_follow(pattern);
 	const char *reason;
 
 	*literal = false;
 	if (alone && offset->kind == CLAMAV_OFFSET_ANY && plan_simple(&plan, literal))
 		return NULL;
-	if (!in_file || should_follow(pattern) ||
-		(goal->counted && !(can_join(pattern) && can_count_joined(pattern))))
-		reason = plan_groups(&plan);
-	else if (alone &&
-		 (offset->kind == CLAMAV_OFFSET_START ||
-			 (offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END)))
+	if (!follow && alone && !goal->counted && is_near(offset))
 		reason = plan_offset(&plan);
-	else if (can_join(pattern))
+	else if (!follow && can_join(pattern) && (!goal->counted || can_count_joined(pattern)))
 		reason = plan_joined(&plan);
 	else
 		reason = plan_groups(&plan);

@@ -2,6 +2,7 @@
 // Lines of signature files: the first byte chooses the format. What is taken is taken alike with its
 // hexadecimal digits in the other case.
 #include "scan/clamav.h"
+#include "scan/clamav_logical.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,24 @@ static void check_body(char *hex)
 	clamav_reset(&arena);
 }
 
+static void check_logical(struct clamav_arena *arena, char *line)
+{
+	struct clamav_logical rule;
+	const char *reason = NULL;
+
+	if (clamav_parse_logical(arena, line, &rule, &reason) != CLAMAV_TAKEN)
+		return;
+	if (clamav_expression_highest(rule.expression) + 1 != rule.subsignatures_count)
+		abort();
+	for (uint32_t i = 0; i < rule.subsignatures_count; i++) {
+		struct clamav_subsignature one;
+
+		if ((clamav_parse_subsignature(arena, rule.subsignatures[i], rule.target, &one,
+			     &reason) == CLAMAV_TAKEN) != (reason == NULL))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct clamav_body_signature body = {0};
@@ -60,11 +79,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	memcpy(line, data + 1, n - 1);
 	line[n - 1] = '\0';
-	if (data[0] % 3 == 0)
+	if (data[0] % 4 == 3)
+		check_logical(&arena, line);
+	else if (data[0] % 4 == 0)
 		check_body(line);
-	else if (data[0] % 3 == 1)
+	else if (data[0] % 4 == 1)
 		(void)clamav_parse_ndb(&arena, line, &body, &reason);
-	else if (clamav_parse_hash(line, data[0] % 2 == 0, &hash, &reason) == CLAMAV_TAKEN && reason != NULL)
+	else if (clamav_parse_hash(line, data[0] % 2 == 0, &hash, &reason) == CLAMAV_TAKEN &&
+		 reason != NULL)
 		abort();
 	clamav_reset(&arena);
 	return 0;

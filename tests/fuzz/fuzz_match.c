@@ -19,6 +19,12 @@ static const char signatures[] =
 	"I:0:9:4142*(W)4344(L)\nJ:0:EOF-20:4142*4344\nK:1:0:4d5a\n"
 	"L:0:*:41(42|4343|44)4546\nM:4:*:0a0a!(41|42)4344\n";
 
+static const char rules[] =
+	"R;Engine:81-255,Target:0;0&1;4142;0/C[^D]*D/\nS;Engine:81-255,Target:0;0>2|1=0;4142;4344\n"
+	"T;Engine:81-255,Target:1;0;EP+0:4142\nU;Engine:81-255,Target:0;(0|1)>3,2;41::iw;42??4344\n"
+	"V;Engine:81-255,Target:0;0&1;4142434445??47;0(>>2#ib1#>64)\n"
+	"W;Engine:81-255,Target:1,NumberOfSections:0-9;0=0;S0+4:41424344??46\n";
+
 struct outcome {
 	size_t count;
 	struct match_hit hits[MAX_HITS];
@@ -29,19 +35,24 @@ struct outcome {
 static struct matcher *open_matcher(void)
 {
 	char path[] = "/tmp/cordon-fuzz-XXXXXX.ndb";
-	const char *paths[] = {path};
+	char rules_path[] = "/tmp/cordon-fuzz-XXXXXX.ldb";
+	const char *paths[] = {path, rules_path};
 	struct matcher *matcher = NULL;
 	struct ruleset *ruleset = NULL;
 	void *image = NULL;
 	size_t bytes = 0;
 	int fd = mkstemps(path, 4);
+	int rules_fd = mkstemps(rules_path, 4);
 
 	if (fd < 0 || write(fd, signatures, strlen(signatures)) != (ssize_t)strlen(signatures) ||
-		close(fd) != 0 || ruleset_build(paths, 1, NULL, &image, &bytes, NULL) != 0 ||
+		close(fd) != 0 || rules_fd < 0 ||
+		write(rules_fd, rules, strlen(rules)) != (ssize_t)strlen(rules) ||
+		close(rules_fd) != 0 || ruleset_build(paths, 2, NULL, &image, &bytes, NULL) != 0 ||
 		ruleset_attach(image, bytes, &ruleset) != 0 ||
 		matcher_new(ruleset, 1, ALL_DIGESTS, true, &matcher) != 0)
 		abort();
 	(void)unlink(path);
+	(void)unlink(rules_path);
 	return matcher;
 }
 

@@ -16,6 +16,11 @@ static const char signatures[] =
 	"A:0:*:4142434445\nB:0:*:4142*434445\nC:0:3:41424344\nD:4:*:41??4344{600-700}4142\n"
 	"E:0:EOF-3000:4142\nF:10:*:41424344*4142{2000-}4344\n";
 
+static const char rules[] = "R;Engine:81-255,Target:0;0&1;41424344;0/C[^D]*D/"
+			    "\nS;Engine:81-255,Target:0;0>2|1=0;4142;4344\n"
+			    "U;Engine:81-255,Target:0;(0|1)>3,2;4142::i;42??4344\n"
+			    "V;Engine:81-255,Target:0;0&1;4142434445??7878;0(>>2#ib1#>64)\n";
+
 static void build(const char *extension, const void *text, size_t n, void **image, size_t *bytes)
 {
 	char path[64];
@@ -78,17 +83,25 @@ static size_t plain_bytes(const void *image)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static void *image;
-	static size_t bytes;
+	static void *images[2];
+	static size_t sizes[2];
+	const void *image;
+	size_t bytes;
 	uint8_t *copy;
 
-	if (image == NULL)
-		build(".ndb", signatures, strlen(signatures), &image, &bytes);
+	if (images[0] == NULL) {
+		build(".ndb", signatures, strlen(signatures), &images[0], &sizes[0]);
+		build(".ldb", rules, strlen(rules), &images[1], &sizes[1]);
+	}
+	image = images[n % 2];
+	bytes = sizes[n % 2];
 	if (n > 0 && data[0] == 'S') {
 		void *built;
 		size_t built_bytes;
 
-		build(n % 2 == 0 ? ".ndb" : ".hdb", data + 1, n - 1, &built, &built_bytes);
+		static const char *const extensions[] = {".ndb", ".hdb", ".ldb", ".msb"};
+
+		build(extensions[n % 4], data + 1, n - 1, &built, &built_bytes);
 		use(built, built_bytes, true);
 		free(built);
 		return 0;

@@ -12,6 +12,7 @@
 #define MEMBERS 6
 #define ROUNDS 40000
 #define MAX_NODES 600
+#define MAX_TEXT 4096
 
 // ---- the model: by the text ------------------------------------------------------------------
 
@@ -24,6 +25,13 @@ struct result {
 	uint64_t count;
 	uint64_t members;
 };
+
+static char kind_at(const char *text)
+{
+	if (text[0] == '<' || text[0] == '>' || text[0] == '=')
+		return text[0];
+	return 0;
+}
 
 static bool compare(char kind, uint64_t a, uint64_t b)
 {
@@ -80,9 +88,10 @@ static struct result evaluate(const struct model *model, const char *text, size_
 	struct result out = {0};
 	size_t at = find_joint(text, n, false);
 	char kind = 0;
-	unsigned int value = 0;
-	unsigned int distinct = 0;
-	unsigned int index = 0;
+	unsigned long value;
+	unsigned long distinct;
+	unsigned long index;
+	char *rest;
 
 	if (at < n)
 		return evaluate_at(model, text, n, at);
@@ -91,20 +100,27 @@ static struct result evaluate(const struct model *model, const char *text, size_
 
 		// Directly inside of brackets it is the last joint that divides.
 		out = evaluate_at(model, text + 1, end - 1, find_joint(text + 1, end - 1, true));
-		if (sscanf(text + end + 1, "%c%u,%u", &kind, &value, &distinct) < 2 || end + 1 >= n)
+		if (end + 1 < n)
+			kind = kind_at(text + end + 1);
+		if (kind == '\0')
 			return out;
+		value = strtoul(text + end + 2, &rest, 10);
+		distinct = *rest == ',' ? strtoul(rest + 1, NULL, 10) : 0;
 		if (!out.holds)
 			out = (struct result){0};
 		out.holds = compare(kind, out.count, value) &&
-			    (unsigned int)__builtin_popcountll(out.members) >= distinct;
+			    (unsigned long)__builtin_popcountll(out.members) >= distinct;
 		out.count = out.holds ? out.count : 0;
 		out.members = 0;
 		return out;
 	}
-	if (sscanf(text, "%u%c%u", &index, &kind, &value) < 3 || strcspn(text, "<>=") >= n)
+	index = strtoul(text, &rest, 10);
+	if ((size_t)(rest - text) < n)
+		kind = kind_at(rest);
+	if (kind == '\0')
 		out.holds = model->counts[index] > 0;
 	else
-		out.holds = compare(kind, model->counts[index], value);
+		out.holds = compare(kind, model->counts[index], strtoul(rest + 1, NULL, 10));
 	out.count = out.holds ? model->counts[index] : 0;
 	out.members = out.holds ? UINT64_C(1) << index : 0;
 	return out;
@@ -120,6 +136,13 @@ static unsigned int below(unsigned int n)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return (unsigned int)((seed >> 16) % n);
+}
+
+static void append(char *out, const char *text)
+{
+	size_t n = strlen(out);
+
+	(void)snprintf(out + n, MAX_TEXT - n, "%s", text);
 }
 
 static void write_comparison(char *out, bool block)
@@ -143,11 +166,11 @@ static void write_expression(char *out, unsigned int depth)
 		terms = 2;
 	for (unsigned int i = 0; i < terms; i++) {
 		if (i > 0)
-			(void)strcat(out, below(2) == 0 ? "&" : "|");
+			append(out, below(2) == 0 ? "&" : "|");
 		if (depth < 3 && below(3) == 0) {
-			(void)strcat(out, "(");
+			append(out, "(");
 			write_expression(out, depth + 1);
-			(void)strcat(out, ")");
+			append(out, ")");
 			if (below(2) == 0)
 				write_comparison(out, true);
 		} else {
@@ -187,7 +210,7 @@ static void any_expression_holds_as_its_text_says(void **state)
 
 	(void)state;
 	for (unsigned int round = 0; round < ROUNDS; round++) {
-		char text[4096] = "";
+		char text[MAX_TEXT] = "";
 		struct clamav_arena arena = {0};
 		struct clamav_expression *expression;
 		uint32_t counts[RULESET_MAX_MEMBERS] = {0};

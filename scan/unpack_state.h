@@ -86,6 +86,7 @@ struct zip_directory {
 	uint16_t comment;       // bytes of its comment
 	bool is_unsure;         // a member's true sizes are not known
 	bool is_ambiguous;
+	bool is_hidden; // an end record may stand inside another record or a member
 };
 
 struct zip {
@@ -94,6 +95,7 @@ struct zip {
 	uint64_t first;  // of the first local header
 	bool has_first;
 	struct zip_entry entry;
+	uint32_t last; // four bytes of the name or extra field
 	uint32_t name_left;
 	uint32_t extra_left;
 	uint32_t item_left; // of an extra field's item

@@ -98,6 +98,8 @@ static bool record_take(struct unpack *unpack)
 	}
 	if (zip->directory.end != 0)
 		zip->directory.is_ambiguous = true;
+	if (magic == LOCAL_MAGIC && zip->directory.centrals > 0)
+		zip->directory.is_hidden = true;
 	if (magic == CENTRAL_MAGIC && zip->directory.first_central == 0)
 		zip->directory.first_central = zip->record + 1;
 	entry_begin(unpack);
@@ -141,13 +143,23 @@ static size_t search(struct unpack *unpack, const uint8_t *data, size_t n)
 
 // ---- names and extra fields --------------------------------------------------------------------
 
+// An end record where none is looked for: in the name or extra field of another record.
+static void watch_end(struct zip *zip, uint8_t byte)
+{
+	zip->last = zip->last >> 8 | (uint32_t)byte << 24;
+	if (zip->last == END_MAGIC)
+		zip->directory.is_hidden = true;
+}
+
 static size_t name_feed(struct unpack *unpack, const uint8_t *data, size_t n)
 {
 	struct zip *zip = &unpack->as.zip;
 
 	n = n < zip->name_left ? n : zip->name_left;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		zip->entry.name_hash = (zip->entry.name_hash ^ data[i]) * FNV_PRIME;
+		watch_end(zip, data[i]);
+	}
 	unpack_name_add(unpack, data, n);
 	zip->name_left -= (uint32_t)n;
 	return n;
@@ -192,8 +204,10 @@ static void extra_byte(struct zip *zip, uint8_t byte)
 static size_t extra_feed(struct zip *zip, const uint8_t *data, size_t n)
 {
 	n = n < zip->extra_left ? n : zip->extra_left;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		extra_byte(zip, data[i]);
+		watch_end(zip, data[i]);
+	}
 	zip->extra_left -= (uint32_t)n;
 	return n;
 }
@@ -393,13 +407,11 @@ static bool is_stepping(const struct unpack *unpack)
 	return false;
 }
 
-// A directory that does not end, or a header that does not, may hide one that a reader finds.
-static bool is_ambiguous(const struct zip *zip)
+// Without an end record an archive is cut off, unless one may stand where it was not seen.
+static bool is_ambiguous(const struct zip_directory *directory)
 {
-	if (zip->state == ZIP_NAME || zip->state == ZIP_EXTRA)
-		return true;
-	return zip->directory.end == 0 ? zip->directory.centrals > 0
-				       : zip->directory.is_ambiguous && !zip->directory.is_unsure;
+	return directory->end == 0 ? directory->is_hidden
+				   : directory->is_ambiguous && !directory->is_unsure;
 }
 
 bool zip_finish(struct unpack *unpack, struct unpack_event *event)
@@ -413,7 +425,7 @@ bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 			(void)zip_feed(unpack, unpack->out, 0, event);
 		return true;
 	}
-	if (is_ambiguous(zip))
+	if (is_ambiguous(&zip->directory))
 		unpack_warn(unpack, WARN_AMBIGUOUS);
 	// Readers look for the end record at the end.
 	if (zip->directory.end != 0 &&

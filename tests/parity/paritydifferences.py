@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The differences that are known, each with the paragraph of docs/parity.md that explains it.
+
+A difference is a file in which one engine finds a signature and the other does not. It has tags: how
+the file and the signature were made. One that no entry here covers fails the test.
+"""
+import collections
+
+Difference = collections.namedtuple("Difference", "name engine covers")
+
+# Transfer encodings of which ClamAV keeps lines of text, with a line break behind the last.
+LINES = {"quoted-printable", "8bit", "7bit", "uuencode in text"}
+# Test files whose form is not unpacked: executable packers, installers, old archives.
+PACKED = {"clam-aspack.exe", "clam-fsg.exe", "clam-mew.exe", "clam-nsis.exe", "clam-pespin.exe",
+          "clam-petite.exe", "clam-upack.exe", "clam-upx.exe", "clam-wwpack.exe", "clam-yc.exe",
+          "clam.ea05.exe", "clam.ea06.exe", "clam.exe.binhex", "clam.exe.html", "clam.exe.rtf",
+          "clam.exe.szdd", "clam.sis", "clam_IScab_ext.exe", "clam_IScab_int.exe",
+          "clam_ISmsi_ext.exe", "clam_ISmsi_int.exe", "clam_cache_emax.tgz", "clam.chm",
+          "clam.impl.zip", "clam.d64.zip", "clam.arj", "clam.bin-be.cpio", "clam.bin-le.cpio",
+          "clam.newc.cpio", "clam.odc.cpio", "clam.7z", "clam.cab", "clam.ole.doc", "clam.ppt",
+          "clam.pdf", "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one",
+          "clam.iso", "clamjol.iso", "clam.split.oneseg.zip"}
+BINHEX = {"016.eml", "m2011.txt"}  # whose attachments are application/mac-binhex40
+
+
+def has(*wanted):
+    return lambda tags: set(wanted) <= tags
+
+
+def any_of(*wanted):
+    return lambda tags: bool(set(wanted) & tags)
+
+
+def negated_edge(tags):
+    return any(tag.startswith("!(") and tag.endswith("at an end") for tag in tags)
+
+
+def bracket_with_offset(tags):
+    return "gap[n-m]" in tags and bool({"offset start", "offset end"} & tags)
+
+
+def line_copy(tags):
+    """Of a part that ClamAV keeps as lines: what depends on its last byte, or on its length."""
+    return "mail" in tags and (bool(LINES & tags) and bool(
+        {"hash", "offset end", "FileSize"} & tags or any("at an end" in tag for tag in tags))
+        or bool({"in body", "8bit"} & tags) and bool({"(L) inside", "offset end"} & tags))
+
+
+def normalised(tags):
+    """What is in lower case, or has lost its NULs, in ClamAV's normalised copy of a text."""
+    if "logical" in tags:
+        return "absence" in tags or any(
+            set("iw") & set(tag.partition("::")[2]) for tag in tags)
+    return "text" in tags and "corpus" not in tags
+
+
+def line_text(tags):
+    """A text of a corpus mail in ClamAV's form: other line breaks, or one more or less at the end."""
+    return {"corpus", "text"} <= tags
+
+
+DIFFERENCES = [
+    # What only ClamAV finds.
+    Difference("line-copies", "clamav", line_copy),
+    Difference("line-copies", "clamav", line_text),
+    Difference("line-copies", "clamav", lambda tags: "allow" in tags and bool(LINES & tags)
+               and "the object" in tags),
+    Difference("bracket-offset", "clamav", bracket_with_offset),
+    Difference("line-copies", "clamav", has("8bit", "binary")),
+    Difference("normalised-copies", "clamav", normalised),
+    Difference("many-lengths", "clamav", lambda tags: any(
+        tag.startswith("not taken: too many alternates") for tag in tags)),
+    Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
+    Difference("binhex", "clamav", lambda tags: "corpus" in tags and bool(BINHEX & tags)),
+    Difference("byte-compare", "clamav", has("sub compare")),
+    # What only Cordon finds.
+    Difference("byte-compare", "cordon", has("sub compare")),
+    Difference("line-copies", "cordon", line_copy),
+    Difference("line-copies", "cordon", lambda tags: "allow" in tags and bool(LINES & tags)),
+    Difference("line-copies", "cordon", lambda tags: "corpus" in tags),
+    Difference("line-copies", "cordon", has("8bit", "binary")),
+    Difference("padded-base64", "cordon", has("base64 padded lines")),
+    Difference("negated-edge", "cordon", negated_edge),
+    Difference("bracket-offset", "cordon", bracket_with_offset),
+    Difference("line-copies", "cordon", lambda tags: "logical" in tags and bool(LINES & tags)),
+    Difference("clamav-limits", "cordon", any_of("clamav crashed")),
+]
+
+
+def explain(engine, tags):
+    """The name of the explanation for what only this engine finds, or None."""
+    for difference in DIFFERENCES:
+        if difference.engine == engine and difference.covers(tags):
+            return difference.name
+    return None

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random logical signatures (.ldb) and files that hold their subsignatures in random numbers.
+
+What should be found is not worked out here: ClamAV's answer is compared with ours.
+"""
+import paritygen
+import paritymail
+from paritycases import carry_in_mail
+
+LETTERS = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1))
+MODIFIERS = ["", "", "", "i", "w", "a", "f", "wa", "iw", "fi", "iwa", "iwf"]
+
+
+class Subsignature:
+    kind = "sub"
+    text = ""
+
+    def sample(self, rng):
+        return b""
+
+
+class Plain(Subsignature):
+    """A pattern with modifiers, perhaps in a place."""
+
+    def __init__(self, rng):
+        alphabet = rng.choice([LETTERS, LETTERS, paritygen.BINARY])
+        self.mods = rng.choice(MODIFIERS) if alphabet is LETTERS else ""
+        pattern = rng.random() < 0.3 and not self.mods
+        self.data = paritygen.some(rng, alphabet, rng.choice([4, 5, 6, 12]))
+        self.pattern = paritygen.Pattern(rng, alphabet, edges=False) if pattern else None
+        self.text = self.pattern.text if pattern else self.data.hex()
+        if rng.random() < 0.1:
+            self.text = "%s:%s" % (rng.choice(["0", "10,500", "EOF-300,300", "*"]), self.text)
+        if self.mods:
+            self.text += "::" + self.mods
+        self.kind = "sub ::" + self.mods if self.mods else "sub pattern" if pattern else "sub plain"
+
+    def sample(self, rng):
+        if self.pattern:
+            return self.pattern.sample(rng)[1]
+        data = self.data
+        if rng.random() < 0.4:
+            data = bytes(c ^ 0x20 if rng.random() < 0.5 and chr(c).isalpha() else c for c in data)
+        if "w" in self.mods and rng.random() < 0.7:
+            data = b"".join(bytes([c, 0]) for c in data)
+        return data
+
+
+class Regex(Subsignature):
+    """A PCRE with an earlier subsignature as its trigger."""
+    kind = "sub pcre"
+
+    def __init__(self, rng, trigger):
+        self.word = paritygen.some(rng, LETTERS, 5).decode()
+        middle, self.inner = rng.choice([
+            (r"\d+", "42"), ("[a-f]{2,4}", "abc"), (".*", "free text"), (r"\s?", " "),
+            ("(?:x|yy)", "yy")])
+        self.flags = rng.choice(["", "", "i", "s", "g", "gi"])
+        self.text = "%d/%s%s%s/%s" % (trigger, self.word, middle, self.word[::-1], self.flags)
+
+    def sample(self, rng):
+        data = (self.word + self.inner + self.word[::-1]).encode()
+        return rng.choice([data, data, data.lower(), data[:-1]])
+
+
+class Compare(Subsignature):
+    """A number at a distance from where an earlier subsignature stands."""
+    kind = "sub compare"
+
+    def __init__(self, rng, at, first):
+        self.first, self.value = first, rng.randrange(1, 4000)
+        self.far = len(first.data) + rng.choice([0, 1, 7])
+        self.form, self.size = rng.choice([("hb", 4), ("db", 4), ("il", 2), ("ib", 2), ("il", 4)])
+        sign = rng.choice("><=")
+        self.text = "%d(>>%d#%s%s%d#%s%d)" % (
+            at, self.far, self.form, rng.choice(["", "e"]) if self.form[0] != "i" else "",
+            self.size, sign, self.value)
+
+    def sample(self, rng):
+        value = max(0, self.value + rng.choice([-1, 0, 1]))
+        order = "little" if self.form[1] == "l" else "big"
+        number = (value.to_bytes(self.size, order) if self.form[0] == "i" else
+                  b"%0*X" % (self.size, value) if self.form[0] == "h" else
+                  b"%0*d" % (self.size, value))
+        data = self.first.data
+        return data + paritygen.some(rng, LETTERS, self.far - len(data)) + number
+
+
+def comparison(rng, is_block):
+    if rng.random() < 0.6:
+        return ""
+    text = "%s%d" % (rng.choice("=><"), rng.choice([0, 1, 1, 2, 3]))
+    return text + (",%d" % rng.choice([1, 2]) if is_block and rng.random() < 0.3 else "")
+
+
+def expression(rng, indexes):
+    """Every index once, in order, in random brackets: no more than one operator kind matters."""
+    if len(indexes) == 1:
+        return "%d%s" % (indexes[0], comparison(rng, False))
+    cut = rng.randrange(1, len(indexes))
+    sides = [expression(rng, indexes[:cut]), expression(rng, indexes[cut:])]
+    for side, part in enumerate([indexes[:cut], indexes[cut:]]):
+        if len(part) > 1 and rng.random() < 0.7:
+            sides[side] = "(%s)%s" % (sides[side], comparison(rng, True))
+    return rng.choice("&|").join(sides)
+
+
+def attributes(rng):
+    text, kinds = ["Engine:51-255"], []
+    target = rng.choice([0, 0, 0, 0, 4])
+    text.append("Target:%d" % target)
+    if rng.random() < 0.15:
+        text.append("FileSize:%d-%d" % (rng.choice([0, 100, 300]), rng.choice([400, 900, 5000])))
+        kinds.append("FileSize")
+    elif rng.random() < 0.15:
+        text.append("Container:" + rng.choice(["CL_TYPE_MAIL", "CL_TYPE_ANY", "CL_TYPE_ZIP"]))
+        kinds.append("Container")
+    return ",".join(text), kinds + ["target %d" % target]
+
+
+def subsignatures(rng):
+    subs = [Plain(rng) for _ in range(rng.choice([1, 2, 3, 3, 4, 6]))]
+    if rng.random() < 0.2:
+        subs.append(Regex(rng, rng.randrange(len(subs))))
+    plain = [n for n, sub in enumerate(subs) if sub.kind == "sub plain" and ":" not in sub.text]
+    if plain and rng.random() < 0.25:
+        at = rng.choice(plain)
+        subs.append(Compare(rng, at, subs[at]))
+    return subs
+
+
+def logical_signatures(book, rng, count):
+    for number in range(count):
+        name = "Logical.%d" % number
+        subs = subsignatures(rng)
+        attribute, kinds = attributes(rng)
+        formula = expression(rng, list(range(len(subs))))
+        if number % 20:
+            # One that must be there: what asks for absence alone hits every file.
+            subs.append(Plain(rng))
+            subs[-1].text, subs[-1].pattern = subs[-1].data.hex(), None
+            formula = "%d&(%s)" % (len(subs) - 1, formula)
+        kinds = ["logical"] + kinds + sorted({sub.kind for sub in subs})
+        if "<" in formula or "=" in formula:
+            kinds.append("absence")
+        book.sign("logical.ldb", name, ";".join(
+            [name, attribute, formula] + [sub.text for sub in subs]))
+        for _ in range(6):
+            pieces = [sub.sample(rng) for sub in subs for _ in range(rng.choice([0, 0, 1, 1, 1, 2]))]
+            if number % 20 and rng.random() < 0.8:
+                pieces.append(subs[-1].data)
+            rng.shuffle(pieces)
+            filler = rng.choice([b" \x01.", b"\x80\x81"])
+            data = b"\x02" + b"".join(
+                paritygen.some(rng, filler, rng.choice([1, 3, 20])) + piece for piece in pieces)
+            data += paritygen.some(rng, filler, rng.choice([5, 100]))
+            where = rng.random()
+            if where < 0.6:
+                book.carry(name, data, None, kinds + ["raw"])
+            elif where < 0.8 or any(c in data for c in b"\r\n"):
+                carry_in_mail(book, rng, name, data, None, kinds)
+            else:
+                book.carry(name, paritymail.raw_mail(rng, "body", data), None,
+                           kinds + ["mail", "in body"], "eml")

@@ -79,6 +79,7 @@ DIFFERENCES = [
     Difference("line-copies", "cordon", lambda tags: "allow" in tags and bool(LINES & tags)),
     Difference("line-copies", "cordon", lambda tags: "corpus" in tags),
     Difference("line-copies", "cordon", has("8bit", "binary")),
+    Difference("line-copies", "cordon", has("logical", "in body")),
     Difference("padded-base64", "cordon", has("base64 padded lines")),
     Difference("negated-edge", "cordon", negated_edge),
     Difference("bracket-offset", "cordon", bracket_with_offset),

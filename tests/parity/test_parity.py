@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 
+sys.dont_write_bytecode = True  # the tree is left as it was
 import paritycases
 import paritycorpus
 import paritydifferences

@@ -19,5 +19,3 @@ struct counter_info {
 
 // Table of all counters in order of the struct; *count receives how many.
 const struct counter_info *counters_info(uint32_t *count);
-// Adds from to into, field by field.
-void counters_add(struct counters *into, const struct counters *from);

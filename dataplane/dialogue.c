@@ -263,7 +263,6 @@ static void on_reply(struct engine *engine, struct session *session, const struc
 {
 	bool accepted = event->code >= 200 && event->code < 300;
 
-	session->in_wait = false;
 	if (event->verb == SMTP_VERB_NONE)
 		return;
 	settle_ended(engine, session, event, now_ns);
@@ -284,9 +283,7 @@ static void on_event(struct engine *engine, struct session *session, enum tcp_si
 {
 	switch (event->type) {
 	case SMTP_NEED_INPUT:
-		return;
 	case SMTP_WAIT:
-		session->in_wait = true;
 		return;
 	case SMTP_COMMAND:
 		on_command(engine, session, event);
@@ -342,8 +339,6 @@ void dialogue_pull(
 	struct smtp_event event;
 	bool more = true;
 
-	if (side == TCP_CLIENT)
-		session->in_wait = false;
 	while (more && session->mode == SESSION_INSPECT &&
 		!(side == TCP_CLIENT && session->pending)) {
 		more = pull_one(engine, session, side, &event);

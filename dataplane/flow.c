@@ -274,11 +274,6 @@ static void bucket_remove(struct flow_table *table, uint32_t hash, uint32_t slot
 	}
 }
 
-void flow_prefetch(const struct flow_table *table, uint32_t hash)
-{
-	__builtin_prefetch(&table->buckets[hash & table->mask]);
-}
-
 struct flow *flow_find(struct flow_table *table, const struct flow_key *key, uint32_t hash)
 {
 	uint32_t at = hash & table->mask;

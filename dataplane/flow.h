@@ -54,9 +54,8 @@ struct flow_table *flow_table_init(void *memory, const struct flow_table_options
 // packet's source is the key's second address.
 bool flow_key_make(const struct packet_address *from, uint32_t link, struct flow_key *key);
 
-// Both prefetch and find want the key's hash, computed once.
+// Find and insert want the key's hash, computed once.
 uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key);
-void flow_prefetch(const struct flow_table *table, uint32_t hash);
 // NULL when there is none. Does not count as use.
 struct flow *flow_find(struct flow_table *table, const struct flow_key *key, uint32_t hash);
 

@@ -157,10 +157,8 @@ void message_note_command(struct engine *engine, struct session *session, bool i
 	if (entry == NULL) {
 		struct message_block *block = block_get(engine->messages);
 
-		if (block == NULL) {
-			message->cut = true;
+		if (block == NULL)
 			return;
-		}
 		block->next = message->blocks;
 		message->blocks = block;
 		entry = block_take(block, sizeof(*entry) + n + 1);

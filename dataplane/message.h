@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One SMTP transaction: its envelope while commands and replies pass, then the message and its scan,
 // and at the end the record of it. Memory is from a pool of blocks made at start-up; a long list of
-// recipients takes more blocks, and when there are none left it is cut and said so in the record.
+// recipients takes more blocks, and when there are none left the rest of them is missing in the record.
 #pragma once
 
 #include "dataplane/session.h"
@@ -38,7 +38,6 @@ struct message {
 	bool ended;     // the verdict stands
 	bool complete;  // its end was read
 	bool refused;   // by an SMTP violation: action, reason and reply stand already
-	bool cut;       // the envelope is not complete: memory ran out
 	uint8_t action; // enum policy_action, once decided
 	uint8_t verdict;
 	const char *reason;

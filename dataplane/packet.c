@@ -85,7 +85,6 @@ static void parse_tcp(struct frame *frame, unsigned int flags, struct packet *pa
 	segment->options_bytes = (uint16_t)(header_bytes - TCP_BYTES);
 	segment->payload_bytes = available - header_bytes;
 	packet->payload = tcp + header_bytes;
-	packet->has_tcp_options = segment->options_bytes > 0;
 }
 
 static void set_fragment(struct packet *packet, uint32_t payload_offset, uint32_t offset_bytes)

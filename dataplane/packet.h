@@ -73,7 +73,6 @@ struct packet {
 	struct packet_fragment fragment;
 	struct tcp_segment tcp; // options point into the frame
 	uint8_t *payload;       // into the frame; tcp.payload_bytes of it
-	bool has_tcp_options;
 };
 
 // Flags of packet_parse. PARTIAL accepts a TCP checksum left to hardware (the pseudo-header's sum alone),

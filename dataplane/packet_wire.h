@@ -18,7 +18,6 @@
 #define IPV4_TOTAL_LENGTH 2u
 #define IPV4_ID 4u
 #define IPV4_FRAGMENT 6u
-#define IPV4_TTL 8u
 #define IPV4_PROTOCOL 9u
 #define IPV4_CHECKSUM 10u
 #define IPV4_SOURCE 12u
@@ -29,7 +28,6 @@
 #define IPV6_BYTES 40u
 #define IPV6_PAYLOAD_LENGTH 4u
 #define IPV6_NEXT_HEADER 6u
-#define IPV6_HOP_LIMIT 7u
 #define IPV6_SOURCE 8u
 #define IPV6_FRAGMENT_BYTES 8u
 

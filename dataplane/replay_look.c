@@ -234,7 +234,6 @@ static int note_segment(struct replay_look *look, const struct frame *frame,
 
 	if (err != 0)
 		return err;
-	look->facts.segments++;
 	look->facts.pages += packet->tcp.payload_bytes / STREAM_PAGE_BYTES + 2;
 	life = &look->lives[connection->life];
 	if (keep_syn(life, connection, packet, sender)) {

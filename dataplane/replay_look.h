@@ -26,8 +26,7 @@ struct replay_look;
 
 struct replay_facts {
 	uint64_t connections; // of SMTP, at most
-	uint64_t segments;    // of these
-	uint64_t pages;       // of STREAM_PAGE_BYTES that their payload can fill at most
+	uint64_t pages;       // of STREAM_PAGE_BYTES that their payloads can fill at most
 	bool any_window;
 };
 

@@ -54,12 +54,11 @@ struct session {
 	bool key_swapped;  // the client is the key's second address
 	bool fin_sent[2];
 	bool changed[2]; // stored bytes were overwritten since the packet at hand was stored
-	bool in_wait;    // the client's bytes wait for a reply
 	bool pending;    // a takeover waits for replies to earlier commands
 	bool reported;   // the session record was written
 	bool tls;        // went over to TLS: read as opaque bytes
 	bool reset;      // a RST was forwarded
-	char helo[SESSION_HELO_BYTES]; // as accepted by the server, cut to fit
+	char helo[SESSION_HELO_BYTES]; // as the client said it last, cut to fit
 };
 
 struct engine {

@@ -130,7 +130,6 @@ struct smtp {
 	uint8_t body;  // position in the end-of-data automaton
 	uint8_t reply_state;
 	uint8_t scan; // progress inside a verb or keyword that may have to be masked
-	uint16_t reply_code;
 	uint32_t flags;
 	uint32_t line_bytes; // of the body line in progress
 	uint32_t masked[2];  // bytes of the line in progress up to the end of a masked word

@@ -84,7 +84,6 @@ static struct item *find(struct flow_table *table, uint32_t number)
 
 	make_key(number, &key);
 	hash = flow_hash(table, &key);
-	flow_prefetch(table, hash);
 	return (struct item *)flow_find(table, &key, hash);
 }
 

@@ -10,7 +10,6 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 comma := ,
 CC := gcc
-CXX := g++
 BUILD := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 PREFIX := /usr/local
 FUZZ_SECONDS := 60
@@ -38,7 +37,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 isystem = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 DPDK_CFLAGS := $(call isystem,libdpdk) -DALLOW_EXPERIMENTAL_API
-# The pattern compiler is linked into cordonctl (and the control process), never into the dataplane.
+# The pattern compiler is linked into cordonctl and the tests, never into the dataplane.
 HS_CFLAGS := $(call isystem,libhs)
 HS_COMPILER := -lhs
 HS_RUNTIME := -lhs_runtime
@@ -70,7 +69,7 @@ DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 
-.PHONY: all test units lab demo lint fuzz install clean docs
+.PHONY: all test units lab demo lint fuzz install clean
 all: $(PROGRAMS)
 
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
@@ -83,7 +82,7 @@ $(BUILD)/%.a:
 	@echo "AR   $@"
 	@ar rcs $@ $^
 
-# Each folder sees the libraries that LAYOUT allows it, and no others.
+# Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
@@ -92,8 +91,6 @@ $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2
 $(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
 	-mavx512vbmi2 -mbmi2 -mpopcnt
-$(BUILD)/obj/scan/%_shani.o: CFLAGS += -msha -msse4.1 -mssse3
-$(BUILD)/obj/dataplane/%_sse42.o: CFLAGS += -msse4.2
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -157,10 +154,11 @@ lint: scripts/lint
 	scripts/lint
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/cordon
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/cordon/docs
 	install -m 755 $(BUILD)/cordonctl $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BUILD)/cordon-dataplane $(DESTDIR)$(PREFIX)/sbin/
-	install -m 644 README.md docs/*.yaml $(DESTDIR)$(PREFIX)/share/cordon/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/cordon/
+	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/cordon/docs/
 
 clean:
 	rm -rf build

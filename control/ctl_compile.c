@@ -21,9 +21,9 @@ static void print_usage(FILE *out)
 {
 	(void)fprintf(out,
 		"usage: cordonctl compile PATH... -o IMAGE [--json] [--strict]\n\n"
-		"Compiles signature files (.ndb .hdb .hsb ...), or folders of them, to the image\n"
-		"that the gateway and cordonctl scan load. Lines that are not taken are reported\n"
-		"as file:line: reason on stderr and counted.\n\n"
+		"Compiles signature files (.ndb .ldb .hdb .hsb .mdb .msb .fp .sfp .ign2), or\n"
+		"folders of them, to the image that the gateway and cordonctl scan load. Lines\n"
+		"that are not taken are reported as file:line: reason on stderr and counted.\n\n"
 		"  -o, --output IMAGE  where the image goes\n"
 		"      --json          the counts as one JSON line\n"
 		"      --strict        a malformed line is an error\n"

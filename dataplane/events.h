@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Records to JSON lines (CONTRACTS: events). Pure formatting into the caller's buffer: no allocation,
+// Records to JSON lines. Pure formatting into the caller's buffer: no allocation,
 // no I/O, so a worker may call it; another thread writes the lines out.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Verdict to action and reply: a pure table (DESIGN section 4).
+// Verdict to action and reply: a pure table.
 #pragma once
 
 #include "dataplane/engine.h"

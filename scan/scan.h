@@ -34,7 +34,7 @@ enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
 #define DIGEST_SHA1 2u
 #define DIGEST_SHA256 4u
 
-// Lower-case names as CONTRACTS and JSON use them: "clean", "pattern", ...
+// Lower-case names as JSON uses them: "clean", "pattern", ...
 const char *verdict_name(enum verdict verdict);
 const char *match_kind_name(enum match_kind kind);
 

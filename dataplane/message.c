@@ -94,7 +94,8 @@ static void message_free(struct engine *engine, struct message *message)
 	}
 }
 
-struct message *message_building(struct engine *engine, struct session *session)
+// The transaction that is being put together, made when there is none. NULL: no memory.
+static struct message *building(struct engine *engine, struct session *session)
 {
 	struct message_block *block;
 	struct message *message;
@@ -146,7 +147,7 @@ static void copy_text(char *out, const uint8_t *text, size_t n)
 void message_note_command(struct engine *engine, struct session *session, bool is_mail,
 	const uint8_t *address, size_t n)
 {
-	struct message *message = message_building(engine, session);
+	struct message *message = building(engine, session);
 	struct message_entry *entry;
 
 	if (message == NULL)
@@ -194,7 +195,7 @@ void message_forget(struct engine *engine, struct session *session)
 
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns)
 {
-	struct message *message = message_building(engine, session);
+	struct message *message = building(engine, session);
 
 	session->messages++;
 	if (message == NULL)

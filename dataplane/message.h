@@ -50,8 +50,6 @@ size_t message_pool_bytes(uint32_t blocks);
 struct message_pool *message_pool_init(void *memory, uint32_t blocks);
 uint32_t message_pool_free_blocks(const struct message_pool *pool);
 
-// The transaction that is being put together, made when there is none. NULL: no memory.
-struct message *message_building(struct engine *engine, struct session *session);
 // A MAIL or RCPT command was seen; the next reply to one resolves the oldest pending entry.
 void message_note_command(struct engine *engine, struct session *session, bool is_mail,
 	const uint8_t *address, size_t n);

@@ -78,7 +78,8 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
 }
 
-void session_flush(struct engine *engine, struct session *session)
+// Sends what may go on now, of both directions, and FINs whose turn has come.
+static void flush(struct engine *engine, struct session *session)
 {
 	for (enum tcp_side side = TCP_CLIENT; side <= TCP_SERVER; side++) {
 		struct stream *stream = &session->stream[side];
@@ -232,7 +233,7 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 	if (session->changed[side])
 		restore_payload(session, side, arrival, result->offset);
 	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
-	session_flush(engine, session);
+	flush(engine, session);
 }
 
 static void inspect(struct engine *engine, struct session *session, enum tcp_side side,

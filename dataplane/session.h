@@ -143,8 +143,6 @@ void session_arrival(struct engine *engine, const struct arrival *arrival);
 void session_end(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
 // The same, but the slot stays for a while to absorb what still arrives.
 void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
-// Sends what may go on now, of both directions, and FINs whose turn has come.
-void session_flush(struct engine *engine, struct session *session);
 
 // Counts a segment that the TCP checks refused.
 void session_count_drop(struct engine *engine, enum tcp_reason reason);

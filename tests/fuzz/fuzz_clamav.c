@@ -9,9 +9,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
+// (b) is half a byte, (B) a boundary: that letter stays as it is.
 static void swap_case(char *text)
 {
-	for (; *text != '\0'; text++) {
+	for (char before = '\0'; *text != '\0'; before = *text++) {
+		if (before == '(' && text[1] == ')')
+			continue;
 		if (*text >= 'a' && *text <= 'f')
 			*text = (char)(*text - 'a' + 'A');
 		else if (*text >= 'A' && *text <= 'F' && *text != 'B')

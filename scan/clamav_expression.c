@@ -207,12 +207,3 @@ uint32_t clamav_expression_highest(const struct clamav_expression *expression)
 	right = clamav_expression_highest(expression->right);
 	return left > right ? left : right;
 }
-
-// NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
-unsigned int clamav_expression_nodes(const struct clamav_expression *expression)
-{
-	if (expression->joint == 0)
-		return 1;
-	return 1 + clamav_expression_nodes(expression->left) +
-	       clamav_expression_nodes(expression->right);
-}

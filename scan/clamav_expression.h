@@ -33,4 +33,3 @@ struct clamav_expression *clamav_parse_expression(
 	struct clamav_arena *arena, const char *text, const char **reason);
 // The highest number of a subsignature in it.
 uint32_t clamav_expression_highest(const struct clamav_expression *expression);
-unsigned int clamav_expression_nodes(const struct clamav_expression *expression);

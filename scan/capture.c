@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/capture.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_CHUNK_BYTES 64
+
+int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t chunks_count)
+{
+	*pool = (struct capture_pool){.chunk_bytes = chunk_bytes};
+	if (chunk_bytes < LEAST_CHUNK_BYTES || (chunk_bytes & (chunk_bytes - 1)) != 0)
+		return -EINVAL;
+	pool->memory = calloc(chunks_count > 0 ? chunks_count : 1, chunk_bytes);
+	pool->free_chunks = calloc(chunks_count > 0 ? chunks_count : 1, sizeof(*pool->free_chunks));
+	if (pool->memory == NULL || pool->free_chunks == NULL) {
+		capture_pool_fini(pool);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < chunks_count; i++)
+		pool->free_chunks[i] = chunks_count - 1 - i;
+	pool->free_count = chunks_count;
+	pool->chunks_count = chunks_count;
+	return 0;
+}
+
+void capture_pool_fini(struct capture_pool *pool)
+{
+	free(pool->memory);
+	free(pool->free_chunks);
+	*pool = (struct capture_pool){0};
+}
+
+void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t max_bytes)
+{
+	capture->pool = pool;
+	capture->bytes = 0;
+	capture->max_bytes = max_bytes;
+	capture->chunks_count = 0;
+	capture->is_full = false;
+}
+
+static uint8_t *chunk_at(const struct capture_pool *pool, uint32_t chunk)
+{
+	return pool->memory + chunk * pool->chunk_bytes;
+}
+
+static uint32_t read_index(const struct capture *capture, uint32_t i)
+{
+	uint32_t chunk;
+
+	if (capture->chunks_count <= CAPTURE_OWN_CHUNKS)
+		return capture->own[i];
+	memcpy(&chunk, chunk_at(capture->pool, capture->index) + i * sizeof(chunk), sizeof(chunk));
+	return chunk;
+}
+
+// The list of chunks outgrows the capture itself: it moves to a chunk of its own.
+static void move_index(struct capture *capture)
+{
+	struct capture_pool *pool = capture->pool;
+
+	capture->index = pool->free_chunks[--pool->free_count];
+	memcpy(chunk_at(pool, capture->index), capture->own, sizeof(capture->own));
+}
+
+static bool add_chunk(struct capture *capture)
+{
+	struct capture_pool *pool = capture->pool;
+	uint32_t count = capture->chunks_count;
+	uint32_t chunk;
+
+	if (count == pool->chunk_bytes / sizeof(chunk) ||
+		pool->free_count < (count == CAPTURE_OWN_CHUNKS ? 2u : 1u))
+		return false;
+	if (count == CAPTURE_OWN_CHUNKS)
+		move_index(capture);
+	chunk = pool->free_chunks[--pool->free_count];
+	if (count < CAPTURE_OWN_CHUNKS)
+		capture->own[count] = chunk;
+	else
+		memcpy(chunk_at(pool, capture->index) + count * sizeof(chunk), &chunk,
+			sizeof(chunk));
+	capture->chunks_count++;
+	return true;
+}
+
+size_t capture_append(struct capture *capture, const uint8_t *data, size_t n)
+{
+	const struct capture_pool *pool = capture->pool;
+	size_t kept = 0;
+
+	if (pool == NULL)
+		return 0;
+	while (kept < n && !capture->is_full) {
+		size_t used = capture->bytes & (pool->chunk_bytes - 1);
+		size_t room = pool->chunk_bytes - used;
+
+		room = room < n - kept ? room : n - kept;
+		if (room > capture->max_bytes - capture->bytes)
+			room = (size_t)(capture->max_bytes - capture->bytes);
+		if (room == 0 || (used == 0 && !add_chunk(capture))) {
+			capture->is_full = true;
+			break;
+		}
+		memcpy(chunk_at(pool, read_index(capture, capture->chunks_count - 1)) + used,
+			data + kept, room);
+		capture->bytes += room;
+		kept += room;
+	}
+	return kept;
+}
+
+size_t capture_piece(const struct capture *capture, uint64_t offset, const uint8_t **data)
+{
+	size_t within;
+	uint32_t i;
+
+	if (capture->pool == NULL || offset >= capture->bytes)
+		return 0;
+	within = offset & (capture->pool->chunk_bytes - 1);
+	i = (uint32_t)(offset / capture->pool->chunk_bytes);
+	*data = chunk_at(capture->pool, read_index(capture, i)) + within;
+	if (i + 1 < capture->chunks_count)
+		return capture->pool->chunk_bytes - within;
+	return (size_t)(capture->bytes - offset);
+}
+
+size_t capture_read(const struct capture *capture, uint64_t offset, uint8_t *out, size_t n)
+{
+	const uint8_t *data = NULL;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t piece = capture_piece(capture, offset + done, &data);
+
+		if (piece == 0)
+			break;
+		piece = piece < n - done ? piece : n - done;
+		memcpy(out + done, data, piece);
+		done += piece;
+	}
+	return done;
+}
+
+void capture_free(struct capture *capture)
+{
+	struct capture_pool *pool = capture->pool;
+
+	if (pool == NULL)
+		return;
+	for (uint32_t i = capture->chunks_count; i-- > 0;)
+		pool->free_chunks[pool->free_count++] = read_index(capture, i);
+	if (capture->chunks_count > CAPTURE_OWN_CHUNKS)
+		pool->free_chunks[pool->free_count++] = capture->index;
+	capture_begin(capture, NULL, 0);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/capture.h"
+#include "tests/support/random.h"
+#include "tests/support/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CHUNK ((size_t)64)
+#define CHUNKS 20
+#define MOST (16 * CHUNK) // that one capture can list in a chunk of 64 bytes
+
+static uint8_t pattern[4096];
+
+static void fill_pattern(void)
+{
+	struct random random = {7};
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)random_below(&random, 256);
+}
+
+static void check_content(const struct capture *capture, size_t n)
+{
+	uint8_t copy[sizeof(pattern)];
+	const uint8_t *data = NULL;
+	uint64_t at = 0;
+
+	assert_int_equal(capture->bytes, n);
+	for (size_t piece; (piece = capture_piece(capture, at, &data)) > 0; at += piece)
+		assert_memory_equal(data, pattern + at, piece);
+	assert_int_equal(at, n);
+	for (size_t from = 0; from <= n + 1; from += 13) {
+		size_t wanted = 150;
+		size_t there = from >= n ? 0 : n - from < wanted ? n - from : wanted;
+
+		assert_int_equal(capture_read(capture, from, copy, wanted), there);
+		assert_memory_equal(copy, pattern + (from < n ? from : 0), there);
+	}
+}
+
+static void what_is_appended_can_be_read_at_any_offset(void **state)
+{
+	struct capture_pool pool;
+	struct capture capture;
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, CHUNK, CHUNKS), 0);
+	for (size_t n = 0; n <= MOST; n += 31) {
+		for (size_t step = 1; step <= MOST; step = 3 * step + 1) {
+			capture_begin(&capture, &pool, UINT64_MAX);
+			for (size_t at = 0; at < n; at += step) {
+				size_t take = n - at < step ? n - at : step;
+
+				assert_int_equal(
+					capture_append(&capture, pattern + at, take), take);
+			}
+			assert_false(capture.is_full);
+			check_content(&capture, n);
+			capture_free(&capture);
+			assert_int_equal(pool.free_count, CHUNKS);
+		}
+	}
+	capture_pool_fini(&pool);
+}
+
+static void a_capture_keeps_what_its_limit_allows_and_no_more(void **state)
+{
+	struct capture_pool pool;
+	struct capture capture;
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, CHUNK, CHUNKS), 0);
+	for (size_t limit = 0; limit < 3 * CHUNK; limit++) {
+		capture_begin(&capture, &pool, limit);
+		assert_int_equal(capture_append(&capture, pattern, limit), limit);
+		assert_false(capture.is_full);
+		assert_int_equal(capture_append(&capture, pattern + limit, 0), 0);
+		assert_false(capture.is_full);
+		assert_int_equal(capture_append(&capture, pattern + limit, 2), 0);
+		assert_true(capture.is_full);
+		check_content(&capture, limit);
+		capture_free(&capture);
+
+		capture_begin(&capture, &pool, limit);
+		assert_int_equal(capture_append(&capture, pattern, 4 * CHUNK), limit);
+		assert_true(capture.is_full);
+		check_content(&capture, limit);
+		capture_free(&capture);
+	}
+	// The list of chunks has an end too.
+	capture_begin(&capture, &pool, UINT64_MAX);
+	assert_int_equal(capture_append(&capture, pattern, MOST + 1), MOST);
+	assert_true(capture.is_full);
+	check_content(&capture, MOST);
+	capture_free(&capture);
+	assert_int_equal(pool.free_count, CHUNKS);
+	capture_pool_fini(&pool);
+}
+
+static void an_empty_pool_leaves_no_hole(void **state)
+{
+	struct capture_pool pool;
+	struct capture first;
+	struct capture second;
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, CHUNK, 10), 0);
+	capture_begin(&first, &pool, UINT64_MAX);
+	capture_begin(&second, &pool, UINT64_MAX);
+	assert_int_equal(capture_append(&first, pattern, CHUNK + 1), CHUNK + 1);
+	// Of ten chunks two are taken and one would be for the list: eight are less than the list.
+	assert_int_equal(capture_append(&second, pattern, MOST), 8 * CHUNK);
+	assert_true(second.is_full);
+	assert_int_equal(pool.free_count, 0);
+	assert_int_equal(capture_append(&first, pattern + CHUNK + 1, CHUNK), CHUNK - 1);
+	capture_free(&first);
+	assert_int_equal(pool.free_count, 2);
+	assert_int_equal(capture_append(&second, pattern + CHUNK * 8, 1), 0);
+	check_content(&second, 8 * CHUNK);
+	capture_free(&second);
+	// Freed, it keeps nothing; freed again, nothing happens.
+	assert_int_equal(capture_append(&second, pattern, 1), 0);
+	capture_free(&second);
+	assert_int_equal(pool.free_count, 10);
+	capture_pool_fini(&pool);
+}
+
+static void captures_that_grow_together_do_not_mix(void **state)
+{
+	struct random random = {11};
+	struct capture_pool pool;
+	struct capture captures[6];
+	size_t lengths[6] = {0};
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, CHUNK, 70), 0);
+	for (unsigned int i = 0; i < 6; i++)
+		capture_begin(&captures[i], &pool, UINT64_MAX);
+	for (unsigned int round = 0; round < 20000; round++) {
+		unsigned int i = random_below(&random, 6);
+		size_t n = random_below(&random, 40);
+
+		if (lengths[i] + n > MOST || random_below(&random, 50) == 0) {
+			check_content(&captures[i], lengths[i]);
+			capture_free(&captures[i]);
+			capture_begin(&captures[i], &pool, UINT64_MAX);
+			lengths[i] = 0;
+			continue;
+		}
+		lengths[i] += capture_append(&captures[i], pattern + lengths[i], n);
+	}
+	for (unsigned int i = 0; i < 6; i++) {
+		check_content(&captures[i], lengths[i]);
+		capture_free(&captures[i]);
+	}
+	assert_int_equal(pool.free_count, 70);
+	capture_pool_fini(&pool);
+}
+
+static void a_pool_has_chunks_of_a_power_of_two(void **state)
+{
+	struct capture_pool pool;
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, 96, 4), -EINVAL);
+	assert_int_equal(capture_pool_init(&pool, 32, 4), -EINVAL);
+	assert_int_equal(capture_pool_init(&pool, 128, 0), 0);
+	capture_pool_fini(&pool);
+	capture_pool_fini(&pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_appended_can_be_read_at_any_offset),
+		cmocka_unit_test(a_capture_keeps_what_its_limit_allows_and_no_more),
+		cmocka_unit_test(an_empty_pool_leaves_no_hole),
+		cmocka_unit_test(captures_that_grow_together_do_not_mix),
+		cmocka_unit_test(a_pool_has_chunks_of_a_power_of_two),
+	};
+
+	fill_pattern();
+	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);
+}

@@ -22,6 +22,7 @@ struct command_server {
 	void *ctx;
 	int clients[COMMAND_CLIENTS]; // -1: free
 	struct sockaddr_un address;
+	char request[COMMAND_MAX_BYTES + 1];
 };
 
 static const struct {
@@ -33,14 +34,21 @@ static const struct {
 #undef X
 };
 
-int command_parse(const uint8_t *data, size_t n, enum command *out)
+int command_parse(char *data, size_t n, struct command_request *out)
 {
+	size_t name;
+
 	if (n > 0 && data[n - 1] == '\n')
 		n--;
+	data[n] = '\0';
+	name = strcspn(data, " ");
+	if (strlen(data) != n)
+		return -EINVAL;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strlen(names[i].text) != n || memcmp(names[i].text, data, n) != 0)
+		if (strlen(names[i].text) != name || memcmp(names[i].text, data, name) != 0)
 			continue;
-		*out = names[i].command;
+		out->command = names[i].command;
+		out->text = data[name] == ' ' ? data + name + 1 : "";
 		return 0;
 	}
 	return -EINVAL;
@@ -190,23 +198,51 @@ static bool send_answer(int fd, const char *text)
 	return send(fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
 }
 
+// The descriptor that came with a packet, or -1; more than one are not asked for.
+static int received_descriptor(struct msghdr *header)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
+		part = CMSG_NXTHDR(header, part)) {
+		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+			part->cmsg_len == CMSG_LEN(sizeof(fd)))
+			memcpy(&fd, CMSG_DATA(part), sizeof(fd));
+	}
+	return fd;
+}
+
 // Returns false when the client is done with.
 static bool serve_client(struct command_server *server, int fd)
 {
-	uint8_t data[COMMAND_MAX_BYTES];
-	ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
-	enum command command;
-	char *answer;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec place = {server->request, COMMAND_MAX_BYTES};
+	struct msghdr header = {.msg_iov = &place,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct command_request request;
+	char *answer = NULL;
 	bool sent;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if (n == 0)
 		return false;
-	if ((size_t)n > sizeof(data) || command_parse(data, (size_t)n, &command) != 0)
-		return send_answer(fd, "{\"error\":\"unknown command\"}");
-	answer = server->answer(server->ctx, command);
-	sent = send_answer(fd, answer != NULL ? answer : "{\"error\":\"out of memory\"}");
+	request.fd = received_descriptor(&header);
+	if ((header.msg_flags & MSG_TRUNC) != 0 ||
+		command_parse(server->request, (size_t)n, &request) != 0) {
+		sent = send_answer(fd, "{\"error\":\"unknown command\"}");
+	} else {
+		answer = server->answer(server->ctx, &request);
+		sent = send_answer(fd, answer != NULL ? answer : "{\"error\":\"out of memory\"}");
+	}
+	if (request.fd >= 0)
+		(void)close(request.fd);
 	free(answer);
 	return sent;
 }
@@ -263,11 +299,34 @@ static int receive_answer(int fd, char **out)
 	return 0;
 }
 
-int dataplane_ask(const char *socket_path, const char *command, char **answer)
+static int send_request(int fd, const char *command, int passed)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	// sendmsg does not write through it.
+	struct iovec place = {(void *)(uintptr_t)command, strlen(command)};
+	struct msghdr header = {.msg_iov = &place, .msg_iovlen = 1};
+
+	if (passed >= 0) {
+		header.msg_control = control.bytes;
+		header.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(passed));
+		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+	}
+	if (sendmsg(fd, &header, MSG_NOSIGNAL) == (ssize_t)place.iov_len)
+		return 0;
+	return errno != 0 ? -errno : -EIO;
+}
+
+int dataplane_ask_with(const char *socket_path, const char *command, int passed, char **answer)
 {
 	struct timeval limit = {.tv_sec = ASK_SECONDS};
+	int answer_bytes = COMMAND_MAX_BYTES;
 	struct sockaddr_un address;
-	size_t n = strlen(command);
 	int err = make_address(socket_path, &address);
 	int fd;
 
@@ -276,11 +335,18 @@ int dataplane_ask(const char *socket_path, const char *command, char **answer)
 	fd = connect_to(&address);
 	if (fd < 0)
 		return fd;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		send(fd, command, n, MSG_NOSIGNAL) != (ssize_t)n)
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &answer_bytes, sizeof(answer_bytes));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
 		err = -errno;
 	else
+		err = send_request(fd, command, passed);
+	if (err == 0)
 		err = receive_answer(fd, answer);
 	(void)close(fd);
 	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+int dataplane_ask(const char *socket_path, const char *command, char **answer)
+{
+	return dataplane_ask_with(socket_path, command, -1, answer);
 }

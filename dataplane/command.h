@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The command socket: SOCK_SEQPACKET, one command and one JSON answer a packet. The server never
+// The command socket: SOCK_SEQPACKET, one command and one JSON answer a packet. A command is its name,
+// and behind a blank what it is about; a descriptor may come with it (SCM_RIGHTS). The server never
 // waits for a client: it is polled by a thread that has other things to do.
 #pragma once
 
@@ -7,14 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMMAND_MAX_BYTES 256          // of a command
+#define COMMAND_MAX_BYTES (1 << 18)    // of a command
 #define COMMAND_ANSWER_BYTES (1 << 20) // of an answer
 #define COMMAND_CLIENTS 16             // at once; more wait in the socket's queue
 
 // X(NAME, text)
 #define COMMANDS(X)                                                                                \
 	X(STATS, "stats")                                                                          \
-	X(PING, "ping")
+	X(PING, "ping")                                                                            \
+	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */
 
 enum command {
 #define X(name, text) COMMAND_##name,
@@ -22,15 +24,21 @@ enum command {
 #undef X
 };
 
-// A packet to a command: its name, which may end with one newline, and nothing else. Returns 0 or
-// -EINVAL.
-int command_parse(const uint8_t *data, size_t n, enum command *out)
+struct command_request {
+	enum command command;
+	const char *text; // behind the name, NUL-terminated, "" where there is nothing
+	int fd;           // that came with it, or -1; the server closes it
+};
+
+// Reads a packet of n bytes in data, which has room for one more: its name, which may end with one
+// newline, or is followed by a blank and a text. Sets all but fd. Returns 0 or -EINVAL.
+int command_parse(char *data, size_t n, struct command_request *out)
 	__attribute__((warn_unused_result));
 
 struct command_server;
 
 // Answers a command with JSON text that the server frees, or NULL when there is no memory.
-typedef char *(*command_answer_fn)(void *ctx, enum command command);
+typedef char *(*command_answer_fn)(void *ctx, const struct command_request *request);
 
 // Listens at path, for the owner and group of the process. A socket that nobody listens at any more is
 // taken over; a folder that is missing is made. Returns 0 or -errno (-EADDRINUSE: somebody answers).

@@ -52,3 +52,6 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 // Sends one command ("stats") and returns its JSON answer, which the caller frees. Returns 0 or -errno.
 int dataplane_ask(const char *socket_path, const char *command, char **answer)
 	__attribute__((warn_unused_result));
+// The same with a descriptor for the dataplane (-1: none), which stays the caller's.
+int dataplane_ask_with(const char *socket_path, const char *command, int passed, char **answer)
+	__attribute__((warn_unused_result));

@@ -106,7 +106,6 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 		return -ENOMEM;
 	engine->options = *options;
 	engine->ops = *ops;
-	engine->ruleset = ruleset;
 	engine->memory_bytes = lay_out(options, offset);
 	memory = mmap(NULL, engine->memory_bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -147,6 +146,8 @@ void engine_free(struct engine *engine)
 		engine->ops.session = NULL;
 		session_end(engine, (struct session *)flow, "stop", 0);
 	}
+	while (engine->older_count > 0)
+		scanner_free(engine->older[--engine->older_count]);
 	scanner_free(engine->scanner);
 	(void)munmap(engine->memory, engine->memory_bytes);
 	free(engine);

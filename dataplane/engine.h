@@ -135,10 +135,23 @@ struct engine_ops {
 
 struct engine;
 
-// ruleset and ops->ctx must outlive it. Returns 0 or -ENOMEM.
+// ruleset must outlive every scan with it, ops->ctx the engine. Returns 0 or -ENOMEM.
 int engine_new(const struct engine_options *options, const struct engine_ops *ops,
 	const struct ruleset *ruleset, struct engine **out) __attribute__((warn_unused_result));
 void engine_free(struct engine *engine);
+
+// How many scanners may be in use at once: the one in force, and older ones that messages are on.
+#define ENGINE_SCANNERS 8
+
+// True when one more can come into force. When all are in use, messages on the oldest are given up
+// first: their senders are told 451.
+bool engine_has_room_for_scanner(struct engine *engine);
+// Puts other rules in force: messages that begin from now on are scanned by this scanner, which was
+// made with the engine's options.scan. Those in progress go on with theirs; what these let pass is put
+// off with 451, for the rules have changed. Takes the scanner; there is room for it.
+void engine_set_scanner(struct engine *engine, struct scanner *scanner);
+// A scanner that no message uses any more, which the caller frees, or NULL.
+struct scanner *engine_take_idle_scanner(struct engine *engine);
 
 // One frame that came in at side of link. Takes the frame. now_ns never goes back.
 void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,

@@ -11,6 +11,7 @@
 #include "dataplane/port_eal.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
+#include "dataplane/worker_rules.h"
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -50,7 +51,8 @@ static const char usage[] =
 struct gateway {
 	struct options options;
 	struct ports ports;
-	struct ruleset *ruleset;
+	struct ruleset *ruleset;    // until the workers' rules take it
+	struct worker_rules *rules; // in force
 	struct distributor distributor;
 	struct worker_shared shared;
 	struct worker *workers[OPTIONS_MAX_WORKERS];
@@ -216,6 +218,7 @@ static void once_a_second(struct gateway *gateway)
 		return;
 	gateway->second_ns = now_ns;
 	set_epoch(gateway);
+	worker_rules_collect(gateway->rules);
 	for (uint32_t i = 0; i < gateway->ports.count; i++) {
 		if (port_has_changed(&gateway->ports.port[i]))
 			report_link(gateway, &gateway->ports.port[i]);
@@ -245,13 +248,50 @@ static void keep_house(struct gateway *gateway)
 	}
 }
 
-static char *answer(void *ctx, enum command command)
+// {"ok":true,"ruleset":...} or {"error":...}, and an event either way.
+static char *set_rules(struct gateway *gateway, int fd)
+{
+	char before[sizeof(((struct ruleset_info *)0)->version)];
+	char error[256] = "no image came with it";
+	const struct ruleset_info *info = worker_rules_info(gateway->rules);
+	struct json_writer json;
+	char text[512];
+	int err = -EINVAL;
+
+	(void)snprintf(before, sizeof(before), "%s", info->version);
+	if (fd >= 0)
+		err = worker_rules_set(
+			gateway->rules, fd, &gateway->options.engine.scan, error, sizeof(error));
+	info = worker_rules_info(gateway->rules);
+	gateway->stats.ruleset = info;
+	json_begin(&json, text, sizeof(text));
+	json_text(&json, "result", err == 0 ? "applied" : "refused");
+	json_text(&json, "why", err == 0 ? "" : error);
+	json_text(&json, "from", before);
+	json_text(&json, "ruleset", info->version);
+	json_number(&json, "signatures", info->signatures);
+	report(gateway, "swap", &json, text);
+	json_begin(&json, text, sizeof(text));
+	json_open(&json, NULL, '{');
+	if (err != 0)
+		json_text(&json, "error", error);
+	else
+		json_bool(&json, "ok", true);
+	json_text(&json, "ruleset", info->version);
+	json_number(&json, "signatures", info->signatures);
+	json_close(&json, '}');
+	return json.at != NULL ? strndup(text, (size_t)(json.at - text)) : NULL;
+}
+
+static char *answer(void *ctx, const struct command_request *request)
 {
 	struct gateway *gateway = ctx;
 
-	switch (command) {
+	switch (request->command) {
 	case COMMAND_PING:
 		return strdup("{\"ok\":true}");
+	case COMMAND_RULES:
+		return set_rules(gateway, request->fd);
 	case COMMAND_STATS:
 		break;
 	}
@@ -324,6 +364,11 @@ static int make_workers(struct gateway *gateway)
 			gateway->engines[gateway->workers_count++] =
 				worker_engine(gateway->workers[i]);
 	}
+	if (err == 0)
+		err = worker_rules_new(
+			gateway->ruleset, gateway->workers, options->workers, &gateway->rules);
+	if (err == 0)
+		gateway->ruleset = NULL;
 	if (err != 0)
 		complain(err, "workers");
 	return err;
@@ -424,6 +469,7 @@ static void release(struct gateway *gateway)
 	for (uint32_t i = 0; i < gateway->workers_count; i++)
 		worker_free(gateway->workers[i]);
 	distributor_fini(&gateway->distributor);
+	worker_rules_free(gateway->rules);
 	if (gateway->ruleset != NULL)
 		ruleset_close(gateway->ruleset);
 	event_ring_free(gateway->own_ring);

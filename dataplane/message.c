@@ -218,6 +218,12 @@ void message_feed(struct session *session, const uint8_t *data, size_t n)
 		scan_feed(message->scan, data, n);
 }
 
+// What the message was begun on: not always what is in force by now.
+static const struct scanner *scanner_of(const struct engine *engine, const struct message *message)
+{
+	return message->scan != NULL ? scan_get_scanner(message->scan) : engine->scanner;
+}
+
 static void decide(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
@@ -226,7 +232,7 @@ static void decide(struct engine *engine, struct session *session, uint64_t now_
 	message->ended = true;
 	message->end_ns = now_ns;
 	message->verdict = VERDICT_UNSCANNABLE;
-	message->reason = "memory";
+	message->reason = message->outdated ? "rules-changed" : "memory";
 	if (message->scan != NULL) {
 		message->result = scan_end(message->scan);
 		message->verdict = (uint8_t)message->result->verdict;
@@ -241,6 +247,13 @@ static void decide(struct engine *engine, struct session *session, uint64_t now_
 	}
 	message->action = (uint8_t)policy_decide(
 		session_policy(engine, session), (enum verdict)message->verdict);
+	// Nothing passes on rules that others have replaced meanwhile: the sender comes again.
+	if (message->outdated || (message->action == POLICY_DELIVER &&
+					 scanner_of(engine, message) != engine->scanner)) {
+		message->verdict = VERDICT_UNSCANNABLE;
+		message->reason = "rules-changed";
+		message->action = POLICY_TEMPFAIL;
+	}
 	detail = message->reason;
 	if (message->verdict == VERDICT_INFECTED && message->result->matches_count > 0)
 		detail = message->result->matches[0].signature;
@@ -262,6 +275,14 @@ void message_decide(struct engine *engine, struct session *session, uint64_t now
 		return;
 	decide(engine, session, now_ns);
 	message->latency_ns = clock_ns(engine) - began_ns;
+}
+
+void message_outdate(struct message *message)
+{
+	scan_free(message->scan);
+	message->scan = NULL;
+	message->result = NULL;
+	message->outdated = true;
 }
 
 void message_refuse(struct message *message, const char *reason, const char *reply)
@@ -355,7 +376,8 @@ void message_report(struct engine *engine, struct session *session, struct messa
 		.reason = message->reason,
 		.scan = message->result,
 		.bytes = message->bytes,
-		.ruleset = ruleset_get_info(engine->ruleset)->version,
+		.ruleset =
+			ruleset_get_info(scanner_get_ruleset(scanner_of(engine, message)))->version,
 		.latency_ns = message->latency_ns,
 	};
 

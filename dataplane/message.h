@@ -37,6 +37,7 @@ struct message {
 	bool begun;
 	bool ended;     // the verdict stands
 	bool complete;  // its end was read
+	bool outdated;  // the scan was given up
 	bool refused;   // by an SMTP violation: action, reason and reply stand already
 	uint8_t action; // enum policy_action, once decided
 	uint8_t verdict;
@@ -63,6 +64,9 @@ void message_feed(struct session *session, const uint8_t *data, size_t n);
 // The end of data was read, or what a server may take for it: finishes the scan, decides, fills in
 // verdict, action and reply, once. What follows is not scanned any more.
 void message_decide(struct engine *engine, struct session *session, uint64_t now_ns);
+// Gives up the scan, whose rules cannot be kept any longer: the message is put off with 451 unless it is
+// refused already.
+void message_outdate(struct message *message);
 // Refuses the message whatever its verdict will be.
 void message_refuse(struct message *message, const char *reason, const char *reply);
 // Moves the building message to the list of those that wait for the server's reply.

@@ -5,6 +5,7 @@
 //   dialogue   pulls both sides' bytes through the SMTP parser and acts on its events
 //   message    envelope, scan and record of one message
 //   takeover   the engine in the server's place, once a message must not go on
+//   engine_rules  the scanner in force and those before it
 //   emit       segments made from stored bytes, or of the engine's own
 #pragma once
 
@@ -64,8 +65,9 @@ struct session {
 struct engine {
 	struct engine_options options;
 	struct engine_ops ops;
-	const struct ruleset *ruleset;
-	struct scanner *scanner;
+	struct scanner *scanner;                    // of the rules in force
+	struct scanner *older[ENGINE_SCANNERS - 1]; // oldest first: messages are on them still
+	uint32_t older_count;
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	struct stream_pool *pages;

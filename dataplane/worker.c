@@ -16,6 +16,9 @@
 #define BURST 32
 #define SEND_TRIES 16
 #define NS_PER_US 1000u
+#define RULES_WAIT_NS                                                                              \
+	2000000000ull // a worker's turn is a matter of microseconds, its nap of a millisecond
+#define RULES_POLL_US 50
 
 // Frames for one port that go out together.
 struct send_buffer {
@@ -30,6 +33,10 @@ struct worker {
 	struct counters *counters;
 	struct port_faults *faults; // NULL: none
 	struct worker_events events;
+	struct {
+		_Atomic(struct scanner *) offered; // other thread to worker, NULL: taken
+		_Atomic(struct scanner *) idle;    // worker to other thread, NULL: none
+	} rules;
 	uint64_t now_ns;
 	uint64_t idle_since_ns;
 	uint32_t empty_polls;
@@ -307,6 +314,47 @@ static uint32_t receive(struct worker *worker)
 	return n;
 }
 
+// ---- rules from another thread ------------------------------------------------------------------
+
+static void exchange_rules(struct worker *worker)
+{
+	struct scanner *offered =
+		atomic_load_explicit(&worker->rules.offered, memory_order_relaxed);
+
+	if (offered != NULL && engine_has_room_for_scanner(worker->engine)) {
+		// Once more in earnest: the other thread may have taken it back.
+		offered = atomic_exchange_explicit(
+			&worker->rules.offered, NULL, memory_order_acq_rel);
+		if (offered != NULL)
+			engine_set_scanner(worker->engine, offered);
+	}
+	if (atomic_load_explicit(&worker->rules.idle, memory_order_relaxed) == NULL)
+		atomic_store_explicit(&worker->rules.idle, engine_take_idle_scanner(worker->engine),
+			memory_order_release);
+}
+
+int worker_set_scanner(struct worker *worker, struct scanner *scanner)
+{
+	const struct worker_shared *shared = worker->shared;
+	uint64_t limit_ns = worker_clock_ns(shared) + RULES_WAIT_NS;
+
+	atomic_store_explicit(&worker->rules.offered, scanner, memory_order_release);
+	while (atomic_load_explicit(&worker->rules.offered, memory_order_acquire) != NULL) {
+		if (worker_clock_ns(shared) > limit_ns)
+			return atomic_exchange_explicit(
+				       &worker->rules.offered, NULL, memory_order_acq_rel) != NULL
+				       ? -ETIMEDOUT
+				       : 0;
+		(void)usleep(RULES_POLL_US);
+	}
+	return 0;
+}
+
+struct scanner *worker_take_idle_scanner(struct worker *worker)
+{
+	return atomic_exchange_explicit(&worker->rules.idle, NULL, memory_order_acq_rel);
+}
+
 // ---- the loop -----------------------------------------------------------------------------------
 
 static void advance_clock(struct worker *worker)
@@ -371,6 +419,7 @@ int worker_run(void *arg)
 		uint32_t received;
 
 		advance_clock(worker);
+		exchange_rules(worker);
 		received = receive(worker);
 		engine_tick(worker->engine, worker->now_ns);
 		flush_all(worker);
@@ -433,6 +482,7 @@ void worker_free(struct worker *worker)
 	if (worker == NULL)
 		return;
 	port_faults_free(worker->faults);
+	scanner_free(worker_take_idle_scanner(worker));
 	worker_events_fini(&worker->events);
 	if (worker->engine != NULL)
 		engine_free(worker->engine);

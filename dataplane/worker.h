@@ -35,6 +35,13 @@ void worker_free(struct worker *worker);
 // The loop of the struct worker that arg is, until shared->stop; for rte_eal_remote_launch. Returns 0.
 int worker_run(void *arg);
 
+// Offers the running worker, from another thread, a scanner to go on with, and waits for its turn of
+// the loop. Returns 0 when new messages begin on it, or -ETIMEDOUT: then it is the caller's again.
+int worker_set_scanner(struct worker *worker, struct scanner *scanner)
+	__attribute__((warn_unused_result));
+// A scanner that the worker does not need any more: the caller frees it. NULL: none.
+struct scanner *worker_take_idle_scanner(struct worker *worker);
+
 const struct engine *worker_engine(const struct worker *worker);
 struct event_ring *worker_ring(struct worker *worker);
 

@@ -84,10 +84,14 @@ struct scan_options {
 // depth 8, 1000 members, 256 MiB unpacked, ratio 250.
 void scan_options_init(struct scan_options *options);
 
-// Takes all memory that scanning will need. Returns 0 or -ENOMEM. The ruleset must outlive it.
+// Takes all memory that scanning will need. Returns 0 or -ENOMEM. The ruleset must outlive it. One
+// thread may make what another one uses later.
 int scanner_new(const struct scan_options *options, const struct ruleset *ruleset,
 	struct scanner **out) SCAN_MUST_USE;
 void scanner_free(struct scanner *scanner);
+// The ruleset that it was made with, and how many messages are in progress on it.
+const struct ruleset *scanner_get_ruleset(const struct scanner *scanner);
+uint32_t scanner_in_progress(const struct scanner *scanner);
 // Bytes of memory that one more message in progress costs (without Hyperscan's stream state).
 size_t scanner_message_bytes(const struct scanner *scanner);
 
@@ -147,6 +151,8 @@ void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
 bool scan_is_decided(const struct scan *scan);
 // Finishes all parts and returns the result. Feeding is over.
 const struct scan_result *scan_end(struct scan *scan);
+// The scanner that it was begun on.
+const struct scanner *scan_get_scanner(const struct scan *scan);
 // Gives the message's memory back to the scanner, ended or not.
 void scan_free(struct scan *scan);
 

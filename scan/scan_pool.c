@@ -136,6 +136,7 @@ int scanner_new(
 
 	if (scanner == NULL)
 		return -ENOMEM;
+	scanner->ruleset = ruleset;
 	scanner->options = *options;
 	scanner->limits = (struct mime_limits){
 		options->max_depth, options->max_parts, options->max_header_bytes};
@@ -181,6 +182,21 @@ void scanner_free(struct scanner *scanner)
 	free(scanner);
 }
 
+const struct ruleset *scanner_get_ruleset(const struct scanner *scanner)
+{
+	return scanner->ruleset;
+}
+
+uint32_t scanner_in_progress(const struct scanner *scanner)
+{
+	return scanner->in_progress;
+}
+
+const struct scanner *scan_get_scanner(const struct scan *scan)
+{
+	return scan->scanner;
+}
+
 size_t scanner_message_bytes(const struct scanner *scanner)
 {
 	return scanner->message_bytes + sizeof(struct text_block) + table_bytes(scanner) / 8 +
@@ -194,6 +210,7 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	if (scan == NULL)
 		return NULL;
 	scanner->free_scans = scan->next;
+	scanner->in_progress++;
 	memset(scan, 0, sizeof(*scan));
 	scan->scanner = scanner;
 	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());
@@ -248,6 +265,7 @@ void scan_pool_put(struct scan *scan)
 	}
 	scan->next = scanner->free_scans;
 	scanner->free_scans = scan;
+	scanner->in_progress--;
 }
 
 bool scan_pool_grow_parts(struct scan *scan)

@@ -56,6 +56,8 @@ struct scan {
 };
 
 struct scanner {
+	const struct ruleset *ruleset;
+	uint32_t in_progress; // messages
 	struct scan_options options;
 	struct mime_limits limits;
 	struct matcher *matcher;

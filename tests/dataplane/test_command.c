@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -45,14 +46,14 @@ static int remove_folder(void **state)
 }
 
 // As long as *ctx says, so that large answers are tried too.
-static char *answer(void *ctx, enum command command)
+static char *answer(void *ctx, const struct command_request *request)
 {
 	size_t n = *(size_t *)ctx;
 	char *text = malloc(n + 1);
 
 	if (text == NULL)
 		return NULL;
-	memset(text, command == COMMAND_PING ? 'p' : 's', n);
+	memset(text, request->command == COMMAND_PING ? 'p' : 's', n);
 	text[n] = '\0';
 	return text;
 }
@@ -60,6 +61,7 @@ static char *answer(void *ctx, enum command command)
 struct asking {
 	const char *command;
 	char *answer;
+	int passed;
 	int err;
 	int done[2]; // pipe: written when there is an answer
 };
@@ -68,7 +70,7 @@ static void *ask(void *arg)
 {
 	struct asking *asking = arg;
 
-	asking->err = dataplane_ask(path, asking->command, &asking->answer);
+	asking->err = dataplane_ask_with(path, asking->command, asking->passed, &asking->answer);
 	(void)!write(asking->done[1], "", 1);
 	return NULL;
 }
@@ -110,7 +112,7 @@ static void a_question_gets_its_answer_whole(void **state)
 
 	assert_int_equal(command_open(path, answer, &size, &server), 0);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct asking asking = {.command = i % 2 == 0 ? "stats" : "ping\n"};
+		struct asking asking = {.command = i % 2 == 0 ? "stats" : "ping\n", .passed = -1};
 
 		size = sizes[i];
 		ask_and_serve(server, &asking);
@@ -127,14 +129,14 @@ static void what_is_no_command_is_refused(void **state)
 	(void)state;
 	static char long_one[COMMAND_MAX_BYTES + 2];
 	const char *const bad[] = {
-		"x", "stats ", "STATS", "stats\n\n", "\n", "statsping", long_one};
+		"x", " stats", "STATS", "stats\n\n", "\n", "statsping", long_one};
 	struct command_server *server;
 	size_t size = 1;
 
 	memset(long_one, 'a', sizeof(long_one) - 1);
 	assert_int_equal(command_open(path, answer, &size, &server), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct asking asking = {.command = bad[i]};
+		struct asking asking = {.command = bad[i], .passed = -1};
 
 		ask_and_serve(server, &asking);
 		assert_int_equal(asking.err, 0);
@@ -144,18 +146,63 @@ static void what_is_no_command_is_refused(void **state)
 	command_close(server);
 }
 
-static void only_a_name_is_a_command(void **state)
+static int parse(const char *packet, size_t n, struct command_request *out)
+{
+	static char data[64];
+
+	memcpy(data, packet, n);
+	return command_parse(data, n, out);
+}
+
+static void a_command_is_a_name_and_perhaps_a_text(void **state)
 {
 	(void)state;
-	enum command command;
+	struct command_request request;
 
-	assert_int_equal(command_parse((const uint8_t *)"stats", 5, &command), 0);
-	assert_int_equal(command, COMMAND_STATS);
-	assert_int_equal(command_parse((const uint8_t *)"ping\n", 5, &command), 0);
-	assert_int_equal(command, COMMAND_PING);
-	assert_int_equal(command_parse((const uint8_t *)"stats\0", 6, &command), -EINVAL);
-	assert_int_equal(command_parse((const uint8_t *)"stat", 4, &command), -EINVAL);
-	assert_int_equal(command_parse((const uint8_t *)"", 0, &command), -EINVAL);
+	assert_int_equal(parse("stats", 5, &request), 0);
+	assert_int_equal(request.command, COMMAND_STATS);
+	assert_string_equal(request.text, "");
+	assert_int_equal(parse("ping\n", 5, &request), 0);
+	assert_int_equal(request.command, COMMAND_PING);
+	assert_int_equal(parse("rules  now\n", 11, &request), 0);
+	assert_int_equal(request.command, COMMAND_RULES);
+	assert_string_equal(request.text, " now");
+	assert_int_equal(parse("stats\0", 6, &request), -EINVAL);
+	assert_int_equal(parse("stats \0x", 8, &request), -EINVAL);
+	assert_int_equal(parse("stat", 4, &request), -EINVAL);
+	assert_int_equal(parse("", 0, &request), -EINVAL);
+	assert_int_equal(parse(" ", 1, &request), -EINVAL);
+}
+
+// The answer is what was in the file that came with the command.
+static char *read_passed(void *ctx, const struct command_request *request)
+{
+	char text[32] = "nothing";
+
+	(void)ctx;
+	if (request->fd >= 0)
+		assert_true(pread(request->fd, text, sizeof(text) - 1, 0) > 0);
+	return strdup(text);
+}
+
+static void a_descriptor_comes_with_a_command(void **state)
+{
+	(void)state;
+	struct command_server *server;
+	struct asking asking = {.command = "rules", .passed = memfd_create("passed", MFD_CLOEXEC)};
+
+	assert_int_equal(write(asking.passed, "an image", 9), 9);
+	assert_int_equal(command_open(path, read_passed, NULL, &server), 0);
+	ask_and_serve(server, &asking);
+	assert_int_equal(asking.err, 0);
+	assert_string_equal(asking.answer, "an image");
+	free(asking.answer);
+	(void)close(asking.passed);
+	asking.passed = -1;
+	ask_and_serve(server, &asking);
+	assert_string_equal(asking.answer, "nothing");
+	free(asking.answer);
+	command_close(server);
 }
 
 static void one_process_has_the_socket(void **state)
@@ -244,7 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_gets_its_answer_whole),
 		cmocka_unit_test(what_is_no_command_is_refused),
-		cmocka_unit_test(only_a_name_is_a_command),
+		cmocka_unit_test(a_command_is_a_name_and_perhaps_a_text),
+		cmocka_unit_test(a_descriptor_comes_with_a_command),
 		cmocka_unit_test(one_process_has_the_socket),
 		cmocka_unit_test(a_socket_left_behind_is_taken_over_and_a_file_is_not),
 		cmocka_unit_test(asking_nobody_is_an_error),

@@ -457,12 +457,13 @@ size_t world_make_body(size_t n, uint64_t seed, char **out)
 
 // ---- making it ----------------------------------------------------------------------------------
 
-static void build_rules(struct world *world, const char *signatures)
+struct ruleset *world_make_ruleset(const char *signatures, void **image)
 {
 	char path[] = "/tmp/cordon-world-XXXXXX.ndb";
 	const char *paths[] = {path};
 	struct ruleset_build_options options = {0};
 	struct ruleset_build_stats stats;
+	struct ruleset *ruleset = NULL;
 	size_t bytes = 0;
 	int fd = mkstemps(path, 4);
 	int err;
@@ -470,11 +471,12 @@ static void build_rules(struct world *world, const char *signatures)
 	assert(fd >= 0);
 	assert(write(fd, signatures, strlen(signatures)) == (ssize_t)strlen(signatures));
 	(void)close(fd);
-	err = ruleset_build(paths, 1, &options, &world->image, &bytes, &stats);
+	err = ruleset_build(paths, 1, &options, image, &bytes, &stats);
 	assert(err == 0);
-	err = ruleset_attach(world->image, bytes, &world->ruleset);
+	err = ruleset_attach(*image, bytes, &ruleset);
 	assert(err == 0);
 	(void)unlink(path);
+	return ruleset;
 }
 
 static void make_engine(struct world *world)
@@ -536,7 +538,7 @@ void world_init(struct world *world, const struct engine_options *options, int f
 		"250-mx.example.com\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 CHUNKING\r\n";
 	world->body = malloc(PEER_BUFFER);
 	assert(world->body != NULL);
-	build_rules(world, signatures != NULL ? signatures : "");
+	world->ruleset = world_make_ruleset(signatures != NULL ? signatures : "", &world->image);
 	world->options = *options;
 	make_engine(world);
 	make_peers(world, family);

@@ -93,6 +93,8 @@ struct world {
 void world_init(struct world *world, const struct engine_options *options, int family,
 	const char *signatures, uint64_t seed);
 void world_fini(struct world *world);
+// Rules of an .ndb file's lines. The caller closes them and then frees *image.
+struct ruleset *world_make_ruleset(const char *signatures, void **image);
 // Runs until condition is true or so many virtual milliseconds have passed. Returns whether it is.
 bool world_run(struct world *world, bool (*condition)(struct world *world, uint32_t value),
 	uint32_t value, uint32_t max_ms);

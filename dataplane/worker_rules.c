@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/worker_rules.h"
+
+#include "dataplane/options_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+struct live {
+	struct ruleset *ruleset;
+	void *image; // mapping, or NULL: the ruleset has its own
+	size_t image_bytes;
+	uint32_t scanners; // that workers have
+};
+
+struct worker_rules {
+	struct worker *const *workers;
+	uint32_t workers_count;
+	struct live live[ENGINE_SCANNERS + 1]; // the last is the one in force
+	uint32_t count;
+};
+
+int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint32_t workers_count,
+	struct worker_rules **out)
+{
+	struct worker_rules *rules = calloc(1, sizeof(*rules));
+
+	if (rules == NULL)
+		return -ENOMEM;
+	rules->workers = workers;
+	rules->workers_count = workers_count;
+	rules->live[0] = (struct live){.ruleset = first, .scanners = workers_count};
+	rules->count = 1;
+	*out = rules;
+	return 0;
+}
+
+static void live_close(struct live *live)
+{
+	ruleset_close(live->ruleset);
+	if (live->image != NULL)
+		(void)munmap(live->image, live->image_bytes);
+}
+
+void worker_rules_free(struct worker_rules *rules)
+{
+	if (rules == NULL)
+		return;
+	for (uint32_t i = 0; i < rules->count; i++)
+		live_close(&rules->live[i]);
+	free(rules);
+}
+
+const struct ruleset_info *worker_rules_info(const struct worker_rules *rules)
+{
+	return ruleset_get_info(rules->live[rules->count - 1].ruleset);
+}
+
+uint32_t worker_rules_count(const struct worker_rules *rules)
+{
+	return rules->count;
+}
+
+static void give_back(struct worker_rules *rules, struct scanner *scanner)
+{
+	const struct ruleset *ruleset = scanner_get_ruleset(scanner);
+
+	scanner_free(scanner);
+	for (uint32_t i = 0; i < rules->count; i++) {
+		if (rules->live[i].ruleset == ruleset)
+			rules->live[i].scanners--;
+	}
+}
+
+void worker_rules_collect(struct worker_rules *rules)
+{
+	struct scanner *scanner;
+
+	if (rules->count == 1)
+		return;
+	for (uint32_t i = 0; i < rules->workers_count; i++) {
+		while ((scanner = worker_take_idle_scanner(rules->workers[i])) != NULL)
+			give_back(rules, scanner);
+	}
+	for (uint32_t i = 0; i + 1 < rules->count;) {
+		if (rules->live[i].scanners > 0) {
+			i++;
+			continue;
+		}
+		live_close(&rules->live[i]);
+		rules->count--;
+		memmove(&rules->live[i], &rules->live[i + 1],
+			(rules->count - i) * sizeof(rules->live[0]));
+	}
+}
+
+static int map_image(int fd, struct live *live)
+{
+	struct stat status;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return -EINVAL;
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	if (status.st_size <= 0)
+		return -EBADMSG;
+	live->image_bytes = (size_t)status.st_size;
+	// All of it now: a worker does not wait for a page later.
+	live->image = mmap(NULL, live->image_bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (live->image != MAP_FAILED)
+		return 0;
+	live->image = NULL;
+	return -errno;
+}
+
+// Does it scan at all? What it says of the message is its own business.
+static int try_scanner(struct scanner *scanner)
+{
+	static const char mail[] =
+		"Subject: test\r\nContent-Type: text/html\r\n\r\n<p>Is anybody there?</p>\r\n";
+	const struct scan_result *result;
+	struct scan *scan;
+	int err = scan_begin(scanner, SCAN_MESSAGE, &scan);
+
+	if (err != 0)
+		return err;
+	scan_feed(scan, (const uint8_t *)mail, sizeof(mail) - 1);
+	result = scan_end(scan);
+	if (result->verdict == VERDICT_UNSCANNABLE)
+		err = -EIO;
+	scan_free(scan);
+	return err;
+}
+
+static int make_scanners(const struct worker_rules *rules, const struct ruleset *ruleset,
+	const struct scan_options *options, struct scanner **scanners)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; err == 0 && i < rules->workers_count; i++) {
+		err = scanner_new(options, ruleset, &scanners[i]);
+		if (err == 0)
+			err = try_scanner(scanners[i]);
+	}
+	return err;
+}
+
+// From here on the ruleset is in the list, for a worker may have it.
+static int hand_over(struct worker_rules *rules, struct live *live, struct scanner **scanners)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; err == 0 && i < rules->workers_count; i++) {
+		err = worker_set_scanner(rules->workers[i], scanners[i]);
+		if (err == 0) {
+			scanners[i] = NULL;
+			live->scanners++;
+		}
+	}
+	return err;
+}
+
+int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_options *options,
+	char *error, size_t error_bytes)
+{
+	struct scanner *scanners[OPTIONS_MAX_WORKERS] = {NULL};
+	struct live live = {0};
+	char reason[128];
+	const char *step = "too many rulesets are in use";
+	int err = -EBUSY;
+
+	worker_rules_collect(rules);
+	if (rules->count <= ENGINE_SCANNERS) {
+		step = "image";
+		err = map_image(fd, &live);
+	}
+	if (err == 0)
+		err = ruleset_attach(live.image, live.image_bytes, &live.ruleset);
+	if (err == 0) {
+		step = "scanner";
+		err = make_scanners(rules, live.ruleset, options, scanners);
+	}
+	if (err == 0) {
+		step = "worker";
+		err = hand_over(rules, &live, scanners);
+	}
+	for (uint32_t i = 0; i < rules->workers_count; i++)
+		scanner_free(scanners[i]);
+	if (live.scanners > 0) {
+		rules->live[rules->count++] = live;
+	} else if (live.ruleset != NULL) {
+		live_close(&live);
+	} else if (live.image != NULL) {
+		(void)munmap(live.image, live.image_bytes);
+	}
+	if (err != 0)
+		(void)snprintf(error, error_bytes, "%s: %s", step,
+			options_rules_reason(err, reason, sizeof(reason)));
+	return err;
+}

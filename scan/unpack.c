@@ -202,6 +202,13 @@ void unpack_member_end(struct unpack *unpack, struct unpack_event *event)
 	*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = unpack->name};
 }
 
+uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event)
+{
+	if (event->type != UNPACK_MEMBER_DATA)
+		return crc;
+	return (uint32_t)crc32(crc, event->data, (unsigned int)event->bytes);
+}
+
 size_t unpack_collect(uint8_t *buffer, uint32_t *have, uint32_t want, const uint8_t *data, size_t n)
 {
 	size_t take = want - *have;

@@ -15,8 +15,9 @@
 //   ambiguous-archive    a zip's directory names other members, sizes or places than its local
 //                        headers, or it has two directories; a tar's link or folder with contents
 //   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input)
-//   broken-archive       packed data in which an error stands, after some of it was unpacked: another
-//                        reader may get on from there. What merely ends early is no cause for it.
+//   broken-archive       packed data in which an error stands, after some of it was unpacked, or whose
+//                        checksum is another: another reader may get on from there. What merely
+//                        ends early is no cause for it.
 //   memory               no memory of the pool is free: the member is not unpacked
 //
 // Of a zip inside other data (self-extracting, or part of a document), the first three and

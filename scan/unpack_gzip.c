@@ -98,16 +98,33 @@ static size_t data_feed(
 		unpack_member_begin(unpack, event);
 		return 0;
 	}
-	if (unpack->codec.kind == CODEC_NONE && !codec_begin(unpack, CODEC_DEFLATE)) {
-		unpack->is_over = true;
-		return 0;
+	if (unpack->codec.kind == CODEC_NONE) {
+		gzip->crc = 0;
+		if (!codec_begin(unpack, CODEC_DEFLATE)) {
+			unpack->is_over = true;
+			return 0;
+		}
 	}
 	if (codec_feed(unpack, data, n, &used, event)) {
 		codec_end(unpack);
 		unpack->is_over |= unpack->is_broken;
 		gzip->state = GZIP_TRAILER;
 	}
+	gzip->crc = unpack_crc(gzip->crc, event);
 	return used;
+}
+
+// Checksum and size of what came out.
+static void trailer_read(struct unpack *unpack)
+{
+	struct gzip *gzip = &unpack->as.gzip;
+
+	if (read_le32(gzip->head) != gzip->crc ||
+		read_le32(gzip->head + 4) != (uint32_t)unpack->codec.out)
+		unpack_warn(unpack, WARN_BROKEN);
+	gzip->head_bytes = 0;
+	gzip->state = GZIP_HEADER;
+	gzip->is_later = true;
 }
 
 static size_t header_feed(struct unpack *unpack, const uint8_t *data)
@@ -154,11 +171,9 @@ size_t gzip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct un
 	case GZIP_DATA:
 		return data_feed(unpack, data, n, event);
 	case GZIP_TRAILER:
-		used = skip_feed(gzip, TRAILER_BYTES, n);
-		if (gzip->state != GZIP_TRAILER) {
-			gzip->state = GZIP_HEADER;
-			gzip->is_later = true;
-		}
+		used = unpack_collect(gzip->head, &gzip->head_bytes, TRAILER_BYTES, data, n);
+		if (gzip->head_bytes == TRAILER_BYTES)
+			trailer_read(unpack);
 		return used;
 	}
 	return n;

@@ -73,6 +73,7 @@ struct zip_entry {
 	uint64_t packed;
 	uint64_t bytes;
 	uint64_t at; // offset of the local header
+	uint32_t crc;
 	uint64_t name_hash;
 };
 
@@ -81,12 +82,15 @@ struct zip_directory {
 	uint64_t centrals;
 	uint64_t local_sums[2]; // places counted from the first header, and from the object's start
 	uint64_t central_sum;
+	uint64_t local_crcs; // the same of the members' checksums
+	uint64_t central_crcs;
 	uint64_t first_central; // offset and 1, 0: none yet
 	uint64_t end;           // offset of the end record and 1, 0: none yet
 	uint16_t comment;       // bytes of its comment
 	bool is_unsure;         // a member's true sizes are not known
 	bool is_ambiguous;
-	bool is_hidden; // an end record may stand inside another record or a member
+	bool is_damaged; // a checksum differs
+	bool is_hidden;  // an end record may stand inside another record or a member
 };
 
 struct zip {
@@ -104,6 +108,7 @@ struct zip {
 	uint8_t item[24];
 	uint64_t left;  // stored bytes to come
 	uint64_t given; // bytes of the open member
+	uint32_t crc;   // of these
 	uint32_t window_bytes;
 	uint8_t window[ZIP_WINDOW_BYTES];
 	uint32_t hold_bytes;
@@ -127,6 +132,7 @@ struct gzip {
 	enum gzip_state state;
 	bool is_later; // not the first of those that stand one after another
 	uint8_t flags;
+	uint32_t crc; // of the stream's bytes until now
 	uint32_t left;
 	uint32_t head_bytes;
 	uint8_t head[16];
@@ -219,6 +225,9 @@ size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 size_t tnef_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
+
+// Adds to a CRC-32 what an event gives of a member.
+uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event);
 
 bool gzip_is_header(const uint8_t *data, size_t n);
 bool bzip2_is_header(const uint8_t *data, size_t n);

@@ -68,6 +68,7 @@ static void entry_begin(struct unpack *unpack)
 		.packed = read_le32(head + sizes),
 		.bytes = read_le32(head + sizes + 4),
 		.at = is_local ? zip->record : read_le32(head + 42),
+		.crc = read_le32(head + sizes - 4),
 		.name_hash = FNV_BASE,
 	};
 	zip->name_left = read_le16(head + sizes + 8);
@@ -238,6 +239,7 @@ static void member_begin(struct unpack *unpack, struct unpack_event *event)
 	uint16_t method = entry->method;
 
 	zip->given = 0;
+	zip->crc = 0;
 	if ((entry->flags & (FLAG_ENCRYPTED | FLAG_HIDDEN)) != 0 || method == METHOD_AES) {
 		member_skip(unpack, WARN_ENCRYPTED);
 	} else if (method == METHOD_DEFLATE || method == METHOD_BZIP2) {
@@ -282,8 +284,11 @@ static void member_end(struct unpack *unpack, uint64_t packed, struct unpack_eve
 	if (zip->state != ZIP_SKIP) {
 		if (is_told && (entry->packed != packed || entry->bytes != zip->given))
 			zip->directory.is_ambiguous = true;
+		if (is_told && entry->crc != zip->crc && !unpack->is_broken)
+			unpack_warn(unpack, WARN_BROKEN);
 		entry->packed = packed;
 		entry->bytes = zip->given;
+		entry->crc = zip->crc;
 	}
 	entry->at = entry->at - zip->first;
 	zip_directory_add(zip, entry);
@@ -308,6 +313,7 @@ static size_t stored_feed(
 		unpack_member_data(unpack, data, n, event);
 	else
 		member_end(unpack, zip->given, event);
+	zip->crc = unpack_crc(zip->crc, event);
 	return n;
 }
 
@@ -325,6 +331,7 @@ static size_t packed_feed(
 		zip->directory.is_unsure |= unpack->is_broken || unpack->is_over;
 		codec_end(unpack);
 	}
+	zip->crc = unpack_crc(zip->crc, event);
 	if (event->type == UNPACK_MEMBER_DATA && !unpack->is_open) {
 		unpack->waiting = event->bytes;
 		unpack_member_begin(unpack, event);
@@ -427,6 +434,8 @@ bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 	}
 	if (is_ambiguous(&zip->directory))
 		unpack_warn(unpack, WARN_AMBIGUOUS);
+	if (zip->directory.end != 0 && zip->directory.is_damaged && !zip->directory.is_unsure)
+		unpack_warn(unpack, WARN_BROKEN);
 	// Readers look for the end record at the end.
 	if (zip->directory.end != 0 &&
 		unpack->offset <= zip->directory.end - 1 + END_BYTES + zip->directory.comment)

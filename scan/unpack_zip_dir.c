@@ -22,10 +22,12 @@ void zip_directory_add(struct zip *zip, const struct zip_entry *entry)
 	hash = mix(mix(hash, entry->packed), entry->bytes);
 	if (entry->is_local) {
 		directory->locals++;
+		directory->local_crcs += mix(entry->name_hash, entry->crc);
 		directory->local_sums[0] += mix(hash, entry->at);
 		directory->local_sums[1] += mix(hash, entry->at + zip->first);
 	} else {
 		directory->centrals++;
+		directory->central_crcs += mix(entry->name_hash, entry->crc);
 		directory->central_sum += mix(hash, entry->at);
 	}
 }
@@ -53,6 +55,8 @@ void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
 	// A second end is one too many, wherever it stands.
 	if (!is_same || directory->end != 0)
 		directory->is_ambiguous = true;
+	if (directory->local_crcs != directory->central_crcs)
+		directory->is_damaged = true;
 	directory->end = at + 1;
 	directory->comment = read_le16(end + 20);
 }

@@ -54,6 +54,7 @@ static void give(struct unpack *unpack, uint32_t n, struct unpack_event *event)
 	zip->hold_candidate -= n;
 	zip->given += n;
 	unpack_member_data(unpack, unpack->out, n, event);
+	zip->crc = unpack_crc(zip->crc, event);
 }
 
 // The descriptor, and what of the next record was held, is searched as the bytes between members are.

@@ -165,6 +165,9 @@ hidden = one[:central] + two[:directory_at(two)] + one[central:-6] + struct.pack
 encrypted = patched(patched(one, 6, b"\1\0"), central + 8, b"\1\0")
 comment = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 8, 0, 0, 0, 0, 0, 60000, 0)
 zeros = bytes(40 << 20)
+later = make_zip([("a.txt", text), ("b.bin", noise)], one_way=True)
+stored = make_zip([("a.txt", text)], zipfile.ZIP_STORED)
+packed_text = gzip.compress(text, mtime=0)
 
 # name: (bytes, verdict, reason, members or None where they are not compared)
 odd = {
@@ -196,6 +199,18 @@ odd = {
     "broken.gz": (patched(gzip.compress(text), 400, b"\xff" * 100), "suspect", "broken-archive", None),
     "broken.bz2": (patched(bz2.compress(noise) + bz2.compress(noise), 31000, b"\xff" * 100),
                    "suspect", "broken-archive", None),
+    "crc-local.zip": (patched(one, 14, b"\1\2\3"), "suspect", "broken-archive", [(0, "a.txt", text)]),
+    "crc-directory.zip": (patched(one, central + 16, b"\1\2\3"), "suspect", "broken-archive",
+                          [(0, "a.txt", text)]),
+    "crc-descriptor.zip": (patched(later, directory_at(later) + 16, b"\1\2\3"), "suspect",
+                           "broken-archive", [(0, "a.txt", text), (0, "b.bin", noise)]),
+    "crc-stored.zip": (patched(stored, 200, b"changed"), "suspect", "broken-archive", None),
+    "crc.gz": (patched(packed_text, len(packed_text) - 8, b"\1\2\3"), "suspect", "broken-archive",
+               [(0, "", text)]),
+    "crc-later.gz": (patched(packed_text * 2, 2 * len(packed_text) - 4, b"\1\2\3"), "suspect",
+                     "broken-archive", [(0, "", text * 2)]),
+    "crc-cut.gz": (packed_text[:-3], "clean", "", [(0, "", text)]),
+    "crc.bz2": (patched(bz2.compress(text), 10, b"\1\2\3"), "suspect", "broken-archive", None),
     "bomb.zip": (make_zip([("z", zeros)]), "suspect", "archive-bomb", None),
     "bomb.gz": (gzip.compress(zeros), "suspect", "archive-bomb", None),
     "bomb.bz2": (bz2.compress(zeros), "suspect", "archive-bomb", None),

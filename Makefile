@@ -42,7 +42,7 @@ HS_CFLAGS := $(call isystem,libhs)
 HS_COMPILER := -lhs
 HS_RUNTIME := -lhs_runtime
 DPDK_LIBS := $(shell pkg-config --libs libdpdk)
-SCAN_LIBS := -lcrypto -lz -lpcre2-8 -lbz2
+SCAN_LIBS := -lcrypto -lz -lpcre2-8 -lbz2 -larchive
 OFFLINE_LIBS := -lpcap -lcyaml -lyaml -ljansson
 
 # ---- sources ----------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/filetype.h"
 
+#include "scan/filetype_archive.h"
+
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -31,7 +33,6 @@ static const struct magic magics[] = {
 	MAGIC("bzip2", FILETYPE_TARGET_ANY, 0, "BZh"),
 	MAGIC("zstd", FILETYPE_TARGET_ANY, 0, "\x28\xb5\x2f\xfd"),
 	MAGIC("cab", FILETYPE_TARGET_ANY, 0, "MSCF"),
-	MAGIC("arj", FILETYPE_TARGET_ANY, 0, "\x60\xea"),
 	MAGIC("tnef", FILETYPE_TARGET_ANY, 0, "\x78\x9f\x3e\x22"),
 	MAGIC("rtf", FILETYPE_TARGET_ANY, 0, "{\\rt"),
 	MAGIC("png", FILETYPE_TARGET_GRAPHICS, 0, "\x89PNG\r\n\x1a\n"),
@@ -48,7 +49,6 @@ static const struct magic magics[] = {
 	MAGIC("macho", FILETYPE_TARGET_MACHO, 0, "\xfe\xed\xfa\xcf"),
 	MAGIC("wasm", FILETYPE_TARGET_ANY, 0, "\0asm"),
 	MAGIC("tar", FILETYPE_TARGET_ANY, 257, "ustar"),
-	MAGIC("iso", FILETYPE_TARGET_ANY, 0, "\1CD001\1"),
 	MAGIC("lnk", FILETYPE_TARGET_ANY, 0, "L\0\0\0\x01\x14\x02\0"),
 	MAGIC("chm", FILETYPE_TARGET_ANY, 0, "ITSF"),
 	MAGIC("riff", FILETYPE_TARGET_ANY, 0, "RIFF"),
@@ -152,6 +152,9 @@ const struct filetype *filetype_detect(const uint8_t *data, size_t n)
 			memcmp(data + magic->offset, magic->value, magic->bytes) == 0)
 			return &magic->type;
 	}
+	type = filetype_detect_archive(data, n);
+	if (type != NULL)
+		return type;
 	// Readers find the header anywhere in the first 1024 bytes (ISO 32000-1 annex H.3.4.1).
 	if (contains_any(data, n, pdf, 1))
 		return &type_pdf;

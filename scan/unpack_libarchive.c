@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/unpack_libarchive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define HEADER_COST 1024 // of the budget's bytes: a header's work is not seen in what comes out
+
+enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_OVER };
+
+struct libarchive {
+	struct archive *archive;
+	struct whole *whole;
+	uint64_t at; // offset in the capture
+	enum libarchive_step step;
+	bool is_raw;       // compressed data, not an archive of members
+	unsigned int told; // each warning once
+};
+
+enum { TOLD_ENCRYPTED = 1, TOLD_METHOD = 2, TOLD_BROKEN = 4, TOLD_MEMORY = 8 };
+
+// ---- the capture as libarchive's file ----------------------------------------------------------
+
+static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **out)
+{
+	struct libarchive *state = ctx;
+	const uint8_t *data = NULL;
+	size_t n = capture_piece(state->whole->capture, state->at, &data);
+
+	if (!whole_spend(state->whole, n)) {
+		archive_set_error(archive, EINTR, "stopped");
+		return ARCHIVE_FATAL;
+	}
+	state->at += n;
+	*out = data;
+	return (la_ssize_t)n;
+}
+
+static la_int64_t skip_capture(struct archive *archive, void *ctx, la_int64_t bytes)
+{
+	struct libarchive *state = ctx;
+	uint64_t left = state->whole->capture->bytes - state->at;
+
+	(void)archive;
+	if (bytes < 0)
+		return 0;
+	if ((uint64_t)bytes > left)
+		bytes = (la_int64_t)left;
+	state->at += (uint64_t)bytes;
+	return bytes;
+}
+
+static la_int64_t seek_capture(struct archive *archive, void *ctx, la_int64_t offset, int whence)
+{
+	struct libarchive *state = ctx;
+	int64_t bytes = (int64_t)state->whole->capture->bytes;
+	int64_t base = whence == SEEK_CUR ? (int64_t)state->at : whence == SEEK_END ? bytes : 0;
+
+	if (!whole_spend(state->whole, HEADER_COST)) {
+		archive_set_error(archive, EINTR, "stopped");
+		return ARCHIVE_FATAL;
+	}
+	if (offset < -base || offset > bytes - base) {
+		archive_set_error(archive, EINVAL, "seek outside of the archive");
+		return ARCHIVE_FATAL;
+	}
+	state->at = (uint64_t)(base + offset);
+	return base + offset;
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+struct reader {
+	const char *type;
+	int (*support)(struct archive *archive);
+	bool is_filter;
+};
+
+static int support_rar(struct archive *archive)
+{
+	int result = archive_read_support_format_rar(archive);
+
+	return result == ARCHIVE_OK ? archive_read_support_format_rar5(archive) : result;
+}
+
+static const struct reader readers[] = {
+	{"7z", archive_read_support_format_7zip, false},
+	{"rar", support_rar, false},
+	{"cab", archive_read_support_format_cab, false},
+	{"iso", archive_read_support_format_iso9660, false},
+	{"xar", archive_read_support_format_xar, false},
+	{"lha", archive_read_support_format_lha, false},
+	{"ar", archive_read_support_format_ar, false},
+	{"cpio", archive_read_support_format_cpio, false},
+	{"xz", archive_read_support_filter_xz, true},
+	{"lzma", archive_read_support_filter_lzma, true},
+	{"lzip", archive_read_support_filter_lzip, true},
+	{"zstd", archive_read_support_filter_zstd, true},
+	{"lz4", archive_read_support_filter_lz4, true},
+	{"compress", archive_read_support_filter_compress, true},
+	{"rpm", archive_read_support_filter_rpm, true},
+};
+
+// Only the reader of this type: another one that thinks it knows the object would be a second opinion.
+static bool set_up(struct libarchive *state, const char *type)
+{
+	struct archive *archive = state->archive;
+
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+		if (strcmp(readers[i].type, type) != 0)
+			continue;
+		state->is_raw = readers[i].is_filter;
+		if (readers[i].support(archive) != ARCHIVE_OK ||
+			(state->is_raw && archive_read_support_format_raw(archive) != ARCHIVE_OK))
+			return false;
+		return archive_read_set_read_callback(archive, read_capture) == ARCHIVE_OK &&
+		       archive_read_set_skip_callback(archive, skip_capture) == ARCHIVE_OK &&
+		       archive_read_set_seek_callback(archive, seek_capture) == ARCHIVE_OK &&
+		       archive_read_set_callback_data(archive, state) == ARCHIVE_OK;
+	}
+	return false;
+}
+
+int libarchive_begin(struct whole *whole)
+{
+	struct libarchive *state = calloc(1, sizeof(*state));
+
+	if (state == NULL)
+		return -ENOMEM;
+	state->whole = whole;
+	state->archive = archive_read_new();
+	if (state->archive == NULL) {
+		free(state);
+		return -ENOMEM;
+	}
+	whole->state = state;
+	if (!set_up(state, whole->format->type)) {
+		libarchive_end(whole);
+		return -ENOMEM;
+	}
+	// What is wrong with the object shows at its first header.
+	(void)archive_read_open1(state->archive);
+	return 0;
+}
+
+void libarchive_end(struct whole *whole)
+{
+	struct libarchive *state = whole->state;
+
+	(void)archive_read_free(state->archive);
+	free(state);
+	whole->state = NULL;
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+static void end(struct unpack_event *event)
+{
+	*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
+}
+
+static void warn(struct libarchive *state, unsigned int bit, struct unpack_event *event)
+{
+	static const struct {
+		unsigned int bit;
+		const char *why;
+	} names[] = {
+		{TOLD_ENCRYPTED, "encrypted-archive"},
+		{TOLD_METHOD, "unsupported-method"},
+		{TOLD_BROKEN, "broken-archive"},
+		{TOLD_MEMORY, "limit-memory"},
+	};
+
+	if ((state->told & bit) != 0)
+		return;
+	state->told |= bit;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].bit == bit)
+			*event = (struct unpack_event){
+				.type = UNPACK_WARNING, .name = "", .why = names[i].why};
+}
+
+static bool says(const char *text, const char *word)
+{
+	return strcasestr(text, word) != NULL;
+}
+
+// Its readers tell only in words what they failed on.
+static unsigned int reason(const struct libarchive *state)
+{
+	const char *text = archive_error_string(state->archive);
+
+	if (archive_read_has_encrypted_entries(state->archive) > 0)
+		return TOLD_ENCRYPTED;
+	if (archive_errno(state->archive) == ENOMEM)
+		return TOLD_MEMORY;
+	if (text == NULL)
+		return TOLD_BROKEN;
+	if (says(text, "encrypt") || says(text, "passphrase"))
+		return TOLD_ENCRYPTED;
+	if (says(text, "memory"))
+		return TOLD_MEMORY;
+	if (says(text, "unsupported") || says(text, "not supported") || says(text, "multivolume"))
+		return TOLD_METHOD;
+	return TOLD_BROKEN;
+}
+
+static const char *entry_name(const struct libarchive *state, struct archive_entry *entry)
+{
+	const char *name = NULL;
+
+	if (!state->is_raw) {
+		name = archive_entry_pathname_utf8(entry);
+		if (name == NULL)
+			name = archive_entry_pathname(entry);
+	}
+	return name != NULL ? name : "";
+}
+
+static bool is_member(struct archive_entry *entry)
+{
+	return archive_entry_filetype(entry) != AE_IFDIR || archive_entry_size(entry) > 0;
+}
+
+static void on_entry(
+	struct libarchive *state, struct archive_entry *entry, struct unpack_event *event)
+{
+	if (state->is_raw && archive_filter_code(state->archive, 0) == ARCHIVE_FILTER_NONE) {
+		// No filter knew its own: what would come out is what went in.
+		state->step = STEP_OVER;
+		warn(state, TOLD_BROKEN, event);
+		return;
+	}
+	if (!is_member(entry))
+		return;
+	if (archive_entry_is_encrypted(entry) > 0)
+		warn(state, TOLD_ENCRYPTED, event);
+	if (event->type == UNPACK_WARNING || archive_entry_is_encrypted(entry) > 0)
+		return;
+	state->step = STEP_DATA;
+	*event = (struct unpack_event){
+		.type = UNPACK_MEMBER_BEGIN, .name = entry_name(state, entry)};
+}
+
+// Fatal: nothing more can be read. Failed: this entry cannot.
+static void on_error(struct libarchive *state, int result, struct unpack_event *event)
+{
+	if (result == ARCHIVE_FATAL)
+		state->step = STEP_OVER;
+	warn(state, reason(state), event);
+}
+
+static void read_header(struct libarchive *state, struct unpack_event *event)
+{
+	struct archive_entry *entry = NULL;
+	int result;
+
+	if (!whole_spend(state->whole, HEADER_COST)) {
+		state->step = STEP_OVER;
+		return;
+	}
+	result = archive_read_next_header(state->archive, &entry);
+	if (result == ARCHIVE_OK || result == ARCHIVE_WARN)
+		on_entry(state, entry, event);
+	else if (result == ARCHIVE_EOF)
+		state->step = STEP_OVER;
+	else
+		on_error(state, result, event);
+}
+
+static void read_data(struct libarchive *state, struct unpack_event *event)
+{
+	const void *data = NULL;
+	size_t n = 0;
+	la_int64_t offset = 0;
+	int result = archive_read_data_block(state->archive, &data, &n, &offset);
+
+	if (result == ARCHIVE_OK || result == ARCHIVE_WARN) {
+		if (n > 0)
+			*event = (struct unpack_event){
+				.type = UNPACK_MEMBER_DATA, .name = "", .data = data, .bytes = n};
+		else if (!whole_spend(state->whole, HEADER_COST))
+			state->step = STEP_OVER;
+		return;
+	}
+	// The member ends here; what was wrong is told first.
+	state->step = STEP_HEADER;
+	if (result != ARCHIVE_EOF)
+		on_error(state, result, event);
+	if (event->type == UNPACK_WARNING)
+		return;
+	*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
+}
+
+void libarchive_next(struct whole *whole, struct unpack_event *event)
+{
+	struct libarchive *state = whole->state;
+
+	event->type = UNPACK_NEED_INPUT; // nothing yet
+	while (event->type == UNPACK_NEED_INPUT) {
+		// A member whose end was put off by a warning.
+		if (state->step != STEP_DATA && whole->is_open)
+			*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
+		else if (state->step == STEP_HEADER)
+			read_header(state, event);
+		else if (state->step == STEP_DATA)
+			read_data(state, event);
+		else
+			end(event);
+	}
+}

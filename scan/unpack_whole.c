@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/unpack_whole.h"
+
+#include "scan/unpack_libarchive.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FREE_BYTES (1u << 20) // come out of any object without being a bomb
+#define EVENT_COST 64         // of a budget's bytes
+
+#define LIBARCHIVE(type, container)                                                                \
+	{                                                                                          \
+		type, container, libarchive_begin, libarchive_next, libarchive_end                 \
+	}
+
+static const struct whole_format formats[] = {
+	LIBARCHIVE("7z", FILETYPE_CONTAINER_7Z),
+	LIBARCHIVE("rar", FILETYPE_CONTAINER_RAR),
+	LIBARCHIVE("cab", FILETYPE_CONTAINER_CAB),
+	LIBARCHIVE("iso", FILETYPE_CONTAINER_ISO),
+	LIBARCHIVE("xar", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("lha", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("ar", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("cpio", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("xz", FILETYPE_CONTAINER_XZ),
+	LIBARCHIVE("lzma", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("lzip", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("zstd", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("lz4", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("compress", FILETYPE_CONTAINER_OTHER),
+	LIBARCHIVE("rpm", FILETYPE_CONTAINER_OTHER),
+	{"udf", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
+	{"arj", FILETYPE_CONTAINER_ARJ, NULL, NULL, NULL},
+	{"ace", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
+};
+
+static const struct whole_format *by_type(const char *type)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i].type, type) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+const struct whole_format *whole_detect(const uint8_t *data, size_t n)
+{
+	return by_type(filetype_detect(data, n)->name);
+}
+
+// ECMA-119 section 8.1.2 and ECMA-167 part 2 section 9.1: the first volume descriptor, after 32 KiB that
+// may hold anything.
+const struct whole_format *whole_detect_late(const struct capture *capture)
+{
+	uint8_t name[5];
+
+	if (capture_read(capture, WHOLE_DETECT_BYTES - 5, name, sizeof(name)) < sizeof(name))
+		return NULL;
+	if (memcmp(name, "CD001", sizeof(name)) == 0)
+		return by_type("iso");
+	return memcmp(name, "BEA01", sizeof(name)) == 0 ? by_type("udf") : NULL;
+}
+
+int whole_begin(struct whole *whole, const struct whole_format *format,
+	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio)
+{
+	*whole = (struct whole){
+		.format = format,
+		.capture = capture,
+		.budget = budget,
+		.max_bytes = capture->bytes * max_ratio,
+	};
+	if (whole->max_bytes < FREE_BYTES)
+		whole->max_bytes = FREE_BYTES;
+	return format->begin != NULL ? format->begin(whole) : 0;
+}
+
+bool whole_spend(struct whole *whole, uint64_t bytes)
+{
+	struct whole_budget *budget = whole->budget;
+
+	// Relaxed: nothing is passed along with the flag.
+	if (bytes > budget->left ||
+		(budget->cancelled != NULL &&
+			atomic_load_explicit(budget->cancelled, memory_order_relaxed))) {
+		budget->left = 0;
+		whole->is_stopped = true;
+		return false;
+	}
+	budget->left -= bytes;
+	return true;
+}
+
+static void warn(struct unpack_event *event, const char *why)
+{
+	*event = (struct unpack_event){.type = UNPACK_WARNING, .name = "", .why = why};
+}
+
+// What is still to be said when nothing more comes.
+static void finish(struct whole *whole, struct unpack_event *event)
+{
+	*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
+	if (whole->is_open)
+		event->type = UNPACK_MEMBER_END;
+	whole->is_open = false;
+}
+
+static void check(struct whole *whole, struct unpack_event *event)
+{
+	if (whole->is_stopped || !whole_spend(whole, event->bytes + EVENT_COST)) {
+		whole->is_over = true;
+		warn(event, "limit-time");
+		return;
+	}
+	if (event->type == UNPACK_MEMBER_DATA) {
+		whole->bytes += event->bytes;
+		if (whole->bytes > whole->max_bytes) {
+			whole->is_over = true;
+			warn(event, "archive-bomb");
+		}
+	} else if (event->type == UNPACK_MEMBER_BEGIN) {
+		whole->is_open = true;
+	} else if (event->type == UNPACK_MEMBER_END) {
+		whole->is_open = false;
+	} else if (event->type == UNPACK_END) {
+		whole->is_over = true;
+		finish(whole, event);
+	}
+}
+
+void whole_next(struct whole *whole, struct unpack_event *event)
+{
+	*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
+	if (whole->is_over) {
+		finish(whole, event);
+	} else if (whole->format->next == NULL) {
+		whole->is_over = true;
+		warn(event, "unsupported-archive");
+	} else {
+		whole->format->next(whole, event);
+		check(whole, event);
+	}
+}
+
+void whole_end(struct whole *whole)
+{
+	if (whole->format->end != NULL)
+		whole->format->end(whole);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Unpackers of objects that must be whole first, because their parts are found by looking here and
+// there: a captured object in, its members out.
+//
+// This is work for a thread that may allocate and take its time, or for a caller that has but one. A
+// format is a line in the table of unpack_whole.c: how to know it, and three functions. What limits
+// all of them (ratio, budget, the caller's flag) is checked here, around each call.
+//
+// Warnings are those of unpack.h, and
+//
+//   unsupported-archive  a type of archive that is known and cannot be unpacked here
+//   limit-time           the budget is spent, or the caller wants no more
+//   limit-memory         the archive asks for more memory than there is
+#pragma once
+
+#include "scan/capture.h"
+#include "scan/filetype.h"
+#include "scan/unpack.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// So many bytes of an object tell for certain what it is: an ISO image does so late.
+#define WHOLE_DETECT_BYTES 32774
+
+// What all work on one message may cost together.
+struct whole_budget {
+	uint64_t left;                // bytes that may still be read or unpacked
+	const atomic_bool *cancelled; // another thread sets it; NULL: nobody does
+};
+
+struct whole;
+
+struct whole_format {
+	const char *type; // as filetype_detect has it, or as it is then called
+	enum filetype_container container;
+	// Returns 0, or -ENOMEM. NULL: it is known, and cannot be unpacked.
+	int (*begin)(struct whole *whole);
+	// The next event: MEMBER_BEGIN, MEMBER_DATA, MEMBER_END, WARNING or END, as unpack.h says; one
+	// member is open at a time, names and data are valid until the next call. What of an open
+	// member's end is not given by the format is given by whole_next.
+	void (*next)(struct whole *whole, struct unpack_event *event);
+	// Frees what begin and next made.
+	void (*end)(struct whole *whole);
+};
+
+// One object being unpacked.
+struct whole {
+	const struct whole_format *format;
+	const struct capture *capture; // the object, or as much of it as could be kept
+	void *state;                   // the format's own; NULL before begin
+	struct whole_budget *budget;
+	uint64_t max_bytes; // that may come out before it is a bomb
+	uint64_t bytes;     // that came out
+	bool is_open;
+	bool is_over;
+	bool is_stopped; // by its limits
+};
+
+// The format of an object by its first bytes: UNPACK_DETECT_BYTES of them, or all. NULL: none that must
+// be whole, as far as these bytes tell.
+const struct whole_format *whole_detect(const uint8_t *data, size_t n);
+// The same for one that was kept until it had WHOLE_DETECT_BYTES.
+const struct whole_format *whole_detect_late(const struct capture *capture);
+
+// max_ratio: of unpack_pool_new. Returns 0 or -ENOMEM: there is nothing to end then.
+int whole_begin(struct whole *whole, const struct whole_format *format,
+	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio)
+	__attribute__((warn_unused_result));
+void whole_next(struct whole *whole, struct unpack_event *event);
+void whole_end(struct whole *whole);
+
+// For formats: to be called for work that is not seen from outside (bytes read, records looked at).
+// False: stop, it does not matter how; whole_next tells why.
+bool whole_spend(struct whole *whole, uint64_t bytes) __attribute__((warn_unused_result));

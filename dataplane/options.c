@@ -2,27 +2,11 @@
 // Defaults, and one policy given as "inbound.infected=reject".
 #include "dataplane/options.h"
 
+#include "dataplane/options_file.h"
 #include "dataplane/options_table.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
-
-static void apply_presets(const struct option *table, void *base)
-{
-	for (; table->key != NULL; table++) {
-		uint8_t *at = (uint8_t *)base + table->offset;
-		int err = 0;
-
-		if (table->kind == OPTION_SECTION)
-			apply_presets(table->children, at);
-		for (uint32_t i = 0; table->kind == OPTION_LIST && i < table->room; i++)
-			apply_presets(table->children, at + (size_t)i * table->size);
-		if (table->preset != NULL)
-			err = option_put_text(table, base, table->preset);
-		assert(err == 0);
-	}
-}
 
 void options_derive(struct engine_options *engine)
 {
@@ -37,7 +21,7 @@ void options_init(struct options *options)
 {
 	memset(options, 0, sizeof(*options));
 	engine_options_init(&options->engine);
-	apply_presets(options_table(), options);
+	options_apply_presets(options_table(), options);
 	if (options->engine.name[0] == '\0')
 		(void)snprintf(options->engine.name, sizeof(options->engine.name), "cordon");
 	options_derive(&options->engine);

@@ -92,7 +92,7 @@ static void take_key(struct walk *walk, struct level *level, const yaml_event_t 
 		give_up(walk, line, "key too long");
 		return;
 	}
-	option = option_find(walk->path);
+	option = option_find(walk->lines->table, walk->path);
 	if (strpbrk(key, ".[") != NULL || key[0] == '\0' || option == NULL)
 		options_lines_mistake(walk->lines, line, "unknown key '%s'", walk->path);
 	walk->key_line = line;
@@ -159,7 +159,7 @@ static bool wants_key(const struct walk *walk)
 // libcyaml reads "1.5" as 1 and "010" as 8: only digits are a number here.
 static void check_number(struct walk *walk, const yaml_event_t *event)
 {
-	const struct option *option = option_find(walk->path);
+	const struct option *option = option_find(walk->lines->table, walk->path);
 	const char *text = (const char *)event->data.scalar.value;
 	size_t digits = strspn(text, "0123456789");
 	char expected[224];

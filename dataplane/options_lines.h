@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct option;
+
 #define OPTIONS_MAX_VALUES 2048
 #define OPTIONS_PATH_BYTES 128
 
@@ -21,6 +23,7 @@ struct options_place {
 
 struct options_lines {
 	const char *file;
+	const struct option *table;
 	FILE *errors;
 	uint32_t mistakes;
 	uint32_t count;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// docs/configuration.md, made from the table and from the defaults as they really are.
+// The reference of a table, made from it and from the defaults as they really are.
 #include "dataplane/options.h"
+#include "dataplane/options_file.h"
 #include "dataplane/options_table.h"
 
 #include <string.h>
@@ -67,18 +68,25 @@ static void write_section(const char *path, const struct option *table, const vo
 	}
 }
 
+void options_file_reference(
+	const char *name, const struct option *table, const void *base, FILE *out)
+{
+	(void)fprintf(out,
+		"# Configuration of %s\n\n"
+		"Made from the program's own table: `%s --config-reference`.\n\n"
+		"The file is YAML. A key that is not named here, a value of the wrong type or out "
+		"of range,\na key given twice and an alias are errors, told as `file:line: what`; "
+		"`%s\n--check-config --config FILE` looks for them and does nothing "
+		"else (exit status 0 or 2).\n\n",
+		name, name, name);
+	write_table(table, base, out);
+	write_section("", table, base, out);
+}
+
 void options_write_reference(FILE *out)
 {
 	static struct options defaults;
 
 	options_init(&defaults);
-	(void)fprintf(out,
-		"# Configuration of cordon-dataplane\n\n"
-		"Made from the program's own table: `cordon-dataplane --config-reference`.\n\n"
-		"The file is YAML. A key that is not named here, a value of the wrong type or out "
-		"of range,\na key given twice and an alias are errors, told as `file:line: what`; "
-		"`cordon-dataplane\n--check-config --config FILE` looks for them and does nothing "
-		"else (exit status 0 or 2).\n\n");
-	write_table(options_table(), &defaults, out);
-	write_section("", options_table(), &defaults, out);
+	options_file_reference("cordon-dataplane", options_table(), &defaults, out);
 }

@@ -45,8 +45,8 @@ struct option {
 const struct option *options_table(void);
 const struct option *options_policy_table(void);
 
-// The option at "links[0].outside.interface" (indices are skipped), or NULL.
-const struct option *option_find(const char *path);
+// The option of table at "links[0].outside.interface" (indices are skipped), or NULL.
+const struct option *option_find(const struct option *table, const char *path);
 // What a value of it must be: "a number from 1 to 64". Returns out.
 const char *option_describe(const struct option *option, char *out, size_t room);
 // Writes a value to its member in base. Returns 0 or -ERANGE.

@@ -18,9 +18,8 @@ static const struct option *find_key(const struct option *table, const char *key
 	return NULL;
 }
 
-const struct option *option_find(const char *path)
+const struct option *option_find(const struct option *table, const char *path)
 {
-	const struct option *table = options_table();
 	const struct option *found = NULL;
 
 	while (*path != '\0') {

@@ -3,6 +3,7 @@
 #   make             the programs             make test    all tests
 #   make demo        the main job, live       make lint    format, static checks, include rules
 #   make fuzz        libFuzzer, FUZZ_SECONDS each           make install DESTDIR=...
+#   make bench       programs that measure: build/tests/bench/
 #
 # SAN=address,undefined (or thread) builds into build/san-... and runs the tests there.
 
@@ -59,6 +60,7 @@ UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/%,$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
+BENCH_SRC := $(wildcard tests/bench/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
@@ -68,8 +70,9 @@ UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
+BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 
-.PHONY: all test units lab demo lint fuzz install clean
+.PHONY: all test units bench lab demo lint fuzz install clean
 all: $(PROGRAMS)
 
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
@@ -133,6 +136,14 @@ $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ -lpthread
+
+# They print figures and judge nothing.
+$(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+bench: $(BENCHES)
 
 units: $(UNITS) $(DPDK_UNITS) $(FUZZERS)
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ASK_SECONDS 5
+
 int ctl_stats(int argc, char **argv);
 
 static const char help[] =
@@ -156,7 +158,7 @@ int ctl_stats(int argc, char **argv)
 		(void)fputs(help, stderr);
 		return 2;
 	}
-	err = dataplane_ask(socket_path, "stats", &answer);
+	err = local_ask(socket_path, "stats", -1, ASK_SECONDS, &answer, NULL);
 	if (err != 0) {
 		(void)fprintf(stderr, "cordonctl stats: %s: %s\n", socket_path,
 			strerror_r(-err, reason, sizeof(reason)));

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What other programs may use of the dataplane: replaying captures, and asking a running one. The
-// manual of dataplane/.
+// What other programs may use of the dataplane: replaying captures, asking a running one, and the
+// formats that both sides share. The manual of dataplane/.
 //
 //   packet    frames to headers and back          flow      connections of a worker
 //   fragment  IP reassembly                       session   packet in, fate out (the heart)
 //   engine    all of that as a pure function      events    records to JSON lines
 //   port, worker, main: DPDK                      replay    captures through the engine
+//   local_socket  questions between the programs  options_file  their configuration
 #pragma once
+
+#include "dataplane/local_socket.h"
+#include "dataplane/options_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,10 +52,4 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 // ---- asking a running dataplane ------------------------------------------------------------------
 
 #define DATAPLANE_SOCKET "/run/cordon/dataplane.sock" // SOCK_SEQPACKET
-
-// Sends one command ("stats") and returns its JSON answer, which the caller frees. Returns 0 or -errno.
-int dataplane_ask(const char *socket_path, const char *command, char **answer)
-	__attribute__((warn_unused_result));
-// The same with a descriptor for the dataplane (-1: none), which stays the caller's.
-int dataplane_ask_with(const char *socket_path, const char *command, int passed, char **answer)
-	__attribute__((warn_unused_result));
+// Ask it with local_ask; command.h has what it understands.

@@ -5,6 +5,7 @@
 #include "dataplane/command_stats.h"
 #include "dataplane/events_file.h"
 #include "dataplane/events_json.h"
+#include "dataplane/local_socket.h"
 #include "dataplane/options.h"
 #include "dataplane/options_check.h"
 #include "dataplane/port.h"
@@ -63,7 +64,7 @@ struct gateway {
 	uint32_t draining; // the ring that may be in the middle of a line
 	struct events_file events;
 	bool events_failed;
-	struct command_server *command;
+	struct local_server *command;
 	int signals;
 	bool eal_runs;
 	bool stopping;
@@ -228,20 +229,16 @@ static void once_a_second(struct gateway *gateway)
 static void keep_house(struct gateway *gateway)
 {
 	while (!gateway->stopping) {
-		int descriptors[COMMAND_CLIENTS + 1];
-		struct pollfd polls[COMMAND_CLIENTS + 2] = {
-			{.fd = gateway->signals, .events = POLLIN}};
-		size_t n = gateway->command != NULL
-				   ? command_descriptors(gateway->command, descriptors)
-				   : 0;
+		struct pollfd polls[2] = {
+			{.fd = gateway->signals, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
 
-		for (size_t i = 0; i < n; i++)
-			polls[i + 1] = (struct pollfd){.fd = descriptors[i], .events = POLLIN};
-		if (poll(polls, n + 1, TURN_MS) > 0) {
+		if (gateway->command != NULL)
+			polls[1].fd = local_server_descriptor(gateway->command);
+		if (poll(polls, 2, TURN_MS) > 0) {
 			if (polls[0].revents != 0)
 				take_signal(gateway);
-			if (gateway->command != NULL)
-				command_serve(gateway->command);
+			if (polls[1].revents != 0)
+				local_server_serve(gateway->command);
 		}
 		once_a_second(gateway);
 		(void)drain(gateway);
@@ -283,23 +280,36 @@ static char *set_rules(struct gateway *gateway, int fd)
 	return json.at != NULL ? strndup(text, (size_t)(json.at - text)) : NULL;
 }
 
-static char *answer(void *ctx, const struct command_request *request)
+static char *get_stats(struct gateway *gateway)
 {
-	struct gateway *gateway = ctx;
-
-	switch (request->command) {
-	case COMMAND_PING:
-		return strdup("{\"ok\":true}");
-	case COMMAND_RULES:
-		return set_rules(gateway, request->fd);
-	case COMMAND_STATS:
-		break;
-	}
 	for (uint32_t i = 0; i < gateway->ports.count; i++)
 		port_get_stats(&gateway->ports.port[i], &gateway->port_stats[i]);
 	gateway->stats.uptime_ns = worker_clock_ns(&gateway->shared);
 	gateway->stats.mbufs_free = rte_mempool_avail_count(gateway->ports.pool);
 	return stats_json(&gateway->stats);
+}
+
+static void answer(void *ctx, struct local_request *request, struct local_answer *answer)
+{
+	struct gateway *gateway = ctx;
+	enum command command;
+	const char *text;
+
+	if (command_parse(request->text, request->bytes, &command, &text) != 0) {
+		answer->text = strdup("{\"error\":\"unknown command\"}");
+		return;
+	}
+	switch (command) {
+	case COMMAND_PING:
+		answer->text = strdup("{\"ok\":true}");
+		break;
+	case COMMAND_RULES:
+		answer->text = set_rules(gateway, request->fd);
+		break;
+	case COMMAND_STATS:
+		answer->text = get_stats(gateway);
+		break;
+	}
 }
 
 // ---- start --------------------------------------------------------------------------------------
@@ -333,7 +343,7 @@ static int open_command(struct gateway *gateway)
 	int err = 0;
 
 	if (path[0] != '\0')
-		err = command_open(path, answer, gateway, &gateway->command);
+		err = local_server_open(path, answer, gateway, &gateway->command);
 	if (err != 0)
 		complain(err, "command socket: %s", path);
 	return err;
@@ -463,8 +473,7 @@ static void stop(struct gateway *gateway)
 
 static void release(struct gateway *gateway)
 {
-	if (gateway->command != NULL)
-		command_close(gateway->command);
+	local_server_close(gateway->command);
 	ports_close(&gateway->ports);
 	for (uint32_t i = 0; i < gateway->workers_count; i++)
 		worker_free(gateway->workers[i]);

@@ -27,9 +27,9 @@ void options_init(struct options *options)
 	options_derive(&options->engine);
 }
 
-static const struct option *find_policy(const char *name, size_t n)
+static const struct config_option *find_policy(const char *name, size_t n)
 {
-	const struct option *option = options_policy_table();
+	const struct config_option *option = options_policy_table();
 
 	while (option->key != NULL &&
 		(strlen(option->key) != n || memcmp(option->key, name, n) != 0))
@@ -43,7 +43,7 @@ int options_set_policy(
 	static const char *const prefixes[DIRECTIONS] = {"inbound.", "outbound."};
 	const char *name = assignment;
 	const char *equals = strchr(assignment, '=');
-	const struct option *option;
+	const struct config_option *option;
 	bool wanted[DIRECTIONS] = {true, true};
 	char expected[224];
 

@@ -50,7 +50,8 @@ static void report(struct options_lines *lines, const struct complaint *complain
 {
 	const struct options_place *place =
 		options_lines_at(lines, complaint->line, complaint->column);
-	const struct option *option = place != NULL ? option_find(lines->table, place->path) : NULL;
+	const struct config_option *option =
+		place != NULL ? option_find(lines->table, place->path) : NULL;
 	const char *what = complaint->what[0] != '\0' ? complaint->what : cyaml_strerror(err);
 	uint32_t line = complaint->line != 0 ? complaint->line : 1;
 	char expected[224];
@@ -106,7 +107,7 @@ bool options_is_given(const struct options_lines *lines, const char *path)
 	return place != NULL && strcmp(place->path, path) == 0;
 }
 
-void options_apply_presets(const struct option *table, void *base)
+void options_apply_presets(const struct config_option *table, void *base)
 {
 	for (; table->key != NULL; table++) {
 		uint8_t *at = (uint8_t *)base + table->offset;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A YAML file into a struct by a table of options: what every program of Cordon reads its configuration
-// with. The only header of dataplane/ besides dataplane.h that control/ may include.
+// with.
 #pragma once
 
 #include "dataplane/options_table.h"
@@ -12,7 +12,7 @@
 struct options_lines;
 
 struct options_form {
-	const struct option *table;
+	const struct config_option *table;
 	// Looks for what one value cannot tell; what it finds goes to options_mistake_at.
 	void (*check)(struct options_lines *lines, const void *base, const void *ctx);
 	const void *ctx;
@@ -27,10 +27,10 @@ int options_file_read_text(const char *name, const char *text, size_t bytes,
 	const struct options_form *form, void *base, FILE *errors)
 	__attribute__((warn_unused_result));
 // The table's defaults into base.
-void options_apply_presets(const struct option *table, void *base);
+void options_apply_presets(const struct config_option *table, void *base);
 // All of the table with what stands in base, as Markdown; name is the program's.
 void options_file_reference(
-	const char *name, const struct option *table, const void *base, FILE *out);
+	const char *name, const struct config_option *table, const void *base, FILE *out);
 
 // For checks: writes "file:line: path: what"; whether the file has this key.
 void options_mistake_at(struct options_lines *lines, const char *path, const char *what);

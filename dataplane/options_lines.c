@@ -81,7 +81,7 @@ static void take_key(struct walk *walk, struct level *level, const yaml_event_t 
 {
 	const char *key = (const char *)event->data.scalar.value;
 	uint32_t line = line_of(event);
-	const struct option *option;
+	const struct config_option *option;
 
 	if (!is_plain(key, event->data.scalar.length)) {
 		give_up(walk, line, "control character in a key");
@@ -159,7 +159,7 @@ static bool wants_key(const struct walk *walk)
 // libcyaml reads "1.5" as 1 and "010" as 8: only digits are a number here.
 static void check_number(struct walk *walk, const yaml_event_t *event)
 {
-	const struct option *option = option_find(walk->lines->table, walk->path);
+	const struct config_option *option = option_find(walk->lines->table, walk->path);
 	const char *text = (const char *)event->data.scalar.value;
 	size_t digits = strspn(text, "0123456789");
 	char expected[224];

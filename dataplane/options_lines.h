@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct option;
+struct config_option;
 
 #define OPTIONS_MAX_VALUES 2048
 #define OPTIONS_PATH_BYTES 128
@@ -23,7 +23,7 @@ struct options_place {
 
 struct options_lines {
 	const char *file;
-	const struct option *table;
+	const struct config_option *table;
 	FILE *errors;
 	uint32_t mistakes;
 	uint32_t count;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static void write_values(const struct option *option, FILE *out)
+static void write_values(const struct config_option *option, FILE *out)
 {
 	char text[256];
 
@@ -20,7 +20,7 @@ static void write_values(const struct option *option, FILE *out)
 		(void)fprintf(out, ", %s", option->unit);
 }
 
-static void write_row(const struct option *option, const void *base, FILE *out)
+static void write_row(const struct config_option *option, const void *base, FILE *out)
 {
 	char text[512];
 
@@ -35,7 +35,7 @@ static void write_row(const struct option *option, const void *base, FILE *out)
 		(void)fprintf(out, " | `%s` | %s |\n", text, option->help);
 }
 
-static void write_table(const struct option *table, const void *base, FILE *out)
+static void write_table(const struct config_option *table, const void *base, FILE *out)
 {
 	bool any = false;
 
@@ -52,7 +52,8 @@ static void write_table(const struct option *table, const void *base, FILE *out)
 		(void)fputc('\n', out);
 }
 
-static void write_section(const char *path, const struct option *table, const void *base, FILE *out)
+static void write_section(
+	const char *path, const struct config_option *table, const void *base, FILE *out)
 {
 	for (; table->key != NULL; table++) {
 		const uint8_t *at = (const uint8_t *)base + table->offset;
@@ -69,7 +70,7 @@ static void write_section(const char *path, const struct option *table, const vo
 }
 
 void options_file_reference(
-	const char *name, const struct option *table, const void *base, FILE *out)
+	const char *name, const struct config_option *table, const void *base, FILE *out)
 {
 	(void)fprintf(out,
 		"# Configuration of %s\n\n"

@@ -7,7 +7,7 @@
 
 static_assert(sizeof(struct option_choice) == sizeof(cyaml_strval_t), "the same two members");
 
-static uint32_t count_fields(const struct option *table)
+static uint32_t count_fields(const struct config_option *table)
 {
 	uint32_t n = 0;
 
@@ -39,18 +39,18 @@ static const cyaml_strval_t *share_choices(
 }
 
 static const cyaml_schema_field_t *build_table(
-	struct options_schema *schema, const struct option *table);
+	struct options_schema *schema, const struct config_option *table);
 
-static void build_mapping(
-	struct options_schema *schema, const struct option *table, cyaml_schema_value_t *value)
+static void build_mapping(struct options_schema *schema, const struct config_option *table,
+	cyaml_schema_value_t *value)
 {
 	value->type = CYAML_MAPPING;
 	value->data_size = count_fields(table) * (uint32_t)sizeof(struct options_slot);
 	value->mapping.fields = build_table(schema, table);
 }
 
-static void build_sequence(
-	const cyaml_schema_value_t *entry, const struct option *option, cyaml_schema_value_t *value)
+static void build_sequence(const cyaml_schema_value_t *entry, const struct config_option *option,
+	cyaml_schema_value_t *value)
 {
 	value->type = CYAML_SEQUENCE;
 	value->data_size =
@@ -60,8 +60,8 @@ static void build_sequence(
 	value->sequence.max = option->room;
 }
 
-static void build_value(
-	struct options_schema *schema, const struct option *option, cyaml_schema_value_t *value)
+static void build_value(struct options_schema *schema, const struct config_option *option,
+	cyaml_schema_value_t *value)
 {
 	value->flags = (enum cyaml_flag)(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER);
 	value->data_size = sizeof(uint64_t);
@@ -103,7 +103,7 @@ static void build_value(
 }
 
 static const cyaml_schema_field_t *build_table(
-	struct options_schema *schema, const struct option *table)
+	struct options_schema *schema, const struct config_option *table)
 {
 	uint32_t n = count_fields(table);
 	cyaml_schema_field_t *fields;
@@ -122,7 +122,7 @@ static const cyaml_schema_field_t *build_table(
 	return fields;
 }
 
-void options_schema_build(struct options_schema *schema, const struct option *table)
+void options_schema_build(struct options_schema *schema, const struct config_option *table)
 {
 	memset(schema, 0, sizeof(*schema));
 	schema->uints.type = CYAML_UINT;
@@ -144,7 +144,8 @@ static bool is_given(const struct options_lines *lines, const char *path)
 	return place != NULL && strcmp(place->path, path) == 0;
 }
 
-static void out_of_range(const struct option *option, const char *path, struct options_lines *lines)
+static void out_of_range(
+	const struct config_option *option, const char *path, struct options_lines *lines)
 {
 	const struct options_place *place = options_lines_find(lines, path);
 	char expected[224];
@@ -153,8 +154,8 @@ static void out_of_range(const struct option *option, const char *path, struct o
 		option_describe(option, expected, sizeof(expected)));
 }
 
-static void fill_entry(const struct option *option, const struct options_slot *slot, uint64_t i,
-	uint8_t *entry, const char *path, struct options_lines *lines)
+static void fill_entry(const struct config_option *option, const struct options_slot *slot,
+	uint64_t i, uint8_t *entry, const char *path, struct options_lines *lines)
 {
 	char child[OPTIONS_PATH_BYTES + 24];
 
@@ -179,8 +180,8 @@ static void fill_entry(const struct option *option, const struct options_slot *s
 	}
 }
 
-static void fill_list(const struct option *option, const struct options_slot *slot, void *base,
-	const char *path, struct options_lines *lines)
+static void fill_list(const struct config_option *option, const struct options_slot *slot,
+	void *base, const char *path, struct options_lines *lines)
 {
 	uint8_t *bytes = base;
 	uint32_t count = slot->count < option->room ? (uint32_t)slot->count : option->room;
@@ -191,11 +192,11 @@ static void fill_list(const struct option *option, const struct options_slot *sl
 	memcpy(bytes + option->count_offset, &count, sizeof(count));
 }
 
-void options_schema_fill(const struct option *table, const struct options_slot *slots, void *base,
-	const char *path, struct options_lines *lines)
+void options_schema_fill(const struct config_option *table, const struct options_slot *slots,
+	void *base, const char *path, struct options_lines *lines)
 {
 	for (uint32_t i = 0; table[i].key != NULL; i++) {
-		const struct option *option = &table[i];
+		const struct config_option *option = &table[i];
 		const struct options_slot *slot = &slots[i];
 		char child[OPTIONS_PATH_BYTES];
 

@@ -32,7 +32,7 @@ struct options_schema {
 	uint32_t choices_count;
 };
 
-void options_schema_build(struct options_schema *schema, const struct option *table);
+void options_schema_build(struct options_schema *schema, const struct config_option *table);
 // Copies what was given into base; values out of range are mistakes of lines.
-void options_schema_fill(const struct option *table, const struct options_slot *slots, void *base,
-	const char *path, struct options_lines *lines);
+void options_schema_fill(const struct config_option *table, const struct options_slot *slots,
+	void *base, const char *path, struct options_lines *lines);

@@ -41,7 +41,7 @@ static const struct option_choice spreads[] = {
 #define CHOICE(type, member, list) .kind = OPTION_CHOICE, MEMBER(type, member), .choices = (list)
 #define BOOL(type, member) .kind = OPTION_BOOL, MEMBER(type, member), .choices = bools
 
-static const struct option policy_table[] = {
+static const struct config_option policy_table[] = {
 	{.key = "infected",
 		CHOICE(struct engine_policy, infected, actions),
 		.help = "Mail in which a signature hit."},
@@ -82,7 +82,7 @@ static const struct option policy_table[] = {
 	END,
 };
 
-static const struct option port_table[] = {
+static const struct config_option port_table[] = {
 	{.key = "interface",
 		TEXT(struct options_port, interface),
 		.help = "A kernel interface, taken over through net_af_packet with rings that "
@@ -95,7 +95,7 @@ static const struct option port_table[] = {
 	END,
 };
 
-static const struct option link_table[] = {
+static const struct config_option link_table[] = {
 	{.key = "name",
 		TEXT(struct options_link, name),
 		.required = true,
@@ -121,7 +121,7 @@ static const struct option link_table[] = {
 	END,
 };
 
-static const struct option eal_table[] = {
+static const struct config_option eal_table[] = {
 	{.key = "hugepages",
 		BOOL(struct options_eal, hugepages),
 		.preset = "true",
@@ -157,7 +157,7 @@ static const struct option eal_table[] = {
 	END,
 };
 
-static const struct option idle_table[] = {
+static const struct config_option idle_table[] = {
 	{.key = "sleep_us",
 		UINT(struct options_idle, sleep_us, 0, 100000),
 		.unit = "microseconds",
@@ -177,7 +177,7 @@ static const struct option idle_table[] = {
 	END,
 };
 
-static const struct option smtp_table[] = {
+static const struct config_option smtp_table[] = {
 	{.key = "ports",
 		.kind = OPTION_UINTS,
 		ENTRIES(struct engine_options, smtp_ports, smtp_ports_count),
@@ -197,7 +197,7 @@ static const struct option smtp_table[] = {
 	END,
 };
 
-static const struct option limits_table[] = {
+static const struct config_option limits_table[] = {
 	{.key = "max_connections",
 		UINT(struct engine_options, max_connections, 16, 1u << 24),
 		.unit = "connections",
@@ -274,7 +274,7 @@ static const struct option limits_table[] = {
 	END,
 };
 
-static const struct option faults_table[] = {
+static const struct config_option faults_table[] = {
 	{.key = "seed",
 		UINT(struct options_faults, seed, 0, INT64_MAX),
 		.preset = "0",
@@ -304,7 +304,7 @@ static const struct option faults_table[] = {
 	END,
 };
 
-static const struct option top_table[] = {
+static const struct config_option top_table[] = {
 	{.key = "gateway",
 		TEXT(struct options, engine.name),
 		.help = "Name of this gateway in events and replies."},
@@ -370,12 +370,12 @@ static const struct option top_table[] = {
 	END,
 };
 
-const struct option *options_table(void)
+const struct config_option *options_table(void)
 {
 	return top_table;
 }
 
-const struct option *options_policy_table(void)
+const struct config_option *options_policy_table(void)
 {
 	return policy_table;
 }

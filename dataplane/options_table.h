@@ -23,7 +23,7 @@ struct option_choice {
 	int64_t value;
 };
 
-struct option {
+struct config_option {
 	const char *key; // NULL ends a table
 	enum option_kind kind;
 	bool required;      // in its mapping, once that is there
@@ -36,22 +36,23 @@ struct option {
 	uint32_t size; // of the member; of lists: of one entry
 	uint32_t count_offset;
 	uint32_t room; // entries that a list can have
-	const struct option *children;
+	const struct config_option *children;
 	const struct option_choice *choices;
 	const char *help;
 };
 
 // The whole file, and the policy of one direction.
-const struct option *options_table(void);
-const struct option *options_policy_table(void);
+const struct config_option *options_table(void);
+const struct config_option *options_policy_table(void);
 
 // The option of table at "links[0].outside.interface" (indices are skipped), or NULL.
-const struct option *option_find(const struct option *table, const char *path);
+const struct config_option *option_find(const struct config_option *table, const char *path);
 // What a value of it must be: "a number from 1 to 64". Returns out.
-const char *option_describe(const struct option *option, char *out, size_t room);
+const char *option_describe(const struct config_option *option, char *out, size_t room);
 // Writes a value to its member in base. Returns 0 or -ERANGE.
-int option_put_uint(const struct option *option, void *base, uint64_t value);
+int option_put_uint(const struct config_option *option, void *base, uint64_t value);
 // Reads a value from its text, as the command line and presets have it. Returns 0, -EINVAL or -ERANGE.
-int option_put_text(const struct option *option, void *base, const char *text);
+int option_put_text(const struct config_option *option, void *base, const char *text);
 // The present value as it would stand in the file.
-const char *option_render(const struct option *option, const void *base, char *out, size_t room);
+const char *option_render(
+	const struct config_option *option, const void *base, char *out, size_t room);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option *find_key(const struct option *table, const char *key, size_t n)
+static const struct config_option *find_key(
+	const struct config_option *table, const char *key, size_t n)
 {
 	for (; table != NULL && table->key != NULL; table++) {
 		if (strlen(table->key) == n && memcmp(table->key, key, n) == 0)
@@ -18,9 +19,9 @@ static const struct option *find_key(const struct option *table, const char *key
 	return NULL;
 }
 
-const struct option *option_find(const struct option *table, const char *path)
+const struct config_option *option_find(const struct config_option *table, const char *path)
 {
-	const struct option *found = NULL;
+	const struct config_option *found = NULL;
 
 	while (*path != '\0') {
 		size_t n = strcspn(path, ".[");
@@ -39,7 +40,7 @@ const struct option *option_find(const struct option *table, const char *path)
 }
 
 // "a, b, c"; the spellings of yes and no are those of true and false.
-static void list_choices(const struct option *option, char *out, size_t room)
+static void list_choices(const struct config_option *option, char *out, size_t room)
 {
 	size_t at = 0;
 
@@ -49,7 +50,7 @@ static void list_choices(const struct option *option, char *out, size_t room)
 			out + at, room - at, "%s%s", c == option->choices ? "" : ", ", c->text);
 }
 
-const char *option_describe(const struct option *option, char *out, size_t room)
+const char *option_describe(const struct config_option *option, char *out, size_t room)
 {
 	char choices[160];
 
@@ -91,7 +92,7 @@ const char *option_describe(const struct option *option, char *out, size_t room)
 	return out;
 }
 
-int option_put_uint(const struct option *option, void *base, uint64_t value)
+int option_put_uint(const struct config_option *option, void *base, uint64_t value)
 {
 	uint8_t *at = (uint8_t *)base + option->offset;
 
@@ -102,7 +103,7 @@ int option_put_uint(const struct option *option, void *base, uint64_t value)
 	return 0;
 }
 
-static uint64_t get_uint(const struct option *option, const void *base)
+static uint64_t get_uint(const struct config_option *option, const void *base)
 {
 	uint64_t value = 0;
 
@@ -110,7 +111,7 @@ static uint64_t get_uint(const struct option *option, const void *base)
 	return value;
 }
 
-static int put_choice(const struct option *option, void *base, const char *text)
+static int put_choice(const struct config_option *option, void *base, const char *text)
 {
 	for (const struct option_choice *c = option->choices; c->text != NULL; c++) {
 		if (strcmp(c->text, text) == 0)
@@ -119,7 +120,7 @@ static int put_choice(const struct option *option, void *base, const char *text)
 	return -EINVAL;
 }
 
-int option_put_text(const struct option *option, void *base, const char *text)
+int option_put_text(const struct config_option *option, void *base, const char *text)
 {
 	char *end = NULL;
 	uint64_t value;
@@ -141,7 +142,8 @@ int option_put_text(const struct option *option, void *base, const char *text)
 	return errno != 0 ? -ERANGE : option_put_uint(option, base, value);
 }
 
-static void render_list(const struct option *option, const void *base, char *out, size_t room)
+static void render_list(
+	const struct config_option *option, const void *base, char *out, size_t room)
 {
 	const uint8_t *bytes = base;
 	uint32_t count;
@@ -165,7 +167,7 @@ static void render_list(const struct option *option, const void *base, char *out
 		(void)snprintf(out + at, room - at, "]");
 }
 
-static void render_flags(const struct option *option, uint64_t value, char *out, size_t room)
+static void render_flags(const struct config_option *option, uint64_t value, char *out, size_t room)
 {
 	size_t at = (size_t)snprintf(out, room, "[");
 	bool first = true;
@@ -180,7 +182,7 @@ static void render_flags(const struct option *option, uint64_t value, char *out,
 		(void)snprintf(out + at, room - at, "]");
 }
 
-static const char *choice_text(const struct option *option, uint64_t value)
+static const char *choice_text(const struct config_option *option, uint64_t value)
 {
 	for (const struct option_choice *c = option->choices; c->text != NULL; c++) {
 		if ((uint64_t)c->value == value)
@@ -189,7 +191,8 @@ static const char *choice_text(const struct option *option, uint64_t value)
 	return "?";
 }
 
-const char *option_render(const struct option *option, const void *base, char *out, size_t room)
+const char *option_render(
+	const struct config_option *option, const void *base, char *out, size_t room)
 {
 	out[0] = '\0';
 	switch (option->kind) {

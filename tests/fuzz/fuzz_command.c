@@ -17,19 +17,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 #undef X
 	};
 	char *packet = malloc(n + 1);
-	struct command_request request;
+	enum command command;
+	const char *text;
 	size_t name;
 
 	if (packet == NULL)
 		return 0;
 	memcpy(packet, data, n);
-	if (command_parse(packet, n, &request) == 0) {
-		name = strlen(names[request.command]);
-		if (n < name || memcmp(data, names[request.command], name) != 0)
+	packet[n] = '\0';
+	if (command_parse(packet, n, &command, &text) == 0) {
+		name = strlen(names[command]);
+		if (n < name || memcmp(data, names[command], name) != 0)
 			abort();
 		if (n > name && data[name] != ' ' && (data[name] != '\n' || n != name + 1))
 			abort();
-		if (strlen(request.text) + name > n)
+		if (strlen(text) + name > n)
 			abort();
 	}
 	free(packet);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Questions and answers between the programs of one gateway: a unix socket of type SOCK_SEQPACKET, one
+// text a packet, and a descriptor beside it where one is wanted (SCM_RIGHTS). The server never waits
+// for a client; a client that does not read is cut off.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LOCAL_REQUEST_BYTES (1 << 18) // at most
+#define LOCAL_ANSWER_BYTES (1 << 20)
+#define LOCAL_CLIENTS 16 // at once; more wait in the socket's queue
+
+struct local_server;
+
+struct local_request {
+	char *text; // NUL-terminated, may be written to; a NUL inside of it ends what counts
+	size_t bytes;
+	int fd;          // that came with it, or -1; the server closes it
+	uid_t uid;       // of the asking process
+	uint64_t client; // names it for local_server_answer
+};
+
+struct local_answer {
+	char *text; // of malloc, which the server frees; NULL: there was no memory
+	int fd;     // to go with it, or -1; the server closes it
+	bool later; // local_server_answer will be called
+};
+
+// Fills in the answer, which is {NULL, -1, false} before.
+typedef void (*local_answer_fn)(
+	void *ctx, struct local_request *request, struct local_answer *answer);
+
+// Listens at path, for the owner and group of the process. A socket that nobody listens at any more is
+// taken over; a folder that is missing is made. Returns 0 or -errno (-EADDRINUSE: somebody answers).
+int local_server_open(const char *path, local_answer_fn answer, void *ctx,
+	struct local_server **out) __attribute__((warn_unused_result));
+void local_server_close(struct local_server *server);
+// Readable when local_server_serve has something to do.
+int local_server_descriptor(const struct local_server *server);
+// Accepts, reads and answers whatever is there without waiting.
+void local_server_serve(struct local_server *server);
+// The answer that was to come later; nothing happens when the client has gone meanwhile.
+void local_server_answer(struct local_server *server, uint64_t client, struct local_answer *answer);
+
+// Asks: sends text, and passed unless it is -1, which stays the caller's. The answer is freed by the
+// caller; *received (NULL: not wanted) is a descriptor of the caller's, or -1. Waits for that many
+// seconds. Returns 0 or -errno (-ETIMEDOUT).
+int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
+	int *received) __attribute__((warn_unused_result));

@@ -6,6 +6,7 @@
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_reading.h"
+#include "scan/scan_whole.h"
 
 #include <errno.h>
 #include <string.h>
@@ -50,9 +51,11 @@ void scan_options_init(struct scan_options *options)
 		.max_parts = 1000,
 		.max_header_bytes = 64 * 1024,
 		.max_archive_depth = 8,
-		.max_members = 1000,
+		.max_members = 10000,
 		.max_unpacked_bytes = 256u << 20,
 		.max_ratio = 250,
+		.max_captured_bytes = 64u << 20,
+		.max_all_captured_bytes = 256u << 20,
 	};
 }
 
@@ -195,20 +198,62 @@ static void scan_judge(struct scan *scan)
 	}
 }
 
-const struct scan_result *scan_end(struct scan *scan)
+static void finish(struct scan *scan)
 {
-	struct scan_result *result = &scan->result;
 	struct mime_event event = {.type = MIME_NEED_INPUT};
 
-	if (scan->is_ended)
-		return result;
-	scan->is_ended = true;
+	if (scan->is_finished)
+		return;
+	scan->is_finished = true;
 	while (scan->mime != NULL && event.type != MIME_END) {
 		mime_finish(scan->mime, &event);
 		scan_event(scan, &event);
 	}
 	object_end(scan, scan->object);
 	scan->object = NULL;
+}
+
+bool scan_finish(struct scan *scan)
+{
+	finish(scan);
+	// What follows could only add to what was found.
+	if (scan->result.matches_count > 0)
+		scan_whole_drop(scan, 0);
+	if (scan->deferred == NULL)
+		return true;
+	if (scan->home->helper == NULL || scan_pool_reserve(scan))
+		return false;
+	scan_set_unscannable(scan, "memory");
+	scan_whole_drop(scan, 0);
+	return true;
+}
+
+void scan_work(struct scan *scan)
+{
+	// Relaxed: a hint for scan_cancel.
+	atomic_store_explicit(&scan->is_working, true, memory_order_relaxed);
+	if (scan->home->helper != NULL)
+		scan->scanner = scan->home->helper;
+	scan_whole_work(scan);
+	scan->scanner = scan->home;
+}
+
+bool scan_cancel(struct scan *scan)
+{
+	atomic_store_explicit(&scan->cancelled, true, memory_order_relaxed);
+	return atomic_load_explicit(&scan->is_working, memory_order_relaxed);
+}
+
+const struct scan_result *scan_end(struct scan *scan)
+{
+	struct scan_result *result = &scan->result;
+
+	if (scan->is_ended)
+		return result;
+	scan->is_ended = true;
+	finish(scan);
+	scan_whole_work(scan);
+	scan_whole_free(scan);
 
 	scan_drop_readings(scan);
 	result->matches = scan->matches;
@@ -226,5 +271,7 @@ void scan_free(struct scan *scan)
 		return;
 	while (scan->open != NULL)
 		object_drop(scan, scan->open);
+	scan_whole_drop(scan, 0);
+	scan_whole_free(scan);
 	scan_pool_put(scan);
 }

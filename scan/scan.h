@@ -9,8 +9,13 @@
 // Words: an object is what a signature is evaluated on: the raw message, each decoded MIME part,
 // each file, each member of an archive. A part is a leaf of the MIME tree, or a member of an archive,
 // whose parent is the archive. What unpack.h warns of makes a message suspect by that name; so do
-// "limit-archive-depth", "limit-members", "limit-unpacked-bytes" and "limit-matching" (an object that
-// the matcher could not examine in full). What an allow list names hides all hits inside of it.
+// "limit-archive-depth", "limit-members", "limit-unpacked-bytes", "limit-matching" (an object that
+// the matcher could not examine in full), "limit-captured-bytes" and what unpack_whole.h warns of. What
+// an allow list names hides all hits inside of it.
+//
+// Some archives cannot be unpacked as their bytes pass. They are kept, and are worked on when the message
+// has ended: by scan_end, or by scan_work on a thread for which that time does not matter. There memory is
+// allocated.
 #pragma once
 
 #include <stdbool.h>
@@ -77,11 +82,14 @@ struct scan_options {
 	uint32_t max_members;        // of archives, counted together with the message's parts
 	uint64_t max_unpacked_bytes; // that come out of all archives of one message
 	uint32_t max_ratio;          // bytes that one packed byte may give, beyond the first MiB
+	uint64_t max_captured_bytes; // of one message, kept for what must be whole to be unpacked
+	uint64_t max_all_captured_bytes; // of all messages in progress
+	bool has_helper;                 // scan_work runs on another thread than all else
 	bool all_matches; // report every signature that hits, not only the first of an object
 };
 
 // Fills in the defaults: no digests, 1024 messages, depth 32, 1000 parts, 64 KiB header field; archive
-// depth 8, 1000 members, 256 MiB unpacked, ratio 250.
+// depth 8, 10000 members, 256 MiB unpacked, ratio 250, 64 MiB captured of 256 MiB of all.
 void scan_options_init(struct scan_options *options);
 
 // Takes all memory that scanning will need. Returns 0 or -ENOMEM. The ruleset must outlive it. One
@@ -149,7 +157,16 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out) 
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
 // True once the verdict can no longer become clean, whatever follows.
 bool scan_is_decided(const struct scan *scan);
-// Finishes all parts and returns the result. Feeding is over.
+// Feeding is over. True: nothing but scan_end is left to do. False: there is work for scan_work, whose
+// result could change the verdict.
+bool scan_finish(struct scan *scan) SCAN_MUST_USE;
+// Does that work. Until it returns, no other function of this scan is called but scan_cancel and
+// scan_get_scanner. With scan_options.has_helper it may be called on another thread than all else, one
+// scan of a scanner at a time.
+void scan_work(struct scan *scan);
+// From any thread: scan_work ends soon, with the reason "limit-time". Returns whether it has begun.
+bool scan_cancel(struct scan *scan);
+// Finishes all parts, does the work that is left, and returns the result. Feeding is over.
 const struct scan_result *scan_end(struct scan *scan);
 // The scanner that it was begun on.
 const struct scanner *scan_get_scanner(const struct scan *scan);

@@ -2,6 +2,7 @@
 #include "scan/scan_object.h"
 
 #include "scan/scan_pool.h"
+#include "scan/scan_whole.h"
 
 #include <string.h>
 
@@ -45,8 +46,7 @@ static void add_match(struct scan *scan, const struct match_hit *hit, uint32_t p
 	};
 }
 
-// Whether part is the outer one, or lies in it.
-static bool is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
+bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
 {
 	while (part > outer)
 		part = scan->table->parts[part - 1].parent;
@@ -59,7 +59,7 @@ static void drop_matches(struct scan *scan, uint32_t outer)
 
 	scan->result.matches_count = 0;
 	for (size_t i = 0; i < count; i++) {
-		if (!is_inside(scan, scan->matches[i].part, outer))
+		if (!object_is_inside(scan, scan->matches[i].part, outer))
 			scan->matches[scan->result.matches_count++] = scan->matches[i];
 	}
 }
@@ -80,8 +80,11 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
 		add_match(scan, &scanner->hits[i], object->part);
-	if (digests.allowed)
+	if (digests.allowed) {
+		object->is_allowed = true;
 		drop_matches(scan, object->part);
+		scan_whole_drop(scan, object->part);
+	}
 	if (!object->is_listed)
 		return;
 	info = &scan->table->parts[object->part - 1];
@@ -223,8 +226,7 @@ static void member_end(struct scan *scan, struct scan_object *object, const char
 	object_end(scan, member);
 }
 
-// True when the archive is over, or is given up.
-static bool unpacking_event(
+bool object_unpacked(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
 	switch (event->type) {
@@ -246,8 +248,11 @@ static bool unpacking_event(
 			scan_set_suspect(scan, event->why);
 		break;
 	case UNPACK_END:
+		member_end(scan, object, "");
 		return true;
 	}
+	if (object->is_opaque)
+		member_end(scan, object, "");
 	return object->is_opaque;
 }
 
@@ -260,8 +265,7 @@ static size_t unpacking_feed(
 
 	do {
 		used += unpack_next(object->unpack, data + used, n - used, &event);
-		if (unpacking_event(scan, object, &event)) {
-			member_end(scan, object, "");
+		if (object_unpacked(scan, object, &event)) {
 			unpacking_end(object);
 			return used;
 		}
@@ -323,6 +327,8 @@ static void detect(struct scan *scan, struct scan_object *object)
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);
+	scan_whole_detect(scan, object, kind);
+	scan_whole_feed(scan, object, object->prefix, object->prefix_bytes);
 	look_into(scan, object, object->prefix, object->prefix_bytes);
 }
 
@@ -339,6 +345,7 @@ struct scan_object *object_begin(
 		scan_set_unscannable(scan, "memory");
 		return NULL;
 	}
+	object->owner = scan->scanner;
 	object->next = scan->open;
 	object->link = &scan->open;
 	if (scan->open != NULL)
@@ -364,7 +371,7 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 	matching_feed(scan, object, data, n);
 	if (object->is_listed)
 		scan->table->parts[object->part - 1].bytes += n;
-	if (object->is_opaque)
+	if (object->is_opaque && !object->is_captured && !object->is_watched)
 		return;
 	if (!object->is_detected) {
 		size_t take = sizeof(object->prefix) - object->prefix_bytes;
@@ -378,15 +385,24 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 			return;
 		detect(scan, object);
 	}
+	scan_whole_feed(scan, object, data, n);
 	look_into(scan, object, data, n);
 }
 
-static void object_put(struct scan *scan, struct scan_object *object)
+void object_unlink(struct scan_object *object)
 {
 	*object->link = object->next;
 	if (object->next != NULL)
 		object->next->link = object->link;
-	scan_pool_put_object(scan->scanner, object);
+	object->next = NULL;
+	object->link = NULL;
+}
+
+static void object_put(struct scan_object *object)
+{
+	object_unlink(object);
+	capture_free(&object->capture);
+	scan_pool_put_object(object->owner, object);
 }
 
 void object_end(struct scan *scan, struct scan_object *object)
@@ -399,13 +415,13 @@ void object_end(struct scan *scan, struct scan_object *object)
 		detect(scan, object);
 	while (object->unpack != NULL) {
 		unpack_finish(object->unpack, &event);
-		if (unpacking_event(scan, object, &event)) {
-			member_end(scan, object, "");
+		if (object_unpacked(scan, object, &event)) {
 			unpacking_end(object);
 		}
 	}
 	matching_end(scan, object);
-	object_put(scan, object);
+	if (!scan_whole_defer(scan, object))
+		object_put(object);
 }
 
 void object_drop(struct scan *scan, struct scan_object *object)
@@ -415,5 +431,6 @@ void object_drop(struct scan *scan, struct scan_object *object)
 	unpacking_end(object);
 	if (object->match != NULL)
 		match_abort(object->match);
-	object_put(scan, object);
+	scan->captured_bytes -= object->capture.bytes;
+	object_put(object);
 }

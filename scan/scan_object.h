@@ -3,10 +3,12 @@
 // them. Private to scan*.c.
 #pragma once
 
+#include "scan/capture.h"
 #include "scan/filetype.h"
 #include "scan/match.h"
 #include "scan/scan.h"
 #include "scan/unpack.h"
+#include "scan/unpack_whole.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +20,9 @@ struct scan_object {
 	struct match_object *match;
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
+	struct scanner *owner;      // whose pool it is of
+	struct capture capture;     // what has to be whole, or may turn out to be
+	const struct whole_format *whole;
 	uint64_t bytes;
 	uint32_t number; // the MIME parser's, 0: none of its parts
 	uint32_t part;   // the index that hits are reported of, 0: the message or file
@@ -27,6 +32,12 @@ struct scan_object {
 	bool is_listed;                    // it is that part, and tells of its size and digests
 	bool is_opaque;                    // not, or no longer, looked into
 	bool is_detected;
+	bool is_captured; // its bytes go to the capture
+	bool is_allowed;  // an allow list names it
+	bool is_watched;  // it may be found late what it is
+	bool is_cut;      // not all of it could be kept
+	uint8_t late[WHOLE_LATE_BYTES];
+	uint64_t seen; // bytes of it since it was known what it is
 	uint16_t prefix_bytes;
 	uint8_t prefix[UNPACK_DETECT_BYTES];
 };
@@ -44,6 +55,14 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 void object_end(struct scan *scan, struct scan_object *object);
 // Gives it back as it is.
 void object_drop(struct scan *scan, struct scan_object *object);
+
+// Unlinks it from the open ones.
+void object_unlink(struct scan_object *object);
+// What an unpacker says of it. True when the archive is over, or is given up.
+bool object_unpacked(
+	struct scan *scan, struct scan_object *object, const struct unpack_event *event);
+// Whether part is the outer one, or lies in it.
+bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer);
 
 // The next entry of the message's list of parts, empty but for its index; NULL when there is no room.
 struct scan_part *scan_add_part(struct scan *scan);

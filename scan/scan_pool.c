@@ -111,6 +111,16 @@ static uint32_t objects_count(const struct scan_options *options)
 	       unpacks_count(options);
 }
 
+// One chunk more for each object that may turn out to be an image of a disc.
+static uint32_t capture_chunks(const struct scan_options *options)
+{
+	uint64_t chunks = options->max_all_captured_bytes / CAPTURE_CHUNK_BYTES + 1;
+
+	if (options->max_archive_depth == 0)
+		return 1;
+	return (uint32_t)chunks + options->max_messages / 8 + 2 * options->max_archive_depth;
+}
+
 static int pool_make(struct scanner *scanner)
 {
 	const struct scan_options *options = &scanner->options;
@@ -123,8 +133,23 @@ static int pool_make(struct scanner *scanner)
 	if (scanner->hits == NULL || scanner->messages == NULL || scanner->tables_memory == NULL ||
 		scanner->texts == NULL || scanner->objects == NULL)
 		return -ENOMEM;
+	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
+		0)
+		return -ENOMEM;
 	return unpack_pool_new(unpacks_count(options), bzip2s_count(options), options->max_ratio,
 		&scanner->unpacks);
+}
+
+// A scanner for one message at a time, whose objects are deferred ones' members.
+static int helper_make(
+	const struct scan_options *options, const struct ruleset *ruleset, struct scanner **out)
+{
+	struct scan_options one = *options;
+
+	one.has_helper = false;
+	one.max_messages = 1;
+	one.max_all_captured_bytes = options->max_captured_bytes;
+	return scanner_new(&one, ruleset, out);
 }
 
 int scanner_new(
@@ -155,6 +180,8 @@ int scanner_new(
 	if (err == 0)
 		err = matcher_new(ruleset, objects_count(options), options->digests,
 			options->all_matches, &scanner->matcher);
+	if (err == 0 && options->has_helper)
+		err = helper_make(options, ruleset, &scanner->helper);
 	if (err != 0) {
 		scanner_free(scanner);
 		return err;
@@ -173,7 +200,9 @@ void scanner_free(struct scanner *scanner)
 		return;
 	if (scanner->matcher != NULL)
 		matcher_free(scanner->matcher);
+	scanner_free(scanner->helper);
 	unpack_pool_free(scanner->unpacks);
+	capture_pool_fini(&scanner->captures);
 	free(scanner->objects);
 	free(scanner->texts);
 	free(scanner->tables_memory);
@@ -194,7 +223,7 @@ uint32_t scanner_in_progress(const struct scanner *scanner)
 
 const struct scanner *scan_get_scanner(const struct scan *scan)
 {
-	return scan->scanner;
+	return scan->home;
 }
 
 size_t scanner_message_bytes(const struct scanner *scanner)
@@ -213,6 +242,7 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	scanner->in_progress++;
 	memset(scan, 0, sizeof(*scan));
 	scan->scanner = scanner;
+	scan->home = scanner;
 	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());
 	scan->mime = (struct mime *)((uint8_t *)scan + mime_offset(scanner));
 	scan->small = (struct part_table){
@@ -246,57 +276,89 @@ static void pool_put_table(struct scan *scan)
 {
 	if (scan->table == &scan->small)
 		return;
-	scan->table->next = scan->scanner->free_tables;
-	scan->scanner->free_tables = scan->table;
+	scan->table->next = scan->home->free_tables;
+	scan->home->free_tables = scan->table;
 	scan->table = &scan->small;
+}
+
+static void pool_put_texts(struct scanner *scanner, struct text_block *blocks)
+{
+	while (blocks != NULL) {
+		struct text_block *block = blocks;
+
+		blocks = block->next;
+		block->next = scanner->free_texts;
+		scanner->free_texts = block;
+	}
 }
 
 void scan_pool_put(struct scan *scan)
 {
-	struct scanner *scanner = scan->scanner;
+	struct scanner *scanner = scan->home;
 
 	pool_put_table(scan);
-	while (scan->text != NULL) {
-		struct text_block *block = scan->text;
-
-		scan->text = block->next;
-		block->next = scanner->free_texts;
-		scanner->free_texts = block;
-	}
+	pool_put_texts(scanner, scan->text);
+	pool_put_texts(scanner, scan->spare);
 	scan->next = scanner->free_scans;
 	scanner->free_scans = scan;
 	scanner->in_progress--;
 }
 
-bool scan_pool_grow_parts(struct scan *scan)
+// Only its own thread takes from a scanner's pools.
+static bool is_at_home(const struct scan *scan)
 {
-	struct part_table *table = scan->scanner->free_tables;
+	return scan->scanner == scan->home;
+}
+
+static bool pool_take_table(struct scan *scan)
+{
+	struct part_table *table = is_at_home(scan) ? scan->home->free_tables : NULL;
 	size_t count = scan->result.parts_count;
 
-	if (count < scan->table->room && scan->mime_parts < scan->table->room)
-		return true;
 	if (scan->table != &scan->small || table == NULL || table->room <= count ||
 		table->room <= scan->mime_parts)
 		return false;
-	scan->scanner->free_tables = table->next;
+	scan->home->free_tables = table->next;
 	memcpy(table->parts, scan->table->parts, count * sizeof(*table->parts));
 	memcpy(table->indexes, scan->table->indexes, scan->mime_parts * sizeof(*table->indexes));
 	scan->table = table;
 	return true;
 }
 
+bool scan_pool_grow_parts(struct scan *scan)
+{
+	if (scan->result.parts_count < scan->table->room && scan->mime_parts < scan->table->room)
+		return true;
+	return pool_take_table(scan);
+}
+
+// Names for which no block is free are cut; members for which there is no entry cannot be looked at.
+bool scan_pool_reserve(struct scan *scan)
+{
+	struct scanner *scanner = scan->home;
+
+	for (int i = 0; i < SCAN_SPARE_TEXT_BLOCKS && scanner->free_texts != NULL; i++) {
+		struct text_block *block = scanner->free_texts;
+
+		scanner->free_texts = block->next;
+		block->next = scan->spare;
+		scan->spare = block;
+	}
+	return scan->table != &scan->small || pool_take_table(scan);
+}
+
 // Space for n bytes of text, or for fewer when it runs out. NULL when there is none at all.
 static char *pool_text_room(struct scan *scan, size_t n, size_t *room)
 {
-	struct scanner *scanner = scan->scanner;
-	struct text_block *block = scanner->free_texts;
+	struct text_block **blocks = is_at_home(scan) ? &scan->home->free_texts : &scan->spare;
+	struct text_block *block = *blocks;
 
 	if (scan->text != NULL && sizeof(block->bytes) - scan->text_used >= n) {
 		*room = sizeof(block->bytes) - scan->text_used;
 		return scan->text->bytes + scan->text_used;
 	}
 	if (block != NULL && scan->text_blocks < SCAN_MESSAGE_TEXT_BLOCKS) {
-		scanner->free_texts = block->next;
+		*blocks = block->next;
 		block->next = scan->text;
 		scan->text = block;
 		scan->text_blocks++;

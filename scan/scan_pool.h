@@ -5,11 +5,13 @@
 // need more of, room for many parts and for text, comes out of pools that the scanner's messages share.
 #pragma once
 
+#include "scan/capture.h"
 #include "scan/match.h"
 #include "scan/mime.h"
 #include "scan/scan.h"
 #include "scan/scan_object.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +20,8 @@
 #define SCAN_TEXT_BLOCK_BYTES 4096
 // One message may take so many text blocks: a bound on what it can take from others.
 #define SCAN_MESSAGE_TEXT_BLOCKS 64
+// Of these, laid by for the names that deferred work will find.
+#define SCAN_SPARE_TEXT_BLOCKS 16
 
 struct text_block {
 	struct text_block *next;
@@ -33,8 +37,9 @@ struct part_table {
 };
 
 struct scan {
-	struct scan *next; // in the pool
-	struct scanner *scanner;
+	struct scan *next;          // in the pool
+	struct scanner *scanner;    // whose matcher and pools are used: the helper's in scan_work
+	struct scanner *home;       // that it was begun on
 	struct mime *mime;          // NULL for a file
 	struct scan_object *object; // the raw message or the file
 	struct scan_object *open;   // all objects that have not ended
@@ -44,6 +49,14 @@ struct scan {
 	uint32_t small_indexes[SCAN_SMALL_PARTS];
 	uint32_t mime_parts;
 	uint64_t unpacked_bytes;
+	uint64_t captured_bytes;
+	struct scan_object *deferred; // ended, and to be unpacked now that they are whole
+	struct scan_object *deferred_last;
+	struct scan_object *worked; // of home, to be given back there
+	struct whole_budget budget; // of the deferred work
+	atomic_bool cancelled;      // any thread sets it, scan_work reads it
+	atomic_bool is_working;     // scan_work sets it, any thread reads it
+	struct text_block *spare;   // for scan_work
 	struct scan_match *matches;
 	struct text_block *text;
 	size_t text_blocks;
@@ -51,6 +64,7 @@ struct scan {
 	const char *suspect; // reasons, NULL where there is none
 	const char *unscannable;
 	bool is_hit;
+	bool is_finished;
 	bool is_ended;
 	struct scan_result result;
 };
@@ -63,6 +77,8 @@ struct scanner {
 	struct matcher *matcher;
 	bool can_allow; // the ruleset has allow lists
 	struct unpack_pool *unpacks;
+	struct capture_pool captures;
+	struct scanner *helper; // what scan_work uses on its thread; NULL: there is no such thread
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message
 	size_t message_bytes;
@@ -89,5 +105,7 @@ struct scan_object *scan_pool_get_object(struct scanner *scanner);
 void scan_pool_put_object(struct scanner *scanner, struct scan_object *object);
 // Makes room for one part more. False when there is none.
 bool scan_pool_grow_parts(struct scan *scan);
+// Lays by what deferred work on another thread will need. False when there is no room.
+bool scan_pool_reserve(struct scan *scan);
 // A copy of text, valid UTF-8, that lives as long as the message; cut short when room runs out.
 const char *scan_pool_text(struct scan *scan, const char *text);

@@ -48,17 +48,12 @@ const struct whole_format *whole_detect(const uint8_t *data, size_t n)
 	return by_type(filetype_detect(data, n)->name);
 }
 
-// ECMA-119 section 8.1.2 and ECMA-167 part 2 section 9.1: the first volume descriptor, after 32 KiB that
-// may hold anything.
-const struct whole_format *whole_detect_late(const struct capture *capture)
+// The first volume descriptor: ECMA-119 section 8.1.2, ECMA-167 part 2 section 9.1.
+const struct whole_format *whole_detect_late(const uint8_t *data)
 {
-	uint8_t name[5];
-
-	if (capture_read(capture, WHOLE_DETECT_BYTES - 5, name, sizeof(name)) < sizeof(name))
-		return NULL;
-	if (memcmp(name, "CD001", sizeof(name)) == 0)
+	if (memcmp(data, "CD001", WHOLE_LATE_BYTES) == 0)
 		return by_type("iso");
-	return memcmp(name, "BEA01", sizeof(name)) == 0 ? by_type("udf") : NULL;
+	return memcmp(data, "BEA01", WHOLE_LATE_BYTES) == 0 ? by_type("udf") : NULL;
 }
 
 int whole_begin(struct whole *whole, const struct whole_format *format,

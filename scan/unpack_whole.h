@@ -22,8 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// So many bytes of an object tell for certain what it is: an ISO image does so late.
-#define WHOLE_DETECT_BYTES 32774
+// An image of a disc is known by these of its bytes, after 32 KiB that may hold anything.
+#define WHOLE_LATE_OFFSET 32769
+#define WHOLE_LATE_BYTES 5
 
 // What all work on one message may cost together.
 struct whole_budget {
@@ -62,8 +63,8 @@ struct whole {
 // The format of an object by its first bytes: UNPACK_DETECT_BYTES of them, or all. NULL: none that must
 // be whole, as far as these bytes tell.
 const struct whole_format *whole_detect(const uint8_t *data, size_t n);
-// The same for one that was kept until it had WHOLE_DETECT_BYTES.
-const struct whole_format *whole_detect_late(const struct capture *capture);
+// The same by the WHOLE_LATE_BYTES at WHOLE_LATE_OFFSET.
+const struct whole_format *whole_detect_late(const uint8_t *data);
 
 // max_ratio: of unpack_pool_new. Returns 0 or -ENOMEM: there is nothing to end then.
 int whole_begin(struct whole *whole, const struct whole_format *format,

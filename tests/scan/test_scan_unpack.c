@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define MAX_BYTEWISE 60000
-#define MAX_MEMBERS 1100
+#define MAX_MEMBERS 11000
 #define MAX_FILES 200
 
 struct member {

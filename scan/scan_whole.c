@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_whole.h"
+
+#include "scan/scan_pool.h"
+
+#include <string.h>
+
+// A message's work is worth so many times the bytes that it may unpack and have kept.
+#define BUDGET_FACTOR 8
+
+// ---- keeping -----------------------------------------------------------------------------------
+
+static void release(struct scan *scan, struct scan_object *object)
+{
+	scan->captured_bytes -= object->capture.bytes;
+	capture_free(&object->capture);
+	object->is_captured = false;
+}
+
+static void begin(struct scan *scan, struct scan_object *object)
+{
+	const struct scan_options *options = &scan->scanner->options;
+
+	capture_begin(&object->capture, &scan->scanner->captures, options->max_captured_bytes);
+	object->is_captured = true;
+}
+
+void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind)
+{
+	uint32_t max_depth = scan->scanner->options.max_archive_depth;
+
+	if (kind == UNPACK_NONE)
+		object->whole = whole_detect(object->prefix, object->prefix_bytes);
+	if (object->whole != NULL && object->depth >= max_depth) {
+		if (max_depth > 0)
+			scan_set_suspect(scan, "limit-archive-depth");
+		object->whole = NULL;
+		return;
+	}
+	object->is_watched = object->depth < max_depth;
+	// What seems to be text is not worth the copy.
+	if (object->whole != NULL ||
+		(object->is_watched &&
+			filetype_detect(object->prefix, object->prefix_bytes)->target !=
+				FILETYPE_TARGET_TEXT))
+		begin(scan, object);
+}
+
+static void keep(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	uint64_t room = scan->scanner->options.max_captured_bytes - scan->captured_bytes;
+	size_t want = n < room ? n : (size_t)room;
+	size_t kept;
+
+	if (object->is_cut || n == 0)
+		return;
+	kept = capture_append(&object->capture, data, want);
+	scan->captured_bytes += kept;
+	object->is_cut = kept < n;
+	if (!object->is_cut || object->whole == NULL)
+		return;
+	if (kept < want)
+		scan_set_unscannable(scan, "memory");
+	else
+		scan_set_suspect(scan, "limit-captured-bytes");
+}
+
+// What the bytes that tell of a disc's image say, once they are there.
+static void watch(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	const uint64_t end = WHOLE_LATE_OFFSET + WHOLE_LATE_BYTES;
+	const struct whole_format *format;
+	uint64_t at = object->seen < WHOLE_LATE_OFFSET ? WHOLE_LATE_OFFSET : object->seen;
+
+	for (; at < end && at < object->seen + n; at++)
+		object->late[at - WHOLE_LATE_OFFSET] = data[at - object->seen];
+	if (object->seen + n < end)
+		return;
+	object->is_watched = false;
+	format = whole_detect_late(object->late);
+	if (format == NULL) {
+		if (object->whole == NULL && object->is_captured)
+			release(scan, object);
+		return;
+	}
+	// Something else by its first bytes, and a disc to whoever mounts it.
+	if (object->whole != NULL || !object->is_captured)
+		scan_set_suspect(scan, "ambiguous-archive");
+	else if (object->is_cut)
+		scan_set_unscannable(scan, "memory");
+	else
+		object->whole = format;
+}
+
+void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	if (object->is_watched)
+		watch(scan, object, data, n);
+	if (object->is_captured)
+		keep(scan, object, data, n);
+	object->seen += n;
+}
+
+// ---- putting off -------------------------------------------------------------------------------
+
+static void put_off(struct scan *scan, struct scan_object *object)
+{
+	object->next = NULL;
+	if (scan->deferred != NULL)
+		scan->deferred_last->next = object;
+	else
+		scan->deferred = object;
+	scan->deferred_last = object;
+}
+
+bool scan_whole_defer(struct scan *scan, struct scan_object *object)
+{
+	if (object->whole == NULL || object->is_allowed || object->capture.bytes == 0) {
+		if (object->is_captured)
+			release(scan, object);
+		return false;
+	}
+	if (object->is_listed && scan->table->parts[object->part - 1].detected_type[0] == '\0')
+		scan->table->parts[object->part - 1].detected_type = object->whole->type;
+	object_unlink(object);
+	put_off(scan, object);
+	return true;
+}
+
+static struct scan_object *take(struct scan *scan)
+{
+	struct scan_object *object = scan->deferred;
+
+	scan->deferred = object->next;
+	object->next = NULL;
+	return object;
+}
+
+// Only the thread of its scanner gives an object back.
+static void done(struct scan *scan, struct scan_object *object)
+{
+	if (object->owner == scan->scanner) {
+		release(scan, object);
+		scan_pool_put_object(object->owner, object);
+		return;
+	}
+	object->next = scan->worked;
+	scan->worked = object;
+}
+
+void scan_whole_drop(struct scan *scan, uint32_t part)
+{
+	struct scan_object *object = scan->deferred;
+
+	scan->deferred = NULL;
+	while (object != NULL) {
+		struct scan_object *next = object->next;
+
+		if (object_is_inside(scan, object->part, part))
+			done(scan, object);
+		else
+			put_off(scan, object);
+		object = next;
+	}
+}
+
+// ---- work --------------------------------------------------------------------------------------
+
+static void work_on(struct scan *scan, struct scan_object *object)
+{
+	struct unpack_event event;
+	struct whole whole;
+
+	object->is_opaque = false;
+	object->container = object->whole->container;
+	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,
+		    scan->scanner->options.max_ratio) != 0) {
+		scan_set_unscannable(scan, "memory");
+		return;
+	}
+	do {
+		whole_next(&whole, &event);
+	} while (!object_unpacked(scan, object, &event));
+	whole_end(&whole);
+}
+
+void scan_whole_work(struct scan *scan)
+{
+	const struct scan_options *options = &scan->scanner->options;
+
+	if (scan->deferred == NULL)
+		return;
+	scan->budget = (struct whole_budget){
+		.left = BUDGET_FACTOR * (options->max_unpacked_bytes + options->max_captured_bytes),
+		.cancelled = &scan->cancelled,
+	};
+	while (scan->deferred != NULL) {
+		struct scan_object *object = take(scan);
+
+		work_on(scan, object);
+		done(scan, object);
+	}
+}
+
+void scan_whole_free(struct scan *scan)
+{
+	while (scan->worked != NULL) {
+		struct scan_object *object = scan->worked;
+
+		scan->worked = object->next;
+		done(scan, object);
+	}
+}

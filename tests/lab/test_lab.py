@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lab's own eyes: what its checks are there to see, they do see. A bridge is the gateway here."""
 import os
+import signal
 import socket
 import struct
 
 import labmail
-from lablib import Capture, Cases, Failed, Lab, check_captures
+from lablib import Capture, Cases, Failed, Lab, check_captures, directions, faults_of
 from labmail import check_arrived, message
 from labpostfix import Server
 
@@ -42,6 +43,43 @@ def captures_tell(case):
         seen(case, "nothing repeated or lost at the client", check_captures, case, captures)
 
 
+CLIENT_END, SERVER_END = ("192.0.2.10", "5"), ("192.0.2.25", "25")
+
+
+def sent(segments, answers=()):
+    """Directions of a capture: the client's (sequence number, bytes, time), the server's (ack, time)."""
+    frames = [(CLIENT_END, SERVER_END, t, seq, 1, n) for seq, n, t in segments]
+    frames += [(SERVER_END, CLIENT_END, t, 1, ack, 0) for ack, t in answers]
+    frames.sort(key=lambda f: f[2])
+    return directions([(1, a, b, t, i, seq, ack, n, False, False, False, True)
+                       for i, (a, b, t, seq, ack, n) in enumerate(frames, 1)])
+
+
+@cases.case("what a capture shows is a fault of the gateway's, or of the machine's")
+def faults_told(case):
+    plain = [(1 + 100 * i, 100, 0.01 * i) for i in range(200)]
+    again = plain + [(501, 100, 9.0)]
+    soon = plain + [(501, 100, 0.06)]
+    swapped = [plain[i + (i % 40 == 7) - (i % 40 == 8)][:2] + (0.01 * i,) for i in range(200)]
+    all_swapped = [plain[i ^ 1][:2] + (0.01 * i,) for i in range(200)]
+    for what, near, far, answers, count in (
+            ("nothing", plain, plain, [(20001, 3.0)], 0),
+            ("some segments overtaken in the capture", swapped, plain, (), 0),
+            ("as many at both ends: the sender's own doing", all_swapped, all_swapped, (), 0),
+            ("the gateway's order is not the sender's", all_swapped, plain, (), 1),
+            ("a segment is missing", plain[:50] + plain[51:], plain, (), 1),
+            ("an acknowledgement of what was not sent", plain, plain, [(20002, 3.0)], 1),
+            ("a repeat of what was lost", again, plain, (), 1),
+            ("a repeat by the timer of what was not", again, again, (), 0),
+            ("a hasty repeat of what was not", soon, soon, (), 1),
+            ("a repeat at one end alone", again, None, (), 1),
+            ("a repeat in other pieces", plain + [(501, 150, 9.0)], plain, (), 1),
+            ("many repeats by the timer", plain + [(s, n, t + 9.0) for s, n, t in plain[:8]],
+             plain + [(s, n, t + 9.0) for s, n, t in plain[:8]], (), 8)):
+        faults = faults_of(sent(near, answers), sent(far, answers) if far else None)
+        case.equal(len(faults), count, "%s: %s" % (what, faults))
+
+
 @cases.case("a changed, a missing and an uninvited mail are seen at the server")
 def arrivals_tell(case):
     with Lab(case, bridge=True) as lab:
@@ -66,8 +104,10 @@ def wire_faults(case):
                                "dev", "client0"])
             with lab.inside("client"):
                 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            lab.wires(signal.SIGSTOP)  # all of them at once, so that time has no part in it
             for number in range(300):
                 out.sendto(b"%d" % number, ("192.0.2.25", 9))
+            lab.wires(signal.SIGCONT)
             out.close()
             did.append(lab.faults_done())
     case.check(min(did[0]["dropped"], did[0]["doubled"], did[0]["reordered"]) >= 10,

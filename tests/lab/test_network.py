@@ -11,7 +11,7 @@ import threading
 import labmail
 from labgateway import Gateway
 from lablib import (SERVER, SERVER6, VLAN_SERVER, VLAN_SERVER6, Capture, Cases, Lab,
-                    check_captures)
+                    check_captures, until)
 from labmail import EICAR, EICAR_NAME, attachment, check_arrived, message, mixed, noise
 from labpostfix import Server
 
@@ -159,8 +159,10 @@ def other_tcp(case):
         lab.start("server", "iperf3", ["iperf3", "-s", "-p", "5201"])
         lab.wait_listening("server", 5201)
         for direction in ([], ["-R"]):
-            status, text = lab.run("client", ["iperf3", "-c", SERVER, "-p", "5201", "-t", "1"]
-                                   + direction)
+            def measured():  # its server may still be busy with the end of the last one
+                done = lab.run("client", ["iperf3", "-c", SERVER, "-p", "5201", "-t", "1"] + direction)
+                return None if "server is busy" in done[1] else done
+            status, text = until("iperf3's server to be free", measured)
             case.equal(status, 0, "iperf3 %s:\n%s" % (direction, text[-500:]))
         case.check(gateway.running(), "the gateway is still running")
 

@@ -91,7 +91,7 @@ def midstream_ahead(case):
         lab.drop_no_more("server", "output")
         gateway.start()
         case.equal(talk.at_end(), "reset", "the client's side")
-        until("the server lost it", lambda: "lost connection after DATA" in server.log(), 10)
+        until("the server lost it", lambda: "lost connection after DATA" in server.log())
 
 
 @cases.case("asked to stop, it reports what it knows and ends with 0", engine=True)

@@ -105,14 +105,19 @@ static void lane_flush(struct lane *lane)
 	lane->late.bytes = 0;
 }
 
+// A frame's chances are drawn whatever becomes of it: so those of the next one do not depend on time.
 static void wire_carry(struct wire *wire, struct lane *lane, const struct frame *frame)
 {
+	bool drops = wire_chance(wire, wire->drop);
+	bool reorders = wire_chance(wire, wire->reorder);
+	bool doubles = wire_chance(wire, wire->dup);
+
 	wire->frames++;
-	if (wire_chance(wire, wire->drop)) {
+	if (drops) {
 		wire->dropped++;
 		return;
 	}
-	if (lane->late.bytes == 0 && wire_chance(wire, wire->reorder)) {
+	if (lane->late.bytes == 0 && reorders) {
 		wire->reordered++;
 		lane->late.bytes = frame->bytes;
 		memcpy(lane->late.data, frame->data, frame->bytes);
@@ -121,7 +126,7 @@ static void wire_carry(struct wire *wire, struct lane *lane, const struct frame 
 		return;
 	}
 	lane_write(lane, frame);
-	if (wire_chance(wire, wire->dup)) {
+	if (doubles) {
 		wire->doubled++;
 		lane_write(lane, frame);
 	}
@@ -235,15 +240,21 @@ static void wire_run(struct wire *wire)
 	while (!stopped) {
 		bool late = wire->lanes[0].late.bytes != 0 || wire->lanes[1].late.bytes != 0;
 
+		int bursts[2] = {0, 0};
+
 		poll(ready, 2, late ? 1 : 100);
-		for (int burst = 0; burst < 64 && tap_read(wire, &frame); burst++)
-			;
-		for (int burst = 0; burst < 64 && port_read(wire, &frame); burst++)
-			;
+		while (bursts[0] < 64 && tap_read(wire, &frame))
+			bursts[0]++;
+		while (bursts[1] < 64 && port_read(wire, &frame))
+			bursts[1]++;
 		for (int i = 0; i < 2; i++)
-			if (wire->lanes[i].late.bytes != 0 && now_ns() >= wire->lanes[i].due_ns)
+			if (bursts[i] == 0 && wire->lanes[i].late.bytes != 0 &&
+				now_ns() >= wire->lanes[i].due_ns)
 				lane_flush(&wire->lanes[i]);
 	}
+	// What came before the end is still carried.
+	for (int i = 0; i < 1024 && (tap_read(wire, &frame) || port_read(wire, &frame)); i++)
+		;
 }
 
 static int tap_open(const char *name)

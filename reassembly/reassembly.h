@@ -4,6 +4,7 @@
 //
 //   tcp      is this segment one that the receiver would take? (states, windows, checks)
 //   stream   one direction's bytes in order, first bytes win; what may go on, what must wait
+//   seqmap   numbers of one side to those of the other, once bytes were withheld or put in
 //   sender   bytes that the engine itself sends in one side's name, until they are acknowledged
 //   smtp     both sides' bytes to dialogue events
 //
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "reassembly/sender.h"
+#include "reassembly/seqmap.h"
 #include "reassembly/smtp.h"
 #include "reassembly/stream.h"
 #include "reassembly/tcp.h"

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/seal.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *const mode_names[] = {
+	[SEAL_OPEN] = "",
+	[SEAL_STRIP] = "strip",
+	[SEAL_HOLD_ATTACHMENTS] = "hold-attachments",
+	[SEAL_HOLD] = "hold",
+	[SEAL_TEMPFAIL] = "tempfail",
+};
+
+const char *seal_mode_name(enum seal_mode mode)
+{
+	return mode_names[mode];
+}
+
+bool seal_mode_parse(const char *name, enum seal_mode *mode)
+{
+	for (int i = SEAL_STRIP; i <= SEAL_TEMPFAIL; i++) {
+		if (strcmp(mode_names[i], name) != 0)
+			continue;
+		*mode = (enum seal_mode)i;
+		return true;
+	}
+	return false;
+}
+
+static bool same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+// The last star takes one byte more each time what follows it does not match: no recursion, and no more
+// than the product of both lengths.
+bool seal_pattern_matches(const char *pattern, const char *text)
+{
+	const char *star = NULL;
+	const char *from = NULL;
+
+	while (*text != '\0') {
+		if (*pattern == '*') {
+			star = pattern++;
+			from = text;
+		} else if (*pattern != '\0' && (*pattern == '?' || same(*pattern, *text))) {
+			pattern++;
+			text++;
+		} else if (star != NULL) {
+			pattern = star + 1;
+			text = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+// Three answers: what is not known can still become either of the others.
+enum answer { NO, MAYBE, YES };
+
+static enum answer least(enum answer a, enum answer b)
+{
+	return a < b ? a : b;
+}
+
+static enum answer of_recipients(const char *pattern, const struct seal_mail *mail)
+{
+	if (pattern[0] == '\0')
+		return YES;
+	for (size_t i = 0; i < mail->rcpt_to_count; i++) {
+		if (seal_pattern_matches(pattern, mail->rcpt_to[i]))
+			return mail->rcpt_pending ? MAYBE : YES;
+	}
+	return mail->rcpt_pending ? MAYBE : NO;
+}
+
+static enum answer of_size(const struct seal *seal, const struct seal_mail *mail)
+{
+	if (seal->min_bytes == 0 && seal->max_bytes == 0)
+		return YES;
+	if (mail->bytes == 0)
+		return MAYBE;
+	if (mail->bytes < seal->min_bytes || (seal->max_bytes > 0 && mail->bytes > seal->max_bytes))
+		return NO;
+	// A declared size is not the size.
+	return mail->scan != NULL ? YES : MAYBE;
+}
+
+static bool part_matches(const struct seal *seal, const struct scan_part *part)
+{
+	return (seal->file_type[0] == '\0' ||
+		       seal_pattern_matches(seal->file_type, part->detected_type)) &&
+	       (seal->name[0] == '\0' || seal_pattern_matches(seal->name, part->filename));
+}
+
+static enum answer of_parts(const struct seal *seal, const struct scan_result *scan)
+{
+	if (seal->file_type[0] == '\0' && seal->name[0] == '\0')
+		return YES;
+	if (scan == NULL)
+		return MAYBE;
+	for (size_t i = 0; i < scan->parts_count; i++) {
+		if (part_matches(seal, &scan->parts[i]))
+			return YES;
+	}
+	// Parts that were not looked at may be of that kind.
+	return scan->verdict == VERDICT_CLEAN || scan->verdict == VERDICT_INFECTED ? NO : MAYBE;
+}
+
+static enum answer of_subject(const char *pattern, const struct scan_result *scan)
+{
+	if (pattern[0] == '\0')
+		return YES;
+	if (scan == NULL)
+		return MAYBE;
+	return seal_pattern_matches(pattern, scan->subject) ? YES : NO;
+}
+
+static enum answer covers(const struct seal *seal, const struct seal_mail *mail)
+{
+	enum answer answer = seal->has_body_pattern ? MAYBE : YES;
+
+	if ((seal->directions & 1u << mail->direction) == 0)
+		return NO;
+	if (seal->sender[0] != '\0' && !seal_pattern_matches(seal->sender, mail->mail_from))
+		return NO;
+	answer = least(answer, of_recipients(seal->recipient, mail));
+	answer = least(answer, of_size(seal, mail));
+	answer = least(answer, of_parts(seal, mail->scan));
+	return least(answer, of_subject(seal->subject, mail->scan));
+}
+
+void seal_decide(const struct engine_seals *seals, const struct seal_mail *mail,
+	struct seal_decision *decision)
+{
+	enum seal_mode known = SEAL_OPEN;
+
+	*decision = (struct seal_decision){.mode = SEAL_OPEN, .virus_id = ""};
+	for (uint32_t i = 0; seals != NULL && i < seals->count; i++) {
+		const struct seal *seal = &seals->seals[i];
+		enum answer answer = covers(seal, mail);
+
+		if (answer == NO)
+			continue;
+		if (answer == YES && seal->mode > known)
+			known = seal->mode;
+		if (seal->mode <= decision->mode)
+			continue;
+		decision->mode = seal->mode;
+		decision->virus_id = seal->virus_id;
+	}
+	decision->certain = known == decision->mode;
+}

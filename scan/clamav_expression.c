@@ -55,7 +55,7 @@ static bool read_number(const char *text, size_t length, size_t *at, uint32_t *o
 	return *at > from;
 }
 
-// ">X" or ">X,Y".
+// ">X" or ">X,Y" behind a block. ClamAV passes over whatever digits and commas follow.
 static bool read_comparison(
 	const char *text, size_t length, size_t *at, struct clamav_comparison *out)
 {
@@ -63,11 +63,33 @@ static bool read_comparison(
 	out->distinct = 0;
 	if (!read_number(text, length, at, &out->value))
 		return false;
-	if (*at < length && text[*at] == ',') {
+	if (*at + 1 < length && text[*at] == ',' && is_digit(text[*at + 1])) {
 		(*at)++;
-		return read_number(text, length, at, &out->distinct);
+		if (!read_number(text, length, at, &out->distinct))
+			return false;
 	}
+	while (*at < length && (is_digit(text[*at]) || text[*at] == ','))
+		(*at)++;
 	return true;
+}
+
+// Of a single subsignature ClamAV looks for the last sign of comparison, reads the number behind it
+// and passes over all else: "0==2" is "0=2", "0=2," too, and published rules have both.
+static bool read_loose_comparison(
+	const char *text, size_t length, size_t at, struct clamav_comparison *out)
+{
+	size_t sign = length;
+
+	for (; at < length; at++) {
+		if (text[at] == '(' || text[at] == ')')
+			return false;
+		if (is_comparison(text[at]))
+			sign = at;
+	}
+	if (sign == length)
+		return true;
+	out->kind = text[sign++];
+	return read_number(text, length, &sign, &out->value);
 }
 
 // ClamAV divides at the first operator outside of brackets. Where there is none, the whole is a block
@@ -128,12 +150,9 @@ static struct clamav_expression *read_index(struct reader *reader, const char *t
 		return NULL;
 	if (!read_number(text, length, &at, &node->index))
 		return fail(reader, "bad subsignature number in the expression");
-	if (at < length && is_comparison(text[at]) &&
-		!read_comparison(text, length, &at, &node->comparison))
-		return fail(reader, "comparison without a number");
-	// Of a single subsignature there are no different ones to count.
-	node->comparison.distinct = 0;
-	return at == length ? node : fail(reader, "bad character in the expression");
+	return read_loose_comparison(text, length, at, &node->comparison)
+		       ? node
+		       : fail(reader, "comparison without a number");
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): MAX_NODES bounds the depth

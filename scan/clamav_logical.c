@@ -64,14 +64,14 @@ static enum clamav_result parse_engine(char *value, bool first, const char **rea
 static enum clamav_result parse_container(
 	const char *value, struct clamav_logical *out, const char **reason)
 {
-	int container = filetype_container_by_name(value);
+	const struct filetype_clamav *type = filetype_by_name(value);
 
-	if (container < 0) {
-		*reason = "container of this type is not told apart";
+	if (type == NULL) {
+		*reason = "unknown type of a container";
 		return CLAMAV_SKIPPED;
 	}
 	out->has_container = true;
-	out->container = (uint32_t)container;
+	out->container = (uint32_t)type->container;
 	return CLAMAV_TAKEN;
 }
 
@@ -103,8 +103,11 @@ static enum clamav_result parse_attribute(
 			       ? CLAMAV_TAKEN
 			       : CLAMAV_MALFORMED;
 	}
-	*reason = strncmp(key, "IconGroup", 9) == 0 ? "icons are not supported"
-						    : "attribute is not supported";
+	*reason = "attribute is not known";
+	if (strncmp(key, "IconGroup", 9) == 0)
+		*reason = "icons are not supported";
+	else if (strcmp(key, "HandlerType") == 0)
+		*reason = "HandlerType has a file read as another type, and reports nothing itself";
 	return CLAMAV_SKIPPED;
 }
 

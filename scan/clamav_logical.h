@@ -51,6 +51,7 @@ enum clamav_number {
 	CLAMAV_NUMBER_RAW
 };
 #define CLAMAV_MAX_COMPARISONS 2
+#define CLAMAV_MAX_COMPARE_BYTES 255
 
 // Sub(>>Offset#Options#Comparisons)
 struct clamav_compare {
@@ -59,6 +60,7 @@ struct clamav_compare {
 	enum clamav_number number;
 	bool little_endian;
 	bool exact;
+	bool never; // it is valid, but ClamAV never finds it true
 	uint32_t bytes;
 	uint32_t count;
 	char kinds[CLAMAV_MAX_COMPARISONS]; // '<', '>', '='

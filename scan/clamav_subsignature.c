@@ -2,12 +2,13 @@
 #include "scan/clamav_logical.h"
 #include "scan/filetype.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_FIELDS 5
-#define MAX_COMPARE_TEXT 18 // digits of a number that is written as text
+#define MAX_HEX_TEXT 18 // digits of a hexadecimal number: what ClamAV allows
 
 struct reader {
 	struct clamav_arena *arena;
@@ -155,8 +156,12 @@ static enum clamav_result parse_hex(
 	const char *hex = fields[has_offset ? 1 : 0];
 
 	out->kind = CLAMAV_SUBSIGNATURE_BODY;
-	if (count > 4)
-		return malformed(reader, "not [Offset:]Hex[::Modifiers]");
+	// ClamAV takes what has more fields for digits alone, and a published rule is written so.
+	if (count > 4) {
+		count = 1;
+		has_offset = false;
+		hex = fields[0];
+	}
 	if (has_offset)
 		offset = clamav_parse_offset(
 			fields[0], reader->target, &out->patterns[0].offset, &reader->reason);
@@ -233,57 +238,79 @@ static enum clamav_result parse_regex(
 
 // ---- comparisons of bytes ----------------------------------------------------------------------
 
-// "h|d|a|i", "l|b", "e", number of bytes.
-static bool parse_options(const char *text, struct clamav_compare *out)
+// A number as C writes it, decimal, octal or hexadecimal, up to one of the ends.
+static bool parse_number(
+	char **text, const char *ends, long long min, long long max, long long *out)
 {
-	uint64_t bytes;
+	char *end = *text;
 
-	switch (*text++) {
-	case 'h':
-		out->number = CLAMAV_NUMBER_HEX;
-		break;
-	case 'd':
-		out->number = CLAMAV_NUMBER_DECIMAL;
-		break;
-	case 'a':
-		out->number = CLAMAV_NUMBER_AUTO;
-		break;
-	case 'i':
-		out->number = CLAMAV_NUMBER_RAW;
-		break;
-	default:
+	if (strchr(" \t\n\v\f\r", **text) != NULL && **text != '\0')
 		return false;
+	errno = 0;
+	*out = strtoll(*text, &end, 0);
+	if (strchr(ends, *end) == NULL || *out < min || *out > max)
+		return false;
+	*text = end;
+	return true;
+}
+
+// One of "hdai", one of "lb" and "e", in any order and as often as one likes.
+static bool parse_letters(char **text, struct clamav_compare *out)
+{
+	static const char numbers[] = "hdai"; // as enum clamav_number
+	char number = '\0';
+	char order = '\0';
+
+	for (; **text != '\0' && strchr("hdailbe", **text) != NULL; (*text)++) {
+		char letter = **text;
+		char *one = letter == 'l' || letter == 'b' ? &order : &number;
+
+		if (letter == 'e') {
+			out->exact = true;
+			continue;
+		}
+		if (*one != '\0' && *one != letter)
+			return false;
+		*one = letter;
+		if (number == 'd' && order == 'l')
+			return false;
 	}
-	if (*text == 'l' || *text == 'b')
-		out->little_endian = *text++ == 'l';
-	if (*text == 'e') {
-		out->exact = true;
-		text++;
-	}
-	if (!clamav_parse_decimal(text, MAX_COMPARE_TEXT, &bytes) || bytes == 0)
+	if (number == 'd')
+		order = 'b';
+	// ClamAV takes what has no kind or no order, and never finds it true.
+	out->never = number == '\0' || order == '\0';
+	out->number = number != '\0' ? (enum clamav_number)(strchr(numbers, number) - numbers)
+				     : CLAMAV_NUMBER_AUTO;
+	out->little_endian = order == 'l';
+	return true;
+}
+
+static bool parse_options(char *text, struct clamav_compare *out)
+{
+	long long bytes;
+
+	if (!parse_letters(&text, out) || !parse_number(&text, "", 1, INT32_MAX, &bytes))
 		return false;
 	out->bytes = (uint32_t)bytes;
 	if (out->number == CLAMAV_NUMBER_RAW)
 		return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-	return !out->little_endian || out->number == CLAMAV_NUMBER_HEX;
+	return out->number != CLAMAV_NUMBER_HEX || bytes <= MAX_HEX_TEXT;
 }
 
 static bool parse_comparisons(char *text, struct clamav_compare *out)
 {
 	while (out->count < CLAMAV_MAX_COMPARISONS) {
-		char *end = NULL;
-		bool hex = strncmp(text + (text[0] != '\0'), "0x", 2) == 0;
+		long long value;
 
-		if (text[0] == '\0' || strchr("<>=", text[0]) == NULL ||
-			clamav_hex_digit(text[1]) < 0)
+		if (text[0] == '\0' || strchr("<>=", text[0]) == NULL)
 			return false;
-		out->kinds[out->count] = text[0];
-		out->values[out->count++] = strtoll(text + 1, &end, hex ? 16 : 10);
-		if (*end == '\0')
+		out->kinds[out->count] = *text++;
+		if (!parse_number(&text, ",", INT64_MIN, INT64_MAX, &value))
+			return false;
+		out->values[out->count++] = value;
+		if (*text == '\0')
 			return true;
-		if (*end != ',')
-			return false;
-		text = end + 1;
+		text++;
 	}
 	return false;
 }
@@ -296,26 +323,31 @@ static enum clamav_result parse_compare(
 	char *options = strchr(text, '#');
 	char *comparisons = strrchr(text, '#');
 	char *closing = strrchr(text, ')');
-	uint64_t value;
+	uint64_t index;
+	long long offset = 0;
 	bool before;
 
 	out->kind = CLAMAV_SUBSIGNATURE_COMPARE;
 	if (open > options || closing == NULL || closing < comparisons || closing[1] != '\0')
 		return malformed(reader, "bad byte comparison");
 	*open++ = *options++ = *comparisons++ = *closing = '\0';
-	if (!clamav_parse_decimal(text, CLAMAV_MAX_SUBSIGNATURES - 1, &value))
+	if (!clamav_parse_decimal(text, CLAMAV_MAX_SUBSIGNATURES - 1, &index))
 		return malformed(reader, "bad byte comparison");
-	compare->index = (uint32_t)value;
+	compare->index = (uint32_t)index;
 	before = strncmp(open, "<<", 2) == 0;
 	if (before || strncmp(open, ">>", 2) == 0)
 		open += 2;
-	value = 0;
-	if (*open != '\0' && !clamav_parse_decimal(open, INT32_MAX, &value))
+	else if (*open != '\0')
 		return malformed(reader, "bad byte comparison");
-	compare->offset = before ? -(int32_t)value : (int32_t)value;
+	if (!parse_number(&open, "", -INT32_MAX, INT32_MAX, &offset))
+		return malformed(reader, "bad byte comparison");
+	compare->offset = before ? -(int32_t)offset : (int32_t)offset;
 	if (!parse_options(options, compare) || !parse_comparisons(comparisons, compare))
 		return malformed(reader, "bad byte comparison");
-	return CLAMAV_TAKEN;
+	if (compare->bytes <= CLAMAV_MAX_COMPARE_BYTES)
+		return CLAMAV_TAKEN;
+	reader->reason = "byte comparison of more than 255 bytes";
+	return CLAMAV_SKIPPED;
 }
 
 static enum clamav_result parse(struct reader *reader, char *text, struct clamav_subsignature *out)

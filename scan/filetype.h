@@ -50,6 +50,7 @@ enum filetype_container {
 	FILETYPE_CONTAINER_OOXML_EXCEL,
 	FILETYPE_CONTAINER_OOXML_POWERPOINT,
 	FILETYPE_CONTAINER_OTHER, // none that a signature could name
+	FILETYPE_CONTAINER_NEVER, // a signature names one of which nothing comes out here
 };
 
 struct filetype {
@@ -59,7 +60,18 @@ struct filetype {
 
 const struct filetype *filetype_detect(const uint8_t *data, size_t n);
 
-// By the name that signatures use, "CL_TYPE_ZIP"; negative: none of these.
-int filetype_container_by_name(const char *name);
 // By the name of a filetype, "zip".
 enum filetype_container filetype_container_of(const char *type);
+
+// A type as signatures name it, "CL_TYPE_ZIP": what it is here, as the content of an object and as a
+// container. Numbers are those of a table that is fixed for one version of the image format.
+struct filetype_clamav {
+	const char *name;
+	struct filetype type;
+	enum filetype_container container;
+};
+
+// NULL: there is none of this name, or number.
+const struct filetype_clamav *filetype_by_name(const char *name);
+const struct filetype_clamav *filetype_by_number(size_t number);
+size_t filetype_number(const struct filetype_clamav *type);

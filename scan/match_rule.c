@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match_rule.h"
 
+#include "scan/match_compare.h"
 #include "scan/match_regex.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_NUMBER_BYTES 32
 
 struct match_rules {
 	const struct ruleset *ruleset;
@@ -108,78 +107,23 @@ bool match_rule_holds(const struct ruleset_node *nodes, uint32_t node, const uin
 
 // ---- comparisons of bytes ----------------------------------------------------------------------
 
-static uint64_t read_raw(const uint8_t *data, uint32_t bytes, bool little_endian)
-{
-	uint64_t value = 0;
-
-	for (uint32_t i = 0; i < bytes; i++)
-		value = value << 8 | data[little_endian ? bytes - 1 - i : i];
-	return value;
-}
-
-// A number written as text, white space before it allowed. With `exact` all bytes must be digits.
-static bool read_text(const struct ruleset_compare *item, const uint8_t *data, int64_t *out)
-{
-	char text[MAX_NUMBER_BYTES + 1];
-	bool hex = item->number == RULESET_NUMBER_HEX;
-	bool exact = (item->flags & RULESET_COMPARE_EXACT) != 0;
-	uint32_t n = 0;
-	char *end;
-
-	while (n < item->bytes && strchr(" \t\n\v\f\r", data[n]) != NULL && data[n] != 0)
-		n++;
-	if (exact && n > 0)
-		return false;
-	memcpy(text, data + n, item->bytes - n);
-	n = item->bytes - n;
-	text[n] = '\0';
-	if (item->number == RULESET_NUMBER_AUTO)
-		hex = n >= 3 && text[0] == '0' && (text[1] | 0x20) == 'x';
-	if ((item->flags & RULESET_COMPARE_LITTLE) != 0 && hex && n >= 4) {
-		for (uint32_t i = 0; i + 1 < n - i - 1; i += 2) {
-			char pair[2] = {text[i], text[i + 1]};
-
-			memcpy(text + i, text + n - i - 2, 2);
-			memcpy(text + n - i - 2, pair, 2);
-		}
-	}
-	errno = 0;
-	*out = strtoll(text, &end, hex ? 16 : 10);
-	return errno == 0 && end != text && (!exact || end == text + n);
-}
-
 static bool compare_holds(const struct ruleset_compare *item, const struct track_entry *entry,
 	const struct match_facts *facts, bool *partial)
 {
 	const struct match_copy *copy = facts->copy;
-	const uint8_t *data;
-	int64_t value;
 	int64_t from;
 
 	if (entry == NULL || entry->count == 0)
 		return false;
 	from = (int64_t)entry->of.atom.last + item->offset;
-	if (from < 0 || (uint64_t)from + item->bytes > facts->bytes)
+	// ClamAV takes the first byte of an object for one before it.
+	if (from <= 0 || (uint64_t)from + item->bytes > facts->bytes)
 		return false;
 	if ((uint64_t)from + item->bytes > copy->bytes) {
 		*partial = true;
 		return false;
 	}
-	data = match_copy_join(copy) + from;
-	if (item->number == RULESET_NUMBER_RAW)
-		value = (int64_t)read_raw(
-			data, item->bytes, (item->flags & RULESET_COMPARE_LITTLE) != 0);
-	else if (!read_text(item, data, &value))
-		return false;
-	for (uint32_t i = 0; i < item->count; i++) {
-		int64_t wanted = item->values[i];
-
-		if (item->kinds[i] == '='
-				? value != wanted
-				: (item->kinds[i] == '<' ? value >= wanted : value <= wanted))
-			return false;
-	}
-	return true;
+	return match_compare_holds(item, match_copy_join(copy) + from);
 }
 
 // ---- rules -------------------------------------------------------------------------------------

@@ -198,6 +198,8 @@ struct ruleset_regex {
 	uint32_t unused;
 };
 
+#define RULESET_MAX_COMPARE 255 // bytes
+
 #define RULESET_COMPARE_LITTLE 1u
 #define RULESET_COMPARE_EXACT 2u
 

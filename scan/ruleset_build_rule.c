@@ -158,7 +158,7 @@ static void add_compare(struct build *build, const struct clamav_compare *parsed
 	compare->number = (uint32_t)parsed->number;
 	compare->flags = (parsed->little_endian ? RULESET_COMPARE_LITTLE : 0) |
 			 (parsed->exact ? RULESET_COMPARE_EXACT : 0);
-	compare->bytes = parsed->bytes;
+	compare->bytes = parsed->never ? 0 : parsed->bytes;
 	compare->count = parsed->count;
 	for (uint32_t i = 0; i < parsed->count; i++) {
 		compare->kinds[i] = (unsigned char)parsed->kinds[i];

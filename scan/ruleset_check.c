@@ -131,7 +131,7 @@ static int check_members(const struct ruleset *ruleset)
 	for (uint32_t i = 0; i < ruleset->compares_count; i++) {
 		const struct ruleset_compare *compare = &ruleset->compares[i];
 
-		if (compare->index >= RULESET_MAX_MEMBERS || compare->bytes > 32 ||
+		if (compare->index >= RULESET_MAX_MEMBERS || compare->bytes > RULESET_MAX_COMPARE ||
 			compare->count > 2 || compare->number > RULESET_NUMBER_RAW)
 			return -EBADMSG;
 	}

@@ -50,7 +50,7 @@ def normalised(tags):
     """What is in lower case, or has lost its NULs, in ClamAV's normalised copy of a text."""
     if "logical" in tags:
         return "absence" in tags or any(
-            set("iw") & set(tag.partition("::")[2]) for tag in tags)
+            set("iwf") & set(tag.partition("::")[2]) for tag in tags)
     return "text" in tags and "corpus" not in tags
 
 
@@ -72,9 +72,7 @@ DIFFERENCES = [
         tag.startswith("not taken: too many alternates") for tag in tags)),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
     Difference("binhex", "clamav", lambda tags: "corpus" in tags and bool(BINHEX & tags)),
-    Difference("byte-compare", "clamav", has("sub compare")),
     # What only Cordon finds.
-    Difference("byte-compare", "cordon", has("sub compare")),
     Difference("line-copies", "cordon", line_copy),
     Difference("line-copies", "cordon", lambda tags: "allow" in tags and bool(LINES & tags)),
     Difference("line-copies", "cordon", lambda tags: "corpus" in tags),

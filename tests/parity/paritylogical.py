@@ -66,22 +66,43 @@ class Regex(Subsignature):
 class Compare(Subsignature):
     """A number at a distance from where an earlier subsignature stands."""
     kind = "sub compare"
+    FORMS = [("hb", 4), ("db", 4), ("il", 2), ("ib", 2), ("il", 4), ("hl", 4), ("hl", 3), ("hl", 6),
+             ("lh", 6), ("al", 6), ("ab", 6), ("ab", 2), ("d", 4), ("h", 4), ("a", 4), ("i", 2),
+             ("ib", 8), ("hb", 18), ("db", 21), ("hl", 1)]
 
     def __init__(self, rng, at, first):
-        self.first, self.value = first, rng.randrange(1, 4000)
+        self.first, self.value = first, rng.choice([0, rng.randrange(1, 4000)])
         self.far = len(first.data) + rng.choice([0, 1, 7])
-        self.form, self.size = rng.choice([("hb", 4), ("db", 4), ("il", 2), ("ib", 2), ("il", 4)])
-        sign = rng.choice("><=")
-        self.text = "%d(>>%d#%s%s%d#%s%d)" % (
-            at, self.far, self.form, rng.choice(["", "e"]) if self.form[0] != "i" else "",
-            self.size, sign, self.value)
+        self.form, self.size = rng.choice(self.FORMS)
+        letters = self.form
+        if rng.random() < 0.4:
+            cut = rng.randrange(len(letters) + 1)
+            letters = letters[:cut] + "e" + letters[cut:]
+        number = rng.choice(["%d", "0x%x", "0%o"])
+        self.text = "%d(>>%s#%s%s#%s" % (
+            at, number % self.far, letters, rng.choice(["%d", "0x%x"]) % self.size,
+            rng.choice("><=") + number % self.value)
+        if rng.random() < 0.2:
+            self.text += "," + rng.choice("><") + number % (self.value + rng.choice([-9, 9, 5000]))
+        self.text = self.text.replace("0x-", "-0x").replace("0-", "-0") + ")"
 
     def sample(self, rng):
-        value = max(0, self.value + rng.choice([-1, 0, 1]))
-        order = "little" if self.form[1] == "l" else "big"
-        number = (value.to_bytes(self.size, order) if self.form[0] == "i" else
-                  b"%0*X" % (self.size, value) if self.form[0] == "h" else
-                  b"%0*d" % (self.size, value))
+        value = max(0, self.value + rng.choice([-1, 0, 0, 1]))
+        if "i" in self.form:
+            order = "little" if "l" in self.form else "big"
+            number = (value % (1 << 8 * self.size)).to_bytes(self.size, order)
+        else:
+            hexadecimal = "h" in self.form or "a" in self.form and rng.random() < 0.5
+            text = ("%X" if hexadecimal else "%d") % value
+            if "l" in self.form and len(text) % 2:
+                text = "0" + text
+            if "l" in self.form:
+                text = "".join(reversed([text[n:n + 2] for n in range(0, len(text), 2)]))
+            if hexadecimal and rng.random() < 0.4:
+                text = "0x" + text
+            fill = rng.choice("0 0 z")
+            text = rng.choice([text.rjust(self.size, fill), text.ljust(self.size, fill)])
+            number = text[:self.size].encode()
         data = self.first.data
         return data + paritygen.some(rng, LETTERS, self.far - len(data)) + number
 

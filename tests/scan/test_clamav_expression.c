@@ -238,7 +238,7 @@ static void malformed_expressions_are_refused(void **state)
 {
 	static const char *const texts[] = {"", "&", "0&", "&0", "0|", "(", ")", "()", "(0", "0)",
 		"x", "0x", "0>", "0>,1", "(0|1)>", "(0&)", "0 & 1", "(0)>5", "0&(1|)", "-1",
-		"99999999999", "(0|1)x", "0>1>2", "0(1|2)"};
+		"99999999999", "(0|1)x", "0>1>", "0(1|2)", "0(1)", "(0|1)==2", "(0=|1)"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -252,11 +252,56 @@ static void malformed_expressions_are_refused(void **state)
 	}
 }
 
+// As ClamAV 1.4.6 takes them, seen by what it finds; such expressions are in published rules.
+static void a_comparison_is_read_as_loosely_as_by_clamav(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *plain;
+	} cases[] = {
+		{"0==2", "0=2"},
+		{"0=2,", "0=2"},
+		{"0=2,&1", "0=2&1"},
+		{"(0>3)&(1==2)", "(0>3)&(1=2)"},
+		{"0>1=1", "0=1"},
+		{"0>1,2", "0>1"},
+		{"0,", "0"},
+		{"(0|1)>1,", "(0|1)>1"},
+		{"(0|1)>1,2,", "(0|1)>1,2"},
+	};
+	static struct ruleset_node nodes[2][MAX_NODES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct clamav_arena arena = {0};
+		const char *reason = NULL;
+		const struct clamav_expression *loose =
+			clamav_parse_expression(&arena, cases[i].text, &reason);
+		const struct clamav_expression *plain =
+			clamav_parse_expression(&arena, cases[i].plain, &reason);
+
+		if (loose == NULL || plain == NULL) {
+			fail_msg("%s: %s", cases[i].text, reason);
+			return;
+		}
+		for (uint32_t counts = 0; counts < 25; counts++) {
+			const uint32_t both[RULESET_MAX_MEMBERS] = {counts % 5, counts / 5};
+
+			(void)flatten(loose, nodes[0], 0);
+			(void)flatten(plain, nodes[1], 0);
+			assert_int_equal(match_rule_holds(nodes[0], 0, both),
+				match_rule_holds(nodes[1], 0, both));
+		}
+		clamav_reset(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_expression_holds_as_its_text_says),
 		cmocka_unit_test(malformed_expressions_are_refused),
+		cmocka_unit_test(a_comparison_is_read_as_loosely_as_by_clamav),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

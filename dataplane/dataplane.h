@@ -7,10 +7,12 @@
 //   engine    all of that as a pure function      events    records to JSON lines
 //   port, worker, main: DPDK                      replay    captures through the engine
 //   local_socket  questions between the programs  options_file  their configuration
+//   seal, seal_json: which mail must not reach a server now
 #pragma once
 
 #include "dataplane/local_socket.h"
 #include "dataplane/options_file.h"
+#include "dataplane/seal_json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +53,5 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 
 // ---- asking a running dataplane ------------------------------------------------------------------
 
-#define DATAPLANE_SOCKET "/run/cordon/dataplane.sock" // SOCK_SEQPACKET
+#define DATAPLANE_SOCKET "/run/cordon/dataplane.sock"
 // Ask it with local_ask; command.h has what it understands.

@@ -3,9 +3,9 @@
 // of it. What goes wrong on the way is part of the verdict, never an error of a function.
 #include "scan/scan.h"
 
+#include "scan/scan_list.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
-#include "scan/scan_reading.h"
 #include "scan/scan_whole.h"
 
 #include <errno.h>
@@ -79,6 +79,12 @@ static struct scan_object *part_object(const struct scan *scan, uint32_t number)
 	return object;
 }
 
+// The index of the part that began last.
+static uint32_t last_part(const struct scan *scan)
+{
+	return scan->mime_parts > 0 ? scan->table->indexes[scan->mime_parts - 1] : 0;
+}
+
 // A part that cannot be listed is not looked at: past the limit, or the message is unscannable.
 static void part_begin(struct scan *scan, const struct mime_part *mime)
 {
@@ -87,6 +93,7 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 	struct scan_object *object;
 	struct scan_part *part;
 
+	scan->origin = last_part(scan);
 	if (scan->result.parts_count >= scan->scanner->parts_room) {
 		scan_set_suspect(scan, "limit-parts");
 		return;
@@ -96,8 +103,8 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 		scan_set_unscannable(scan, "memory");
 		return;
 	}
-	if (scan->mime_parts > 0)
-		before = &scan->table->parts[scan->table->indexes[scan->mime_parts - 1] - 1];
+	if (last_part(scan) > 0)
+		before = &scan->table->parts[last_part(scan) - 1];
 	if (mime->parent > 0 && mime->parent <= scan->mime_parts)
 		part->parent = scan->table->indexes[mime->parent - 1];
 	part->is_reading = mime->reading != MIME_READING_FIRST;
@@ -107,8 +114,10 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 	part->disposition = part_text(scan, before->disposition, mime->disposition);
 	scan->table->indexes[scan->mime_parts++] = part->index;
 	object = object_begin(scan, FILETYPE_CONTAINER_MAIL, part->index, 0);
-	if (object != NULL)
-		object->number = mime->number;
+	if (object == NULL)
+		return;
+	object->number = mime->number;
+	object->origin = part->index;
 }
 
 static void part_data(struct scan *scan, const struct mime_event *event)
@@ -134,6 +143,7 @@ static void scan_event(struct scan *scan, const struct mime_event *event)
 		part_end(scan, event->number);
 		break;
 	case MIME_SUSPICIOUS:
+		scan->origin = last_part(scan);
 		scan_set_suspect(scan, event->why);
 		break;
 	case MIME_NEED_INPUT:
@@ -255,7 +265,7 @@ const struct scan_result *scan_end(struct scan *scan)
 	scan_whole_work(scan);
 	scan_whole_free(scan);
 
-	scan_drop_readings(scan);
+	scan_list(scan);
 	result->matches = scan->matches;
 	result->parts = scan->table->parts;
 	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";

@@ -119,6 +119,9 @@ struct scan_match {
 	uint32_t part; // index of the part, 0: the message itself
 };
 
+// Listed in the order in which they begin, each followed by what is in it: members in the order of the
+// archive, then what the MIME parser found in it. In any chunking the order and the numbers are the same;
+// past a limit, of what two readings of the same bytes hold, either may be what is left out.
 struct scan_part {
 	uint32_t index;  // from 1
 	uint32_t parent; // index of the container, 0: the message
@@ -141,7 +144,7 @@ struct scan_part {
 struct scan_result {
 	enum verdict verdict;
 	const char *reason; // "" when clean, else "signature", "limit-depth", "limit-parts", ...
-	const struct scan_match *matches;
+	const struct scan_match *matches; // of what is inside before those of what is around it
 	size_t matches_count;
 	const struct scan_part *parts;
 	size_t parts_count;

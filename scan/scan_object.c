@@ -8,8 +8,10 @@
 
 void scan_set_suspect(struct scan *scan, const char *why)
 {
-	if (scan->suspect == NULL)
-		scan->suspect = why;
+	if (scan->suspect != NULL && scan->suspect_origin <= scan->origin)
+		return;
+	scan->suspect = why;
+	scan->suspect_origin = scan->origin;
 }
 
 void scan_set_unscannable(struct scan *scan, const char *why)
@@ -353,6 +355,7 @@ struct scan_object *object_begin(
 	scan->open = object;
 	object->part = part;
 	object->is_listed = part > 0;
+	object->origin = part == 0 && scan->mime != NULL ? UINT32_MAX : scan->origin;
 	object->depth = depth;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
 	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
@@ -368,6 +371,7 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 {
 	if (object == NULL || n == 0)
 		return;
+	scan->origin = object->origin;
 	matching_feed(scan, object, data, n);
 	if (object->is_listed)
 		scan->table->parts[object->part - 1].bytes += n;
@@ -411,6 +415,7 @@ void object_end(struct scan *scan, struct scan_object *object)
 
 	if (object == NULL)
 		return;
+	scan->origin = object->origin;
 	if (!object->is_detected && !object->is_opaque)
 		detect(scan, object);
 	while (object->unpack != NULL) {

@@ -27,6 +27,8 @@ struct scan_object {
 	uint32_t number; // the MIME parser's, 0: none of its parts
 	uint32_t part;   // the index that hits are reported of, 0: the message or file
 	uint32_t depth;  // archives around it
+	uint32_t
+		origin; // the part of the message that it is, or lies in; of the message UINT32_MAX
 	enum filetype_container container; // that it is to its members
 	uint32_t zip_search;               // state of unpack_find_zip
 	bool is_listed;                    // it is that part, and tells of its size and digests
@@ -42,7 +44,8 @@ struct scan_object {
 	uint8_t prefix[UNPACK_DETECT_BYTES];
 };
 
-// What goes wrong is noted in scan; the first of each kind counts.
+// What goes wrong is noted in scan; the first of each kind counts. Of what makes it suspect that is the
+// first in order of the message's parts: several may be open at once.
 void scan_set_suspect(struct scan *scan, const char *why);
 void scan_set_unscannable(struct scan *scan, const char *why);
 

@@ -23,7 +23,8 @@ static size_t align_up(size_t n)
 static size_t table_bytes(const struct scanner *scanner)
 {
 	return align_up(sizeof(struct part_table) +
-			scanner->parts_room * (sizeof(struct scan_part) + sizeof(uint32_t)));
+			scanner->parts_room * (sizeof(struct scan_part) + sizeof(uint32_t)) +
+			(scanner->parts_room + 1) * sizeof(struct part_order));
 }
 
 // A message: struct scan, its matches, the MIME parser.
@@ -59,6 +60,7 @@ static void pool_fill_tables(struct scanner *scanner)
 
 		table->parts = (struct scan_part *)(memory + sizeof(*table));
 		table->indexes = (uint32_t *)(table->parts + room);
+		table->order = (struct part_order *)(table->indexes + room);
 		table->room = room;
 		table->next = scanner->free_tables;
 		scanner->free_tables = table;
@@ -248,6 +250,7 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	scan->small = (struct part_table){
 		.parts = scan->small_parts,
 		.indexes = scan->small_indexes,
+		.order = scan->small_order,
 		.room = SCAN_SMALL_PARTS,
 	};
 	scan->table = &scan->small;

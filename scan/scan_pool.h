@@ -28,11 +28,23 @@ struct text_block {
 	char bytes[SCAN_TEXT_BLOCK_BYTES - sizeof(struct text_block *)];
 };
 
+// Where a part goes in the list; scan_list.c alone fills these in.
+struct part_order {
+	uint32_t place;  // from 1
+	uint32_t weight; // it and all that is listed inside of it; of the message, without itself
+	uint32_t next_member; // where the next of its members goes
+	uint32_t next_mime;   // where the next of the parts goes that the MIME parser found in it
+	uint32_t depth;
+	bool is_mime;
+	bool is_left_out;
+};
+
 // The parts of one message.
 struct part_table {
 	struct part_table *next; // in the pool
 	struct scan_part *parts;
-	uint32_t *indexes; // of the MIME parser's parts, by its numbers
+	uint32_t *indexes;        // of the MIME parser's parts, by its numbers
+	struct part_order *order; // by indexes; the first is the message
 	size_t room;
 };
 
@@ -47,6 +59,7 @@ struct scan {
 	struct part_table small;
 	struct scan_part small_parts[SCAN_SMALL_PARTS];
 	uint32_t small_indexes[SCAN_SMALL_PARTS];
+	struct part_order small_order[SCAN_SMALL_PARTS + 1];
 	uint32_t mime_parts;
 	uint64_t unpacked_bytes;
 	uint64_t captured_bytes;
@@ -62,6 +75,8 @@ struct scan {
 	size_t text_blocks;
 	size_t text_used;    // of the first block
 	const char *suspect; // reasons, NULL where there is none
+	uint32_t origin;     // of the object that is being looked at
+	uint32_t suspect_origin;
 	const char *unscannable;
 	bool is_hit;
 	bool is_finished;

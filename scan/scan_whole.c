@@ -171,6 +171,7 @@ static void work_on(struct scan *scan, struct scan_object *object)
 	struct unpack_event event;
 	struct whole whole;
 
+	scan->origin = object->origin;
 	object->is_opaque = false;
 	object->container = object->whole->container;
 	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,

@@ -23,7 +23,8 @@ static struct ruleset *make_ruleset(void)
 {
 	static const char signatures[] = "Fuzz.Literal:0:*:4142434445\n"
 					 "Fuzz.Gap:0:*:6162??6364\n"
-					 "Fuzz.Mail:4:0:46726f6d3a\n";
+					 "Fuzz.Mail:4:0:46726f6d3a\n"
+					 "Fuzz.Mark:0:*:4d41524b2d4f462d5448452d54455354\n";
 	const struct ruleset_build_options options = {.strict = true};
 	struct ruleset_build_stats stats;
 	struct ruleset *ruleset;
@@ -54,7 +55,7 @@ static struct scanner *make_scanner(void)
 	scan_options_init(&options);
 	options.digests = DIGEST_SHA256;
 	options.all_matches = true;
-	options.max_messages = 2;
+	options.max_messages = 16; // two are in progress, and must not want for each other's memory
 	options.max_depth = 6;
 	options.max_parts = 40;
 	options.max_header_bytes = 2000;
@@ -95,6 +96,7 @@ static void check_text(const char *a, const char *b)
 static void check_part(const struct scan_part *a, const struct scan_part *b)
 {
 	check(a->index == b->index && a->parent == b->parent && a->bytes == b->bytes);
+	check(a->parent < a->index && a->is_reading == b->is_reading);
 	check(a->digests == b->digests && memcmp(a->sha256, b->sha256, sizeof(a->sha256)) == 0);
 	check_text(a->content_type, b->content_type);
 	check_text(a->encoding, b->encoding);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/deferral.h"
 #include "dataplane/message.h"
 #include "dataplane/policy.h"
 #include "dataplane/session.h"
@@ -88,6 +89,15 @@ static bool passes_unseen(struct engine *engine, struct session *session)
 	return true;
 }
 
+// From this offset on the client's bytes wait, unless they have gone already.
+static void wait_for_verdict(struct session *session, uint64_t from)
+{
+	uint64_t sent = session->stream[TCP_CLIENT].sent;
+
+	session->hold = from > sent ? from : sent;
+	session->deciding = true;
+}
+
 // CRLF, dot and CR, and nothing behind it yet: a server that takes CR for a line end would have a
 // whole message with that CR, and a client that sends no small segment while another is under way
 // (Nagle) would not send the LF before that CR is acknowledged. So the verdict is given here already.
@@ -97,11 +107,14 @@ static void decide_early(struct engine *engine, struct session *session, uint64_
 	struct message *message = session->building;
 	const struct stream *stream = &session->stream[TCP_CLIENT];
 
-	if (session->mode != SESSION_INSPECT || smtp_undecided(&session->smtp) < 2 ||
-		stream->read < stream->next)
+	if (session->mode != SESSION_INSPECT || session->deciding ||
+		smtp_undecided(&session->smtp) < 2 || stream->read < stream->next)
 		return;
 	if (message != NULL) {
-		message_decide(engine, session, now_ns);
+		if (!message_decide(engine, session, now_ns)) {
+			wait_for_verdict(session, stream->read - 1);
+			return;
+		}
 		if (message->action == POLICY_DELIVER)
 			return;
 	} else if (session_policy(engine, session)->unscannable == POLICY_DELIVER) {
@@ -111,6 +124,26 @@ static void decide_early(struct engine *engine, struct session *session, uint64_
 		message != NULL ? policy_action_name((enum policy_action)message->action)
 				: policy_action_name(POLICY_TEMPFAIL),
 		now_ns);
+}
+
+// The message up to end is decided: it goes on, or is answered here.
+static void act_on_end(
+	struct engine *engine, struct session *session, uint64_t end, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	if (message != NULL && message->action == POLICY_DELIVER) {
+		message_await_reply(session, (uint16_t)(session->smtp.queue_count - 1));
+		return;
+	}
+	if (session->mode == SESSION_TAKEOVER || session->smtp.queue_count <= 1) {
+		answer(engine, session, now_ns);
+		return;
+	}
+	// Replies to earlier commands of a pipelined group are still to come from the server: without
+	// its last byte the message stays incomplete there, and they can pass.
+	session->hold = end - 1;
+	session->pending = true;
 }
 
 // One past the last byte of the message was read, none of that was forwarded yet.
@@ -123,28 +156,32 @@ static void on_message_end(struct engine *engine, struct session *session,
 		return;
 	if (message != NULL) {
 		message->complete = true;
-		message_decide(engine, session, now_ns);
+		if (!message_decide(engine, session, now_ns)) {
+			// The CR before the last byte is the end for some servers.
+			wait_for_verdict(session, event->to - 2);
+			return;
+		}
 	}
-	if (message != NULL && message->action == POLICY_DELIVER) {
-		message_await_reply(session, (uint16_t)(session->smtp.queue_count - 1));
-		return;
-	}
-	if (session->mode == SESSION_TAKEOVER || session->smtp.queue_count <= 1) {
-		answer(engine, session, now_ns);
-		return;
-	}
-	// Replies to earlier commands of a pipelined group are still to come from the server: without
-	// its last byte the message stays incomplete there, and they can pass.
-	session->hold = event->to - 1;
-	session->pending = true;
+	act_on_end(engine, session, event->to, now_ns);
+}
+
+// Nobody will have this message: its verdict is of no more use.
+static void lose(struct session *session, struct message *message)
+{
+	deferral_leave(message);
+	message->verdict = VERDICT_INCOMPLETE;
+	message->reason = "aborted";
+	session->deciding = false;
 }
 
 // The server has closed and owes replies that the client waits for.
 static void server_is_gone(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	static const char reply[] = "421 4.4.2 Connection to the server lost";
-	struct message *message = session->pending ? session->building : NULL;
+	struct message *message = session->pending || session->deciding ? session->building : NULL;
 
+	if (message != NULL && message->deferral != NULL)
+		lose(session, message);
 	if (message != NULL)
 		session->building = NULL;
 	if (takeover_begin(engine, session, "server-closed", now_ns) == 0)
@@ -164,6 +201,26 @@ void dialogue_settle(struct engine *engine, struct session *session, uint64_t no
 		 !session->fin_sent[TCP_SERVER] &&
 		 session_limit(session, TCP_CLIENT) < session->stream[TCP_CLIENT].next)
 		server_is_gone(engine, session, now_ns);
+}
+
+void dialogue_decided(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+	uint64_t end = session->stream[TCP_CLIENT].read;
+
+	session->deciding = false;
+	session->hold = UINT64_MAX;
+	if (session->reset ||
+		(session->mode == SESSION_TAKEOVER && session->takeover->phase != TAKEOVER_BODY)) {
+		// The session came to its end meanwhile.
+		session->building = NULL;
+		message_report(engine, session, message, "none", "", now_ns);
+	} else if (message->complete) {
+		act_on_end(engine, session, end, now_ns);
+	} else if (session->mode == SESSION_INSPECT && message->action != POLICY_DELIVER) {
+		(void)takeover_begin(engine, session,
+			policy_action_name((enum policy_action)message->action), now_ns);
+	}
 }
 
 static void refuse(struct engine *engine, struct session *session, const struct smtp_event *event,
@@ -340,7 +397,7 @@ void dialogue_pull(
 	bool more = true;
 
 	while (more && session->mode == SESSION_INSPECT &&
-		!(side == TCP_CLIENT && session->pending)) {
+		!(side == TCP_CLIENT && (session->pending || session->deciding))) {
 		more = pull_one(engine, session, side, &event);
 		on_event(engine, session, side, &event, now_ns);
 		// What the client sent behind a command that had to wait comes before the next reply.
@@ -358,7 +415,7 @@ void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t
 	struct smtp_event event;
 	bool more = true;
 
-	while (more && session->mode == SESSION_TAKEOVER &&
+	while (more && session->mode == SESSION_TAKEOVER && !session->deciding &&
 		session->takeover->phase == TAKEOVER_BODY) {
 		more = pull_one(engine, session, TCP_CLIENT, &event);
 		if (event.type == SMTP_MESSAGE_DATA || event.type == SMTP_MESSAGE_END ||

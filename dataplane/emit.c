@@ -96,7 +96,7 @@ void emit_fin(struct engine *engine, struct session *session, enum tcp_side side
 	emit_segment(engine, session, side, &segment);
 }
 
-void emit_ack(struct engine *engine, struct session *session, enum tcp_side side)
+static struct packet_segment bare_ack(const struct session *session, enum tcp_side side)
 {
 	struct packet_segment segment = newest(session, side);
 
@@ -105,6 +105,21 @@ void emit_ack(struct engine *engine, struct session *session, enum tcp_side side
 		segment.seq++;
 	if (session->mode == SESSION_OPAQUE)
 		segment.seq = session->tcp.end[side].next;
+	return segment;
+}
+
+void emit_ack(struct engine *engine, struct session *session, enum tcp_side side)
+{
+	struct packet_segment segment = bare_ack(session, side);
+
+	emit_segment(engine, session, side, &segment);
+}
+
+void emit_wait(struct engine *engine, struct session *session, enum tcp_side side)
+{
+	struct packet_segment segment = bare_ack(session, side);
+
+	segment.window = 0;
 	emit_segment(engine, session, side, &segment);
 }
 

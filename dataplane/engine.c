@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/engine.h"
 
+#include "dataplane/deferral.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
 #include "dataplane/takeover.h"
@@ -42,6 +43,9 @@ void engine_options_init(struct engine_options *options)
 	options->max_frame_bytes = 1518;
 	options->idle_seconds = 3600; // RFC 5321 section 4.5.3.2: the longest wait is 10 minutes
 	options->half_open_seconds = 60;
+	options->max_deferred = 256;
+	options->verdict_seconds = 30;
+	options->helper_bytes = 512u << 20;
 	scan_options_init(&options->scan);
 	memcpy(options->name, "cordon", sizeof("cordon"));
 }
@@ -54,6 +58,7 @@ enum pool {
 	POOL_LINES,
 	POOL_MESSAGES,
 	POOL_TAKEOVERS,
+	POOL_DEFERRALS,
 	POOLS
 };
 
@@ -83,6 +88,7 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 		[POOL_MESSAGES] =
 			message_pool_bytes(options->scan.max_messages * MESSAGE_BLOCKS_EACH),
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
+		[POOL_DEFERRALS] = deferral_pool_bytes(options->max_deferred),
 	};
 	size_t total = 0;
 
@@ -123,6 +129,8 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 		memory + offset[POOL_MESSAGES], options->scan.max_messages * MESSAGE_BLOCKS_EACH);
 	engine->takeovers =
 		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
+	engine->deferrals =
+		deferral_pool_init(memory + offset[POOL_DEFERRALS], options->max_deferred);
 	*out = engine;
 	return 0;
 
@@ -140,6 +148,7 @@ void engine_free(struct engine *engine)
 
 	if (engine == NULL)
 		return;
+	assert(engine_deferred(engine) == 0);
 	// Scans must be given back before the scanner goes.
 	while ((flow = flow_walk(engine->flows, &cursor)) != NULL) {
 		engine->ops.mail = NULL;
@@ -310,8 +319,14 @@ void engine_tick(struct engine *engine, uint64_t now_ns)
 		stream_trim(&session->stream[TCP_SERVER], engine->pages);
 	}
 	takeover_tick(engine, now_ns);
+	deferral_tick(engine, now_ns);
 	if (fragment_expired(engine->fragments, now_ns, &engine->fragment_result) > 0)
 		free_pieces(engine, &engine->fragment_result);
+}
+
+uint32_t engine_deferred(const struct engine *engine)
+{
+	return deferral_outstanding(engine->deferrals);
 }
 
 void engine_stop(struct engine *engine, uint64_t now_ns)

@@ -74,6 +74,9 @@ struct engine_options {
 	uint32_t half_open_seconds;
 	unsigned int packet_flags; // PACKET_* of packet_parse
 	bool any_window;           // windows are not real (a hand-made capture): nothing is cut
+	uint32_t max_deferred;     // verdicts that another thread works for, at once
+	uint32_t verdict_seconds;  // that it may take
+	uint64_t helper_bytes;     // of memory that it may take, for whoever limits the process
 	struct scan_options scan;  // max_messages is the limit of messages in progress
 	uint8_t hash_key[16];
 	char name[64]; // of the gateway, in replies
@@ -131,6 +134,11 @@ struct engine_ops {
 	void (*session)(void *ctx, const struct session_record *record);
 	// A clock finer than now_ns, for mail_record.latency_ns; NULL: only waiting is counted.
 	uint64_t (*clock_ns)(void *ctx);
+	// Hands a scan over for scan_work on another thread, if options.scan.has_helper. False: no room.
+	// NULL: all is done on the engine's thread.
+	bool (*defer)(void *ctx, struct scan *scan);
+	// A scan for which that is done, or NULL. Not NULL itself where defer is not.
+	struct scan *(*deferred)(void *ctx);
 };
 
 struct engine;
@@ -158,6 +166,8 @@ void engine_input(struct engine *engine, uint32_t link, enum link_side side, str
 	uint64_t now_ns);
 // Housekeeping in a small fixed dose: timers, ageing. To be called once a loop turn.
 void engine_tick(struct engine *engine, uint64_t now_ns);
+// Scans that another thread has: until there are none the engine cannot be freed.
+uint32_t engine_deferred(const struct engine *engine);
 // Ends all sessions as if they had gone silent, so that what is known of them is reported.
 void engine_stop(struct engine *engine, uint64_t now_ns);
 

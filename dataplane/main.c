@@ -6,6 +6,7 @@
 #include "dataplane/events_file.h"
 #include "dataplane/events_json.h"
 #include "dataplane/local_socket.h"
+#include "dataplane/memory_limit.h"
 #include "dataplane/options.h"
 #include "dataplane/options_check.h"
 #include "dataplane/port.h"
@@ -36,6 +37,7 @@
 #define SECOND_NS 1000000000u
 #define FLUSH_NS (2 * (uint64_t)SECOND_NS)
 #define OWN_RING_BYTES 65536
+#define MEMORY_OWN_BYTES (256ull << 20) // for what else the process may still want
 
 static const char usage[] =
 	"usage: cordon-dataplane --config FILE [--check-config]\n"
@@ -360,6 +362,7 @@ static int make_workers(struct gateway *gateway)
 		if (i == 0 || bytes < options->engine.max_frame_bytes)
 			options->engine.max_frame_bytes = bytes;
 	}
+	options->engine.scan.has_helper = true;
 	if (!gateway->ports.spread && options->workers > 1) {
 		gateway->shared.distributor = &gateway->distributor;
 		err = distributor_init(&gateway->distributor, options->workers, options->spread);
@@ -452,6 +455,17 @@ static int start(struct gateway *gateway)
 	return err == 0 ? launch(gateway) : err;
 }
 
+// All has been taken that is needed; what unpacking archives takes is limited.
+static void limit_memory(const struct gateway *gateway)
+{
+	const struct options *options = &gateway->options;
+	int err = memory_limit_set(
+		MEMORY_OWN_BYTES + options->workers * options->engine.helper_bytes);
+
+	if (err != 0)
+		complain(err, "memory limit");
+}
+
 // ---- stop ---------------------------------------------------------------------------------------
 
 static void stop(struct gateway *gateway)
@@ -475,8 +489,12 @@ static void release(struct gateway *gateway)
 {
 	local_server_close(gateway->command);
 	ports_close(&gateway->ports);
-	for (uint32_t i = 0; i < gateway->workers_count; i++)
+	for (uint32_t i = 0; i < gateway->workers_count; i++) {
+		// What the thread that does not let go needs stays for the moment that is left.
+		if (engine_deferred(worker_engine(gateway->workers[i])) > 0)
+			return;
 		worker_free(gateway->workers[i]);
+	}
 	distributor_fini(&gateway->distributor);
 	worker_rules_free(gateway->rules);
 	if (gateway->ruleset != NULL)
@@ -503,6 +521,7 @@ static int run(struct gateway *gateway)
 	}
 	err = start(gateway);
 	if (err == 0) {
+		limit_memory(gateway);
 		report_start(gateway);
 		keep_house(gateway);
 		stop(gateway);

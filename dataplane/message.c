@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/message.h"
 
+#include "dataplane/deferral.h"
 #include "dataplane/policy.h"
 
 #include <assert.h>
@@ -79,12 +80,21 @@ static void *block_take(struct message_block *block, size_t bytes)
 	return at;
 }
 
+static void message_drop_scan(struct message *message)
+{
+	if (message->deferral != NULL)
+		deferral_leave(message);
+	else if (message->scan != NULL)
+		scan_free(message->scan);
+	message->scan = NULL;
+	message->result = NULL;
+}
+
 static void message_free(struct engine *engine, struct message *message)
 {
 	struct message_block *block = message->blocks;
 
-	if (message->scan != NULL)
-		scan_free(message->scan);
+	message_drop_scan(message);
 	while (block != NULL) {
 		struct message_block *next = block->next;
 
@@ -224,13 +234,14 @@ static const struct scanner *scanner_of(const struct engine *engine, const struc
 	return message->scan != NULL ? scan_get_scanner(message->scan) : engine->scanner;
 }
 
-static void decide(struct engine *engine, struct session *session, uint64_t now_ns)
+// Verdict and reason, before any policy.
+static void judge(struct message *message)
 {
-	struct message *message = session->building;
-	const char *detail;
+	static const char *const late[] = {
+		[MESSAGE_NOT_BEGUN] = "busy",
+		[MESSAGE_TOOK_TOO_LONG] = "limit-time",
+	};
 
-	message->ended = true;
-	message->end_ns = now_ns;
 	message->verdict = VERDICT_UNSCANNABLE;
 	message->reason = message->outdated ? "rules-changed" : "memory";
 	if (message->scan != NULL) {
@@ -238,6 +249,20 @@ static void decide(struct engine *engine, struct session *session, uint64_t now_
 		message->verdict = (uint8_t)message->result->verdict;
 		message->reason = message->result->reason;
 	}
+	if (message->late == MESSAGE_IN_TIME || message->outdated ||
+		message->verdict == VERDICT_INFECTED)
+		return;
+	message->verdict =
+		message->late == MESSAGE_NOT_BEGUN ? VERDICT_UNSCANNABLE : VERDICT_SUSPECT;
+	message->reason = late[message->late];
+}
+
+static void decide(struct engine *engine, struct session *session)
+{
+	struct message *message = session->building;
+	const char *detail;
+
+	judge(message);
 	if (message->refused) {
 		if (message->verdict != VERDICT_INFECTED) {
 			message->verdict = VERDICT_SUSPECT;
@@ -266,22 +291,53 @@ static uint64_t clock_ns(const struct engine *engine)
 	return engine->ops.clock_ns != NULL ? engine->ops.clock_ns(engine->ops.ctx) : 0;
 }
 
-void message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
+// Whether another thread has something to do for the verdict, and was given it.
+static bool has_deferred(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	if (message->scan == NULL || !engine->options.scan.has_helper || scan_finish(message->scan))
+		return false;
+	// What is refused anyway is not worth the work.
+	if (!message->refused && deferral_begin(engine, session, now_ns))
+		return true;
+	(void)scan_cancel(message->scan);
+	message->late = MESSAGE_NOT_BEGUN;
+	return false;
+}
+
+bool message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 	uint64_t began_ns = clock_ns(engine);
 
 	if (message->ended)
-		return;
-	decide(engine, session, now_ns);
+		return message->deferral == NULL;
+	message->ended = true;
+	message->end_ns = now_ns;
+	if (has_deferred(engine, session, now_ns))
+		return false;
+	decide(engine, session);
 	message->latency_ns = clock_ns(engine) - began_ns;
+	return true;
+}
+
+void message_conclude(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	decide(engine, session);
+	// An end that was decided early is no end yet: its waiting is not what is counted here.
+	message->latency_ns += now_ns - message->end_ns;
+	message->end_ns = now_ns;
 }
 
 void message_outdate(struct message *message)
 {
-	scan_free(message->scan);
-	message->scan = NULL;
-	message->result = NULL;
+	if (message->deferral != NULL)
+		message->deferral->deadline_ns = 0;
+	else
+		message_drop_scan(message);
 	message->outdated = true;
 }
 
@@ -403,13 +459,16 @@ void message_abandon(struct engine *engine, struct session *session, uint64_t no
 	session->ended_last = NULL;
 	message = session->building;
 	session->building = NULL;
+	session->deciding = false;
 	if (message == NULL)
 		return;
 	if (!message->begun) {
 		message_free(engine, message);
 		return;
 	}
-	if (!message->complete) {
+	if (!message->complete || message->deferral != NULL) {
+		if (message->deferral != NULL)
+			deferral_leave(message);
 		if (message->scan != NULL && !message->ended)
 			message->result = scan_end(message->scan);
 		message->verdict = VERDICT_INCOMPLETE;

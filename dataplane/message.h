@@ -12,6 +12,8 @@
 #define MESSAGE_BLOCK_BYTES 1024
 #define MESSAGE_BLOCKS_EACH 4 // in the pool for each message in progress
 
+enum message_late { MESSAGE_IN_TIME, MESSAGE_NOT_BEGUN, MESSAGE_TOOK_TOO_LONG };
+
 enum message_entry_state { ENTRY_PENDING, ENTRY_ACCEPTED, ENTRY_REFUSED };
 
 // A MAIL or RCPT command, in order.
@@ -27,7 +29,8 @@ struct message {
 	struct message_block *blocks;
 	struct message_entry *first;
 	struct message_entry *last;
-	struct scan *scan; // NULL when it could not be scanned
+	struct scan *scan;         // NULL when it could not be scanned
+	struct deferral *deferral; // not NULL: another thread has the scan
 	uint64_t begin_ns;
 	uint64_t end_ns; // when the end of data arrived
 	uint64_t bytes;
@@ -39,6 +42,7 @@ struct message {
 	bool complete;  // its end was read
 	bool outdated;  // the scan was given up
 	bool refused;   // by an SMTP violation: action, reason and reply stand already
+	uint8_t late;   // enum message_late: what another thread did not do in time
 	uint8_t action; // enum policy_action, once decided
 	uint8_t verdict;
 	const char *reason;
@@ -62,11 +66,15 @@ void message_forget(struct engine *engine, struct session *session);
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns);
 void message_feed(struct session *session, const uint8_t *data, size_t n);
 // The end of data was read, or what a server may take for it: finishes the scan, decides, fills in
-// verdict, action and reply, once. What follows is not scanned any more.
-void message_decide(struct engine *engine, struct session *session, uint64_t now_ns);
+// verdict, action and reply, once. What follows is not scanned any more. False: another thread works for
+// the verdict, and session_resume is called when it stands.
+bool message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
+	__attribute__((warn_unused_result));
 // Gives up the scan, whose rules cannot be kept any longer: the message is put off with 451 unless it is
 // refused already.
 void message_outdate(struct message *message);
+// The other thread is done with the scan of the building message, or it was taken from it.
+void message_conclude(struct engine *engine, struct session *session, uint64_t now_ns);
 // Refuses the message whatever its verdict will be.
 void message_refuse(struct message *message, const char *reason, const char *reply);
 // Moves the building message to the list of those that wait for the server's reply.

@@ -263,6 +263,31 @@ static const struct config_option limits_table[] = {
 		UINT(struct engine_options, scan.max_ratio, 2, 100000),
 		.help = "Bytes that one packed byte may give, beyond the first MiB; more is "
 			"taken for a bomb."},
+	{.key = "max_captured_bytes",
+		UINT(struct engine_options, scan.max_captured_bytes, 0, 1ll << 30),
+		.unit = "bytes",
+		.help = "Of one message, kept in memory for archives that can be unpacked only "
+			"when they are whole."},
+	{.key = "max_all_captured_bytes",
+		UINT(struct engine_options, scan.max_all_captured_bytes, 0, 1ll << 40),
+		.unit = "bytes",
+		.help = "Of all messages in progress, for each worker; a message that finds no "
+			"more is unscannable."},
+	{.key = "max_deferred",
+		UINT(struct engine_options, max_deferred, 1, 65535),
+		.unit = "messages",
+		.help = "Whose end is held while such archives are unpacked, for each worker; "
+			"one more is unscannable."},
+	{.key = "verdict_seconds",
+		UINT(struct engine_options, verdict_seconds, 1, 300),
+		.unit = "seconds",
+		.help = "That this may take. Then a message is suspect, or unscannable when its "
+			"turn had not come."},
+	{.key = "helper_bytes",
+		UINT(struct engine_options, helper_bytes, 1 << 20, 1ll << 40),
+		.unit = "bytes",
+		.help = "Memory that unpacking such archives may take, for each worker; one that "
+			"asks for more is suspect."},
 	{.key = "all_matches",
 		BOOL(struct engine_options, scan.all_matches),
 		.help = "Report every signature that hits, not only the first of an object."},

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define CHALLENGE_NS 20000000ull // between challenge ACKs of one connection
+#define CHALLENGE_NS 20000000ull  // between challenge ACKs of one connection
+#define REASSURE_NS 1000000000ull // that a verdict is waited for before the client is told to wait
 // When pages get scarce a stream that would grow past this, or leave a hole, has to wait: the rest is
 // for those that fill a hole, and so give pages back.
 #define SCARCE_SHARE 8
@@ -144,6 +145,11 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 	engine->counters.held_packets++;
 	if (from < limit && !stream_mark_sent(stream, engine->pages, from, limit))
 		limit = from;
+	// A sender whose bytes stay unacknowledged would give up; one that is told to wait does not
+	// (RFC 9293 section 3.8.6.1).
+	if (side == TCP_CLIENT && session->deciding && from >= limit &&
+		arrival->now_ns - session->deciding_ns >= REASSURE_NS)
+		emit_wait(engine, session, TCP_SERVER);
 	packet_trim(arrival->frame, packet, 0, (uint32_t)(to - (from < limit ? limit : from)));
 	forward_rest(engine, session, arrival, ack_is_new);
 }
@@ -210,6 +216,17 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 		packet_fix_tcp_checksum(arrival->frame, packet);
 	}
 	return true;
+}
+
+void session_resume(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	dialogue_decided(engine, session, now_ns);
+	dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+	dialogue_settle(engine, session, now_ns);
+	if (session->mode == SESSION_TAKEOVER)
+		takeover_go_on(engine, session, now_ns);
+	else if (session->mode == SESSION_INSPECT)
+		flush(engine, session);
 }
 
 static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,

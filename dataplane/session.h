@@ -4,6 +4,7 @@
 //   session    a packet of the connection in, its fate out
 //   dialogue   pulls both sides' bytes through the SMTP parser and acts on its events
 //   message    envelope, scan and record of one message
+//   deferral   messages whose verdict waits for another thread
 //   takeover   the engine in the server's place, once a message must not go on
 //   engine_rules  the scanner in force and those before it
 //   emit       segments made from stored bytes, or of the engine's own
@@ -21,6 +22,7 @@ struct message;
 struct message_pool;
 struct takeover;
 struct takeover_pool;
+struct deferral_pool;
 
 enum session_mode {
 	SESSION_INSPECT,  // forwarded as it is read and scanned
@@ -48,6 +50,7 @@ struct session {
 	uint64_t fin[2]; // stream offset of its FIN, or SESSION_NO_FIN
 	uint64_t hold;   // client bytes from here on wait, whatever was read; UINT64_MAX: none
 	uint64_t challenge_ns; // last challenge ACK
+	uint64_t deciding_ns;  // since when another thread works for the building message's verdict
 	uint32_t messages;
 	uint16_t ip_id;
 	uint8_t mode;      // enum session_mode
@@ -56,6 +59,7 @@ struct session {
 	bool fin_sent[2];
 	bool changed[2]; // stored bytes were overwritten since the packet at hand was stored
 	bool pending;    // a takeover waits for replies to earlier commands
+	bool deciding;   // the client's bytes are not read on before the verdict
 	bool reported;   // the session record was written
 	bool tls;        // went over to TLS: read as opaque bytes
 	bool reset;      // a RST was forwarded
@@ -74,6 +78,7 @@ struct engine {
 	struct smtp_pool *lines;
 	struct message_pool *messages;
 	struct takeover_pool *takeovers;
+	struct deferral_pool *deferrals;
 	struct fragment_result fragment_result;
 	void *memory;
 	size_t memory_bytes;
@@ -146,6 +151,9 @@ void session_end(struct engine *engine, struct session *session, const char *why
 // The same, but the slot stays for a while to absorb what still arrives.
 void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
 
+// The building message, whose verdict had to be waited for, is decided: goes on where it was left.
+void session_resume(struct engine *engine, struct session *session, uint64_t now_ns);
+
 // Counts a segment that the TCP checks refused.
 void session_count_drop(struct engine *engine, enum tcp_reason reason);
 
@@ -173,6 +181,8 @@ void dialogue_pull(
 // A takeover that waited for the replies to earlier commands begins when they are in. What waits for
 // replies of a server that has closed is answered with 421.
 void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns);
+// The verdict that was waited for is there.
+void dialogue_decided(struct engine *engine, struct session *session, uint64_t now_ns);
 // In a takeover: reads the rest of the client's message.
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns);
 
@@ -187,6 +197,8 @@ void emit_stored(struct engine *engine, struct session *session, enum tcp_side s
 // Sends a FIN, or a bare ACK, in side's name with its newest numbers.
 void emit_fin(struct engine *engine, struct session *session, enum tcp_side side);
 void emit_ack(struct engine *engine, struct session *session, enum tcp_side side);
+// The same with a window of zero: what was sent has to wait.
+void emit_wait(struct engine *engine, struct session *session, enum tcp_side side);
 // Sends any segment in side's name to its peer. numbers are the peer's view.
 void emit_segment(struct engine *engine, struct session *session, enum tcp_side side,
 	struct packet_segment *segment);

@@ -296,6 +296,16 @@ void takeover_client(struct engine *engine, struct session *session,
 		session_bury(engine, session, takeover->why, now_ns);
 }
 
+void takeover_go_on(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	swallow(engine, session, now_ns);
+	if (session->mode != SESSION_TAKEOVER)
+		return;
+	forget_swallowed(engine, &session->stream[TCP_CLIENT]);
+	if (!pump(engine, session, now_ns))
+		takeover_acknowledge(engine, session);
+}
+
 void takeover_server(struct engine *engine, struct session *session, const struct arrival *arrival)
 {
 	const struct tcp_segment *tcp = &arrival->packet->tcp;

@@ -51,6 +51,8 @@ void takeover_reply(struct engine *engine, struct session *session, const char *
 void takeover_client(struct engine *engine, struct session *session,
 	const struct tcp_result *result, uint64_t now_ns);
 void takeover_server(struct engine *engine, struct session *session, const struct arrival *arrival);
+// Reads what the client has sent while its message was waited for, and answers.
+void takeover_go_on(struct engine *engine, struct session *session, uint64_t now_ns);
 // Tells the client how far it has been read.
 void takeover_acknowledge(struct engine *engine, struct session *session);
 // Retransmissions and time-outs of a few takeovers.

@@ -3,6 +3,7 @@
 
 #include "dataplane/port_faults.h"
 #include "dataplane/worker_events.h"
+#include "dataplane/worker_helper.h"
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -15,6 +16,8 @@
 
 #define BURST 32
 #define SEND_TRIES 16
+#define DEFERRED_NAP_US 500
+#define DEFERRED_STOP_NS (5ull * NS_PER_S) // that a scan in another thread may take to end
 #define NS_PER_US 1000u
 #define RULES_WAIT_NS                                                                              \
 	2000000000ull // a worker's turn is a matter of microseconds, its nap of a millisecond
@@ -32,6 +35,7 @@ struct worker {
 	struct engine *engine;
 	struct counters *counters;
 	struct port_faults *faults; // NULL: none
+	struct worker_helper *helper;
 	struct worker_events events;
 	struct {
 		_Atomic(struct scanner *) offered; // other thread to worker, NULL: taken
@@ -197,6 +201,20 @@ static uint64_t op_clock(void *ctx)
 	const struct worker *worker = ctx;
 
 	return worker_clock_ns(worker->shared);
+}
+
+static bool op_defer(void *ctx, struct scan *scan)
+{
+	struct worker *worker = ctx;
+
+	return worker_helper_push(worker->helper, scan);
+}
+
+static struct scan *op_deferred(void *ctx)
+{
+	struct worker *worker = ctx;
+
+	return worker_helper_pull(worker->helper);
 }
 
 // ---- receiving ----------------------------------------------------------------------------------
@@ -375,6 +393,9 @@ static uint32_t nap_us(const struct worker *worker)
 
 	if (us > idle->max_sleep_us)
 		us = idle->max_sleep_us;
+	// What another thread is done with does not wake this one.
+	if (us > DEFERRED_NAP_US && engine_deferred(worker->engine) > 0)
+		us = DEFERRED_NAP_US;
 	return us > idle->sleep_us ? (uint32_t)us : idle->sleep_us;
 }
 
@@ -393,12 +414,25 @@ static void rest(struct worker *worker, uint32_t received)
 		(void)usleep(nap_us(worker));
 }
 
+// Scans that another thread works on were told to end.
+static void settle(struct worker *worker)
+{
+	uint64_t limit_ns = worker->now_ns + DEFERRED_STOP_NS;
+
+	while (engine_deferred(worker->engine) > 0 && worker->now_ns < limit_ns) {
+		(void)usleep(DEFERRED_NAP_US);
+		advance_clock(worker);
+		engine_tick(worker->engine, worker->now_ns);
+	}
+}
+
 static void finish(struct worker *worker)
 {
 	struct worker_shared *shared = worker->shared;
 
 	engine_stop(worker->engine, worker->now_ns);
 	flush_all(worker);
+	settle(worker);
 	// Release, with the acquire of the first worker: what this one handed over is in the rings.
 	(void)atomic_fetch_sub_explicit(&shared->stopping, 1, memory_order_acq_rel);
 	if (shared->distributor == NULL || worker->number != 0)
@@ -436,15 +470,17 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 {
 	const struct options *options = worker->shared->options;
 	const struct ports *ports = worker->shared->ports;
-	const struct engine_ops ops = {
-		worker, op_alloc, op_free, op_send, op_mail, op_session, op_clock};
+	const struct engine_ops ops = {worker, op_alloc, op_free, op_send, op_mail, op_session,
+		op_clock, op_defer, op_deferred};
 	const struct events_context context = {
 		.gateway = options->engine.name,
 		.links = worker->shared->links,
 		.links_count = options->links_count,
 	};
-	int err = engine_new(&options->engine, &ops, ruleset, &worker->engine);
+	int err = worker_helper_new(worker->number, options->engine.max_deferred, &worker->helper);
 
+	if (err == 0)
+		err = engine_new(&options->engine, &ops, ruleset, &worker->engine);
 	if (err != 0)
 		return err;
 	worker->counters = engine_counters_mutable(worker->engine);
@@ -484,6 +520,7 @@ void worker_free(struct worker *worker)
 	port_faults_free(worker->faults);
 	scanner_free(worker_take_idle_scanner(worker));
 	worker_events_fini(&worker->events);
+	worker_helper_free(worker->helper);
 	if (worker->engine != NULL)
 		engine_free(worker->engine);
 	free(worker);

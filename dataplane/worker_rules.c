@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker_rules.h"
 
+#include "dataplane/memory_limit.h"
 #include "dataplane/options_check.h"
 
 #include <errno.h>
@@ -175,6 +176,8 @@ int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_optio
 	struct live live = {0};
 	char reason[128];
 	const char *step = "too many rulesets are in use";
+	uint64_t used = memory_limit_used();
+	uint64_t limit = memory_limit_lift();
 	int err = -EBUSY;
 
 	worker_rules_collect(rules);
@@ -201,6 +204,7 @@ int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_optio
 	} else if (live.image != NULL) {
 		(void)munmap(live.image, live.image_bytes);
 	}
+	memory_limit_restore(limit, (int64_t)(memory_limit_used() - used));
 	if (err != 0)
 		(void)snprintf(error, error_bytes, "%s: %s", step,
 			options_rules_reason(err, reason, sizeof(reason)));

@@ -172,7 +172,8 @@ int scanner_new(
 									: options->max_members;
 	scanner->message_bytes = align_up(mime_offset(scanner) + mime_bytes(&scanner->limits));
 	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
-	scanner->tables_count = messages / 8 + 1;
+	// Deferred work takes one in any case.
+	scanner->tables_count = messages / (options->has_helper ? 4 : 8) + 1;
 
 	scanner->objects_count = objects_count(options);
 	for (size_t i = 0; i < DIGEST_ALGORITHMS; i++)

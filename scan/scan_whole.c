@@ -198,7 +198,11 @@ void scan_whole_work(struct scan *scan)
 	while (scan->deferred != NULL) {
 		struct scan_object *object = take(scan);
 
-		work_on(scan, object);
+		// Relaxed: nothing is passed along with the flag.
+		if (atomic_load_explicit(&scan->cancelled, memory_order_relaxed))
+			scan_set_suspect(scan, "limit-time");
+		else
+			work_on(scan, object);
 		done(scan, object);
 	}
 }

@@ -169,6 +169,50 @@ static void keep_session(void *ctx, const struct session_record *record)
 	copy(world->session_why, sizeof(world->session_why), record->why);
 }
 
+// ---- another thread, in virtual time --------------------------------------------------------------
+
+static bool engine_defer(void *ctx, struct scan *scan)
+{
+	struct world *world = ctx;
+
+	if (world->working_count >= world->working_room)
+		return false;
+	if (world->work_is_begun)
+		scan_work(scan);
+	world->working[world->working_count] = scan;
+	world->working_ns[world->working_count] = world->now_ns;
+	world->working_count++;
+	return true;
+}
+
+static struct scan *engine_deferred_scan(void *ctx)
+{
+	struct world *world = ctx;
+	struct scan *scan = world->working[0];
+
+	if (world->working_count == 0 ||
+		world->now_ns - world->working_ns[0] < world->work_ms * 1000000ull)
+		return NULL;
+	if (!world->work_is_begun)
+		scan_work(scan);
+	world->working_count--;
+	memmove(world->working, world->working + 1, world->working_count * sizeof(scan));
+	memmove(world->working_ns, world->working_ns + 1,
+		world->working_count * sizeof(world->working_ns[0]));
+	return scan;
+}
+
+static void stop_engine(struct world *world)
+{
+	engine_stop(world->engine, world->now_ns);
+	while (engine_deferred(world->engine) > 0) {
+		world->now_ns += world->work_ms * 1000000ull;
+		engine_tick(world->engine, world->now_ns);
+	}
+	assert(pools_are_whole(world->engine));
+	engine_free(world->engine);
+}
+
 // ---- SMTP server --------------------------------------------------------------------------------
 
 static void reply(struct world *world, const char *text)
@@ -486,7 +530,9 @@ static void make_engine(struct world *world)
 		.free = engine_drop,
 		.send = engine_send,
 		.mail = keep_mail,
-		.session = keep_session};
+		.session = keep_session,
+		.defer = engine_defer,
+		.deferred = engine_deferred_scan};
 	int err = engine_new(&world->options, &ops, world->ruleset, &world->engine);
 
 	assert(err == 0);
@@ -495,9 +541,7 @@ static void make_engine(struct world *world)
 
 void world_restart(struct world *world)
 {
-	engine_stop(world->engine, world->now_ns);
-	assert(pools_are_whole(world->engine));
-	engine_free(world->engine);
+	stop_engine(world);
 	make_engine(world);
 }
 
@@ -532,6 +576,7 @@ void world_init(struct world *world, const struct engine_options *options, int f
 	const char *signatures, uint64_t seed)
 {
 	memset(world, 0, sizeof(*world));
+	world->working_room = WORLD_SCANS;
 	world->random = seed * 0x9e3779b97f4a7c15u + 1;
 	world->now_ns = 1000000000;
 	world->ehlo_reply =
@@ -553,9 +598,7 @@ void world_fini(struct world *world)
 		free(item->frame.data);
 		free(item);
 	}
-	engine_stop(world->engine, world->now_ns);
-	assert(pools_are_whole(world->engine));
-	engine_free(world->engine);
+	stop_engine(world);
 	ruleset_close(world->ruleset);
 	free(world->image);
 	for (uint32_t i = 0; i < world->mails_count; i++)

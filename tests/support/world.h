@@ -14,6 +14,7 @@
 #define WORLD_MAILS 64
 #define WORLD_REPLIES 512
 #define WORLD_RECORDS 64
+#define WORLD_SCANS 16
 
 struct world_faults {
 	uint32_t drop;      // per thousand
@@ -87,6 +88,13 @@ struct world {
 	// Of frames that leave the engine: the network loses those for which this is true.
 	bool (*loses)(struct world *world, enum link_side side, const struct packet *packet);
 	uint32_t loses_left; // that many at most
+	// Scans that another thread would have, when options.scan.has_helper.
+	struct scan *working[WORLD_SCANS];
+	uint64_t working_ns[WORLD_SCANS]; // since when
+	uint32_t working_count;
+	uint32_t working_room; // that many at most
+	uint32_t work_ms;      // that each of them takes
+	bool work_is_begun;    // done at once, given back late; else all is done late
 };
 
 // A world with a default engine; adjust options before. signatures: lines of an .ndb file, or NULL.

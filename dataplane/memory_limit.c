@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/memory_limit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+// What RLIMIT_DATA counts: private writable memory (proc(5), statm's sixth field). 0: it is not told.
+uint64_t memory_limit_used(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
+		pages = 0;
+	(void)fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int set(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_DATA, &limit) != 0)
+		return -errno;
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	return setrlimit(RLIMIT_DATA, &limit) == 0 ? 0 : -errno;
+}
+
+int memory_limit_set(uint64_t spare_bytes)
+{
+	uint64_t used = memory_limit_used();
+
+	return used > 0 ? set(used + spare_bytes) : -ENOTSUP;
+}
+
+uint64_t memory_limit_lift(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_DATA, &limit) != 0)
+		return RLIM_INFINITY;
+	(void)set(RLIM_INFINITY);
+	return limit.rlim_cur;
+}
+
+void memory_limit_restore(uint64_t limit_bytes, int64_t grown_bytes)
+{
+	if (limit_bytes != RLIM_INFINITY)
+		limit_bytes += (uint64_t)grown_bytes;
+	(void)set(limit_bytes);
+}

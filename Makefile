@@ -55,6 +55,7 @@ REASSEMBLY_SRC := $(wildcard reassembly/*.c)
 DPDK_SRC := $(wildcard $(addprefix dataplane/,main.c port*.c worker*.c telemetry.c distributor.c))
 DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
+CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
 DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
 UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/%,$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
@@ -65,7 +66,7 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
 
-PROGRAMS := $(if $(CTL_SRC),$(BUILD)/cordonctl) $(if $(DPDK_SRC),$(BUILD)/cordon-dataplane)
+PROGRAMS := $(addprefix $(BUILD)/,cordonctl cordon-dataplane cordon-control)
 UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
@@ -85,9 +86,13 @@ $(BUILD)/%.a:
 	@echo "AR   $@"
 	@ar rcs $@ $^
 
+CONTROL_CFLAGS := $(call isystem,glib-2.0)
+CONTROL_LIBS := $(shell pkg-config --libs glib-2.0)
+
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
+$(call obj,$(CONTROL_SRC)): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
@@ -108,6 +113,11 @@ $(BUILD)/cordon-dataplane: $(call obj,$(DPDK_SRC)) $(BUILD)/libdataplane.a $(BUI
 $(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+$(BUILD)/cordon-control: $(call obj,$(CONTROL_SRC)) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
+		$(BUILD)/libreassembly.a
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
 # ---- tests ------------------------------------------------------------------------------------
 
@@ -167,7 +177,7 @@ lint: scripts/lint
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/cordon/docs
 	install -m 755 $(BUILD)/cordonctl $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/cordon-dataplane $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/cordon-dataplane $(BUILD)/cordon-control $(DESTDIR)$(PREFIX)/sbin/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/cordon/
 	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/cordon/docs/
 

@@ -19,6 +19,10 @@ int ctl_compile(int argc, char **argv);
 int ctl_scan(int argc, char **argv);
 int ctl_replay(int argc, char **argv);
 int ctl_stats(int argc, char **argv);
+int ctl_status(int argc, char **argv);
+int ctl_seal(int argc, char **argv);
+int ctl_unseal(int argc, char **argv);
+int ctl_rules(int argc, char **argv);
 
 // ---- rules (ctl_rules.c) -----------------------------------------------------------------------
 

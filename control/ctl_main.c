@@ -15,6 +15,10 @@ static const struct command commands[] = {
 	{"compile", ctl_compile, "signature files to a ruleset image"},
 	{"scan", ctl_scan, "messages, mailboxes and files against a ruleset"},
 	{"replay", ctl_replay, "captures through the whole dataplane"},
+	{"status", ctl_status, "is the gateway protected, is it sealed"},
+	{"seal", ctl_seal, "divert mail instead of delivering it"},
+	{"unseal", ctl_unseal, "end a seal"},
+	{"rules", ctl_rules, "the rules in force, and new ones"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
 };
 

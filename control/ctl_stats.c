@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordonctl stats: the counters of a running dataplane.
+#include "control/ctl.h"
 #include "dataplane/dataplane.h"
 
 #include <jansson.h>
@@ -12,8 +13,6 @@
 #include <string.h>
 
 #define ASK_SECONDS 5
-
-int ctl_stats(int argc, char **argv);
 
 static const char help[] =
 	"usage: cordonctl stats [--socket PATH] [--json]\n"

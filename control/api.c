@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api.h"
+
+#include "control/control.h"
+#include "dataplane/dataplane.h"
+
+#include <pwd.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000
+#define REFUSAL_BYTES 512
+
+struct api {
+	struct control *control;
+	struct local_server *server;
+};
+
+json_t *api_refusal(const char *format, ...)
+{
+	char text[REFUSAL_BYTES];
+	va_list values;
+
+	va_start(values, format);
+	(void)vsnprintf(text, sizeof(text), format, values);
+	va_end(values);
+	return json_pack("{s:s}", "error", text);
+}
+
+static const char *text_of(const json_t *request, const char *member)
+{
+	const char *text = json_string_value(json_object_get(request, member));
+
+	return text != NULL ? text : "";
+}
+
+// ---- status -------------------------------------------------------------------------------------
+
+static json_t *get_status(
+	struct control *control, const struct api_caller *caller, const json_t *request)
+{
+	const struct dataplane_link *link = &control->link;
+	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I}", "up", link->is_up, "why", link->why,
+		"ruleset", link->ruleset, "uptime_seconds", (json_int_t)link->uptime_seconds);
+
+	(void)caller;
+	(void)request;
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:I}", "gateway", control->options.gateway,
+		"sealed", seals_count(control->seals) > 0, "in_force",
+		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
+		seals_list(control->seals), "seals_generation",
+		(json_int_t)seals_generation(control->seals), "dataplane", dataplane,
+		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+}
+
+// ---- seals --------------------------------------------------------------------------------------
+
+static json_t *answer_change(struct control *control, int err)
+{
+	json_t *answer = json_pack("{s:b, s:b, s:I, s:O}", "ok", 1, "in_force", err == 0,
+		"seals_generation", (json_int_t)seals_generation(control->seals), "seals",
+		seals_list(control->seals));
+
+	if (err != 0)
+		(void)json_object_set_new(answer, "why", json_string(control->link.why));
+	return answer;
+}
+
+static json_t *set_seal(
+	struct control *control, const struct api_caller *caller, const json_t *request)
+{
+	char error[256] = "";
+	char reason[128];
+	char origin[96];
+	int err;
+
+	(void)snprintf(origin, sizeof(origin), "operator %s", caller->who);
+	err = seals_set(
+		control->seals, request, origin, control_now_ns() / NS_PER_S, error, sizeof(error));
+	if (err != 0)
+		return api_refusal(
+			"%s", err == -EINVAL ? error : strerror_r(-err, reason, sizeof(reason)));
+	control_audit(control, caller->who, "seal",
+		json_pack("{s:O, s:s}", "virus_id", json_object_get(request, "virus_id"), "why",
+			text_of(request, "why")));
+	err = control_seals_changed(control, "seal",
+		json_pack("{s:O, s:O, s:s}", "virus_id", json_object_get(request, "virus_id"),
+			"mode", json_object_get(request, "mode"), "origin", origin));
+	return answer_change(control, err);
+}
+
+static json_t *end_seal(
+	struct control *control, const struct api_caller *caller, const json_t *request)
+{
+	const char *virus_id = text_of(request, "virus_id");
+	bool all = json_is_true(json_object_get(request, "all"));
+	char reason[128];
+	int err;
+
+	if (all == (virus_id[0] != '\0'))
+		return api_refusal("name the virus id of one seal, or say all");
+	err = seals_end(control->seals, all ? NULL : virus_id);
+	if (err < 0)
+		return api_refusal("%s", strerror_r(-err, reason, sizeof(reason)));
+	if (err == 0 && !all)
+		return api_refusal("there is no seal of virus id \"%s\"", virus_id);
+	control_audit(control, caller->who, "unseal",
+		json_pack("{s:s, s:b, s:s}", "virus_id", virus_id, "all", all, "why",
+			text_of(request, "why")));
+	err = control_seals_changed(control, "unseal",
+		json_pack("{s:s, s:s}", "virus_id", virus_id, "why", "operator"));
+	return answer_change(control, err);
+}
+
+// ---- rules --------------------------------------------------------------------------------------
+
+static json_t *get_rules(
+	struct control *control, const struct api_caller *caller, const json_t *request)
+{
+	struct ruleset *ruleset = NULL;
+	int err = ruleset_open(control->options.rules.image, &ruleset);
+	json_t *answer = json_pack("{s:s, s:s}", "in_force", control->link.ruleset, "image",
+		control->options.rules.image);
+	json_t *sources = json_array();
+
+	(void)caller;
+	(void)request;
+	for (uint32_t i = 0; i < control->options.rules.sources_count; i++)
+		(void)json_array_append_new(
+			sources, json_string(control->options.rules.sources[i]));
+	(void)json_object_set_new(answer, "sources", sources);
+	if (err != 0)
+		return answer;
+	(void)json_object_set_new(
+		answer, "version", json_string(ruleset_get_info(ruleset)->version));
+	(void)json_object_set_new(answer, "signatures",
+		json_integer((json_int_t)ruleset_get_info(ruleset)->signatures));
+	ruleset_close(ruleset);
+	return answer;
+}
+
+struct publishing {
+	struct control *control;
+	struct api_caller caller;
+};
+
+static void published(void *ctx, const struct publish_result *result)
+{
+	struct publishing *publishing = ctx;
+	struct control *control = publishing->control;
+	json_t *event = json_pack("{s:s, s:s, s:s, s:i, s:i}", "result",
+		result->applied ? "applied" : "refused", "why", result->why, "ruleset",
+		result->version, "signatures", (int)result->signatures, "skipped",
+		(int)result->skipped);
+	json_t *answer = json_copy(event);
+
+	(void)json_object_set_new(answer, "in_force", json_boolean(result->in_force));
+	if (result->applied)
+		(void)json_object_set_new(answer, "ok", json_true());
+	else
+		(void)json_object_set_new(answer, "error", json_string(result->why));
+	if (result->in_force)
+		(void)snprintf(control->link.ruleset, sizeof(control->link.ruleset), "%s",
+			result->version);
+	control_events_write(control->events, "rules", event);
+	api_answer(control->api, publishing->caller.client, answer);
+	free(publishing);
+}
+
+// NULL: the answer comes when they are compiled.
+static json_t *install_rules(
+	struct control *control, const struct api_caller *caller, const json_t *request)
+{
+	struct publishing *publishing;
+	char reason[128];
+	int err;
+
+	(void)request;
+	if (control->options.rules.sources_count == 0)
+		return api_refusal("rules.sources in the configuration names no signature files");
+	publishing = calloc(1, sizeof(*publishing));
+	if (publishing == NULL)
+		return api_refusal("out of memory");
+	publishing->control = control;
+	publishing->caller = *caller;
+	err = publish_start(control->publish, published, publishing);
+	if (err == 0) {
+		control_audit(control, caller->who, "rules install", json_object());
+		return NULL;
+	}
+	free(publishing);
+	return api_refusal("%s", err == -EBUSY ? "rules are being compiled already"
+					       : strerror_r(-err, reason, sizeof(reason)));
+}
+
+// ---- the table ----------------------------------------------------------------------------------
+
+static const struct {
+	const char *name;
+	json_t *(*run)(
+		struct control *control, const struct api_caller *caller, const json_t *request);
+} commands[] = {
+	{"status", get_status},
+	{"seal", set_seal},
+	{"unseal", end_seal},
+	{"rules", get_rules},
+	{"rules install", install_rules},
+};
+
+static void name_caller(const struct local_request *request, struct api_caller *out)
+{
+	char room[1024];
+	struct passwd entry;
+	struct passwd *found = NULL;
+
+	out->client = request->client;
+	(void)snprintf(out->who, sizeof(out->who), "uid %u", (unsigned int)request->uid);
+	if (getpwuid_r(request->uid, &entry, room, sizeof(room), &found) == 0 && found != NULL)
+		(void)snprintf(out->who, sizeof(out->who), "%s", entry.pw_name);
+}
+
+static json_t *run_command(struct api *api, const struct local_request *request)
+{
+	json_error_t where;
+	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, &where);
+	const char *name = text_of(root, "command");
+	struct api_caller caller;
+	json_t *answer = NULL;
+	bool known = false;
+
+	if (!json_is_object(root)) {
+		json_decref(root);
+		return api_refusal("the request is not a JSON object");
+	}
+	name_caller(request, &caller);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && !known; i++) {
+		known = strcmp(commands[i].name, name) == 0;
+		if (known)
+			answer = commands[i].run(api->control, &caller, root);
+	}
+	if (!known)
+		answer = api_refusal("there is no command \"%s\"", name);
+	json_decref(root);
+	return answer;
+}
+
+static void answer_request(void *ctx, struct local_request *request, struct local_answer *answer)
+{
+	json_t *root = run_command(ctx, request);
+
+	answer->later = root == NULL;
+	if (root != NULL)
+		answer->text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+}
+
+void api_answer(struct api *api, uint64_t client, json_t *answer)
+{
+	struct local_answer out = {.text = json_dumps(answer, JSON_COMPACT), .fd = -1};
+
+	json_decref(answer);
+	local_server_answer(api->server, client, &out);
+}
+
+int api_open(struct control *control, const char *path, struct api **out)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	int err;
+
+	if (api == NULL)
+		return -ENOMEM;
+	api->control = control;
+	err = local_server_open(path, answer_request, api, &api->server);
+	if (err != 0) {
+		free(api);
+		return err;
+	}
+	*out = api;
+	return 0;
+}
+
+void api_close(struct api *api)
+{
+	if (api == NULL)
+		return;
+	local_server_close(api->server);
+	free(api);
+}
+
+int api_descriptor(const struct api *api)
+{
+	return local_server_descriptor(api->server);
+}
+
+void api_serve(struct api *api)
+{
+	local_server_serve(api->server);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cordon-control from inside: what its parts share. One thread, GLib's main loop.
+//
+//   control_main    reads the configuration, starts, loops
+//   api             cordonctl's questions           seals      which seals are open
+//   publish         signature files to rules in force
+//   dataplane_link  the dataplane: is it there, has it what it should have
+//   control_events  what was done, as JSON lines    durable    small files that survive
+#pragma once
+
+#include "control/api.h"
+#include "control/control_events.h"
+#include "control/control_options.h"
+#include "control/dataplane_link.h"
+#include "control/publish.h"
+#include "control/seals.h"
+
+#include <glib.h>
+
+struct control {
+	struct control_options options;
+	GMainLoop *loop;
+	struct control_events *events;
+	struct seals *seals;
+	struct publish *publish;
+	struct dataplane_link link;
+	struct api *api;
+	int64_t start_ns; // since 1970
+};
+
+// A change of the seals by who, made by seals_*: an event, and the dataplane is told. Returns 0 when it
+// has understood, else -errno (link.why): it is told again until it does.
+int control_seals_changed(struct control *control, const char *event, json_t *members)
+	__attribute__((warn_unused_result));
+// Who did what, as an audit event; takes members.
+void control_audit(struct control *control, const char *who, const char *what, json_t *members);

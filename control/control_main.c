@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
+#include "control/control.h"
+#include "dataplane/dataplane.h"
+#include "scan/scan.h"
+
+#include <glib-unix.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXIT_CONFIG 2
+#define NS_PER_S 1000000000
+
+static const char usage[] =
+	"usage: cordon-control --config FILE [--check-config]\n"
+	"       cordon-control --config-reference\n"
+	"\n"
+	"  --config FILE       the configuration, see docs/control.md\n"
+	"  --check-config      only look for mistakes in it\n"
+	"  --config-reference  write the reference of all options\n"
+	"\n"
+	"Signals: SIGTERM and SIGINT stop it, SIGHUP opens the event file again.\n"
+	"Exit status: 0 stopped in order (or nothing wrong), 1 could not start, 2 bad "
+	"configuration.\n";
+
+void control_audit(struct control *control, const char *who, const char *what, json_t *members)
+{
+	json_t *event = json_pack("{s:s, s:s}", "who", who, "what", what);
+
+	(void)json_object_update(event, members);
+	json_decref(members);
+	control_events_write(control->events, "audit", event);
+}
+
+static void complain(int err, const char *what)
+{
+	char reason[128];
+
+	(void)fprintf(
+		stderr, "cordon-control: %s: %s\n", what, strerror_r(-err, reason, sizeof(reason)));
+}
+
+static void report_fault(struct control *control, const char *what, const char *why)
+{
+	control_events_write(
+		control->events, "fault", json_pack("{s:s, s:s}", "what", what, "why", why));
+}
+
+// ---- seals --------------------------------------------------------------------------------------
+
+int control_seals_changed(struct control *control, const char *event, json_t *members)
+{
+	int err = dataplane_link_seal(&control->link, &control->options, control->seals);
+
+	(void)json_object_set_new(members, "in_force", json_boolean(err == 0));
+	(void)json_object_set_new(
+		members, "open", json_integer((json_int_t)seals_count(control->seals)));
+	control_events_write(control->events, event, members);
+	return err;
+}
+
+static void end_expired(struct control *control)
+{
+	json_t *ended = NULL;
+	int err = seals_expire(control->seals, control_now_ns() / NS_PER_S, &ended);
+
+	if (err != 0)
+		complain(err, control->options.seals.file);
+	if (json_array_size(ended) > 0) {
+		err = control_seals_changed(control, "unseal",
+			json_pack("{s:O, s:s}", "virus_ids", ended, "why", "expired"));
+		if (err != 0)
+			complain(err, "the dataplane was not told");
+	}
+	json_decref(ended);
+}
+
+// ---- the dataplane ------------------------------------------------------------------------------
+
+// The image that it would start with may be newer than what it runs on.
+static void renew_rules(struct control *control)
+{
+	struct dataplane_link *link = &control->link;
+	struct ruleset *ruleset = NULL;
+	char error[512] = "";
+	bool differs;
+
+	if (link->told_rules || ruleset_open(control->options.rules.image, &ruleset) != 0)
+		return;
+	differs = strcmp(ruleset_get_info(ruleset)->version, link->ruleset) != 0;
+	ruleset_close(ruleset);
+	link->told_rules = true;
+	if (differs && publish_image(&control->options, control->options.rules.image, error,
+			       sizeof(error)) != 0)
+		report_fault(control, "rules", error);
+}
+
+static void look_at_dataplane(struct control *control)
+{
+	struct dataplane_link *link = &control->link;
+	bool was_up = link->is_up;
+	int err = dataplane_link_look(link, &control->options);
+
+	if (link->is_up != was_up) {
+		report_fault(control, link->is_up ? "dataplane is there" : "dataplane is away",
+			link->why);
+		link->told_rules = false;
+	}
+	if (err != 0)
+		return;
+	renew_rules(control);
+	if (link->seals_generation == seals_generation(control->seals))
+		return;
+	err = dataplane_link_seal(link, &control->options, control->seals);
+	if (err != 0)
+		report_fault(control, "seals", link->why);
+}
+
+static gboolean once_a_second(gpointer ctx)
+{
+	struct control *control = ctx;
+
+	end_expired(control);
+	look_at_dataplane(control);
+	return G_SOURCE_CONTINUE;
+}
+
+// ---- start and stop -----------------------------------------------------------------------------
+
+static gboolean stop_signal(gpointer ctx)
+{
+	const struct control *control = ctx;
+
+	g_main_loop_quit(control->loop);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean reopen_signal(gpointer ctx)
+{
+	struct control *control = ctx;
+	int err = control_events_reopen(control->events);
+
+	if (err != 0)
+		complain(err, control->options.events);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean api_ready(gint fd, GIOCondition condition, gpointer ctx)
+{
+	const struct control *control = ctx;
+
+	(void)fd;
+	(void)condition;
+	api_serve(control->api);
+	return G_SOURCE_CONTINUE;
+}
+
+static int start(struct control *control)
+{
+	const struct control_options *options = &control->options;
+	char error[256] = "";
+	int err;
+
+	(void)mkdir(options->state, 0750);
+	err = control_events_open(options->events, options->gateway, &control->events);
+	if (err != 0) {
+		complain(err, options->events);
+		return err;
+	}
+	err = seals_open(options->seals.file, options->seals.max_seconds, &control->seals, error,
+		sizeof(error));
+	if (err != 0) {
+		complain(err, options->seals.file);
+		if (error[0] != '\0')
+			(void)fprintf(
+				stderr, "cordon-control: %s: %s\n", options->seals.file, error);
+		return err;
+	}
+	err = publish_new(options, &control->publish);
+	if (err == 0)
+		err = api_open(control, options->socket, &control->api);
+	if (err != 0)
+		complain(err, options->socket);
+	return err;
+}
+
+static void loop(struct control *control)
+{
+	control->loop = g_main_loop_new(NULL, FALSE);
+	(void)g_unix_signal_add(SIGTERM, stop_signal, control);
+	(void)g_unix_signal_add(SIGINT, stop_signal, control);
+	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
+	(void)g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
+	(void)g_timeout_add(1000, once_a_second, control);
+	control_events_write(control->events, "start",
+		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
+			"seals", (json_int_t)seals_count(control->seals)));
+	(void)once_a_second(control);
+	g_main_loop_run(control->loop);
+	control_events_write(
+		control->events, "stop", json_pack("{s:s}", "program", "cordon-control"));
+	g_main_loop_unref(control->loop);
+}
+
+static int run(struct control *control)
+{
+	int err;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	control->start_ns = control_now_ns();
+	err = start(control);
+	if (err == 0)
+		loop(control);
+	api_close(control->api);
+	publish_free(control->publish);
+	seals_close(control->seals);
+	control_events_close(control->events);
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'k'},
+		{"config-reference", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
+		{0}};
+	static struct control control;
+	const char *config = NULL;
+	bool check = false;
+	int letter;
+
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread is started
+	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'k':
+			check = true;
+			break;
+		case 'r':
+			control_options_write_reference(stdout);
+			return EXIT_SUCCESS;
+		default:
+			(void)fputs(usage, letter == 'h' ? stdout : stderr);
+			return letter == 'h' ? EXIT_SUCCESS : EXIT_CONFIG;
+		}
+	}
+	if (config == NULL || optind != argc) {
+		(void)fputs(usage, stderr);
+		return EXIT_CONFIG;
+	}
+	if (control_options_load(config, &control.options, stderr) != 0)
+		return EXIT_CONFIG;
+	return check ? EXIT_SUCCESS : run(&control);
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Configuration of the control process: one YAML file, checked against one table (control_options.c).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONTROL_TEXT_BYTES 256
+#define CONTROL_MAX_TEXTS 32
+
+struct control_options {
+	char gateway[64];                   // its name in events, as the dataplane's
+	char socket[CONTROL_TEXT_BYTES];    // where cordonctl asks
+	char dataplane[CONTROL_TEXT_BYTES]; // the dataplane's command socket
+	char state[CONTROL_TEXT_BYTES];     // folder of what has to outlive the process
+	char events[CONTROL_TEXT_BYTES];    // a file, or "-"
+	struct {
+		char sources[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
+		uint32_t sources_count;
+		char image[CONTROL_TEXT_BYTES]; // the dataplane's `rules`
+		char compiler[CONTROL_TEXT_BYTES];
+		uint32_t compile_seconds;
+		uint32_t compile_memory_mb;
+	} rules;
+	struct {
+		uint32_t max_seconds;
+		char file[CONTROL_TEXT_BYTES]; // the dataplane's `seals`
+	} seals;
+};
+
+// The defaults.
+void control_options_init(struct control_options *options);
+// Reads the file over the defaults. Returns 0, -EINVAL when something is wrong in it, or -errno of the
+// file; each mistake is one line "file:line: what" on errors.
+int control_options_load(const char *path, struct control_options *options, FILE *errors)
+	__attribute__((warn_unused_result));
+// The reference of all options with their defaults, as Markdown.
+void control_options_write_reference(FILE *out);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/ctl_ask.h"
+
+#include "control/ctl.h"
+#include "dataplane/dataplane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *ctl_text(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL ? text : "";
+}
+
+void ctl_print_answer(json_t *answer)
+{
+	(void)json_dumpf(answer, stdout, JSON_COMPACT);
+	(void)printf("\n");
+	json_decref(answer);
+}
+
+int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	char *answer = NULL;
+	char reason[128];
+	json_t *root;
+	int err = -ENOMEM;
+
+	json_decref(request);
+	if (text != NULL)
+		err = local_ask(socket_path, text, -1, seconds, &answer, NULL);
+	free(text);
+	if (err != 0) {
+		(void)fprintf(stderr, "cordonctl: cordon-control does not answer at %s: %s\n",
+			socket_path, strerror_r(-err, reason, sizeof(reason)));
+		return CTL_ERROR;
+	}
+	root = json_loads(answer, 0, NULL);
+	free(answer);
+	if (!json_is_object(root) || json_object_get(root, "error") != NULL) {
+		(void)fprintf(stderr, "cordonctl: refused: %s\n",
+			root != NULL ? ctl_text(root, "error") : "the answer is not JSON");
+		json_decref(root);
+		return CTL_FOUND;
+	}
+	*out = root;
+	return CTL_OK;
+}

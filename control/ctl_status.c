@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cordonctl status, rules: is the gateway protected, by what, and is it sealed?
+#include "control/api.h"
+#include "control/ctl.h"
+#include "control/ctl_ask.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char status_help[] =
+	"usage: cordonctl status [--socket PATH] [--json]\n"
+	"\n"
+	"Says on one screen whether mail is scanned, by which rules, and whether it is sealed.\n"
+	"\n"
+	"  --socket PATH  of cordon-control (default " CONTROL_SOCKET ")\n"
+	"  --json         the answer as one JSON line\n"
+	"\n"
+	"Exit status: 0 protected, 1 not (the dataplane is away, or a change is not in force), 2 "
+	"not\nreachable or bad usage.\n";
+
+static const char rules_help[] =
+	"usage: cordonctl rules [show|install] [--socket PATH] [--json]\n"
+	"\n"
+	"  show     the rules in force and where they come from (default)\n"
+	"  install  compiles the signature files of the configuration (rules.sources) and puts\n"
+	"           them in force; mail goes on meanwhile\n"
+	"\n"
+	"Exit status: 0 done, 1 refused or not in force, 2 not reachable or bad usage.\n";
+
+static int show_status(json_t *answer, bool as_json)
+{
+	const json_t *dataplane = json_object_get(answer, "dataplane");
+	bool is_up = json_is_true(json_object_get(dataplane, "up"));
+	bool in_force = json_is_true(json_object_get(answer, "in_force"));
+	size_t i;
+	json_t *seal;
+
+	if (as_json) {
+		ctl_print_answer(answer);
+		return is_up && in_force ? CTL_OK : CTL_FOUND;
+	}
+	(void)printf("gateway    %s\n", ctl_text(answer, "gateway"));
+	if (is_up)
+		(void)printf("protected  yes: mail is scanned, ruleset %s\n",
+			ctl_text(dataplane, "ruleset"));
+	else
+		(void)printf("protected  NO: the dataplane does not answer (%s)\n",
+			ctl_text(dataplane, "why"));
+	if (!json_is_true(json_object_get(answer, "sealed")))
+		(void)printf("sealed     no\n");
+	json_array_foreach(json_object_get(answer, "seals"), i, seal)(void)
+		printf("%-10s %s, %s, by %s%s\n", i == 0 ? "sealed" : "",
+			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
+			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
+	json_decref(answer);
+	return is_up && in_force ? CTL_OK : CTL_FOUND;
+}
+
+static int show_rules(json_t *answer, bool is_install, bool as_json)
+{
+	bool good = !is_install || json_is_true(json_object_get(answer, "in_force"));
+
+	if (as_json) {
+		ctl_print_answer(answer);
+		return good ? CTL_OK : CTL_FOUND;
+	}
+	if (is_install)
+		(void)printf("ruleset %s with %" JSON_INTEGER_FORMAT
+			     " signatures; %" JSON_INTEGER_FORMAT " lines were not taken\n",
+			ctl_text(answer, "ruleset"),
+			json_integer_value(json_object_get(answer, "signatures")),
+			json_integer_value(json_object_get(answer, "skipped")));
+	else
+		(void)printf("in force   %s\nimage      %s (ruleset %s, %" JSON_INTEGER_FORMAT
+			     " signatures)\n",
+			ctl_text(answer, "in_force"), ctl_text(answer, "image"),
+			ctl_text(answer, "version"),
+			json_integer_value(json_object_get(answer, "signatures")));
+	if (!good)
+		(void)fprintf(stderr, "cordonctl: not in force: %s\n", ctl_text(answer, "why"));
+	json_decref(answer);
+	return good ? CTL_OK : CTL_FOUND;
+}
+
+// Options that all of these have. Returns a negative number to go on, else the exit status.
+static int parse(int argc, char **argv, const char *help, const char **socket_path, bool *as_json)
+{
+	static const struct option long_options[] = {{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int letter;
+
+	optind = 1;
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (letter == 's') {
+			*socket_path = optarg;
+		} else if (letter == 'j') {
+			*as_json = true;
+		} else {
+			(void)fputs(help, letter == 'h' ? stdout : stderr);
+			return letter == 'h' ? CTL_OK : CTL_ERROR;
+		}
+	}
+	return -1;
+}
+
+int ctl_status(int argc, char **argv)
+{
+	const char *socket_path = CONTROL_SOCKET;
+	bool as_json = false;
+	json_t *answer = NULL;
+	int status = parse(argc, argv, status_help, &socket_path, &as_json);
+
+	if (status >= 0)
+		return status;
+	if (optind != argc) {
+		(void)fputs(status_help, stderr);
+		return CTL_ERROR;
+	}
+	status = ctl_ask(
+		socket_path, json_pack("{s:s}", "command", "status"), CTL_ASK_SECONDS, &answer);
+	return status == CTL_OK ? show_status(answer, as_json) : status;
+}
+
+int ctl_rules(int argc, char **argv)
+{
+	const char *socket_path = CONTROL_SOCKET;
+	const char *what = "show";
+	bool as_json = false;
+	json_t *answer = NULL;
+	int status = parse(argc, argv, rules_help, &socket_path, &as_json);
+	bool is_install;
+
+	if (status >= 0)
+		return status;
+	if (optind < argc)
+		what = argv[optind++];
+	is_install = strcmp(what, "install") == 0;
+	if (optind != argc || (!is_install && strcmp(what, "show") != 0)) {
+		(void)fputs(rules_help, stderr);
+		return CTL_ERROR;
+	}
+	status = ctl_ask(socket_path,
+		json_pack("{s:s}", "command", is_install ? "rules install" : "rules"),
+		is_install ? CTL_ASK_LONG_SECONDS : CTL_ASK_SECONDS, &answer);
+	return status == CTL_OK ? show_rules(answer, is_install, as_json) : status;
+}

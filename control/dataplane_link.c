@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/dataplane_link.h"
+
+#include "dataplane/dataplane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_SECONDS 2
+#define SEAL_SECONDS 5
+
+// Asks, and takes what every answer of the dataplane has. Returns 0, -errno, or -EPROTO with the
+// dataplane's own words in why.
+static int ask(struct dataplane_link *link, const struct control_options *options,
+	const char *command, unsigned int seconds)
+{
+	char *answer = NULL;
+	const char *text;
+	json_t *root;
+	int err = local_ask(options->dataplane, command, -1, seconds, &answer, NULL);
+
+	if (err != 0) {
+		char reason[128];
+
+		link->is_up = false;
+		(void)snprintf(link->why, sizeof(link->why), "%s: %s", options->dataplane,
+			strerror_r(-err, reason, sizeof(reason)));
+		return err;
+	}
+	root = json_loads(answer, 0, NULL);
+	free(answer);
+	link->is_up = true;
+	if (!json_is_true(json_object_get(root, "ok"))) {
+		text = json_string_value(json_object_get(root, "error"));
+		(void)snprintf(link->why, sizeof(link->why), "%s",
+			text != NULL ? text : "an answer that is not understood");
+		json_decref(root);
+		return -EPROTO;
+	}
+	link->why[0] = '\0';
+	text = json_string_value(json_object_get(root, "ruleset"));
+	(void)snprintf(link->ruleset, sizeof(link->ruleset), "%s", text != NULL ? text : "");
+	link->seals_generation =
+		(uint64_t)json_integer_value(json_object_get(root, "seals_generation"));
+	link->uptime_seconds =
+		(uint64_t)json_integer_value(json_object_get(root, "uptime_seconds"));
+	json_decref(root);
+	return 0;
+}
+
+int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
+{
+	return ask(link, options, "ping", LOOK_SECONDS);
+}
+
+int dataplane_link_seal(struct dataplane_link *link, const struct control_options *options,
+	const struct seals *seals)
+{
+	char *text = seals_text(seals);
+	char *command = NULL;
+	int err = -ENOMEM;
+
+	if (text != NULL && asprintf(&command, "seals %s", text) > 0)
+		err = ask(link, options, command, SEAL_SECONDS);
+	free(command);
+	free(text);
+	if (err == 0 && link->seals_generation != seals_generation(seals)) {
+		(void)snprintf(link->why, sizeof(link->why), "the dataplane has other seals");
+		err = -EPROTO;
+	}
+	return err;
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the control process knows of the dataplane, and its seals told to it. Asked once a second: a
+// dataplane that was restarted, or did not hear, is brought up to date.
+#pragma once
+
+#include "control/control_options.h"
+#include "control/seals.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dataplane_link {
+	bool is_up;       // it answered last time
+	char why[512];    // when it did not
+	char ruleset[40]; // in force
+	uint64_t seals_generation;
+	uint64_t uptime_seconds;
+	bool told_rules; // that its ruleset is not the one of the image: said once for each
+};
+
+// Asks how it is. Returns 0 or -errno.
+int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
+	__attribute__((warn_unused_result));
+// Tells it the seals. Returns 0 when every worker diverts by them, or -errno with a text in link->why.
+int dataplane_link_seal(struct dataplane_link *link, const struct control_options *options,
+	const struct seals *seals) __attribute__((warn_unused_result));

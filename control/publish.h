@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Signature files to rules in force: compiled by a child process with limits, looked at, handed to the
+// dataplane in a sealed memfd, and only then put in the place of the image that it starts with. Whatever
+// fails on the way leaves the rules that are in force.
+#pragma once
+
+#include "control/control_options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct publish;
+
+struct publish_result {
+	bool applied;     // the dataplane has them, or will have when it starts
+	bool in_force;    // the running dataplane said so
+	const char *why;  // when they are not, or not yet
+	char version[40]; // of the new ruleset
+	unsigned int signatures;
+	unsigned int skipped; // lines that were not taken
+};
+
+typedef void (*publish_done_fn)(void *ctx, const struct publish_result *result);
+
+// options outlive it.
+int publish_new(const struct control_options *options, struct publish **out)
+	__attribute__((warn_unused_result));
+void publish_free(struct publish *publish);
+// Starts; done is called from the main loop. Returns 0, -EBUSY while one is on its way, or -errno.
+int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
+	__attribute__((warn_unused_result));
+// Hands over the image that lies there already, as when the dataplane runs on another one. Returns 0 or
+// -errno with a text in error.
+int publish_image(const struct control_options *options, const char *path, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/seals.h"
+
+#include "control/durable.h"
+#include "dataplane/dataplane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_BYTES (1u << 20)
+
+struct seals {
+	char *path;
+	uint32_t max_seconds;
+	json_t *root; // {"generation", "seals"}
+};
+
+static json_t *list_of(const struct seals *seals)
+{
+	return json_object_get(seals->root, "seals");
+}
+
+uint64_t seals_generation(const struct seals *seals)
+{
+	return (uint64_t)json_integer_value(json_object_get(seals->root, "generation"));
+}
+
+size_t seals_count(const struct seals *seals)
+{
+	return json_array_size(list_of(seals));
+}
+
+const json_t *seals_list(const struct seals *seals)
+{
+	return list_of(seals);
+}
+
+char *seals_text(const struct seals *seals)
+{
+	return json_dumps(seals->root, JSON_COMPACT);
+}
+
+static int load(struct seals *seals, char *error, size_t error_bytes)
+{
+	struct engine_seals *parsed = NULL;
+	size_t bytes = 0;
+	char *text = NULL;
+	int err = durable_read(seals->path, FILE_BYTES, &text, &bytes);
+
+	if (err == -ENOENT) {
+		seals->root = json_pack("{s:i, s:[]}", "generation", 0, "seals");
+		return seals->root != NULL ? 0 : -ENOMEM;
+	}
+	if (err != 0)
+		return err;
+	err = seals_parse(text, bytes, &parsed, error, error_bytes);
+	free(parsed);
+	if (err == 0) {
+		seals->root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+		err = seals->root != NULL ? 0 : -EBADMSG;
+	}
+	free(text);
+	return err == -EINVAL ? -EBADMSG : err;
+}
+
+int seals_open(
+	const char *path, uint32_t max_seconds, struct seals **out, char *error, size_t error_bytes)
+{
+	struct seals *seals = calloc(1, sizeof(*seals));
+	int err = -ENOMEM;
+
+	if (seals == NULL)
+		return -ENOMEM;
+	seals->max_seconds = max_seconds;
+	seals->path = strdup(path);
+	if (seals->path != NULL)
+		err = load(seals, error, error_bytes);
+	if (err != 0) {
+		seals_close(seals);
+		return err;
+	}
+	*out = seals;
+	return 0;
+}
+
+void seals_close(struct seals *seals)
+{
+	if (seals == NULL)
+		return;
+	json_decref(seals->root);
+	free(seals->path);
+	free(seals);
+}
+
+// Puts list in the place of the present one, durably, if the dataplane will understand it.
+static int replace(struct seals *seals, json_t *list, char *error, size_t error_bytes)
+{
+	json_t *root = json_pack("{s:I, s:o}", "generation",
+		(json_int_t)(seals_generation(seals) + 1), "seals", list);
+	char *text = json_dumps(root, JSON_COMPACT);
+	struct engine_seals *parsed = NULL;
+	int err = -ENOMEM;
+
+	if (text != NULL)
+		err = seals_parse(text, strlen(text), &parsed, error, error_bytes);
+	free(parsed);
+	if (err == 0)
+		err = durable_write(seals->path, text, strlen(text));
+	free(text);
+	if (err != 0) {
+		json_decref(root);
+		return err;
+	}
+	json_decref(seals->root);
+	seals->root = root;
+	return 0;
+}
+
+static bool is_of(const json_t *seal, const char *virus_id)
+{
+	const char *id = json_string_value(json_object_get(seal, "virus_id"));
+
+	return id != NULL && strcmp(id, virus_id) == 0;
+}
+
+// The present list without the seal of this virus id.
+static json_t *list_without(const struct seals *seals, const char *virus_id)
+{
+	json_t *list = json_array();
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		if (!is_of(seal, virus_id))
+			(void)json_array_append(list, seal);
+	}
+	return list;
+}
+
+static int64_t seconds_of(const struct seals *seals, const json_t *seal)
+{
+	int64_t seconds = json_integer_value(json_object_get(seal, "max_seconds"));
+
+	return seconds > 0 && seconds < seals->max_seconds ? seconds : seals->max_seconds;
+}
+
+int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
+	char *error, size_t error_bytes)
+{
+	static const char *const taken[] = {"virus_id", "mode", "directions", "scope", "why"};
+	const char *virus_id = json_string_value(json_object_get(seal, "virus_id"));
+	json_t *kept = json_object();
+	json_t *list = list_without(seals, virus_id != NULL ? virus_id : "");
+	json_t *seconds = json_object_get(seal, "max_seconds");
+
+	if (seconds != NULL && (!json_is_integer(seconds) || json_integer_value(seconds) <= 0)) {
+		(void)snprintf(error, error_bytes, "max_seconds: must be a number over 0");
+		json_decref(kept);
+		json_decref(list);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		(void)json_object_set(kept, taken[i], json_object_get(seal, taken[i]));
+	(void)json_object_set_new(kept, "origin", json_string(origin));
+	(void)json_object_set_new(kept, "begun", json_integer(now_s));
+	(void)json_object_set_new(kept, "expires", json_integer(now_s + seconds_of(seals, seal)));
+	(void)json_array_append_new(list, kept);
+	return replace(seals, list, error, error_bytes);
+}
+
+int seals_end(struct seals *seals, const char *virus_id)
+{
+	json_t *list = virus_id != NULL ? list_without(seals, virus_id) : json_array();
+	size_t ended = seals_count(seals) - json_array_size(list);
+	char error[128];
+	int err;
+
+	if (ended == 0) {
+		json_decref(list);
+		return 0;
+	}
+	err = replace(seals, list, error, sizeof(error));
+	return err == 0 ? (int)ended : err;
+}
+
+int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
+{
+	json_t *list = json_array();
+	char error[128];
+	json_t *seal;
+	size_t i;
+	int err = 0;
+
+	*ended = json_array();
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		if (json_integer_value(json_object_get(seal, "expires")) <= now_s)
+			(void)json_array_append(*ended, json_object_get(seal, "virus_id"));
+		else
+			(void)json_array_append(list, seal);
+	}
+	if (json_array_size(*ended) > 0)
+		err = replace(seals, list, error, sizeof(error));
+	else
+		json_decref(list);
+	if (err != 0)
+		(void)json_array_clear(*ended);
+	return err;
+}

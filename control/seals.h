@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The seals that are open: kept in a file that the dataplane reads at its start, so that a gateway that
+// was sealed when it stopped is sealed before it forwards its first packet. A change is durable before
+// it is told to anybody.
+//
+// The format is the dataplane's (seal_json.h); beside what it reads each seal has "origin" (who set it),
+// "begun" and "expires" (seconds since 1970), and "why".
+#pragma once
+
+#include <jansson.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct seals;
+
+// Reads the file; one that is missing means that no seal is open. Returns 0, -EBADMSG with a text in
+// error when it is not what was written, or -errno. max_seconds: no seal lasts longer.
+int seals_open(const char *path, uint32_t max_seconds, struct seals **out, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));
+void seals_close(struct seals *seals);
+
+// Opens a seal, or changes the one of the same virus id. seal: {"virus_id", "mode", "directions",
+// "scope", "max_seconds", "why"}; borrowed. Returns 0, -EINVAL with a text in error, or -errno of the
+// file: then nothing has changed.
+int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
+	char *error, size_t error_bytes) __attribute__((warn_unused_result));
+// Ends the seal of a virus id; NULL: all. Returns how many, or -errno.
+int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unused_result));
+// Ends those whose time is over; their virus ids go to ended, a new list of the caller's. Returns 0 or
+// -errno.
+int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
+	__attribute__((warn_unused_result));
+
+uint64_t seals_generation(const struct seals *seals); // grows with every change
+size_t seals_count(const struct seals *seals);
+// The list; borrowed.
+const json_t *seals_list(const struct seals *seals);
+// All of it as the dataplane is told; freed by the caller. NULL: no memory.
+char *seals_text(const struct seals *seals);

@@ -73,7 +73,7 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 
-.PHONY: all test units bench lab demo lint fuzz install clean
+.PHONY: all test units bench lab demo lint fuzz fuzz-libs install clean
 all: $(PROGRAMS)
 
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
@@ -170,6 +170,10 @@ demo: all
 # libFuzzer builds of the same targets, with clang, in a build folder of their own.
 fuzz:
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $(FUZZ)
+
+# What scripts/fuzz links its programs with.
+fuzz-libs:
+	@echo $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS)
 
 lint: scripts/lint
 	scripts/lint

@@ -82,7 +82,7 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
 		add_match(scan, &scanner->hits[i], object->part);
-	if (digests.allowed) {
+	if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
 		drop_matches(scan, object->part);
 		scan_whole_drop(scan, object->part);
@@ -162,6 +162,9 @@ static enum filetype_container container_of_kind(
 		return FILETYPE_CONTAINER_TAR;
 	case UNPACK_TNEF:
 		return FILETYPE_CONTAINER_TNEF;
+	case UNPACK_PDF:
+	case UNPACK_PDF_OBJECTS:
+		return FILETYPE_CONTAINER_PDF;
 	case UNPACK_ZIP_INSIDE:
 	case UNPACK_NONE:
 		break;
@@ -182,10 +185,28 @@ static void document_detect(struct scan_object *object, const char *name)
 		object->container = FILETYPE_CONTAINER_OOXML_POWERPOINT;
 }
 
-static void member_begin(struct scan *scan, struct scan_object *object, const char *name)
+// An ordinary PDF has thousands of streams: many of them take no room from what else is listed.
+static bool is_member_listed(const struct scan *scan, const struct scan_object *object)
+{
+	return object->container != FILETYPE_CONTAINER_PDF ||
+	       scan->result.parts_count < scan->scanner->options.max_members / 2;
+}
+
+static void member_begin(
+	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
 	struct scan_part *part;
 
+	if (!is_member_listed(scan, object)) {
+		object->member =
+			object_begin(scan, object->container, object->part, object->depth + 1);
+		if (object->member == NULL)
+			return;
+		object->member->is_listed = false;
+		object->member->is_unlisted = true;
+		object->member->kind = event->kind;
+		return;
+	}
 	if (scan->result.parts_count >= scan->scanner->options.max_members) {
 		unpacking_stop(scan, object, "limit-members");
 		return;
@@ -197,9 +218,11 @@ static void member_begin(struct scan *scan, struct scan_object *object, const ch
 		return;
 	}
 	part->parent = object->part;
-	part->filename = scan_pool_text(scan, name);
-	document_detect(object, name);
+	part->filename = scan_pool_text(scan, event->name);
+	document_detect(object, event->name);
 	object->member = object_begin(scan, object->container, part->index, object->depth + 1);
+	if (object->member != NULL)
+		object->member->kind = event->kind;
 }
 
 static void member_data(
@@ -222,9 +245,11 @@ static void member_end(struct scan *scan, struct scan_object *object, const char
 	object->member = NULL;
 	if (member == NULL)
 		return;
-	part = &scan->table->parts[member->part - 1];
-	if (part->filename[0] == '\0')
-		part->filename = scan_pool_text(scan, name);
+	if (member->is_listed) {
+		part = &scan->table->parts[member->part - 1];
+		if (part->filename[0] == '\0')
+			part->filename = scan_pool_text(scan, name);
+	}
 	object_end(scan, member);
 }
 
@@ -235,7 +260,7 @@ bool object_unpacked(
 	case UNPACK_NEED_INPUT:
 		break;
 	case UNPACK_MEMBER_BEGIN:
-		member_begin(scan, object, event->name);
+		member_begin(scan, object, event);
 		break;
 	case UNPACK_MEMBER_DATA:
 		member_data(scan, object, event);
@@ -310,7 +335,7 @@ static size_t search_zip(
 	return found;
 }
 
-static void look_into(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+static void look(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	while (n > 0 && !object->is_opaque) {
 		size_t used = object->unpack != NULL ? unpacking_feed(scan, object, data, n)
@@ -322,10 +347,44 @@ static void look_into(struct scan *scan, struct scan_object *object, const uint8
 	}
 }
 
+static void change_view(struct scan_object *object)
+{
+	struct scan_view view = object->second;
+
+	object->second = (struct scan_view){object->unpack, object->member, object->bytes};
+	object->unpack = view.unpack;
+	object->member = view.member;
+	object->bytes = view.bytes;
+}
+
+static void look_into(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	look(scan, object, data, n);
+	if (!object->has_second)
+		return;
+	change_view(object);
+	look(scan, object, data, n);
+	change_view(object);
+}
+
+static void look_finish(struct scan *scan, struct scan_object *object)
+{
+	struct unpack_event event;
+
+	while (object->unpack != NULL) {
+		unpack_finish(object->unpack, &event);
+		if (object_unpacked(scan, object, &event))
+			unpacking_end(object);
+	}
+}
+
 static void detect(struct scan *scan, struct scan_object *object)
 {
-	enum unpack_kind kind = unpack_detect(object->prefix, object->prefix_bytes);
+	enum unpack_kind kind = object->kind;
 
+	if (kind == UNPACK_NONE)
+		kind = unpack_detect(object->prefix, object->prefix_bytes);
+	object->has_second = kind == UNPACK_PDF;
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);
@@ -411,19 +470,14 @@ static void object_put(struct scan_object *object)
 
 void object_end(struct scan *scan, struct scan_object *object)
 {
-	struct unpack_event event;
-
 	if (object == NULL)
 		return;
 	scan->origin = object->origin;
 	if (!object->is_detected && !object->is_opaque)
 		detect(scan, object);
-	while (object->unpack != NULL) {
-		unpack_finish(object->unpack, &event);
-		if (object_unpacked(scan, object, &event)) {
-			unpacking_end(object);
-		}
-	}
+	look_finish(scan, object);
+	change_view(object);
+	look_finish(scan, object);
 	matching_end(scan, object);
 	if (!scan_whole_defer(scan, object))
 		object_put(object);
@@ -433,6 +487,8 @@ void object_drop(struct scan *scan, struct scan_object *object)
 {
 	if (object == NULL)
 		return;
+	unpacking_end(object);
+	change_view(object);
 	unpacking_end(object);
 	if (object->match != NULL)
 		match_abort(object->match);

@@ -14,12 +14,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// One way of reading an object.
+struct scan_view {
+	struct unpack *unpack;
+	struct scan_object *member; // the open one of unpack
+	uint64_t bytes;
+};
+
 struct scan_object {
 	struct scan_object *next;  // in the pool, or of the message's open ones
 	struct scan_object **link; // what points to this one of the open ones
 	struct match_object *match;
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
+	struct scan_view second;    // a PDF that holds a zip is both
 	struct scanner *owner;      // whose pool it is of
 	struct capture capture;     // what has to be whole, or may turn out to be
 	const struct whole_format *whole;
@@ -31,8 +39,11 @@ struct scan_object {
 		origin; // the part of the message that it is, or lies in; of the message UINT32_MAX
 	enum filetype_container container; // that it is to its members
 	uint32_t zip_search;               // state of unpack_find_zip
+	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
-	bool is_opaque;                    // not, or no longer, looked into
+	bool is_unlisted; // a member that is not listed: the part is what it lies in
+	bool has_second;
+	bool is_opaque; // not, or no longer, looked into
 	bool is_detected;
 	bool is_captured; // its bytes go to the capture
 	bool is_allowed;  // an allow list names it

@@ -121,7 +121,9 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_BZIP2;
 	if (tnef_is_header(data, n))
 		return UNPACK_TNEF;
-	return tar_is_header(data, n) ? UNPACK_TAR : UNPACK_NONE;
+	if (tar_is_header(data, n))
+		return UNPACK_TAR;
+	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
 }
 
 // The third byte of the signature is rare, in text above all, so it is what is looked for.
@@ -242,13 +244,22 @@ int unpack_begin(
 	unpack->waiting = 0;
 	memset(&unpack->codec, 0, sizeof(unpack->codec));
 	memset(&unpack->as, 0, sizeof(unpack->as));
+	if (kind == UNPACK_PDF_OBJECTS)
+		unpack->as.pdf.object.is_inside = true;
 	unpack_name_begin(unpack);
 	*out = unpack;
 	return 0;
 }
 
+static bool is_pdf(const struct unpack *unpack)
+{
+	return unpack->kind == UNPACK_PDF || unpack->kind == UNPACK_PDF_OBJECTS;
+}
+
 void unpack_put(struct unpack *unpack)
 {
+	if (is_pdf(unpack))
+		chain_end(unpack);
 	codec_end(unpack);
 	unpack->next = unpack->pool->free_unpacks;
 	unpack->pool->free_unpacks = unpack;
@@ -268,6 +279,9 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		return tar_feed(unpack, data, n, event);
 	case UNPACK_TNEF:
 		return tnef_feed(unpack, data, n, event);
+	case UNPACK_PDF:
+	case UNPACK_PDF_OBJECTS:
+		return pdf_feed(unpack, data, n, event);
 	case UNPACK_NONE:
 		break;
 	}
@@ -305,6 +319,20 @@ static void give_end(struct unpack *unpack, struct unpack_event *event)
 		*event = (struct unpack_event){.type = UNPACK_END, .name = unpack->name};
 }
 
+// Whether more may come without more input.
+static bool is_stepping(const struct unpack *unpack)
+{
+	return is_pdf(unpack) ? pdf_is_stepping(unpack) : unpack->codec.is_full;
+}
+
+// What a format has yet to do when its input is over: a step of it. False when nothing is left.
+static bool finish_step(struct unpack *unpack, struct unpack_event *event)
+{
+	if (unpack->kind == UNPACK_ZIP || unpack->kind == UNPACK_ZIP_INSIDE)
+		return zip_finish(unpack, event);
+	return is_pdf(unpack) && pdf_finish(unpack, event);
+}
+
 size_t unpack_next(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	size_t used = 0;
@@ -324,7 +352,7 @@ size_t unpack_next(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		}
 		if (give_warning(unpack, event))
 			break;
-		if (used == n && !unpack->codec.is_full)
+		if (used == n && !is_stepping(unpack))
 			break;
 		step = feed(unpack, data + used, n - used, event);
 		used += step;
@@ -339,12 +367,10 @@ void unpack_finish(struct unpack *unpack, struct unpack_event *event)
 	if (event->type != UNPACK_NEED_INPUT)
 		return;
 	unpack->is_finishing = true;
-	if (unpack->kind == UNPACK_ZIP || unpack->kind == UNPACK_ZIP_INSIDE) {
-		while (event->type == UNPACK_NEED_INPUT && zip_finish(unpack, event))
-			continue;
-		if (event->type != UNPACK_NEED_INPUT)
-			return;
-	}
+	while (event->type == UNPACK_NEED_INPUT && finish_step(unpack, event))
+		continue;
+	if (event->type != UNPACK_NEED_INPUT)
+		return;
 	unpack->is_over = true;
 	give_end(unpack, event);
 }

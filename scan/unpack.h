@@ -13,8 +13,10 @@
 //   encrypted-archive    a member that only its reader can decrypt
 //   unsupported-method   a member packed in a way that is not known here
 //   ambiguous-archive    a zip's directory names other members, sizes or places than its local
-//                        headers, or it has two directories; a tar's link or folder with contents
-//   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input)
+//                        headers, or it has two directories; a tar's link or folder with contents;
+//                        a PDF in which one stream may be hidden in another
+//   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input);
+//                        of a PDF, from a second filter on: its images may be blank
 //   broken-archive       packed data in which an error stands, after some of it was unpacked, or whose
 //                        checksum is another: another reader may get on from there. What merely
 //                        ends early is no cause for it.
@@ -23,8 +25,12 @@
 // Of a zip inside other data (self-extracting, or part of a document), the first three and
 // broken-archive are told only when its directory stands at the end, where a reader of zips looks.
 //
+// A PDF's members are its streams, named after their objects ("12 0 obj"), and the strings with scripts
+// in them. Its filters are undone but for those of images; predictors are not. What is encrypted is not
+// decrypted, also where no password is needed.
+//
 // Sources: PKWARE APPNOTE 6.3.10, RFC 1951 and 1952, POSIX.1-2017 pax, GNU tar's manual ("Basic
-// Tar Format"), the bzip2 manual, MS-OXTNEF.
+// Tar Format"), the bzip2 manual, MS-OXTNEF, ISO 32000-1.
 #pragma once
 
 #include <stdbool.h>
@@ -42,10 +48,12 @@ enum unpack_kind {
 	UNPACK_BZIP2,
 	UNPACK_TAR,
 	UNPACK_TNEF,
+	UNPACK_PDF,
+	UNPACK_PDF_OBJECTS, // objects that a stream of a PDF holds
 };
 
 // So many first bytes tell what an object is; all of it, where it has fewer.
-#define UNPACK_DETECT_BYTES 512
+#define UNPACK_DETECT_BYTES 1024
 
 enum unpack_event_type {
 	UNPACK_NEED_INPUT, // all input consumed
@@ -62,6 +70,7 @@ struct unpack_event {
 	const uint8_t *data;
 	size_t bytes;
 	const char *why;
+	enum unpack_kind kind; // of a member that its first bytes do not tell, else UNPACK_NONE
 };
 
 // archives: unpackers in use at once; bzip2s: how many of these may decode bzip2. Returns 0, -ENOMEM.

@@ -9,6 +9,7 @@
 
 #define STEP_BYTES 4096u
 #define ARENA_ALIGN 16u
+#define ZLIB_HEAD_BYTES 6
 
 static void *arena_take(struct arena *arena, size_t bytes)
 {
@@ -62,6 +63,26 @@ static bool begin_bzip2(struct unpack *unpack)
 	return BZ2_bzDecompressInit(&codec->stream.bz, 0, 0) == BZ_OK;
 }
 
+static bool begin_kind(struct unpack *unpack, enum codec_kind kind)
+{
+	switch (kind) {
+	case CODEC_DEFLATE:
+	case CODEC_ZLIB:
+		return begin_deflate(unpack);
+	case CODEC_BZIP2:
+		return begin_bzip2(unpack);
+	case CODEC_HEX:
+	case CODEC_BASE85:
+	case CODEC_RUN_LENGTH:
+	case CODEC_LZW:
+		filter_begin(unpack);
+		return true;
+	case CODEC_NONE:
+		break;
+	}
+	return false;
+}
+
 bool codec_begin(struct unpack *unpack, enum codec_kind kind)
 {
 	struct codec *codec = &unpack->codec;
@@ -69,8 +90,10 @@ bool codec_begin(struct unpack *unpack, enum codec_kind kind)
 
 	if (codec->kind != kind)
 		codec_end(unpack);
-	is_ready = kind == CODEC_DEFLATE ? begin_deflate(unpack) : begin_bzip2(unpack);
+	is_ready = begin_kind(unpack, kind);
 	codec->is_full = false;
+	codec->head_bytes = 0;
+	codec->max_ratio = unpack_max_ratio(unpack);
 	codec->in = 0;
 	codec->out = 0;
 	if (is_ready) {
@@ -128,6 +151,53 @@ static enum codec_step run_bzip2(
 	return result == BZ_OK ? CODEC_MORE : CODEC_BROKEN;
 }
 
+// Readers differ in what they take for a header: where the first byte cannot be one it is data.
+static enum codec_step run_zlib_header(
+	struct unpack *unpack, const uint8_t *data, size_t *used, size_t *bytes)
+{
+	struct codec *codec = &unpack->codec;
+	uint32_t word = (uint32_t)codec->head_flags << 8 | *data;
+
+	*used = 1;
+	if (codec->head_bytes == 0 && (*data == '\r' || *data == '\n'))
+		return CODEC_MORE;
+	codec->head_bytes++;
+	if (codec->head_bytes == 1) {
+		codec->head_flags = *data;
+		if ((*data & 0x0f) == 8)
+			return CODEC_MORE;
+		codec->head_bytes = ZLIB_HEAD_BYTES;
+		return run_deflate(unpack, data, 1, used, bytes);
+	}
+	// A dictionary's checksum follows where the header is right and says so.
+	if (codec->head_bytes == 2 && (word % 31 != 0 || (*data & 0x20) == 0))
+		codec->head_bytes = ZLIB_HEAD_BYTES;
+	return CODEC_MORE;
+}
+
+static enum codec_step run_kind(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
+{
+	switch (unpack->codec.kind) {
+	case CODEC_BZIP2:
+		return run_bzip2(unpack, data, n, used, bytes);
+	case CODEC_ZLIB:
+		if (unpack->codec.head_bytes < ZLIB_HEAD_BYTES && n > 0)
+			return run_zlib_header(unpack, data, used, bytes);
+		return run_deflate(unpack, data, n, used, bytes);
+	case CODEC_DEFLATE:
+		return run_deflate(unpack, data, n, used, bytes);
+	case CODEC_HEX:
+	case CODEC_BASE85:
+	case CODEC_RUN_LENGTH:
+	case CODEC_LZW:
+		return filter_run(unpack, data, n, used, bytes);
+	case CODEC_NONE:
+		break;
+	}
+	return CODEC_BROKEN;
+}
+
 enum codec_step codec_run(
 	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
 {
@@ -144,13 +214,10 @@ enum codec_step codec_run(
 		n = room;
 	if (codec->is_full)
 		n = 0; // the output of the step before comes first
-	if (codec->kind == CODEC_BZIP2)
-		step = run_bzip2(unpack, data, n, used, bytes);
-	else
-		step = run_deflate(unpack, data, n, used, bytes);
+	step = run_kind(unpack, data, n, used, bytes);
 	codec->in += *used;
 	codec->is_full = step == CODEC_MORE && *bytes == UNPACK_OUT_BYTES;
-	allowed = (codec->in + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES * unpack_max_ratio(unpack);
+	allowed = (codec->in + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES * codec->max_ratio;
 	if (allowed < 1u << 20)
 		allowed = 1u << 20;
 	if (codec->out + *bytes > allowed) {

@@ -9,12 +9,20 @@
 //   unpack_gzip.c    gzip and bzip2 files
 //   unpack_tar.c     tar
 //   unpack_tnef.c    TNEF
+//   unpack_pdf.c     objects and streams of a PDF
+//   unpack_pdf_lex.c what its dictionaries say
+//   unpack_pdf_text.c strings with scripts in them
+//   unpack_chain.c   filters of a stream, one behind the other
+//   unpack_filter.c  those that no library undoes
 #pragma once
 
 #include "scan/unpack.h"
+#include "scan/unpack_pdf.h"
 
 #include <bzlib.h>
 #include <zlib.h>
+
+#include <assert.h>
 
 #define UNPACK_NAME_BYTES 1024
 #define UNPACK_OUT_BYTES 16384u
@@ -30,17 +38,30 @@ struct arena {
 	size_t used;
 };
 
-enum codec_kind { CODEC_NONE, CODEC_DEFLATE, CODEC_BZIP2 };
+enum codec_kind {
+	CODEC_NONE,
+	CODEC_DEFLATE,
+	CODEC_BZIP2,
+	CODEC_ZLIB, // deflate behind a header (RFC 1950) that may be wrong or not there
+	CODEC_HEX,
+	CODEC_BASE85,
+	CODEC_RUN_LENGTH,
+	CODEC_LZW,
+};
 
 struct codec {
 	enum codec_kind kind;
-	bool is_full; // more output may come without more input
+	bool is_full;       // more output may come without more input
+	uint8_t head_bytes; // of the header of CODEC_ZLIB
+	uint8_t head_flags;
+	uint32_t max_ratio;
 	uint64_t in;
 	uint64_t out;
 	struct arena arena;
 	union {
 		z_stream z;
 		bz_stream bz;
+		struct filter filter;
 	} stream;
 };
 
@@ -198,6 +219,7 @@ struct unpack {
 		struct gzip gzip;
 		struct tar tar;
 		struct tnef tnef;
+		struct pdf pdf;
 	} as;
 };
 
@@ -223,8 +245,12 @@ size_t gzip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct un
 size_t bzip2_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t tnef_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
+bool pdf_finish(struct unpack *unpack, struct unpack_event *event);
+// Whether more may come without more input.
+bool pdf_is_stepping(const struct unpack *unpack);
 
 // Adds to a CRC-32 what an event gives of a member.
 uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event);
@@ -233,6 +259,7 @@ bool gzip_is_header(const uint8_t *data, size_t n);
 bool bzip2_is_header(const uint8_t *data, size_t n);
 bool tar_is_header(const uint8_t *data, size_t n);
 bool tnef_is_header(const uint8_t *data, size_t n);
+bool pdf_is_header(const uint8_t *data, size_t n);
 
 // unpack.c
 void unpack_warn(struct unpack *unpack, enum unpack_warning warning);
@@ -268,3 +295,35 @@ void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
 // unpack_zip_open.c
 size_t zip_open_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+
+// unpack_filter.c
+void filter_begin(struct unpack *unpack);
+enum codec_step filter_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
+// Its value, negative: none.
+int unpack_hex_digit(uint8_t c);
+
+// unpack_chain.c
+// The filters (enum codec_kind) that are to be undone, in this order. False, and a warning, when there
+// is no memory.
+bool chain_begin(struct unpack *unpack, const uint8_t *filters, uint32_t count);
+size_t chain_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+// The input is over. What is left comes by chain_feed without input, while chain_is_stepping.
+void chain_finish(struct unpack *unpack, struct unpack_event *event);
+bool chain_is_stepping(const struct unpack *unpack);
+void chain_end(struct unpack *unpack);
+
+// unpack_pdf.c
+bool pdf_is_expected_end(const struct pdf *pdf, uint64_t at);
+
+// unpack_pdf_lex.c
+// Reads on outside of streams. Returns how many bytes were consumed: up to an event, or a stream.
+size_t pdf_lex_feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+
+// unpack_pdf_text.c
+// A string begins, in parentheses or hexadecimal; is_member: its contents are given.
+void pdf_text_begin(struct unpack *unpack, bool is_member, struct unpack_event *event);
+// The next byte of it. True when it is over.
+bool pdf_text_byte(struct unpack *unpack, uint8_t byte, struct unpack_event *event);
+void pdf_text_finish(struct unpack *unpack, struct unpack_event *event);

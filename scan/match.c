@@ -8,84 +8,47 @@
 
 // ClamAV looks at no object this small, and short patterns in them mean nothing.
 #define MIN_PATTERN_OBJECT 6
-// Of one call to Hyperscan: bounds the matches to be collected before they are followed.
-#define SLICE_BYTES 16384
+// What a search has met: a pattern that ends there.
+static void take_match(struct matcher *matcher, uint32_t number, uint64_t to)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+	const struct ruleset_expression *expression = &ruleset->expressions[number];
+	struct track *track = matcher->tracking;
+	struct track_events *events = matcher->events;
+
+	for (uint32_t i = expression->use; i < expression->use + expression->uses_count; i++) {
+		const struct ruleset_use *use = &ruleset->uses[i];
+		uint64_t end = to - use->extra;
+
+		if (to < use->extra || end < use->length)
+			continue;
+		if (use->group == RULESET_NONE) {
+			track_sink(track, use->sink, end - use->length);
+			continue;
+		}
+		if (!track_can_begin(track, use, end - use->length))
+			continue;
+		if (events->count == TRACK_MAX_EVENTS)
+			track_follow(track, events);
+		events->events[events->count++] = (struct track_event){end, i};
+	}
+}
+
+static void on_anchor(void *ctx, uint32_t expression, uint64_t end)
+{
+	take_match(ctx, expression, end);
+}
 
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
 	unsigned int flags, void *ctx)
 {
 	struct matcher *matcher = ctx;
-	const struct ruleset *ruleset = matcher->ruleset;
-	const struct ruleset_expression *expression;
 
 	(void)from;
 	(void)flags;
-	if (id >= ruleset->expressions_count)
-		return 0;
-	expression = &ruleset->expressions[id];
-	for (uint32_t i = expression->use; i < expression->use + expression->uses_count; i++) {
-		const struct ruleset_use *use = &ruleset->uses[i];
-		struct track_events *events = matcher->events;
-		uint64_t end = to - use->extra + use->after;
-
-		if (to < use->extra || end < use->length)
-			continue;
-		if (use->group == RULESET_NONE && use->check == RULESET_NONE) {
-			track_sink(matcher->tracking, use->sink, end - use->length);
-			continue;
-		}
-		if (events->count == TRACK_MAX_EVENTS - TRACK_MAX_PENDING)
-			track_follow(matcher->tracking, events);
-		events->events[events->count++] = (struct track_event){end, i};
-	}
+	if (id < matcher->ruleset->expressions_count)
+		take_match(matcher, id, to);
 	return 0;
-}
-
-static int open_streams(
-	struct match_object *object, unsigned int target, enum stream_kind at, uint8_t *memory)
-{
-	const struct ruleset *ruleset = object->matcher->ruleset;
-	const struct ruleset_database *databases[] = {
-		&ruleset->literals[target], &ruleset->patterns[target]};
-
-	for (unsigned int i = 0; i < 2; i++) {
-		if (databases[i]->db == NULL)
-			continue;
-		match_offer_stream_memory(memory);
-		if (hs_open_stream(databases[i]->db, 0, &object->streams[at + i]) != HS_SUCCESS) {
-			object->streams[at + i] = NULL;
-			return -EIO;
-		}
-		memory += match_round_up(databases[i]->stream_bytes);
-	}
-	return 0;
-}
-
-static int scan_stream(
-	struct match_object *object, enum stream_kind kind, const uint8_t *data, size_t n)
-{
-	struct matcher *matcher = object->matcher;
-
-	if (object->streams[kind] == NULL || n == 0)
-		return 0;
-	matcher->tracking = &object->track;
-	return hs_scan_stream(object->streams[kind], (const char *)data, (unsigned int)n, 0,
-		       matcher->scratch, on_match, matcher) == HS_SUCCESS
-		       ? 0
-		       : -EIO;
-}
-
-// Both databases of a target, then what they found together.
-static int scan_target(
-	struct match_object *object, enum stream_kind first, const uint8_t *data, size_t n)
-{
-	int err = scan_stream(object, first, data, n);
-
-	if (err == 0)
-		err = scan_stream(object, first + 1, data, n);
-	if (object->matcher->events->count > 0 || object->track.pending_count > 0)
-		track_follow(&object->track, object->matcher->events);
-	return err;
 }
 
 // Of files the content tells the target; text and HTML have theirs in normalised copies.
@@ -108,70 +71,58 @@ static unsigned int own_target(const struct match_object *object)
 	return object->type->target;
 }
 
-// The streams of the object's own target are opened when its type is known; they start with the
-// bytes kept until then.
-static int open_own_streams(struct match_object *object)
+static int open_stream(struct match_object *object, const struct ruleset_database *database,
+	enum stream_kind kind, uint8_t *memory)
+{
+	if (database->db == NULL)
+		return 0;
+	match_offer_stream_memory(memory);
+	if (hs_open_stream(database->db, 0, &object->streams[kind]) == HS_SUCCESS)
+		return 0;
+	object->streams[kind] = NULL;
+	return -EIO;
+}
+
+// From the first bytes; of a PE file the header is read too.
+static int begin_search(struct match_object *object)
 {
 	const struct ruleset *ruleset = object->matcher->ruleset;
-	unsigned int target = own_target(object);
-	const struct track_window window = {object->prefix, 0, object->prefix_bytes, NULL, 0};
+	const struct ruleset_database *any = &ruleset->patterns[FILETYPE_TARGET_ANY];
+	size_t n = object->stage_to;
 	int err;
 
-	object->typed = true;
-	if (object->track.pe != NULL && object->matcher->hashes_sections)
-		match_sections_feed(
-			&object->sections, &object->track, 0, object->prefix, object->prefix_bytes);
-	if (target == FILETYPE_TARGET_ANY)
-		return 0;
-	err = open_streams(object, target, STREAM_OWN_LITERALS,
-		object->stream_memory + match_streams_bytes(ruleset, FILETYPE_TARGET_ANY));
-	if (err != 0 || object->prefix_bytes == 0)
-		return err;
-	object->track.window = window;
-	return scan_target(object, STREAM_OWN_LITERALS, object->prefix, object->prefix_bytes);
-}
-
-// Looks at the bytes kept. Of a PE file more are wanted until the header is complete.
-static int find_type(struct match_object *object, bool ended)
-{
-	enum pe_result result;
-
-	object->type = filetype_detect(object->prefix, object->prefix_bytes);
-	if (object->type->target == FILETYPE_TARGET_PE) {
-		result = pe_parse(object->prefix, object->prefix_bytes, &object->pe);
-		if (result == PE_MORE && !ended && object->prefix_wanted < MATCH_PREFIX_BYTES) {
-			object->prefix_wanted *= 2;
-			return 0;
-		}
-		object->track.pe = result == PE_TAKEN ? &object->pe : NULL;
+	object->is_searched = true;
+	if (object->target == MATCH_TARGET_ANY) {
+		object->type =
+			filetype_detect(object->stage, n < FILETYPE_BYTES ? n : FILETYPE_BYTES);
+		if (object->type->target == FILETYPE_TARGET_PE &&
+			pe_parse(object->stage, n, &object->pe) == PE_TAKEN)
+			object->track.pe = &object->pe;
 	}
-	return open_own_streams(object);
-}
-
-// Returns 0 or -EIO; *kept of the n bytes were for the prefix.
-static int feed_prefix(struct match_object *object, const uint8_t *data, size_t n, size_t *kept)
-{
-	int err = 0;
-
-	*kept = 0;
-	while (err == 0 && !object->typed && *kept < n) {
-		size_t room = object->prefix_wanted - object->prefix_bytes;
-
-		room = room < n - *kept ? room : n - *kept;
-		memcpy(object->prefix + object->prefix_bytes, data + *kept, room);
-		object->prefix_bytes += room;
-		*kept += room;
-		if (object->prefix_bytes == object->prefix_wanted)
-			err = find_type(object, false);
-	}
+	err = open_stream(object, any, STREAM_ANY, object->stream_memory);
+	object->own_target = own_target(object);
+	if (err == 0 && object->own_target != FILETYPE_TARGET_ANY)
+		err = open_stream(object, &ruleset->patterns[object->own_target], STREAM_OWN,
+			object->stream_memory + match_round_up(any->stream_bytes));
 	return err;
+}
+
+static int search_streams(struct match_object *object, const uint8_t *data, size_t n)
+{
+	struct matcher *matcher = object->matcher;
+
+	for (unsigned int i = 0; i < STREAMS; i++)
+		if (object->streams[i] != NULL && n > 0 &&
+			hs_scan_stream(object->streams[i], (const char *)data, (unsigned int)n, 0,
+				matcher->scratch, on_match, matcher) != HS_SUCCESS)
+			return -EIO;
+	return 0;
 }
 
 static void close_streams(struct match_object *object, match_event_handler handler)
 {
 	struct matcher *matcher = object->matcher;
 
-	matcher->tracking = &object->track;
 	for (unsigned int i = 0; i < STREAMS; i++) {
 		if (object->streams[i] != NULL &&
 			hs_close_stream(object->streams[i], matcher->scratch, handler, matcher) !=
@@ -179,6 +130,48 @@ static void close_streams(struct match_object *object, match_event_handler handl
 			object->failed = true;
 		object->streams[i] = NULL;
 	}
+}
+
+// Looks at the bytes that have come since the last time; the type is found from the first ones.
+static void search(struct match_object *object, bool is_last)
+{
+	struct matcher *matcher = object->matcher;
+	const struct ruleset *ruleset = matcher->ruleset;
+	const uint8_t *fresh = object->stage + object->stage_from;
+	size_t n = object->stage_to - object->stage_from;
+	struct anchor_input input = {object->stage, object->bytes - object->stage_to,
+		object->stage_from, object->stage_to, is_last, NULL};
+	const struct anchor_table *table;
+
+	matcher->tracking = &object->track;
+	if (!object->is_searched)
+		object->failed = begin_search(object) != 0;
+	if (object->failed)
+		return;
+	input.pe = object->track.pe;
+	if (object->track.pe != NULL && matcher->hashes_sections)
+		match_sections_feed(
+			&object->sections, &object->track, input.base + input.from, fresh, n);
+	table = &ruleset->anchors[object->own_target];
+	if (!table->is_there)
+		table = &ruleset->anchors[FILETYPE_TARGET_ANY];
+	memset(object->stage + object->stage_to, 0, ANCHOR_PADDING);
+	object->failed = search_streams(object, fresh, n) != 0;
+	anchor_search(table, ruleset, &input, on_anchor, matcher);
+	if (is_last)
+		close_streams(object, on_match);
+	track_follow(&object->track, matcher->events);
+	object->stage_from = object->stage_to;
+}
+
+// Room for new bytes; what stands before them remains at hand.
+static void shift_stage(struct match_object *object)
+{
+	size_t keep = object->stage_to < ANCHOR_HISTORY ? object->stage_to : ANCHOR_HISTORY;
+
+	memmove(object->stage, object->stage + object->stage_to - keep, keep);
+	object->stage_from = keep;
+	object->stage_to = keep;
 }
 
 static void put_object(struct match_object *object)
@@ -197,22 +190,18 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 		return -ENOMEM;
 	matcher->free_objects = object->next_free;
 	object->bytes = 0;
-	object->prefix_bytes = 0;
-	object->typed = false;
+	object->failed = false;
+	object->is_searched = false;
 	object->target = target;
 	object->type = NULL;
 	object->container = FILETYPE_CONTAINER_NONE;
-	object->history_bytes = 0;
-	object->prefix_wanted = FILETYPE_BYTES;
+	object->stage_from = 0;
+	object->stage_to = 0;
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
 	match_copy_begin(
 		&object->copy, match_needs_copy(matcher->ruleset) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
 	digest_begin(&object->digest, matcher->algorithms);
-	object->failed = open_streams(object, FILETYPE_TARGET_ANY, STREAM_LITERALS,
-				 object->stream_memory) != 0;
-	if (!object->failed && target != MATCH_TARGET_ANY)
-		object->failed = open_own_streams(object) != 0;
 	*out = object;
 	return 0;
 }
@@ -231,68 +220,27 @@ static void drop_digests(struct match_object *object, size_t n)
 	}
 }
 
-static void keep_history(struct match_object *object, const uint8_t *data, size_t n)
-{
-	size_t wanted = object->matcher->ruleset->meta->history_bytes;
-	size_t old = n < wanted ? wanted - n : 0;
-
-	if (wanted == 0)
-		return;
-	if (n > wanted) {
-		data += n - wanted;
-		n = wanted;
-	}
-	old = old < object->history_bytes ? old : object->history_bytes;
-	memmove(object->history, object->history + object->history_bytes - old, old);
-	memcpy(object->history + old, data, n);
-	object->history_bytes = old + n;
-}
-
-static struct track_window window_on(
-	const struct match_object *object, const uint8_t *data, size_t n)
-{
-	return (struct track_window){
-		data, object->bytes, object->bytes + n, object->history, object->history_bytes};
-}
-
-static int feed_slice(struct match_object *object, const uint8_t *data, size_t n)
-{
-	size_t kept = 0;
-	int err;
-
-	digest_feed(&object->digest, data, n);
-	match_copy_feed(&object->copy, data, n);
-	object->track.window = window_on(object, data, n);
-	err = scan_target(object, STREAM_LITERALS, data, n);
-	if (err == 0 && !object->typed)
-		err = feed_prefix(object, data, n, &kept);
-	if (err != 0 || !object->typed)
-		return err;
-	object->track.window = window_on(object, data, n);
-	if (object->matcher->hashes_sections)
-		match_sections_feed(&object->sections, &object->track, object->bytes + kept,
-			data + kept, n - kept);
-	return scan_target(object, STREAM_OWN_LITERALS, data + kept, n - kept);
-}
-
 int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 {
-	if (object->failed)
-		return -EIO;
 	drop_digests(object, n);
-	while (n > 0) {
-		size_t slice = n < SLICE_BYTES ? n : SLICE_BYTES;
+	digest_feed(&object->digest, data, n);
+	match_copy_feed(&object->copy, data, n);
+	while (n > 0 && !object->failed) {
+		size_t room = MATCH_STAGE_BYTES - object->stage_to;
 
-		if (feed_slice(object, data, slice) != 0) {
-			object->failed = true;
-			return -EIO;
+		if (room == 0) {
+			search(object, false);
+			shift_stage(object);
+			continue;
 		}
-		keep_history(object, data, slice);
-		object->bytes += slice;
-		data += slice;
-		n -= slice;
+		room = room < n ? room : n;
+		memcpy(object->stage + object->stage_to, data, room);
+		object->stage_to += room;
+		object->bytes += room;
+		data += room;
+		n -= room;
 	}
-	return 0;
+	return object->failed ? -EIO : 0;
 }
 
 static bool can_be_allowed(const struct ruleset *ruleset)
@@ -313,18 +261,15 @@ static void end_patterns(struct match_object *object)
 {
 	struct match_facts facts = {.bytes = object->bytes, .copy = &object->copy};
 
-	if (!object->failed && !object->typed)
-		object->failed = find_type(object, true) != 0;
-	object->track.window = window_on(object, NULL, 0);
-	close_streams(object, on_match);
-	track_follow(&object->track, object->matcher->events);
+	if (!object->failed)
+		search(object, true);
 	match_sections_end(&object->sections, &object->track);
 	track_end(&object->track, object->bytes);
 	if (object->bytes < MIN_PATTERN_OBJECT) {
 		object->track.hits.count = 0;
 		return;
 	}
-	facts.target = own_target(object);
+	facts.target = object->own_target;
 	facts.container = (uint32_t)object->container;
 	match_rules_decide(object->matcher->rules, &object->track, &facts);
 }

@@ -51,7 +51,8 @@ int match_begin(
 void match_set_container(struct match_object *object, enum filetype_container container);
 // Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.
 int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_MUST_USE;
-// True when a signature has hit already for certain (offsets from the end are still open).
+// True when a signature has hit already for certain. What came last may not have been looked at yet:
+// bytes are gathered before they are.
 bool match_is_hit(const struct match_object *object);
 // Ends the object and gives it back. Writes at most max hits (one, without all_matches) and returns
 // how many; digests receives those that were computed; detected_type names the content or is "".

@@ -38,23 +38,20 @@ static size_t object_stream_bytes(const struct ruleset *ruleset)
 	size_t own = 0;
 
 	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++)
-		if (match_streams_bytes(ruleset, i) > own)
-			own = match_streams_bytes(ruleset, i);
-	return match_streams_bytes(ruleset, FILETYPE_TARGET_ANY) + own;
+		if (ruleset->patterns[i].stream_bytes > own)
+			own = ruleset->patterns[i].stream_bytes;
+	return match_round_up(ruleset->patterns[FILETYPE_TARGET_ANY].stream_bytes) +
+	       match_round_up(own);
 }
 
 static int new_scratch(struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;
 
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
-		if (ruleset->literals[i].db != NULL &&
-			hs_alloc_scratch(ruleset->literals[i].db, &matcher->scratch) != HS_SUCCESS)
-			return -ENOMEM;
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
 		if (ruleset->patterns[i].db != NULL &&
 			hs_alloc_scratch(ruleset->patterns[i].db, &matcher->scratch) != HS_SUCCESS)
 			return -ENOMEM;
-	}
 	return 0;
 }
 

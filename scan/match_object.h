@@ -2,6 +2,7 @@
 // The insides of a matcher, for the files that make it (match_new.c) and use it (match.c).
 #pragma once
 
+#include "scan/anchor.h"
 #include "scan/digest.h"
 #include "scan/filetype.h"
 #include "scan/match.h"
@@ -14,17 +15,14 @@
 
 #include <hs_runtime.h>
 
-#include <assert.h>
-
 #define MATCH_CACHE_LINE 64u
-// As much of a file is kept at most until its type and, of a PE file, the header are known. Headers
-// end within the first 4096 bytes where a linker made them.
-#define MATCH_PREFIX_BYTES 8192
+// So many bytes of an object are gathered before they are searched, some of which were searched before.
+// The first so many tell its type and hold the header of a PE file: those end within 4096 bytes where a
+// linker made them.
+#define MATCH_STAGE_BYTES (8192 + ANCHOR_HISTORY)
 
-static_assert(MATCH_PREFIX_BYTES % FILETYPE_BYTES == 0, "the prefix is doubled until it is enough");
-
-enum stream_kind { STREAM_LITERALS, STREAM_PATTERNS, STREAM_OWN_LITERALS, STREAM_OWN_PATTERNS };
-#define STREAMS 4
+enum stream_kind { STREAM_ANY, STREAM_OWN };
+#define STREAMS 2
 
 struct match_object {
 	struct matcher *matcher;
@@ -38,15 +36,14 @@ struct match_object {
 	struct pe pe;
 	uint64_t bytes;
 	bool failed;
-	bool typed; // type is known and the streams of its own target are open
+	bool is_searched; // for the first time: its type is known and the streams are open
 	enum match_target target;
+	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;
 	enum filetype_container container;
-	size_t history_bytes;
-	size_t prefix_bytes;
-	size_t prefix_wanted;
-	uint8_t history[RULESET_MAX_CHECK];
-	uint8_t prefix[MATCH_PREFIX_BYTES];
+	size_t stage_from; // not searched yet
+	size_t stage_to;
+	uint8_t stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
 };
 
 struct matcher {
@@ -71,12 +68,6 @@ struct matcher {
 static inline size_t match_round_up(size_t bytes)
 {
 	return (bytes + MATCH_CACHE_LINE - 1) & ~(size_t)(MATCH_CACHE_LINE - 1);
-}
-
-static inline size_t match_streams_bytes(const struct ruleset *ruleset, unsigned int target)
-{
-	return match_round_up(ruleset->literals[target].stream_bytes) +
-	       match_round_up(ruleset->patterns[target].stream_bytes);
 }
 
 // Whether anything is decided on a copy of the object.

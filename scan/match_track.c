@@ -115,7 +115,6 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->hits.count = 0;
 	track->lost = false;
 	track->pe = NULL;
-	track->pending_count = 0;
 	track->entries_count = 0;
 	track->entries_room = TRACK_OWN_ENTRIES;
 	track->entries = track->own;
@@ -359,81 +358,21 @@ static void follow_group(struct track *track, const struct ruleset_use *use, uin
 	}
 }
 
-// ---- checks ------------------------------------------------------------------------------------
+// ---- events ------------------------------------------------------------------------------------
 
-static bool compares(const uint8_t *pairs, const uint8_t *data, size_t n)
+bool track_can_begin(const struct track *track, const struct ruleset_use *use, uint64_t start)
 {
-	for (size_t i = 0; i < n; i++)
-		if ((data[i] & pairs[2 * i + 1]) != pairs[2 * i])
-			return false;
-	return true;
-}
+	const struct ruleset_group *group = &track->ruleset->groups[use->group];
 
-// Whether the bytes are those of the pattern. They may lie on both sides of the window's base.
-static bool check_holds(
-	const struct track *track, const struct ruleset_check *check, uint64_t start)
-{
-	const struct track_window *window = &track->window;
-	const uint8_t *pairs = track->ruleset->check_bytes + check->at;
-	size_t before = 0;
-
-	if (start < window->base) {
-		uint64_t back = window->base - start;
-
-		if (back > window->history_bytes)
-			return false;
-		before = back < check->length ? (size_t)back : check->length;
-		if (!compares(pairs, window->history + window->history_bytes - back, before))
-			return false;
-	}
-	return before == check->length ||
-	       compares(pairs + 2 * before, window->data + (start + before - window->base),
-		       check->length - before);
-}
-
-static void follow_event(struct track *track, const struct track_event *event)
-{
-	const struct ruleset_use *use = &track->ruleset->uses[event->use];
-
-	if (event->end < use->length)
-		return;
-	if (use->check != RULESET_NONE &&
-		!check_holds(track, &track->ruleset->checks[use->check], event->end - use->length))
-		return;
-	if (use->group == RULESET_NONE)
-		track_sink(track, use->sink, event->end - use->length);
-	else
-		follow_group(track, use, event->end);
-}
-
-// Room for every pending one is left by who collects.
-static void take_pending(struct track *track, struct track_events *events)
-{
-	memcpy(events->events + events->count, track->pending,
-		track->pending_count * sizeof(track->pending[0]));
-	events->count += track->pending_count;
-	track->pending_count = 0;
+	return (group->flags & RULESET_GROUP_FIRST) == 0 || start_fits(track, group, start);
 }
 
 void track_follow(struct track *track, struct track_events *events)
 {
-	size_t i = 0;
-
-	if (events->count + track->pending_count > TRACK_MAX_EVENTS)
-		track->lost = true;
-	else
-		take_pending(track, events);
 	sort_events(events->events, events->count);
-	for (; i < events->count && events->events[i].end <= track->window.end; i++)
-		follow_event(track, &events->events[i]);
-	// What ends behind the bytes at hand waits for them.
-	for (; i < events->count; i++) {
-		if (track->pending_count == TRACK_MAX_PENDING) {
-			track->lost = true;
-			break;
-		}
-		track->pending[track->pending_count++] = events->events[i];
-	}
+	for (size_t i = 0; i < events->count; i++)
+		follow_group(
+			track, &track->ruleset->uses[events->events[i].use], events->events[i].end);
 	events->count = 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What has been found of the signatures in one object: hits, counts of subsignatures (atoms), and
-// patterns that are matched in several groups or have yet to be compared.
+// patterns that are matched in several groups.
 //
-// Hyperscan promises no order among the matches of one call, so those whose order matters are
+// The searches promise no order among the matches of one call, so those whose order matters are
 // collected, sorted by where they end and only then followed. Each group keeps the latest candidates
 // that a next group could go on from; where the gap has no upper limit the first one is enough.
 //
@@ -53,7 +53,6 @@ struct track_entry {
 #define TRACK_SIZES 2 // of tables in the pool
 #define TRACK_ROOM_MIDDLE 2048
 #define TRACK_ROOM_LARGE 65536
-#define TRACK_MAX_PENDING 64
 
 struct track_table {
 	struct track_table *next;
@@ -83,15 +82,6 @@ struct track_hits {
 	uint32_t signatures[TRACK_MAX_HITS];
 };
 
-// The bytes of an object that are at hand: those being scanned and some before.
-struct track_window {
-	const uint8_t *data;
-	uint64_t base; // where data begins
-	uint64_t end;
-	const uint8_t *history; // ends at base
-	size_t history_bytes;
-};
-
 // The state of one object.
 struct track {
 	const struct ruleset *ruleset;
@@ -99,15 +89,12 @@ struct track {
 	struct track_hits hits;
 	bool lost;           // of some patterns
 	const struct pe *pe; // NULL: not known, or no such file
-	struct track_window window;
 	uint32_t entries_count;
 	uint32_t entries_room; // a power of two
 	int table_size;        // of the table in use, negative: the own entries
 	struct track_entry *entries;
 	struct track_table *table;
 	struct track_ring *rings;
-	uint32_t pending_count;
-	struct track_event pending[TRACK_MAX_PENDING];
 	struct track_entry own[TRACK_OWN_ENTRIES];
 };
 
@@ -123,7 +110,9 @@ void track_release(struct track *track);
 void track_hit(struct track_hits *hits, uint32_t signature);
 // A match that needs no order.
 void track_sink(struct track *track, uint32_t sink, uint64_t start);
-// Follows the collected matches and empties the collection. The window must be set.
+// Whether a group's match that begins there can count: false only of a first group at a wrong place.
+bool track_can_begin(const struct track *track, const struct ruleset_use *use, uint64_t start);
+// Follows the collected matches and empties the collection.
 void track_follow(struct track *track, struct track_events *events);
 // The object has ended with so many bytes: conditions on the distance from the end are decided.
 void track_end(struct track *track, uint64_t bytes);

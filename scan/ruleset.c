@@ -18,6 +18,7 @@
 
 static_assert(RULESET_HASHED_FROM == 56, "image format");
 static_assert(sizeof(struct ruleset_header) == 64 + 64 * 24, "image format");
+static_assert(sizeof(struct ruleset_expression) == 16, "image format");
 static_assert(sizeof(struct ruleset_group) == 40, "image format");
 static_assert(sizeof(struct ruleset_compare) == 48, "image format");
 
@@ -144,10 +145,10 @@ static int open_section(
 		return OPEN_TABLE(ruleset, uses, data, bytes);
 	case RULESET_GROUPS:
 		return OPEN_TABLE(ruleset, groups, data, bytes);
-	case RULESET_CHECKS:
-		return OPEN_TABLE(ruleset, checks, data, bytes);
 	case RULESET_CHECK_BYTES:
 		return OPEN_TABLE(ruleset, check_bytes, data, bytes);
+	case RULESET_CLASSES:
+		return OPEN_TABLE(ruleset, classes, data, bytes);
 	case RULESET_ATOMS:
 		return OPEN_TABLE(ruleset, atoms, data, bytes);
 	case RULESET_RULES:
@@ -169,10 +170,9 @@ static int open_section(
 		return open_hashes(ruleset, ruleset->hashes, index, data, bytes);
 	case RULESET_SECTION_HASHES:
 		return open_hashes(ruleset, ruleset->section_hashes, index, data, bytes);
-	case RULESET_LITERALS:
-		return index < FILETYPE_TARGETS
-			       ? open_database(data, bytes, &ruleset->literals[index])
-			       : -EBADMSG;
+	case RULESET_ANCHORS:
+		return index < FILETYPE_TARGETS ? anchor_open(data, bytes, &ruleset->anchors[index])
+						: -EBADMSG;
 	case RULESET_PATTERNS:
 		return index < FILETYPE_TARGETS
 			       ? open_database(data, bytes, &ruleset->patterns[index])
@@ -220,14 +220,10 @@ static void fill_info(struct ruleset *ruleset, const struct ruleset_header *head
 	info->hashes = ruleset->meta->hashes;
 	info->skipped = ruleset->meta->skipped;
 	info->image_bytes = header->image_bytes;
-	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++) {
-		size_t bytes =
-			ruleset->literals[i].stream_bytes + ruleset->patterns[i].stream_bytes;
-
-		own = bytes > own ? bytes : own;
-	}
-	info->stream_bytes =
-		ruleset->literals[0].stream_bytes + ruleset->patterns[0].stream_bytes + own;
+	for (unsigned int i = 1; i < FILETYPE_TARGETS; i++)
+		own = ruleset->patterns[i].stream_bytes > own ? ruleset->patterns[i].stream_bytes
+							      : own;
+	info->stream_bytes = ruleset->patterns[0].stream_bytes + own;
 }
 
 int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)

@@ -7,6 +7,7 @@
 // the machine that built the image. Nothing in an image is an address.
 #pragma once
 
+#include "scan/anchor.h"
 #include "scan/filetype.h"
 #include "scan/hashset.h"
 #include "scan/scan.h"
@@ -15,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 2
+#define RULESET_FORMAT 3
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -24,11 +25,11 @@ enum ruleset_section_kind {
 	RULESET_META = 1,       // struct ruleset_meta
 	RULESET_STRINGS,        // each NUL-terminated; the first is ""
 	RULESET_SIGNATURES,     // struct ruleset_signature, in the order of the source files
-	RULESET_EXPRESSIONS,    // struct ruleset_expression, by the number that Hyperscan reports
+	RULESET_EXPRESSIONS,    // struct ruleset_expression, by the number that a search reports
 	RULESET_USES,           // struct ruleset_use
 	RULESET_GROUPS,         // struct ruleset_group
-	RULESET_CHECKS,         // struct ruleset_check
-	RULESET_CHECK_BYTES,    // of each byte of a check: value and mask
+	RULESET_CHECK_BYTES,    // what expressions compare
+	RULESET_CLASSES,        // struct ruleset_class
 	RULESET_ATOMS,          // struct ruleset_atom
 	RULESET_RULES,          // struct ruleset_rule
 	RULESET_NODES,          // struct ruleset_node
@@ -39,8 +40,8 @@ enum ruleset_section_kind {
 	RULESET_COMPARES,       // struct ruleset_compare
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
-	RULESET_LITERALS,       // Hyperscan database; index: enum filetype_target
-	RULESET_PATTERNS,       // Hyperscan database; index: enum filetype_target
+	RULESET_ANCHORS,  // struct anchor_header and what it tells of; index: enum filetype_target
+	RULESET_PATTERNS, // Hyperscan database; index: enum filetype_target
 };
 
 struct ruleset_section {
@@ -68,8 +69,6 @@ struct ruleset_meta {
 	uint32_t patterns;
 	uint32_t hashes;
 	uint32_t skipped;
-	uint32_t history_bytes; // of an object that must be kept for checks
-	uint32_t unused;
 };
 
 struct ruleset_signature {
@@ -79,10 +78,31 @@ struct ruleset_signature {
 	uint32_t target; // enum filetype_target
 };
 
-// One pattern given to Hyperscan; several signatures may use it.
+enum ruleset_check_kind {
+	RULESET_CHECK_NONE,    // Hyperscan's
+	RULESET_CHECK_PLAIN,   // values
+	RULESET_CHECK_MASKED,  // values, then as many masks
+	RULESET_CHECK_CLASSES, // numbers of classes: their low bytes, then the high ones
+};
+
+#define RULESET_EXPRESSION_AT_END 1u // of the object
+
+// One pattern that is searched for; several signatures may use it. Those that are not Hyperscan's have
+// one length and are compared byte by byte where the search has met a part of them.
 struct ruleset_expression {
 	uint32_t use; // the first
 	uint32_t uses_count;
+	uint32_t check;     // in the check bytes
+	uint16_t length;    // at most RULESET_MAX_CHECK
+	uint8_t check_kind; // enum ruleset_check_kind
+	uint8_t flags;
+};
+
+#define RULESET_MAX_CHECK ANCHOR_HISTORY
+#define RULESET_MAX_CLASSES 65536u
+
+struct ruleset_class {
+	uint64_t bits[4];
 };
 
 // Where a pattern that has matched counts: the number of a signature, or of an atom with this bit.
@@ -90,25 +110,12 @@ struct ruleset_expression {
 
 // What a match of an expression means: a hit of the sink (group RULESET_NONE), or a sighting of one
 // group of it, which began length + extra bytes before the match's end and ended extra before.
-//
-// With a check the expression is the longest literal of a pattern, which ends `after` bytes behind
-// the match, is `length` bytes long and has yet to be compared.
 struct ruleset_use {
 	uint32_t sink;
 	uint32_t group;
 	uint32_t length;
 	uint32_t extra; // bytes that only a boundary condition looked at
-	uint32_t check; // RULESET_NONE: none
-	uint32_t after;
 };
-
-// Bytes to be compared, value and mask of each side by side.
-struct ruleset_check {
-	uint32_t at; // of the first in the check bytes
-	uint32_t length;
-};
-
-#define RULESET_MAX_CHECK 256 // bytes
 
 enum ruleset_offset {
 	RULESET_OFFSET_ANY,
@@ -233,7 +240,7 @@ struct ruleset {
 	size_t strings_bytes;
 	struct hashset hashes[3]; // by enum digest_algorithm
 	struct hashset section_hashes[3];
-	struct ruleset_database literals[FILETYPE_TARGETS];
+	struct anchor_table anchors[FILETYPE_TARGETS]; // of a target: of any target too
 	struct ruleset_database patterns[FILETYPE_TARGETS];
 	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach
 	size_t mapping_bytes;
@@ -243,8 +250,8 @@ struct ruleset {
 	const struct ruleset_expression *expressions;
 	const struct ruleset_use *uses;
 	const struct ruleset_group *groups;
-	const struct ruleset_check *checks;
 	const uint8_t *check_bytes;
+	const struct ruleset_class *classes;
 	const struct ruleset_atom *atoms;
 	const struct ruleset_rule *rules;
 	const struct ruleset_node *nodes;
@@ -257,8 +264,8 @@ struct ruleset {
 	uint32_t expressions_count;
 	uint32_t uses_count;
 	uint32_t groups_count;
-	uint32_t checks_count;
 	uint32_t check_bytes_count;
+	uint32_t classes_count;
 	uint32_t atoms_count;
 	uint32_t rules_count;
 	uint32_t nodes_count;

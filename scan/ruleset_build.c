@@ -344,7 +344,7 @@ static void free_build(struct build *build)
 	for (size_t i = 0; i < build->expressions.count; i++)
 		free(expressions[i].text);
 	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
-		(void)hs_free_database(build->literals[i]);
+		free(build->anchors[i].data);
 		(void)hs_free_database(build->patterns[i]);
 	}
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
@@ -354,8 +354,7 @@ static void free_build(struct build *build)
 	for (size_t i = 0; i < build->atoms.count; i++)
 		free(((struct build_atom *)build->atoms.items)[i].dropped);
 	free(build->atoms.items);
-	free(build->checks.items);
-	free(build->check_bytes.items);
+	free(build->classes.items);
 	free(build->rules.items);
 	free(build->nodes.items);
 	free(build->members.items);
@@ -380,7 +379,9 @@ int ruleset_build(const char *const *paths, size_t paths_count,
 {
 	static const struct ruleset_build_options defaults = {0};
 	struct ruleset_build_stats unwanted = {0};
-	struct build build = {.options = options != NULL ? options : &defaults};
+	struct build_spelling spelling;
+	struct build build = {
+		.options = options != NULL ? options : &defaults, .spelling = &spelling};
 	int err = 0;
 
 	build.stats = stats != NULL ? stats : &unwanted;

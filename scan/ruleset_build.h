@@ -40,12 +40,14 @@ struct build_signature {
 };
 
 struct build_expression {
-	char *text; // NUL-terminated; a literal may hold NULs
+	char *text; // NUL-terminated; Hyperscan's regular expression, or what is compared
 	size_t bytes;
 	uint32_t target;
-	bool literal;
-	bool caseless;    // of a literal
-	uint64_t min_end; // where a match may end
+	uint32_t length; // of what is compared
+	enum ruleset_check_kind check_kind;
+	unsigned int flags;        // RULESET_EXPRESSION_*
+	struct anchor_place place; // RULESET_OFFSET_ANY: none; its expression is not set
+	uint64_t min_end;          // where a match of Hyperscan's may end
 	uint64_t max_end;
 	uint32_t first_use;
 	uint32_t last_use;
@@ -90,8 +92,7 @@ struct build {
 	struct build_vector expressions; // struct build_expression
 	struct build_vector uses;        // struct build_use
 	struct build_vector groups;      // struct ruleset_group
-	struct build_vector checks;      // struct ruleset_check
-	struct build_vector check_bytes; // uint8_t
+	struct build_vector classes;     // struct ruleset_class
 	struct build_vector atoms;       // struct build_atom
 	struct build_vector rules;       // struct ruleset_rule, by the builder's numbers
 	struct build_vector nodes;       // struct ruleset_node
@@ -102,12 +103,13 @@ struct build {
 	struct build_vector section_hashes[DIGEST_ALGORITHMS];
 	struct build_text strings;
 	struct build_text scratch; // the expression being written
-	uint32_t history_bytes;
+	struct build_spelling *spelling;
 	uint32_t *atom_buckets; // hash table of the atoms: number + 1
 	size_t atom_buckets_count;
 	uint32_t *buckets; // hash table of the expressions: number + 1
 	size_t buckets_count;
-	struct hs_database *literals[FILETYPE_TARGETS];
+	struct build_text
+		anchors[FILETYPE_TARGETS]; // each a struct anchor_header and what belongs to it
 	struct hs_database *patterns[FILETYPE_TARGETS];
 	bool failed; // out of memory
 };
@@ -128,10 +130,10 @@ void build_use_expression(
 // Writes a sequence as a regular expression.
 void build_render(struct build *build, const struct clamav_sequence *sequence);
 void build_render_class(struct build *build, const struct clamav_class *set);
-// Sequences of one length each that match together what the sequence matches; linked by `next`.
-// NULL: there would be too many, or no memory.
+// Sequences of one length each that match together what the sequence matches; linked by `next`. all:
+// none of them has alternates. NULL: there would be too many, or no memory.
 struct clamav_sequence *build_fixed_lengths(
-	struct build *build, const struct clamav_sequence *sequence);
+	struct build *build, const struct clamav_sequence *sequence, bool all);
 
 // What a pattern is planned for.
 struct build_goal {
@@ -140,17 +142,38 @@ struct build_goal {
 	bool counted; // every start is wanted, not only whether there is one
 };
 
-// Plans a pattern. Returns NULL or why it cannot be taken. *literal: it is one.
+// Plans a pattern, whose parts it may cut. Returns NULL or why it cannot be taken. *literal: it is one.
 const char *build_plan(struct build *build, const struct build_goal *goal,
-	const struct clamav_pattern *pattern, bool *literal);
-// Adds the comparison of a part that has a good literal in it, and writes the literal to the scratch.
-// Returns false when the part is not of that kind.
-bool build_check(struct build *build, const struct clamav_part *part,
-	struct build_expression *shape, struct ruleset_use *use);
-// Whether a part can be found by a literal that is rare, so that following it costs little.
+	struct clamav_pattern *pattern, bool *literal);
+// A part of one length, byte by byte.
+struct build_spelling {
+	uint32_t length;
+	struct clamav_class sets[RULESET_MAX_CHECK];
+};
+
+void build_spell_class(struct build_spelling *spelling, const struct clamav_class *set);
+// Appends the sequence. Returns false when it is too long or has alternates.
+bool build_spell(struct build_spelling *spelling, const struct clamav_sequence *sequence);
+// Writes what is to be compared to the scratch.
+void build_write_check(
+	struct build *build, const struct build_spelling *spelling, struct build_expression *shape);
+// Whether a part can be found by bytes that are rare, so that following it costs little.
 bool build_is_rare(const struct clamav_part *part);
-// The byte of a class that a literal can have: one byte, or a letter in both cases.
-bool build_literal_byte(const struct clamav_class *set, unsigned int *byte, bool *folded);
+// Whether a part is nothing but fixed bytes, or letters in both cases.
+bool build_is_literal(const struct clamav_part *part);
+
+// Where the windows of a pattern are cut out.
+struct build_anchor {
+	enum anchor_kind kind;
+	uint32_t at; // of the first window
+};
+
+// Returns false when no bytes of the pattern are rare enough to be searched for.
+bool build_find_anchor(const struct build_spelling *spelling, struct build_anchor *out);
+// Makes the tables of all targets. Returns 0 or -ENOMEM.
+int build_anchors(struct build *build);
+// Whether some signature still needs the expression.
+bool build_is_used(const struct build *build, const struct build_expression *expression);
 
 // Keeps a rule. Returns CLAMAV_TAKEN also when it has to be dropped later.
 enum clamav_result build_rule(struct build *build, const struct clamav_logical *logical,

@@ -11,12 +11,10 @@
 // What Hyperscan is given: parallel arrays over the expressions of one database.
 struct batch {
 	struct build *build;
-	bool literal;
 	unsigned int count;
 	const char **texts;
 	unsigned int *flags;
 	unsigned int *ids;
-	size_t *lengths;
 	hs_expr_ext_t *exts;
 	const hs_expr_ext_t **ext_pointers;
 };
@@ -26,7 +24,6 @@ static void free_batch(struct batch *batch)
 	free(batch->texts);
 	free(batch->flags);
 	free(batch->ids);
-	free(batch->lengths);
 	free(batch->exts);
 	free(batch->ext_pointers);
 }
@@ -36,14 +33,13 @@ static bool new_batch(struct batch *batch, size_t capacity)
 	batch->texts = calloc(capacity, sizeof(char *));
 	batch->flags = calloc(capacity, sizeof(*batch->flags));
 	batch->ids = calloc(capacity, sizeof(*batch->ids));
-	batch->lengths = calloc(capacity, sizeof(*batch->lengths));
 	batch->exts = calloc(capacity, sizeof(*batch->exts));
 	batch->ext_pointers = calloc(capacity, sizeof(void *));
 	return batch->texts != NULL && batch->flags != NULL && batch->ids != NULL &&
-	       batch->lengths != NULL && batch->exts != NULL && batch->ext_pointers != NULL;
+	       batch->exts != NULL && batch->ext_pointers != NULL;
 }
 
-static bool is_used(const struct build *build, const struct build_expression *expression)
+bool build_is_used(const struct build *build, const struct build_expression *expression)
 {
 	const struct build_use *uses = build->uses.items;
 
@@ -60,11 +56,8 @@ static void add_to_batch(
 	hs_expr_ext_t *ext = &batch->exts[at];
 
 	batch->texts[at] = expression->text;
-	batch->lengths[at] = expression->bytes;
 	batch->ids[at] = id;
-	batch->flags[at] = (expression->literal ? 0 : HS_FLAG_DOTALL) |
-			   (expression->caseless ? HS_FLAG_CASELESS : 0) |
-			   (expression->tracked ? 0 : HS_FLAG_SINGLEMATCH);
+	batch->flags[at] = HS_FLAG_DOTALL | (expression->tracked ? 0 : HS_FLAG_SINGLEMATCH);
 	if (expression->min_end > 0)
 		ext->flags |= HS_EXT_FLAG_MIN_OFFSET;
 	if (expression->max_end != UINT64_MAX)
@@ -82,14 +75,8 @@ static hs_database_t *compile_range(
 	hs_database_t *db = NULL;
 	hs_error_t status;
 
-	if (batch->literal)
-		status = hs_compile_lit_multi(batch->texts + from, batch->flags + from,
-			batch->ids + from, batch->lengths + from, count, HS_MODE_STREAM, NULL, &db,
-			&error);
-	else
-		status = hs_compile_ext_multi(batch->texts + from, batch->flags + from,
-			batch->ids + from, batch->ext_pointers + from, count, HS_MODE_STREAM, NULL,
-			&db, &error);
+	status = hs_compile_ext_multi(batch->texts + from, batch->flags + from, batch->ids + from,
+		batch->ext_pointers + from, count, HS_MODE_STREAM, NULL, &db, &error);
 	*culprit = -1;
 	if (status == HS_SUCCESS)
 		return db;
@@ -117,8 +104,6 @@ static void refuse(struct batch *batch, unsigned int at, const char *why)
 	memmove(batch->flags + at, batch->flags + at + 1,
 		(batch->count - at) * sizeof(*batch->flags));
 	memmove(batch->ids + at, batch->ids + at + 1, (batch->count - at) * sizeof(*batch->ids));
-	memmove(batch->lengths + at, batch->lengths + at + 1,
-		(batch->count - at) * sizeof(*batch->lengths));
 	memmove(batch->ext_pointers + at, batch->ext_pointers + at + 1,
 		(batch->count - at) * sizeof(void *));
 }
@@ -158,10 +143,10 @@ static hs_database_t *compile_batch(struct batch *batch)
 	return NULL;
 }
 
-static int compile_target(struct build *build, uint32_t target, bool literal, hs_database_t **out)
+static int compile_target(struct build *build, uint32_t target, hs_database_t **out)
 {
 	const struct build_expression *expressions = build->expressions.items;
-	struct batch batch = {.build = build, .literal = literal};
+	struct batch batch = {.build = build};
 
 	if (build->expressions.count == 0)
 		return 0;
@@ -170,8 +155,9 @@ static int compile_target(struct build *build, uint32_t target, bool literal, hs
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < build->expressions.count; i++)
-		if (expressions[i].target == target && expressions[i].literal == literal &&
-			is_used(build, &expressions[i]))
+		if (expressions[i].target == target &&
+			expressions[i].check_kind == RULESET_CHECK_NONE &&
+			build_is_used(build, &expressions[i]))
 			add_to_batch(&batch, &expressions[i], i);
 	*out = compile_batch(&batch);
 	free_batch(&batch);
@@ -181,12 +167,10 @@ static int compile_target(struct build *build, uint32_t target, bool literal, hs
 int build_compile(struct build *build)
 {
 	for (uint32_t target = 0; target < FILETYPE_TARGETS; target++) {
-		int err = compile_target(build, target, true, &build->literals[target]);
+		int err = compile_target(build, target, &build->patterns[target]);
 
-		if (err == 0)
-			err = compile_target(build, target, false, &build->patterns[target]);
 		if (err != 0)
 			return err;
 	}
-	return 0;
+	return build_anchors(build);
 }

@@ -16,6 +16,7 @@ struct tables {
 	struct ruleset_expression *expressions;
 	struct ruleset_use *uses;
 	uint32_t uses_count;
+	struct build_text check_bytes;
 	struct ruleset_group *groups;
 	uint32_t groups_count;
 	struct ruleset_atom *atoms;
@@ -50,6 +51,7 @@ static void free_tables(struct tables *tables)
 	free(tables->signatures);
 	free(tables->expressions);
 	free(tables->uses);
+	free(tables->check_bytes.data);
 	free(tables->groups);
 	free(tables->group_index);
 	free(tables->atoms);
@@ -125,7 +127,19 @@ static void fill_groups(struct tables *tables, const struct build *build)
 	}
 }
 
-static void fill_uses(struct tables *tables, const struct build *build)
+static void fill_check(struct tables *tables, struct build *build,
+	const struct build_expression *expression, struct ruleset_expression *out)
+{
+	if (expression->check_kind == RULESET_CHECK_NONE)
+		return;
+	out->check = (uint32_t)tables->check_bytes.bytes;
+	out->length = (uint16_t)expression->length;
+	out->check_kind = (uint8_t)expression->check_kind;
+	out->flags = (uint8_t)expression->flags;
+	build_append(build, &tables->check_bytes, expression->text, expression->bytes);
+}
+
+static void fill_uses(struct tables *tables, struct build *build)
 {
 	const struct build_expression *expressions = build->expressions.items;
 	const struct build_use *uses = build->uses.items;
@@ -145,6 +159,7 @@ static void fill_uses(struct tables *tables, const struct build *build)
 			tables->uses_count++;
 		}
 		tables->expressions[i].uses_count = tables->uses_count - tables->expressions[i].use;
+		fill_check(tables, build, &expressions[i], &tables->expressions[i]);
 	}
 }
 
@@ -252,8 +267,9 @@ static void add_hashes(struct pieces *pieces, uint32_t kind, struct build_vector
 static void collect_rules(
 	struct pieces *pieces, const struct build *build, const struct tables *tables)
 {
-	add_vector(pieces, RULESET_CHECKS, &build->checks, sizeof(struct ruleset_check));
-	add_vector(pieces, RULESET_CHECK_BYTES, &build->check_bytes, 1);
+	(void)add_piece(
+		pieces, RULESET_CHECK_BYTES, tables->check_bytes.data, tables->check_bytes.bytes);
+	add_vector(pieces, RULESET_CLASSES, &build->classes, sizeof(struct ruleset_class));
 	(void)add_piece(
 		pieces, RULESET_ATOMS, tables->atoms, build->atoms.count * sizeof(*tables->atoms));
 	(void)add_piece(
@@ -285,8 +301,11 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 	collect_rules(pieces, build, tables);
 	add_hashes(pieces, RULESET_HASHES, build->hashes);
 	add_hashes(pieces, RULESET_SECTION_HASHES, build->section_hashes);
-	for (uint32_t i = 0; i < FILETYPE_TARGETS && err == 0; i++)
-		err = add_database(pieces, RULESET_LITERALS, i, build->literals[i]);
+	for (uint32_t i = 0; i < FILETYPE_TARGETS; i++)
+		if (build->anchors[i].bytes > 0)
+			add_piece(pieces, RULESET_ANCHORS, build->anchors[i].data,
+				build->anchors[i].bytes)
+				->index = i;
 	for (uint32_t i = 0; i < FILETYPE_TARGETS && err == 0; i++)
 		err = add_database(pieces, RULESET_PATTERNS, i, build->patterns[i]);
 	return err;
@@ -358,7 +377,6 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		fill_groups(&tables, build);
 		fill_uses(&tables, build);
 		fill_rules(&tables, build);
-		tables.meta.history_bytes = build->history_bytes;
 		renumber_hashes(build);
 		tables.meta.skipped =
 			build->stats->skipped + build->stats->errors + build->stats->ignored;
@@ -366,7 +384,7 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		build->stats->literals = tables.meta.literals;
 		build->stats->patterns = tables.meta.patterns;
 		build->stats->hashes = tables.meta.hashes;
-		err = collect(pieces, build, &tables);
+		err = build->failed ? -ENOMEM : collect(pieces, build, &tables);
 	}
 	if (err == 0)
 		err = lay_out(pieces, image, image_bytes);

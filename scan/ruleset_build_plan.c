@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// How a pattern is given to Hyperscan:
+// How a pattern is searched for:
 //
-// - literals without conditions go to the literal database;
-// - a pattern whose gaps Hyperscan keeps cheaply becomes one expression, gaps included;
-// - an offset from the start bounds where a match may end, one from the end becomes a gap up to the
-//   end of the data: both need the length, so alternates of different length are sorted by it;
-// - whatever remains is matched in groups, one for each part, and followed by match_track.
+// - one part that has rare bytes, or whose place is known, is compared where the search of
+//   scan/anchor.h meets it; alternates, and conditions on what stands beside it, are patterns of
+//   their own;
+// - parts that are all rare are matched in groups and followed by match_track, and so is what has a
+//   place that only match_track can tell;
+// - the rest is Hyperscan's: a pattern whose gaps it keeps cheaply becomes one expression, gaps
+//   included; an offset from the start bounds where a match may end, one from the end becomes a gap
+//   up to the end of the data: both need the length, so alternates of different length are sorted by it.
 #include "scan/ruleset_build.h"
 
 #include <string.h>
@@ -15,6 +18,7 @@
 #define MAX_JOINED_START 1024 // the same for an offset of a pattern with gaps
 #define MAX_JOINED_END 2048   // and for one from the end
 #define MAX_TRACKED_PARTS 64
+#define MAX_PLACED_SHIFT 64 // a pattern may stand at so many more places
 
 // What may follow a part with a condition on its right side. A condition that looks at bytes makes
 // the match end later than the part: `extra` bytes.
@@ -22,6 +26,10 @@ struct ending {
 	const char *text;
 	uint32_t extra;
 	bool at_end; // of the data
+	struct {
+		const char *bytes;
+		bool negated;
+	} looks[2]; // the same, byte by byte
 };
 
 struct endings {
@@ -29,16 +37,25 @@ struct endings {
 	struct ending items[3];
 };
 
-static const struct endings endings_none = {1, {{"", 0, false}}};
+#define BOUNDARY "\n\r \"'-/=>_"
+#define WORD "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+static const struct endings endings_none = {1, {{"", 0, false, {{NULL, false}}}}};
 static const struct endings endings_boundary = {
-	2, {{"[\\n\\r \"'\\-/=>_]", 1, false}, {"\\z", 0, true}}};
-static const struct endings endings_not_boundary = {1, {{"[^\\n\\r \"'\\-/=>_]", 1, false}}};
-static const struct endings endings_line = {
-	3, {{"\\n", 1, false}, {"\\r\\n", 2, false}, {"\\z", 0, true}}};
+	2, {{"[\\n\\r \"'\\-/=>_]", 1, false, {{BOUNDARY, false}}},
+		   {"\\z", 0, true, {{NULL, false}}}}};
+static const struct endings endings_not_boundary = {
+	1, {{"[^\\n\\r \"'\\-/=>_]", 1, false, {{BOUNDARY, true}}}}};
+static const struct endings endings_line = {3,
+	{{"\\n", 1, false, {{"\n", false}}}, {"\\r\\n", 2, false, {{"\r", false}, {"\n", false}}},
+		{"\\z", 0, true, {{NULL, false}}}}};
 static const struct endings endings_not_line = {
-	3, {{"[^\\r\\n]", 1, false}, {"\\r[^\\n]", 2, false}, {"\\r\\z", 1, true}}};
-static const struct endings endings_word = {2, {{"[^0-9A-Za-z]", 1, false}, {"\\z", 0, true}}};
-static const struct endings endings_not_word = {1, {{"[0-9A-Za-z]", 1, false}}};
+	3, {{"[^\\r\\n]", 1, false, {{"\r\n", true}}},
+		   {"\\r[^\\n]", 2, false, {{"\r", false}, {"\n", true}}},
+		   {"\\r\\z", 1, true, {{"\r", false}}}}};
+static const struct endings endings_word = {
+	2, {{"[^0-9A-Za-z]", 1, false, {{WORD, true}}}, {"\\z", 0, true, {{NULL, false}}}}};
+static const struct endings endings_not_word = {1, {{"[0-9A-Za-z]", 1, false, {{WORD, false}}}}};
 
 static const struct endings *right_endings(const struct clamav_edge *edge)
 {
@@ -70,14 +87,6 @@ static struct build_text *begin_text(struct plan *plan)
 	return &plan->build->scratch;
 }
 
-static bool has_letters(const struct build_text *text)
-{
-	for (size_t i = 0; i < text->bytes; i++)
-		if ((text->data[i] | 0x20) >= 'a' && (text->data[i] | 0x20) <= 'z')
-			return true;
-	return false;
-}
-
 static void add(struct plan *plan, const struct build_expression *shape, struct ruleset_use use)
 {
 	struct build_expression wanted = *shape;
@@ -86,11 +95,133 @@ static void add(struct plan *plan, const struct build_expression *shape, struct 
 	wanted.bytes = plan->build->scratch.bytes;
 	wanted.target = plan->goal->target;
 	use.sink = plan->goal->sink;
-	if (wanted.literal && wanted.caseless)
-		wanted.caseless = has_letters(&plan->build->scratch);
 	plan->expressions_count++;
 	build_use_expression(plan->build, &wanted, &use);
 }
+
+// ---- compared ----------------------------------------------------------------------------------
+
+static void spell_ending(struct build_spelling *spelling, const struct ending *ending)
+{
+	for (uint32_t i = 0; i < ending->extra; i++) {
+		struct clamav_class set = {{0}};
+
+		for (const char *c = ending->looks[i].bytes; *c != '\0'; c++)
+			set.bits[(unsigned char)*c >> 6] |= UINT64_C(1) << (*c & 63);
+		for (unsigned int k = 0; k < 4 && ending->looks[i].negated; k++)
+			set.bits[k] = ~set.bits[k];
+		build_spell_class(spelling, &set);
+	}
+}
+
+static void left_class(const struct clamav_edge *edge, struct clamav_class *out)
+{
+	clamav_edge_class(edge->kind, true, out);
+	if (edge->negated)
+		for (unsigned int i = 0; i < 4; i++)
+			out->bits[i] = ~out->bits[i];
+}
+
+// One way that a part can stand.
+struct standing {
+	const struct clamav_sequence *body;
+	const struct ending *ending;
+	const struct clamav_edge *left;   // kind CLAMAV_EDGE_NONE: at the start, or anywhere
+	const struct anchor_place *place; // NULL: anywhere
+};
+
+// Returns false when this cannot be found by comparing. add: it is added.
+static bool plan_standing(
+	struct plan *plan, const struct standing *standing, struct ruleset_use use, bool is_added)
+{
+	struct build_expression shape = {.max_end = UINT64_MAX};
+	struct build_spelling *spelling = plan->build->spelling;
+	struct build_anchor anchor;
+	struct clamav_class set;
+	uint32_t before;
+
+	spelling->length = 0;
+	if (standing->left->kind != CLAMAV_EDGE_NONE) {
+		left_class(standing->left, &set);
+		build_spell_class(spelling, &set);
+	}
+	before = spelling->length;
+	if (!build_spell(spelling, standing->body) || spelling->length == before ||
+		spelling->length + standing->ending->extra > RULESET_MAX_CHECK)
+		return false;
+	use.length = spelling->length - before;
+	use.extra = standing->ending->extra;
+	spell_ending(spelling, standing->ending);
+	if (standing->place == NULL && !build_find_anchor(spelling, &anchor))
+		return false;
+	if (!is_added)
+		return true;
+	shape.flags = standing->ending->at_end ? RULESET_EXPRESSION_AT_END : 0;
+	if (standing->place != NULL)
+		shape.place = *standing->place;
+	if (shape.place.offset_from == RULESET_OFFSET_END && shape.place.offset < spelling->length)
+		return true;
+	build_write_check(plan->build, spelling, &shape);
+	add(plan, &shape, use);
+	return true;
+}
+
+// Of a part with a condition on its left side the start of the object is a place of its own.
+static bool plan_standings(struct plan *plan, const struct clamav_part *part,
+	struct standing *standing, struct ruleset_use use, bool is_added)
+{
+	static const struct clamav_edge edge_none = {CLAMAV_EDGE_NONE, false};
+	static const struct anchor_place start = {.offset_from = RULESET_OFFSET_START};
+	const struct anchor_place *place = standing->place;
+
+	standing->left = &part->left;
+	if (!plan_standing(plan, standing, use, is_added))
+		return false;
+	if (part->left.kind == CLAMAV_EDGE_NONE || part->left.negated)
+		return true;
+	standing->left = &edge_none;
+	standing->place = &start;
+	if (!plan_standing(plan, standing, use, is_added))
+		return false;
+	standing->place = place;
+	return true;
+}
+
+// Adds the comparisons of a part, or returns false. place: NULL where the part may stand anywhere.
+static bool plan_checks(struct plan *plan, const struct clamav_part *part, uint32_t group,
+	const struct anchor_place *place)
+{
+	const struct endings *endings = right_endings(&part->right);
+	const struct clamav_sequence *bodies = build_fixed_lengths(plan->build, &part->body, true);
+	const struct ruleset_use use = {.group = group};
+
+	if (bodies == NULL || (place != NULL && part->left.kind != CLAMAV_EDGE_NONE))
+		return false;
+	// First whether all can be compared.
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		for (const struct clamav_sequence *body = bodies; body != NULL; body = body->next) {
+			for (size_t i = 0; i < endings->count; i++) {
+				struct standing standing = {
+					.body = body, .ending = &endings->items[i], .place = place};
+
+				if (!plan_standings(plan, part, &standing, use, pass == 1))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+// Whether a part with this offset is compared at its place: only as far as the bytes are at hand.
+static bool has_place(const struct clamav_offset *offset, struct anchor_place *out)
+{
+	*out = (struct anchor_place){0, (uint32_t)offset->kind, offset->before, offset->value,
+		offset->shift, offset->section};
+	return offset->kind != CLAMAV_OFFSET_ANY && offset->shift <= MAX_PLACED_SHIFT &&
+	       (offset->kind != CLAMAV_OFFSET_END || offset->value <= ANCHOR_HISTORY);
+}
+
+// ---- Hyperscan's -------------------------------------------------------------------------------
 
 static void render_left(struct build *build, const struct clamav_edge *edge)
 {
@@ -98,43 +229,12 @@ static void render_left(struct build *build, const struct clamav_edge *edge)
 
 	if (edge->kind == CLAMAV_EDGE_NONE)
 		return;
-	clamav_edge_class(edge->kind, true, &set);
-	if (edge->negated)
-		for (unsigned int i = 0; i < 4; i++)
-			set.bits[i] = ~set.bits[i];
+	left_class(edge, &set);
 	if (!edge->negated)
 		build_append(build, &build->scratch, "(?:^|", 5);
 	build_render_class(build, &set);
 	if (!edge->negated)
 		build_append(build, &build->scratch, ")", 1);
-}
-
-// The part as plain bytes, if it is that. Letters are all in one case, or all in both.
-static bool render_literal(
-	struct plan *plan, const struct clamav_part *part, struct build_expression *shape)
-{
-	struct build_text *text = begin_text(plan);
-	bool folds = false;
-	bool fixes = false;
-
-	if (part->left.kind != CLAMAV_EDGE_NONE || part->right.kind != CLAMAV_EDGE_NONE)
-		return false;
-	for (const struct clamav_node *node = part->body.first; node != NULL; node = node->next) {
-		unsigned int byte;
-		bool folded;
-		char c;
-
-		if (node->branches != NULL || node->count != 1 ||
-			!build_literal_byte(&node->set, &byte, &folded))
-			return false;
-		c = (char)byte;
-		folds = folds || folded;
-		fixes = fixes || (!folded && (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
-		build_append(plan->build, text, &c, 1);
-	}
-	shape->literal = true;
-	shape->caseless = folds;
-	return !folds || !fixes;
 }
 
 static void render_gap(struct build *build, uint32_t min, uint32_t max)
@@ -180,6 +280,46 @@ static const struct clamav_part *last_part(const struct clamav_pattern *pattern)
 	return last;
 }
 
+// Cuts the part behind as many nodes as can be compared in one piece. Returns false when it must not be.
+static bool cut_part(struct build *build, struct clamav_part *part)
+{
+	struct clamav_node *last = NULL;
+	uint32_t length = 0;
+
+	for (struct clamav_node *node = part->body.first; node != NULL; node = node->next) {
+		struct clamav_part *rest;
+
+		if (node->branches != NULL || node->count > RULESET_MAX_CHECK)
+			return false;
+		length += node->count;
+		if (length <= RULESET_MAX_CHECK) {
+			last = node;
+			continue;
+		}
+		rest = clamav_alloc(&build->arena, sizeof(*rest));
+		if (rest == NULL)
+			return false;
+		rest->body.first = node;
+		rest->body.last = part->body.last;
+		rest->right = part->right;
+		rest->next = part->next;
+		part->right = (struct clamav_edge){CLAMAV_EDGE_NONE, false};
+		part->body.last = last;
+		part->next = rest;
+		last->next = NULL;
+		return true;
+	}
+	return false;
+}
+
+// A part that is too long to be compared, or to be given to Hyperscan, becomes several in a row.
+static void cut_parts(struct build *build, struct clamav_pattern *pattern)
+{
+	for (struct clamav_part *part = pattern->parts; part != NULL; part = part->next)
+		if (cut_part(build, part))
+			pattern->parts_count++;
+}
+
 // Parts that are all rare are better followed one by one: Hyperscan keeps no state for the gaps.
 static bool should_follow(const struct clamav_pattern *pattern)
 {
@@ -206,7 +346,7 @@ static const char *plan_joined(struct plan *plan)
 	const struct clamav_pattern *pattern = plan->pattern;
 	const struct build_expression shape = {
 		.max_end = UINT64_MAX, .tracked = plan->goal->counted};
-	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
+	struct ruleset_use use = {.group = RULESET_NONE};
 	const struct clamav_part *last = last_part(pattern);
 	struct build *build = plan->build;
 	const struct endings *endings;
@@ -262,7 +402,7 @@ static void plan_part_from_end(struct plan *plan, const struct clamav_part *part
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
 	struct build_expression shape = {.min_end = offset->value, .max_end = UINT64_MAX};
-	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
+	struct ruleset_use use = {.group = RULESET_NONE};
 	uint32_t shortest;
 	uint32_t length;
 	uint32_t high;
@@ -287,7 +427,7 @@ static const char *plan_offset(struct plan *plan)
 {
 	const struct clamav_part *part = plan->pattern->parts;
 	const struct endings *endings = right_endings(&part->right);
-	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body);
+	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body, false);
 
 	if (body == NULL)
 		return "too many alternates of different length with an offset";
@@ -295,7 +435,7 @@ static const char *plan_offset(struct plan *plan)
 		for (size_t i = 0; i < endings->count; i++) {
 			const struct ending *ending = &endings->items[i];
 			struct build_expression shape = {0};
-			struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
+			struct ruleset_use use = {.group = RULESET_NONE};
 			uint32_t shortest;
 			uint32_t length;
 
@@ -314,39 +454,27 @@ static const char *plan_offset(struct plan *plan)
 
 // ---- groups ------------------------------------------------------------------------------------
 
-// The part as a literal, or by its best literal and a comparison.
-static bool plan_literal_group(struct plan *plan, const struct clamav_part *part, uint32_t group)
-{
-	struct build_expression shape = {.max_end = UINT64_MAX, .tracked = true};
-	struct ruleset_use use = {.group = group, .check = RULESET_NONE};
-
-	if (render_literal(plan, part, &shape)) {
-		use.length = (uint32_t)plan->build->scratch.bytes;
-		add(plan, &shape, use);
-		return true;
-	}
-	shape = (struct build_expression){.max_end = UINT64_MAX, .tracked = true};
-	if (!build_check(plan->build, part, &shape, &use))
-		return false;
-	add(plan, &shape, use);
-	return true;
-}
-
 static const char *plan_group(struct plan *plan, const struct clamav_part *part, uint32_t group)
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
 	bool bounded = part == plan->pattern->parts && offset->kind == CLAMAV_OFFSET_START;
 	const struct endings *endings = right_endings(&part->right);
 	const struct clamav_sequence *body;
+	struct anchor_place place;
+	bool is_placed = has_place(offset, &place);
 
-	if (!bounded && plan_literal_group(plan, part, group))
+	if (offset->kind != CLAMAV_OFFSET_START || !is_placed || part != plan->pattern->parts)
+		if (plan_checks(plan, part, group, NULL))
+			return NULL;
+	if (part == plan->pattern->parts && is_placed && offset->kind != CLAMAV_OFFSET_END &&
+		plan_checks(plan, part, group, &place))
 		return NULL;
-	body = build_fixed_lengths(plan->build, &part->body);
+	body = build_fixed_lengths(plan->build, &part->body, false);
 	if (body == NULL)
 		return "too many alternates of different length beside a long gap";
 	for (; body != NULL; body = body->next) {
 		struct build_expression shape = {.max_end = UINT64_MAX, .tracked = true};
-		struct ruleset_use use = {.group = group, .check = RULESET_NONE};
+		struct ruleset_use use = {.group = group};
 		uint32_t shortest;
 
 		clamav_sequence_lengths(body, &shortest, &use.length);
@@ -402,29 +530,22 @@ static const char *plan_groups(struct plan *plan)
 	return NULL;
 }
 
-// One part that may stand anywhere: as a literal, or by its best literal.
-static bool plan_simple(struct plan *plan, bool *literal)
-{
-	const struct clamav_part *part = plan->pattern->parts;
-	struct build_expression shape = {.max_end = UINT64_MAX, .tracked = plan->goal->counted};
-	struct ruleset_use use = {.group = RULESET_NONE, .check = RULESET_NONE};
-
-	if (render_literal(plan, part, &shape)) {
-		*literal = true;
-		use.length = plan->goal->counted ? (uint32_t)plan->build->scratch.bytes : 0;
-		add(plan, &shape, use);
-		return true;
-	}
-	shape = (struct build_expression){.max_end = UINT64_MAX, .tracked = true};
-	if (!build_check(plan->build, part, &shape, &use))
-		return false;
-	add(plan, &shape, use);
-	return true;
-}
-
 static bool is_in_file(const struct clamav_offset *offset)
 {
 	return offset->kind == CLAMAV_OFFSET_START || offset->kind == CLAMAV_OFFSET_END;
+}
+
+// One part that may stand anywhere, or whose place needs no group.
+static bool plan_alone(struct plan *plan)
+{
+	const struct clamav_part *part = plan->pattern->parts;
+	const struct clamav_offset *offset = &plan->pattern->offset;
+	struct anchor_place place;
+
+	if (offset->kind == CLAMAV_OFFSET_ANY)
+		return plan_checks(plan, part, RULESET_NONE, NULL);
+	return is_in_file(offset) && has_place(offset, &place) &&
+	       plan_checks(plan, part, RULESET_NONE, &place);
 }
 
 // An offset that Hyperscan can check.
@@ -435,19 +556,23 @@ static bool is_near(const struct clamav_offset *offset)
 }
 
 const char *build_plan(struct build *build, const struct build_goal *goal,
-	const struct clamav_pattern *pattern, bool *literal)
+	struct clamav_pattern *pattern, bool *literal)
 {
 	struct plan plan = {build, goal, pattern, 0};
 	const struct clamav_offset *offset = &pattern->offset;
-	bool alone = pattern->parts_count == 1;
-	// Entry points and sections are known only when the file is there.
-	bool follow = (offset->kind != CLAMAV_OFFSET_ANY && !is_in_file(offset)) ||
-		      should_follow(pattern);
+	bool follow;
+	bool alone;
 	const char *reason;
 
-	*literal = false;
-	if (alone && offset->kind == CLAMAV_OFFSET_ANY && plan_simple(&plan, literal))
+	*literal = pattern->parts_count == 1 && offset->kind == CLAMAV_OFFSET_ANY &&
+		   build_is_literal(pattern->parts);
+	cut_parts(build, pattern);
+	alone = pattern->parts_count == 1;
+	if (alone && plan_alone(&plan) && plan.expressions_count > 0)
 		return NULL;
+	// Entry points and sections are known only when the file is there.
+	follow = (offset->kind != CLAMAV_OFFSET_ANY && !is_in_file(offset)) ||
+		 should_follow(pattern);
 	if (!follow && alone && !goal->counted && is_near(offset))
 		reason = plan_offset(&plan);
 	else if (!follow && can_join(pattern) && (!goal->counted || can_count_joined(pattern)))

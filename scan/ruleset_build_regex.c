@@ -4,8 +4,15 @@
 #define MAX_VARIANTS 64   // of one part, by length
 #define MAX_REPEAT 32767u // Hyperscan's
 
+// Short where it can be: Hyperscan limits the length of an expression.
 static void render_byte(struct build *build, unsigned int byte)
 {
+	char c = (char)byte;
+
+	if ((byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z')) {
+		build_append(build, &build->scratch, &c, 1);
+		return;
+	}
 	build_format(build, &build->scratch, "\\x%02x", byte);
 }
 
@@ -103,21 +110,22 @@ static struct clamav_sequence *extend(
 	}
 }
 
-// The alternation's branches, sorted by length into one alternation each; linked by `next`.
+// The alternation's branches, sorted by length into one alternation each, or each alone; linked by
+// `next`.
 // NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
-static struct clamav_node *split_node(struct build *build, const struct clamav_node *node)
+static struct clamav_node *split_node(struct build *build, const struct clamav_node *node, bool all)
 {
 	struct clamav_node *result = NULL;
 
 	for (const struct clamav_sequence *branch = node->branches; branch != NULL;
 		branch = branch->next) {
-		struct clamav_sequence *fixed = build_fixed_lengths(build, branch);
+		struct clamav_sequence *fixed = build_fixed_lengths(build, branch, all);
 
 		if (fixed == NULL)
 			return NULL;
 		while (fixed != NULL) {
 			struct clamav_sequence *next = fixed->next;
-			struct clamav_node *same = result;
+			struct clamav_node *same = all ? NULL : result;
 
 			while (same != NULL && length_of(same->branches) != length_of(fixed))
 				same = same->next;
@@ -171,7 +179,7 @@ static struct clamav_sequence *multiply(struct build *build, const struct clamav
 
 // NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
 struct clamav_sequence *build_fixed_lengths(
-	struct build *build, const struct clamav_sequence *sequence)
+	struct build *build, const struct clamav_sequence *sequence, bool all)
 {
 	struct clamav_sequence *result = clamav_alloc(&build->arena, sizeof(*result));
 
@@ -181,8 +189,8 @@ struct clamav_sequence *build_fixed_lengths(
 		const struct clamav_node *alternatives = &alone;
 
 		alone.next = NULL;
-		if (!has_one_length(node))
-			alternatives = split_node(build, node);
+		if (!has_one_length(node) || (all && node->branches != NULL))
+			alternatives = split_node(build, node, all);
 		result = alternatives != NULL ? multiply(build, result, alternatives) : NULL;
 	}
 	return result;

@@ -35,10 +35,7 @@ static int check_uses(const struct ruleset *ruleset)
 		const struct ruleset_use *use = &ruleset->uses[i];
 
 		if (!is_sink(ruleset, use->sink) ||
-			(use->group != RULESET_NONE && use->group >= ruleset->groups_count) ||
-			(use->check != RULESET_NONE && use->check >= ruleset->checks_count))
-			return -EBADMSG;
-		if (use->check != RULESET_NONE && use->length != ruleset->checks[use->check].length)
+			(use->group != RULESET_NONE && use->group >= ruleset->groups_count))
 			return -EBADMSG;
 	}
 	return 0;
@@ -64,18 +61,36 @@ static int check_groups(const struct ruleset *ruleset)
 	return 0;
 }
 
-static int check_checks(const struct ruleset *ruleset)
+static int check_check(const struct ruleset *ruleset, const struct ruleset_expression *expression)
 {
-	for (uint32_t i = 0; i < ruleset->checks_count; i++) {
-		const struct ruleset_check *check = &ruleset->checks[i];
+	const uint8_t *bytes = ruleset->check_bytes + expression->check;
+	uint32_t of_each = expression->check_kind == RULESET_CHECK_PLAIN ? 1 : 2;
 
-		if (check->length == 0 || check->length > RULESET_MAX_CHECK ||
-			check->length > ruleset->meta->history_bytes ||
-			check->at > ruleset->check_bytes_count ||
-			2 * check->length > ruleset->check_bytes_count - check->at)
+	if (expression->check_kind == RULESET_CHECK_NONE)
+		return 0;
+	if (expression->check_kind > RULESET_CHECK_CLASSES || expression->length == 0 ||
+		expression->length > RULESET_MAX_CHECK ||
+		expression->check > ruleset->check_bytes_count ||
+		of_each * expression->length > ruleset->check_bytes_count - expression->check)
+		return -EBADMSG;
+	if (expression->check_kind != RULESET_CHECK_CLASSES)
+		return 0;
+	for (uint32_t i = 0; i < expression->length; i++)
+		if ((bytes[i] | (uint32_t)bytes[expression->length + i] << 8) >=
+			ruleset->classes_count)
 			return -EBADMSG;
-	}
-	return ruleset->meta->history_bytes <= RULESET_MAX_CHECK ? 0 : -EBADMSG;
+	return 0;
+}
+
+static int check_searches(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->expressions_count; i++)
+		if (check_check(ruleset, &ruleset->expressions[i]) != 0)
+			return -EBADMSG;
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+		if (anchor_check(&ruleset->anchors[i], ruleset) != 0)
+			return -EBADMSG;
+	return 0;
 }
 
 // From the last on, so that both sides of a node are known to be sound.
@@ -173,8 +188,8 @@ static int check_rules(const struct ruleset *ruleset)
 
 int ruleset_check(const struct ruleset *ruleset)
 {
-	int (*const checks[])(const struct ruleset *) = {check_signatures, check_checks, check_uses,
-		check_groups, check_nodes, check_members, check_rules};
+	int (*const checks[])(const struct ruleset *) = {check_signatures, check_searches,
+		check_uses, check_groups, check_nodes, check_members, check_rules};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		int err = checks[i](ruleset);

@@ -158,7 +158,7 @@ struct scan_result {
 int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out) SCAN_MUST_USE;
 // The next n bytes: of a message after dot-unstuffing, line ends as sent, without the end-of-data.
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
-// True once the verdict can no longer become clean, whatever follows.
+// True once the verdict can no longer become clean, whatever follows. It may be said some bytes late.
 bool scan_is_decided(const struct scan *scan);
 // Feeding is over. True: nothing but scan_end is left to do. False: there is work for scan_work, whose
 // result could change the verdict.

@@ -76,7 +76,7 @@ static size_t plain_bytes(const void *image)
 	const struct ruleset_header *header = image;
 
 	for (uint32_t i = 0; i < header->sections_count; i++)
-		if (header->sections[i].kind >= RULESET_LITERALS)
+		if (header->sections[i].kind >= RULESET_PATTERNS)
 			return header->sections[i].offset;
 	return header->image_bytes;
 }

@@ -234,8 +234,13 @@ static void a_message_is_decided_once_it_has_hit(void **state)
 	struct scan *scan = scan_text(scanner, SCAN_MESSAGE, HEAD "\r\nTEST-VIRUS-", 0, 0);
 
 	(void)state;
+	for (unsigned int i = 0; i < 20000; i++)
+		scan_feed(scan, (const uint8_t *)"more\r\n", 6);
 	assert_false(scan_is_decided(scan));
-	scan_feed(scan, (const uint8_t *)"BODY and more\r\nand more\r\n", 25);
+	scan_feed(scan, (const uint8_t *)"TEST-VIRUS-BODY and more\r\nand more\r\n", 36);
+	// Some bytes more are gathered before they are looked at.
+	for (unsigned int i = 0; i < 20000; i++)
+		scan_feed(scan, (const uint8_t *)"more\r\n", 6);
 	assert_true(scan_is_decided(scan));
 	assert_int_equal(scan_end(scan)->verdict, VERDICT_INFECTED);
 	assert_true(scan_is_decided(scan));

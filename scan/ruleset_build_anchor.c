@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Which bytes of a pattern are searched for: a run whose windows are all rare, as far as the bytes of
+// files and mails tell one by one, and long rather than short.
+#include "scan/ruleset_build.h"
+
+#include <string.h>
+
+#define WHOLE 65536u // of the frequencies
+#define BIT 8u       // of information, in the unit of this file
+#define LEAST_BITS 12u
+#define ENOUGH_BITS 26u
+#define MOST_VARIANTS 1024u
+
+// Of 65536 bytes of programs or mails, whichever has more of it; bit 5 of the bytes is set and left out.
+static const uint16_t frequencies[128] = {
+	15117,
+	2161,
+	1448,
+	1197,
+	2476,
+	1221,
+	1317,
+	529,
+	1051,
+	422,
+	1567,
+	514,
+	453,
+	1284,
+	1988,
+	617,
+	1530,
+	1085,
+	996,
+	574,
+	467,
+	336,
+	333,
+	294,
+	453,
+	396,
+	1022,
+	325,
+	345,
+	184,
+	423,
+	287,
+	424,
+	2855,
+	764,
+	1539,
+	1396,
+	4468,
+	1018,
+	1014,
+	1510,
+	3234,
+	260,
+	376,
+	2074,
+	1754,
+	2570,
+	3209,
+	1085,
+	160,
+	2726,
+	2946,
+	3558,
+	1462,
+	452,
+	641,
+	457,
+	629,
+	161,
+	269,
+	255,
+	230,
+	188,
+	976,
+	284,
+	166,
+	137,
+	513,
+	269,
+	343,
+	93,
+	91,
+	177,
+	751,
+	114,
+	866,
+	152,
+	356,
+	93,
+	83,
+	285,
+	248,
+	79,
+	171,
+	177,
+	119,
+	133,
+	113,
+	149,
+	113,
+	113,
+	80,
+	135,
+	89,
+	101,
+	202,
+	412,
+	179,
+	134,
+	228,
+	198,
+	121,
+	149,
+	257,
+	469,
+	246,
+	100,
+	204,
+	244,
+	88,
+	132,
+	97,
+	253,
+	115,
+	152,
+	120,
+	115,
+	88,
+	153,
+	119,
+	224,
+	147,
+	111,
+	131,
+	149,
+	155,
+	215,
+	1411,
+};
+
+static const struct {
+	uint32_t bytes;
+	uint32_t step;
+	uint32_t variants; // of one window at most
+	uint32_t bonus;
+} kinds[ANCHOR_KINDS] = {
+	[ANCHOR_LONG] = {ANCHOR_LONG_BYTES, ANCHOR_LONG_STEP, 1, 4 * BIT},
+	[ANCHOR_MIDDLE] = {ANCHOR_MIDDLE_BYTES, ANCHOR_MIDDLE_STEP, 4, 2 * BIT},
+	[ANCHOR_SHORT] = {ANCHOR_SHORT_BYTES, ANCHOR_SHORT_STEP, MOST_VARIANTS, 0},
+};
+
+// A byte of the pattern as it is looked up.
+struct folded {
+	uint32_t variants;
+	uint32_t bits; // of information, in eighths
+};
+
+static uint32_t bits_of(uint32_t frequency)
+{
+	uint32_t log = 31u - (uint32_t)__builtin_clz(frequency);
+	uint32_t eighths = log >= 3 ? (frequency >> (log - 3)) & 7 : 0;
+
+	return (16 - log) * BIT - (log < 16 ? eighths : 0);
+}
+
+static struct folded fold(const struct clamav_class *set)
+{
+	struct folded result = {0, 0};
+	uint32_t frequency = 0;
+
+	for (unsigned int half = 0; half < 4; half++) {
+		uint64_t bits = set->bits[half];
+		uint32_t both = (uint32_t)bits | (uint32_t)(bits >> 32);
+
+		for (; both != 0; both &= both - 1) {
+			frequency += frequencies[half * 32 + (unsigned int)__builtin_ctz(both)];
+			result.variants++;
+		}
+	}
+	if (frequency > 0)
+		result.bits = bits_of(frequency < WHOLE ? frequency : WHOLE);
+	return result;
+}
+
+static bool is_alike(const struct clamav_class *a, const struct clamav_class *b)
+{
+	return ((a->bits[0] & b->bits[0]) | (a->bits[1] & b->bits[1]) | (a->bits[2] & b->bits[2]) |
+		       (a->bits[3] & b->bits[3])) != 0;
+}
+
+// What follows some byte is likely to be that byte again.
+static void fold_all(const struct build_spelling *spelling, struct folded *out, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (i >= spelling->length) {
+			out[i] = (struct folded){128, 0};
+			continue;
+		}
+		out[i] = fold(&spelling->sets[i]);
+		if (i > 0 && is_alike(&spelling->sets[i], &spelling->sets[i - 1]) &&
+			out[i].bits > 2 * BIT)
+			out[i].bits = 2 * BIT;
+	}
+}
+
+// The information of the poorest of the windows that begin at the step's places from here on; 0: there
+// are too many variants.
+static uint32_t poorest(const struct folded *bytes, enum anchor_kind kind)
+{
+	uint32_t result = UINT32_MAX;
+
+	for (uint32_t step = 0; step < kinds[kind].step; step++) {
+		uint32_t variants = 1;
+		uint32_t bits = 0;
+
+		for (uint32_t i = step; i < step + kinds[kind].bytes; i++) {
+			if (bytes[i].variants == 0 ||
+				bytes[i].variants > kinds[kind].variants / variants)
+				return 0;
+			variants *= bytes[i].variants;
+			bits += bytes[i].bits;
+		}
+		result = bits < result ? bits : result;
+	}
+	return result;
+}
+
+bool build_find_anchor(const struct build_spelling *spelling, struct build_anchor *out)
+{
+	struct folded bytes[RULESET_MAX_CHECK + ANCHOR_SHORT_BYTES];
+	uint32_t best = 0;
+
+	fold_all(spelling, bytes, spelling->length + ANCHOR_SHORT_BYTES);
+	for (unsigned int kind = 0; kind < ANCHOR_KINDS; kind++) {
+		uint32_t span = kinds[kind].bytes + kinds[kind].step - 1;
+
+		for (uint32_t at = 0; at < spelling->length; at++) {
+			uint32_t bits;
+
+			// Only short windows may look behind the pattern.
+			if (kind != ANCHOR_SHORT && at + span > spelling->length)
+				break;
+			bits = poorest(bytes + at, (enum anchor_kind)kind);
+			if (bits < LEAST_BITS * BIT)
+				continue;
+			bits = (bits < ENOUGH_BITS * BIT ? bits : ENOUGH_BITS * BIT) +
+			       kinds[kind].bonus;
+			if (bits < best)
+				continue;
+			best = bits;
+			*out = (struct build_anchor){(enum anchor_kind)kind, at};
+		}
+	}
+	return best > 0;
+}

@@ -18,6 +18,7 @@ struct libarchive {
 	struct whole *whole;
 	uint64_t at; // offset in the capture
 	enum libarchive_step step;
+	bool is_open;      // else the reader does not know the object
 	bool is_raw;       // compressed data, not an archive of members
 	unsigned int told; // each warning once
 };
@@ -143,8 +144,7 @@ int libarchive_begin(struct whole *whole)
 		libarchive_end(whole);
 		return -ENOMEM;
 	}
-	// What is wrong with the object shows at its first header.
-	(void)archive_read_open1(state->archive);
+	state->is_open = archive_read_open1(state->archive) >= ARCHIVE_WARN;
 	return 0;
 }
 
@@ -195,7 +195,7 @@ static unsigned int reason(const struct libarchive *state)
 {
 	const char *text = archive_error_string(state->archive);
 
-	if (archive_read_has_encrypted_entries(state->archive) > 0)
+	if (state->is_open && archive_read_has_encrypted_entries(state->archive) > 0)
 		return TOLD_ENCRYPTED;
 	if (archive_errno(state->archive) == ENOMEM)
 		return TOLD_MEMORY;
@@ -205,7 +205,7 @@ static unsigned int reason(const struct libarchive *state)
 		return TOLD_ENCRYPTED;
 	if (says(text, "memory"))
 		return TOLD_MEMORY;
-	if (says(text, "unsupported") || says(text, "not supported") || says(text, "multivolume"))
+	if (says(text, "unsupported") || says(text, "not supported") || says(text, "unknown codec"))
 		return TOLD_METHOD;
 	return TOLD_BROKEN;
 }
@@ -222,9 +222,14 @@ static const char *entry_name(const struct libarchive *state, struct archive_ent
 	return name != NULL ? name : "";
 }
 
-static bool is_member(struct archive_entry *entry)
+// A folder with contents is one for some readers only, but in images of discs, where it has its table.
+static bool is_member(const struct libarchive *state, struct archive_entry *entry)
 {
-	return archive_entry_filetype(entry) != AE_IFDIR || archive_entry_size(entry) > 0;
+	if (archive_entry_filetype(entry) != AE_IFDIR)
+		return true;
+	return archive_entry_size(entry) > 0 &&
+	       (archive_format(state->archive) & ARCHIVE_FORMAT_BASE_MASK) !=
+		       ARCHIVE_FORMAT_ISO9660;
 }
 
 static void on_entry(
@@ -236,7 +241,7 @@ static void on_entry(
 		warn(state, TOLD_BROKEN, event);
 		return;
 	}
-	if (!is_member(entry))
+	if (!is_member(state, entry))
 		return;
 	if (archive_entry_is_encrypted(entry) > 0)
 		warn(state, TOLD_ENCRYPTED, event);
@@ -264,7 +269,7 @@ static void read_header(struct libarchive *state, struct unpack_event *event)
 		state->step = STEP_OVER;
 		return;
 	}
-	result = archive_read_next_header(state->archive, &entry);
+	result = state->is_open ? archive_read_next_header(state->archive, &entry) : ARCHIVE_FATAL;
 	if (result == ARCHIVE_OK || result == ARCHIVE_WARN)
 		on_entry(state, entry, event);
 	else if (result == ARCHIVE_EOF)

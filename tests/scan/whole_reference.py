@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Makes archives that must be whole to be unpacked, with the tools of those who make them, and says what
+was put in.
+
+  whole_reference.py FOLDER
+
+The output is that of unpack_reference.py. A tool that is not there is named on standard error, and its
+archives are left out.
+"""
+import bz2
+import contextlib
+import hashlib
+import io
+import lzma
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+
+rng = random.Random(7)
+noise = bytes(rng.getrandbits(8) for _ in range(20000))
+text = b"".join(b"line %d of a text that repeats itself\r\n" % i for i in range(1500))
+# In the order in which every tool lists them.
+files = [("a.txt", b"TEST"), ("noise.bin", noise), ("text.txt", text)]
+skipped = set()
+folder = sys.argv[1]
+
+
+def tool(*arguments, data=None, where=None):
+    """What the tool says, or None where there is no such tool."""
+    if shutil.which(arguments[0]) is None:
+        skipped.add(arguments[0])
+        return None
+    return subprocess.run(arguments, input=data, cwd=where, check=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL).stdout
+
+
+@contextlib.contextmanager
+def place(entries):
+    with tempfile.TemporaryDirectory() as where:
+        for name, data in entries:
+            with open(os.path.join(where, name), "wb") as file:
+                file.write(data)
+        yield where
+
+
+def make(suffix, entries, *arguments):
+    """An archive of these entries: OUT stands for its path, FILES for their names."""
+    names = [name for name, _ in entries]
+    with place(entries) as where, tempfile.TemporaryDirectory() as other:
+        out = os.path.join(other, "made" + suffix)
+        line = []
+        for argument in arguments:
+            line += names if argument == "FILES" else [argument.replace("OUT", out)]
+        if tool(*line, where=where) is None:
+            return None
+        with open(out, "rb") as file:
+            return file.read()
+
+
+def seven(entries, *options):
+    return make(".7z", entries, "7zz", "a", "-bd", *options, "OUT", "FILES")
+
+
+def bsd(kind, entries):
+    return make("", entries, "bsdtar", "--format", kind, "-cf", "OUT", "FILES")
+
+
+def cab(entries, *options):
+    return make(".cab", entries, "gcab", "-cn", *options, "OUT", "FILES")
+
+
+def iso(entries, *options):
+    return make(".iso", entries, "genisoimage", "-quiet", *options, "-o", "OUT", "FILES")
+
+
+def lha(entries):
+    return make(".lzh", entries, "jlha", "aq", "OUT", "FILES")
+
+
+def ar(entries):
+    return make(".a", entries, "ar", "rc", "OUT", "FILES")
+
+
+def packed(kind, data):
+    return make("", [("x", data)], "bsdtar", "--format", "raw", "--" + kind, "-cf", "OUT", "x")
+
+
+def tar(entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def zipped(entries):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def members(entries, parent=0):
+    return [(parent, name, data) for name, data in entries]
+
+
+def upper(entries):
+    return [(name.upper(), data) for name, data in entries]
+
+
+def put(name, data, verdict="clean", reason="", found=None):
+    if data is None:
+        return
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    print("F", path, verdict, reason, sep="\t")
+    if found is None:
+        print("-")
+    for parent, member, inner in found or []:
+        print("M", parent, member.encode().hex(), len(inner), hashlib.sha256(inner).hexdigest(),
+              sep="\t")
+
+
+def good():
+    for method in ("LZMA", "LZMA2", "PPMd", "BZip2", "Deflate", "Copy"):
+        put("%s.7z" % method, seven(files, "-m0=" + method), found=members(files))
+    put("filtered.7z", seven(files, "-m0=BCJ", "-m1=LZMA2"), found=members(files))
+    put("not-solid.7z", seven(files, "-ms=off"), found=members(files))
+    for kind in ("cpio", "newc", "odc", "bin", "xar"):
+        put(kind + ".archive", bsd(kind, files), found=members(files))
+    put("stored.cab", cab(files), found=members(files))
+    put("packed.cab", cab(files, "-z"), found=members(files))
+    put("plain.iso", iso(files), found=members(upper(files)))
+    put("rock.iso", iso(files, "-R"), found=members(files))
+    put("joliet.iso", iso(files, "-J"), found=members(files))
+    put("made.lzh", lha(files), found=members(files))
+    put("made.ar", ar(files), found=members(files))
+    for kind in ("xz", "lzma", "lzip", "zstd", "lz4", "compress"):
+        put("text." + kind, packed(kind, text), found=[(0, "", text)])
+    put("two.xz", lzma.compress(text) + lzma.compress(noise), found=[(0, "", text + noise)])
+    inside = tar(files)
+    put("tar.xz", lzma.compress(inside), found=[(0, "", inside)] + members(files, 1))
+
+
+def nested():
+    inner = seven(files)
+    if inner is None:
+        return
+    put("7z-in-zip.zip", zipped([("in.7z", inner)]), found=[(0, "in.7z", inner)] + members(files, 1))
+    put("7z-in-7z.7z", seven([("in.7z", inner)]), found=[(0, "in.7z", inner)] + members(files, 1))
+    both = [("one.7z", inner), ("two.zip", zipped(files))]
+    put("two-in-7z.7z", seven(both), found=[(0, "one.7z", inner)] + members(files, 1) +
+        [(0, "two.zip", both[1][1])] + members(files, 5))
+    marked = lzma.compress(text + b"MARK-OF-THE-TEST")
+    steps = [lambda d: seven([("d", d)]), lambda d: cab([("d", d)]), lambda d: iso([("D", d)]),
+             bz2.compress, lambda d: tar([("d", d)]), lambda d: bsd("newc", [("d", d)])]
+    for step in steps + steps[:1]:
+        marked = step(marked) if marked is not None else None
+    put("eight-deep", marked, "infected", "signature")
+    put("nine-deep", seven([("d", marked)]) if marked is not None else None, "suspect",
+        "limit-archive-depth")
+
+
+def odd():
+    plain = seven(files)
+    put("encrypted.7z", seven(files, "-psecret"), "suspect", "encrypted-archive", [])
+    put("encrypted-header.7z", seven(files, "-psecret", "-mhe=on"), "suspect",
+        "encrypted-archive", [])
+    put("deflate64.7z", seven(files, "-m0=Deflate64"), "suspect", "unsupported-method")
+    if plain is not None:
+        put("cut.7z", plain[:-10], "suspect", "broken-archive", [])
+        put("damaged.7z", plain[:2000] + bytes(100) + plain[2100:], "suspect", "broken-archive")
+    stored = cab(files)
+    if stored is not None:
+        put("cut.cab", stored[:-3000], "suspect", "broken-archive")
+    whole = lzma.compress(noise)
+    put("cut.xz", whole[:-5000], "suspect", "broken-archive")
+    put("damaged.xz", whole[:500] + bytes(8) + whole[508:], "suspect", "broken-archive")
+    nothing = lzma.compress(bytes(100 << 20), preset=0)
+    put("bomb.xz", nothing * 2, "suspect", "archive-bomb")
+    put("ten-gigabytes.xz", nothing * 100, "suspect", "limit-unpacked-bytes")
+    put("bomb.7z", seven([("zero", bytes(50 << 20))], "-mx1"), "suspect", "archive-bomb")
+    put("udf.img", bytes(32768) + b"\0BEA01\1" + bytes(4000), "suspect", "unsupported-archive", [])
+    put("made.arj", make(".arj", files, "arj", "a", "-y", "OUT", "FILES"), "suspect",
+        "unsupported-archive", [])
+    disc = iso(files)
+    if disc is not None:
+        put("looks-like-a-picture.iso", b"GIF89a" + disc[6:], found=members(upper(files)))
+        put("looks-like-text.iso", b"text " * 200 + disc[1000:], "suspect", "ambiguous-archive")
+
+
+good()
+nested()
+odd()
+if skipped:
+    print("no tool to make an archive with:", " ".join(sorted(skipped)), file=sys.stderr)

@@ -196,7 +196,7 @@ def odd():
     disc = iso(files)
     if disc is not None:
         put("looks-like-a-picture.iso", b"GIF89a" + disc[6:], found=members(upper(files)))
-        put("looks-like-text.iso", b"text " * 200 + disc[1000:], "suspect", "ambiguous-archive")
+        put("looks-like-text.iso", b"text " * 2000 + disc[10000:], "suspect", "ambiguous-archive")
 
 
 good()

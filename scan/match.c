@@ -182,6 +182,11 @@ static void put_object(struct match_object *object)
 	object->matcher->free_objects = object;
 }
 
+static bool is_copy(enum match_target target)
+{
+	return target == MATCH_TARGET_TEXT || target == MATCH_TARGET_HTML;
+}
+
 int match_begin(struct matcher *matcher, enum match_target target, struct match_object **out)
 {
 	struct match_object *object = matcher->free_objects;
@@ -201,7 +206,8 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	match_copy_begin(
 		&object->copy, match_needs_copy(matcher->ruleset) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
-	digest_begin(&object->digest, matcher->algorithms);
+	// Digests are of what was sent.
+	digest_begin(&object->digest, is_copy(target) ? 0 : matcher->algorithms);
 	*out = object;
 	return 0;
 }

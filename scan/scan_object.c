@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_object.h"
 
+#include "scan/scan_copy.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_whole.h"
 
@@ -33,7 +34,7 @@ static bool has_match(const struct scan *scan, const char *signature, uint32_t p
 	return false;
 }
 
-static void add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
+void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
 {
 	// An allow list may still name an object around this one.
 	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
@@ -81,7 +82,7 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 	if (matcher_was_partial(scanner->matcher))
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
-		add_match(scan, &scanner->hits[i], object->part);
+		object_add_match(scan, &scanner->hits[i], object->part);
 	if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
 		drop_matches(scan, object->part);
@@ -417,6 +418,9 @@ struct scan_object *object_begin(
 	object->origin = part == 0 && scan->mime != NULL ? UINT32_MAX : scan->origin;
 	object->depth = depth;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
+	object->lies_in = container;
+	if (target == MATCH_TARGET_ANY)
+		scan_copy_begin(scan, object);
 	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
 		scan_set_unscannable(scan, "memory");
 		object->match = NULL;
@@ -432,6 +436,7 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 		return;
 	scan->origin = object->origin;
 	matching_feed(scan, object, data, n);
+	scan_copy_feed(scan, object, data, n);
 	if (object->is_listed)
 		scan->table->parts[object->part - 1].bytes += n;
 	if (object->is_opaque && !object->is_captured && !object->is_watched)
@@ -478,6 +483,7 @@ void object_end(struct scan *scan, struct scan_object *object)
 	look_finish(scan, object);
 	change_view(object);
 	look_finish(scan, object);
+	scan_copy_end(scan, object);
 	matching_end(scan, object);
 	if (!scan_whole_defer(scan, object))
 		object_put(object);
@@ -490,6 +496,7 @@ void object_drop(struct scan *scan, struct scan_object *object)
 	unpacking_end(object);
 	change_view(object);
 	unpacking_end(object);
+	scan_copy_drop(object);
 	if (object->match != NULL)
 		match_abort(object->match);
 	scan->captured_bytes -= object->capture.bytes;

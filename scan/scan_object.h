@@ -25,6 +25,7 @@ struct scan_object {
 	struct scan_object *next;  // in the pool, or of the message's open ones
 	struct scan_object **link; // what points to this one of the open ones
 	struct match_object *match;
+	struct scan_copies *copies; // where it is a text or HTML, or may turn out to be
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
 	struct scan_view second;    // a PDF that holds a zip is both
@@ -37,6 +38,7 @@ struct scan_object {
 	uint32_t depth;  // archives around it
 	uint32_t
 		origin; // the part of the message that it is, or lies in; of the message UINT32_MAX
+	enum filetype_container lies_in;
 	enum filetype_container container; // that it is to its members
 	uint32_t zip_search;               // state of unpack_find_zip
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
@@ -75,6 +77,8 @@ void object_unlink(struct scan_object *object);
 // What an unpacker says of it. True when the archive is over, or is given up.
 bool object_unpacked(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event);
+// A hit in the object that is this part.
+void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part);
 // Whether part is the outer one, or lies in it.
 bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer);
 

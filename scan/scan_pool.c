@@ -3,7 +3,6 @@
 #include "scan/scan_pool.h"
 
 #include "scan/digest.h"
-#include "scan/ruleset.h"
 #include "scan/utf8.h"
 
 #include <errno.h>
@@ -123,6 +122,12 @@ static uint32_t capture_chunks(const struct scan_options *options)
 	return (uint32_t)chunks + options->max_messages / 8 + 2 * options->max_archive_depth;
 }
 
+// What is matched at once: of a text its copy, too, of HTML two copies.
+static uint32_t matches_count(const struct scanner *scanner)
+{
+	return (uint32_t)scanner->objects_count * (scanner->copies.memory != NULL ? 3 : 1);
+}
+
 static int pool_make(struct scanner *scanner)
 {
 	const struct scan_options *options = &scanner->options;
@@ -137,6 +142,8 @@ static int pool_make(struct scanner *scanner)
 		return -ENOMEM;
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
 		0)
+		return -ENOMEM;
+	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count) != 0)
 		return -ENOMEM;
 	return unpack_pool_new(unpacks_count(options), bzip2s_count(options), options->max_ratio,
 		&scanner->unpacks);
@@ -181,7 +188,7 @@ int scanner_new(
 
 	err = pool_make(scanner);
 	if (err == 0)
-		err = matcher_new(ruleset, objects_count(options), options->digests,
+		err = matcher_new(ruleset, matches_count(scanner), options->digests,
 			options->all_matches, &scanner->matcher);
 	if (err == 0 && options->has_helper)
 		err = helper_make(options, ruleset, &scanner->helper);
@@ -206,6 +213,7 @@ void scanner_free(struct scanner *scanner)
 	scanner_free(scanner->helper);
 	unpack_pool_free(scanner->unpacks);
 	capture_pool_fini(&scanner->captures);
+	scan_copy_pool_fini(&scanner->copies);
 	free(scanner->objects);
 	free(scanner->texts);
 	free(scanner->tables_memory);

@@ -8,7 +8,9 @@
 #include "scan/capture.h"
 #include "scan/match.h"
 #include "scan/mime.h"
+#include "scan/ruleset.h"
 #include "scan/scan.h"
+#include "scan/scan_copy.h"
 #include "scan/scan_object.h"
 
 #include <stdatomic.h>
@@ -93,6 +95,7 @@ struct scanner {
 	bool can_allow; // the ruleset has allow lists
 	struct unpack_pool *unpacks;
 	struct capture_pool captures;
+	struct scan_copy_pool copies;
 	struct scanner *helper; // what scan_work uses on its thread; NULL: there is no such thread
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message

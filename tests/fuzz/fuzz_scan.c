@@ -24,7 +24,11 @@ static struct ruleset *make_ruleset(void)
 	static const char signatures[] = "Fuzz.Literal:0:*:4142434445\n"
 					 "Fuzz.Gap:0:*:6162??6364\n"
 					 "Fuzz.Mail:4:0:46726f6d3a\n"
-					 "Fuzz.Mark:0:*:4d41524b2d4f462d5448452d54455354\n";
+					 "Fuzz.Mark:0:*:4d41524b2d4f462d5448452d54455354\n"
+					 "Fuzz.Html:3:*:3c623e{-9}3c2f\n"
+					 "Fuzz.Text:7:*:612062\n"
+					 "Fuzz.Words:3:*:20612062\n"
+					 "Fuzz.TextEnd:7:EOF-4:61\n";
 	const struct ruleset_build_options options = {.strict = true};
 	struct ruleset_build_stats stats;
 	struct ruleset *ruleset;

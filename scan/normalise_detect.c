@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/normalise_detect.h"
+
+#include <string.h>
+#include <strings.h>
+
+// What makes ClamAV take data for HTML, in these cases of letters only.
+static const char *const markers[] = {"<HEAD>", "<HTML>", "<Head>", "<Html>", "<IFRAME", "<IMG",
+	"<Img", "<OBJECT", "<Object", "<SCRIPT", "<Script", "<TABLE", "<head>", "<html>", "<iframe",
+	"<img", "<object", "<script", "<table"};
+
+// Elements whose tags begin HTML here, too, wherever they stand.
+static const char *const elements[] = {"a", "applet", "area", "audio", "b", "base", "blockquote",
+	"body", "br", "button", "center", "div", "embed", "font", "form", "frame", "frameset", "h1",
+	"h2", "h3", "head", "html", "i", "iframe", "img", "input", "li", "link", "math", "meta",
+	"object", "ol", "p", "pre", "script", "span", "strong", "style", "svg", "table", "td",
+	"title", "tr", "u", "ul", "video"};
+
+static bool starts_with(const uint8_t *data, size_t n, const char *text)
+{
+	size_t length = strlen(text);
+
+	return length <= n && memcmp(data, text, length) == 0;
+}
+
+// "<a " and, anywhere behind it, "href".
+static bool is_link(const uint8_t *data, size_t n)
+{
+	if (!starts_with(data, n, "<a ") && !starts_with(data, n, "<A "))
+		return false;
+	for (size_t i = 3; i + 4 <= n; i++)
+		if ((data[i] | 0x20) == 'h' && (data[i + 1] | 0x20) == 'r' &&
+			(memcmp(data + i + 2, "ef", 2) == 0 || memcmp(data + i + 2, "EF", 2) == 0))
+			return true;
+	return false;
+}
+
+static bool has_marker(const uint8_t *data, size_t n)
+{
+	const uint8_t *end = data + n;
+	bool looked_for_link = false;
+
+	if (starts_with(data, n, "<%@ LANGUAGE ="))
+		return true;
+	for (const uint8_t *at = data; (at = memchr(at, '<', (size_t)(end - at))) != NULL; at++) {
+		size_t left = (size_t)(end - at);
+
+		for (size_t i = 0; i < sizeof(markers) / sizeof(markers[0]); i++)
+			if (starts_with(at, left, markers[i]))
+				return true;
+		// What the first one lacks, no other has.
+		if (!looked_for_link && left > 2 && (at[1] | 0x20) == 'a' && at[2] == ' ') {
+			looked_for_link = true;
+			if (is_link(at, left))
+				return true;
+		}
+	}
+	return false;
+}
+
+// ---- encodings ---------------------------------------------------------------------------------
+
+// Bytes of text in the table of file(1): no other controls, no DEL.
+static bool is_text_byte(uint8_t byte)
+{
+	if (byte < 0x20)
+		return byte == 0x1b || (byte >= 0x07 && byte <= '\r' && byte != '\v');
+	return byte != 0x7f;
+}
+
+static bool is_single_bytes(const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_text_byte(data[i]))
+			return false;
+	return true;
+}
+
+static bool has_mark(const uint8_t *data, size_t n, bool *is_little)
+{
+	*is_little = n >= 2 && data[0] == 0xff && data[1] == 0xfe;
+	return *is_little || (n >= 2 && data[0] == 0xfe && data[1] == 0xff);
+}
+
+// Without a byte order mark it is taken for big-endian, and one control character spoils it.
+static bool is_utf16(const uint8_t *data, size_t n)
+{
+	bool is_little;
+	bool is_marked = has_mark(data, n, &is_little);
+	size_t bad = 0;
+
+	if (n < 2)
+		return false;
+	for (size_t i = 2; i + 1 < n; i += 2) {
+		unsigned int c = data[i + is_little] * 256u + data[i + !is_little];
+
+		if (c == 0xfffe)
+			return false;
+		// Bytes from 128 on are no text here, but for NEL, which is not below 128.
+		if (c < 128 && !is_text_byte((uint8_t)c))
+			bad++;
+		if (bad > 0 && !is_marked)
+			return false;
+	}
+	return !is_marked || bad < n / 2;
+}
+
+// The low bytes of UTF-16, as ClamAV makes one byte of two.
+static size_t narrow(const uint8_t *data, size_t n, uint8_t *out)
+{
+	for (size_t i = 0; i + 1 < n; i += 2)
+		out[i / 2] = (uint8_t)(data[i] + (data[i + 1] << 4));
+	return n / 2;
+}
+
+static size_t without_nuls(const uint8_t *data, size_t n, uint8_t *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		out[count] = data[i];
+		count += data[i] != 0;
+	}
+	return count;
+}
+
+enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
+{
+	uint8_t bytes[NORMALISE_DETECT_BYTES];
+	bool is_little;
+	size_t count;
+
+	if (n > NORMALISE_DETECT_BYTES)
+		n = NORMALISE_DETECT_BYTES;
+	if (has_marker(data, n))
+		return NORMALISE_HTML;
+	if (is_single_bytes(data, n))
+		return NORMALISE_TEXT;
+	count = narrow(data, n, bytes);
+	if (has_marker(bytes, count))
+		return NORMALISE_HTML_UTF16;
+	count = without_nuls(data, n, bytes);
+	if (has_mark(data, n, &is_little) && has_marker(bytes, count))
+		return NORMALISE_HTML;
+	return is_utf16(data, n) ? NORMALISE_TEXT : NORMALISE_NONE;
+}
+
+// ---- the first tag -----------------------------------------------------------------------------
+
+static bool is_name_end(uint8_t byte)
+{
+	return byte == '>' || byte == '/' || byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static const char *const starts[] = {"<iframe", "<img", "<object", "<script", "<table"};
+
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_MORE };
+
+static enum answer is_start_of(const uint8_t *data, size_t n, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (strncasecmp((const char *)data, text, n < length ? n : length) != 0)
+		return ANSWER_NO;
+	return n < length ? ANSWER_MORE : ANSWER_YES;
+}
+
+static bool is_letter(uint8_t byte)
+{
+	return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
+
+// Whether the bytes, which begin with "<", are the first ones of a tag.
+static enum answer is_tag(const uint8_t *data, size_t n)
+{
+	enum answer answer;
+	uint8_t last = data[n - 1];
+
+	if (n < 2)
+		return ANSWER_MORE;
+	if (data[1] == '!') {
+		answer = is_start_of(data, n, "<!--");
+		return answer != ANSWER_NO ? answer : is_start_of(data, n, "<!doctype");
+	}
+	// These need no end: so ClamAV looks for them.
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (is_start_of(data, n, starts[i]) == ANSWER_YES)
+			return ANSWER_YES;
+	if (is_letter(last) || (n > 2 && last >= '0' && last <= '9'))
+		return n < NORMALISE_TAG_BYTES ? ANSWER_MORE : ANSWER_NO;
+	for (size_t i = 0; n > 2 && is_name_end(last) && i < sizeof(elements) / sizeof(elements[0]);
+		i++)
+		if (strlen(elements[i]) == n - 2 &&
+			strncasecmp((const char *)data + 1, elements[i], n - 2) == 0)
+			return ANSWER_YES;
+	return ANSWER_NO;
+}
+
+bool normalise_find_tag(struct normalise_search *search, const uint8_t *data, size_t n, size_t *at)
+{
+	size_t used = 0;
+
+	while (used < n) {
+		enum answer answer;
+
+		if (search->count == 0) {
+			const uint8_t *start = memchr(data + used, '<', n - used);
+
+			if (start == NULL)
+				return false;
+			used = (size_t)(start - data);
+		}
+		search->bytes[search->count++] = data[used++];
+		answer = is_tag(search->bytes, search->count);
+		if (answer == ANSWER_YES) {
+			*at = used;
+			return true;
+		}
+		// In a tag's first bytes there is no other "<" but the last one.
+		if (answer == ANSWER_NO)
+			search->count = data[used - 1] == '<' && search->count > 1 ? 1 : 0;
+	}
+	return false;
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Named characters of HTML: those of HTML 4 and of the sets of ISO 8879, with the values that ClamAV
+// gives them.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NORMALISE_ENTITY_BYTES 8 // no name is longer
+
+// The character that the name stands for, or 0.
+uint16_t normalise_entity(const char *name, size_t n);

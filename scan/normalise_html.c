@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/normalise_html.h"
+
+#include "scan/normalise_html_state.h"
+#include "scan/normalise_ops.h"
+
+#include <string.h>
+
+// ClamAV reads a page in chunks of so many bytes, cut behind white space where it can, and skips the
+// white space that a chunk begins with.
+#define CHUNK_BYTES 8191
+
+static void put_space(struct normalise_html *html, struct normalise_html_out *out)
+{
+	if (html->after_space)
+		return;
+	html_put_text(out, ' ');
+	html->after_space = true;
+}
+
+// ---- text --------------------------------------------------------------------------------------
+
+static void plain_text(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	uint8_t lowered = html_lower(byte);
+
+	if (html->in_script) {
+		html_put_page(out, lowered == '\'' ? '"' : lowered);
+		return;
+	}
+	html_put_page(out, lowered);
+	if (byte < 0x20) {
+		put_space(html, out);
+	} else {
+		html_put_text(out, lowered);
+		html->after_space = false;
+	}
+}
+
+static bool on_text(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	bool is_space = html_is_blank(byte);
+
+	if ((byte == '<' || is_space || byte == '&') && !html->in_script)
+		put_space(html, out);
+	if (byte == '<') {
+		html_put_page(out, '<');
+		html->tag_bytes = 0;
+		html_skip_to(html, HTML_TAG);
+	} else if (is_space) {
+		html->next = HTML_TEXT;
+		html_go(html, HTML_TRIM_BLANKS);
+		return false;
+	} else if (byte == '&') {
+		html_begin_ref(html, HTML_TEXT);
+	} else if (byte >= 0x80) {
+		html->wide = byte;
+		html_go(html, HTML_WIDE);
+	} else {
+		plain_text(html, out, byte);
+	}
+	return true;
+}
+
+static bool on_wide(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	uint32_t wide = html->wide;
+
+	if (byte >= 0x80 && wide < 0x10000) {
+		html->wide = wide << 8 | byte;
+		return true;
+	}
+	html->wide = 0;
+	if (html_is_dot(wide, byte)) {
+		html_put_page(out, '.');
+		html_put_text(out, '.');
+		if (wide == 0xa1)
+			return true; // and on in this state
+	} else {
+		if (wide >= 0x10000) {
+			html_put_page(out, (uint8_t)(wide >> 16));
+			html_put_text(out, (uint8_t)(wide >> 16));
+		}
+		if (wide >= 0x100) {
+			html_put_page(out, (uint8_t)(wide >> 8));
+			html_put_text(out, (uint8_t)(wide >> 8));
+		}
+		// The last byte of the text is the one before it: so it is in ClamAV's.
+		html_put_page(out, (uint8_t)wide);
+		html_put_text(out, (uint8_t)(wide >> 8));
+	}
+	html_go(html, HTML_TEXT);
+	return false;
+}
+
+static bool on_comment(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	if (html->in_script && !html_is_blank(byte))
+		html_put_page(out, byte == '\'' ? '"' : html_lower(byte));
+	if (byte == '>')
+		html_skip_to(html, HTML_TEXT);
+	return true;
+}
+
+static bool on_blanks(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	if (html_is_blank(byte))
+		return true;
+	if (html->state == HTML_TRIM_BLANKS && !html->in_script)
+		html_put_page(out, ' ');
+	html_go(html, (enum html_state)html->next);
+	return false;
+}
+
+static void data_event(struct normalise_html *html, struct normalise_html_out *out,
+	enum normalise_html_event event)
+{
+	out->event = event;
+	if (event == NORMALISE_HTML_DATA_BEGIN) {
+		html->value[html->value_bytes] = '\0';
+		html->in_data = true;
+		html_go(html, HTML_DATA);
+	} else {
+		html->quote = HTML_QUOTE_NONE;
+		html->in_data = false;
+		html_skip_to(html, HTML_ARG);
+	}
+	out->data_type = html->value;
+}
+
+// ---- the machine -------------------------------------------------------------------------------
+
+// Returns whether the byte was consumed.
+static bool on_byte(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+{
+	switch ((enum html_state)html->state) {
+	case HTML_TEXT:
+		return on_text(html, out, byte);
+	case HTML_WIDE:
+		return on_wide(html, out, byte);
+	case HTML_COMMENT:
+		return on_comment(html, out, byte);
+	case HTML_SKIP_BLANKS:
+	case HTML_TRIM_BLANKS:
+		return on_blanks(html, out, byte);
+	case HTML_TAG:
+		return html_on_tag(html, out, byte);
+	case HTML_ARG:
+		return html_on_arg(html, out, byte);
+	case HTML_EQUAL:
+		return html_on_equal(html, out, byte);
+	case HTML_VALUE:
+		return html_on_value(html, out, byte);
+	case HTML_REF:
+		return html_on_ref(html, byte);
+	case HTML_ENTITY:
+		return html_on_entity(html, out, byte);
+	case HTML_NUMBER:
+		return html_on_number(html, out, byte);
+	case HTML_DATA_TYPE:
+		return html_on_data_type(html, byte);
+	case HTML_DATA:
+		return html_on_data(html, out, byte);
+	case HTML_ESCAPE:
+		return html_on_escape(html, byte);
+	case HTML_PROCESS:
+		html_on_process(html, out);
+		break;
+	case HTML_ESCAPE_END:
+		html_end_escape(html, out);
+		break;
+	case HTML_DATA_BEGIN:
+		data_event(html, out, NORMALISE_HTML_DATA_BEGIN);
+		break;
+	case HTML_DATA_END:
+		data_event(html, out, NORMALISE_HTML_DATA_END);
+		break;
+	}
+	return false;
+}
+
+// The plain bytes that a state begins with, many at a time. Returns how many.
+static size_t run_text(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	size_t used = 0;
+
+	if (!html->in_script) {
+		used = normalise_best()->html_run(
+			in, n, out->page + out->page_bytes, out->text + out->text_bytes);
+		out->page_bytes += used;
+		out->text_bytes += used;
+		html->after_space = html->after_space && used == 0;
+		return used;
+	}
+	while (used < n && in[used] < 0x80 && in[used] != '<' && in[used] != '&') {
+		uint8_t byte = in[used++];
+
+		out->page[out->page_bytes] = byte == '\'' ? '"' : html_lower(byte);
+		out->page_bytes += !html_is_blank(byte);
+	}
+	return used;
+}
+
+static size_t run_value(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	size_t used = 0;
+
+	// Not while it may be inline data, nor behind what is collected.
+	if (html->value_bytes <= sizeof("\"data:") - 1 || html->value_wide != 0)
+		return 0;
+	while (used < n && in[used] > ' ' && in[used] < 0x80 && in[used] != '"' &&
+		in[used] != '\'' && in[used] != '&' && in[used] != '>') {
+		html_put_page(out, html_lower(in[used]));
+		html_put_value(html, in[used++]);
+	}
+	return used;
+}
+
+static size_t run_comment(const struct normalise_html *html, const uint8_t *in, size_t n)
+{
+	const uint8_t *end = html->in_script ? in : memchr(in, '>', n);
+
+	return end != NULL ? (size_t)(end - in) : n;
+}
+
+static size_t run_data(struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	size_t used = 0;
+
+	// White space, quotes, "%" and "&" come first in ASCII.
+	while (used < n && in[used] > '\'' && in[used] != '>')
+		html_put_data(out, in[used++]);
+	return used;
+}
+
+static size_t run(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	switch ((enum html_state)html->state) {
+	case HTML_TEXT:
+		return run_text(html, out, in, n);
+	case HTML_VALUE:
+		return run_value(html, out, in, n);
+	case HTML_COMMENT:
+		return run_comment(html, in, n);
+	case HTML_DATA:
+		return run_data(out, in, n);
+	case HTML_WIDE:
+	case HTML_SKIP_BLANKS:
+	case HTML_TRIM_BLANKS:
+	case HTML_TAG:
+	case HTML_ARG:
+	case HTML_EQUAL:
+	case HTML_PROCESS:
+	case HTML_REF:
+	case HTML_ENTITY:
+	case HTML_NUMBER:
+	case HTML_DATA_TYPE:
+	case HTML_DATA_BEGIN:
+	case HTML_DATA_END:
+	case HTML_ESCAPE:
+	case HTML_ESCAPE_END:
+		break;
+	}
+	return 0;
+}
+
+// Bytes within one chunk, without NULs. Returns how many were consumed: all, unless there is an event.
+static size_t feed(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	size_t used = 0;
+
+	while (html->skips_blanks && used < n) {
+		html->skips_blanks = html_is_blank(in[used]);
+		used += html->skips_blanks;
+	}
+	while (out->event == NORMALISE_HTML_NEED_INPUT) {
+		uint8_t byte;
+
+		used += run(html, out, in + used, n - used);
+		if (used == n)
+			break;
+		byte = in[used];
+		if (!html->in_data && byte == '\r') {
+			used++;
+			continue;
+		}
+		used += on_byte(html, out, byte == '\n' && !html->in_data ? ' ' : byte);
+	}
+	return used;
+}
+
+// How many of n bytes belong to the chunk; a new one begins where one is full.
+static size_t chunk_room(struct normalise_html *html, const uint8_t *in, size_t n)
+{
+	if (html->chunk_bytes == CHUNK_BYTES) {
+		html->skips_blanks = html_is_blank(in[0]);
+		html->chunk_bytes = html->skips_blanks || html->chunk_blank < 2
+					    ? 0
+					    : (uint16_t)(CHUNK_BYTES - html->chunk_blank);
+		html->chunk_blank = 0;
+	}
+	return n < (size_t)(CHUNK_BYTES - html->chunk_bytes)
+		       ? n
+		       : (size_t)(CHUNK_BYTES - html->chunk_bytes);
+}
+
+static void chunk_count(struct normalise_html *html, const uint8_t *in, size_t n)
+{
+	size_t at = n;
+
+	while (at > 0 && !html_is_blank(in[at - 1]))
+		at--;
+	if (at > 0)
+		html->chunk_blank = (uint16_t)(html->chunk_bytes + at);
+	html->chunk_bytes = (uint16_t)(html->chunk_bytes + n);
+}
+
+static void out_begin(struct normalise_html *html, struct normalise_html_out *out)
+{
+	out->event = NORMALISE_HTML_NEED_INPUT;
+	out->page_bytes = 0;
+	out->text_bytes = 0;
+	out->data_bytes = 0;
+	out->data_type = html->value;
+	if (html->has_held)
+		html_put_page(out, html->held);
+	html->has_held = false;
+}
+
+void normalise_html_begin(struct normalise_html *html)
+{
+	memset(html, 0, offsetof(struct normalise_html, tag));
+	html->state = HTML_TEXT;
+	html->skips_blanks = true;
+}
+
+size_t normalise_html(
+	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out)
+{
+	size_t used = 0;
+
+	if (n > NORMALISE_HTML_INPUT)
+		n = NORMALISE_HTML_INPUT;
+	out_begin(html, out);
+	while (used < n && out->event == NORMALISE_HTML_NEED_INPUT) {
+		size_t room = chunk_room(html, in + used, n - used);
+		const uint8_t *nul = memchr(in + used, 0, room);
+		size_t fed;
+
+		if (nul != NULL)
+			room = (size_t)(nul - in) - used;
+		fed = feed(html, out, in + used, room);
+		chunk_count(html, in + used, fed);
+		used += fed;
+		if (nul != NULL && fed == room)
+			used++;
+	}
+	if (out->page_bytes > 0) {
+		html->held = out->page[--out->page_bytes];
+		html->has_held = true;
+	}
+	return used;
+}
+
+void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out)
+{
+	out_begin(html, out);
+	if (html->entity_total > 0)
+		html_end_entity(html, out);
+	if (html->in_data)
+		out->event = NORMALISE_HTML_DATA_END;
+}

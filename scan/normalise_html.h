@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The copies of an HTML page that signatures for HTML (target 3) are made for, byte for byte as ClamAV
+// makes them, whatever one thinks of the rules:
+//
+//   page  without comments: lower case, runs of white space shortened, single quotes and character
+//         references in their plain form, scripts and styles without white space
+//   text  without tags, scripts and styles; the targets of links and images stand in it as written
+//
+// Inline data (RFC 2397, data: in an attribute) comes out beside them. Pull style: normalise_html takes
+// input and fills the buffers of out until all is consumed or inline data begins or ends.
+//
+// State is a struct in the caller's memory; any chunking gives the same copies.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// So many bytes of an attribute's value are kept.
+#define NORMALISE_HTML_VALUE 1024
+// Input of one call, and the room that its output needs at most: twice as much, and a value.
+#define NORMALISE_HTML_INPUT 4096
+#define NORMALISE_HTML_ROOM (2 * NORMALISE_HTML_INPUT + 2 * NORMALISE_HTML_VALUE)
+
+enum normalise_html_event {
+	NORMALISE_HTML_NEED_INPUT,
+	NORMALISE_HTML_DATA_BEGIN, // of inline data: its type is in out->data_type
+	NORMALISE_HTML_DATA_END,
+};
+
+struct normalise_html_out {
+	enum normalise_html_event event;
+	size_t page_bytes;
+	size_t text_bytes;
+	size_t data_bytes;
+	const char *data_type; // "text/plain;base64"
+	uint8_t page[NORMALISE_HTML_ROOM];
+	uint8_t text[NORMALISE_HTML_ROOM];
+	uint8_t data[NORMALISE_HTML_ROOM];
+};
+
+struct normalise_html {
+	uint8_t state;
+	uint8_t next;
+	uint8_t quote;
+	uint8_t held; // the last byte of the page: it may be taken back
+	bool has_held;
+	bool in_script; // or a style
+	bool in_style;
+	bool in_data;      // line breaks stand as they are
+	bool after_space;  // in the text
+	bool skips_blanks; // at the start of a chunk
+	bool is_hex;
+	bool has_link;  // the argument that the tag is asked for was there
+	bool has_value; // with a value
+	uint8_t escape_digits;
+	uint8_t entity_bytes;
+	uint16_t entity_total; // with those that were given already
+	uint16_t tag_bytes;
+	uint16_t arg_bytes;
+	uint16_t value_bytes;
+	uint16_t link_bytes;
+	uint16_t chunk_bytes; // of ClamAV's chunk until here
+	uint16_t chunk_blank; // behind the last white space in it, 0: there is none
+	uint32_t wide;        // bytes above 127 that are collected
+	uint32_t value_wide;  // in a value
+	int64_t number;
+	char tag[8];
+	char arg[8];
+	char entity[8];
+	char value[NORMALISE_HTML_VALUE + 1];
+	char link[NORMALISE_HTML_VALUE + 1];
+};
+
+void normalise_html_begin(struct normalise_html *html);
+// Of n bytes at most NORMALISE_HTML_INPUT are taken. Returns how many were consumed; out is written
+// anew by each call. After an event that is not NEED_INPUT the same is to be called with what is left.
+size_t normalise_html(
+	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out);
+// What was held back at the end of the page.
+void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out);

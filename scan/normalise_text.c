@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/normalise_text.h"
+
+#include "scan/normalise_ops.h"
+
+#include <stdatomic.h>
+
+// The upper half is dropped.
+const uint8_t normalise_text_bytes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 32, 32, 32, 32, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+	44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 97, 98,
+	99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116,
+	117, 118, 119, 120, 121, 122, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104,
+	105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122,
+	123, 124, 125, 126, 127};
+
+static void text_run(struct normalise_run *run)
+{
+	uint8_t *out = run->out;
+	bool after_space = run->after_space;
+
+	for (const uint8_t *in = run->in; in < run->end; in++) {
+		uint8_t byte = normalise_text_bytes[*in];
+		bool is_space = byte == ' ';
+
+		*out = byte;
+		out += byte != 0 && !(is_space && after_space);
+		after_space = byte != 0 ? is_space : after_space;
+	}
+	run->in = run->end;
+	run->out = out;
+	run->after_space = after_space;
+}
+
+static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text)
+{
+	size_t used = 0;
+
+	while (used < n && normalise_is_plain(in[used])) {
+		page[used] = normalise_text_bytes[in[used]];
+		text[used] = page[used];
+		used++;
+		if (n - used > 1 && in[used] == ' ' && normalise_is_plain(in[used + 1])) {
+			page[used] = ' ';
+			text[used++] = ' ';
+		}
+	}
+	return used;
+}
+
+const struct normalise_ops normalise_ops_portable = {"portable", text_run, html_run};
+
+const struct normalise_ops *normalise_variant(size_t i)
+{
+	bool has_avx2 = __builtin_cpu_supports("avx2");
+	bool has_avx512 =
+		has_avx2 && __builtin_cpu_supports("avx512bw") &&
+		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+		__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+
+	switch (i) {
+	case 0:
+		return &normalise_ops_portable;
+	case 1:
+		return has_avx2 ? &normalise_ops_avx2 : NULL;
+	case 2:
+		return has_avx512 ? &normalise_ops_avx512 : NULL;
+	default:
+		return NULL;
+	}
+}
+
+// Looked up once; threads that come at the same time find the same.
+const struct normalise_ops *normalise_best(void)
+{
+	static _Atomic(const struct normalise_ops *) chosen;
+	const struct normalise_ops *ops = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (ops == NULL) {
+		for (size_t i = 0; normalise_variant(i) != NULL; i++)
+			ops = normalise_variant(i);
+		atomic_store_explicit(&chosen, ops, memory_order_relaxed);
+	}
+	return ops;
+}
+
+size_t normalise_text_with(const struct normalise_ops *ops, struct normalise_text *state,
+	const uint8_t *in, size_t n, uint8_t *out)
+{
+	struct normalise_run run = {in, in + n, out, state->after_space};
+
+	ops->text_run(&run);
+	text_run(&run);
+	state->after_space = run.after_space;
+	return (size_t)(run.out - out);
+}
+
+size_t normalise_text(struct normalise_text *state, const uint8_t *in, size_t n, uint8_t *out)
+{
+	return normalise_text_with(normalise_best(), state, in, n, out);
+}

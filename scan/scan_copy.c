@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_copy.h"
+
+#include "scan/scan_object.h"
+#include "scan/scan_pool.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_target(const struct ruleset *ruleset, enum filetype_target target)
+{
+	return ruleset->anchors[target].is_there || ruleset->patterns[target].db != NULL;
+}
+
+int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects)
+{
+	bool has_any = has_target(ruleset, FILETYPE_TARGET_ANY);
+
+	pool->wants_text = has_any || has_target(ruleset, FILETYPE_TARGET_TEXT);
+	pool->wants_html = has_any || has_target(ruleset, FILETYPE_TARGET_HTML);
+	if (!pool->wants_text && !pool->wants_html)
+		return 0;
+	pool->memory = calloc(objects, sizeof(*pool->memory));
+	pool->html = malloc(sizeof(*pool->html));
+	pool->text = malloc(SCAN_COPY_SLICE + NORMALISE_TEXT_SLACK);
+	pool->narrow = malloc(SCAN_COPY_SLICE / 2 + 1);
+	if (pool->memory == NULL || pool->html == NULL || pool->text == NULL ||
+		pool->narrow == NULL)
+		return -ENOMEM;
+	for (size_t i = objects; i-- > 0;) {
+		pool->memory[i].next = pool->free_copies;
+		pool->free_copies = &pool->memory[i];
+	}
+	return 0;
+}
+
+void scan_copy_pool_fini(struct scan_copy_pool *pool)
+{
+	free(pool->memory);
+	free(pool->html);
+	free(pool->text);
+	free(pool->narrow);
+}
+
+// ---- matching ----------------------------------------------------------------------------------
+
+static struct match_object *match_copy(
+	struct scan *scan, const struct scan_object *object, enum match_target target)
+{
+	struct match_object *match;
+
+	if (match_begin(scan->scanner->matcher, target, &match) != 0) {
+		scan_set_unscannable(scan, "memory");
+		return NULL;
+	}
+	match_set_container(match, object->lies_in);
+	return match;
+}
+
+static void end_match(
+	struct scan *scan, const struct scan_object *object, struct match_object **match)
+{
+	struct scanner *scanner = scan->scanner;
+	struct match_digests digests = {0};
+	const char *type;
+	size_t hits;
+
+	if (*match == NULL)
+		return;
+	hits = match_end(*match, scanner->hits, scanner->matches_room, &digests, &type);
+	*match = NULL;
+	if (matcher_was_partial(scanner->matcher))
+		scan_set_suspect(scan, "limit-matching");
+	for (size_t i = 0; i < hits && !digests.allowed; i++)
+		object_add_match(scan, &scanner->hits[i], object->part);
+}
+
+static void feed_match(struct scan *scan, const struct scan_object *object,
+	struct match_object **match, const uint8_t *data, size_t n)
+{
+	if (*match == NULL || n == 0)
+		return;
+	if (match_feed(*match, data, n) != 0) {
+		scan_set_unscannable(scan, "scanner");
+		end_match(scan, object, match);
+	} else if (!scan->is_hit) {
+		scan->is_hit = match_is_hit(*match);
+	}
+}
+
+// ---- text --------------------------------------------------------------------------------------
+
+static void feed_text(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_copies *copies = object->copies;
+	uint8_t *out = scan->scanner->copies.text;
+
+	while (copies->text != NULL && n > 0) {
+		size_t slice = n < SCAN_COPY_SLICE ? n : SCAN_COPY_SLICE;
+		size_t bytes = normalise_text(&copies->text_state, data, slice, out);
+
+		feed_match(scan, object, &copies->text, out, bytes);
+		data += slice;
+		n -= slice;
+	}
+}
+
+// ---- HTML --------------------------------------------------------------------------------------
+
+static void html_out(struct scan *scan, struct scan_object *object)
+{
+	const struct normalise_html_out *out = scan->scanner->copies.html;
+
+	feed_match(scan, object, &object->copies->page, out->page, out->page_bytes);
+	feed_match(scan, object, &object->copies->words, out->text, out->text_bytes);
+}
+
+static void feed_page(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	for (size_t used = 0; used < n;) {
+		used += normalise_html(
+			&object->copies->html, data + used, n - used, scan->scanner->copies.html);
+		html_out(scan, object);
+	}
+}
+
+// UTF-16 as ClamAV makes bytes of it.
+static void feed_wide(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_copies *copies = object->copies;
+	uint8_t *out = scan->scanner->copies.narrow;
+
+	while (n > 0) {
+		size_t slice = n < SCAN_COPY_SLICE ? n : SCAN_COPY_SLICE;
+		size_t count = 0;
+
+		for (size_t i = 0; i < slice; i++) {
+			if (copies->has_half)
+				out[count++] = (uint8_t)(copies->half + (data[i] << 4));
+			copies->half = data[i];
+			copies->has_half = !copies->has_half;
+		}
+		feed_page(scan, object, out, count);
+		data += slice;
+		n -= slice;
+	}
+}
+
+static void begin_html(struct scan *scan, struct scan_object *object)
+{
+	struct scan_copies *copies = object->copies;
+
+	copies->is_html = true;
+	copies->is_searched = false;
+	normalise_html_begin(&copies->html);
+	copies->page = match_copy(scan, object, MATCH_TARGET_HTML);
+	copies->words = match_copy(scan, object, MATCH_TARGET_HTML);
+}
+
+static void feed_html(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	if (object->copies->is_wide)
+		feed_wide(scan, object, data, n);
+	else
+		feed_page(scan, object, data, n);
+}
+
+// A page that begins in the middle of the object has a blank before it, so that nothing in it is at its
+// start.
+static void search_html(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	static const uint8_t before[] = "- ";
+	struct scan_copies *copies = object->copies;
+	size_t at;
+
+	if (!normalise_find_tag(&copies->search, data, n, &at))
+		return;
+	begin_html(scan, object);
+	feed_page(scan, object, before, sizeof(before) - 1);
+	feed_page(scan, object, copies->search.bytes, copies->search.count);
+	feed_page(scan, object, data + at, n - at);
+}
+
+// ---- the object --------------------------------------------------------------------------------
+
+static void feed_all(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_copies *copies = object->copies;
+
+	feed_text(scan, object, data, n);
+	if (copies->is_html)
+		feed_html(scan, object, data, n);
+	else if (copies->is_searched)
+		search_html(scan, object, data, n);
+}
+
+static void give_back(struct scan_object *object)
+{
+	struct scan_copy_pool *pool = &object->owner->copies;
+
+	object->copies->next = pool->free_copies;
+	pool->free_copies = object->copies;
+	object->copies = NULL;
+}
+
+// HTML that begins in the first bytes begins with them.
+static bool begins_with_html(const struct scan_copies *copies)
+{
+	struct normalise_search search = {0};
+	size_t at;
+
+	return normalise_find_tag(&search, copies->prefix, copies->prefix_bytes, &at);
+}
+
+static void detect(struct scan *scan, struct scan_object *object)
+{
+	const struct scan_copy_pool *pool = &scan->scanner->copies;
+	struct scan_copies *copies = object->copies;
+	const struct filetype *type = filetype_detect(copies->prefix, copies->prefix_bytes);
+	bool is_other = type->name[0] != '\0' && type->target != FILETYPE_TARGET_TEXT &&
+			type->target != FILETYPE_TARGET_HTML;
+	enum normalise_kind kind =
+		is_other ? NORMALISE_NONE : normalise_detect(copies->prefix, copies->prefix_bytes);
+	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;
+
+	copies->is_detected = true;
+	copies->is_wide = kind == NORMALISE_HTML_UTF16;
+	copies->is_searched = pool->wants_html &&
+			      (kind == NORMALISE_TEXT || type->target == FILETYPE_TARGET_GRAPHICS);
+	if (kind == NORMALISE_TEXT && pool->wants_text)
+		copies->text = match_copy(scan, object, MATCH_TARGET_TEXT);
+	if (pool->wants_html && (is_html || (kind == NORMALISE_TEXT && begins_with_html(copies))))
+		begin_html(scan, object);
+	if (copies->text == NULL && !copies->is_html && !copies->is_searched)
+		give_back(object);
+	else
+		feed_all(scan, object, copies->prefix, copies->prefix_bytes);
+}
+
+void scan_copy_begin(struct scan *scan, struct scan_object *object)
+{
+	struct scan_copy_pool *pool = &scan->scanner->copies;
+	struct scan_copies *copies = pool->free_copies;
+
+	if (pool->memory == NULL)
+		return;
+	if (copies == NULL) {
+		scan_set_unscannable(scan, "memory");
+		return;
+	}
+	pool->free_copies = copies->next;
+	memset(copies, 0, offsetof(struct scan_copies, prefix));
+	object->copies = copies;
+}
+
+void scan_copy_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_copies *copies = object->copies;
+
+	if (copies == NULL)
+		return;
+	if (!copies->is_detected) {
+		size_t take = sizeof(copies->prefix) - copies->prefix_bytes;
+
+		take = take < n ? take : n;
+		memcpy(copies->prefix + copies->prefix_bytes, data, take);
+		copies->prefix_bytes = (uint16_t)(copies->prefix_bytes + take);
+		data += take;
+		n -= take;
+		if (copies->prefix_bytes < sizeof(copies->prefix))
+			return;
+		detect(scan, object);
+	}
+	if (object->copies != NULL)
+		feed_all(scan, object, data, n);
+}
+
+void scan_copy_end(struct scan *scan, struct scan_object *object)
+{
+	struct scan_copies *copies = object->copies;
+
+	if (copies == NULL)
+		return;
+	if (!copies->is_detected)
+		detect(scan, object);
+	if (object->copies == NULL)
+		return;
+	if (copies->is_html) {
+		normalise_html_end(&copies->html, scan->scanner->copies.html);
+		html_out(scan, object);
+	}
+	end_match(scan, object, &copies->text);
+	end_match(scan, object, &copies->page);
+	end_match(scan, object, &copies->words);
+	give_back(object);
+}
+
+void scan_copy_drop(struct scan_object *object)
+{
+	struct scan_copies *copies = object->copies;
+
+	if (copies == NULL)
+		return;
+	if (copies->text != NULL)
+		match_abort(copies->text);
+	if (copies->page != NULL)
+		match_abort(copies->page);
+	if (copies->words != NULL)
+		match_abort(copies->words);
+	give_back(object);
+}

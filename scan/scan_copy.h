@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Normalised copies of an object, for the signatures that are made for them: of a text one, of HTML one
+// without comments and one without tags. What is found in a copy is found in the object. Private to
+// scan*.c.
+#pragma once
+
+#include "scan/match.h"
+#include "scan/normalise_detect.h"
+#include "scan/normalise_html.h"
+#include "scan/normalise_text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct scan;
+struct scan_object;
+struct scanner;
+
+#define SCAN_COPY_SLICE 16384
+
+struct scan_copies {
+	struct scan_copies *next; // in the pool
+	struct match_object *text;
+	struct match_object *page;
+	struct match_object *words; // of the page, without tags
+	bool is_detected;
+	bool is_searched; // HTML may still begin in it
+	bool is_html;
+	bool is_wide; // UTF-16
+	bool has_half;
+	uint8_t half; // the first byte of a character
+	struct normalise_text text_state;
+	struct normalise_search search;
+	uint16_t prefix_bytes;
+	uint8_t prefix[NORMALISE_DETECT_BYTES];
+	struct normalise_html html;
+};
+
+// What the copies of a scanner's objects share: their room, and buffers for one at a time.
+struct scan_copy_pool {
+	struct scan_copies *free_copies;
+	struct scan_copies *memory;
+	struct normalise_html_out *html;
+	uint8_t *text;
+	uint8_t *narrow;
+	bool wants_text; // a signature could see such a copy
+	bool wants_html;
+};
+
+// Returns 0 or -ENOMEM. Takes no memory where the ruleset has no signature that could see a copy.
+int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects);
+void scan_copy_pool_fini(struct scan_copy_pool *pool);
+
+// The object is one that may have copies.
+void scan_copy_begin(struct scan *scan, struct scan_object *object);
+void scan_copy_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
+void scan_copy_end(struct scan *scan, struct scan_object *object);
+void scan_copy_drop(struct scan_object *object);

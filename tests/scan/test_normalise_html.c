@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The copies of HTML against what ClamAV 1.4.6 makes of the same bytes, fed in any chunking; where HTML and
+// text are recognised.
+#include "scan/normalise_detect.h"
+#include "scan/normalise_entity.h"
+#include "scan/normalise_html.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// cmocka.h wants these before it.
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+// clang-format on
+
+#define ROOM (1u << 16)
+
+struct copies {
+	uint8_t page[ROOM];
+	uint8_t text[ROOM];
+	uint8_t data[ROOM]; // inline data: "[type|data]"
+	size_t page_bytes;
+	size_t text_bytes;
+	size_t data_bytes;
+};
+
+static void append(uint8_t *to, size_t *at, const void *from, size_t n)
+{
+	assert_true(*at + n <= ROOM);
+	memcpy(to + *at, from, n);
+	*at += n;
+}
+
+static void collect(struct copies *copies, const struct normalise_html_out *out)
+{
+	append(copies->page, &copies->page_bytes, out->page, out->page_bytes);
+	append(copies->text, &copies->text_bytes, out->text, out->text_bytes);
+	append(copies->data, &copies->data_bytes, out->data, out->data_bytes);
+	switch (out->event) {
+	case NORMALISE_HTML_NEED_INPUT:
+		break;
+	case NORMALISE_HTML_DATA_BEGIN:
+		append(copies->data, &copies->data_bytes, "[", 1);
+		append(copies->data, &copies->data_bytes, out->data_type, strlen(out->data_type));
+		append(copies->data, &copies->data_bytes, "|", 1);
+		break;
+	case NORMALISE_HTML_DATA_END:
+		append(copies->data, &copies->data_bytes, "]", 1);
+		break;
+	}
+}
+
+// Cut at first and from there on every step bytes (0: no more), each piece in memory of its own size.
+static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, struct copies *out)
+{
+	static struct normalise_html_out buffers;
+	struct normalise_html html;
+	size_t at = 0;
+
+	out->page_bytes = 0;
+	out->text_bytes = 0;
+	out->data_bytes = 0;
+	normalise_html_begin(&html);
+	while (at < n) {
+		size_t piece = at == 0 && first > 0 ? first : step > 0 ? step : n;
+		size_t used = 0;
+		uint8_t *copy;
+
+		piece = piece < n - at ? piece : n - at;
+		copy = malloc(piece);
+		assert_non_null(copy);
+		memcpy(copy, data + at, piece);
+		while (used < piece) {
+			used += normalise_html(&html, copy + used, piece - used, &buffers);
+			collect(out, &buffers);
+		}
+		free(copy);
+		at += piece;
+	}
+	normalise_html_end(&html, &buffers);
+	collect(out, &buffers);
+}
+
+static void check_same(const struct copies *actual, const struct copies *expected)
+{
+	assert_int_equal(actual->page_bytes, expected->page_bytes);
+	assert_memory_equal(actual->page, expected->page, expected->page_bytes);
+	assert_int_equal(actual->text_bytes, expected->text_bytes);
+	assert_memory_equal(actual->text, expected->text, expected->text_bytes);
+	assert_int_equal(actual->data_bytes, expected->data_bytes);
+	assert_memory_equal(actual->data, expected->data, expected->data_bytes);
+}
+
+struct page_case {
+	const char *html;
+	const char *page;
+	const char *text;
+	size_t html_bytes;
+	size_t page_bytes;
+	size_t text_bytes;
+};
+
+#define CASE(html, page, text)                                                                     \
+	{                                                                                          \
+		html, page, text, sizeof(html) - 1, sizeof(page) - 1, sizeof(text) - 1             \
+	}
+
+static const struct page_case cases[] = {
+	CASE("<html>Hello  World\r\n\tAgain</html>", "<html>hello world again</html>",
+		" hello world again "),
+	CASE("<HTML><A HREF='HTTP://Example.ORG/A b' TITLE = x>Link</A>",
+		"<html><a href=\"http://example.org/a b\" title=x>link</a>",
+		" HTTP://Example.ORG/A b link "),
+	CASE("<html><a title=1 href=First href=Second>x",
+		"<html><a title=1 href=first href=second>x", " First x"),
+	CASE("<html><a href href=Second>x</a><a href=\"\">y</a><a href=x",
+		"<html><a href href=second>x</a><a href=\"\">y</a><a href=x", " x y "),
+	CASE("<html><img alt=a src=\"Pic.PNG\">", "<html><img alt=a src=\"pic.png\">", " "),
+	CASE("<html>a<!-- <b>c</b> -->d<!x>e< !y>f", "<html>ac</b>-->def", " a c -->d e f"),
+	CASE("<html><script>var A = 'b';\n if (a < b) c(); <!-- x 'y' --> </Script >z",
+		"<html><script>vara=\"b\";if(a<b)c();<!--x\"y\"--></script>z", " >z"),
+	CASE("<html><style>B { c : D }</style> x <style></script> y </style>",
+		"<html><style>b{c:d}</style>x <style></script>y </style>", " x y "),
+	CASE("<html><script></style> A B</script> C", "<html><script></style>ab</script>c", " c"),
+	CASE("<html>&lt;&AMP;&amp;&nbsp;&Eacute;&thetasym;&nosuch;&toolongforaname;&amp &lt<",
+		"<html><&amp;&\xa0\xc9&#x03d1;&nosuch;&toolongforaname;&amp &lt<", " "),
+	CASE("<html>&#65;&#x41;&#X41;&#300;&#xffff;&#x10041;&#0;&#;&#x;&#65 &#6a;&#12288;&#x3002;",
+		"<html>aaa&#x012c;&#xffff;A\x00\x00\x00"
+		"A \x06"
+		"a;&#x3000;.",
+		" a; "),
+	CASE("<html>&#99999999999999999999;&#x9999999999999999999;",
+		"<html>\xff"
+		"9;\x03"
+		"99;",
+		" 9; 99;"),
+	CASE("<html><a href=\"&#72;&eacute;&lt;x&y\">t</a>", "<html><a href=\"h\xe9<x&y\">t</a>",
+		" H\xe9<x&y t "),
+	CASE("<html>\xc3\xa9 \xe3\x80\x82x\xa1"
+	     "Dy\xff\xfe\xfd\xfc",
+		"<html>\xc3\xa9 .x.\x00y\xff\xfe\xfd", " \xc3\xc3.x.\x00y\xff\xfe\xfe"),
+	CASE("<html><b t=\xe3\x80\x82x u=\xc3\xa9 v=\xa1"
+	     "Cz>",
+		"<html><b t=.x u= v=\xc3\xa9\xa1"
+		"cz>",
+		" "),
+	CASE("<html><img src=\"data:text/plain;base64,SGk=\" alt=x>",
+		"<html><img src=\"data\"alt=x>", " "),
+	CASE("<html><img src=data:,a%41%4z%zq&amp;b>c", "<html><img src=data&c", " "),
+	CASE("<html><img src='data:text/html'>d<img src=\"data:a b,c\"d>e",
+		"<html><img src=\"data\">d<img src=\"data\"e", " d "),
+	CASE("<html><a b=\"c d>e f\" g>h", "<html><a b=\"c d>e f\" g>h", " e f\" g>h"),
+	CASE("<html><b\n\nc\n=\nd e>f", "<html><b c=d e>f", " f"),
+	CASE("<html>1\x01\x02"
+	     "2\x7f"
+	     "3",
+		"<html>1\x01\x02"
+		"2\x7f"
+		"3",
+		" 1 2\x7f"
+		"3"),
+	CASE("<html>a\rb\nc", "<html>ab c", " ab c"),
+	CASE("<html><>x</>y<b/>z< / b >", "<html><>x</>y<b/>z</ b>", " x y z "),
+	CASE("<html><a href=\"x\\\"y\">z</a>", "<html><a href=\"x\\\" y\">z</a>", " x\\ z "),
+	CASE("<html>x &am", "<html>x &am", " x "),
+	CASE("<html>x &amp", "<html>x &", " x "),
+};
+
+static void the_copies_are_those_of_clamav(void **state)
+{
+	static struct copies copies;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct page_case *c = &cases[i];
+
+		normalise((const uint8_t *)c->html, c->html_bytes, 0, 0, &copies);
+		assert_int_equal(copies.page_bytes, c->page_bytes);
+		assert_memory_equal(copies.page, c->page, c->page_bytes);
+		assert_int_equal(copies.text_bytes, c->text_bytes);
+		assert_memory_equal(copies.text, c->text, c->text_bytes);
+	}
+}
+
+static void any_cut_gives_the_same_copies(void **state)
+{
+	static struct copies whole;
+	static struct copies pieces;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint8_t *html = (const uint8_t *)cases[i].html;
+
+		normalise(html, cases[i].html_bytes, 0, 0, &whole);
+		normalise(html, cases[i].html_bytes, 0, 1, &pieces);
+		check_same(&pieces, &whole);
+		for (size_t at = 1; at < cases[i].html_bytes; at++) {
+			normalise(html, cases[i].html_bytes, at, 0, &pieces);
+			check_same(&pieces, &whole);
+		}
+	}
+}
+
+// Plain words and white space: what ClamAV reads in chunks of 8191 bytes loses the blanks that a chunk
+// begins with.
+static void white_space_that_begins_a_chunk_is_lost(void **state)
+{
+	static uint8_t html[20400];
+	static struct copies whole;
+	static struct copies pieces;
+
+	(void)state;
+	memset(html, 'A', sizeof(html));
+	html[8191] = ' ';
+	html[8192] = '\n';
+	// The second chunk is cut behind this one, so the third begins there.
+	html[12000] = ' ';
+	html[12001 + 8191] = ' ';
+	normalise(html, sizeof(html), 0, 0, &whole);
+	assert_int_equal(whole.page_bytes, sizeof(html) - 3);
+	assert_int_equal(whole.page[8191], 'a');
+	assert_int_equal(whole.page[11998], ' ');
+	for (size_t step = 1; step < 9000; step += 997) {
+		normalise(html, sizeof(html), 8190, step, &pieces);
+		check_same(&pieces, &whole);
+	}
+}
+
+static void inline_data_comes_out(void **state)
+{
+	static const char html[] =
+		"<img src=\"data:image/PNG;base64,QUJD&amp;%44\"><a href=data:,x>"
+		"<p style=x><embed src='data:a/b,unfinished";
+	static struct copies copies;
+
+	(void)state;
+	normalise((const uint8_t *)html, sizeof(html) - 1, 0, 0, &copies);
+	append(copies.data, &copies.data_bytes, "", 1);
+	assert_string_equal(copies.data, "[image/png;base64|QUJDD][|x][a/b|unfinished]");
+}
+
+static void names_of_characters_are_known(void **state)
+{
+	(void)state;
+	assert_int_equal(normalise_entity("amp", 3), '&');
+	assert_int_equal(normalise_entity("Amp", 3), 0);
+	assert_int_equal(normalise_entity("am", 2), 0);
+	assert_int_equal(normalise_entity("thetasym", 8), 0x3d1);
+	assert_int_equal(normalise_entity("thetasymb", 9), 0);
+	assert_int_equal(normalise_entity("", 0), 0);
+	assert_int_equal(normalise_entity("zwnj", 4), 0x200c);
+	assert_int_equal(normalise_entity("AElig", 5), 0xc6);
+}
+
+// ---- what is a text, and what HTML -------------------------------------------------------------
+
+struct kind_case {
+	const char *data;
+	size_t bytes;
+	enum normalise_kind kind;
+};
+
+#define KIND(data, kind)                                                                           \
+	{                                                                                          \
+		data, sizeof(data) - 1, kind                                                       \
+	}
+
+static const struct kind_case kinds[] = {
+	KIND("plain words", NORMALISE_TEXT),
+	KIND("caf\xe9 \x1b[1m\a", NORMALISE_TEXT),
+	KIND("a\x02 binary", NORMALISE_TEXT), // as UTF-16 without a mark
+	KIND("abcd\0\2\0\3xyz!", NORMALISE_NONE),
+	KIND("x <html>", NORMALISE_HTML),
+	KIND("x <hTML>", NORMALISE_TEXT),
+	KIND("x <html lang=en>", NORMALISE_TEXT),
+	KIND("\x01\x02 <Head>", NORMALISE_HTML),
+	KIND("<A name=x> hRef", NORMALISE_HTML),
+	KIND("<A name=x> hreF <a ", NORMALISE_TEXT),
+	KIND("<A name=x> hrEF", NORMALISE_HTML),
+	KIND("<a name=x> HRef", NORMALISE_HTML),
+	KIND("<%@ LANGUAGE =", NORMALISE_HTML),
+	KIND(" <%@ LANGUAGE =", NORMALISE_TEXT),
+	KIND("\xff\xfe<\0t\0a\0b\0l\0e\0", NORMALISE_HTML_UTF16),
+	KIND("\xfe\xff\0<\0t\0a\0b\0l\0e", NORMALISE_HTML),
+	KIND("\xff\xfew\0o\0r\0d\0s\0", NORMALISE_TEXT),
+	KIND("\0w\0o\0r\0d", NORMALISE_TEXT),
+	KIND("w\0o\0r\0d\0\x01\0", NORMALISE_TEXT),
+	KIND("\0w\0\x01\0r", NORMALISE_NONE),
+};
+
+static void text_and_html_are_told_as_clamav_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		assert_int_equal(normalise_detect((const uint8_t *)kinds[i].data, kinds[i].bytes),
+			kinds[i].kind);
+}
+
+struct tag_case {
+	const char *data;
+	const char *found; // with what follows, NULL: no tag
+};
+
+static const struct tag_case tags[] = {
+	{"a < b <c> <bold> <3 <user@example.org> << <", NULL},
+	{"words <B>x", "<B>x"},
+	{"<<b>", "<b>"},
+	{"<x<p\n>", "<p\n>"},
+	{"<scriptx", "<scriptx"},
+	{"<iMG", "<iMG"},
+	{"<!-x <!--", "<!--"},
+	{"<!docty <!DOCtype x", "<!DOCtype x"},
+	{"<h1/>", "<h1/>"},
+	{"<blockquotes><blockquote ", "<blockquote "},
+	{"<averyveryverylongname <td>", "<td>"},
+	{"<a", NULL},
+};
+
+static void a_tag_is_found_in_any_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		const uint8_t *data = (const uint8_t *)tags[i].data;
+		size_t n = strlen(tags[i].data);
+
+		for (size_t cut = 0; cut <= n; cut++) {
+			struct normalise_search search = {0};
+			size_t at = 0;
+			bool is_found = normalise_find_tag(&search, data, cut, &at);
+
+			if (!is_found) {
+				is_found = normalise_find_tag(&search, data + cut, n - cut, &at);
+				at += cut;
+			}
+			assert_int_equal(is_found, tags[i].found != NULL);
+			if (tags[i].found == NULL)
+				continue;
+			assert_memory_equal(search.bytes, tags[i].found, search.count);
+			assert_string_equal(data + at, tags[i].found + search.count);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_copies_are_those_of_clamav),
+		cmocka_unit_test(any_cut_gives_the_same_copies),
+		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
+		cmocka_unit_test(inline_data_comes_out),
+		cmocka_unit_test(names_of_characters_are_known),
+		cmocka_unit_test(text_and_html_are_told_as_clamav_does),
+		cmocka_unit_test(a_tag_is_found_in_any_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -190,7 +190,8 @@ static bool says(const char *text, const char *word)
 	return strcasestr(text, word) != NULL;
 }
 
-// Its readers tell only in words what they failed on.
+// Its readers tell only in words what they failed on. Where none of them took the object libarchive 3.6
+// must not be asked for more: it would look behind the last of its readers.
 static unsigned int reason(const struct libarchive *state)
 {
 	const char *text = archive_error_string(state->archive);

@@ -2,6 +2,7 @@
 // Verdicts that another thread works for, in virtual time: the end of the message waits, whatever
 // happens to the connection meanwhile.
 #include "dataplane/deferral.h"
+#include "tests/support/packed.h"
 #include "tests/support/unit.h"
 #include "tests/support/world.h"
 
@@ -9,17 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RULES "Test.Virus:0:*:666f756e642d7669727573\n"
-#define HEADER                                                                                     \
-	"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: application/x-xz\r\n"                    \
-	"Content-Transfer-Encoding: base64\r\n\r\n"
-// A text with "found-virus" in it and one without, both compressed by xz.
-#define INFECTED                                                                                   \
-	HEADER "/Td6WFoAAAFpIt42AgAhARYAAAB0L+Wj4ABaABhdADCYqFATMciuUfxWDViby/82f7x6N1wAAAAmgNB+"  \
-	       "AAEwW6QLeQOQQpkNAQAAAAABWVo=\r\n"
-#define CLEAN                                                                                      \
-	HEADER "/Td6WFoAAAFpIt42AgAhARYAAAB0L+Wj4ABfAB9dADcbyu8g/WazOVu7F6m5VdbOFiT4Azxsgj+qe5vU"  \
-	       "AAAAADYWSb0AATdgR3Qz/ZBCmQ0BAAAAAAFZWg==\r\n"
+#define RULES PACKED_RULES
+#define INFECTED PACKED_INFECTED
+#define CLEAN PACKED_CLEAN
 #define END ".\r\n"
 #define ENVELOPE "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\n"
 

@@ -311,16 +311,21 @@ static void every_message_has_the_leaves_that_python_reads(void **state)
 	check_reference(&python);
 }
 
-static void every_message_has_the_leaves_that_gmime_reads(void **state)
+static bool have_gmime(void)
 {
 	void *library = dlopen("libgmime-3.0.so.0", RTLD_LAZY);
 
+	if (library != NULL)
+		return dlclose(library) == 0;
+	printf("skip: no libgmime-3.0.so.0 (scripts/deps test)\n");
+	return false;
+}
+
+static void every_message_has_the_leaves_that_gmime_reads(void **state)
+{
 	(void)state;
-	if (library == NULL)
-		printf("skip: no libgmime-3.0.so.0 (scripts/deps test)\n");
-	if (library == NULL || !have_files() || access("/usr/bin/python3", X_OK) != 0)
+	if (!have_files() || !have_gmime() || access("/usr/bin/python3", X_OK) != 0)
 		skip();
-	(void)dlclose(library);
 	check_reference(&gmime);
 }
 

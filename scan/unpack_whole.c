@@ -2,6 +2,7 @@
 #include "scan/unpack_whole.h"
 
 #include "scan/unpack_libarchive.h"
+#include "scan/unpack_ole2.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static const struct whole_format formats[] = {
 	LIBARCHIVE("lz4", FILETYPE_CONTAINER_OTHER),
 	LIBARCHIVE("compress", FILETYPE_CONTAINER_OTHER),
 	LIBARCHIVE("rpm", FILETYPE_CONTAINER_OTHER),
+	{"ole2", FILETYPE_CONTAINER_OLE2, ole2_begin, ole2_next, ole2_end},
 	{"udf", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"arj", FILETYPE_CONTAINER_ARJ, NULL, NULL, NULL},
 	{"ace", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},

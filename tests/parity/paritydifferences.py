@@ -17,8 +17,7 @@ PACKED = {"clam-aspack.exe", "clam-fsg.exe", "clam-mew.exe", "clam-nsis.exe", "c
           "clam.exe.szdd", "clam.sis", "clam_IScab_ext.exe", "clam_IScab_int.exe",
           "clam_ISmsi_ext.exe", "clam_ISmsi_int.exe", "clam_cache_emax.tgz", "clam.chm",
           "clam.impl.zip", "clam.d64.zip", "clam.arj", "clam.bin-be.cpio", "clam.bin-le.cpio",
-          "clam.newc.cpio", "clam.odc.cpio", "clam.7z", "clam.cab", "clam.ole.doc", "clam.ppt",
-          "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one",
+          "clam.newc.cpio", "clam.odc.cpio", "clam.7z", "clam.cab", "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one",
           "clam.iso", "clamjol.iso", "clam.split.oneseg.zip"}
 BINHEX = {"016.eml", "m2011.txt"}  # whose attachments are application/mac-binhex40
 

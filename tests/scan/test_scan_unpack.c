@@ -160,6 +160,7 @@ static bool make_archives(void)
 	run_script("tests/scan/unpack_reference.py");
 	run_script("tests/scan/unpack_reference_pdf.py");
 	run_script("tests/scan/whole_reference.py");
+	run_script("tests/scan/unpack_reference_ole2.py");
 	assert_true(archives_count > 100);
 	return true;
 }

@@ -18,6 +18,7 @@ struct model {
 	uint8_t byte[SPACE];
 	bool present[SPACE];
 	bool sent[SPACE];
+	bool unsent[SPACE]; // present and not sent
 	uint32_t trimmed;
 	uint32_t released;
 	uint32_t read;
@@ -32,13 +33,17 @@ static struct model model;
 			return __LINE__;                                                           \
 	} while (0)
 
+// The first at or after from that is so, or SPACE. By the library's search: this is most of the work.
+static uint32_t first_that(const bool *flag, bool is_so, uint32_t from)
+{
+	const bool *found = memchr(flag + from, is_so, SPACE - from);
+
+	return found != NULL ? (uint32_t)(found - flag) : SPACE;
+}
+
 static uint32_t first_without(const bool *flag)
 {
-	uint32_t at = 0;
-
-	while (at < SPACE && flag[at])
-		at++;
-	return at;
+	return first_that(flag, false, 0);
 }
 
 static uint32_t lowest(uint32_t a, uint32_t b)
@@ -48,10 +53,13 @@ static uint32_t lowest(uint32_t a, uint32_t b)
 
 static uint32_t holes(const bool *flag)
 {
+	uint32_t at = first_without(flag);
 	uint32_t n = 0;
 
-	for (uint32_t at = 1; at < SPACE; at++)
-		n += flag[at] && !flag[at - 1];
+	while ((at = first_that(flag, true, at)) < SPACE) {
+		n++;
+		at = first_that(flag, false, at);
+	}
 	return n;
 }
 
@@ -76,6 +84,7 @@ static enum stream_put expect_put(uint32_t at, uint8_t *data, uint32_t n, uint32
 		if (!model.present[at + i]) {
 			put = STREAM_NEW;
 			model.present[at + i] = true;
+			model.unsent[at + i] = !model.sent[at + i];
 			model.byte[at + i] = data[i];
 		} else if (model.byte[at + i] != data[i]) {
 			++*rewritten;
@@ -128,14 +137,12 @@ static int run_consume(uint32_t n)
 // Only what has arrived is ever marked: the part of the range up to the first hole.
 static int run_mark(uint32_t at, uint32_t n)
 {
-	uint32_t to = at;
+	uint32_t to = lowest(first_that(model.present, false, at), at + n);
 	bool in_order = at <= first_without(model.sent);
 
-	while (to < SPACE && to - at < n && model.present[to])
-		to++;
 	if (stream_mark_sent(&model.stream, model.pool, BASE + at, BASE + to)) {
-		for (; at < to; at++)
-			model.sent[at] = true;
+		memset(model.sent + at, true, to - at);
+		memset(model.unsent + at, false, to - at);
 		return 0;
 	}
 	CHECK(!in_order);
@@ -147,7 +154,7 @@ static int run_fill(uint32_t at, uint32_t n, uint8_t byte)
 {
 	stream_fill(&model.stream, BASE + at, BASE + at + n, byte);
 	for (uint32_t i = at; i < SPACE && i < at + n; i++)
-		if (i >= model.trimmed && model.present[i] && !model.sent[i])
+		if (i >= model.trimmed && model.unsent[i])
 			model.byte[i] = byte;
 	return 0;
 }
@@ -174,14 +181,9 @@ static int check_unsent(uint32_t limit)
 {
 	uint64_t from = 0;
 	uint64_t to = 0;
-	uint32_t first = 0;
-	uint32_t last;
+	uint32_t first = lowest(first_that(model.unsent, true, 0), limit);
+	uint32_t last = lowest(first_that(model.unsent, false, first), limit);
 
-	while (first < limit && (!model.present[first] || model.sent[first]))
-		first++;
-	last = first;
-	while (last < limit && model.present[last] && !model.sent[last])
-		last++;
 	CHECK(stream_unsent(&model.stream, BASE + limit, &from, &to) == (first < limit));
 	CHECK(first == limit || (from == BASE + first && to == BASE + last));
 	return 0;
@@ -190,10 +192,9 @@ static int check_unsent(uint32_t limit)
 static int check_edges(void)
 {
 	const struct stream *stream = &model.stream;
-	uint32_t end = SPACE;
+	const bool *last = memrchr(model.present, true, SPACE);
+	uint32_t end = last != NULL ? (uint32_t)(last + 1 - model.present) : 0;
 
-	while (end > 0 && !model.present[end - 1])
-		end--;
 	CHECK(stream->next == BASE + first_without(model.present));
 	CHECK(stream->sent == BASE + first_without(model.sent));
 	CHECK(stream->end == BASE + end);
@@ -217,10 +218,9 @@ static int check_memory(void)
 static int check_bytes(uint32_t at)
 {
 	static uint8_t out[STREAM_PAGE_BYTES + 500];
-	size_t n = 0;
+	size_t n = at >= model.trimmed ? first_that(model.present, false, at) - at : 0;
 
-	while (at >= model.trimmed && n < sizeof(out) && at + n < SPACE && model.present[at + n])
-		n++;
+	n = n < sizeof(out) ? n : sizeof(out);
 	CHECK(stream_copy(&model.stream, BASE + at, out, sizeof(out)) == n);
 	CHECK(memcmp(out, model.byte + at, n) == 0);
 	return 0;

@@ -243,7 +243,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	options.max_half_open = 8;
 	options.max_pages = 64;
 	options.max_fragments = 8;
+	// An engine is made for each input: with little memory, none of its mails needs much.
 	options.scan.max_messages = 4;
+	options.scan.max_members = 100;
+	options.scan.max_parts = 100;
+	options.scan.max_captured_bytes = 1 << 16;
+	options.scan.max_all_captured_bytes = 1 << 18;
 	require(engine_new(&options, &ops, ruleset, &world.engine) == 0);
 	frames_talk_init(&talk, 4, 41022);
 	talk.mss = n > 0 ? (uint16_t)(8 + data[0]) : 1448;

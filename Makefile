@@ -43,6 +43,8 @@ HS_CFLAGS := $(call isystem,libhs)
 HS_COMPILER := -lhs
 HS_RUNTIME := -lhs_runtime
 DPDK_LIBS := $(shell pkg-config --libs libdpdk)
+# Only dataplane/spool_ring.c needs it: what does not ask for a ring (cordonctl) is not linked to it.
+RING_LIBS := -luring
 SCAN_LIBS := -lcrypto -lz -lpcre2-8 -lbz2 -larchive
 OFFLINE_LIBS := -lpcap -lcyaml -lyaml -ljansson
 
@@ -108,7 +110,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 $(BUILD)/cordon-dataplane: $(call obj,$(DPDK_SRC)) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
 		$(BUILD)/libreassembly.a
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 $(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
 	@echo "LD   $@"
@@ -126,7 +128,7 @@ WRAP_test_unpack_libarchive := -Wl,--wrap=archive_read_has_encrypted_entries
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 # Of what sees DPDK: all of it but main.
 $(DPDK_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
@@ -134,14 +136,14 @@ $(DPDK_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(addprefix $(BUILD)/lib,dataplane.a scan.a reassembly.a)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
 		$(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 	@mkdir -p $(@D)
@@ -152,7 +154,7 @@ $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 $(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 bench: $(BENCHES)
 
@@ -174,7 +176,7 @@ fuzz:
 
 # What scripts/fuzz links its programs with.
 fuzz-libs:
-	@echo $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS)
+	@echo $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS)
 
 lint: scripts/lint
 	scripts/lint

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The buffer's writer: takes messages from workers and makes them durable in segment files (format and
+// reader: spoolfile.h). Free of DPDK and, but for spool_ring.c, of liburing.
+//
+// A worker begins a record with the envelope, appends the message as it passes, and commits it with the
+// reason, or aborts. Up to spill_bytes of it stay in the worker's own pages: an abort then costs nothing
+// and nothing was written. Past that it is written ahead, in chunks that are worthless until the last one,
+// sealed by the commit, is durable too.
+//
+// Threads. Each worker uses its own struct spool_worker; one spool thread encrypts and writes for all.
+// Between them are rings of fixed size, each with one producer and one consumer. The worker's side takes
+// no lock and makes no system call: not even to wake the spool thread, which looks by itself, at once
+// while there is work, after up to 1 ms when there has been none for a while. Without a thread
+// (options.thread false) the only caller does the work in spool_wait or spool_step.
+//
+// Group commit. What has come in while writes are on their way is written as one: one contiguous O_DIRECT
+// write of up to GROUP_BYTES (spool_state.h) with RWF_DSYNC into a segment that was allocated, filled with
+// zeros, synced, renamed into place and its directory synced before it is used. Such a write changes no
+// metadata. It completes when its own bytes are durable, so nothing depends on the order of writes; a
+// record is acknowledged when all writes that carry a part of it have completed so.
+//
+// Crash. Recovery (spoolfile_refresh) takes a record when all of its chunks are there and authentic. A
+// mail that was acknowledged had all of them durable, in files whose names were durable before; of one
+// that was not, either some byte is missing or wrong, and it is dropped, or none is, and it is there
+// whole: then its sender, who got no answer, sends it again.
+//
+// Errors. A write that fails, or is cut short, is never repeated in its place. Its segment is written to
+// no more, and since a device that has failed once may have lost what it took shortly before, every write
+// on its way at that moment counts as failed as well, whatever it reports. All of them are written again
+// from memory into another segment, the same bytes; after WRITE_TRIES the records fail. A record that
+// failed or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case it is whole on
+// the disk. No error is ever turned into success.
+#pragma once
+
+#include "dataplane/spoolfile.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct spool;
+struct spool_io;
+struct spool_worker;
+struct spool_record;
+
+#define SPOOL_LEVELS 4
+
+struct spool_options {
+	const char *name; // of the writer, begins its files' names: at most 15 letters and digits
+	uint32_t workers;
+	uint32_t records;       // begun and not yet done, per worker
+	uint64_t memory_bytes;  // of messages in progress, per worker
+	uint64_t spill_bytes;   // of one record; past that it is written ahead (at least 64 KiB)
+	uint64_t record_bytes;  // longest message, 0: any
+	uint64_t segment_bytes; // of one file, at least 1 MiB, made a multiple of 4096
+	uint32_t spares;        // segments kept ready beside the one in use
+	uint64_t quota_bytes;   // of all of this writer's files, 0: none
+	uint64_t deadline_ns;   // from the commit on
+	uint8_t levels[SPOOL_LEVELS]; // of fill in percent of the quota, ascending, 0: unused
+	bool thread;
+};
+
+// Defaults: "d", 1 worker, 4096 records, 64 MiB, spill at 256 KiB, 64 MiB segments, 2 spares, deadline 10
+// s, levels 70, 85, 95.
+void spool_options_init(struct spool_options *options);
+
+// Takes io, whose directory is where the segments go, also on failure. keys are used during the call only.
+// Returns when the first segment is ready: 0, -EINVAL, -ENOMEM, -EDQUOT, or what the disk said.
+int spool_open(const struct spool_options *options, const struct spool_keys *keys,
+	struct spool_io *io, struct spool **out) SPOOL_MUST_USE;
+// Finishes what was committed, within the deadline; what is in progress is dropped. Workers have stopped.
+// A request that hangs in the kernel at that time keeps its memory for good.
+void spool_close(struct spool *spool);
+// From now on new records are encrypted by a new data key, wrapped by the current one of keys, and go to
+// new segments. Any thread. Returns 0, -ENOMEM, -EIO, or -EBUSY when the last one is not yet taken up.
+int spool_rotate(struct spool *spool, const struct spool_keys *keys) SPOOL_MUST_USE;
+
+// ---- a worker's side -----------------------------------------------------------------------------
+
+struct spool_worker *spool_get_worker(struct spool *spool, uint32_t number);
+
+// Begins a record; copies what it is given. Returns 0; -EAGAIN when this worker's records or pages are
+// used up; -EMSGSIZE (envelope); -EDQUOT, -ENOSPC or -EIO when nothing more can be stored for now.
+int spool_begin(struct spool_worker *worker, const struct spool_envelope *envelope, void *cookie,
+	struct spool_record **out) SPOOL_MUST_USE;
+// One more recipient, before the first byte of the message. Returns 0, -EAGAIN or -EMSGSIZE.
+int spool_add_recipient(
+	struct spool_record *record, const struct spool_recipient *recipient) SPOOL_MUST_USE;
+// The next bytes of the message: all or none. Returns 0; -EAGAIN for want of pages (polling may give some
+// back); -EFBIG past record_bytes; -EIO and the like when what was written ahead has failed. After an
+// error the record can only be aborted, but for -EAGAIN.
+int spool_append(struct spool_record *record, const void *data, size_t n) SPOOL_MUST_USE;
+// The message is complete. Returns 0: spool_poll will give the result and the record is no more the
+// caller's; or -EAGAIN or -EMSGSIZE (reason): it still is. now_ns is of CLOCK_MONOTONIC.
+int spool_commit(struct spool_record *record, const struct spool_reason *reason,
+	uint64_t now_ns) SPOOL_MUST_USE;
+// Ends a record that was not committed. No result follows.
+void spool_abort(struct spool_record *record);
+
+struct spool_done {
+	void *cookie;
+	struct spool_id id;
+	int error; // 0: durable. Else not stored: -EIO, -ENOSPC, -EDQUOT, -ETIMEDOUT
+};
+
+// Results that have come in, up to room; also recycles pages, so call it each turn. Returns how many.
+size_t spool_poll(
+	struct spool_worker *worker, uint64_t now_ns, struct spool_done *out, size_t room);
+
+// ---- without a thread ----------------------------------------------------------------------------
+
+// Does what there is to do, waiting up to wait_ns if there is nothing. Returns whether anything was done.
+bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns);
+// Steps until the worker's next result is there (of a record that was committed). Returns 0 or -ETIMEDOUT.
+int spool_wait(
+	struct spool *spool, struct spool_worker *worker, struct spool_done *out) SPOOL_MUST_USE;
+
+// ---- what it says of itself ----------------------------------------------------------------------
+
+// X(name, unit, help)
+#define SPOOL_COUNTERS(X)                                                                          \
+	X(records_durable, "records", "Acknowledged")                                              \
+	X(records_failed, "records", "Committed and not stored")                                   \
+	X(records_late, "records", "Stored past their deadline, and withdrawn")                    \
+	X(records_aborted, "records", "Aborted after a part was written ahead")                    \
+	X(withdrawals_lost, "records", "Failed, and that could not be written either")             \
+	X(stored_bytes, "bytes", "Written to segments and durable")                                \
+	X(groups, "writes", "Group commits")                                                       \
+	X(write_errors, "writes", "That failed")                                                   \
+	X(short_writes, "writes", "Of these, cut short")                                           \
+	X(rewrites, "writes", "Done again in another segment")                                     \
+	X(segments_made, "segments", "Made ready")                                                 \
+	X(segments_failed, "segments", "That could not be made")                                   \
+	X(segments_poisoned, "segments", "Given up after an error")                                \
+	X(usage_bytes, "bytes", "Of this writer's files; not a sum")                               \
+	X(fill_percent, "percent", "Of the quota; not a sum")                                      \
+	X(fill_level, "levels", "Of options.levels that are reached; not a sum")                   \
+	X(refusal, "errno", "Why nothing can be stored now, 0: it can; not a sum")
+
+struct spool_status {
+#define X(name, unit, help) uint64_t name;
+	SPOOL_COUNTERS(X)
+#undef X
+	const char *io; // "io_uring" or "threads"
+};
+
+// Any thread.
+void spool_get_status(struct spool *spool, struct spool_status *out);

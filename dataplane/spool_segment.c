@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The files: one in use, some ready, some that records in progress still need. A file is made in steps,
+// one request at a time: allocate, header and zeros, sync, rename, sync of the directory.
+#include "dataplane/spool_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The next spare, which goes to the end of the old ones.
+static struct segment *take_spare(struct spool *spool)
+{
+	struct segment *spare = spool->spares;
+	struct segment **link = &spool->old;
+
+	spool->spares = spare->next;
+	spool->spares_count--;
+	spare->next = NULL;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = spare;
+	return spare;
+}
+
+struct segment *segment_with_room(struct spool *spool, size_t bytes)
+{
+	struct segment *spare = spool->spares;
+
+	if (spool->active != NULL && spool->options.segment_bytes - spool->active->used >= bytes)
+		return spool->active;
+	if (spare == NULL)
+		return NULL;
+	if (spool->active != NULL)
+		segment_end(spool, spool->active);
+	spool->active = take_spare(spool);
+	return spool->active;
+}
+
+void segment_end(struct spool *spool, struct segment *segment)
+{
+	segment->closed = true;
+	if (spool->active == segment)
+		spool->active = NULL;
+}
+
+void segment_end_all(struct spool *spool)
+{
+	if (spool->active != NULL)
+		segment_end(spool, spool->active);
+	while (spool->spares != NULL)
+		segment_end(spool, take_spare(spool));
+}
+
+static int submit(struct spool *spool, struct spool_request *request, enum spool_io_kind kind)
+{
+	request->kind = kind;
+	request->durable = false;
+	request->buffer = -1;
+	return spool->io->ops->submit(spool->io, request);
+}
+
+// The oldest first, and none before an older one: a record in progress holds its first segment, and so
+// all that came later.
+static bool close_old(struct spool *spool)
+{
+	bool any = false;
+
+	while (spool->old != NULL && spool->old->closed && spool->old->groups == 0 &&
+		spool->old->records == 0) {
+		struct segment *segment = spool->old;
+
+		segment->request.file = segment->file;
+		segment->request.owner = segment;
+		if (submit(spool, &segment->request, SPOOL_IO_CLOSE) != 0)
+			break;
+		spool->old = segment->next;
+		spool->closing++;
+		any = true;
+	}
+	return any;
+}
+
+// ---- making one ----------------------------------------------------------------------------------
+
+// Takes back what was made, step by step. error 0: it is no use, but nothing is wrong with the next one.
+static void prepare_fail(struct spool *spool, int error)
+{
+	struct prepare *prepare = &spool->prepare;
+
+	if (prepare->step < PREPARE_CLOSE && error != 0) {
+		// A device that failed may have lost what groups wrote just now.
+		if (prepare->step >= PREPARE_ZERO)
+			spool->epoch++;
+		prepare->error = error;
+		prepare->retry_ns = spool->now_ns + RETRY_NS;
+		SPOOL_COUNT(spool, segments_failed, 1);
+	}
+	if (prepare->segment->file >= 0) {
+		prepare->step = PREPARE_CLOSE;
+		prepare->request.file = prepare->segment->file;
+		prepare->segment->file = -1;
+		if (submit(spool, &prepare->request, SPOOL_IO_CLOSE) == 0)
+			return;
+	}
+	if (prepare->step == PREPARE_CLOSE) {
+		prepare->step = PREPARE_REMOVE;
+		prepare->request.name = prepare->name;
+		if (submit(spool, &prepare->request, SPOOL_IO_REMOVE) == 0)
+			return;
+	}
+	free(prepare->segment);
+	prepare->segment = NULL;
+	prepare->step = PREPARE_IDLE;
+}
+
+static void prepare_submit(struct spool *spool, enum prepare_step step, enum spool_io_kind kind)
+{
+	int err = submit(spool, &spool->prepare.request, kind);
+
+	spool->prepare.step = step;
+	if (err != 0)
+		prepare_fail(spool, err);
+}
+
+static int make_header(struct spool *spool)
+{
+	const struct spool_segment_info info = {.bytes = spool->options.segment_bytes,
+		.window_bytes = (uint64_t)GROUPS * GROUP_BYTES};
+	struct spool_chunk chunk = {.kind = SPOOL_KIND_SEGMENT,
+		.flags = SPOOL_CHUNK_FINAL,
+		.index = spool->next_segment,
+		.id = {spool->run, 0}};
+	uint8_t content[64];
+	struct iovec piece = {content, 0};
+
+	piece.iov_len =
+		(size_t)(spool_put_segment(content, content + sizeof(content), &info) - content);
+	chunk.body_bytes = (uint32_t)piece.iov_len;
+	return spool_chunk_seal(spool->uses->sealer, &chunk, &piece, SPOOL_BLOCK_BYTES,
+		       spool->header) == SPOOL_BLOCK_BYTES
+		       ? 0
+		       : -EIO;
+}
+
+static void prepare_begin(struct spool *spool)
+{
+	struct prepare *prepare = &spool->prepare;
+
+	prepare->segment = calloc(1, sizeof(*prepare->segment));
+	if (prepare->segment == NULL) {
+		prepare->error = -ENOMEM;
+		prepare->retry_ns = spool->now_ns + RETRY_NS;
+		return;
+	}
+	prepare->segment->file = -1;
+	prepare->segment->used = SPOOL_BLOCK_BYTES;
+	prepare->written = 0;
+	prepare->epoch = spool->epoch;
+	spool->next_segment++;
+	(void)snprintf(prepare->name, sizeof(prepare->name), "%s-%016" PRIx64 "-%08" PRIx32 ".new",
+		spool->name, spool->run, spool->next_segment);
+	(void)snprintf(prepare->segment->name, sizeof(prepare->segment->name),
+		"%s-%016" PRIx64 "-%08" PRIx32 ".seg", spool->name, spool->run,
+		spool->next_segment);
+	prepare->request.name = spool->name;
+	prepare_submit(spool, PREPARE_USAGE, SPOOL_IO_USAGE);
+}
+
+static void prepare_write(struct spool *spool)
+{
+	struct prepare *prepare = &spool->prepare;
+	uint64_t left = spool->options.segment_bytes - prepare->written;
+	size_t n = left < ZERO_BYTES ? (size_t)left : ZERO_BYTES;
+
+	if (left == 0) {
+		prepare_submit(spool, PREPARE_SYNC, SPOOL_IO_SYNC);
+		return;
+	}
+	prepare->request.file = prepare->segment->file;
+	prepare->request.offset = prepare->written;
+	prepare->request.data = prepare->written == 0 ? spool->header : spool->zeros;
+	prepare->request.bytes = prepare->written == 0 ? SPOOL_BLOCK_BYTES : n;
+	prepare_submit(spool, PREPARE_ZERO, SPOOL_IO_WRITE);
+}
+
+static void set_usage(struct spool *spool, uint64_t bytes)
+{
+	uint64_t quota = spool->options.quota_bytes;
+	uint64_t percent = quota != 0 ? bytes * 100 / quota : 0;
+	uint64_t level = 0;
+
+	while (level < SPOOL_LEVELS && spool->options.levels[level] != 0 &&
+		percent >= spool->options.levels[level])
+		level++;
+	SPOOL_SET(spool, usage_bytes, bytes);
+	SPOOL_SET(spool, fill_percent, percent);
+	SPOOL_SET(spool, fill_level, level);
+}
+
+static void prepare_create(struct spool *spool)
+{
+	struct prepare *prepare = &spool->prepare;
+	uint64_t usage = (uint64_t)prepare->request.result;
+	int err;
+
+	set_usage(spool, usage);
+	if (spool->options.quota_bytes != 0 &&
+		usage + spool->options.segment_bytes > spool->options.quota_bytes) {
+		prepare_fail(spool, -EDQUOT);
+		return;
+	}
+	err = make_header(spool);
+	if (err != 0) {
+		prepare_fail(spool, err);
+		return;
+	}
+	prepare->request.name = prepare->name;
+	prepare->request.bytes = spool->options.segment_bytes;
+	prepare_submit(spool, PREPARE_CREATE, SPOOL_IO_CREATE);
+}
+
+static void prepare_ready(struct spool *spool)
+{
+	struct segment **link = &spool->spares;
+
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = spool->prepare.segment;
+	spool->prepare.segment = NULL;
+	spool->prepare.step = PREPARE_IDLE;
+	spool->prepare.error = 0;
+	spool->prepare.retry_ns = 0;
+	spool->spares_count++;
+	SPOOL_COUNT(spool, segments_made, 1);
+	set_usage(spool, atomic_load_explicit(&spool->counters.usage_bytes, memory_order_relaxed) +
+				 spool->options.segment_bytes);
+}
+
+static void prepare_done(struct spool *spool)
+{
+	struct prepare *prepare = &spool->prepare;
+	int64_t result = prepare->request.result;
+
+	if (result >= 0 && prepare->step == PREPARE_ZERO &&
+		result != (int64_t)prepare->request.bytes)
+		result = -EIO;
+	if (result < 0 || prepare->step >= PREPARE_CLOSE) {
+		prepare_fail(spool, (int)result);
+		return;
+	}
+	switch (prepare->step) {
+	case PREPARE_USAGE:
+		prepare_create(spool);
+		break;
+	case PREPARE_CREATE:
+		prepare->segment->file = (int)result;
+		prepare_write(spool);
+		break;
+	case PREPARE_ZERO:
+		prepare->written += (uint64_t)result;
+		prepare_write(spool);
+		break;
+	case PREPARE_SYNC:
+		prepare->request.new_name = prepare->segment->name;
+		prepare_submit(spool, PREPARE_RENAME, SPOOL_IO_RENAME);
+		break;
+	case PREPARE_RENAME:
+		// What is removed if the next step fails.
+		memcpy(prepare->name, prepare->segment->name, sizeof(prepare->name));
+		prepare_submit(spool, PREPARE_SYNC_DIRECTORY, SPOOL_IO_SYNC_DIRECTORY);
+		break;
+	case PREPARE_SYNC_DIRECTORY:
+		// Nor is this file to be trusted when something failed while it was made.
+		if (prepare->epoch == spool->epoch)
+			prepare_ready(spool);
+		else
+			prepare_fail(spool, 0);
+		break;
+	case PREPARE_IDLE:
+	case PREPARE_CLOSE:
+	case PREPARE_REMOVE:
+		break;
+	}
+}
+
+// ---- all together --------------------------------------------------------------------------------
+
+void segment_request_done(struct spool *spool, struct spool_request *request)
+{
+	if (request == &spool->prepare.request) {
+		prepare_done(spool);
+	} else if (request == &spool->usage) {
+		spool->usage_going = false;
+		if (request->result >= 0)
+			set_usage(spool, (uint64_t)request->result);
+	} else {
+		spool->closing--;
+		free(request->owner);
+	}
+}
+
+static void set_refusal(struct spool *spool)
+{
+	uint64_t room = 0;
+
+	if (spool->active != NULL)
+		room = spool->options.segment_bytes - spool->active->used;
+	spool->refusal = spool->spares == NULL && room < GROUP_BYTES ? spool->prepare.error : 0;
+	atomic_store_explicit(&spool->published_refusal, spool->refusal, memory_order_relaxed);
+	SPOOL_SET(spool, refusal, (uint64_t)-spool->refusal);
+}
+
+bool segment_work(struct spool *spool)
+{
+	bool any = close_old(spool);
+
+	if (spool->prepare.step == PREPARE_IDLE && spool->spares_count < spool->options.spares &&
+		spool->now_ns >= spool->prepare.retry_ns) {
+		prepare_begin(spool);
+		any = true;
+	}
+	if (!spool->usage_going && spool->now_ns >= spool->usage_ns) {
+		spool->usage.name = spool->name;
+		spool->usage_going = submit(spool, &spool->usage, SPOOL_IO_USAGE) == 0;
+		spool->usage_ns = spool->now_ns + RETRY_NS;
+	}
+	set_refusal(spool);
+	return any;
+}
+
+static int64_t do_now(struct spool *spool, struct spool_request *request, enum spool_io_kind kind)
+{
+	struct spool_request *done = NULL;
+
+	if (submit(spool, request, kind) != 0)
+		return -EIO;
+	while (done != request)
+		done = spool->io->ops->reap(spool->io, RETRY_NS);
+	return request->result;
+}
+
+static void close_list(struct spool *spool, struct segment *segment, bool unused)
+{
+	while (segment != NULL) {
+		struct segment *next = segment->next;
+
+		segment->request.file = segment->file;
+		segment->request.name = segment->name;
+		if (unused)
+			(void)do_now(spool, &segment->request, SPOOL_IO_REMOVE);
+		(void)do_now(spool, &segment->request, SPOOL_IO_CLOSE);
+		free(segment);
+		segment = next;
+	}
+}
+
+void segment_close_all(struct spool *spool)
+{
+	close_list(spool, spool->spares, true);
+	close_list(spool, spool->old, false);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Inside of the writer. Fields are the spool thread's but for those that say otherwise.
+#pragma once
+
+#include "dataplane/spool.h"
+#include "dataplane/spool_io.h"
+#include "dataplane/spoolfile_chunk.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GROUP_BYTES (512u << 10)
+#define GROUPS 8
+#define GROUPS_WRITING 4 // at once: more makes each slower, not all faster
+#define WRITE_TRIES 3
+#define PAGE_BYTES 4080u // a multiple of the cipher's block
+#define SPILL_PAGES 16u  // at least that many are handed over ahead of a commit
+#define RETRY_NS 1000000000u
+#define NAME_BYTES 64
+#define ZERO_BYTES (1u << 20)
+
+struct page {
+	struct page *next;
+	uint8_t data[PAGE_BYTES];
+	uint8_t unused[8];
+};
+
+// ---- rings between a worker and the spool thread -----------------------------------------------
+
+enum message_kind {
+	MESSAGE_DATA, // to the spool thread: pages of a record
+	MESSAGE_COMMIT,
+	MESSAGE_ABORT,
+	MESSAGE_PAGES, // to the worker: pages to use again
+	MESSAGE_RESULT,
+	MESSAGE_FREE, // this record's slot
+};
+
+struct message {
+	enum message_kind kind;
+	int error;
+	struct spool_record *record;
+	struct page *first;
+	struct page *last;
+	uint32_t head_bytes;
+	uint32_t tail_bytes;
+	uint64_t body_bytes;
+};
+
+struct ring {
+	_Alignas(64) atomic_size_t pushed; // producer writes
+	_Alignas(64) atomic_size_t pulled; // consumer writes
+	_Alignas(64) size_t mask;          // set once
+	struct message *messages;
+};
+
+// Sized so that it is never full: what is in it stands for pages and slots that are taken.
+void ring_push(struct ring *ring, const struct message *message);
+// The oldest, NULL when there is none; it stays until ring_pull.
+const struct message *ring_peek(struct ring *ring);
+void ring_pull(struct ring *ring);
+
+// ---- records -------------------------------------------------------------------------------------
+
+enum record_decision { RECORD_PENDING, RECORD_STORED, RECORD_FAILED, RECORD_GIVEN_UP };
+
+struct spool_sealer_use {
+	struct spool_sealer *sealer;
+	uint64_t records; // that use it
+	struct spool_sealer_use *next;
+};
+
+struct spool_record {
+	// Worker.
+	struct spool_record *next; // free ones, or those committed, by time
+	struct spool_record *previous;
+	struct spool_worker *worker; // set once
+	void *cookie;
+	struct page *first;
+	struct page *last;
+	uint32_t pages;
+	uint32_t last_bytes; // in the last page
+	uint32_t head_bytes; // in these pages
+	uint64_t body_bytes;
+	uint64_t head_total;
+	uint64_t body_total;
+	uint64_t deadline_ns;
+	bool handed; // something went to the spool thread
+	// Both: who is first decides; and what has failed already.
+	_Atomic int decision;
+	_Atomic int failure;
+	// Spool thread, from the first message on.
+	_Alignas(64) struct spool_record *next_withdrawn;
+	struct spool_sealer_use *use; // NULL: no message yet
+	struct segment *first_segment;
+	uint64_t number; // atomic by the result's ring: the worker reads it then
+	uint32_t next_index;
+	uint32_t groups; // not durable yet that carry a part
+	bool committed;
+	bool aborted;
+	bool sealed; // its last chunk is in a group
+};
+
+// What of a worker's oldest message is still to be sealed.
+struct sealing {
+	_Alignas(64) struct page *page;
+	uint64_t body_left;
+	uint32_t page_at;
+	uint32_t head_left;
+	uint32_t tail_left;
+	bool busy;
+};
+
+struct spool_worker {
+	struct ring to_spool;
+	struct ring from_spool;
+	struct sealing left; // spool thread
+	// Worker.
+	struct spool *spool;
+	struct page *free_pages;
+	size_t free_pages_count;
+	struct spool_record *free_records;
+	struct spool_record *oldest; // committed
+	struct spool_record *newest;
+	struct page *pages; // all, set once
+	struct spool_record *records;
+	uint8_t *scratch;
+};
+
+// ---- segments and groups -------------------------------------------------------------------------
+
+struct segment {
+	struct segment *next; // in the list it is on
+	int file;
+	char name[NAME_BYTES];
+	uint64_t used;
+	uint32_t groups;  // on their way to it
+	uint32_t records; // in progress whose first chunk is here
+	bool closed;      // nothing more goes here
+	struct spool_request request;
+};
+
+struct group {
+	struct group *next;
+	uint8_t *buffer;
+	size_t used;
+	struct segment *segment;
+	uint32_t tries;
+	uint64_t epoch;
+	uint32_t entries_count;
+	struct spool_record *entries[GROUP_BYTES / SPOOL_BLOCK_BYTES];
+	struct spool_request request;
+};
+
+enum prepare_step {
+	PREPARE_IDLE,
+	PREPARE_USAGE,
+	PREPARE_CREATE,
+	PREPARE_ZERO,
+	PREPARE_SYNC,
+	PREPARE_RENAME,
+	PREPARE_SYNC_DIRECTORY,
+	PREPARE_CLOSE, // the way back
+	PREPARE_REMOVE,
+};
+
+struct prepare {
+	enum prepare_step step;
+	struct segment *segment;
+	uint64_t written;
+	int error;
+	uint64_t retry_ns;
+	uint64_t epoch;        // when it was begun
+	char name[NAME_BYTES]; // while it is being made
+	struct spool_request request;
+};
+
+struct spool {
+	struct spool_options options;
+	char name[16];
+	struct spool_io *io;
+	uint64_t run;
+	uint64_t next_number;
+	uint32_t next_segment;
+	uint64_t now_ns;                            // of this step
+	struct spool_sealer_use *uses;              // the first is in use
+	_Atomic(struct spool_sealer *) next_sealer; // by spool_rotate, taken by the spool thread
+	struct spool_worker *workers;
+	uint32_t turn; // worker that is served next
+
+	struct segment *active;
+	struct segment *spares;
+	uint32_t spares_count;
+	struct segment *old; // no more written to, oldest first; the active one comes last
+	uint32_t closing;    // close requests on their way
+	struct prepare prepare;
+	struct spool_request usage;
+	uint64_t usage_ns; // when it is asked again
+	uint8_t *zeros;
+	uint8_t *header;
+
+	struct group groups[GROUPS];
+	uint8_t *buffers;
+	struct group *free_groups;
+	struct group *open_group;
+	struct group *ready; // to be written, oldest first
+	uint32_t writing;
+	uint64_t epoch; // counts errors
+	struct spool_record *withdrawn;
+
+	pthread_t thread;
+	struct {
+#define X(name, unit, help) _Atomic uint64_t name;
+		SPOOL_COUNTERS(X)
+#undef X
+	} counters; // spool thread writes, anybody reads
+	int refusal;
+	_Atomic int published_refusal;
+	atomic_bool stop; // by spool_close
+	bool usage_going;
+};
+
+#define SPOOL_COUNT(spool, counter, n)                                                             \
+	atomic_fetch_add_explicit(&(spool)->counters.counter, (n), memory_order_relaxed)
+#define SPOOL_SET(spool, counter, n)                                                               \
+	atomic_store_explicit(&(spool)->counters.counter, (n), memory_order_relaxed)
+
+// ---- spool_worker.c ----
+
+int spool_worker_init(struct spool *spool, struct spool_worker *worker) SPOOL_MUST_USE;
+void spool_worker_fini(struct spool_worker *worker);
+
+// ---- spool_seal.c: from messages to groups ----
+
+// Seals what the workers have sent. Returns whether anything was done.
+bool seal_messages(struct spool *spool);
+// A group has ended, and with it what its records waited for: error 0 or why it was given up.
+void seal_group_done(struct spool *spool, struct group *group, int error);
+// Writes the withdrawals that wait. Returns whether anything was done.
+bool seal_withdrawals(struct spool *spool);
+void seal_take_rotation(struct spool *spool);
+
+// ---- spool_group.c: groups to the disk ----
+
+// The group to seal into with that much room, NULL when all are taken.
+struct group *group_with_room(struct spool *spool, size_t bytes);
+// What is in the open group is to be written.
+void group_close(struct spool *spool);
+// Writes what is ready, as far as there is place. Returns whether anything was done.
+bool group_write(struct spool *spool);
+void group_written(struct spool *spool, struct group *group);
+
+// ---- spool_segment.c: files ----
+
+// The segment that has room for that much, NULL when there is none now; refusal says whether to wait.
+struct segment *segment_with_room(struct spool *spool, size_t bytes);
+// Nothing more is written to it.
+void segment_end(struct spool *spool, struct segment *segment);
+// Nor to any that are ready: housekeeping removes those.
+void segment_end_all(struct spool *spool);
+// Goes on making a spare, and closes segments that are no more needed. Returns whether anything was done.
+bool segment_work(struct spool *spool);
+// A request of segment's or of prepare's has come back.
+void segment_request_done(struct spool *spool, struct spool_request *request);
+void segment_close_all(struct spool *spool);

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The worker's side: pages and slots of its own, messages to the spool thread and back.
+#include "dataplane/spool_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRATCH_BYTES 65536u
+
+// ---- rings --------------------------------------------------------------------------------------
+
+static int ring_init(struct ring *ring, size_t least)
+{
+	size_t size = 64;
+
+	while (size < least)
+		size *= 2;
+	ring->messages = calloc(size, sizeof(*ring->messages));
+	ring->mask = size - 1;
+	return ring->messages != NULL ? 0 : -ENOMEM;
+}
+
+void ring_push(struct ring *ring, const struct message *message)
+{
+	size_t at = atomic_load_explicit(&ring->pushed, memory_order_relaxed);
+
+	assert(at - atomic_load_explicit(&ring->pulled, memory_order_acquire) <= ring->mask);
+	ring->messages[at & ring->mask] = *message;
+	// Release, with the acquire in ring_peek: the message, and what it points to, before its count.
+	atomic_store_explicit(&ring->pushed, at + 1, memory_order_release);
+}
+
+const struct message *ring_peek(struct ring *ring)
+{
+	size_t at = atomic_load_explicit(&ring->pulled, memory_order_relaxed);
+
+	if (at == atomic_load_explicit(&ring->pushed, memory_order_acquire))
+		return NULL;
+	return &ring->messages[at & ring->mask];
+}
+
+void ring_pull(struct ring *ring)
+{
+	size_t at = atomic_load_explicit(&ring->pulled, memory_order_relaxed);
+
+	// Release, with the acquire in ring_push: the place has been read.
+	atomic_store_explicit(&ring->pulled, at + 1, memory_order_release);
+}
+
+// ---- pages --------------------------------------------------------------------------------------
+
+static void give_pages(struct spool_worker *worker, struct page *first, struct page *last)
+{
+	struct page *page = first;
+
+	worker->free_pages_count++;
+	while (page != last) {
+		worker->free_pages_count++;
+		page = page->next;
+	}
+	last->next = worker->free_pages;
+	worker->free_pages = first;
+}
+
+static void forget_pages(struct spool_record *record)
+{
+	record->first = NULL;
+	record->last = NULL;
+	record->pages = 0;
+	record->last_bytes = PAGE_BYTES;
+	record->head_bytes = 0;
+	record->body_bytes = 0;
+}
+
+static void drop_pages(struct spool_record *record)
+{
+	if (record->first != NULL)
+		give_pages(record->worker, record->first, record->last);
+	forget_pages(record);
+}
+
+static bool has_room(const struct spool_record *record, size_t n)
+{
+	size_t in_last = PAGE_BYTES - record->last_bytes;
+
+	return n <= in_last ||
+	       (n - in_last + PAGE_BYTES - 1) / PAGE_BYTES <= record->worker->free_pages_count;
+}
+
+// There is room.
+static void put(struct spool_record *record, const uint8_t *data, size_t n)
+{
+	struct spool_worker *worker = record->worker;
+
+	while (n > 0) {
+		size_t take;
+
+		if (record->last_bytes == PAGE_BYTES) {
+			struct page *page = worker->free_pages;
+
+			worker->free_pages = page->next;
+			worker->free_pages_count--;
+			page->next = NULL;
+			if (record->first == NULL)
+				record->first = page;
+			else
+				record->last->next = page;
+			record->last = page;
+			record->last_bytes = 0;
+			record->pages++;
+		}
+		take = PAGE_BYTES - record->last_bytes;
+		if (take > n)
+			take = n;
+		memcpy(record->last->data + record->last_bytes, data, take);
+		record->last_bytes += (uint32_t)take;
+		data += take;
+		n -= take;
+	}
+}
+
+static void hand_over(struct spool_record *record, enum message_kind kind, uint32_t tail_bytes)
+{
+	const struct message message = {.kind = kind,
+		.record = record,
+		.first = record->first,
+		.last = record->last,
+		.head_bytes = record->head_bytes,
+		.body_bytes = record->body_bytes,
+		.tail_bytes = tail_bytes};
+
+	forget_pages(record);
+	record->handed = true;
+	ring_push(&record->worker->to_spool, &message);
+}
+
+// ---- records ------------------------------------------------------------------------------------
+
+static struct spool_record *take_record(struct spool_worker *worker, void *cookie)
+{
+	struct spool_record *record = worker->free_records;
+
+	if (record == NULL)
+		return NULL;
+	worker->free_records = record->next;
+	memset(record, 0, sizeof(*record));
+	record->worker = worker;
+	record->cookie = cookie;
+	forget_pages(record);
+	return record;
+}
+
+static void free_record(struct spool_record *record)
+{
+	record->next = record->worker->free_records;
+	record->worker->free_records = record;
+}
+
+static int put_head(struct spool_record *record, size_t n)
+{
+	if (record->head_total + n > SPOOL_HEAD_BYTES)
+		return -EMSGSIZE;
+	if (!has_room(record, n))
+		return -EAGAIN;
+	put(record, record->worker->scratch, n);
+	record->head_bytes += (uint32_t)n;
+	record->head_total += n;
+	return 0;
+}
+
+int spool_add_recipient(struct spool_record *record, const struct spool_recipient *recipient)
+{
+	uint8_t *scratch = record->worker->scratch;
+	const uint8_t *end = spool_put_recipient(scratch, scratch + SCRATCH_BYTES, recipient);
+
+	assert(record->body_total == 0);
+	return end != NULL ? put_head(record, (size_t)(end - scratch)) : -EMSGSIZE;
+}
+
+int spool_begin(struct spool_worker *worker, const struct spool_envelope *envelope, void *cookie,
+	struct spool_record **out)
+{
+	struct spool_envelope rest = *envelope;
+	struct spool_record *record;
+	const uint8_t *end;
+	// Acquire is not needed: it is a hint that comes a little late.
+	int err = atomic_load_explicit(&worker->spool->published_refusal, memory_order_relaxed);
+
+	if (err != 0)
+		return err;
+	record = take_record(worker, cookie);
+	if (record == NULL)
+		return -EAGAIN;
+	rest.recipients_count = 0;
+	end = spool_put_envelope(worker->scratch, worker->scratch + SCRATCH_BYTES, &rest);
+	err = end != NULL ? put_head(record, (size_t)(end - worker->scratch)) : -EMSGSIZE;
+	for (size_t i = 0; err == 0 && i < envelope->recipients_count; i++)
+		err = spool_add_recipient(record, &envelope->recipients[i]);
+	if (err != 0) {
+		drop_pages(record);
+		free_record(record);
+		return err;
+	}
+	*out = record;
+	return 0;
+}
+
+int spool_append(struct spool_record *record, const void *data, size_t n)
+{
+	const struct spool_options *options = &record->worker->spool->options;
+	int err = atomic_load_explicit(&record->failure, memory_order_relaxed);
+
+	if (err != 0)
+		return err;
+	if (options->record_bytes != 0 && record->body_total + n > options->record_bytes)
+		return -EFBIG;
+	if (!has_room(record, n))
+		return -EAGAIN;
+	put(record, data, n);
+	record->body_bytes += n;
+	record->body_total += n;
+	if (record->pages >= SPILL_PAGES &&
+		(uint64_t)record->pages * PAGE_BYTES >= options->spill_bytes)
+		hand_over(record, MESSAGE_DATA, 0);
+	return 0;
+}
+
+int spool_commit(struct spool_record *record, const struct spool_reason *reason, uint64_t now_ns)
+{
+	struct spool_worker *worker = record->worker;
+	const uint8_t *end =
+		spool_put_reason(worker->scratch, worker->scratch + SPOOL_TAIL_BYTES, reason);
+	size_t n;
+
+	assert(!spool_state_is_gone(reason->state));
+	if (end == NULL)
+		return -EMSGSIZE;
+	n = (size_t)(end - worker->scratch);
+	if (!has_room(record, n))
+		return -EAGAIN;
+	put(record, worker->scratch, n);
+	record->deadline_ns = now_ns + worker->spool->options.deadline_ns;
+	record->next = NULL;
+	record->previous = worker->newest;
+	if (worker->newest == NULL)
+		worker->oldest = record;
+	else
+		worker->newest->next = record;
+	worker->newest = record;
+	hand_over(record, MESSAGE_COMMIT, (uint32_t)n);
+	return 0;
+}
+
+void spool_abort(struct spool_record *record)
+{
+	drop_pages(record);
+	if (record->handed)
+		hand_over(record, MESSAGE_ABORT, 0);
+	else
+		free_record(record);
+}
+
+// ---- results ------------------------------------------------------------------------------------
+
+static void no_more_committed(struct spool_record *record)
+{
+	struct spool_worker *worker = record->worker;
+
+	if (record->previous == NULL)
+		worker->oldest = record->next;
+	else
+		record->previous->next = record->next;
+	if (record->next == NULL)
+		worker->newest = record->previous;
+	else
+		record->next->previous = record->previous;
+}
+
+static struct spool_done done_of(const struct spool_record *record, int error)
+{
+	struct spool_id id = {record->worker->spool->run, error == 0 ? record->number : 0};
+
+	return (struct spool_done){record->cookie, id, error};
+}
+
+// Returns whether there is a result.
+static bool take_message(struct spool_worker *worker, struct spool_done *out)
+{
+	const struct message *message = ring_peek(&worker->from_spool);
+	struct spool_record *record = message->record;
+	bool result = message->kind == MESSAGE_RESULT;
+
+	if (message->kind == MESSAGE_PAGES)
+		give_pages(worker, message->first, message->last);
+	if (result) {
+		*out = done_of(record, message->error);
+		no_more_committed(record);
+	}
+	if (message->kind == MESSAGE_FREE)
+		free_record(record);
+	ring_pull(&worker->from_spool);
+	return result;
+}
+
+size_t spool_poll(struct spool_worker *worker, uint64_t now_ns, struct spool_done *out, size_t room)
+{
+	size_t count = 0;
+
+	while (count < room && ring_peek(&worker->from_spool) != NULL)
+		count += take_message(worker, &out[count]);
+	// They are in the order of their deadlines.
+	while (count < room && worker->oldest != NULL && worker->oldest->deadline_ns <= now_ns) {
+		struct spool_record *record = worker->oldest;
+		int pending = RECORD_PENDING;
+
+		// The other side is seal_group_done: one of the two decides. When it was not this one
+		// the result is on its way.
+		if (!atomic_compare_exchange_strong(&record->decision, &pending, RECORD_GIVEN_UP))
+			break;
+		out[count++] = done_of(record, -ETIMEDOUT);
+		no_more_committed(record);
+	}
+	return count;
+}
+
+// ---- start --------------------------------------------------------------------------------------
+
+struct spool_worker *spool_get_worker(struct spool *spool, uint32_t number)
+{
+	return number < spool->options.workers ? &spool->workers[number] : NULL;
+}
+
+int spool_worker_init(struct spool *spool, struct spool_worker *worker)
+{
+	const struct spool_options *options = &spool->options;
+	size_t pages = options->memory_bytes / sizeof(struct page);
+	// Each message stands for SPILL_PAGES pages, or for a record's commit, abort, result or slot.
+	size_t messages = pages / SPILL_PAGES + 4 * (size_t)options->records;
+	int err = ring_init(&worker->to_spool, messages);
+
+	if (err == 0)
+		err = ring_init(&worker->from_spool, messages);
+	worker->spool = spool;
+	worker->pages = calloc(pages, sizeof(*worker->pages));
+	worker->records = aligned_alloc(64, options->records * sizeof(*worker->records));
+	worker->scratch = malloc(SCRATCH_BYTES);
+	if (err != 0 || worker->pages == NULL || worker->records == NULL || worker->scratch == NULL)
+		return -ENOMEM;
+	memset(worker->records, 0, options->records * sizeof(*worker->records));
+	// Touched now, not when the first mail comes.
+	memset(worker->pages, 0, pages * sizeof(*worker->pages));
+	for (size_t i = 0; i < pages; i++)
+		give_pages(worker, &worker->pages[i], &worker->pages[i]);
+	for (uint32_t i = 0; i < options->records; i++) {
+		worker->records[i].worker = worker;
+		free_record(&worker->records[i]);
+	}
+	return 0;
+}
+
+void spool_worker_fini(struct spool_worker *worker)
+{
+	free(worker->to_spool.messages);
+	free(worker->from_spool.messages);
+	free(worker->pages);
+	free(worker->records);
+	free(worker->scratch);
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/spoolfile.h"
+
+#include "dataplane/spoolfile_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUCKETS 1024
+
+int spoolfile_open(const char *directory, const struct spool_keys *keys, struct spoolfile **out)
+{
+	struct spoolfile *store = calloc(1, sizeof(*store));
+	int err;
+
+	if (store == NULL)
+		return -ENOMEM;
+	store->keys = keys;
+	store->buckets = calloc(BUCKETS, sizeof(struct store_entry *));
+	store->buckets_count = BUCKETS;
+	store->view = malloc(STORE_VIEW_BYTES);
+	store->plain = malloc(SPOOL_CHUNK_BYTES);
+	store->directory = -1;
+	err = -ENOMEM;
+	if (store->buckets == NULL || store->view == NULL || store->plain == NULL)
+		goto close_store;
+	err = spool_opener_new(keys, &store->opener);
+	if (err != 0)
+		goto close_store;
+	store->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->directory < 0) {
+		err = -errno;
+		goto close_store;
+	}
+	*out = store;
+	return 0;
+
+close_store:
+	spoolfile_close(store);
+	return err;
+}
+
+void spoolfile_close(struct spoolfile *store)
+{
+	if (store == NULL)
+		return;
+	if (store->buckets != NULL)
+		store_free_entries(store);
+	if (store->directory >= 0)
+		(void)close(store->directory);
+	spool_opener_free(store->opener);
+	free(store->buckets);
+	free(store->files);
+	free(store->pins);
+	free(store->list);
+	free(store->view);
+	free(store->plain);
+	free(store);
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name);
+	size_t m = strlen(end);
+
+	return n > m && n < STORE_NAME_BYTES && strcmp(name + n - m, end) == 0;
+}
+
+// The place of a file of that name, a free one, or a new one. Returns its number, or -ENOMEM.
+static ssize_t place_of(struct spoolfile *store, const char *name)
+{
+	struct store_file *wider;
+	ssize_t place = -1;
+
+	for (uint32_t i = 0; i < store->files_count; i++) {
+		if (strcmp(store->files[i].name, name) == 0)
+			return i;
+		if (store->files[i].name[0] == '\0' && place < 0)
+			place = i;
+	}
+	if (place >= 0)
+		return place;
+	wider = realloc(store->files, (store->files_count + 1) * sizeof(*wider));
+	if (wider == NULL)
+		return -ENOMEM;
+	store->files = wider;
+	memset(&wider[store->files_count], 0, sizeof(*wider));
+	return store->files_count++;
+}
+
+static int refresh_open_file(struct spoolfile *store, const char *name, int fd, bool thorough)
+{
+	struct store_file *file;
+	struct stat status;
+	ssize_t place;
+
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		store->stats.files_failed++;
+		return 0;
+	}
+	place = place_of(store, name);
+	if (place < 0)
+		return (int)place;
+	file = &store->files[place];
+	// Another file under an old name: a rewrapped or compacted copy.
+	if (file->name[0] != '\0' &&
+		(file->inode != status.st_ino || (uint64_t)status.st_size < file->done))
+		store_forget_file(store, (uint32_t)place);
+	memcpy(file->name, name, strlen(name) + 1);
+	file->inode = status.st_ino;
+	file->bytes = (uint64_t)status.st_size;
+	file->is_log = ends_with(name, ".state");
+	file->present = true;
+	if (!file->is_log) {
+		store->stats.segments++;
+		store->stats.segment_bytes += file->bytes;
+	}
+	return store_scan_file(store, (uint32_t)place, fd, thorough);
+}
+
+static int refresh_file(struct spoolfile *store, const char *name, bool thorough)
+{
+	// Not to hang on what is no file.
+	int fd = openat(store->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int err;
+
+	if (fd < 0) {
+		if (errno != ENOENT)
+			store->stats.files_failed++;
+		return 0;
+	}
+	err = refresh_open_file(store, name, fd, thorough);
+	(void)close(fd);
+	return err;
+}
+
+static int refresh_all(struct spoolfile *store, DIR *folder, bool thorough)
+{
+	struct dirent *entry;
+	int err = 0;
+
+	errno = 0;
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own
+	while (err == 0 && (entry = readdir(folder)) != NULL) {
+		if (ends_with(entry->d_name, ".seg") || ends_with(entry->d_name, ".state"))
+			err = refresh_file(store, entry->d_name, thorough);
+		errno = 0;
+	}
+	return err != 0 ? err : -errno;
+}
+
+int spoolfile_refresh(struct spoolfile *store, bool thorough)
+{
+	int fd = openat(store->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	folder = fdopendir(fd);
+	if (folder == NULL) {
+		err = -errno;
+		(void)close(fd);
+		return err;
+	}
+	memset(&store->stats, 0, sizeof(store->stats));
+	for (uint32_t i = 0; i < store->files_count; i++)
+		store->files[i].present = false;
+	err = refresh_all(store, folder, thorough);
+	(void)closedir(folder);
+	if (err != 0)
+		return err;
+	for (uint32_t i = 0; i < store->files_count; i++) {
+		if (!store->files[i].present && store->files[i].name[0] != '\0')
+			store_forget_file(store, i);
+	}
+	return store_make_list(store);
+}
+
+void spoolfile_get_stats(const struct spoolfile *store, struct spoolfile_stats *out)
+{
+	*out = store->stats;
+}
+
+size_t spoolfile_list(struct spoolfile *store, const struct spoolfile_record **out)
+{
+	*out = store->list;
+	return store->list_count;
+}
+
+const struct spoolfile_record *spoolfile_find(struct spoolfile *store, struct spool_id id)
+{
+	const struct store_entry *entry = store_find(store, id);
+
+	return entry != NULL && store_is_live(entry) ? &entry->record : NULL;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// State logs: who changed which record's state, when and why.
+#include "dataplane/spool_io.h"
+#include "dataplane/spoolfile_store.h"
+
+#include <openssl/rand.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHANGE_BYTES 4096u // of one, encoded
+#define WAIT_NS 100000000u
+
+struct spoolfile_log {
+	struct spool_io *io;
+	struct spool_sealer *sealer;
+	uint64_t run;
+	uint64_t next_number;
+	int fd;
+	uint64_t bytes;
+	bool failed;
+	uint8_t chunk[CHANGE_BYTES + SPOOL_HEADER_BYTES + SPOOL_LOG_ALIGN];
+};
+
+// ---- the new file --------------------------------------------------------------------------------
+
+struct copy {
+	const struct spoolfile *store;
+	int from;
+	int to;
+	bool all;
+	uint64_t bytes;
+};
+
+static int copy_chunk(
+	void *ctx, uint64_t offset, const struct spool_chunk *chunk, const uint8_t *content)
+{
+	size_t stored = spool_chunk_stored(spool_chunk_content(chunk), SPOOL_LOG_ALIGN);
+	const struct store_entry *entry;
+	struct spool_change change;
+	struct copy *copy = ctx;
+	int err;
+
+	if (chunk->kind != SPOOL_KIND_STATE ||
+		spool_get_change(content, spool_chunk_content(chunk), &change) != 0)
+		return 0;
+	entry = store_find(copy->store, change.id);
+	if (!copy->all && (entry == NULL || entry->count == 0))
+		return 0;
+	err = store_copy(copy->from, offset, copy->to, copy->bytes, stored);
+	copy->bytes += stored;
+	return err;
+}
+
+// An old file in which something is unclear stays, under a name of its own.
+static int keep_aside(const struct spoolfile *store, const char *name)
+{
+	char old[STORE_NAME_BYTES + 8];
+	char kept[2 * STORE_NAME_BYTES];
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)snprintf(old, sizeof(old), "%s.state", name);
+	(void)snprintf(kept, sizeof(kept), "%s-%016" PRIx64 ".state", name,
+		(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	return linkat(store->directory, old, store->directory, kept, 0) == 0 ? 0 : -errno;
+}
+
+static bool is_file_unclear(const struct spoolfile *store, const char *file_name)
+{
+	for (uint32_t i = 0; i < store->files_count; i++) {
+		if (strcmp(store->files[i].name, file_name) == 0)
+			return store->files[i].unclear;
+	}
+	return false;
+}
+
+static int copy_old(
+	struct spoolfile *store, const char *name, const char *file_name, struct copy *copy)
+{
+	int err = spoolfile_refresh(store, true);
+
+	if (err != 0)
+		return err;
+	copy->all = store_is_unclear(store);
+	err = store_walk(store, copy->from, SPOOL_LOG_ALIGN, copy_chunk, copy);
+	if (err == 0 && is_file_unclear(store, file_name))
+		err = keep_aside(store, name);
+	return err;
+}
+
+// Returns the descriptor of the new file, *bytes long, or -errno.
+static int make_file(struct spoolfile *store, const char *name, uint64_t *bytes)
+{
+	char file_name[STORE_NAME_BYTES];
+	struct copy copy = {.store = store};
+	int err;
+
+	(void)snprintf(file_name, sizeof(file_name), "%s.state", name);
+	copy.from = store_lock_file(store, file_name, O_RDONLY);
+	if (copy.from < 0 && copy.from != -ENOENT)
+		return copy.from;
+	err = copy.to = store_new_file(store, file_name);
+	if (copy.to >= 0 && copy.from >= 0)
+		err = copy_old(store, name, file_name, &copy);
+	if (copy.to >= 0 && err >= 0)
+		err = store_put_file(store, file_name, copy.to);
+	if (copy.from >= 0)
+		(void)close(copy.from);
+	if (copy.to >= 0 && err < 0)
+		(void)close(copy.to);
+	*bytes = copy.bytes;
+	return err < 0 ? err : copy.to;
+}
+
+// ---- public -------------------------------------------------------------------------------------
+
+int spoolfile_log_open(
+	struct spoolfile *store, const char *name, struct spool_io *io, struct spoolfile_log **out)
+{
+	struct spoolfile_log *log;
+	int err;
+
+	// Room for what is put behind the name.
+	if (strlen(name) == 0 || strlen(name) > 15 || strchr(name, '/') != NULL)
+		return -EINVAL;
+	log = calloc(1, sizeof(*log));
+	if (log == NULL)
+		return -ENOMEM;
+	log->io = io;
+	log->fd = -1;
+	log->next_number = 1;
+	err = spool_sealer_new(store->keys, &log->sealer);
+	if (err == 0 && RAND_bytes((unsigned char *)&log->run, sizeof(log->run)) != 1)
+		err = -EIO;
+	if (err == 0) {
+		log->fd = make_file(store, name, &log->bytes);
+		err = log->fd < 0 ? log->fd : 0;
+	}
+	if (err != 0) {
+		spoolfile_log_close(log);
+		return err;
+	}
+	*out = log;
+	return 0;
+}
+
+void spoolfile_log_close(struct spoolfile_log *log)
+{
+	if (log == NULL)
+		return;
+	if (log->fd >= 0)
+		(void)close(log->fd);
+	spool_sealer_free(log->sealer);
+	free(log);
+}
+
+uint64_t spoolfile_log_bytes(const struct spoolfile_log *log)
+{
+	return log->bytes;
+}
+
+static size_t seal_change(struct spoolfile_log *log, const struct spool_change *change)
+{
+	struct spool_chunk chunk = {.kind = SPOOL_KIND_STATE, .flags = SPOOL_CHUNK_FINAL};
+	uint8_t content[CHANGE_BYTES];
+	const uint8_t *end = spool_put_change(content, content + sizeof(content), change);
+	struct iovec piece = {content, 0};
+
+	if (end == NULL)
+		return 0;
+	piece.iov_len = (size_t)(end - content);
+	chunk.id = (struct spool_id){log->run, log->next_number++};
+	chunk.body_bytes = (uint32_t)piece.iov_len;
+	return spool_chunk_seal(log->sealer, &chunk, &piece, SPOOL_LOG_ALIGN, log->chunk);
+}
+
+int spoolfile_log_append(struct spoolfile_log *log, const struct spool_change *change)
+{
+	struct spool_request request = {.kind = SPOOL_IO_WRITE,
+		.file = log->fd,
+		.data = log->chunk,
+		.offset = log->bytes,
+		.buffer = -1,
+		.durable = true};
+	int err;
+
+	if (log->failed)
+		return -EIO;
+	request.bytes = seal_change(log, change);
+	if (request.bytes == 0)
+		return -EMSGSIZE;
+	err = log->io->ops->submit(log->io, &request);
+	if (err != 0)
+		return err;
+	while (log->io->ops->reap(log->io, WAIT_NS) != &request)
+		continue;
+	if (request.result == (int64_t)request.bytes) {
+		log->bytes += request.bytes;
+		return 0;
+	}
+	log->failed = true;
+	return request.result < 0 ? (int)request.result : -EIO;
+}
+
+struct history {
+	struct spool_id id;
+	void (*fn)(void *ctx, const struct spool_change *change);
+	void *ctx;
+};
+
+static int tell_change(
+	void *ctx, uint64_t offset, const struct spool_chunk *chunk, const uint8_t *content)
+{
+	const struct history *history = ctx;
+	struct spool_change change;
+
+	(void)offset;
+	if (chunk->kind == SPOOL_KIND_STATE &&
+		spool_get_change(content, spool_chunk_content(chunk), &change) == 0 &&
+		change.id.run == history->id.run && change.id.number == history->id.number)
+		history->fn(history->ctx, &change);
+	return 0;
+}
+
+int spoolfile_history(struct spoolfile *store, struct spool_id id,
+	void (*fn)(void *ctx, const struct spool_change *change), void *ctx)
+{
+	struct history history = {id, fn, ctx};
+	int err = 0;
+
+	for (uint32_t i = 0; err == 0 && i < store->files_count; i++) {
+		int fd;
+
+		if (!store->files[i].is_log)
+			continue;
+		fd = openat(
+			store->directory, store->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			return errno == ENOENT ? 0 : -errno;
+		err = store_walk(store, fd, SPOOL_LOG_ALIGN, tell_change, &history);
+		(void)close(fd);
+	}
+	return err;
+}

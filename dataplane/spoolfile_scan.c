@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Finds the chunks of a file. A segment was all zeros when it came into use, and no stretch of 512 bytes
+// of cipher text is: so what a write that was cut short has left shows by its zeros, and is told from what
+// was altered later.
+#include "dataplane/spoolfile_store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECTOR_BYTES 512u
+
+struct scan {
+	struct spoolfile *store;
+	int fd;
+	size_t align;
+	uint64_t bytes;    // of the file
+	uint64_t view_at;  // place of store->view in it
+	size_t view_bytes; // that are there
+	bool unreadable;
+	// What lies before the place that is looked at:
+	uint64_t covered;    // up to here it belongs to a bad chunk that was counted
+	uint64_t zero_bytes; // how many in a row are zero
+	bool taken;          // the last place held a good chunk
+	bool after_zero;     // since the last chunk there were zeros where one may have begun
+};
+
+// Up to want bytes at offset, *got of them; NULL when they cannot be read.
+static const uint8_t *look(struct scan *scan, uint64_t offset, size_t want, size_t *got)
+{
+	uint64_t left = scan->bytes - offset;
+
+	if (want > left)
+		want = (size_t)left;
+	if (offset < scan->view_at || offset + want > scan->view_at + scan->view_bytes) {
+		size_t n = left < STORE_VIEW_BYTES ? (size_t)left : STORE_VIEW_BYTES;
+		size_t done = 0;
+
+		while (done < n) {
+			ssize_t part = pread(scan->fd, scan->store->view + done, n - done,
+				(off_t)(offset + done));
+			if (part < 0 && errno == EINTR)
+				continue;
+			if (part <= 0)
+				break;
+			done += (size_t)part;
+		}
+		scan->view_at = offset;
+		scan->view_bytes = done;
+		if (done < want) {
+			scan->unreadable = true;
+			return NULL;
+		}
+	}
+	*got = want;
+	return scan->store->view + (offset - scan->view_at);
+}
+
+static bool is_zero(const uint8_t *data, size_t n)
+{
+	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
+}
+
+// The last one may be a part of a sector.
+static bool has_zero_sector(const uint8_t *data, size_t n)
+{
+	for (size_t at = 0; at < n; at += SECTOR_BYTES) {
+		if (is_zero(data + at, n - at < SECTOR_BYTES ? n - at : SECTOR_BYTES))
+			return true;
+	}
+	return false;
+}
+
+static void note_bad(struct scan *scan, const struct store_file *file, uint64_t offset,
+	struct spool_id id, int error)
+{
+	struct spoolfile_stats *stats = &scan->store->stats;
+
+	if (stats->chunks_bad < SPOOLFILE_BAD) {
+		struct spoolfile_bad *bad = &stats->bad[stats->chunks_bad];
+
+		memcpy(bad->file, file->name, sizeof(bad->file));
+		bad->offset = offset;
+		bad->id = id;
+		bad->error = error;
+	}
+	stats->chunks_bad++;
+}
+
+// What an authentic chunk must be besides.
+static bool is_sound(const struct spool_chunk *chunk, const uint8_t *content, bool in_log)
+{
+	struct spool_change change;
+	struct spool_reason reason;
+
+	if (in_log && chunk->kind != SPOOL_KIND_STATE)
+		return false;
+	if (chunk->kind == SPOOL_KIND_STATE)
+		return spool_get_change(content, spool_chunk_content(chunk), &change) == 0;
+	if (chunk->kind == SPOOL_KIND_SEGMENT)
+		return true;
+	if (chunk->index == UINT32_MAX ||
+		(chunk->index == 0 && chunk->head_bytes < SPOOL_HEAD_LEAST))
+		return false;
+	if ((chunk->flags & SPOOL_CHUNK_FINAL) == 0)
+		return chunk->tail_bytes == 0;
+	// Of the reason the state alone is wanted here.
+	reason.state = SPOOL_HELD;
+	if (chunk->tail_bytes > 0)
+		reason.state = (enum spool_state)content[chunk->head_bytes + chunk->body_bytes];
+	return chunk->tail_bytes > 0 &&
+	       (reason.state == SPOOL_HELD || reason.state == SPOOL_QUARANTINED);
+}
+
+// Reads the chunk whose header is at offset into store->plain. Returns 0, -EBADMSG, -ENOKEY or -ENOMEM;
+// *torn tells a bad one that was never written whole.
+static int read_chunk(struct scan *scan, uint64_t offset, struct spool_chunk *chunk, bool *torn)
+{
+	bool in_log = scan->align == SPOOL_LOG_ALIGN;
+	size_t stored;
+	size_t got;
+	const uint8_t *data = look(scan, offset, SPOOL_HEADER_BYTES, &got);
+	int err;
+
+	*torn = false;
+	if (data == NULL)
+		return -EBADMSG;
+	*torn = got < SPOOL_HEADER_BYTES;
+	if (*torn)
+		return -EBADMSG;
+	err = spool_chunk_parse(data, chunk);
+	if (err != 0) {
+		memset(chunk, 0, sizeof(*chunk));
+		return err;
+	}
+	stored = SPOOL_HEADER_BYTES + spool_chunk_content(chunk);
+	data = look(scan, offset, stored, &got);
+	if (data == NULL)
+		return -EBADMSG;
+	*torn = got < stored;
+	if (*torn)
+		return -EBADMSG;
+	err = spool_chunk_unseal(scan->store->opener, data, chunk, scan->store->plain);
+	if (err == 0 && !is_sound(chunk, scan->store->plain, in_log))
+		err = -EBADMSG;
+	if (err == -EBADMSG)
+		*torn = has_zero_sector(data, stored) || (in_log && offset + stored >= scan->bytes);
+	return err;
+}
+
+static int take_chunk(
+	struct scan *scan, uint32_t file, uint64_t offset, const struct spool_chunk *chunk)
+{
+	struct spoolfile *store = scan->store;
+	struct spool_segment_info info;
+	struct spool_change change;
+
+	switch (chunk->kind) {
+	case SPOOL_KIND_RECORD:
+		return store_add_chunk(store, file, offset, chunk, store->plain);
+	case SPOOL_KIND_STATE:
+		if (spool_get_change(store->plain, spool_chunk_content(chunk), &change) != 0)
+			return 0;
+		return store_add_change(store, file, offset, &change);
+	case SPOOL_KIND_SEGMENT:
+		if (spool_get_segment(store->plain, spool_chunk_content(chunk), &info) == 0)
+			store->files[file].window = info.window_bytes;
+		return 0;
+	}
+	return 0;
+}
+
+// A place that holds no chunk. Returns whether it is the first of something altered.
+static bool is_foreign(struct scan *scan, uint64_t offset, const uint8_t *data, size_t n)
+{
+	if (is_zero(data, n)) {
+		scan->zero_bytes += n;
+		scan->after_zero = true;
+		return false;
+	}
+	scan->zero_bytes = 0;
+	if (has_zero_sector(data, n < SECTOR_BYTES ? n : SECTOR_BYTES))
+		scan->after_zero = true;
+	if (offset < scan->covered || scan->after_zero)
+		return false;
+	scan->covered = UINT64_MAX; // until the next chunk
+	return true;
+}
+
+// Looks at one place. Returns the bytes to go on by, or -ENOMEM.
+static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
+{
+	struct store_file *file = &scan->store->files[number];
+	struct spool_chunk chunk;
+	bool torn;
+	size_t got;
+	const uint8_t *data = look(scan, at, scan->align, &got);
+	int err;
+
+	scan->taken = false;
+	if (data == NULL) {
+		note_bad(scan, file, at, (struct spool_id){0, 0}, -EIO);
+		file->unclear = true;
+		return (ssize_t)scan->align;
+	}
+	if (got < sizeof(uint64_t) || !spool_chunk_has_magic(data)) {
+		if (is_foreign(scan, at, data, got)) {
+			note_bad(scan, file, at, (struct spool_id){0, 0}, -EBADMSG);
+			file->unclear = true;
+		}
+		return (ssize_t)scan->align;
+	}
+	err = read_chunk(scan, at, &chunk, &torn);
+	scan->zero_bytes = 0;
+	scan->after_zero = false;
+	scan->covered = at + spool_chunk_stored(spool_chunk_content(&chunk), scan->align);
+	if (err == -ENOMEM)
+		return err;
+	if (err == 0) {
+		scan->taken = true;
+		err = take_chunk(scan, number, at, &chunk);
+		return err != 0 ? err : (ssize_t)(scan->covered - at);
+	}
+	if (torn) {
+		scan->store->stats.chunks_torn++;
+	} else {
+		note_bad(scan, file, at, chunk.id, err);
+		file->unclear = true;
+	}
+	return (ssize_t)scan->align;
+}
+
+int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thorough)
+{
+	struct store_file *info = &store->files[file];
+	struct scan scan = {.store = store,
+		.fd = fd,
+		.align = info->is_log ? SPOOL_LOG_ALIGN : SPOOL_BLOCK_BYTES,
+		.bytes = info->bytes};
+	uint64_t at = info->done;
+	bool all_known = true;
+
+	info->unclear = false;
+	while (at < scan.bytes) {
+		ssize_t n = step(&scan, file, at);
+
+		if (n < 0)
+			return (int)n;
+		all_known = all_known && scan.taken;
+		at += (uint64_t)n;
+		if (all_known)
+			info->done = at;
+		if (!thorough && info->window != 0 && scan.zero_bytes > info->window)
+			break;
+	}
+	return 0;
+}
+
+int store_walk(struct spoolfile *store, int fd, size_t align, store_walk_fn fn, void *ctx)
+{
+	struct scan scan = {.store = store, .fd = fd, .align = align};
+	struct stat status;
+	uint64_t at = 0;
+
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	scan.bytes = (uint64_t)status.st_size;
+	while (at < scan.bytes) {
+		struct spool_chunk chunk;
+		bool torn;
+		int err = read_chunk(&scan, at, &chunk, &torn);
+
+		if (scan.unreadable)
+			return -EIO;
+		if (err == 0) {
+			err = fn(ctx, at, &chunk, store->plain);
+			if (err != 0)
+				return err;
+			at += spool_chunk_stored(spool_chunk_content(&chunk), align);
+		} else if (err == -ENOMEM) {
+			return err;
+		} else {
+			at += align;
+		}
+	}
+	return 0;
+}

@@ -140,7 +140,7 @@ static void kill_once(struct trial *trial, uint32_t life)
 	assert_int_equal(close(ends[0]), 0);
 }
 
-// Retires a third of what is there, as control would, and removes what is empty.
+// Retires two thirds of what is there, as control would, and removes what is empty.
 static void retire_some(struct trial *trial, struct spoolfile *store)
 {
 	const struct spoolfile_record *list;
@@ -154,7 +154,7 @@ static void retire_some(struct trial *trial, struct spoolfile *store)
 
 	assert_true(numbers != NULL && ids != NULL);
 	for (size_t i = 0; i < count; i++) {
-		if (random_below(&trial->random, 3) != 0 || taken >= 50)
+		if (random_below(&trial->random, 3) == 0 || taken >= 200)
 			continue;
 		numbers[taken] = spool_mail_check(store, list[i].id);
 		ids[taken++] = list[i].id;

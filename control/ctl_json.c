@@ -109,6 +109,8 @@ void ctl_json_add_result(struct json_t *event, const struct scan_result *result)
 	(void)json_object_set_new(event, "verdict", json_string(verdict_name(result->verdict)));
 	(void)json_object_set_new(event, "reason", ctl_json_text(result->reason));
 	(void)json_object_set_new(event, "matches", matches);
+	if (result->has_more_matches)
+		(void)json_object_set_new(event, "more_matches", json_true());
 	(void)json_object_set_new(event, "parts", parts);
 }
 

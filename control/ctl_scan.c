@@ -145,6 +145,8 @@ static void print_found(const struct scan_command *command, const char *path, ui
 		if (!is_named_before(result, i))
 			printf("%s: %s%s FOUND\n", path, number, result->matches[i].signature);
 	}
+	if (result->has_more_matches)
+		printf("%s: %smore signatures match than are listed\n", path, number);
 	if (result->verdict == VERDICT_SUSPECT)
 		printf("%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
 	if (result->verdict == VERDICT_UNSCANNABLE)

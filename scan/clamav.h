@@ -91,7 +91,8 @@ struct clamav_offset {
 	uint32_t value;
 	uint32_t shift;
 	uint32_t section;
-	bool before; // EP-n
+	bool before;    // EP-n
+	uint32_t moved; // so much of EOF-n is for what stands before the place that n is of
 };
 
 struct clamav_pattern {

@@ -332,6 +332,7 @@ size_t match_end(struct match_object *object, struct match_hit *hits, size_t max
 	end_patterns(object);
 	end_digests(object, digests);
 	matcher->was_partial = object->track.lost;
+	matcher->had_more = matcher->all_matches && (found->more || found->count > max);
 	*detected_type = object->type != NULL ? object->type->name : "";
 	count = found->count < max ? found->count : max;
 	if (count > 1 && !matcher->all_matches)
@@ -358,6 +359,11 @@ void match_abort(struct match_object *object)
 void match_set_container(struct match_object *object, enum filetype_container container)
 {
 	object->container = container;
+}
+
+bool matcher_had_more(const struct matcher *matcher)
+{
+	return matcher->had_more;
 }
 
 bool matcher_was_partial(const struct matcher *matcher)

@@ -62,4 +62,6 @@ size_t match_end(struct match_object *object, struct match_hit *hits, size_t max
 // than there is room for, or a regular expression was to look at more of it than is kept
 // (MATCH_COPY_BYTES), or gave up. Its hits are true; more could have been found.
 bool matcher_was_partial(const struct matcher *matcher);
+// Whether, with all_matches, more signatures hit the object that was ended last than were given.
+bool matcher_had_more(const struct matcher *matcher);
 void match_abort(struct match_object *object);

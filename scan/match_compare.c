@@ -95,15 +95,15 @@ static bool read_text(const struct ruleset_compare *item, const uint8_t *data, i
 	bool exact = (item->flags & RULESET_COMPARE_EXACT) != 0;
 	bool hex = item->number == RULESET_NUMBER_HEX;
 	char text[RULESET_MAX_COMPARE + 2];
-	uint32_t blanks = 0;
+	size_t n = item->bytes;
 	size_t length;
 	size_t end;
-	size_t n;
 
-	while (blanks < item->bytes && is_space(data[blanks]))
-		blanks++;
-	n = item->bytes - blanks;
-	memcpy(text, data + blanks, n);
+	while (n > 0 && is_space(*data)) {
+		data++;
+		n--;
+	}
+	memcpy(text, data, n);
 	if (item->number == RULESET_NUMBER_AUTO) {
 		if (n < 3)
 			return false;
@@ -120,7 +120,7 @@ static bool read_text(const struct ruleset_compare *item, const uint8_t *data, i
 	}
 	if (!read_number(text, length, hex ? 16 : 10, out, &end))
 		return false;
-	return !exact || (end == n && blanks == 0);
+	return !exact || end == item->bytes;
 }
 
 bool match_compare_holds(const struct ruleset_compare *item, const uint8_t *data)

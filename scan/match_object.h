@@ -63,6 +63,7 @@ struct matcher {
 	struct track *tracking; // whose events are being collected
 	bool hashes_sections;
 	bool was_partial;
+	bool had_more;
 };
 
 static inline size_t match_round_up(size_t bytes)

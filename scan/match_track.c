@@ -14,6 +14,8 @@ void track_hit(struct track_hits *hits, uint32_t signature)
 		at--;
 	if (at > 0 && hits->signatures[at - 1] == signature)
 		return;
+	if (hits->count == TRACK_MAX_HITS)
+		hits->more = true;
 	if (at == TRACK_MAX_HITS)
 		return;
 	if (hits->count == TRACK_MAX_HITS)
@@ -113,6 +115,7 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->ruleset = ruleset;
 	track->pool = pool;
 	track->hits.count = 0;
+	track->hits.more = false;
 	track->lost = false;
 	track->pe = NULL;
 	track->entries_count = 0;
@@ -389,11 +392,11 @@ void track_end(struct track *track, uint64_t bytes)
 
 		if ((track->entries[i].key & KEY_OF_GROUP) == 0 ||
 			(group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
-			bytes < group->offset)
+			bytes < group->offset - group->moved)
 			continue;
 		candidates = candidates_of(track, number, &count);
 		for (uint32_t slot = 0; slot < count; slot++)
-			if (lies_in(candidates[slot].start, bytes - group->offset, group->shift))
+			if (lies_in(candidates[slot].start + group->offset, bytes, group->shift))
 				track_hit(&ends, group->sink);
 	}
 	for (uint32_t i = 0; i < ends.count; i++)

@@ -78,6 +78,7 @@ struct track_events {
 #define TRACK_MAX_HITS 128
 
 struct track_hits {
+	bool more; // there were more
 	uint32_t count;
 	uint32_t signatures[TRACK_MAX_HITS];
 };

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 3
+#define RULESET_FORMAT 4
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -145,7 +145,7 @@ struct ruleset_group {
 	uint32_t shift;       // the start may be so much later
 	uint32_t section;
 	uint32_t ring_count; // candidates to be kept
-	uint32_t unused;
+	uint32_t moved;      // an object may be so much shorter than the n of EOF-n
 };
 
 // A subsignature, which is the same for all rules that have the same.

@@ -183,7 +183,7 @@ static enum clamav_result take_ndb(struct reader *reader, char *line, const char
 		return CLAMAV_TAKEN;
 	signature->target = parsed.target;
 	goal = (struct build_goal){(uint32_t)build->signatures.count - 1, parsed.target, false};
-	*reason = build_plan(build, &goal, &parsed.pattern, &signature->literal);
+	*reason = build_pattern(build, &goal, &parsed.pattern, &signature->literal);
 	signature->dropped = *reason != NULL;
 	return *reason == NULL ? CLAMAV_TAKEN : CLAMAV_SKIPPED;
 }

@@ -142,8 +142,14 @@ struct build_goal {
 	bool counted; // every start is wanted, not only whether there is one
 };
 
+// What the reason begins with, where a pattern is sound but cannot be anywhere.
+#define BUILD_NEVER "can never match"
+
 // Plans a pattern, whose parts it may cut. Returns NULL or why it cannot be taken. *literal: it is one.
 const char *build_plan(struct build *build, const struct build_goal *goal,
+	struct clamav_pattern *pattern, bool *literal);
+// The same for any pattern: those with a single byte in brackets are planned as several.
+const char *build_pattern(struct build *build, const struct build_goal *goal,
 	struct clamav_pattern *pattern, bool *literal);
 // A part of one length, byte by byte.
 struct build_spelling {

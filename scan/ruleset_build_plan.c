@@ -401,7 +401,8 @@ static void plan_part_from_end(struct plan *plan, const struct clamav_part *part
 	const struct clamav_sequence *body, const struct ending *ending)
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
-	struct build_expression shape = {.min_end = offset->value, .max_end = UINT64_MAX};
+	struct build_expression shape = {
+		.min_end = offset->value - offset->moved, .max_end = UINT64_MAX};
 	struct ruleset_use use = {.group = RULESET_NONE};
 	uint32_t shortest;
 	uint32_t length;
@@ -522,6 +523,7 @@ static const char *plan_groups(struct plan *plan)
 		group->offset = offset->value;
 		group->shift = offset->shift;
 		group->section = offset->section;
+		group->moved = offset->moved;
 		group->ring_count = ring_size(part, offset);
 		reason = plan_group(plan, part, (uint32_t)build->groups.count - 1);
 		if (reason != NULL)
@@ -580,6 +582,6 @@ const char *build_plan(struct build *build, const struct build_goal *goal,
 	else
 		reason = plan_groups(&plan);
 	if (reason == NULL && plan.expressions_count == 0)
-		reason = "can never match: its offset from the end is shorter than it is";
+		reason = BUILD_NEVER ": its offset from the end is shorter than it is";
 	return reason;
 }

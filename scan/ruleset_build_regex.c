@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build.h"
 
-#define MAX_VARIANTS 64   // of one part, by length
+#define MAX_VARIANTS 64   // of one part, each alone
+#define MAX_JOINED 2048   // before those of one length are put together
 #define MAX_REPEAT 32767u // Hyperscan's
 
 // Short where it can be: Hyperscan limits the length of an expression.
@@ -158,7 +159,7 @@ static bool has_one_length(const struct clamav_node *node)
 
 // Every sequence of the list with every node of the alternatives behind it.
 static struct clamav_sequence *multiply(struct build *build, const struct clamav_sequence *list,
-	const struct clamav_node *alternatives)
+	const struct clamav_node *alternatives, unsigned int max)
 {
 	struct clamav_sequence *result = NULL;
 	unsigned int count = 0;
@@ -168,11 +169,34 @@ static struct clamav_sequence *multiply(struct build *build, const struct clamav
 			node = node->next) {
 			struct clamav_sequence *longer = extend(build, list, node);
 
-			if (longer == NULL || ++count > MAX_VARIANTS)
+			if (longer == NULL || ++count > max)
 				return NULL;
 			longer->next = result;
 			result = longer;
 		}
+	}
+	return result;
+}
+
+// Those of one length become the alternatives of one sequence. NULL: no memory.
+// NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
+static struct clamav_sequence *join_lengths(struct build *build, struct clamav_sequence *list)
+{
+	const struct clamav_node together = {.branches = list};
+	struct clamav_sequence *result = NULL;
+	struct clamav_node *node = split_node(build, &together, false);
+
+	while (node != NULL) {
+		struct clamav_sequence *joined = clamav_alloc(&build->arena, sizeof(*joined));
+		struct clamav_node *next = node->next;
+
+		if (joined == NULL)
+			return NULL;
+		node->next = NULL;
+		joined->first = joined->last = node;
+		joined->next = result;
+		result = joined;
+		node = next;
 	}
 	return result;
 }
@@ -191,7 +215,10 @@ struct clamav_sequence *build_fixed_lengths(
 		alone.next = NULL;
 		if (!has_one_length(node) || (all && node->branches != NULL))
 			alternatives = split_node(build, node, all);
-		result = alternatives != NULL ? multiply(build, result, alternatives) : NULL;
+		result = alternatives != NULL ? multiply(build, result, alternatives,
+							all ? MAX_VARIANTS : MAX_JOINED)
+					      : NULL;
 	}
-	return result;
+	return !all && result != NULL && result->next != NULL ? join_lengths(build, result)
+							      : result;
 }

@@ -290,7 +290,10 @@ static const char *plan_atom(struct build *build, uint32_t number)
 		bool literal;
 
 		parsed.patterns[i].offset = parsed.patterns[0].offset;
-		reason = build_plan(build, &goal, &parsed.patterns[i], &literal);
+		reason = build_pattern(build, &goal, &parsed.patterns[i], &literal);
+		// Of a subsignature that is nowhere the rule may still ask for its absence.
+		if (reason != NULL && strncmp(reason, BUILD_NEVER, strlen(BUILD_NEVER)) == 0)
+			reason = NULL;
 	}
 	return reason;
 }

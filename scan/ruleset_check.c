@@ -50,7 +50,7 @@ static int check_groups(const struct ruleset *ruleset)
 
 		if (!is_sink(ruleset, group->sink) ||
 			group->offset_from > RULESET_OFFSET_LAST_SECTION || (i == 0 && !first) ||
-			group->ring_count > RULESET_MAX_RING)
+			group->ring_count > RULESET_MAX_RING || group->moved > group->offset)
 			return -EBADMSG;
 		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))
 			return -EBADMSG;

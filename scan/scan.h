@@ -146,6 +146,7 @@ struct scan_result {
 	const char *reason; // "" when clean, else "signature", "limit-depth", "limit-parts", ...
 	const struct scan_match *matches; // of what is inside before those of what is around it
 	size_t matches_count;
+	bool has_more_matches; // with all_matches: than there is room to list
 	const struct scan_part *parts;
 	size_t parts_count;
 	const char *subject;    // decoded, UTF-8, "" where absent

@@ -38,9 +38,12 @@ void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t p
 {
 	// An allow list may still name an object around this one.
 	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
-	if (scan->result.matches_count == scan->scanner->matches_room ||
-		has_match(scan, hit->signature, part))
+	if (has_match(scan, hit->signature, part))
 		return;
+	if (scan->result.matches_count == scan->scanner->matches_room) {
+		scan->result.has_more_matches = scan->scanner->options.all_matches;
+		return;
+	}
 	scan->matches[scan->result.matches_count++] = (struct scan_match){
 		.signature = hit->signature,
 		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
@@ -83,6 +86,8 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
 		object_add_match(scan, &scanner->hits[i], object->part);
+	if (hits > 0 && matcher_had_more(scanner->matcher))
+		scan->result.has_more_matches = true;
 	if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
 		drop_matches(scan, object->part);

@@ -356,6 +356,37 @@ static void hyperscan_allocates_nothing_while_matching(void **state)
 	engine_close(&engine);
 }
 
+static void hits_that_are_left_out_are_told(void **state)
+{
+	enum { SIGNATURES = 130, LINE = 40 };
+	static char lines[SIGNATURES * LINE];
+	struct case_image built;
+	struct ruleset *rules;
+	struct matcher *matcher;
+
+	(void)state;
+	for (size_t i = 0, n = 0; i < SIGNATURES; i++)
+		n += (size_t)snprintf(lines + n, LINE, "T%zu:0:%zu:41414141\n", i, i);
+	built = case_build_one("t.ndb", lines);
+	assert_int_equal(ruleset_attach(built.image, built.bytes, &rules), 0);
+	for (int all = 0; all < 2; all++) {
+		char text[SIGNATURES + 4];
+
+		assert_int_equal(matcher_new(rules, 1, 0, all != 0, &matcher), 0);
+		memset(text, 'A', sizeof(text));
+		assert_int_equal(case_match(matcher, MATCH_TARGET_ANY, text, 60, 0, 7).count,
+			all != 0 ? 57 : 1);
+		assert_false(matcher_had_more(matcher));
+		assert_int_equal(
+			case_match(matcher, MATCH_TARGET_ANY, text, sizeof(text), 0, 7).count,
+			all != 0 ? CASE_MAX_HITS : 1);
+		assert_int_equal(matcher_had_more(matcher), all != 0);
+		matcher_free(matcher);
+	}
+	ruleset_close(rules);
+	free(built.image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +406,7 @@ int main(void)
 		cmocka_unit_test(the_pool_is_bounded_and_objects_are_apart),
 		cmocka_unit_test(an_empty_ruleset_finds_nothing),
 		cmocka_unit_test(hyperscan_allocates_nothing_while_matching),
+		cmocka_unit_test(hits_that_are_left_out_are_told),
 	};
 
 	if (hs_set_allocator(count_alloc, free) != HS_SUCCESS)

@@ -21,9 +21,11 @@ static void print_usage(FILE *out)
 {
 	(void)fprintf(out,
 		"usage: cordonctl compile PATH... -o IMAGE [--json] [--strict]\n\n"
-		"Compiles signature files (.ndb .ldb .hdb .hsb .mdb .msb .fp .sfp .ign2), or\n"
-		"folders of them, to the image that the gateway and cordonctl scan load. Lines\n"
-		"that are not taken are reported as file:line: reason on stderr and counted.\n\n"
+		"Compiles signature files (.ndb .ldb .hdb .hsb .mdb .msb .imp .cdb .ftm .fp .sfp\n"
+		".ign .ign2), ClamAV's containers of them (.cvd .cld .cud), or folders of both, "
+		"to\n"
+		"the image that the gateway and cordonctl scan load. Lines that are not taken are\n"
+		"reported as file:line: reason on stderr and counted.\n\n"
 		"  -o, --output IMAGE  where the image goes\n"
 		"      --json          the counts as one JSON line\n"
 		"      --strict        a malformed line is an error\n"

@@ -89,22 +89,24 @@ static void read_ignored(struct build *build, uint32_t file_number)
 
 	while ((line = build_next_line(file, &at, &length)) != NULL) {
 		struct build_ignore *ignore;
-		char *colon = strchr(line, ':');
+		char *fields[4];
+		size_t count;
 
 		number++;
 		if (line[0] == '#')
 			continue;
-		if (colon != NULL)
-			*colon = '\0';
+		count = clamav_split(line, fields, 4);
 		ignore = build_push(build, &build->ignores, sizeof(*ignore));
 		if (ignore == NULL)
 			return;
-		ignore->name = line;
-		ignore->has_md5 = colon != NULL;
-		if (line[0] == '\0' ||
-			(colon != NULL && !clamav_parse_digest(colon + 1, 16, ignore->md5))) {
+		// The old form has the name in the third field; file and line are of no use.
+		ignore->name = fields[count == 3 ? 2 : 0];
+		ignore->has_md5 = count == 2;
+		if (count > 3 || ignore->name[0] == '\0' ||
+			(ignore->has_md5 && !clamav_parse_digest(fields[1], 16, ignore->md5))) {
 			build->ignores.count--;
-			build_report(build, file_number, number, true, "not Name[:MD5]");
+			build_report(build, file_number, number, true,
+				"not Name[:MD5] or File:Line:Name");
 		}
 	}
 }
@@ -301,8 +303,10 @@ static void skip_file(struct build *build, uint32_t file_number, const char *rea
 
 static void read_files(struct build *build)
 {
-	const struct build_file *files = build->files.items;
+	const struct build_file *files;
 
+	build_open_containers(build);
+	files = build->files.items;
 	for (uint32_t i = 0; i < build->files.count; i++)
 		if (build_file_kind(&files[i]) == BUILD_IGNORED)
 			read_ignored(build, i);
@@ -322,6 +326,7 @@ static void read_files(struct build *build)
 			read_signatures(build, i, kind);
 			break;
 		case BUILD_IGNORED:
+		case BUILD_CONTAINER:
 			break;
 		case BUILD_UNSUPPORTED:
 			skip_file(build, i, "this kind of signature file is not supported");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build_files.h"
 
+#include "scan/clamav_container.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@ static const struct extension extensions[] = {
 	{"hsb", BUILD_HASHES},
 	{"fp", BUILD_ALLOWED},
 	{"sfp", BUILD_ALLOWED},
+	{"ign", BUILD_IGNORED},
 	{"ign2", BUILD_IGNORED},
 	{"ldb", BUILD_LDB},
 	{"mdb", BUILD_SECTIONS},
@@ -36,7 +39,6 @@ static const struct extension extensions[] = {
 	{"imp", BUILD_UNSUPPORTED},
 	{"cdb", BUILD_UNSUPPORTED},
 	{"cbc", BUILD_UNSUPPORTED},
-	{"ign", BUILD_UNSUPPORTED},
 	{"idb", BUILD_UNSUPPORTED},
 	{"pdb", BUILD_UNSUPPORTED},
 	{"gdb", BUILD_UNSUPPORTED},
@@ -47,8 +49,9 @@ static const struct extension extensions[] = {
 	{"pwdb", BUILD_UNSUPPORTED},
 	{"yar", BUILD_UNSUPPORTED},
 	{"yara", BUILD_UNSUPPORTED},
-	{"cvd", BUILD_UNSUPPORTED},
-	{"cld", BUILD_UNSUPPORTED},
+	{"cvd", BUILD_CONTAINER},
+	{"cld", BUILD_CONTAINER},
+	{"cud", BUILD_CONTAINER},
 };
 
 static enum build_kind kind_of(const char *path)
@@ -165,6 +168,65 @@ int build_load(struct build *build, const char *path)
 	if (stat(path, &status) != 0)
 		return -errno;
 	return S_ISDIR(status.st_mode) ? load_folder(build, path) : load_file(build, path, true);
+}
+
+static enum clamav_container_kind container_kind(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return strcmp(dot, ".cvd") == 0 ? CLAMAV_CVD
+					: (strcmp(dot, ".cld") == 0 ? CLAMAV_CLD : CLAMAV_CUD);
+}
+
+static void add_member(
+	struct build *build, const char *container, const struct clamav_container_file *member)
+{
+	struct build_file *file = build_push(build, &build->files, sizeof(*file));
+
+	if (file == NULL)
+		return;
+	if (asprintf(&file->path, "%s/%s", container, member->name) < 0)
+		file->path = NULL;
+	file->data = malloc(member->bytes + 1);
+	if (file->path == NULL || file->data == NULL) {
+		build->failed = true;
+		return;
+	}
+	memcpy(file->data, member->data, member->bytes);
+	file->data[member->bytes] = '\0';
+	file->bytes = member->bytes;
+}
+
+static void open_container(struct build *build, uint32_t number)
+{
+	const struct build_file *file = (struct build_file *)build->files.items + number;
+	const char *path = file->path;
+	struct clamav_container *container = malloc(sizeof(*container));
+	const char *wrong;
+
+	if (container == NULL) {
+		build->failed = true;
+		return;
+	}
+	wrong = clamav_container_open(
+		container_kind(path), (const uint8_t *)file->data, file->bytes, container);
+	if (wrong != NULL)
+		build_report(build, number, 0, true, wrong);
+	for (size_t i = 0; wrong == NULL && i < container->files_count && !build->failed; i++)
+		if (kind_of(container->files[i].name) != BUILD_CONTAINER)
+			add_member(build, path, &container->files[i]);
+	if (wrong == NULL)
+		clamav_container_close(container);
+	free(container);
+}
+
+void build_open_containers(struct build *build)
+{
+	uint32_t count = (uint32_t)build->files.count;
+
+	for (uint32_t i = 0; i < count && !build->failed; i++)
+		if (kind_of(((struct build_file *)build->files.items)[i].path) == BUILD_CONTAINER)
+			open_container(build, i);
 }
 
 void build_free_files(struct build *build)

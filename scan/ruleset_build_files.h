@@ -11,6 +11,7 @@ enum build_kind {
 	BUILD_SECTIONS, // hashes of sections
 	BUILD_ALLOWED,
 	BUILD_IGNORED,
+	BUILD_CONTAINER,   // of signature files, which take its place
 	BUILD_UNSUPPORTED, // a kind of signature file that is not read
 	BUILD_OPTIONAL,    // potentially unwanted applications: read only if named by the caller
 	BUILD_OTHER,       // no signature file
@@ -21,6 +22,8 @@ enum build_kind build_file_kind(const struct build_file *file);
 // Loads a file, or the signature files of a folder in the order of their names. Returns 0 or
 // -errno.
 int build_load(struct build *build, const char *path);
+// Adds the files of all containers. A container with a fault is reported, and nothing of it is taken.
+void build_open_containers(struct build *build);
 void build_free_files(struct build *build);
 
 // The next line, without its line end and NUL-terminated in place, or NULL. Begin with *at == 0.

@@ -57,7 +57,8 @@ def run_clamscan(database, files, found):
         found.crashed.append(files[0])
         return b""
     # 2 also stands for a part that clamscan could not read; then all else is scanned.
-    if done.returncode not in (0, 1, 2) or re.search(r"^(LibClamAV Error|ERROR)", said, re.M):
+    if done.returncode not in (0, 1, 2) or re.search(
+            r"^(LibClamAV Error(?!: cli_scanxz: decompress error)|ERROR)", said, re.M):
         raise EngineError("clamscan: " + said[-2000:])
     return done.stdout
 

@@ -20,6 +20,7 @@ import time
 import traceback
 
 sys.dont_write_bytecode = True  # the tree is left as it was
+import parityarchives
 import paritycases
 import paritycorpus
 import paritydifferences
@@ -129,6 +130,13 @@ def logical(folder):
     return generated(os.path.join(folder, "cases"), [(paritylogical.logical_signatures, 250)], 200)
 
 
+def archives(folder):
+    """archives that must be whole, of every kind, inside each other and in mails"""
+    if not {"7z LZMA2", "cab", "iso", "xz"} <= set(parityarchives.kinds()):
+        raise Skipped("tools that make archives are missing")
+    return generated(folder, [(parityarchives.carriers, 120)], 60)
+
+
 def corpus(folder):
     """the test mail with published rules and the digest of every attachment"""
     if not paritycorpus.DATA or not os.path.isdir(os.path.join(paritycorpus.DATA, "mail")):
@@ -191,7 +199,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, lists, logical, corpus, testfiles, speed]
+    checks = [body, mails, hashes, lists, logical, archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))
         return 0

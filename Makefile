@@ -89,7 +89,7 @@ $(BUILD)/%.a:
 	@ar rcs $@ $^
 
 CONTROL_CFLAGS := $(call isystem,glib-2.0)
-CONTROL_LIBS := $(shell pkg-config --libs glib-2.0)
+CONTROL_LIBS := $(shell pkg-config --libs glib-2.0 sqlite3 libetpan)
 
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)

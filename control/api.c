@@ -31,7 +31,7 @@ json_t *api_refusal(const char *format, ...)
 	return json_pack("{s:s}", "error", text);
 }
 
-static const char *text_of(const json_t *request, const char *member)
+const char *api_text(const json_t *request, const char *member)
 {
 	const char *text = json_string_value(json_object_get(request, member));
 
@@ -40,20 +40,23 @@ static const char *text_of(const json_t *request, const char *member)
 
 // ---- status -------------------------------------------------------------------------------------
 
-static json_t *get_status(
-	struct control *control, const struct api_caller *caller, const json_t *request)
+static json_t *get_status(struct api_call *call)
 {
+	const struct control *control = call->control;
 	const struct dataplane_link *link = &control->link;
 	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I}", "up", link->is_up, "why", link->why,
 		"ruleset", link->ruleset, "uptime_seconds", (json_int_t)link->uptime_seconds);
 
-	(void)caller;
-	(void)request;
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:I}", "gateway", control->options.gateway,
-		"sealed", seals_count(control->seals) > 0, "in_force",
+	json_t *mail = control->store != NULL ? store_counts(control->store) : json_object();
+
+	if (control->release != NULL)
+		(void)json_object_set_new(mail, "release", release_counts(control->release));
+
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:I}", "gateway",
+		control->options.gateway, "sealed", seals_count(control->seals) > 0, "in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
 		seals_list(control->seals), "seals_generation",
-		(json_int_t)seals_generation(control->seals), "dataplane", dataplane,
+		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
@@ -70,34 +73,34 @@ static json_t *answer_change(struct control *control, int err)
 	return answer;
 }
 
-static json_t *set_seal(
-	struct control *control, const struct api_caller *caller, const json_t *request)
+static json_t *set_seal(struct api_call *call)
 {
+	struct control *control = call->control;
 	char error[256] = "";
 	char reason[128];
 	char origin[96];
 	int err;
 
-	(void)snprintf(origin, sizeof(origin), "operator %s", caller->who);
-	err = seals_set(
-		control->seals, request, origin, control_now_ns() / NS_PER_S, error, sizeof(error));
+	(void)snprintf(origin, sizeof(origin), "operator %s", call->who);
+	err = seals_set(control->seals, call->request, origin, control_now_ns() / NS_PER_S, error,
+		sizeof(error));
 	if (err != 0)
 		return api_refusal(
 			"%s", err == -EINVAL ? error : strerror_r(-err, reason, sizeof(reason)));
-	control_audit(control, caller->who, "seal",
-		json_pack("{s:O, s:s}", "virus_id", json_object_get(request, "virus_id"), "why",
-			text_of(request, "why")));
+	control_audit(control, call->who, "seal",
+		json_pack("{s:O, s:s}", "virus_id", json_object_get(call->request, "virus_id"),
+			"why", api_text(call->request, "why")));
 	err = control_seals_changed(control, "seal",
-		json_pack("{s:O, s:O, s:s}", "virus_id", json_object_get(request, "virus_id"),
-			"mode", json_object_get(request, "mode"), "origin", origin));
+		json_pack("{s:O, s:O, s:s}", "virus_id", json_object_get(call->request, "virus_id"),
+			"mode", json_object_get(call->request, "mode"), "origin", origin));
 	return answer_change(control, err);
 }
 
-static json_t *end_seal(
-	struct control *control, const struct api_caller *caller, const json_t *request)
+static json_t *end_seal(struct api_call *call)
 {
-	const char *virus_id = text_of(request, "virus_id");
-	bool all = json_is_true(json_object_get(request, "all"));
+	struct control *control = call->control;
+	const char *virus_id = api_text(call->request, "virus_id");
+	bool all = json_is_true(json_object_get(call->request, "all"));
 	char reason[128];
 	int err;
 
@@ -108,9 +111,9 @@ static json_t *end_seal(
 		return api_refusal("%s", strerror_r(-err, reason, sizeof(reason)));
 	if (err == 0 && !all)
 		return api_refusal("there is no seal of virus id \"%s\"", virus_id);
-	control_audit(control, caller->who, "unseal",
+	control_audit(control, call->who, "unseal",
 		json_pack("{s:s, s:b, s:s}", "virus_id", virus_id, "all", all, "why",
-			text_of(request, "why")));
+			api_text(call->request, "why")));
 	err = control_seals_changed(control, "unseal",
 		json_pack("{s:s, s:s}", "virus_id", virus_id, "why", "operator"));
 	return answer_change(control, err);
@@ -118,17 +121,15 @@ static json_t *end_seal(
 
 // ---- rules --------------------------------------------------------------------------------------
 
-static json_t *get_rules(
-	struct control *control, const struct api_caller *caller, const json_t *request)
+static json_t *get_rules(struct api_call *call)
 {
+	const struct control *control = call->control;
 	struct ruleset *ruleset = NULL;
 	int err = ruleset_open(control->options.rules.image, &ruleset);
 	json_t *answer = json_pack("{s:s, s:s}", "in_force", control->link.ruleset, "image",
 		control->options.rules.image);
 	json_t *sources = json_array();
 
-	(void)caller;
-	(void)request;
 	for (uint32_t i = 0; i < control->options.rules.sources_count; i++)
 		(void)json_array_append_new(
 			sources, json_string(control->options.rules.sources[i]));
@@ -145,7 +146,7 @@ static json_t *get_rules(
 
 struct publishing {
 	struct control *control;
-	struct api_caller caller;
+	uint64_t client;
 };
 
 static void published(void *ctx, const struct publish_result *result)
@@ -167,29 +168,28 @@ static void published(void *ctx, const struct publish_result *result)
 		(void)snprintf(control->link.ruleset, sizeof(control->link.ruleset), "%s",
 			result->version);
 	control_events_write(control->events, "rules", event);
-	api_answer(control->api, publishing->caller.client, answer);
+	api_answer(control->api, publishing->client, answer);
 	free(publishing);
 }
 
 // NULL: the answer comes when they are compiled.
-static json_t *install_rules(
-	struct control *control, const struct api_caller *caller, const json_t *request)
+static json_t *install_rules(struct api_call *call)
 {
+	struct control *control = call->control;
 	struct publishing *publishing;
 	char reason[128];
 	int err;
 
-	(void)request;
 	if (control->options.rules.sources_count == 0)
 		return api_refusal("rules.sources in the configuration names no signature files");
 	publishing = calloc(1, sizeof(*publishing));
 	if (publishing == NULL)
 		return api_refusal("out of memory");
 	publishing->control = control;
-	publishing->caller = *caller;
+	publishing->client = call->client;
 	err = publish_start(control->publish, published, publishing);
 	if (err == 0) {
-		control_audit(control, caller->who, "rules install", json_object());
+		control_audit(control, call->who, "rules install", json_object());
 		return NULL;
 	}
 	free(publishing);
@@ -199,11 +199,7 @@ static json_t *install_rules(
 
 // ---- the table ----------------------------------------------------------------------------------
 
-static const struct {
-	const char *name;
-	json_t *(*run)(
-		struct control *control, const struct api_caller *caller, const json_t *request);
-} commands[] = {
+static const struct api_command commands[] = {
 	{"status", get_status},
 	{"seal", set_seal},
 	{"unseal", end_seal},
@@ -211,50 +207,54 @@ static const struct {
 	{"rules install", install_rules},
 };
 
-static void name_caller(const struct local_request *request, struct api_caller *out)
+static const struct api_command *find_command(const char *name)
 {
-	char room[1024];
+	const struct api_command *const tables[] = {commands, api_mail_commands};
+	const size_t counts[] = {sizeof(commands) / sizeof(commands[0]), api_mail_commands_count};
+
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		for (size_t i = 0; i < counts[t]; i++) {
+			if (strcmp(tables[t][i].name, name) == 0)
+				return &tables[t][i];
+		}
+	}
+	return NULL;
+}
+
+static void name_caller(uid_t uid, char *out, size_t room)
+{
+	char memory[1024];
 	struct passwd entry;
 	struct passwd *found = NULL;
 
-	out->client = request->client;
-	(void)snprintf(out->who, sizeof(out->who), "uid %u", (unsigned int)request->uid);
-	if (getpwuid_r(request->uid, &entry, room, sizeof(room), &found) == 0 && found != NULL)
-		(void)snprintf(out->who, sizeof(out->who), "%s", entry.pw_name);
-}
-
-static json_t *run_command(struct api *api, const struct local_request *request)
-{
-	json_error_t where;
-	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, &where);
-	const char *name = text_of(root, "command");
-	struct api_caller caller;
-	json_t *answer = NULL;
-	bool known = false;
-
-	if (!json_is_object(root)) {
-		json_decref(root);
-		return api_refusal("the request is not a JSON object");
-	}
-	name_caller(request, &caller);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && !known; i++) {
-		known = strcmp(commands[i].name, name) == 0;
-		if (known)
-			answer = commands[i].run(api->control, &caller, root);
-	}
-	if (!known)
-		answer = api_refusal("there is no command \"%s\"", name);
-	json_decref(root);
-	return answer;
+	(void)snprintf(out, room, "uid %u", (unsigned int)uid);
+	if (getpwuid_r(uid, &entry, memory, sizeof(memory), &found) == 0 && found != NULL)
+		(void)snprintf(out, room, "%s", entry.pw_name);
 }
 
 static void answer_request(void *ctx, struct local_request *request, struct local_answer *answer)
 {
-	json_t *root = run_command(ctx, request);
+	const struct api *api = ctx;
+	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, NULL);
+	const char *name = api_text(root, "command");
+	const struct api_command *command = find_command(name);
+	struct api_call call = {
+		.control = api->control, .request = root, .client = request->client, .fd = -1};
+	json_t *result;
 
-	answer->later = root == NULL;
-	if (root != NULL)
-		answer->text = json_dumps(root, JSON_COMPACT);
+	if (!json_is_object(root)) {
+		result = api_refusal("the request is not a JSON object");
+	} else if (command == NULL) {
+		result = api_refusal("there is no command \"%s\"", name);
+	} else {
+		name_caller(request->uid, call.who, sizeof(call.who));
+		result = command->run(&call);
+	}
+	answer->later = result == NULL;
+	answer->fd = call.fd;
+	if (result != NULL)
+		answer->text = json_dumps(result, JSON_COMPACT);
+	json_decref(result);
 	json_decref(root);
 }
 

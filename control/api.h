@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define CONTROL_SOCKET "/run/cordon/control.sock"
@@ -12,11 +13,24 @@
 struct control;
 struct api;
 
-// Who asks: for the audit.
-struct api_caller {
-	char who[64]; // user name, or "uid 1000"
-	uint64_t client;
+// One question.
+struct api_call {
+	struct control *control;
+	const json_t *request;
+	char who[64];    // the asking user's name, or "uid 1000": for the audit
+	uint64_t client; // for api_answer
+	int fd;          // goes with the answer when it is set; -1 before
 };
+
+// Runs a command. Returns its answer, or NULL: api_answer will be called.
+struct api_command {
+	const char *name;
+	json_t *(*run)(struct api_call *call);
+};
+
+// Those about kept mail (api_mail.c).
+extern const struct api_command api_mail_commands[];
+extern const size_t api_mail_commands_count;
 
 int api_open(struct control *control, const char *path, struct api **out)
 	__attribute__((warn_unused_result));
@@ -25,5 +39,7 @@ int api_descriptor(const struct api *api);
 void api_serve(struct api *api);
 // The answer to a command that has taken its time; takes answer.
 void api_answer(struct api *api, uint64_t client, json_t *answer);
+// A member's text, "" where it has none.
+const char *api_text(const json_t *request, const char *member);
 // {"error": text}, of printf's format.
 json_t *api_refusal(const char *format, ...) __attribute__((format(printf, 1, 2)));

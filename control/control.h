@@ -5,6 +5,8 @@
 //   api             cordonctl's questions           seals      which seals are open
 //   publish         signature files to rules in force
 //   dataplane_link  the dataplane: is it there, has it what it should have
+//   store, store_index, store_json: mail that was kept back
+//   release, release_scan, release_queue, deliver: what becomes of it
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
@@ -13,7 +15,9 @@
 #include "control/control_options.h"
 #include "control/dataplane_link.h"
 #include "control/publish.h"
+#include "control/release.h"
 #include "control/seals.h"
+#include "control/store.h"
 
 #include <glib.h>
 
@@ -23,6 +27,9 @@ struct control {
 	struct control_events *events;
 	struct seals *seals;
 	struct publish *publish;
+	struct store *store;     // NULL: no buffer is configured
+	bool store_failed;       // and was said
+	struct release *release; // with the store
 	struct dataplane_link link;
 	struct api *api;
 	int64_t start_ns; // since 1970

@@ -123,12 +123,27 @@ static void look_at_dataplane(struct control *control)
 		report_fault(control, "seals", link->why);
 }
 
+static void look_at_store(struct control *control)
+{
+	char reason[128];
+	int err = 0;
+
+	if (control->store != NULL)
+		err = store_refresh(control->store, false, control_now_ns());
+	if (err != 0 && !control->store_failed)
+		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
+	control->store_failed = err != 0;
+	if (control->release != NULL && err == 0)
+		release_turn(control->release);
+}
+
 static gboolean once_a_second(gpointer ctx)
 {
 	struct control *control = ctx;
 
 	end_expired(control);
 	look_at_dataplane(control);
+	look_at_store(control);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -162,6 +177,32 @@ static gboolean api_ready(gint fd, GIOCondition condition, gpointer ctx)
 	return G_SOURCE_CONTINUE;
 }
 
+static int open_store(struct control *control)
+{
+	const struct control_options *options = &control->options;
+	const struct store_options store = {
+		.directory = options->spool.directory,
+		.key_file = options->spool.key,
+		.settle_seconds = options->spool.settle_seconds,
+	};
+	char error[512];
+	int err;
+
+	if (store.directory[0] == '\0')
+		return 0;
+	err = store_open(&store, &control->store, error, sizeof(error));
+	if (err != 0) {
+		(void)fprintf(stderr, "cordon-control: %s\n", error);
+		return err;
+	}
+	err = store_refresh(control->store, true, control_now_ns());
+	if (err == 0)
+		err = release_new(control, &control->release);
+	if (err != 0)
+		complain(err, store.directory);
+	return err;
+}
+
 static int start(struct control *control)
 {
 	const struct control_options *options = &control->options;
@@ -183,6 +224,9 @@ static int start(struct control *control)
 				stderr, "cordon-control: %s: %s\n", options->seals.file, error);
 		return err;
 	}
+	err = open_store(control);
+	if (err != 0)
+		return err;
 	err = publish_new(options, &control->publish);
 	if (err == 0)
 		err = api_open(control, options->socket, &control->api);
@@ -220,6 +264,8 @@ static int run(struct control *control)
 		loop(control);
 	api_close(control->api);
 	publish_free(control->publish);
+	release_free(control->release);
+	store_close(control->store);
 	seals_close(control->seals);
 	control_events_close(control->events);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

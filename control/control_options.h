@@ -27,7 +27,27 @@ struct control_options {
 		uint32_t max_seconds;
 		char file[CONTROL_TEXT_BYTES]; // the dataplane's `seals`
 	} seals;
+	struct {
+		char directory[CONTROL_TEXT_BYTES]; // the dataplane's `spool.directory`, "": none
+		char key[CONTROL_TEXT_BYTES];
+		uint32_t settle_seconds;
+		uint64_t message_bytes;
+	} spool;
+	struct {
+		char host[CONTROL_TEXT_BYTES]; // next hop, "": the server that the mail was for
+		uint32_t port;
+		uint32_t servers;    // at once
+		uint32_t per_minute; // 0: any number
+		uint32_t reply_seconds;
+		uint32_t retry_seconds;
+		uint32_t retry_most_seconds;
+		uint32_t lifetime_seconds;
+		uint32_t infected; // enum release_policy
+		uint32_t suspect;
+	} release;
 };
+
+enum release_policy { RELEASE_QUARANTINE, RELEASE_DELETE, RELEASE_DELIVER };
 
 // The defaults.
 void control_options_init(struct control_options *options);

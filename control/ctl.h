@@ -23,6 +23,8 @@ int ctl_status(int argc, char **argv);
 int ctl_seal(int argc, char **argv);
 int ctl_unseal(int argc, char **argv);
 int ctl_rules(int argc, char **argv);
+int ctl_held(int argc, char **argv);
+int ctl_quarantine(int argc, char **argv);
 
 // ---- rules (ctl_rules.c) -----------------------------------------------------------------------
 

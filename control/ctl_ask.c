@@ -23,7 +23,8 @@ void ctl_print_answer(json_t *answer)
 	json_decref(answer);
 }
 
-int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out)
+static int ask(
+	const char *socket_path, json_t *request, unsigned int seconds, json_t **out, int *file)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	char *answer = NULL;
@@ -33,7 +34,7 @@ int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json
 
 	json_decref(request);
 	if (text != NULL)
-		err = local_ask(socket_path, text, -1, seconds, &answer, NULL);
+		err = local_ask(socket_path, text, -1, seconds, &answer, file);
 	free(text);
 	if (err != 0) {
 		(void)fprintf(stderr, "cordonctl: cordon-control does not answer at %s: %s\n",
@@ -50,4 +51,15 @@ int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json
 	}
 	*out = root;
 	return CTL_OK;
+}
+
+int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out)
+{
+	return ask(socket_path, request, seconds, out, NULL);
+}
+
+int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file)
+{
+	*file = -1;
+	return ask(socket_path, request, CTL_ASK_SECONDS, out, file);
 }

@@ -13,6 +13,8 @@
 // the answer in *out (the caller lets go of it), CTL_FOUND when it was refused, CTL_ERROR when nobody
 // answers; why is said on stderr.
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out);
+// The same with a descriptor that comes with the answer, -1 when none does; the caller closes it.
+int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file);
 // A member's text, "" where it has none.
 const char *ctl_text(const json_t *object, const char *member);
 // The answer as one JSON line on stdout; lets go of it.

@@ -18,6 +18,8 @@ static const struct command commands[] = {
 	{"status", ctl_status, "is the gateway protected, is it sealed"},
 	{"seal", ctl_seal, "divert mail instead of delivering it"},
 	{"unseal", ctl_unseal, "end a seal"},
+	{"held", ctl_held, "mail that was diverted under a seal"},
+	{"quarantine", ctl_quarantine, "mail that was kept back as infected or suspect"},
 	{"rules", ctl_rules, "the rules in force, and new ones"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
 };

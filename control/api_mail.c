@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is asked about mail that was kept back: lists, one of them, its bytes, release and deletion.
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define IDS_MOST 1000 // of one request
+
+static json_t *no_store(void)
+{
+	return api_refusal("no buffer is configured (spool.directory)");
+}
+
+// {"error"} or NULL.
+static json_t *parse_id(const struct api_call *call, struct spool_id *out)
+{
+	const char *text = api_text(call->request, "id");
+
+	if (spool_id_parse(text, out) == 0)
+		return NULL;
+	return api_refusal("\"%s\" is not an id", text);
+}
+
+static json_t *list_mail(struct api_call *call)
+{
+	json_t *answer;
+
+	if (call->control->store == NULL)
+		return no_store();
+	answer = store_list(call->control->store, call->request);
+	(void)json_object_set_new(answer, "counts", store_counts(call->control->store));
+	return answer;
+}
+
+static json_t *show_mail(struct api_call *call)
+{
+	struct spool_id id;
+	json_t *answer;
+
+	if (call->control->store == NULL)
+		return no_store();
+	answer = parse_id(call, &id);
+	if (answer == NULL)
+		answer = store_show(call->control->store, id);
+	if (answer == NULL)
+		answer = api_refusal("there is no mail %s", api_text(call->request, "id"));
+	return answer;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t bytes)
+{
+	while (bytes > 0) {
+		ssize_t n = write(fd, data, bytes);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		bytes -= (size_t)n;
+	}
+	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : -errno;
+}
+
+// The message goes out as a file in memory.
+static json_t *export_mail(struct api_call *call)
+{
+	struct control *control = call->control;
+	struct store_message message;
+	struct spool_id id;
+	char reason[128];
+	json_t *answer;
+	int err;
+
+	if (control->store == NULL)
+		return no_store();
+	answer = parse_id(call, &id);
+	if (answer != NULL)
+		return answer;
+	err = store_read(control->store, id, control->options.spool.message_bytes, &message);
+	if (err != 0)
+		return api_refusal("mail %s: %s", api_text(call->request, "id"),
+			strerror_r(-err, reason, sizeof(reason)));
+	call->fd = memfd_create("mail", MFD_CLOEXEC);
+	err = call->fd >= 0 ? write_all(call->fd, message.data, message.bytes) : -errno;
+	control_audit(control, call->who, "export",
+		json_pack("{s:s}", "id", api_text(call->request, "id")));
+	answer = err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "bytes", (json_int_t)message.bytes)
+			  : api_refusal("%s", strerror_r(-err, reason, sizeof(reason)));
+	store_message_fini(&message);
+	return answer;
+}
+
+// Changes the state of each id; one that fails does not keep the others.
+static json_t *change_mail(struct api_call *call, enum spool_state state, const char *what)
+{
+	struct control *control = call->control;
+	const json_t *ids = json_object_get(call->request, "ids");
+	json_t *done = json_array();
+	json_t *failed = json_array();
+	const char *why = api_text(call->request, "why");
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(ids, i, text)
+	{
+		const char *name = json_string_value(text);
+		struct spool_id id;
+		char reason[128];
+		int err = name != NULL && spool_id_parse(name, &id) == 0 ? 0 : -EINVAL;
+
+		if (err == 0 && !store_has(control->store, id))
+			err = -ENOENT;
+		if (err == 0)
+			err = store_change(control->store, id, state, call->who, why);
+		if (err == 0)
+			(void)json_array_append(done, text);
+		else
+			(void)json_array_append_new(
+				failed, json_pack("{s:O, s:s}", "id", text, "why",
+						strerror_r(-err, reason, sizeof(reason))));
+	}
+	control_audit(control, call->who, what,
+		json_pack("{s:O, s:O, s:s}", "ids", done, "failed", failed, "why", why));
+	return json_pack("{s:b, s:o, s:o}", "ok", (int)(json_array_size(failed) == 0), "done", done,
+		"failed", failed);
+}
+
+static json_t *change_checked(struct api_call *call, enum spool_state state, const char *what)
+{
+	size_t n = json_array_size(json_object_get(call->request, "ids"));
+
+	if (call->control->store == NULL)
+		return no_store();
+	if (n == 0 || n > IDS_MOST)
+		return api_refusal("ids: a list of 1 to %d ids is needed", IDS_MOST);
+	return change_mail(call, state, what);
+}
+
+static json_t *release_mail(struct api_call *call)
+{
+	return change_checked(call, SPOOL_RELEASED, "release");
+}
+
+static json_t *delete_mail(struct api_call *call)
+{
+	return change_checked(call, SPOOL_DELETED, "delete");
+}
+
+const struct api_command api_mail_commands[] = {
+	{"mail list", list_mail},
+	{"mail show", show_mail},
+	{"mail export", export_mail},
+	{"mail release", release_mail},
+	{"mail delete", delete_mail},
+};
+const size_t api_mail_commands_count = sizeof(api_mail_commands) / sizeof(api_mail_commands[0]);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One message to one server, with its envelope and all ESMTP parameters, byte for byte. Blocks: runs on
+// a thread of its own.
+//
+// Connection, time-outs and EHLO are libetpan's. Its commands know neither the parameters of every
+// extension nor bodies whose lines end in odd ways, so these are written here, to its stream.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DELIVER_REPLY_BYTES 512
+
+enum deliver_outcome {
+	DELIVER_PENDING, // not tried
+	DELIVER_DONE,
+	DELIVER_LATER, // 4xx, or the server is not there
+	DELIVER_NEVER, // 5xx
+};
+
+struct deliver_recipient {
+	const char *address;             // without <>
+	const char *params;              // as sent by the client: "NOTIFY=NEVER ORCPT=rfc822;a@b"
+	enum deliver_outcome outcome;    // only those that are PENDING are tried
+	char reply[DELIVER_REPLY_BYTES]; // the server's words, or what went wrong
+};
+
+struct deliver {
+	const char *host;
+	uint16_t port;
+	unsigned int seconds;  // for each reply
+	const char *mail_from; // "": the empty sender
+	const char *mail_params;
+	struct deliver_recipient *recipients;
+	size_t recipients_count;
+	const char *trace; // header lines that go before the message, each with its CRLF
+	const uint8_t *data;
+	size_t bytes;
+};
+
+// Every recipient that was PENDING has another outcome afterwards.
+void deliver_run(struct deliver *deliver);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/release.h"
+
+#include "control/control.h"
+#include "control/release_queue.h"
+#include "control/release_scan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 16
+#define OPERATOR_KEY "operator" // that a mail was released by one
+
+struct release {
+	struct control *control;
+	struct release_scanner *scanner;
+	struct release_queue *queue;
+	int said; // errno of what was reported as a fault last
+};
+
+static void put(json_t *object, const char *member, json_t *value)
+{
+	(void)json_object_set_new(object, member, value);
+}
+
+// ---- after the scan -----------------------------------------------------------------------------
+
+static void keep_or_delete(
+	struct release *release, const struct release_verdict *verdict, enum spool_state state)
+{
+	struct control *control = release->control;
+	struct spool_id id = verdict->message.id;
+	const char *signature = json_string_value(json_array_get(verdict->signatures, 0));
+	const char *why = signature != NULL ? signature : verdict->reason;
+	char text[SPOOL_ID_TEXT_BYTES];
+	int err = store_change(control->store, id, state, "cordon-control", why);
+	json_t *event = json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", spool_id_text(id, text),
+		"action", state == SPOOL_DELETED ? "delete" : "quarantine", "verdict",
+		verdict_name(verdict->verdict), "reason", verdict->reason, "signatures",
+		verdict->signatures);
+
+	if (err != 0) {
+		put(event, "error", json_string(strerrordesc_np(-err)));
+		// It is judged again in the next round.
+		store_set_judged(control->store, id, "");
+	}
+	control_events_write(
+		control->events, state == SPOOL_DELETED ? "release" : "quarantine", event);
+}
+
+static void apply_policy(
+	struct release *release, const struct release_verdict *verdict, uint32_t policy)
+{
+	switch ((enum release_policy)policy) {
+	case RELEASE_QUARANTINE:
+		keep_or_delete(release, verdict, SPOOL_QUARANTINED);
+		break;
+	case RELEASE_DELETE:
+		keep_or_delete(release, verdict, SPOOL_DELETED);
+		break;
+	case RELEASE_DELIVER:
+		if (!verdict->is_covered)
+			release_queue_add(release->queue, verdict->message.id,
+				verdict->message.envelope, verdict->key);
+		break;
+	}
+}
+
+static void judged(void *ctx, const struct release_verdict *verdict)
+{
+	struct release *release = ctx;
+	const struct control_options *options = &release->control->options;
+
+	store_set_judged(release->control->store, verdict->message.id, verdict->key);
+	switch (verdict->verdict) {
+	case VERDICT_CLEAN:
+		if (!verdict->is_covered)
+			release_queue_add(release->queue, verdict->message.id,
+				verdict->message.envelope, verdict->key);
+		break;
+	case VERDICT_INFECTED:
+		apply_policy(release, verdict, options->release.infected);
+		break;
+	case VERDICT_SUSPECT:
+		apply_policy(release, verdict, options->release.suspect);
+		break;
+	case VERDICT_UNSCANNABLE:
+	case VERDICT_INCOMPLETE:
+		// It stays, until the rules or the seals are others.
+		break;
+	}
+}
+
+// ---- a step -------------------------------------------------------------------------------------
+
+static void say(struct release *release, const char *what, int err)
+{
+	char reason[128];
+
+	if (err != 0 && err != release->said)
+		control_events_write(release->control->events, "fault",
+			json_pack("{s:s, s:s}", "what", what, "why",
+				strerror_r(-err, reason, sizeof(reason))));
+	release->said = err;
+}
+
+static int push_one(struct release *release, struct spool_id id)
+{
+	struct control *control = release->control;
+	struct store_message message;
+	int err;
+
+	if (release_scanner_count(release->scanner) >= BATCH)
+		return -EAGAIN;
+	err = store_read(control->store, id, control->options.spool.message_bytes, &message);
+	if (err == 0) {
+		// So that it is not taken twice.
+		store_set_judged(control->store, id, release_scanner_key(release->scanner));
+		err = release_scanner_push(release->scanner, &message);
+		store_message_fini(&message);
+		if (err != 0)
+			store_set_judged(control->store, id, "");
+		return err;
+	}
+	// What cannot be read is said, and stays.
+	store_set_judged(control->store, id, release_scanner_key(release->scanner));
+	say(release, "a kept mail cannot be read", err);
+	return 0;
+}
+
+static void scan_held(struct release *release)
+{
+	const struct control *control = release->control;
+	struct spool_id ids[BATCH];
+	size_t n = store_settled(control->store, SPOOL_HELD, release_scanner_key(release->scanner),
+		control_now_ns(), ids, BATCH);
+
+	for (size_t i = 0; i < n; i++) {
+		if (push_one(release, ids[i]) != 0)
+			return;
+	}
+}
+
+static void queue_released(struct release *release)
+{
+	const struct control *control = release->control;
+	struct spool_id ids[BATCH];
+	size_t n = store_settled(
+		control->store, SPOOL_RELEASED, OPERATOR_KEY, control_now_ns(), ids, BATCH);
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *mail = store_show(control->store, ids[i]);
+
+		store_set_judged(control->store, ids[i], OPERATOR_KEY);
+		if (mail != NULL)
+			release_queue_add(release->queue, ids[i], json_object_get(mail, "envelope"),
+				OPERATOR_KEY);
+		json_decref(mail);
+	}
+}
+
+// A decision is good only for what it was made with.
+static bool is_valid(void *ctx, const char *key)
+{
+	const struct release *release = ctx;
+
+	return strcmp(key, OPERATOR_KEY) == 0 ||
+	       strcmp(key, release_scanner_key(release->scanner)) == 0;
+}
+
+void release_turn(struct release *release)
+{
+	struct control *control = release->control;
+	char *seals = seals_text(control->seals);
+	int err = -ENOMEM;
+
+	if (seals != NULL)
+		err = release_scanner_renew(release->scanner, control->options.rules.image, seals);
+	free(seals);
+	say(release, "no rules to look at held mail with", err);
+	// With rules and seals that are not the newest nothing is decided.
+	if (err == 0)
+		scan_held(release);
+	queue_released(release);
+	release_queue_turn(release->queue);
+}
+
+json_t *release_counts(const struct release *release)
+{
+	json_t *counts = release_queue_counts(release->queue);
+
+	put(counts, "scanning", json_integer((json_int_t)release_scanner_count(release->scanner)));
+	return counts;
+}
+
+int release_new(struct control *control, struct release **out)
+{
+	struct release *release = calloc(1, sizeof(*release));
+	int err;
+
+	if (release == NULL)
+		return -ENOMEM;
+	release->control = control;
+	err = release_scanner_new(judged, release, &release->scanner);
+	if (err == 0)
+		err = release_queue_new(control, is_valid, release, &release->queue);
+	if (err != 0) {
+		release_free(release);
+		return err;
+	}
+	*out = release;
+	return 0;
+}
+
+void release_free(struct release *release)
+{
+	if (release == NULL)
+		return;
+	release_queue_free(release->queue);
+	release_scanner_free(release->scanner);
+	free(release);
+}

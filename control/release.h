@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What becomes of held mail: it is looked at again whenever the rules or the seals have changed. What an
+// open seal still covers stays; of the rest what is clean is delivered to the server that it was meant
+// for, in the order of arrival for each server, and what is infected or suspect goes where the policy
+// says. Mail that an operator has released is delivered as it is.
+//
+// A record is marked as delivered after the server has taken it: a crash between the two delivers it
+// once more, with the same Message-ID, and never loses it. Nothing is delivered unscanned: a decision is
+// good only for the ruleset and the seals it was made with.
+#pragma once
+
+#include "control/control_options.h"
+
+#include <jansson.h>
+
+struct control;
+struct release;
+
+int release_new(struct control *control, struct release **out) __attribute__((warn_unused_result));
+// Waits for what is being delivered at the moment.
+void release_free(struct release *release);
+// A step: to be called once a second, and when something has changed.
+void release_turn(struct release *release);
+// {"queued", "waiting", "delivering", "scanning"}: mails.
+json_t *release_counts(const struct release *release);

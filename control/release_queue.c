@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/release_queue.h"
+
+#include "control/control.h"
+#include "control/deliver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000
+#define SECONDS_PER_MINUTE 60
+
+enum mail_phase { MAIL_QUEUED, MAIL_WAITING, MAIL_DELIVERING };
+
+// One mail, from the decision until it is gone or the decision is not good any more.
+struct mail {
+	struct spool_id id;
+	char name[SPOOL_ID_TEXT_BYTES];
+	char key[64];
+	char server[64]; // host and port, as the queue's name
+	json_t *envelope;
+	int64_t arrival_s;
+	int64_t next_s; // in MAIL_WAITING
+	uint32_t tries;
+	enum mail_phase phase;
+	struct deliver_recipient *recipients;
+	struct release_queue *queue;
+	// While it is being delivered:
+	struct deliver deliver;
+	struct store_message message;
+	char trace[1024];
+};
+
+struct release_queue {
+	struct control *control;
+	release_valid_fn valid;
+	void *ctx;
+	GHashTable *mails; // by name
+	GQueue *order;     // of all, by arrival here
+	GHashTable *busy;  // servers that are being delivered to
+	GThreadPool *pool;
+	size_t delivering;
+	int64_t minute; // of the count
+	uint32_t in_minute;
+};
+
+static const char *text_of(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL ? text : "";
+}
+
+static void mail_free(gpointer data)
+{
+	struct mail *mail = data;
+
+	json_decref(mail->envelope);
+	free(mail->recipients);
+	free(mail);
+}
+
+static void drop(struct release_queue *queue, struct mail *mail)
+{
+	(void)g_queue_remove(queue->order, mail);
+	(void)g_hash_table_remove(queue->mails, mail->name);
+}
+
+// ---- one try ------------------------------------------------------------------------------------
+
+// RFC 5321 section 4.4.
+static void make_trace(struct mail *mail)
+{
+	const struct control_options *options = &mail->queue->control->options;
+	time_t arrival = (time_t)mail->arrival_s;
+	struct tm utc;
+	char date[64] = "";
+
+	if (gmtime_r(&arrival, &utc) != NULL)
+		(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &utc);
+	(void)snprintf(mail->trace, sizeof(mail->trace),
+		"Received: from %s ([%s])\r\n\tby %s (Cordon) with ESMTP id %s;\r\n\t%s\r\n",
+		text_of(mail->envelope, "helo"), text_of(mail->envelope, "client"),
+		options->gateway, mail->name, date);
+}
+
+// What may have come from outside and goes into a header or a command is printable.
+static bool is_plain(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == 127)
+			return false;
+	}
+	return true;
+}
+
+static int begin_try(struct mail *mail)
+{
+	const struct control *control = mail->queue->control;
+	const struct control_options *options = &control->options;
+	int err =
+		store_read(control->store, mail->id, options->spool.message_bytes, &mail->message);
+
+	if (err != 0)
+		return err;
+	make_trace(mail);
+	mail->deliver = (struct deliver){
+		.host = options->release.host[0] != '\0' ? options->release.host
+							 : text_of(mail->envelope, "server"),
+		.port = (uint16_t)(options->release.host[0] != '\0'
+					   ? (json_int_t)options->release.port
+					   : json_integer_value(json_object_get(
+						     mail->envelope, "server_port"))),
+		.seconds = options->release.reply_seconds,
+		.mail_from = text_of(mail->envelope, "mail_from"),
+		.mail_params = text_of(mail->envelope, "mail_params"),
+		.recipients = mail->recipients,
+		.recipients_count = json_array_size(json_object_get(mail->envelope, "rcpt_to")),
+		.trace = is_plain(text_of(mail->envelope, "helo")) ? mail->trace : "",
+		.data = mail->message.data,
+		.bytes = mail->message.bytes,
+	};
+	return 0;
+}
+
+static size_t count_outcome(const struct mail *mail, enum deliver_outcome outcome)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++)
+		n += mail->recipients[i].outcome == outcome;
+	return n;
+}
+
+static void report(const struct mail *mail, const char *action)
+{
+	json_t *recipients = json_array();
+
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++)
+		(void)json_array_append_new(
+			recipients, json_pack("{s:s, s:s}", "address", mail->recipients[i].address,
+					    "reply", mail->recipients[i].reply));
+	control_events_write(mail->queue->control->events, "release",
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:i}", "id", mail->name, "action", action,
+			"server", mail->server, "mail_from", text_of(mail->envelope, "mail_from"),
+			"rcpt_to", recipients, "tries", (int)mail->tries));
+}
+
+// All recipients are decided: the record's way ends. Returns 0 when that is durable.
+static int conclude(struct mail *mail)
+{
+	struct control *control = mail->queue->control;
+	size_t failed = count_outcome(mail, DELIVER_NEVER);
+	const char *reply = "";
+	int err;
+
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++) {
+		if (failed == 0 || mail->recipients[i].outcome == DELIVER_NEVER)
+			reply = mail->recipients[i].reply;
+	}
+	// Of what a server does not want an operator sees the rest: it is not thrown away.
+	err = store_change(control->store, mail->id,
+		failed == 0 ? SPOOL_DELIVERED : SPOOL_QUARANTINED, "cordon-control", reply);
+	report(mail, failed == 0 ? "deliver" : "failed");
+	return err;
+}
+
+static void try_later(struct mail *mail)
+{
+	const struct control_options *options = &mail->queue->control->options;
+	uint64_t pause = options->release.retry_seconds;
+	int64_t now_s = control_now_ns() / NS_PER_S;
+
+	for (uint32_t i = 1; i < mail->tries && pause < options->release.retry_most_seconds; i++)
+		pause *= 2;
+	if (pause > options->release.retry_most_seconds)
+		pause = options->release.retry_most_seconds;
+	mail->phase = MAIL_WAITING;
+	mail->next_s = now_s + (int64_t)pause;
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++) {
+		if (mail->recipients[i].outcome != DELIVER_LATER)
+			continue;
+		// At the end of its lifetime what did not succeed has failed.
+		mail->recipients[i].outcome =
+			now_s - mail->arrival_s > options->release.lifetime_seconds
+				? DELIVER_NEVER
+				: DELIVER_PENDING;
+	}
+}
+
+static gboolean try_done(gpointer data)
+{
+	struct mail *mail = data;
+	struct release_queue *queue = mail->queue;
+
+	queue->delivering--;
+	(void)g_hash_table_remove(queue->busy, mail->server);
+	store_message_fini(&mail->message);
+	mail->tries++;
+	if (count_outcome(mail, DELIVER_LATER) > 0)
+		try_later(mail);
+	if (count_outcome(mail, DELIVER_PENDING) > 0) {
+		report(mail, "later");
+	} else if (conclude(mail) == 0) {
+		drop(queue, mail);
+	} else {
+		// It went out, but that could not be written down: better once more than never.
+		mail->phase = MAIL_WAITING;
+		mail->next_s = control_now_ns() / NS_PER_S + SECONDS_PER_MINUTE;
+	}
+	release_queue_turn(queue);
+	return G_SOURCE_REMOVE;
+}
+
+static void run_try(gpointer data, gpointer ctx)
+{
+	struct mail *mail = data;
+
+	(void)ctx;
+	deliver_run(&mail->deliver);
+	(void)g_idle_add(try_done, mail);
+}
+
+// ---- the queue ----------------------------------------------------------------------------------
+
+static bool may_send(struct release_queue *queue, int64_t now_s)
+{
+	const struct control_options *options = &queue->control->options;
+
+	if (queue->delivering >= options->release.servers)
+		return false;
+	if (options->release.per_minute == 0)
+		return true;
+	if (now_s / SECONDS_PER_MINUTE != queue->minute) {
+		queue->minute = now_s / SECONDS_PER_MINUTE;
+		queue->in_minute = 0;
+	}
+	return queue->in_minute < options->release.per_minute;
+}
+
+static void start_try(struct release_queue *queue, struct mail *mail)
+{
+	int err = begin_try(mail);
+
+	if (err != 0) {
+		// Gone by an operator's hand, or not readable: the store tells of that.
+		drop(queue, mail);
+		return;
+	}
+	mail->phase = MAIL_DELIVERING;
+	queue->delivering++;
+	queue->in_minute++;
+	(void)g_hash_table_add(queue->busy, g_strdup(mail->server));
+	(void)g_thread_pool_push(queue->pool, mail, NULL);
+}
+
+void release_queue_turn(struct release_queue *queue)
+{
+	int64_t now_s = control_now_ns() / NS_PER_S;
+	GList *next = queue->order->head;
+
+	while (next != NULL && may_send(queue, now_s)) {
+		struct mail *mail = next->data;
+
+		next = next->next;
+		if (mail->phase == MAIL_DELIVERING ||
+			(mail->phase == MAIL_WAITING && mail->next_s > now_s))
+			continue;
+		if (!queue->valid(queue->ctx, mail->key) ||
+			!store_has(queue->control->store, mail->id))
+			drop(queue, mail);
+		else if (!g_hash_table_contains(queue->busy, mail->server))
+			start_try(queue, mail);
+	}
+}
+
+static struct deliver_recipient *make_recipients(const json_t *list)
+{
+	struct deliver_recipient *recipients =
+		calloc(json_array_size(list) + 1, sizeof(*recipients));
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+	{
+		if (recipients == NULL)
+			break;
+		recipients[i].address = text_of(entry, "address");
+		recipients[i].params = text_of(entry, "params");
+	}
+	return recipients;
+}
+
+static int64_t seconds_of(const char *time)
+{
+	struct tm utc = {0};
+
+	return strptime(time, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc)
+								 : control_now_ns() / NS_PER_S;
+}
+
+void release_queue_add(
+	struct release_queue *queue, struct spool_id id, const json_t *envelope, const char *key)
+{
+	const struct control_options *options = &queue->control->options;
+	char name[SPOOL_ID_TEXT_BYTES];
+	struct mail *mail = g_hash_table_lookup(queue->mails, spool_id_text(id, name));
+
+	if (mail != NULL) {
+		(void)snprintf(mail->key, sizeof(mail->key), "%s", key);
+		return;
+	}
+	mail = calloc(1, sizeof(*mail));
+	if (mail == NULL)
+		return;
+	mail->envelope = json_deep_copy(envelope);
+	mail->recipients = make_recipients(json_object_get(mail->envelope, "rcpt_to"));
+	if (mail->envelope == NULL || mail->recipients == NULL) {
+		mail_free(mail);
+		return;
+	}
+	mail->id = id;
+	mail->queue = queue;
+	(void)snprintf(mail->name, sizeof(mail->name), "%s", name);
+	(void)snprintf(mail->key, sizeof(mail->key), "%s", key);
+	if (options->release.host[0] != '\0')
+		(void)snprintf(mail->server, sizeof(mail->server), "%.50s %u",
+			options->release.host, options->release.port);
+	else
+		(void)snprintf(mail->server, sizeof(mail->server), "%.50s %lld",
+			text_of(envelope, "server"),
+			json_integer_value(json_object_get(envelope, "server_port")));
+	mail->arrival_s = seconds_of(text_of(envelope, "arrival"));
+	(void)g_hash_table_insert(queue->mails, mail->name, mail);
+	g_queue_push_tail(queue->order, mail);
+}
+
+json_t *release_queue_counts(const struct release_queue *queue)
+{
+	json_int_t counts[] = {[MAIL_QUEUED] = 0, [MAIL_WAITING] = 0, [MAIL_DELIVERING] = 0};
+
+	for (const GList *at = queue->order->head; at != NULL; at = at->next)
+		counts[((const struct mail *)at->data)->phase]++;
+	return json_pack("{s:I, s:I, s:I}", "queued", counts[MAIL_QUEUED], "waiting",
+		counts[MAIL_WAITING], "delivering", counts[MAIL_DELIVERING]);
+}
+
+int release_queue_new(
+	struct control *control, release_valid_fn valid, void *ctx, struct release_queue **out)
+{
+	struct release_queue *queue = calloc(1, sizeof(*queue));
+
+	if (queue == NULL)
+		return -ENOMEM;
+	queue->control = control;
+	queue->valid = valid;
+	queue->ctx = ctx;
+	queue->mails = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, mail_free);
+	queue->order = g_queue_new();
+	queue->busy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	queue->pool = g_thread_pool_new(
+		run_try, NULL, (gint)control->options.release.servers, FALSE, NULL);
+	*out = queue;
+	return 0;
+}
+
+static bool is_closed(void *ctx, const char *key)
+{
+	(void)ctx;
+	(void)key;
+	return false;
+}
+
+void release_queue_free(struct release_queue *queue)
+{
+	if (queue == NULL)
+		return;
+	// Nothing new begins.
+	queue->valid = is_closed;
+	g_thread_pool_free(queue->pool, FALSE, TRUE);
+	while (queue->delivering > 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	g_queue_free(queue->order);
+	g_hash_table_destroy(queue->mails);
+	g_hash_table_destroy(queue->busy);
+	free(queue);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mail on its way out: in the order it came for each server, one message at a time to each, several
+// servers at once; what fails for now is tried again later, with growing pauses.
+#pragma once
+
+#include "dataplane/dataplane.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+
+struct control;
+struct release_queue;
+
+// Whether a decision is still good: asked right before each try.
+typedef bool (*release_valid_fn)(void *ctx, const char *key);
+
+int release_queue_new(struct control *control, release_valid_fn valid, void *ctx,
+	struct release_queue **out) __attribute__((warn_unused_result));
+// Waits for what is being delivered at the moment.
+void release_queue_free(struct release_queue *queue);
+// envelope: as of store_json_envelope, borrowed. One that is in the queue already gets the new key.
+void release_queue_add(
+	struct release_queue *queue, struct spool_id id, const json_t *envelope, const char *key);
+void release_queue_turn(struct release_queue *queue);
+// {"queued", "waiting", "delivering"}.
+json_t *release_queue_counts(const struct release_queue *queue);

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/release_scan.h"
+
+#include "dataplane/dataplane.h"
+
+#include <glib.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PENDING_MOST 16
+
+// Rules and seals of one moment; jobs hold it as long as they need it.
+struct basis {
+	atomic_uint users;
+	struct ruleset *ruleset;
+	struct scanner *scanner; // of the scanning thread
+	struct engine_seals *seals;
+	char key[64];
+};
+
+struct release_scanner {
+	GThreadPool *pool;   // one thread
+	struct basis *basis; // NULL: no rules yet
+	struct stat image;   // as it was when it was opened
+	size_t pending;
+	release_verdict_fn done;
+	void *ctx;
+};
+
+struct job {
+	struct release_scanner *scanner;
+	struct basis *basis;
+	struct release_verdict verdict;
+};
+
+static void basis_put(struct basis *basis)
+{
+	// Release and acquire: whoever frees it sees all that the others have done with it.
+	if (basis == NULL || atomic_fetch_sub_explicit(&basis->users, 1, memory_order_acq_rel) != 1)
+		return;
+	scanner_free(basis->scanner);
+	ruleset_close(basis->ruleset);
+	free(basis->seals);
+	free(basis);
+}
+
+// ---- the thread ---------------------------------------------------------------------------------
+
+static const char *text_of(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL ? text : "";
+}
+
+static bool is_covered(const struct job *job, const struct scan_result *result)
+{
+	const json_t *envelope = job->verdict.message.envelope;
+	const json_t *list = json_object_get(envelope, "rcpt_to");
+	size_t n = json_array_size(list);
+	const char **recipients = calloc(n + 1, sizeof(*recipients));
+	struct seal_decision decision = {.mode = SEAL_HOLD};
+	struct seal_mail mail = {
+		.direction = strcmp(text_of(envelope, "direction"), "outbound") == 0
+				     ? DIRECTION_OUTBOUND
+				     : DIRECTION_INBOUND,
+		.mail_from = text_of(envelope, "mail_from"),
+		.rcpt_to = recipients,
+		.rcpt_to_count = n,
+		.bytes = job->verdict.message.bytes,
+		.scan = result,
+	};
+
+	// Without memory it stays.
+	if (recipients == NULL)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		recipients[i] = text_of(json_array_get(list, i), "address");
+	seal_decide(job->basis->seals, &mail, &decision);
+	free(recipients);
+	return decision.mode != SEAL_OPEN;
+}
+
+static void judge(struct job *job, const struct scan_result *result)
+{
+	struct release_verdict *verdict = &job->verdict;
+
+	verdict->verdict = result->verdict;
+	verdict->reason = result->reason;
+	for (size_t i = 0; i < result->matches_count; i++)
+		(void)json_array_append_new(
+			verdict->signatures, json_string(result->matches[i].signature));
+	verdict->is_covered = is_covered(job, result);
+}
+
+static gboolean job_done(gpointer data)
+{
+	struct job *job = data;
+	struct release_scanner *scanner = job->scanner;
+
+	scanner->pending--;
+	scanner->done(scanner->ctx, &job->verdict);
+	json_decref(job->verdict.signatures);
+	store_message_fini(&job->verdict.message);
+	basis_put(job->basis);
+	free(job);
+	return G_SOURCE_REMOVE;
+}
+
+static void run_job(gpointer data, gpointer ctx)
+{
+	struct job *job = data;
+	struct release_verdict *verdict = &job->verdict;
+	struct scan *scan = NULL;
+
+	(void)ctx;
+	verdict->verdict = VERDICT_UNSCANNABLE;
+	verdict->reason = "memory";
+	verdict->is_covered = true;
+	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
+		scan_feed(scan, verdict->message.data, verdict->message.bytes);
+		judge(job, scan_end(scan));
+		scan_free(scan);
+	}
+	(void)g_idle_add(job_done, job);
+}
+
+// ---- the main loop ------------------------------------------------------------------------------
+
+int release_scanner_new(release_verdict_fn done, void *ctx, struct release_scanner **out)
+{
+	struct release_scanner *scanner = calloc(1, sizeof(*scanner));
+
+	if (scanner == NULL)
+		return -ENOMEM;
+	scanner->done = done;
+	scanner->ctx = ctx;
+	scanner->pool = g_thread_pool_new(run_job, NULL, 1, TRUE, NULL);
+	if (scanner->pool == NULL) {
+		free(scanner);
+		return -ENOMEM;
+	}
+	*out = scanner;
+	return 0;
+}
+
+void release_scanner_free(struct release_scanner *scanner)
+{
+	if (scanner == NULL)
+		return;
+	g_thread_pool_free(scanner->pool, FALSE, TRUE);
+	while (scanner->pending > 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	basis_put(scanner->basis);
+	free(scanner);
+}
+
+static int make_basis(const char *image, const char *seals, struct basis **out)
+{
+	struct basis *basis = calloc(1, sizeof(*basis));
+	struct scan_options options;
+	char error[128];
+	int err;
+
+	if (basis == NULL)
+		return -ENOMEM;
+	atomic_init(&basis->users, 1);
+	scan_options_init(&options);
+	options.max_messages = 1;
+	err = seals_parse(seals, strlen(seals), &basis->seals, error, sizeof(error));
+	if (err == 0)
+		err = ruleset_open(image, &basis->ruleset);
+	if (err == 0)
+		err = scanner_new(&options, basis->ruleset, &basis->scanner);
+	if (err != 0) {
+		basis_put(basis);
+		return err;
+	}
+	(void)snprintf(basis->key, sizeof(basis->key), "%s/%llu",
+		ruleset_get_info(basis->ruleset)->version,
+		(unsigned long long)basis->seals->generation);
+	*out = basis;
+	return 0;
+}
+
+static bool is_same(
+	const struct release_scanner *scanner, const struct stat *image, const char *seals)
+{
+	struct engine_seals *parsed = NULL;
+	char error[128];
+	bool same;
+
+	if (scanner->basis == NULL || image->st_ino != scanner->image.st_ino ||
+		image->st_size != scanner->image.st_size ||
+		image->st_mtim.tv_sec != scanner->image.st_mtim.tv_sec ||
+		image->st_mtim.tv_nsec != scanner->image.st_mtim.tv_nsec)
+		return false;
+	if (seals_parse(seals, strlen(seals), &parsed, error, sizeof(error)) != 0)
+		return false;
+	same = parsed->generation == scanner->basis->seals->generation;
+	free(parsed);
+	return same;
+}
+
+int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
+{
+	struct basis *basis = NULL;
+	struct stat status;
+	int err;
+
+	if (stat(image, &status) != 0)
+		return -errno;
+	if (is_same(scanner, &status, seals))
+		return 0;
+	err = make_basis(image, seals, &basis);
+	if (err != 0)
+		return err;
+	basis_put(scanner->basis);
+	scanner->basis = basis;
+	scanner->image = status;
+	return 0;
+}
+
+const char *release_scanner_key(const struct release_scanner *scanner)
+{
+	return scanner->basis != NULL ? scanner->basis->key : "";
+}
+
+int release_scanner_push(struct release_scanner *scanner, struct store_message *message)
+{
+	struct job *job;
+
+	if (scanner->basis == NULL)
+		return -ENOENT;
+	if (scanner->pending == PENDING_MOST)
+		return -EAGAIN;
+	job = calloc(1, sizeof(*job));
+	if (job == NULL)
+		return -EAGAIN;
+	job->scanner = scanner;
+	job->basis = scanner->basis;
+	(void)atomic_fetch_add_explicit(&job->basis->users, 1, memory_order_relaxed);
+	job->verdict.message = *message;
+	memset(message, 0, sizeof(*message));
+	job->verdict.signatures = json_array();
+	(void)snprintf(job->verdict.key, sizeof(job->verdict.key), "%s", job->basis->key);
+	scanner->pending++;
+	(void)g_thread_pool_push(scanner->pool, job, NULL);
+	return 0;
+}
+
+size_t release_scanner_count(const struct release_scanner *scanner)
+{
+	return scanner->pending;
+}

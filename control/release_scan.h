@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Scanning of kept mail on a thread of its own, with the rules that are in force.
+#pragma once
+
+#include "control/store.h"
+#include "scan/scan.h"
+
+#include <stdbool.h>
+
+struct release_scanner;
+
+struct release_verdict {
+	enum verdict verdict;
+	const char *reason;
+	bool is_covered;    // by a seal that is open
+	json_t *signatures; // that hit
+	char key[64];       // of rules and seals that it is good for
+	struct store_message message;
+};
+
+// Called on the main loop; what verdict points to lives during the call.
+typedef void (*release_verdict_fn)(void *ctx, const struct release_verdict *verdict);
+
+int release_scanner_new(release_verdict_fn done, void *ctx, struct release_scanner **out)
+	__attribute__((warn_unused_result));
+void release_scanner_free(struct release_scanner *scanner);
+// Takes up the image when it is another one than last time, and the seals as seals_text gives them.
+// Returns 0 or -errno: then the old ones stay, and there may be none.
+int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
+	__attribute__((warn_unused_result));
+// What a decision made now is good for; "" when there are no rules.
+const char *release_scanner_key(const struct release_scanner *scanner);
+// Takes the message. Returns 0, -EAGAIN when enough are on their way, or -ENOENT when there are no rules.
+int release_scanner_push(struct release_scanner *scanner, struct store_message *message)
+	__attribute__((warn_unused_result));
+size_t release_scanner_count(const struct release_scanner *scanner);

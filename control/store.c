@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/store.h"
+
+#include "control/control_events.h"
+#include "control/store_index.h"
+#include "control/store_json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000
+#define LOG_NAME "control"
+
+struct store {
+	struct spool_keys *keys;
+	struct spoolfile *files;
+	struct spool_io *io;
+	struct spoolfile_log *log;
+	struct store_index *index;
+	uint32_t settle_seconds;
+};
+
+static struct spool_text text_of(const char *text)
+{
+	return (struct spool_text){text, strlen(text)};
+}
+
+static int open_parts(struct store *store, const struct store_options *options, const char **what)
+{
+	int err;
+
+	*what = options->key_file;
+	err = spool_keys_open(options->key_file, &store->keys);
+	if (err != 0)
+		return err;
+	*what = options->directory;
+	err = spoolfile_open(options->directory, store->keys, &store->files);
+	if (err == 0)
+		err = spool_plain_open(options->directory, &store->io);
+	if (err == 0)
+		err = spoolfile_log_open(store->files, LOG_NAME, store->io, &store->log);
+	return err == 0 ? store_index_open(&store->index) : err;
+}
+
+int store_open(
+	const struct store_options *options, struct store **out, char *error, size_t error_bytes)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	const char *what = "";
+	char reason[128];
+	int err;
+
+	if (store == NULL)
+		return -ENOMEM;
+	store->settle_seconds = options->settle_seconds;
+	err = open_parts(store, options, &what);
+	if (err != 0) {
+		(void)snprintf(error, error_bytes, "%s: %s", what,
+			strerror_r(-err, reason, sizeof(reason)));
+		store_close(store);
+		return err;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	store_index_close(store->index);
+	if (store->log != NULL)
+		spoolfile_log_close(store->log);
+	if (store->io != NULL)
+		store->io->ops->close(store->io);
+	if (store->files != NULL)
+		spoolfile_close(store->files);
+	if (store->keys != NULL)
+		spool_keys_free(store->keys);
+	free(store);
+}
+
+// ---- taking in ----------------------------------------------------------------------------------
+
+static int add_record(struct store *store, const struct spoolfile_record *record, int64_t now_ns)
+{
+	struct spoolfile_reader *reader = NULL;
+	json_t *envelope;
+	json_t *reason;
+	int err = spoolfile_reader_open(store->files, record->id, &reader);
+
+	if (err != 0)
+		return err;
+	envelope = store_json_envelope(spoolfile_envelope(reader));
+	reason = store_json_reason(spoolfile_reason(reader));
+	err = store_index_add(store->index, record, envelope, reason, now_ns);
+	json_decref(envelope);
+	json_decref(reason);
+	spoolfile_reader_close(reader);
+	return err;
+}
+
+int store_refresh(struct store *store, bool thorough, int64_t now_ns)
+{
+	const struct spoolfile_record *records;
+	int err = spoolfile_refresh(store->files, thorough);
+	size_t n;
+
+	if (err != 0)
+		return err;
+	n = spoolfile_list(store->files, &records);
+	store_index_pass(store->index);
+	for (size_t i = 0; i < n; i++) {
+		if (store_index_know(store->index, &records[i]))
+			continue;
+		// One that cannot be read is in the statistics; the others go on.
+		err = add_record(store, &records[i], now_ns);
+		if (err == -ENOMEM)
+			break;
+	}
+	store_index_pass_end(store->index);
+	return err == -ENOMEM ? err : 0;
+}
+
+// ---- questions ----------------------------------------------------------------------------------
+
+json_t *store_counts(const struct store *store)
+{
+	json_t *counts = store_index_counts(store->index);
+	struct spoolfile_stats stats;
+
+	spoolfile_get_stats(store->files, &stats);
+	(void)json_object_set_new(counts, "segments", json_integer(stats.segments));
+	(void)json_object_set_new(
+		counts, "segment_bytes", json_integer((json_int_t)stats.segment_bytes));
+	(void)json_object_set_new(
+		counts, "bad", json_integer((json_int_t)(stats.chunks_bad + stats.files_failed)));
+	return counts;
+}
+
+json_t *store_list(const struct store *store, const json_t *filter)
+{
+	return store_index_list(store->index, filter);
+}
+
+bool store_has(struct store *store, struct spool_id id)
+{
+	return spoolfile_find(store->files, id) != NULL;
+}
+
+static void add_change(void *ctx, const struct spool_change *change)
+{
+	(void)json_array_append_new(ctx, store_json_change(change));
+}
+
+json_t *store_show(struct store *store, struct spool_id id)
+{
+	const struct spoolfile_record *record = spoolfile_find(store->files, id);
+	struct spoolfile_reader *reader = NULL;
+	char text[SPOOL_ID_TEXT_BYTES];
+	json_t *object;
+	json_t *history;
+
+	if (record == NULL || spoolfile_reader_open(store->files, id, &reader) != 0)
+		return NULL;
+	object = json_pack("{s:s, s:s, s:I}", "id", spool_id_text(id, text), "state",
+		spool_state_name(record->state), "bytes", (json_int_t)record->body_bytes);
+	(void)json_object_set_new(
+		object, "envelope", store_json_envelope(spoolfile_envelope(reader)));
+	history = store_json_reason(spoolfile_reason(reader));
+	(void)json_object_update(object, history);
+	json_decref(history);
+	spoolfile_reader_close(reader);
+	history = json_array();
+	if (spoolfile_history(store->files, id, add_change, history) != 0)
+		(void)json_array_clear(history);
+	(void)json_object_set_new(object, "history", history);
+	return object;
+}
+
+static int read_body(struct spoolfile_reader *reader, uint8_t *out, size_t room, size_t *bytes)
+{
+	*bytes = 0;
+	for (;;) {
+		const uint8_t *data;
+		size_t n;
+		int err = spoolfile_read(reader, &data, &n);
+
+		if (err != 0 || n == 0)
+			return err;
+		if (n > room - *bytes)
+			return -EBADMSG;
+		memcpy(out + *bytes, data, n);
+		*bytes += n;
+	}
+}
+
+int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
+{
+	const struct spoolfile_record *record = spoolfile_find(store->files, id);
+	struct spoolfile_reader *reader = NULL;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	if (record == NULL)
+		return -ENOENT;
+	if (record->body_bytes > max_bytes)
+		return -EFBIG;
+	err = spoolfile_reader_open(store->files, id, &reader);
+	if (err != 0)
+		return err;
+	out->id = id;
+	out->state = record->state;
+	out->envelope = store_json_envelope(spoolfile_envelope(reader));
+	out->data = malloc(record->body_bytes + 1);
+	err = out->data != NULL ? read_body(reader, out->data, record->body_bytes, &out->bytes)
+				: -ENOMEM;
+	if (err == 0 && out->bytes != record->body_bytes)
+		err = -EBADMSG;
+	spoolfile_reader_close(reader);
+	if (err != 0)
+		store_message_fini(out);
+	return err;
+}
+
+void store_message_fini(struct store_message *message)
+{
+	json_decref(message->envelope);
+	free(message->data);
+	memset(message, 0, sizeof(*message));
+}
+
+// ---- changes ------------------------------------------------------------------------------------
+
+int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
+	const char *why)
+{
+	const struct spool_change change = {
+		.id = id,
+		.state = state,
+		.time_ns = control_now_ns(),
+		.who = text_of(who),
+		.why = text_of(why),
+	};
+	int err = store->log != NULL ? spoolfile_log_append(store->log, &change) : -EIO;
+
+	if (err == 0) {
+		store_index_set_state(store->index, id, state);
+		return 0;
+	}
+	// What is there is found out by opening it again.
+	if (store->log != NULL)
+		spoolfile_log_close(store->log);
+	store->log = NULL;
+	if (spoolfile_log_open(store->files, LOG_NAME, store->io, &store->log) != 0)
+		store->log = NULL;
+	return err;
+}
+
+size_t store_settled(const struct store *store, enum spool_state state, const char *key,
+	int64_t now_ns, struct spool_id *out, size_t room)
+{
+	return store_index_settled(store->index, state, key,
+		now_ns - (int64_t)store->settle_seconds * NS_PER_S, out, room);
+}
+
+void store_set_judged(struct store *store, struct spool_id id, const char *key)
+{
+	store_index_set_judged(store->index, id, key);
+}

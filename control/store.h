@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mail that was kept back, for people: what is in the spool's directory, indexed in memory (SQLite) so
+// that lists are filtered, sorted and paged, and changed with a trace of who did what.
+//
+// A record counts as settled some seconds after it was first seen: until then its writer may still
+// withdraw it (spoolfile.h), and nothing is done with it.
+#pragma once
+
+#include "dataplane/dataplane.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+struct store_options {
+	const char *directory;
+	const char *key_file;
+	uint32_t settle_seconds;
+};
+
+// Returns 0, or -errno with a text in error.
+int store_open(const struct store_options *options, struct store **out, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));
+void store_close(struct store *store);
+// Takes in what the dataplane has written since, and what is gone. thorough: once at start. Returns 0 or
+// -errno.
+int store_refresh(struct store *store, bool thorough, int64_t now_ns)
+	__attribute__((warn_unused_result));
+
+// What there is of it: {"held", "quarantined", "released", "bytes", "oldest", "segments", "torn", "bad"}.
+json_t *store_counts(const struct store *store);
+
+// Those that all conditions of filter hold of: {"state": "held", "sender", "recipient", "subject" (each
+// with * and ?), "virus_id", "signature", "since", "until" (seconds since 1970), "limit", "after" (an id:
+// go on behind it)}. Returns {"records": [...], "total": n, "more": bool}, by arrival.
+json_t *store_list(const struct store *store, const json_t *filter);
+// One, with envelope, reason, parts and the history of its states; NULL: there is none.
+json_t *store_show(struct store *store, struct spool_id id);
+
+bool store_has(struct store *store, struct spool_id id);
+
+// The whole message of a record in memory.
+struct store_message {
+	struct spool_id id;
+	enum spool_state state;
+	json_t *envelope; // as of store_show
+	uint8_t *data;
+	size_t bytes;
+};
+
+// Returns 0, -ENOENT, -EFBIG past max_bytes, or what spoolfile_read says.
+int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
+	__attribute__((warn_unused_result));
+void store_message_fini(struct store_message *message);
+
+// Returns 0 when it is durable.
+int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
+	const char *why) __attribute__((warn_unused_result));
+
+// The settled ones in a state that were not judged by this key yet, oldest first, at most room of them.
+// Returns how many.
+size_t store_settled(const struct store *store, enum spool_state state, const char *key,
+	int64_t now_ns, struct spool_id *out, size_t room);
+// Notes that one was: it is not given again for this key.
+void store_set_judged(struct store *store, struct spool_id id, const char *key);

@@ -2,7 +2,6 @@
 #include "scan/normalise_html.h"
 
 #include "scan/normalise_html_state.h"
-#include "scan/normalise_ops.h"
 
 #include <string.h>
 
@@ -179,94 +178,6 @@ static bool on_byte(struct normalise_html *html, struct normalise_html_out *out,
 	return false;
 }
 
-// The plain bytes that a state begins with, many at a time. Returns how many.
-static size_t run_text(
-	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
-{
-	size_t used = 0;
-
-	if (!html->in_script) {
-		used = normalise_best()->html_run(
-			in, n, out->page + out->page_bytes, out->text + out->text_bytes);
-		out->page_bytes += used;
-		out->text_bytes += used;
-		html->after_space = html->after_space && used == 0;
-		return used;
-	}
-	while (used < n && in[used] < 0x80 && in[used] != '<' && in[used] != '&') {
-		uint8_t byte = in[used++];
-
-		out->page[out->page_bytes] = byte == '\'' ? '"' : html_lower(byte);
-		out->page_bytes += !html_is_blank(byte);
-	}
-	return used;
-}
-
-static size_t run_value(
-	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
-{
-	size_t used = 0;
-
-	// Not while it may be inline data, nor behind what is collected.
-	if (html->value_bytes <= sizeof("\"data:") - 1 || html->value_wide != 0)
-		return 0;
-	while (used < n && in[used] > ' ' && in[used] < 0x80 && in[used] != '"' &&
-		in[used] != '\'' && in[used] != '&' && in[used] != '>') {
-		html_put_page(out, html_lower(in[used]));
-		html_put_value(html, in[used++]);
-	}
-	return used;
-}
-
-static size_t run_comment(const struct normalise_html *html, const uint8_t *in, size_t n)
-{
-	const uint8_t *end = html->in_script ? in : memchr(in, '>', n);
-
-	return end != NULL ? (size_t)(end - in) : n;
-}
-
-static size_t run_data(struct normalise_html_out *out, const uint8_t *in, size_t n)
-{
-	size_t used = 0;
-
-	// White space, quotes, "%" and "&" come first in ASCII.
-	while (used < n && in[used] > '\'' && in[used] != '>')
-		html_put_data(out, in[used++]);
-	return used;
-}
-
-static size_t run(
-	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
-{
-	switch ((enum html_state)html->state) {
-	case HTML_TEXT:
-		return run_text(html, out, in, n);
-	case HTML_VALUE:
-		return run_value(html, out, in, n);
-	case HTML_COMMENT:
-		return run_comment(html, in, n);
-	case HTML_DATA:
-		return run_data(out, in, n);
-	case HTML_WIDE:
-	case HTML_SKIP_BLANKS:
-	case HTML_TRIM_BLANKS:
-	case HTML_TAG:
-	case HTML_ARG:
-	case HTML_EQUAL:
-	case HTML_PROCESS:
-	case HTML_REF:
-	case HTML_ENTITY:
-	case HTML_NUMBER:
-	case HTML_DATA_TYPE:
-	case HTML_DATA_BEGIN:
-	case HTML_DATA_END:
-	case HTML_ESCAPE:
-	case HTML_ESCAPE_END:
-		break;
-	}
-	return 0;
-}
-
 // Bytes within one chunk, without NULs. Returns how many were consumed: all, unless there is an event.
 static size_t feed(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
@@ -280,7 +191,7 @@ static size_t feed(
 	while (out->event == NORMALISE_HTML_NEED_INPUT) {
 		uint8_t byte;
 
-		used += run(html, out, in + used, n - used);
+		used += html_run(html, out, in + used, n - used);
 		if (used == n)
 			break;
 		byte = in[used];

@@ -92,6 +92,11 @@ bool html_on_escape(struct normalise_html *html, uint8_t byte);
 void html_end_escape(struct normalise_html *html, struct normalise_html_out *out);
 void html_on_process(struct normalise_html *html, struct normalise_html_out *out);
 
+// What can be done with many bytes at once, in the state as it is. Returns how many were consumed; the
+// next one is for the functions above.
+size_t html_run(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n);
+
 void html_begin_ref(struct normalise_html *html, enum html_state next);
 // A name at the end of the page.
 void html_end_entity(struct normalise_html *html, struct normalise_html_out *out);

@@ -24,7 +24,8 @@ struct normalise_ops {
 	const char *name;
 	void (*text_run)(struct normalise_run *run);
 	// The plain bytes of HTML text that data begins with, in lower case to both: words with one space
-	// between them. May stop anywhere before their end, behind a word's byte. Returns how many.
+	// between them. May stop anywhere before their end, behind a word's byte. Stores up to
+	// NORMALISE_TEXT_SLACK bytes behind them. Returns how many.
 	size_t (*html_run)(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text);
 };
 

@@ -69,7 +69,8 @@ static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text
 		if (stop != 0)
 			return used + (size_t)__builtin_ctz(stop);
 	}
-	return used;
+	return used +
+	       normalise_ops_portable.html_run(in + used, n - used, page + used, text + used);
 }
 
 const struct normalise_ops normalise_ops_avx2 = {"avx2", text_run, html_run};

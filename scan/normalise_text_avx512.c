@@ -51,10 +51,11 @@ static void text_run(struct normalise_run *run)
 static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text)
 {
 	const __m512i space = _mm512_set1_epi8(' ');
-	size_t used = 0;
 
-	for (; n - used >= STEP; used += STEP) {
-		__m512i bytes = _mm512_loadu_si512(in + used);
+	for (size_t used = 0; used < n; used += STEP) {
+		unsigned int left = n - used < STEP ? (unsigned int)(n - used) : STEP;
+		// Zeros where there is no more: they are not plain.
+		__m512i bytes = _mm512_maskz_loadu_epi8(_bzhi_u64(~UINT64_C(0), left), in + used);
 		uint64_t spaces = _mm512_cmpeq_epi8_mask(bytes, space) |
 				  _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n'));
 		uint64_t plain = _mm512_cmpgt_epi8_mask(bytes, space) &
@@ -71,7 +72,7 @@ static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text
 		if (stop != 0)
 			return used + (size_t)__builtin_ctzll(stop);
 	}
-	return used;
+	return n;
 }
 
 const struct normalise_ops normalise_ops_avx512 = {"avx512", text_run, html_run};

@@ -29,12 +29,16 @@ static void print_usage(FILE *out)
 		"      --digests LIST    of md5,sha1,sha256: report these of every part\n"
 		"      --out FILE        capture of every frame that would leave\n"
 		"      --policy [inbound.|outbound.]NAME=VALUE[,...]\n"
-		"                        infected, suspect, unscannable: deliver, reject, tempfail "
-		"or\n"
-		"                        discard; midstream: reset, drop or pass; starttls: mask,\n"
+		"                        infected, suspect, unscannable: deliver, reject, "
+		"tempfail, "
+		"discard\n"
+		"                        or quarantine; midstream: reset, drop or pass; starttls: "
+		"mask,\n"
 		"                        refuse or pass; false-end, bare-newline: refuse, "
 		"normalise or\n"
 		"                        pass; unknown-verbs: refuse or pass\n"
+		"      --sealed MODE     as if a seal of this mode covered all mail: hold,\n"
+		"                        hold-attachments, strip, tempfail\n"
 		"      --config FILE     take policies, ports and limits from this configuration\n"
 		"      --ports LIST      SMTP ports (25,587,2525)\n"
 		"  -h, --help            this text\n\n"
@@ -104,8 +108,8 @@ static bool take_option(struct replay_command *command, int c, const char *argum
 		command->options.ports = argument;
 		return true;
 	case 's':
-		say("--sealed: not in this version: ", argument);
-		return false;
+		command->options.sealed = argument;
+		return true;
 	default:
 		print_usage(stderr);
 		return false;

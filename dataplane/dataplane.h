@@ -39,6 +39,7 @@ struct replay_options {
 	const char *config;   // YAML file whose smtp, policy and limits sections apply, or NULL
 	unsigned int digests; // DIGEST_*
 	const char *gateway;  // NULL: its name by the configuration
+	const char *sealed;   // a seal of this mode covers all mail, or NULL
 	const char *ports;    // SMTP ports in place of the configured ones: "25,587", or NULL
 	FILE *events;         // JSON lines go here
 	bool readable;        // a line for people for each message instead of JSON

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/deferral.h"
+#include "dataplane/divert.h"
+#include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/policy.h"
 #include "dataplane/session.h"
+#include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 
 #include <stdio.h>
@@ -22,21 +25,29 @@ static void note_helo(struct session *session, const struct smtp_event *event)
 	session->helo[n] = '\0';
 }
 
-static void on_command(
-	struct engine *engine, struct session *session, const struct smtp_event *event)
+static void on_command(struct engine *engine, struct session *session,
+	const struct smtp_event *event, uint64_t now_ns)
 {
+	if (session->mode == SESSION_DIVERT) {
+		divert_command(engine, session, event, now_ns);
+		return;
+	}
 	if (event->verb == SMTP_VERB_HELO || event->verb == SMTP_VERB_EHLO)
 		note_helo(session, event);
 	else if (event->verb == SMTP_VERB_MAIL || event->verb == SMTP_VERB_SEND ||
 		 event->verb == SMTP_VERB_SOML || event->verb == SMTP_VERB_SAML)
-		message_note_command(engine, session, true, event->address, event->address_bytes);
+		message_note_command(engine, session, true, event);
 	else if (event->verb == SMTP_VERB_RCPT)
-		message_note_command(engine, session, false, event->address, event->address_bytes);
+		message_note_command(engine, session, false, event);
+	else if (event->verb == SMTP_VERB_DATA || event->verb == SMTP_VERB_BDAT)
+		divert_offer(engine, session, event, now_ns);
 }
 
 static void on_mask(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct smtp_event *event, uint64_t now_ns)
 {
+	if (session->mode == SESSION_DIVERT && side == TCP_CLIENT)
+		return; // it goes nowhere
 	// A command that went on early, as text of a body that was to end before it, can only be kept
 	// from the server with the connection: the bytes before it have not gone.
 	if (stream_fill(&session->stream[side], event->from, event->to, event->fill) == 0) {
@@ -51,36 +62,76 @@ static void on_mask(struct engine *engine, struct session *session, enum tcp_sid
 		engine->counters.keywords_masked++;
 }
 
-// The message that just ended is answered by the engine.
+// In a takeover: the message's answer, and its record.
+static void give_answer(struct engine *engine, struct session *session, struct message *message,
+	const char *reply, uint64_t now_ns)
+{
+	message->latency_ns += now_ns - message->end_ns;
+	takeover_reply(engine, session, reply, false, now_ns);
+	message_report(engine, session, message,
+		policy_action_name((enum policy_action)message->action), reply, now_ns);
+}
+
+static void answer_unknown(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	static const char reply[] = "451 4.3.2 Message not accepted now, try again later: memory";
+
+	engine->counters.messages++;
+	engine->counters.messages_unscannable++;
+	engine->counters.messages_tempfailed++;
+	if (session->mode == SESSION_TAKEOVER ||
+		takeover_begin(engine, session, policy_action_name(POLICY_TEMPFAIL), now_ns) == 0)
+		takeover_reply(engine, session, reply, false, now_ns);
+}
+
+// The message that just ended is answered by the engine, when it need not be made durable first.
 static void answer(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
-	enum policy_action action = POLICY_TEMPFAIL;
-	const char *reply = "451 4.3.2 Message not accepted now, try again later: memory";
 
-	session->building = NULL;
-	if (message != NULL) {
-		action = (enum policy_action)message->action;
-		reply = message->reply;
-		message->latency_ns += now_ns - message->end_ns;
-	} else {
-		engine->counters.messages++;
-		engine->counters.messages_unscannable++;
-		engine->counters.messages_tempfailed++;
+	if (message == NULL) {
+		answer_unknown(engine, session, now_ns);
+		return;
 	}
+	session->building = NULL;
 	if (session->mode != SESSION_TAKEOVER &&
-		takeover_begin(engine, session, policy_action_name(action), now_ns) != 0)
-		reply = ""; // both sides were reset: the sender will try again
-	else
-		takeover_reply(engine, session, reply, false, now_ns);
-	if (message != NULL)
-		message_report(engine, session, message, policy_action_name(action), reply, now_ns);
+		takeover_begin(engine, session,
+			policy_action_name((enum policy_action)message->action), now_ns) != 0) {
+		// Both sides were reset: the sender will try again.
+		message_report(engine, session, message,
+			policy_action_name((enum policy_action)message->action), "", now_ns);
+		return;
+	}
+	if (message_is_kept(message) && keep_commit(engine, message, now_ns)) {
+		session->building = message;
+		session->takeover->phase = TAKEOVER_STORE;
+		return;
+	}
+	give_answer(engine, session, message, message->reply, now_ns);
+}
+
+void dialogue_kept(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct message *message = session->building;
+
+	if (session->mode == SESSION_DIVERT) {
+		divert_answer(engine, session, now_ns);
+		return;
+	}
+	session->building = NULL;
+	give_answer(engine, session, message, message->reply, now_ns);
+	takeover_answered(engine, session, now_ns);
+}
+
+static bool is_sealed(const struct engine *engine)
+{
+	return engine->seals != NULL && engine->seals->count > 0;
 }
 
 // A message for which there was no memory, and the policy is to let such ones through.
 static bool passes_unseen(struct engine *engine, struct session *session)
 {
-	if (session->building != NULL ||
+	if (session->building != NULL || is_sealed(engine) ||
 		session_policy(engine, session)->unscannable != POLICY_DELIVER)
 		return false;
 	engine->counters.messages++;
@@ -117,7 +168,8 @@ static void decide_early(struct engine *engine, struct session *session, uint64_
 		}
 		if (message->action == POLICY_DELIVER)
 			return;
-	} else if (session_policy(engine, session)->unscannable == POLICY_DELIVER) {
+	} else if (!is_sealed(engine) &&
+		   session_policy(engine, session)->unscannable == POLICY_DELIVER) {
 		return;
 	}
 	(void)takeover_begin(engine, session,
@@ -152,6 +204,10 @@ static void on_message_end(struct engine *engine, struct session *session,
 {
 	struct message *message = session->building;
 
+	if (session->mode == SESSION_DIVERT) {
+		divert_message_end(engine, session, now_ns);
+		return;
+	}
 	if (session->mode == SESSION_INSPECT && passes_unseen(engine, session))
 		return;
 	if (message != NULL) {
@@ -178,7 +234,8 @@ static void lose(struct session *session, struct message *message)
 static void server_is_gone(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	static const char reply[] = "421 4.4.2 Connection to the server lost";
-	struct message *message = session->pending || session->deciding ? session->building : NULL;
+	bool has_ended = (session->pending && !session->diverting) || session->deciding;
+	struct message *message = has_ended ? session->building : NULL;
 
 	if (message != NULL && message->deferral != NULL)
 		lose(session, message);
@@ -195,7 +252,11 @@ void dialogue_settle(struct engine *engine, struct session *session, uint64_t no
 {
 	if (session->mode != SESSION_INSPECT)
 		return;
-	if (session->pending && session->smtp.queue_count <= 1)
+	if (session->diverting)
+		divert_settle(engine, session, now_ns);
+	if (session->mode != SESSION_INSPECT)
+		return;
+	if (session->pending && !session->diverting && session->smtp.queue_count <= 1)
 		answer(engine, session, now_ns);
 	else if (session->fin[TCP_SERVER] <= session->stream[TCP_SERVER].read &&
 		 !session->fin_sent[TCP_SERVER] &&
@@ -210,6 +271,10 @@ void dialogue_decided(struct engine *engine, struct session *session, uint64_t n
 
 	session->deciding = false;
 	session->hold = UINT64_MAX;
+	if (session->mode == SESSION_DIVERT) {
+		divert_decided(engine, session, now_ns);
+		return;
+	}
 	if (session->reset ||
 		(session->mode == SESSION_TAKEOVER && session->takeover->phase != TAKEOVER_BODY)) {
 		// The session came to its end meanwhile.
@@ -231,7 +296,8 @@ static void refuse(struct engine *engine, struct session *session, const struct 
 
 	if (message != NULL)
 		message_refuse(message, name, smtp_violation_reply(event->why));
-	(void)takeover_begin(engine, session, name, now_ns);
+	if (session->mode != SESSION_DIVERT)
+		(void)takeover_begin(engine, session, name, now_ns);
 }
 
 static void on_violation(struct engine *engine, struct session *session, enum tcp_side side,
@@ -260,6 +326,8 @@ static void on_violation(struct engine *engine, struct session *session, enum tc
 	else if (event->why == SMTP_VIOLATION_BARE_NEWLINE)
 		choice = policy->bare_newline;
 	// Only what has not gone out yet can be made unambiguous.
+	if (choice == NEWLINE_NORMALISE && session->mode == SESSION_DIVERT)
+		choice = event->why == SMTP_VIOLATION_FALSE_END ? NEWLINE_REFUSE : NEWLINE_PASS;
 	if (choice == NEWLINE_NORMALISE && event->fill != 0 &&
 		session->stream[side].sent <= event->from) {
 		stream_fill(&session->stream[side], event->from, event->to, event->fill);
@@ -269,13 +337,18 @@ static void on_violation(struct engine *engine, struct session *session, enum tc
 	}
 }
 
-static void on_abort(struct engine *engine, struct session *session, uint64_t now_ns)
+void dialogue_abort(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 
 	session->building = NULL;
 	session->hold = UINT64_MAX;
 	session->pending = false;
+	session->diverting = false;
+	if (session->mode == SESSION_DIVERT) {
+		session->splice->phase = SPLICE_SETTLE;
+		session->splice->heard_ns = now_ns;
+	}
 	if (message == NULL)
 		return;
 	if (message->scan != NULL && !message->ended)
@@ -283,6 +356,20 @@ static void on_abort(struct engine *engine, struct session *session, uint64_t no
 	message->verdict = VERDICT_INCOMPLETE;
 	message->reason = "aborted";
 	message_report(engine, session, message, "none", "", now_ns);
+}
+
+// What a recorded server has said to a message that was taken in says what the engine would have said, as
+// far as its length allows: the recorded client counts with that.
+static void replace_reply(
+	struct session *session, const struct smtp_event *event, const char *reply)
+{
+	struct stream *stream = &session->stream[TCP_SERVER];
+	size_t n = strlen(reply);
+
+	for (size_t i = 0; i < event->text_bytes; i++)
+		(void)stream_fill(stream, event->from + i, event->from + i + 1,
+			(uint8_t)(i < n ? reply[i] : ' '));
+	session->changed[TCP_SERVER] = true;
 }
 
 // A reply answers the oldest complete message when as many as it waited for have passed.
@@ -305,6 +392,13 @@ static void settle_ended(struct engine *engine, struct session *session,
 	session->ended_first = first->next;
 	if (session->ended_first == NULL)
 		session->ended_last = NULL;
+	if (first->diverted) {
+		replace_reply(session, event, first->reply);
+		message_report(engine, session, first,
+			policy_action_name((enum policy_action)first->action), first->reply,
+			now_ns);
+		return;
+	}
 	(void)snprintf(
 		reply, sizeof(reply), "%.*s", (int)event->text_bytes, (const char *)event->text);
 	for (char *c = reply; *c != '\0'; c++) {
@@ -315,6 +409,12 @@ static void settle_ended(struct engine *engine, struct session *session,
 		policy_action_name((enum policy_action)first->action), reply, now_ns);
 }
 
+static void data_was_refused(struct session *session, uint64_t now_ns)
+{
+	session->splice->phase = SPLICE_SETTLE;
+	session->splice->heard_ns = now_ns;
+}
+
 static void on_reply(struct engine *engine, struct session *session, const struct smtp_event *event,
 	uint64_t now_ns)
 {
@@ -322,6 +422,9 @@ static void on_reply(struct engine *engine, struct session *session, const struc
 
 	if (event->verb == SMTP_VERB_NONE)
 		return;
+	// Only a recorded server still answers what it was never asked.
+	if (session->mode == SESSION_DIVERT && event->verb == SMTP_VERB_DATA && event->code != 354)
+		data_was_refused(session, now_ns);
 	settle_ended(engine, session, event, now_ns);
 	if (event->verb == SMTP_VERB_MAIL || event->verb == SMTP_VERB_SEND ||
 		event->verb == SMTP_VERB_SOML || event->verb == SMTP_VERB_SAML)
@@ -343,7 +446,7 @@ static void on_event(struct engine *engine, struct session *session, enum tcp_si
 	case SMTP_WAIT:
 		return;
 	case SMTP_COMMAND:
-		on_command(engine, session, event);
+		on_command(engine, session, event, now_ns);
 		return;
 	case SMTP_MASK:
 		on_mask(engine, session, side, event, now_ns);
@@ -355,13 +458,13 @@ static void on_event(struct engine *engine, struct session *session, enum tcp_si
 		message_begin(engine, session, now_ns);
 		return;
 	case SMTP_MESSAGE_DATA:
-		message_feed(session, event->text, event->text_bytes);
+		message_feed(engine, session, event->text, event->text_bytes);
 		return;
 	case SMTP_MESSAGE_END:
 		on_message_end(engine, session, event, now_ns);
 		return;
 	case SMTP_MESSAGE_ABORT:
-		on_abort(engine, session, now_ns);
+		dialogue_abort(engine, session, now_ns);
 		return;
 	case SMTP_TLS:
 		session->tls = true;
@@ -390,24 +493,50 @@ static bool pull_one(struct engine *engine, struct session *session, enum tcp_si
 	       (event->type != SMTP_NEED_INPUT || stream->read < stream->next);
 }
 
+static bool reads(const struct session *session, enum tcp_side side)
+{
+	if (session->mode == SESSION_DIVERT)
+		return side == TCP_SERVER && session->splice->recorded;
+	return session->mode == SESSION_INSPECT &&
+	       !(side == TCP_CLIENT && (session->pending || session->deciding));
+}
+
+// The beginning of what may be DATA waits for the rest of its line while a seal is on: once part of it has
+// gone, the message could not be taken in any more.
+static void hold_command(struct engine *engine, struct session *session)
+{
+	size_t n;
+
+	if (session->pending || session->deciding || session->mode != SESSION_INSPECT)
+		return;
+	n = is_sealed(engine) ? smtp_message_command_bytes(&session->smtp) : 0;
+	session->hold = n > 0 ? session->stream[TCP_CLIENT].read - n : UINT64_MAX;
+	if (session->hold == session->waived)
+		session->hold = UINT64_MAX;
+}
+
 void dialogue_pull(
 	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
 {
 	struct smtp_event event;
 	bool more = true;
 
-	while (more && session->mode == SESSION_INSPECT &&
-		!(side == TCP_CLIENT && (session->pending || session->deciding))) {
+	while (more && reads(session, side)) {
 		more = pull_one(engine, session, side, &event);
 		on_event(engine, session, side, &event, now_ns);
 		// What the client sent behind a command that had to wait comes before the next reply.
 		if (side == TCP_SERVER && event.type != SMTP_NEED_INPUT) {
 			dialogue_settle(engine, session, now_ns);
-			dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+			if (session->mode == SESSION_DIVERT)
+				dialogue_pull_divert(engine, session, now_ns);
+			else
+				dialogue_pull(engine, session, TCP_CLIENT, now_ns);
 		}
 	}
-	if (side == TCP_CLIENT)
+	if (side == TCP_CLIENT) {
+		hold_command(engine, session);
 		decide_early(engine, session, now_ns);
+	}
 }
 
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns)
@@ -422,4 +551,33 @@ void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t
 			event.type == SMTP_VIOLATION)
 			on_event(engine, session, TCP_CLIENT, &event, now_ns);
 	}
+}
+
+void dialogue_pull_own(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct smtp_event event;
+	bool more = true;
+
+	while (more && session->mode == SESSION_DIVERT) {
+		more = pull_one(engine, session, TCP_SERVER, &event);
+		on_event(engine, session, TCP_SERVER, &event, now_ns);
+	}
+}
+
+void dialogue_pull_divert(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct smtp_event event;
+	bool more = true;
+
+	while (more && session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY) {
+		more = pull_one(engine, session, TCP_CLIENT, &event);
+		on_event(engine, session, TCP_CLIENT, &event, now_ns);
+		if (session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY)
+			divert_swallow(engine, session);
+		if (session->mode == SESSION_DIVERT && !session->splice->recorded &&
+			smtp_awaits_chunk_reply(&session->smtp))
+			more = divert_say(engine, session, "250 2.0.0 Ok", now_ns);
+	}
+	if (session->mode == SESSION_DIVERT)
+		divert_answer(engine, session, now_ns);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/session.h"
+#include "dataplane/splice.h"
 
 #include <string.h>
 
@@ -32,6 +33,15 @@ uint16_t emit_mss(const struct engine *engine, const struct session *session, en
 }
 
 void emit_segment(struct engine *engine, struct session *session, enum tcp_side side,
+	struct packet_segment *segment)
+{
+	// What a takeover still says to a server it says in that server's numbers.
+	if (session->splice != NULL && side == TCP_CLIENT && session->mode != SESSION_TAKEOVER)
+		splice_number(session, segment);
+	emit_numbered(engine, session, side, segment);
+}
+
+void emit_numbered(struct engine *engine, struct session *session, enum tcp_side side,
 	struct packet_segment *segment)
 {
 	const struct packet_template *template = &session->template[side];
@@ -108,9 +118,29 @@ static struct packet_segment bare_ack(const struct session *session, enum tcp_si
 	return segment;
 }
 
+// What the engine, which takes the message in, has of it behind a hole (RFC 2018).
+static void add_islands(const struct session *session, struct packet_segment *segment)
+{
+	uint64_t islands[PACKET_SACK_BLOCKS][2];
+	uint32_t n;
+
+	if ((session->tcp.end[TCP_CLIENT].flags & session->tcp.end[TCP_SERVER].flags &
+		    TCP_END_SACK) == 0)
+		return;
+	n = stream_islands(&session->stream[TCP_CLIENT], islands, PACKET_SACK_BLOCKS);
+	for (uint32_t i = 0; i < n; i++) {
+		segment->sack[i][0] = tcp_seq_of(&session->tcp, TCP_CLIENT, islands[i][0]);
+		segment->sack[i][1] = tcp_seq_of(&session->tcp, TCP_CLIENT, islands[i][1]);
+	}
+	segment->sack_count = (uint8_t)n;
+}
+
 void emit_ack(struct engine *engine, struct session *session, enum tcp_side side)
 {
 	struct packet_segment segment = bare_ack(session, side);
+
+	if (session->mode == SESSION_DIVERT && side == TCP_SERVER)
+		add_islands(session, &segment);
 
 	emit_segment(engine, session, side, &segment);
 }
@@ -167,6 +197,14 @@ void emit_forward(struct engine *engine, struct session *session, const struct a
 		arrival->at == (enum link_side)session->client_at ? TCP_CLIENT : TCP_SERVER;
 	struct frame copy;
 
+	if (session->splice != NULL && side == TCP_CLIENT) {
+		splice_cut(engine, session, arrival);
+		if (!arrival->made && !splice_to_server(session, arrival)) {
+			engine->counters.dropped_tcp++;
+			emit_drop(engine, arrival);
+			return;
+		}
+	}
 	if (!arrival->made) {
 		send(engine, session, side, arrival->frame);
 		return;

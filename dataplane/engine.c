@@ -2,8 +2,11 @@
 #include "dataplane/engine.h"
 
 #include "dataplane/deferral.h"
+#include "dataplane/divert.h"
+#include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
+#include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 
 #include <assert.h>
@@ -37,6 +40,7 @@ void engine_options_init(struct engine_options *options)
 	}
 	options->max_connections = 65536;
 	options->max_half_open = 8192;
+	options->capture = true;
 	options->max_pages = 65536;
 	options->max_stream_bytes = 4u << 20;
 	options->max_fragments = 256;
@@ -59,6 +63,7 @@ enum pool {
 	POOL_MESSAGES,
 	POOL_TAKEOVERS,
 	POOL_DEFERRALS,
+	POOL_SPLICES,
 	POOLS
 };
 
@@ -89,6 +94,7 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 			message_pool_bytes(options->scan.max_messages * MESSAGE_BLOCKS_EACH),
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
 		[POOL_DEFERRALS] = deferral_pool_bytes(options->max_deferred),
+		[POOL_SPLICES] = splice_pool_bytes(options->max_connections),
 	};
 	size_t total = 0;
 
@@ -131,6 +137,7 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
 	engine->deferrals =
 		deferral_pool_init(memory + offset[POOL_DEFERRALS], options->max_deferred);
+	engine->splices = splice_pool_init(memory + offset[POOL_SPLICES], options->max_connections);
 	*out = engine;
 	return 0;
 
@@ -160,6 +167,11 @@ void engine_free(struct engine *engine)
 	scanner_free(engine->scanner);
 	(void)munmap(engine->memory, engine->memory_bytes);
 	free(engine);
+}
+
+void engine_set_seals(struct engine *engine, const struct engine_seals *seals)
+{
+	engine->seals = seals;
 }
 
 static bool is_smtp(const struct engine *engine, const uint16_t port_be[2])
@@ -320,6 +332,8 @@ void engine_tick(struct engine *engine, uint64_t now_ns)
 	}
 	takeover_tick(engine, now_ns);
 	deferral_tick(engine, now_ns);
+	divert_tick(engine, now_ns);
+	keep_tick(engine, now_ns);
 	if (fragment_expired(engine->fragments, now_ns, &engine->fragment_result) > 0)
 		free_pieces(engine, &engine->fragment_result);
 }

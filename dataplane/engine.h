@@ -29,15 +29,17 @@ enum direction { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTIONS };
 
 // What is done with a message of some verdict. X(NAME, name)
 #define POLICY_ACTIONS(X)                                                                          \
-	X(DELIVER, "deliver")   /* let it through, counted and reported */                         \
-	X(REJECT, "reject")     /* 554 5.7.1 */                                                    \
-	X(TEMPFAIL, "tempfail") /* 451: the sender keeps it */                                     \
-	X(DISCARD, "discard")   /* 250 and gone */
+	X(DELIVER, "deliver")       /* let it through, counted and reported */                     \
+	X(REJECT, "reject")         /* 554 5.7.1 */                                                \
+	X(TEMPFAIL, "tempfail")     /* 451: the sender keeps it */                                 \
+	X(DISCARD, "discard")       /* 250 and gone */                                             \
+	X(QUARANTINE, "quarantine") /* 250 once it is kept, 451 where it cannot be */
 
 enum policy_action {
 #define X(name, text) POLICY_##name,
 	POLICY_ACTIONS(X)
 #undef X
+		POLICY_HOLD, // "hold": kept because a seal covers it; not a policy that can be chosen
 };
 
 enum policy_midstream {
@@ -77,7 +79,9 @@ struct engine_options {
 	uint32_t max_deferred;     // verdicts that another thread works for, at once
 	uint32_t verdict_seconds;  // that it may take
 	uint64_t helper_bytes;     // of memory that it may take, for whoever limits the process
-	struct scan_options scan;  // max_messages is the limit of messages in progress
+	bool recorded;             // both ends are a capture's: they cannot react to the engine
+	bool capture; // keep a copy of every message in progress, where there is a spool
+	struct scan_options scan; // max_messages is the limit of messages in progress
 	uint8_t hash_key[16];
 	char name[64]; // of the gateway, in replies
 };
@@ -97,14 +101,70 @@ struct mail_record {
 	const char *mail_from;
 	const char *const *rcpt_to; // accepted recipients
 	size_t rcpt_to_count;
-	const char *action; // "deliver", "reject", "tempfail", "discard", "none"
-	const char *reply;  // what the client was told, "" when the session ended before
+	const char
+		*action; // "deliver", "reject", "tempfail", "discard", "quarantine", "hold", "none"
+	const char *reply; // what the client was told, "" when the session ended before
 	enum verdict verdict;
 	const char *reason;
 	const struct scan_result *scan; // NULL when there is none
 	uint64_t bytes;
 	const char *ruleset;
-	uint64_t latency_ns; // that the engine added to the end of data
+	uint64_t latency_ns;   // that the engine added to the end of data
+	const char *seal_mode; // of the seal that covers it, "" when none does
+	const char *virus_id;  // of that seal
+	uint64_t record;       // in the spool, 0: none
+};
+
+struct held_recipient {
+	const char *address; // without <>, as sent
+	const char *params;  // ESMTP parameters as sent, "" where there are none
+};
+
+// A message that goes into the spool, with everything that its delivery will need. Pointers are valid
+// during the call.
+struct held_mail {
+	uint64_t time_ns;
+	uint32_t link;
+	enum direction direction;
+	struct packet_address address; // [0] client, [1] server
+	uint64_t session;
+	uint32_t message;
+	const char *helo;
+	const char *mail_from; // without <>, as sent
+	const char *mail_params;
+	const struct held_recipient *rcpt_to; // accepted ones
+	size_t rcpt_to_count;
+	bool quarantine;       // kept for its verdict; else held for a seal
+	enum verdict verdict;  // of the rules that were in force
+	const char *reason;    // "sealed", "seal-scope" (see seal.h), or that of the verdict
+	const char *signature; // the first that hit, "" when none did
+	const char *seal_mode; // "" where no seal covers it
+	const char *virus_id;  // of that seal
+	uint64_t bytes;        // dots unstuffed, without the end-of-data
+	const char *ruleset;
+};
+
+// Where messages are kept: the real spool behind a worker, memory behind replay and tests. Called on the
+// engine's thread, and must not wait. A copy is a handle of the spool's.
+struct engine_spool {
+	void *ctx;
+	// A new copy, or NULL when there is no room. Cheap: nothing is durable before the commit.
+	void *(*begin)(void *ctx);
+	// Returns 0, or a negative errno when the message cannot be kept: the copy is then aborted.
+	int (*append)(void *ctx, void *copy, const uint8_t *data, size_t n);
+	// The message is complete: make it durable. Returns 0, or a negative errno (the copy is then aborted).
+	int (*commit)(void *ctx, void *copy, const struct held_mail *mail);
+	// Of a committed copy: -EINPROGRESS; or 0, and it is durable under *record (not 0); or another
+	// negative errno, and nothing of it is kept. But for -EINPROGRESS the handle is gone.
+	int (*poll)(void *ctx, void *copy, uint64_t *record);
+	// Gives a copy up. One that was committed may be kept all the same: its sender was not told so.
+	void (*abort)(void *ctx, void *copy);
+};
+
+// A message that is durable in the spool.
+struct hold_record {
+	const struct held_mail *mail;
+	uint64_t record;
 };
 
 struct session_record {
@@ -139,6 +199,10 @@ struct engine_ops {
 	bool (*defer)(void *ctx, struct scan *scan);
 	// A scan for which that is done, or NULL. Not NULL itself where defer is not.
 	struct scan *(*deferred)(void *ctx);
+	// A message was kept. May be NULL.
+	void (*hold)(void *ctx, const struct hold_record *record);
+	const struct engine_spool
+		*spool; // NULL: nothing can be kept, what should be is put off with 451
 };
 
 struct engine;
@@ -160,6 +224,12 @@ bool engine_has_room_for_scanner(struct engine *engine);
 void engine_set_scanner(struct engine *engine, struct scanner *scanner);
 // A scanner that no message uses any more, which the caller frees, or NULL.
 struct scanner *engine_take_idle_scanner(struct engine *engine);
+
+struct engine_seals; // seal.h
+
+// The seals in force from now on: read where a message begins and where it ends, so that after this call
+// none that they cover reaches a server. NULL: none. The snapshot must live until the next call.
+void engine_set_seals(struct engine *engine, const struct engine_seals *seals);
 
 // One frame that came in at side of link. Takes the frame. now_ns never goes back.
 void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,

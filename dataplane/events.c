@@ -219,6 +219,12 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 	json_text(&json, "reply", record->reply);
 	json_text(&json, "reason", record->reason);
 	put_scan(&json, scan);
+	if (record->seal_mode != NULL && record->seal_mode[0] != '\0') {
+		json_text(&json, "seal_mode", record->seal_mode);
+		json_text(&json, "virus_id", record->virus_id);
+	}
+	if (record->record != 0)
+		json_number(&json, "record", record->record);
 	json_text(&json, "ruleset", record->ruleset);
 	json_number(&json, "latency_us", record->latency_ns / 1000);
 	return put_tail(&json, out);
@@ -243,6 +249,33 @@ size_t events_format_session(const struct events_context *events,
 	json_number(&json, "server_bytes", record->server_bytes);
 	json_number(&json, "messages", record->messages);
 	json_bool(&json, "inspected", record->inspected);
+	return put_tail(&json, out);
+}
+
+size_t events_format_hold(const struct events_context *events, const struct hold_record *record,
+	char *out, size_t room)
+{
+	const struct held_mail *mail = record->mail;
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	put_head(&json, events, mail->quarantine ? "quarantine" : "hold", mail->time_ns);
+	json_number(&json, "record", record->record);
+	put_session(&json, events, mail->link, mail->direction, &mail->address);
+	json_number(&json, "session", mail->session);
+	json_number(&json, "message", mail->message);
+	json_text(&json, "mail_from", mail->mail_from);
+	json_open(&json, "rcpt_to", '[');
+	for (size_t i = 0; i < mail->rcpt_to_count; i++)
+		json_text(&json, NULL, mail->rcpt_to[i].address);
+	json_close(&json, ']');
+	json_number(&json, "bytes", mail->bytes);
+	json_text(&json, "verdict", verdict_name(mail->verdict));
+	json_text(&json, "reason", mail->reason);
+	json_text(&json, "signature", mail->signature);
+	json_text(&json, "mode", mail->seal_mode);
+	json_text(&json, "virus_id", mail->virus_id);
+	json_text(&json, "ruleset", mail->ruleset);
 	return put_tail(&json, out);
 }
 

@@ -21,6 +21,9 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 	char *out, size_t room);
 size_t events_format_session(const struct events_context *events,
 	const struct session_record *record, char *out, size_t room);
+// "hold", or "quarantine": a message was made durable.
+size_t events_format_hold(const struct events_context *events, const struct hold_record *record,
+	char *out, size_t room);
 // "start", "stop", "fault": members is preformatted `"key":"value",...` or NULL.
 size_t events_format_simple(const struct events_context *events, const char *event, uint64_t now_ns,
 	const char *members, char *out, size_t room);

@@ -2,83 +2,12 @@
 #include "dataplane/message.h"
 
 #include "dataplane/deferral.h"
+#include "dataplane/keep.h"
 #include "dataplane/policy.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-#define RECORD_RECIPIENTS 4096 // in one record; more are counted by nobody, SMTP servers take 1000
-
-struct message_block {
-	struct message_block *next;
-	uint32_t used; // of bytes
-	uint8_t bytes[MESSAGE_BLOCK_BYTES - 16] __attribute__((aligned(8)));
-};
-
-static_assert(sizeof(struct message_block) == MESSAGE_BLOCK_BYTES, "blocks fill their stride");
-static_assert(sizeof(struct message) + 64 < sizeof(((struct message_block *)0)->bytes),
-	"a message and a short address fit into the first block");
-
-struct message_pool {
-	struct message_block *free;
-	const char *recipients[RECORD_RECIPIENTS]; // of the record being written
-};
-
-size_t message_pool_bytes(uint32_t blocks)
-{
-	return ((sizeof(struct message_pool) + 63) & ~(size_t)63) +
-	       (size_t)blocks * MESSAGE_BLOCK_BYTES;
-}
-
-struct message_pool *message_pool_init(void *memory, uint32_t blocks)
-{
-	struct message_pool *pool = memory;
-	uint8_t *at = (uint8_t *)memory + ((sizeof(*pool) + 63) & ~(size_t)63);
-
-	pool->free = NULL;
-	for (uint32_t i = blocks; i > 0; i--) {
-		struct message_block *block =
-			(struct message_block *)(void *)(at +
-							 (size_t)(i - 1) * MESSAGE_BLOCK_BYTES);
-
-		block->next = pool->free;
-		pool->free = block;
-	}
-	return pool;
-}
-
-uint32_t message_pool_free_blocks(const struct message_pool *pool)
-{
-	uint32_t count = 0;
-
-	for (const struct message_block *block = pool->free; block != NULL; block = block->next)
-		count++;
-	return count;
-}
-
-static struct message_block *block_get(struct message_pool *pool)
-{
-	struct message_block *block = pool->free;
-
-	if (block == NULL)
-		return NULL;
-	pool->free = block->next;
-	block->next = NULL;
-	block->used = 0;
-	return block;
-}
-
-static void *block_take(struct message_block *block, size_t bytes)
-{
-	void *at = block->bytes + block->used;
-
-	bytes = (bytes + 7) & ~(size_t)7;
-	if (block->used + bytes > sizeof(block->bytes))
-		return NULL;
-	block->used += (uint32_t)bytes;
-	return at;
-}
 
 static void message_drop_scan(struct message *message)
 {
@@ -92,108 +21,9 @@ static void message_drop_scan(struct message *message)
 
 static void message_free(struct engine *engine, struct message *message)
 {
-	struct message_block *block = message->blocks;
-
+	keep_drop(engine, message);
 	message_drop_scan(message);
-	while (block != NULL) {
-		struct message_block *next = block->next;
-
-		block->next = engine->messages->free;
-		engine->messages->free = block;
-		block = next;
-	}
-}
-
-// The transaction that is being put together, made when there is none. NULL: no memory.
-static struct message *building(struct engine *engine, struct session *session)
-{
-	struct message_block *block;
-	struct message *message;
-
-	if (session->building != NULL)
-		return session->building;
-	block = block_get(engine->messages);
-	if (block == NULL)
-		return NULL;
-	message = block_take(block, sizeof(*message));
-	memset(message, 0, sizeof(*message));
-	message->blocks = block;
-	message->reason = "";
-	session->building = message;
-	return message;
-}
-
-// Copies an address; what is not UTF-8 is replaced by '?' byte by byte.
-static void copy_text(char *out, const uint8_t *text, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n) {
-		uint8_t c = text[i];
-		size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
-		bool good = c < 0x80 || (c >= 0xc2 && c < 0xf5 && i + len <= n);
-
-		for (size_t k = 1; good && k < len; k++)
-			good = (text[i + k] & 0xc0) == 0x80;
-		// Overlong forms, surrogates and numbers over U+10FFFF (RFC 3629 section 4).
-		if (good && len > 2) {
-			uint8_t second = text[i + 1];
-
-			good = !((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-				 (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f));
-		}
-		if (!good || c == 0) {
-			*out++ = '?';
-			i++;
-			continue;
-		}
-		memcpy(out, text + i, len);
-		out += len;
-		i += len;
-	}
-	*out = '\0';
-}
-
-void message_note_command(struct engine *engine, struct session *session, bool is_mail,
-	const uint8_t *address, size_t n)
-{
-	struct message *message = building(engine, session);
-	struct message_entry *entry;
-
-	if (message == NULL)
-		return;
-	if (n > 512)
-		n = 512; // RFC 5321 section 4.5.3.1.3 allows 256; what is longer is cut in the record alone
-	entry = block_take(message->blocks, sizeof(*entry) + n + 1);
-	if (entry == NULL) {
-		struct message_block *block = block_get(engine->messages);
-
-		if (block == NULL)
-			return;
-		block->next = message->blocks;
-		message->blocks = block;
-		entry = block_take(block, sizeof(*entry) + n + 1);
-	}
-	entry->next = NULL;
-	entry->is_mail = is_mail;
-	entry->state = ENTRY_PENDING;
-	copy_text(entry->address, address, n);
-	if (message->last != NULL)
-		message->last->next = entry;
-	else
-		message->first = entry;
-	message->last = entry;
-}
-
-void message_note_reply(struct session *session, bool is_mail, bool accepted)
-{
-	struct message *message = session->building;
-	struct message_entry *entry = message != NULL ? message->first : NULL;
-
-	while (entry != NULL && (entry->state != ENTRY_PENDING || entry->is_mail != is_mail))
-		entry = entry->next;
-	if (entry != NULL)
-		entry->state = accepted ? ENTRY_ACCEPTED : ENTRY_REFUSED;
+	message_give_blocks(engine, message);
 }
 
 void message_forget(struct engine *engine, struct session *session)
@@ -205,7 +35,7 @@ void message_forget(struct engine *engine, struct session *session)
 
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns)
 {
-	struct message *message = building(engine, session);
+	struct message *message = message_building(engine, session);
 
 	session->messages++;
 	if (message == NULL)
@@ -215,15 +45,18 @@ void message_begin(struct engine *engine, struct session *session, uint64_t now_
 	message->number = session->messages;
 	if (scan_begin(engine->scanner, SCAN_MESSAGE, &message->scan) != 0)
 		message->scan = NULL;
+	message->diverted = session->mode == SESSION_DIVERT;
+	keep_begin(engine, session, message);
 }
 
-void message_feed(struct session *session, const uint8_t *data, size_t n)
+void message_feed(struct engine *engine, struct session *session, const uint8_t *data, size_t n)
 {
 	struct message *message = session->building;
 
 	if (message == NULL)
 		return;
 	message->bytes += n;
+	keep_feed(engine, message, data, n);
 	if (message->scan != NULL && !message->ended)
 		scan_feed(message->scan, data, n);
 }
@@ -232,6 +65,46 @@ void message_feed(struct session *session, const uint8_t *data, size_t n)
 static const struct scanner *scanner_of(const struct engine *engine, const struct message *message)
 {
 	return message->scan != NULL ? scan_get_scanner(message->scan) : engine->scanner;
+}
+
+const char *message_ruleset(const struct engine *engine, const struct message *message)
+{
+	return ruleset_get_info(scanner_get_ruleset(scanner_of(engine, message)))->version;
+}
+
+void message_ask_seals(struct engine *engine, struct session *session,
+	const struct message *message, struct seal_decision *decision)
+{
+	struct message_envelope envelope;
+	struct seal_mail mail = {
+		.direction =
+			session->client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND,
+		.scan = message->result,
+	};
+
+	message_envelope(engine, message, &envelope);
+	mail.mail_from = envelope.mail_from;
+	mail.rcpt_to = envelope.rcpt_to;
+	mail.rcpt_to_count = envelope.count;
+	mail.rcpt_pending = envelope.pending;
+	mail.bytes = message->begun ? message->bytes : message_declared_bytes(&envelope);
+	seal_decide(engine->seals, &mail, decision);
+}
+
+// What would be delivered is kept, or put off, where a seal covers it or where it cannot be delivered any
+// more. A seal that came while the message passed counts as well.
+static void apply_seals(struct engine *engine, struct session *session, struct message *message)
+{
+	struct seal_decision seal = {.mode = SEAL_OPEN, .virus_id = ""};
+
+	if (engine->seals != NULL && engine->seals->count > 0)
+		message_ask_seals(engine, session, message, &seal);
+	if (seal.mode == SEAL_OPEN && !message->diverted)
+		return;
+	message->seal_mode = (uint8_t)seal.mode;
+	(void)snprintf(message->virus_id, sizeof(message->virus_id), "%s", seal.virus_id);
+	message->action = seal.mode == SEAL_TEMPFAIL ? POLICY_TEMPFAIL : POLICY_HOLD;
+	message->reason = seal.mode == SEAL_OPEN ? "seal-scope" : "sealed";
 }
 
 // Verdict and reason, before any policy.
@@ -257,10 +130,36 @@ static void judge(struct message *message)
 	message->reason = late[message->late];
 }
 
-static void decide(struct engine *engine, struct session *session)
+// By verdict and policy, the seals in force, and what can be done at all.
+static void act(struct engine *engine, struct session *session)
 {
 	struct message *message = session->building;
 	const char *detail;
+
+	if (message->action == POLICY_DELIVER)
+		apply_seals(engine, session, message);
+	// Nothing passes on rules that others have replaced meanwhile: the sender comes again.
+	if (message->outdated || (message->action == POLICY_DELIVER &&
+					 scanner_of(engine, message) != engine->scanner)) {
+		message->verdict = VERDICT_UNSCANNABLE;
+		message->reason = "rules-changed";
+		message->action = POLICY_TEMPFAIL;
+	}
+	if (message_is_kept(message) && !keep_is_possible(message)) {
+		engine->counters.spool_failures++;
+		message->action = POLICY_TEMPFAIL;
+		message->reason = "spool";
+	}
+	detail = message->reason;
+	if (message->verdict == VERDICT_INFECTED && message->result->matches_count > 0)
+		detail = message->result->matches[0].signature;
+	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
+		message->reply, sizeof(message->reply));
+}
+
+static void decide(struct engine *engine, struct session *session)
+{
+	struct message *message = session->building;
 
 	judge(message);
 	if (message->refused) {
@@ -272,18 +171,7 @@ static void decide(struct engine *engine, struct session *session)
 	}
 	message->action = (uint8_t)policy_decide(
 		session_policy(engine, session), (enum verdict)message->verdict);
-	// Nothing passes on rules that others have replaced meanwhile: the sender comes again.
-	if (message->outdated || (message->action == POLICY_DELIVER &&
-					 scanner_of(engine, message) != engine->scanner)) {
-		message->verdict = VERDICT_UNSCANNABLE;
-		message->reason = "rules-changed";
-		message->action = POLICY_TEMPFAIL;
-	}
-	detail = message->reason;
-	if (message->verdict == VERDICT_INFECTED && message->result->matches_count > 0)
-		detail = message->result->matches[0].signature;
-	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
-		message->reply, sizeof(message->reply));
+	act(engine, session);
 }
 
 static uint64_t clock_ns(const struct engine *engine)
@@ -311,8 +199,14 @@ bool message_decide(struct engine *engine, struct session *session, uint64_t now
 	struct message *message = session->building;
 	uint64_t began_ns = clock_ns(engine);
 
-	if (message->ended)
-		return message->deferral == NULL;
+	if (message->ended && message->deferral != NULL)
+		return false;
+	if (message->ended) {
+		// What was to pass when its end was only near meets the seals once more.
+		if (message->action == POLICY_DELIVER)
+			act(engine, session);
+		return true;
+	}
 	message->ended = true;
 	message->end_ns = now_ns;
 	if (has_deferred(engine, session, now_ns))
@@ -388,33 +282,17 @@ static void count(struct engine *engine, const struct message *message, const ch
 		counters->messages_tempfailed++;
 	else if (strcmp(action, "discard") == 0)
 		counters->messages_discarded++;
-}
-
-// Accepted recipients into the pool's table; sets *from to the sender that was accepted last.
-static size_t recipients(struct engine *engine, const struct message *message, const char **from)
-{
-	size_t n = 0;
-
-	*from = "";
-	for (const struct message_entry *entry = message->first; entry != NULL;
-		entry = entry->next) {
-		// With BDAT the replies to MAIL and RCPT may be outstanding still.
-		if (entry->state == ENTRY_REFUSED)
-			continue;
-		if (entry->is_mail) {
-			*from = entry->address;
-			n = 0;
-		} else if (n < RECORD_RECIPIENTS) {
-			engine->messages->recipients[n++] = entry->address;
-		}
-	}
-	return n;
+	else if (strcmp(action, "hold") == 0)
+		counters->messages_held++;
+	else if (strcmp(action, "quarantine") == 0)
+		counters->messages_quarantined++;
 }
 
 void message_report(struct engine *engine, struct session *session, struct message *message,
 	const char *action, const char *reply, uint64_t now_ns)
 {
 	const struct flow_key *key = &session->flow.key;
+	struct message_envelope envelope;
 	struct mail_record record = {
 		.time_ns = now_ns,
 		.link = key->link,
@@ -424,19 +302,23 @@ void message_report(struct engine *engine, struct session *session, struct messa
 		.session = session->id,
 		.message = message->number,
 		.helo = session->helo,
-		.rcpt_to = engine->messages->recipients,
-		.rcpt_to_count = recipients(engine, message, &record.mail_from),
 		.action = action,
 		.reply = reply,
 		.verdict = (enum verdict)message->verdict,
 		.reason = message->reason,
 		.scan = message->result,
 		.bytes = message->bytes,
-		.ruleset =
-			ruleset_get_info(scanner_get_ruleset(scanner_of(engine, message)))->version,
+		.ruleset = message_ruleset(engine, message),
 		.latency_ns = message->latency_ns,
+		.seal_mode = seal_mode_name((enum seal_mode)message->seal_mode),
+		.virus_id = message->virus_id,
+		.record = message->record,
 	};
 
+	message_envelope(engine, message, &envelope);
+	record.mail_from = envelope.mail_from;
+	record.rcpt_to = envelope.rcpt_to;
+	record.rcpt_to_count = envelope.count;
 	count(engine, message, action);
 	if (engine->ops.mail != NULL)
 		engine->ops.mail(engine->ops.ctx, &record);

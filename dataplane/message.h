@@ -4,6 +4,7 @@
 // recipients takes more blocks, and when there are none left the rest of them is missing in the record.
 #pragma once
 
+#include "dataplane/seal.h"
 #include "dataplane/session.h"
 
 #include <stddef.h>
@@ -20,12 +21,30 @@ enum message_entry_state { ENTRY_PENDING, ENTRY_ACCEPTED, ENTRY_REFUSED };
 struct message_entry {
 	struct message_entry *next;
 	uint8_t is_mail;
-	uint8_t state;  // enum message_entry_state
-	char address[]; // NUL-terminated, valid UTF-8
+	uint8_t state;      // enum message_entry_state
+	const char *sent;   // the address as it was sent
+	const char *params; // ESMTP parameters as they were sent
+	char address[];     // NUL-terminated, valid UTF-8; the others stand behind it
+};
+
+// Accepted senders and recipients. Tables are the pool's: good until the next call.
+struct message_envelope {
+	const char *mail_from;
+	const char *const *rcpt_to;
+	struct held_recipient from;
+	const struct held_recipient *held;
+	size_t count;
+	bool has_from;
+	bool pending; // some commands have no reply yet: these are in it
+	bool cut;     // not all recipients are in it
 };
 
 struct message {
 	struct message *next; // in the session's list of ended ones
+	struct session *session;
+	struct message *wait_next; // in the engine's ring of those that wait, NULL: it does not
+	struct message *wait_previous;
+	void *copy; // in the spool, NULL: none
 	struct message_block *blocks;
 	struct message_entry *first;
 	struct message_entry *last;
@@ -38,33 +57,49 @@ struct message {
 	uint32_t number;        // from 1, once it has begun
 	uint16_t replies_ahead; // replies of the server before the one to this message
 	bool begun;
-	bool ended;     // the verdict stands
-	bool complete;  // its end was read
-	bool outdated;  // the scan was given up
-	bool refused;   // by an SMTP violation: action, reason and reply stand already
-	uint8_t late;   // enum message_late: what another thread did not do in time
-	uint8_t action; // enum policy_action, once decided
+	bool ended;    // the verdict stands
+	bool complete; // its end was read
+	bool outdated; // the scan was given up
+	bool refused;  // by an SMTP violation: action, reason and reply stand already
+	bool diverted; // the server was told nothing of it: it can be kept or refused, never delivered
+	bool unkeepable; // its envelope is not known in full: delivery would be another one's
+	uint8_t late;    // enum message_late: what another thread did not do in time
+	uint8_t action;  // enum policy_action, once decided
 	uint8_t verdict;
+	uint8_t seal_mode; // enum seal_mode, of the seal that covers it
+	uint64_t record;   // in the spool
 	const char *reason;
 	const char *refusal;
 	const struct scan_result *result;
-	char reply[256]; // what the client is told by the engine
+	char virus_id[SEAL_TEXT_BYTES]; // of that seal
+	char reply[256];                // what the client is told by the engine
 };
 
 size_t message_pool_bytes(uint32_t blocks);
 struct message_pool *message_pool_init(void *memory, uint32_t blocks);
 uint32_t message_pool_free_blocks(const struct message_pool *pool);
 
+// The transaction that is being put together, made when there is none. NULL: no memory.
+struct message *message_building(struct engine *engine, struct session *session);
+void message_give_blocks(struct engine *engine, struct message *message);
+void message_envelope(
+	struct engine *engine, const struct message *message, struct message_envelope *envelope);
+// By SIZE= of the MAIL command; 0: not said.
+uint64_t message_declared_bytes(const struct message_envelope *envelope);
+// Asks the seals in force, with what is known by now.
+void message_ask_seals(struct engine *engine, struct session *session,
+	const struct message *message, struct seal_decision *decision);
+
 // A MAIL or RCPT command was seen; the next reply to one resolves the oldest pending entry.
 void message_note_command(struct engine *engine, struct session *session, bool is_mail,
-	const uint8_t *address, size_t n);
+	const struct smtp_event *event);
 void message_note_reply(struct session *session, bool is_mail, bool accepted);
 // The transaction is over without a message (RSET, EHLO).
 void message_forget(struct engine *engine, struct session *session);
 
 // The message begins: the scan is opened.
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns);
-void message_feed(struct session *session, const uint8_t *data, size_t n);
+void message_feed(struct engine *engine, struct session *session, const uint8_t *data, size_t n);
 // The end of data was read, or what a server may take for it: finishes the scan, decides, fills in
 // verdict, action and reply, once. What follows is not scanned any more. False: another thread works for
 // the verdict, and session_resume is called when it stands.
@@ -77,6 +112,8 @@ void message_outdate(struct message *message);
 void message_conclude(struct engine *engine, struct session *session, uint64_t now_ns);
 // Refuses the message whatever its verdict will be.
 void message_refuse(struct message *message, const char *reason, const char *reply);
+// Version of the rules that it was scanned with.
+const char *message_ruleset(const struct engine *engine, const struct message *message);
 // Moves the building message to the list of those that wait for the server's reply.
 void message_await_reply(struct session *session, uint16_t replies_ahead);
 // Writes the record and frees it. reply: what the client was told; action by name.

@@ -273,6 +273,12 @@ static const struct config_option limits_table[] = {
 		.unit = "bytes",
 		.help = "Of all messages in progress, for each worker; a message that finds no "
 			"more is unscannable."},
+	{.key = "capture",
+		BOOL(struct engine_options, capture),
+		.help = "Keep a copy of every message in progress in the spool's memory, so that "
+			"a seal or a verdict that comes in its middle can still keep all of it. "
+			"Off: such a message is put off with 451. What is sealed before its "
+			"body, and what a policy quarantines, is kept in any case."},
 	{.key = "max_deferred",
 		UINT(struct engine_options, max_deferred, 1, 65535),
 		.unit = "messages",

@@ -98,6 +98,11 @@ void packet_clear_flags(struct frame *frame, struct packet *packet, uint8_t tcp_
 // After bytes of the payload or of the TCP header were changed in place.
 void packet_fix_tcp_checksum(struct frame *frame, struct packet *packet);
 
+// Gives the segment other numbers, its SACK blocks those of map, whose sender is the other side; blocks of
+// which nothing is left are taken out. The checksum is made anew.
+void packet_renumber(struct frame *frame, struct packet *packet, uint32_t seq, uint32_t ack,
+	const struct seqmap *map);
+
 // What it takes to send a segment of one's own in one side's name: its headers as last seen.
 #define PACKET_TEMPLATE_BYTES 78 // 14 + 2 * 4 + 40, and 16 to spare
 struct packet_template {
@@ -111,6 +116,7 @@ struct packet_template {
 void packet_learn(
 	struct packet_template *template, const struct frame *frame, const struct packet *packet);
 
+#define PACKET_SACK_BLOCKS 3 // that fit beside a time stamp
 struct packet_segment {
 	uint32_t seq;
 	uint32_t ack;
@@ -119,6 +125,8 @@ struct packet_segment {
 	bool has_timestamp;
 	uint32_t ts_value;
 	uint32_t ts_echo;
+	uint8_t sack_count; // blocks of a SACK option (RFC 2018)
+	uint32_t sack[PACKET_SACK_BLOCKS][2];
 	const uint8_t
 		*payload; // may be NULL when the caller fills it in before packet_build_finish
 	uint32_t payload_bytes;

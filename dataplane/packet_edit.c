@@ -36,6 +36,64 @@ void packet_clear_urgent(struct frame *frame, struct packet *packet)
 	wire_change16(tcp + TCP_URGENT, 0, tcp + TCP_CHECKSUM);
 }
 
+#define OPTION_END 0
+#define OPTION_NOP 1
+#define OPTION_SACK 5
+
+static uint32_t read32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+// The blocks of one SACK option of n bytes; what gets free at its end becomes NOPs.
+static void renumber_blocks(uint8_t *option, uint32_t n, const struct seqmap *map)
+{
+	uint32_t kept = 2;
+
+	for (uint32_t at = 2; at + 8 <= n; at += 8) {
+		uint32_t from = read32(option + at);
+		uint32_t to = read32(option + at + 4);
+
+		if (!seqmap_block_to_sender(map, &from, &to))
+			continue;
+		wire_put32(option + kept, from);
+		wire_put32(option + kept + 4, to);
+		kept += 8;
+	}
+	option[1] = (uint8_t)kept;
+	if (kept == 2)
+		kept = 0;
+	memset(option + kept, OPTION_NOP, n - kept);
+}
+
+static void renumber_options(uint8_t *options, uint32_t n, const struct seqmap *map)
+{
+	for (uint32_t i = 0; i < n && options[i] != OPTION_END;) {
+		uint32_t len = options[i] == OPTION_NOP ? 1 : i + 1 < n ? options[i + 1] : 0;
+
+		if (len == 0 || i + len > n)
+			return;
+		if (options[i] == OPTION_SACK && len >= 2)
+			renumber_blocks(options + i, len, map);
+		i += len;
+	}
+}
+
+void packet_renumber(struct frame *frame, struct packet *packet, uint32_t seq, uint32_t ack,
+	const struct seqmap *map)
+{
+	uint8_t *tcp = frame->data + packet->l4_offset;
+
+	packet->tcp.seq = seq;
+	wire_put32(tcp + TCP_SEQ, seq);
+	if ((packet->tcp.flags & TCP_FLAG_ACK) != 0) {
+		packet->tcp.ack = ack;
+		wire_put32(tcp + TCP_ACK, ack);
+	}
+	renumber_options(tcp + TCP_BYTES, packet->tcp.options_bytes, map);
+	packet_fix_tcp_checksum(frame, packet);
+}
+
 // Cuts bytes off the end of the IP datagram, and the Ethernet padding with them.
 static void shrink(struct frame *frame, struct packet *packet, uint32_t bytes)
 {
@@ -105,7 +163,8 @@ void packet_learn(
 
 static uint32_t segment_header_bytes(const struct packet_segment *segment)
 {
-	return TCP_BYTES + (segment->has_timestamp ? TIMESTAMP_BYTES : 0);
+	return TCP_BYTES + (segment->has_timestamp ? TIMESTAMP_BYTES : 0) +
+	       (segment->sack_count > 0 ? 4 + segment->sack_count * 8u : 0);
 }
 
 static uint32_t template_ip_bytes(const struct packet_template *template)
@@ -136,6 +195,7 @@ static void build_ip(
 static void build_tcp(uint8_t *tcp, const uint16_t port_be[2], const struct packet_segment *segment)
 {
 	uint32_t header_bytes = segment_header_bytes(segment);
+	uint8_t *option = tcp + TCP_BYTES;
 
 	memcpy(tcp, port_be, 2 * sizeof(port_be[0]));
 	wire_put32(tcp + TCP_SEQ, segment->seq);
@@ -149,6 +209,14 @@ static void build_tcp(uint8_t *tcp, const uint16_t port_be[2], const struct pack
 		wire_put32(tcp + TCP_BYTES, 0x0101080a);
 		wire_put32(tcp + TCP_BYTES + 4, segment->ts_value);
 		wire_put32(tcp + TCP_BYTES + 8, segment->ts_echo);
+		option += TIMESTAMP_BYTES;
+	}
+	if (segment->sack_count == 0)
+		return;
+	wire_put32(option, 0x01010500u | (2u + segment->sack_count * 8u));
+	for (uint32_t i = 0; i < segment->sack_count; i++) {
+		wire_put32(option + 4 + i * 8, segment->sack[i][0]);
+		wire_put32(option + 8 + i * 8, segment->sack[i][1]);
 	}
 }
 

@@ -27,6 +27,7 @@ const char *policy_action_name(enum policy_action action)
 #define X(name, text) text,
 		POLICY_ACTIONS(X)
 #undef X
+			"hold",
 	};
 
 	return names[action];
@@ -58,6 +59,10 @@ void policy_reply(
 		return;
 	case POLICY_DISCARD:
 		(void)snprintf(out, room, "250 2.0.0 Ok");
+		return;
+	case POLICY_QUARANTINE:
+	case POLICY_HOLD:
+		(void)snprintf(out, room, "250 2.0.0 Ok: queued");
 		return;
 	case POLICY_DELIVER:
 		break;

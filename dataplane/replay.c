@@ -7,6 +7,8 @@
 #include "dataplane/replay_look.h"
 #include "dataplane/replay_output.h"
 #include "dataplane/replay_side.h"
+#include "dataplane/replay_spool.h"
+#include "dataplane/seal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +48,8 @@ struct replay {
 	uint64_t frames;           // of this file
 	uint64_t sessions;         // that ended
 	struct block *spare;
+	struct replay_spool spool;
+	struct engine_seals *seals; // NULL: none
 	uint64_t now_ns;
 	uint64_t frame_ns; // of the frame at hand: when what is sent leaves
 };
@@ -112,6 +116,13 @@ static void write_session(void *ctx, const struct session_record *record)
 	replay_output_session(&replay->output, record);
 }
 
+static void write_hold(void *ctx, const struct hold_record *record)
+{
+	struct replay *replay = ctx;
+
+	replay_output_hold(&replay->output, record);
+}
+
 // ---- options ------------------------------------------------------------------------------------
 
 static int set_ports(struct engine_options *engine, const char *list)
@@ -163,10 +174,33 @@ static int set_options(struct replay *replay, char *error, size_t error_bytes)
 		if (err != 0)
 			return err;
 	}
+	engine->recorded = true;
 	engine->packet_flags = PACKET_PARTIAL_CHECKSUMS;
 	engine->scan.digests |= options->digests;
 	memset(engine->hash_key, 0, sizeof(engine->hash_key));
 	return 0;
+}
+
+static int set_seal(struct replay *replay, char *error, size_t error_bytes)
+{
+	const char *mode = replay->options->sealed;
+	struct seal *seal;
+
+	replay_spool_init(&replay->spool);
+	if (mode == NULL)
+		return 0;
+	replay->seals = calloc(1, sizeof(*replay->seals) + sizeof(*seal));
+	if (replay->seals == NULL)
+		return -ENOMEM;
+	replay->seals->count = 1;
+	seal = replay->seals->seals;
+	seal->directions = SEAL_INBOUND | SEAL_OUTBOUND;
+	(void)snprintf(seal->virus_id, sizeof(seal->virus_id), "replay");
+	if (seal_mode_parse(mode, &seal->mode))
+		return 0;
+	(void)snprintf(error, error_bytes,
+		"seal mode %s: must be hold, hold-attachments, strip or tempfail", mode);
+	return -EINVAL;
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -373,7 +407,9 @@ static int run_engine(struct replay *replay, struct capture_reader *reader, cons
 		.free = free_frame,
 		.send = send_frame,
 		.mail = write_mail,
-		.session = write_session};
+		.session = write_session,
+		.hold = write_hold,
+		.spool = &replay->spool.ops};
 	struct engine_options options = options_for(replay);
 	uint64_t cut = replay->stats->frames_cut;
 	int err;
@@ -383,6 +419,7 @@ static int run_engine(struct replay *replay, struct capture_reader *reader, cons
 	err = engine_new(&options, &ops, replay->options->ruleset, &replay->engine);
 	if (err != 0)
 		return err;
+	engine_set_seals(replay->engine, replay->seals);
 	err = feed_all(replay, reader, path);
 	engine_stop(replay->engine, replay->now_ns);
 	engine_free(replay->engine);
@@ -456,6 +493,8 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 	replay->options = options;
 	replay->stats = stats;
 	err = set_options(replay, error, error_bytes);
+	if (err == 0)
+		err = set_seal(replay, error, error_bytes);
 	if (err != 0)
 		goto free_replay;
 	err = replay_output_open(&replay->output, options,
@@ -476,6 +515,7 @@ int replay_run(const struct replay_options *options, struct replay_stats *stats,
 	}
 
 free_replay:
+	free(replay->seals);
 	free(replay);
 	return err;
 }

@@ -147,6 +147,19 @@ void replay_output_session(struct replay_output *output, const struct session_re
 	write_line(output, bytes);
 }
 
+void replay_output_hold(struct replay_output *output, const struct hold_record *record)
+{
+	size_t bytes;
+
+	if (output->events == NULL || output->readable)
+		return;
+	do {
+		bytes = events_format_hold(
+			&output->context, record, output->line, output->line_room);
+	} while (bytes == 0 && grow_line(output));
+	write_line(output, bytes);
+}
+
 int replay_output_close(struct replay_output *output, char *error, size_t error_bytes)
 {
 	const char *what = "events";

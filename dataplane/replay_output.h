@@ -22,6 +22,7 @@ int replay_output_open(struct replay_output *output, const struct replay_options
 	const char *gateway, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void replay_output_frame(struct replay_output *output, const struct frame *frame, uint64_t now_ns);
 void replay_output_mail(struct replay_output *output, const struct mail_record *record);
+void replay_output_hold(struct replay_output *output, const struct hold_record *record);
 void replay_output_session(struct replay_output *output, const struct session_record *record);
 // Returns 0, or what could not be written with a text in error.
 int replay_output_close(struct replay_output *output, char *error, size_t error_bytes);

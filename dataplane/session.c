@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/session.h"
 
+#include "dataplane/divert.h"
 #include "dataplane/message.h"
+#include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 
 #include <string.h>
@@ -57,6 +59,7 @@ static void report(struct engine *engine, struct session *session, const char *w
 static void release(struct engine *engine, struct session *session)
 {
 	takeover_free(engine, session);
+	splice_free(engine, session);
 	smtp_fini(&session->smtp, engine->lines);
 	stream_fini(&session->stream[TCP_CLIENT], engine->pages);
 	stream_fini(&session->stream[TCP_SERVER], engine->pages);
@@ -79,8 +82,14 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
 }
 
-// Sends what may go on now, of both directions, and FINs whose turn has come.
-static void flush(struct engine *engine, struct session *session)
+// In a divert nothing passes but what a recorded server says.
+static bool passes(const struct session *session, enum tcp_side side)
+{
+	return session->mode == SESSION_INSPECT ||
+	       (session->mode == SESSION_DIVERT && side == TCP_SERVER && session->splice->recorded);
+}
+
+void session_flush(struct engine *engine, struct session *session)
 {
 	for (enum tcp_side side = TCP_CLIENT; side <= TCP_SERVER; side++) {
 		struct stream *stream = &session->stream[side];
@@ -88,6 +97,8 @@ static void flush(struct engine *engine, struct session *session)
 		uint64_t from;
 		uint64_t to;
 
+		if (!passes(session, side))
+			continue;
 		while (stream->sent < limit && stream_unsent(stream, limit, &from, &to)) {
 			emit_stored(engine, session, side, from, to);
 			// The first range without a hole before it: there is always room to mark it.
@@ -202,7 +213,7 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 		break;
 	case STREAM_FORGOTTEN:
 		// The receiver has had it long ago: its sender lost the acknowledgement.
-		if (session->mode == SESSION_INSPECT)
+		if (session->mode == SESSION_INSPECT || session->mode == SESSION_DIVERT)
 			emit_ack(engine, session, tcp_other(side));
 		else if (session->mode == SESSION_TAKEOVER)
 			takeover_acknowledge(engine, session);
@@ -226,7 +237,21 @@ void session_resume(struct engine *engine, struct session *session, uint64_t now
 	if (session->mode == SESSION_TAKEOVER)
 		takeover_go_on(engine, session, now_ns);
 	else if (session->mode == SESSION_INSPECT)
-		flush(engine, session);
+		session_flush(engine, session);
+}
+
+// The beginning of a command comes once more: its sender says no more of it before that is acknowledged
+// (Nagle). So it goes on, and the message is judged at its end.
+static void waive_hold(struct session *session, enum tcp_side side, const struct arrival *arrival,
+	const struct tcp_result *result)
+{
+	uint64_t to = result->offset + arrival->packet->tcp.payload_bytes;
+
+	if (side != TCP_CLIENT || session->hold == UINT64_MAX || session->pending ||
+		session->deciding || to <= session->hold || to > session->stream[side].next)
+		return;
+	session->waived = session->hold;
+	session->hold = UINT64_MAX;
 }
 
 static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,
@@ -234,6 +259,7 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 {
 	struct packet *packet = arrival->packet;
 
+	waive_hold(session, side, arrival, result);
 	if (packet->tcp.payload_bytes > 0 && !store(engine, session, side, arrival, result)) {
 		emit_drop(engine, arrival);
 		return;
@@ -241,16 +267,18 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 	session->changed[side] = false;
 	dialogue_pull(engine, session, side, arrival->now_ns);
 	dialogue_settle(engine, session, arrival->now_ns);
-	if (session->mode != SESSION_INSPECT) {
+	if (!passes(session, side)) {
 		if (session->mode == SESSION_TAKEOVER && side == TCP_CLIENT)
 			takeover_client(engine, session, result, arrival->now_ns);
+		else if (session->mode == SESSION_DIVERT && side == TCP_CLIENT)
+			divert_client(engine, session, result, true, arrival->now_ns);
 		emit_drop(engine, arrival);
 		return;
 	}
 	if (session->changed[side])
 		restore_payload(session, side, arrival, result->offset);
 	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
-	flush(engine, session);
+	session_flush(engine, session);
 }
 
 static void inspect(struct engine *engine, struct session *session, enum tcp_side side,
@@ -272,26 +300,52 @@ static void inspect(struct engine *engine, struct session *session, enum tcp_sid
 static enum flow_class age_class(const struct session *session)
 {
 	// A takeover ends by its own clock, and half closed may last as long as open.
-	if (session->mode == SESSION_TAKEOVER)
+	if (session->mode == SESSION_TAKEOVER || session->mode == SESSION_DIVERT)
 		return FLOW_OPEN;
 	if (session->mode == SESSION_DEAD || session->reset || session->tcp.state == TCP_CLOSED)
 		return FLOW_CLOSING;
 	return session->tcp.state == TCP_OPENING ? FLOW_HALF_OPEN : FLOW_OPEN;
 }
 
-static void accepted_in_takeover(struct engine *engine, struct session *session, enum tcp_side side,
+// The client of a takeover or a divert, or the server of a takeover.
+static void accepted_alone(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct arrival *arrival, struct tcp_result *result)
 {
+	bool is_new = result->offset + arrival->packet->tcp.payload_bytes >
+		      session->stream[TCP_CLIENT].next;
+
 	if (side == TCP_SERVER) {
 		takeover_server(engine, session, arrival);
-	} else {
-		if (result->fin && session->fin[side] == SESSION_NO_FIN)
-			session->fin[side] = result->offset + arrival->packet->tcp.payload_bytes;
-		if (!result->has_payload || result->keep_alive ||
-			store(engine, session, side, arrival, result))
+		emit_drop(engine, arrival);
+		return;
+	}
+	if (result->fin && session->fin[side] == SESSION_NO_FIN)
+		session->fin[side] = result->offset + arrival->packet->tcp.payload_bytes;
+	if (!result->has_payload || result->keep_alive ||
+		store(engine, session, side, arrival, result)) {
+		if (session->mode == SESSION_TAKEOVER)
 			takeover_client(engine, session, result, arrival->now_ns);
+		else
+			divert_client(engine, session, result, is_new, arrival->now_ns);
 	}
 	emit_drop(engine, arrival);
+}
+
+// Acknowledgements may be what a divert waits for, to begin or to be over.
+static void heard(
+	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
+{
+	if (session->mode != SESSION_INSPECT)
+		return;
+	if (session->splice != NULL && side == TCP_CLIENT)
+		(void)sender_ack(&session->splice->client, session->tcp.end[TCP_SERVER].acked);
+	if (!session->diverting)
+		return;
+	dialogue_settle(engine, session, now_ns);
+	if (session->mode != SESSION_INSPECT || session->diverting)
+		return;
+	dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+	session_flush(engine, session);
 }
 
 static void accepted(struct engine *engine, struct session *session, enum tcp_side side,
@@ -312,8 +366,9 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		packet_trim(arrival->frame, packet, result->trim_front, result->trim_back);
 	if (result->syn)
 		session_strip_options(arrival->frame, packet);
-	if (session->mode == SESSION_TAKEOVER) {
-		accepted_in_takeover(engine, session, side, arrival, result);
+	if (session->mode == SESSION_TAKEOVER ||
+		(session->mode == SESSION_DIVERT && !passes(session, side))) {
+		accepted_alone(engine, session, side, arrival, result);
 		return;
 	}
 	session->reset = session->reset || result->rst;
@@ -321,6 +376,7 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		emit_forward(engine, session, arrival);
 	else
 		inspect(engine, session, side, arrival, result, other->released > released);
+	heard(engine, session, side, arrival->now_ns);
 	if (session->mode == SESSION_INSPECT && session->tcp.state == TCP_CLOSED && !session->reset)
 		report(engine, session, "fin", arrival->now_ns);
 }
@@ -390,6 +446,38 @@ static void known(struct engine *engine, struct session *session, enum tcp_side 
 	emit_drop(engine, arrival);
 }
 
+// What the server of a spliced connection sends, by its own numbers. True: it goes on to the client's.
+static bool splice_arrival(
+	struct engine *engine, struct session *session, const struct arrival *arrival)
+{
+	struct splice *splice = session->splice;
+	struct packet *packet = arrival->packet;
+	struct tcp_result result;
+
+	tcp_input(&splice->tcp, TCP_SERVER, &packet->tcp, arrival->now_ns, &result);
+	if (result.fate != TCP_ACCEPT) {
+		if (result.fate == TCP_CHALLENGE)
+			answer_challenge(engine, session, TCP_SERVER, arrival->now_ns);
+		session_count_drop(engine, result.reason);
+		emit_drop(engine, arrival);
+		return false;
+	}
+	if (result.trim_front > 0 || result.trim_back > 0)
+		packet_trim(arrival->frame, packet, result.trim_front, result.trim_back);
+	session_learn(session, TCP_SERVER, arrival);
+	if (session->mode == SESSION_INSPECT) {
+		(void)sender_ack(&splice->server, splice->tcp.end[TCP_CLIENT].acked);
+		splice_from_server(engine, session, arrival);
+		return true;
+	}
+	if (session->mode == SESSION_TAKEOVER)
+		takeover_server(engine, session, arrival);
+	else
+		divert_server(engine, session, arrival, &result);
+	emit_drop(engine, arrival);
+	return false;
+}
+
 void session_arrival(struct engine *engine, const struct arrival *arrival)
 {
 	struct packet *packet = arrival->packet;
@@ -432,6 +520,9 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 		session_open(engine, arrival, &key, swapped);
 		return;
 	}
+	if (side == TCP_SERVER && session->splice != NULL && !session->splice->recorded &&
+		!splice_arrival(engine, session, arrival))
+		return;
 	if (engine->options.any_window)
 		session->tcp.end[side].window_edge = session->tcp.end[side].next + (1u << 30);
 	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);

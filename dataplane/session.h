@@ -7,6 +7,9 @@
 //   deferral   messages whose verdict waits for another thread
 //   takeover   the engine in the server's place, once a message must not go on
 //   engine_rules  the scanner in force and those before it
+//   divert     one message taken in before its body, the connection goes on behind it
+//   splice     the two sides' numbers, once they are not the same any more
+//   keep       a message's copy in the spool
 //   emit       segments made from stored bytes, or of the engine's own
 #pragma once
 
@@ -20,6 +23,8 @@
 
 struct message;
 struct message_pool;
+struct splice;
+struct splice_pool;
 struct takeover;
 struct takeover_pool;
 struct deferral_pool;
@@ -27,6 +32,7 @@ struct deferral_pool;
 enum session_mode {
 	SESSION_INSPECT,  // forwarded as it is read and scanned
 	SESSION_OPAQUE,   // forwarded unread: TLS, or by policy
+	SESSION_DIVERT,   // the engine takes a message in and answers the client; the server waits
 	SESSION_TAKEOVER, // the engine answers the client; nothing goes to the server any more
 	SESSION_DEAD,     // over; the slot absorbs what still arrives until it ages
 };
@@ -45,10 +51,12 @@ struct session {
 	struct message *ended_first; // complete, the server's reply outstanding; oldest first
 	struct message *ended_last;
 	struct takeover *takeover; // not NULL in SESSION_TAKEOVER
+	struct splice *splice;     // not NULL in SESSION_DIVERT, and ever after
 	uint64_t id;
 	uint64_t start_ns;
 	uint64_t fin[2]; // stream offset of its FIN, or SESSION_NO_FIN
 	uint64_t hold;   // client bytes from here on wait, whatever was read; UINT64_MAX: none
+	uint64_t waived; // where a command line begins that is not withheld again
 	uint64_t challenge_ns; // last challenge ACK
 	uint64_t deciding_ns;  // since when another thread works for the building message's verdict
 	uint32_t messages;
@@ -58,7 +66,8 @@ struct session {
 	bool key_swapped;  // the client is the key's second address
 	bool fin_sent[2];
 	bool changed[2]; // stored bytes were overwritten since the packet at hand was stored
-	bool pending;    // a takeover waits for replies to earlier commands
+	bool pending;    // a takeover or a divert waits for replies to earlier commands
+	bool diverting;  // it is a divert
 	bool deciding;   // the client's bytes are not read on before the verdict
 	bool reported;   // the session record was written
 	bool tls;        // went over to TLS: read as opaque bytes
@@ -77,8 +86,11 @@ struct engine {
 	struct stream_pool *pages;
 	struct smtp_pool *lines;
 	struct message_pool *messages;
+	struct message *waiting; // a ring: the next to be looked at
+	const struct engine_seals *seals;
 	struct takeover_pool *takeovers;
 	struct deferral_pool *deferrals;
+	struct splice_pool *splices;
 	struct fragment_result fragment_result;
 	void *memory;
 	size_t memory_bytes;
@@ -154,6 +166,8 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 // The building message, whose verdict had to be waited for, is decided: goes on where it was left.
 void session_resume(struct engine *engine, struct session *session, uint64_t now_ns);
 
+// Sends what may go on now, of both directions, and FINs whose turn has come.
+void session_flush(struct engine *engine, struct session *session);
 // Counts a segment that the TCP checks refused.
 void session_count_drop(struct engine *engine, enum tcp_reason reason);
 
@@ -185,6 +199,13 @@ void dialogue_settle(struct engine *engine, struct session *session, uint64_t no
 void dialogue_decided(struct engine *engine, struct session *session, uint64_t now_ns);
 // In a takeover: reads the rest of the client's message.
 void dialogue_pull_rest(struct engine *engine, struct session *session, uint64_t now_ns);
+// In a divert: reads the client's message as far as it is there, and what the engine itself has said.
+void dialogue_pull_divert(struct engine *engine, struct session *session, uint64_t now_ns);
+void dialogue_pull_own(struct engine *engine, struct session *session, uint64_t now_ns);
+// The message in progress is durable, or cannot be: action and reply say which.
+void dialogue_kept(struct engine *engine, struct session *session, uint64_t now_ns);
+// The message in progress is over without an end.
+void dialogue_abort(struct engine *engine, struct session *session, uint64_t now_ns);
 
 // ---- emit.c ----
 
@@ -199,8 +220,12 @@ void emit_fin(struct engine *engine, struct session *session, enum tcp_side side
 void emit_ack(struct engine *engine, struct session *session, enum tcp_side side);
 // The same with a window of zero: what was sent has to wait.
 void emit_wait(struct engine *engine, struct session *session, enum tcp_side side);
-// Sends any segment in side's name to its peer. numbers are the peer's view.
+// Sends any segment in side's name to its peer. Numbers are the client's view; a splice gives the server
+// its own.
 void emit_segment(struct engine *engine, struct session *session, enum tcp_side side,
+	struct packet_segment *segment);
+// The same with the peer's own numbers.
+void emit_numbered(struct engine *engine, struct session *session, enum tcp_side side,
 	struct packet_segment *segment);
 // Resets side's peer in side's name at seq.
 void emit_reset(struct engine *engine, struct session *session, enum tcp_side side, uint32_t seq);

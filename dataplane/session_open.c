@@ -89,6 +89,7 @@ static struct session *new_session(struct engine *engine, const struct arrival *
 	session->fin[TCP_CLIENT] = SESSION_NO_FIN;
 	session->fin[TCP_SERVER] = SESSION_NO_FIN;
 	session->hold = UINT64_MAX;
+	session->waived = UINT64_MAX;
 	session->mode = SESSION_INSPECT;
 	stream_init(&session->stream[TCP_CLIENT], engine->options.max_stream_bytes);
 	stream_init(&session->stream[TCP_SERVER], engine->options.max_stream_bytes);

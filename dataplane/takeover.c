@@ -2,6 +2,7 @@
 #include "dataplane/takeover.h"
 
 #include "dataplane/message.h"
+#include "dataplane/splice.h"
 
 #include <errno.h>
 #include <string.h>
@@ -199,6 +200,8 @@ int takeover_begin(struct engine *engine, struct session *session, const char *w
 	takeover->phase = TAKEOVER_BODY;
 	takeover->reset_seq =
 		tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent);
+	if (session->splice != NULL)
+		takeover->reset_seq = splice_server_seq(session, takeover->reset_seq);
 	takeover->reset_ns = now_ns + RESET_REPEAT_NS;
 	takeover->resets = 1;
 	// Nothing can be said behind a FIN that the client may have.
@@ -259,6 +262,32 @@ static bool client_closed(const struct session *session)
 	return session->fin[TCP_CLIENT] <= session->stream[TCP_CLIENT].next;
 }
 
+// The client has closed and has its answer.
+static void follow_close(struct session *session, uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+
+	if (!client_closed(session) || takeover->phase == TAKEOVER_CLOSE ||
+		takeover->phase == TAKEOVER_STORE)
+		return;
+	sender_push_fin(&takeover->sender);
+	takeover->phase = TAKEOVER_CLOSE;
+	takeover->begin_ns = now_ns;
+}
+
+void takeover_answered(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	struct takeover *takeover = session->takeover;
+
+	if (takeover->phase != TAKEOVER_CLOSE) {
+		takeover->phase = takeover->sender.fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
+		takeover->begin_ns = now_ns;
+	}
+	read_command(engine, session, now_ns);
+	follow_close(session, now_ns);
+	(void)pump(engine, session, now_ns);
+}
+
 // Nobody waits for these bytes any more: a body may be of any length.
 static void forget_swallowed(struct engine *engine, struct stream *stream)
 {
@@ -282,11 +311,7 @@ void takeover_client(struct engine *engine, struct session *session,
 	swallow(engine, session, now_ns);
 	if (session->mode != SESSION_TAKEOVER)
 		return;
-	if (client_closed(session) && takeover->phase != TAKEOVER_CLOSE) {
-		sender_push_fin(&takeover->sender);
-		takeover->phase = TAKEOVER_CLOSE;
-		takeover->begin_ns = now_ns;
-	}
+	follow_close(session, now_ns);
 	forget_swallowed(engine, &session->stream[TCP_CLIENT]);
 	all_acked = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
 	if (!pump(engine, session, now_ns) &&

@@ -13,6 +13,7 @@
 
 enum takeover_phase {
 	TAKEOVER_BODY,   // the rest of the message is still to come
+	TAKEOVER_STORE,  // it is whole, and is being made durable
 	TAKEOVER_ANSWER, // the reply is given; the next command gets 221 or 421
 	TAKEOVER_CLOSE,  // FIN queued
 };
@@ -47,6 +48,8 @@ void takeover_reset_both(
 // The message is over: gives the reply (without CRLF); with close set, FIN at once.
 void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
 	uint64_t now_ns);
+// The message was answered: what the client says next gets 221 or 421, and the close.
+void takeover_answered(struct engine *engine, struct session *session, uint64_t now_ns);
 // A segment of the client (accepted, its payload stored) or of the server during a takeover.
 void takeover_client(struct engine *engine, struct session *session,
 	const struct tcp_result *result, uint64_t now_ns);

@@ -196,6 +196,16 @@ static void op_session(void *ctx, const struct session_record *record)
 	worker_events_session(&worker->events, &named);
 }
 
+static void op_hold(void *ctx, const struct hold_record *record)
+{
+	struct worker *worker = ctx;
+	struct held_mail named = *record->mail;
+	struct hold_record kept = {&named, record->record};
+
+	named.session = session_number(worker, record->mail->session);
+	worker_events_hold(&worker->events, &kept);
+}
+
 static uint64_t op_clock(void *ctx)
 {
 	const struct worker *worker = ctx;
@@ -471,7 +481,7 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 	const struct options *options = worker->shared->options;
 	const struct ports *ports = worker->shared->ports;
 	const struct engine_ops ops = {worker, op_alloc, op_free, op_send, op_mail, op_session,
-		op_clock, op_defer, op_deferred};
+		op_clock, op_defer, op_deferred, op_hold, NULL};
 	const struct events_context context = {
 		.gateway = options->engine.name,
 		.links = worker->shared->links,

@@ -73,3 +73,21 @@ void worker_events_session(struct worker_events *events, const struct session_re
 	push(events,
 		events_format_session(&events->context, record, events->line, events->line_bytes));
 }
+
+void worker_events_hold(struct worker_events *events, const struct hold_record *record)
+{
+	size_t n;
+
+	look_at_clock(events);
+	n = events_format_hold(&events->context, record, events->line, events->line_bytes);
+	if (n == 0) {
+		// Too many recipients: the record has them.
+		struct held_mail brief = *record->mail;
+		struct hold_record shorter = {&brief, record->record};
+
+		brief.rcpt_to_count = 0;
+		n = events_format_hold(
+			&events->context, &shorter, events->line, events->line_bytes);
+	}
+	push(events, n);
+}

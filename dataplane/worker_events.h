@@ -25,4 +25,5 @@ int worker_events_init(struct worker_events *events, const struct events_context
 void worker_events_fini(struct worker_events *events);
 
 void worker_events_mail(struct worker_events *events, const struct mail_record *record);
+void worker_events_hold(struct worker_events *events, const struct hold_record *record);
 void worker_events_session(struct worker_events *events, const struct session_record *record);

@@ -53,6 +53,13 @@ void sender_push_fin(struct sender *sender)
 	sender->fin = true;
 }
 
+void sender_sent(struct sender *sender, size_t n, uint64_t now_ns)
+{
+	sender->sent = (uint16_t)(n < sender->bytes ? n : sender->bytes);
+	if (sender->sent > 0)
+		sender->due_ns = now_ns + timeout_ns(sender);
+}
+
 uint32_t sender_end(const struct sender *sender)
 {
 	return sender->seq + sender->bytes + (is_fin_left(sender) ? 1 : 0);

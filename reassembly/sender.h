@@ -37,6 +37,8 @@ void sender_init(struct sender *sender, uint32_t seq);
 // Queues bytes. Returns 0, or -ENOSPC, or -EPIPE behind a FIN (nothing queued).
 int sender_push(struct sender *sender, const void *data, size_t n);
 void sender_push_fin(struct sender *sender);
+// The first n bytes in the buffer were sent already, by whoever sent before the engine.
+void sender_sent(struct sender *sender, size_t n, uint64_t now_ns);
 // Next number after everything queued.
 uint32_t sender_end(const struct sender *sender);
 // The receiver acknowledged ack. Returns true when everything, the FIN included, is acknowledged.

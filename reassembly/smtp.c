@@ -26,6 +26,22 @@ bool smtp_in_message(const struct smtp *smtp)
 	return smtp->state == STATE_BODY || smtp->state == STATE_CHUNK;
 }
 
+bool smtp_begins_message(const struct smtp *smtp)
+{
+	uint32_t last = smtp->queue_head + smtp->queue_count - 1u;
+
+	if (smtp->queue_count == 0)
+		return false;
+	return (smtp->flags & FLAG_CLIENT_BEGIN) != 0 ||
+	       smtp->queue[last % SMTP_QUEUE] == SMTP_VERB_DATA;
+}
+
+bool smtp_awaits_chunk_reply(const struct smtp *smtp)
+{
+	return smtp->state == STATE_COMMAND && smtp->queue_count == 1 &&
+	       smtp->queue[smtp->queue_head] == SMTP_VERB_BDAT;
+}
+
 size_t smtp_undecided(const struct smtp *smtp)
 {
 	if (smtp->state != STATE_BODY)

@@ -153,6 +153,12 @@ size_t smtp_server(struct smtp *smtp, struct smtp_pool *pool, const uint8_t *dat
 
 // The client is inside a message (DATA accepted, or a BDAT chunk is open).
 bool smtp_in_message(const struct smtp *smtp);
+// A message begins with the command that was just read: DATA if the server takes it, or the first BDAT.
+bool smtp_begins_message(const struct smtp *smtp);
+// A chunk of a message is complete, and the reply to it is all that is outstanding.
+bool smtp_awaits_chunk_reply(const struct smtp *smtp);
+// Client bytes of a command line in progress that may become DATA or BDAT, 0 if it cannot.
+size_t smtp_message_command_bytes(const struct smtp *smtp);
 // How many of the last client bytes that were consumed may be the beginning of an end of data, or of
 // something that a server may take for one: 1 for a dot at the start of a line, 2 for a CR behind it,
 // which is the end for a server that takes a CR for a line end: the verdict must be given before that

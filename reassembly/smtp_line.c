@@ -80,6 +80,21 @@ static struct smtp_line *line_get(struct smtp_reader *reader)
 	return line;
 }
 
+size_t smtp_message_command_bytes(const struct smtp *smtp)
+{
+	const struct smtp_line *line = smtp->line[TCP_CLIENT];
+	size_t n;
+
+	if (line == NULL || smtp->state != STATE_COMMAND ||
+		(smtp->flags & FLAG_RELEASE << TCP_CLIENT) != 0)
+		return 0;
+	n = line->bytes < 4 ? line->bytes : 4;
+	if (strncasecmp((const char *)line->text, "DATA", n) != 0 &&
+		strncasecmp((const char *)line->text, "BDAT", n) != 0)
+		return 0;
+	return line->bytes;
+}
+
 enum smtp_taken smtp_take_line(struct smtp_reader *reader, struct smtp_view *view)
 {
 	const uint8_t *data = smtp_rest(reader);

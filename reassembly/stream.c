@@ -389,6 +389,18 @@ size_t stream_copy(const struct stream *stream, uint64_t offset, uint8_t *out, s
 	return copied;
 }
 
+uint32_t stream_islands(const struct stream *stream, uint64_t (*islands)[2], uint32_t room)
+{
+	const struct range_set *set = set_present(stream);
+	uint32_t n = 0;
+
+	for (; set != NULL && n < set->count && n < room; n++) {
+		islands[n][0] = set->range[n].from;
+		islands[n][1] = set->range[n].to;
+	}
+	return n;
+}
+
 bool stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to)
 {
 	bool take = from > stream->sent && stream->ranges == NULL;

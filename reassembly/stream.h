@@ -72,6 +72,9 @@ uint64_t stream_fill(struct stream *stream, uint64_t from, uint64_t to, uint8_t 
 // Copies stored bytes to out; returns how many are there without a hole, at most n.
 size_t stream_copy(const struct stream *stream, uint64_t offset, uint8_t *out, size_t n);
 
+// What has arrived behind a hole: the first ranges of it, [0] from and [1] to. Returns how many.
+uint32_t stream_islands(const struct stream *stream, uint64_t (*islands)[2], uint32_t room);
+
 // Marks [from, to), which has arrived, as forwarded: to be asked before it is. False only for bytes
 // above `sent` with a hole below them, when there is no room to remember one hole more: nothing was
 // marked, and they must not be forwarded now (a byte that went on unmarked could change afterwards).

@@ -458,6 +458,19 @@ static uint64_t payload_offset(const struct tcp_endpoint *end, int64_t at)
 	return at < 1 ? 0 : (uint64_t)at - 1;
 }
 
+void tcp_unsend(struct tcp_connection *tcp, enum tcp_side side, uint32_t number)
+{
+	struct tcp_endpoint *end = &tcp->end[side];
+
+	if (!tcp_seq_before(number, end->next))
+		return;
+	end->count = (uint64_t)position(end, number);
+	end->next = number;
+	end->flags &= (uint8_t)~TCP_END_FIN;
+	if (tcp->state == TCP_CLOSING && !has(&tcp->end[tcp_other(side)], TCP_END_FIN))
+		tcp->state = TCP_ESTABLISHED;
+}
+
 void tcp_input(struct tcp_connection *tcp, enum tcp_side side, const struct tcp_segment *segment,
 	uint64_t now_ns, struct tcp_result *result)
 {

@@ -138,6 +138,9 @@ void tcp_open_midstream(struct tcp_connection *tcp, enum tcp_side side,
 void tcp_input(struct tcp_connection *tcp, enum tcp_side side, const struct tcp_segment *segment,
 	uint64_t now_ns, struct tcp_result *result);
 
+// What side sent from this number on has not gone to its peer: here it counts as not sent.
+void tcp_unsend(struct tcp_connection *tcp, enum tcp_side side, uint32_t number);
+
 // 32-bit number of a stream offset of side's direction.
 static inline uint32_t tcp_seq_of(
 	const struct tcp_connection *tcp, enum tcp_side side, uint64_t offset)

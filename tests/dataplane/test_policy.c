@@ -29,6 +29,9 @@ static void a_reply_names_what_was_found(void **state)
 	assert_string_equal(reply, "554 5.7.1 Message rejected: depth");
 	policy_reply(POLICY_DISCARD, VERDICT_INFECTED, "Win.Test-1", reply, sizeof(reply));
 	assert_string_equal(reply, "250 2.0.0 Ok");
+	policy_reply(POLICY_QUARANTINE, VERDICT_INFECTED, "Win.Test-1", reply, sizeof(reply));
+	assert_string_equal(reply, "250 2.0.0 Ok: queued");
+	assert_string_equal(policy_action_name(POLICY_HOLD), "hold");
 	policy_reply(POLICY_DELIVER, VERDICT_CLEAN, "", reply, sizeof(reply));
 	assert_string_equal(reply, "");
 }
@@ -42,7 +45,7 @@ static void a_reply_is_one_printable_line_that_fits(void **state)
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	memcpy(name, "a\r\n250 ok\x80\t", 11);
-	for (int action = POLICY_DELIVER; action <= POLICY_DISCARD; action++) {
+	for (int action = POLICY_DELIVER; action <= POLICY_HOLD; action++) {
 		policy_reply(
 			(enum policy_action)action, VERDICT_INFECTED, name, reply, sizeof(reply));
 		assert_true(strlen(reply) < sizeof(reply) - 1);

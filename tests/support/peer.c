@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/peer.h"
 
+#include "tests/support/frames.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,8 @@ void peer_init(struct peer *peer, int family, bool is_client, uint32_t iss)
 	peer->out = calloc(1, PEER_BUFFER);
 	peer->in = calloc(1, PEER_BUFFER);
 	peer->in_have = calloc(1, PEER_BUFFER);
+	peer->out_sacked = calloc(1, PEER_BUFFER);
+	assert(peer->out_sacked != NULL);
 	assert(peer->out != NULL && peer->in != NULL && peer->in_have != NULL);
 	peer->iss = iss;
 	peer->mss = 1448;
@@ -63,6 +67,7 @@ void peer_fini(struct peer *peer)
 	free(peer->out);
 	free(peer->in);
 	free(peer->in_have);
+	free(peer->out_sacked);
 }
 
 static uint32_t rcv_nxt(const struct peer *peer)
@@ -75,14 +80,87 @@ static uint32_t now_ts(uint64_t now_ns)
 	return (uint32_t)(now_ns / 1000000) + 1;
 }
 
+// Puts options behind the TCP header of a frame that has none or a time stamp alone.
+static void insert_options(struct frame *frame, const uint8_t *options, uint32_t n)
+{
+	struct packet packet;
+	uint8_t *l3;
+	uint8_t *tcp;
+	uint32_t at;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	l3 = frame->data + packet.l3_offset;
+	tcp = frame->data + packet.l4_offset;
+	at = packet.l4_offset + (uint32_t)(tcp[12] >> 4) * 4;
+	memmove(frame->data + at + n, frame->data + at, frame->bytes - at);
+	memcpy(frame->data + at, options, n);
+	frame->bytes += n;
+	tcp[12] = (uint8_t)(tcp[12] + (n / 4 << 4));
+	if (packet.from.family == 4) {
+		uint32_t bytes = frame->bytes - packet.l3_offset;
+		uint16_t sum;
+
+		l3[2] = (uint8_t)(bytes >> 8);
+		l3[3] = (uint8_t)bytes;
+		memset(l3 + 10, 0, 2);
+		sum = frames_checksum(l3, 20, 0);
+		l3[10] = (uint8_t)(sum >> 8);
+		l3[11] = (uint8_t)sum;
+	} else {
+		uint32_t bytes = frame->bytes - packet.l4_offset;
+
+		l3[4] = (uint8_t)(bytes >> 8);
+		l3[5] = (uint8_t)bytes;
+	}
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	packet_fix_tcp_checksum(frame, &packet);
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	value = __builtin_bswap32(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+// Up to two blocks of what arrived out of order.
+static uint32_t sack_option(const struct peer *peer, uint8_t out[20])
+{
+	size_t at = peer->in_bytes;
+	uint32_t n = 4;
+
+	while (at < peer->in_high && n < 20) {
+		size_t from;
+
+		while (at < peer->in_high && !peer->in_have[at])
+			at++;
+		from = at;
+		while (at < peer->in_high && peer->in_have[at])
+			at++;
+		if (from == at)
+			break;
+		put32(out + n, peer->irs + 1 + (uint32_t)from);
+		put32(out + n + 4, peer->irs + 1 + (uint32_t)at);
+		n += 8;
+	}
+	if (n == 4)
+		return 0;
+	out[0] = 1;
+	out[1] = 1;
+	out[2] = 5;
+	out[3] = (uint8_t)(n - 2);
+	return n;
+}
+
 static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t now_ns)
 {
 	uint8_t buffer[4096];
 	struct frame frame = {buffer, 0, sizeof(buffer), NULL};
+	uint8_t options[20];
+	uint32_t n = 0;
 
 	if (peer->stopped)
 		return;
-	segment->window = WINDOW;
+	segment->window = (uint16_t)(WINDOW >> peer->wscale);
 	segment->has_timestamp = peer->timestamps;
 	segment->ts_value = now_ts(now_ns);
 	segment->ts_echo = peer->ts_recent;
@@ -90,7 +168,23 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 		segment->flags |= TCP_FLAG_ACK;
 		segment->ack = rcv_nxt(peer);
 	}
+	if ((segment->flags & TCP_FLAG_SYN) != 0) {
+		segment->window = WINDOW;
+		if (peer->sack) {
+			memcpy(options, "\1\1\4\2", 4);
+			n = 4;
+		}
+		if (peer->wscale > 0) {
+			memcpy(options + n, "\1\3\3", 3);
+			options[n + 3] = peer->wscale;
+			n += 4;
+		}
+	} else if (peer->sack_taken && segment->payload_bytes == 0) {
+		n = sack_option(peer, options);
+	}
 	packet_build(&frame, &peer->template, segment, &peer->ip_id);
+	if (n > 0)
+		insert_options(&frame, options, n);
 	peer->send(peer->ctx, peer, &frame);
 }
 
@@ -145,6 +239,8 @@ static void take_payload(struct peer *peer, const struct packet *packet)
 		int64_t at = (int64_t)(int32_t)(packet->tcp.seq + i - peer->irs - 1);
 
 		// Only what is beyond the acknowledged edge can still change anything here.
+		if (at >= (int64_t)peer->in_bytes + WINDOW)
+			peer->overruns++;
 		if (at < 0 || at >= PEER_BUFFER || at >= (int64_t)peer->in_bytes + WINDOW)
 			continue;
 		if (at < (int64_t)peer->in_bytes)
@@ -154,6 +250,8 @@ static void take_payload(struct peer *peer, const struct packet *packet)
 		if (!peer->in_have[at])
 			peer->in[at] = packet->payload[i];
 		peer->in_have[at] = 1;
+		if ((size_t)at >= peer->in_high)
+			peer->in_high = (size_t)at + 1;
 	}
 	while (peer->in_bytes < PEER_BUFFER && peer->in_have[peer->in_bytes])
 		peer->in_bytes++;
@@ -164,10 +262,13 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 	size_t ack = (size_t)(uint32_t)(tcp->ack - peer->iss - 1);
 	size_t all = peer->sent + (peer->fin_sent ? 1 : 0);
 
-	if (ack > all)
+	if (ack > all) {
+		// An acknowledgement of the SYN, or of what is older still, comes out as a large number.
+		peer->bad_acks += ack < (1u << 31);
 		return;
-	if (ack + tcp->window > peer->granted)
-		peer->granted = ack + tcp->window;
+	}
+	if (ack + ((size_t)tcp->window << peer->wscale_taken) > peer->granted)
+		peer->granted = ack + ((size_t)tcp->window << peer->wscale_taken);
 	if (peer->fin_sent && ack == peer->out_bytes + 1) {
 		peer->fin_acked = true;
 		ack--;
@@ -181,6 +282,81 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 		   ++peer->duplicate_acks == 3) {
 		peer->due_ns = now_ns;
 	}
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return __builtin_bswap32(value);
+}
+
+// One SACK option: what the other has of ours. A first block below the acknowledgement says that it came
+// twice (RFC 2883).
+static void take_sack(
+	struct peer *peer, const uint8_t *option, uint32_t n, const struct tcp_segment *tcp)
+{
+	if (!peer->sack_taken)
+		peer->bad_sacks++;
+	for (uint32_t i = 2; i + 8 <= n; i += 8) {
+		size_t from = (size_t)(uint32_t)(get32(option + i) - peer->iss - 1);
+		size_t to = (size_t)(uint32_t)(get32(option + i + 4) - peer->iss - 1);
+
+		if (from >= to || to > peer->sent || tcp_seq_before(get32(option + i), tcp->ack)) {
+			peer->bad_sacks++;
+			continue;
+		}
+		memset(peer->out_sacked + from, 1, to - from);
+		if (to > peer->sacked_high)
+			peer->sacked_high = to;
+	}
+}
+
+static void take_timestamp(
+	struct peer *peer, const struct packet *packet, const uint8_t *option, uint64_t now_ns)
+{
+	uint32_t value = get32(option + 2);
+	bool in_order = peer->synchronised && packet->tcp.seq == rcv_nxt(peer);
+
+	if (!peer->timestamps) {
+		// A SYN may offer it to one that does not have it.
+		peer->bad_clocks += (packet->tcp.flags & TCP_FLAG_SYN) == 0;
+		return;
+	}
+	if (tcp_seq_before(now_ts(now_ns), get32(option + 6)))
+		peer->bad_clocks++;
+	if (in_order && packet->tcp.payload_bytes > 0 && tcp_seq_before(value, peer->ts_recent))
+		peer->old_clocks++;
+	if (peer->ts_recent == 0 || !tcp_seq_before(value, peer->ts_recent))
+		peer->ts_recent = value;
+}
+
+static void take_options(struct peer *peer, const struct packet *packet, uint64_t now_ns)
+{
+	const uint8_t *options = packet->tcp.options;
+	bool is_syn = (packet->tcp.flags & TCP_FLAG_SYN) != 0;
+	bool has_timestamp = false;
+
+	for (uint32_t i = 0; i < packet->tcp.options_bytes && options[i] != 0;) {
+		uint32_t n = options[i] == 1 ? 1 : options[i + 1];
+
+		if (options[i] == 8) {
+			take_timestamp(peer, packet, options + i, now_ns);
+			has_timestamp = true;
+		} else if (options[i] == 5) {
+			take_sack(peer, options + i, n, &packet->tcp);
+		} else if (options[i] == 4 && is_syn) {
+			peer->sack_taken = peer->sack;
+		} else if (options[i] == 3 && is_syn && peer->wscale > 0) {
+			peer->wscale_taken = options[i + 2];
+		}
+		i += n;
+	}
+	if (is_syn && !has_timestamp)
+		peer->timestamps = false;
+	if (peer->timestamps && !has_timestamp)
+		peer->bad_clocks++;
 }
 
 static void handshake(struct peer *peer, const struct tcp_segment *tcp, uint64_t now_ns)
@@ -252,10 +428,8 @@ void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns)
 		take_reset(peer, &packet.tcp, now_ns);
 		return;
 	}
-	if (packet.tcp.options_bytes >= 12 && packet.tcp.options[2] == 8) {
-		memcpy(&peer->ts_recent, packet.tcp.options + 4, 4);
-		peer->ts_recent = __builtin_bswap32(peer->ts_recent);
-	}
+	peer->taken++;
+	take_options(peer, &packet, now_ns);
 	if (!peer->synchronised) {
 		handshake(peer, &packet.tcp, now_ns);
 		if (!peer->synchronised)
@@ -299,6 +473,23 @@ static void transmit_from(struct peer *peer, size_t at, uint64_t now_ns)
 	transmit(peer, &segment, now_ns);
 }
 
+// The first byte that was not acknowledged, and the holes behind it that the other has told of.
+static void retransmit(struct peer *peer, uint64_t now_ns)
+{
+	size_t at = peer->acked;
+
+	transmit_from(peer, at, now_ns);
+	at += segment_at(peer, at);
+	for (int i = 0; i < 8; i++) {
+		while (at < peer->sacked_high && peer->out_sacked[at])
+			at++;
+		if (at >= peer->sacked_high)
+			return;
+		transmit_from(peer, at, now_ns);
+		at += segment_at(peer, at);
+	}
+}
+
 static bool all_acked(const struct peer *peer)
 {
 	return peer->acked == peer->sent && (!peer->fin_sent || peer->fin_acked);
@@ -317,7 +508,7 @@ void peer_poll(struct peer *peer, uint64_t now_ns)
 		peer->retransmissions++;
 		peer->rto_ns = peer->rto_ns * 2 > RTO_MAX_NS ? RTO_MAX_NS : peer->rto_ns * 2;
 		peer->due_ns = now_ns + peer->rto_ns;
-		transmit_from(peer, peer->acked, now_ns);
+		retransmit(peer, now_ns);
 	}
 	while (peer->sent < peer->out_bytes && peer->sent - peer->acked < peer->flight &&
 		peer->sent < peer->granted &&

@@ -41,6 +41,10 @@ struct peer {
 	uint16_t mss;
 	uint16_t ip_id;
 	bool timestamps;
+	bool sack;            // offers and uses selective acknowledgements
+	uint8_t wscale;       // offered, 0: none
+	bool sack_taken;      // both offered it
+	uint8_t wscale_taken; // of the other, where both offered one
 	bool listening;
 	bool syn_sent;
 	bool synchronised; // the other's SYN was seen
@@ -56,6 +60,17 @@ struct peer {
 	uint32_t challenges;
 	uint32_t bad_frames; // wrong checksum
 	uint32_t conflicts;  // a byte that arrived twice with different values
+	uint32_t bad_acks;   // acknowledged what was never sent
+	uint32_t bad_sacks;  // the same in a SACK block
+	uint32_t
+		bad_clocks; // an option that was not negotiated or missing, an echo of what was never sent
+	uint32_t overruns; // bytes beyond the window that was granted
+	uint32_t
+		old_clocks; // new bytes in order with a time stamp of the past: PAWS would drop them
+	uint64_t taken;     // frames
+	size_t in_high;     // highest byte that arrived, in order or not
+	size_t sacked_high;  // of out
+	uint8_t *out_sacked; // by byte
 };
 
 // family 4 or 6; is_client gives the addresses: a client at port 40000, a server at port 25.

@@ -4,6 +4,7 @@
 #include "dataplane/deferral.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
+#include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 #include "scan/scan_pool.h"
 
@@ -33,10 +34,11 @@ bool pools_are_whole(const struct engine *engine)
 
 	whole &= is_whole("lines", smtp_pool_free_lines(engine->lines), messages);
 	whole &= is_whole("takeovers", takeover_pool_free(engine->takeovers), messages);
-	whole &= is_whole(
-		"deferrals", deferral_pool_free(engine->deferrals), options->max_deferred);
+	whole &=
+		is_whole("deferrals", deferral_pool_free(engine->deferrals), options->max_deferred);
 	whole &= is_whole("captures", engine->scanner->captures.free_count,
 		engine->scanner->captures.chunks_count);
+	whole &= is_whole("splices", splice_pool_free(engine->splices), options->max_connections);
 	whole &= is_whole("message blocks", message_pool_free_blocks(engine->messages),
 		messages * MESSAGE_BLOCKS_EACH);
 	whole &= is_whole("scans", free_scans(engine->scanner), messages);

@@ -157,8 +157,19 @@ static void keep_mail(void *ctx, const struct mail_record *record)
 		(void)snprintf(kept->rcpt_to + used, sizeof(kept->rcpt_to) - used, "%s%s",
 			i > 0 ? "," : "", record->rcpt_to[i]);
 	}
+	copy(kept->seal_mode, sizeof(kept->seal_mode), record->seal_mode);
+	copy(kept->virus_id, sizeof(kept->virus_id), record->virus_id);
+	kept->record = record->record;
 	if (record->scan != NULL && record->scan->matches_count > 0)
 		copy(kept->signature, sizeof(kept->signature), record->scan->matches[0].signature);
+}
+
+static void keep_hold(void *ctx, const struct hold_record *record)
+{
+	struct world *world = ctx;
+
+	assert(record->record == world->spool.count);
+	world->holds_count++;
 }
 
 static void keep_session(void *ctx, const struct session_record *record)
@@ -235,11 +246,30 @@ static void store_mail(struct world *world)
 	reply(world, "250 2.0.0 Ok: queued\r\n");
 }
 
+// What a test may look at, and what it has asked for. True: there is no more to do.
+static bool note_command(struct world *world, const char *text, size_t n)
+{
+	assert(world->commands_bytes + n + 2 < PEER_BUFFER);
+	memcpy(world->commands + world->commands_bytes, text, n);
+	world->commands_bytes += n;
+	world->commands[world->commands_bytes++] = '\n';
+	if (strncasecmp(text, "NOOP", 4) == 0)
+		world->server_noops++;
+	if (strncasecmp(text, "RSET", 4) != 0)
+		return world->server_mute;
+	world->server_rsets++;
+	if (world->server_refuses_rset != NULL && !world->server_mute)
+		reply(world, world->server_refuses_rset);
+	return world->server_mute || world->server_refuses_rset != NULL;
+}
+
 static void command(struct world *world, const char *line, size_t n)
 {
 	char text[600];
 
 	(void)snprintf(text, sizeof(text), "%.*s", (int)n, line);
+	if (note_command(world, text, strlen(text)))
+		return;
 	if (n == 0 && world->server_cr_ends)
 		return; // the LF behind that CR
 	if (strncasecmp(text, "EHLO", 4) == 0) {
@@ -532,7 +562,9 @@ static void make_engine(struct world *world)
 		.mail = keep_mail,
 		.session = keep_session,
 		.defer = engine_defer,
-		.deferred = engine_deferred_scan};
+		.deferred = engine_deferred_scan,
+		.hold = keep_hold,
+		.spool = world->has_no_spool ? NULL : &world->spool.ops};
 	int err = engine_new(&world->options, &ops, world->ruleset, &world->engine);
 
 	assert(err == 0);
@@ -577,6 +609,9 @@ void world_init(struct world *world, const struct engine_options *options, int f
 {
 	memset(world, 0, sizeof(*world));
 	world->working_room = WORLD_SCANS;
+	spool_init(&world->spool);
+	world->commands = calloc(1, PEER_BUFFER);
+	assert(world->commands != NULL);
 	world->random = seed * 0x9e3779b97f4a7c15u + 1;
 	world->now_ns = 1000000000;
 	world->ehlo_reply =
@@ -604,6 +639,8 @@ void world_fini(struct world *world)
 	for (uint32_t i = 0; i < world->mails_count; i++)
 		free(world->mails[i].data);
 	free(world->body);
+	free(world->commands);
+	spool_fini(&world->spool);
 	peer_fini(&world->client);
 	peer_fini(&world->server);
 }

@@ -6,6 +6,7 @@
 
 #include "dataplane/engine.h"
 #include "tests/support/peer.h"
+#include "tests/support/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,9 @@ struct world_record {
 	char rcpt_to[256]; // joined by commas
 	char helo[64];
 	char signature[64];
+	char seal_mode[32];
+	char virus_id[64];
+	uint64_t record;
 	uint64_t bytes;
 	uint32_t message;
 };
@@ -95,6 +99,18 @@ struct world {
 	uint32_t working_room; // that many at most
 	uint32_t work_ms;      // that each of them takes
 	bool work_is_begun;    // done at once, given back late; else all is done late
+	// Where the engine keeps messages, and how many of them it told of.
+	struct spool spool;
+	bool has_no_spool; // to be set before the engine is made
+	uint32_t holds_count;
+	// Every command line that the server has read, one a line.
+	char *commands;
+	size_t commands_bytes;
+	uint32_t server_rsets;
+	uint32_t server_noops;
+	uint32_t server_delay_ms;        // before RCPT is answered
+	bool server_mute;                // answers nothing any more
+	const char *server_refuses_rset; // its reply instead
 };
 
 // A world with a default engine; adjust options before. signatures: lines of an .ndb file, or NULL.

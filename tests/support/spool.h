@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A spool in memory for tests: keeps what was made durable, takes its time, and fails on demand.
+#pragma once
+
+#include "dataplane/engine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPOOL_RECORDS 512
+#define SPOOL_RECIPIENTS 8
+
+struct spool_record {
+	uint8_t *data;
+	size_t bytes;
+	char mail_from[128];
+	char mail_params[128];
+	char rcpt_to[SPOOL_RECIPIENTS][128];
+	char rcpt_params[SPOOL_RECIPIENTS][128];
+	size_t rcpt_to_count;
+	bool quarantine;
+	char reason[32];
+	char seal_mode[32];
+	char virus_id[64];
+	char signature[64];
+};
+
+struct spool {
+	struct engine_spool ops;
+	struct spool_record records[SPOOL_RECORDS]; // durable ones, in order
+	uint32_t count;
+	uint32_t open;      // copies that were begun and neither kept nor given up
+	uint32_t polls;     // that a commit takes
+	size_t max_bytes;   // of a copy; 0: any
+	uint32_t fail_from; // commits from this one on fail; 0: none
+	int fail_with;      // a negative errno, said by poll
+	bool refuse_commit; // said by commit itself
+	uint32_t commits;
+};
+
+void spool_init(struct spool *spool);
+void spool_fini(struct spool *spool);

@@ -171,6 +171,11 @@ static enum filetype_container container_of_kind(
 	case UNPACK_PDF:
 	case UNPACK_PDF_OBJECTS:
 		return FILETYPE_CONTAINER_PDF;
+	case UNPACK_RTF:
+	case UNPACK_OLE1:
+		return FILETYPE_CONTAINER_RTF;
+	case UNPACK_BINHEX:
+		return FILETYPE_CONTAINER_OTHER;
 	case UNPACK_ZIP_INSIDE:
 	case UNPACK_NONE:
 		break;
@@ -390,7 +395,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 
 	if (kind == UNPACK_NONE)
 		kind = unpack_detect(object->prefix, object->prefix_bytes);
-	object->has_second = kind == UNPACK_PDF;
+	object->has_second = kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX;
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);

@@ -28,7 +28,7 @@ struct scan_object {
 	struct scan_copies *copies; // where it is a text or HTML, or may turn out to be
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
-	struct scan_view second;    // a PDF that holds a zip is both
+	struct scan_view second;    // a PDF or a text that holds a zip is both
 	struct scanner *owner;      // whose pool it is of
 	struct capture capture;     // what has to be whole, or may turn out to be
 	const struct whole_format *whole;

@@ -121,6 +121,10 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_BZIP2;
 	if (tnef_is_header(data, n))
 		return UNPACK_TNEF;
+	if (rtf_is_header(data, n))
+		return UNPACK_RTF;
+	if (binhex_is_header(data, n))
+		return UNPACK_BINHEX;
 	if (tar_is_header(data, n))
 		return UNPACK_TAR;
 	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
@@ -279,6 +283,12 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		return tar_feed(unpack, data, n, event);
 	case UNPACK_TNEF:
 		return tnef_feed(unpack, data, n, event);
+	case UNPACK_BINHEX:
+		return binhex_feed(unpack, data, n, event);
+	case UNPACK_RTF:
+		return rtf_feed(unpack, data, n, event);
+	case UNPACK_OLE1:
+		return ole1_feed(unpack, data, n, event);
 	case UNPACK_PDF:
 	case UNPACK_PDF_OBJECTS:
 		return pdf_feed(unpack, data, n, event);
@@ -322,6 +332,10 @@ static void give_end(struct unpack *unpack, struct unpack_event *event)
 // Whether more may come without more input.
 static bool is_stepping(const struct unpack *unpack)
 {
+	if (unpack->kind == UNPACK_BINHEX)
+		return binhex_is_stepping(unpack);
+	if (unpack->kind == UNPACK_RTF)
+		return rtf_is_stepping(unpack);
 	return is_pdf(unpack) ? pdf_is_stepping(unpack) : unpack->codec.is_full;
 }
 
@@ -330,6 +344,10 @@ static bool finish_step(struct unpack *unpack, struct unpack_event *event)
 {
 	if (unpack->kind == UNPACK_ZIP || unpack->kind == UNPACK_ZIP_INSIDE)
 		return zip_finish(unpack, event);
+	if (unpack->kind == UNPACK_BINHEX)
+		return binhex_finish(unpack, event);
+	if (unpack->kind == UNPACK_RTF)
+		return rtf_finish(unpack, event);
 	return is_pdf(unpack) && pdf_finish(unpack, event);
 }
 

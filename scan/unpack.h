@@ -30,7 +30,7 @@
 // decrypted, also where no password is needed.
 //
 // Sources: PKWARE APPNOTE 6.3.10, RFC 1951 and 1952, POSIX.1-2017 pax, GNU tar's manual ("Basic
-// Tar Format"), the bzip2 manual, MS-OXTNEF, ISO 32000-1.
+// Tar Format"), the bzip2 manual, MS-OXTNEF, ISO 32000-1, RFC 1741, MS-OLEDS.
 #pragma once
 
 #include <stdbool.h>
@@ -48,6 +48,9 @@ enum unpack_kind {
 	UNPACK_BZIP2,
 	UNPACK_TAR,
 	UNPACK_TNEF,
+	UNPACK_BINHEX,
+	UNPACK_RTF,
+	UNPACK_OLE1, // an object in RTF
 	UNPACK_PDF,
 	UNPACK_PDF_OBJECTS, // objects that a stream of a PDF holds
 };

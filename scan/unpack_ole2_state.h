@@ -48,30 +48,30 @@ enum ole2_kind { OLE2_PLAIN, OLE2_MACROS, OLE2_NATIVE, OLE2_SLIDES };
 
 struct ole2 {
 	struct whole *whole;
-	uint32_t shift; // of the sector size
 	uint32_t *fat;
-	uint32_t fat_count;
 	uint32_t *mini_fat;
-	uint32_t mini_count;
 	uint32_t *mini_sectors; // of the stream that holds the small ones
-	uint32_t mini_sectors_count;
 	struct ole2_entry *entries;
+	uint32_t fat_count;
+	uint32_t mini_count;
+	uint32_t mini_sectors_count;
 	uint32_t entries_count;
+	uint32_t shift; // of the sector size
+	uint32_t at;    // entry
 	enum ole2_state state;
-	bool is_encrypted;
-	uint32_t at; // entry
-	struct ole2_stream stream;
 	enum ole2_kind kind;
+	struct ole2_stream stream;
 	uint8_t *content; // of the stream at hand, where more comes from it
 	size_t content_bytes;
 	size_t content_at;
 	size_t macros_end; // of those found until now
-	uint32_t macros;
-	uint8_t *part; // to be given; in content, or made
+	uint8_t *part;     // to be given; in content, or made
 	uint8_t *made;
 	size_t part_bytes;
-	bool is_inflating;
 	z_stream z;
+	uint32_t macros;
+	bool is_encrypted;
+	bool is_inflating;
 	char path[OLE2_PATH_BYTES];
 	uint8_t piece[OLE2_PIECE_BYTES];
 };

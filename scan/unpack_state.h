@@ -13,6 +13,8 @@
 //   unpack_pdf_lex.c what its dictionaries say
 //   unpack_pdf_text.c strings with scripts in them
 //   unpack_chain.c   filters of a stream, one behind the other
+//   unpack_binhex.c  BinHex 4.0
+//   unpack_rtf.c     objects in RTF
 //   unpack_filter.c  those that no library undoes
 #pragma once
 
@@ -186,6 +188,78 @@ struct tnef {
 	uint8_t head[16];
 };
 
+enum binhex_state {
+	BINHEX_BANNER,
+	BINHEX_LINE,
+	BINHEX_HEAD,
+	BINHEX_FORK_BEGIN,
+	BINHEX_FORK,
+	BINHEX_FORK_CRC,
+	BINHEX_OVER,
+};
+
+struct binhex {
+	enum binhex_state state;
+	uint8_t matched; // characters of the banner
+	bool is_line_start;
+	bool is_marked; // the last byte began a run
+	bool is_resource;
+	uint8_t last;
+	uint8_t bits; // of word that are not used up
+	uint8_t name_bytes;
+	uint32_t word;
+	uint32_t run; // times that last is still to be given
+	uint16_t crc;
+	uint32_t left; // bytes of the fork
+	uint32_t resource;
+	uint32_t out_bytes;
+	uint32_t head_bytes;
+	uint8_t head[96];
+};
+
+enum rtf_state { RTF_TEXT, RTF_ESCAPE, RTF_WORD, RTF_BINARY };
+
+struct rtf {
+	enum rtf_state state;
+	bool is_object; // in its text
+	bool is_ending;
+	bool has_number;
+	uint8_t nibble;
+	uint32_t depth; // of groups
+	uint32_t object_depth;
+	uint32_t left_out; // depth of a group in an object that is left out, 0: none
+	uint32_t digits;
+	uint32_t number;
+	uint32_t skip; // bytes that are no text
+	uint32_t out_bytes;
+	uint32_t word_bytes;
+	char word[16];
+};
+
+enum ole1_state {
+	OLE1_VERSION,
+	OLE1_CLASS,
+	OLE1_TOPIC,
+	OLE1_ITEM,
+	OLE1_SIZE,
+	OLE1_PACKAGE,
+	OLE1_LABEL,
+	OLE1_PATH,
+	OLE1_KIND,
+	OLE1_TEMPORARY,
+	OLE1_FILE_SIZE,
+	OLE1_DATA,
+};
+
+struct ole1 {
+	enum ole1_state state;
+	bool is_package;
+	bool has_length;
+	uint32_t left;
+	uint32_t head_bytes;
+	uint8_t head[8];
+};
+
 enum unpack_warning {
 	WARN_ENCRYPTED,
 	WARN_METHOD,
@@ -220,6 +294,9 @@ struct unpack {
 		struct tar tar;
 		struct tnef tnef;
 		struct pdf pdf;
+		struct binhex binhex;
+		struct rtf rtf;
+		struct ole1 ole1;
 	} as;
 };
 
@@ -246,11 +323,19 @@ size_t bzip2_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct u
 size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t tnef_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t binhex_feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t rtf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t ole1_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event);
+bool binhex_finish(struct unpack *unpack, struct unpack_event *event);
+bool rtf_finish(struct unpack *unpack, struct unpack_event *event);
 // Whether more may come without more input.
 bool pdf_is_stepping(const struct unpack *unpack);
+bool binhex_is_stepping(const struct unpack *unpack);
+bool rtf_is_stepping(const struct unpack *unpack);
 
 // Adds to a CRC-32 what an event gives of a member.
 uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event);
@@ -260,6 +345,8 @@ bool bzip2_is_header(const uint8_t *data, size_t n);
 bool tar_is_header(const uint8_t *data, size_t n);
 bool tnef_is_header(const uint8_t *data, size_t n);
 bool pdf_is_header(const uint8_t *data, size_t n);
+bool binhex_is_header(const uint8_t *data, size_t n);
+bool rtf_is_header(const uint8_t *data, size_t n);
 
 // unpack.c
 void unpack_warn(struct unpack *unpack, enum unpack_warning warning);

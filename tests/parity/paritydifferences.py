@@ -13,14 +13,13 @@ LINES = {"quoted-printable", "8bit", "7bit", "uuencode in text"}
 # Test files whose form is not unpacked: executable packers, installers, old archives.
 PACKED = {"clam-aspack.exe", "clam-fsg.exe", "clam-mew.exe", "clam-nsis.exe", "clam-pespin.exe",
           "clam-petite.exe", "clam-upack.exe", "clam-upx.exe", "clam-wwpack.exe", "clam-yc.exe",
-          "clam.ea05.exe", "clam.ea06.exe", "clam.exe.binhex", "clam.exe.html", "clam.exe.rtf",
-          "clam.exe.szdd", "clam.sis", "clam_IScab_ext.exe", "clam_IScab_int.exe",
+          "clam.ea05.exe", "clam.ea06.exe", "clam.exe.html", "clam.exe.szdd", "clam.sis",
+          "clam_IScab_ext.exe", "clam_IScab_int.exe",
           "clam_ISmsi_ext.exe", "clam_ISmsi_int.exe", "clam_cache_emax.tgz", "clam.chm",
           "clam.impl.zip", "clam.d64.zip", "clam.arj",
           "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one"}
 # Archives of the generated kinds that clamscan does not unpack.
 UNSEEN = {"7z BZip2", "7z Deflate", "ar", "compress", "lha", "lz4", "lzip", "lzma", "zstd"}
-BINHEX = {"016.eml", "m2011.txt"}  # whose attachments are application/mac-binhex40
 
 
 def has(*wanted):
@@ -64,7 +63,6 @@ DIFFERENCES = [
     Difference("line-copies", "clamav", has("8bit", "binary")),
     Difference("normalised-copies", "clamav", normalised),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
-    Difference("binhex", "clamav", lambda tags: "corpus" in tags and bool(BINHEX & tags)),
     # What only Cordon finds.
     Difference("line-copies", "cordon", line_copy),
     Difference("line-copies", "cordon", lambda tags: "allow" in tags and bool(LINES & tags)),

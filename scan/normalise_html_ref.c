@@ -45,8 +45,10 @@ static size_t render_character(uint16_t character, uint8_t out[8])
 	out[0] = '&';
 	out[1] = '#';
 	out[2] = 'x';
-	for (unsigned int i = 0; i < 4; i++)
-		out[3 + i] = (uint8_t)digits[character >> (12 - 4 * i) & 15u];
+	out[3] = (uint8_t)digits[character >> 12 & 15];
+	out[4] = (uint8_t)digits[character >> 8 & 15];
+	out[5] = (uint8_t)digits[character >> 4 & 15];
+	out[6] = (uint8_t)digits[character & 15];
 	out[7] = ';';
 	return 8;
 }
@@ -189,7 +191,7 @@ bool html_on_ref(struct normalise_html *html, uint8_t byte)
 
 void html_begin_ref(struct normalise_html *html, enum html_state next)
 {
-	html->next = next;
+	html->next = (uint8_t)next;
 	html_go(html, HTML_REF);
 }
 

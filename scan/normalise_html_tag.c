@@ -121,7 +121,7 @@ static void on_quote(struct normalise_html *html, struct normalise_html_out *out
 	html_put_page(out, '"');
 	html_put_value(html, '"');
 	if (is_first)
-		html->quote = quote;
+		html->quote = (uint8_t)quote;
 	else if (html->quote == quote)
 		end_value(html);
 }

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-// Positions whose window has passed the filter.
+// Positions whose window has passed the sieve.
 #define BATCH 256
 
 struct search {
@@ -89,9 +89,14 @@ static void look_up(const struct search *search, const struct anchor_windows *wi
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t window = window_at(search->input->data + positions[i], window_bytes);
-		uint64_t bucket = anchor_hash(window) >> (64 - windows->buckets_log);
-		uint32_t last = windows->buckets[bucket + 1];
+		uint64_t hash = anchor_hash(window);
+		uint64_t bucket = hash >> (64 - windows->buckets_log);
+		uint32_t word = windows->filter[hash >> (64 - windows->words_log)];
+		uint32_t last;
 
+		if ((word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1) == 0)
+			continue;
+		last = windows->buckets[bucket + 1];
 		for (uint32_t at = windows->buckets[bucket]; at < last; at++) {
 			const struct anchor_entry *entry = &windows->entries[at];
 
@@ -107,8 +112,8 @@ static inline __attribute__((always_inline)) void search_windows(const struct se
 	const unsigned int step)
 {
 	const struct anchor_input *input = search->input;
-	const uint32_t *filter = windows->filter;
-	const unsigned int shift = 64 - windows->words_log;
+	const uint32_t *sieve = windows->sieve;
+	const unsigned int shift = 64 - windows->sieve_log;
 	uint32_t positions[BATCH];
 	size_t count = 0;
 	size_t reach = search->table->reach;
@@ -124,10 +129,10 @@ static inline __attribute__((always_inline)) void search_windows(const struct se
 
 		for (; at < stop; at += step) {
 			uint64_t hash = anchor_hash(window_at(input->data + at, window_bytes));
-			uint32_t word = filter[hash >> shift];
 
+			hash >>= shift;
 			positions[count] = (uint32_t)at;
-			count += word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1;
+			count += sieve[hash >> 5] >> (hash & 31) & 1;
 		}
 		look_up(search, windows, window_bytes, positions, count);
 		count = 0;

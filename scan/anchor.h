@@ -3,8 +3,9 @@
 //
 // Of each pattern a run of fixed bytes was chosen that is rare in files. Windows of some bytes are cut
 // out of the run at as many neighbouring places as the search takes steps, so that one of them is met
-// wherever the pattern stands. A window that is met is looked up in a filter of bits, which most fail,
-// then in a table of buckets; only then the pattern itself is compared. Letters are looked up without
+// wherever the pattern stands. A window that is met is looked up in a sieve of bits small enough for a
+// processor's nearer memory, which most fail, then in a finer filter and a table of buckets; only then
+// the pattern itself is compared. Letters are looked up without
 // regard to case (bit 5 of all bytes is set).
 //
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
@@ -40,8 +41,8 @@ enum anchor_kind { ANCHOR_LONG, ANCHOR_MIDDLE, ANCHOR_SHORT };
 
 // ---- in the image ------------------------------------------------------------------------------
 
-// Everything of one target, in this order: header, and for each kind the filter, the numbers of the
-// first entry of each bucket, the entries; then the places.
+// Everything of one target, in this order: header, and for each kind the sieve, the filter, the
+// numbers of the first entry of each bucket, the entries; then the places.
 struct anchor_header {
 	uint64_t bytes; // of all
 	uint32_t reach; // from a window's start to its pattern's end at most
@@ -50,7 +51,7 @@ struct anchor_header {
 		uint32_t entries_count;
 		uint32_t words_log; // of the filter
 		uint32_t buckets_log;
-		uint32_t unused;
+		uint32_t sieve_log; // bits
 	} kinds[ANCHOR_KINDS];
 };
 
@@ -72,12 +73,14 @@ struct anchor_place {
 // ---- at run time -------------------------------------------------------------------------------
 
 struct anchor_windows {
+	const uint32_t *sieve;
 	const uint32_t *filter;
 	const uint32_t *buckets;
 	const struct anchor_entry *entries;
 	uint32_t entries_count;
 	unsigned int words_log;
 	unsigned int buckets_log;
+	unsigned int sieve_log;
 };
 
 struct anchor_table {

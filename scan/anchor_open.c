@@ -36,15 +36,18 @@ static int open_windows(struct rest *rest, struct anchor_windows *windows)
 
 	if (windows->entries_count == 0)
 		return 0;
-	if (windows->words_log < 1 || windows->words_log > MAX_LOG || windows->buckets_log < 1 ||
+	if (windows->sieve_log < 7 || windows->sieve_log > MAX_LOG || windows->words_log < 1 ||
+		windows->words_log > MAX_LOG || windows->buckets_log < 1 ||
 		windows->buckets_log > MAX_LOG)
 		return -EBADMSG;
+	windows->sieve = take(rest, UINT64_C(1) << (windows->sieve_log - 3));
 	windows->filter = take(rest, (UINT64_C(1) << windows->words_log) * sizeof(uint32_t));
 	buckets = take(rest, ((UINT64_C(1) << windows->buckets_log) + 1) * sizeof(uint32_t));
 	windows->entries =
 		take(rest, windows->entries_count * (uint64_t)sizeof(struct anchor_entry));
 	windows->buckets = buckets;
-	if (windows->filter == NULL || buckets == NULL || windows->entries == NULL)
+	if (windows->sieve == NULL || windows->filter == NULL || buckets == NULL ||
+		windows->entries == NULL)
 		return -EBADMSG;
 	for (uint64_t i = 0; i < UINT64_C(1) << windows->buckets_log; i++)
 		if (buckets[i] > buckets[i + 1])
@@ -67,6 +70,7 @@ int anchor_open(const void *data, size_t bytes, struct anchor_table *out)
 	for (unsigned int i = 0; i < ANCHOR_KINDS && err == 0; i++) {
 		out->kinds[i].entries_count = header->kinds[i].entries_count;
 		out->kinds[i].words_log = header->kinds[i].words_log;
+		out->kinds[i].sieve_log = header->kinds[i].sieve_log;
 		out->kinds[i].buckets_log = header->kinds[i].buckets_log;
 		err = open_windows(&rest, &out->kinds[i]);
 	}

@@ -8,13 +8,12 @@
 
 // ClamAV looks at no object this small, and short patterns in them mean nothing.
 #define MIN_PATTERN_OBJECT 6
-// What a search has met: a pattern that ends there.
-static void take_match(struct matcher *matcher, uint32_t number, uint64_t to)
+void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t to)
 {
-	const struct ruleset *ruleset = matcher->ruleset;
+	const struct ruleset *ruleset = sighting->ruleset;
 	const struct ruleset_expression *expression = &ruleset->expressions[number];
-	struct track *track = matcher->tracking;
-	struct track_events *events = matcher->events;
+	struct track *track = sighting->track;
+	struct track_events *events = sighting->events;
 
 	for (uint32_t i = expression->use; i < expression->use + expression->uses_count; i++) {
 		const struct ruleset_use *use = &ruleset->uses[i];
@@ -36,18 +35,18 @@ static void take_match(struct matcher *matcher, uint32_t number, uint64_t to)
 
 static void on_anchor(void *ctx, uint32_t expression, uint64_t end)
 {
-	take_match(ctx, expression, end);
+	match_take(ctx, expression, end);
 }
 
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
 	unsigned int flags, void *ctx)
 {
-	struct matcher *matcher = ctx;
+	const struct match_sighting *sighting = ctx;
 
 	(void)from;
 	(void)flags;
-	if (id < matcher->ruleset->expressions_count)
-		take_match(matcher, id, to);
+	if (id < sighting->ruleset->expressions_count)
+		match_take(sighting, id, to);
 	return 0;
 }
 
@@ -114,7 +113,7 @@ static int search_streams(struct match_object *object, const uint8_t *data, size
 	for (unsigned int i = 0; i < STREAMS; i++)
 		if (object->streams[i] != NULL && n > 0 &&
 			hs_scan_stream(object->streams[i], (const char *)data, (unsigned int)n, 0,
-				matcher->scratch, on_match, matcher) != HS_SUCCESS)
+				matcher->scratch, on_match, &matcher->sighting) != HS_SUCCESS)
 			return -EIO;
 	return 0;
 }
@@ -125,8 +124,8 @@ static void close_streams(struct match_object *object, match_event_handler handl
 
 	for (unsigned int i = 0; i < STREAMS; i++) {
 		if (object->streams[i] != NULL &&
-			hs_close_stream(object->streams[i], matcher->scratch, handler, matcher) !=
-				HS_SUCCESS)
+			hs_close_stream(object->streams[i], matcher->scratch, handler,
+				&matcher->sighting) != HS_SUCCESS)
 			object->failed = true;
 		object->streams[i] = NULL;
 	}
@@ -143,7 +142,7 @@ static void search(struct match_object *object, bool is_last)
 		object->stage_from, object->stage_to, is_last, NULL};
 	const struct anchor_table *table;
 
-	matcher->tracking = &object->track;
+	matcher->sighting = (struct match_sighting){ruleset, &object->track, matcher->events};
 	if (!object->is_searched)
 		object->failed = begin_search(object) != 0;
 	if (object->failed)
@@ -157,7 +156,7 @@ static void search(struct match_object *object, bool is_last)
 		table = &ruleset->anchors[FILETYPE_TARGET_ANY];
 	memset(object->stage + object->stage_to, 0, ANCHOR_PADDING);
 	object->failed = search_streams(object, fresh, n) != 0;
-	anchor_search(table, ruleset, &input, on_anchor, matcher);
+	anchor_search(table, ruleset, &input, on_anchor, &matcher->sighting);
 	if (is_last)
 		close_streams(object, on_match);
 	track_follow(&object->track, matcher->events);

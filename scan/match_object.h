@@ -46,6 +46,13 @@ struct match_object {
 	uint8_t stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
 };
 
+// Where what a search meets is counted.
+struct match_sighting {
+	const struct ruleset *ruleset;
+	struct track *track;
+	struct track_events *events;
+};
+
 struct matcher {
 	const struct ruleset *ruleset;
 	hs_scratch_t *scratch;
@@ -60,7 +67,7 @@ struct matcher {
 	struct match_copy_pool copies;
 	struct match_rules *rules;
 	struct track_events *events;
-	struct track *tracking; // whose events are being collected
+	struct match_sighting sighting; // of the object that is being searched
 	bool hashes_sections;
 	bool was_partial;
 	bool had_more;
@@ -74,8 +81,12 @@ static inline size_t match_round_up(size_t bytes)
 // Whether anything is decided on a copy of the object.
 static inline bool match_needs_copy(const struct ruleset *ruleset)
 {
-	return ruleset->regexes_count > 0 || ruleset->compares_count > 0;
+	return ruleset->regexes_count > 0 || ruleset->compares_count > 0 ||
+	       ruleset->deferred_count > 0;
 }
+
+// A search has met a pattern that ends there.
+void match_take(const struct match_sighting *sighting, uint32_t expression, uint64_t to);
 
 // The next stream to be opened lies there.
 void match_offer_stream_memory(void *memory);

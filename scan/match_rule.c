@@ -2,6 +2,7 @@
 #include "scan/match_rule.h"
 
 #include "scan/match_compare.h"
+#include "scan/match_deferred.h"
 #include "scan/match_regex.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 struct match_rules {
 	const struct ruleset *ruleset;
 	struct match_regexes *regexes;
+	struct match_deferral *deferral;
 	uint32_t *stamps; // of each rule: the object that it was last decided for
 	uint32_t stamp;
 };
@@ -23,7 +25,8 @@ int match_rules_new(const struct ruleset *ruleset, struct match_rules **out)
 		return -ENOMEM;
 	rules->ruleset = ruleset;
 	rules->stamps = calloc((size_t)ruleset->rules_count + 1, sizeof(*rules->stamps));
-	if (rules->stamps == NULL || match_regexes_new(ruleset, &rules->regexes) != 0) {
+	if (rules->stamps == NULL || match_regexes_new(ruleset, &rules->regexes) != 0 ||
+		match_deferral_new(ruleset, &rules->deferral) != 0) {
 		match_rules_free(rules);
 		return -ENOMEM;
 	}
@@ -36,6 +39,7 @@ void match_rules_free(struct match_rules *rules)
 	if (rules == NULL)
 		return;
 	match_regexes_free(rules->regexes);
+	match_deferral_free(rules->deferral);
 	free(rules->stamps);
 	free(rules);
 }
@@ -208,40 +212,89 @@ static void count_others(const struct match_rules *rules, const struct ruleset_r
 	}
 }
 
+// More than any count, and small enough to be added up.
+#define MANY (1u << 24)
+
+// Whether more of some member can make the rule false.
+static bool is_contrary(const struct ruleset *ruleset, const struct ruleset_rule *rule)
+{
+	const struct ruleset_node *root = &ruleset->nodes[rule->node];
+
+	for (const struct ruleset_node *node = root; node < ruleset->nodes + root->end; node++)
+		if (node->comparison == '<' || node->comparison == '=')
+			return true;
+	return false;
+}
+
+// Whether the rule could hold if all that is not counted yet were there.
+static bool could_hold(const struct match_rules *rules, const struct ruleset_rule *rule,
+	const struct track *track, const uint32_t *counts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+	uint32_t most[RULESET_MAX_MEMBERS];
+
+	if (is_contrary(ruleset, rule))
+		return true;
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		uint32_t member = ruleset->members[rule->member + i];
+		bool is_open = (member & ~RULESET_MEMBER_NUMBER) != 0 ||
+			       match_deferral_is_open(rules->deferral, track, member);
+
+		most[i] = is_open ? MANY : counts[i];
+	}
+	return match_rule_holds(ruleset->nodes, rule->node, most);
+}
+
+// Counts the deferred atoms, where that can matter. Returns false when the rule cannot hold.
+static bool count_deferred(struct match_rules *rules, const struct ruleset_rule *rule,
+	struct track *track, const struct match_facts *facts, uint32_t *counts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		uint32_t member = ruleset->members[rule->member + i];
+		const struct track_entry *entry;
+
+		if ((member & ~RULESET_MEMBER_NUMBER) != 0 ||
+			!match_deferral_is_open(rules->deferral, track, member))
+			continue;
+		if (!could_hold(rules, rule, track, counts))
+			return false;
+		match_deferral_run(rules->deferral, track, facts, member);
+		entry = track_find_atom(track, member);
+		counts[i] = entry != NULL ? entry->count : 0;
+	}
+	return true;
+}
+
 static void decide(struct match_rules *rules, uint32_t number, struct track *track,
 	const struct match_facts *facts)
 {
 	const struct ruleset *ruleset = rules->ruleset;
 	const struct ruleset_rule *rule = &ruleset->rules[number];
 	uint32_t counts[RULESET_MAX_MEMBERS] = {0};
+	bool others;
 
 	if (rules->stamps[number] == rules->stamp)
 		return;
 	rules->stamps[number] = rules->stamp;
 	if (!facts_fit(rule, track, facts))
 		return;
-	if (count_atoms(ruleset, rule, track, counts))
+	others = count_atoms(ruleset, rule, track, counts);
+	if (!count_deferred(rules, rule, track, facts, counts))
+		return;
+	if (others)
 		count_others(rules, rule, track, facts, counts);
 	if (match_rule_holds(ruleset->nodes, rule->node, counts))
 		track_hit(&track->hits, rule->signature);
 }
 
-void match_rules_decide(
+// The rules that the atoms of the object make possible.
+static void decide_keyed(
 	struct match_rules *rules, struct track *track, const struct match_facts *facts)
 {
 	const struct ruleset *ruleset = rules->ruleset;
 
-	if (++rules->stamp == 0) {
-		memset(rules->stamps, 0, ruleset->rules_count * sizeof(*rules->stamps));
-		rules->stamp = 1;
-	}
-	for (uint32_t i = 0; i < ruleset->unkeyed_count; i++) {
-		const struct ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed[i]];
-		uint32_t target = ruleset->signatures[rule->signature].target;
-
-		if (target == FILETYPE_TARGET_ANY || target == facts->target)
-			decide(rules, ruleset->unkeyed[i], track, facts);
-	}
 	for (uint32_t i = 0; track->entries_count > 0 && i < track->entries_room; i++) {
 		uint32_t number = track_atom_of(&track->entries[i]);
 		const struct ruleset_atom *atom;
@@ -252,4 +305,29 @@ void match_rules_decide(
 		for (uint32_t k = 0; k < atom->keyed_count; k++)
 			decide(rules, ruleset->keyed[atom->keyed + k], track, facts);
 	}
+}
+
+void match_rules_decide(
+	struct match_rules *rules, struct track *track, const struct match_facts *facts)
+{
+	const struct ruleset *ruleset = rules->ruleset;
+	uint32_t known;
+
+	if (++rules->stamp == 0) {
+		memset(rules->stamps, 0, ruleset->rules_count * sizeof(*rules->stamps));
+		rules->stamp = 1;
+	}
+	match_deferral_begin(rules->deferral);
+	for (uint32_t i = 0; i < ruleset->unkeyed_count; i++) {
+		const struct ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed[i]];
+		uint32_t target = ruleset->signatures[rule->signature].target;
+
+		if (target == FILETYPE_TARGET_ANY || target == facts->target)
+			decide(rules, ruleset->unkeyed[i], track, facts);
+	}
+	// What is deferred may add to the table, or move it; no rule is decided twice.
+	do {
+		known = track->entries_count;
+		decide_keyed(rules, track, facts);
+	} while (track->entries_count != known);
 }

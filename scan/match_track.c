@@ -169,7 +169,7 @@ static void count_start(struct track_entry *entry, uint64_t start)
 
 void track_sink(struct track *track, uint32_t sink, uint64_t start)
 {
-	uint32_t atom = sink & ~RULESET_ATOM;
+	uint32_t atom = sink & RULESET_ATOM_NUMBER;
 	struct track_entry *entry;
 
 	if ((sink & RULESET_ATOM) == 0) {
@@ -177,7 +177,7 @@ void track_sink(struct track *track, uint32_t sink, uint64_t start)
 		return;
 	}
 	entry = find_or_add(track, atom_key(atom));
-	if (entry == NULL)
+	if (entry == NULL || (sink & RULESET_TRIGGER) == RULESET_TRIGGER)
 		return;
 	if (track->ruleset->atoms[atom].counted != 0)
 		count_start(entry, start);

@@ -123,6 +123,25 @@ static int open_hashes(const struct ruleset *ruleset, struct hashset *sets, uint
 		       : -EBADMSG;
 }
 
+static int open_deferred(struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->deferred_count; i++) {
+		const struct ruleset_deferred *deferred = &ruleset->deferred[i];
+		struct ruleset_database database = {0};
+		int err;
+
+		if (deferred->at % RULESET_ALIGN != 0 || deferred->at > ruleset->databases_bytes ||
+			deferred->bytes > ruleset->databases_bytes - deferred->at)
+			return -EBADMSG;
+		err = open_database(ruleset->databases + deferred->at, deferred->bytes, &database);
+		if (err != 0)
+			return err;
+		if (database.stream_bytes > ruleset->deferred_stream_bytes)
+			ruleset->deferred_stream_bytes = database.stream_bytes;
+	}
+	return 0;
+}
+
 static int open_section(
 	struct ruleset *ruleset, const struct ruleset_section *section, const void *data)
 {
@@ -173,6 +192,12 @@ static int open_section(
 	case RULESET_ANCHORS:
 		return index < FILETYPE_TARGETS ? anchor_open(data, bytes, &ruleset->anchors[index])
 						: -EBADMSG;
+	case RULESET_DEFERRED:
+		return OPEN_TABLE(ruleset, deferred, data, bytes);
+	case RULESET_DATABASES:
+		ruleset->databases = data;
+		ruleset->databases_bytes = bytes;
+		return open_deferred(ruleset);
 	case RULESET_PATTERNS:
 		return index < FILETYPE_TARGETS
 			       ? open_database(data, bytes, &ruleset->patterns[index])

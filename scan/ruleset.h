@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 4
+#define RULESET_FORMAT 5
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -38,10 +38,12 @@ enum ruleset_section_kind {
 	RULESET_UNKEYED,        // uint32_t: rules that may be true when nothing of them is there
 	RULESET_REGEXES,        // struct ruleset_regex
 	RULESET_COMPARES,       // struct ruleset_compare
+	RULESET_DEFERRED,       // struct ruleset_deferred
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
-	RULESET_ANCHORS,  // struct anchor_header and what it tells of; index: enum filetype_target
-	RULESET_PATTERNS, // Hyperscan database; index: enum filetype_target
+	RULESET_ANCHORS,   // struct anchor_header and what it tells of; index: enum filetype_target
+	RULESET_PATTERNS,  // Hyperscan database; index: enum filetype_target
+	RULESET_DATABASES, // Hyperscan databases of what is deferred
 };
 
 struct ruleset_section {
@@ -107,6 +109,9 @@ struct ruleset_class {
 
 // Where a pattern that has matched counts: the number of a signature, or of an atom with this bit.
 #define RULESET_ATOM 0x80000000u
+// The same of a part of an atom that is deferred: it may be there.
+#define RULESET_TRIGGER 0xc0000000u
+#define RULESET_ATOM_NUMBER 0x3fffffffu
 
 // What a match of an expression means: a hit of the sink (group RULESET_NONE), or a sighting of one
 // group of it, which began length + extra bytes before the match's end and ended extra before.
@@ -152,7 +157,19 @@ struct ruleset_group {
 struct ruleset_atom {
 	uint32_t keyed; // the rules that it makes possible
 	uint32_t keyed_count;
-	uint32_t counted; // 1: every start counts, 0: one is enough
+	uint32_t counted;  // 1: every start counts, 0: one is enough
+	uint32_t deferred; // RULESET_NONE: it is not
+};
+
+// How an atom is found when the object has ended: by a database of its own, that is run over all of
+// the object if a rule depends on it. It reports the numbers of expressions from the first on.
+struct ruleset_deferred {
+	uint64_t at; // of the database in its section
+	uint64_t bytes;
+	uint32_t atom;
+	uint32_t expression;
+	uint32_t expressions_count;
+	uint32_t triggered; // 1: only if a part of it was met
 };
 
 // A logical signature. It can be true only for objects that have one of the atoms which it is keyed
@@ -260,6 +277,8 @@ struct ruleset {
 	const uint32_t *unkeyed;
 	const struct ruleset_regex *regexes;
 	const struct ruleset_compare *compares;
+	const struct ruleset_deferred *deferred;
+	const uint8_t *databases;
 	uint32_t signatures_count;
 	uint32_t expressions_count;
 	uint32_t uses_count;
@@ -274,7 +293,16 @@ struct ruleset {
 	uint32_t unkeyed_count;
 	uint32_t regexes_count;
 	uint32_t compares_count;
+	uint32_t deferred_count;
+	size_t databases_bytes;
+	size_t deferred_stream_bytes; // the most of any
 };
+
+static inline const struct hs_database *ruleset_deferred_db(
+	const struct ruleset *ruleset, const struct ruleset_deferred *deferred)
+{
+	return (const void *)(ruleset->databases + deferred->at);
+}
 
 // The tables of an image of which nothing is trusted. Returns 0 or -EBADMSG.
 int ruleset_check(const struct ruleset *ruleset);

@@ -170,22 +170,55 @@ static bool is_ignored(const struct build *build, const char *line, enum build_k
 
 // ---- signatures --------------------------------------------------------------------------------
 
+// Where the third field begins.
+static size_t offset_of_body(const char *line)
+{
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		at += strcspn(line + at, ":");
+		at += line[at] == ':';
+	}
+	return at;
+}
+
+// Whether Hyperscan would have to search for it.
+static bool needs_regexes(struct build *build, struct clamav_body_signature *parsed, bool *literal)
+{
+	struct build_goal goal = {.target = parsed->target, .mode = BUILD_LOOK};
+
+	return build_pattern(build, &goal, &parsed->pattern, literal) == NULL && goal.regexes > 0;
+}
+
 static enum clamav_result take_ndb(struct reader *reader, char *line, const char **reason)
 {
 	struct build *build = reader->build;
+	uint32_t number = (uint32_t)build->signatures.count;
 	struct clamav_body_signature parsed = {0};
 	struct build_signature *signature;
 	struct build_goal goal;
-	enum clamav_result result = clamav_parse_ndb(&build->arena, line, &parsed, reason);
+	char text[CLAMAV_MAX_LINE + 1];
+	enum clamav_result result;
+	bool literal = false;
+	bool alone;
 
+	// Offset and body, as a rule has them.
+	(void)snprintf(text, sizeof(text), "%s", line + offset_of_body(line));
+	text[strcspn(text, ":") + 1 + strcspn(text + strcspn(text, ":") + 1, ":")] = '\0';
+	result = clamav_parse_ndb(&build->arena, line, &parsed, reason);
 	if (result != CLAMAV_TAKEN)
 		return result;
+	alone = needs_regexes(build, &parsed, &literal) &&
+		build_rule_alone(build, text, parsed.target, number) == CLAMAV_TAKEN;
 	signature = add_signature(reader, parsed.name, MATCH_PATTERN);
 	if (signature == NULL)
 		return CLAMAV_TAKEN;
 	signature->target = parsed.target;
-	goal = (struct build_goal){(uint32_t)build->signatures.count - 1, parsed.target, false};
-	*reason = build_pattern(build, &goal, &parsed.pattern, &signature->literal);
+	signature->literal = literal;
+	if (alone)
+		return CLAMAV_TAKEN;
+	goal = (struct build_goal){number, parsed.target, false, BUILD_SEARCH, 0};
+	*reason = build_pattern(build, &goal, &parsed.pattern, &literal);
 	signature->dropped = *reason != NULL;
 	return *reason == NULL ? CLAMAV_TAKEN : CLAMAV_SKIPPED;
 }
@@ -342,6 +375,12 @@ static void read_files(struct build *build)
 	}
 }
 
+static void free_atom(struct build_atom *atom)
+{
+	free(atom->dropped);
+	(void)hs_free_database(atom->db);
+}
+
 static void free_build(struct build *build)
 {
 	struct build_expression *expressions = build->expressions.items;
@@ -357,7 +396,10 @@ static void free_build(struct build *build)
 		free(build->section_hashes[i].items);
 	}
 	for (size_t i = 0; i < build->atoms.count; i++)
-		free(((struct build_atom *)build->atoms.items)[i].dropped);
+		free_atom((struct build_atom *)build->atoms.items + i);
+	for (size_t i = 0; i < build->texts.count; i++)
+		free(((char **)build->texts.items)[i]);
+	free(build->texts.items);
 	free(build->atoms.items);
 	free(build->classes.items);
 	free(build->rules.items);

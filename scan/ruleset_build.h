@@ -51,8 +51,18 @@ struct build_expression {
 	uint64_t max_end;
 	uint32_t first_use;
 	uint32_t last_use;
-	bool tracked; // some use needs every match, not only the first
+	uint32_t owner; // the atom that is deferred, plus 1
+	bool tracked;   // some use needs every match, not only the first
 	bool refused;
+};
+
+// How an atom is found. Those that need Hyperscan are deferred until the object has ended, and then
+// only counted where a rule depends on them: an object pays nothing for them while it passes.
+enum build_way {
+	BUILD_SEARCHED,
+	BUILD_TRIGGERED, // deferred; some part of it is searched for
+	BUILD_BARE,      // deferred; it has no part that could be searched for
+	BUILD_EAGER,     // Hyperscan searches for it, because a rule depends on nothing else
 };
 
 // A subsignature as written, which is planned when all rules that have it are known.
@@ -61,6 +71,10 @@ struct build_atom {
 	uint32_t target;
 	uint32_t rules_count; // that have it
 	bool counted;
+	enum build_way way;
+	uint32_t first_expression; // of a deferred one: its own
+	uint32_t expressions_count;
+	struct hs_database *db;
 	char *dropped; // why it cannot be matched, NULL: it can
 };
 
@@ -94,6 +108,8 @@ struct build {
 	struct build_vector groups;      // struct ruleset_group
 	struct build_vector classes;     // struct ruleset_class
 	struct build_vector atoms;       // struct build_atom
+	struct build_vector texts;       // char *: of atoms that are in no file
+	bool needs_bare;                 // what build_needs counts for a need
 	struct build_vector rules;       // struct ruleset_rule, by the builder's numbers
 	struct build_vector nodes;       // struct ruleset_node
 	struct build_vector members;     // uint32_t
@@ -135,22 +151,34 @@ void build_render_class(struct build *build, const struct clamav_class *set);
 struct clamav_sequence *build_fixed_lengths(
 	struct build *build, const struct clamav_sequence *sequence, bool all);
 
+enum build_mode {
+	BUILD_SEARCH, // while the object passes
+	BUILD_LOOK,   // nothing is added
+	BUILD_DEFER,  // when the object has ended, all by Hyperscan
+};
+
 // What a pattern is planned for.
 struct build_goal {
 	uint32_t sink; // as in struct ruleset_use
 	uint32_t target;
 	bool counted; // every start is wanted, not only whether there is one
+	enum build_mode mode;
+	uint32_t regexes; // is set to how many expressions are Hyperscan's
 };
 
 // What the reason begins with, where a pattern is sound but cannot be anywhere.
 #define BUILD_NEVER "can never match"
 
 // Plans a pattern, whose parts it may cut. Returns NULL or why it cannot be taken. *literal: it is one.
-const char *build_plan(struct build *build, const struct build_goal *goal,
-	struct clamav_pattern *pattern, bool *literal);
+const char *build_plan(struct build *build, struct build_goal *goal, struct clamav_pattern *pattern,
+	bool *literal);
 // The same for any pattern: those with a single byte in brackets are planned as several.
-const char *build_pattern(struct build *build, const struct build_goal *goal,
+const char *build_pattern(struct build *build, struct build_goal *goal,
 	struct clamav_pattern *pattern, bool *literal);
+// Plans a search for the rarest part of a pattern, without which the pattern cannot be there. Returns
+// false when no part is rare.
+bool build_plan_trigger(
+	struct build *build, struct build_goal *goal, const struct clamav_pattern *pattern);
 // A part of one length, byte by byte.
 struct build_spelling {
 	uint32_t length;
@@ -171,7 +199,8 @@ bool build_is_literal(const struct clamav_part *part);
 // Where the windows of a pattern are cut out.
 struct build_anchor {
 	enum anchor_kind kind;
-	uint32_t at; // of the first window
+	uint32_t at;    // of the first window
+	uint32_t score; // how rare, and how cheap to search for
 };
 
 // Returns false when no bytes of the pattern are rare enough to be searched for.
@@ -186,6 +215,9 @@ enum clamav_result build_rule(struct build *build, const struct clamav_logical *
 	uint32_t signature, const char **reason);
 // Plans the atoms of all rules.
 void build_plan_atoms(struct build *build);
+// Keeps a rule of one subsignature. Returns CLAMAV_SKIPPED when it cannot be one.
+enum clamav_result build_rule_alone(
+	struct build *build, const char *text, uint32_t target, uint32_t signature);
 // Drops the rules that have a dropped atom.
 void build_drop_rules(struct build *build);
 // A sink that nothing can reach any more.

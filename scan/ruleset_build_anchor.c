@@ -254,7 +254,7 @@ bool build_find_anchor(const struct build_spelling *spelling, struct build_ancho
 			if (bits < best)
 				continue;
 			best = bits;
-			*out = (struct build_anchor){(enum anchor_kind)kind, at};
+			*out = (struct build_anchor){(enum anchor_kind)kind, at, bits};
 		}
 	}
 	return best > 0;

@@ -8,7 +8,7 @@
 
 struct expansion {
 	struct build *build;
-	const struct build_goal *goal;
+	struct build_goal *goal;
 	bool *literal;
 	const char *reason;
 	uint32_t planned;
@@ -174,8 +174,8 @@ static bool has_bracket(const struct clamav_pattern *pattern)
 	return false;
 }
 
-const char *build_pattern(struct build *build, const struct build_goal *goal,
-	struct clamav_pattern *pattern, bool *literal)
+const char *build_pattern(
+	struct build *build, struct build_goal *goal, struct clamav_pattern *pattern, bool *literal)
 {
 	struct expansion expansion = {build, goal, literal, NULL, 0};
 

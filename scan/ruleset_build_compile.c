@@ -11,6 +11,7 @@
 // What Hyperscan is given: parallel arrays over the expressions of one database.
 struct batch {
 	struct build *build;
+	uint32_t base; // expressions are numbered from here on
 	unsigned int count;
 	const char **texts;
 	unsigned int *flags;
@@ -56,7 +57,7 @@ static void add_to_batch(
 	hs_expr_ext_t *ext = &batch->exts[at];
 
 	batch->texts[at] = expression->text;
-	batch->ids[at] = id;
+	batch->ids[at] = id - batch->base;
 	batch->flags[at] = HS_FLAG_DOTALL | (expression->tracked ? 0 : HS_FLAG_SINGLEMATCH);
 	if (expression->min_end > 0)
 		ext->flags |= HS_EXT_FLAG_MIN_OFFSET;
@@ -94,7 +95,7 @@ static void refuse(struct batch *batch, unsigned int at, const char *why)
 	struct build *build = batch->build;
 	const struct build_use *uses = build->uses.items;
 	struct build_expression *expression =
-		(struct build_expression *)build->expressions.items + batch->ids[at];
+		(struct build_expression *)build->expressions.items + batch->base + batch->ids[at];
 
 	expression->refused = true;
 	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next)
@@ -157,9 +158,26 @@ static int compile_target(struct build *build, uint32_t target, hs_database_t **
 	for (uint32_t i = 0; i < build->expressions.count; i++)
 		if (expressions[i].target == target &&
 			expressions[i].check_kind == RULESET_CHECK_NONE &&
-			build_is_used(build, &expressions[i]))
+			expressions[i].owner == 0 && build_is_used(build, &expressions[i]))
 			add_to_batch(&batch, &expressions[i], i);
 	*out = compile_batch(&batch);
+	free_batch(&batch);
+	return 0;
+}
+
+static int compile_deferred(struct build *build, struct build_atom *atom)
+{
+	const struct build_expression *expressions = build->expressions.items;
+	struct batch batch = {.build = build, .base = atom->first_expression};
+
+	if (!new_batch(&batch, atom->expressions_count)) {
+		free_batch(&batch);
+		return -ENOMEM;
+	}
+	for (uint32_t i = batch.base; i < batch.base + atom->expressions_count; i++)
+		if (expressions[i].owner != 0 && build_is_used(build, &expressions[i]))
+			add_to_batch(&batch, &expressions[i], i);
+	atom->db = compile_batch(&batch);
 	free_batch(&batch);
 	return 0;
 }
@@ -168,6 +186,13 @@ int build_compile(struct build *build)
 {
 	for (uint32_t target = 0; target < FILETYPE_TARGETS; target++) {
 		int err = compile_target(build, target, &build->patterns[target]);
+
+		if (err != 0)
+			return err;
+	}
+	for (size_t i = 0; i < build->atoms.count; i++) {
+		struct build_atom *atom = (struct build_atom *)build->atoms.items + i;
+		int err = atom->expressions_count > 0 ? compile_deferred(build, atom) : 0;
 
 		if (err != 0)
 			return err;

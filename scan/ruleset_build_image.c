@@ -17,6 +17,9 @@ struct tables {
 	struct ruleset_use *uses;
 	uint32_t uses_count;
 	struct build_text check_bytes;
+	struct build_vector deferred; // struct ruleset_deferred
+	uint8_t *databases;
+	size_t databases_bytes;
 	struct ruleset_group *groups;
 	uint32_t groups_count;
 	struct ruleset_atom *atoms;
@@ -52,6 +55,8 @@ static void free_tables(struct tables *tables)
 	free(tables->expressions);
 	free(tables->uses);
 	free(tables->check_bytes.data);
+	free(tables->deferred.items);
+	free(tables->databases);
 	free(tables->groups);
 	free(tables->group_index);
 	free(tables->atoms);
@@ -187,6 +192,7 @@ static void fill_rules(struct tables *tables, const struct build *build)
 	}
 	for (size_t i = 0; i < build->atoms.count; i++) {
 		tables->atoms[i].counted = atoms[i].counted;
+		tables->atoms[i].deferred = RULESET_NONE;
 		tables->atoms[i].keyed = tables->keyed_count;
 		tables->keyed_count += tables->atoms[i].keyed_count;
 		tables->atoms[i].keyed_count = 0;
@@ -201,6 +207,77 @@ static void fill_rules(struct tables *tables, const struct build *build)
 			tables->keyed[atom->keyed + atom->keyed_count++] = i;
 		}
 	}
+}
+
+static size_t align(size_t bytes)
+{
+	return (bytes + RULESET_ALIGN - 1) & ~(size_t)(RULESET_ALIGN - 1);
+}
+
+// Bytes of a database as it lies in the image.
+static size_t database_bytes(const struct hs_database *db)
+{
+	char *serialized = NULL;
+	size_t serialized_bytes = 0;
+	size_t bytes = 0;
+
+	if (hs_serialize_database(db, &serialized, &serialized_bytes) != HS_SUCCESS ||
+		hs_serialized_database_size(serialized, serialized_bytes, &bytes) != HS_SUCCESS)
+		bytes = 0;
+	free(serialized);
+	return bytes;
+}
+
+static int write_database(const struct hs_database *db, uint8_t *out)
+{
+	char *serialized = NULL;
+	size_t bytes = 0;
+	hs_error_t status = hs_serialize_database(db, &serialized, &bytes);
+
+	if (status == HS_SUCCESS)
+		status =
+			hs_deserialize_database_at(serialized, bytes, (hs_database_t *)(void *)out);
+	free(serialized);
+	return status == HS_SUCCESS ? 0 : -EIO;
+}
+
+static int fill_deferred(struct tables *tables, struct build *build)
+{
+	const struct build_atom *atoms = build->atoms.items;
+
+	for (uint32_t i = 0; i < build->atoms.count; i++) {
+		struct ruleset_deferred *deferred;
+
+		if (atoms[i].db == NULL)
+			continue;
+		deferred = build_push(build, &tables->deferred, sizeof(*deferred));
+		if (deferred == NULL)
+			return -ENOMEM;
+		tables->atoms[i].deferred = (uint32_t)tables->deferred.count - 1;
+		deferred->at = tables->databases_bytes;
+		deferred->bytes = database_bytes(atoms[i].db);
+		deferred->atom = i;
+		deferred->expression = atoms[i].first_expression;
+		deferred->expressions_count = atoms[i].expressions_count;
+		deferred->triggered = atoms[i].way == BUILD_TRIGGERED;
+		tables->databases_bytes += align(deferred->bytes);
+	}
+	if (tables->databases_bytes == 0)
+		return 0;
+	tables->databases = aligned_alloc(RULESET_ALIGN, tables->databases_bytes);
+	if (tables->databases == NULL)
+		return -ENOMEM;
+	memset(tables->databases, 0, tables->databases_bytes);
+	for (size_t i = 0; i < tables->deferred.count; i++) {
+		const struct ruleset_deferred *deferred =
+			(const struct ruleset_deferred *)tables->deferred.items + i;
+		int err =
+			write_database(atoms[deferred->atom].db, tables->databases + deferred->at);
+
+		if (err != 0)
+			return err;
+	}
+	return 0;
 }
 
 // The hash entries name signatures by the builder's numbers until here.
@@ -282,6 +359,7 @@ static void collect_rules(
 		tables->unkeyed_count * sizeof(*tables->unkeyed));
 	add_vector(pieces, RULESET_REGEXES, &build->regexes, sizeof(struct ruleset_regex));
 	add_vector(pieces, RULESET_COMPARES, &build->compares, sizeof(struct ruleset_compare));
+	add_vector(pieces, RULESET_DEFERRED, &tables->deferred, sizeof(struct ruleset_deferred));
 }
 
 static int collect(struct pieces *pieces, struct build *build, const struct tables *tables)
@@ -308,12 +386,10 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 				->index = i;
 	for (uint32_t i = 0; i < FILETYPE_TARGETS && err == 0; i++)
 		err = add_database(pieces, RULESET_PATTERNS, i, build->patterns[i]);
+	if (tables->databases_bytes > 0)
+		(void)add_piece(
+			pieces, RULESET_DATABASES, tables->databases, tables->databases_bytes);
 	return err;
-}
-
-static size_t align(size_t bytes)
-{
-	return (bytes + RULESET_ALIGN - 1) & ~(size_t)(RULESET_ALIGN - 1);
 }
 
 static int write_pieces(const struct pieces *pieces, uint8_t *image, size_t image_bytes)
@@ -384,7 +460,9 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		build->stats->literals = tables.meta.literals;
 		build->stats->patterns = tables.meta.patterns;
 		build->stats->hashes = tables.meta.hashes;
-		err = build->failed ? -ENOMEM : collect(pieces, build, &tables);
+		err = fill_deferred(&tables, build);
+		if (err == 0)
+			err = build->failed ? -ENOMEM : collect(pieces, build, &tables);
 	}
 	if (err == 0)
 		err = lay_out(pieces, image, image_bytes);

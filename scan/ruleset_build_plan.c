@@ -75,9 +75,10 @@ static const struct endings *right_endings(const struct clamav_edge *edge)
 // The plan of one signature.
 struct plan {
 	struct build *build;
-	const struct build_goal *goal;
+	struct build_goal *goal;
 	const struct clamav_pattern *pattern;
 	uint32_t expressions_count;
+	uint32_t score; // of the poorest anchor
 };
 
 static struct build_text *begin_text(struct plan *plan)
@@ -91,11 +92,16 @@ static void add(struct plan *plan, const struct build_expression *shape, struct 
 {
 	struct build_expression wanted = *shape;
 
+	plan->expressions_count++;
+	plan->goal->regexes += wanted.check_kind == RULESET_CHECK_NONE;
+	if (plan->goal->mode == BUILD_LOOK)
+		return;
+	if (plan->goal->mode == BUILD_DEFER)
+		wanted.owner = (plan->goal->sink & ~RULESET_ATOM) + 1;
 	wanted.text = plan->build->scratch.data;
 	wanted.bytes = plan->build->scratch.bytes;
 	wanted.target = plan->goal->target;
 	use.sink = plan->goal->sink;
-	plan->expressions_count++;
 	build_use_expression(plan->build, &wanted, &use);
 }
 
@@ -136,7 +142,7 @@ static bool plan_standing(
 {
 	struct build_expression shape = {.max_end = UINT64_MAX};
 	struct build_spelling *spelling = plan->build->spelling;
-	struct build_anchor anchor;
+	struct build_anchor anchor = {.score = UINT32_MAX};
 	struct clamav_class set;
 	uint32_t before;
 
@@ -154,6 +160,7 @@ static bool plan_standing(
 	spell_ending(spelling, standing->ending);
 	if (standing->place == NULL && !build_find_anchor(spelling, &anchor))
 		return false;
+	plan->score = anchor.score < plan->score ? anchor.score : plan->score;
 	if (!is_added)
 		return true;
 	shape.flags = standing->ending->at_end ? RULESET_EXPRESSION_AT_END : 0;
@@ -195,7 +202,8 @@ static bool plan_checks(struct plan *plan, const struct clamav_part *part, uint3
 	const struct clamav_sequence *bodies = build_fixed_lengths(plan->build, &part->body, true);
 	const struct ruleset_use use = {.group = group};
 
-	if (bodies == NULL || (place != NULL && part->left.kind != CLAMAV_EDGE_NONE))
+	if (plan->goal->mode == BUILD_DEFER || bodies == NULL ||
+		(place != NULL && part->left.kind != CLAMAV_EDGE_NONE))
 		return false;
 	// First whether all can be compared.
 	for (unsigned int pass = 0; pass < 2; pass++) {
@@ -508,7 +516,11 @@ static const char *plan_groups(struct plan *plan)
 		return "too many parts beside long gaps";
 	for (const struct clamav_part *part = plan->pattern->parts; part != NULL;
 		part = part->next) {
-		struct ruleset_group *group = build_push(build, &build->groups, sizeof(*group));
+		struct ruleset_group unwanted;
+		struct ruleset_group *group =
+			plan->goal->mode != BUILD_LOOK
+				? build_push(build, &build->groups, sizeof(*group))
+				: &unwanted;
 		const char *reason;
 
 		if (group == NULL)
@@ -557,10 +569,30 @@ static bool is_near(const struct clamav_offset *offset)
 	       (offset->kind == CLAMAV_OFFSET_END && offset->value <= MAX_JOINED_END);
 }
 
-const char *build_plan(struct build *build, const struct build_goal *goal,
-	struct clamav_pattern *pattern, bool *literal)
+bool build_plan_trigger(
+	struct build *build, struct build_goal *goal, const struct clamav_pattern *pattern)
 {
-	struct plan plan = {build, goal, pattern, 0};
+	struct plan plan = {.build = build, .goal = goal, .pattern = pattern};
+	const enum build_mode mode = goal->mode;
+	const struct clamav_part *best = NULL;
+	uint32_t score = 0;
+
+	goal->mode = BUILD_LOOK;
+	for (const struct clamav_part *part = pattern->parts; part != NULL; part = part->next) {
+		plan.score = UINT32_MAX;
+		if (!plan_checks(&plan, part, RULESET_NONE, NULL) || plan.score <= score)
+			continue;
+		score = plan.score;
+		best = part;
+	}
+	goal->mode = mode;
+	return best != NULL && plan_checks(&plan, best, RULESET_NONE, NULL);
+}
+
+const char *build_plan(
+	struct build *build, struct build_goal *goal, struct clamav_pattern *pattern, bool *literal)
+{
+	struct plan plan = {.build = build, .goal = goal, .pattern = pattern};
 	const struct clamav_offset *offset = &pattern->offset;
 	bool follow;
 	bool alone;

@@ -274,47 +274,14 @@ enum clamav_result build_rule(struct build *build, const struct clamav_logical *
 	return CLAMAV_TAKEN;
 }
 
-// ---- when all rules are read -------------------------------------------------------------------
-
-static const char *plan_atom(struct build *build, uint32_t number)
-{
-	const struct build_atom *atom = (struct build_atom *)build->atoms.items + number;
-	const struct build_goal goal = {number | RULESET_ATOM, atom->target, atom->counted};
-	struct clamav_subsignature parsed;
-	const char *reason = NULL;
-
-	if (clamav_parse_subsignature(&build->arena, atom->text, atom->target, &parsed, &reason) !=
-		CLAMAV_TAKEN)
-		return reason;
-	for (uint32_t i = 0; i < parsed.patterns_count && reason == NULL; i++) {
-		bool literal;
-
-		parsed.patterns[i].offset = parsed.patterns[0].offset;
-		reason = build_pattern(build, &goal, &parsed.patterns[i], &literal);
-		// Of a subsignature that is nowhere the rule may still ask for its absence.
-		if (reason != NULL && strncmp(reason, BUILD_NEVER, strlen(BUILD_NEVER)) == 0)
-			reason = NULL;
-	}
-	return reason;
-}
-
-void build_plan_atoms(struct build *build)
-{
-	for (uint32_t i = 0; i < build->atoms.count && !build->failed; i++) {
-		const char *reason = plan_atom(build, i);
-
-		if (reason != NULL)
-			build_drop_sink(build, i | RULESET_ATOM, reason);
-		clamav_reset(&build->arena);
-	}
-}
+// ---- dropping ----------------------------------------------------------------------------------
 
 bool build_is_dropped(const struct build *build, uint32_t sink)
 {
 	const struct build_atom *atoms = build->atoms.items;
 	const struct build_signature *signatures = build->signatures.items;
 
-	return (sink & RULESET_ATOM) != 0 ? atoms[sink & ~RULESET_ATOM].dropped != NULL
+	return (sink & RULESET_ATOM) != 0 ? atoms[sink & RULESET_ATOM_NUMBER].dropped != NULL
 					  : signatures[sink].dropped;
 }
 
@@ -327,7 +294,7 @@ void build_drop_sink(struct build *build, uint32_t sink, const char *why)
 		return;
 	if ((sink & RULESET_ATOM) != 0) {
 		struct build_atom *atom =
-			(struct build_atom *)build->atoms.items + (sink & ~RULESET_ATOM);
+			(struct build_atom *)build->atoms.items + (sink & RULESET_ATOM_NUMBER);
 
 		atom->dropped = strdup(why);
 		build->failed = build->failed || atom->dropped == NULL;
@@ -381,8 +348,13 @@ static uint64_t needs_of_member(const struct build *build, const struct ruleset_
 		return needs_of_member(build, rule,
 			((const struct ruleset_compare *)build->compares.items)[number].index,
 			depth + 1);
+	if (!build->needs_bare &&
+		((const struct build_atom *)build->atoms.items)[number].way == BUILD_BARE)
+		return 0;
 	return UINT64_C(1) << index;
 }
+
+#define DEFERRED_WEIGHT 1024
 
 // How many rules would have to be decided where one of the atoms is.
 static uint64_t weight_of(
@@ -400,6 +372,7 @@ static uint64_t weight_of(
 		       ((const uint32_t *)build->members.items)[rule->member + i];
 		length = strlen(atom->text);
 		weight += atom->rules_count + (length < 32 ? (32 - length) * (32 - length) : 0);
+		weight += atom->way != BUILD_SEARCHED ? DEFERRED_WEIGHT : 0;
 	}
 	return weight;
 }

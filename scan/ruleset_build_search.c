@@ -10,6 +10,10 @@
 
 // The filter has a word for two entries, but not more words than fit a processor's nearer memory.
 #define LEAST_WORDS_LOG 8u
+// The sieve has some bits for each entry, while it is small.
+#define SIEVE_BITS_LOG 3u
+#define LEAST_SIEVE_LOG 12u
+#define MOST_SIEVE_LOG 21u
 #define MOST_WORDS_LOG 18u
 
 struct tables {
@@ -138,6 +142,12 @@ static size_t aligned(size_t bytes)
 	return (bytes + 15) & ~(size_t)15;
 }
 
+static unsigned int clamp(unsigned int value, unsigned int least, unsigned int most)
+{
+	value = value > least ? value : least;
+	return value < most ? value : most;
+}
+
 static size_t windows_bytes(
 	const struct tables *tables, struct anchor_header *header, unsigned int kind)
 {
@@ -146,12 +156,14 @@ static size_t windows_bytes(
 
 	if (count == 0)
 		return 0;
-	log = log > LEAST_WORDS_LOG ? log - 1 : LEAST_WORDS_LOG;
-	log = log < MOST_WORDS_LOG ? log : MOST_WORDS_LOG;
+	log = clamp(log > 0 ? log - 1 : 0, LEAST_WORDS_LOG, MOST_WORDS_LOG);
 	header->kinds[kind].entries_count = (uint32_t)count;
+	header->kinds[kind].sieve_log =
+		clamp(log_up(count) + SIEVE_BITS_LOG, LEAST_SIEVE_LOG, MOST_SIEVE_LOG);
 	header->kinds[kind].words_log = log;
 	header->kinds[kind].buckets_log = log_up(count) > 0 ? log_up(count) : 1;
-	return aligned(sizeof(uint32_t) << log) +
+	return aligned((size_t)1 << (header->kinds[kind].sieve_log - 3)) +
+	       aligned(sizeof(uint32_t) << log) +
 	       aligned((((size_t)1 << header->kinds[kind].buckets_log) + 1) * sizeof(uint32_t)) +
 	       aligned(count * sizeof(struct anchor_entry));
 }
@@ -162,12 +174,14 @@ static uint8_t *write_windows(const struct tables *tables, const struct anchor_h
 {
 	const struct anchor_entry *entries = tables->entries[kind].items;
 	size_t count = tables->entries[kind].count;
+	unsigned int sieve_shift = 64 - header->kinds[kind].sieve_log;
 	unsigned int filter_shift = 64 - header->kinds[kind].words_log;
 	unsigned int bucket_shift = 64 - header->kinds[kind].buckets_log;
 	size_t buckets_count = (size_t)1 << header->kinds[kind].buckets_log;
-	uint32_t *filter = (void *)at;
-	uint32_t *buckets =
-		(void *)(at + aligned(sizeof(uint32_t) << header->kinds[kind].words_log));
+	uint32_t *sieve = (void *)at;
+	uint32_t *filter = (void *)(at + aligned((size_t)1 << (header->kinds[kind].sieve_log - 3)));
+	uint32_t *buckets = (void *)((uint8_t *)filter +
+				     aligned(sizeof(uint32_t) << header->kinds[kind].words_log));
 	struct anchor_entry *out =
 		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
 
@@ -176,6 +190,7 @@ static uint8_t *write_windows(const struct tables *tables, const struct anchor_h
 	for (size_t i = 0; i < count; i++) {
 		uint64_t hash = anchor_hash(entries[i].window);
 
+		sieve[hash >> sieve_shift >> 5] |= 1u << (hash >> sieve_shift & 31);
 		filter[hash >> filter_shift] |=
 			1u << anchor_bit(hash) | 1u << anchor_other_bit(hash);
 		buckets[(hash >> bucket_shift) + 1]++;

@@ -93,15 +93,16 @@ static uint64_t hash_expression(const struct build_expression *expression)
 	hash = hash_bytes(hash, &expression->min_end, sizeof(expression->min_end));
 	hash = hash_bytes(hash, &expression->max_end, sizeof(expression->max_end));
 	hash = hash_bytes(hash, &expression->place, sizeof(expression->place));
+	hash = hash_bytes(hash, &expression->owner, sizeof(expression->owner));
 	hash = hash_bytes(hash, &expression->check_kind, sizeof(expression->check_kind));
 	return hash ^ hash >> 32;
 }
 
 static bool is_same(const struct build_expression *a, const struct build_expression *b)
 {
-	return a->bytes == b->bytes && a->target == b->target && a->check_kind == b->check_kind &&
-	       a->flags == b->flags && a->min_end == b->min_end && a->max_end == b->max_end &&
-	       memcmp(&a->place, &b->place, sizeof(a->place)) == 0 &&
+	return a->bytes == b->bytes && a->target == b->target && a->owner == b->owner &&
+	       a->check_kind == b->check_kind && a->flags == b->flags && a->min_end == b->min_end &&
+	       a->max_end == b->max_end && memcmp(&a->place, &b->place, sizeof(a->place)) == 0 &&
 	       memcmp(a->text, b->text, a->bytes) == 0;
 }
 

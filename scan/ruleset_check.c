@@ -18,7 +18,7 @@ static int check_signatures(const struct ruleset *ruleset)
 
 static bool is_sink(const struct ruleset *ruleset, uint32_t sink)
 {
-	return (sink & RULESET_ATOM) != 0 ? (sink & ~RULESET_ATOM) < ruleset->atoms_count
+	return (sink & RULESET_ATOM) != 0 ? (sink & RULESET_ATOM_NUMBER) < ruleset->atoms_count
 					  : sink < ruleset->signatures_count;
 }
 
@@ -177,7 +177,9 @@ static int check_rules(const struct ruleset *ruleset)
 		const struct ruleset_atom *atom = &ruleset->atoms[i];
 
 		if (atom->keyed > ruleset->keyed_count ||
-			atom->keyed_count > ruleset->keyed_count - atom->keyed)
+			atom->keyed_count > ruleset->keyed_count - atom->keyed ||
+			(atom->deferred != RULESET_NONE &&
+				atom->deferred >= ruleset->deferred_count))
 			return -EBADMSG;
 	}
 	return are_rules(ruleset, ruleset->keyed, ruleset->keyed_count) &&
@@ -186,10 +188,26 @@ static int check_rules(const struct ruleset *ruleset)
 		       : -EBADMSG;
 }
 
+static int check_deferred(const struct ruleset *ruleset)
+{
+	if (ruleset->deferred_count > 0 && ruleset->databases == NULL)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < ruleset->deferred_count; i++) {
+		const struct ruleset_deferred *deferred = &ruleset->deferred[i];
+
+		if (deferred->atom >= ruleset->atoms_count ||
+			deferred->expression > ruleset->expressions_count ||
+			deferred->expressions_count >
+				ruleset->expressions_count - deferred->expression)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 int ruleset_check(const struct ruleset *ruleset)
 {
 	int (*const checks[])(const struct ruleset *) = {check_signatures, check_searches,
-		check_uses, check_groups, check_nodes, check_members, check_rules};
+		check_uses, check_groups, check_nodes, check_members, check_rules, check_deferred};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		int err = checks[i](ruleset);

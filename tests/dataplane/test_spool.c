@@ -1,231 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// spool: what is acknowledged is there once and intact, whatever the disk does and whenever power goes.
+// spool: what comes back, what is refused, what fails, and with which disk.
 #include "dataplane/spool.h"
 #include "dataplane/spool_io.h"
-#include "tests/support/random.h"
-#include "tests/support/spool_disk.h"
-#include "tests/support/spool_mail.h"
+#include "tests/support/spool_rig.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#define SECOND 1000000000ull
-#define MAILS 512
-#define CRASHES 400
-
-enum fate { FATE_NONE, FATE_BEGUN, FATE_ABORTED, FATE_COMMITTED, FATE_STORED, FATE_FAILED };
-
-// A writer on a simulated disk, and what became of each mail.
-struct rig {
-	struct spool_folder folder;
-	struct spool_disk disk;
-	struct spool *spool;
-	struct spool_options options;
-	uint64_t now_ns;
-	uint8_t fates[MAILS];
-	uint8_t times[MAILS];
-	int errors[MAILS];
-	struct spoolfile_stats stats;
-};
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
-static struct spool_options small_options(void)
-{
-	struct spool_options options;
-
-	spool_options_init(&options);
-	options.records = 64;
-	options.memory_bytes = 2u << 20;
-	options.spill_bytes = 65536;
-	options.segment_bytes = 1u << 20;
-	options.spares = 1;
-	options.deadline_ns = 3600 * SECOND;
-	options.thread = false;
-	return options;
-}
-
-static void rig_begin(struct rig *rig, uint64_t seed)
-{
-	memset(rig->fates, 0, sizeof(rig->fates));
-	memset(rig->errors, 0, sizeof(rig->errors));
-	spool_disk_init(&rig->disk, seed);
-	assert_int_equal(
-		spool_open(&rig->options, rig->folder.keys, &rig->disk.io, &rig->spool), 0);
-	rig->now_ns = clock_ns();
-}
-
-static struct rig *rig_new(void)
-{
-	struct rig *rig = calloc(1, sizeof(*rig));
-
-	assert_non_null(rig);
-	spool_folder_init(&rig->folder);
-	rig->options = small_options();
-	return rig;
-}
-
-static void rig_end(struct rig *rig)
-{
-	rig->disk.dead = true;
-	spool_close(rig->spool);
-	spool_disk_fini(&rig->disk);
-}
-
-static void rig_free(struct rig *rig)
-{
-	spool_folder_fini(&rig->folder);
-	free(rig);
-}
-
-static void rig_poll(struct rig *rig)
-{
-	struct spool_done done[8];
-	size_t n;
-
-	for (uint32_t i = 0; i < rig->options.workers; i++) {
-		n = spool_poll(spool_get_worker(rig->spool, i), rig->now_ns, done, 8);
-		for (size_t j = 0; j < n; j++) {
-			uint32_t number = spool_mail_number(&done[j]);
-
-			assert_int_equal(rig->fates[number], FATE_COMMITTED);
-			rig->fates[number] = done[j].error == 0 ? FATE_STORED : FATE_FAILED;
-			rig->errors[number] = done[j].error;
-		}
-	}
-}
-
-static void rig_turn(struct rig *rig, unsigned int turns)
-{
-	while (turns-- > 0) {
-		(void)spool_step(rig->spool, rig->now_ns, 1);
-		rig->now_ns += 1000000;
-		rig_poll(rig);
-	}
-}
-
-static int rig_send(struct rig *rig, uint32_t number)
-{
-	int err = spool_mail_send(spool_get_worker(rig->spool, 0), number, rig->now_ns);
-
-	if (err == 0)
-		rig->fates[number] = FATE_COMMITTED;
-	return err;
-}
-
-static uint64_t counter(const struct rig *rig, size_t offset)
-{
-	struct spool_status status;
-	uint64_t value;
-
-	spool_get_status(rig->spool, &status);
-	memcpy(&value, (const char *)&status + offset, sizeof(value));
-	return value;
-}
-
-#define COUNTER(rig, name) counter((rig), offsetof(struct spool_status, name))
-
-// The folder, compared with what became of the mails.
-static void rig_check(struct rig *rig, bool failed_may_show)
-{
-	spool_mail_recover(&rig->folder, rig->times, MAILS, &rig->stats);
-	assert_int_equal(rig->stats.chunks_bad, 0);
-	for (uint32_t i = 0; i < MAILS; i++) {
-		enum fate fate = (enum fate)rig->fates[i];
-
-		if (rig->times[i] > 1)
-			fail_msg("mail %u is there %u times", i, rig->times[i]);
-		if (fate == FATE_STORED && rig->times[i] != 1)
-			fail_msg("mail %u was acknowledged and is not there", i);
-		if (fate < FATE_COMMITTED && rig->times[i] != 0)
-			fail_msg("mail %u is there and was never committed", i);
-		if (fate == FATE_FAILED && rig->times[i] != 0 && !failed_may_show)
-			fail_msg("mail %u is there and had failed", i);
-	}
-}
-
-// ---- one worker, random work ---------------------------------------------------------------------
-
-struct going {
-	struct spool_record *record;
-	uint32_t number;
-	size_t at;
-};
-
-struct work {
-	struct going going[16];
-	uint32_t next;
-};
-
-static void work_on(struct rig *rig, struct work *work, struct going *going)
-{
-	struct random *random = &rig->disk.random;
-	size_t left = spool_mail_bytes(going->number) - going->at;
-	size_t n = 1 + random_below(random, 30000);
-	int err;
-
-	if (random_below(random, 40) == 0) {
-		spool_abort(going->record);
-		rig->fates[going->number] = FATE_ABORTED;
-		going->record = NULL;
-		return;
-	}
-	(void)work;
-	if (n > left)
-		n = left;
-	err = spool_mail_append(going->record, going->number, going->at, n);
-	if (err == 0)
-		going->at += n;
-	if (err == 0 && n == left) {
-		err = spool_mail_commit(going->record, going->number, rig->now_ns);
-		if (err == 0) {
-			rig->fates[going->number] = FATE_COMMITTED;
-			going->record = NULL;
-		}
-	}
-	// Also what there was no room for: spool_mail_append may have put in a part.
-	if (err != 0) {
-		spool_abort(going->record);
-		rig->fates[going->number] = FATE_ABORTED;
-		going->record = NULL;
-	}
-}
-
-static void work_once(struct rig *rig, struct work *work)
-{
-	struct random *random = &rig->disk.random;
-	struct going *going = &work->going[random_below(random, 16)];
-	uint32_t worker = random_below(random, rig->options.workers);
-
-	if (going->record != NULL) {
-		work_on(rig, work, going);
-	} else if (work->next < MAILS && spool_mail_begin(spool_get_worker(rig->spool, worker),
-						 work->next, &going->record) == 0) {
-		going->number = work->next++;
-		going->at = 0;
-		rig->fates[going->number] = FATE_BEGUN;
-	}
-	if (random_below(random, 3) == 0)
-		rig_turn(rig, 1);
-}
-
-static void work_random(struct rig *rig, struct work *work, uint32_t steps)
-{
-	while (steps-- > 0)
-		work_once(rig, work);
-}
 
 // ---- tests --------------------------------------------------------------------------------------
 
@@ -266,7 +48,7 @@ static void an_abort_of_what_fits_in_memory_writes_nothing(void **state)
 	}
 	rig_turn(rig, 100);
 	assert_int_equal(rig->disk.writes, writes);
-	assert_int_equal(COUNTER(rig, records_aborted), 0);
+	assert_int_equal(RIG_COUNTER(rig, records_aborted), 0);
 	rig_end(rig);
 	rig_free(rig);
 }
@@ -286,86 +68,14 @@ static void a_long_mail_goes_to_disk_ahead_and_is_nothing_when_aborted(void **st
 		rig_turn(rig, 1);
 	}
 	rig_turn(rig, 1000);
-	assert_true(COUNTER(rig, stored_bytes) > 7u << 20);
+	assert_true(RIG_COUNTER(rig, stored_bytes) > 7u << 20);
 	spool_abort(record);
 	rig_turn(rig, 1000);
-	assert_int_equal(COUNTER(rig, records_aborted), 1);
+	assert_int_equal(RIG_COUNTER(rig, records_aborted), 1);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
 	assert_int_equal(rig->stats.records, 0);
 	assert_int_equal(rig->stats.incomplete, 1);
-	rig_end(rig);
-	rig_free(rig);
-}
-
-static void crash_once(struct rig *rig, uint64_t seed)
-{
-	struct random random = {seed * 77 + 1};
-	struct work work = {.next = 0};
-
-	rig->options.workers = 1 + (uint32_t)(seed % 2);
-	rig_begin(rig, seed);
-	rig->disk.patient = 300;
-	if (seed % 4 == 1)
-		rig->disk.fail_eio = 30;
-	if (seed % 4 == 2)
-		rig->disk.cut_short = 30;
-	if (seed % 8 == 3) {
-		rig->disk.fail_enospc = 20;
-		rig->disk.hang = 100;
-	}
-	work_random(rig, &work, 50 + random_below(&random, 1000));
-	spool_disk_cut(&rig->disk, rig->folder.path);
-	rig_check(rig, true);
-	spool_folder_empty(&rig->folder);
-	rig_end(rig);
-}
-
-static void a_power_cut_at_any_instant_loses_nothing_acknowledged(void **state)
-{
-	struct rig *rig = rig_new();
-	uint64_t torn = 0;
-	uint64_t incomplete = 0;
-	uint32_t stored = 0;
-
-	(void)state;
-	for (uint64_t seed = 1; seed <= CRASHES; seed++) {
-		crash_once(rig, seed);
-		torn += rig->stats.chunks_torn;
-		incomplete += rig->stats.incomplete;
-		for (uint32_t i = 0; i < MAILS; i++)
-			stored += rig->fates[i] == FATE_STORED;
-	}
-	print_message("%d power cuts: %u mails acknowledged, all there; %lu chunks torn, %lu "
-		      "records incomplete, all dropped\n",
-		CRASHES, stored, (unsigned long)torn, (unsigned long)incomplete);
-	// Else this has proved nothing.
-	assert_true(stored > 100 * CRASHES / 10);
-	assert_true(torn > 0);
-	assert_true(incomplete > 0);
-	rig_free(rig);
-}
-
-static void a_failed_write_goes_elsewhere_and_never_back(void **state)
-{
-	struct rig *rig = rig_new();
-	struct work work = {.next = 0};
-
-	(void)state;
-	rig_begin(rig, 5);
-	rig->disk.patient = 300;
-	rig->disk.fail_eio = 20;
-	work_random(rig, &work, 4000);
-	rig->disk.fail_eio = 0;
-	rig_turn(rig, 5000);
-	assert_true(COUNTER(rig, write_errors) > 0);
-	assert_true(COUNTER(rig, segments_poisoned) > 0);
-	assert_true(COUNTER(rig, rewrites) >= COUNTER(rig, write_errors));
-	for (uint32_t i = 0; i < MAILS; i++)
-		assert_int_not_equal(rig->fates[i], FATE_COMMITTED);
-	// Without a power cut: also what failed and was withdrawn must not show.
-	spool_disk_cut(&rig->disk, rig->folder.path);
-	rig_check(rig, true);
 	rig_end(rig);
 	rig_free(rig);
 }
@@ -383,8 +93,8 @@ static void a_write_cut_short_counts_as_failed(void **state)
 	assert_int_equal(rig->fates[2], FATE_FAILED);
 	assert_int_equal(rig->errors[2], -EIO);
 	// Three tries for the mail, three for its withdrawal.
-	assert_int_equal(COUNTER(rig, short_writes), 6);
-	assert_int_equal(COUNTER(rig, records_durable), 0);
+	assert_int_equal(RIG_COUNTER(rig, short_writes), 6);
+	assert_int_equal(RIG_COUNTER(rig, records_durable), 0);
 	rig->disk.cut_short = 0;
 	rig_turn(rig, 2000);
 	assert_int_equal(rig_send(rig, 4), 0);
@@ -404,20 +114,20 @@ static void refuses_with(struct rig *rig, enum spool_io_kind kind, int error)
 	rig_turn(rig, 200);
 	rig->disk.fail_kind[kind] = error;
 	for (uint32_t i = 0; i < 4000 && err != error; i++) {
-		err = number < MAILS / 2 ? rig_send(rig, number) : 0;
+		err = number < RIG_MAILS / 2 ? rig_send(rig, number) : 0;
 		if (err == 0)
 			number++;
 		rig_turn(rig, 20);
 	}
 	assert_int_equal(spool_mail_begin(spool_get_worker(rig->spool, 0), 1, &record), error);
-	assert_int_equal(COUNTER(rig, refusal), -error);
+	assert_int_equal(RIG_COUNTER(rig, refusal), -error);
 	// Once there is room again it goes on by itself.
 	rig->disk.fail_kind[kind] = 0;
-	rig->now_ns += 2 * SECOND;
+	rig->now_ns += 2 * RIG_SECOND;
 	rig_turn(rig, 2000);
-	assert_int_equal(rig_send(rig, MAILS - 1), 0);
+	assert_int_equal(rig_send(rig, RIG_MAILS - 1), 0);
 	rig_turn(rig, 2000);
-	assert_int_equal(rig->fates[MAILS - 1], FATE_STORED);
+	assert_int_equal(rig->fates[RIG_MAILS - 1], FATE_STORED);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
 	spool_folder_empty(&rig->folder);
@@ -449,17 +159,17 @@ static void a_quota_is_kept_and_its_levels_are_told(void **state)
 	rig->options.levels[2] = 0;
 	rig_begin(rig, 3);
 	rig_turn(rig, 10);
-	assert_int_equal(COUNTER(rig, fill_level), 0);
+	assert_int_equal(RIG_COUNTER(rig, fill_level), 0);
 	for (uint32_t i = 0; i < 4000 && err != -EDQUOT; i++) {
-		err = number < MAILS ? rig_send(rig, number) : 0;
+		err = number < RIG_MAILS ? rig_send(rig, number) : 0;
 		if (err == 0)
 			number++;
 		rig_turn(rig, 20);
 	}
 	assert_int_equal(err, -EDQUOT);
-	assert_int_equal(COUNTER(rig, usage_bytes), 4u << 20);
-	assert_int_equal(COUNTER(rig, fill_percent), 100);
-	assert_int_equal(COUNTER(rig, fill_level), 2);
+	assert_int_equal(RIG_COUNTER(rig, usage_bytes), 4u << 20);
+	assert_int_equal(RIG_COUNTER(rig, fill_percent), 100);
+	assert_int_equal(RIG_COUNTER(rig, fill_level), 2);
 	rig_turn(rig, 2000);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
@@ -472,7 +182,7 @@ static void what_comes_too_late_is_failed_and_withdrawn(void **state)
 	struct rig *rig = rig_new();
 
 	(void)state;
-	rig->options.deadline_ns = SECOND;
+	rig->options.deadline_ns = RIG_SECOND;
 	rig_begin(rig, 4);
 	rig_turn(rig, 200);
 	rig->disk.hang = 1000;
@@ -487,8 +197,8 @@ static void what_comes_too_late_is_failed_and_withdrawn(void **state)
 	}
 	rig->disk.hang = 0;
 	rig_turn(rig, 1000);
-	assert_int_equal(COUNTER(rig, records_late), 10);
-	assert_int_equal(COUNTER(rig, records_durable), 0);
+	assert_int_equal(RIG_COUNTER(rig, records_late), 10);
+	assert_int_equal(RIG_COUNTER(rig, records_durable), 0);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
 	assert_int_equal(rig->stats.gone, 10);
@@ -528,6 +238,47 @@ static void memory_and_records_are_bounded(void **state)
 	rig_free(rig);
 }
 
+static void many_long_mails_at_once_share_the_memory(void **state)
+{
+	struct rig *rig = rig_new();
+	struct spool_record *records[32];
+	uint32_t refused = 0;
+
+	(void)state;
+	// 32 mails of 200 KB and more in 2 MiB.
+	rig->options.spill_bytes = 1u << 20;
+	rig_begin(rig, 6);
+	for (uint32_t i = 0; i < 32; i++) {
+		rig->fates[i * 16 + 15] = FATE_BEGUN;
+		assert_int_equal(
+			spool_mail_begin(spool_get_worker(rig->spool, 0), i * 16 + 15, &records[i]),
+			0);
+	}
+	for (size_t at = 0; at < 460000; at += 4096) {
+		for (uint32_t i = 0; i < 32; i++) {
+			size_t left = spool_mail_bytes(i * 16 + 15);
+
+			left = left > at ? left - at : 0;
+			while (spool_mail_append(records[i], i * 16 + 15, at,
+				       left < 4096 ? left : 4096) == -EAGAIN) {
+				rig_turn(rig, 1);
+				assert_true(++refused < 100000);
+			}
+		}
+		rig_turn(rig, 4);
+	}
+	for (uint32_t i = 0; i < 32; i++) {
+		assert_int_equal(spool_mail_commit(records[i], i * 16 + 15, rig->now_ns), 0);
+		rig->fates[i * 16 + 15] = FATE_COMMITTED;
+	}
+	rig_turn(rig, 3000);
+	spool_disk_write_out(&rig->disk, rig->folder.path);
+	rig_check(rig, false);
+	assert_int_equal(rig->stats.records, 32);
+	rig_end(rig);
+	rig_free(rig);
+}
+
 static void a_new_key_is_for_new_records_and_old_ones_stay_readable(void **state)
 {
 	struct rig *rig = rig_new();
@@ -556,7 +307,7 @@ static void a_new_key_is_for_new_records_and_old_ones_stay_readable(void **state
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_end(rig);
 	// The old key does not open what came later; the new file has both.
-	spool_mail_recover(&rig->folder, rig->times, MAILS, &rig->stats);
+	spool_mail_recover(&rig->folder, rig->times, RIG_MAILS, &rig->stats);
 	assert_int_equal(rig->stats.records, 2);
 	assert_true(rig->stats.chunks_bad > 0);
 	assert_int_equal(rig->stats.bad[0].error, -ENOKEY);
@@ -583,15 +334,16 @@ static void *produce(void *arg)
 	uint32_t number = producer->number;
 	uint32_t waiting = 0;
 
-	while (number < MAILS || waiting > 0) {
+	while (number < RIG_MAILS || waiting > 0) {
 		struct spool_done done[8];
 		size_t n;
 
-		if (number < MAILS && spool_mail_send(producer->worker, number, clock_ns()) == 0) {
+		if (number < RIG_MAILS &&
+			spool_mail_send(producer->worker, number, rig_clock_ns()) == 0) {
 			number += PRODUCERS;
 			waiting++;
 		}
-		n = spool_poll(producer->worker, clock_ns(), done, 8);
+		n = spool_poll(producer->worker, rig_clock_ns(), done, 8);
 		for (size_t i = 0; i < n; i++) {
 			uint32_t which = spool_mail_number(&done[i]);
 
@@ -610,7 +362,7 @@ static void producers_store_all(int (*open_io)(const char *directory, struct spo
 
 	rig->options.workers = PRODUCERS;
 	rig->options.thread = true;
-	rig->options.deadline_ns = 60 * SECOND;
+	rig->options.deadline_ns = 60 * RIG_SECOND;
 	assert_int_equal(open_io(rig->folder.path, &io), 0);
 	assert_int_equal(spool_open(&rig->options, rig->folder.keys, io, &rig->spool), 0);
 	for (uint32_t i = 0; i < PRODUCERS; i++) {
@@ -622,10 +374,10 @@ static void producers_store_all(int (*open_io)(const char *directory, struct spo
 	}
 	for (uint32_t i = 0; i < PRODUCERS; i++)
 		assert_int_equal(pthread_join(producers[i].thread, NULL), 0);
-	assert_int_equal(COUNTER(rig, records_durable), MAILS);
+	assert_int_equal(RIG_COUNTER(rig, records_durable), RIG_MAILS);
 	spool_close(rig->spool);
 	rig_check(rig, false);
-	assert_int_equal(rig->stats.records, MAILS);
+	assert_int_equal(rig->stats.records, RIG_MAILS);
 	rig_free(rig);
 }
 
@@ -636,7 +388,7 @@ static void several_producers_store_all_with_io_uring(void **state)
 
 	(void)state;
 	if (err != 0) {
-		print_message("skipped: io_uring is refused here: %s\n", strerror(-err));
+		print_message("skipped: io_uring is refused here: errno %d\n", -err);
 		skip();
 	}
 	io->ops->close(io);
@@ -667,7 +419,7 @@ static void a_plain_thread_stores_and_waits(void **state)
 	assert_int_equal(spool_open(&rig->options, rig->folder.keys, io, &rig->spool), 0);
 	worker = spool_get_worker(rig->spool, 0);
 	for (uint32_t i = 0; i < 20; i++) {
-		assert_int_equal(spool_mail_send(worker, i, clock_ns()), 0);
+		assert_int_equal(spool_mail_send(worker, i, rig_clock_ns()), 0);
 		assert_int_equal(spool_wait(rig->spool, worker, &done), 0);
 		assert_int_equal(done.error, 0);
 		assert_int_equal(spool_mail_number(&done), i);
@@ -682,12 +434,13 @@ static void a_plain_thread_stores_and_waits(void **state)
 static void options_that_make_no_sense_are_refused(void **state)
 {
 	struct rig *rig = rig_new();
-	struct spool_options options = small_options();
+	const struct spool_options good = rig->options;
+	struct spool_options options;
 	struct spool_io *io;
 
 	(void)state;
 	for (int i = 0; i < 6; i++) {
-		options = small_options();
+		options = good;
 		options.name = i == 0 ? "" : i == 1 ? "a/b" : options.name;
 		options.workers = i == 2 ? 0 : 1;
 		options.segment_bytes = i == 3 ? 4096 : options.segment_bytes;
@@ -705,13 +458,12 @@ int main(void)
 		cmocka_unit_test(mails_of_all_sizes_come_back_as_they_went_in),
 		cmocka_unit_test(an_abort_of_what_fits_in_memory_writes_nothing),
 		cmocka_unit_test(a_long_mail_goes_to_disk_ahead_and_is_nothing_when_aborted),
-		cmocka_unit_test(a_power_cut_at_any_instant_loses_nothing_acknowledged),
-		cmocka_unit_test(a_failed_write_goes_elsewhere_and_never_back),
 		cmocka_unit_test(a_write_cut_short_counts_as_failed),
 		cmocka_unit_test(a_disk_that_is_full_or_broken_refuses_new_mail_until_it_is_not),
 		cmocka_unit_test(a_quota_is_kept_and_its_levels_are_told),
 		cmocka_unit_test(what_comes_too_late_is_failed_and_withdrawn),
 		cmocka_unit_test(memory_and_records_are_bounded),
+		cmocka_unit_test(many_long_mails_at_once_share_the_memory),
 		cmocka_unit_test(a_new_key_is_for_new_records_and_old_ones_stay_readable),
 		cmocka_unit_test(several_producers_store_all_with_io_uring),
 		cmocka_unit_test(several_producers_store_all_with_threads),

@@ -152,7 +152,8 @@ static void retire_some(struct trial *trial, struct spoolfile *store)
 	struct spool_id *ids = calloc(count + 1, sizeof(*ids));
 	size_t taken = 0;
 
-	assert_true(numbers != NULL && ids != NULL);
+	assert_non_null(numbers);
+	assert_non_null(ids);
 	for (size_t i = 0; i < count; i++) {
 		if (random_below(&trial->random, 3) == 0 || taken >= 200)
 			continue;

@@ -17,6 +17,7 @@
 
 #define FILE_BYTES 65536u
 #define MAILS 6
+#define MAIL_BYTES ((size_t)1999) // the first one has none, the second that many, and so on
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -35,7 +36,7 @@ static void need(bool is_so)
 
 static size_t body_of(uint32_t mail, uint8_t *out)
 {
-	size_t n = mail * 1999u;
+	size_t n = mail * MAIL_BYTES;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = (uint8_t)(mail + i * 7);
@@ -49,7 +50,7 @@ static void write_mail(struct spool *spool, uint32_t mail)
 	const struct spool_reason reason = {.state = SPOOL_HELD};
 	struct spool_record *record;
 	struct spool_done done;
-	uint8_t body[MAILS * 1999];
+	uint8_t body[MAILS * MAIL_BYTES];
 
 	need(spool_begin(worker, &envelope, NULL, &record) == 0);
 	need(spool_append(record, body, body_of(mail, body)) == 0);
@@ -145,7 +146,7 @@ static void prepare(void)
 static void check_record(struct spoolfile *store, struct spool_id id)
 {
 	struct spoolfile_reader *reader;
-	uint8_t body[MAILS * 1999];
+	uint8_t body[MAILS * MAIL_BYTES];
 	const uint8_t *data;
 	uint32_t mail;
 	size_t at = 0;
@@ -157,10 +158,10 @@ static void check_record(struct spoolfile *store, struct spool_id id)
 	(void)body_of(mail, body);
 	do {
 		need(spoolfile_read(reader, &data, &n) == 0);
-		need(at + n <= mail * 1999u && (n == 0 || memcmp(data, body + at, n) == 0));
+		need(at + n <= mail * MAIL_BYTES && (n == 0 || memcmp(data, body + at, n) == 0));
 		at += n;
 	} while (n > 0);
-	need(at == mail * 1999u);
+	need(at == mail * MAIL_BYTES);
 	spoolfile_reader_close(reader);
 }
 

@@ -83,8 +83,8 @@ static int64_t write_result(struct spool_disk *disk, const struct spool_request 
 	if (chance(disk, disk->fail_enospc))
 		return -ENOSPC;
 	if (chance(disk, disk->cut_short))
-		return (int64_t)(random_below(&disk->random, (uint32_t)request->bytes / SECTOR) *
-				 SECTOR);
+		return (int64_t)random_below(&disk->random, (uint32_t)request->bytes / SECTOR) *
+		       (int64_t)SECTOR;
 	return (int64_t)request->bytes;
 }
 

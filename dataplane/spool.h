@@ -3,8 +3,8 @@
 // reader: spoolfile.h). Free of DPDK and, but for spool_ring.c, of liburing.
 //
 // A worker begins a record with the envelope, appends the message as it passes, and commits it with the
-// reason, or aborts. Up to spill_bytes of it stay in the worker's own pages: an abort then costs nothing
-// and nothing was written. Past that it is written ahead, in chunks that are worthless until the last one,
+// reason, or aborts. Up to spill_bytes of it (64 KiB when three quarters of the memory are taken) stay in
+// the worker's own pages: an abort then costs nothing and nothing was written. Past that it is written ahead, in chunks that are worthless until the last one,
 // sealed by the commit, is durable too.
 //
 // Threads. Each worker uses its own struct spool_worker; one spool thread encrypts and writes for all.

@@ -125,6 +125,7 @@ struct spool_worker {
 	struct spool_record *oldest; // committed
 	struct spool_record *newest;
 	struct page *pages; // all, set once
+	size_t pages_count;
 	struct spool_record *records;
 	uint8_t *scratch;
 };

@@ -207,6 +207,16 @@ int spool_begin(struct spool_worker *worker, const struct spool_envelope *envelo
 	return 0;
 }
 
+// Sooner when three quarters of the memory are taken.
+static bool is_to_spill(const struct spool_record *record)
+{
+	const struct spool_worker *worker = record->worker;
+
+	return record->pages >= SPILL_PAGES &&
+	       ((uint64_t)record->pages * PAGE_BYTES >= worker->spool->options.spill_bytes ||
+		       worker->free_pages_count < worker->pages_count / 4);
+}
+
 int spool_append(struct spool_record *record, const void *data, size_t n)
 {
 	const struct spool_options *options = &record->worker->spool->options;
@@ -221,8 +231,7 @@ int spool_append(struct spool_record *record, const void *data, size_t n)
 	put(record, data, n);
 	record->body_bytes += n;
 	record->body_total += n;
-	if (record->pages >= SPILL_PAGES &&
-		(uint64_t)record->pages * PAGE_BYTES >= options->spill_bytes)
+	if (is_to_spill(record))
 		hand_over(record, MESSAGE_DATA, 0);
 	return 0;
 }
@@ -351,6 +360,7 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 	memset(worker->records, 0, options->records * sizeof(*worker->records));
 	// Touched now, not when the first mail comes.
 	memset(worker->pages, 0, pages * sizeof(*worker->pages));
+	worker->pages_count = pages;
 	for (size_t i = 0; i < pages; i++)
 		give_pages(worker, &worker->pages[i], &worker->pages[i]);
 	for (uint32_t i = 0; i < options->records; i++) {

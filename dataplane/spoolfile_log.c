@@ -72,25 +72,31 @@ static int keep_aside(const struct spoolfile *store, const char *name)
 	return linkat(store->directory, old, store->directory, kept, 0) == 0 ? 0 : -errno;
 }
 
-static bool is_file_unclear(const struct spoolfile *store, const char *file_name)
+static ssize_t number_of(const struct spoolfile *store, const char *file_name)
 {
 	for (uint32_t i = 0; i < store->files_count; i++) {
 		if (strcmp(store->files[i].name, file_name) == 0)
-			return store->files[i].unclear;
+			return i;
 	}
-	return false;
+	return -1;
 }
 
 static int copy_old(
 	struct spoolfile *store, const char *name, const char *file_name, struct copy *copy)
 {
-	int err = spoolfile_refresh(store, true);
+	ssize_t file = number_of(store, file_name);
+	int err;
 
+	// All of it is looked at, also what was good the last time.
+	if (file >= 0)
+		store_forget_file(store, (uint32_t)file);
+	err = spoolfile_refresh(store, true);
 	if (err != 0)
 		return err;
 	copy->all = store_is_unclear(store);
 	err = store_walk(store, copy->from, SPOOL_LOG_ALIGN, copy_chunk, copy);
-	if (err == 0 && is_file_unclear(store, file_name))
+	file = number_of(store, file_name);
+	if (err == 0 && file >= 0 && store->files[file].unclear)
 		err = keep_aside(store, name);
 	return err;
 }

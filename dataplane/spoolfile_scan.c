@@ -182,7 +182,8 @@ static bool is_foreign(struct scan *scan, uint64_t offset, const uint8_t *data, 
 	scan->zero_bytes = 0;
 	if (has_zero_sector(data, n < SECTOR_BYTES ? n : SECTOR_BYTES))
 		scan->after_zero = true;
-	if (offset < scan->covered || scan->after_zero)
+	// Too short for anything: the end of a log that was torn.
+	if (offset < scan->covered || scan->after_zero || n < sizeof(uint64_t))
 		return false;
 	scan->covered = UINT64_MAX; // until the next chunk
 	return true;
@@ -192,7 +193,7 @@ static bool is_foreign(struct scan *scan, uint64_t offset, const uint8_t *data, 
 static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 {
 	struct store_file *file = &scan->store->files[number];
-	struct spool_chunk chunk;
+	struct spool_chunk chunk = {.kind = SPOOL_KIND_RECORD};
 	bool torn;
 	size_t got;
 	const uint8_t *data = look(scan, at, scan->align, &got);
@@ -214,11 +215,12 @@ static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 	err = read_chunk(scan, at, &chunk, &torn);
 	scan->zero_bytes = 0;
 	scan->after_zero = false;
-	scan->covered = at + spool_chunk_stored(spool_chunk_content(&chunk), scan->align);
+	scan->covered = UINT64_MAX; // of a bad one nobody knows how long it was
 	if (err == -ENOMEM)
 		return err;
 	if (err == 0) {
 		scan->taken = true;
+		scan->covered = at + spool_chunk_stored(spool_chunk_content(&chunk), scan->align);
 		err = take_chunk(scan, number, at, &chunk);
 		return err != 0 ? err : (ssize_t)(scan->covered - at);
 	}

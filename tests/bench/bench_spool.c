@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS]
+//
+// In turn, so that what else happens on the machine meets all alike, and in this run alone comparable:
+// (a) a file per mail: write, fsync, rename, fsync of the folder; (b) io_uring and O_DIRECT, the same bytes
+// overwritten in one prepared file, each write followed by its own linked fsync, several on their way; (c)
+// the same with RWF_DSYNC in place of the fsync; (d) the buffer: encrypted, with io_uring; (e) with threads.
+#include "dataplane/spool.h"
+#include "dataplane/spool_io.h"
+
+#include <liburing.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 5
+#define DEPTH 8u
+#define FILE_BYTES (64u << 20)
+#define WAITING 512u // mails of a worker that are committed and not durable
+#define WORKERS 8
+
+struct bench {
+	const char *folder;
+	size_t bytes; // of a mail
+	double seconds;
+	uint32_t workers;
+	uint8_t *mail;
+	struct spool_keys *keys;
+	double best[5];
+	double sum[5];
+};
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t now_ns(void)
+{
+	return (uint64_t)(now_s() * 1e9);
+}
+
+static void need(bool is_so, const char *what)
+{
+	if (is_so)
+		return;
+	(void)fprintf(stderr, "bench_spool: %s: %m\n", what);
+	_exit(2);
+}
+
+// ---- (a) ----------------------------------------------------------------------------------------
+
+static double file_per_mail(const struct bench *bench)
+{
+	int folder = open(bench->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	double begin = now_s();
+	uint32_t mails = 0;
+	double spent;
+
+	need(folder >= 0, bench->folder);
+	do {
+		char name[32];
+		int fd = openat(folder, "mail.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		(void)snprintf(name, sizeof(name), "mail%u", mails++);
+		need(fd >= 0 && write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
+				fsync(fd) == 0 && close(fd) == 0 &&
+				renameat(folder, "mail.new", folder, name) == 0 &&
+				fsync(folder) == 0,
+			"a file per mail");
+		spent = now_s() - begin;
+	} while (spent < bench->seconds);
+	for (uint32_t i = 0; i < mails; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "mail%u", i);
+		(void)unlinkat(folder, name, 0);
+	}
+	(void)close(folder);
+	return mails / spent;
+}
+
+// ---- (b), (c) -----------------------------------------------------------------------------------
+
+static int make_file(const struct bench *bench, const uint8_t *zeros)
+{
+	char path[512];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/raw", bench->folder);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
+	need(fd >= 0 && unlink(path) == 0, path);
+	for (off_t at = 0; at < FILE_BYTES; at += 1 << 20)
+		need(pwrite(fd, zeros, 1 << 20, at) == 1 << 20, "write");
+	need(fsync(fd) == 0, "fsync");
+	return fd;
+}
+
+static void submit_mail(
+	struct io_uring *ring, int fd, const void *data, size_t bytes, uint64_t offset, bool linked)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	io_uring_prep_write(sqe, fd, data, (unsigned int)bytes, offset);
+	io_uring_sqe_set_data(sqe, NULL);
+	if (!linked) {
+		sqe->rw_flags = RWF_DSYNC;
+		return;
+	}
+	sqe->flags |= IOSQE_IO_LINK;
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data(sqe, ring);
+}
+
+static double raw_ring(const struct bench *bench, bool linked)
+{
+	size_t bytes = (bench->bytes + 4095) / 4096 * 4096;
+	uint8_t *data = aligned_alloc(4096, bytes < 1 << 20 ? 1 << 20 : bytes);
+	struct io_uring ring;
+	uint64_t offset = 0;
+	uint32_t flying = 0;
+	uint32_t mails = 0;
+	double begin;
+	double spent;
+	int fd;
+
+	need(data != NULL && io_uring_queue_init(64, &ring, 0) == 0, "io_uring");
+	memset(data, 0, 1 << 20);
+	fd = make_file(bench, data);
+	begin = now_s();
+	do {
+		struct io_uring_cqe *cqe;
+
+		for (; flying < DEPTH; flying++) {
+			if (offset + bytes > FILE_BYTES)
+				offset = 0;
+			submit_mail(&ring, fd, data, bytes, offset, linked);
+			offset += bytes;
+		}
+		need(io_uring_submit_and_wait(&ring, 1) >= 0, "submit");
+		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+			bool ends = !linked || io_uring_cqe_get_data(cqe) != NULL;
+
+			need(cqe->res >= 0, "write");
+			io_uring_cqe_seen(&ring, cqe);
+			mails += ends;
+			flying -= ends;
+		}
+		spent = now_s() - begin;
+	} while (spent < bench->seconds);
+	io_uring_queue_exit(&ring);
+	(void)close(fd);
+	free(data);
+	return mails / spent;
+}
+
+// ---- (d), (e) -----------------------------------------------------------------------------------
+
+struct producer {
+	pthread_t thread;
+	const struct bench *bench;
+	struct spool_worker *worker;
+	uint64_t mails; // durable
+};
+
+static bool send_mail(const struct producer *producer)
+{
+	static const struct spool_envelope envelope = {
+		.mail_from = {"sender@example.org", 18}, .helo = {"client.example.org", 18}};
+	static const struct spool_reason reason = {.state = SPOOL_HELD, .reason = {"sealed", 6}};
+	struct spool_record *record;
+
+	if (spool_begin(producer->worker, &envelope, NULL, &record) != 0)
+		return false;
+	for (size_t at = 0; at < producer->bench->bytes; at += 1448) {
+		size_t n = producer->bench->bytes - at;
+
+		if (spool_append(record, producer->bench->mail + at, n < 1448 ? n : 1448) != 0) {
+			spool_abort(record);
+			return false;
+		}
+	}
+	if (spool_commit(record, &reason, now_ns()) == 0)
+		return true;
+	spool_abort(record);
+	return false;
+}
+
+static void *produce(void *arg)
+{
+	struct producer *producer = arg;
+	double begin = now_s();
+	uint32_t waiting = 0;
+	bool more = true;
+
+	while (more || waiting > 0) {
+		struct spool_done done[64];
+		size_t n;
+
+		while (more && waiting < WAITING && send_mail(producer))
+			waiting++;
+		n = spool_poll(producer->worker, now_ns(), done, 64);
+		for (size_t i = 0; i < n; i++)
+			need(done[i].error == 0, "mail");
+		producer->mails += n;
+		waiting -= (uint32_t)n;
+		// A worker has other things to do than to look here again and again.
+		if (n == 0)
+			(void)usleep(50);
+		more = now_s() - begin < producer->bench->seconds;
+	}
+	return NULL;
+}
+
+static void remove_segments(const char *folder)
+{
+	DIR *list = opendir(folder);
+	struct dirent *entry;
+
+	need(list != NULL, folder);
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own
+	while ((entry = readdir(list)) != NULL) {
+		if (strstr(entry->d_name, ".seg") != NULL)
+			(void)unlinkat(dirfd(list), entry->d_name, 0);
+	}
+	(void)closedir(list);
+}
+
+static double buffer(const struct bench *bench, bool ring)
+{
+	struct producer producers[WORKERS] = {0};
+	struct spool_options options;
+	struct spool *spool;
+	struct spool_io *io;
+	uint64_t mails = 0;
+	double begin;
+	double spent;
+
+	spool_options_init(&options);
+	options.workers = bench->workers;
+	options.spares = 4;
+	options.memory_bytes = 128u << 20;
+	options.deadline_ns = 60000000000u;
+	need((ring ? spool_ring_open(bench->folder, &io)
+		   : spool_thread_open(bench->folder, 4, &io)) == 0,
+		"io");
+	need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
+	// The spares are made while nothing else is going on, as before a seal.
+	(void)usleep(500000);
+	begin = now_s();
+	for (uint32_t i = 0; i < bench->workers; i++) {
+		producers[i].bench = bench;
+		producers[i].worker = spool_get_worker(spool, i);
+		need(pthread_create(&producers[i].thread, NULL, produce, &producers[i]) == 0,
+			"thread");
+	}
+	for (uint32_t i = 0; i < bench->workers; i++) {
+		(void)pthread_join(producers[i].thread, NULL);
+		mails += producers[i].mails;
+	}
+	spent = now_s() - begin;
+	spool_close(spool);
+	remove_segments(bench->folder);
+	return (double)mails / spent;
+}
+
+// ---- main ---------------------------------------------------------------------------------------
+
+static void run(struct bench *bench)
+{
+	static const char *const names[] = {"(a) file per mail", "(b) raw write+fsync",
+		"(c) raw RWF_DSYNC", "(d) buffer, io_uring", "(e) buffer, threads"};
+
+	for (int round = 0; round < ROUNDS; round++) {
+		double rates[] = {file_per_mail(bench), raw_ring(bench, true),
+			raw_ring(bench, false), buffer(bench, true), buffer(bench, false)};
+
+		for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+			bench->sum[i] += rates[i];
+			if (rates[i] > bench->best[i])
+				bench->best[i] = rates[i];
+		}
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)printf("%-22s %8.0f mails/s mean %8.0f best %7.0f MB/s mean\n", names[i],
+			bench->sum[i] / ROUNDS, bench->best[i],
+			bench->sum[i] / ROUNDS * (double)bench->bytes / 1e6);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = {.bytes = 20000, .seconds = 0.5, .workers = 1};
+	char key[512];
+	int option;
+
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
+	while ((option = getopt(argc, argv, "b:s:w:")) != -1) {
+		if (option == 'b')
+			bench.bytes = strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			bench.seconds = strtod(optarg, NULL);
+		else if (option == 'w')
+			bench.workers = (uint32_t)strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	if (optind + 1 != argc || bench.workers == 0 || bench.workers > WORKERS ||
+		bench.bytes == 0) {
+		(void)fprintf(stderr, "bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS]\n");
+		return 2;
+	}
+	bench.folder = argv[optind];
+	(void)snprintf(key, sizeof(key), "%s/key", bench.folder);
+	bench.mail = malloc(bench.bytes);
+	need(bench.mail != NULL && spool_keys_open(key, &bench.keys) == 0, key);
+	for (size_t i = 0; i < bench.bytes; i++)
+		bench.mail[i] = (uint8_t)(i * 7 + i / 251);
+	(void)printf("%zu bytes a mail, %u workers, %d rounds of %.1f s\n", bench.bytes,
+		bench.workers, ROUNDS, bench.seconds);
+	run(&bench);
+	spool_keys_free(bench.keys);
+	free(bench.mail);
+	return 0;
+}

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,8 @@ static void *produce(void *arg)
 		if (spool_mail_send(producer->worker, number, clock_ns()) == 0)
 			number += PRODUCERS;
 		n = spool_poll(producer->worker, clock_ns(), done, 16);
+		if (n == 0)
+			(void)sched_yield();
 		for (size_t i = 0; i < n; i++) {
 			uint32_t which = spool_mail_number(&done[i]);
 
@@ -106,7 +109,7 @@ struct trial {
 
 static void kill_once(struct trial *trial, uint32_t life)
 {
-	struct timespec wait = {.tv_nsec = 1000 * (long)random_below(&trial->random, 60000)};
+	struct timespec wait = {.tv_nsec = 1000 * (long)random_below(&trial->random, 30000)};
 	uint32_t numbers[256];
 	int ends[2];
 	ssize_t n;
@@ -140,7 +143,7 @@ static void kill_once(struct trial *trial, uint32_t life)
 	assert_int_equal(close(ends[0]), 0);
 }
 
-// Retires two thirds of what is there, as control would, and removes what is empty.
+// Retires some of what is there, as control would, and removes what is empty.
 static void retire_some(struct trial *trial, struct spoolfile *store)
 {
 	const struct spoolfile_record *list;
@@ -155,7 +158,7 @@ static void retire_some(struct trial *trial, struct spoolfile *store)
 	assert_non_null(numbers);
 	assert_non_null(ids);
 	for (size_t i = 0; i < count; i++) {
-		if (random_below(&trial->random, 3) == 0 || taken >= 200)
+		if (random_below(&trial->random, 3) == 0 || taken >= 20)
 			continue;
 		numbers[taken] = spool_mail_check(store, list[i].id);
 		ids[taken++] = list[i].id;

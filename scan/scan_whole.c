@@ -29,7 +29,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 {
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
 
-	if (kind == UNPACK_NONE)
+	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX)
 		object->whole = whole_detect(object->prefix, object->prefix_bytes);
 	if (object->whole != NULL && object->depth >= max_depth) {
 		if (max_depth > 0)

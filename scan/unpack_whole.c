@@ -2,6 +2,7 @@
 #include "scan/unpack_whole.h"
 
 #include "scan/unpack_libarchive.h"
+#include "scan/unpack_mail.h"
 #include "scan/unpack_ole2.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static const struct whole_format formats[] = {
 	LIBARCHIVE("lz4", FILETYPE_CONTAINER_OTHER),
 	LIBARCHIVE("compress", FILETYPE_CONTAINER_OTHER),
 	LIBARCHIVE("rpm", FILETYPE_CONTAINER_OTHER),
+	{"mail", FILETYPE_CONTAINER_MAIL, mail_begin, mail_next, mail_end},
 	{"ole2", FILETYPE_CONTAINER_OLE2, ole2_begin, ole2_next, ole2_end},
 	{"udf", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"arj", FILETYPE_CONTAINER_ARJ, NULL, NULL, NULL},
@@ -47,7 +49,9 @@ static const struct whole_format *by_type(const char *type)
 
 const struct whole_format *whole_detect(const uint8_t *data, size_t n)
 {
-	return by_type(filetype_detect(data, n)->name);
+	const struct whole_format *format = by_type(filetype_detect(data, n)->name);
+
+	return format == NULL && mail_is_header(data, n) ? by_type("mail") : format;
 }
 
 // The first volume descriptor: ECMA-119 section 8.1.2, ECMA-167 part 2 section 9.1.

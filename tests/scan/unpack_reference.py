@@ -8,6 +8,7 @@ Writes archives into FOLDER. Prints for each, tab separated, "F PATH VERDICT REA
 member, those of archives inside archives after theirs, "M PARENT NAME-IN-HEX BYTES SHA-256". A line "-"
 for the members says that they are not compared.
 """
+import base64
 import bz2
 import gzip
 import hashlib
@@ -165,6 +166,9 @@ hidden = one[:central] + two[:directory_at(two)] + one[central:-6] + struct.pack
 encrypted = patched(patched(one, 6, b"\1\0"), central + 8, b"\1\0")
 comment = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 8, 0, 0, 0, 0, 0, 60000, 0)
 zeros = bytes(40 << 20)
+letter = (b"From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+          b"--b\r\n\r\nhello\r\n--b\r\nContent-Type: application/zip; name=a.zip\r\n"
+          b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(plain) + b"\r\n--b--\r\n")
 later = make_zip([("a.txt", text), ("b.bin", noise)], one_way=True)
 stored = make_zip([("a.txt", text)], zipfile.ZIP_STORED)
 packed_text = gzip.compress(text, mtime=0)
@@ -211,6 +215,16 @@ odd = {
                      "broken-archive", [(0, "", text * 2)]),
     "crc-cut.gz": (packed_text[:-3], "clean", "", [(0, "", text)]),
     "crc.bz2": (patched(bz2.compress(text), 10, b"\1\2\3"), "suspect", "broken-archive", None),
+    "mail.zip": (make_zip([("m.eml", letter)]), "clean", "",
+                 [(0, "m.eml", letter), (1, "", b"hello"), (1, "a.zip", plain)]
+                 + [(parent + 3, name, data) for parent, name, data in members(plain, 0, [])]),
+    "mail-later.gz": (gzip.compress(b"From a Mon Jan  1 00:00:00 2020\n" + letter, mtime=0), "clean",
+                      "", None),
+    "no-mail.zip": (make_zip([("m.txt", b"Subject: x\r\n\r\nbut nothing else")]), "clean", "",
+                    [(0, "m.txt", b"Subject: x\r\n\r\nbut nothing else")]),
+    "both.doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + b"%PDF-1.4\n"
+                 b"4 0 obj <</Length 4>> stream\nTEST\nendstream", "clean", "",
+                 [(0, "4 0 obj", b"TEST")]),
     "bomb.zip": (make_zip([("z", zeros)]), "suspect", "archive-bomb", None),
     "bomb.gz": (gzip.compress(zeros), "suspect", "archive-bomb", None),
     "bomb.bz2": (bz2.compress(zeros), "suspect", "archive-bomb", None),

@@ -258,6 +258,9 @@ void dialogue_settle(struct engine *engine, struct session *session, uint64_t no
 		return;
 	if (session->pending && !session->diverting && session->smtp.queue_count <= 1)
 		answer(engine, session, now_ns);
+	else if (session->pending && session->fin_sent[TCP_SERVER])
+		// The replies that are waited for will never come, and none can be given behind a FIN.
+		takeover_reset_both(engine, session, "server-closed", now_ns);
 	else if (session->fin[TCP_SERVER] <= session->stream[TCP_SERVER].read &&
 		 !session->fin_sent[TCP_SERVER] &&
 		 session_limit(session, TCP_CLIENT) < session->stream[TCP_CLIENT].next)

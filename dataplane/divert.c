@@ -63,10 +63,10 @@ static enum readiness readiness(
 	const struct stream *server = &session->stream[TCP_SERVER];
 	struct message_envelope envelope;
 
+	if (session->fin[TCP_SERVER] <= server->read || session->building == NULL)
+		return NEVER;
 	if (session->smtp.queue_count > 1)
 		return WAITING;
-	if (session->fin[TCP_SERVER] != SESSION_NO_FIN || session->building == NULL)
-		return NEVER;
 	message_envelope(engine, session->building, &envelope);
 	if (!envelope.has_from || envelope.count == 0)
 		return NEVER; // the server refuses it itself

@@ -112,7 +112,7 @@ struct mail_record {
 	uint64_t latency_ns;   // that the engine added to the end of data
 	const char *seal_mode; // of the seal that covers it, "" when none does
 	const char *virus_id;  // of that seal
-	uint64_t record;       // in the spool, 0: none
+	const char *record;    // names it in the spool, "": it is not there
 };
 
 struct held_recipient {
@@ -144,19 +144,22 @@ struct held_mail {
 	const char *ruleset;
 };
 
+#define ENGINE_RECORD_BYTES 40 // of a record's name, with its end
+
 // Where messages are kept: the real spool behind a worker, memory behind replay and tests. Called on the
 // engine's thread, and must not wait. A copy is a handle of the spool's.
 struct engine_spool {
 	void *ctx;
-	// A new copy, or NULL when there is no room. Cheap: nothing is durable before the commit.
-	void *(*begin)(void *ctx);
+	// A new copy of a message with this envelope (what stands behind rcpt_to_count is not known yet), or
+	// NULL when there is no room. Cheap: nothing is durable before the commit.
+	void *(*begin)(void *ctx, const struct held_mail *mail);
 	// Returns 0, or a negative errno when the message cannot be kept: the copy is then aborted.
 	int (*append)(void *ctx, void *copy, const uint8_t *data, size_t n);
 	// The message is complete: make it durable. Returns 0, or a negative errno (the copy is then aborted).
 	int (*commit)(void *ctx, void *copy, const struct held_mail *mail);
-	// Of a committed copy: -EINPROGRESS; or 0, and it is durable under *record (not 0); or another
+	// Of a committed copy: -EINPROGRESS; or 0, and it is durable under the name record; or another
 	// negative errno, and nothing of it is kept. But for -EINPROGRESS the handle is gone.
-	int (*poll)(void *ctx, void *copy, uint64_t *record);
+	int (*poll)(void *ctx, void *copy, char record[ENGINE_RECORD_BYTES]);
 	// Gives a copy up. One that was committed may be kept all the same: its sender was not told so.
 	void (*abort)(void *ctx, void *copy);
 };
@@ -164,7 +167,7 @@ struct engine_spool {
 // A message that is durable in the spool.
 struct hold_record {
 	const struct held_mail *mail;
-	uint64_t record;
+	const char *record;
 };
 
 struct session_record {

@@ -223,8 +223,8 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 		json_text(&json, "seal_mode", record->seal_mode);
 		json_text(&json, "virus_id", record->virus_id);
 	}
-	if (record->record != 0)
-		json_number(&json, "record", record->record);
+	if (record->record != NULL && record->record[0] != '\0')
+		json_text(&json, "record", record->record);
 	json_text(&json, "ruleset", record->ruleset);
 	json_number(&json, "latency_us", record->latency_ns / 1000);
 	return put_tail(&json, out);
@@ -260,7 +260,7 @@ size_t events_format_hold(const struct events_context *events, const struct hold
 
 	json_begin(&json, out, room);
 	put_head(&json, events, mail->quarantine ? "quarantine" : "hold", mail->time_ns);
-	json_number(&json, "record", record->record);
+	json_text(&json, "record", record->record);
 	put_session(&json, events, mail->link, mail->direction, &mail->address);
 	json_number(&json, "session", mail->session);
 	json_number(&json, "message", mail->message);

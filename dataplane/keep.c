@@ -14,14 +14,54 @@ static bool keeps(const struct engine_policy *policy)
 	       policy->unscannable == POLICY_QUARANTINE;
 }
 
+static void describe(struct engine *engine, const struct message *message,
+	const struct message_envelope *envelope, struct held_mail *mail)
+{
+	const struct session *session = message->session;
+	const struct scan_result *scan = message->result;
+
+	*mail = (struct held_mail){
+		.link = session->flow.key.link,
+		.direction =
+			session->client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND,
+		.address = session_address(session),
+		.session = session->id,
+		.message = message->number,
+		.helo = session->helo,
+		.mail_from = envelope->from.address,
+		.mail_params = envelope->from.params,
+		.rcpt_to = envelope->held,
+		.rcpt_to_count = envelope->count,
+		.quarantine = message->action == POLICY_QUARANTINE,
+		.verdict = (enum verdict)message->verdict,
+		.reason = message->reason,
+		.signature =
+			scan != NULL && scan->matches_count > 0 ? scan->matches[0].signature : "",
+		.seal_mode = seal_mode_name((enum seal_mode)message->seal_mode),
+		.virus_id = message->virus_id,
+		.bytes = message->bytes,
+		.ruleset = message_ruleset(engine, message),
+	};
+}
+
 void keep_begin(struct engine *engine, struct session *session, struct message *message)
 {
 	const struct engine_spool *spool = engine->ops.spool;
 
-	if (spool == NULL || message->unkeepable)
+	struct message_envelope envelope;
+	struct held_mail mail;
+
+	if (spool == NULL || message->unkeepable ||
+		!(message->diverted || engine->options.capture ||
+			keeps(session_policy(engine, session))))
 		return;
-	if (message->diverted || engine->options.capture || keeps(session_policy(engine, session)))
-		message->copy = spool->begin(spool->ctx);
+	message_envelope(engine, message, &envelope);
+	// In a pipelined group of chunks nobody has said yet who will get it.
+	if (envelope.cut || envelope.pending || !envelope.has_from || envelope.count == 0)
+		return;
+	describe(engine, message, &envelope, &mail);
+	mail.time_ns = message->begin_ns;
+	message->copy = spool->begin(spool->ctx, &mail);
 }
 
 void keep_feed(struct engine *engine, struct message *message, const uint8_t *data, size_t n)
@@ -65,36 +105,6 @@ static void wait_no_more(struct engine *engine, struct message *message)
 	message->wait_previous = NULL;
 }
 
-static void describe(struct engine *engine, const struct message *message,
-	const struct message_envelope *envelope, struct held_mail *mail)
-{
-	const struct session *session = message->session;
-	const struct scan_result *scan = message->result;
-
-	*mail = (struct held_mail){
-		.link = session->flow.key.link,
-		.direction =
-			session->client_at == LINK_OUTSIDE ? DIRECTION_INBOUND : DIRECTION_OUTBOUND,
-		.address = session_address(session),
-		.session = session->id,
-		.message = message->number,
-		.helo = session->helo,
-		.mail_from = envelope->from.address,
-		.mail_params = envelope->from.params,
-		.rcpt_to = envelope->held,
-		.rcpt_to_count = envelope->count,
-		.quarantine = message->action == POLICY_QUARANTINE,
-		.verdict = (enum verdict)message->verdict,
-		.reason = message->reason,
-		.signature =
-			scan != NULL && scan->matches_count > 0 ? scan->matches[0].signature : "",
-		.seal_mode = seal_mode_name((enum seal_mode)message->seal_mode),
-		.virus_id = message->virus_id,
-		.bytes = message->bytes,
-		.ruleset = message_ruleset(engine, message),
-	};
-}
-
 static void fail(struct engine *engine, struct message *message)
 {
 	engine->counters.spool_failures++;
@@ -114,13 +124,10 @@ bool keep_commit(struct engine *engine, struct message *message, uint64_t now_ns
 		message_envelope(engine, message, &envelope);
 		describe(engine, message, &envelope, &mail);
 		mail.time_ns = now_ns;
-		if (!envelope.cut && envelope.has_from && envelope.count > 0 &&
-			spool->commit(spool->ctx, message->copy, &mail) == 0) {
+		if (spool->commit(spool->ctx, message->copy, &mail) == 0) {
 			wait(engine, message);
 			return true;
 		}
-		if (envelope.cut || !envelope.has_from || envelope.count == 0)
-			spool->abort(spool->ctx, message->copy);
 		message->copy = NULL;
 	}
 	fail(engine, message);
@@ -157,7 +164,7 @@ void keep_tick(struct engine *engine, uint64_t now_ns)
 
 	for (int i = 0; i < TICK_MESSAGES && engine->waiting != NULL; i++) {
 		struct message *message = engine->waiting;
-		int err = spool->poll(spool->ctx, message->copy, &message->record);
+		int err = spool->poll(spool->ctx, message->copy, message->record);
 
 		engine->waiting = message->wait_next;
 		if (err == -EINPROGRESS)

@@ -67,12 +67,12 @@ struct message {
 	uint8_t action;  // enum policy_action, once decided
 	uint8_t verdict;
 	uint8_t seal_mode; // enum seal_mode, of the seal that covers it
-	uint64_t record;   // in the spool
 	const char *reason;
 	const char *refusal;
 	const struct scan_result *result;
-	char virus_id[SEAL_TEXT_BYTES]; // of that seal
-	char reply[256];                // what the client is told by the engine
+	char virus_id[SEAL_TEXT_BYTES];   // of that seal
+	char record[ENGINE_RECORD_BYTES]; // in the spool
+	char reply[256];                  // what the client is told by the engine
 };
 
 size_t message_pool_bytes(uint32_t blocks);

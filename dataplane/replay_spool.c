@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/replay_spool.h"
 
+#include <stdio.h>
+
 // There is nothing to say of a copy but that there is one.
-static void *begin(void *ctx)
+static void *begin(void *ctx, const struct held_mail *mail)
 {
+	(void)mail;
 	return ctx;
 }
 
@@ -24,12 +27,13 @@ static int commit(void *ctx, void *copy, const struct held_mail *mail)
 	return 0;
 }
 
-static int poll(void *ctx, void *copy, uint64_t *record)
+static int poll(void *ctx, void *copy, char record[ENGINE_RECORD_BYTES])
 {
 	struct replay_spool *spool = ctx;
 
 	(void)copy;
-	*record = ++spool->records;
+	(void)snprintf(
+		record, ENGINE_RECORD_BYTES, "replay-%llu", (unsigned long long)++spool->records);
 	return 0;
 }
 

@@ -92,9 +92,9 @@ static void quit(void)
 
 static void expect_held(uint32_t i, const char *text)
 {
-	const struct spool_record *record = &world.spool.records[i];
+	const struct sink_record *record = &world.sink.records[i];
 
-	assert_true(i < world.spool.count);
+	assert_true(i < world.sink.count);
 	assert_int_equal(record->bytes, strlen(text));
 	assert_memory_equal(record->data, text, strlen(text));
 }
@@ -108,18 +108,18 @@ static void a_sealed_mail_is_held_and_the_connection_goes_on(void **state)
 	assert_true(world_mail(&world, MAIL));
 	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 	assert_int_equal(world.mails_count, 0);
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	assert_int_equal(world.holds_count, 1);
 	expect_held(0, TEXT);
-	assert_string_equal(world.spool.records[0].mail_from, "a@example.org");
-	assert_string_equal(world.spool.records[0].rcpt_to[0], "b@example.com");
-	assert_string_equal(world.spool.records[0].reason, "sealed");
-	assert_string_equal(world.spool.records[0].seal_mode, "hold");
-	assert_string_equal(world.spool.records[0].virus_id, "CV-1");
+	assert_string_equal(world.sink.records[0].mail_from, "a@example.org");
+	assert_string_equal(world.sink.records[0].rcpt_to[0], "b@example.com");
+	assert_string_equal(world.sink.records[0].reason, "sealed");
+	assert_string_equal(world.sink.records[0].seal_mode, "hold");
+	assert_string_equal(world.sink.records[0].virus_id, "CV-1");
 	assert_string_equal(world.records[0].action, "hold");
 	assert_string_equal(world.records[0].reply, "250 2.0.0 Ok: queued");
 	assert_string_equal(world.records[0].seal_mode, "hold");
-	assert_int_equal(world.records[0].record, 1);
+	assert_string_equal(world.records[0].record, "r1");
 	assert_int_equal(world.server_rsets, 1);
 	assert_null(strstr(world.commands, "DATA"));
 	quit();
@@ -148,7 +148,7 @@ static void sealed_and_unsealed_mails_may_alternate(void **state)
 			expect_held(i - i / 3, body);
 		}
 	}
-	assert_int_equal(world.spool.count, 8);
+	assert_int_equal(world.sink.count, 8);
 	assert_int_equal(world.mails_count, 4);
 	quit();
 	finish();
@@ -163,10 +163,10 @@ static void an_infected_mail_under_a_seal_is_refused(void **state)
 	assert_true(world_mail(&world, "Subject: x\r\n\r\n" EVIL "\r\n.\r\n"));
 	assert_string_equal(
 		world_last_reply(&world), "554 5.7.1 Message rejected: virus found: Test.Evil");
-	assert_int_equal(world.spool.count, 0);
+	assert_int_equal(world.sink.count, 0);
 	assert_string_equal(world.records[0].action, "reject");
 	assert_true(world_mail(&world, MAIL));
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	quit();
 	finish();
 }
@@ -185,14 +185,14 @@ static void a_tempfail_seal_answers_data_at_once(void **state)
 	seal_off();
 	assert_true(world_mail(&world, MAIL));
 	assert_int_equal(world.mails_count, 1);
-	assert_int_equal(world.spool.count, 0);
+	assert_int_equal(world.sink.count, 0);
 	quit();
 	finish();
 }
 
 static void every_parameter_of_the_envelope_is_kept(void **state)
 {
-	const struct spool_record *record;
+	const struct sink_record *record;
 
 	(void)state;
 	begin(5);
@@ -206,8 +206,8 @@ static void every_parameter_of_the_envelope_is_kept(void **state)
 		"RCPT TO:<nobody@y> NOTIFY=NEVER\r\nRCPT TO:<d@y>\r\nDATA\r\n",
 		4));
 	assert_true(world_say(&world, MAIL, 1));
-	assert_int_equal(world.spool.count, 1);
-	record = world.spool.records;
+	assert_int_equal(world.sink.count, 1);
+	record = world.sink.records;
 	assert_string_equal(record->mail_from, "a@x");
 	assert_string_equal(
 		record->mail_params, "SIZE=100 BODY=8BITMIME RET=HDRS ENVID=QQ314159 AUTH=<>");
@@ -244,14 +244,14 @@ static void chunks_are_answered_one_by_one(void **state)
 	assert_true(world_say(&world, "BDAT 5\r\nabc\r\n", 1));
 	assert_true(world_say(&world, "NOOP\r\nBDAT 0\r\n", 2));
 	assert_true(world_say(&world, "BDAT 3\r\n.\r\nBDAT 2 LAST\r\n\r\n", 2));
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	expect_held(0, "abc\r\n.\r\n\r\n");
 	// All of it at once, and another one behind it.
 	assert_true(world_say(&world,
 		"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 4\r\nab\r\nBDAT 4 LAST\r\ncd\r\n"
 		"MAIL FROM:<c@x>\r\nRCPT TO:<d@y>\r\nBDAT 3 LAST\r\nx\r\n",
 		7));
-	assert_int_equal(world.spool.count, 3);
+	assert_int_equal(world.sink.count, 3);
 	expect_held(1, "ab\r\ncd\r\n");
 	expect_held(2, "x\r\n");
 	assert_int_equal(world.mails_count, 0);
@@ -272,12 +272,12 @@ static void a_transaction_in_chunks_may_be_reset_or_left(void **state)
 	assert_true(world_say(&world, "RSET\r\n", 1));
 	assert_memory_equal(world_last_reply(&world), "250", 3);
 	assert_true(world_mail(&world, MAIL));
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	assert_true(world_say(
 		&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 5\r\nabc\r\nQUIT\r\n", 4));
 	assert_string_equal(world_last_reply(&world), "221 2.0.0 Bye");
 	assert_true(world_run(&world, is_over, 0, 60000));
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	assert_int_equal(world.mails_count, 0);
 	finish();
 }
@@ -288,14 +288,14 @@ static void the_answer_waits_until_the_mail_is_durable(void **state)
 	begin(9);
 	connect();
 	(void)seal_on(SEAL_HOLD);
-	world.spool.polls = 100000;
+	world.sink.polls = 100000;
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
 	peer_write(&world.client, MAIL, sizeof(MAIL) - 1);
 	world_pass(&world, 5000);
 	assert_int_equal(world.replies_count, 5);
 	assert_true(world_say(&world, "", 1));
 	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	quit();
 	finish();
 }
@@ -305,9 +305,9 @@ static void what_cannot_be_kept_is_put_off(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		begin(10);
-		world.spool.max_bytes = i == 0 ? 10 : 0;
-		world.spool.fail_from = i == 1 ? 1 : 0;
-		world.spool.refuse_commit = i == 2;
+		world.sink.max_bytes = i == 0 ? 10 : 0;
+		world.sink.fail_from = i == 1 ? 1 : 0;
+		world.sink.refuse_commit = i == 2;
 		if (i == 3) {
 			world.has_no_spool = true;
 			world_restart(&world);
@@ -319,7 +319,7 @@ static void what_cannot_be_kept_is_put_off(void **state)
 			"451 4.7.1 Message not accepted now, try again later: spool");
 		assert_string_equal(world.records[0].action, "tempfail");
 		assert_string_equal(world.records[0].reason, "spool");
-		assert_int_equal(world.spool.count, 0);
+		assert_int_equal(world.sink.count, 0);
 		assert_int_equal(world.holds_count, 0);
 		seal_off();
 		assert_true(world_mail(&world, MAIL));
@@ -339,10 +339,10 @@ static void a_scope_that_needs_the_body_is_judged_on_it(void **state)
 	seal = seal_on(SEAL_HOLD);
 	strcpy(seal->subject, "*invoice*");
 	assert_true(world_mail(&world, "Subject: Your Invoice\r\n\r\nx\r\n.\r\n"));
-	assert_string_equal(world.spool.records[0].reason, "sealed");
+	assert_string_equal(world.sink.records[0].reason, "sealed");
 	assert_true(world_mail(&world, "Subject: hello\r\n\r\nx\r\n.\r\n"));
-	assert_string_equal(world.spool.records[1].reason, "seal-scope");
-	assert_string_equal(world.spool.records[1].seal_mode, "");
+	assert_string_equal(world.sink.records[1].reason, "seal-scope");
+	assert_string_equal(world.sink.records[1].seal_mode, "");
 	assert_string_equal(world.records[1].action, "hold");
 	seal = seal_on(SEAL_TEMPFAIL);
 	strcpy(seal->subject, "*invoice*");
@@ -351,7 +351,7 @@ static void a_scope_that_needs_the_body_is_judged_on_it(void **state)
 	strcpy(seal->sender, "nobody");
 	assert_true(world_mail(&world, "Subject: Your Invoice\r\n\r\nx\r\n.\r\n"));
 	assert_int_equal(world.mails_count, 1);
-	assert_int_equal(world.spool.count, 2);
+	assert_int_equal(world.sink.count, 2);
 	quit();
 	finish();
 }
@@ -369,10 +369,10 @@ static void a_whole_transaction_in_one_segment(void **state)
 		9));
 	assert_true(world_run(&world, is_over, 0, 60000));
 	assert_string_equal(world_last_reply(&world), "221 2.0.0 Bye");
-	assert_int_equal(world.spool.count, 2);
+	assert_int_equal(world.sink.count, 2);
 	expect_held(0, TEXT);
 	expect_held(1, TEXT);
-	assert_string_equal(world.spool.records[1].mail_from, "c@x");
+	assert_string_equal(world.sink.records[1].mail_from, "c@x");
 	assert_int_equal(world.mails_count, 0);
 	finish();
 }
@@ -394,7 +394,7 @@ static void a_command_that_comes_in_pieces_is_withheld_too(void **state)
 		world_pass(&world, 20);
 		assert_true(world_say(&world, command + at, 1));
 		assert_true(world_say(&world, MAIL, 1));
-		assert_int_equal(world.spool.count, 1);
+		assert_int_equal(world.sink.count, 1);
 		assert_int_equal(world.mails_count, 0);
 		assert_null(strstr(world.commands, "DATA"));
 		finish();
@@ -414,7 +414,7 @@ static void keep_alives_and_long_bodies_find_the_server_awake(void **state)
 	}
 	assert_true(world.server_noops >= 7);
 	assert_true(world_say(&world, ".\r\n", 1));
-	assert_int_equal(world.spool.count, 1);
+	assert_int_equal(world.sink.count, 1);
 	seal_off();
 	assert_true(world_mail(&world, MAIL));
 	assert_int_equal(world.mails_count, 1);

@@ -264,7 +264,9 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 
 	if (ack > all) {
 		// An acknowledgement of the SYN, or of what is older still, comes out as a large number.
-		peer->bad_acks += ack < (1u << 31);
+		// One who has closed may be disturbed by what is left of a connection that was
+		// forgotten on the way.
+		peer->bad_acks += ack < (1u << 31) && !peer->fin_acked;
 		return;
 	}
 	if (ack + ((size_t)tcp->window << peer->wscale_taken) > peer->granted)

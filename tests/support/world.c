@@ -159,7 +159,7 @@ static void keep_mail(void *ctx, const struct mail_record *record)
 	}
 	copy(kept->seal_mode, sizeof(kept->seal_mode), record->seal_mode);
 	copy(kept->virus_id, sizeof(kept->virus_id), record->virus_id);
-	kept->record = record->record;
+	copy(kept->record, sizeof(kept->record), record->record);
 	if (record->scan != NULL && record->scan->matches_count > 0)
 		copy(kept->signature, sizeof(kept->signature), record->scan->matches[0].signature);
 }
@@ -168,7 +168,7 @@ static void keep_hold(void *ctx, const struct hold_record *record)
 {
 	struct world *world = ctx;
 
-	assert(record->record == world->spool.count);
+	assert(strtoul(record->record + 1, NULL, 10) == world->sink.count);
 	world->holds_count++;
 }
 
@@ -564,7 +564,7 @@ static void make_engine(struct world *world)
 		.defer = engine_defer,
 		.deferred = engine_deferred_scan,
 		.hold = keep_hold,
-		.spool = world->has_no_spool ? NULL : &world->spool.ops};
+		.spool = world->has_no_spool ? NULL : &world->sink.ops};
 	int err = engine_new(&world->options, &ops, world->ruleset, &world->engine);
 
 	assert(err == 0);
@@ -609,7 +609,7 @@ void world_init(struct world *world, const struct engine_options *options, int f
 {
 	memset(world, 0, sizeof(*world));
 	world->working_room = WORLD_SCANS;
-	spool_init(&world->spool);
+	sink_init(&world->sink);
 	world->commands = calloc(1, PEER_BUFFER);
 	assert(world->commands != NULL);
 	world->random = seed * 0x9e3779b97f4a7c15u + 1;
@@ -640,7 +640,7 @@ void world_fini(struct world *world)
 		free(world->mails[i].data);
 	free(world->body);
 	free(world->commands);
-	spool_fini(&world->spool);
+	sink_fini(&world->sink);
 	peer_fini(&world->client);
 	peer_fini(&world->server);
 }

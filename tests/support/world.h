@@ -6,7 +6,7 @@
 
 #include "dataplane/engine.h"
 #include "tests/support/peer.h"
-#include "tests/support/spool.h"
+#include "tests/support/sink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ struct world_record {
 	char signature[64];
 	char seal_mode[32];
 	char virus_id[64];
-	uint64_t record;
+	char record[ENGINE_RECORD_BYTES];
 	uint64_t bytes;
 	uint32_t message;
 };
@@ -100,7 +100,7 @@ struct world {
 	uint32_t work_ms;      // that each of them takes
 	bool work_is_begun;    // done at once, given back late; else all is done late
 	// Where the engine keeps messages, and how many of them it told of.
-	struct spool spool;
+	struct sink sink;
 	bool has_no_spool; // to be set before the engine is made
 	uint32_t holds_count;
 	// Every command line that the server has read, one a line.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/support/spool.h"
+#include "tests/support/sink.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct copy {
-	struct spool_record record;
+	struct sink_record record;
 	size_t room;
 	uint32_t polls;
 	bool fails;
@@ -23,34 +23,43 @@ static void put(char *out, size_t room, const char *text)
 	(void)n;
 }
 
-static void *begin(void *ctx)
+static void *begin(void *ctx, const struct held_mail *mail)
 {
-	struct spool *spool = ctx;
+	struct sink *sink = ctx;
 	struct copy *copy = calloc(1, sizeof(*copy));
 
 	assert(copy != NULL);
-	spool->open++;
+	sink->open++;
+	put(copy->record.mail_from, sizeof(copy->record.mail_from), mail->mail_from);
+	put(copy->record.mail_params, sizeof(copy->record.mail_params), mail->mail_params);
+	copy->record.rcpt_to_count = mail->rcpt_to_count;
+	for (size_t i = 0; i < mail->rcpt_to_count && i < SINK_RECIPIENTS; i++) {
+		put(copy->record.rcpt_to[i], sizeof(copy->record.rcpt_to[i]),
+			mail->rcpt_to[i].address);
+		put(copy->record.rcpt_params[i], sizeof(copy->record.rcpt_params[i]),
+			mail->rcpt_to[i].params);
+	}
 	return copy;
 }
 
 static void give_up(void *ctx, void *handle)
 {
-	struct spool *spool = ctx;
+	struct sink *sink = ctx;
 	struct copy *copy = handle;
 
 	free(copy->record.data);
 	free(copy);
-	spool->open--;
+	sink->open--;
 }
 
 static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 {
-	struct spool *spool = ctx;
+	struct sink *sink = ctx;
 	struct copy *copy = handle;
-	struct spool_record *record = &copy->record;
+	struct sink_record *record = &copy->record;
 
 	assert(!copy->committed);
-	if (spool->max_bytes > 0 && record->bytes + n > spool->max_bytes) {
+	if (sink->max_bytes > 0 && record->bytes + n > sink->max_bytes) {
 		give_up(ctx, handle);
 		return -ENOSPC;
 	}
@@ -67,38 +76,30 @@ static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 
 static int commit(void *ctx, void *handle, const struct held_mail *mail)
 {
-	struct spool *spool = ctx;
+	struct sink *sink = ctx;
 	struct copy *copy = handle;
-	struct spool_record *record = &copy->record;
+	struct sink_record *record = &copy->record;
 
-	spool->commits++;
-	if (spool->refuse_commit) {
+	sink->commits++;
+	if (sink->refuse_commit) {
 		give_up(ctx, handle);
 		return -ENOSPC;
 	}
 	assert(mail->bytes == record->bytes);
-	put(record->mail_from, sizeof(record->mail_from), mail->mail_from);
-	put(record->mail_params, sizeof(record->mail_params), mail->mail_params);
-	record->rcpt_to_count = mail->rcpt_to_count;
-	for (size_t i = 0; i < mail->rcpt_to_count && i < SPOOL_RECIPIENTS; i++) {
-		put(record->rcpt_to[i], sizeof(record->rcpt_to[i]), mail->rcpt_to[i].address);
-		put(record->rcpt_params[i], sizeof(record->rcpt_params[i]),
-			mail->rcpt_to[i].params);
-	}
 	record->quarantine = mail->quarantine;
 	put(record->reason, sizeof(record->reason), mail->reason);
 	put(record->seal_mode, sizeof(record->seal_mode), mail->seal_mode);
 	put(record->virus_id, sizeof(record->virus_id), mail->virus_id);
 	put(record->signature, sizeof(record->signature), mail->signature);
-	copy->polls = spool->polls;
-	copy->fails = spool->fail_from > 0 && spool->commits >= spool->fail_from;
+	copy->polls = sink->polls;
+	copy->fails = sink->fail_from > 0 && sink->commits >= sink->fail_from;
 	copy->committed = true;
 	return 0;
 }
 
-static int poll(void *ctx, void *handle, uint64_t *number)
+static int poll(void *ctx, void *handle, char record[ENGINE_RECORD_BYTES])
 {
-	struct spool *spool = ctx;
+	struct sink *sink = ctx;
 	struct copy *copy = handle;
 
 	assert(copy->committed);
@@ -108,31 +109,31 @@ static int poll(void *ctx, void *handle, uint64_t *number)
 	}
 	if (copy->fails) {
 		give_up(ctx, handle);
-		return spool->fail_with;
+		return sink->fail_with;
 	}
-	assert(spool->count < SPOOL_RECORDS);
-	spool->records[spool->count++] = copy->record;
-	*number = spool->count;
+	assert(sink->count < SINK_RECORDS);
+	sink->records[sink->count++] = copy->record;
+	(void)snprintf(record, ENGINE_RECORD_BYTES, "r%u", sink->count);
 	free(copy);
-	spool->open--;
+	sink->open--;
 	return 0;
 }
 
-void spool_init(struct spool *spool)
+void sink_init(struct sink *sink)
 {
-	memset(spool, 0, sizeof(*spool));
-	spool->ops = (struct engine_spool){.ctx = spool,
+	memset(sink, 0, sizeof(*sink));
+	sink->ops = (struct engine_spool){.ctx = sink,
 		.begin = begin,
 		.append = append,
 		.commit = commit,
 		.poll = poll,
 		.abort = give_up};
-	spool->fail_with = -EIO;
+	sink->fail_with = -EIO;
 }
 
-void spool_fini(struct spool *spool)
+void sink_fini(struct sink *sink)
 {
-	for (uint32_t i = 0; i < spool->count; i++)
-		free(spool->records[i].data);
-	assert(spool->open == 0);
+	for (uint32_t i = 0; i < sink->count; i++)
+		free(sink->records[i].data);
+	assert(sink->open == 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A spool in memory for tests: keeps what was made durable, takes its time, and fails on demand.
+// A sink in memory for tests, of the engine's kind: keeps what was made durable, takes its time, and fails on demand.
 #pragma once
 
 #include "dataplane/engine.h"
@@ -8,16 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPOOL_RECORDS 512
-#define SPOOL_RECIPIENTS 8
+#define SINK_RECORDS 512
+#define SINK_RECIPIENTS 8
 
-struct spool_record {
+struct sink_record {
 	uint8_t *data;
 	size_t bytes;
 	char mail_from[128];
 	char mail_params[128];
-	char rcpt_to[SPOOL_RECIPIENTS][128];
-	char rcpt_params[SPOOL_RECIPIENTS][128];
+	char rcpt_to[SINK_RECIPIENTS][128];
+	char rcpt_params[SINK_RECIPIENTS][128];
 	size_t rcpt_to_count;
 	bool quarantine;
 	char reason[32];
@@ -26,9 +26,9 @@ struct spool_record {
 	char signature[64];
 };
 
-struct spool {
+struct sink {
 	struct engine_spool ops;
-	struct spool_record records[SPOOL_RECORDS]; // durable ones, in order
+	struct sink_record records[SINK_RECORDS]; // durable ones, in order
 	uint32_t count;
 	uint32_t open;      // copies that were begun and neither kept nor given up
 	uint32_t polls;     // that a commit takes
@@ -39,5 +39,5 @@ struct spool {
 	uint32_t commits;
 };
 
-void spool_init(struct spool *spool);
-void spool_fini(struct spool *spool);
+void sink_init(struct sink *sink);
+void sink_fini(struct sink *sink);

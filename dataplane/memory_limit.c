@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,14 +11,17 @@
 uint64_t memory_limit_used(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long long pages = 0;
+	char line[256] = "";
+	char *at = line;
 
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
-		pages = 0;
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
 	(void)fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	for (int i = 0; i < 5; i++)
+		(void)strtoull(at, &at, 10);
+	return strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int set(uint64_t bytes)

@@ -2,6 +2,7 @@
 #include "tests/support/world.h"
 
 #include "tests/support/pools.h"
+#include "tests/support/world_helper.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -178,39 +179,6 @@ static void keep_session(void *ctx, const struct session_record *record)
 
 	world->sessions_count++;
 	copy(world->session_why, sizeof(world->session_why), record->why);
-}
-
-// ---- another thread, in virtual time --------------------------------------------------------------
-
-static bool engine_defer(void *ctx, struct scan *scan)
-{
-	struct world *world = ctx;
-
-	if (world->working_count >= world->working_room)
-		return false;
-	if (world->work_is_begun)
-		scan_work(scan);
-	world->working[world->working_count] = scan;
-	world->working_ns[world->working_count] = world->now_ns;
-	world->working_count++;
-	return true;
-}
-
-static struct scan *engine_deferred_scan(void *ctx)
-{
-	struct world *world = ctx;
-	struct scan *scan = world->working[0];
-
-	if (world->working_count == 0 ||
-		world->now_ns - world->working_ns[0] < world->work_ms * 1000000ull)
-		return NULL;
-	if (!world->work_is_begun)
-		scan_work(scan);
-	world->working_count--;
-	memmove(world->working, world->working + 1, world->working_count * sizeof(scan));
-	memmove(world->working_ns, world->working_ns + 1,
-		world->working_count * sizeof(world->working_ns[0]));
-	return scan;
 }
 
 static void stop_engine(struct world *world)
@@ -561,8 +529,8 @@ static void make_engine(struct world *world)
 		.send = engine_send,
 		.mail = keep_mail,
 		.session = keep_session,
-		.defer = engine_defer,
-		.deferred = engine_deferred_scan,
+		.defer = world_helper_push,
+		.deferred = world_helper_pull,
 		.hold = keep_hold,
 		.spool = world->has_no_spool ? NULL : &world->sink.ops};
 	int err = engine_new(&world->options, &ops, world->ruleset, &world->engine);

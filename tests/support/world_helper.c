@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/support/world_helper.h"
+
+#include "tests/support/world.h"
+
+#include <string.h>
+
+bool world_helper_push(void *ctx, struct scan *scan)
+{
+	struct world *world = ctx;
+
+	if (world->working_count >= world->working_room)
+		return false;
+	if (world->work_is_begun)
+		scan_work(scan);
+	world->working[world->working_count] = scan;
+	world->working_ns[world->working_count] = world->now_ns;
+	world->working_count++;
+	return true;
+}
+
+struct scan *world_helper_pull(void *ctx)
+{
+	struct world *world = ctx;
+	struct scan *scan = world->working[0];
+
+	if (world->working_count == 0 ||
+		world->now_ns - world->working_ns[0] < world->work_ms * 1000000ull)
+		return NULL;
+	if (!world->work_is_begun)
+		scan_work(scan);
+	world->working_count--;
+	memmove(world->working, world->working + 1,
+		world->working_count * sizeof(world->working[0]));
+	memmove(world->working_ns, world->working_ns + 1,
+		world->working_count * sizeof(world->working_ns[0]));
+	return scan;
+}

@@ -141,8 +141,10 @@ struct scan_part *scan_add_part(struct scan *scan)
 
 static void unpacking_end(struct scan_object *object)
 {
-	if (object->unpack != NULL)
+	if (object->unpack != NULL) {
+		object->unsupported += unpack_unsupported(object->unpack);
 		unpack_put(object->unpack);
+	}
 	object->unpack = NULL;
 }
 
@@ -282,7 +284,8 @@ bool object_unpacked(
 	case UNPACK_WARNING:
 		if (strcmp(event->why, "memory") == 0)
 			scan_set_unscannable(scan, event->why);
-		else
+		else if (strcmp(event->why, "unsupported-method") != 0 ||
+			 !scan_whole_takes_rest(object))
 			scan_set_suspect(scan, event->why);
 		break;
 	case UNPACK_END:

@@ -47,10 +47,12 @@ struct scan_object {
 	bool has_second;
 	bool is_opaque; // not, or no longer, looked into
 	bool is_detected;
-	bool is_captured; // its bytes go to the capture
-	bool is_allowed;  // an allow list names it
-	bool is_watched;  // it may be found late what it is
-	bool is_cut;      // not all of it could be kept
+	bool is_captured;     // its bytes go to the capture
+	bool is_allowed;      // an allow list names it
+	bool is_watched;      // it may be found late what it is
+	bool is_cut;          // not all of it could be kept
+	bool is_zip;          // kept for members of methods that are not unpacked as they pass
+	uint32_t unsupported; // such members
 	uint8_t late[WHOLE_LATE_BYTES];
 	uint64_t seen; // bytes of it since it was known what it is
 	uint16_t prefix_bytes;

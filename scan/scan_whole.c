@@ -38,12 +38,18 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 		return;
 	}
 	object->is_watched = object->depth < max_depth;
+	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	// What seems to be text is not worth the copy.
 	if (object->whole != NULL ||
 		(object->is_watched &&
 			filetype_detect(object->prefix, object->prefix_bytes)->target !=
 				FILETYPE_TARGET_TEXT))
 		begin(scan, object);
+}
+
+static bool is_scarce(const struct capture_pool *pool)
+{
+	return pool->free_count < pool->chunks_count / 2;
 }
 
 static void keep(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
@@ -54,6 +60,12 @@ static void keep(struct scan *scan, struct scan_object *object, const uint8_t *d
 
 	if (object->is_cut || n == 0)
 		return;
+	// Few zips need it: they leave room for archives that do.
+	if (object->whole == NULL && is_scarce(&scan->scanner->captures)) {
+		release(scan, object);
+		object->is_zip = false;
+		return;
+	}
 	kept = capture_append(&object->capture, data, want);
 	scan->captured_bytes += kept;
 	object->is_cut = kept < n;
@@ -79,7 +91,7 @@ static void watch(struct scan *scan, struct scan_object *object, const uint8_t *
 	object->is_watched = false;
 	format = whole_detect_late(object->late);
 	if (format == NULL) {
-		if (object->whole == NULL && object->is_captured)
+		if (object->whole == NULL && object->is_captured && !object->is_zip)
 			release(scan, object);
 		return;
 	}
@@ -99,6 +111,14 @@ void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_
 	if (object->is_captured)
 		keep(scan, object, data, n);
 	object->seen += n;
+}
+
+bool scan_whole_takes_rest(struct scan_object *object)
+{
+	if (!object->is_zip || !object->is_captured || object->is_cut || object->whole != NULL)
+		return false;
+	object->whole = whole_zip_rest();
+	return true;
 }
 
 // ---- putting off -------------------------------------------------------------------------------
@@ -170,6 +190,7 @@ static void work_on(struct scan *scan, struct scan_object *object)
 {
 	struct unpack_event event;
 	struct whole whole;
+	uint32_t members = 0;
 
 	scan->origin = object->origin;
 	object->is_opaque = false;
@@ -181,8 +202,11 @@ static void work_on(struct scan *scan, struct scan_object *object)
 	}
 	do {
 		whole_next(&whole, &event);
+		members += event.type == UNPACK_MEMBER_BEGIN;
 	} while (!object_unpacked(scan, object, &event));
 	whole_end(&whole);
+	if (object->whole == whole_zip_rest() && members < object->unsupported)
+		scan_set_suspect(scan, "unsupported-method");
 }
 
 void scan_whole_work(struct scan *scan)

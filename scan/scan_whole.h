@@ -12,6 +12,8 @@
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind);
 // Its bytes, from the first on.
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
+// A member of a zip could not be unpacked as it passed. True: it will be when the zip is whole.
+bool scan_whole_takes_rest(struct scan_object *object);
 // It has ended. True: it was put off, and is not the caller's any more.
 bool scan_whole_defer(struct scan *scan, struct scan_object *object);
 // Gives up what was put off of a part and inside of it.

@@ -240,6 +240,7 @@ int unpack_begin(
 	unpack->is_open = false;
 	unpack->is_over = false;
 	unpack->is_broken = false;
+	unpack->unsupported = 0;
 	unpack->is_finishing = false;
 	unpack->has_output = false;
 	unpack->due = 0;
@@ -258,6 +259,11 @@ int unpack_begin(
 static bool is_pdf(const struct unpack *unpack)
 {
 	return unpack->kind == UNPACK_PDF || unpack->kind == UNPACK_PDF_OBJECTS;
+}
+
+uint32_t unpack_unsupported(const struct unpack *unpack)
+{
+	return unpack->unsupported;
 }
 
 void unpack_put(struct unpack *unpack)

@@ -99,5 +99,7 @@ size_t unpack_next(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // After the last byte: call until it gives UNPACK_END.
 void unpack_finish(struct unpack *unpack, struct unpack_event *event);
+// Members until now for which "unsupported-method" was due; the warning itself comes once.
+uint32_t unpack_unsupported(const struct unpack *unpack);
 // Gives it back to the pool, finished or not.
 void unpack_put(struct unpack *unpack);

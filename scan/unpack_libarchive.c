@@ -98,6 +98,8 @@ static const struct reader readers[] = {
 	{"lha", archive_read_support_format_lha, false},
 	{"ar", archive_read_support_format_ar, false},
 	{"cpio", archive_read_support_format_cpio, false},
+	// From the front, as unpack_zip reads it.
+	{"zip", archive_read_support_format_zip_streamable, false},
 	{"xz", archive_read_support_filter_xz, true},
 	{"lzma", archive_read_support_filter_lzma, true},
 	{"lzip", archive_read_support_filter_lzip, true},
@@ -233,6 +235,21 @@ static bool is_member(const struct libarchive *state, struct archive_entry *entr
 		       ARCHIVE_FORMAT_ISO9660;
 }
 
+// Members of a zip that were unpacked while it passed: its reader names the method of each in the
+// format's name.
+static bool was_unpacked(const struct libarchive *state)
+{
+	static const char *const methods[] = {"(uncompressed)", "(deflation)", "(bzip)"};
+	const char *format = archive_format_name(state->archive);
+
+	if (strcmp(state->whole->format->type, "zip") != 0 || format == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strstr(format, methods[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void on_entry(
 	struct libarchive *state, struct archive_entry *entry, struct unpack_event *event)
 {
@@ -242,7 +259,7 @@ static void on_entry(
 		warn(state, TOLD_BROKEN, event);
 		return;
 	}
-	if (!is_member(state, entry))
+	if (!is_member(state, entry) || was_unpacked(state))
 		return;
 	if (archive_entry_is_encrypted(entry) > 0)
 		warn(state, TOLD_ENCRYPTED, event);

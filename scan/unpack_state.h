@@ -273,10 +273,11 @@ struct unpack {
 	struct unpack *next; // in the pool
 	struct unpack_pool *pool;
 	enum unpack_kind kind;
-	uint64_t offset; // in the object, of the next input byte
-	bool is_open;    // a member is
-	bool is_over;    // nothing more comes
-	bool is_broken;  // a member's data was: told when the archive is known to be one
+	uint64_t offset;      // in the object, of the next input byte
+	bool is_open;         // a member is
+	bool is_over;         // nothing more comes
+	uint32_t unsupported; // members packed in a way that is not known here
+	bool is_broken;       // a member's data was: told when the archive is known to be one
 	bool is_finishing;
 	bool has_output;
 	unsigned int due;  // 1u << enum unpack_warning

@@ -39,6 +39,13 @@ static const struct whole_format formats[] = {
 	{"ace", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 };
 
+const struct whole_format *whole_zip_rest(void)
+{
+	static const struct whole_format rest = LIBARCHIVE("zip", FILETYPE_CONTAINER_ZIP);
+
+	return &rest;
+}
+
 static const struct whole_format *by_type(const char *type)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)

@@ -66,6 +66,9 @@ const struct whole_format *whole_detect(const uint8_t *data, size_t n);
 // The same by the WHOLE_LATE_BYTES at WHOLE_LATE_OFFSET.
 const struct whole_format *whole_detect_late(const uint8_t *data);
 
+// Of a zip, the members that are packed in a way that unpack.h does not know.
+const struct whole_format *whole_zip_rest(void);
+
 // max_ratio: of unpack_pool_new. Returns 0 or -ENOMEM: there is nothing to end then.
 int whole_begin(struct whole *whole, const struct whole_format *format,
 	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio)

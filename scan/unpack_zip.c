@@ -247,6 +247,7 @@ static void member_begin(struct unpack *unpack, struct unpack_event *event)
 		if (!codec_begin(unpack, method == METHOD_BZIP2 ? CODEC_BZIP2 : CODEC_DEFLATE))
 			member_skip(unpack, WARN_MEMORY);
 	} else if (method != METHOD_STORED) {
+		unpack->unsupported++;
 		member_skip(unpack, WARN_METHOD);
 	} else if ((entry->flags & FLAG_LATER) != 0 && entry->packed == 0 && entry->bytes == 0) {
 		zip->state = is_folder(unpack) ? ZIP_STORED : ZIP_OPEN;

@@ -152,6 +152,21 @@ def good():
     put("tar.xz", lzma.compress(inside), found=[(0, "", inside)] + members(files, 1))
 
 
+def zips():
+    """What is unpacked as it passes, and what is not, in one archive."""
+    def packed_zip(method, entries):
+        return make(".zip", entries, "7zz", "a", "-bd", "-tzip", "-mm=" + method, "OUT", "FILES")
+
+    for method in ("LZMA", "PPMd", "XZ"):
+        put(method + ".zip", packed_zip(method, files))
+        put("marked-%s.zip" % method, packed_zip(method, [("m.txt", text + b"MARK-OF-THE-TEST")]),
+            "infected", "signature")
+    put("Deflate64.zip", packed_zip("Deflate64", files), "suspect", "unsupported-method")
+    one = packed_zip("LZMA", files)
+    if one is not None:
+        put("LZMA-twice.zip", one + one, "suspect", "unsupported-method")
+
+
 def nested():
     inner = seven(files)
     if inner is None:
@@ -200,6 +215,7 @@ def odd():
 
 
 good()
+zips()
 nested()
 odd()
 if skipped:

@@ -50,6 +50,17 @@ static int on_match(unsigned int id, unsigned long long from, unsigned long long
 	return 0;
 }
 
+static bool is_copy(enum match_target target)
+{
+	return target == MATCH_TARGET_TEXT || target == MATCH_TARGET_HTML;
+}
+
+// Whether patterns in it mean anything: of a copy, however short.
+static bool is_large_enough(const struct match_object *object)
+{
+	return is_copy(object->target) || object->bytes >= MIN_PATTERN_OBJECT;
+}
+
 // Of files the content tells the target; text and HTML have theirs in normalised copies.
 static unsigned int own_target(const struct match_object *object)
 {
@@ -181,11 +192,6 @@ static void put_object(struct match_object *object)
 	object->matcher->free_objects = object;
 }
 
-static bool is_copy(enum match_target target)
-{
-	return target == MATCH_TARGET_TEXT || target == MATCH_TARGET_HTML;
-}
-
 int match_begin(struct matcher *matcher, enum match_target target, struct match_object **out)
 {
 	struct match_object *object = matcher->free_objects;
@@ -258,7 +264,7 @@ static bool can_be_allowed(const struct ruleset *ruleset)
 
 bool match_is_hit(const struct match_object *object)
 {
-	return object->track.hits.count > 0 && object->bytes >= MIN_PATTERN_OBJECT &&
+	return object->track.hits.count > 0 && is_large_enough(object) &&
 	       !can_be_allowed(object->matcher->ruleset);
 }
 
@@ -270,7 +276,7 @@ static void end_patterns(struct match_object *object)
 		search(object, true);
 	match_sections_end(&object->sections, &object->track);
 	track_end(&object->track, object->bytes);
-	if (object->bytes < MIN_PATTERN_OBJECT) {
+	if (!is_large_enough(object)) {
 		object->track.hits.count = 0;
 		return;
 	}

@@ -25,6 +25,7 @@ import paritycases
 import paritycorpus
 import paritydifferences
 import paritylogical
+import paritynormal
 import parityrun
 import parityspeed
 
@@ -137,6 +138,11 @@ def archives(folder):
     return generated(folder, [(parityarchives.carriers, 120)], 60)
 
 
+def normal(folder):
+    """patterns in normalised copies of texts and HTML"""
+    return generated(folder, [(paritynormal.normal_signatures, 500)], 600)
+
+
 def corpus(folder):
     """the test mail with published rules and the digest of every attachment"""
     if not paritycorpus.DATA or not os.path.isdir(os.path.join(paritycorpus.DATA, "mail")):
@@ -199,7 +205,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, lists, logical, archives, corpus, testfiles, speed]
+    checks = [body, mails, hashes, lists, logical, normal, archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))
         return 0

@@ -111,6 +111,8 @@ static const struct copy_case cases[] = {
 	FILE_CASE("<body>HELLO  THERE ANY<!-- -->  LOWER", 0, "Any Text"),
 	FILE_CASE("HELLO  THERE <HTML>" LINK, 1000, "Page"),
 	FILE_CASE("HELLO  THERE <HTML>" LINK, 2000, "Page Text"),
+	// However short the copy is.
+	FILE_CASE("\x80\x81\x82LAST\x80\x81\x82", 0, "TextEnd"),
 	FILE_CASE("<html>", 2000, ""),
 	FILE_CASE("<\0h\0t\0m\0l\0>\0A\0n\0y\0 \0 \0L\0O\0W\0E\0R\0", 0, "Any PageStart"),
 	MAIL_CASE(HEAD "\r\nHELLO  THERE\r\n", "Mail Text"),

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Signatures for the normalised copies of texts and HTML, with files that write the same in many ways.
+
+A document is a row of pieces. Each has the bytes that stand in the file and, where it has one, the form
+that it has in the copies: signatures are made of those, for targets 3, 7 and 0.
+"""
+import paritycases
+
+LATE = 1000  # bytes before HTML that hide it from a look at the first KiB
+NAMES = {"&": b"&amp;", "<": b"&lt;", "\"": b"&quot;", "=": b"&#61;", ";": b"&#x3B;"}
+HEADS = [b"<html>", b"<HTML>", b"<Head>", b"<table>", b"text <IMG src=x>", b"<SCRIPT>x=1</SCRIPT>"]
+SOUP = [b"<", b"<!", b"</", b"<!-- c -->", b"<!-- a > b", b"&#", b"&nosuch;", b"&eacute;", b"\xc3\xa9",
+        b"</script>", b"</style>", b"<a href=", b"'", b"\"", b"<>", b"\x01", b"=", b"data:", b"\\"]
+
+
+def cased(rng, text):
+    return bytes(rng.choice([c, ord(chr(c).upper()), ord(chr(c).lower())]) for c in text)
+
+
+def word(rng):
+    return bytes(rng.choice(b"abcdefghijklmnoprstuvwz0123456789") for _ in range(rng.randrange(3, 9)))
+
+
+def space(rng):
+    return rng.choice([b" ", b" ", b"  ", b"\t", b"\r\n", b"\n\n ", b" \x0b", b"\x0c "])
+
+
+def words(rng):
+    """Plain words, with one space between them in every copy."""
+    row = [word(rng) for _ in range(rng.randrange(1, 5))]
+    written = cased(rng, row[0])
+    for one in row[1:]:
+        written += space(rng) + cased(rng, one)
+    return written, b" ".join(row)
+
+
+def reference(rng):
+    char = rng.choice(sorted(NAMES))
+    left, right = word(rng), word(rng)
+    return cased(rng, left) + NAMES[char] + cased(rng, right), left + char.encode() + right
+
+
+def spelled(rng):
+    """A word by the numbers of its letters."""
+    row = word(rng)
+    return b"".join(rng.choice([b"&#%d;", b"&#x%x;", b"&#X%X;"]) % c for c in row), row
+
+
+def tag(rng):
+    name, row, form = word(rng), b"", b""
+    for _ in range(rng.randrange(0, 4)):
+        key, value = word(rng), word(rng)
+        quote = rng.choice([b"", b"'", b"\""])
+        blank = rng.choice([b"", b" ", b"\n"])
+        row += space(rng) + cased(rng, key) + blank + b"=" + blank + quote + cased(rng, value) + quote
+        form += b" " + key + b"=" + (b"\"" + value + b"\"" if quote else value)
+    return b"<" + cased(rng, name) + row + b">", b"<" + name + form + b">"
+
+
+def script(rng):
+    kind = rng.choice([b"script", b"style"])
+    row = [word(rng) for _ in range(4)]
+    body = space(rng).join([cased(rng, one) for one in row[:3]])
+    return (b"<" + cased(rng, kind) + b">" + body + b" = '" + row[3] + b"';</" + cased(rng, kind) + b">",
+            b"<" + kind + b">" + b"".join(row[:3]) + b"=\"" + row[3] + b"\";</" + kind + b">")
+
+
+def comment(rng):
+    """Falls out of a page; what is left and right of it comes together."""
+    left, right = word(rng), word(rng)
+    return left + b"<!-- " + word(rng) + b" -->" + right, left + right
+
+
+def soup(rng):
+    return b"".join(rng.choice(SOUP) for _ in range(rng.randrange(1, 6))), b""
+
+
+def document(rng, is_html):
+    """(bytes, forms that its copies should hold, whether HTML begins late in it)"""
+    makers = [words, words, reference, spelled, tag, script, comment, soup] if is_html else [words]
+    pieces = [rng.choice(makers)(rng) for _ in range(rng.randrange(1, 9))]
+    data = b"".join(written + space(rng) for written, _ in pieces)
+    late = b""
+    if is_html:
+        head = rng.choice(HEADS)
+        late = words(rng)[0] * rng.choice([0, 0, 0, 150])
+        data = late + b" " + head + data if late else head + data
+    return data, [form for _, form in pieces if len(form) > 3], len(late) > LATE
+
+
+def normal_signatures(book, rng, count):
+    """.ndb for texts and HTML, and for any object where only a copy can hold it."""
+    for number in range(count):
+        is_html = rng.random() < 0.7
+        data, forms, is_late = document(rng, is_html)
+        names = []
+        for at, form in enumerate(forms[:3]):
+            name = "Normal.%d.%d" % (number, at)
+            target = rng.choice([3, 3, 7, 0] if is_html else [7, 7, 0, 3])
+            offset = rng.choice(["*", "*", "*", "0", "EOF-%d" % (len(form) + 1)])
+            book.sign("normal.ndb", name, "%s:%d:%s:%s" % (name, target, offset, form.hex()))
+            names.append((name, ["target %d" % target, "offset end" if "E" in offset else "offset"]))
+        kinds = ["normalised", "HTML" if is_html else "plain text"] + ["late"] * is_late
+        for name, tags in names[:1] or [("Normal.none", [])]:
+            book.carry(name, data, None, kinds + tags + ["raw"], rng.choice(["html", "txt"]))
+            paritycases.carry_in_mail(book, rng, name, data, None, kinds + tags)
+            wide = data.decode("latin-1").encode("utf-16-le")
+            if rng.random() < 0.3:
+                book.carry(name, rng.choice([b"\xff\xfe", b""]) + wide, None, kinds + tags + ["UTF-16"])

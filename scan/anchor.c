@@ -84,6 +84,18 @@ static inline uint64_t window_at(const uint8_t *data, unsigned int bytes)
 	return (load(data) | ANCHOR_FOLD) & UINT64_MAX >> (64 - 8 * bytes);
 }
 
+// Most patterns that share a window are told apart by one byte.
+static inline bool guard_fits(
+	const struct anchor_input *input, const struct anchor_entry *entry, size_t position)
+{
+	size_t at = position + (size_t)(ptrdiff_t)entry->guard_at;
+
+	if (entry->at > position)
+		return false;
+	return entry->guard_at == ANCHOR_NO_GUARD ||
+	       (at < input->to && input->data[at] == entry->guard);
+}
+
 static void look_up(const struct search *search, const struct anchor_windows *windows,
 	unsigned int window_bytes, const uint32_t *positions, size_t count)
 {
@@ -100,7 +112,8 @@ static void look_up(const struct search *search, const struct anchor_windows *wi
 		for (uint32_t at = windows->buckets[bucket]; at < last; at++) {
 			const struct anchor_entry *entry = &windows->entries[at];
 
-			if (entry->window == window && entry->at <= positions[i])
+			if (entry->window == window &&
+				guard_fits(search->input, entry, positions[i]))
 				confirm(search, entry->expression, positions[i] - entry->at,
 					search->input->from);
 		}
@@ -114,14 +127,12 @@ static inline __attribute__((always_inline)) void search_windows(const struct se
 	const struct anchor_input *input = search->input;
 	const uint32_t *sieve = windows->sieve;
 	const unsigned int shift = 64 - windows->sieve_log;
-	uint32_t positions[BATCH];
+	uint32_t positions[BATCH] = {0};
 	size_t count = 0;
 	size_t reach = search->table->reach;
 	size_t at = input->from > reach ? input->from - reach : 0;
-	// A window may look behind the pattern, and so behind the object.
-	size_t to = input->is_last
-			    ? input->to
-			    : input->to - (input->to < window_bytes ? input->to : window_bytes - 1);
+	// A window may look behind the pattern, and so behind the bytes at hand.
+	const size_t to = input->to;
 
 	at += (step - (input->base + at) % step) % step;
 	while (at < to) {

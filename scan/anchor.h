@@ -58,8 +58,12 @@ struct anchor_header {
 struct anchor_entry {
 	uint64_t window;
 	uint32_t expression;
-	uint32_t at; // of the window in the pattern
+	uint16_t at;     // of the window in the pattern
+	int8_t guard_at; // from the window: a byte of the pattern that is compared first
+	uint8_t guard;
 };
+
+#define ANCHOR_NO_GUARD INT8_MIN
 
 struct anchor_place {
 	uint32_t expression;

@@ -212,30 +212,17 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 		&object->copy, match_needs_copy(matcher->ruleset) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
 	// Digests are of what was sent.
-	digest_begin(&object->digest, is_copy(target) ? 0 : matcher->algorithms);
+	match_digest_begin(&matcher->digester, &object->digesting, !is_copy(target));
 	*out = object;
 	return 0;
 }
 
-// A digest that nobody asked for is given up when the object has outgrown every entry.
-static void drop_digests(struct match_object *object, size_t n)
-{
-	const struct matcher *matcher = object->matcher;
-
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct hashset *hashes = &matcher->ruleset->hashes[i];
-
-		if ((object->digest.running & ~matcher->digests & 1u << i) != 0 && !hashes->any &&
-			object->bytes + n > hashes->max_bytes)
-			digest_drop(&object->digest, (enum digest_algorithm)i);
-	}
-}
-
 int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 {
-	drop_digests(object, n);
-	digest_feed(&object->digest, data, n);
-	match_copy_feed(&object->copy, data, n);
+	size_t kept = match_copy_feed(&object->copy, data, n);
+
+	match_digest_feed(&object->matcher->digester, &object->digesting, &object->copy.capture,
+		data, n, kept);
 	while (n > 0 && !object->failed) {
 		size_t room = MATCH_STAGE_BYTES - object->stage_to;
 
@@ -314,7 +301,8 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		enum digest_algorithm algorithm = (enum digest_algorithm)i;
 
-		if (!digest_end(&object->digest, algorithm, digest))
+		if (!match_digest_end(&object->matcher->digester, &object->digesting,
+			    &object->copy.capture, algorithm, digest))
 			continue;
 		digests->set |= 1u << i;
 		memcpy(outs[i], digest, digest_bytes(algorithm));

@@ -32,14 +32,15 @@ void match_copy_begin(struct match_copy *copy, struct match_copy_pool *pool)
 		&copy->capture, pool != NULL ? &pool->chunks : NULL, (uint64_t)MATCH_COPY_LIMIT);
 }
 
-void match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n)
+size_t match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n)
 {
-	if (copy->pool == NULL)
-		return;
-	if (capture_append(&copy->capture, data, n) < n || copy->capture.bytes > MATCH_COPY_BYTES)
+	size_t kept = copy->pool != NULL ? capture_append(&copy->capture, data, n) : 0;
+
+	if (kept < n || copy->capture.bytes > MATCH_COPY_BYTES)
 		copy->truncated = true;
 	copy->bytes = copy->capture.bytes < MATCH_COPY_BYTES ? (size_t)copy->capture.bytes
 							     : MATCH_COPY_BYTES;
+	return kept;
 }
 
 const uint8_t *match_copy_join(const struct match_copy *copy)

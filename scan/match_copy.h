@@ -31,7 +31,8 @@ int match_copy_pool_init(struct match_copy_pool *pool, uint32_t objects);
 void match_copy_pool_fini(struct match_copy_pool *pool);
 
 void match_copy_begin(struct match_copy *copy, struct match_copy_pool *pool);
-void match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n);
+// Returns how many of the bytes were kept, from the first on.
+size_t match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n);
 // The first bytes in one piece, valid until the next call for another object.
 const uint8_t *match_copy_join(const struct match_copy *copy);
 void match_copy_release(struct match_copy *copy);

@@ -88,18 +88,14 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	if (matcher == NULL)
 		return -ENOMEM;
 	matcher->ruleset = ruleset;
-	matcher->digests = digests;
-	matcher->algorithms = digests;
 	matcher->all_matches = all_matches;
 	matcher->objects_count = objects > 0 ? objects : 1;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->hashes[i].entries_count > 0)
-			matcher->algorithms |= 1u << i;
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
 		matcher->hashes_sections =
 			matcher->hashes_sections || ruleset->section_hashes[i].entries_count > 0;
 	matcher->events = calloc(1, sizeof(*matcher->events));
-	err = matcher->events != NULL ? 0 : -ENOMEM;
+	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests)
+				      : -ENOMEM;
 	if (err == 0)
 		err = new_scratch(matcher);
 	if (err == 0)
@@ -124,6 +120,7 @@ void matcher_free(struct matcher *matcher)
 		return;
 	(void)hs_free_scratch(matcher->scratch);
 	match_rules_free(matcher->rules);
+	match_digester_fini(&matcher->digester);
 	match_copy_pool_fini(&matcher->copies);
 	track_pool_fini(&matcher->tracks);
 	free(matcher->events);

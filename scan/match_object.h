@@ -3,10 +3,10 @@
 #pragma once
 
 #include "scan/anchor.h"
-#include "scan/digest.h"
 #include "scan/filetype.h"
 #include "scan/match.h"
 #include "scan/match_copy.h"
+#include "scan/match_digest.h"
 #include "scan/match_rule.h"
 #include "scan/match_section.h"
 #include "scan/match_track.h"
@@ -31,7 +31,7 @@ struct match_object {
 	uint8_t *stream_memory; // room for the streams of any target
 	struct track track;
 	struct match_copy copy;
-	struct digest digest;
+	struct match_digesting digesting;
 	struct match_sections sections;
 	struct pe pe;
 	uint64_t bytes;
@@ -56,8 +56,7 @@ struct match_sighting {
 struct matcher {
 	const struct ruleset *ruleset;
 	hs_scratch_t *scratch;
-	unsigned int digests;    // wanted of every object
-	unsigned int algorithms; // wanted, or needed by the hash tables
+	struct match_digester digester;
 	bool all_matches;
 	uint32_t objects_count;
 	struct match_object *objects;
@@ -81,12 +80,15 @@ static inline size_t match_round_up(size_t bytes)
 // Whether anything is decided on a copy of the object.
 static inline bool match_needs_copy(const struct ruleset *ruleset)
 {
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if (ruleset->hashes[i].entries_count > 0)
+			return true;
 	return ruleset->regexes_count > 0 || ruleset->compares_count > 0 ||
 	       ruleset->deferred_count > 0;
 }
 
 // A search has met a pattern that ends there.
-void match_take(const struct match_sighting *sighting, uint32_t expression, uint64_t to);
+void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t to);
 
 // The next stream to be opened lies there.
 void match_offer_stream_memory(void *memory);

@@ -34,6 +34,15 @@ static void set_byte(struct clamav_class *set, unsigned int byte)
 	set->bits[byte >> 6] |= UINT64_C(1) << (byte & 63);
 }
 
+static unsigned int first_byte(const struct clamav_class *set)
+{
+	unsigned int byte = 0;
+
+	while (byte < 255 && !clamav_class_has(set, byte))
+		byte++;
+	return byte;
+}
+
 // The opposite of build_write_check.
 static void read_check(const struct build *build, const struct build_expression *expression,
 	struct build_spelling *out)
@@ -75,6 +84,27 @@ static uint32_t list_values(const struct build_spelling *spelling, uint32_t at, 
 	return count;
 }
 
+// The fixed byte that lies nearest to the window and not in it.
+static void choose_guard(
+	const struct build_spelling *spelling, uint32_t at, uint32_t n, struct anchor_entry *out)
+{
+	out->guard_at = ANCHOR_NO_GUARD;
+	for (uint32_t away = 1; away < 100; away++) {
+		const uint32_t places[2] = {at - away, at + n - 1 + away};
+
+		for (unsigned int i = 0; i < 2; i++) {
+			uint32_t place = places[i];
+
+			if (place >= spelling->length ||
+				clamav_class_size(&spelling->sets[place]) != 1)
+				continue;
+			out->guard_at = (int8_t)((int32_t)place - (int32_t)at);
+			out->guard = (uint8_t)first_byte(&spelling->sets[place]);
+			return;
+		}
+	}
+}
+
 // Every variant of the window is an entry.
 static void add_window(
 	struct tables *tables, enum anchor_kind kind, uint32_t expression, uint32_t at)
@@ -83,7 +113,10 @@ static void add_window(
 	uint32_t counts[8];
 	uint32_t chosen[8] = {0};
 	uint32_t n = window_bytes[kind];
+	struct anchor_entry common = {.expression = expression, .at = (uint16_t)at};
 	uint32_t i = 0;
+
+	choose_guard(&tables->spelling, at, n, &common);
 
 	for (uint32_t k = 0; k < n; k++)
 		counts[k] = list_values(&tables->spelling, at + k, values[k]);
@@ -93,8 +126,7 @@ static void add_window(
 
 		if (entry == NULL)
 			return;
-		entry->expression = expression;
-		entry->at = at;
+		*entry = common;
 		for (uint32_t k = 0; k < n; k++)
 			entry->window |= (uint64_t)values[k][chosen[k]] << (8 * k);
 		for (i = 0; i < n && ++chosen[i] == counts[i]; i++)

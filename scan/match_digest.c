@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/match_digest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SIZE_BITS_LOG 20
+
+static uint64_t size_bit(uint64_t bytes)
+{
+	return bytes * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SIZE_BITS_LOG);
+}
+
+static int note_sizes(struct match_digester *digester, unsigned int algorithm)
+{
+	const struct hashset *hashes = &digester->ruleset->hashes[algorithm];
+	uint64_t *sizes = calloc((1u << SIZE_BITS_LOG) / 64, sizeof(*sizes));
+
+	if (sizes == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < hashes->entries_count; i++) {
+		uint64_t bit = size_bit(hashes->entries[i].bytes);
+
+		sizes[bit / 64] |= UINT64_C(1) << (bit % 64);
+	}
+	digester->sizes[algorithm] = sizes;
+	return 0;
+}
+
+int match_digester_init(
+	struct match_digester *digester, const struct ruleset *ruleset, unsigned int wanted)
+{
+	*digester = (struct match_digester){.ruleset = ruleset, .running = wanted};
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+		const struct hashset *hashes = &ruleset->hashes[i];
+
+		if (hashes->entries_count == 0 || (digester->running >> i & 1) != 0)
+			continue;
+		if (hashes->any) {
+			digester->running |= 1u << i;
+			continue;
+		}
+		digester->late |= 1u << i;
+		if (note_sizes(digester, i) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void match_digester_fini(struct match_digester *digester)
+{
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		free(digester->sizes[i]);
+}
+
+void match_digest_begin(
+	const struct match_digester *digester, struct match_digesting *state, bool is_wanted)
+{
+	digest_begin(&state->running, is_wanted ? digester->running : 0);
+	state->is_wanted = is_wanted;
+	state->is_late = false;
+	state->bytes = 0;
+}
+
+static void feed_copy(struct digest *digest, const struct capture *copy)
+{
+	const uint8_t *data = NULL;
+	size_t n;
+
+	for (uint64_t at = 0; (n = capture_piece(copy, at, &data)) > 0; at += n)
+		digest_feed(digest, data, n);
+}
+
+// What no entry can be of any more is given up.
+static void drop_outgrown(const struct match_digester *digester, struct match_digesting *state)
+{
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if ((state->late.running >> i & 1) != 0 &&
+			state->bytes > digester->ruleset->hashes[i].max_bytes)
+			digest_drop(&state->late, (enum digest_algorithm)i);
+}
+
+void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
+	const struct capture *copy, const uint8_t *data, size_t n, size_t kept)
+{
+	digest_feed(&state->running, data, n);
+	state->bytes += n;
+	if (digester->late == 0 || !state->is_wanted)
+		return;
+	if (!state->is_late) {
+		if (kept == n && state->bytes <= MATCH_DIGEST_LATE_BYTES)
+			return;
+		state->is_late = true;
+		digest_begin(&state->late, digester->late);
+		drop_outgrown(digester, state);
+		feed_copy(&state->late, copy);
+		data += kept;
+		n -= kept;
+	}
+	drop_outgrown(digester, state);
+	digest_feed(&state->late, data, n);
+}
+
+bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
+	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out)
+{
+	const uint64_t *sizes = digester->sizes[algorithm];
+	uint64_t bit = size_bit(state->bytes);
+	struct digest digest;
+
+	if (!state->is_wanted)
+		return false;
+	if ((digester->running >> algorithm & 1) != 0)
+		return digest_end(&state->running, algorithm, out);
+	if ((digester->late >> algorithm & 1) == 0 || (sizes[bit / 64] >> (bit % 64) & 1) == 0)
+		return false;
+	if (state->is_late)
+		return digest_end(&state->late, algorithm, out);
+	digest_begin(&digest, 1u << algorithm);
+	feed_copy(&digest, copy);
+	return digest_end(&digest, algorithm, out);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Digests of an object, looked up in the hash lists. Most entries of lists name a size: their digests
+// are computed when the object has ended and only if some entry has its size, from the copy that is
+// kept of it. Those that were asked for, or that entries of any size need, run while bytes pass.
+#pragma once
+
+#include "scan/capture.h"
+#include "scan/digest.h"
+#include "scan/ruleset.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A longer object's digests run from here on: the end of no object costs more than this.
+#define MATCH_DIGEST_LATE_BYTES (8u << 20)
+
+struct match_digester {
+	const struct ruleset *ruleset;
+	unsigned int running; // DIGEST_*
+	unsigned int late;
+	uint64_t *sizes[DIGEST_ALGORITHMS]; // a bit for each size that entries have, hashed
+};
+
+struct match_digesting {
+	struct digest running;
+	struct digest late; // runs when the copy has come to its end
+	bool is_late;
+	bool is_wanted;
+	uint64_t bytes;
+};
+
+// wanted: DIGEST_*, of every object. Returns 0 or -ENOMEM.
+int match_digester_init(
+	struct match_digester *digester, const struct ruleset *ruleset, unsigned int wanted);
+void match_digester_fini(struct match_digester *digester);
+
+// Without is_wanted the object has none.
+void match_digest_begin(
+	const struct match_digester *digester, struct match_digesting *state, bool is_wanted);
+// Of the n bytes the first `kept` are in the copy.
+void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
+	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);
+// Writes the digest, padded with zeros, or returns false when it was not asked for and no entry can
+// be of this object.
+bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
+	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out);

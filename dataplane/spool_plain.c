@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CREATE_TRIES 3
+
 struct plain {
 	struct spool_io io;
 	int directory;
@@ -18,26 +20,48 @@ struct plain {
 	struct spool_request *last;
 };
 
-static int64_t create(int directory, const struct spool_request *request)
+static int open_new(int directory, const char *name)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	int fd = openat(directory, request->name, flags | O_DIRECT, 0600);
-	int err;
+	int fd = openat(directory, name, flags | O_DIRECT, 0600);
 
 	// Not every file system has O_DIRECT (it may have made the file all the same).
 	if (fd < 0 && errno == EINVAL) {
-		(void)unlinkat(directory, request->name, 0);
-		fd = openat(directory, request->name, flags, 0600);
+		(void)unlinkat(directory, name, 0);
+		fd = openat(directory, name, flags, 0600);
 	}
-	if (fd < 0)
+	return fd >= 0 ? fd : -errno;
+}
+
+// Before it was locked somebody may have taken it for one that a crash left, and removed it.
+static int lock_new(int fd)
+{
+	struct stat status;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -ESTALE : -errno;
+	if (fstat(fd, &status) != 0)
 		return -errno;
-	err = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
-	if (err == 0)
-		err = -posix_fallocate(fd, 0, (off_t)request->bytes);
-	if (err == 0)
-		return fd;
-	(void)close(fd);
-	(void)unlinkat(directory, request->name, 0);
+	return status.st_nlink > 0 ? 0 : -ESTALE;
+}
+
+static int64_t create(int directory, const struct spool_request *request)
+{
+	int err = -ESTALE;
+
+	for (int i = 0; i < CREATE_TRIES && err == -ESTALE; i++) {
+		int fd = open_new(directory, request->name);
+
+		if (fd < 0)
+			return fd;
+		err = lock_new(fd);
+		if (err == 0)
+			err = -posix_fallocate(fd, 0, (off_t)request->bytes);
+		if (err == 0)
+			return fd;
+		(void)close(fd);
+		(void)unlinkat(directory, request->name, 0);
+	}
 	return err;
 }
 

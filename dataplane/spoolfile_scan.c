@@ -5,6 +5,7 @@
 #include "dataplane/spoolfile_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -244,6 +245,9 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thoroug
 	bool all_known = true;
 
 	info->unclear = false;
+	// Writers go past the page cache: what is remembered of the part that was not known may be old.
+	if (!info->is_log)
+		(void)posix_fadvise(fd, (off_t)at, 0, POSIX_FADV_DONTNEED);
 	while (at < scan.bytes) {
 		ssize_t n = step(&scan, file, at);
 

@@ -354,10 +354,27 @@ static void *produce(void *arg)
 	return NULL;
 }
 
+// As control does meanwhile: whatever shows is whole, and nothing that lives is removed.
+static void look_meanwhile(struct spoolfile *store)
+{
+	const struct spoolfile_record *list;
+	unsigned int removed;
+	size_t count;
+
+	assert_int_equal(spoolfile_refresh(store, false), 0);
+	count = spoolfile_list(store, &list);
+	for (size_t i = 0; i < count; i++)
+		(void)spool_mail_check(store, list[i].id);
+	assert_int_equal(spoolfile_reap(store, false, &removed), 0);
+	assert_true(spoolfile_list(store, &list) >= count);
+}
+
 static void producers_store_all(int (*open_io)(const char *directory, struct spool_io **out))
 {
 	struct rig *rig = rig_new();
 	struct producer producers[PRODUCERS];
+	const struct spoolfile_record *list;
+	struct spoolfile *store;
 	struct spool_io *io;
 
 	rig->options.workers = PRODUCERS;
@@ -365,6 +382,7 @@ static void producers_store_all(int (*open_io)(const char *directory, struct spo
 	rig->options.deadline_ns = 60 * RIG_SECOND;
 	assert_int_equal(open_io(rig->folder.path, &io), 0);
 	assert_int_equal(spool_open(&rig->options, rig->folder.keys, io, &rig->spool), 0);
+	assert_int_equal(spoolfile_open(rig->folder.path, rig->folder.keys, &store), 0);
 	for (uint32_t i = 0; i < PRODUCERS; i++) {
 		producers[i] = (struct producer){.worker = spool_get_worker(rig->spool, i),
 			.number = i,
@@ -372,9 +390,15 @@ static void producers_store_all(int (*open_io)(const char *directory, struct spo
 		assert_int_equal(
 			pthread_create(&producers[i].thread, NULL, produce, &producers[i]), 0);
 	}
+	for (uint32_t i = 0; i < 3; i++)
+		look_meanwhile(store);
 	for (uint32_t i = 0; i < PRODUCERS; i++)
 		assert_int_equal(pthread_join(producers[i].thread, NULL), 0);
 	assert_int_equal(RIG_COUNTER(rig, records_durable), RIG_MAILS);
+	// All that was acknowledged shows while the writer lives, without looking everywhere again.
+	assert_int_equal(spoolfile_refresh(store, false), 0);
+	assert_int_equal(spoolfile_list(store, &list), RIG_MAILS);
+	spoolfile_close(store);
 	spool_close(rig->spool);
 	rig_check(rig, false);
 	assert_int_equal(rig->stats.records, RIG_MAILS);

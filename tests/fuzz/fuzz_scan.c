@@ -28,7 +28,7 @@ static struct ruleset *make_ruleset(void)
 					 "Fuzz.Html:3:*:3c623e{-9}3c2f\n"
 					 "Fuzz.Text:7:*:612062\n"
 					 "Fuzz.Words:3:*:20612062\n"
-					 "Fuzz.TextEnd:7:EOF-4:61\n";
+					 "Fuzz.TextEnd:7:EOF-4:6162\n";
 	const struct ruleset_build_options options = {.strict = true};
 	struct ruleset_build_stats stats;
 	struct ruleset *ruleset;

@@ -386,12 +386,15 @@ void track_end(struct track *track, uint64_t bytes)
 	// Sinks may move the table: which groups are to be looked at is found first.
 	for (uint32_t i = 0; i < track->entries_room; i++) {
 		uint32_t number = track->entries[i].key & ~KEY_OF_GROUP;
-		const struct ruleset_group *group = &track->ruleset->groups[number];
 		const struct track_candidate *candidates;
+		const struct ruleset_group *group;
 		uint32_t count;
 
-		if ((track->entries[i].key & KEY_OF_GROUP) == 0 ||
-			(group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
+		// Of other entries the number means nothing: there may be no groups at all.
+		if ((track->entries[i].key & KEY_OF_GROUP) == 0)
+			continue;
+		group = &track->ruleset->groups[number];
+		if ((group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
 			bytes < group->offset - group->moved)
 			continue;
 		candidates = candidates_of(track, number, &count);

@@ -64,15 +64,15 @@ struct world {
 	struct world_frame *flying;
 	// The server's side of the dialogue.
 	size_t server_read;
-	bool server_in_data;
 	uint64_t server_chunk;
+	bool server_in_data;
 	bool server_chunk_last;
 	bool server_greeted;
+	bool server_broke;
 	bool server_lenient; // takes a lone dot between any line breaks as the end of data
 	bool server_cr_ends; // takes CRLF, dot and CR as the end of data, whatever follows
 	enum world_break server_break;
-	size_t server_break_at; // once it has that much of a body
-	bool server_broke;
+	size_t server_break_at;  // once it has that much of a body
 	const char *ehlo_reply;  // may be replaced before the run
 	const char *refuse_rcpt; // recipients with this text get 550
 	uint8_t *body;

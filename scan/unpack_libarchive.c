@@ -20,6 +20,7 @@ struct libarchive {
 	enum libarchive_step step;
 	bool is_open;      // else the reader does not know the object
 	bool is_raw;       // compressed data, not an archive of members
+	bool is_wrong;     // a checksum or a size of the member is not what it should be
 	unsigned int told; // each warning once
 };
 
@@ -304,6 +305,7 @@ static void read_data(struct libarchive *state, struct unpack_event *event)
 	int result = archive_read_data_block(state->archive, &data, &n, &offset);
 
 	if (result == ARCHIVE_OK || result == ARCHIVE_WARN) {
+		state->is_wrong = state->is_wrong || result == ARCHIVE_WARN;
 		if (n > 0)
 			*event = (struct unpack_event){
 				.type = UNPACK_MEMBER_DATA, .name = "", .data = data, .bytes = n};
@@ -315,6 +317,9 @@ static void read_data(struct libarchive *state, struct unpack_event *event)
 	state->step = STEP_HEADER;
 	if (result != ARCHIVE_EOF)
 		on_error(state, result, event);
+	else if (state->is_wrong)
+		warn(state, TOLD_BROKEN, event);
+	state->is_wrong = false;
 	if (event->type == UNPACK_WARNING)
 		return;
 	*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};

@@ -54,7 +54,7 @@ SCAN_BUILD_SRC := $(wildcard scan/clamav*.c scan/ruleset_build*.c)
 SCAN_SRC := $(filter-out $(SCAN_BUILD_SRC),$(wildcard scan/*.c))
 REASSEMBLY_SRC := $(wildcard reassembly/*.c)
 # Only these see DPDK; the rest of dataplane/ is also linked into cordonctl and the tests.
-DPDK_SRC := $(wildcard $(addprefix dataplane/,main.c port*.c worker*.c telemetry.c distributor.c))
+DPDK_SRC := $(wildcard $(addprefix dataplane/,main*.c port*.c worker*.c telemetry.c distributor.c))
 DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
 CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
@@ -132,7 +132,7 @@ $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
 
 # Of what sees DPDK: all of it but main.
 $(DPDK_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
-		$(call obj,$(filter-out dataplane/main.c,$(DPDK_SRC))) \
+		$(call obj,$(filter-out dataplane/main%.c,$(DPDK_SRC))) \
 		$(addprefix $(BUILD)/lib,dataplane.a scan.a reassembly.a)
 	@mkdir -p $(@D)
 	@echo "LD   $@"

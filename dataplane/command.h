@@ -9,7 +9,8 @@
 #define COMMANDS(X)                                                                                \
 	X(STATS, "stats")                                                                          \
 	X(PING, "ping")                                                                            \
-	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */
+	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */            \
+	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */
 
 enum command {
 #define X(name, text) COMMAND_##name,

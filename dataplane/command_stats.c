@@ -173,6 +173,21 @@ static json_t *ruleset_object(const struct ruleset_info *info)
 	return object;
 }
 
+static json_t *spool_object(struct spool *spool)
+{
+	json_t *object = json_object();
+	struct spool_status status;
+
+	if (spool == NULL)
+		return object;
+	spool_get_status(spool, &status);
+	put(object, "io", json_string(status.io));
+#define X(name, unit, help) put(object, #name, number(status.name));
+	SPOOL_COUNTERS(X)
+#undef X
+	return object;
+}
+
 static json_t *memory_object(const struct stats_source *source, uint64_t *open)
 {
 	json_t *object = json_object();
@@ -209,6 +224,7 @@ char *stats_json(const struct stats_source *source)
 	put(root, "packet_faults", packet_faults(source));
 	put(root, "memory", memory);
 	put(root, "ruleset", ruleset_object(source->ruleset));
+	put(root, "spool", spool_object(source->spool));
 	put(root, "ports", ports_list(source));
 	put(root, "workers", workers_list(source));
 	put(root, "about", counters_about());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dataplane/engine.h"
+#include "dataplane/spool.h"
 
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct stats_source {
 	const struct stats_port *ports;
 	uint32_t ports_count;
 	const struct ruleset_info *ruleset; // NULL: none
+	struct spool *spool;                // NULL: none
 	uint64_t uptime_ns;
 	uint64_t mbufs;
 	uint64_t mbufs_free;

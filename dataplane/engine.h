@@ -140,7 +140,8 @@ struct held_mail {
 	const char *signature; // the first that hit, "" when none did
 	const char *seal_mode; // "" where no seal covers it
 	const char *virus_id;  // of that seal
-	uint64_t bytes;        // dots unstuffed, without the end-of-data
+	const struct scan_result *scan; // NULL when there is none
+	uint64_t bytes;                 // dots unstuffed, without the end-of-data
 	const char *ruleset;
 };
 

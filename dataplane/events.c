@@ -194,6 +194,32 @@ static void put_scan(struct json_writer *json, const struct scan_result *scan)
 	json_close(json, ']');
 }
 
+static size_t put_summary(const struct scan_result *scan, char *out, size_t room)
+{
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	json_open(&json, NULL, '{');
+	json_text(&json, "subject", scan->subject);
+	json_text(&json, "message_id", scan->message_id);
+	put_scan(&json, scan);
+	json_close(&json, '}');
+	return json.at != NULL ? (size_t)(json.at - out) : 0;
+}
+
+size_t events_format_summary(const struct scan_result *scan, char *out, size_t room)
+{
+	struct scan_result brief = *scan;
+	size_t n = put_summary(scan, out, room);
+
+	while (n == 0 && brief.parts_count + brief.matches_count > 0) {
+		brief.parts_count /= 2;
+		brief.matches_count /= 2;
+		n = put_summary(&brief, out, room);
+	}
+	return n;
+}
+
 size_t events_format_mail(const struct events_context *events, const struct mail_record *record,
 	char *out, size_t room)
 {

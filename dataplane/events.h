@@ -24,6 +24,9 @@ size_t events_format_session(const struct events_context *events,
 // "hold", or "quarantine": a message was made durable.
 size_t events_format_hold(const struct events_context *events, const struct hold_record *record,
 	char *out, size_t room);
+// What a scan has found, as one JSON object: {"subject", "message_id", "matches", "parts"}. Lists that do
+// not fit are cut. Returns its length, or 0 when not even its beginning fits.
+size_t events_format_summary(const struct scan_result *scan, char *out, size_t room);
 // "start", "stop", "fault": members is preformatted `"key":"value",...` or NULL.
 size_t events_format_simple(const struct events_context *events, const char *event, uint64_t now_ns,
 	const char *members, char *out, size_t room);

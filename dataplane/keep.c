@@ -39,6 +39,7 @@ static void describe(struct engine *engine, const struct message *message,
 			scan != NULL && scan->matches_count > 0 ? scan->matches[0].signature : "",
 		.seal_mode = seal_mode_name((enum seal_mode)message->seal_mode),
 		.virus_id = message->virus_id,
+		.scan = scan,
 		.bytes = message->bytes,
 		.ruleset = message_ruleset(engine, message),
 	};
@@ -47,7 +48,6 @@ static void describe(struct engine *engine, const struct message *message,
 void keep_begin(struct engine *engine, struct session *session, struct message *message)
 {
 	const struct engine_spool *spool = engine->ops.spool;
-
 	struct message_envelope envelope;
 	struct held_mail mail;
 

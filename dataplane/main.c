@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-dataplane: reads its configuration, starts ports and workers, and keeps house: events to their
 // file, the command socket, signals. The workers do the rest.
-#include "dataplane/command.h"
-#include "dataplane/command_stats.h"
-#include "dataplane/events_file.h"
-#include "dataplane/events_json.h"
-#include "dataplane/local_socket.h"
+#include "dataplane/main.h"
+
+#include "dataplane/main_spool.h"
 #include "dataplane/memory_limit.h"
-#include "dataplane/options.h"
 #include "dataplane/options_check.h"
-#include "dataplane/port.h"
 #include "dataplane/port_eal.h"
 #include "dataplane/telemetry.h"
-#include "dataplane/worker.h"
-#include "dataplane/worker_rules.h"
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -34,7 +28,6 @@
 
 #define EXIT_CONFIG 2
 #define TURN_MS 10
-#define SECOND_NS 1000000000u
 #define FLUSH_NS (2 * (uint64_t)SECOND_NS)
 #define OWN_RING_BYTES 65536
 #define MEMORY_OWN_BYTES (256ull << 20) // for what else the process may still want
@@ -51,33 +44,9 @@ static const char usage[] =
 	"Exit status: 0 stopped in order (or nothing wrong), 1 could not start, 2 bad "
 	"configuration.\n";
 
-struct gateway {
-	struct options options;
-	struct ports ports;
-	struct ruleset *ruleset;    // until the workers' rules take it
-	struct worker_rules *rules; // in force
-	struct distributor distributor;
-	struct worker_shared shared;
-	struct worker *workers[OPTIONS_MAX_WORKERS];
-	const struct engine *engines[OPTIONS_MAX_WORKERS];
-	uint32_t workers_count;
-	struct event_ring *own_ring; // of what this thread reports
-	uint64_t own_lost;
-	uint32_t draining; // the ring that may be in the middle of a line
-	struct events_file events;
-	bool events_failed;
-	struct local_server *command;
-	int signals;
-	bool eal_runs;
-	bool stopping;
-	uint64_t second_ns; // when the last second began
-	struct stats_port port_stats[PORTS_MAX];
-	struct stats_source stats;
-};
-
 // ---- events of this thread ----------------------------------------------------------------------
 
-static void __attribute__((format(printf, 2, 3))) complain(int err, const char *format, ...)
+void main_complain(int err, const char *format, ...)
 {
 	char reason[128];
 	va_list values;
@@ -89,7 +58,7 @@ static void __attribute__((format(printf, 2, 3))) complain(int err, const char *
 	(void)fprintf(stderr, ": %s\n", strerror_r(-err, reason, sizeof(reason)));
 }
 
-static void report(struct gateway *gateway, const char *event, const struct json_writer *members,
+void main_report(struct gateway *gateway, const char *event, const struct json_writer *members,
 	const char *text)
 {
 	const struct events_context context = {
@@ -132,7 +101,8 @@ static void report_start(struct gateway *gateway)
 	json_close(&json, ']');
 	json_text(&json, "ruleset", gateway->stats.ruleset->version);
 	json_number(&json, "signatures", gateway->stats.ruleset->signatures);
-	report(gateway, "start", &json, text);
+	json_number(&json, "seals", gateway->seals->count);
+	main_report(gateway, "start", &json, text);
 }
 
 static void report_stop(struct gateway *gateway)
@@ -148,7 +118,7 @@ static void report_stop(struct gateway *gateway)
 	json_number(&json, "tx_dropped", sum.tx_dropped);
 	json_number(&json, "messages", sum.messages);
 	json_number(&json, "events_lost", sum.events_lost + gateway->own_lost);
-	report(gateway, "stop", &json, text);
+	main_report(gateway, "stop", &json, text);
 }
 
 static void report_link(struct gateway *gateway, const struct port *port)
@@ -160,7 +130,7 @@ static void report_link(struct gateway *gateway, const struct port *port)
 	json_text(&json, "why", port->up ? "link up" : "link down");
 	json_text(&json, "link", port->link_name);
 	json_text(&json, "side", port->side == LINK_OUTSIDE ? "outside" : "inside");
-	report(gateway, "fault", &json, text);
+	main_report(gateway, "fault", &json, text);
 }
 
 // ---- housekeeping -------------------------------------------------------------------------------
@@ -186,7 +156,7 @@ static bool drain(struct gateway *gateway)
 
 		if (!events_file_drain(&gateway->events, ring)) {
 			if (gateway->events.error != 0 && !gateway->events_failed)
-				complain(-gateway->events.error, "events: %s",
+				main_complain(-gateway->events.error, "events: %s",
 					gateway->options.events);
 			gateway->events_failed = gateway->events.error != 0;
 			return false;
@@ -210,7 +180,7 @@ static void take_signal(struct gateway *gateway)
 	}
 	err = drain(gateway) ? events_file_reopen(&gateway->events) : -EAGAIN;
 	if (err != 0)
-		complain(err, "events: %s cannot be opened again", gateway->options.events);
+		main_complain(err, "events: %s cannot be opened again", gateway->options.events);
 }
 
 static void once_a_second(struct gateway *gateway)
@@ -222,6 +192,7 @@ static void once_a_second(struct gateway *gateway)
 	gateway->second_ns = now_ns;
 	set_epoch(gateway);
 	worker_rules_collect(gateway->rules);
+	main_watch_spool(gateway);
 	for (uint32_t i = 0; i < gateway->ports.count; i++) {
 		if (port_has_changed(&gateway->ports.port[i]))
 			report_link(gateway, &gateway->ports.port[i]);
@@ -247,73 +218,6 @@ static void keep_house(struct gateway *gateway)
 	}
 }
 
-// {"ok":true,"ruleset":...} or {"error":...}, and an event either way.
-static char *set_rules(struct gateway *gateway, int fd)
-{
-	char before[sizeof(((struct ruleset_info *)0)->version)];
-	char error[256] = "no image came with it";
-	const struct ruleset_info *info = worker_rules_info(gateway->rules);
-	struct json_writer json;
-	char text[512];
-	int err = -EINVAL;
-
-	(void)snprintf(before, sizeof(before), "%s", info->version);
-	if (fd >= 0)
-		err = worker_rules_set(
-			gateway->rules, fd, &gateway->options.engine.scan, error, sizeof(error));
-	info = worker_rules_info(gateway->rules);
-	gateway->stats.ruleset = info;
-	json_begin(&json, text, sizeof(text));
-	json_text(&json, "result", err == 0 ? "applied" : "refused");
-	json_text(&json, "why", err == 0 ? "" : error);
-	json_text(&json, "from", before);
-	json_text(&json, "ruleset", info->version);
-	json_number(&json, "signatures", info->signatures);
-	report(gateway, "swap", &json, text);
-	json_begin(&json, text, sizeof(text));
-	json_open(&json, NULL, '{');
-	if (err != 0)
-		json_text(&json, "error", error);
-	else
-		json_bool(&json, "ok", true);
-	json_text(&json, "ruleset", info->version);
-	json_number(&json, "signatures", info->signatures);
-	json_close(&json, '}');
-	return json.at != NULL ? strndup(text, (size_t)(json.at - text)) : NULL;
-}
-
-static char *get_stats(struct gateway *gateway)
-{
-	for (uint32_t i = 0; i < gateway->ports.count; i++)
-		port_get_stats(&gateway->ports.port[i], &gateway->port_stats[i]);
-	gateway->stats.uptime_ns = worker_clock_ns(&gateway->shared);
-	gateway->stats.mbufs_free = rte_mempool_avail_count(gateway->ports.pool);
-	return stats_json(&gateway->stats);
-}
-
-static void answer(void *ctx, struct local_request *request, struct local_answer *answer)
-{
-	struct gateway *gateway = ctx;
-	enum command command;
-	const char *text;
-
-	if (command_parse(request->text, request->bytes, &command, &text) != 0) {
-		answer->text = strdup("{\"error\":\"unknown command\"}");
-		return;
-	}
-	switch (command) {
-	case COMMAND_PING:
-		answer->text = strdup("{\"ok\":true}");
-		break;
-	case COMMAND_RULES:
-		answer->text = set_rules(gateway, request->fd);
-		break;
-	case COMMAND_STATS:
-		answer->text = get_stats(gateway);
-		break;
-	}
-}
-
 // ---- start --------------------------------------------------------------------------------------
 
 static int open_outputs(struct gateway *gateway)
@@ -324,7 +228,7 @@ static int open_outputs(struct gateway *gateway)
 	if (err == 0)
 		err = events_file_open(&gateway->events, options->events);
 	if (err != 0) {
-		complain(err, "events: %s", options->events);
+		main_complain(err, "events: %s", options->events);
 		return err;
 	}
 	err = ruleset_open(options->rules, &gateway->ruleset);
@@ -345,9 +249,9 @@ static int open_command(struct gateway *gateway)
 	int err = 0;
 
 	if (path[0] != '\0')
-		err = local_server_open(path, answer, gateway, &gateway->command);
+		err = local_server_open(path, main_answer, gateway, &gateway->command);
 	if (err != 0)
-		complain(err, "command socket: %s", path);
+		main_complain(err, "command socket: %s", path);
 	return err;
 }
 
@@ -383,7 +287,7 @@ static int make_workers(struct gateway *gateway)
 	if (err == 0)
 		gateway->ruleset = NULL;
 	if (err != 0)
-		complain(err, "workers");
+		main_complain(err, "workers");
 	return err;
 }
 
@@ -397,13 +301,29 @@ static void describe(struct gateway *gateway)
 	gateway->stats.mbufs = gateway->ports.pool->size;
 }
 
+// Before the first packet: a gateway that was sealed when it stopped is sealed when it starts.
+static int read_seals(struct gateway *gateway)
+{
+	const char *path = gateway->options.seals;
+	char error[256] = "";
+	struct engine_seals *seals = NULL;
+	int err = path[0] != '\0' ? seals_read(path, &seals, error, sizeof(error))
+				  : seals_none(&seals);
+
+	if (err == 0)
+		err = main_apply_seals(gateway, seals);
+	if (err != 0)
+		main_complain(err, "seals: %s: %s", path, error);
+	return err;
+}
+
 static int launch(struct gateway *gateway)
 {
 	unsigned int lcore;
 	uint32_t next = 0;
 
 	if (rte_lcore_count() - 1 < gateway->workers_count) {
-		complain(-EINVAL, "eal.lcores names %u for %u workers and the main thread",
+		main_complain(-EINVAL, "eal.lcores names %u for %u workers and the main thread",
 			rte_lcore_count(), gateway->workers_count);
 		return -EINVAL;
 	}
@@ -413,7 +333,7 @@ static int launch(struct gateway *gateway)
 		if (next == gateway->workers_count)
 			break;
 		if (rte_eal_remote_launch(worker_run, gateway->workers[next++], lcore) != 0) {
-			complain(-EBUSY, "worker %u", next - 1);
+			main_complain(-EBUSY, "worker %u", next - 1);
 			return -EBUSY;
 		}
 	}
@@ -443,14 +363,22 @@ static int start(struct gateway *gateway)
 		gateway->shared.links[i] = options->links[i].name;
 	worker_clock_init(&gateway->shared);
 	set_epoch(gateway);
+	err = main_open_spool(gateway);
+	if (err != 0)
+		return err;
+	gateway->shared.spool = gateway->spool;
+	gateway->stats.spool = gateway->spool;
 	err = make_workers(gateway);
+	if (err != 0)
+		return err;
+	err = read_seals(gateway);
 	if (err != 0)
 		return err;
 	describe(gateway);
 	if (options->telemetry) {
 		err = telemetry_register(&gateway->stats);
 		if (err != 0)
-			complain(err, "telemetry");
+			main_complain(err, "telemetry");
 	}
 	return err == 0 ? launch(gateway) : err;
 }
@@ -463,7 +391,7 @@ static void limit_memory(const struct gateway *gateway)
 		MEMORY_OWN_BYTES + options->workers * options->engine.helper_bytes);
 
 	if (err != 0)
-		complain(err, "memory limit");
+		main_complain(err, "memory limit");
 }
 
 // ---- stop ---------------------------------------------------------------------------------------
@@ -495,8 +423,11 @@ static void release(struct gateway *gateway)
 			return;
 		worker_free(gateway->workers[i]);
 	}
+	if (gateway->spool != NULL)
+		spool_close(gateway->spool);
 	distributor_fini(&gateway->distributor);
 	worker_rules_free(gateway->rules);
+	free(gateway->seals);
 	if (gateway->ruleset != NULL)
 		ruleset_close(gateway->ruleset);
 	event_ring_free(gateway->own_ring);
@@ -516,7 +447,7 @@ static int run(struct gateway *gateway)
 	(void)signal(SIGPIPE, SIG_IGN);
 	gateway->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (gateway->signals < 0) {
-		complain(-errno, "signals");
+		main_complain(-errno, "signals");
 		return EXIT_FAILURE;
 	}
 	err = start(gateway);

@@ -50,6 +50,20 @@ enum options_spread {
 	SPREAD_FLOWS,     // a connection does; fragments go by addresses
 };
 
+// Where mail is kept; see spool.h.
+struct options_spool {
+	char directory[OPTIONS_WORD_BYTES]; // "": nothing can be kept
+	char key[OPTIONS_WORD_BYTES];
+	uint32_t records; // for each worker
+	uint64_t memory_bytes;
+	uint64_t spill_bytes;
+	uint64_t record_bytes;
+	uint64_t segment_bytes;
+	uint32_t spares;
+	uint64_t quota_bytes;
+	uint32_t deadline_seconds;
+};
+
 // Faults between receive and engine, for tests only.
 struct options_faults {
 	uint64_t seed; // 0: the layer is off
@@ -69,9 +83,11 @@ struct options {
 	struct options_idle idle;
 	struct engine_options engine; // one for each worker; its name is the gateway's
 	char rules[OPTIONS_WORD_BYTES];
+	char seals[OPTIONS_WORD_BYTES];   // file that the control process keeps, "" for none
 	char events[OPTIONS_WORD_BYTES];  // a file, or "-"
 	char command[OPTIONS_WORD_BYTES]; // socket path, "" for none
 	bool telemetry;
+	struct options_spool spool;
 	struct options_faults test_faults;
 };
 

@@ -4,6 +4,7 @@
 #include "dataplane/port_faults.h"
 #include "dataplane/worker_events.h"
 #include "dataplane/worker_helper.h"
+#include "dataplane/worker_spool.h"
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -19,9 +20,6 @@
 #define DEFERRED_NAP_US 500
 #define DEFERRED_STOP_NS (5ull * NS_PER_S) // that a scan in another thread may take to end
 #define NS_PER_US 1000u
-#define RULES_WAIT_NS                                                                              \
-	2000000000ull // a worker's turn is a matter of microseconds, its nap of a millisecond
-#define RULES_POLL_US 50
 
 // Frames for one port that go out together.
 struct send_buffer {
@@ -36,11 +34,9 @@ struct worker {
 	struct counters *counters;
 	struct port_faults *faults; // NULL: none
 	struct worker_helper *helper;
+	struct worker_spool *spool; // NULL: nothing can be kept
 	struct worker_events events;
-	struct {
-		_Atomic(struct scanner *) offered; // other thread to worker, NULL: taken
-		_Atomic(struct scanner *) idle;    // worker to other thread, NULL: none
-	} rules;
+	struct worker_orders orders;
 	uint64_t now_ns;
 	uint64_t idle_since_ns;
 	uint32_t empty_polls;
@@ -342,47 +338,6 @@ static uint32_t receive(struct worker *worker)
 	return n;
 }
 
-// ---- rules from another thread ------------------------------------------------------------------
-
-static void exchange_rules(struct worker *worker)
-{
-	struct scanner *offered =
-		atomic_load_explicit(&worker->rules.offered, memory_order_relaxed);
-
-	if (offered != NULL && engine_has_room_for_scanner(worker->engine)) {
-		// Once more in earnest: the other thread may have taken it back.
-		offered = atomic_exchange_explicit(
-			&worker->rules.offered, NULL, memory_order_acq_rel);
-		if (offered != NULL)
-			engine_set_scanner(worker->engine, offered);
-	}
-	if (atomic_load_explicit(&worker->rules.idle, memory_order_relaxed) == NULL)
-		atomic_store_explicit(&worker->rules.idle, engine_take_idle_scanner(worker->engine),
-			memory_order_release);
-}
-
-int worker_set_scanner(struct worker *worker, struct scanner *scanner)
-{
-	const struct worker_shared *shared = worker->shared;
-	uint64_t limit_ns = worker_clock_ns(shared) + RULES_WAIT_NS;
-
-	atomic_store_explicit(&worker->rules.offered, scanner, memory_order_release);
-	while (atomic_load_explicit(&worker->rules.offered, memory_order_acquire) != NULL) {
-		if (worker_clock_ns(shared) > limit_ns)
-			return atomic_exchange_explicit(
-				       &worker->rules.offered, NULL, memory_order_acq_rel) != NULL
-				       ? -ETIMEDOUT
-				       : 0;
-		(void)usleep(RULES_POLL_US);
-	}
-	return 0;
-}
-
-struct scanner *worker_take_idle_scanner(struct worker *worker)
-{
-	return atomic_exchange_explicit(&worker->rules.idle, NULL, memory_order_acq_rel);
-}
-
 // ---- the loop -----------------------------------------------------------------------------------
 
 static void advance_clock(struct worker *worker)
@@ -404,7 +359,9 @@ static uint32_t nap_us(const struct worker *worker)
 	if (us > idle->max_sleep_us)
 		us = idle->max_sleep_us;
 	// What another thread is done with does not wake this one.
-	if (us > DEFERRED_NAP_US && engine_deferred(worker->engine) > 0)
+	if (us > DEFERRED_NAP_US &&
+		(engine_deferred(worker->engine) > 0 ||
+			(worker->spool != NULL && worker_spool_busy(worker->spool) > 0)))
 		us = DEFERRED_NAP_US;
 	return us > idle->sleep_us ? (uint32_t)us : idle->sleep_us;
 }
@@ -463,8 +420,10 @@ int worker_run(void *arg)
 		uint32_t received;
 
 		advance_clock(worker);
-		exchange_rules(worker);
+		worker_orders_take(&worker->orders, worker->engine);
 		received = receive(worker);
+		if (worker->spool != NULL)
+			worker_spool_poll(worker->spool);
 		engine_tick(worker->engine, worker->now_ns);
 		flush_all(worker);
 		rest(worker, received);
@@ -480,8 +439,8 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 {
 	const struct options *options = worker->shared->options;
 	const struct ports *ports = worker->shared->ports;
-	const struct engine_ops ops = {worker, op_alloc, op_free, op_send, op_mail, op_session,
-		op_clock, op_defer, op_deferred, op_hold, NULL};
+	struct engine_ops ops = {worker, op_alloc, op_free, op_send, op_mail, op_session, op_clock,
+		op_defer, op_deferred, op_hold, NULL};
 	const struct events_context context = {
 		.gateway = options->engine.name,
 		.links = worker->shared->links,
@@ -489,6 +448,11 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 	};
 	int err = worker_helper_new(worker->number, options->engine.max_deferred, &worker->helper);
 
+	if (err == 0 && worker->shared->spool != NULL)
+		err = worker_spool_new(spool_get_worker(worker->shared->spool, worker->number),
+			options->spool.records, &worker->events.context, &worker->spool);
+	if (err == 0 && worker->spool != NULL)
+		ops.spool = worker_spool_ops(worker->spool);
 	if (err == 0)
 		err = engine_new(&options->engine, &ops, ruleset, &worker->engine);
 	if (err != 0)
@@ -528,12 +492,18 @@ void worker_free(struct worker *worker)
 	if (worker == NULL)
 		return;
 	port_faults_free(worker->faults);
-	scanner_free(worker_take_idle_scanner(worker));
+	scanner_free(worker_orders_take_idle(&worker->orders));
 	worker_events_fini(&worker->events);
 	worker_helper_free(worker->helper);
 	if (worker->engine != NULL)
 		engine_free(worker->engine);
+	worker_spool_free(worker->spool);
 	free(worker);
+}
+
+struct worker_orders *worker_get_orders(struct worker *worker)
+{
+	return &worker->orders;
 }
 
 const struct engine *worker_engine(const struct worker *worker)

@@ -8,6 +8,7 @@
 #include "dataplane/event_ring.h"
 #include "dataplane/events.h"
 #include "dataplane/port.h"
+#include "dataplane/worker_orders.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 struct worker_shared {
 	const struct options *options;
 	const struct ports *ports;
+	struct spool *spool;             // NULL: nothing can be kept
 	struct distributor *distributor; // NULL: every worker polls queues of its own
 	const char *links[OPTIONS_MAX_LINKS];
 	uint64_t clock_base;                 // TSC at now_ns == 0
@@ -35,13 +37,8 @@ void worker_free(struct worker *worker);
 // The loop of the struct worker that arg is, until shared->stop; for rte_eal_remote_launch. Returns 0.
 int worker_run(void *arg);
 
-// Offers the running worker, from another thread, a scanner to go on with, and waits for its turn of
-// the loop. Returns 0 when new messages begin on it, or -ETIMEDOUT: then it is the caller's again.
-int worker_set_scanner(struct worker *worker, struct scanner *scanner)
-	__attribute__((warn_unused_result));
-// A scanner that the worker does not need any more: the caller frees it. NULL: none.
-struct scanner *worker_take_idle_scanner(struct worker *worker);
-
+// What another thread may tell it while it runs.
+struct worker_orders *worker_get_orders(struct worker *worker);
 const struct engine *worker_engine(const struct worker *worker);
 struct event_ring *worker_ring(struct worker *worker);
 

@@ -87,7 +87,8 @@ void worker_rules_collect(struct worker_rules *rules)
 	if (rules->count == 1)
 		return;
 	for (uint32_t i = 0; i < rules->workers_count; i++) {
-		while ((scanner = worker_take_idle_scanner(rules->workers[i])) != NULL)
+		while ((scanner = worker_orders_take_idle(worker_get_orders(rules->workers[i]))) !=
+			NULL)
 			give_back(rules, scanner);
 	}
 	for (uint32_t i = 0; i + 1 < rules->count;) {
@@ -160,7 +161,7 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 	int err = 0;
 
 	for (uint32_t i = 0; err == 0 && i < rules->workers_count; i++) {
-		err = worker_set_scanner(rules->workers[i], scanners[i]);
+		err = worker_orders_set_scanner(worker_get_orders(rules->workers[i]), scanners[i]);
 		if (err == 0) {
 			scanners[i] = NULL;
 			live->scanners++;

@@ -28,6 +28,7 @@ static void *begin(void *ctx, const struct held_mail *mail)
 	struct sink *sink = ctx;
 	struct copy *copy = calloc(1, sizeof(*copy));
 
+	(void)mail;
 	assert(copy != NULL);
 	sink->open++;
 	put(copy->record.mail_from, sizeof(copy->record.mail_from), mail->mail_from);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/main_spool.h"
+
+#include "dataplane/spool_io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void fill_options(const struct options *options, struct spool_options *out)
+{
+	const struct options_spool *from = &options->spool;
+
+	spool_options_init(out);
+	out->workers = options->workers;
+	out->records = from->records;
+	out->memory_bytes = from->memory_bytes;
+	out->spill_bytes = from->spill_bytes;
+	out->record_bytes = from->record_bytes;
+	out->segment_bytes = from->segment_bytes;
+	out->spares = from->spares;
+	out->quota_bytes = from->quota_bytes;
+	out->deadline_ns = from->deadline_seconds * (uint64_t)SECOND_NS;
+	out->thread = true;
+}
+
+int main_open_spool(struct gateway *gateway)
+{
+	const struct options_spool *options = &gateway->options.spool;
+	struct spool_options spool;
+	struct spool_keys *keys = NULL;
+	struct spool_io *io = NULL;
+	int err;
+
+	if (options->directory[0] == '\0')
+		return 0;
+	if (mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
+		err = -errno;
+		main_complain(err, "spool: %s", options->directory);
+		return err;
+	}
+	err = spool_keys_open(options->key, &keys);
+	if (err != 0) {
+		main_complain(err, "spool: %s", options->key);
+		return err;
+	}
+	err = spool_io_open(options->directory, &io);
+	fill_options(&gateway->options, &spool);
+	if (err == 0)
+		err = spool_open(&spool, keys, io, &gateway->spool);
+	spool_keys_free(keys);
+	if (err != 0)
+		main_complain(err, "spool: %s", options->directory);
+	return err;
+}
+
+static void report(struct gateway *gateway, const struct spool_status *status)
+{
+	struct json_writer json;
+	char reason[128];
+	char text[512];
+
+	json_begin(&json, text, sizeof(text));
+	json_text(&json, "what", "spool");
+	json_text(&json, "why",
+		status->refusal != 0 ? strerror_r((int)status->refusal, reason, sizeof(reason))
+				     : "");
+	json_number(&json, "fill_percent", status->fill_percent);
+	json_number(&json, "fill_level", status->fill_level);
+	json_number(&json, "usage_bytes", status->usage_bytes);
+	json_bool(&json, "can_keep", status->refusal == 0);
+	main_report(gateway, "fault", &json, text);
+}
+
+void main_watch_spool(struct gateway *gateway)
+{
+	struct spool_status status;
+
+	if (gateway->spool == NULL)
+		return;
+	spool_get_status(gateway->spool, &status);
+	if (status.fill_level == gateway->spool_level && status.refusal == gateway->spool_refusal)
+		return;
+	gateway->spool_level = status.fill_level;
+	gateway->spool_refusal = status.refusal;
+	report(gateway, &status);
+}

@@ -23,7 +23,7 @@ struct message_block {
 static_assert(sizeof(struct message_block) == MESSAGE_BLOCK_BYTES, "blocks fill their stride");
 static_assert(sizeof(struct message) + 64 < sizeof(((struct message_block *)0)->bytes),
 	"a message and a short address fit into the first block");
-static_assert(sizeof(struct message_entry) + 2 * (ADDRESS_BYTES + 1) + PARAMS_BYTES + 1 + 7 <
+static_assert(sizeof(struct message_entry) + 2 * (ADDRESS_BYTES + 1ul) + PARAMS_BYTES + 1 + 7 <
 		      sizeof(((struct message_block *)0)->bytes),
 	"the longest command fits into a block");
 

@@ -215,8 +215,9 @@ static void build_tcp(uint8_t *tcp, const uint16_t port_be[2], const struct pack
 		return;
 	wire_put32(option, 0x01010500u | (2u + segment->sack_count * 8u));
 	for (uint32_t i = 0; i < segment->sack_count; i++) {
-		wire_put32(option + 4 + i * 8, segment->sack[i][0]);
-		wire_put32(option + 8 + i * 8, segment->sack[i][1]);
+		option += i == 0 ? 4 : 8;
+		wire_put32(option, segment->sack[i][0]);
+		wire_put32(option + 4, segment->sack[i][1]);
 	}
 }
 

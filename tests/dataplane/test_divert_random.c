@@ -99,9 +99,11 @@ static bool await(uint32_t replies)
 	return world_run(&world, has_replies, replies, 3600000) && world.replies_count >= replies;
 }
 
+// Nothing follows its FIN.
 static void write_text(const char *text)
 {
-	peer_write(&world.client, text, strlen(text));
+	if (!world.client.fin_queued)
+		peer_write(&world.client, text, strlen(text));
 }
 
 static void toggle_in_the_middle(struct mail *mail)
@@ -131,8 +133,12 @@ static bool send_data(struct mail *mail, uint32_t *replies)
 	}
 	if (!await(*replies))
 		return false;
+	if (world.client.fin_queued)
+		return false;
 	peer_write(&world.client, mail->body, at);
 	toggle_in_the_middle(mail);
+	if (world.client.fin_queued)
+		return false;
 	peer_write(&world.client, mail->body + at, mail->bytes - at);
 	*replies += 1;
 	mail->reply = *replies;
@@ -153,6 +159,8 @@ static bool send_chunks(struct mail *mail, uint32_t *replies)
 
 		(void)snprintf(line, sizeof(line), "BDAT %zu%s\r\n", n,
 			at + n == mail->text_bytes ? " LAST" : "");
+		if (world.client.fin_queued)
+			return false;
 		write_text(line);
 		peer_write(&world.client, mail->text + at, n);
 		at += n;
@@ -326,7 +334,7 @@ static void run(uint64_t seed)
 		     world.faults.duplicate > 0 || world.sink.polls > 0 ||
 		     (world.client.nagle && (world.client.chunk > 0 || world.client.mss < 99));
 	done = talk(seed, count, dies ? roll(count) : UINT32_MAX);
-	if (!dies && world.sink.fail_from == 0 && !is_over(&world, 0))
+	if (!dies && world.sink.fail_from == 0 && !world.client.fin_received)
 		assert_true(done);
 	// A reset may be lost, and then nobody has anything to say.
 	if (!world.server.reset)

@@ -171,12 +171,11 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 	if ((segment->flags & TCP_FLAG_SYN) != 0) {
 		segment->window = WINDOW;
 		if (peer->sack) {
-			memcpy(options, "\1\1\4\2", 4);
+			put32(options, 0x01010402);
 			n = 4;
 		}
 		if (peer->wscale > 0) {
-			memcpy(options + n, "\1\3\3", 3);
-			options[n + 3] = peer->wscale;
+			put32(options + n, 0x01030300u | peer->wscale);
 			n += 4;
 		}
 	} else if (peer->sack_taken && segment->payload_bytes == 0) {

@@ -98,19 +98,18 @@ struct world {
 	uint32_t working_count;
 	uint32_t working_room; // that many at most
 	uint32_t work_ms;      // that each of them takes
-	bool work_is_begun;    // done at once, given back late; else all is done late
 	// Where the engine keeps messages, and how many of them it told of.
 	struct sink sink;
-	bool has_no_spool; // to be set before the engine is made
-	uint32_t holds_count;
 	// Every command line that the server has read, one a line.
 	char *commands;
 	size_t commands_bytes;
+	const char *server_refuses_rset; // its reply instead
 	uint32_t server_rsets;
 	uint32_t server_noops;
-	uint32_t server_delay_ms;        // before RCPT is answered
-	bool server_mute;                // answers nothing any more
-	const char *server_refuses_rset; // its reply instead
+	uint32_t holds_count;
+	bool has_no_spool;  // to be set before the engine is made
+	bool server_mute;   // answers nothing any more
+	bool work_is_begun; // done at once, given back late; else all is done late
 };
 
 // A world with a default engine; adjust options before. signatures: lines of an .ndb file, or NULL.

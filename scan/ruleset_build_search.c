@@ -200,7 +200,7 @@ static size_t windows_bytes(
 	       aligned(count * sizeof(struct anchor_entry));
 }
 
-// Returns what is behind it.
+// Of a kind that has entries. Returns what is behind it.
 static uint8_t *write_windows(const struct tables *tables, const struct anchor_header *header,
 	unsigned int kind, uint8_t *at)
 {
@@ -217,8 +217,6 @@ static uint8_t *write_windows(const struct tables *tables, const struct anchor_h
 	struct anchor_entry *out =
 		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
 
-	if (count == 0)
-		return at;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t hash = anchor_hash(entries[i].window);
 
@@ -258,7 +256,8 @@ static int lay_out(const struct tables *tables, struct build_text *out)
 	memcpy(at, &header, sizeof(header));
 	at += sizeof(header);
 	for (unsigned int i = 0; i < ANCHOR_KINDS; i++)
-		at = write_windows(tables, &header, i, at);
+		if (tables->entries[i].count > 0)
+			at = write_windows(tables, &header, i, at);
 	if (tables->places.count > 0)
 		memcpy(at, tables->places.items,
 			tables->places.count * sizeof(struct anchor_place));

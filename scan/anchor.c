@@ -179,6 +179,8 @@ static bool find_place(const struct search *search, const struct anchor_place *p
 		break;
 	case RULESET_OFFSET_SECTION:
 		break;
+	case RULESET_OFFSET_IN_SECTION:
+		return false;
 	}
 	if (pe == NULL || section >= pe->sections_count)
 		return false;

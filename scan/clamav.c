@@ -155,6 +155,14 @@ static bool is_executable(uint32_t target)
 	       target == FILETYPE_TARGET_MACHO;
 }
 
+static enum clamav_result parse_executable_target(uint32_t target, const char **reason)
+{
+	if (target == FILETYPE_TARGET_PE)
+		return CLAMAV_TAKEN;
+	*reason = "offsets by entry point or section are supported for PE alone";
+	return CLAMAV_SKIPPED;
+}
+
 // EP+n, EP-n, Sx+n, SL+n, SEx.
 static enum clamav_result parse_executable_offset(const char *text, uint32_t target, uint32_t shift,
 	struct clamav_offset *out, const char **reason)
@@ -169,9 +177,11 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 	}
 	out->shift = shift;
 	if (strncmp(text, "SE", 2) == 0) {
-		*reason = "offset SE is not supported: ClamAV does not find it either";
-		return clamav_parse_decimal(text + 2, UINT32_MAX, &value) ? CLAMAV_SKIPPED
-									  : CLAMAV_MALFORMED;
+		if (!clamav_parse_decimal(text + 2, UINT16_MAX, &value))
+			return CLAMAV_MALFORMED;
+		out->kind = CLAMAV_OFFSET_IN_SECTION;
+		out->section = (uint32_t)value;
+		return parse_executable_target(target, reason);
 	}
 	if (sign == NULL || !clamav_parse_decimal(sign + 1, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
@@ -190,10 +200,7 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 	} else {
 		return CLAMAV_MALFORMED;
 	}
-	if (target == FILETYPE_TARGET_PE)
-		return CLAMAV_TAKEN;
-	*reason = "offsets by entry point or section are supported for PE alone";
-	return CLAMAV_SKIPPED;
+	return parse_executable_target(target, reason);
 }
 
 enum clamav_result clamav_parse_offset(
@@ -312,11 +319,12 @@ static bool parse_algorithm(const char *hex, struct clamav_hash_signature *out)
 // Functionality level from which a size of "*" was understood: a line with one must ask for it.
 #define ANY_SIZE_LEVEL 73
 
-enum clamav_result clamav_parse_hash(
-	char *line, bool size_first, struct clamav_hash_signature *out, const char **reason)
+enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
+	struct clamav_hash_signature *out, const char **reason)
 {
 	char *fields[MAX_FIELDS];
 	size_t count = clamav_split(line, fields, MAX_FIELDS);
+	bool size_first = form == CLAMAV_HASH_SECTION;
 	const char *hash;
 	const char *size;
 	uint64_t level = 0;
@@ -334,8 +342,9 @@ enum clamav_result clamav_parse_hash(
 		return CLAMAV_MALFORMED;
 	}
 	if (strcmp(size, "*") == 0) {
-		if (count < 4 || !clamav_parse_decimal(fields[3], UINT32_MAX, &level) ||
-			level < ANY_SIZE_LEVEL) {
+		if (form != CLAMAV_HASH_IMPORTS &&
+			(count < 4 || !clamav_parse_decimal(fields[3], UINT32_MAX, &level) ||
+				level < ANY_SIZE_LEVEL)) {
 			*reason = "size * needs a functionality level of at least 73";
 			return CLAMAV_MALFORMED;
 		}

@@ -84,6 +84,7 @@ enum clamav_offset_kind {
 	CLAMAV_OFFSET_ENTRY,        // of a PE file: the entry point
 	CLAMAV_OFFSET_SECTION,      // the start of a section
 	CLAMAV_OFFSET_LAST_SECTION, // the start of the last one
+	CLAMAV_OFFSET_IN_SECTION,   // anywhere in a section, its end included
 };
 
 struct clamav_offset {
@@ -141,9 +142,12 @@ struct clamav_hash_signature {
 // Each reads one line without its line end, which it changes, and which must outlive what it gives.
 enum clamav_result clamav_parse_ndb(struct clamav_arena *arena, char *line,
 	struct clamav_body_signature *out, const char **reason);
-// .hdb, .hsb and, as allow lists, .fp and .sfp; .mdb and .msb, which have the size first.
-enum clamav_result clamav_parse_hash(
-	char *line, bool size_first, struct clamav_hash_signature *out, const char **reason);
+// .hdb, .hsb and, as allow lists, .fp and .sfp; .mdb and .msb, which have the size first; .imp, where any
+// size may stand.
+enum clamav_hash_form { CLAMAV_HASH_FILE, CLAMAV_HASH_SECTION, CLAMAV_HASH_IMPORTS };
+
+enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
+	struct clamav_hash_signature *out, const char **reason);
 
 // The tools of all these.
 

@@ -109,6 +109,10 @@ static int begin_search(struct match_object *object)
 			pe_parse(object->stage, n, &object->pe) == PE_TAKEN)
 			object->track.pe = &object->pe;
 	}
+	if (object->track.pe == NULL && !match_needs_copy(ruleset)) {
+		match_copy_release(&object->copy);
+		match_copy_begin(&object->copy, NULL);
+	}
 	err = open_stream(object, any, STREAM_ANY, object->stream_memory);
 	object->own_target = own_target(object);
 	if (err == 0 && object->own_target != FILETYPE_TARGET_ANY)
@@ -208,8 +212,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->stage_from = 0;
 	object->stage_to = 0;
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
-	match_copy_begin(
-		&object->copy, match_needs_copy(matcher->ruleset) ? &matcher->copies : NULL);
+	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
 	// Digests are of what was sent.
 	match_digest_begin(&matcher->digester, &object->digesting, !is_copy(target));
@@ -262,6 +265,8 @@ static void end_patterns(struct match_object *object)
 	if (!object->failed)
 		search(object, true);
 	match_sections_end(&object->sections, &object->track);
+	if (object->matcher->hashes_imports != 0)
+		match_imports(object);
 	track_end(&object->track, object->bytes);
 	if (!is_large_enough(object)) {
 		object->track.hits.count = 0;

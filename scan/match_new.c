@@ -93,6 +93,9 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
 		matcher->hashes_sections =
 			matcher->hashes_sections || ruleset->section_hashes[i].entries_count > 0;
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if (ruleset->import_hashes[i].entries_count > 0)
+			matcher->hashes_imports |= 1u << i;
 	matcher->events = calloc(1, sizeof(*matcher->events));
 	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests)
 				      : -ENOMEM;
@@ -102,7 +105,7 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 		err = new_objects(matcher);
 	if (err == 0)
 		err = track_pool_init(&matcher->tracks, ruleset, matcher->objects_count);
-	if (err == 0 && match_needs_copy(ruleset))
+	if (err == 0 && match_may_need_copy(matcher))
 		err = match_copy_pool_init(&matcher->copies, matcher->objects_count);
 	if (err == 0)
 		err = match_rules_new(ruleset, &matcher->rules);

@@ -68,6 +68,7 @@ struct matcher {
 	struct track_events *events;
 	struct match_sighting sighting; // of the object that is being searched
 	bool hashes_sections;
+	unsigned int hashes_imports; // DIGEST_* that some table of import tables has
 	bool was_partial;
 	bool had_more;
 };
@@ -89,6 +90,15 @@ static inline bool match_needs_copy(const struct ruleset *ruleset)
 
 // A search has met a pattern that ends there.
 void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t to);
+
+// What is read of the import table of a PE file lies anywhere in the file.
+static inline bool match_may_need_copy(const struct matcher *matcher)
+{
+	return match_needs_copy(matcher->ruleset) || matcher->hashes_imports != 0;
+}
+
+// Looks up the digests of the object's import table, if it is a PE file.
+void match_imports(struct match_object *object);
 
 // The next stream to be opened lies there.
 void match_offer_stream_memory(void *memory);

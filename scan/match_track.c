@@ -216,6 +216,21 @@ static bool lies_in(uint64_t start, uint64_t from, uint32_t shift)
 	return start >= from && start - from <= shift;
 }
 
+static bool lies_by_section(
+	const struct pe_section *section, const struct ruleset_group *group, uint64_t start)
+{
+	uint64_t shift = group->shift;
+	uint64_t from = section->offset;
+
+	if (group->offset_from == RULESET_OFFSET_IN_SECTION)
+		shift += section->bytes;
+	if ((group->flags & RULESET_GROUP_BEFORE) == 0)
+		from += group->offset;
+	else
+		start += group->offset;
+	return start >= from && start - from <= shift;
+}
+
 static bool start_fits(const struct track *track, const struct ruleset_group *group, uint64_t start)
 {
 	const struct pe *pe = track->pe;
@@ -239,10 +254,11 @@ static bool start_fits(const struct track *track, const struct ruleset_group *gr
 		section = pe != NULL && pe->sections_count > 0 ? pe->sections_count - 1 : 0;
 		break;
 	case RULESET_OFFSET_SECTION:
+	case RULESET_OFFSET_IN_SECTION:
 		break;
 	}
 	return pe != NULL && section < pe->sections_count &&
-	       lies_in(start, (uint64_t)pe->sections[section].offset + group->offset, group->shift);
+	       lies_by_section(&pe->sections[section], group, start);
 }
 
 static bool is_from_end(const struct ruleset_group *group)

@@ -66,23 +66,33 @@ static void read_sections(
 	}
 }
 
-static void find_entry_point(uint32_t address, struct pe *out)
+bool pe_offset_of(const struct pe *pe, uint32_t address, uint32_t *offset)
 {
-	if (address < out->headers_bytes) {
-		out->entry_point = address;
-		out->has_entry_point = true;
-		return;
+	if (address < pe->headers_bytes) {
+		*offset = address;
+		return true;
 	}
-	for (uint32_t i = out->sections_count; i-- > 0;) {
-		const struct pe_section *section = &out->sections[i];
+	for (uint32_t i = pe->sections_count; i-- > 0;) {
+		const struct pe_section *section = &pe->sections[i];
 
 		if (section->bytes == 0 || address < section->address ||
 			address - section->address >= section->bytes)
 			continue;
-		out->entry_point = address - section->address + section->offset;
-		out->has_entry_point = true;
-		return;
+		*offset = address - section->address + section->offset;
+		return true;
 	}
+	return false;
+}
+
+// The second of the data directories, whose number stands before them.
+static void find_imports(const uint8_t *optional, uint32_t bytes, struct pe *out)
+{
+	uint32_t at = out->is_wide ? 112 : 96;
+
+	if (bytes < at + 16 || get32(optional + at - 4) < 2)
+		return;
+	out->imports_address = get32(optional + at + 8);
+	out->imports_bytes = get32(optional + at + 12);
 }
 
 enum pe_result pe_parse(const uint8_t *data, size_t n, struct pe *out)
@@ -119,6 +129,7 @@ enum pe_result pe_parse(const uint8_t *data, size_t n, struct pe *out)
 	alignment = get32(data + 36);
 	out->headers_bytes = get32(data + 60);
 	read_sections(data + optional_bytes, section_alignment, alignment, out);
-	find_entry_point(address, out);
+	out->has_entry_point = pe_offset_of(out, address, &out->entry_point);
+	find_imports(data, optional_bytes, out);
 	return PE_TAKEN;
 }

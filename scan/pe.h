@@ -20,6 +20,8 @@ struct pe {
 	bool has_entry_point; // inside of the file's headers or sections
 	uint32_t entry_point; // offset in the file
 	uint32_t headers_bytes;
+	uint32_t imports_address; // of the import table, 0: none
+	uint32_t imports_bytes;
 	uint32_t sections_count;
 	struct pe_section sections[PE_MAX_SECTIONS];
 };
@@ -28,3 +30,5 @@ enum pe_result { PE_TAKEN, PE_MORE, PE_REFUSED };
 
 // Reads the header from the first n bytes of a file. PE_MORE: there are too few.
 enum pe_result pe_parse(const uint8_t *data, size_t n, struct pe *out);
+// Where in the file an address lies. False: nowhere.
+bool pe_offset_of(const struct pe *pe, uint32_t address, uint32_t *offset);

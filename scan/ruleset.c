@@ -189,6 +189,8 @@ static int open_section(
 		return open_hashes(ruleset, ruleset->hashes, index, data, bytes);
 	case RULESET_SECTION_HASHES:
 		return open_hashes(ruleset, ruleset->section_hashes, index, data, bytes);
+	case RULESET_IMPORT_HASHES:
+		return open_hashes(ruleset, ruleset->import_hashes, index, data, bytes);
 	case RULESET_ANCHORS:
 		return index < FILETYPE_TARGETS ? anchor_open(data, bytes, &ruleset->anchors[index])
 						: -EBADMSG;

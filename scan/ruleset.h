@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 6
+#define RULESET_FORMAT 7
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -41,6 +41,7 @@ enum ruleset_section_kind {
 	RULESET_DEFERRED,       // struct ruleset_deferred
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
+	RULESET_IMPORT_HASHES,  // the same of their import tables
 	RULESET_ANCHORS,   // struct anchor_header and what it tells of; index: enum filetype_target
 	RULESET_PATTERNS,  // Hyperscan database; index: enum filetype_target
 	RULESET_DATABASES, // Hyperscan databases of what is deferred
@@ -129,6 +130,7 @@ enum ruleset_offset {
 	RULESET_OFFSET_ENTRY,   // of a PE file, the others too
 	RULESET_OFFSET_SECTION, // group.section
 	RULESET_OFFSET_LAST_SECTION,
+	RULESET_OFFSET_IN_SECTION, // group.section
 };
 
 #define RULESET_GROUP_FIRST 1u
@@ -257,6 +259,7 @@ struct ruleset {
 	size_t strings_bytes;
 	struct hashset hashes[3]; // by enum digest_algorithm
 	struct hashset section_hashes[3];
+	struct hashset import_hashes[3];
 	struct anchor_table anchors[FILETYPE_TARGETS]; // of a target: of any target too
 	struct ruleset_database patterns[FILETYPE_TARGETS];
 	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach

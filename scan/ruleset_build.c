@@ -247,15 +247,17 @@ static enum clamav_result take_hash(
 	struct build *build = reader->build;
 	struct clamav_hash_signature parsed = {0};
 	struct hashset_entry *entry;
-	bool sections = kind == BUILD_SECTIONS;
-	enum clamav_result result = clamav_parse_hash(line, sections, &parsed, reason);
+	struct build_vector *hashes = kind == BUILD_SECTIONS  ? build->section_hashes
+				      : kind == BUILD_IMPORTS ? build->import_hashes
+							      : build->hashes;
+	enum clamav_hash_form form = kind == BUILD_SECTIONS  ? CLAMAV_HASH_SECTION
+				     : kind == BUILD_IMPORTS ? CLAMAV_HASH_IMPORTS
+							     : CLAMAV_HASH_FILE;
+	enum clamav_result result = clamav_parse_hash(line, form, &parsed, reason);
 
 	if (result != CLAMAV_TAKEN)
 		return result;
-	entry = build_push(build,
-		sections ? &build->section_hashes[parsed.algorithm]
-			 : &build->hashes[parsed.algorithm],
-		sizeof(*entry));
+	entry = build_push(build, &hashes[parsed.algorithm], sizeof(*entry));
 	if (entry == NULL)
 		return CLAMAV_TAKEN;
 	memcpy(entry->digest, parsed.digest, sizeof(entry->digest));
@@ -354,6 +356,7 @@ static void read_files(struct build *build)
 		case BUILD_NDB:
 		case BUILD_LDB:
 		case BUILD_SECTIONS:
+		case BUILD_IMPORTS:
 		case BUILD_HASHES:
 		case BUILD_ALLOWED:
 			read_signatures(build, i, kind);
@@ -394,6 +397,7 @@ static void free_build(struct build *build)
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		free(build->hashes[i].items);
 		free(build->section_hashes[i].items);
+		free(build->import_hashes[i].items);
 	}
 	for (size_t i = 0; i < build->atoms.count; i++)
 		free_atom((struct build_atom *)build->atoms.items + i);

@@ -117,6 +117,7 @@ struct build {
 	struct build_vector compares;    // struct ruleset_compare
 	struct build_vector hashes[DIGEST_ALGORITHMS]; // struct hashset_entry
 	struct build_vector section_hashes[DIGEST_ALGORITHMS];
+	struct build_vector import_hashes[DIGEST_ALGORITHMS];
 	struct build_text strings;
 	struct build_text scratch; // the expression being written
 	struct build_spelling *spelling;

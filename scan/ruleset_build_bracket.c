@@ -41,6 +41,10 @@ static bool move_offset(struct clamav_offset *offset, uint32_t bytes)
 	case CLAMAV_OFFSET_SECTION:
 	case CLAMAV_OFFSET_LAST_SECTION:
 		break;
+	case CLAMAV_OFFSET_IN_SECTION: // to the end of the section: its start is moved with it
+		offset->before = true;
+		offset->value = bytes;
+		return true;
 	}
 	if (offset->before) {
 		offset->value += bytes;

@@ -36,7 +36,7 @@ static const struct extension extensions[] = {
 	{"msu", BUILD_OPTIONAL},
 	{"hdu", BUILD_OPTIONAL},
 	{"hsu", BUILD_OPTIONAL},
-	{"imp", BUILD_UNSUPPORTED},
+	{"imp", BUILD_IMPORTS},
 	{"cdb", BUILD_UNSUPPORTED},
 	{"cbc", BUILD_UNSUPPORTED},
 	{"idb", BUILD_UNSUPPORTED},

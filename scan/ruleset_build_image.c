@@ -285,10 +285,12 @@ static void renumber_hashes(struct build *build)
 {
 	const struct build_signature *signatures = build->signatures.items;
 
-	for (unsigned int i = 0; i < 2 * DIGEST_ALGORITHMS; i++) {
+	struct build_vector *const tables[] = {
+		build->hashes, build->section_hashes, build->import_hashes};
+
+	for (unsigned int i = 0; i < 3 * DIGEST_ALGORITHMS; i++) {
 		const struct build_vector *hashes =
-			i < DIGEST_ALGORITHMS ? &build->hashes[i]
-					      : &build->section_hashes[i - DIGEST_ALGORITHMS];
+			&tables[i / DIGEST_ALGORITHMS][i % DIGEST_ALGORITHMS];
 		struct hashset_entry *entries = hashes->items;
 
 		for (size_t at = 0; at < hashes->count; at++)
@@ -379,6 +381,7 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 	collect_rules(pieces, build, tables);
 	add_hashes(pieces, RULESET_HASHES, build->hashes);
 	add_hashes(pieces, RULESET_SECTION_HASHES, build->section_hashes);
+	add_hashes(pieces, RULESET_IMPORT_HASHES, build->import_hashes);
 	for (uint32_t i = 0; i < FILETYPE_TARGETS; i++)
 		if (build->anchors[i].bytes > 0)
 			add_piece(pieces, RULESET_ANCHORS, build->anchors[i].data,

@@ -49,7 +49,7 @@ static int check_groups(const struct ruleset *ruleset)
 		bool last = (group->flags & RULESET_GROUP_LAST) != 0;
 
 		if (!is_sink(ruleset, group->sink) ||
-			group->offset_from > RULESET_OFFSET_LAST_SECTION || (i == 0 && !first) ||
+			group->offset_from > RULESET_OFFSET_IN_SECTION || (i == 0 && !first) ||
 			group->ring_count > RULESET_MAX_RING || group->moved > group->offset)
 			return -EBADMSG;
 		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))

@@ -88,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_body(line);
 	else if (data[0] % 4 == 1)
 		(void)clamav_parse_ndb(&arena, line, &body, &reason);
-	else if (clamav_parse_hash(line, data[0] % 2 == 0, &hash, &reason) == CLAMAV_TAKEN &&
+	else if (clamav_parse_hash(line, (enum clamav_hash_form)(data[0] / 4 % 3), &hash,
+			 &reason) == CLAMAV_TAKEN &&
 		 reason != NULL)
 		abort();
 	clamav_reset(&arena);

@@ -80,6 +80,7 @@ DIFFERENCES = [
     Difference("line-copies", "cordon", lambda tags: "logical" in tags and bool(LINES & tags)),
     Difference("line-copies", "cordon", lambda tags: "archive" in tags and bool(LINES & tags)),
     Difference("more-archives", "cordon", lambda tags: "archive" in tags and bool(UNSEEN & tags)),
+    Difference("cut-programs", "cordon", has("imports", "cut")),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
 ]
 

@@ -24,6 +24,7 @@ import parityarchives
 import paritycases
 import paritycorpus
 import paritydifferences
+import parityexe
 import paritylogical
 import paritynormal
 import parityrun
@@ -112,6 +113,11 @@ def mails(folder):
 def hashes(folder):
     """digests of files, attachments and mails"""
     return generated(folder, [(paritycases.hash_signatures, 400)], 600)
+
+
+def executables(folder):
+    """import tables of PE files, and offsets by entry point and section"""
+    return generated(folder, [(parityexe.import_tables, 120), (parityexe.places, 200)], 200)
 
 
 def lists(folder):
@@ -205,7 +211,8 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, lists, logical, normal, archives, corpus, testfiles, speed]
+    checks = [body, mails, hashes, executables, lists, logical, normal, archives, corpus, testfiles,
+              speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))
         return 0

@@ -151,7 +151,9 @@ static void lines_of_body_signatures_are_taken_skipped_or_malformed(void **state
 		{"T:1:SL+0,9:414c", CLAMAV_TAKEN},
 		{"T:1:EP-4:414c", CLAMAV_TAKEN},
 		{"T:6:EP+4:414c", CLAMAV_SKIPPED},
-		{"T:1:SE1:414c", CLAMAV_SKIPPED},
+		{"T:1:SE1:414c", CLAMAV_TAKEN},
+		{"T:1:SEx:414c", CLAMAV_MALFORMED},
+		{"T:0:SE1:414c", CLAMAV_MALFORMED},
 		{"T:1:S2-4:414c", CLAMAV_MALFORMED},
 		{"T:1:S+4:414c", CLAMAV_MALFORMED},
 		{"T:1:EP:414c", CLAMAV_MALFORMED},
@@ -217,7 +219,7 @@ static void lines_of_hashes_are_taken_skipped_or_malformed(void **state)
 		char line[256];
 
 		(void)snprintf(line, sizeof(line), "%s", cases[i].line);
-		if (clamav_parse_hash(line, false, &out, &reason) != cases[i].result)
+		if (clamav_parse_hash(line, CLAMAV_HASH_FILE, &out, &reason) != cases[i].result)
 			fail_msg("%s", cases[i].line);
 	}
 }

@@ -301,12 +301,12 @@ static void more_atoms_than_an_object_has_room_for_are_kept(void **state)
 	engine_close(&engine);
 }
 
-// Kinds that are declared as not supported: bytecode, icons, import hashes, version information, YARA.
+// Kinds that are declared as not supported: bytecode, icons, version information, YARA.
 static bool is_declared(const char *name)
 {
-	static const char *const kinds[] = {"GenSig.BC_", "PE_ICON", "GenSig.IMP_", "NDB_01of22",
-		"NDB_02of22", "NDB_03of22", "NDB_04of22", "NDB_05of22", "NDB_06of22", "NDB_07of22",
-		"NDB_08of22", "YARA."};
+	static const char *const kinds[] = {"GenSig.BC_", "PE_ICON", "NDB_01of22", "NDB_02of22",
+		"NDB_03of22", "NDB_04of22", "NDB_05of22", "NDB_06of22", "NDB_07of22", "NDB_08of22",
+		"YARA."};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strstr(name, kinds[i]) != NULL)

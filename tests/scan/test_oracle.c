@@ -28,6 +28,8 @@ static const struct exception exceptions[] = {
 	{"n04", "the hit is in a normalised copy of the text"},
 	{"n05", "the hit is in a normalised copy of the text"},
 	{"n11", "raw HTML is matched here, by choice: nothing is hidden from a signature"},
+	{"p07", "SEx in an .ndb line of plain bytes is found here; ClamAV finds it in other "
+		"patterns"},
 	{"x03", "the allowed object is a member of an archive"},
 	{"x04", "the hit is in a member of an archive"},
 };

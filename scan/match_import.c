@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/match_object.h"
+#include "scan/pe_import.h"
+
+void match_imports(struct match_object *object)
+{
+	const struct matcher *matcher = object->matcher;
+	const struct pe *pe = object->track.pe;
+	struct pe_imports imports = {0};
+
+	if (pe == NULL)
+		return;
+	pe_imports_read(pe, match_copy_join(&object->copy), object->copy.bytes, object->bytes,
+		matcher->hashes_imports, &imports);
+	if (!imports.is_there) {
+		object->track.lost = object->track.lost || imports.is_cut;
+		return;
+	}
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+		const struct hashset *set = &matcher->ruleset->import_hashes[i];
+		uint8_t digest[DIGEST_MAX_BYTES];
+		uint32_t values[TRACK_MAX_HITS];
+		size_t count;
+
+		if (!digest_end(&imports.digest, (enum digest_algorithm)i, digest))
+			continue;
+		count = hashset_find(set, digest, imports.bytes, values, TRACK_MAX_HITS);
+		for (size_t k = 0; k < count; k++)
+			if (values[k] != HASHSET_ALLOWED)
+				track_hit(&object->track.hits, values[k]);
+	}
+}

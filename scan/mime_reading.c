@@ -86,10 +86,11 @@ void mime_alts_close(struct mime *mime)
 {
 	for (size_t i = 0; i < MIME_ALTS; i++) {
 		struct mime_alt *alt = &mime->alts[i];
-		uint8_t *out = alt->out + alt->out_bytes;
+		uint8_t *out;
 
 		if (!alt->is_open)
-			continue;
+			continue; // nothing else in it is set
+		out = alt->out + alt->out_bytes;
 		if (alt->coding == MIME_BASE64)
 			alt->out_bytes += (uint32_t)base64_end(&alt->decoder.base64, out);
 		else

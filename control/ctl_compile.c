@@ -3,6 +3,7 @@
 #include "control/ctl.h"
 
 #include <jansson.h>
+#include <malloc.h>
 
 #include <errno.h>
 #include <getopt.h>
@@ -134,6 +135,9 @@ int ctl_compile(int argc, char **argv)
 	if (!parse_options(argc, argv, &options, &status))
 		return status;
 	build.strict = options.is_strict;
+	// Hyperscan takes and leaves large blocks for each pattern: the kernel need not clear them anew.
+	(void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	err = ruleset_build((const char *const *)(argv + optind), (size_t)(argc - optind), &build,
 		&image, &bytes, &stats);
 	if (err != 0) {

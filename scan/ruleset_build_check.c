@@ -9,14 +9,21 @@
 #define LEAST_LITERAL 4  // fixed bytes of a part that is followed
 #define LEAST_DISTINCT 3 // different ones among them
 
+// Of a class that is not empty.
+static unsigned int first_byte(const struct clamav_class *set)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		if (set->bits[i] != 0)
+			return 64 * i + (unsigned int)__builtin_ctzll(set->bits[i]);
+	return 0;
+}
+
 // The byte of a class that a literal can have: one byte, or a letter in both cases.
 static bool is_literal_byte(const struct clamav_class *set, unsigned int *byte)
 {
 	unsigned int size = clamav_class_size(set);
-	unsigned int first = 0;
+	unsigned int first = first_byte(set);
 
-	while (size > 0 && !clamav_class_has(set, first))
-		first++;
 	*byte = first;
 	return size == 1 ||
 	       (size == 2 && first >= 'A' && first <= 'Z' && clamav_class_has(set, first | 0x20));
@@ -93,8 +100,15 @@ static bool as_mask(const struct clamav_class *set, uint8_t *value, uint8_t *mas
 {
 	unsigned int all = 0xff;
 	unsigned int any = 0;
+	unsigned int byte;
 
-	for (unsigned int byte = 0; byte < 256; byte++) {
+	// Almost always.
+	if (clamav_class_size(set) == 1) {
+		*value = (uint8_t)first_byte(set);
+		*mask = 0xff;
+		return true;
+	}
+	for (byte = 0; byte < 256; byte++) {
 		if (!clamav_class_has(set, byte))
 			continue;
 		all &= byte;

@@ -158,7 +158,7 @@ static bool plan_standing(
 	use.length = spelling->length - before;
 	use.extra = standing->ending->extra;
 	spell_ending(spelling, standing->ending);
-	if (standing->place == NULL && !build_find_anchor(spelling, &anchor))
+	if (!is_added && standing->place == NULL && !build_find_anchor(spelling, &anchor))
 		return false;
 	plan->score = anchor.score < plan->score ? anchor.score : plan->score;
 	if (!is_added)
@@ -168,7 +168,10 @@ static bool plan_standing(
 		shape.place = *standing->place;
 	if (shape.place.offset_from == RULESET_OFFSET_END && shape.place.offset < spelling->length)
 		return true;
-	build_write_check(plan->build, spelling, &shape);
+	if (plan->goal->mode != BUILD_LOOK)
+		build_write_check(plan->build, spelling, &shape);
+	else
+		shape.check_kind = RULESET_CHECK_PLAIN;
 	add(plan, &shape, use);
 	return true;
 }

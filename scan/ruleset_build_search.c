@@ -36,11 +36,10 @@ static void set_byte(struct clamav_class *set, unsigned int byte)
 
 static unsigned int first_byte(const struct clamav_class *set)
 {
-	unsigned int byte = 0;
-
-	while (byte < 255 && !clamav_class_has(set, byte))
-		byte++;
-	return byte;
+	for (unsigned int i = 0; i < 4; i++)
+		if (set->bits[i] != 0)
+			return 64 * i + (unsigned int)__builtin_ctzll(set->bits[i]);
+	return 0;
 }
 
 // The opposite of build_write_check.
@@ -74,6 +73,10 @@ static uint32_t list_values(const struct build_spelling *spelling, uint32_t at, 
 {
 	uint32_t count = 0;
 
+	if (at < spelling->length && clamav_class_size(&spelling->sets[at]) == 1) {
+		out[0] = (uint8_t)(first_byte(&spelling->sets[at]) | 0x20);
+		return 1;
+	}
 	for (unsigned int byte = 0; byte < 256; byte++) {
 		if ((byte & 0x20) == 0)
 			continue;

@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) void search_windows(const struct se
 
 	at += (step - (input->base + at) % step) % step;
 	while (at < to) {
-		size_t stop = to - at > BATCH * step ? at + BATCH * step : to;
+		size_t stop = to - at > (size_t)BATCH * step ? at + (size_t)BATCH * step : to;
 
 		for (; at < stop; at += step) {
 			uint64_t hash = anchor_hash(window_at(input->data + at, window_bytes));

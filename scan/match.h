@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Matching of one object (a raw message, a decoded part, a file) against a ruleset: Hyperscan streams
-// for the patterns, running digests for the hash lists.
+// Matching of one object (a raw message, a decoded part, a file) against a ruleset: a search for rare
+// bytes of the patterns while they pass (anchor.h), Hyperscan for what that cannot find, at the end
+// where a rule asks for it (match_deferred.h), and digests for the hash lists (match_digest.h).
 //
 // A matcher is one thread's scratch and pool of objects in progress; match_begin takes one from the
 // pool, match_end or match_abort gives it back. No allocation after matcher_new.

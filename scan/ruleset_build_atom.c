@@ -42,8 +42,8 @@ static const char *plan_atom(struct build *build, uint32_t number, enum build_mo
 static void choose_ways(struct build *build)
 {
 	for (uint32_t i = 0; i < build->atoms.count && !build->failed; i++) {
-		uint32_t regexes;
-		bool has_triggers;
+		uint32_t regexes = 0;
+		bool has_triggers = false;
 		const char *reason = plan_atom(build, i, BUILD_LOOK, &regexes, &has_triggers);
 		struct build_atom *atom = (struct build_atom *)build->atoms.items + i;
 
@@ -86,8 +86,8 @@ void build_plan_atoms(struct build *build)
 		struct build_atom *atom = (struct build_atom *)build->atoms.items + i;
 		bool deferred = atom->way == BUILD_TRIGGERED || atom->way == BUILD_BARE;
 		uint32_t first = (uint32_t)build->expressions.count;
-		uint32_t regexes;
-		bool has_triggers;
+		uint32_t regexes = 0;
+		bool has_triggers = false;
 		const char *reason = NULL;
 
 		if (atom->dropped == NULL)

@@ -11,6 +11,7 @@
 //   included; an offset from the start bounds where a match may end, one from the end becomes a gap
 //   up to the end of the data: both need the length, so alternates of different length are sorted by it.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_ending.h"
 
 #include <string.h>
 
@@ -19,58 +20,6 @@
 #define MAX_JOINED_END 2048   // and for one from the end
 #define MAX_TRACKED_PARTS 64
 #define MAX_PLACED_SHIFT 64 // a pattern may stand at so many more places
-
-// What may follow a part with a condition on its right side. A condition that looks at bytes makes
-// the match end later than the part: `extra` bytes.
-struct ending {
-	const char *text;
-	uint32_t extra;
-	bool at_end; // of the data
-	struct {
-		const char *bytes;
-		bool negated;
-	} looks[2]; // the same, byte by byte
-};
-
-struct endings {
-	size_t count;
-	struct ending items[3];
-};
-
-#define BOUNDARY "\n\r \"'-/=>_"
-#define WORD "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-static const struct endings endings_none = {1, {{"", 0, false, {{NULL, false}}}}};
-static const struct endings endings_boundary = {
-	2, {{"[\\n\\r \"'\\-/=>_]", 1, false, {{BOUNDARY, false}}},
-		   {"\\z", 0, true, {{NULL, false}}}}};
-static const struct endings endings_not_boundary = {
-	1, {{"[^\\n\\r \"'\\-/=>_]", 1, false, {{BOUNDARY, true}}}}};
-static const struct endings endings_line = {3,
-	{{"\\n", 1, false, {{"\n", false}}}, {"\\r\\n", 2, false, {{"\r", false}, {"\n", false}}},
-		{"\\z", 0, true, {{NULL, false}}}}};
-static const struct endings endings_not_line = {
-	3, {{"[^\\r\\n]", 1, false, {{"\r\n", true}}},
-		   {"\\r[^\\n]", 2, false, {{"\r", false}, {"\n", true}}},
-		   {"\\r\\z", 1, true, {{"\r", false}}}}};
-static const struct endings endings_word = {
-	2, {{"[^0-9A-Za-z]", 1, false, {{WORD, true}}}, {"\\z", 0, true, {{NULL, false}}}}};
-static const struct endings endings_not_word = {1, {{"[0-9A-Za-z]", 1, false, {{WORD, false}}}}};
-
-static const struct endings *right_endings(const struct clamav_edge *edge)
-{
-	switch (edge->kind) {
-	case CLAMAV_EDGE_NONE:
-		break;
-	case CLAMAV_EDGE_BOUNDARY:
-		return edge->negated ? &endings_not_boundary : &endings_boundary;
-	case CLAMAV_EDGE_LINE:
-		return edge->negated ? &endings_not_line : &endings_line;
-	case CLAMAV_EDGE_WORD:
-		return edge->negated ? &endings_not_word : &endings_word;
-	}
-	return &endings_none;
-}
 
 // The plan of one signature.
 struct plan {
@@ -201,7 +150,7 @@ static bool plan_standings(struct plan *plan, const struct clamav_part *part,
 static bool plan_checks(struct plan *plan, const struct clamav_part *part, uint32_t group,
 	const struct anchor_place *place)
 {
-	const struct endings *endings = right_endings(&part->right);
+	const struct endings *endings = build_right_endings(&part->right);
 	const struct clamav_sequence *bodies = build_fixed_lengths(plan->build, &part->body, true);
 	const struct ruleset_use use = {.group = group};
 
@@ -370,7 +319,7 @@ static const char *plan_joined(struct plan *plan)
 	// What is counted are the starts of the last part.
 	if (plan->goal->counted)
 		clamav_sequence_lengths(&last->body, &shortest, &use.length);
-	endings = right_endings(&last->right);
+	endings = build_right_endings(&last->right);
 	for (size_t i = 0; i < endings->count; i++) {
 		struct build_text *text = begin_text(plan);
 
@@ -442,7 +391,7 @@ static void plan_part_from_end(struct plan *plan, const struct clamav_part *part
 static const char *plan_offset(struct plan *plan)
 {
 	const struct clamav_part *part = plan->pattern->parts;
-	const struct endings *endings = right_endings(&part->right);
+	const struct endings *endings = build_right_endings(&part->right);
 	const struct clamav_sequence *body = build_fixed_lengths(plan->build, &part->body, false);
 
 	if (body == NULL)
@@ -474,7 +423,7 @@ static const char *plan_group(struct plan *plan, const struct clamav_part *part,
 {
 	const struct clamav_offset *offset = &plan->pattern->offset;
 	bool bounded = part == plan->pattern->parts && offset->kind == CLAMAV_OFFSET_START;
-	const struct endings *endings = right_endings(&part->right);
+	const struct endings *endings = build_right_endings(&part->right);
 	const struct clamav_sequence *body;
 	struct anchor_place place;
 	bool is_placed = has_place(offset, &place);

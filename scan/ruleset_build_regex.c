@@ -201,12 +201,26 @@ static struct clamav_sequence *join_lengths(struct build *build, struct clamav_s
 	return result;
 }
 
+static bool has_choice(const struct clamav_sequence *sequence, bool all)
+{
+	for (const struct clamav_node *node = sequence->first; node != NULL; node = node->next)
+		if (!has_one_length(node) || (all && node->branches != NULL))
+			return true;
+	return false;
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
 struct clamav_sequence *build_fixed_lengths(
 	struct build *build, const struct clamav_sequence *sequence, bool all)
 {
 	struct clamav_sequence *result = clamav_alloc(&build->arena, sizeof(*result));
 
+	// Most are just what is asked for.
+	if (result != NULL && !has_choice(sequence, all)) {
+		result->first = sequence->first;
+		result->last = sequence->last;
+		return result;
+	}
 	for (const struct clamav_node *node = sequence->first; node != NULL && result != NULL;
 		node = node->next) {
 		struct clamav_node alone = *node;

@@ -102,6 +102,12 @@ static void answer(struct engine *engine, struct session *session, uint64_t now_
 			policy_action_name((enum policy_action)message->action), "", now_ns);
 		return;
 	}
+	if (message_is_kept(message) && session->fin_sent[TCP_SERVER]) {
+		// Nothing can be said behind the server's FIN: who is not answered sends it again.
+		message_report(engine, session, message, "none", "", now_ns);
+		takeover_answered(engine, session, now_ns);
+		return;
+	}
 	if (message_is_kept(message) && keep_commit(engine, message, now_ns)) {
 		session->building = message;
 		session->takeover->phase = TAKEOVER_STORE;

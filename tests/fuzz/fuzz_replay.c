@@ -3,6 +3,8 @@
 // fragments and changed as the input says. Whatever comes in, the server is never sent two different
 // bytes for one sequence number of a connection, and every frame that leaves is a good one.
 #include "dataplane/engine.h"
+#include "dataplane/replay_spool.h"
+#include "dataplane/seal.h"
 #include "tests/support/frames.h"
 
 #include <stdio.h>
@@ -225,14 +227,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct ruleset *ruleset;
 	static struct world world;
+	struct replay_spool spool;
 	const struct engine_ops ops = {.ctx = &world,
 		.alloc = alloc_frame,
 		.free = free_frame,
 		.send = send_frame,
 		.mail = ignore_mail,
-		.session = ignore_session};
+		.session = ignore_session,
+		.spool = &spool.ops};
+	static union {
+		struct engine_seals head;
+		uint8_t room[sizeof(struct engine_seals) + sizeof(struct seal)];
+	} sealed;
 	struct engine_options options;
 	struct frames_talk talk;
+	uint8_t choice = n > 0 ? data[n - 1] : 0;
 
 	if (ruleset == NULL)
 		ruleset = build_ruleset();
@@ -249,7 +258,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	options.scan.max_parts = 100;
 	options.scan.max_captured_bytes = 1 << 16;
 	options.scan.max_all_captured_bytes = 1 << 18;
+	options.recorded = (choice & 1) != 0;
 	require(engine_new(&options, &ops, ruleset, &world.engine) == 0);
+	replay_spool_init(&spool);
+	sealed.head.count = 1;
+	sealed.head.seals[0].mode = (enum seal_mode)(SEAL_STRIP + choice / 8 % 4);
+	sealed.head.seals[0].directions = SEAL_INBOUND | SEAL_OUTBOUND;
+	if ((choice & 6) == 6)
+		engine_set_seals(world.engine, &sealed.head);
 	frames_talk_init(&talk, 4, 41022);
 	talk.mss = n > 0 ? (uint16_t)(8 + data[0]) : 1448;
 	frames_talk_mail(&talk, message, sizeof(message) - 1);

@@ -86,7 +86,7 @@ static void what_is_settled_changes_no_number_above_it(void **state)
 
 // The model: a stream of bytes, each known by a name, and what the receiver got of it and of the engine.
 #define MODEL_BYTES 4096
-#define OWN -1
+#define OWN (-1)
 
 struct model {
 	struct seqmap map;

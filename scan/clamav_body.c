@@ -131,7 +131,9 @@ static bool parse_byte(struct parser *parser, struct clamav_class *set)
 		return fail(parser, digits[1] == '\0' || high >= 0 || digits[0] == '?'
 					    ? "odd number of hexadecimal digits or a bad digit"
 					    : "bad character in the pattern");
-	for (unsigned int byte = 0; byte < 256; byte++)
+	if (high >= 0 && low >= 0)
+		class_add(set, (unsigned int)(high << 4 | low));
+	for (unsigned int byte = 0; (high < 0 || low < 0) && byte < 256; byte++)
 		if ((high < 0 || byte >> 4 == (unsigned int)high) &&
 			(low < 0 || (byte & 15) == (unsigned int)low))
 			class_add(set, byte);

@@ -220,6 +220,7 @@ static uint32_t poorest(const struct folded *bytes, enum anchor_kind kind)
 		uint32_t bits = 0;
 
 		for (uint32_t i = step; i < step + kinds[kind].bytes; i++) {
+			// NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): filled
 			if (bytes[i].variants == 0 ||
 				bytes[i].variants > kinds[kind].variants / variants)
 				return 0;
@@ -239,19 +240,21 @@ bool build_find_anchor(const struct build_spelling *spelling, struct build_ancho
 	fold_all(spelling, bytes, spelling->length + ANCHOR_SHORT_BYTES);
 	for (unsigned int kind = 0; kind < ANCHOR_KINDS; kind++) {
 		uint32_t span = kinds[kind].bytes + kinds[kind].step - 1;
+		uint32_t most = ENOUGH_BITS * BIT + kinds[kind].bonus;
 
-		for (uint32_t at = 0; at < spelling->length; at++) {
+		// From the end on, for a short way from the windows to there.
+		for (uint32_t at = spelling->length; at-- > 0 && best < most;) {
 			uint32_t bits;
 
 			// Only short windows may look behind the pattern.
 			if (kind != ANCHOR_SHORT && at + span > spelling->length)
-				break;
+				continue;
 			bits = poorest(bytes + at, (enum anchor_kind)kind);
 			if (bits < LEAST_BITS * BIT)
 				continue;
 			bits = (bits < ENOUGH_BITS * BIT ? bits : ENOUGH_BITS * BIT) +
 			       kinds[kind].bonus;
-			if (bits < best)
+			if (bits <= best)
 				continue;
 			best = bits;
 			*out = (struct build_anchor){(enum anchor_kind)kind, at, bits};

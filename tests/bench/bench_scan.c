@@ -46,14 +46,14 @@ static void read_input(const char *path, struct input *input)
 
 	if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0) {
 		perror(path);
-		exit(2);
+		exit(2); // NOLINT(concurrency-mt-unsafe): one thread
 	}
 	rewind(file);
 	input->bytes = (size_t)size;
 	input->data = malloc(input->bytes + 1);
 	if (input->data == NULL || fread(input->data, 1, input->bytes, file) != input->bytes) {
 		perror(path);
-		exit(2);
+		exit(2); // NOLINT(concurrency-mt-unsafe): one thread
 	}
 	(void)fclose(file);
 }
@@ -105,7 +105,7 @@ static void read_arguments(struct bench_scan *bench, int argc, char **argv)
 	if (argc - optind < 2 || bench->chunk_bytes == 0) {
 		(void)fprintf(
 			stderr, "usage: bench_scan [-m] [-c CHUNK] [-r ROUNDS] IMAGE FILE...\n");
-		exit(2);
+		exit(2); // NOLINT(concurrency-mt-unsafe): one thread
 	}
 }
 
@@ -124,7 +124,7 @@ static void open_all(struct bench_scan *bench, int argc, char **argv)
 	if (err != 0) {
 		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 		(void)fprintf(stderr, "%s: %s\n", argv[optind], strerror(-err));
-		exit(2);
+		exit(2); // NOLINT(concurrency-mt-unsafe): one thread
 	}
 	printf("opened in %.0f ms, scanner made in %.0f ms; a message takes %zu bytes, an object's "
 	       "streams %zu\n",

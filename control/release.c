@@ -18,6 +18,7 @@ struct release {
 	struct release_scanner *scanner;
 	struct release_queue *queue;
 	int said; // errno of what was reported as a fault last
+	bool is_ending;
 };
 
 static void put(json_t *object, const char *member, json_t *value)
@@ -68,12 +69,22 @@ static void apply_policy(
 	}
 }
 
-static void judged(void *ctx, const struct release_verdict *verdict)
+// A decision is good only for the rules and the seals that it was made with, while they are those of now.
+static bool is_valid(void *ctx, const char *key)
 {
-	struct release *release = ctx;
+	const struct release *release = ctx;
+	const struct control *control = release->control;
+
+	return strcmp(key, OPERATOR_KEY) == 0 ||
+	       (strcmp(key, release_scanner_key(release->scanner)) == 0 &&
+		       release_scanner_is_current(release->scanner, control->options.rules.image,
+			       seals_generation(control->seals)));
+}
+
+static void act(struct release *release, const struct release_verdict *verdict)
+{
 	const struct control_options *options = &release->control->options;
 
-	store_set_judged(release->control->store, verdict->message.id, verdict->key);
 	switch (verdict->verdict) {
 	case VERDICT_CLEAN:
 		if (!verdict->is_covered)
@@ -143,6 +154,25 @@ static void scan_held(struct release *release)
 	}
 }
 
+static void judged(void *ctx, const struct release_verdict *verdict)
+{
+	struct release *release = ctx;
+
+	if (release->is_ending)
+		return;
+	if (!is_valid(release, verdict->key)) {
+		store_set_judged(release->control->store, verdict->message.id, "");
+		return;
+	}
+	store_set_judged(release->control->store, verdict->message.id, verdict->key);
+	act(release, verdict);
+	// What is left of many is not put off to the next turn.
+	if (release_scanner_count(release->scanner) < BATCH / 2) {
+		scan_held(release);
+		release_queue_turn(release->queue);
+	}
+}
+
 static void queue_released(struct release *release)
 {
 	const struct control *control = release->control;
@@ -159,15 +189,6 @@ static void queue_released(struct release *release)
 				OPERATOR_KEY);
 		json_decref(mail);
 	}
-}
-
-// A decision is good only for what it was made with.
-static bool is_valid(void *ctx, const char *key)
-{
-	const struct release *release = ctx;
-
-	return strcmp(key, OPERATOR_KEY) == 0 ||
-	       strcmp(key, release_scanner_key(release->scanner)) == 0;
 }
 
 void release_turn(struct release *release)
@@ -218,6 +239,7 @@ void release_free(struct release *release)
 {
 	if (release == NULL)
 		return;
+	release->is_ending = true;
 	release_queue_free(release->queue);
 	release_scanner_free(release->scanner);
 	free(release);

@@ -269,11 +269,14 @@ void release_queue_turn(struct release_queue *queue)
 		if (mail->phase == MAIL_DELIVERING ||
 			(mail->phase == MAIL_WAITING && mail->next_s > now_s))
 			continue;
-		if (!queue->valid(queue->ctx, mail->key) ||
-			!store_has(queue->control->store, mail->id))
+		if (!store_has(queue->control->store, mail->id)) {
 			drop(queue, mail);
-		else if (!g_hash_table_contains(queue->busy, mail->server))
+		} else if (!queue->valid(queue->ctx, mail->key)) {
+			store_set_judged(queue->control->store, mail->id, "");
+			drop(queue, mail);
+		} else if (!g_hash_table_contains(queue->busy, mail->server)) {
 			start_try(queue, mail);
+		}
 	}
 }
 

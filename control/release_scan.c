@@ -188,18 +188,29 @@ static int make_basis(const char *image, const char *seals, struct basis **out)
 	return 0;
 }
 
-static bool is_same(
-	const struct release_scanner *scanner, const struct stat *image, const char *seals)
+static bool is_same_image(const struct release_scanner *scanner, const struct stat *image)
+{
+	return scanner->basis != NULL && image->st_ino == scanner->image.st_ino &&
+	       image->st_size == scanner->image.st_size &&
+	       image->st_mtim.tv_sec == scanner->image.st_mtim.tv_sec &&
+	       image->st_mtim.tv_nsec == scanner->image.st_mtim.tv_nsec;
+}
+
+bool release_scanner_is_current(
+	const struct release_scanner *scanner, const char *image, uint64_t seals_generation)
+{
+	struct stat status;
+
+	return stat(image, &status) == 0 && is_same_image(scanner, &status) &&
+	       seals_generation == scanner->basis->seals->generation;
+}
+
+static bool has_seals(const struct release_scanner *scanner, const char *seals)
 {
 	struct engine_seals *parsed = NULL;
 	char error[128];
 	bool same;
 
-	if (scanner->basis == NULL || image->st_ino != scanner->image.st_ino ||
-		image->st_size != scanner->image.st_size ||
-		image->st_mtim.tv_sec != scanner->image.st_mtim.tv_sec ||
-		image->st_mtim.tv_nsec != scanner->image.st_mtim.tv_nsec)
-		return false;
 	if (seals_parse(seals, strlen(seals), &parsed, error, sizeof(error)) != 0)
 		return false;
 	same = parsed->generation == scanner->basis->seals->generation;
@@ -215,7 +226,7 @@ int release_scanner_renew(struct release_scanner *scanner, const char *image, co
 
 	if (stat(image, &status) != 0)
 		return -errno;
-	if (is_same(scanner, &status, seals))
+	if (is_same_image(scanner, &status) && has_seals(scanner, seals))
 		return 0;
 	err = make_basis(image, seals, &basis);
 	if (err != 0)

@@ -28,6 +28,9 @@ void release_scanner_free(struct release_scanner *scanner);
 // Returns 0 or -errno: then the old ones stay, and there may be none.
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 	__attribute__((warn_unused_result));
+// The image and the seals of this generation are what it works with now.
+bool release_scanner_is_current(
+	const struct release_scanner *scanner, const char *image, uint64_t seals_generation);
 // What a decision made now is good for; "" when there are no rules.
 const char *release_scanner_key(const struct release_scanner *scanner);
 // Takes the message. Returns 0, -EAGAIN when enough are on their way, or -ENOENT when there are no rules.

@@ -142,6 +142,7 @@ static int open_deferred(struct ruleset *ruleset)
 	return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a line for each kind
 static int open_section(
 	struct ruleset *ruleset, const struct ruleset_section *section, const void *data)
 {

@@ -199,6 +199,10 @@ void emit_forward(struct engine *engine, struct session *session, const struct a
 
 	if (session->splice != NULL && side == TCP_CLIENT) {
 		splice_cut(engine, session, arrival);
+		if (splice_is_for_engine(session, arrival->packet)) {
+			emit_drop(engine, arrival);
+			return;
+		}
 		if (!arrival->made && !splice_to_server(session, arrival)) {
 			engine->counters.dropped_tcp++;
 			emit_drop(engine, arrival);

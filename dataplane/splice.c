@@ -166,6 +166,16 @@ void splice_cut(struct engine *engine, struct session *session, const struct arr
 	packet->tcp.seq = edge;
 }
 
+bool splice_is_for_engine(const struct session *session, const struct packet *packet)
+{
+	const struct splice *splice = session->splice;
+
+	return !splice->recorded && packet->tcp.flags == TCP_FLAG_ACK &&
+	       packet->tcp.payload_bytes == 0 &&
+	       packet->tcp.window == splice->tcp.end[TCP_CLIENT].window &&
+	       tcp_seq_before(packet->tcp.ack, splice->map[TCP_SERVER].receiver);
+}
+
 bool splice_to_server(struct session *session, const struct arrival *arrival)
 {
 	struct splice *splice = session->splice;

@@ -69,6 +69,9 @@ void splice_from_server(
 	struct engine *engine, struct session *session, const struct arrival *arrival);
 // A segment that is to go to the server: what the engine has taken in is cut off, and acknowledged again.
 void splice_cut(struct engine *engine, struct session *session, const struct arrival *arrival);
+// It only acknowledges what the engine has said: to the server it would be a repetition of what it was told
+// last, and three of those look like a loss.
+bool splice_is_for_engine(const struct session *session, const struct packet *packet);
 // The same segment to the server's numbers. False: the server would not take it.
 bool splice_to_server(struct session *session, const struct arrival *arrival);
 // The same for a segment of the engine's own.

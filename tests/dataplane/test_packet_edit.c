@@ -294,6 +294,43 @@ static void tshark_finds_no_bad_checksum_in_what_was_edited_and_built(void **sta
 	assert_int_equal(bad, 0);
 }
 
+static uint32_t read32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void other_numbers_take_their_blocks_with_them(void **state)
+{
+	// Three blocks: below the edge 1000, across it, above it.
+	static const uint8_t options[40] = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1, 5, 26, 0, 0,
+		2, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 8, 0, 0, 0, 9, 0};
+	const struct seqmap map = {.sender = 50000, .receiver = 1000};
+
+	(void)state;
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct frames_spec spec = basic_spec(family);
+		struct packet packet;
+		struct frame frame;
+
+		spec.options = options;
+		spec.options_bytes = sizeof(options);
+		frame = make(&spec);
+		packet_parse(&frame, 0, &packet);
+		packet_renumber(&frame, &packet, 5, 6, &map);
+		check_edited(&frame, &packet);
+		assert_int_equal(packet.tcp.seq, 5);
+		assert_int_equal(packet.tcp.ack, 6);
+		assert_memory_equal(packet.tcp.options, options, 14);
+		assert_int_equal(packet.tcp.options[15], 18);
+		assert_int_equal(read32(packet.tcp.options + 16), 50000);
+		assert_int_equal(read32(packet.tcp.options + 20), 50024);
+		assert_int_equal(read32(packet.tcp.options + 24), 51048);
+		assert_int_equal(read32(packet.tcp.options + 28), 51304);
+		for (int i = 32; i < 40; i++)
+			assert_int_equal(packet.tcp.options[i], 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +339,7 @@ int main(void)
 		cmocka_unit_test(more_than_there_is_cannot_be_cut),
 		cmocka_unit_test(flags_urgent_and_payload_are_changed_in_place),
 		cmocka_unit_test(segments_of_ones_own_are_good_packets),
+		cmocka_unit_test(other_numbers_take_their_blocks_with_them),
 		cmocka_unit_test(tshark_finds_no_bad_checksum_in_what_was_edited_and_built),
 	};
 

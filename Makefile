@@ -59,7 +59,9 @@ DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
 CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
 DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
-UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/%,$(wildcard tests/*/test_*.c))
+# These link what cordon-control is made of: all of it but main.
+CONTROL_UNIT_SRC := $(addprefix tests/control/,test_rebuild.c)
+UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/% $(CONTROL_UNIT_SRC),$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
@@ -71,6 +73,7 @@ LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
 PROGRAMS := $(addprefix $(BUILD)/,cordonctl cordon-dataplane cordon-control)
 UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
+CONTROL_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_UNIT_SRC))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
@@ -81,6 +84,7 @@ all: $(PROGRAMS)
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
 $(BUILD)/libscan_build.a: $(call obj,$(SCAN_BUILD_SRC))
 $(BUILD)/libreassembly.a: $(call obj,$(REASSEMBLY_SRC))
+$(BUILD)/libcontrol.a: $(call obj,$(filter-out control/%_main.c,$(CONTROL_SRC)))
 $(BUILD)/libdataplane.a: $(call obj,$(DATAPLANE_SRC))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
@@ -88,13 +92,13 @@ $(BUILD)/%.a:
 	@echo "AR   $@"
 	@ar rcs $@ $^
 
-CONTROL_CFLAGS := $(call isystem,glib-2.0)
-CONTROL_LIBS := $(shell pkg-config --libs glib-2.0 sqlite3 libetpan)
+CONTROL_CFLAGS := $(call isystem,gmime-3.0)
+CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan)
 
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
-$(call obj,$(CONTROL_SRC)): CFLAGS += $(CONTROL_CFLAGS)
+$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC)): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
@@ -138,6 +142,13 @@ $(DPDK_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
+# Of cordon-control: all of it but main.
+$(CONTROL_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
+		$(BUILD)/libcontrol.a $(TEST_OBJ) $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
 		$(TEST_OBJ) $(LIBS)
@@ -158,7 +169,7 @@ $(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
 
 bench: $(BENCHES)
 
-units: $(UNITS) $(DPDK_UNITS) $(FUZZERS)
+units: $(UNITS) $(DPDK_UNITS) $(CONTROL_UNITS) $(FUZZERS)
 
 # tests/run prints each program's own summary and, last, "N passed, N failed, N skipped".
 test: all units $(LAB_PROGRAMS)

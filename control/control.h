@@ -7,6 +7,7 @@
 //   dataplane_link  the dataplane: is it there, has it what it should have
 //   store, store_index, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
+//   rebuild, rebuild_leaf, rebuild_note: mail without some of its parts
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/rebuild.h"
+
+#include "control/rebuild_leaf.h"
+#include "control/rebuild_note.h"
+
+#include <glib.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_PART SIZE_MAX
+
+// ---- both trees together ------------------------------------------------------------------------
+
+// Which part of the scan each leaf is.
+struct alignment {
+	struct rebuild_leaves leaves;
+	const struct scan_result *result;
+	size_t *part_of;   // of leaf i: index into result->parts, or NO_PART
+	bool *is_matched;  // of part i
+	bool *has_members; // of part i: something is inside of it
+};
+
+static void align(struct alignment *both)
+{
+	size_t next = 0;
+
+	for (size_t i = 0; i < both->leaves.count; i++) {
+		const struct rebuild_leaf *leaf = &both->leaves.list[i];
+
+		both->part_of[i] = NO_PART;
+		for (size_t at = next; at < both->result->parts_count; at++) {
+			const struct scan_part *part = &both->result->parts[at];
+
+			if (part->parent != 0 || part->is_reading || part->bytes != leaf->bytes ||
+				(part->digests & DIGEST_SHA256) == 0 ||
+				memcmp(part->sha256, leaf->sha256, sizeof(leaf->sha256)) != 0)
+				continue;
+			both->part_of[i] = at;
+			both->is_matched[at] = true;
+			next = at + 1;
+			break;
+		}
+	}
+	for (size_t at = 0; at < both->result->parts_count; at++) {
+		uint32_t parent = both->result->parts[at].parent;
+
+		if (parent > 0 && parent <= both->result->parts_count)
+			both->has_members[parent - 1] = true;
+	}
+}
+
+static void alignment_fini(struct alignment *both)
+{
+	rebuild_leaves_fini(&both->leaves);
+	free(both->part_of);
+	free(both->is_matched);
+	free(both->has_members);
+}
+
+static int alignment_init(
+	struct alignment *both, const uint8_t *data, size_t bytes, const struct scan_result *result)
+{
+	int err = rebuild_leaves_read(data, bytes, &both->leaves);
+
+	if (err != 0)
+		return err;
+	both->result = result;
+	both->part_of = calloc(both->leaves.count + 1, sizeof(*both->part_of));
+	both->is_matched = calloc(result->parts_count + 1, sizeof(*both->is_matched));
+	both->has_members = calloc(result->parts_count + 1, sizeof(*both->has_members));
+	if (both->part_of == NULL || both->is_matched == NULL || both->has_members == NULL) {
+		alignment_fini(both);
+		return -ENOMEM;
+	}
+	align(both);
+	return 0;
+}
+
+// ---- what is an attachment ----------------------------------------------------------------------
+
+static bool is_among(const char *text, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(text, list[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Text that a reader shows: by its type, by its bytes and by what the scanner takes it for.
+static bool is_body(const struct alignment *both, size_t i)
+{
+	static const char *const types[] = {"text/plain", "text/html", "text/enriched"};
+	static const char *const detected[] = {"", "text", "html", "mail"};
+	const struct rebuild_leaf *leaf = &both->leaves.list[i];
+	size_t at = both->part_of[i];
+
+	if (!is_among(leaf->type, types, sizeof(types) / sizeof(types[0])) ||
+		leaf->name[0] != '\0' || leaf->is_attached || !leaf->is_text)
+		return false;
+	// An empty part is of no object.
+	if (at == NO_PART)
+		return leaf->bytes == 0;
+	return !both->has_members[at] && is_among(both->result->parts[at].detected_type, detected,
+						 sizeof(detected) / sizeof(detected[0]));
+}
+
+// What signs the rest is of no use without it, and is no attachment.
+static bool stays(const struct alignment *both, size_t i)
+{
+	return is_body(both, i) || both->leaves.list[i].is_signature;
+}
+
+bool rebuild_has_attachments(const uint8_t *data, size_t bytes, const struct scan_result *result)
+{
+	struct alignment both = {0};
+	bool found = false;
+
+	if (alignment_init(&both, data, bytes, result) != 0)
+		return true;
+	for (size_t i = 0; i < both.leaves.count; i++)
+		found = found || !stays(&both, i);
+	// What only the scanner has seen.
+	for (size_t at = 0; at < result->parts_count; at++)
+		found = found || (!both.is_matched[at] && result->parts[at].bytes > 0);
+	alignment_fini(&both);
+	return found;
+}
+
+// ---- the plan -----------------------------------------------------------------------------------
+
+static struct rebuild_plan *plan_new(size_t leaves)
+{
+	struct rebuild_plan *plan = calloc(1, sizeof(*plan));
+
+	if (plan == NULL)
+		return NULL;
+	plan->leaves_count = leaves;
+	plan->why = calloc(leaves + 1, sizeof(*plan->why));
+	if (plan->why != NULL)
+		return plan;
+	free(plan);
+	return NULL;
+}
+
+void rebuild_plan_free(struct rebuild_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	for (size_t i = 0; i < plan->leaves_count; i++)
+		g_free(plan->why[i]);
+	free(plan->why);
+	free(plan);
+}
+
+struct rebuild_plan *rebuild_plan_copy(const struct rebuild_plan *plan)
+{
+	struct rebuild_plan *copy = plan_new(plan->leaves_count);
+
+	if (copy == NULL)
+		return NULL;
+	copy->cuts_count = plan->cuts_count;
+	for (size_t i = 0; i < plan->leaves_count; i++)
+		copy->why[i] = g_strdup(plan->why[i]);
+	return copy;
+}
+
+static void cut(struct rebuild_plan *plan, size_t i, const char *kind, const char *text)
+{
+	if (plan->why[i] != NULL)
+		return;
+	plan->why[i] = g_strconcat(kind, text, NULL);
+	plan->cuts_count++;
+}
+
+static void cut_attachments(
+	const struct alignment *both, const char *why, struct rebuild_plan *plan)
+{
+	for (size_t i = 0; i < both->leaves.count; i++) {
+		if (!stays(both, i))
+			cut(plan, i, "", why);
+	}
+}
+
+// The leaf in which part is, or NO_PART.
+static size_t leaf_of(const struct alignment *both, uint32_t part)
+{
+	const struct scan_result *result = both->result;
+
+	// A container comes before what is in it.
+	while (part > 0 && part <= result->parts_count && result->parts[part - 1].parent > 0 &&
+		result->parts[part - 1].parent < part)
+		part = result->parts[part - 1].parent;
+	for (size_t i = 0; part > 0 && i < both->leaves.count; i++) {
+		if (both->part_of[i] == part - 1)
+			return i;
+	}
+	return NO_PART;
+}
+
+static void cut_infected(const struct alignment *both, struct rebuild_plan *plan)
+{
+	static const char infected[] = "infected: ";
+	const struct scan_result *result = both->result;
+
+	for (size_t i = 0; i < result->matches_count; i++) {
+		size_t leaf = leaf_of(both, result->matches[i].part);
+
+		if (leaf != NO_PART) {
+			cut(plan, leaf, infected, result->matches[i].signature);
+			continue;
+		}
+		for (leaf = 0; leaf < both->leaves.count; leaf++) {
+			if (!stays(both, leaf))
+				cut(plan, leaf, infected, result->matches[i].signature);
+		}
+	}
+}
+
+int rebuild_plan_new(const uint8_t *data, size_t bytes, const struct scan_result *result,
+	enum rebuild_what what, const char *why, struct rebuild_plan **out)
+{
+	struct alignment both = {0};
+	struct rebuild_plan *plan;
+	int err = alignment_init(&both, data, bytes, result);
+
+	if (err != 0)
+		return err;
+	plan = plan_new(both.leaves.count);
+	if (plan == NULL) {
+		alignment_fini(&both);
+		return -ENOMEM;
+	}
+	switch (what) {
+	case REBUILD_ATTACHMENTS:
+		cut_infected(&both, plan);
+		cut_attachments(&both, why, plan);
+		break;
+	case REBUILD_INFECTED:
+		cut_infected(&both, plan);
+		break;
+	}
+	alignment_fini(&both);
+	*out = plan;
+	return 0;
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+// Where the empty line is that ends the header before content; content itself where there is none.
+static size_t header_end(const uint8_t *data, size_t content)
+{
+	size_t at = content;
+
+	if (at == 0 || data[at - 1] != '\n')
+		return content;
+	at -= at > 1 && data[at - 2] == '\r' ? 2 : 1;
+	return at == 0 || data[at - 1] == '\n' ? at : content;
+}
+
+static void copy(GByteArray *out, const uint8_t *data, size_t from, size_t to)
+{
+	if (to > from)
+		g_byte_array_append(out, data + from, (guint)(to - from));
+}
+
+static void put_text(GByteArray *out, const char *text)
+{
+	g_byte_array_append(out, (const guint8 *)text, (guint)strlen(text));
+}
+
+// From `at`, copies up to this leaf and puts its note in its place. Returns where to go on.
+static size_t write_note(GByteArray *out, const uint8_t *data, size_t at,
+	const struct rebuild_leaf *leaf, const struct rebuild_note *note)
+{
+	size_t end = header_end(data, leaf->content.begin);
+
+	for (size_t i = 0; i < leaf->fields_count; i++) {
+		copy(out, data, at, leaf->fields[i].begin);
+		at = leaf->fields[i].end;
+	}
+	copy(out, data, at, end);
+	if (end == leaf->content.begin && out->len > 0 && out->data[out->len - 1] != '\n')
+		put_text(out, note->eol);
+	put_text(out, note->header);
+	if (end < leaf->content.begin)
+		copy(out, data, end, leaf->content.begin);
+	else
+		put_text(out, note->eol);
+	put_text(out, note->text);
+	return leaf->content.end;
+}
+
+static bool ends_crlf(const uint8_t *data, size_t bytes)
+{
+	const uint8_t *end = memchr(data, '\n', bytes);
+
+	return end == NULL || (end > data && end[-1] == '\r');
+}
+
+static int write_all(const uint8_t *data, size_t bytes, const struct rebuild_leaves *leaves,
+	const struct rebuild_plan *plan, const char *gateway, GByteArray *out)
+{
+	const char *eol = ends_crlf(data, bytes) ? "\r\n" : "\n";
+	size_t at = 0;
+
+	for (size_t i = 0; i < leaves->count; i++) {
+		const struct rebuild_leaf *leaf = &leaves->list[i];
+		struct rebuild_note note;
+
+		if (plan->why[i] == NULL)
+			continue;
+		// Fields and contents follow each other, or something was read wrongly.
+		if (leaf->content.begin < at ||
+			(leaf->fields_count > 0 && leaf->fields[0].begin < at))
+			return -EBADMSG;
+		rebuild_note_init(&note, leaves, leaf, plan->why[i], gateway, eol);
+		at = write_note(out, data, at, leaf, &note);
+		rebuild_note_fini(&note);
+	}
+	copy(out, data, at, bytes);
+	return 0;
+}
+
+int rebuild_strip(const uint8_t *data, size_t bytes, const struct rebuild_plan *plan,
+	const char *gateway, uint8_t **out, size_t *out_bytes)
+{
+	struct rebuild_leaves leaves;
+	GByteArray *array;
+	int err = rebuild_leaves_read(data, bytes, &leaves);
+
+	if (err != 0)
+		return err;
+	array = g_byte_array_new();
+	err = leaves.count == plan->leaves_count
+		      ? write_all(data, bytes, &leaves, plan, gateway, array)
+		      : -EBADMSG;
+	rebuild_leaves_fini(&leaves);
+	*out_bytes = array->len;
+	if (err == 0) {
+		*out = malloc(array->len + 1);
+		err = *out != NULL ? 0 : -ENOMEM;
+	}
+	if (err == 0)
+		memcpy(*out, array->data, array->len);
+	(void)g_byte_array_free(array, TRUE);
+	return err;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/rebuild_note.h"
+
+#include <gmime/gmime.h>
+
+#include <string.h>
+
+#define NAME_CHARACTERS 200
+
+// What came from outside, on one line: valid, without control characters, not endless.
+static char *plain(const char *text)
+{
+	char *valid = g_utf8_make_valid(text, -1);
+	GString *out = g_string_new(NULL);
+	const char *at = valid;
+
+	for (size_t n = 0; *at != '\0' && n < NAME_CHARACTERS; n++) {
+		gunichar character = g_utf8_get_char(at);
+
+		g_string_append_unichar(
+			out, g_unichar_isprint(character) ? character : (gunichar)'?');
+		at = g_utf8_next_char(at);
+	}
+	if (*at != '\0')
+		g_string_append(out, "...");
+	g_free(valid);
+	return g_string_free(out, FALSE);
+}
+
+static char *write_text(const struct rebuild_leaves *leaves, const struct rebuild_leaf *leaf,
+	const char *why, const char *gateway)
+{
+	GString *text = g_string_new(NULL);
+	char *name = plain(leaf->name);
+	char *type = plain(leaf->type);
+	char *reason = plain(why);
+
+	// No line begins with what could be a boundary.
+	g_string_append_printf(
+		text, "A part of this message was removed by the mail gateway %s.\n\n", gateway);
+	if (name[0] != '\0')
+		g_string_append_printf(text, "  Name:   %s\n", name);
+	g_string_append_printf(text, "  Type:   %s\n  Size:   %zu bytes\n  Reason: %s\n", type,
+		leaf->bytes, reason);
+	if (leaf->seal == REBUILD_SEAL_SIGNED)
+		g_string_append(text,
+			"\nThe sender has signed this part of the message (S/MIME or PGP): the "
+			"signature\nis broken by the removal.\n");
+	if (leaf->seal == REBUILD_SEAL_ENCRYPTED)
+		g_string_append(text,
+			"\nThis part of the message was encrypted, or signed as a whole (S/MIME or "
+			"PGP).\n");
+	if (leaves->has_dkim)
+		g_string_append(
+			text, "\nThe DKIM signature of this message is broken by the removal.\n");
+	g_free(name);
+	g_free(type);
+	g_free(reason);
+	return g_string_free(text, FALSE);
+}
+
+static bool is_ascii(const char *text)
+{
+	while (*text != '\0' && (*text & 0x80) == 0)
+		text++;
+	return *text == '\0';
+}
+
+static char *quoted_printable(const char *text)
+{
+	GMimeEncoding state;
+	size_t bytes = strlen(text);
+	char *out;
+	size_t n;
+
+	g_mime_encoding_init_encode(&state, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	out = g_malloc(g_mime_encoding_outlen(&state, bytes) + 1);
+	n = g_mime_encoding_flush(&state, text, bytes, out);
+	out[n] = '\0';
+	return out;
+}
+
+// Takes text.
+static char *with_eol(char *text, const char *eol)
+{
+	char **lines = g_strsplit(text, "\n", -1);
+	char *joined = g_strjoinv(eol, lines);
+
+	g_strfreev(lines);
+	g_free(text);
+	return joined;
+}
+
+void rebuild_note_init(struct rebuild_note *note, const struct rebuild_leaves *leaves,
+	const struct rebuild_leaf *leaf, const char *why, const char *gateway, const char *eol)
+{
+	char *text = write_text(leaves, leaf, why, gateway);
+	bool is_plain = is_ascii(text);
+	bool needs_version = leaf->is_outermost && !leaves->has_version;
+
+	note->eol = eol;
+	if (!is_plain) {
+		char *encoded = quoted_printable(text);
+
+		g_free(text);
+		text = encoded;
+	}
+	note->text = with_eol(text, eol);
+	note->header = with_eol(
+		g_strdup_printf("%sContent-Type: text/plain; charset=utf-8\n"
+				"Content-Transfer-Encoding: %s\nContent-Disposition: inline\n",
+			needs_version ? "MIME-Version: 1.0\n" : "",
+			is_plain ? "7bit" : "quoted-printable"),
+		eol);
+}
+
+void rebuild_note_fini(struct rebuild_note *note)
+{
+	g_free(note->header);
+	g_free(note->text);
+}

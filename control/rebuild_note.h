@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The note that stands in the place of a part that was removed.
+#pragma once
+
+#include "control/rebuild_leaf.h"
+
+struct rebuild_note {
+	const char *eol;
+	char *header; // fields that tell of the content
+	char *text;
+};
+
+// why: what the note says of the reason. eol: how the message's lines end.
+void rebuild_note_init(struct rebuild_note *note, const struct rebuild_leaves *leaves,
+	const struct rebuild_leaf *leaf, const char *why, const char *gateway, const char *eol);
+void rebuild_note_fini(struct rebuild_note *note);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define EXIT_CONFIG 2
+#define REAP_SECONDS 60
 #define NS_PER_S 1000000000
 
 static const char usage[] =
@@ -147,6 +148,16 @@ static gboolean once_a_second(gpointer ctx)
 	return G_SOURCE_CONTINUE;
 }
 
+static gboolean reap(gpointer ctx)
+{
+	struct control *control = ctx;
+
+	// What is wrong there is told by the next refresh.
+	if (control->store != NULL && store_reap(control->store) == 0)
+		control->store_failed = false;
+	return G_SOURCE_CONTINUE;
+}
+
 // ---- start and stop -----------------------------------------------------------------------------
 
 static gboolean stop_signal(gpointer ctx)
@@ -243,6 +254,7 @@ static void loop(struct control *control)
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
 	(void)g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
 	(void)g_timeout_add(1000, once_a_second, control);
+	(void)g_timeout_add_seconds(REAP_SECONDS, reap, control);
 	control_events_write(control->events, "start",
 		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
 			"seals", (json_int_t)seals_count(control->seals)));

@@ -136,7 +136,9 @@ int ctl_compile(int argc, char **argv)
 		return status;
 	build.strict = options.is_strict;
 	// Hyperscan takes and leaves large blocks for each pattern: the kernel need not clear them anew.
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	(void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	err = ruleset_build((const char *const *)(argv + optind), (size_t)(argc - optind), &build,
 		&image, &bytes, &stats);

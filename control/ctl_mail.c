@@ -85,7 +85,10 @@ static int list_mail(const struct mail_arguments *arguments)
 		ctl_print_answer(answer);
 		return CTL_OK;
 	}
-	json_array_foreach(json_object_get(answer, "records"), i, record) print_row(record);
+	json_array_foreach(json_object_get(answer, "records"), i, record)
+	{
+		print_row(record);
+	}
 	(void)fprintf(stderr, "%" JSON_INTEGER_FORMAT " in all%s\n",
 		json_integer_value(json_object_get(answer, "total")),
 		json_is_true(json_object_get(answer, "more"))
@@ -181,7 +184,9 @@ static int change_some(const struct mail_arguments *arguments, const char *comma
 	(void)printf("%zu done\n", json_array_size(json_object_get(answer, "done")));
 	json_array_foreach(json_object_get(answer, "failed"), i, failed)(void) fprintf(
 		stderr, "cordonctl: %s: %s\n", ctl_text(failed, "id"), ctl_text(failed, "why"));
-	json_decref(answer);
+	{
+		json_decref(answer);
+	}
 	return status;
 }
 
@@ -201,8 +206,10 @@ static int change_all(const struct mail_arguments *arguments, const char *comman
 		(void)json_object_update(request, arguments->filter);
 		(void)json_object_set_new(request, "limit", json_integer(500));
 		status = ctl_ask(arguments->socket_path, request, CTL_ASK_SECONDS, &answer);
-		json_array_foreach(json_object_get(answer, "records"), i, record)(void)
-			json_array_append(ids, json_object_get(record, "id"));
+		json_array_foreach(json_object_get(answer, "records"), i, record)
+		{
+			(void)json_array_append(ids, json_object_get(record, "id"));
+		}
 		more = json_is_true(json_object_get(answer, "more"));
 		json_decref(answer);
 		if (status != CTL_OK || json_array_size(ids) == 0) {

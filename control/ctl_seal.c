@@ -129,7 +129,8 @@ static bool take_option(struct arguments *arguments, int letter)
 			scope_texts[letter - OPTION_SCOPE_FIRST], json_string(optarg));
 		return true;
 	}
-	if (letter >= OPTION_TEXT_FIRST) {
+	if (letter >= OPTION_TEXT_FIRST && letter < OPTION_SCOPE_FIRST) {
+		// cppcheck-suppress arrayIndexOutOfBoundsCond
 		(void)json_object_set_new(arguments->request,
 			seal_texts[letter - OPTION_TEXT_FIRST], json_string(optarg));
 		return true;

@@ -49,10 +49,12 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(dataplane, "why"));
 	if (!json_is_true(json_object_get(answer, "sealed")))
 		(void)printf("sealed     no\n");
-	json_array_foreach(json_object_get(answer, "seals"), i, seal)(void)
-		printf("%-10s %s, %s, by %s%s\n", i == 0 ? "sealed" : "",
+	json_array_foreach(json_object_get(answer, "seals"), i, seal)
+	{
+		(void)printf("%-10s %s, %s, by %s%s\n", i == 0 ? "sealed" : "",
 			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
 			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
+	}
 	json_decref(answer);
 	return is_up && in_force ? CTL_OK : CTL_FOUND;
 }

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define SWAP_SECONDS 30
-#define REPORT_BYTES (64 * 1024)
+#define REPORT_BYTES 65536u
 #define NICE 10
 
 struct publish {

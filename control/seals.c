@@ -96,8 +96,8 @@ void seals_close(struct seals *seals)
 // Puts list in the place of the present one, durably, if the dataplane will understand it.
 static int replace(struct seals *seals, json_t *list, char *error, size_t error_bytes)
 {
-	json_t *root = json_pack("{s:I, s:o}", "generation",
-		(json_int_t)(seals_generation(seals) + 1), "seals", list);
+	json_t *root = json_pack(
+		"{s:I, s:o}", "generation", (json_int_t)seals_generation(seals) + 1, "seals", list);
 	char *text = json_dumps(root, JSON_COMPACT);
 	struct engine_seals *parsed = NULL;
 	int err = -ENOMEM;

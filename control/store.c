@@ -124,6 +124,13 @@ int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	return err == -ENOMEM ? err : 0;
 }
 
+int store_reap(struct store *store)
+{
+	unsigned int removed;
+
+	return spoolfile_reap(store->files, false, &removed);
+}
+
 // ---- questions ----------------------------------------------------------------------------------
 
 json_t *store_counts(const struct store *store)
@@ -135,8 +142,8 @@ json_t *store_counts(const struct store *store)
 	(void)json_object_set_new(counts, "segments", json_integer(stats.segments));
 	(void)json_object_set_new(
 		counts, "segment_bytes", json_integer((json_int_t)stats.segment_bytes));
-	(void)json_object_set_new(
-		counts, "bad", json_integer((json_int_t)(stats.chunks_bad + stats.files_failed)));
+	(void)json_object_set_new(counts, "bad",
+		json_integer((json_int_t)stats.chunks_bad + (json_int_t)stats.files_failed));
 	return counts;
 }
 

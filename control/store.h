@@ -31,6 +31,9 @@ void store_close(struct store *store);
 int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	__attribute__((warn_unused_result));
 
+// Gives the room of mail that is gone back to the disk: now and then. Returns 0 or -errno.
+int store_reap(struct store *store) __attribute__((warn_unused_result));
+
 // What there is of it: {"held", "quarantined", "released", "bytes", "oldest", "segments", "torn", "bad"}.
 json_t *store_counts(const struct store *store);
 

@@ -107,12 +107,16 @@ bool store_index_know(struct store_index *index, const struct spoolfile_record *
 static char *join(const json_t *list, const char *member)
 {
 	size_t room = 1;
-	char *text;
+	char *text = NULL;
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(list, i, entry) room +=
-		json_string_length(member != NULL ? json_object_get(entry, member) : entry) + 1;
+	json_array_foreach(list, i, entry)
+	{
+		room += json_string_length(
+				member != NULL ? json_object_get(entry, member) : entry) +
+			1;
+	}
 	text = calloc(1, room);
 	json_array_foreach(list, i, entry)
 	{

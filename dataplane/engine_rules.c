@@ -6,7 +6,6 @@
 #include "dataplane/session.h"
 
 #include <assert.h>
-#include <string.h>
 
 static bool is_full(const struct engine *engine)
 {
@@ -54,8 +53,8 @@ struct scanner *engine_take_idle_scanner(struct engine *engine)
 		if (scanner_in_progress(scanner) > 0)
 			continue;
 		engine->older_count--;
-		memmove(&engine->older[i], &engine->older[i + 1],
-			(engine->older_count - i) * sizeof(scanner));
+		for (uint32_t j = i; j < engine->older_count; j++)
+			engine->older[j] = engine->older[j + 1];
 		return scanner;
 	}
 	return NULL;

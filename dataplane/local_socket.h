@@ -43,7 +43,7 @@ int local_server_descriptor(const struct local_server *server);
 // Accepts, reads and answers whatever is there without waiting.
 void local_server_serve(struct local_server *server);
 // The answer that was to come later; nothing happens when the client has gone meanwhile.
-void local_server_answer(struct local_server *server, uint64_t client, struct local_answer *answer);
+void local_server_answer(struct local_server *server, uint64_t id, struct local_answer *answer);
 
 // Asks: sends text, and passed unless it is -1, which stays the caller's. The answer is freed by the
 // caller; *received (NULL: not wanted) is a descriptor of the caller's, or -1. Waits for that many

@@ -24,6 +24,22 @@ static void fill_options(const struct options *options, struct spool_options *ou
 	out->thread = true;
 }
 
+// What a crash has left, and mail that is gone, would count against the quota. Failing is no reason not to
+// start: opening the spool says what is wrong.
+static void reap(const char *directory, const struct spool_keys *keys)
+{
+	struct spoolfile *files = NULL;
+	unsigned int removed;
+	int err = spoolfile_open(directory, keys, &files);
+
+	if (err != 0)
+		return;
+	err = spoolfile_reap(files, false, &removed);
+	if (err != 0)
+		main_complain(err, "spool: %s: looking for what is gone", directory);
+	spoolfile_close(files);
+}
+
 int main_open_spool(struct gateway *gateway)
 {
 	const struct options_spool *options = &gateway->options.spool;
@@ -44,6 +60,7 @@ int main_open_spool(struct gateway *gateway)
 		main_complain(err, "spool: %s", options->key);
 		return err;
 	}
+	reap(options->directory, keys);
 	err = spool_io_open(options->directory, &io);
 	fill_options(&gateway->options, &spool);
 	if (err == 0)

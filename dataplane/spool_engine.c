@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/spool_engine.h"
 
+#include "dataplane/events.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -27,10 +29,11 @@ struct spool_engine {
 	const char *const *links;
 	struct copy *copies;
 	struct copy *free;
-	uint32_t count;
+	uint32_t busy; // copies that are not free
 	uint64_t now_ns;
 	int64_t epoch_offset_ns;
 	struct spool_recipient recipients[RECIPIENTS]; // of the record that begins
+	char parts[SPOOL_TAIL_BYTES / 2];              // of the one that is committed
 };
 
 static struct spool_text text_of(const char *text)
@@ -42,6 +45,7 @@ static void put_back(struct spool_engine *engine, struct copy *copy)
 {
 	copy->next = engine->free;
 	engine->free = copy;
+	engine->busy--;
 }
 
 static struct spool_text address_text(
@@ -85,6 +89,7 @@ static void *begin(void *ctx, const struct held_mail *mail)
 	if (spool_begin(engine->worker, &envelope, copy, &copy->record) != 0)
 		return NULL;
 	engine->free = copy->next;
+	engine->busy++;
 	copy->state = COPY_OPEN;
 	return copy;
 }
@@ -115,6 +120,7 @@ static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 
 static int commit(void *ctx, void *handle, const struct held_mail *mail)
 {
+	struct spool_engine *engine = ctx;
 	struct copy *copy = handle;
 	struct spool_text seal = text_of(mail->virus_id);
 	struct spool_text signature = text_of(mail->signature);
@@ -126,14 +132,17 @@ static int commit(void *ctx, void *handle, const struct held_mail *mail)
 		.seals_count = mail->seal_mode[0] != '\0',
 		.signatures = &signature,
 		.signatures_count = signature.bytes > 0,
-		.parts = text_of(""),
+		.parts = {engine->parts, 0},
 	};
 	int err;
 
 	(void)snprintf(why, sizeof(why), "%s%s%s", mail->reason,
 		mail->seal_mode[0] != '\0' ? ":" : "", mail->seal_mode);
 	reason.reason = text_of(why);
-	err = spool_commit(copy->record, &reason, mail->time_ns);
+	if (mail->scan != NULL)
+		reason.parts.bytes =
+			events_format_summary(mail->scan, engine->parts, sizeof(engine->parts));
+	err = spool_commit(copy->record, &reason, engine->now_ns);
 	if (err != 0)
 		give_up(ctx, copy);
 	else
@@ -175,7 +184,7 @@ int spool_engine_new(struct spool_worker *worker, uint32_t copies, const char *c
 		.abort = give_up};
 	engine->worker = worker;
 	engine->links = links;
-	engine->count = copies;
+	engine->busy = copies;
 	for (uint32_t i = copies; i > 0; i--)
 		put_back(engine, &engine->copies[i - 1]);
 	*out = engine;
@@ -200,7 +209,10 @@ void spool_engine_turn(struct spool_engine *engine, uint64_t now_ns, int64_t epo
 	struct spool_done done[RESULTS];
 	size_t n;
 
+	engine->now_ns = now_ns;
 	engine->epoch_offset_ns = epoch_offset_ns;
+	if (engine->busy == 0)
+		return;
 	n = spool_poll(engine->worker, now_ns, done, RESULTS);
 	for (size_t i = 0; i < n; i++) {
 		struct copy *copy = done[i].cookie;
@@ -212,4 +224,9 @@ void spool_engine_turn(struct spool_engine *engine, uint64_t now_ns, int64_t epo
 		else
 			copy->state = COPY_DONE;
 	}
+}
+
+uint32_t spool_engine_busy(const struct spool_engine *engine)
+{
+	return engine->busy;
 }

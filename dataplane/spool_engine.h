@@ -3,7 +3,8 @@
 // far it is; the spool tells of results in the order they come in.
 //
 // In the record the reason of what a seal holds is "sealed:MODE" (hold, hold-attachments, strip), "seal-scope"
-// for what no seal covers after all (seal.h), and that of the verdict for what is in quarantine.
+// for what no seal covers after all (seal.h), and that of the verdict for what is in quarantine. Its parts
+// are what events_format_summary says of the scan.
 #pragma once
 
 #include "dataplane/engine.h"
@@ -21,6 +22,8 @@ int spool_engine_new(struct spool_worker *worker, uint32_t copies, const char *c
 void spool_engine_free(struct spool_engine *engine);
 // For engine_ops.spool; lives as long as this.
 const struct engine_spool *spool_engine_ops(struct spool_engine *engine);
-// Takes results in, once a turn of the loop. now_ns is of CLOCK_MONOTONIC, as the engine's is; what is added
-// to it gives the time since 1970.
+// Takes results in, once a turn of the loop. now_ns is of CLOCK_MONOTONIC, the spool's; epoch_offset_ns
+// makes the engine's times (held_mail.time_ns) nanoseconds since 1970.
 void spool_engine_turn(struct spool_engine *engine, uint64_t now_ns, int64_t epoch_offset_ns);
+// Copies that were begun and are not done yet.
+uint32_t spool_engine_busy(const struct spool_engine *engine);

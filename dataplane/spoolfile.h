@@ -239,8 +239,8 @@ int spoolfile_history(struct spoolfile *store, struct spool_id id,
 // ---- housekeeping --------------------------------------------------------------------------------
 
 // Removes segments that no writer holds and in which nothing lives, *removed counts them, and files that
-// nobody makes any more. Refreshes the store thoroughly. A segment in which something is bad (not merely torn) stays, and with it whatever may
-// belong to it elsewhere, unless bad_too. Returns 0 or -errno.
+// nobody makes any more. Refreshes the store thoroughly. A segment in which something is bad (not merely
+// torn) stays, and with it whatever may belong to it elsewhere, unless bad_too. Returns 0 or -errno.
 int spoolfile_reap(struct spoolfile *store, bool bad_too, unsigned int *removed) SPOOL_MUST_USE;
 
 // Replaces each file that no writer holds by a copy whose data keys are wrapped by the current key, so

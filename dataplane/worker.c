@@ -2,9 +2,9 @@
 #include "dataplane/worker.h"
 
 #include "dataplane/port_faults.h"
+#include "dataplane/spool_engine.h"
 #include "dataplane/worker_events.h"
 #include "dataplane/worker_helper.h"
-#include "dataplane/worker_spool.h"
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BURST 32
@@ -34,7 +35,7 @@ struct worker {
 	struct counters *counters;
 	struct port_faults *faults; // NULL: none
 	struct worker_helper *helper;
-	struct worker_spool *spool; // NULL: nothing can be kept
+	struct spool_engine *spool; // NULL: nothing can be kept
 	struct worker_events events;
 	struct worker_orders orders;
 	uint64_t now_ns;
@@ -361,7 +362,7 @@ static uint32_t nap_us(const struct worker *worker)
 	// What another thread is done with does not wake this one.
 	if (us > DEFERRED_NAP_US &&
 		(engine_deferred(worker->engine) > 0 ||
-			(worker->spool != NULL && worker_spool_busy(worker->spool) > 0)))
+			(worker->spool != NULL && spool_engine_busy(worker->spool) > 0)))
 		us = DEFERRED_NAP_US;
 	return us > idle->sleep_us ? (uint32_t)us : idle->sleep_us;
 }
@@ -410,6 +411,16 @@ static void finish(struct worker *worker)
 	flush_all(worker);
 }
 
+// The spool has a clock of its own, which its thread reads too; reading it is no system call.
+static void turn_spool(struct worker *worker)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	spool_engine_turn(worker->spool, (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec,
+		atomic_load_explicit(&worker->shared->epoch_offset_ns, memory_order_relaxed));
+}
+
 int worker_run(void *arg)
 {
 	struct worker *worker = arg;
@@ -423,7 +434,7 @@ int worker_run(void *arg)
 		worker_orders_take(&worker->orders, worker->engine);
 		received = receive(worker);
 		if (worker->spool != NULL)
-			worker_spool_poll(worker->spool);
+			turn_spool(worker);
 		engine_tick(worker->engine, worker->now_ns);
 		flush_all(worker);
 		rest(worker, received);
@@ -449,10 +460,10 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 	int err = worker_helper_new(worker->number, options->engine.max_deferred, &worker->helper);
 
 	if (err == 0 && worker->shared->spool != NULL)
-		err = worker_spool_new(spool_get_worker(worker->shared->spool, worker->number),
-			options->spool.records, &worker->events.context, &worker->spool);
+		err = spool_engine_new(spool_get_worker(worker->shared->spool, worker->number),
+			options->spool.records, worker->shared->links, &worker->spool);
 	if (err == 0 && worker->spool != NULL)
-		ops.spool = worker_spool_ops(worker->spool);
+		ops.spool = spool_engine_ops(worker->spool);
 	if (err == 0)
 		err = engine_new(&options->engine, &ops, ruleset, &worker->engine);
 	if (err != 0)
@@ -497,7 +508,7 @@ void worker_free(struct worker *worker)
 	worker_helper_free(worker->helper);
 	if (worker->engine != NULL)
 		engine_free(worker->engine);
-	worker_spool_free(worker->spool);
+	spool_engine_free(worker->spool);
 	free(worker);
 }
 

@@ -472,7 +472,7 @@ static const char *plan_groups(struct plan *plan)
 		return "too many parts beside long gaps";
 	for (const struct clamav_part *part = plan->pattern->parts; part != NULL;
 		part = part->next) {
-		struct ruleset_group unwanted;
+		struct ruleset_group unwanted = {0};
 		struct ruleset_group *group =
 			plan->goal->mode != BUILD_LOOK
 				? build_push(build, &build->groups, sizeof(*group))

@@ -36,7 +36,7 @@ static struct model model;
 // The first at or after from that is so, or SPACE. By the library's search: this is most of the work.
 static uint32_t first_that(const bool *flag, bool is_so, uint32_t from)
 {
-	const bool *found = memchr(flag + from, is_so, SPACE - from);
+	const bool *found = memchr(flag + from, is_so ? 1 : 0, SPACE - from);
 
 	return found != NULL ? (uint32_t)(found - flag) : SPACE;
 }

@@ -30,9 +30,9 @@ struct scan *world_helper_pull(void *ctx)
 	if (!world->work_is_begun)
 		scan_work(scan);
 	world->working_count--;
-	memmove(world->working, world->working + 1,
-		world->working_count * sizeof(world->working[0]));
-	memmove(world->working_ns, world->working_ns + 1,
-		world->working_count * sizeof(world->working_ns[0]));
+	for (uint32_t i = 0; i < world->working_count; i++) {
+		world->working[i] = world->working[i + 1];
+		world->working_ns[i] = world->working_ns[i + 1];
+	}
 	return scan;
 }

@@ -90,9 +90,15 @@ class Postfix:
             os.utime(os.path.join(self.etc, file), (time.time() - 60,) * 2)
         daemons = next(d for d in ("/usr/lib/postfix/sbin", "/usr/libexec/postfix")
                        if os.path.exists(d + "/master"))
-        self.master = lab.start(side, name, [os.path.join(daemons, "master"), "-c", self.etc, "-d"],
-                                start_new_session=True)
+        self.command = [os.path.join(daemons, "master"), "-c", self.etc, "-d"]
+        self.start()
         lab.logs.append((name + "'s maillog", self.log))
+
+    def start(self):
+        self.master = self.lab.start(self.side, self.name, self.command, start_new_session=True)
+
+    def stop(self):
+        self.master.stop()
 
     def folders(self):
         """What `postfix start` would make, without its scripts, which look at the whole system."""

@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A new virus breaks out under load: seal, crash, restart, a new signature, release. Then every message is
+looked for, and must be where its sender was told it is, once and unchanged.
+
+LAB_MAILS is the number of mails (default 1000), LAB_SENDERS that of connections at once (default 50)."""
+import os
+import threading
+
+import labmail
+import lablib
+from laboutbreak import MANNERS, Mailer, Outbreak, Try, check_flows, make_mail
+from lablib import Capture, Cases, Lab, until
+from labpostfix import Relay
+
+cases = Cases()
+MAILS = int(os.environ.get("LAB_MAILS", 1000))
+SENDERS = int(os.environ.get("LAB_SENDERS", 50))
+
+
+class Phases:
+    """Senders do their share of each phase, and go on to the next when the main thread has begun the step
+    between them: what is sent during a step is of the next phase."""
+
+    def __init__(self, outbreak, senders, shares, address=lablib.SERVER):
+        self.outbreak, self.shares = outbreak, shares
+        self.begun = [threading.Event() for _ in shares]
+        self.sealed = threading.Event()  # from here on, what only the new signature knows may be sent
+        self.done = [0] * len(shares)
+        self.senders = senders
+        self.mailers = [Mailer(outbreak.lab, address=address) for _ in range(senders)]
+        self.threads = [threading.Thread(target=self.send, args=(i,), daemon=True)
+                        for i in range(senders)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self, number):
+        mailer, serial = self.mailers[number], 0
+        for phase, share in enumerate(self.shares):
+            self.begun[phase].wait()
+            for _ in range(share):
+                serial += 1
+                unique = number * 7919 + serial * 31
+                infected = phase > 0 and serial % 7 == 0
+                if infected:
+                    self.sealed.wait()
+                one = Try(make_mail("o%d-%d" % (number, serial), unique, infected), infected)
+                one.sealed = self.sealed.is_set()
+                self.outbreak.ledger.add(one)
+                mailer.send(one, MANNERS[unique % len(MANNERS)])
+                with self.outbreak.ledger.lock:
+                    self.done[phase] += 1
+        mailer.leave()
+
+    def go(self, phase):
+        """Lets the phase begin."""
+        self.begun[phase].set()
+
+    def half(self, phase):
+        until("half of phase %d" % phase,
+              lambda: 2 * self.done[phase] >= self.shares[phase] * self.senders, seconds=120)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(120)
+            if thread.is_alive():
+                raise lablib.Failed("a sender is not done: %s" % self.outbreak.ledger.say())
+
+
+@cases.case("%d mails over %d connections across seal, crash, new signature and release: each is where its "
+            "sender was told, once" % (MAILS, SENDERS), engine=True)
+def story(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab, control={"release": {"retry_seconds": 1, "per_minute": 0}})
+        relay = Relay(lab)
+        captures = [Capture(lab, "client"), Capture(lab, "server")]
+        each = max(10, MAILS // SENDERS)
+        shares = [each // 5, each // 4, each // 4, each // 6]
+        shares.append(each - sum(shares))
+        phases = Phases(out, SENDERS, shares)
+        relayed = {}
+
+        def relay_some(count, prefix, infected=()):
+            for i in range(count):
+                name = "%s%d" % (prefix, i)
+                relayed[name] = Try(make_mail(name, i, i in infected), i in infected)
+                labmail.send(lab, relayed[name].data, address="127.0.0.1", port=10025)
+        phases.go(0)
+        phases.half(0)
+        phases.go(1)
+        out.control.ask("seal", "--virus-id", "CV-1", "--why", "a new virus")
+        phases.sealed.set()
+        relay_some(12, "relayed", infected=(3, 8))
+        phases.half(1)
+        phases.go(2)
+        out.gateway.kill()
+        out.control.kill()
+        out.gateway.start()
+        case.equal(out.gateway.events("start")[-1]["seals"], 1, "sealed before the first packet")
+        out.control.start()
+        phases.half(2)
+        phases.go(3)
+        answer = out.install()
+        case.equal(answer["in_force"], True, "the new rules")
+        phases.half(3)
+        early = {labmail.lab_id(m) for m in out.server.mails()}
+        sealed = {t.name for t in out.ledger.tries if t.sealed} | set(relayed)
+        case.equal(sorted(early & sealed), [], "sent under the seal, at the server before its end")
+        phases.go(4)
+        out.control.ask("unseal", "CV-1")
+        relay_some(6, "after", infected=(2,))
+        phases.join()
+        relay.wait_empty(90, flush_every=1)
+        print("     %d mails were there before the seal ended; answers: %s"
+              % (len(early), out.ledger.say()))
+        for name, one in relayed.items():  # the relay puts its Received header in front
+            bounced = [s for s in relay.statuses() if s[1] == "bounced"]
+            one.whole, one.code = True, None if one.infected and bounced else 250
+            out.ledger.add(one)
+        out.compare(case)
+        check_flows(case, *captures)
+        counters = out.gateway.stats()
+        case.equal(counters["tx_dropped"], 0, "packets that a port did not take")
+        case.check(counters["messages_held"] > 0 and counters["diverted"] > 0, "diverted", counters)
+        case.check(out.ledger.count(250) > 0.7 * MAILS, "most were taken", out.ledger.say())
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    cases.main()

@@ -87,7 +87,8 @@ static const struct config_option spool_table[] = {
 };
 
 static const struct option_choice policies[] = {{"quarantine", RELEASE_QUARANTINE},
-	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {NULL, 0}};
+	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP},
+	{NULL, 0}};
 static const struct config_option release_table[] = {
 	{.key = "host",
 		TEXT(release.host),
@@ -121,7 +122,7 @@ static const struct config_option release_table[] = {
 		.preset = "3600",
 		.help = "The longest pause between two tries."},
 	{.key = "lifetime_seconds",
-		UINT(release.lifetime_seconds, 60, 2592000),
+		UINT(release.lifetime_seconds, 1, 2592000),
 		.unit = "seconds",
 		.preset = "432000",
 		.help = "After which a delivery that does not succeed is given up."},
@@ -130,7 +131,10 @@ static const struct config_option release_table[] = {
 		MEMBER(release.infected),
 		.choices = policies,
 		.preset = "quarantine",
-		.help = "Held mail in which a signature hits."},
+		.help = "Held mail in which a signature hits. `strip`: it is delivered with a note "
+			"in "
+			"the place of each infected part, if it is clean then, and goes to "
+			"quarantine in full; if it is not, only that."},
 	{.key = "suspect",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.suspect),

@@ -47,7 +47,7 @@ struct control_options {
 	} release;
 };
 
-enum release_policy { RELEASE_QUARANTINE, RELEASE_DELETE, RELEASE_DELIVER };
+enum release_policy { RELEASE_QUARANTINE, RELEASE_DELETE, RELEASE_DELIVER, RELEASE_STRIP };
 
 // The defaults.
 void control_options_init(struct control_options *options);

@@ -17,7 +17,8 @@ struct release {
 	struct control *control;
 	struct release_scanner *scanner;
 	struct release_queue *queue;
-	int said; // errno of what was reported as a fault last
+	GHashTable *copied; // names of held mails whose copy without attachments is out
+	int said;           // errno of what was reported as a fault last
 	bool is_ending;
 };
 
@@ -51,9 +52,19 @@ static void keep_or_delete(
 		control->events, state == SPOOL_DELETED ? "release" : "quarantine", event);
 }
 
+static void send_it(struct release *release, const struct release_verdict *verdict,
+	const struct rebuild_plan *plan, enum spool_state after)
+{
+	const struct release_way way = {verdict->key, plan, after};
+
+	release_queue_add(release->queue, verdict->message.id, verdict->message.envelope, &way);
+}
+
 static void apply_policy(
 	struct release *release, const struct release_verdict *verdict, uint32_t policy)
 {
+	bool is_open = verdict->mode == SEAL_OPEN;
+
 	switch ((enum release_policy)policy) {
 	case RELEASE_QUARANTINE:
 		keep_or_delete(release, verdict, SPOOL_QUARANTINED);
@@ -62,9 +73,67 @@ static void apply_policy(
 		keep_or_delete(release, verdict, SPOOL_DELETED);
 		break;
 	case RELEASE_DELIVER:
-		if (!verdict->is_covered)
-			release_queue_add(release->queue, verdict->message.id,
-				verdict->message.envelope, verdict->key);
+		if (is_open)
+			send_it(release, verdict, NULL, SPOOL_DELIVERED);
+		break;
+	case RELEASE_STRIP:
+		if (verdict->plan != NULL)
+			send_it(release, verdict, verdict->plan, SPOOL_QUARANTINED);
+		else if (is_open || verdict->mode == SEAL_STRIP)
+			keep_or_delete(release, verdict, SPOOL_QUARANTINED);
+		break;
+	}
+}
+
+// Whether the copy without attachments went out before: also by an earlier process.
+static bool is_copied(struct release *release, struct spool_id id)
+{
+	char name[SPOOL_ID_TEXT_BYTES];
+	bool found = g_hash_table_contains(release->copied, spool_id_text(id, name));
+	json_t *mail = found ? NULL : store_show(release->control->store, id);
+	json_t *change;
+	size_t i;
+
+	json_array_foreach(json_object_get(mail, "history"), i, change)
+	{
+		const char *why = json_string_value(json_object_get(change, "why"));
+
+		found = found || (why != NULL && strcmp(why, RELEASE_COPY_SENT) == 0);
+	}
+	json_decref(mail);
+	if (found)
+		(void)g_hash_table_add(release->copied, g_strdup(name));
+	return found;
+}
+
+static void judged_clean(struct release *release, const struct release_verdict *verdict)
+{
+	bool passes = (verdict->mode == SEAL_STRIP || verdict->mode == SEAL_HOLD_ATTACHMENTS) &&
+		      !verdict->has_attachments;
+
+	if (verdict->mode == SEAL_OPEN || passes)
+		send_it(release, verdict, NULL, SPOOL_DELIVERED);
+	else if (verdict->plan != NULL && !is_copied(release, verdict->message.id))
+		send_it(release, verdict, verdict->plan, SPOOL_HELD);
+}
+
+static void act(struct release *release, const struct release_verdict *verdict)
+{
+	const struct control_options *options = &release->control->options;
+
+	switch (verdict->verdict) {
+	case VERDICT_CLEAN:
+		judged_clean(release, verdict);
+		break;
+	case VERDICT_INFECTED:
+		apply_policy(release, verdict, options->release.infected);
+		break;
+	case VERDICT_SUSPECT:
+		apply_policy(release, verdict, options->release.suspect);
+		break;
+	case VERDICT_UNSCANNABLE:
+	case VERDICT_INCOMPLETE:
+		// It stays, until the rules or the seals are others.
 		break;
 	}
 }
@@ -79,29 +148,6 @@ static bool is_valid(void *ctx, const char *key)
 	       (strcmp(key, release_scanner_key(release->scanner)) == 0 &&
 		       release_scanner_is_current(release->scanner, control->options.rules.image,
 			       seals_generation(control->seals)));
-}
-
-static void act(struct release *release, const struct release_verdict *verdict)
-{
-	const struct control_options *options = &release->control->options;
-
-	switch (verdict->verdict) {
-	case VERDICT_CLEAN:
-		if (!verdict->is_covered)
-			release_queue_add(release->queue, verdict->message.id,
-				verdict->message.envelope, verdict->key);
-		break;
-	case VERDICT_INFECTED:
-		apply_policy(release, verdict, options->release.infected);
-		break;
-	case VERDICT_SUSPECT:
-		apply_policy(release, verdict, options->release.suspect);
-		break;
-	case VERDICT_UNSCANNABLE:
-	case VERDICT_INCOMPLETE:
-		// It stays, until the rules or the seals are others.
-		break;
-	}
 }
 
 // ---- a step -------------------------------------------------------------------------------------
@@ -176,6 +222,7 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 static void queue_released(struct release *release)
 {
 	const struct control *control = release->control;
+	const struct release_way way = {OPERATOR_KEY, NULL, SPOOL_DELIVERED};
 	struct spool_id ids[BATCH];
 	size_t n = store_settled(
 		control->store, SPOOL_RELEASED, OPERATOR_KEY, control_now_ns(), ids, BATCH);
@@ -185,8 +232,8 @@ static void queue_released(struct release *release)
 
 		store_set_judged(control->store, ids[i], OPERATOR_KEY);
 		if (mail != NULL)
-			release_queue_add(release->queue, ids[i], json_object_get(mail, "envelope"),
-				OPERATOR_KEY);
+			release_queue_add(
+				release->queue, ids[i], json_object_get(mail, "envelope"), &way);
 		json_decref(mail);
 	}
 }
@@ -224,7 +271,8 @@ int release_new(struct control *control, struct release **out)
 	if (release == NULL)
 		return -ENOMEM;
 	release->control = control;
-	err = release_scanner_new(judged, release, &release->scanner);
+	release->copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	err = release_scanner_new(&control->options, judged, release, &release->scanner);
 	if (err == 0)
 		err = release_queue_new(control, is_valid, release, &release->queue);
 	if (err != 0) {
@@ -242,5 +290,6 @@ void release_free(struct release *release)
 	release->is_ending = true;
 	release_queue_free(release->queue);
 	release_scanner_free(release->scanner);
+	g_hash_table_destroy(release->copied);
 	free(release);
 }

@@ -2,7 +2,9 @@
 // What becomes of held mail: it is looked at again whenever the rules or the seals have changed. What an
 // open seal still covers stays; of the rest what is clean is delivered to the server that it was meant
 // for, in the order of arrival for each server, and what is infected or suspect goes where the policy
-// says. Mail that an operator has released is delivered as it is.
+// says: also with notes in the place of its infected parts. Under a seal of the mode strip clean mail goes
+// out without attachments at once, and in full when the seal ends; under hold-attachments what carries
+// none goes out. Mail that an operator has released is delivered as it is.
 //
 // A record is marked as delivered after the server has taken it: a crash between the two delivers it
 // once more, with the same Message-ID, and never loses it. Nothing is delivered unscanned: a decision is

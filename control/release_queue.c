@@ -23,6 +23,10 @@ struct mail {
 	char server[64]; // host and port, as the queue's name
 	json_t *envelope;
 	int64_t arrival_s;
+	int64_t queued_s;
+	struct rebuild_plan *plan; // what is taken out of it, or NULL
+	enum spool_state after;
+	bool is_stale;  // another way was decided on while it was being delivered
 	int64_t next_s; // in MAIL_WAITING
 	uint32_t tries;
 	enum mail_phase phase;
@@ -31,6 +35,7 @@ struct mail {
 	// While it is being delivered:
 	struct deliver deliver;
 	struct store_message message;
+	uint8_t *repaired; // by the plan
 	char trace[1024];
 };
 
@@ -59,6 +64,7 @@ static void mail_free(gpointer data)
 	struct mail *mail = data;
 
 	json_decref(mail->envelope);
+	rebuild_plan_free(mail->plan);
 	free(mail->recipients);
 	free(mail);
 }
@@ -149,11 +155,28 @@ static void report(const struct mail *mail, const char *action)
 			"rcpt_to", recipients, "tries", (int)mail->tries));
 }
 
+// What the record becomes. Of what a server does not want an operator sees the rest: it is not thrown
+// away. When only a copy was not wanted, the full one is still to come.
+static enum spool_state state_after(const struct mail *mail)
+{
+	if (mail->after == SPOOL_HELD || count_outcome(mail, DELIVER_NEVER) == 0)
+		return mail->after;
+	return SPOOL_QUARANTINED;
+}
+
+static const char *action_of(const struct mail *mail)
+{
+	if (count_outcome(mail, DELIVER_NEVER) > 0)
+		return "failed";
+	return mail->plan != NULL ? "deliver-stripped" : "deliver";
+}
+
 // All recipients are decided: the record's way ends. Returns 0 when that is durable.
 static int conclude(struct mail *mail)
 {
 	struct control *control = mail->queue->control;
 	size_t failed = count_outcome(mail, DELIVER_NEVER);
+	enum spool_state state = state_after(mail);
 	const char *reply = "";
 	int err;
 
@@ -161,10 +184,12 @@ static int conclude(struct mail *mail)
 		if (failed == 0 || mail->recipients[i].outcome == DELIVER_NEVER)
 			reply = mail->recipients[i].reply;
 	}
-	// Of what a server does not want an operator sees the rest: it is not thrown away.
-	err = store_change(control->store, mail->id,
-		failed == 0 ? SPOOL_DELIVERED : SPOOL_QUARANTINED, "cordon-control", reply);
-	report(mail, failed == 0 ? "deliver" : "failed");
+	if (state == SPOOL_HELD)
+		reply = RELEASE_COPY_SENT;
+	else if (failed == 0 && mail->plan != NULL)
+		reply = "delivered without what was infected";
+	err = store_change(control->store, mail->id, state, "cordon-control", reply);
+	report(mail, action_of(mail));
 	return err;
 }
 
@@ -185,10 +210,17 @@ static void try_later(struct mail *mail)
 			continue;
 		// At the end of its lifetime what did not succeed has failed.
 		mail->recipients[i].outcome =
-			now_s - mail->arrival_s > options->release.lifetime_seconds
+			now_s - mail->queued_s > options->release.lifetime_seconds
 				? DELIVER_NEVER
 				: DELIVER_PENDING;
 	}
+}
+
+// Another decision came while it was being delivered by an older one: it is made again.
+static void decide_anew(struct release_queue *queue, struct mail *mail)
+{
+	store_set_judged(queue->control->store, mail->id, "");
+	drop(queue, mail);
 }
 
 static gboolean try_done(gpointer data)
@@ -199,13 +231,20 @@ static gboolean try_done(gpointer data)
 	queue->delivering--;
 	(void)g_hash_table_remove(queue->busy, mail->server);
 	store_message_fini(&mail->message);
+	free(mail->repaired);
+	mail->repaired = NULL;
 	mail->tries++;
 	if (count_outcome(mail, DELIVER_LATER) > 0)
 		try_later(mail);
 	if (count_outcome(mail, DELIVER_PENDING) > 0) {
 		report(mail, "later");
+		if (mail->is_stale)
+			decide_anew(queue, mail);
 	} else if (conclude(mail) == 0) {
-		drop(queue, mail);
+		if (mail->is_stale)
+			decide_anew(queue, mail);
+		else
+			drop(queue, mail);
 	} else {
 		// It went out, but that could not be written down: better once more than never.
 		mail->phase = MAIL_WAITING;
@@ -215,12 +254,30 @@ static gboolean try_done(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+// The same plan gave the message that was scanned. What fails here is memory.
+static bool repair(struct mail *mail)
+{
+	const struct control_options *options = &mail->queue->control->options;
+
+	if (rebuild_strip(mail->message.data, mail->message.bytes, mail->plan, options->gateway,
+		    &mail->repaired, &mail->deliver.bytes) == 0) {
+		mail->deliver.data = mail->repaired;
+		return true;
+	}
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++) {
+		if (mail->recipients[i].outcome == DELIVER_PENDING)
+			mail->recipients[i].outcome = DELIVER_LATER;
+	}
+	return false;
+}
+
 static void run_try(gpointer data, gpointer ctx)
 {
 	struct mail *mail = data;
 
 	(void)ctx;
-	deliver_run(&mail->deliver);
+	if (mail->plan == NULL || repair(mail))
+		deliver_run(&mail->deliver);
 	(void)g_idle_add(try_done, mail);
 }
 
@@ -305,38 +362,72 @@ static int64_t seconds_of(const char *time)
 								 : control_now_ns() / NS_PER_S;
 }
 
-void release_queue_add(
-	struct release_queue *queue, struct spool_id id, const json_t *envelope, const char *key)
+// Whoever had it the old way gets it the new way too.
+static void change_way(struct mail *mail, const struct release_way *way)
 {
-	const struct control_options *options = &queue->control->options;
-	char name[SPOOL_ID_TEXT_BYTES];
-	struct mail *mail = g_hash_table_lookup(queue->mails, spool_id_text(id, name));
+	(void)snprintf(mail->key, sizeof(mail->key), "%s", way->key);
+	if ((mail->plan != NULL) == (way->plan != NULL) && mail->after == way->after)
+		return;
+	if (mail->phase == MAIL_DELIVERING) {
+		mail->is_stale = true;
+		return;
+	}
+	rebuild_plan_free(mail->plan);
+	mail->plan = way->plan != NULL ? rebuild_plan_copy(way->plan) : NULL;
+	mail->after = way->after;
+	mail->phase = MAIL_QUEUED;
+	for (size_t i = 0; i < json_array_size(json_object_get(mail->envelope, "rcpt_to")); i++)
+		mail->recipients[i].outcome = DELIVER_PENDING;
+}
 
-	if (mail != NULL) {
-		(void)snprintf(mail->key, sizeof(mail->key), "%s", key);
-		return;
-	}
-	mail = calloc(1, sizeof(*mail));
-	if (mail == NULL)
-		return;
-	mail->envelope = json_deep_copy(envelope);
-	mail->recipients = make_recipients(json_object_get(mail->envelope, "rcpt_to"));
-	if (mail->envelope == NULL || mail->recipients == NULL) {
-		mail_free(mail);
-		return;
-	}
-	mail->id = id;
-	mail->queue = queue;
-	(void)snprintf(mail->name, sizeof(mail->name), "%s", name);
-	(void)snprintf(mail->key, sizeof(mail->key), "%s", key);
+static void name_server(const struct control_options *options, struct mail *mail)
+{
 	if (options->release.host[0] != '\0')
 		(void)snprintf(mail->server, sizeof(mail->server), "%.50s %u",
 			options->release.host, options->release.port);
 	else
 		(void)snprintf(mail->server, sizeof(mail->server), "%.50s %lld",
-			text_of(envelope, "server"),
-			json_integer_value(json_object_get(envelope, "server_port")));
+			text_of(mail->envelope, "server"),
+			json_integer_value(json_object_get(mail->envelope, "server_port")));
+}
+
+static struct mail *mail_new(const json_t *envelope, const struct release_way *way)
+{
+	struct mail *mail = calloc(1, sizeof(*mail));
+
+	if (mail == NULL)
+		return NULL;
+	mail->envelope = json_deep_copy(envelope);
+	mail->recipients = make_recipients(json_object_get(mail->envelope, "rcpt_to"));
+	mail->plan = way->plan != NULL ? rebuild_plan_copy(way->plan) : NULL;
+	mail->after = way->after;
+	if (mail->envelope != NULL && mail->recipients != NULL &&
+		(way->plan == NULL || mail->plan != NULL))
+		return mail;
+	mail_free(mail);
+	return NULL;
+}
+
+void release_queue_add(struct release_queue *queue, struct spool_id id, const json_t *envelope,
+	const struct release_way *way)
+{
+	char name[SPOOL_ID_TEXT_BYTES];
+	struct mail *mail = g_hash_table_lookup(queue->mails, spool_id_text(id, name));
+
+	if (mail != NULL) {
+		change_way(mail, way);
+		return;
+	}
+	mail = mail_new(envelope, way);
+	if (mail == NULL)
+		return;
+	mail->id = id;
+	mail->queue = queue;
+	(void)snprintf(mail->name, sizeof(mail->name), "%s", name);
+	(void)snprintf(mail->key, sizeof(mail->key), "%s", way->key);
+	name_server(&queue->control->options, mail);
 	mail->arrival_s = seconds_of(text_of(envelope, "arrival"));
+	mail->queued_s = control_now_ns() / NS_PER_S;
 	(void)g_hash_table_insert(queue->mails, mail->name, mail);
 	g_queue_push_tail(queue->order, mail);
 }

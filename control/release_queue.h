@@ -3,6 +3,7 @@
 // servers at once; what fails for now is tried again later, with growing pauses.
 #pragma once
 
+#include "control/rebuild.h"
 #include "dataplane/dataplane.h"
 
 #include <jansson.h>
@@ -19,9 +20,21 @@ int release_queue_new(struct control *control, release_valid_fn valid, void *ctx
 	struct release_queue **out) __attribute__((warn_unused_result));
 // Waits for what is being delivered at the moment.
 void release_queue_free(struct release_queue *queue);
-// envelope: as of store_json_envelope, borrowed. One that is in the queue already gets the new key.
-void release_queue_add(
-	struct release_queue *queue, struct spool_id id, const json_t *envelope, const char *key);
+
+// How a mail goes out.
+struct release_way {
+	const char *key;                 // of the decision
+	const struct rebuild_plan *plan; // what is taken out of it, or NULL
+	enum spool_state after;          // of the record, when it was delivered
+};
+
+// Why a record that is held still is held: its copy without attachments is out.
+#define RELEASE_COPY_SENT "delivered without attachments"
+
+// envelope: as of store_json_envelope; all is borrowed. One that is in the queue already goes the new way
+// from its next try on.
+void release_queue_add(struct release_queue *queue, struct spool_id id, const json_t *envelope,
+	const struct release_way *way);
 void release_queue_turn(struct release_queue *queue);
 // {"queued", "waiting", "delivering"}.
 json_t *release_queue_counts(const struct release_queue *queue);

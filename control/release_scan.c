@@ -28,6 +28,7 @@ struct release_scanner {
 	struct basis *basis; // NULL: no rules yet
 	struct stat image;   // as it was when it was opened
 	size_t pending;
+	const struct control_options *options;
 	release_verdict_fn done;
 	void *ctx;
 };
@@ -58,7 +59,7 @@ static const char *text_of(const json_t *object, const char *member)
 	return text != NULL ? text : "";
 }
 
-static bool is_covered(const struct job *job, const struct scan_result *result)
+static enum seal_mode mode_of(const struct job *job, const struct scan_result *result)
 {
 	const json_t *envelope = job->verdict.message.envelope;
 	const json_t *list = json_object_get(envelope, "rcpt_to");
@@ -78,24 +79,80 @@ static bool is_covered(const struct job *job, const struct scan_result *result)
 
 	// Without memory it stays.
 	if (recipients == NULL)
-		return true;
+		return SEAL_HOLD;
 	for (size_t i = 0; i < n; i++)
 		recipients[i] = text_of(json_array_get(list, i), "address");
 	seal_decide(job->basis->seals, &mail, &decision);
 	free(recipients);
-	return decision.mode != SEAL_OPEN;
+	return decision.mode;
+}
+
+// Whether a part that is in the way may be taken out, and which ones.
+static bool may_repair(const struct job *job, enum rebuild_what *what)
+{
+	const struct release_verdict *verdict = &job->verdict;
+	const struct control_options *options = job->scanner->options;
+	bool strips = verdict->mode == SEAL_STRIP;
+
+	*what = strips ? REBUILD_ATTACHMENTS : REBUILD_INFECTED;
+	if (verdict->verdict == VERDICT_CLEAN)
+		return strips && verdict->has_attachments;
+	if (verdict->mode != SEAL_OPEN && !strips)
+		return false;
+	return (verdict->verdict == VERDICT_INFECTED &&
+		       options->release.infected == RELEASE_STRIP) ||
+	       (verdict->verdict == VERDICT_SUSPECT && options->release.suspect == RELEASE_STRIP);
 }
 
 static void judge(struct job *job, const struct scan_result *result)
 {
 	struct release_verdict *verdict = &job->verdict;
+	const struct store_message *message = &verdict->message;
+	enum rebuild_what what;
 
 	verdict->verdict = result->verdict;
 	verdict->reason = result->reason;
 	for (size_t i = 0; i < result->matches_count; i++)
 		(void)json_array_append_new(
 			verdict->signatures, json_string(result->matches[i].signature));
-	verdict->is_covered = is_covered(job, result);
+	verdict->mode = mode_of(job, result);
+	if (verdict->verdict == VERDICT_CLEAN &&
+		(verdict->mode == SEAL_STRIP || verdict->mode == SEAL_HOLD_ATTACHMENTS))
+		verdict->has_attachments =
+			rebuild_has_attachments(message->data, message->bytes, result);
+	if (may_repair(job, &what) &&
+		rebuild_plan_new(message->data, message->bytes, result, what,
+			"attachments are held back until they have been checked again",
+			&verdict->plan) != 0)
+		verdict->plan = NULL;
+}
+
+// Scans what the plan makes of the message: by the same rules it must be clean, and without attachments
+// where none may pass.
+static bool is_repaired(struct job *job)
+{
+	const struct release_verdict *verdict = &job->verdict;
+	const struct store_message *message = &verdict->message;
+	const struct scan_result *result;
+	struct scan *scan = NULL;
+	uint8_t *data = NULL;
+	size_t bytes = 0;
+	bool good = false;
+
+	if (verdict->plan->cuts_count == 0 ||
+		rebuild_strip(message->data, message->bytes, verdict->plan,
+			job->scanner->options->gateway, &data, &bytes) != 0)
+		return false;
+	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
+		scan_feed(scan, data, bytes);
+		result = scan_end(scan);
+		good = result->verdict == VERDICT_CLEAN &&
+		       (verdict->mode != SEAL_STRIP ||
+			       !rebuild_has_attachments(data, bytes, result));
+		scan_free(scan);
+	}
+	free(data);
+	return good;
 }
 
 static gboolean job_done(gpointer data)
@@ -106,6 +163,7 @@ static gboolean job_done(gpointer data)
 	scanner->pending--;
 	scanner->done(scanner->ctx, &job->verdict);
 	json_decref(job->verdict.signatures);
+	rebuild_plan_free(job->verdict.plan);
 	store_message_fini(&job->verdict.message);
 	basis_put(job->basis);
 	free(job);
@@ -121,23 +179,29 @@ static void run_job(gpointer data, gpointer ctx)
 	(void)ctx;
 	verdict->verdict = VERDICT_UNSCANNABLE;
 	verdict->reason = "memory";
-	verdict->is_covered = true;
+	verdict->mode = SEAL_HOLD;
 	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
 		scan_feed(scan, verdict->message.data, verdict->message.bytes);
 		judge(job, scan_end(scan));
 		scan_free(scan);
+	}
+	if (verdict->plan != NULL && !is_repaired(job)) {
+		rebuild_plan_free(verdict->plan);
+		verdict->plan = NULL;
 	}
 	(void)g_idle_add(job_done, job);
 }
 
 // ---- the main loop ------------------------------------------------------------------------------
 
-int release_scanner_new(release_verdict_fn done, void *ctx, struct release_scanner **out)
+int release_scanner_new(const struct control_options *options, release_verdict_fn done, void *ctx,
+	struct release_scanner **out)
 {
 	struct release_scanner *scanner = calloc(1, sizeof(*scanner));
 
 	if (scanner == NULL)
 		return -ENOMEM;
+	scanner->options = options;
 	scanner->done = done;
 	scanner->ctx = ctx;
 	scanner->pool = g_thread_pool_new(run_job, NULL, 1, TRUE, NULL);
@@ -172,6 +236,8 @@ static int make_basis(const char *image, const char *seals, struct basis **out)
 	atomic_init(&basis->users, 1);
 	scan_options_init(&options);
 	options.max_messages = 1;
+	// By which parts are found in the message again.
+	options.digests = DIGEST_SHA256;
 	err = seals_parse(seals, strlen(seals), &basis->seals, error, sizeof(error));
 	if (err == 0)
 		err = ruleset_open(image, &basis->ruleset);

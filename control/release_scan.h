@@ -2,6 +2,8 @@
 // Scanning of kept mail on a thread of its own, with the rules that are in force.
 #pragma once
 
+#include "control/control_options.h"
+#include "control/rebuild.h"
 #include "control/store.h"
 #include "scan/scan.h"
 
@@ -12,17 +14,20 @@ struct release_scanner;
 struct release_verdict {
 	enum verdict verdict;
 	const char *reason;
-	bool is_covered;    // by a seal that is open
-	json_t *signatures; // that hit
-	char key[64];       // of rules and seals that it is good for
+	enum seal_mode mode;       // of the strictest seal that covers it
+	bool has_attachments;      // asked only when clean, under a seal that lets others through
+	struct rebuild_plan *plan; // what makes it deliverable: the result was scanned; NULL: none
+	json_t *signatures;        // that hit
+	char key[64];              // of rules and seals that it is good for
 	struct store_message message;
 };
 
 // Called on the main loop; what verdict points to lives during the call.
 typedef void (*release_verdict_fn)(void *ctx, const struct release_verdict *verdict);
 
-int release_scanner_new(release_verdict_fn done, void *ctx, struct release_scanner **out)
-	__attribute__((warn_unused_result));
+// options must outlive it.
+int release_scanner_new(const struct control_options *options, release_verdict_fn done, void *ctx,
+	struct release_scanner **out) __attribute__((warn_unused_result));
 void release_scanner_free(struct release_scanner *scanner);
 // Takes up the image when it is another one than last time, and the seals as seals_text gives them.
 // Returns 0 or -errno: then the old ones stay, and there may be none.

@@ -2,7 +2,7 @@
 #include "scan/normalise_entity.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include <endian.h>
 #include <string.h>
 
 // By name, upper case first.
@@ -131,19 +131,32 @@ static const uint16_t characters[] = {0xc6, 0xc1, 0xc2, 0x410, 0xc0, 0x391, 0xc5
 static_assert(sizeof(names) / NORMALISE_ENTITY_BYTES == sizeof(characters) / sizeof(characters[0]),
 	"a character for each name");
 
-static int compare(const void *key, const void *name)
+// In the order of the names.
+static uint64_t number_of(const char name[NORMALISE_ENTITY_BYTES])
 {
-	return memcmp(key, name, NORMALISE_ENTITY_BYTES);
+	uint64_t number;
+
+	memcpy(&number, name, sizeof(number));
+	return be64toh(number);
 }
 
 uint16_t normalise_entity(const char *name, size_t n)
 {
 	char key[NORMALISE_ENTITY_BYTES] = {0};
-	const char(*found)[NORMALISE_ENTITY_BYTES];
+	size_t first = 0;
+	size_t count = sizeof(names) / sizeof(names[0]);
+	uint64_t wanted;
 
 	if (n == 0 || n > sizeof(key))
 		return 0;
 	memcpy(key, name, n);
-	found = bsearch(key, names, sizeof(names) / sizeof(names[0]), sizeof(names[0]), compare);
-	return found != NULL ? characters[found - names] : 0;
+	wanted = number_of(key);
+	while (count > 1) {
+		size_t half = count / 2;
+
+		if (number_of(names[first + half]) <= wanted)
+			first += half;
+		count -= half;
+	}
+	return number_of(names[first]) == wanted ? characters[first] : 0;
 }

@@ -39,6 +39,8 @@ struct normalise_html_out {
 	uint8_t data[NORMALISE_HTML_ROOM];
 };
 
+struct normalise_ops;
+
 struct normalise_html {
 	uint8_t state;
 	uint8_t next;
@@ -65,6 +67,7 @@ struct normalise_html {
 	uint32_t wide;        // bytes above 127 that are collected
 	uint32_t value_wide;  // in a value
 	int64_t number;
+	const struct normalise_ops *ops; // NULL: the best
 	char tag[8];
 	char arg[8];
 	char entity[8];

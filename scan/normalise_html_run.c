@@ -7,21 +7,20 @@
 
 // What a byte ends, or is.
 #define IS_BLANK 1u
-#define ENDS_SCRIPT 2u
-#define ENDS_VALUE 4u
+#define IS_NAME 2u // of a character
 #define ENDS_TAG 8u
 #define ENDS_ARG 16u
 #define ENDS_DATA 32u
 
-static const uint8_t classes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 61, 61, 61, 61, 61, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 61, 0, 36, 0, 0, 32, 38, 36, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 16, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+static const uint8_t classes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 57, 57, 57, 57, 57, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 57, 0, 32, 0, 0, 32, 32, 32, 0, 0, 0, 0, 0, 2, 0, 0,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 16, 56, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 2, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6};
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
 // Copies the bytes up to one of this class in lower case. Returns how many.
 static size_t copy_lower(uint8_t *to, const uint8_t *in, size_t n, unsigned int end)
@@ -35,46 +34,55 @@ static size_t copy_lower(uint8_t *to, const uint8_t *in, size_t n, unsigned int 
 	return used;
 }
 
-static size_t run_script(struct normalise_html_out *out, const uint8_t *in, size_t n)
+static const struct normalise_ops *get_ops(const struct normalise_html *html)
 {
-	uint8_t *to = out->page + out->page_bytes;
-	size_t used = 0;
-
-	while (used < n && (classes[in[used]] & ENDS_SCRIPT) == 0) {
-		uint8_t byte = in[used++];
-
-		*to = byte == '\'' ? '"' : html_lower(byte);
-		to += (classes[byte] & IS_BLANK) == 0;
-	}
-	out->page_bytes = (size_t)(to - out->page);
-	return used;
+	return html->ops != NULL ? html->ops : normalise_best();
 }
 
+// Text, also with tags in it, or a script, or a comment in that.
 static size_t run_text(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
 {
-	size_t used;
+	const struct normalise_ops *ops = get_ops(html);
+	struct normalise_html_run run = {in, in + n, out->page + out->page_bytes,
+		out->text + out->text_bytes, html->after_space, false, html->value_wide == 0};
 
 	if (html->in_script)
-		return run_script(out, in, n);
-	used = normalise_best()->html_run(
-		in, n, out->page + out->page_bytes, out->text + out->text_bytes);
-	out->page_bytes += used;
-	out->text_bytes += used;
-	html->after_space = html->after_space && used == 0;
-	return used;
+		ops->script_run(&run, html->state == HTML_COMMENT);
+	else
+		ops->html_run(&run);
+	out->page_bytes = (size_t)(run.page - out->page);
+	out->text_bytes = (size_t)(run.text - out->text);
+	html->after_space = run.after_space;
+	if (run.skips_blanks)
+		html_skip_to(html, HTML_TEXT);
+	return (size_t)(run.in - in);
+}
+
+// Whether the value may be inline data: it is the start of "data:", in double quotes or none.
+static bool may_be_data(const struct normalise_html *html, uint8_t next)
+{
+	static const char start[] = "\"data:";
+	size_t n = html->value_bytes;
+	size_t from = n > 0 && html->value[0] == '"' ? 0 : 1;
+
+	return from + n < sizeof(start) && memcmp(html->value, start + from, n) == 0 &&
+	       (start[from + n] == '\0' || next == (uint8_t)start[from + n]);
 }
 
 static size_t run_value(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
 {
+	struct normalise_html_run run = {
+		.in = in, .end = in + n, .page = out->page + out->page_bytes};
 	size_t room = NORMALISE_HTML_VALUE - html->value_bytes;
 	size_t used;
 
-	// Not while it may be inline data, nor behind what is collected.
-	if (html->value_bytes <= sizeof("\"data:") - 1 || html->value_wide != 0)
+	// Not behind bytes that are collected.
+	if (n == 0 || html->value_wide != 0 || may_be_data(html, in[0]))
 		return 0;
-	used = copy_lower(out->page + out->page_bytes, in, n, ENDS_VALUE);
+	get_ops(html)->value_run(&run);
+	used = (size_t)(run.in - in);
 	out->page_bytes += used;
 	room = room < used ? room : used;
 	memcpy(html->value + html->value_bytes, in, room);
@@ -99,6 +107,36 @@ static size_t run_name(struct normalise_html_out *out, const uint8_t *in, size_t
 	return used;
 }
 
+// The first byte of an argument has a space before it.
+static size_t run_arg(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	if (html->arg_bytes == 0 && n > 0 && (classes[in[0]] & ENDS_ARG) == 0) {
+		html_put_page(out, ' ');
+		html_put_page(out, html_lower(in[0]));
+		html->arg[0] = (char)html_lower(in[0]);
+		html->arg_bytes = 1;
+		return 1 + run_name(out, in + 1, n - 1, html->arg, &html->arg_bytes, ENDS_ARG);
+	}
+	return run_name(out, in, n, html->arg, &html->arg_bytes, ENDS_ARG);
+}
+
+static size_t run_entity(struct normalise_html *html, const uint8_t *in, size_t n)
+{
+	size_t used = 0;
+
+	if (html->state == HTML_REF && n > 0 && in[0] != '#')
+		html_go(html, HTML_ENTITY);
+	if (html->state == HTML_REF)
+		return 0;
+	while (used < n && html->entity_total < sizeof(html->entity) &&
+		(classes[in[used]] & IS_NAME) != 0) {
+		html->entity[html->entity_bytes++] = (char)in[used++];
+		html->entity_total++;
+	}
+	return used;
+}
+
 static size_t run_blanks(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
 {
@@ -114,10 +152,14 @@ static size_t run_blanks(
 	return used;
 }
 
-static size_t run_comment(const struct normalise_html *html, const uint8_t *in, size_t n)
+static size_t run_comment(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
 {
-	const uint8_t *end = html->in_script ? in : memchr(in, '>', n);
+	const uint8_t *end;
 
+	if (html->in_script)
+		return run_text(html, out, in, n);
+	end = memchr(in, '>', n);
 	return end != NULL ? (size_t)(end - in) : n;
 }
 
@@ -155,18 +197,19 @@ size_t html_run(
 	case HTML_TAG:
 		return used + run_name(out, in, n, html->tag, &html->tag_bytes, ENDS_TAG);
 	case HTML_ARG:
-		return used + run_name(out, in, n, html->arg, &html->arg_bytes, ENDS_ARG);
+		return used + run_arg(html, out, in, n);
 	case HTML_COMMENT:
-		return used + run_comment(html, in, n);
+		return used + run_comment(html, out, in, n);
 	case HTML_DATA:
 		return used + run_data(out, in, n);
+	case HTML_REF:
+	case HTML_ENTITY:
+		return used + run_entity(html, in, n);
 	case HTML_WIDE:
 	case HTML_SKIP_BLANKS:
 	case HTML_TRIM_BLANKS:
 	case HTML_EQUAL:
 	case HTML_PROCESS:
-	case HTML_REF:
-	case HTML_ENTITY:
 	case HTML_NUMBER:
 	case HTML_DATA_TYPE:
 	case HTML_DATA_BEGIN:

@@ -20,13 +20,27 @@ struct normalise_run {
 	bool after_space;
 };
 
+// The same for HTML: page and text are its copies, and stores may go NORMALISE_TEXT_SLACK bytes past each.
+struct normalise_html_run {
+	const uint8_t *in;
+	const uint8_t *end;
+	uint8_t *page;
+	uint8_t *text;
+	bool after_space;  // in the text
+	bool skips_blanks; // behind a tag
+	bool takes_tags;
+};
+
 struct normalise_ops {
 	const char *name;
 	void (*text_run)(struct normalise_run *run);
-	// The plain bytes of HTML text that data begins with, in lower case to both: words with one space
-	// between them. May stop anywhere before their end, behind a word's byte. Stores up to
-	// NORMALISE_TEXT_SLACK bytes behind them. Returns how many.
-	size_t (*html_run)(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text);
+	// Words, white space and plain tags, from a place in the text outside of scripts: as much as is
+	// simple, perhaps nothing. Ends behind a tag, a word or white space that is complete.
+	void (*html_run)(struct normalise_html_run *run);
+	// Script without white space, up to "<", "&" or a byte above 127; of a comment in it up to ">".
+	void (*script_run)(struct normalise_html_run *run, bool is_comment);
+	// Of a value up to white space, ">", "&", a quote or a byte above 127.
+	void (*value_run)(struct normalise_html_run *run);
 };
 
 // Whether a byte of HTML text means nothing but itself.
@@ -38,6 +52,13 @@ static inline bool normalise_is_plain(uint8_t byte)
 extern const struct normalise_ops normalise_ops_portable;
 extern const struct normalise_ops normalise_ops_avx2;
 extern const struct normalise_ops normalise_ops_avx512;
+
+void normalise_html_run_avx2(struct normalise_html_run *run);
+void normalise_html_run_avx512(struct normalise_html_run *run);
+void normalise_script_run_avx2(struct normalise_html_run *run, bool is_comment);
+void normalise_script_run_avx512(struct normalise_html_run *run, bool is_comment);
+void normalise_value_run_avx2(struct normalise_html_run *run);
+void normalise_value_run_avx512(struct normalise_html_run *run);
 
 // Variant number i that this processor can run, the slowest first; NULL past the last.
 const struct normalise_ops *normalise_variant(size_t i);

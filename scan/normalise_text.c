@@ -32,23 +32,59 @@ static void text_run(struct normalise_run *run)
 	run->after_space = after_space;
 }
 
-static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text)
+static void html_run(struct normalise_html_run *run)
 {
-	size_t used = 0;
+	const uint8_t *in = run->in;
 
-	while (used < n && normalise_is_plain(in[used])) {
-		page[used] = normalise_text_bytes[in[used]];
-		text[used] = page[used];
-		used++;
-		if (n - used > 1 && in[used] == ' ' && normalise_is_plain(in[used + 1])) {
-			page[used] = ' ';
-			text[used++] = ' ';
+	if (run->skips_blanks)
+		return;
+	while (in < run->end && normalise_is_plain(*in)) {
+		*run->page++ = *run->text++ = normalise_text_bytes[*in++];
+		if (run->end - in > 1 && *in == ' ' && normalise_is_plain(in[1])) {
+			*run->page++ = *run->text++ = ' ';
+			in++;
 		}
 	}
-	return used;
+	run->after_space = run->after_space && in == run->in;
+	run->in = in;
 }
 
-const struct normalise_ops normalise_ops_portable = {"portable", text_run, html_run};
+static bool is_blank(uint8_t byte)
+{
+	return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static uint8_t lower(uint8_t byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
+}
+
+static void script_run(struct normalise_html_run *run, bool is_comment)
+{
+	for (; run->in < run->end; run->in++) {
+		uint8_t byte = *run->in;
+
+		if (is_comment ? byte == '>' : byte == '<' || byte == '&' || byte >= 0x80)
+			break;
+		if (!is_blank(byte))
+			*run->page++ = byte == '\'' ? '"' : lower(byte);
+	}
+}
+
+static void value_run(struct normalise_html_run *run)
+{
+	for (; run->in < run->end; run->in++) {
+		uint8_t byte = *run->in;
+
+		if (is_blank(byte) || byte == '>' || byte == '&' || byte == '"' || byte == '\'' ||
+			byte >= 0x80)
+			break;
+		*run->page++ = lower(byte);
+	}
+}
+
+const struct normalise_ops normalise_ops_portable = {
+	"portable", text_run, html_run, script_run, value_run};
 
 const struct normalise_ops *normalise_variant(size_t i)
 {

@@ -44,33 +44,5 @@ static void text_run(struct normalise_run *run)
 	}
 }
 
-static uint32_t equal(__m256i bytes, char byte)
-{
-	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte)));
-}
-
-static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text)
-{
-	const __m256i space = _mm256_set1_epi8(' ');
-	size_t used = 0;
-
-	for (; n - used >= STEP; used += STEP) {
-		__m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(in + used));
-		uint32_t spaces = equal(bytes, ' ') | equal(bytes, '\n');
-		uint32_t plain = (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(bytes, space)) &
-				 ~equal(bytes, '<') & ~equal(bytes, '&');
-		uint32_t stop = ~(plain | (spaces & plain << 1 & plain >> 1));
-
-		bytes = _mm256_add_epi8(bytes, _mm256_and_si256(between(bytes, 'A', 'Z'), space));
-		bytes = _mm256_blendv_epi8(
-			bytes, space, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\n')));
-		_mm256_storeu_si256((__m256i *)(void *)(page + used), bytes);
-		_mm256_storeu_si256((__m256i *)(void *)(text + used), bytes);
-		if (stop != 0)
-			return used + (size_t)__builtin_ctz(stop);
-	}
-	return used +
-	       normalise_ops_portable.html_run(in + used, n - used, page + used, text + used);
-}
-
-const struct normalise_ops normalise_ops_avx2 = {"avx2", text_run, html_run};
+const struct normalise_ops normalise_ops_avx2 = {"avx2", text_run, normalise_html_run_avx2,
+	normalise_script_run_avx2, normalise_value_run_avx2};

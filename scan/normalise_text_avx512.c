@@ -48,31 +48,5 @@ static void text_run(struct normalise_run *run)
 	}
 }
 
-static size_t html_run(const uint8_t *in, size_t n, uint8_t *page, uint8_t *text)
-{
-	const __m512i space = _mm512_set1_epi8(' ');
-
-	for (size_t used = 0; used < n; used += STEP) {
-		unsigned int left = n - used < STEP ? (unsigned int)(n - used) : STEP;
-		// Zeros where there is no more: they are not plain.
-		__m512i bytes = _mm512_maskz_loadu_epi8(_bzhi_u64(~UINT64_C(0), left), in + used);
-		uint64_t spaces = _mm512_cmpeq_epi8_mask(bytes, space) |
-				  _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n'));
-		uint64_t plain = _mm512_cmpgt_epi8_mask(bytes, space) &
-				 ~_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('<')) &
-				 ~_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('&'));
-		uint64_t upper = _mm512_cmplt_epu8_mask(
-			_mm512_sub_epi8(bytes, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
-		uint64_t stop = ~(plain | (spaces & plain << 1 & plain >> 1));
-
-		bytes = _mm512_mask_mov_epi8(
-			_mm512_mask_add_epi8(bytes, upper, bytes, space), spaces, space);
-		_mm512_storeu_si512(page + used, bytes);
-		_mm512_storeu_si512(text + used, bytes);
-		if (stop != 0)
-			return used + (size_t)__builtin_ctzll(stop);
-	}
-	return n;
-}
-
-const struct normalise_ops normalise_ops_avx512 = {"avx512", text_run, html_run};
+const struct normalise_ops normalise_ops_avx512 = {"avx512", text_run, normalise_html_run_avx512,
+	normalise_script_run_avx512, normalise_value_run_avx512};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Property: input cut into pieces gives the copies that it gives in one, of text with every variant; and
+// Property: input cut into pieces gives the copies that it gives in one, with every variant; and
 // the first tag is found at the same place. The first input byte chooses the size of the pieces.
 #include "scan/normalise_detect.h"
 #include "scan/normalise_html.h"
@@ -76,6 +76,7 @@ static void normalise(const uint8_t *data, size_t n, size_t step, const struct n
 	outcome->plain.bytes = 0;
 	outcome->tag = n;
 	normalise_html_begin(&html);
+	html.ops = ops;
 	for (size_t at = 0; at < n; at += step) {
 		size_t piece = n - at < step ? n - at : step;
 		uint8_t *in = malloc(piece); // of its own size: a sanitizer sees a byte too many

@@ -4,6 +4,7 @@
 #include "scan/normalise_detect.h"
 #include "scan/normalise_entity.h"
 #include "scan/normalise_html.h"
+#include "scan/normalise_ops.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +57,8 @@ static void collect(struct copies *copies, const struct normalise_html_out *out)
 }
 
 // Cut at first and from there on every step bytes (0: no more), each piece in memory of its own size.
-static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, struct copies *out)
+static void normalise_with(const struct normalise_ops *ops, const uint8_t *data, size_t n,
+	size_t first, size_t step, struct copies *out)
 {
 	static struct normalise_html_out buffers;
 	struct normalise_html html;
@@ -66,6 +68,7 @@ static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, 
 	out->text_bytes = 0;
 	out->data_bytes = 0;
 	normalise_html_begin(&html);
+	html.ops = ops;
 	while (at < n) {
 		size_t piece = at == 0 && first > 0 ? first : step > 0 ? step : n;
 		size_t used = 0;
@@ -84,6 +87,11 @@ static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, 
 	}
 	normalise_html_end(&html, &buffers);
 	collect(out, &buffers);
+}
+
+static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, struct copies *out)
+{
+	normalise_with(NULL, data, n, first, step, out);
 }
 
 static void check_same(const struct copies *actual, const struct copies *expected)
@@ -179,11 +187,14 @@ static void the_copies_are_those_of_clamav(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct page_case *c = &cases[i];
 
-		normalise((const uint8_t *)c->html, c->html_bytes, 0, 0, &copies);
-		assert_int_equal(copies.page_bytes, c->page_bytes);
-		assert_memory_equal(copies.page, c->page, c->page_bytes);
-		assert_int_equal(copies.text_bytes, c->text_bytes);
-		assert_memory_equal(copies.text, c->text, c->text_bytes);
+		for (size_t k = 0; normalise_variant(k) != NULL; k++) {
+			normalise_with(normalise_variant(k), (const uint8_t *)c->html,
+				c->html_bytes, 0, 0, &copies);
+			assert_int_equal(copies.page_bytes, c->page_bytes);
+			assert_memory_equal(copies.page, c->page, c->page_bytes);
+			assert_int_equal(copies.text_bytes, c->text_bytes);
+			assert_memory_equal(copies.text, c->text, c->text_bytes);
+		}
 	}
 }
 
@@ -202,6 +213,39 @@ static void any_cut_gives_the_same_copies(void **state)
 		for (size_t at = 1; at < cases[i].html_bytes; at++) {
 			normalise(html, cases[i].html_bytes, at, 0, &pieces);
 			check_same(&pieces, &whole);
+		}
+	}
+}
+
+// Tags and text that begin anywhere in a vector, cut short anywhere.
+static void every_variant_gives_the_same_copies(void **state)
+{
+	static const char page[] =
+		"<HTML>\r\n<Body bgColor=\"#FFFFFF\" text = black>\r\n  A word,\r\n\tanother\rone "
+		"\r \n  here  <A HREF=\"http://Example.ORG/x\" title='T t'>L</A ><a  href=x>y</a>"
+		"<a href=\"a b\"><a href=''>z<a href='Q'  \r\n >z<IMG SRC=p.png  alt=\"a b c\" >"
+		"<img src=\"\"><td a=\"x>y\"><td a=\"b c=\">\"><td a='b c d'><td a=\"b\"c=d><td "
+		"a=b=\"c\"><td\ta=\"b\tc\"><x='a'><e d=\"data:,x\"><e d=xdata:,x><e d = x><p\r>q"
+		"<style><!-- P { font : 'A B' } \x80 & --></style><img src=e=''><script>a  'b' & \xe9 < "
+		"c</script>"
+		"<b>&nbsp; &nbsp;<i>\x01 x \x80<u> \xe3\x80\x82 <s a=\xe3\x80\x82><s a='b'>end < "
+		"<>  ";
+	static struct copies expected;
+	static struct copies copies;
+	static uint8_t html[sizeof(page) + 64];
+
+	(void)state;
+	for (size_t before = 0; before < 64; before++) {
+		size_t n = before + sizeof(page) - 1;
+
+		memset(html, 'x', before);
+		memcpy(html + before, page, sizeof(page) - 1);
+		for (size_t end = n; end > 0; end--) {
+			normalise_with(&normalise_ops_portable, html, end, 0, 0, &expected);
+			for (size_t k = 1; normalise_variant(k) != NULL; k++) {
+				normalise_with(normalise_variant(k), html, end, 0, 0, &copies);
+				check_same(&copies, &expected);
+			}
 		}
 	}
 }
@@ -350,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_copies_are_those_of_clamav),
+		cmocka_unit_test(every_variant_gives_the_same_copies),
 		cmocka_unit_test(any_cut_gives_the_same_copies),
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),

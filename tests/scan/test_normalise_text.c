@@ -110,44 +110,11 @@ static void each_byte_has_its_place(void **state)
 			check(normalise_variant(i), in, sizeof(in), step);
 }
 
-// A run of plain HTML text may end early, but never on a blank, and its bytes are right.
-static void html_runs_are_plain(void **state)
-{
-	static const char alphabet[] = "abcXYZ12 \n<&\x01\xe9";
-	uint8_t in[MAX_BYTES];
-
-	(void)state;
-	for (unsigned int round = 0; round < 3000; round++) {
-		size_t n = random_below(300);
-
-		for (size_t i = 0; i < n; i++)
-			in[i] = (uint8_t)
-				alphabet[random_below(round % 2 == 0 ? sizeof(alphabet) - 1 : 10)];
-		for (size_t v = 0; normalise_variant(v) != NULL; v++) {
-			uint8_t page[MAX_BYTES];
-			uint8_t text[MAX_BYTES];
-			size_t used = normalise_variant(v)->html_run(in, n, page, text);
-
-			assert_true(used <= n);
-			assert_memory_equal(page, text, used);
-			assert_true(used == 0 || page[used - 1] != ' ');
-			for (size_t i = 0; i < used; i++) {
-				bool is_blank = in[i] == ' ' || in[i] == '\n';
-
-				assert_true(is_blank || normalise_is_plain(in[i]));
-				assert_int_equal(page[i], is_blank ? ' ' : tolower(in[i]));
-				assert_false(is_blank && (i == 0 || page[i - 1] == ' '));
-			}
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_variant_keeps_the_rule),
 		cmocka_unit_test(each_byte_has_its_place),
-		cmocka_unit_test(html_runs_are_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

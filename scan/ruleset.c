@@ -20,6 +20,7 @@ static_assert(RULESET_HASHED_FROM == 56, "image format");
 static_assert(sizeof(struct ruleset_header) == 64 + 64 * 24, "image format");
 static_assert(sizeof(struct ruleset_expression) == 16, "image format");
 static_assert(sizeof(struct ruleset_group) == 40, "image format");
+static_assert(sizeof(struct ruleset_member_rule) == 52, "image format");
 static_assert(sizeof(struct ruleset_compare) == 48, "image format");
 
 static int image_sha256(const void *image, size_t bytes, uint8_t *out)
@@ -197,6 +198,8 @@ static int open_section(
 						: -EBADMSG;
 	case RULESET_DEFERRED:
 		return OPEN_TABLE(ruleset, deferred, data, bytes);
+	case RULESET_MEMBER_RULES:
+		return OPEN_TABLE(ruleset, member_rules, data, bytes);
 	case RULESET_DATABASES:
 		ruleset->databases = data;
 		ruleset->databases_bytes = bytes;

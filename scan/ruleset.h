@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 7
+#define RULESET_FORMAT 8
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -39,6 +39,7 @@ enum ruleset_section_kind {
 	RULESET_REGEXES,        // struct ruleset_regex
 	RULESET_COMPARES,       // struct ruleset_compare
 	RULESET_DEFERRED,       // struct ruleset_deferred
+	RULESET_MEMBER_RULES,   // struct ruleset_member_rule
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
 	RULESET_IMPORT_HASHES,  // the same of their import tables
@@ -199,6 +200,26 @@ struct ruleset_rule {
 #define RULESET_MAX_MEMBERS 64
 #define RULESET_MAX_NODES 1024 // of one expression
 
+struct ruleset_range {
+	uint32_t min;
+	uint32_t max; // UINT32_MAX: no limit
+};
+
+#define RULESET_MEMBER_CASELESS 1u
+
+// A signature of what lies in a container.
+struct ruleset_member_rule {
+	uint32_t signature;
+	uint32_t name; // a regular expression: offset into the strings; 0: any name
+	uint32_t flags;
+	uint32_t container; // enum filetype_container, RULESET_NONE: any
+	uint32_t encrypted; // 0, 1, RULESET_NONE: either
+	struct ruleset_range container_bytes;
+	struct ruleset_range packed;
+	struct ruleset_range bytes;
+	struct ruleset_range position;
+};
+
 // A node of an expression; its left side is the next node, its right side what ends the left.
 struct ruleset_node {
 	uint8_t joint;      // '&', '|', 0: a member
@@ -281,6 +302,7 @@ struct ruleset {
 	const struct ruleset_regex *regexes;
 	const struct ruleset_compare *compares;
 	const struct ruleset_deferred *deferred;
+	const struct ruleset_member_rule *member_rules;
 	const uint8_t *databases;
 	uint32_t signatures_count;
 	uint32_t expressions_count;
@@ -297,6 +319,7 @@ struct ruleset {
 	uint32_t regexes_count;
 	uint32_t compares_count;
 	uint32_t deferred_count;
+	uint32_t member_rules_count;
 	size_t databases_bytes;
 	size_t deferred_stream_bytes; // the most of any
 };

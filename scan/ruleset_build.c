@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build.h"
 
+#include "scan/clamav_member.h"
 #include "scan/ruleset_build_files.h"
 
 #include <hs.h>
@@ -124,7 +125,7 @@ static bool name_of_line(const char *line, enum build_kind kind, char *name, siz
 {
 	size_t length;
 
-	bool first = kind == BUILD_NDB || kind == BUILD_LDB;
+	bool first = kind == BUILD_NDB || kind == BUILD_LDB || kind == BUILD_MEMBERS;
 
 	for (int skip = first ? 0 : 2; skip > 0; skip--) {
 		line = strchr(line, ':');
@@ -241,6 +242,37 @@ static enum clamav_result take_ldb(struct reader *reader, char *line, const char
 	return CLAMAV_TAKEN;
 }
 
+static struct ruleset_range range_of(const struct clamav_range *range)
+{
+	return (struct ruleset_range){range->min, range->max};
+}
+
+static enum clamav_result take_cdb(struct reader *reader, char *line, const char **reason)
+{
+	struct build *build = reader->build;
+	struct clamav_member_signature parsed;
+	struct ruleset_member_rule *rule;
+	enum clamav_result result = clamav_parse_cdb(&build->arena, line, &parsed, reason);
+
+	if (result != CLAMAV_TAKEN)
+		return result;
+	rule = build_push(build, &build->member_rules, sizeof(*rule));
+	if (rule == NULL || add_signature(reader, parsed.name, MATCH_PATTERN) == NULL)
+		return CLAMAV_TAKEN;
+	*rule = (struct ruleset_member_rule){
+		.signature = (uint32_t)build->signatures.count - 1,
+		.name = parsed.file_name != NULL ? build_add_string(build, parsed.file_name) : 0,
+		.flags = parsed.ignores_case ? RULESET_MEMBER_CASELESS : 0,
+		.container = parsed.has_container ? parsed.container : RULESET_NONE,
+		.encrypted = parsed.has_encrypted ? parsed.is_encrypted : RULESET_NONE,
+		.container_bytes = range_of(&parsed.container_bytes),
+		.packed = range_of(&parsed.packed),
+		.bytes = range_of(&parsed.bytes),
+		.position = range_of(&parsed.position),
+	};
+	return CLAMAV_TAKEN;
+}
+
 static enum clamav_result take_hash(
 	struct reader *reader, char *line, enum build_kind kind, const char **reason)
 {
@@ -289,6 +321,8 @@ static enum clamav_result take_line(
 		return take_ndb(reader, line, reason);
 	if (kind == BUILD_LDB)
 		return take_ldb(reader, line, reason);
+	if (kind == BUILD_MEMBERS)
+		return take_cdb(reader, line, reason);
 	return take_hash(reader, line, kind, reason);
 }
 
@@ -357,6 +391,7 @@ static void read_files(struct build *build)
 		case BUILD_LDB:
 		case BUILD_SECTIONS:
 		case BUILD_IMPORTS:
+		case BUILD_MEMBERS:
 		case BUILD_HASHES:
 		case BUILD_ALLOWED:
 			read_signatures(build, i, kind);
@@ -411,6 +446,7 @@ static void free_build(struct build *build)
 	free(build->members.items);
 	free(build->regexes.items);
 	free(build->compares.items);
+	free(build->member_rules.items);
 	free(build->atom_buckets);
 	build_free_files(build);
 	free(build->ignores.items);

@@ -99,22 +99,23 @@ struct build_ignore {
 struct build {
 	const struct ruleset_build_options *options;
 	struct ruleset_build_stats *stats;
-	struct clamav_arena arena;       // of the line being read
-	struct build_vector files;       // struct build_file
-	struct build_vector ignores;     // struct build_ignore
-	struct build_vector signatures;  // struct build_signature
-	struct build_vector expressions; // struct build_expression
-	struct build_vector uses;        // struct build_use
-	struct build_vector groups;      // struct ruleset_group
-	struct build_vector classes;     // struct ruleset_class
-	struct build_vector atoms;       // struct build_atom
-	struct build_vector texts;       // char *: of atoms that are in no file
-	bool needs_bare;                 // what build_needs counts for a need
-	struct build_vector rules;       // struct ruleset_rule, by the builder's numbers
-	struct build_vector nodes;       // struct ruleset_node
-	struct build_vector members;     // uint32_t
-	struct build_vector regexes;     // struct ruleset_regex
-	struct build_vector compares;    // struct ruleset_compare
+	struct clamav_arena arena;        // of the line being read
+	struct build_vector files;        // struct build_file
+	struct build_vector ignores;      // struct build_ignore
+	struct build_vector signatures;   // struct build_signature
+	struct build_vector expressions;  // struct build_expression
+	struct build_vector uses;         // struct build_use
+	struct build_vector groups;       // struct ruleset_group
+	struct build_vector classes;      // struct ruleset_class
+	struct build_vector atoms;        // struct build_atom
+	struct build_vector texts;        // char *: of atoms that are in no file
+	bool needs_bare;                  // what build_needs counts for a need
+	struct build_vector rules;        // struct ruleset_rule, by the builder's numbers
+	struct build_vector nodes;        // struct ruleset_node
+	struct build_vector members;      // uint32_t
+	struct build_vector regexes;      // struct ruleset_regex
+	struct build_vector compares;     // struct ruleset_compare
+	struct build_vector member_rules; // struct ruleset_member_rule, by the builder's numbers
 	struct build_vector hashes[DIGEST_ALGORITHMS]; // struct hashset_entry
 	struct build_vector section_hashes[DIGEST_ALGORITHMS];
 	struct build_vector import_hashes[DIGEST_ALGORITHMS];

@@ -37,7 +37,7 @@ static const struct extension extensions[] = {
 	{"hdu", BUILD_OPTIONAL},
 	{"hsu", BUILD_OPTIONAL},
 	{"imp", BUILD_IMPORTS},
-	{"cdb", BUILD_UNSUPPORTED},
+	{"cdb", BUILD_MEMBERS},
 	{"cbc", BUILD_UNSUPPORTED},
 	{"idb", BUILD_UNSUPPORTED},
 	{"pdb", BUILD_UNSUPPORTED},

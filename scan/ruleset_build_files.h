@@ -10,6 +10,7 @@ enum build_kind {
 	BUILD_HASHES,
 	BUILD_SECTIONS, // hashes of sections
 	BUILD_IMPORTS,  // hashes of import tables
+	BUILD_MEMBERS,  // of what lies in containers
 	BUILD_ALLOWED,
 	BUILD_IGNORED,
 	BUILD_CONTAINER,   // of signature files, which take its place

@@ -299,6 +299,15 @@ static void renumber_hashes(struct build *build)
 	}
 }
 
+static void renumber_member_rules(struct build *build)
+{
+	const struct build_signature *signatures = build->signatures.items;
+	struct ruleset_member_rule *rules = build->member_rules.items;
+
+	for (size_t i = 0; i < build->member_rules.count; i++)
+		rules[i].signature = signatures[rules[i].signature].index;
+}
+
 static struct piece *add_piece(struct pieces *pieces, uint32_t kind, const void *data, size_t bytes)
 {
 	struct piece *piece = &pieces->items[pieces->count++];
@@ -362,6 +371,8 @@ static void collect_rules(
 	add_vector(pieces, RULESET_REGEXES, &build->regexes, sizeof(struct ruleset_regex));
 	add_vector(pieces, RULESET_COMPARES, &build->compares, sizeof(struct ruleset_compare));
 	add_vector(pieces, RULESET_DEFERRED, &tables->deferred, sizeof(struct ruleset_deferred));
+	add_vector(pieces, RULESET_MEMBER_RULES, &build->member_rules,
+		sizeof(struct ruleset_member_rule));
 }
 
 static int collect(struct pieces *pieces, struct build *build, const struct tables *tables)
@@ -457,6 +468,7 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		fill_uses(&tables, build);
 		fill_rules(&tables, build);
 		renumber_hashes(build);
+		renumber_member_rules(build);
 		tables.meta.skipped =
 			build->stats->skipped + build->stats->errors + build->stats->ignored;
 		build->stats->signatures = tables.signatures_count;

@@ -204,10 +204,22 @@ static int check_deferred(const struct ruleset *ruleset)
 	return 0;
 }
 
+static int check_member_rules(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->member_rules_count; i++) {
+		const struct ruleset_member_rule *rule = &ruleset->member_rules[i];
+
+		if (rule->signature >= ruleset->signatures_count || !is_string(ruleset, rule->name))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 int ruleset_check(const struct ruleset *ruleset)
 {
 	int (*const checks[])(const struct ruleset *) = {check_signatures, check_searches,
-		check_uses, check_groups, check_nodes, check_members, check_rules, check_deferred};
+		check_uses, check_groups, check_nodes, check_members, check_rules, check_deferred,
+		check_member_rules};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		int err = checks[i](ruleset);

@@ -4,6 +4,7 @@
 #include "scan/scan.h"
 
 #include "scan/scan_list.h"
+#include "scan/scan_member.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_whole.h"
@@ -127,7 +128,10 @@ static void part_data(struct scan *scan, const struct mime_event *event)
 
 static void part_end(struct scan *scan, uint32_t number)
 {
-	object_end(scan, part_object(scan, number));
+	struct scan_object *object = part_object(scan, number);
+
+	scan_member_of_mail(scan, object);
+	object_end(scan, object);
 }
 
 static void scan_event(struct scan *scan, const struct mime_event *event)

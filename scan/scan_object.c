@@ -2,6 +2,7 @@
 #include "scan/scan_object.h"
 
 #include "scan/scan_copy.h"
+#include "scan/scan_member.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_whole.h"
 
@@ -218,6 +219,7 @@ static void member_begin(
 		object->member->is_listed = false;
 		object->member->is_unlisted = true;
 		object->member->kind = event->kind;
+		scan_member_seen(scan, object, object->part, event);
 		return;
 	}
 	if (scan->result.parts_count >= scan->scanner->options.max_members) {
@@ -236,6 +238,7 @@ static void member_begin(
 	object->member = object_begin(scan, object->container, part->index, object->depth + 1);
 	if (object->member != NULL)
 		object->member->kind = event->kind;
+	scan_member_seen(scan, object, part->index, event);
 }
 
 static void member_data(
@@ -250,9 +253,11 @@ static void member_data(
 		unpacking_stop(scan, object, "limit-unpacked-bytes");
 }
 
-static void member_end(struct scan *scan, struct scan_object *object, const char *name)
+static void member_end(
+	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
 	struct scan_object *member = object->member;
+	const char *name = event != NULL ? event->name : "";
 	struct scan_part *part;
 
 	object->member = NULL;
@@ -263,6 +268,10 @@ static void member_end(struct scan *scan, struct scan_object *object, const char
 		if (part->filename[0] == '\0')
 			part->filename = scan_pool_text(scan, name);
 	}
+	if (event != NULL)
+		scan_member_seen(scan, object, member->part, event);
+	if (member->lies_in == FILETYPE_CONTAINER_TNEF)
+		scan_member_named(scan, object, member, name);
 	object_end(scan, member);
 }
 
@@ -279,7 +288,7 @@ bool object_unpacked(
 		member_data(scan, object, event);
 		break;
 	case UNPACK_MEMBER_END:
-		member_end(scan, object, event->name);
+		member_end(scan, object, event);
 		break;
 	case UNPACK_WARNING:
 		if (strcmp(event->why, "memory") == 0)
@@ -289,11 +298,11 @@ bool object_unpacked(
 			scan_set_suspect(scan, event->why);
 		break;
 	case UNPACK_END:
-		member_end(scan, object, "");
+		member_end(scan, object, NULL);
 		return true;
 	}
 	if (object->is_opaque)
-		member_end(scan, object, "");
+		member_end(scan, object, NULL);
 	return object->is_opaque;
 }
 
@@ -448,6 +457,7 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 	if (object == NULL || n == 0)
 		return;
 	scan->origin = object->origin;
+	object->fed += n;
 	matching_feed(scan, object, data, n);
 	scan_copy_feed(scan, object, data, n);
 	if (object->is_listed)
@@ -497,6 +507,7 @@ void object_end(struct scan *scan, struct scan_object *object)
 	change_view(object);
 	look_finish(scan, object);
 	scan_copy_end(scan, object);
+	scan_member_settle(scan, object);
 	matching_end(scan, object);
 	if (!scan_whole_defer(scan, object))
 		object_put(object);

@@ -21,6 +21,14 @@ struct scan_view {
 	uint64_t bytes;
 };
 
+// A signature of what lies in a container that is true of a part if only the container has a certain size.
+struct scan_waiting {
+	uint32_t rule;
+	uint32_t part;
+};
+
+#define SCAN_MAX_WAITING 64
+
 struct scan_object {
 	struct scan_object *next;  // in the pool, or of the message's open ones
 	struct scan_object **link; // what points to this one of the open ones
@@ -55,6 +63,9 @@ struct scan_object {
 	uint32_t unsupported; // such members
 	uint8_t late[WHOLE_LATE_BYTES];
 	uint64_t seen; // bytes of it since it was known what it is
+	uint64_t fed;  // bytes of it
+	uint32_t waiting_count;
+	struct scan_waiting waiting[SCAN_MAX_WAITING];
 	uint16_t prefix_bytes;
 	uint8_t prefix[UNPACK_DETECT_BYTES];
 };

@@ -190,6 +190,8 @@ int scanner_new(
 	if (err == 0)
 		err = matcher_new(ruleset, matches_count(scanner), options->digests,
 			options->all_matches, &scanner->matcher);
+	if (err == 0)
+		err = member_rules_new(ruleset, &scanner->member_rules);
 	if (err == 0 && options->has_helper)
 		err = helper_make(options, ruleset, &scanner->helper);
 	if (err != 0) {
@@ -210,6 +212,7 @@ void scanner_free(struct scanner *scanner)
 		return;
 	if (scanner->matcher != NULL)
 		matcher_free(scanner->matcher);
+	member_rules_free(scanner->member_rules);
 	scanner_free(scanner->helper);
 	unpack_pool_free(scanner->unpacks);
 	capture_pool_fini(&scanner->captures);

@@ -7,6 +7,7 @@
 
 #include "scan/capture.h"
 #include "scan/match.h"
+#include "scan/member_rule.h"
 #include "scan/mime.h"
 #include "scan/ruleset.h"
 #include "scan/scan.h"
@@ -92,7 +93,8 @@ struct scanner {
 	struct scan_options options;
 	struct mime_limits limits;
 	struct matcher *matcher;
-	bool can_allow; // the ruleset has allow lists
+	struct member_rules *member_rules; // NULL: the ruleset has none
+	bool can_allow;                    // the ruleset has allow lists
 	struct unpack_pool *unpacks;
 	struct capture_pool captures;
 	struct scan_copy_pool copies;

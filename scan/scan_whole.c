@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_whole.h"
 
+#include "scan/scan_member.h"
 #include "scan/scan_pool.h"
 
 #include <string.h>
@@ -186,6 +187,21 @@ void scan_whole_drop(struct scan *scan, uint32_t part)
 
 // ---- work --------------------------------------------------------------------------------------
 
+// Signatures tell the forms of cpio apart: by the sixth digit that they begin with, if with any.
+static enum filetype_container container_of(const struct scan_object *object)
+{
+	static const char digits[] = "070701070702070707";
+	static const enum filetype_container forms[] = {FILETYPE_CONTAINER_CPIO_NEWC,
+		FILETYPE_CONTAINER_CPIO_CRC, FILETYPE_CONTAINER_CPIO_ODC};
+
+	if (object->whole->container != FILETYPE_CONTAINER_CPIO_OLD || object->prefix_bytes < 6)
+		return object->whole->container;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (memcmp(object->prefix, digits + 6 * i, 6) == 0)
+			return forms[i];
+	return FILETYPE_CONTAINER_CPIO_OLD;
+}
+
 static void work_on(struct scan *scan, struct scan_object *object)
 {
 	struct unpack_event event;
@@ -194,7 +210,7 @@ static void work_on(struct scan *scan, struct scan_object *object)
 
 	scan->origin = object->origin;
 	object->is_opaque = false;
-	object->container = object->whole->container;
+	object->container = container_of(object);
 	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,
 		    scan->scanner->options.max_ratio) != 0) {
 		scan_set_unscannable(scan, "memory");
@@ -205,6 +221,7 @@ static void work_on(struct scan *scan, struct scan_object *object)
 		members += event.type == UNPACK_MEMBER_BEGIN;
 	} while (!object_unpacked(scan, object, &event));
 	whole_end(&whole);
+	scan_member_settle(scan, object);
 	if (object->whole == whole_zip_rest() && members < object->unsupported)
 		scan_set_suspect(scan, "unsupported-method");
 }

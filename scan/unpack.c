@@ -247,6 +247,7 @@ int unpack_begin(
 	unpack->told = 0;
 	unpack->kept = 0;
 	unpack->waiting = 0;
+	memset(&unpack->facts, 0, sizeof(unpack->facts));
 	memset(&unpack->codec, 0, sizeof(unpack->codec));
 	memset(&unpack->as, 0, sizeof(unpack->as));
 	if (kind == UNPACK_PDF_OBJECTS)

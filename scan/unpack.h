@@ -67,12 +67,24 @@ enum unpack_event_type {
 	UNPACK_END,         // the archive is over; input may be left
 };
 
+// What an archive tells of a member; what it does not is 0.
+struct unpack_facts {
+	uint64_t packed;
+	uint64_t bytes;
+	uint64_t
+		position; // among all of its headers, from 1 on or, where it has a table of them, from 0
+	uint32_t crc;
+	bool is_encrypted;
+};
+
 struct unpack_event {
 	enum unpack_event_type type;
 	const char *name; // as stored, any bytes; "" where there is none
 	const uint8_t *data;
 	size_t bytes;
 	const char *why;
+	// Of MEMBER_BEGIN what the header says, of MEMBER_END what was found: NULL where a format has no such.
+	const struct unpack_facts *facts;
 	enum unpack_kind kind; // of a member that its first bytes do not tell, else UNPACK_NONE
 };
 

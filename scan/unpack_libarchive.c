@@ -11,7 +11,7 @@
 
 #define HEADER_COST 1024 // of the budget's bytes: a header's work is not seen in what comes out
 
-enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_OVER };
+enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_EMPTY, STEP_OVER };
 
 struct libarchive {
 	struct archive *archive;
@@ -22,6 +22,9 @@ struct libarchive {
 	bool is_raw;       // compressed data, not an archive of members
 	bool is_wrong;     // a checksum or a size of the member is not what it should be
 	unsigned int told; // each warning once
+	uint64_t entries;  // until now
+	struct unpack_facts facts;
+	struct archive_entry *entry;
 };
 
 enum { TOLD_ENCRYPTED = 1, TOLD_METHOD = 2, TOLD_BROKEN = 4, TOLD_MEMORY = 8 };
@@ -251,6 +254,34 @@ static bool was_unpacked(const struct libarchive *state)
 	return false;
 }
 
+static void note_facts(struct libarchive *state, struct archive_entry *entry)
+{
+	const char *type = state->whole->format->type;
+	int64_t bytes = archive_entry_size(entry);
+
+	state->facts = (struct unpack_facts){
+		.bytes = bytes > 0 ? (uint64_t)bytes : 0,
+		.position = state->entries,
+		.is_encrypted = archive_entry_is_encrypted(entry) > 0,
+	};
+	if (strcmp(type, "iso") == 0 || strcmp(type, "cpio") == 0)
+		state->facts.packed = state->facts.bytes;
+	if (strcmp(type, "iso") == 0)
+		state->facts.position = 0;
+	else if (strcmp(type, "rar") == 0 || strcmp(type, "cpio") == 0)
+		state->facts.position++;
+}
+
+static void begin(struct libarchive *state, enum libarchive_step step, struct unpack_event *event)
+{
+	state->step = step;
+	*event = (struct unpack_event){
+		.type = UNPACK_MEMBER_BEGIN, .name = entry_name(state, state->entry)};
+	// Of a zip all members were told as they passed.
+	if (!state->is_raw && strcmp(state->whole->format->type, "zip") != 0)
+		event->facts = &state->facts;
+}
+
 static void on_entry(
 	struct libarchive *state, struct archive_entry *entry, struct unpack_event *event)
 {
@@ -262,13 +293,15 @@ static void on_entry(
 	}
 	if (!is_member(state, entry) || was_unpacked(state))
 		return;
-	if (archive_entry_is_encrypted(entry) > 0)
-		warn(state, TOLD_ENCRYPTED, event);
-	if (event->type == UNPACK_WARNING || archive_entry_is_encrypted(entry) > 0)
+	state->entry = entry;
+	note_facts(state, entry);
+	if (!state->facts.is_encrypted) {
+		begin(state, STEP_DATA, event);
 		return;
-	state->step = STEP_DATA;
-	*event = (struct unpack_event){
-		.type = UNPACK_MEMBER_BEGIN, .name = entry_name(state, entry)};
+	}
+	// It has a name, and nothing that can be read.
+	state->step = STEP_EMPTY;
+	warn(state, TOLD_ENCRYPTED, event);
 }
 
 // Fatal: nothing more can be read. Failed: this entry cannot.
@@ -289,12 +322,14 @@ static void read_header(struct libarchive *state, struct unpack_event *event)
 		return;
 	}
 	result = state->is_open ? archive_read_next_header(state->archive, &entry) : ARCHIVE_FATAL;
-	if (result == ARCHIVE_OK || result == ARCHIVE_WARN)
+	if (result == ARCHIVE_OK || result == ARCHIVE_WARN) {
 		on_entry(state, entry, event);
-	else if (result == ARCHIVE_EOF)
+		state->entries++;
+	} else if (result == ARCHIVE_EOF) {
 		state->step = STEP_OVER;
-	else
+	} else {
 		on_error(state, result, event);
+	}
 }
 
 static void read_data(struct libarchive *state, struct unpack_event *event)
@@ -334,6 +369,8 @@ void libarchive_next(struct whole *whole, struct unpack_event *event)
 		// A member whose end was put off by a warning.
 		if (state->step != STEP_DATA && whole->is_open)
 			*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
+		else if (state->step == STEP_EMPTY)
+			begin(state, STEP_HEADER, event);
 		else if (state->step == STEP_HEADER)
 			read_header(state, event);
 		else if (state->step == STEP_DATA)

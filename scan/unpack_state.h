@@ -284,7 +284,8 @@ struct unpack {
 	unsigned int told; // each is told once
 	unsigned int kept; // warnings that count only when the archive turns out to be one
 	struct codec codec;
-	size_t waiting; // bytes in out of the member that was just begun
+	size_t waiting;            // bytes in out of the member that was just begun
+	struct unpack_facts facts; // of the open member
 	uint32_t name_bytes;
 	char name[UNPACK_NAME_BYTES];
 	uint8_t *out;

@@ -112,6 +112,10 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 	if (has_contents(unpack, type)) {
 		tar->state = TAR_DATA;
 		unpack_member_begin(unpack, event);
+		unpack->facts.packed = size;
+		unpack->facts.bytes = size;
+		unpack->facts.position++;
+		event->facts = &unpack->facts;
 		return;
 	}
 	tar->is_linked = size > 0;

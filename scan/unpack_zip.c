@@ -258,9 +258,18 @@ static void member_begin(struct unpack *unpack, struct unpack_event *event)
 		zip->state = ZIP_STORED;
 		zip->left = entry->packed;
 	}
+	unpack->facts = (struct unpack_facts){
+		.packed = entry->packed,
+		.bytes = entry->bytes,
+		.position = unpack->facts.position + 1,
+		.crc = entry->crc,
+		.is_encrypted = (entry->flags & FLAG_ENCRYPTED) != 0,
+	};
 	// A folder is no member, unless something comes out of it.
-	if (!is_folder(unpack))
-		unpack_member_begin(unpack, event);
+	if (is_folder(unpack))
+		return;
+	unpack_member_begin(unpack, event);
+	event->facts = &unpack->facts;
 }
 
 static void entry_end(struct unpack *unpack, struct unpack_event *event)
@@ -294,8 +303,13 @@ static void member_end(struct unpack *unpack, uint64_t packed, struct unpack_eve
 	entry->at = entry->at - zip->first;
 	zip_directory_add(zip, entry);
 	zip->state = ZIP_SEARCH;
-	if (unpack->is_open)
-		unpack_member_end(unpack, event);
+	if (!unpack->is_open)
+		return;
+	unpack_member_end(unpack, event);
+	unpack->facts.packed = entry->packed;
+	unpack->facts.bytes = entry->bytes;
+	unpack->facts.crc = entry->crc;
+	event->facts = &unpack->facts;
 }
 
 static size_t stored_feed(

@@ -3,6 +3,7 @@
 // hexadecimal digits in the other case.
 #include "scan/clamav.h"
 #include "scan/clamav_logical.h"
+#include "scan/clamav_member.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,15 @@ static void check_logical(struct clamav_arena *arena, char *line)
 	}
 }
 
+static void check_member(struct clamav_arena *arena, char *line)
+{
+	struct clamav_member_signature parsed;
+	const char *reason = NULL;
+
+	if ((clamav_parse_cdb(arena, line, &parsed, &reason) == CLAMAV_TAKEN) != (reason == NULL))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct clamav_body_signature body = {0};
@@ -82,7 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	memcpy(line, data + 1, n - 1);
 	line[n - 1] = '\0';
-	if (data[0] % 4 == 3)
+	if (data[0] == 0xff)
+		check_member(&arena, line);
+	else if (data[0] % 4 == 3)
 		check_logical(&arena, line);
 	else if (data[0] % 4 == 0)
 		check_body(line);

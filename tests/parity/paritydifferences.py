@@ -81,6 +81,11 @@ DIFFERENCES = [
     Difference("line-copies", "cordon", lambda tags: "archive" in tags and bool(LINES & tags)),
     Difference("more-archives", "cordon", lambda tags: "archive" in tags and bool(UNSEEN & tags)),
     Difference("cut-programs", "cordon", has("imports", "cut")),
+    Difference("disc-names", "clamav", has("members", "CL_TYPE_ISO9660")),
+    Difference("disc-names", "cordon", has("members", "CL_TYPE_ISO9660")),
+    Difference("part-names", "clamav", has("members", "mail")),
+    Difference("part-names", "cordon", has("members", "mail")),
+    Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
 ]
 

@@ -26,6 +26,7 @@ import paritycorpus
 import paritydifferences
 import parityexe
 import paritylogical
+import paritymembers
 import paritynormal
 import parityrun
 import parityspeed
@@ -120,6 +121,11 @@ def executables(folder):
     return generated(folder, [(parityexe.import_tables, 120), (parityexe.places, 200)], 200)
 
 
+def members(folder):
+    """names and sizes of what lies in containers"""
+    return generated(folder, [(paritymembers.container_members, 300)], 100)
+
+
 def lists(folder):
     """allow lists and ignore lists"""
     return generated(folder, [(paritycases.allow_lists, 250), (paritycases.ignore_lists, 250)], 200)
@@ -211,7 +217,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, lists, logical, normal, archives, corpus, testfiles,
+    checks = [body, mails, hashes, executables, members, lists, logical, normal, archives, corpus, testfiles,
               speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

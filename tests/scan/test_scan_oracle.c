@@ -17,6 +17,8 @@ static const struct {
 } cases[] = {
 	{"e08", SCAN_MESSAGE, true, 2}, // of an attachment, by its container
 	{"e09", SCAN_MESSAGE, true, 2}, // the hash of a decoded attachment
+	{"e11", SCAN_MESSAGE, true, 2}, // the name of an attachment
+	{"e12", SCAN_FILE, true, 1},    // the name of a member of a zip
 	{"h12", SCAN_FILE, true, 1},    // the hash of a member of a zip
 	{"x03", SCAN_FILE, false, 0},   // the member that hits is allowed
 	{"x04", SCAN_FILE, false, 0},   // the zip around the member that hits is allowed

@@ -188,7 +188,8 @@ def nested():
 
 def odd():
     plain = seven(files)
-    put("encrypted.7z", seven(files, "-psecret"), "suspect", "encrypted-archive", [])
+    put("encrypted.7z", seven(files, "-psecret"), "suspect", "encrypted-archive",
+        [(parent, name, b"") for parent, name, _ in members(files)])
     put("encrypted-header.7z", seven(files, "-psecret", "-mhe=on"), "suspect",
         "encrypted-archive", [])
     put("deflate64.7z", seven(files, "-m0=Deflate64"), "suspect", "unsupported-method")

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define EXIT_CONFIG 2
-#define REAP_SECONDS 60
 #define NS_PER_S 1000000000
 
 static const char usage[] =
@@ -129,8 +128,13 @@ static void look_at_store(struct control *control)
 	char reason[128];
 	int err = 0;
 
-	if (control->store != NULL)
+	if (control->store != NULL) {
 		err = store_refresh(control->store, false, control_now_ns());
+		store_reap(control->store, control_now_ns());
+		// Nothing is released that could not be noted as released.
+		if (err == 0 && !store_can_change(control->store))
+			err = -ENOSPC;
+	}
 	if (err != 0 && !control->store_failed)
 		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
 	control->store_failed = err != 0;
@@ -145,16 +149,6 @@ static gboolean once_a_second(gpointer ctx)
 	end_expired(control);
 	look_at_dataplane(control);
 	look_at_store(control);
-	return G_SOURCE_CONTINUE;
-}
-
-static gboolean reap(gpointer ctx)
-{
-	struct control *control = ctx;
-
-	// What is wrong there is told by the next refresh.
-	if (control->store != NULL && store_reap(control->store) == 0)
-		control->store_failed = false;
 	return G_SOURCE_CONTINUE;
 }
 
@@ -254,7 +248,6 @@ static void loop(struct control *control)
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
 	(void)g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
 	(void)g_timeout_add(1000, once_a_second, control);
-	(void)g_timeout_add_seconds(REAP_SECONDS, reap, control);
 	control_events_write(control->events, "start",
 		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
 			"seals", (json_int_t)seals_count(control->seals)));

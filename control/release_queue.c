@@ -319,7 +319,8 @@ void release_queue_turn(struct release_queue *queue)
 	int64_t now_s = control_now_ns() / NS_PER_S;
 	GList *next = queue->order->head;
 
-	while (next != NULL && may_send(queue, now_s)) {
+	// What could not be noted as delivered would be delivered again and again.
+	while (next != NULL && may_send(queue, now_s) && store_can_change(queue->control->store)) {
 		struct mail *mail = next->data;
 
 		next = next->next;

@@ -12,6 +12,9 @@
 
 #define NS_PER_S 1000000000
 #define LOG_NAME "control"
+#define REAP_NS (5 * (int64_t)NS_PER_S)      // after mail has gone
+#define REAP_ALL_NS (60 * (int64_t)NS_PER_S) // also when none has: of what was never finished
+#define LOG_BYTES (16u << 20)                // of a log that is worth being written anew
 
 struct store {
 	struct spool_keys *keys;
@@ -20,11 +23,35 @@ struct store {
 	struct spoolfile_log *log;
 	struct store_index *index;
 	uint32_t settle_seconds;
+	uint64_t log_limit; // at which the log is written anew
+	int64_t reaped_ns;
+	bool any_gone; // since then
 };
 
 static struct spool_text text_of(const char *text)
 {
 	return (struct spool_text){text, strlen(text)};
+}
+
+static int open_log(struct store *store)
+{
+	int err = spoolfile_log_open(store->files, LOG_NAME, store->io, &store->log);
+
+	if (err != 0) {
+		store->log = NULL;
+		return err;
+	}
+	store->log_limit = 2 * spoolfile_log_bytes(store->log);
+	if (store->log_limit < LOG_BYTES)
+		store->log_limit = LOG_BYTES;
+	return 0;
+}
+
+static void close_log(struct store *store)
+{
+	if (store->log != NULL)
+		spoolfile_log_close(store->log);
+	store->log = NULL;
 }
 
 static int open_parts(struct store *store, const struct store_options *options, const char **what)
@@ -40,7 +67,10 @@ static int open_parts(struct store *store, const struct store_options *options, 
 	if (err == 0)
 		err = spool_plain_open(options->directory, &store->io);
 	if (err == 0)
-		err = spoolfile_log_open(store->files, LOG_NAME, store->io, &store->log);
+		err = open_log(store);
+	// With a full disk there is no log yet: mail can be looked at, and some of it be thrown away by hand.
+	if (err == -ENOSPC || err == -EDQUOT)
+		err = 0;
 	return err == 0 ? store_index_open(&store->index) : err;
 }
 
@@ -71,8 +101,7 @@ void store_close(struct store *store)
 	if (store == NULL)
 		return;
 	store_index_close(store->index);
-	if (store->log != NULL)
-		spoolfile_log_close(store->log);
+	close_log(store);
 	if (store->io != NULL)
 		store->io->ops->close(store->io);
 	if (store->files != NULL)
@@ -124,11 +153,21 @@ int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	return err == -ENOMEM ? err : 0;
 }
 
-int store_reap(struct store *store)
+void store_reap(struct store *store, int64_t now_ns)
 {
-	unsigned int removed;
+	unsigned int removed = 0;
+	int64_t pause = store->any_gone ? REAP_NS : REAP_ALL_NS;
 
-	return spoolfile_reap(store->files, false, &removed);
+	if (now_ns - store->reaped_ns < pause)
+		return;
+	store->reaped_ns = now_ns;
+	store->any_gone = false;
+	if (spoolfile_reap(store->files, false, &removed) != 0)
+		store->any_gone = true;
+	if (store->log != NULL && spoolfile_log_bytes(store->log) > store->log_limit) {
+		close_log(store);
+		(void)open_log(store);
+	}
 }
 
 // ---- questions ----------------------------------------------------------------------------------
@@ -241,6 +280,11 @@ void store_message_fini(struct store_message *message)
 
 // ---- changes ------------------------------------------------------------------------------------
 
+bool store_can_change(struct store *store)
+{
+	return (store->log != NULL || open_log(store) == 0) && spoolfile_log_has_room(store->log);
+}
+
 int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
 	const char *why)
 {
@@ -251,18 +295,18 @@ int store_change(struct store *store, struct spool_id id, enum spool_state state
 		.who = text_of(who),
 		.why = text_of(why),
 	};
-	int err = store->log != NULL ? spoolfile_log_append(store->log, &change) : -EIO;
+	int err = store->log != NULL ? 0 : open_log(store);
 
+	if (err == 0)
+		err = spoolfile_log_append(store->log, &change);
 	if (err == 0) {
+		store->any_gone |= spool_state_is_gone(state);
 		store_index_set_state(store->index, id, state);
 		return 0;
 	}
 	// What is there is found out by opening it again.
-	if (store->log != NULL)
-		spoolfile_log_close(store->log);
-	store->log = NULL;
-	if (spoolfile_log_open(store->files, LOG_NAME, store->io, &store->log) != 0)
-		store->log = NULL;
+	close_log(store);
+	(void)open_log(store);
 	return err;
 }
 

@@ -31,8 +31,8 @@ void store_close(struct store *store);
 int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	__attribute__((warn_unused_result));
 
-// Gives the room of mail that is gone back to the disk: now and then. Returns 0 or -errno.
-int store_reap(struct store *store) __attribute__((warn_unused_result));
+// Gives back the disk of mail that is gone, now and then; call it often.
+void store_reap(struct store *store, int64_t now_ns);
 
 // What there is of it: {"held", "quarantined", "released", "bytes", "oldest", "segments", "torn", "bad"}.
 json_t *store_counts(const struct store *store);
@@ -60,6 +60,8 @@ int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct
 	__attribute__((warn_unused_result));
 void store_message_fini(struct store_message *message);
 
+// A change can be written down, also on a disk that is full. What cannot be taken back is not begun without.
+bool store_can_change(struct store *store);
 // Returns 0 when it is durable.
 int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
 	const char *why) __attribute__((warn_unused_result));

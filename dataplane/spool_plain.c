@@ -9,9 +9,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define CREATE_TRIES 3
+// Left free for the logs of what becomes of the mail: without them nothing could be released, and a full disk
+// would stay full.
+#define LEAVE_BYTES (4u << 20)
 
 struct plain {
 	struct spool_io io;
@@ -45,6 +49,16 @@ static int lock_new(int fd)
 	return status.st_nlink > 0 ? 0 : -ESTALE;
 }
 
+static int allocate(int fd, size_t bytes)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(fd, &disk) == 0 &&
+		(uint64_t)disk.f_bavail * disk.f_frsize < bytes + LEAVE_BYTES)
+		return -ENOSPC;
+	return -posix_fallocate(fd, 0, (off_t)bytes);
+}
+
 static int64_t create(int directory, const struct spool_request *request)
 {
 	int err = -ESTALE;
@@ -56,7 +70,7 @@ static int64_t create(int directory, const struct spool_request *request)
 			return fd;
 		err = lock_new(fd);
 		if (err == 0)
-			err = -posix_fallocate(fd, 0, (off_t)request->bytes);
+			err = allocate(fd, request->bytes);
 		if (err == 0)
 			return fd;
 		(void)close(fd);

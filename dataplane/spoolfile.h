@@ -229,6 +229,9 @@ void spoolfile_log_close(struct spoolfile_log *log);
 // then on) and whether the change holds is open: close the log and open it again.
 int spoolfile_log_append(
 	struct spoolfile_log *log, const struct spool_change *change) SPOOL_MUST_USE;
+// There is room for a change more, reserved on the disk, so that a full one does not prevent it: ask before
+// doing what has to be written down afterwards.
+bool spoolfile_log_has_room(struct spoolfile_log *log);
 uint64_t spoolfile_log_bytes(const struct spoolfile_log *log);
 
 // Calls fn for each change of this record in the logs, in the order in which they were written: its audit

@@ -16,6 +16,7 @@
 
 #define CHANGE_BYTES 4096u // of one, encoded
 #define WAIT_NS 100000000u
+#define AHEAD_BYTES (256u << 10) // of disk that is the log's before it is needed
 
 struct spoolfile_log {
 	struct spool_io *io;
@@ -24,6 +25,7 @@ struct spoolfile_log {
 	uint64_t next_number;
 	int fd;
 	uint64_t bytes;
+	uint64_t reserved; // of the file, from its beginning
 	bool failed;
 	uint8_t chunk[CHANGE_BYTES + SPOOL_HEADER_BYTES + SPOOL_LOG_ALIGN];
 };
@@ -153,6 +155,7 @@ int spoolfile_log_open(
 		spoolfile_log_close(log);
 		return err;
 	}
+	(void)spoolfile_log_has_room(log);
 	*out = log;
 	return 0;
 }
@@ -170,6 +173,21 @@ void spoolfile_log_close(struct spoolfile_log *log)
 uint64_t spoolfile_log_bytes(const struct spoolfile_log *log)
 {
 	return log->bytes;
+}
+
+bool spoolfile_log_has_room(struct spoolfile_log *log)
+{
+	uint64_t wanted = log->bytes + AHEAD_BYTES;
+
+	if (log->failed)
+		return false;
+	// Half of it may be used before more is asked for.
+	if (log->reserved >= log->bytes + AHEAD_BYTES / 2)
+		return true;
+	// The size stays: readers walk to the end of the file.
+	if (fallocate(log->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)wanted) == 0 || errno == EOPNOTSUPP)
+		log->reserved = wanted;
+	return log->reserved >= log->bytes + sizeof(log->chunk);
 }
 
 static size_t seal_change(struct spoolfile_log *log, const struct spool_change *change)

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-// ClamAV looks at no object this small, and short patterns in them mean nothing.
-#define MIN_PATTERN_OBJECT 6
 void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t to)
 {
 	const struct ruleset *ruleset = sighting->ruleset;
@@ -58,7 +56,7 @@ static bool is_copy(enum match_target target)
 // Whether patterns in it mean anything: of a copy, however short.
 static bool is_large_enough(const struct match_object *object)
 {
-	return is_copy(object->target) || object->bytes >= MIN_PATTERN_OBJECT;
+	return is_copy(object->target) || object->bytes >= MATCH_LEAST_BYTES;
 }
 
 // Of files the content tells the target; text and HTML have theirs in normalised copies.

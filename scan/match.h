@@ -25,6 +25,10 @@ enum match_target {
 	MATCH_TARGET_HTML, // a normalised copy of an HTML page
 };
 
+// Patterns are not looked for in an object that has fewer, as ClamAV does not look at it; of a copy the
+// object counts that it was made of.
+#define MATCH_LEAST_BYTES 6
+
 struct match_hit {
 	const char *signature; // points into the ruleset
 	const char *virus_id;

@@ -284,7 +284,10 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 
 	if (copies == NULL)
 		return;
-	if (!copies->is_detected)
+	// What is too short for patterns has no copies either.
+	if (!copies->is_detected && copies->prefix_bytes < MATCH_LEAST_BYTES)
+		give_back(object);
+	else if (!copies->is_detected)
 		detect(scan, object);
 	if (object->copies == NULL)
 		return;

@@ -226,13 +226,16 @@ static void member_begin(
 		unpacking_stop(scan, object, "limit-members");
 		return;
 	}
-	part = scan_add_part(scan);
+	part = scan_whole_listed(scan, object, event->name);
+	if (part == NULL)
+		part = scan_add_part(scan);
 	if (part == NULL) {
 		scan_set_unscannable(scan, "memory");
 		object->is_opaque = true;
 		return;
 	}
 	part->parent = object->part;
+	part->is_reading = object->unpack != NULL && scan_whole_is_other(object);
 	part->filename = scan_pool_text(scan, event->name);
 	document_detect(object, event->name);
 	object->member = object_begin(scan, object->container, part->index, object->depth + 1);
@@ -275,6 +278,18 @@ static void member_end(
 	object_end(scan, member);
 }
 
+static void warning(struct scan *scan, struct scan_object *object, const char *why)
+{
+	bool is_seam = strcmp(why, "ambiguous-archive") == 0 || strcmp(why, "broken-archive") == 0;
+
+	if (strcmp(why, "memory") == 0)
+		scan_set_unscannable(scan, why);
+	else if (is_seam && object->unpack != NULL && scan_whole_is_interrupted(object))
+		return;
+	else if (strcmp(why, "unsupported-method") != 0 || !scan_whole_takes_rest(object))
+		scan_set_suspect(scan, why);
+}
+
 bool object_unpacked(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
@@ -291,11 +306,7 @@ bool object_unpacked(
 		member_end(scan, object, event);
 		break;
 	case UNPACK_WARNING:
-		if (strcmp(event->why, "memory") == 0)
-			scan_set_unscannable(scan, event->why);
-		else if (strcmp(event->why, "unsupported-method") != 0 ||
-			 !scan_whole_takes_rest(object))
-			scan_set_suspect(scan, event->why);
+		warning(scan, object, event->why);
 		break;
 	case UNPACK_END:
 		member_end(scan, object, NULL);

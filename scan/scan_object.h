@@ -61,6 +61,7 @@ struct scan_object {
 	bool is_cut;          // not all of it could be kept
 	bool is_zip;          // kept for members of methods that are not unpacked as they pass
 	uint32_t unsupported; // such members
+	uint32_t listed;      // parts that were looked at for them
 	uint8_t late[WHOLE_LATE_BYTES];
 	uint64_t seen; // bytes of it since it was known what it is
 	uint64_t fed;  // bytes of it

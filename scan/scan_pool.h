@@ -82,6 +82,7 @@ struct scan {
 	uint32_t suspect_origin;
 	const char *unscannable;
 	bool is_hit;
+	bool is_unpacking; // what was put off
 	bool is_finished;
 	bool is_ended;
 	struct scan_result result;

@@ -122,6 +122,99 @@ bool scan_whole_takes_rest(struct scan_object *object)
 	return true;
 }
 
+// The archive's reader may go by another order: then the member is one more part.
+struct scan_part *scan_whole_listed(struct scan *scan, struct scan_object *object, const char *name)
+{
+	struct scan_part *parts = scan->table->parts;
+
+	if (!scan->is_unpacking || object->whole != whole_zip_rest())
+		return NULL;
+	if (object->listed < object->part)
+		object->listed = object->part;
+	name = scan_pool_text(scan, name);
+	for (size_t i = object->listed; i < scan->result.parts_count; i++) {
+		if (parts[i].parent != object->part || parts[i].bytes > 0 ||
+			strcmp(parts[i].filename, name) != 0)
+			continue;
+		object->listed = (uint32_t)i + 1;
+		return &parts[i];
+	}
+	return NULL;
+}
+
+bool scan_whole_is_other(const struct scan_object *object)
+{
+	// What stands in an OLE2 file's sectors need not be one of its streams.
+	return object->whole != NULL && !object->is_zip &&
+	       object->whole->container != FILETYPE_CONTAINER_OLE2;
+}
+
+// Every 32 KiB of a cabinet a block's header stands between. Behind its end (MS-CAB 2.2, cbCabinet)
+// there is none.
+bool scan_whole_is_interrupted(const struct scan_object *object)
+{
+	const uint8_t *at = object->prefix + 8;
+	uint32_t bytes;
+
+	if (object->whole == NULL || object->whole->container != FILETYPE_CONTAINER_CAB ||
+		object->prefix_bytes < 12)
+		return false;
+	bytes = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+		(uint32_t)at[3] << 24;
+	return object->seen <= bytes;
+}
+
+// ---- work on one of them ----------------------------------------------------------------------
+
+// Only the thread of its scanner gives an object back.
+static void done(struct scan *scan, struct scan_object *object)
+{
+	if (object->owner == scan->scanner) {
+		release(scan, object);
+		scan_pool_put_object(object->owner, object);
+		return;
+	}
+	object->next = scan->worked;
+	scan->worked = object;
+}
+
+// Signatures tell the forms of cpio apart: by the sixth digit that they begin with, if with any.
+static enum filetype_container container_of(const struct scan_object *object)
+{
+	static const char digits[] = "070701070702070707";
+	static const enum filetype_container forms[] = {FILETYPE_CONTAINER_CPIO_NEWC,
+		FILETYPE_CONTAINER_CPIO_CRC, FILETYPE_CONTAINER_CPIO_ODC};
+
+	if (object->whole->container != FILETYPE_CONTAINER_CPIO_OLD || object->prefix_bytes < 6)
+		return object->whole->container;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (memcmp(object->prefix, digits + 6 * i, 6) == 0)
+			return forms[i];
+	return FILETYPE_CONTAINER_CPIO_OLD;
+}
+
+static void work_on(struct scan *scan, struct scan_object *object)
+{
+	struct unpack_event event;
+	struct whole whole;
+
+	scan->origin = object->origin;
+	object->is_opaque = false;
+	object->container = container_of(object);
+	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,
+		    scan->scanner->options.max_ratio) != 0) {
+		scan_set_unscannable(scan, "memory");
+		return;
+	}
+	do
+		whole_next(&whole, &event);
+	while (!object_unpacked(scan, object, &event));
+	whole_end(&whole);
+	scan_member_settle(scan, object);
+	if (object->whole == whole_zip_rest() && whole.members < object->unsupported)
+		scan_set_suspect(scan, "unsupported-method");
+}
+
 // ---- putting off -------------------------------------------------------------------------------
 
 static void put_off(struct scan *scan, struct scan_object *object)
@@ -144,7 +237,12 @@ bool scan_whole_defer(struct scan *scan, struct scan_object *object)
 	if (object->is_listed && scan->table->parts[object->part - 1].detected_type[0] == '\0')
 		scan->table->parts[object->part - 1].detected_type = object->whole->type;
 	object_unlink(object);
-	put_off(scan, object);
+	if (scan->is_unpacking) {
+		work_on(scan, object);
+		done(scan, object);
+	} else {
+		put_off(scan, object);
+	}
 	return true;
 }
 
@@ -155,18 +253,6 @@ static struct scan_object *take(struct scan *scan)
 	scan->deferred = object->next;
 	object->next = NULL;
 	return object;
-}
-
-// Only the thread of its scanner gives an object back.
-static void done(struct scan *scan, struct scan_object *object)
-{
-	if (object->owner == scan->scanner) {
-		release(scan, object);
-		scan_pool_put_object(object->owner, object);
-		return;
-	}
-	object->next = scan->worked;
-	scan->worked = object;
 }
 
 void scan_whole_drop(struct scan *scan, uint32_t part)
@@ -185,46 +271,7 @@ void scan_whole_drop(struct scan *scan, uint32_t part)
 	}
 }
 
-// ---- work --------------------------------------------------------------------------------------
-
-// Signatures tell the forms of cpio apart: by the sixth digit that they begin with, if with any.
-static enum filetype_container container_of(const struct scan_object *object)
-{
-	static const char digits[] = "070701070702070707";
-	static const enum filetype_container forms[] = {FILETYPE_CONTAINER_CPIO_NEWC,
-		FILETYPE_CONTAINER_CPIO_CRC, FILETYPE_CONTAINER_CPIO_ODC};
-
-	if (object->whole->container != FILETYPE_CONTAINER_CPIO_OLD || object->prefix_bytes < 6)
-		return object->whole->container;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		if (memcmp(object->prefix, digits + 6 * i, 6) == 0)
-			return forms[i];
-	return FILETYPE_CONTAINER_CPIO_OLD;
-}
-
-static void work_on(struct scan *scan, struct scan_object *object)
-{
-	struct unpack_event event;
-	struct whole whole;
-	uint32_t members = 0;
-
-	scan->origin = object->origin;
-	object->is_opaque = false;
-	object->container = container_of(object);
-	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,
-		    scan->scanner->options.max_ratio) != 0) {
-		scan_set_unscannable(scan, "memory");
-		return;
-	}
-	do {
-		whole_next(&whole, &event);
-		members += event.type == UNPACK_MEMBER_BEGIN;
-	} while (!object_unpacked(scan, object, &event));
-	whole_end(&whole);
-	scan_member_settle(scan, object);
-	if (object->whole == whole_zip_rest() && members < object->unsupported)
-		scan_set_suspect(scan, "unsupported-method");
-}
+// ---- work on all of them -----------------------------------------------------------------------
 
 void scan_whole_work(struct scan *scan)
 {
@@ -236,6 +283,7 @@ void scan_whole_work(struct scan *scan)
 		.left = BUDGET_FACTOR * (options->max_unpacked_bytes + options->max_captured_bytes),
 		.cancelled = &scan->cancelled,
 	};
+	scan->is_unpacking = true;
 	while (scan->deferred != NULL) {
 		struct scan_object *object = take(scan);
 
@@ -246,6 +294,7 @@ void scan_whole_work(struct scan *scan)
 			work_on(scan, object);
 		done(scan, object);
 	}
+	scan->is_unpacking = false;
 }
 
 void scan_whole_free(struct scan *scan)

@@ -14,11 +14,18 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
 // A member of a zip could not be unpacked as it passed. True: it will be when the zip is whole.
 bool scan_whole_takes_rest(struct scan_object *object);
+// The part that such a member already is, of those that have not been found yet; NULL: none.
+struct scan_part *scan_whole_listed(
+	struct scan *scan, struct scan_object *object, const char *name);
+// Whether what comes out of it as it passes, mostly comes once more when it is whole.
+bool scan_whole_is_other(const struct scan_object *object);
+// Whether an archive that is stored in it stands there in pieces.
+bool scan_whole_is_interrupted(const struct scan_object *object);
 // It has ended. True: it was put off, and is not the caller's any more.
 bool scan_whole_defer(struct scan *scan, struct scan_object *object);
 // Gives up what was put off of a part and inside of it.
 void scan_whole_drop(struct scan *scan, uint32_t part);
-// Unpacks all that was put off, and what is put off meanwhile.
+// Unpacks all that was put off. What ends meanwhile is unpacked at once, so that little is kept.
 void scan_whole_work(struct scan *scan);
 // Gives back what was worked on elsewhere.
 void scan_whole_free(struct scan *scan);

@@ -102,8 +102,8 @@ static const struct reader readers[] = {
 	{"lha", archive_read_support_format_lha, false},
 	{"ar", archive_read_support_format_ar, false},
 	{"cpio", archive_read_support_format_cpio, false},
-	// From the front, as unpack_zip reads it.
-	{"zip", archive_read_support_format_zip_streamable, false},
+	// By its directory, which knows sizes that stand behind their members; without one, from the front.
+	{"zip", archive_read_support_format_zip, false},
 	{"xz", archive_read_support_filter_xz, true},
 	{"lzma", archive_read_support_filter_lzma, true},
 	{"lzip", archive_read_support_filter_lzip, true},
@@ -123,7 +123,9 @@ static bool set_up(struct libarchive *state, const char *type)
 			continue;
 		state->is_raw = readers[i].is_filter;
 		if (readers[i].support(archive) != ARCHIVE_OK ||
-			(state->is_raw && archive_read_support_format_raw(archive) != ARCHIVE_OK))
+			(state->is_raw &&
+				(archive_read_support_format_raw(archive) != ARCHIVE_OK ||
+					archive_read_support_format_empty(archive) != ARCHIVE_OK)))
 			return false;
 		return archive_read_set_read_callback(archive, read_capture) == ARCHIVE_OK &&
 		       archive_read_set_skip_callback(archive, skip_capture) == ARCHIVE_OK &&
@@ -212,7 +214,7 @@ static unsigned int reason(const struct libarchive *state)
 		return TOLD_ENCRYPTED;
 	if (says(text, "memory"))
 		return TOLD_MEMORY;
-	if (says(text, "unsupported") || says(text, "not supported") || says(text, "unknown codec"))
+	if (says(text, "unsupported") || says(text, "not supported") || says(text, "codec"))
 		return TOLD_METHOD;
 	return TOLD_BROKEN;
 }
@@ -282,6 +284,13 @@ static void begin(struct libarchive *state, enum libarchive_step step, struct un
 		event->facts = &state->facts;
 }
 
+// For a zip's decoders it is damage when nothing comes out.
+static bool is_empty(const struct libarchive *state, struct archive_entry *entry)
+{
+	return strcmp(state->whole->format->type, "zip") == 0 && archive_entry_size_is_set(entry) &&
+	       archive_entry_size(entry) == 0;
+}
+
 static void on_entry(
 	struct libarchive *state, struct archive_entry *entry, struct unpack_event *event)
 {
@@ -291,12 +300,15 @@ static void on_entry(
 		warn(state, TOLD_BROKEN, event);
 		return;
 	}
-	if (!is_member(state, entry) || was_unpacked(state))
+	if (was_unpacked(state))
+		return;
+	state->whole->members++;
+	if (!is_member(state, entry))
 		return;
 	state->entry = entry;
 	note_facts(state, entry);
 	if (!state->facts.is_encrypted) {
-		begin(state, STEP_DATA, event);
+		begin(state, is_empty(state, entry) ? STEP_HEADER : STEP_DATA, event);
 		return;
 	}
 	// It has a name, and nothing that can be read.

@@ -55,6 +55,7 @@ struct whole {
 	struct whole_budget *budget;
 	uint64_t max_bytes; // that may come out before it is a bomb
 	uint64_t bytes;     // that came out
+	uint32_t members;   // of whole_zip_rest, that were come to: folders too
 	bool is_open;
 	bool is_over;
 	bool is_stopped; // by its limits

@@ -39,6 +39,15 @@ static bool is_plausible_local(const uint8_t *head)
 	       (read_le16(head + 6) & 0xd000u) == 0;
 }
 
+// The directory's size and place are such that it lies before this record, which all readers go by.
+static bool is_plausible_end(const uint8_t *end, uint64_t at)
+{
+	uint32_t bytes = read_le32(end + 12);
+	uint32_t place = read_le32(end + 16);
+
+	return (bytes == UINT32_MAX || bytes <= at) && (place == UINT32_MAX || place <= at);
+}
+
 // Bytes of the record that the window begins with; 0 where none begins there.
 static uint32_t record_bytes(const struct zip *zip)
 {
@@ -87,6 +96,9 @@ static bool record_take(struct unpack *unpack)
 	uint32_t magic = read_le32(zip->window);
 
 	if (magic == END_MAGIC) {
+		if (unpack->kind == UNPACK_ZIP_INSIDE &&
+			!is_plausible_end(zip->window, zip->record))
+			return false;
 		zip_directory_end(zip, zip->window, zip->record);
 		return false; // its comment is searched too
 	}

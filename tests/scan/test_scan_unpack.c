@@ -247,7 +247,8 @@ static void check_archive(struct scanner *scanner, const struct archive *archive
 		fail_msg("%s: %s %s", archive->path, verdict_name(result->verdict), result->reason);
 	if (archive->is_compared) {
 		if (result->parts_count != archive->count)
-			fail_msg("%s: %zu parts", archive->path, (size_t)result->parts_count);
+			fail_msg("%s: %zu parts, not %zu", archive->path, result->parts_count,
+				archive->count);
 		for (size_t i = 0; i < archive->count; i++)
 			check_member(archive, &result->parts[i], &members[archive->first + i]);
 	}

@@ -10,6 +10,7 @@ archives are left out.
 """
 import bz2
 import contextlib
+import gzip
 import hashlib
 import io
 import lzma
@@ -87,6 +88,10 @@ def ar(entries):
     return make(".a", entries, "ar", "rc", "OUT", "FILES")
 
 
+def small_ar(data):
+    return b"!<arch>\n%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (b"x/", 0, 0, 0, 0o644, len(data)) + data
+
+
 def packed(kind, data):
     return make("", [("x", data)], "bsdtar", "--format", "raw", "--" + kind, "-cf", "OUT", "x")
 
@@ -101,9 +106,11 @@ def tar(entries):
     return out.getvalue()
 
 
-def zipped(entries):
+def zipped(entries, method=zipfile.ZIP_DEFLATED, is_one_way=False):
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    if is_one_way:
+        out.seekable = lambda: False
+    with zipfile.ZipFile(out, "w", method) as archive:
         for name, data in entries:
             archive.writestr(name, data)
     return out.getvalue()
@@ -147,6 +154,8 @@ def good():
     put("made.ar", ar(files), found=members(files))
     for kind in ("xz", "lzma", "lzip", "zstd", "lz4", "compress"):
         put("text." + kind, packed(kind, text), found=[(0, "", text)])
+    for compress in (gzip, lzma, bz2):
+        put("empty." + compress.__name__, compress.compress(b""))
     put("two.xz", lzma.compress(text) + lzma.compress(noise), found=[(0, "", text + noise)])
     inside = tar(files)
     put("tar.xz", lzma.compress(inside), found=[(0, "", inside)] + members(files, 1))
@@ -162,9 +171,20 @@ def zips():
         put("marked-%s.zip" % method, packed_zip(method, [("m.txt", text + b"MARK-OF-THE-TEST")]),
             "infected", "signature")
     put("Deflate64.zip", packed_zip("Deflate64", files), "suspect", "unsupported-method")
+    for is_one_way in (False, True):
+        entries = [("empty", b""), ("in/", b""), *files]
+        data = zipped(entries, zipfile.ZIP_LZMA, is_one_way)
+        put("LZMA-%d.zip" % is_one_way, data, found=members(e for e in entries if e[0] != "in/"))
     one = packed_zip("LZMA", files)
     if one is not None:
         put("LZMA-twice.zip", one + one, "suspect", "unsupported-method")
+
+
+def by_chance():
+    """A program that handles zips: the signatures of their records stand in it."""
+    words = b"".join(b"PK" + bytes(kind) + b" is no record of %d\0" % i
+                     for i, kind in enumerate([(3, 4), (1, 2), (5, 6), (6, 6), (5, 6), (1, 2)]))
+    put("by-chance", b"\x7fELF" + noise + words * 3 + noise[:9000], found=[])
 
 
 def nested():
@@ -173,6 +193,13 @@ def nested():
         return
     put("7z-in-zip.zip", zipped([("in.7z", inner)]), found=[(0, "in.7z", inner)] + members(files, 1))
     put("7z-in-7z.7z", seven([("in.7z", inner)]), found=[(0, "in.7z", inner)] + members(files, 1))
+    stored = zipped(files, zipfile.ZIP_STORED)
+    for name, data in (("iso", iso([("in", stored)], "-R")), ("cab", cab([("in", stored)])),
+                       ("ar", ar([("in", stored)])), ("7z", seven([("in", stored)], "-m0=Copy"))):
+        put("stored-zip." + name, data, found=[(0, "in", stored)] + members(files, 1))
+    # More archives than may be kept at once.
+    many = tar([("%d.ar" % i, small_ar(noise[i:i + 400])) for i in range(4500)])
+    put("many-in-tar.xz", lzma.compress(many, preset=0))
     both = [("one.7z", inner), ("two.zip", zipped(files))]
     put("two-in-7z.7z", seven(both), found=[(0, "one.7z", inner)] + members(files, 1) +
         [(0, "two.zip", both[1][1])] + members(files, 5))
@@ -217,6 +244,7 @@ def odd():
 
 good()
 zips()
+by_chance()
 nested()
 odd()
 if skipped:

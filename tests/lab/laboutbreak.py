@@ -120,8 +120,8 @@ class Mailer:
             one.whole = True
             talk.send(stuffed[-5:])
             told = talk.reply()
-        if told[-1][:1] != "2" and told[-1][:3] != "421":
-            talk.ask(b"RSET")
+        if told[-1][:1] != "2" and told[-1][:3] != "421" and talk.ask(b"RSET")[-1][:3] == "421":
+            self.close()
         return told
 
     def lockstep(self, commands):

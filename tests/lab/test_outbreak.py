@@ -9,7 +9,7 @@ import threading
 
 import labmail
 import lablib
-from laboutbreak import MANNERS, Mailer, Outbreak, Try, check_flows, make_mail
+from laboutbreak import MANNERS, Mailer, Outbreak, Try, check_flows, make_mail, new_signature
 from lablib import Capture, Cases, Lab, until
 from labpostfix import Relay
 
@@ -123,6 +123,76 @@ def story(case):
         case.equal(counters["tx_dropped"], 0, "packets that a port did not take")
         case.check(counters["messages_held"] > 0 and counters["diverted"] > 0, "diverted", counters)
         case.check(out.ledger.count(250) > 0.7 * MAILS, "most were taken", out.ledger.say())
+
+
+def stream(out, senders, each, address=lablib.SERVER):
+    """Mail on several connections at once, to the end."""
+    phases = Phases(out, senders, [each], address)
+    phases.go(0)
+    phases.join()
+
+
+@cases.case("under a seal, a lossy, doubling, reordering cable at the client's end and losses at the server's",
+            engine=True)
+def faults(case):
+    with Lab(case, faults="drop=15,dup=15,reorder=30,seed=21") as lab:
+        out = Outbreak(lab)
+        lab.drop("server", "input", 41)
+        lab.drop("server", "output", 43)
+        out.control.ask("seal", "--virus-id", "CV-1")
+        stream(out, 10, 4)
+        case.equal(out.ledger.count(250), 40, "answers: %s" % out.ledger.say())
+        case.equal(out.server.mails(), [], "at the server under the seal")
+        did = lab.faults_done()
+        case.check(min(did["dropped"], did["doubled"], did["reordered"]) > 0, "faults happened", did)
+        out.control.ask("unseal", "--all")
+        out.compare(case)
+
+
+@cases.case("two workers, IPv4 and IPv6, sealed and released: each mail once", engine=True)
+def workers(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab, workers=2, spread="flows")
+        out.control.ask("seal", "--virus-id", "CV-1")
+        captures = [Capture(lab, "client"), Capture(lab, "server")]
+        stream(out, 6, 8)
+        stream6(out, 6, 8)
+        case.equal(out.ledger.count(250), 96, "answers: %s" % out.ledger.say())
+        case.equal(out.server.mails(), [], "at the server under the seal")
+        check_flows(case, *captures)
+        out.control.ask("unseal", "--all")
+        out.compare(case)
+
+
+def stream6(out, senders, each):
+    """The same over IPv6, on one connection."""
+    mailer = Mailer(out.lab, patience=60, address=lablib.SERVER6)
+    for i in range(senders * each):
+        one = Try(make_mail("six%d" % i, i), False)
+        out.ledger.add(one)
+        mailer.send(one, MANNERS[i % len(MANNERS)])
+    mailer.leave()
+
+
+@cases.case("ten new rulesets in the middle of a stream: no packet is lost, each mail arrives or is put off",
+            engine=True)
+def swaps(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        phases = Phases(out, 6, [40])
+        phases.go(0)
+        versions = set()
+        for i in range(10):
+            line = new_signature().replace("Test.New", "Test.N%d" % i)
+            versions.add(out.install(line)["ruleset"])
+        phases.join()
+        refused = {t.text for t in out.ledger.tries if t.code != 250}
+        case.check(all("451" in text for text in refused), "answers other than 250", *refused)
+        case.check(out.ledger.count(250) >= 220, "most got 250: %s" % out.ledger.say())
+        case.equal(len(versions), 10, "rulesets")
+        counters = out.gateway.stats()
+        case.equal((counters["rules_swapped"], counters["tx_dropped"]), (10, 0), "swaps, packets lost")
+        out.compare(case)
 
 
 if __name__ == "__main__":

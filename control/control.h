@@ -8,6 +8,7 @@
 //   store, store_index, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
 //   rebuild, rebuild_leaf, rebuild_note: mail without some of its parts
+//   notify, notify_post, letter: mail that the gateway writes itself
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "control/control_events.h"
 #include "control/control_options.h"
 #include "control/dataplane_link.h"
+#include "control/notify.h"
 #include "control/publish.h"
 #include "control/release.h"
 #include "control/seals.h"
@@ -31,6 +33,7 @@ struct control {
 	struct store *store;     // NULL: no buffer is configured
 	bool store_failed;       // and was said
 	struct release *release; // with the store
+	struct notify *notify;
 	struct dataplane_link link;
 	struct api *api;
 	int64_t start_ns; // since 1970

@@ -18,6 +18,8 @@ struct control_events {
 	char *gateway;
 	int fd;
 	bool failed; // and was said
+	control_events_fn watch;
+	void *ctx;
 };
 
 int64_t control_now_ns(void)
@@ -114,6 +116,12 @@ static void write_line(struct control_events *events, char *line, size_t n)
 	events->failed = failed;
 }
 
+void control_events_watch(struct control_events *events, control_events_fn watch, void *ctx)
+{
+	events->watch = watch;
+	events->ctx = ctx;
+}
+
 void control_events_write(struct control_events *events, const char *event, json_t *members)
 {
 	char time[TIME_BYTES];
@@ -122,6 +130,8 @@ void control_events_write(struct control_events *events, const char *event, json
 	char *line;
 	size_t n;
 
+	if (events->watch != NULL)
+		events->watch(events->ctx, event, members);
 	if (members != NULL) {
 		(void)json_object_update(object, members);
 		json_decref(members);

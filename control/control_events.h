@@ -16,6 +16,10 @@ int control_events_reopen(struct control_events *events) __attribute__((warn_unu
 // Writing that fails is said on stderr once, until it works again.
 void control_events_write(struct control_events *events, const char *event, json_t *members);
 
+// Who is shown each event before it is written, with the members given; they are borrowed.
+typedef void (*control_events_fn)(void *ctx, const char *event, const json_t *members);
+void control_events_watch(struct control_events *events, control_events_fn watch, void *ctx);
+
 // RFC 3339 with microseconds, UTC, as in events: of a moment in nanoseconds since 1970. out has room
 // for 32 bytes. Returns out.
 char *control_time_text(int64_t epoch_ns, char *out);

@@ -140,6 +140,7 @@ static void look_at_store(struct control *control)
 	control->store_failed = err != 0;
 	if (control->release != NULL && err == 0)
 		release_turn(control->release);
+	notify_turn(control->notify);
 }
 
 static gboolean once_a_second(gpointer ctx)
@@ -220,6 +221,10 @@ static int start(struct control *control)
 		complain(err, options->events);
 		return err;
 	}
+	err = notify_new(control, &control->notify);
+	if (err != 0)
+		return err;
+	control_events_watch(control->events, notify_event, control->notify);
 	err = seals_open(options->seals.file, options->seals.max_seconds, &control->seals, error,
 		sizeof(error));
 	if (err != 0) {
@@ -270,6 +275,9 @@ static int run(struct control *control)
 	api_close(control->api);
 	publish_free(control->publish);
 	release_free(control->release);
+	if (control->events != NULL)
+		control_events_watch(control->events, NULL, NULL);
+	notify_free(control->notify);
 	store_close(control->store);
 	seals_close(control->seals);
 	control_events_close(control->events);

@@ -13,6 +13,7 @@
 	.kind = OPTION_TEXT, MEMBER(member),                                                       \
 	.max = sizeof(((struct control_options *)0)->member) - 1
 #define UINT(member, low, high) .kind = OPTION_UINT, MEMBER(member), .min = (low), .max = (high)
+#define BOOL(member) .kind = OPTION_BOOL, MEMBER(member), .choices = bools
 #define TEXTS(member, count)                                                                       \
 	.kind = OPTION_TEXTS, .offset = offsetof(struct control_options, member),                  \
 	.size = sizeof(((struct control_options *)0)->member[0]),                                  \
@@ -26,6 +27,8 @@
 	{                                                                                          \
 		.key = NULL                                                                        \
 	}
+
+static const struct option_choice bools[] = {{"false", false}, {"true", true}, {NULL, 0}};
 
 static const struct config_option rules_table[] = {
 	{.key = "sources",
@@ -125,7 +128,9 @@ static const struct config_option release_table[] = {
 		UINT(release.lifetime_seconds, 1, 2592000),
 		.unit = "seconds",
 		.preset = "432000",
-		.help = "After which a delivery that does not succeed is given up."},
+		.help = "After which a delivery that does not succeed is given up: the sender gets "
+			"a "
+			"delivery status notification."},
 	{.key = "infected",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.infected),
@@ -141,6 +146,32 @@ static const struct config_option release_table[] = {
 		.choices = policies,
 		.preset = "quarantine",
 		.help = "Held mail that trips a heuristic or a content limit."},
+	END,
+};
+
+static const struct config_option notify_table[] = {
+	{.key = "host",
+		TEXT(notify.host),
+		.help = "Next hop of notices, a name or an address. Empty: `release.host`; without "
+			"both no sender is told of a failure, nor the administrator of anything."},
+	{.key = "port", UINT(notify.port, 1, 65535), .preset = "25", .help = "Of the next hop."},
+	{.key = "from",
+		TEXT(notify.from),
+		.help = "Address in the headers of notices. Empty: `postmaster` at `gateway`. The "
+			"envelope's sender is always the empty one."},
+	{.key = "admin",
+		TEXT(notify.admin),
+		.help = "Address that is told of seals, quarantined mail, releases and faults. "
+			"Empty: nobody."},
+	{.key = "interval_seconds",
+		UINT(notify.interval_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "300",
+		.help = "Between two digests to the same address, however much happens."},
+	{.key = "recipients",
+		BOOL(notify.recipients),
+		.preset = "false",
+		.help = "Whether recipients are told of mail for them that was quarantined."},
 	END,
 };
 
@@ -172,6 +203,7 @@ static const struct config_option top_table[] = {
 	{.key = "release",
 		SECTION(release_table),
 		.help = "What becomes of held mail when no seal covers it any more."},
+	{.key = "notify", SECTION(notify_table), .help = "Mail that the gateway writes itself."},
 	END,
 };
 

@@ -45,6 +45,14 @@ struct control_options {
 		uint32_t infected; // enum release_policy
 		uint32_t suspect;
 	} release;
+	struct {
+		char host[CONTROL_TEXT_BYTES]; // next hop of our own mail, "": release.host
+		uint32_t port;
+		char from[CONTROL_TEXT_BYTES];  // in its headers, "": postmaster at the gateway
+		char admin[CONTROL_TEXT_BYTES]; // who gets the digest, "": nobody
+		uint32_t interval_seconds;
+		bool recipients; // are told of what was quarantined
+	} notify;
 };
 
 enum release_policy { RELEASE_QUARANTINE, RELEASE_DELETE, RELEASE_DELIVER, RELEASE_STRIP };

@@ -50,6 +50,8 @@ static void keep_or_delete(
 	}
 	control_events_write(
 		control->events, state == SPOOL_DELETED ? "release" : "quarantine", event);
+	if (err == 0 && state == SPOOL_QUARANTINED)
+		notify_quarantined(control->notify, id, why);
 }
 
 static void send_it(struct release *release, const struct release_verdict *verdict,

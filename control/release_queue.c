@@ -171,6 +171,19 @@ static const char *action_of(const struct mail *mail)
 	return mail->plan != NULL ? "deliver-stripped" : "deliver";
 }
 
+static void tell_sender(const struct mail *mail)
+{
+	const struct notify_failure failure = {
+		.id = mail->id,
+		.envelope = mail->envelope,
+		.server = mail->deliver.host,
+		.recipients = mail->recipients,
+		.recipients_count = mail->deliver.recipients_count,
+	};
+
+	notify_failed(mail->queue->control->notify, &failure);
+}
+
 // All recipients are decided: the record's way ends. Returns 0 when that is durable.
 static int conclude(struct mail *mail)
 {
@@ -190,6 +203,8 @@ static int conclude(struct mail *mail)
 		reply = "delivered without what was infected";
 	err = store_change(control->store, mail->id, state, "cordon-control", reply);
 	report(mail, action_of(mail));
+	if (err == 0 && state == SPOOL_QUARANTINED && failed > 0)
+		tell_sender(mail);
 	return err;
 }
 

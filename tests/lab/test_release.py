@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""How kept mail goes out: repaired, without attachments."""
+"""How kept mail goes out: repaired, without attachments, again after a refusal; and who is told."""
 import binascii
+import datetime
 import email
 import email.policy
 import os
@@ -22,13 +23,13 @@ NOTE = b"A part of this message was removed by the mail gateway lab."
 class Rig:
     """A sealed gateway with its server and its control process."""
 
-    def __init__(self, lab, server="", release=None, seal=("--mode", "hold")):
+    def __init__(self, lab, server="", release=None, notify=None, seal=("--mode", "hold")):
         self.server = Server(lab, extra=server)
         self.gateway = Gateway(lab, **spool_settings(lab))
         self.signatures = lab.folder + "/new"
         os.mkdir(self.signatures)
         self.control = Control(lab, sources=[lab.folder + "/lab.ndb", self.signatures],
-                               release=release or {"port": 25})
+                               release=release or {}, notify=notify or {"port": 25})
         self.lab = lab
         self.control.ask("seal", "--virus-id", "CV-1", *seal)
 
@@ -51,6 +52,11 @@ class Rig:
             if mail.split(b"\n\n")[0].find(b"X-Lab-Id:") >= 0:
                 found.setdefault(labmail.lab_id(mail), []).append(labmail.without_trace(mail))
         return found
+
+    def others(self):
+        """What it wrote itself, parsed."""
+        return [email.message_from_bytes(m, policy=email.policy.default)
+                for m in self.server.mails() if b"X-Lab-Id:" not in m.split(b"\n\n")[0]]
 
 
 def attachments(data):
@@ -138,6 +144,142 @@ def hold_attachments(case):
         for data in (lie, hidden, full):
             case.check(rig.got()[labmail.lab_id(data)] == [labmail.as_stored(data)],
                        "as it was sent", labmail.lab_id(data))
+
+
+# The lab's server takes mail for lab.example alone: the sender is somebody there too.
+SENDER = "back@lab.example"
+TOLD = {"host": "192.0.2.25", "interval_seconds": 1}
+
+
+def refuse(lab, text):
+    """What the server says to mails whose subject has "refused" in it, from now on; "": nothing."""
+    with open(lab.folder + "/checks", "w") as f:
+        f.write("/^Subject:.*refused/ REJECT %s\n" % text if text else "")
+    os.chmod(lab.folder + "/checks", 0o644)
+
+
+def refusing(lab, text, **settings):
+    refuse(lab, text)
+    return Rig(lab, server="header_checks = regexp:%s/checks\nnested_header_checks =\n"
+               "max_use = 1\n" % lab.folder, notify=TOLD, **settings)
+
+
+def send_with(case, lab, data, options=(), params=(), sender=SENDER):
+    client = labmail.Client(lab)
+    client.ehlo()
+    case.equal(client.mail(sender, list(options))[0], 250, "MAIL")
+    case.equal(client.rcpt(labmail.TO, list(params))[0], 250, "RCPT")
+    case.equal(client.data(data)[0], 250, labmail.lab_id(data))
+    client.leave()
+
+
+def fields(part):
+    """Of a delivery status: [{name: value}], of the message and of each recipient."""
+    return [dict(block.items()) for block in part.get_payload()]
+
+
+@cases.case("550: the sender gets a notification as it has asked for, or none", engine=True)
+def refused(case):
+    with Lab(case) as lab:
+        rig = refusing(lab, "5.7.9 not wanted here")
+        whole = mixed("refused1", TEXT, attachment(noise(100)))
+        send_with(case, lab, whole, ["RET=FULL", "ENVID=ab+2Bc"],
+                  ["NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;some+2Bone@lab.example"])
+        send_with(case, lab, message("refused2", [], b"text of the body\n"))
+        send_with(case, lab, message("refused3", [], b"text\n"), (), ["NOTIFY=NEVER"])
+        send_with(case, lab, message("refused4", [], b"text\n"), sender="")
+        until("all are listed", lambda: len(rig.control.held()) == 4)
+        rig.unseal()
+        until("two are told", lambda: len(rig.others()) == 2)
+        until("two stay", lambda: sorted(r["subject"] for r in rig.control.held("quarantine")) ==
+              ["lab mail refused3", "lab mail refused4"])
+        case.equal(rig.control.held(), [], "held")
+        case.equal(rig.got(), {}, "at the server")
+        told = {fields(m.get_payload()[1])[0].get("Original-Envelope-Id"): m for m in rig.others()}
+        for report in told.values():
+            case.equal(report.get_content_type(), "multipart/report", "type")
+            case.equal(report.get_param("report-type"), "delivery-status", "report-type")
+            case.equal(report["To"], SENDER, "to")
+            case.equal(report["Return-Path"], "<>", "the envelope's sender")
+            case.equal(report["Auto-Submitted"], "auto-replied", "Auto-Submitted")
+            recipient = fields(report.get_payload()[1])[1]
+            case.equal((recipient["Action"], recipient["Status"], recipient["Final-Recipient"]),
+                       ("failed", "5.7.9", "rfc822; " + labmail.TO), "of the recipient")
+            case.check("not wanted here" in recipient["Diagnostic-Code"], "the server's words",
+                       recipient["Diagnostic-Code"])
+        full, head = told["ab+c"], told[None]
+        case.equal(fields(full.get_payload()[1])[1]["Original-Recipient"],
+                   "rfc822;some+one@lab.example", "ORCPT")
+        case.equal(full.get_payload()[2].get_content_type(), "message/rfc822", "RET=FULL")
+        case.equal(attachments(full.get_payload()[2].get_payload()[0].as_bytes()), [noise(100)],
+                   "all of it")
+        case.equal(head.get_payload()[2].get_content_type(), "text/rfc822-headers", "without RET")
+        case.check("X-Lab-Id: refused2" in head.get_payload()[2].get_payload() and
+                   "text of the body" not in str(head), "the header alone", str(head))
+
+
+@cases.case("4xx: tried again with growing pauses, and delivered once when it is taken", engine=True)
+def later(case):
+    with Lab(case) as lab:
+        rig = refusing(lab, "4.7.9 not now")
+        data = message("refused", [], b"text\n")
+        send_with(case, lab, data)
+        until("it is listed", lambda: len(rig.control.held()) == 1)
+        rig.unseal()
+
+        def tries():
+            return [e for e in rig.control.events("release") if e["action"] == "later"]
+        until("three tries", lambda: len(tries()) >= 3)
+        first, second, third = (datetime.datetime.fromisoformat(e["time"][:-1])
+                                for e in tries()[:3])
+        # Whole seconds are compared: 1 s, then 2 s.
+        case.check((third - second).total_seconds() > 1.0, "the second pause", first, second, third)
+        refuse(lab, "")
+        until("it arrives", lambda: rig.got().get("refused") == [labmail.as_stored(data)])
+        until("nothing is held", lambda: not rig.control.held())
+        case.equal(rig.others(), [], "notices")
+
+
+@cases.case("at the end of its lifetime a mail that is put off has failed, and the sender is told",
+            engine=True)
+def lifetime(case):
+    with Lab(case) as lab:
+        rig = refusing(lab, "4.7.9 not now", release={"lifetime_seconds": 2})
+        send_with(case, lab, message("refused", [], b"text\n"))
+        until("it is listed", lambda: len(rig.control.held()) == 1)
+        rig.unseal()
+        report = until("the sender is told", rig.others)[0]
+        recipient = fields(report.get_payload()[1])[1]
+        case.equal((recipient["Action"], recipient["Status"]), ("failed", "4.4.7"), "status")
+        until("it is withdrawn", lambda: not rig.control.held("quarantine"))
+        case.equal([e["kind"] for e in rig.control.events("notice")], ["failure"], "notices")
+
+
+@cases.case("the administrator gets digests, recipients hear of what was quarantined", engine=True)
+def told(case):
+    with Lab(case) as lab:
+        rig = Rig(lab, notify={"host": "192.0.2.25", "admin": "admin@lab.example",
+                               "from": "gate@lab.example", "interval_seconds": 4,
+                               "recipients": "true"})
+        for i in range(4):
+            rig.send(case, mixed("evil%d" % i, TEXT, attachment(VIRUS + noise(10, i))))
+        until("all are listed", lambda: len(rig.control.held()) == 4)
+        rig.know_virus()
+
+        def mails(to):
+            return [m for m in rig.others() if m["To"] == to]
+
+        def in_all(word, to):
+            return sum(m.get_content().count(word) for m in mails(to))
+        until("recipients are told", lambda: in_all("Test.New", labmail.TO) == 4)
+        until("the administrator is told", lambda: in_all('"verdict":"infected"',
+                                                         "admin@lab.example") == 4)
+        for mail in rig.others():
+            case.equal((mail["Auto-Submitted"], mail["Return-Path"], mail["From"].addresses[0].addr_spec),
+                       ("auto-generated", "<>", "gate@lab.example"), "of a notice")
+        case.check(in_all("seal", "admin@lab.example") > 0, "the seal is in a digest")
+        case.check(len(mails(labmail.TO)) <= 3, "several in one notice", len(mails(labmail.TO)))
+        case.check(all(e["action"] == "sent" for e in rig.control.events("notice")), "all were sent")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/letter.h"
+
+#include <gmime/gmime.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- parts --------------------------------------------------------------------------------------
+
+static GMimePart *part_new(const char *type, const char *subtype, const void *data, size_t bytes)
+{
+	GMimePart *part = g_mime_part_new_with_type(type, subtype);
+	GMimeStream *stream = g_mime_stream_mem_new_with_buffer(data, bytes);
+	GMimeDataWrapper *content =
+		g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
+
+	g_mime_part_set_content(part, content);
+	g_object_unref(content);
+	g_object_unref(stream);
+	return part;
+}
+
+static bool is_ascii(const void *data, size_t bytes)
+{
+	const uint8_t *at = data;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if ((at[i] & 0x80) != 0)
+			return false;
+	}
+	return true;
+}
+
+static GMimeObject *text_part(const char *text)
+{
+	GMimePart *part = part_new("text", "plain", text, strlen(text));
+
+	g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
+	if (!is_ascii(text, strlen(text)))
+		g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	return GMIME_OBJECT(part);
+}
+
+// ---- the message --------------------------------------------------------------------------------
+
+// Takes body.
+static GMimeMessage *message_new(
+	const struct letter *letter, GMimeObject *body, const char *submitted)
+{
+	GMimeMessage *message = g_mime_message_new(TRUE);
+	GDateTime *now = g_date_time_new_now_utc();
+	char *from = letter->from[0] != '\0' ? g_strdup(letter->from)
+					     : g_strdup_printf("postmaster@%s", letter->gateway);
+	char *id = g_mime_utils_generate_message_id(letter->gateway);
+
+	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_FROM, "Mail gateway", from);
+	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_TO, NULL, letter->to);
+	g_mime_message_set_subject(message, letter->subject, "utf-8");
+	g_mime_message_set_date(message, now);
+	g_mime_message_set_message_id(message, id);
+	g_mime_object_set_header(GMIME_OBJECT(message), "Auto-Submitted", submitted, "utf-8");
+	g_mime_object_set_header(GMIME_OBJECT(message), "MIME-Version", "1.0", "utf-8");
+	g_mime_message_set_mime_part(message, body);
+	g_object_unref(body);
+	g_free(id);
+	g_free(from);
+	g_date_time_unref(now);
+	return message;
+}
+
+// Takes message.
+static uint8_t *write_out(GMimeMessage *message, size_t *bytes)
+{
+	GMimeFormatOptions *format = g_mime_format_options_new();
+	GMimeStream *stream = g_mime_stream_mem_new();
+	const GByteArray *array = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
+	uint8_t *out = NULL;
+
+	g_mime_format_options_set_newline_format(format, GMIME_NEWLINE_FORMAT_DOS);
+	if (g_mime_object_write_to_stream(GMIME_OBJECT(message), format, stream) > 0)
+		out = malloc(array->len + 1);
+	if (out != NULL) {
+		memcpy(out, array->data, array->len);
+		*bytes = array->len;
+	}
+	g_object_unref(stream);
+	g_object_unref(message);
+	g_mime_format_options_free(format);
+	return out;
+}
+
+uint8_t *letter_write(const struct letter *letter, size_t *bytes)
+{
+	g_mime_init();
+	return write_out(message_new(letter, text_part(letter->text), "auto-generated"), bytes);
+}
+
+// ---- delivery status notifications --------------------------------------------------------------
+
+// The value of a parameter, decoded (xtext, RFC 3461 section 4), on one line; NULL: there is none.
+static char *param_of(const char *params, const char *name)
+{
+	size_t n = strlen(name);
+	GString *value;
+
+	while (g_ascii_strncasecmp(params, name, n) != 0 || params[n] != '=') {
+		params += strcspn(params, " ");
+		params += strspn(params, " ");
+		if (*params == '\0')
+			return NULL;
+	}
+	value = g_string_new(NULL);
+	for (const char *at = params + n + 1; *at != '\0' && *at != ' '; at++) {
+		char c = *at;
+
+		if (c == '+' && g_ascii_isxdigit(at[1]) && g_ascii_isxdigit(at[2])) {
+			c = (char)(g_ascii_xdigit_value(at[1]) << 4 | g_ascii_xdigit_value(at[2]));
+			at += 2;
+		}
+		g_string_append_c(value, (unsigned char)c < ' ' || c == 127 ? '?' : c);
+	}
+	return g_string_free(value, FALSE);
+}
+
+bool dsn_is_wanted(const char *sender, const char *rcpt_params)
+{
+	char *notify = param_of(rcpt_params, "NOTIFY");
+	char **when = notify != NULL ? g_strsplit(notify, ",", -1) : NULL;
+	bool wanted = notify == NULL;
+
+	for (size_t i = 0; when != NULL && when[i] != NULL; i++)
+		wanted = wanted || g_ascii_strcasecmp(when[i], "FAILURE") == 0;
+	g_strfreev(when);
+	g_free(notify);
+	return wanted && sender[0] != '\0';
+}
+
+// RFC 3463: the code in the reply, else what the reply says in general.
+static char *status_of(const char *reply)
+{
+	GMatchInfo *match = NULL;
+	GRegex *code = g_regex_new("^5\\d\\d[ -](5\\.\\d{1,3}\\.\\d{1,3})(?: |$)", 0, 0, NULL);
+	char *status = NULL;
+
+	if (code != NULL && g_regex_match(code, reply, 0, &match))
+		status = g_match_info_fetch(match, 1);
+	g_match_info_free(match);
+	if (code != NULL)
+		g_regex_unref(code);
+	if (status != NULL)
+		return status;
+	// Anything but a refusal was tried until its time was over.
+	return g_strdup(reply[0] == '5' ? "5.0.0" : "4.4.7");
+}
+
+static char *one_line(const char *text)
+{
+	char *valid = g_utf8_make_valid(text, -1);
+
+	for (char *at = valid; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ' || *at == 127)
+			*at = ' ';
+	}
+	return valid;
+}
+
+static void put_recipient(
+	const struct dsn *dsn, const struct dsn_recipient *recipient, GString *out)
+{
+	char *original = param_of(recipient->params, "ORCPT");
+	char *address = one_line(recipient->address);
+	char *reply = one_line(recipient->reply);
+	char *status = status_of(reply);
+
+	g_string_append_c(out, '\n');
+	if (original != NULL && strchr(original, ';') != NULL)
+		g_string_append_printf(out, "Original-Recipient: %s\n", original);
+	g_string_append_printf(out, "Final-Recipient: %s; %s\nAction: failed\nStatus: %s\n",
+		is_ascii(address, strlen(address)) ? "rfc822" : "utf-8", address, status);
+	if (g_ascii_isdigit(reply[0]))
+		g_string_append_printf(out, "Remote-MTA: dns; %s\nDiagnostic-Code: smtp; %s\n",
+			dsn->server, reply);
+	g_free(status);
+	g_free(reply);
+	g_free(address);
+	g_free(original);
+}
+
+static char *status_text(const struct dsn *dsn)
+{
+	GString *out = g_string_new(NULL);
+	char *envelope = param_of(dsn->mail_params, "ENVID");
+
+	if (envelope != NULL)
+		g_string_append_printf(out, "Original-Envelope-Id: %s\n", envelope);
+	g_string_append_printf(
+		out, "Reporting-MTA: dns; %s\nArrival-Date: %s\n", dsn->gateway, dsn->arrival);
+	for (size_t i = 0; i < dsn->recipients_count; i++) {
+		if (dsn_is_wanted(dsn->sender, dsn->recipients[i].params))
+			put_recipient(dsn, &dsn->recipients[i], out);
+	}
+	g_free(envelope);
+	return g_string_free(out, FALSE);
+}
+
+static char *words_of(const struct dsn *dsn)
+{
+	GString *out = g_string_new(NULL);
+
+	g_string_append_printf(out,
+		"This is the mail gateway %s.\n\nYour message could not be delivered to:\n",
+		dsn->gateway);
+	for (size_t i = 0; i < dsn->recipients_count; i++) {
+		char *address = one_line(dsn->recipients[i].address);
+		char *reply = one_line(dsn->recipients[i].reply);
+
+		if (dsn_is_wanted(dsn->sender, dsn->recipients[i].params))
+			g_string_append_printf(
+				out, "\n  <%s>\n    %s said: %s\n", address, dsn->server, reply);
+		g_free(address);
+		g_free(reply);
+	}
+	g_string_append(out, "\nIt will not be tried again.\n");
+	return g_string_free(out, FALSE);
+}
+
+// Header and its empty line, or all of it when the sender has asked for that (RFC 3461 section 4.3).
+static GMimePart *returned_part(const struct dsn *dsn)
+{
+	char *ret = param_of(dsn->mail_params, "RET");
+	bool is_full = ret != NULL && g_ascii_strcasecmp(ret, "FULL") == 0;
+	const uint8_t *end = memmem(dsn->data, dsn->bytes, "\r\n\r\n", 4);
+	const uint8_t *bare = memmem(dsn->data, dsn->bytes, "\n\n", 2);
+	size_t bytes = dsn->bytes;
+	GMimePart *part;
+
+	if (end == NULL || (bare != NULL && bare < end))
+		end = bare != NULL ? bare - 1 : end;
+	if (!is_full && end != NULL)
+		bytes = (size_t)(end - dsn->data) + 2;
+	part = is_full ? part_new("message", "rfc822", dsn->data, bytes)
+		       : part_new("text", "rfc822-headers", dsn->data, bytes);
+	if (!is_ascii(dsn->data, bytes))
+		g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_8BIT);
+	g_free(ret);
+	return part;
+}
+
+static void add_part(GMimeMultipart *report, GMimeObject *part)
+{
+	g_mime_multipart_add(report, part);
+	g_object_unref(part);
+}
+
+static GMimeObject *report_new(const struct dsn *dsn)
+{
+	GMimeMultipart *report = g_mime_multipart_new_with_subtype("report");
+	char *words = words_of(dsn);
+	char *status = status_text(dsn);
+	bool is_global = !is_ascii(status, strlen(status));
+	GMimePart *part = part_new("message",
+		is_global ? "global-delivery-status" : "delivery-status", status, strlen(status));
+
+	if (is_global)
+		g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_8BIT);
+	g_mime_object_set_content_type_parameter(
+		GMIME_OBJECT(report), "report-type", "delivery-status");
+	add_part(report, text_part(words));
+	add_part(report, GMIME_OBJECT(part));
+	add_part(report, GMIME_OBJECT(returned_part(dsn)));
+	g_free(status);
+	g_free(words);
+	return GMIME_OBJECT(report);
+}
+
+uint8_t *dsn_write(const struct dsn *dsn, size_t *bytes)
+{
+	const struct letter letter = {
+		.gateway = dsn->gateway,
+		.from = dsn->from,
+		.to = dsn->sender,
+		.subject = "Undelivered mail",
+	};
+	bool wanted = false;
+
+	for (size_t i = 0; i < dsn->recipients_count; i++)
+		wanted = wanted || dsn_is_wanted(dsn->sender, dsn->recipients[i].params);
+	if (!wanted)
+		return NULL;
+	g_mime_init();
+	return write_out(message_new(&letter, report_new(dsn), "auto-replied"), bytes);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mail that the gateway writes itself: notices, and delivery status notifications (RFC 3464).
+//
+// Nothing written here is answered by a machine (Auto-Submitted, RFC 3834), and it goes out with the empty
+// sender, so that it cannot come back as another one.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct letter {
+	const char *gateway;
+	const char *from; // address in the header; "": postmaster at the gateway
+	const char *to;
+	const char *subject;
+	const char *text; // UTF-8, lines end in "\n"
+};
+
+// Returns the message, which the caller frees with free(); NULL: no memory.
+uint8_t *letter_write(const struct letter *letter, size_t *bytes);
+
+struct dsn_recipient {
+	const char *address;
+	const char *params; // of RCPT: NOTIFY and ORCPT count
+	const char *reply;  // the server's, or what else was wrong
+};
+
+// Of one message that could not be delivered to some of its recipients.
+struct dsn {
+	const char *gateway;
+	const char *from;
+	const char *sender;      // of the message
+	const char *mail_params; // of MAIL: RET and ENVID count
+	const char *server;      // that did not take it
+	const char *arrival;     // RFC 5322 date
+	const struct dsn_recipient *recipients;
+	size_t recipients_count;
+	const uint8_t *data; // the message
+	size_t bytes;
+};
+
+// Whether the sender is to be told of this recipient (RFC 3461 section 4.1).
+bool dsn_is_wanted(const char *sender, const char *rcpt_params);
+// Of those that are wanted. Returns NULL when none is, or without memory; freed with free().
+uint8_t *dsn_write(const struct dsn *dsn, size_t *bytes);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mail that the gateway writes itself.
+#include "control/letter.h"
+#include "tests/support/unit.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAIL "Subject: one\r\nX-Field: \xc3\xa9\r\n\r\nthe body\r\n"
+
+static struct dsn_recipient recipients[] = {
+	{"a@b.example", "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x+2By@b.example",
+		"550 5.1.1 no\r\nX: y"},
+	{"never@b.example", "NOTIFY=NEVER", "550 5.1.1 no"},
+	{"late@b.example", "", "450 4.2.0 later"},
+	{"plain@b.example", "notify=delay", "550 no"},
+};
+
+static char *write_text(const char *sender, const char *params, size_t count)
+{
+	const struct dsn dsn = {
+		.gateway = "gate.example",
+		.from = "",
+		.sender = sender,
+		.mail_params = params,
+		.server = "192.0.2.1",
+		.arrival = "Sun, 22 Nov 2026 12:00:00 +0000",
+		.recipients = recipients,
+		.recipients_count = count,
+		.data = (const uint8_t *)MAIL,
+		.bytes = strlen(MAIL),
+	};
+	size_t bytes = 0;
+	char *text = (char *)dsn_write(&dsn, &bytes);
+
+	if (text != NULL)
+		text[bytes] = '\0';
+	return text;
+}
+
+static bool has(const char *text, const char *part)
+{
+	return text != NULL && strstr(text, part) != NULL;
+}
+
+static void a_notification_names_those_that_are_wanted(void **state)
+{
+	char *text = write_text("s@c.example", "RET=HDRS ENVID=a+3Db", 4);
+
+	(void)state;
+	assert_true(has(text, "Original-Envelope-Id: a=b\r\nReporting-MTA: dns; gate.example\r\n"));
+	assert_true(has(text,
+		"\r\n\r\nOriginal-Recipient: rfc822;x+y@b.example\r\n"
+		"Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+		"Remote-MTA: dns; 192.0.2.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no  X: y\r\n"));
+	assert_true(has(text, "Final-Recipient: rfc822; late@b.example\r\nAction: failed\r\n"
+			      "Status: 4.4.7\r\n"));
+	assert_false(has(text, "never@b.example"));
+	assert_false(has(text, "plain@b.example"));
+	assert_true(has(text, "report-type=\"delivery-status\"") ||
+		    has(text, "report-type=delivery-status"));
+	assert_true(has(text, "To: s@c.example\r\n"));
+	assert_true(has(text, "Auto-Submitted: auto-replied\r\n"));
+	assert_true(has(text, "Subject: one\r\nX-Field: \xc3\xa9\r\n"));
+	assert_false(has(text, "the body"));
+	free(text);
+}
+
+static void the_whole_message_comes_back_when_that_was_asked_for(void **state)
+{
+	char *text = write_text("s@c.example", "RET=FULL", 1);
+
+	(void)state;
+	assert_true(has(text, "Content-Type: message/rfc822\r\n"));
+	assert_true(has(text, MAIL));
+	free(text);
+}
+
+static void nobody_is_told_where_nobody_wants_to_know(void **state)
+{
+	char *text = write_text("", "", 4);
+
+	(void)state;
+	assert_null(text);
+	assert_false(dsn_is_wanted("", ""));
+	assert_true(dsn_is_wanted("a@b", ""));
+	assert_true(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d"));
+	assert_false(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d NOTIFY=SUCCESS,DELAY"));
+	assert_true(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d notify=delay,failure"));
+	assert_false(dsn_is_wanted("a@b", "NOTIFY=NEVER"));
+}
+
+static void a_notice_is_a_message_that_no_machine_answers(void **state)
+{
+	const struct letter letter = {.gateway = "gate.example",
+		.from = "",
+		.to = "admin@b.example",
+		.subject = "Gr\xc3\xbc\xc3\x9f"
+			   "e",
+		.text = "one\n\xc3\xa9\n"};
+	size_t bytes = 0;
+	char *text = (char *)letter_write(&letter, &bytes);
+
+	(void)state;
+	assert_non_null(text);
+	text[bytes] = '\0';
+	assert_true(has(text, "postmaster@gate.example"));
+	assert_true(has(text, "Auto-Submitted: auto-generated\r\n"));
+	assert_true(has(text, "Content-Transfer-Encoding: quoted-printable\r\n"));
+	assert_true(has(text, "\r\n\r\none\r\n=C3=A9\r\n"));
+	assert_true(has(text, "MIME-Version: 1.0\r\n"));
+	assert_false(has(text, "\xc3"));
+	for (size_t i = 0; i < bytes; i++)
+		assert_true(text[i] != '\n' || (i > 0 && text[i - 1] == '\r'));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_notification_names_those_that_are_wanted),
+		cmocka_unit_test(the_whole_message_comes_back_when_that_was_asked_for),
+		cmocka_unit_test(nobody_is_told_where_nobody_wants_to_know),
+		cmocka_unit_test(a_notice_is_a_message_that_no_machine_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

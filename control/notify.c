@@ -55,8 +55,10 @@ static void add_line(struct round *round, const char *text)
 	char *cut = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), LINE_CHARACTERS));
 
 	round->count++;
-	for (char *at = cut; *at != '\0'; at++)
-		*at = (unsigned char)*at < ' ' || *at == 127 ? ' ' : *at;
+	for (char *at = cut; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ' || *at == 127)
+			*at = ' ';
+	}
 	if (round->count <= LINES_MOST)
 		g_string_append_printf(round->lines, "  %s\n", cut);
 	g_free(cut);

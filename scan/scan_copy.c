@@ -9,25 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WIDE_SLICE 2048
+
 static bool has_target(const struct ruleset *ruleset, enum filetype_target target)
 {
 	return ruleset->anchors[target].is_there || ruleset->patterns[target].db != NULL;
 }
 
-int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects)
+int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects,
+	bool wants_members)
 {
 	bool has_any = has_target(ruleset, FILETYPE_TARGET_ANY);
 
 	pool->wants_text = has_any || has_target(ruleset, FILETYPE_TARGET_TEXT);
 	pool->wants_html = has_any || has_target(ruleset, FILETYPE_TARGET_HTML);
-	if (!pool->wants_text && !pool->wants_html)
+	pool->wants_members = wants_members;
+	if (!pool->wants_text && !pool->wants_html && !wants_members)
 		return 0;
 	pool->memory = calloc(objects, sizeof(*pool->memory));
 	pool->html = malloc(sizeof(*pool->html));
 	pool->text = malloc(SCAN_COPY_SLICE + NORMALISE_TEXT_SLACK);
-	pool->narrow = malloc(SCAN_COPY_SLICE / 2 + 1);
-	if (pool->memory == NULL || pool->html == NULL || pool->text == NULL ||
-		pool->narrow == NULL)
+	if (pool->memory == NULL || pool->html == NULL || pool->text == NULL)
 		return -ENOMEM;
 	for (size_t i = objects; i-- > 0;) {
 		pool->memory[i].next = pool->free_copies;
@@ -41,7 +43,6 @@ void scan_copy_pool_fini(struct scan_copy_pool *pool)
 	free(pool->memory);
 	free(pool->html);
 	free(pool->text);
-	free(pool->narrow);
 }
 
 // ---- matching ----------------------------------------------------------------------------------
@@ -109,12 +110,64 @@ static void feed_text(struct scan *scan, struct scan_object *object, const uint8
 
 // ---- HTML --------------------------------------------------------------------------------------
 
+static void begin_member(struct scan *scan, struct scan_object *object, const char *type)
+{
+	struct scan_copies *copies = object->copies;
+	char name[NORMALISE_HTML_VALUE + 1];
+	size_t n = strcspn(type, ";");
+
+	if (!scan->scanner->copies.wants_members)
+		return;
+	memcpy(name, type, n);
+	name[n] = '\0';
+	copies->is_base64 = strstr(type, ";base64") != NULL;
+	copies->base64 = (struct base64_state){0};
+	copies->member = object_begin_inline(scan, object, name);
+}
+
+static void end_member(struct scan *scan, struct scan_copies *copies)
+{
+	struct scan_object *member = copies->member;
+
+	copies->member = NULL;
+	object_end(scan, member);
+}
+
+static void feed_member(
+	struct scan *scan, struct scan_copies *copies, const uint8_t *data, size_t n)
+{
+	if (copies->member == NULL || object_feed_inline(scan, copies->member, data, n))
+		return;
+	scan_set_suspect(scan, "limit-unpacked-bytes");
+	end_member(scan, copies);
+}
+
+// What comes out of a call. A member has copies of its own, whose output is in the same place: what is
+// still wanted of this one is taken before.
 static void html_out(struct scan *scan, struct scan_object *object)
 {
 	const struct normalise_html_out *out = scan->scanner->copies.html;
+	struct scan_copies *copies = object->copies;
+	enum normalise_html_event event = out->event;
+	uint8_t data[NORMALISE_HTML_ROOM + DECODE_SLACK];
+	size_t bytes = out->data_bytes;
 
-	feed_match(scan, object, &object->copies->page, out->page, out->page_bytes);
-	feed_match(scan, object, &object->copies->words, out->text, out->text_bytes);
+	feed_match(scan, object, &copies->page, out->page, out->page_bytes);
+	feed_match(scan, object, &copies->words, out->text, out->text_bytes);
+	if (copies->member != NULL && bytes > 0) {
+		if (copies->is_base64)
+			bytes = base64_decode(&copies->base64, out->data, bytes, data);
+		else
+			memcpy(data, out->data, bytes);
+		feed_member(scan, copies, data, bytes);
+	}
+	if (event == NORMALISE_HTML_DATA_BEGIN)
+		begin_member(scan, object, copies->html.value);
+	if (event != NORMALISE_HTML_DATA_END || copies->member == NULL)
+		return;
+	if (copies->is_base64)
+		feed_member(scan, copies, data, base64_end(&copies->base64, data));
+	end_member(scan, copies);
 }
 
 static void feed_page(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
@@ -130,10 +183,10 @@ static void feed_page(struct scan *scan, struct scan_object *object, const uint8
 static void feed_wide(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	struct scan_copies *copies = object->copies;
-	uint8_t *out = scan->scanner->copies.narrow;
+	uint8_t out[WIDE_SLICE / 2 + 1];
 
 	while (n > 0) {
-		size_t slice = n < SCAN_COPY_SLICE ? n : SCAN_COPY_SLICE;
+		size_t slice = n < WIDE_SLICE ? n : WIDE_SLICE;
 		size_t count = 0;
 
 		for (size_t i = 0; i < slice; i++) {
@@ -155,6 +208,8 @@ static void begin_html(struct scan *scan, struct scan_object *object)
 	copies->is_html = true;
 	copies->is_searched = false;
 	normalise_html_begin(&copies->html);
+	if (!scan->scanner->copies.wants_html)
+		return;
 	copies->page = match_copy(scan, object, MATCH_TARGET_HTML);
 	copies->words = match_copy(scan, object, MATCH_TARGET_HTML);
 }
@@ -224,15 +279,16 @@ static void detect(struct scan *scan, struct scan_object *object)
 			type->target != FILETYPE_TARGET_HTML;
 	enum normalise_kind kind =
 		is_other ? NORMALISE_NONE : normalise_detect(copies->prefix, copies->prefix_bytes);
+	bool wants_html = pool->wants_html || pool->wants_members;
 	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;
 
 	copies->is_detected = true;
 	copies->is_wide = kind == NORMALISE_HTML_UTF16;
-	copies->is_searched = pool->wants_html &&
-			      (kind == NORMALISE_TEXT || type->target == FILETYPE_TARGET_GRAPHICS);
+	copies->is_searched = (wants_html && kind == NORMALISE_TEXT) ||
+			      (pool->wants_html && type->target == FILETYPE_TARGET_GRAPHICS);
 	if (kind == NORMALISE_TEXT && pool->wants_text)
 		copies->text = match_copy(scan, object, MATCH_TARGET_TEXT);
-	if (pool->wants_html && (is_html || (kind == NORMALISE_TEXT && begins_with_html(copies))))
+	if (wants_html && (is_html || (kind == NORMALISE_TEXT && begins_with_html(copies))))
 		begin_html(scan, object);
 	if (copies->text == NULL && !copies->is_html && !copies->is_searched)
 		give_back(object);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Normalised copies of an object, for the signatures that are made for them: of a text one, of HTML one
-// without comments and one without tags. What is found in a copy is found in the object. Private to
-// scan*.c.
+// without comments and one without tags. What is found in a copy is found in the object. Inline data of
+// HTML is a member of it. Private to scan*.c.
 #pragma once
 
+#include "scan/decode.h"
 #include "scan/match.h"
 #include "scan/normalise_detect.h"
 #include "scan/normalise_html.h"
@@ -24,6 +25,9 @@ struct scan_copies {
 	struct match_object *text;
 	struct match_object *page;
 	struct match_object *words; // of the page, without tags
+	struct scan_object *member; // the inline data that has begun
+	struct base64_state base64;
+	bool is_base64;
 	bool is_detected;
 	bool is_searched; // HTML may still begin in it
 	bool is_html;
@@ -43,13 +47,14 @@ struct scan_copy_pool {
 	struct scan_copies *memory;
 	struct normalise_html_out *html;
 	uint8_t *text;
-	uint8_t *narrow;
 	bool wants_text; // a signature could see such a copy
 	bool wants_html;
+	bool wants_members; // inline data is to be looked at
 };
 
-// Returns 0 or -ENOMEM. Takes no memory where the ruleset has no signature that could see a copy.
-int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects);
+// Returns 0 or -ENOMEM. Takes no memory where there is nothing to do with a copy.
+int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects,
+	bool wants_members);
 void scan_copy_pool_fini(struct scan_copy_pool *pool);
 
 // The object is one that may have copies.

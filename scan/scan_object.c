@@ -244,15 +244,46 @@ static void member_begin(
 	scan_member_seen(scan, object, part->index, event);
 }
 
+struct scan_object *object_begin_inline(
+	struct scan *scan, const struct scan_object *object, const char *type)
+{
+	const struct scan_options *options = &scan->scanner->options;
+	struct scan_part *part;
+
+	if (object->depth >= options->max_archive_depth) {
+		scan_set_suspect(scan, "limit-archive-depth");
+		return NULL;
+	}
+	if (scan->result.parts_count >= options->max_members) {
+		scan_set_suspect(scan, "limit-members");
+		return NULL;
+	}
+	part = scan_add_part(scan);
+	if (part == NULL) {
+		scan_set_unscannable(scan, "memory");
+		return NULL;
+	}
+	part->parent = object->part;
+	part->content_type = scan_pool_text(scan, type);
+	// As ClamAV, which makes a mail of it.
+	return object_begin(scan, FILETYPE_CONTAINER_MAIL, part->index, object->depth + 1);
+}
+
+bool object_feed_inline(
+	struct scan *scan, struct scan_object *member, const uint8_t *data, size_t n)
+{
+	uint64_t room = scan->scanner->options.max_unpacked_bytes - scan->unpacked_bytes;
+	size_t fed = n < room ? n : (size_t)room;
+
+	scan->unpacked_bytes += fed;
+	object_feed(scan, member, data, fed);
+	return fed == n;
+}
+
 static void member_data(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
-	uint64_t room = scan->scanner->options.max_unpacked_bytes - scan->unpacked_bytes;
-	size_t n = event->bytes < room ? event->bytes : (size_t)room;
-
-	scan->unpacked_bytes += n;
-	object_feed(scan, object->member, event->data, n);
-	if (n < event->bytes)
+	if (!object_feed_inline(scan, object->member, event->data, event->bytes))
 		unpacking_stop(scan, object, "limit-unpacked-bytes");
 }
 

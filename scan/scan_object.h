@@ -86,6 +86,14 @@ void object_end(struct scan *scan, struct scan_object *object);
 // Gives it back as it is.
 void object_drop(struct scan *scan, struct scan_object *object);
 
+// A member of the object that its text holds as it stands, of this type; listed as a part. NULL where a
+// limit, which is noted, forbids it.
+struct scan_object *object_begin_inline(
+	struct scan *scan, const struct scan_object *object, const char *type);
+// Counted with what was unpacked. False where the limit is reached: there was more.
+bool object_feed_inline(
+	struct scan *scan, struct scan_object *member, const uint8_t *data, size_t n);
+
 // Unlinks it from the open ones.
 void object_unlink(struct scan_object *object);
 // What an unpacker says of it. True when the archive is over, or is given up.

@@ -105,11 +105,11 @@ static uint32_t bzip2s_count(const struct scan_options *options)
 }
 
 // Objects in progress: of each message the message itself and one part, rarely more; of each archive
-// one member.
+// one member, and inline data of HTML as rarely as these.
 static uint32_t objects_count(const struct scan_options *options)
 {
 	return options->max_messages * 2 + options->max_messages / 4 + options->max_depth + 16 +
-	       unpacks_count(options);
+	       2 * unpacks_count(options);
 }
 
 // One chunk more for each object that may turn out to be an image of a disc.
@@ -125,7 +125,8 @@ static uint32_t capture_chunks(const struct scan_options *options)
 // What is matched at once: of a text its copy, too, of HTML two copies.
 static uint32_t matches_count(const struct scanner *scanner)
 {
-	return (uint32_t)scanner->objects_count * (scanner->copies.memory != NULL ? 3 : 1);
+	return (uint32_t)scanner->objects_count *
+	       (scanner->copies.wants_text || scanner->copies.wants_html ? 3 : 1);
 }
 
 static int pool_make(struct scanner *scanner)
@@ -143,7 +144,8 @@ static int pool_make(struct scanner *scanner)
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
 		0)
 		return -ENOMEM;
-	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count) != 0)
+	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count,
+		    options->max_archive_depth > 0) != 0)
 		return -ENOMEM;
 	return unpack_pool_new(unpacks_count(options), bzip2s_count(options), options->max_ratio,
 		&scanner->unpacks);

@@ -4,6 +4,12 @@
 A document is a row of pieces. Each has the bytes that stand in the file and, where it has one, the form
 that it has in the copies: signatures are made of those, for targets 3, 7 and 0.
 """
+import base64
+import gzip
+import hashlib
+import io
+import zipfile
+
 import paritycases
 
 LATE = 1000  # bytes before HTML that hide it from a look at the first KiB
@@ -107,3 +113,52 @@ def normal_signatures(book, rng, count):
             wide = data.decode("latin-1").encode("utf-16-le")
             if rng.random() < 0.3:
                 book.carry(name, rng.choice([b"\xff\xfe", b""]) + wide, None, kinds + tags + ["UTF-16"])
+
+
+def member(rng):
+    """(bytes, what clamscan finds in them, how)"""
+    data = bytes(rng.randrange(1, 256) for _ in range(rng.randrange(20, 400)))
+    how = rng.choice(["bytes", "zip", "gzip", "HTML"])
+    if how == "zip":
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("member", data)
+        return out.getvalue(), data, how
+    if how == "gzip":
+        return gzip.compress(data), data, how
+    if how == "HTML":
+        data = b" ".join(word(rng) for _ in range(8))
+        return b"<html><b>" + data.upper() + b"</b>", data, how
+    return data, data, how
+
+
+def escaped(rng, data):
+    """Whatever else may stand as it is."""
+    plain = b"abcdefghijklmnopqrstuvwxyz0123456789"
+    return b"".join(bytes([c]) if c in plain and rng.random() < 0.8 else b"%%%02x" % c for c in data)
+
+
+def inline_data(book, rng, count):
+    """.ndb and .hdb for what stands in a page as data:, bare, packed, or as HTML once more."""
+    for number in range(count):
+        name = "Inline.%d" % number
+        data, inner, how = member(rng)
+        coded = rng.random() < 0.6
+        kind = rng.choice([b"image/png", b"application/octet-stream", b"application/zip"])
+        if coded:
+            url = b"data:" + kind + b";base64," + base64.b64encode(data)
+        else:
+            url = b"data:" + kind + b"," + escaped(rng, data)
+        quote = rng.choice([b"\"", b"'", b""])
+        key = rng.choice([b"img src", b"a href", b"object data", b"p x=1 y"])
+        page = b"<html>" + words(rng)[0] + b"<" + key + b"=" + quote + url + quote + b">" + words(rng)[0]
+        kinds = ["inline", how, "base64" if coded else "escaped"]
+        if how != "HTML" and rng.random() < 0.4:
+            book.sign("inline.hdb", name, "%s:%d:%s" % (hashlib.md5(inner).hexdigest(), len(inner), name))
+            kinds += ["hash"]
+        else:
+            at = rng.randrange(len(inner) - 16)
+            book.sign("inline.ndb", name, "%s:0:%s:%s" % (
+                name, rng.choice(["*", str(at)]) if how != "HTML" else "*", inner[at:at + 16].hex()))
+        book.carry(name, page, None, kinds + ["raw"], "html")
+        paritycases.carry_in_mail(book, rng, name, page, None, kinds)

@@ -22,6 +22,7 @@ import traceback
 sys.dont_write_bytecode = True  # the tree is left as it was
 import parityarchives
 import paritycases
+import paritycopies
 import paritycorpus
 import paritydifferences
 import parityexe
@@ -155,6 +156,21 @@ def normal(folder):
     return generated(folder, [(paritynormal.normal_signatures, 500)], 600)
 
 
+def inline(folder):
+    """patterns and digests of what stands in HTML as data:"""
+    return generated(folder, [(paritynormal.inline_data, 150)], 200)
+
+
+def copies(folder):
+    """ClamAV's own copies of the test mail's texts and HTML"""
+    if not paritycorpus.DATA or not os.path.isdir(os.path.join(paritycorpus.DATA, "mail")):
+        raise Skipped("no CORDON_TEST_DATA/mail")
+    count, signatures, wrong = paritycopies.compare(folder)
+    print("    %d copies, %d places" % (count, signatures))
+    print("".join("    DIFFERENT %s\n" % where for where in wrong[:SHOWN]), end="")
+    return count >= 300 and not wrong
+
+
 def corpus(folder):
     """the test mail with published rules and the digest of every attachment"""
     if not paritycorpus.DATA or not os.path.isdir(os.path.join(paritycorpus.DATA, "mail")):
@@ -187,7 +203,7 @@ def testfiles(folder):
             if compared.clamav.names[name] and compared.clamav.names[name] == compared.cordon.names[name]]
     if gone:
         print("    found by both though listed as not unpacked: " + " ".join(gone))
-    return compared.report(4, str)
+    return compared.report(4, str) and not gone
 
 
 def speed(folder):
@@ -217,8 +233,8 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, members, lists, logical, normal, archives, corpus, testfiles,
-              speed]
+    checks = [body, mails, hashes, executables, members, lists, logical, normal, inline, copies,
+              archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))
         return 0

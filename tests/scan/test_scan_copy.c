@@ -34,6 +34,7 @@ static const struct rule rules[] = {
 	{"Words", "3", "*", " HTTP://Evil.example/ click"},
 	{"Any", "0", "*", "any lower"},
 	{"Mail", "4", "*", "HELLO"},
+	{"Inner", "0", "0", "A member! 1234567"},
 };
 
 static struct ruleset *ruleset;
@@ -81,6 +82,11 @@ static int drop_ruleset(void **state)
 #define HEAD "From: a@example.org\r\nMIME-Version: 1.0\r\n"
 #define LINK "<A HREF = 'http://Evil.example/'  Title=X>"
 
+#define MEMBER_BASE64 "QSBtZW1iZXIhIDEyMzQ1Njc="
+#define PAGE_BASE64                                                                                \
+	"PGh0bWw+PGI+YW55ICAgTE9XRVI8aSBhPSJkYXRhOngveTtiYXNlNjQsUVNC"                             \
+	"dFpXMWlaWEloSURFeU16UTFOamM9Ij56"
+
 struct copy_case {
 	const char *data;
 	size_t bytes;
@@ -115,6 +121,20 @@ static const struct copy_case cases[] = {
 	FILE_CASE("\x80\x81\x82LAST\x80\x81\x82", 0, "TextEnd"),
 	FILE_CASE("<html>", 2000, ""),
 	FILE_CASE("<\0h\0t\0m\0l\0>\0A\0n\0y\0 \0 \0L\0O\0W\0E\0R\0", 0, "Any PageStart"),
+	// Inline data is a member, in which there may be more.
+	FILE_CASE("<html><img src='data:image/x;base64," MEMBER_BASE64 "'>", 0, "Inner PageStart"),
+	FILE_CASE("<html><img src=data:;base64," MEMBER_BASE64, 0, "Inner PageStart"),
+	FILE_CASE(
+		"<html><a href=\"data:,%41 member! 1234567\">Any  LOWER", 0, "Any Inner PageStart"),
+	FILE_CASE("<html><a href=data:text/html;base64," PAGE_BASE64 ">HELLO", 0,
+		"Any Inner PageStart"),
+	FILE_CASE("words <a href=data:text/html;base64," PAGE_BASE64 ">HELLO  THERE", 2000,
+		"Any Inner PageStart Text"),
+	FILE_CASE("<html>data:;base64," MEMBER_BASE64 "<p>data:,A member! 1234567", 0, "PageStart"),
+	FILE_CASE("<\0h\0t\0m\0l\0>\0<\0a\0 \0b\0=\0d\0a\0t\0a\0:\0,\0"
+		  "A\0%\0002\0000\0m\0e\0m\0b\0e\0r\0!\0%\0002\0000\0001\0002\0003\0004\0"
+		  "5\0006\0007\0>\0",
+		0, "Inner PageStart"),
 	MAIL_CASE(HEAD "\r\nHELLO  THERE\r\n", "Mail Text"),
 	MAIL_CASE(HEAD "Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 		       "PGh0bWw+PEEgSFJFRiA9ICdodHRwOi8vRXZpbC5leGFtcGxlLycgIFRpdGxlPVg+\r\n",
@@ -195,7 +215,7 @@ static void copies_are_matched_in_any_chunks(void **state)
 // Dropped before their end, messages leave room for as many others.
 static void dropped_messages_give_their_copies_back(void **state)
 {
-	static const uint8_t html[] = "<html>" LINK;
+	static const uint8_t html[] = "<html>" LINK "<img src='data:;base64,QUJDREVG";
 	struct scan_options options;
 	struct scanner *scanner;
 

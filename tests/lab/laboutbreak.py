@@ -47,6 +47,7 @@ class Try:
     def __init__(self, data, infected):
         self.name, self.data, self.infected = lab_id(data), data, infected
         self.code, self.text, self.whole, self.sealed = None, "", False, False
+        self.may_repeat = False  # delivered once more after a crash of the control process
 
 
 class Mailer:
@@ -190,7 +191,7 @@ def fate_faults(one, stored, kept, control):
         faults.append("changed in quarantine")
     if not one.infected and kept:
         faults.append("clean and in quarantine: %s" % kept[0].get("reason"))
-    if one.code == 250 and copies != 1:
+    if one.code == 250 and copies != 1 and not (one.may_repeat and copies == 2):
         faults.append("answered with 250 and there %d times" % copies)
     if one.code != 250 and copies and (one.code is not None or not one.whole):
         faults.append("answered with %s and there %d times" % (one.code, copies))

@@ -6,6 +6,8 @@ gets out, and none gets out unscanned."""
 import contextlib
 import io
 import os
+import socket
+import struct
 import subprocess
 import time
 import zipfile
@@ -247,6 +249,51 @@ def expiry(case):
         until("the seal ends", lambda: [e for e in out.control.events("unseal")
                                         if e.get("why") == "expired"])
         until("clean mail goes", lambda: len(out.server.mails()) == 3)
+        out.compare(case)
+
+
+@cases.case("control killed in the middle of a release: each mail once, but for the one on its way",
+            engine=True)
+def released(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        out.control.ask("seal", "--virus-id", "CV-1")
+        case.equal(send_all(out, ["r%d" % i for i in range(60)]), [250] * 60, "under the seal")
+        until("all are listed", lambda: len(out.control.held()) == 60)
+        out.control.ask("unseal", "--all")
+        until("some are there", lambda: len(out.server.mails()) >= 10)
+        out.control.kill()
+        case.check(len(out.server.mails()) < 60, "killed before the end")
+        out.control.start()
+        for one in out.ledger.tries:
+            one.may_repeat = True
+        out.compare(case)
+        case.check(len(out.server.mails()) <= 61, "one at the most came twice", len(out.server.mails()))
+
+
+@cases.case("a client that vanishes in its body, resets or half-closes leaves nothing behind", engine=True)
+def vanished(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        out.control.ask("seal", "--virus-id", "CV-1")
+        data = mixed("vanished", labmail.TEXT, attachment(noise(300000)))
+        for how in ("reset", "close", "half-close"):
+            talk = Talk(lab)
+            talk.envelope()
+            talk.ask(b"DATA", 354)
+            talk.send(labmail.stuffed(data)[:-5])
+            if how == "half-close":
+                talk.socket.shutdown(socket.SHUT_WR)
+                case.check(talk.at_end() in ("closed", "reset"), "its end")
+            elif how == "reset":
+                talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            talk.socket.close()
+        until("all three have ended", lambda: len(out.gateway.events("session")) == 3)
+        case.equal(send_all(out, ["after"]), [250], "another sender")
+        until("that one is held", lambda: out.control.held())
+        case.equal([r["subject"] for r in out.control.held()], ["lab mail after"], "held")
+        case.equal([e["verdict"] for e in out.gateway.events("mail")][:3], ["incomplete"] * 3, "events")
+        out.control.ask("unseal", "--all")
         out.compare(case)
 
 

@@ -81,12 +81,15 @@ void deferral_leave(struct message *message)
 
 	(void)scan_cancel(deferral->scan);
 	deferral->session = NULL;
+	deferral->is_read = true;
+	message->result = scan_get_known(deferral->scan);
+	message->left = deferral;
 	message->deferral = NULL;
 	message->scan = NULL;
 }
 
-// Unlinks the deferral of a scan and gives it back. Returns whose it is.
-static struct session *take(struct deferral_pool *pool, const struct scan *scan)
+// Unlinks the deferral of a scan.
+static struct deferral *take(struct deferral_pool *pool, const struct scan *scan)
 {
 	struct deferral **at = &pool->first;
 	struct deferral *deferral;
@@ -99,9 +102,26 @@ static struct session *take(struct deferral_pool *pool, const struct scan *scan)
 	if (deferral->next == NULL)
 		pool->last = at;
 	pool->outstanding--;
+	return deferral;
+}
+
+static void give_back(struct deferral_pool *pool, struct deferral *deferral)
+{
 	deferral->next = pool->free;
 	pool->free = deferral;
-	return deferral->session;
+}
+
+void deferral_forget(struct engine *engine, struct message *message)
+{
+	struct deferral *deferral = message->left;
+
+	message->left = NULL;
+	message->result = NULL;
+	deferral->is_read = false;
+	if (!deferral->is_back)
+		return;
+	scan_free(deferral->scan);
+	give_back(engine->deferrals, deferral);
 }
 
 static void collect(struct engine *engine, uint64_t now_ns)
@@ -109,8 +129,13 @@ static void collect(struct engine *engine, uint64_t now_ns)
 	struct scan *scan;
 
 	while ((scan = engine->ops.deferred(engine->ops.ctx)) != NULL) {
-		struct session *session = take(engine->deferrals, scan);
+		struct deferral *deferral = take(engine->deferrals, scan);
+		struct session *session = deferral->session;
 
+		deferral->is_back = true;
+		if (deferral->is_read)
+			continue;
+		give_back(engine->deferrals, deferral);
 		if (session == NULL) {
 			scan_free(scan);
 			continue;

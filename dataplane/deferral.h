@@ -16,6 +16,8 @@ struct deferral {
 	struct deferral *next;   // in the pool, or of those outstanding: oldest first
 	struct scan *scan;       // the other thread's
 	struct session *session; // NULL: nobody wants to know
+	bool is_read;            // a message still tells what was known of it
+	bool is_back;            // the other thread is done with it
 	uint64_t deadline_ns;
 };
 
@@ -28,7 +30,9 @@ uint32_t deferral_outstanding(const struct deferral_pool *pool);
 // Hands the scan of the session's building message over. False: there is no room, or no such thread.
 bool deferral_begin(struct engine *engine, struct session *session, uint64_t now_ns)
 	__attribute__((warn_unused_result));
-// The message does not wait any more. It loses its scan.
+// The message does not wait any more. It loses its scan; what was known of it before is its result.
 void deferral_leave(struct message *message);
+// The message does not read that result any more.
+void deferral_forget(struct engine *engine, struct message *message);
 // Goes on with messages whose work is done, or has taken too long.
 void deferral_tick(struct engine *engine, uint64_t now_ns);

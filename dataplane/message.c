@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static void message_drop_scan(struct message *message)
+static void message_drop_scan(struct engine *engine, struct message *message)
 {
 	if (message->deferral != NULL)
 		deferral_leave(message);
 	else if (message->scan != NULL)
 		scan_free(message->scan);
+	if (message->left != NULL)
+		deferral_forget(engine, message);
 	message->scan = NULL;
 	message->result = NULL;
 }
@@ -22,7 +24,7 @@ static void message_drop_scan(struct message *message)
 static void message_free(struct engine *engine, struct message *message)
 {
 	keep_drop(engine, message);
-	message_drop_scan(message);
+	message_drop_scan(engine, message);
 	message_give_blocks(engine, message);
 }
 
@@ -228,10 +230,13 @@ void message_conclude(struct engine *engine, struct session *session, uint64_t n
 
 void message_outdate(struct message *message)
 {
-	if (message->deferral != NULL)
+	if (message->deferral != NULL) {
 		message->deferral->deadline_ns = 0;
-	else
-		message_drop_scan(message);
+	} else {
+		scan_free(message->scan);
+		message->scan = NULL;
+		message->result = NULL;
+	}
 	message->outdated = true;
 }
 

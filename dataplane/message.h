@@ -50,6 +50,7 @@ struct message {
 	struct message_entry *last;
 	struct scan *scan;         // NULL when it could not be scanned
 	struct deferral *deferral; // not NULL: another thread has the scan
+	struct deferral *left;     // not NULL: whose scan the result is of, though it came too late
 	uint64_t begin_ns;
 	uint64_t end_ns; // when the end of data arrived
 	uint64_t bytes;

@@ -212,6 +212,29 @@ static void scan_judge(struct scan *scan)
 	}
 }
 
+static void note_texts(struct scan *scan, struct scan_result *result)
+{
+	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";
+	result->message_id =
+		scan->mime != NULL ? scan_pool_text(scan, mime_message_id(scan->mime)) : "";
+}
+
+// There are no matches: they would leave no work.
+static void note_known(struct scan *scan)
+{
+	scan_judge(scan);
+	scan->known = scan->result;
+	scan->known.parts_count = 0;
+	if (scan->table != &scan->small)
+		scan_list_known(scan);
+	note_texts(scan, &scan->known);
+}
+
+const struct scan_result *scan_get_known(const struct scan *scan)
+{
+	return &scan->known;
+}
+
 static void finish(struct scan *scan)
 {
 	struct mime_event event = {.type = MIME_NEED_INPUT};
@@ -235,8 +258,10 @@ bool scan_finish(struct scan *scan)
 		scan_whole_drop(scan, 0);
 	if (scan->deferred == NULL)
 		return true;
-	if (scan->home->helper == NULL || scan_pool_reserve(scan))
+	if (scan->home->helper == NULL || scan_pool_reserve(scan)) {
+		note_known(scan);
 		return false;
+	}
 	scan_set_unscannable(scan, "memory");
 	scan_whole_drop(scan, 0);
 	return true;
@@ -272,9 +297,7 @@ const struct scan_result *scan_end(struct scan *scan)
 	scan_list(scan);
 	result->matches = scan->matches;
 	result->parts = scan->table->parts;
-	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";
-	result->message_id =
-		scan->mime != NULL ? scan_pool_text(scan, mime_message_id(scan->mime)) : "";
+	note_texts(scan, result);
 	scan_judge(scan);
 	return result;
 }

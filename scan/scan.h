@@ -164,10 +164,13 @@ bool scan_is_decided(const struct scan *scan);
 // Feeding is over. True: nothing but scan_end is left to do. False: there is work for scan_work, whose
 // result could change the verdict.
 bool scan_finish(struct scan *scan) SCAN_MUST_USE;
-// Does that work. Until it returns, no other function of this scan is called but scan_cancel and
-// scan_get_scanner. With scan_options.has_helper it may be called on another thread than all else, one
+// Does that work. Until it returns, no other function of this scan is called but scan_cancel,
+// scan_get_known and scan_get_scanner. With scan_options.has_helper it may be called on another thread than all else, one
 // scan of a scanner at a time.
 void scan_work(struct scan *scan);
+// Once scan_finish has returned false, on the thread that called it, also while scan_work runs: what was
+// known by then, as scan_end would give it, with the first of its parts. It stays until scan_free.
+const struct scan_result *scan_get_known(const struct scan *scan);
 // From any thread: scan_work ends soon, with the reason "limit-time". Returns whether it has begun.
 bool scan_cancel(struct scan *scan);
 // Finishes all parts, does the work that is left, and returns the result. Feeding is over.

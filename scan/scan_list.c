@@ -120,3 +120,25 @@ void scan_list(struct scan *scan)
 	move(scan);
 	scan->result.parts_count = scan->table->order[0].weight;
 }
+
+// In the order in which they began, without those that are left out.
+void scan_list_known(struct scan *scan)
+{
+	const struct scan_part *parts = scan->table->parts;
+	struct part_order *order = scan->table->order;
+	size_t count = 0;
+
+	order[0] = (struct part_order){0};
+	choose(scan);
+	for (size_t i = 0; i < scan->result.parts_count && count < SCAN_SMALL_PARTS; i++) {
+		if (order[i + 1].is_left_out)
+			continue;
+		scan->small.parts[count] = parts[i];
+		scan->small.parts[count].parent = order[parts[i].parent].place;
+		count++;
+		scan->small.parts[count - 1].index = (uint32_t)count;
+		order[i + 1].place = (uint32_t)count;
+	}
+	scan->known.parts = scan->small.parts;
+	scan->known.parts_count = count;
+}

@@ -8,3 +8,5 @@ struct scan;
 // on how the bytes came. Now, at the message's end, they get an order and numbers that do not: after each
 // part what is in it. Parts of other readings in which nothing was found are left out; matches follow.
 void scan_list(struct scan *scan);
+// Lists the first parts in scan->small, which is not in use, as they are by now; which of them is where.
+void scan_list_known(struct scan *scan);

@@ -59,7 +59,7 @@ struct scan {
 	struct scan_object *object; // the raw message or the file
 	struct scan_object *open;   // all objects that have not ended
 	struct part_table *table;   // small, or one from the pool
-	struct part_table small;
+	struct part_table small;    // of no use to scan_work
 	struct scan_part small_parts[SCAN_SMALL_PARTS];
 	uint32_t small_indexes[SCAN_SMALL_PARTS];
 	struct part_order small_order[SCAN_SMALL_PARTS + 1];
@@ -86,6 +86,7 @@ struct scan {
 	bool is_finished;
 	bool is_ended;
 	struct scan_result result;
+	struct scan_result known; // before scan_work; its parts are in small
 };
 
 struct scanner {

@@ -285,6 +285,12 @@ static void a_client_that_sends_again_is_told_to_wait(void **state)
 	world_fini(&world);
 }
 
+static void check_known(void)
+{
+	assert_string_equal(world.records[0].subject, "x");
+	assert_int_equal(world.records[0].parts_count, 1);
+}
+
 static void what_takes_too_long_is_suspect(void **state)
 {
 	(void)state;
@@ -295,6 +301,7 @@ static void what_takes_too_long_is_suspect(void **state)
 	assert_true(world_run(&world, has_replies, 6, 10000));
 	assert_memory_equal(world_last_reply(&world), "554", 3);
 	check_record(VERDICT_SUSPECT, "reject", "limit-time");
+	check_known();
 	assert_int_equal(engine_deferred(world.engine), 1);
 	world_pass(&world, 60000);
 	assert_int_equal(engine_deferred(world.engine), 0);
@@ -310,6 +317,7 @@ static void what_was_not_begun_in_time_comes_again(void **state)
 	assert_true(world_run(&world, has_replies, 6, 60000));
 	assert_memory_equal(world_last_reply(&world), "451", 3);
 	check_record(VERDICT_UNSCANNABLE, "tempfail", "busy");
+	check_known();
 	world_fini(&world);
 }
 

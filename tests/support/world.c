@@ -149,6 +149,10 @@ static void keep_mail(void *ctx, const struct mail_record *record)
 	copy(kept->action, sizeof(kept->action), record->action);
 	copy(kept->reason, sizeof(kept->reason), record->reason);
 	copy(kept->reply, sizeof(kept->reply), record->reply);
+	if (record->scan != NULL) {
+		copy(kept->subject, sizeof(kept->subject), record->scan->subject);
+		kept->parts_count = record->scan->parts_count;
+	}
 	copy(kept->mail_from, sizeof(kept->mail_from), record->mail_from);
 	copy(kept->helo, sizeof(kept->helo), record->helo);
 	for (size_t i = 0; i < record->rcpt_to_count; i++) {

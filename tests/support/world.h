@@ -34,6 +34,8 @@ struct world_record {
 	enum verdict verdict;
 	char action[16];
 	char reason[32];
+	char subject[64]; // of the scan's result
+	size_t parts_count;
 	char reply[256];
 	char mail_from[128];
 	char rcpt_to[256]; // joined by commas

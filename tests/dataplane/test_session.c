@@ -277,6 +277,36 @@ static void a_pipelined_infected_chunk_is_answered_after_earlier_replies(void **
 	world_fini(&world);
 }
 
+static void binary_mail_and_addresses_beyond_ascii_pass_as_they_are(void **state)
+{
+	static const char body[] = "Subject: x\r\n\r\n\0\n.\n\r.\r\n.\r\n\xff\0";
+	struct world world;
+	char text[128];
+	size_t n;
+
+	(void)state;
+	begin(&world, 13);
+	world.ehlo_reply = "250-server\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-8BITMIME\r\n"
+			   "250 SMTPUTF8\r\n";
+	assert_true(world_connect(&world));
+	assert_true(world_say(&world, "EHLO c\r\n", 1));
+	assert_non_null(memmem(world.client.in, world.client.in_bytes, "BINARYMIME", 10));
+	assert_non_null(memmem(world.client.in, world.client.in_bytes, "SMTPUTF8", 8));
+	assert_true(world_say(&world,
+		"MAIL FROM:<j\xc3\xb6rg@x> BODY=BINARYMIME SMTPUTF8\r\nRCPT "
+		"TO:<\xe2\x82\xac@y>\r\n",
+		2));
+	n = (size_t)snprintf(text, sizeof(text), "BDAT %zu LAST\r\n", sizeof(body) - 1);
+	memcpy(text + n, body, sizeof(body) - 1);
+	assert_true(world_write(&world, text, n + sizeof(body) - 1, 1));
+	assert_int_equal(world.mails_count, 1);
+	assert_int_equal(world.mails[0].bytes, sizeof(body) - 1);
+	assert_memory_equal(world.mails[0].data, body, sizeof(body) - 1);
+	assert_string_equal(world.records[0].mail_from, "j\xc3\xb6rg@x");
+	assert_string_equal(world.records[0].rcpt_to, "\xe2\x82\xac@y");
+	world_fini(&world);
+}
+
 static void starttls_is_masked_in_place(void **state)
 {
 	struct world world;
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_body_before_354_waits_for_it),
 		cmocka_unit_test(chunks_are_scanned_across_their_borders),
 		cmocka_unit_test(a_pipelined_infected_chunk_is_answered_after_earlier_replies),
+		cmocka_unit_test(binary_mail_and_addresses_beyond_ascii_pass_as_they_are),
 		cmocka_unit_test(starttls_is_masked_in_place),
 		cmocka_unit_test(masks_hold_under_loss_and_tiny_segments),
 		cmocka_unit_test(smuggled_mails_do_not_pass),

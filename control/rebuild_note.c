@@ -19,7 +19,7 @@ static char *plain(const char *text)
 
 		g_string_append_unichar(
 			out, g_unichar_isprint(character) ? character : (gunichar)'?');
-		at = g_utf8_next_char(at);
+		at = g_utf8_find_next_char(at, NULL);
 	}
 	if (*at != '\0')
 		g_string_append(out, "...");

@@ -26,7 +26,9 @@ void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t
 		if (!track_can_begin(track, use, end - use->length))
 			continue;
 		if (events->count == TRACK_MAX_EVENTS)
-			track_follow(track, events);
+			track_follow_early(track, events);
+		if (end < events->followed)
+			track->lost = true;
 		events->events[events->count++] = (struct track_event){end, i};
 	}
 }
@@ -349,6 +351,7 @@ void match_abort(struct match_object *object)
 {
 	close_streams(object, NULL);
 	object->matcher->events->count = 0;
+	object->matcher->events->followed = 0;
 	put_object(object);
 }
 

@@ -279,7 +279,48 @@ static struct track_ring *new_ring(struct track *track)
 	track->rings = ring;
 	ring->count = 0;
 	ring->next = 0;
+	ring->forgotten_from = UINT64_MAX;
+	ring->forgotten_to = 0;
 	return ring;
+}
+
+// The start matters only to a condition on the distance from the end.
+static bool is_known(const struct track_ring *ring, const struct ruleset_group *group,
+	struct track_candidate candidate)
+{
+	for (uint32_t i = 0; i < ring->count; i++) {
+		const struct track_candidate *slot = &ring->slots[i];
+
+		if (candidate.end <= slot->end && slot->end - candidate.end <= slot->span &&
+			(slot->start == candidate.start || !is_from_end(group)))
+			return true;
+	}
+	return false;
+}
+
+static bool follows_latest(struct track_ring *ring, const struct ruleset_group *group,
+	struct track_candidate candidate)
+{
+	struct track_candidate *latest =
+		&ring->slots[(ring->next + group->ring_count - 1u) % group->ring_count];
+
+	if (ring->count == 0 || is_from_end(group) || latest->end + 1 != candidate.end)
+		return false;
+	latest->end++;
+	latest->span++;
+	return true;
+}
+
+// The oldest makes room.
+static void forget(struct track_ring *ring, const struct ruleset_group *group)
+{
+	const struct track_candidate *oldest = &ring->slots[ring->next];
+	uint64_t last = is_from_end(group) ? oldest->start : oldest->end;
+
+	if (last - oldest->span < ring->forgotten_from)
+		ring->forgotten_from = last - oldest->span;
+	if (last >= ring->forgotten_to)
+		ring->forgotten_to = last + 1;
 }
 
 static void keep(
@@ -304,11 +345,10 @@ static void keep(
 	ring = entry->of.ring;
 	if (ring == NULL)
 		return;
-	// The start matters only to a condition on the distance from the end.
-	for (uint32_t i = 0; i < ring->count; i++)
-		if (ring->slots[i].end == candidate.end &&
-			(ring->slots[i].start == candidate.start || !is_from_end(group)))
-			return;
+	if (is_known(ring, group, candidate) || follows_latest(ring, group, candidate))
+		return;
+	if (ring->count == group->ring_count)
+		forget(ring, group);
 	ring->slots[ring->next] = candidate;
 	ring->next = (uint16_t)((ring->next + 1u) % group->ring_count);
 	if (ring->count < group->ring_count)
@@ -325,10 +365,16 @@ static void advance(struct track *track, const struct ruleset_group *group,
 		track_sink(track, group->sink, own);
 }
 
-static bool gap_fits(const struct ruleset_group *group, uint64_t from, uint64_t to)
+// Whether one that ends where the candidate does, or so much before, has the gap to where this begins.
+static bool gap_fits(
+	const struct ruleset_group *group, const struct track_candidate *candidate, uint64_t to)
 {
-	return to >= from && to - from >= group->gap_min &&
-	       (group->gap_max == RULESET_GAP_ANY || to - from <= group->gap_max);
+	uint64_t first = candidate->end - candidate->span;
+
+	if (to < first || to - first < group->gap_min)
+		return false;
+	return group->gap_max == RULESET_GAP_ANY || to <= candidate->end ||
+	       to - candidate->end <= group->gap_max;
 }
 
 // The candidates that a group has kept.
@@ -350,6 +396,22 @@ static const struct track_candidate *candidates_of(
 	return entry->of.ring->slots;
 }
 
+// Nothing that is kept fits: whether something might have that was forgotten.
+static bool fits_forgotten(const struct track *track, const struct ruleset_group *group,
+	uint32_t before, uint64_t start)
+{
+	const struct track_entry *entry = probe(track, group_key(before));
+	struct track_candidate forgotten;
+
+	if (is_from_end(group) || track->ruleset->groups[before].ring_count <= 1 ||
+		entry->key == 0 || entry->count == 0 || entry->of.ring == NULL ||
+		entry->of.ring->forgotten_to == 0)
+		return false;
+	forgotten.end = entry->of.ring->forgotten_to - 1;
+	forgotten.span = forgotten.end - entry->of.ring->forgotten_from;
+	return gap_fits(group, &forgotten, start);
+}
+
 static void follow_group(struct track *track, const struct ruleset_use *use, uint64_t end)
 {
 	const struct ruleset_group *group = &track->ruleset->groups[use->group];
@@ -366,7 +428,7 @@ static void follow_group(struct track *track, const struct ruleset_use *use, uin
 	}
 	before = candidates_of(track, use->group - 1, &count);
 	for (uint32_t i = 0; i < count; i++) {
-		if (!gap_fits(group, before[i].end, start))
+		if (!gap_fits(group, &before[i], start))
 			continue;
 		candidate.start = before[i].start;
 		advance(track, group, candidate, start);
@@ -375,6 +437,8 @@ static void follow_group(struct track *track, const struct ruleset_use *use, uin
 		// The table may have been moved meanwhile.
 		before = candidates_of(track, use->group - 1, &count);
 	}
+	if (fits_forgotten(track, group, use->group - 1, start))
+		track->lost = true;
 }
 
 // ---- events ------------------------------------------------------------------------------------
@@ -393,6 +457,31 @@ void track_follow(struct track *track, struct track_events *events)
 		follow_group(
 			track, &track->ruleset->uses[events->events[i].use], events->events[i].end);
 	events->count = 0;
+	events->followed = 0;
+}
+
+void track_follow_early(struct track *track, struct track_events *events)
+{
+	uint64_t latest = 0;
+
+	for (size_t i = 0; i < events->count; i++)
+		latest = events->events[i].end > latest ? events->events[i].end : latest;
+	track_follow(track, events);
+	events->followed = latest;
+}
+
+// Of what was forgotten some may have begun at the place that is told from the end.
+static void note_forgotten(struct track *track, const struct ruleset_group *group,
+	const struct track_entry *entry, uint64_t bytes)
+{
+	const struct track_ring *ring =
+		is_from_end(group) && group->ring_count > 1 && entry->count > 0 ? entry->of.ring
+										: NULL;
+
+	if (ring != NULL && ring->forgotten_to > 0 &&
+		ring->forgotten_to - 1 + group->offset >= bytes &&
+		ring->forgotten_from + group->offset <= bytes + group->shift)
+		track->lost = true;
 }
 
 void track_end(struct track *track, uint64_t bytes)
@@ -410,6 +499,7 @@ void track_end(struct track *track, uint64_t bytes)
 		if ((track->entries[i].key & KEY_OF_GROUP) == 0)
 			continue;
 		group = &track->ruleset->groups[number];
+		note_forgotten(track, group, &track->entries[i], bytes);
 		if ((group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
 			bytes < group->offset - group->moved)
 			continue;

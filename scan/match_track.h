@@ -23,15 +23,21 @@ struct track_event {
 	uint32_t use;
 };
 
+// Those that end one byte behind the other, as they do in runs of one byte, are one candidate.
 struct track_candidate {
 	uint64_t start; // of the first group
 	uint64_t end;   // of this group
+	uint64_t span;  // so many more end before it
 };
 
 struct track_ring {
 	struct track_ring *next_of_object;
 	uint16_t count;
 	uint16_t next;
+	// Those that there was no room for ended between these, or of a place that is told from the end began:
+	// the second is one more, 0: there are none.
+	uint64_t forgotten_from;
+	uint64_t forgotten_to;
 	struct track_candidate slots[RULESET_MAX_RING];
 };
 
@@ -71,6 +77,7 @@ struct track_pool {
 
 struct track_events {
 	size_t count;
+	uint64_t followed; // what ends before this comes too late
 	struct track_event events[TRACK_MAX_EVENTS];
 };
 
@@ -113,8 +120,10 @@ void track_hit(struct track_hits *hits, uint32_t signature);
 void track_sink(struct track *track, uint32_t sink, uint64_t start);
 // Whether a group's match that begins there can count: false only of a first group at a wrong place.
 bool track_can_begin(const struct track *track, const struct ruleset_use *use, uint64_t start);
-// Follows the collected matches and empties the collection.
+// Follows the collected matches, which are all of these bytes, and empties the collection.
 void track_follow(struct track *track, struct track_events *events);
+// The same while more may come of these bytes: what then comes too late loses track of the object.
+void track_follow_early(struct track *track, struct track_events *events);
 // The object has ended with so many bytes: conditions on the distance from the end are decided.
 void track_end(struct track *track, uint64_t bytes);
 

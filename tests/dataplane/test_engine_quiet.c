@@ -20,9 +20,9 @@
 
 // ---- what is counted ----------------------------------------------------------------------------
 
-// The compiler thinks that it knows what malloc reads.
+// The compiler thinks that it knows what malloc reads and writes.
 static volatile bool is_inside;
-static unsigned int calls;
+static volatile unsigned int calls;
 static const char *first;
 
 static void count(const char *name)

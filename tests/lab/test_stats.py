@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cordonctl stats and DPDK's telemetry socket tell what went through, to the packet; --check-config
 tells what is wrong."""
+import glob
 import json
 import os
 import re
 import socket
 import subprocess
+import time
 
 import labmail
 from labgateway import Gateway
@@ -149,6 +151,32 @@ def check_config(case):
             case.check(status == 2 and "try.yaml: %s: " % key in said and words in said, key, said)
         status, said = run(re.sub(r"(?m)^rules:.*$", "rules: " + gateway.config, good))
         case.check(status == 1 and "cordonctl compile" in said, "a start without rules", status, said)
+
+
+def naps(lab, gateway, seconds):
+    """How often the threads of the gateway have gone to sleep by themselves in that time."""
+    def count():
+        total = 0
+        for task in glob.glob("/proc/%d/task/*/status" % gateway.process.child.pid):
+            with open(task) as f:
+                text = f.read()
+            if re.search(r"^Name:\s*\w+-worker", text, re.M):
+                total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1))
+        return total
+    before = count()
+    time.sleep(seconds)
+    return count() - before
+
+
+@cases.case("an idle worker naps where the configuration says so, and never where it does not",
+            engine=True)
+def idle(case):
+    with Lab(case) as lab:
+        gateway = Gateway(lab)
+        case.check(naps(lab, gateway, 1) > 100, "it naps")
+        gateway.stop()
+        gateway = Gateway(lab, idle={"sleep_us": 0})
+        case.check(naps(lab, gateway, 1) < 10, "it polls")
 
 
 if __name__ == "__main__":

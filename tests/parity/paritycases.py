@@ -16,6 +16,9 @@ import parityrun
 Note = collections.namedtuple("Note", "signature line should tags")
 
 
+LINE = 999  # bytes: ClamAV breaks longer lines of a mail
+
+
 class Book:
     def __init__(self, folder):
         self.database, self.files = os.path.join(folder, "db"), os.path.join(folder, "files")
@@ -59,6 +62,8 @@ def carry_in_mail(book, rng, name, data, should, tags):
     encoding = rng.choice(paritymail.ENCODINGS)
     if encoding == "8bit" and any(c in data for c in b"\r\n"):
         encoding = "base64"
+    if encoding == "8bit" and len(data) > LINE:
+        tags = tags + ["long line"]
     form, crlf = rng.choice(paritymail.FORMS), rng.random() < 0.5
     tags = tags + ["mail", encoding, form, "crlf" if crlf else "lf"]
     book.carry(name, paritymail.mail(rng, data, encoding, form, crlf), should, tags, "eml")

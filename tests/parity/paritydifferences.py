@@ -74,6 +74,7 @@ DIFFERENCES = [
     Difference("more-archives", "cordon", has("rules", "clam-v3.rar")),
     Difference("line-copies", "cordon", has("8bit", "binary")),
     Difference("line-copies", "cordon", has("inline", "escaped")),
+    Difference("line-copies", "cordon", has("mail", "long line")),
     Difference("line-copies", "cordon", has("logical", "in body")),
     Difference("late-html", "cordon", has("normalised", "late")),
     Difference("padded-base64", "cordon", has("base64 padded lines")),

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Objects that begin as an archive does and go on as none: libarchive refuses them, and is asked nothing
-// that it cannot answer then.
+// that it cannot answer then. And it stops soon when it is told to.
+#include "scan/capture.h"
 #include "scan/scan.h"
+#include "scan/unpack_whole.h"
 #include "tests/support/unit.h"
 
 #include <archive.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,10 +124,79 @@ static void what_only_begins_as_an_archive_is_refused_and_no_more(void **state)
 	assert_true(asked > 0);
 }
 
+// ---- work that does not end --------------------------------------------------------------------
+
+#define FRAMES 64
+#define FRAME_BYTES 65536u
+#define READS_BEFORE 5
+
+static uint32_t reads;
+static uint32_t reads_behind; // of these, when no more was wanted
+static atomic_bool cancelled;
+
+size_t __real_capture_piece(const struct capture *capture, uint64_t offset, const uint8_t **data);
+size_t __wrap_capture_piece(const struct capture *capture, uint64_t offset, const uint8_t **data);
+
+size_t __wrap_capture_piece(const struct capture *capture, uint64_t offset, const uint8_t **data)
+{
+	reads_behind += atomic_load(&cancelled);
+	if (++reads == READS_BEFORE)
+		atomic_store(&cancelled, true);
+	return __real_capture_piece(capture, offset, data);
+}
+
+// An empty frame, then frames that a reader skips (RFC 8878 3.1.2): nothing comes out of it, so that
+// libarchive reads to its end within one call.
+static void fill_with_frames(struct capture *capture)
+{
+	static const uint8_t empty[] = {0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00};
+	static uint8_t frame[FRAME_BYTES] = {0x50, 0x2a, 0x4d, 0x18};
+	const uint32_t left = FRAME_BYTES - 8;
+
+	memcpy(frame + 4, &left, sizeof(left));
+	assert_int_equal(capture_append(capture, empty, sizeof(empty)), sizeof(empty));
+	for (int i = 0; i < FRAMES; i++)
+		assert_int_equal(capture_append(capture, frame, sizeof(frame)), sizeof(frame));
+}
+
+static void work_stops_inside_of_a_call_when_no_more_is_wanted(void **state)
+{
+	struct whole_budget budget = {.left = UINT64_MAX, .cancelled = &cancelled};
+	const struct whole_format *format = whole_detect((const uint8_t *)"\x28\xb5\x2f\xfd", 4);
+	struct capture_pool pool;
+	struct capture capture;
+	struct unpack_event event;
+	struct whole whole;
+
+	(void)state;
+	assert_non_null(format);
+	assert_int_equal(capture_pool_init(&pool, FRAME_BYTES, FRAMES + 2), 0);
+	capture_begin(&capture, &pool, UINT64_MAX);
+	fill_with_frames(&capture);
+	for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+		reads = is_cancelled == 1 ? 0 : READS_BEFORE;
+		reads_behind = 0;
+		atomic_store(&cancelled, false);
+		assert_int_equal(whole_begin(&whole, format, &capture, &budget, 250), 0);
+		whole_next(&whole, &event);
+		whole_end(&whole);
+		if (is_cancelled == 0) {
+			assert_true(reads >= READS_BEFORE + FRAMES);
+			continue;
+		}
+		assert_int_equal(event.type, UNPACK_WARNING);
+		assert_string_equal(event.why, "limit-time");
+		assert_true(reads_behind <= 2);
+	}
+	capture_free(&capture);
+	capture_pool_fini(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_only_begins_as_an_archive_is_refused_and_no_more),
+		cmocka_unit_test(work_stops_inside_of_a_call_when_no_more_is_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, make_rules, drop_rules);

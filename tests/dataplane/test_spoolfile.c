@@ -450,6 +450,7 @@ static void a_log_that_failed_is_written_to_no_more(void **state)
 		assert_int_equal(spoolfile_log_append(log, &change), results[i][1]);
 		failing_result = 320;
 		assert_int_equal(spoolfile_log_append(log, &change), -EIO);
+		assert_false(spoolfile_log_has_room(log));
 		spoolfile_log_close(log);
 	}
 	shelf_look(shelf);
@@ -465,6 +466,7 @@ static void a_log_has_one_owner(void **state)
 
 	(void)state;
 	assert_int_equal(spoolfile_log_open(shelf->store, "c", shelf->io, &log), 0);
+	assert_true(spoolfile_log_has_room(log));
 	assert_int_equal(spoolfile_log_open(shelf->store, "c", shelf->io, &second), -EBUSY);
 	spoolfile_log_close(log);
 	assert_int_equal(spoolfile_log_open(shelf->store, "c", shelf->io, &second), 0);

@@ -401,7 +401,7 @@ static bool fits_forgotten(const struct track *track, const struct ruleset_group
 	uint32_t before, uint64_t start)
 {
 	const struct track_entry *entry = probe(track, group_key(before));
-	struct track_candidate forgotten;
+	struct track_candidate forgotten = {0};
 
 	if (is_from_end(group) || track->ruleset->groups[before].ring_count <= 1 ||
 		entry->key == 0 || entry->count == 0 || entry->of.ring == NULL ||

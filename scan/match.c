@@ -196,6 +196,19 @@ static void put_object(struct match_object *object)
 	object->matcher->free_objects = object;
 }
 
+// Digests are of what was sent; those of the copies of HTML are looked up, as ClamAV does it.
+static unsigned int wanted_digests(const struct matcher *matcher, enum match_target target)
+{
+	unsigned int listed = 0;
+
+	if (!is_copy(target))
+		return ~0u;
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS && target == MATCH_TARGET_HTML; i++)
+		if (matcher->ruleset->hashes[i].entries_count > 0)
+			listed |= 1u << i;
+	return listed;
+}
+
 int match_begin(struct matcher *matcher, enum match_target target, struct match_object **out)
 {
 	struct match_object *object = matcher->free_objects;
@@ -214,8 +227,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
 	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
-	// Digests are of what was sent.
-	match_digest_begin(&matcher->digester, &object->digesting, !is_copy(target));
+	match_digest_begin(&matcher->digester, &object->digesting, wanted_digests(matcher, target));
 	*out = object;
 	return 0;
 }

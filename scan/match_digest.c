@@ -54,10 +54,10 @@ void match_digester_fini(struct match_digester *digester)
 }
 
 void match_digest_begin(
-	const struct match_digester *digester, struct match_digesting *state, bool is_wanted)
+	const struct match_digester *digester, struct match_digesting *state, unsigned int wanted)
 {
-	digest_begin(&state->running, is_wanted ? digester->running : 0);
-	state->is_wanted = is_wanted;
+	digest_begin(&state->running, digester->running & wanted);
+	state->is_wanted = wanted != 0;
 	state->is_late = false;
 	state->bytes = 0;
 }

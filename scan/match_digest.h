@@ -35,9 +35,9 @@ int match_digester_init(
 	struct match_digester *digester, const struct ruleset *ruleset, unsigned int wanted);
 void match_digester_fini(struct match_digester *digester);
 
-// Without is_wanted the object has none.
+// wanted: of these algorithms; 0: of none.
 void match_digest_begin(
-	const struct match_digester *digester, struct match_digesting *state, bool is_wanted);
+	const struct match_digester *digester, struct match_digesting *state, unsigned int wanted);
 // Of the n bytes the first `kept` are in the copy.
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);

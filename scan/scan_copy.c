@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_copy.h"
 
+#include "scan/digest.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 
@@ -16,13 +17,23 @@ static bool has_target(const struct ruleset *ruleset, enum filetype_target targe
 	return ruleset->anchors[target].is_there || ruleset->patterns[target].db != NULL;
 }
 
+// The digests of the copies of HTML are looked up, too.
+static bool has_hashes(const struct ruleset *ruleset)
+{
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if (ruleset->hashes[i].entries_count > 0)
+			return true;
+	return false;
+}
+
 int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects,
 	bool wants_members)
 {
 	bool has_any = has_target(ruleset, FILETYPE_TARGET_ANY);
 
 	pool->wants_text = has_any || has_target(ruleset, FILETYPE_TARGET_TEXT);
-	pool->wants_html = has_any || has_target(ruleset, FILETYPE_TARGET_HTML);
+	pool->wants_html =
+		has_any || has_target(ruleset, FILETYPE_TARGET_HTML) || has_hashes(ruleset);
 	pool->wants_members = wants_members;
 	if (!pool->wants_text && !pool->wants_html && !wants_members)
 		return 0;

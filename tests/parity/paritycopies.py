@@ -2,10 +2,12 @@
 """ClamAV's own copies of texts and HTML against ours, byte for byte.
 
 clamscan keeps its copies (--leave-temps). Each is cut into pieces, and each piece becomes a signature for
-its exact place: ours has the same copy when it finds them all, and the last bytes at its end.
+its exact place: ours has the same copy when it finds them all, and the last bytes at its end. The digests
+of those of HTML are looked up by both.
 """
 import email
 import email.policy
+import hashlib
 import os
 import re
 import subprocess
@@ -87,17 +89,23 @@ def compare(folder):
     names = parts(files)
     copies = their_copies(folder, files, os.path.join(folder, "temporary"))
     os.makedirs(database)
-    signatures, wanted = {}, []
+    signatures, digests, wanted = {}, {}, []
     for name, kinds in copies.items():
         if "nocomment.html" in kinds and not EARLY.search(names[name][:1024]):
             continue  # ours begins with the first tag
         for kind, data in kinds.items():
+            if kind != "text" and len(data) > END:
+                digest = "%s:%d" % (hashlib.md5(data).hexdigest(), len(data))
+                wanted.append((name, kind, "all", digests.setdefault(digest, "Digest.%d" % len(digests))))
             for offset, piece in pieces(data):
                 key = (TARGETS[kind], offset, piece)
                 wanted.append((name, kind, offset, signatures.setdefault(key, "Copy.%d" % len(signatures))))
     with open(os.path.join(database, "copies.ndb"), "w", encoding="ascii") as file:
         for (target, offset, piece), signature in signatures.items():
             file.write("%s:%d:%s:%s\n" % (signature, target, offset, piece.hex()))
+    with open(os.path.join(database, "copies.hdb"), "w", encoding="ascii") as file:
+        for digest, signature in digests.items():
+            file.write("%s:%s\n" % (digest, signature))
     ours = parityrun.cordonctl(database, files)
     wrong = ["%s %s at %s" % (name, kind, offset) for name, kind, offset, signature in wanted
              if signature not in ours.names[name]]

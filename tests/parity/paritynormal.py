@@ -122,10 +122,10 @@ def member(rng):
     if how == "zip":
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("member", data)
+            archive.writestr(zipfile.ZipInfo("member"), data, zipfile.ZIP_DEFLATED)
         return out.getvalue(), data, how
     if how == "gzip":
-        return gzip.compress(data), data, how
+        return gzip.compress(data, mtime=0), data, how
     if how == "HTML":
         data = b" ".join(word(rng) for _ in range(8))
         return b"<html><b>" + data.upper() + b"</b>", data, how

@@ -62,6 +62,10 @@ struct scan_object {
 	bool is_zip;          // kept for members of methods that are not unpacked as they pass
 	uint32_t unsupported; // such members
 	uint32_t listed;      // parts that were looked at for them
+	bool is_program;      // an archive is looked for inside of it
+	bool is_inside;       // whole is such a one
+	uint32_t probe_bytes;
+	uint8_t probe[WHOLE_PROBE_BYTES];
 	uint8_t late[WHOLE_LATE_BYTES];
 	uint64_t seen; // bytes of it since it was known what it is
 	uint64_t fed;  // bytes of it

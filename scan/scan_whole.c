@@ -8,6 +8,8 @@
 
 // A message's work is worth so many times the bytes that it may unpack and have kept.
 #define BUDGET_FACTOR 8
+// Self-extracting archives begin behind a program of some 100 KiB.
+#define INSIDE_BYTES (1u << 20)
 
 // ---- keeping -----------------------------------------------------------------------------------
 
@@ -39,6 +41,9 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 		return;
 	}
 	object->is_watched = object->depth < max_depth;
+	object->is_program = object->whole == NULL && object->is_watched &&
+			     object->prefix_bytes > 2 && object->prefix[0] == 'M' &&
+			     object->prefix[1] == 'Z';
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	// What seems to be text is not worth the copy.
 	if (object->whole != NULL ||
@@ -105,12 +110,77 @@ static void watch(struct scan *scan, struct scan_object *object, const uint8_t *
 		object->whole = format;
 }
 
+// From here on it is kept as that archive.
+static void begin_inside(
+	struct scan *scan, struct scan_object *object, const struct whole_format *format)
+{
+	if (object->is_captured)
+		release(scan, object);
+	object->is_program = false;
+	object->is_inside = true;
+	object->is_cut = false;
+	object->whole = format;
+	begin(scan, object);
+	keep(scan, object, object->probe, WHOLE_PROBE_BYTES);
+}
+
+// What the probe begins with is none: on to the next byte of it that may begin one.
+static void slide(struct scan_object *object)
+{
+	uint32_t gone = 1;
+
+	while (gone < object->probe_bytes && strchr("7MR", object->probe[gone]) == NULL)
+		gone++;
+	object->probe_bytes -= gone;
+	memmove(object->probe, object->probe + gone, object->probe_bytes);
+}
+
+static bool may_begin(const struct scan_object *object)
+{
+	static const char magics[] = "7z\xbc\xafMSCFRar!";
+	uint32_t n = object->probe_bytes < 4 ? object->probe_bytes : 4;
+
+	for (size_t i = 0; i < 3; i++)
+		if (memcmp(object->probe, magics + 4 * i, n) == 0)
+			return true;
+	return false;
+}
+
+static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	const struct whole_format *format;
+
+	for (size_t at = 0; at < n; at++) {
+		if (object->probe_bytes == 0 && object->seen + at >= INSIDE_BYTES) {
+			object->is_program = false;
+			return;
+		}
+		if (object->probe_bytes == 0 && data[at] != '7' && data[at] != 'M' &&
+			data[at] != 'R')
+			continue;
+		object->probe[object->probe_bytes++] = data[at];
+		while (object->probe_bytes > 0 && !may_begin(object))
+			slide(object);
+		if (object->probe_bytes < WHOLE_PROBE_BYTES)
+			continue;
+		format = whole_detect_inside(object->probe);
+		if (format != NULL) {
+			begin_inside(scan, object, format);
+			keep(scan, object, data + at + 1, n - at - 1);
+			return;
+		}
+		slide(object);
+	}
+}
+
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	if (object->is_watched)
 		watch(scan, object, data, n);
 	if (object->is_captured)
 		keep(scan, object, data, n);
+	if (object->is_program)
+		probe(scan, object, data, n);
 	object->seen += n;
 }
 
@@ -156,8 +226,8 @@ bool scan_whole_is_interrupted(const struct scan_object *object)
 	const uint8_t *at = object->prefix + 8;
 	uint32_t bytes;
 
-	if (object->whole == NULL || object->whole->container != FILETYPE_CONTAINER_CAB ||
-		object->prefix_bytes < 12)
+	if (object->whole == NULL || object->is_inside ||
+		object->whole->container != FILETYPE_CONTAINER_CAB || object->prefix_bytes < 12)
 		return false;
 	bytes = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
 		(uint32_t)at[3] << 24;

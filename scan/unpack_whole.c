@@ -5,6 +5,8 @@
 #include "scan/unpack_mail.h"
 #include "scan/unpack_ole2.h"
 
+#include <zlib.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -67,6 +69,44 @@ const struct whole_format *whole_detect_late(const uint8_t *data)
 	if (memcmp(data, "CD001", WHOLE_LATE_BYTES) == 0)
 		return by_type("iso");
 	return memcmp(data, "BEA01", WHOLE_LATE_BYTES) == 0 ? by_type("udf") : NULL;
+}
+
+static uint32_t read_le32(const uint8_t *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+	       (uint32_t)at[3] << 24;
+}
+
+// 7zFormat.txt: the checksum is of the 20 bytes behind it.
+static bool is_7z(const uint8_t *data)
+{
+	return memcmp(data, "7z\xbc\xaf\x27\x1c", 7) == 0 &&
+	       read_le32(data + 8) == (uint32_t)crc32(0, data + 12, 20);
+}
+
+// MS-CAB 2.2: version 1.3, what is reserved is zero, there are folders and files.
+static bool is_cab(const uint8_t *data)
+{
+	return memcmp(data, "MSCF\0\0\0", 8) == 0 && read_le32(data + 12) == 0 &&
+	       read_le32(data + 20) == 0 && data[24] == 3 && data[25] == 1 &&
+	       (data[26] | data[27]) != 0 && (data[28] | data[29]) != 0;
+}
+
+// The main header of RAR 1.5 to 4 is of type 0x73 and 13 bytes long; RAR 5 has one byte more of signature.
+static bool is_rar(const uint8_t *data)
+{
+	if (memcmp(data, "Rar!\x1a\x07", 6) != 0)
+		return false;
+	return data[6] == 1 ? data[7] == 0 : data[6] == 0 && data[9] == 0x73 && data[12] == 13;
+}
+
+const struct whole_format *whole_detect_inside(const uint8_t *data)
+{
+	if (is_7z(data))
+		return by_type("7z");
+	if (is_cab(data))
+		return by_type("cab");
+	return is_rar(data) ? by_type("rar") : NULL;
 }
 
 int whole_begin(struct whole *whole, const struct whole_format *format,

@@ -26,6 +26,9 @@
 #define WHOLE_LATE_OFFSET 32769
 #define WHOLE_LATE_BYTES 5
 
+// So many bytes tell whether an archive begins inside of a program.
+#define WHOLE_PROBE_BYTES 36
+
 // What all work on one message may cost together.
 struct whole_budget {
 	uint64_t left;                // bytes that may still be read or unpacked
@@ -66,6 +69,10 @@ struct whole {
 const struct whole_format *whole_detect(const uint8_t *data, size_t n);
 // The same by the WHOLE_LATE_BYTES at WHOLE_LATE_OFFSET.
 const struct whole_format *whole_detect_late(const uint8_t *data);
+
+// An archive inside of a program, by the WHOLE_PROBE_BYTES that it begins with. NULL: none begins so; what
+// can be checked of its header is.
+const struct whole_format *whole_detect_inside(const uint8_t *data);
 
 // Of a zip, the members that are packed in a way that unpack.h does not know.
 const struct whole_format *whole_zip_rest(void);

@@ -180,6 +180,15 @@ def zips():
         put("LZMA-twice.zip", one + one, "suspect", "unsupported-method")
 
 
+def self_extracting():
+    program = b"MZ" + noise * 3 + b"7z\xbc\xaf\x27\x1cMSCF\0\0\0\0Rar!\x1a\x07" + noise[5000:]
+    for name, made in (("7z", seven(files)), ("cab", cab(files)), ("lzx", cab(files, "-z"))):
+        for size in (700, 70000):
+            put("sfx-%d-%s.exe" % (size, name), made and program[:size] + program[-9000:] + made,
+                found=members(files))
+    put("no-sfx.exe", program, found=[])
+
+
 def by_chance():
     """A program that handles zips: the signatures of their records stand in it."""
     words = b"".join(b"PK" + bytes(kind) + b" is no record of %d\0" % i
@@ -244,6 +253,7 @@ def odd():
 
 good()
 zips()
+self_extracting()
 by_chance()
 nested()
 odd()

@@ -226,7 +226,8 @@ static void every_variant_gives_the_same_copies(void **state)
 		"<a href=\"a b\"><a href=''>z<a href='Q'  \r\n >z<IMG SRC=p.png  alt=\"a b c\" >"
 		"<img src=\"\"><td a=\"x>y\"><td a=\"b c=\">\"><td a='b c d'><td a=\"b\"c=d><td "
 		"a=b=\"c\"><td\ta=\"b\tc\"><x='a'><e d=\"data:,x\"><e d=xdata:,x><e d = x><p\r>q"
-		"<style><!-- P { font : 'A B' } \x80 & --></style><img src=e=''><script>a  'b' & \xe9 < "
+		"<style><!-- P { font : 'A B' } \x80 & --></style><img src=e=''><script>a  'b' & "
+		"\xe9 < "
 		"c</script>"
 		"<b>&nbsp; &nbsp;<i>\x01 x \x80<u> \xe3\x80\x82 <s a=\xe3\x80\x82><s a='b'>end < "
 		"<>  ";

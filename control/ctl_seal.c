@@ -124,15 +124,16 @@ static bool take_option(struct arguments *arguments, int letter)
 {
 	json_t *number = NULL;
 
-	if (letter >= OPTION_SCOPE_FIRST) {
-		(void)json_object_set_new(arguments->scope,
-			scope_texts[letter - OPTION_SCOPE_FIRST], json_string(optarg));
+	for (size_t i = 0; i < sizeof(seal_texts) / sizeof(seal_texts[0]); i++) {
+		if (letter != OPTION_TEXT_FIRST + (int)i)
+			continue;
+		(void)json_object_set_new(arguments->request, seal_texts[i], json_string(optarg));
 		return true;
 	}
-	if (letter >= OPTION_TEXT_FIRST && letter < OPTION_SCOPE_FIRST) {
-		// cppcheck-suppress arrayIndexOutOfBoundsCond
-		(void)json_object_set_new(arguments->request,
-			seal_texts[letter - OPTION_TEXT_FIRST], json_string(optarg));
+	for (size_t i = 0; i < sizeof(scope_texts) / sizeof(scope_texts[0]); i++) {
+		if (letter != OPTION_SCOPE_FIRST + (int)i)
+			continue;
+		(void)json_object_set_new(arguments->scope, scope_texts[i], json_string(optarg));
 		return true;
 	}
 	switch (letter) {

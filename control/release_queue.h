@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Mail on its way out: in the order it came for each server, one message at a time to each, several
-// servers at once; what fails for now is tried again later, with growing pauses.
+// servers at once; what does not succeed is tried again later, with growing pauses.
 #pragma once
 
 #include "control/rebuild.h"

@@ -79,7 +79,7 @@ int spool_rotate(struct spool *spool, const struct spool_keys *keys) SPOOL_MUST_
 struct spool_worker *spool_get_worker(struct spool *spool, uint32_t number);
 
 // Begins a record; copies what it is given. Returns 0; -EAGAIN when this worker's records or pages are
-// used up; -EMSGSIZE (envelope); -EDQUOT, -ENOSPC or -EIO when nothing more can be stored for now.
+// used up; -EMSGSIZE (envelope); -EDQUOT, -ENOSPC or -EIO while nothing more can be stored.
 int spool_begin(struct spool_worker *worker, const struct spool_envelope *envelope, void *cookie,
 	struct spool_record **out) SPOOL_MUST_USE;
 // One more recipient, before the first byte of the message. Returns 0, -EAGAIN or -EMSGSIZE.

@@ -23,7 +23,7 @@ struct threads {
 	pthread_mutex_t lock;
 	pthread_cond_t wanted; // work, or the end
 	pthread_cond_t ready;  // something is done
-	struct list todo;      // under lock, as are the next two
+	struct list waiting;   // under lock, as are the next two
 	struct list done;
 	bool stop;
 	unsigned int count;
@@ -56,7 +56,7 @@ static void *run(void *arg)
 
 	(void)pthread_mutex_lock(&self->lock);
 	for (;;) {
-		while ((request = pull(&self->todo)) == NULL && !self->stop)
+		while ((request = pull(&self->waiting)) == NULL && !self->stop)
 			(void)pthread_cond_wait(&self->wanted, &self->lock);
 		if (request == NULL)
 			break;
@@ -75,7 +75,7 @@ static int thread_submit(struct spool_io *io, struct spool_request *request)
 	struct threads *self = (struct threads *)io;
 
 	(void)pthread_mutex_lock(&self->lock);
-	push(&self->todo, request);
+	push(&self->waiting, request);
 	(void)pthread_cond_signal(&self->wanted);
 	(void)pthread_mutex_unlock(&self->lock);
 	return 0;

@@ -17,7 +17,7 @@
 #define NAP_US 1000
 
 struct worker_helper {
-	struct rte_ring *todo; // worker writes, thread reads
+	struct rte_ring *jobs; // worker writes, thread reads
 	struct rte_ring *done; // thread writes, worker reads
 	pthread_t thread;
 	bool has_thread;
@@ -33,7 +33,7 @@ static void *run(void *arg)
 	while (!atomic_load_explicit(&helper->stop, memory_order_relaxed)) {
 		void *scan;
 
-		if (rte_ring_sc_dequeue(helper->todo, &scan) != 0) {
+		if (rte_ring_sc_dequeue(helper->jobs, &scan) != 0) {
 			(void)usleep(NAP_US);
 			continue;
 		}
@@ -62,9 +62,9 @@ int worker_helper_new(uint32_t number, uint32_t scans, struct worker_helper **ou
 
 	if (helper == NULL)
 		return -ENOMEM;
-	helper->todo = make_ring("todo", number, scans);
+	helper->jobs = make_ring("jobs", number, scans);
 	helper->done = make_ring("done", number, scans);
-	if (helper->todo != NULL && helper->done != NULL) {
+	if (helper->jobs != NULL && helper->done != NULL) {
 		(void)snprintf(name, sizeof(name), "unpack-%u", number);
 		err = rte_ctrl_thread_create(&helper->thread, name, NULL, run, helper);
 	}
@@ -84,14 +84,14 @@ void worker_helper_free(struct worker_helper *helper)
 	atomic_store_explicit(&helper->stop, true, memory_order_relaxed);
 	if (helper->has_thread)
 		(void)pthread_join(helper->thread, NULL);
-	rte_ring_free(helper->todo);
+	rte_ring_free(helper->jobs);
 	rte_ring_free(helper->done);
 	free(helper);
 }
 
 bool worker_helper_push(struct worker_helper *helper, struct scan *scan)
 {
-	if (rte_ring_sp_enqueue(helper->todo, scan) != 0)
+	if (rte_ring_sp_enqueue(helper->jobs, scan) != 0)
 		return false;
 	helper->with_it++;
 	return true;

@@ -240,9 +240,9 @@ static void what_is_no_archive_is_not_kept(void **state)
 
 // One slot a job: NULL, the scan that is to be worked on; done is set when it is.
 struct queue {
-	_Atomic(struct scan *) todo[JOBS]; // this thread writes a scan, the other takes it out
-	atomic_bool done[JOBS];            // the other thread sets, this one clears
-	atomic_bool stop;                  // this thread sets
+	_Atomic(struct scan *) given[JOBS]; // this thread writes a scan, the other takes it out
+	atomic_bool done[JOBS];             // the other thread sets, this one clears
+	atomic_bool stop;                   // this thread sets
 };
 
 static void *work(void *arg)
@@ -251,7 +251,7 @@ static void *work(void *arg)
 
 	while (!atomic_load(&queue->stop)) {
 		for (int i = 0; i < JOBS; i++) {
-			struct scan *scan = atomic_exchange(&queue->todo[i], NULL);
+			struct scan *scan = atomic_exchange(&queue->given[i], NULL);
 
 			if (scan == NULL)
 				continue;
@@ -277,7 +277,7 @@ static void a_scanner_goes_on_while_another_thread_works(void **state)
 			scans[i] = feed_mail(scanner, i % 2 == 0 ? PACKED_INFECTED : PACKED_CLEAN);
 			assert_false(scan_finish(scans[i]));
 			atomic_store(&queue.done[i], false);
-			atomic_store(&queue.todo[i], scans[i]);
+			atomic_store(&queue.given[i], scans[i]);
 		}
 		for (int i = 0; i < JOBS; i++) {
 			struct scan *other = feed_mail(scanner, PACKED_CLEAN);

@@ -128,6 +128,8 @@ def story(case):
 def stream(out, senders, each, address=lablib.SERVER):
     """Mail on several connections at once, to the end."""
     phases = Phases(out, senders, [each], address)
+    for mailer in phases.mailers:  # a bad cable makes the kernels' timers grow
+        mailer.patience = 60
     phases.go(0)
     phases.join()
 
@@ -187,7 +189,9 @@ def swaps(case):
             versions.add(out.install(line)["ruleset"])
         phases.join()
         refused = {t.text for t in out.ledger.tries if t.code != 250}
-        case.check(all("451" in text for text in refused), "answers other than 250", *refused)
+        # 451 in the middle of a connection, and then 421 to what was sent behind it.
+        case.check(all(text[:3] in ("451", "421") for text in refused), "answers other than 250",
+                   *refused)
         case.check(out.ledger.count(250) >= 220, "most got 250: %s" % out.ledger.say())
         case.equal(len(versions), 10, "rulesets")
         counters = out.gateway.stats()

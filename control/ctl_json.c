@@ -94,6 +94,8 @@ static json_t *json_match(const struct scan_match *match)
 	(void)json_object_set_new(object, "virus_id", ctl_json_text(match->virus_id));
 	(void)json_object_set_new(object, "kind", json_string(match_kind_name(match->kind)));
 	(void)json_object_set_new(object, "part", json_integer(match->part));
+	if (match->recipe[0] != '\0')
+		(void)json_object_set_new(object, "disinfect", ctl_json_text(match->recipe));
 	return object;
 }
 

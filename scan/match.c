@@ -353,6 +353,7 @@ size_t match_end(struct match_object *object, struct match_hit *hits, size_t max
 
 		hits[i].signature = ruleset->strings + signature->name;
 		hits[i].virus_id = ruleset->strings + signature->virus_id;
+		hits[i].recipe = ruleset->strings + signature->recipe;
 		hits[i].kind = (enum match_kind)signature->kind;
 	}
 	put_object(object);

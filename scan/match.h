@@ -32,6 +32,7 @@ enum match_target {
 struct match_hit {
 	const char *signature; // points into the ruleset
 	const char *virus_id;
+	const char *recipe;
 	enum match_kind kind;
 };
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 8
+#define RULESET_FORMAT 9
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -78,6 +78,7 @@ struct ruleset_meta {
 struct ruleset_signature {
 	uint32_t name; // offset into the strings
 	uint32_t virus_id;
+	uint32_t recipe;
 	uint32_t kind;   // enum match_kind
 	uint32_t target; // enum filetype_target
 };

@@ -21,7 +21,9 @@ struct reader {
 	struct build *build;
 	uint32_t file;
 	uint32_t line;
-	char virus_id[MAX_VIRUS_ID + 1]; // for the next signature, "": none
+	// For the next signature, "": none.
+	char virus_id[MAX_VIRUS_ID + 1];
+	char recipe[RECIPE_TEXT_BYTES];
 };
 
 uint32_t build_add_string(struct build *build, const char *text)
@@ -45,35 +47,72 @@ static struct build_signature *add_signature(
 		return NULL;
 	signature->name = build_add_string(build, name);
 	signature->virus_id = build_add_string(build, reader->virus_id);
+	signature->recipe = build_add_string(build, reader->recipe);
 	signature->kind = kind;
 	signature->file = reader->file;
 	signature->line = reader->line;
 	return signature;
 }
 
+// A value without the blanks behind it.
+struct value {
+	const char *text;
+	size_t bytes;
+};
+
+// Whether item, up to the next ";", is of this key.
+static bool is_of_key(const char *item, size_t length, const char *key, struct value *out)
+{
+	size_t n = strlen(key);
+
+	if (length < n || strncmp(item, key, n) != 0)
+		return false;
+	*out = (struct value){item + n, length - n};
+	while (out->bytes > 0 &&
+		(out->text[out->bytes - 1] == ' ' || out->text[out->bytes - 1] == '\t'))
+		out->bytes--;
+	return true;
+}
+
+static void read_recipe(struct reader *reader, const struct value *value)
+{
+	struct recipe recipe;
+	const char *why;
+
+	reader->recipe[0] = '\0';
+	if (value->bytes == 0 || (value->bytes == 2 && memcmp(value->text, "no", 2) == 0))
+		return;
+	if (recipe_parse(value->text, value->bytes, &recipe, &why) != 0) {
+		build_report(reader->build, reader->file, reader->line, true, why);
+		return;
+	}
+	memcpy(reader->recipe, value->text, value->bytes);
+	reader->recipe[value->bytes] = '\0';
+}
+
+static void read_virus_id(struct reader *reader, const struct value *value)
+{
+	if (value->bytes > MAX_VIRUS_ID) {
+		build_report(reader->build, reader->file, reader->line, true,
+			"virus_id is longer than 128 bytes");
+		return;
+	}
+	memcpy(reader->virus_id, value->text, value->bytes);
+	reader->virus_id[value->bytes] = '\0';
+}
+
 static void read_metadata(struct reader *reader, const char *text)
 {
-	static const char key[] = "virus_id=";
-
 	while (*text != '\0') {
+		struct value value;
 		size_t length;
 
 		text += strspn(text, " \t;");
 		length = strcspn(text, ";");
-		if (strncmp(text, key, sizeof(key) - 1) == 0) {
-			const char *value = text + sizeof(key) - 1;
-			size_t bytes = length - (sizeof(key) - 1);
-
-			while (bytes > 0 && (value[bytes - 1] == ' ' || value[bytes - 1] == '\t'))
-				bytes--;
-			if (bytes > MAX_VIRUS_ID) {
-				build_report(reader->build, reader->file, reader->line, true,
-					"virus_id is longer than 128 bytes");
-				return;
-			}
-			memcpy(reader->virus_id, value, bytes);
-			reader->virus_id[bytes] = '\0';
-		}
+		if (is_of_key(text, length, "virus_id=", &value))
+			read_virus_id(reader, &value);
+		else if (is_of_key(text, length, "disinfect=", &value))
+			read_recipe(reader, &value);
 		text += length;
 	}
 }
@@ -350,6 +389,7 @@ static void read_signatures(struct build *build, uint32_t file_number, enum buil
 			build_report(build, file_number, reader.line, result == CLAMAV_MALFORMED,
 				reason);
 		reader.virus_id[0] = '\0';
+		reader.recipe[0] = '\0';
 		clamav_reset(&build->arena);
 	}
 }

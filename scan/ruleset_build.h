@@ -30,6 +30,7 @@ struct build_text {
 struct build_signature {
 	uint32_t name; // offset into the strings
 	uint32_t virus_id;
+	uint32_t recipe;
 	enum match_kind kind;
 	uint32_t target;
 	uint32_t file;

@@ -98,6 +98,7 @@ static void fill_signatures(struct tables *tables, struct build *build)
 		signature->index = tables->signatures_count++;
 		out->name = signature->name;
 		out->virus_id = signature->virus_id;
+		out->recipe = signature->recipe;
 		out->kind = signature->kind;
 		out->target = signature->target;
 		if (signature->kind == MATCH_HASH)

@@ -10,6 +10,7 @@ static int check_signatures(const struct ruleset *ruleset)
 
 		if (signature->name >= ruleset->strings_bytes ||
 			signature->virus_id >= ruleset->strings_bytes ||
+			signature->recipe >= ruleset->strings_bytes ||
 			signature->kind > MATCH_HEURISTIC || signature->target >= FILETYPE_TARGETS)
 			return -EBADMSG;
 	}

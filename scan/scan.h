@@ -18,6 +18,8 @@
 // allocated.
 #pragma once
 
+#include "scan/recipe.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,6 +117,7 @@ enum scan_kind {
 struct scan_match {
 	const char *signature;
 	const char *virus_id; // "" where the signature names none
+	const char *recipe;   // how its object can be repaired (recipe_parse takes it), "": it cannot
 	enum match_kind kind;
 	uint32_t part; // index of the part, 0: the message itself
 };

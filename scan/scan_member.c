@@ -16,6 +16,7 @@ static void hit(struct scan *scan, uint32_t number, uint32_t part)
 	const struct match_hit hit = {
 		.signature = ruleset->strings + signature->name,
 		.virus_id = ruleset->strings + signature->virus_id,
+		.recipe = ruleset->strings + signature->recipe,
 		.kind = MATCH_PATTERN,
 	};
 

@@ -48,6 +48,7 @@ void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t p
 	scan->matches[scan->result.matches_count++] = (struct scan_match){
 		.signature = hit->signature,
 		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
+		.recipe = hit->recipe != NULL ? hit->recipe : "",
 		.kind = hit->kind,
 		.part = part,
 	};

@@ -137,6 +137,58 @@ static void a_comment_names_the_virus_of_the_next_signature_alone(void **state)
 	free(built.image);
 }
 
+static void a_recipe_goes_with_the_next_signature_alone(void **state)
+{
+	const char *text = "#cordon: disinfect=excise:0,4 ; virus_id=V\nA:0:*:41414141\n"
+			   "B:0:*:42424242\n#cordon: disinfect=no\nC:0:*:43434343\n";
+	struct case_image built = case_build_one("t.ndb", text);
+	struct ruleset *ruleset = attach(&built);
+	struct matcher *matcher;
+	struct case_result result;
+
+	(void)state;
+	assert_int_equal(built.reports.count, 0);
+	assert_int_equal(matcher_new(ruleset, 1, 0, true, &matcher), 0);
+	result = case_match(matcher, MATCH_TARGET_ANY, "AAAABBBBCCCC", 12, 0, 12);
+	assert_int_equal(result.count, 3);
+	assert_string_equal(result.hits[0].recipe, "excise:0,4");
+	assert_string_equal(result.hits[0].virus_id, "V");
+	assert_string_equal(result.hits[1].recipe, "");
+	assert_string_equal(result.hits[2].recipe, "");
+	matcher_free(matcher);
+	ruleset_close(ruleset);
+	free(built.image);
+}
+
+static void a_recipe_that_is_none_is_told_with_its_line(void **state)
+{
+	static const char *const wrong[] = {"burn", "remove:1", "excise:", "excise:1", "excise:1,0",
+		"excise:-1,4", "excise:EOF,4", "excise:EOF-0,4", "truncate:", "truncate:4,4",
+		"overwrite:0", "overwrite:0,4,", "overwrite:0,4,9", "overwrite:0,4,zz",
+		"overwrite:0,4,000102030405060708090a0b0c0d0e0f10", "truncate:18446744073709551616",
+		"excise:0,4 4"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[256];
+		struct case_image built;
+		struct ruleset *ruleset;
+
+		(void)snprintf(text, sizeof(text),
+			"# first\n#cordon: disinfect=%s\nA:0:*:41414141\n", wrong[i]);
+		built = case_build_one("t.ndb", text);
+		// The signature protects all the same.
+		ruleset = attach(&built);
+		assert_int_equal(built.stats.signatures, 1);
+		assert_int_equal(built.stats.errors, 1);
+		assert_int_equal(built.reports.line, 2);
+		assert_true(built.reports.is_error);
+		assert_non_null(strstr(built.reports.reason, "disinfect="));
+		ruleset_close(ruleset);
+		free(built.image);
+	}
+}
+
 static void ignored_signatures_are_left_out(void **state)
 {
 	// The digest is of the line "D:0:*:44444444".
@@ -285,6 +337,8 @@ int main(void)
 		cmocka_unit_test(a_malformed_line_is_reported_with_its_place),
 		cmocka_unit_test(a_pattern_that_hyperscan_refuses_spoils_no_other),
 		cmocka_unit_test(a_comment_names_the_virus_of_the_next_signature_alone),
+		cmocka_unit_test(a_recipe_goes_with_the_next_signature_alone),
+		cmocka_unit_test(a_recipe_that_is_none_is_told_with_its_line),
 		cmocka_unit_test(ignored_signatures_are_left_out),
 		cmocka_unit_test(nothing_gives_a_valid_empty_image),
 		cmocka_unit_test(a_path_that_is_not_there_is_an_error),

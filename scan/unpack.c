@@ -310,6 +310,7 @@ static bool give_warning(struct unpack *unpack, struct unpack_event *event)
 	static const char *const names[] = {
 		[WARN_ENCRYPTED] = "encrypted-archive",
 		[WARN_METHOD] = "unsupported-method",
+		[WARN_SPLIT] = "split-archive",
 		[WARN_AMBIGUOUS] = "ambiguous-archive",
 		[WARN_BOMB] = "archive-bomb",
 		[WARN_BROKEN] = "broken-archive",

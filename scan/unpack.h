@@ -12,17 +12,18 @@
 //
 //   encrypted-archive    a member that only its reader can decrypt
 //   unsupported-method   a member packed in a way that is not known here
+//   split-archive        a piece of an archive in several pieces: members may be cut, or elsewhere
 //   ambiguous-archive    a zip's directory names other members, sizes or places than its local
 //                        headers, or it has two directories; a tar's link or folder with contents;
 //                        a PDF in which one stream may be hidden in another
 //   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input);
 //                        of a PDF, from a second filter on: its images may be blank
-//   broken-archive       packed data in which an error stands, after some of it was unpacked, or whose
-//                        checksum is another: another reader may get on from there. What merely
-//                        ends early is no cause for it.
+//   broken-archive       packed data in which an error stands (of what is no zip: after some of it was
+//                        unpacked), or whose checksum is another: another reader may get on from
+//                        there. What merely ends early is no cause for it.
 //   memory               no memory of the pool is free: the member is not unpacked
 //
-// Of a zip inside other data (self-extracting, or part of a document), the first three and
+// Of a zip inside other data (self-extracting, or part of a document), the first four and
 // broken-archive are told only when its directory stands at the end, where a reader of zips looks.
 //
 // A PDF's members are its streams, named after their objects ("12 0 obj"), and the strings with scripts

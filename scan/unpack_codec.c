@@ -47,17 +47,25 @@ static bool begin_deflate(struct unpack *unpack)
 	return inflateInit2(&codec->stream.z, -MAX_WBITS) == Z_OK;
 }
 
-static bool begin_bzip2(struct unpack *unpack)
+static bool take_great(struct codec *codec, struct unpack *unpack, enum codec_kind kind)
 {
-	struct codec *codec = &unpack->codec;
 	uint8_t *memory = codec->arena.memory;
 
-	if (codec->kind != CODEC_BZIP2)
+	if (codec->kind != kind)
 		memory = unpack_take_bzip2(unpack->pool);
 	if (memory == NULL)
 		return false;
-	codec->kind = CODEC_BZIP2;
+	codec->kind = kind;
 	codec->arena = (struct arena){memory, UNPACK_BZIP2_BYTES, 0};
+	return true;
+}
+
+static bool begin_bzip2(struct unpack *unpack)
+{
+	struct codec *codec = &unpack->codec;
+
+	if (!take_great(codec, unpack, CODEC_BZIP2))
+		return false;
 	codec->stream.bz =
 		(bz_stream){.bzalloc = take_for_bzip2, .bzfree = leave, .opaque = &codec->arena};
 	return BZ2_bzDecompressInit(&codec->stream.bz, 0, 0) == BZ_OK;
@@ -76,6 +84,16 @@ static bool begin_kind(struct unpack *unpack, enum codec_kind kind)
 	case CODEC_RUN_LENGTH:
 	case CODEC_LZW:
 		filter_begin(unpack);
+		return true;
+	case CODEC_DEFLATE64:
+		if (!take_great(&unpack->codec, unpack, kind))
+			return false;
+		inflate64_begin(unpack);
+		return true;
+	case CODEC_SHRINK:
+		shrink_begin(unpack);
+		return true;
+	case CODEC_IMPLODE: // by who knows the member's flags
 		return true;
 	case CODEC_NONE:
 		break;
@@ -110,7 +128,7 @@ void codec_end(struct unpack *unpack)
 {
 	struct codec *codec = &unpack->codec;
 
-	if (codec->kind == CODEC_BZIP2)
+	if (codec->kind == CODEC_BZIP2 || codec->kind == CODEC_DEFLATE64)
 		unpack_give_bzip2(unpack->pool, codec->arena.memory);
 	codec->kind = CODEC_NONE;
 }
@@ -192,6 +210,12 @@ static enum codec_step run_kind(
 	case CODEC_RUN_LENGTH:
 	case CODEC_LZW:
 		return filter_run(unpack, data, n, used, bytes);
+	case CODEC_DEFLATE64:
+		return inflate64_run(unpack, data, n, used, bytes);
+	case CODEC_IMPLODE:
+		return implode_run(unpack, data, n, used, bytes);
+	case CODEC_SHRINK:
+		return shrink_run(unpack, data, n, used, bytes);
 	case CODEC_NONE:
 		break;
 	}
@@ -243,7 +267,7 @@ bool codec_feed(struct unpack *unpack, const uint8_t *data, size_t n, size_t *us
 	case CODEC_END:
 		return true;
 	case CODEC_BROKEN:
-		if (unpack->has_output)
+		if (unpack->has_output || unpack->kind == UNPACK_ZIP)
 			unpack_warn(unpack, WARN_BROKEN);
 		unpack->is_broken = true;
 		return true;

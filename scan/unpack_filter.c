@@ -231,6 +231,9 @@ enum codec_step filter_run(
 	case CODEC_DEFLATE:
 	case CODEC_ZLIB:
 	case CODEC_BZIP2:
+	case CODEC_DEFLATE64:
+	case CODEC_IMPLODE:
+	case CODEC_SHRINK:
 		break;
 	}
 	return CODEC_BROKEN;

@@ -245,7 +245,8 @@ static bool is_member(const struct libarchive *state, struct archive_entry *entr
 // format's name.
 static bool was_unpacked(const struct libarchive *state)
 {
-	static const char *const methods[] = {"(uncompressed)", "(deflation)", "(bzip)"};
+	static const char *const methods[] = {"(uncompressed)", "(deflation)", "(bzip)",
+		"(deflation-64-bit)", "(shrinking)", "(imploded)"};
 	const char *format = archive_format_name(state->archive);
 
 	if (strcmp(state->whole->format->type, "zip") != 0 || format == NULL)

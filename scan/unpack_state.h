@@ -3,6 +3,9 @@
 //
 //   unpack.c         pool, detection, the public functions
 //   unpack_codec.c   deflate and bzip2
+//   unpack_inflate64.c deflate64
+//   unpack_implode.c implode and shrink
+//   unpack_huffman.c bits and prefix codes
 //   unpack_zip.c     records and members of a zip
 //   unpack_zip_dir.c a zip's directory against its members
 //   unpack_zip_open.c members stored without their size
@@ -30,7 +33,7 @@
 #define UNPACK_OUT_BYTES 16384u
 // Of zlib 1.2: its state and a window of 32 KiB.
 #define UNPACK_INFLATE_BYTES 45056u
-// Of libbz2 1.0: its state and four bytes for each of 900 000.
+// The great decoders' room. Of libbz2 1.0: its state and four bytes for each of 900 000.
 #define UNPACK_BZIP2_BYTES 3700000u
 
 // Memory that is given out piece by piece and taken back as a whole.
@@ -49,6 +52,9 @@ enum codec_kind {
 	CODEC_BASE85,
 	CODEC_RUN_LENGTH,
 	CODEC_LZW,
+	CODEC_DEFLATE64,
+	CODEC_IMPLODE, // these two have no end of their own
+	CODEC_SHRINK,
 };
 
 struct codec {
@@ -85,8 +91,9 @@ enum zip_state {
 	ZIP_EXTRA,
 	ZIP_STORED,
 	ZIP_PACKED,
-	ZIP_OPEN, // stored, size unknown
-	ZIP_SKIP, // cannot be unpacked
+	ZIP_SIZED, // packed, and only its sizes tell the end
+	ZIP_OPEN,  // stored, size unknown
+	ZIP_SKIP,  // cannot be unpacked
 };
 
 struct zip_entry {
@@ -114,6 +121,8 @@ struct zip_directory {
 	bool is_ambiguous;
 	bool is_damaged; // a checksum differs
 	bool is_hidden;  // an end record may stand inside another record or a member
+	bool is_later;   // the last piece of several
+	bool is_spanned; // it begins as the first of several pieces does
 };
 
 struct zip {
@@ -263,6 +272,7 @@ struct ole1 {
 enum unpack_warning {
 	WARN_ENCRYPTED,
 	WARN_METHOD,
+	WARN_SPLIT,
 	WARN_AMBIGUOUS,
 	WARN_BOMB,
 	WARN_BROKEN,
@@ -361,7 +371,7 @@ void unpack_member_end(struct unpack *unpack, struct unpack_event *event);
 // Takes bytes of input up to want in buffer, of which *have are there. Returns how many it took.
 size_t unpack_collect(
 	uint8_t *buffer, uint32_t *have, uint32_t want, const uint8_t *data, size_t n);
-// Memory for a bzip2 decoder; NULL when it is all in use.
+// Memory for a great decoder, of bzip2 or deflate64; NULL when it is all in use.
 uint8_t *unpack_take_bzip2(struct unpack_pool *pool);
 void unpack_give_bzip2(struct unpack_pool *pool, uint8_t *memory);
 uint32_t unpack_max_ratio(const struct unpack *unpack);
@@ -375,6 +385,20 @@ enum codec_step codec_run(
 // The same, with what a format does of it: data to an event, warnings. True when the data is over.
 bool codec_feed(struct unpack *unpack, const uint8_t *data, size_t n, size_t *used,
 	struct unpack_event *event);
+
+// unpack_inflate64.c
+void inflate64_begin(struct unpack *unpack);
+enum codec_step inflate64_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
+
+// unpack_implode.c
+// is_great: a window of 8 KiB, not 4; has_literals: single bytes have codes of their own.
+void implode_begin(struct unpack *unpack, bool is_great, bool has_literals);
+enum codec_step implode_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
+void shrink_begin(struct unpack *unpack);
+enum codec_step shrink_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
 
 // unpack_zip_dir.c
 void zip_directory_add(struct zip *zip, const struct zip_entry *entry);

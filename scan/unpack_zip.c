@@ -10,16 +10,22 @@
 #define LOCAL_MAGIC 0x04034b50u
 #define CENTRAL_MAGIC 0x02014b50u
 #define END_MAGIC 0x06054b50u
+#define SPANNED_MAGIC 0x08074b50u
 #define LOCAL_BYTES 30
 #define CENTRAL_BYTES 46
 #define END_BYTES 22
 
 #define FLAG_ENCRYPTED 0x0001u
-#define FLAG_LATER 0x0008u // sizes are in a data descriptor
+#define FLAG_GREAT 0x0002u    // of implode: a window of 8 KiB
+#define FLAG_LITERALS 0x0004u // of implode: with codes for single bytes
+#define FLAG_LATER 0x0008u    // sizes are in a data descriptor
 #define FLAG_HIDDEN 0x2000u
 
 #define METHOD_STORED 0
+#define METHOD_SHRINK 1
+#define METHOD_IMPLODE 6
 #define METHOD_DEFLATE 8
+#define METHOD_DEFLATE64 9
 #define METHOD_BZIP2 12
 #define METHOD_AES 99
 
@@ -149,6 +155,8 @@ static size_t search(struct unpack *unpack, const uint8_t *data, size_t n)
 		want > zip->window_bytes ? want : zip->window_bytes, start, n - skipped);
 	if (zip->window_bytes < want)
 		return skipped;
+	if (zip->record == 0 && read_le32(zip->window) == SPANNED_MAGIC)
+		zip->directory.is_spanned = true;
 	if (record_bytes(zip) == 0 || (want > 4 && !record_take(unpack)))
 		window_slide(zip);
 	return skipped;
@@ -243,6 +251,49 @@ static void member_skip(struct unpack *unpack, enum unpack_warning warning)
 	zip->state = ZIP_SKIP;
 }
 
+static bool is_size_later(const struct zip_entry *entry)
+{
+	return (entry->flags & FLAG_LATER) != 0 && entry->packed == 0 && entry->bytes == 0;
+}
+
+static enum codec_kind codec_of(const struct zip_entry *entry)
+{
+	switch (entry->method) {
+	case METHOD_DEFLATE:
+		return CODEC_DEFLATE;
+	case METHOD_DEFLATE64:
+		return CODEC_DEFLATE64;
+	case METHOD_BZIP2:
+		return CODEC_BZIP2;
+	case METHOD_SHRINK:
+		return is_size_later(entry) ? CODEC_NONE : CODEC_SHRINK;
+	case METHOD_IMPLODE:
+		return is_size_later(entry) ? CODEC_NONE : CODEC_IMPLODE;
+	default:
+		return CODEC_NONE;
+	}
+}
+
+static void packed_begin(struct unpack *unpack)
+{
+	struct zip *zip = &unpack->as.zip;
+	enum codec_kind kind = codec_of(&zip->entry);
+	bool is_sized = kind == CODEC_SHRINK || kind == CODEC_IMPLODE;
+
+	if (kind == CODEC_NONE) {
+		unpack->unsupported++;
+		member_skip(unpack, WARN_METHOD);
+		return;
+	}
+	zip->state = is_sized ? ZIP_SIZED : ZIP_PACKED;
+	zip->left = zip->entry.packed;
+	if (!codec_begin(unpack, kind))
+		member_skip(unpack, WARN_MEMORY);
+	else if (kind == CODEC_IMPLODE)
+		implode_begin(unpack, (zip->entry.flags & FLAG_GREAT) != 0,
+			(zip->entry.flags & FLAG_LITERALS) != 0);
+}
+
 // The local header was read: the member begins.
 static void member_begin(struct unpack *unpack, struct unpack_event *event)
 {
@@ -254,14 +305,9 @@ static void member_begin(struct unpack *unpack, struct unpack_event *event)
 	zip->crc = 0;
 	if ((entry->flags & (FLAG_ENCRYPTED | FLAG_HIDDEN)) != 0 || method == METHOD_AES) {
 		member_skip(unpack, WARN_ENCRYPTED);
-	} else if (method == METHOD_DEFLATE || method == METHOD_BZIP2) {
-		zip->state = ZIP_PACKED;
-		if (!codec_begin(unpack, method == METHOD_BZIP2 ? CODEC_BZIP2 : CODEC_DEFLATE))
-			member_skip(unpack, WARN_MEMORY);
 	} else if (method != METHOD_STORED) {
-		unpack->unsupported++;
-		member_skip(unpack, WARN_METHOD);
-	} else if ((entry->flags & FLAG_LATER) != 0 && entry->packed == 0 && entry->bytes == 0) {
+		packed_begin(unpack);
+	} else if (is_size_later(entry)) {
 		zip->state = is_folder(unpack) ? ZIP_STORED : ZIP_OPEN;
 		zip->left = 0;
 		zip->hold_bytes = 0;
@@ -344,6 +390,24 @@ static size_t stored_feed(
 	return n;
 }
 
+static void packed_codec_end(struct unpack *unpack)
+{
+	unpack->as.zip.directory.is_unsure |= unpack->is_broken || unpack->is_over;
+	codec_end(unpack);
+}
+
+// A folder has no contents, but where some come out.
+static void packed_data(struct unpack *unpack, struct unpack_event *event)
+{
+	struct zip *zip = &unpack->as.zip;
+
+	zip->crc = unpack_crc(zip->crc, event);
+	if (event->type == UNPACK_MEMBER_DATA && !unpack->is_open) {
+		unpack->waiting = event->bytes;
+		unpack_member_begin(unpack, event);
+	}
+}
+
 static size_t packed_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
@@ -354,16 +418,45 @@ static size_t packed_feed(
 		member_end(unpack, unpack->codec.in, event);
 		return 0;
 	}
-	if (codec_feed(unpack, data, n, &used, event)) {
-		zip->directory.is_unsure |= unpack->is_broken || unpack->is_over;
-		codec_end(unpack);
-	}
-	zip->crc = unpack_crc(zip->crc, event);
-	if (event->type == UNPACK_MEMBER_DATA && !unpack->is_open) {
-		unpack->waiting = event->bytes;
-		unpack_member_begin(unpack, event);
-	}
+	if (codec_feed(unpack, data, n, &used, event))
+		packed_codec_end(unpack);
+	packed_data(unpack, event);
 	zip->given = unpack->codec.out;
+	return used;
+}
+
+static size_t sized_feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	struct zip *zip = &unpack->as.zip;
+	uint64_t room = zip->entry.bytes - zip->given;
+	bool is_over = unpack->codec.kind == CODEC_NONE;
+	size_t used = 0;
+
+	n = n < zip->left ? n : (size_t)zip->left;
+	if (!is_over && n == 0 && !unpack->codec.is_full) {
+		packed_codec_end(unpack);
+		return 0;
+	}
+	if (is_over) {
+		zip->left -= n;
+		if (n == 0)
+			member_end(unpack, zip->entry.packed, event);
+		return n;
+	}
+	is_over = codec_feed(unpack, data, n, &used, event);
+	zip->left -= used;
+	// Bits that fill the last byte may look like data.
+	if (event->type == UNPACK_MEMBER_DATA) {
+		event->bytes = event->bytes < room ? event->bytes : (size_t)room;
+		zip->given += event->bytes;
+		is_over = is_over || zip->given == zip->entry.bytes;
+	}
+	if (event->bytes == 0)
+		event->type = UNPACK_NEED_INPUT;
+	if (is_over)
+		packed_codec_end(unpack);
+	packed_data(unpack, event);
 	return used;
 }
 
@@ -399,6 +492,8 @@ size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 		return stored_feed(unpack, data, n, event);
 	case ZIP_PACKED:
 		return packed_feed(unpack, data, n, event);
+	case ZIP_SIZED:
+		return sized_feed(unpack, data, n, event);
 	case ZIP_OPEN:
 		return zip_open_feed(unpack, data, n, event);
 	case ZIP_SKIP:
@@ -431,6 +526,7 @@ static bool is_stepping(const struct unpack *unpack)
 	case ZIP_EXTRA:
 		return zip->extra_left == 0;
 	case ZIP_STORED:
+	case ZIP_SIZED:
 	case ZIP_SKIP:
 		return zip->left == 0;
 	case ZIP_PACKED:
@@ -448,6 +544,13 @@ static bool is_ambiguous(const struct zip_directory *directory)
 				   : directory->is_ambiguous && !directory->is_unsure;
 }
 
+// APPNOTE 8.5: the first piece begins with a mark, the last has a number in its end record. Where there is
+// but one piece, that is 0.
+static bool is_split(const struct zip_directory *directory)
+{
+	return directory->is_later || (directory->is_spanned && directory->end == 0);
+}
+
 bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 {
 	struct zip *zip = &unpack->as.zip;
@@ -459,6 +562,8 @@ bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 			(void)zip_feed(unpack, unpack->out, 0, event);
 		return true;
 	}
+	if (is_split(&zip->directory))
+		unpack_warn(unpack, WARN_SPLIT);
 	if (is_ambiguous(&zip->directory))
 		unpack_warn(unpack, WARN_AMBIGUOUS);
 	if (zip->directory.end != 0 && zip->directory.is_damaged && !zip->directory.is_unsure)

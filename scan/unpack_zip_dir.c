@@ -57,6 +57,8 @@ void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
 		directory->is_ambiguous = true;
 	if (directory->local_crcs != directory->central_crcs)
 		directory->is_damaged = true;
+	if (read_le16(end + 4) != 0 && read_le16(end + 4) != UINT16_MAX)
+		directory->is_later = true;
 	directory->end = at + 1;
 	directory->comment = read_le16(end + 20);
 }

@@ -16,7 +16,7 @@ PACKED = {"clam-aspack.exe", "clam-fsg.exe", "clam-mew.exe", "clam-nsis.exe", "c
           "clam.ea05.exe", "clam.ea06.exe", "clam.exe.szdd", "clam.sis",
           "clam_IScab_ext.exe", "clam_IScab_int.exe",
           "clam_ISmsi_ext.exe", "clam_ISmsi_int.exe", "clam_cache_emax.tgz", "clam.chm",
-          "clam.impl.zip", "clam.d64.zip", "clam.arj",
+          "clam.arj",
           "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one"}
 # Archives of the generated kinds that clamscan does not unpack.
 UNSEEN = {"7z BZip2", "7z Deflate", "ar", "compress", "lha", "lz4", "lzip", "lzma", "zstd"}

@@ -159,6 +159,7 @@ static bool make_archives(void)
 	assert_non_null(members);
 	run_script("tests/scan/unpack_reference.py");
 	run_script("tests/scan/unpack_reference_pdf.py");
+	run_script("tests/scan/unpack_reference_zip.py");
 	run_script("tests/scan/whole_reference.py");
 	run_script("tests/scan/unpack_reference_ole2.py");
 	run_script("tests/scan/unpack_reference_text.py");

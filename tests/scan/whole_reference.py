@@ -170,7 +170,7 @@ def zips():
         put(method + ".zip", packed_zip(method, files))
         put("marked-%s.zip" % method, packed_zip(method, [("m.txt", text + b"MARK-OF-THE-TEST")]),
             "infected", "signature")
-    put("Deflate64.zip", packed_zip("Deflate64", files), "suspect", "unsupported-method")
+    put("Deflate64.zip", packed_zip("Deflate64", files), "clean", "", members(files))
     for is_one_way in (False, True):
         entries = [("empty", b""), ("in/", b""), *files]
         data = zipped(entries, zipfile.ZIP_LZMA, is_one_way)

@@ -170,11 +170,10 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 	return 0;
 }
 
-void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
+static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
 {
 	struct mime_event event;
 
-	scan->result.bytes += n;
 	object_feed(scan, scan->object, data, n);
 	if (scan->mime == NULL || n == 0)
 		return;
@@ -185,6 +184,28 @@ void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
 		data += used;
 		n -= used;
 	} while (event.type != MIME_NEED_INPUT || n > 0);
+}
+
+void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
+{
+	scan->result.bytes += n;
+	while (n > 0) {
+		size_t room = SCAN_STEP_BYTES - scan->step_bytes;
+		size_t take = n < room ? n : room;
+
+		if (take == SCAN_STEP_BYTES) {
+			step_feed(scan, data, take);
+		} else {
+			memcpy(scan->step + scan->step_bytes, data, take);
+			scan->step_bytes += take;
+		}
+		if (scan->step_bytes == SCAN_STEP_BYTES) {
+			scan->step_bytes = 0;
+			step_feed(scan, scan->step, SCAN_STEP_BYTES);
+		}
+		data += take;
+		n -= take;
+	}
 }
 
 bool scan_is_decided(const struct scan *scan)
@@ -242,6 +263,7 @@ static void finish(struct scan *scan)
 	if (scan->is_finished)
 		return;
 	scan->is_finished = true;
+	step_feed(scan, scan->step, scan->step_bytes);
 	while (scan->mime != NULL && event.type != MIME_END) {
 		mime_finish(scan->mime, &event);
 		scan_event(scan, &event);

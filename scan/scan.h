@@ -123,8 +123,7 @@ struct scan_match {
 };
 
 // Listed in the order in which they begin, each followed by what is in it: members in the order of the
-// archive, then what the MIME parser found in it. In any chunking the order and the numbers are the same;
-// past a limit, of what two readings of the same bytes hold, either may be what is left out.
+// archive, then what the MIME parser found in it. In any chunking they are the same, also past a limit.
 struct scan_part {
 	uint32_t index;  // from 1
 	uint32_t parent; // index of the container, 0: the message
@@ -160,7 +159,8 @@ struct scan_result {
 // Starts a message on this scanner. Returns 0, or -ENOMEM when max_messages are in progress: the
 // caller then applies its policy for what cannot be scanned.
 int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out) SCAN_MUST_USE;
-// The next n bytes: of a message after dot-unstuffing, line ends as sent, without the end-of-data.
+// The next n bytes, which are looked at in steps of 4 KiB: of a message after dot-unstuffing, line ends
+// as sent, without the end-of-data.
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
 // True once the verdict can no longer become clean, whatever follows. It may be said some bytes late.
 bool scan_is_decided(const struct scan *scan);

@@ -26,10 +26,15 @@ static size_t table_bytes(const struct scanner *scanner)
 			(scanner->parts_room + 1) * sizeof(struct part_order));
 }
 
-// A message: struct scan, its matches, the MIME parser.
-static size_t matches_offset(void)
+// A message: struct scan, a step of its bytes, its matches, the MIME parser.
+static size_t step_offset(void)
 {
 	return align_up(sizeof(struct scan));
+}
+
+static size_t matches_offset(void)
+{
+	return step_offset() + SCAN_STEP_BYTES;
 }
 
 static size_t mime_offset(const struct scanner *scanner)
@@ -259,6 +264,7 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	memset(scan, 0, sizeof(*scan));
 	scan->scanner = scanner;
 	scan->home = scanner;
+	scan->step = (uint8_t *)scan + step_offset();
 	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());
 	scan->mime = (struct mime *)((uint8_t *)scan + mime_offset(scanner));
 	scan->small = (struct part_table){

@@ -20,6 +20,9 @@
 #include <stdint.h>
 
 #define SCAN_SMALL_PARTS 12
+// A message is looked at in steps of so many bytes, counted from its first one. So all that is made of
+// it comes in the same order however its bytes came, also what is read in two ways at once.
+#define SCAN_STEP_BYTES 4096u
 #define SCAN_TEXT_BLOCK_BYTES 4096
 // One message may take so many text blocks: a bound on what it can take from others.
 #define SCAN_MESSAGE_TEXT_BLOCKS 64
@@ -56,6 +59,8 @@ struct scan {
 	struct scanner *scanner;    // whose matcher and pools are used: the helper's in scan_work
 	struct scanner *home;       // that it was begun on
 	struct mime *mime;          // NULL for a file
+	uint8_t *step;              // SCAN_STEP_BYTES, in which bytes are gathered
+	size_t step_bytes;          // that are there
 	struct scan_object *object; // the raw message or the file
 	struct scan_object *open;   // all objects that have not ended
 	struct part_table *table;   // small, or one from the pool

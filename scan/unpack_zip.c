@@ -450,7 +450,6 @@ static size_t sized_feed(
 	if (event->type == UNPACK_MEMBER_DATA) {
 		event->bytes = event->bytes < room ? event->bytes : (size_t)room;
 		zip->given += event->bytes;
-		is_over = is_over || zip->given == zip->entry.bytes;
 	}
 	if (event->bytes == 0)
 		event->type = UNPACK_NEED_INPUT;

@@ -60,7 +60,7 @@ CTL_SRC := $(wildcard control/ctl_*.c)
 CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
 DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
 # These link what cordon-control is made of: all of it but main.
-CONTROL_UNIT_SRC := $(addprefix tests/control/,test_rebuild.c test_letter.c)
+CONTROL_UNIT_SRC := $(filter-out tests/control/test_ctl_%.c,$(wildcard tests/control/test_*.c))
 UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/% $(CONTROL_UNIT_SRC),$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)

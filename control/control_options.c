@@ -91,7 +91,19 @@ static const struct config_option spool_table[] = {
 
 static const struct option_choice policies[] = {{"quarantine", RELEASE_QUARANTINE},
 	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP},
+	{"disinfect", RELEASE_DISINFECT}, {NULL, 0}};
+static const struct option_choice suspect_policies[] = {{"quarantine", RELEASE_QUARANTINE},
+	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP},
 	{NULL, 0}};
+static const struct option_choice outbound_policies[] = {{"same", RELEASE_SAME},
+	{"quarantine", RELEASE_QUARANTINE}, {"delete", RELEASE_DELETE},
+	{"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP}, {"disinfect", RELEASE_DISINFECT},
+	{NULL, 0}};
+static const struct option_choice outbound_suspect_policies[] = {{"same", RELEASE_SAME},
+	{"quarantine", RELEASE_QUARANTINE}, {"delete", RELEASE_DELETE},
+	{"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP}, {NULL, 0}};
+static const struct option_choice undisinfected_policies[] = {{"quarantine", RELEASE_QUARANTINE},
+	{"delete", RELEASE_DELETE}, {"strip", RELEASE_STRIP}, {NULL, 0}};
 static const struct config_option release_table[] = {
 	{.key = "host",
 		TEXT(release.host),
@@ -139,13 +151,33 @@ static const struct config_option release_table[] = {
 		.help = "Held mail in which a signature hits. `strip`: it is delivered with a note "
 			"in "
 			"the place of each infected part, if it is clean then, and goes to "
-			"quarantine in full; if it is not, only that."},
+			"quarantine in full; if it is not, only that. `disinfect`: its parts are "
+			"repaired as the signatures say, and then the same."},
 	{.key = "suspect",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.suspect),
-		.choices = policies,
+		.choices = suspect_policies,
 		.preset = "quarantine",
 		.help = "Held mail that trips a heuristic or a content limit."},
+	{.key = "outbound_infected",
+		.kind = OPTION_CHOICE,
+		MEMBER(release.outbound_infected),
+		.choices = outbound_policies,
+		.preset = "same",
+		.help = "The same of mail whose client is inside."},
+	{.key = "outbound_suspect",
+		.kind = OPTION_CHOICE,
+		MEMBER(release.outbound_suspect),
+		.choices = outbound_suspect_policies,
+		.preset = "same",
+		.help = "The same of mail whose client is inside."},
+	{.key = "undisinfected",
+		.kind = OPTION_CHOICE,
+		MEMBER(release.undisinfected),
+		.choices = undisinfected_policies,
+		.preset = "quarantine",
+		.help = "Infected mail that was to be disinfected and could not be: no signature "
+			"says how, it is inside of an archive, or it is not clean then either."},
 	END,
 };
 

@@ -44,6 +44,9 @@ struct control_options {
 		uint32_t lifetime_seconds;
 		uint32_t infected; // enum release_policy
 		uint32_t suspect;
+		uint32_t outbound_infected; // RELEASE_SAME: infected
+		uint32_t outbound_suspect;
+		uint32_t undisinfected; // of what RELEASE_DISINFECT fails on
 	} release;
 	struct {
 		char host[CONTROL_TEXT_BYTES]; // next hop of our own mail, "": release.host
@@ -55,7 +58,14 @@ struct control_options {
 	} notify;
 };
 
-enum release_policy { RELEASE_QUARANTINE, RELEASE_DELETE, RELEASE_DELIVER, RELEASE_STRIP };
+enum release_policy {
+	RELEASE_QUARANTINE,
+	RELEASE_DELETE,
+	RELEASE_DELIVER,
+	RELEASE_STRIP,
+	RELEASE_DISINFECT,
+	RELEASE_SAME, // as of the other direction
+};
 
 // The defaults.
 void control_options_init(struct control_options *options);

@@ -2,7 +2,6 @@
 #include "control/rebuild.h"
 
 #include "control/rebuild_leaf.h"
-#include "control/rebuild_note.h"
 
 #include <glib.h>
 
@@ -140,19 +139,33 @@ static struct rebuild_plan *plan_new(size_t leaves)
 		return NULL;
 	plan->leaves_count = leaves;
 	plan->why = calloc(leaves + 1, sizeof(*plan->why));
-	if (plan->why != NULL)
+	plan->repairs = calloc(leaves + 1, sizeof(struct rebuild_repair *));
+	if (plan->why != NULL && plan->repairs != NULL)
 		return plan;
+	free(plan->why);
+	free(plan->repairs);
 	free(plan);
 	return NULL;
+}
+
+static void repair_free(struct rebuild_repair *repair)
+{
+	if (repair != NULL)
+		g_free(repair->why);
+	g_free(repair);
 }
 
 void rebuild_plan_free(struct rebuild_plan *plan)
 {
 	if (plan == NULL)
 		return;
-	for (size_t i = 0; i < plan->leaves_count; i++)
+	for (size_t i = 0; i < plan->leaves_count; i++) {
 		g_free(plan->why[i]);
+		repair_free(plan->repairs[i]);
+	}
+	g_free(plan->refusal);
 	free(plan->why);
+	free(plan->repairs);
 	free(plan);
 }
 
@@ -163,8 +176,16 @@ struct rebuild_plan *rebuild_plan_copy(const struct rebuild_plan *plan)
 	if (copy == NULL)
 		return NULL;
 	copy->cuts_count = plan->cuts_count;
-	for (size_t i = 0; i < plan->leaves_count; i++)
+	copy->repairs_count = plan->repairs_count;
+	copy->refusal = g_strdup(plan->refusal);
+	for (size_t i = 0; i < plan->leaves_count; i++) {
 		copy->why[i] = g_strdup(plan->why[i]);
+		if (plan->repairs[i] == NULL)
+			continue;
+		copy->repairs[i] = g_new(struct rebuild_repair, 1);
+		*copy->repairs[i] = *plan->repairs[i];
+		copy->repairs[i]->why = g_strdup(plan->repairs[i]->why);
+	}
 	return copy;
 }
 
@@ -220,6 +241,95 @@ static void cut_infected(const struct alignment *both, struct rebuild_plan *plan
 	}
 }
 
+// ---- disinfecting -------------------------------------------------------------------------------
+
+static void refuse(struct rebuild_plan *plan, const char *signature, const char *why)
+{
+	if (plan->refusal == NULL)
+		plan->refusal = g_strdup_printf("%s: %s", signature, why);
+}
+
+static void add_recipe(
+	struct rebuild_plan *plan, size_t leaf, const struct recipe *recipe, const char *signature)
+{
+	struct rebuild_repair *repair = plan->repairs[leaf];
+	char *why;
+
+	if (repair == NULL) {
+		repair = g_new0(struct rebuild_repair, 1);
+		plan->repairs[leaf] = repair;
+		plan->repairs_count++;
+	}
+	if (repair->count == REBUILD_RECIPES_MOST) {
+		refuse(plan, signature, "too much is to be repaired in one part");
+		return;
+	}
+	repair->recipes[repair->count++] = *recipe;
+	why = repair->why != NULL ? g_strconcat(repair->why, ", ", signature, NULL)
+				  : g_strconcat("infected: ", signature, NULL);
+	g_free(repair->why);
+	repair->why = why;
+}
+
+// Whether the same signature hits further inside: then the recipe is about that.
+static bool hits_inside(const struct scan_result *result, const struct scan_match *match)
+{
+	for (size_t i = 0; i < result->matches_count; i++) {
+		const struct scan_match *other = &result->matches[i];
+		uint32_t part = other->part;
+
+		if (other->part == match->part || strcmp(other->signature, match->signature) != 0)
+			continue;
+		while (part > 0 && part <= result->parts_count && part != match->part)
+			part = result->parts[part - 1].parent;
+		if (part == match->part)
+			return true;
+	}
+	return false;
+}
+
+static void disinfect_one(
+	const struct alignment *both, const struct scan_match *match, struct rebuild_plan *plan)
+{
+	struct recipe recipe;
+	const char *why = "no recipe";
+	size_t leaf = leaf_of(both, match->part);
+
+	// Without one the repair of something else may do: the scan of the result tells.
+	if (recipe_parse(match->recipe, strlen(match->recipe), &recipe, &why) != 0)
+		return;
+	if (recipe.kind == RECIPE_REMOVE && leaf != NO_PART)
+		cut(plan, leaf, "infected: ", match->signature);
+	else if (hits_inside(both->result, match))
+		return;
+	else if (leaf == NO_PART)
+		refuse(plan, match->signature, "it is in no part that could be repaired");
+	else if (both->part_of[leaf] != match->part - 1)
+		refuse(plan, match->signature,
+			"it is inside of an archive or a document, which cannot be repaired in its "
+			"place");
+	else
+		add_recipe(plan, leaf, &recipe, match->signature);
+}
+
+static void plan_disinfection(const struct alignment *both, struct rebuild_plan *plan)
+{
+	const struct scan_result *result = both->result;
+
+	for (size_t i = 0; i < result->matches_count; i++)
+		disinfect_one(both, &result->matches[i], plan);
+	// What goes needs no repair.
+	for (size_t i = 0; i < plan->leaves_count; i++) {
+		if (plan->why[i] == NULL || plan->repairs[i] == NULL)
+			continue;
+		repair_free(plan->repairs[i]);
+		plan->repairs[i] = NULL;
+		plan->repairs_count--;
+	}
+	if (plan->cuts_count == 0 && plan->repairs_count == 0 && result->matches_count > 0)
+		refuse(plan, result->matches[0].signature, "it says no way to repair it");
+}
+
 int rebuild_plan_new(const uint8_t *data, size_t bytes, const struct scan_result *result,
 	enum rebuild_what what, const char *why, struct rebuild_plan **out)
 {
@@ -242,110 +352,11 @@ int rebuild_plan_new(const uint8_t *data, size_t bytes, const struct scan_result
 	case REBUILD_INFECTED:
 		cut_infected(&both, plan);
 		break;
+	case REBUILD_DISINFECT:
+		plan_disinfection(&both, plan);
+		break;
 	}
 	alignment_fini(&both);
 	*out = plan;
 	return 0;
-}
-
-// ---- writing ------------------------------------------------------------------------------------
-
-// Where the empty line is that ends the header before content; content itself where there is none.
-static size_t header_end(const uint8_t *data, size_t content)
-{
-	size_t at = content;
-
-	if (at == 0 || data[at - 1] != '\n')
-		return content;
-	at -= at > 1 && data[at - 2] == '\r' ? 2 : 1;
-	return at == 0 || data[at - 1] == '\n' ? at : content;
-}
-
-static void copy(GByteArray *out, const uint8_t *data, size_t from, size_t to)
-{
-	if (to > from)
-		g_byte_array_append(out, data + from, (guint)(to - from));
-}
-
-static void put_text(GByteArray *out, const char *text)
-{
-	g_byte_array_append(out, (const guint8 *)text, (guint)strlen(text));
-}
-
-// From `at`, copies up to this leaf and puts its note in its place. Returns where to go on.
-static size_t write_note(GByteArray *out, const uint8_t *data, size_t at,
-	const struct rebuild_leaf *leaf, const struct rebuild_note *note)
-{
-	size_t end = header_end(data, leaf->content.begin);
-
-	for (size_t i = 0; i < leaf->fields_count; i++) {
-		copy(out, data, at, leaf->fields[i].begin);
-		at = leaf->fields[i].end;
-	}
-	copy(out, data, at, end);
-	if (end == leaf->content.begin && out->len > 0 && out->data[out->len - 1] != '\n')
-		put_text(out, note->eol);
-	put_text(out, note->header);
-	if (end < leaf->content.begin)
-		copy(out, data, end, leaf->content.begin);
-	else
-		put_text(out, note->eol);
-	put_text(out, note->text);
-	return leaf->content.end;
-}
-
-static bool ends_crlf(const uint8_t *data, size_t bytes)
-{
-	const uint8_t *end = memchr(data, '\n', bytes);
-
-	return end == NULL || (end > data && end[-1] == '\r');
-}
-
-static int write_all(const uint8_t *data, size_t bytes, const struct rebuild_leaves *leaves,
-	const struct rebuild_plan *plan, const char *gateway, GByteArray *out)
-{
-	const char *eol = ends_crlf(data, bytes) ? "\r\n" : "\n";
-	size_t at = 0;
-
-	for (size_t i = 0; i < leaves->count; i++) {
-		const struct rebuild_leaf *leaf = &leaves->list[i];
-		struct rebuild_note note;
-
-		if (plan->why[i] == NULL)
-			continue;
-		// Fields and contents follow each other, or something was read wrongly.
-		if (leaf->content.begin < at ||
-			(leaf->fields_count > 0 && leaf->fields[0].begin < at))
-			return -EBADMSG;
-		rebuild_note_init(&note, leaves, leaf, plan->why[i], gateway, eol);
-		at = write_note(out, data, at, leaf, &note);
-		rebuild_note_fini(&note);
-	}
-	copy(out, data, at, bytes);
-	return 0;
-}
-
-int rebuild_strip(const uint8_t *data, size_t bytes, const struct rebuild_plan *plan,
-	const char *gateway, uint8_t **out, size_t *out_bytes)
-{
-	struct rebuild_leaves leaves;
-	GByteArray *array;
-	int err = rebuild_leaves_read(data, bytes, &leaves);
-
-	if (err != 0)
-		return err;
-	array = g_byte_array_new();
-	err = leaves.count == plan->leaves_count
-		      ? write_all(data, bytes, &leaves, plan, gateway, array)
-		      : -EBADMSG;
-	rebuild_leaves_fini(&leaves);
-	*out_bytes = array->len;
-	if (err == 0) {
-		*out = malloc(array->len + 1);
-		err = *out != NULL ? 0 : -ENOMEM;
-	}
-	if (err == 0)
-		memcpy(*out, array->data, array->len);
-	(void)g_byte_array_free(array, TRUE);
-	return err;
 }

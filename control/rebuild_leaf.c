@@ -124,6 +124,24 @@ static char *type_of(GMimeObject *object)
 	return lower;
 }
 
+static enum rebuild_encoding encoding_of(GMimePart *part)
+{
+	switch (g_mime_part_get_content_encoding(part)) {
+	case GMIME_CONTENT_ENCODING_DEFAULT:
+	case GMIME_CONTENT_ENCODING_7BIT:
+	case GMIME_CONTENT_ENCODING_8BIT:
+	case GMIME_CONTENT_ENCODING_BINARY:
+		return REBUILD_ENCODING_PLAIN;
+	case GMIME_CONTENT_ENCODING_BASE64:
+		return REBUILD_ENCODING_BASE64;
+	case GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE:
+		return REBUILD_ENCODING_QUOTED;
+	case GMIME_CONTENT_ENCODING_UUENCODE:
+		break;
+	}
+	return REBUILD_ENCODING_OTHER;
+}
+
 static void add_leaf(struct walk *walk, GMimePart *part, bool is_signature)
 {
 	GMimeObject *object = GMIME_OBJECT(part);
@@ -145,6 +163,7 @@ static void add_leaf(struct walk *walk, GMimePart *part, bool is_signature)
 	leaf.is_attached =
 		disposition != NULL && g_ascii_strcasecmp(disposition, "attachment") == 0;
 	leaf.is_signature = is_signature;
+	leaf.encoding = encoding_of(part);
 	if (strcmp(leaf.type, "application/pkcs7-mime") == 0 ||
 		strcmp(leaf.type, "application/x-pkcs7-mime") == 0)
 		leaf.seal = REBUILD_SEAL_ENCRYPTED;
@@ -208,8 +227,14 @@ static void read_message(struct walk *walk, GMimeMessage *message, struct rebuil
 
 	out->has_dkim = g_mime_object_get_header(object, "DKIM-Signature") != NULL;
 	out->has_version = g_mime_object_get_header(object, "MIME-Version") != NULL;
-	if (g_mime_message_get_mime_part(message) != NULL)
-		walk_object(walk, g_mime_message_get_mime_part(message), false);
+	object = g_mime_message_get_mime_part(message);
+	if (object == NULL)
+		return;
+	walk_object(walk, object, false);
+	if (GMIME_IS_MULTIPART(object) &&
+		g_mime_content_type_is_type(
+			g_mime_object_get_content_type(object), "multipart", "mixed"))
+		out->boundary = g_strdup(g_mime_multipart_get_boundary(GMIME_MULTIPART(object)));
 }
 
 int rebuild_leaves_read(const uint8_t *data, size_t bytes, struct rebuild_leaves *out)
@@ -251,5 +276,6 @@ void rebuild_leaves_fini(struct rebuild_leaves *leaves)
 		g_free(leaves->list[i].name);
 	}
 	g_free(leaves->list);
+	g_free(leaves->boundary);
 	*leaves = (struct rebuild_leaves){0};
 }

@@ -2,6 +2,8 @@
 // The leaves of a message as GMime reads it, with the places of their bytes.
 #pragma once
 
+#include "control/rebuild_code.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +33,7 @@ struct rebuild_leaf {
 	bool is_outermost; // the message has no other part
 	bool is_signature; // of what stands beside it
 	enum rebuild_seal seal;
+	enum rebuild_encoding encoding;
 	size_t bytes; // decoded
 	uint8_t sha256[REBUILD_DIGEST_BYTES];
 };
@@ -40,6 +43,7 @@ struct rebuild_leaves {
 	size_t count;
 	bool has_dkim;    // a DKIM-Signature header
 	bool has_version; // a MIME-Version header
+	char *boundary;   // when the whole message is a multipart/mixed, else NULL
 };
 
 // Returns 0, -ENOMEM, or -EBADMSG when the places of its parts cannot be told.

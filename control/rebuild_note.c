@@ -27,35 +27,75 @@ static char *plain(const char *text)
 	return g_string_free(out, FALSE);
 }
 
-static char *write_text(const struct rebuild_leaves *leaves, const struct rebuild_leaf *leaf,
-	const char *why, const char *gateway)
+static void put_leaf(GString *text, const struct rebuild_leaf *leaf, const char *why)
 {
-	GString *text = g_string_new(NULL);
 	char *name = plain(leaf->name);
 	char *type = plain(leaf->type);
 	char *reason = plain(why);
 
-	// No line begins with what could be a boundary.
-	g_string_append_printf(
-		text, "A part of this message was removed by the mail gateway %s.\n\n", gateway);
 	if (name[0] != '\0')
 		g_string_append_printf(text, "  Name:   %s\n", name);
 	g_string_append_printf(text, "  Type:   %s\n  Size:   %zu bytes\n  Reason: %s\n", type,
 		leaf->bytes, reason);
-	if (leaf->seal == REBUILD_SEAL_SIGNED)
-		g_string_append(text,
+	g_free(name);
+	g_free(type);
+	g_free(reason);
+}
+
+// What else the change has done. what: by what.
+static void put_broken(GString *text, const struct rebuild_leaves *leaves, bool is_signed,
+	bool is_encrypted, const char *what)
+{
+	if (is_signed)
+		g_string_append_printf(text,
 			"\nThe sender has signed this part of the message (S/MIME or PGP): the "
-			"signature\nis broken by the removal.\n");
-	if (leaf->seal == REBUILD_SEAL_ENCRYPTED)
+			"signature\nis broken by the %s.\n",
+			what);
+	if (is_encrypted)
 		g_string_append(text,
 			"\nThis part of the message was encrypted, or signed as a whole (S/MIME or "
 			"PGP).\n");
 	if (leaves->has_dkim)
-		g_string_append(
-			text, "\nThe DKIM signature of this message is broken by the removal.\n");
-	g_free(name);
-	g_free(type);
-	g_free(reason);
+		g_string_append_printf(
+			text, "\nThe DKIM signature of this message is broken by the %s.\n", what);
+}
+
+static char *write_text(const struct rebuild_leaves *leaves, const struct rebuild_leaf *leaf,
+	const char *why, const char *gateway)
+{
+	GString *text = g_string_new(NULL);
+
+	// No line begins with what could be a boundary.
+	g_string_append_printf(
+		text, "A part of this message was removed by the mail gateway %s.\n\n", gateway);
+	put_leaf(text, leaf, why);
+	put_broken(text, leaves, leaf->seal == REBUILD_SEAL_SIGNED,
+		leaf->seal == REBUILD_SEAL_ENCRYPTED, "removal");
+	return g_string_free(text, FALSE);
+}
+
+static char *write_repaired(
+	const struct rebuild_leaves *leaves, char *const *why, const char *gateway)
+{
+	GString *text = g_string_new(NULL);
+	bool is_signed = false;
+	bool is_encrypted = false;
+
+	g_string_append_printf(text,
+		"This message was infected. It was disinfected by the mail gateway %s, which has\n"
+		"repaired:\n",
+		gateway);
+	for (size_t i = 0; i < leaves->count; i++) {
+		const struct rebuild_leaf *leaf = &leaves->list[i];
+
+		if (why[i] == NULL)
+			continue;
+		g_string_append_c(text, '\n');
+		put_leaf(text, leaf, why[i]);
+		is_signed = is_signed || leaf->seal == REBUILD_SEAL_SIGNED;
+		is_encrypted = is_encrypted || leaf->seal == REBUILD_SEAL_ENCRYPTED;
+	}
+	put_broken(text, leaves, is_signed, is_encrypted, "repair");
 	return g_string_free(text, FALSE);
 }
 
@@ -91,12 +131,10 @@ static char *with_eol(char *text, const char *eol)
 	return joined;
 }
 
-void rebuild_note_init(struct rebuild_note *note, const struct rebuild_leaves *leaves,
-	const struct rebuild_leaf *leaf, const char *why, const char *gateway, const char *eol)
+// Takes text.
+static void note_init(struct rebuild_note *note, char *text, bool needs_version, const char *eol)
 {
-	char *text = write_text(leaves, leaf, why, gateway);
 	bool is_plain = is_ascii(text);
-	bool needs_version = leaf->is_outermost && !leaves->has_version;
 
 	note->eol = eol;
 	if (!is_plain) {
@@ -112,6 +150,19 @@ void rebuild_note_init(struct rebuild_note *note, const struct rebuild_leaves *l
 			needs_version ? "MIME-Version: 1.0\n" : "",
 			is_plain ? "7bit" : "quoted-printable"),
 		eol);
+}
+
+void rebuild_note_init(struct rebuild_note *note, const struct rebuild_leaves *leaves,
+	const struct rebuild_leaf *leaf, const char *why, const char *gateway, const char *eol)
+{
+	note_init(note, write_text(leaves, leaf, why, gateway),
+		leaf->is_outermost && !leaves->has_version, eol);
+}
+
+void rebuild_note_init_repaired(struct rebuild_note *note, const struct rebuild_leaves *leaves,
+	char *const *why, const char *gateway, const char *eol)
+{
+	note_init(note, write_repaired(leaves, why, gateway), false, eol);
 }
 
 void rebuild_note_fini(struct rebuild_note *note)

@@ -35,13 +35,21 @@ static void keep_or_delete(
 	struct control *control = release->control;
 	struct spool_id id = verdict->message.id;
 	const char *signature = json_string_value(json_array_get(verdict->signatures, 0));
-	const char *why = signature != NULL ? signature : verdict->reason;
+	const char *what = signature != NULL ? signature : verdict->reason;
 	char text[SPOOL_ID_TEXT_BYTES];
-	int err = store_change(control->store, id, state, "cordon-control", why);
-	json_t *event = json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", spool_id_text(id, text),
-		"action", state == SPOOL_DELETED ? "delete" : "quarantine", "verdict",
+	char why[512];
+	json_t *event;
+	int err;
+
+	(void)snprintf(why, sizeof(why), "%s%s%s", what,
+		verdict->refusal[0] != '\0' ? "; not disinfected: " : "", verdict->refusal);
+	err = store_change(control->store, id, state, "cordon-control", why);
+	event = json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", spool_id_text(id, text), "action",
+		state == SPOOL_DELETED ? "delete" : "quarantine", "verdict",
 		verdict_name(verdict->verdict), "reason", verdict->reason, "signatures",
 		verdict->signatures);
+	if (verdict->refusal[0] != '\0')
+		put(event, "not_disinfected", json_string(verdict->refusal));
 
 	if (err != 0) {
 		put(event, "error", json_string(strerrordesc_np(-err)));
@@ -62,12 +70,11 @@ static void send_it(struct release *release, const struct release_verdict *verdi
 	release_queue_add(release->queue, verdict->message.id, verdict->message.envelope, &way);
 }
 
-static void apply_policy(
-	struct release *release, const struct release_verdict *verdict, uint32_t policy)
+static void apply_policy(struct release *release, const struct release_verdict *verdict)
 {
 	bool is_open = verdict->mode == SEAL_OPEN;
 
-	switch ((enum release_policy)policy) {
+	switch (verdict->policy) {
 	case RELEASE_QUARANTINE:
 		keep_or_delete(release, verdict, SPOOL_QUARANTINED);
 		break;
@@ -78,7 +85,9 @@ static void apply_policy(
 		if (is_open)
 			send_it(release, verdict, NULL, SPOOL_DELIVERED);
 		break;
+	case RELEASE_SAME:
 	case RELEASE_STRIP:
+	case RELEASE_DISINFECT:
 		if (verdict->plan != NULL)
 			send_it(release, verdict, verdict->plan, SPOOL_QUARANTINED);
 		else if (is_open || verdict->mode == SEAL_STRIP)
@@ -121,17 +130,13 @@ static void judged_clean(struct release *release, const struct release_verdict *
 
 static void act(struct release *release, const struct release_verdict *verdict)
 {
-	const struct control_options *options = &release->control->options;
-
 	switch (verdict->verdict) {
 	case VERDICT_CLEAN:
 		judged_clean(release, verdict);
 		break;
 	case VERDICT_INFECTED:
-		apply_policy(release, verdict, options->release.infected);
-		break;
 	case VERDICT_SUSPECT:
-		apply_policy(release, verdict, options->release.suspect);
+		apply_policy(release, verdict);
 		break;
 	case VERDICT_UNSCANNABLE:
 	case VERDICT_INCOMPLETE:

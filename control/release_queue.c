@@ -168,7 +168,9 @@ static const char *action_of(const struct mail *mail)
 {
 	if (count_outcome(mail, DELIVER_NEVER) > 0)
 		return "failed";
-	return mail->plan != NULL ? "deliver-stripped" : "deliver";
+	if (mail->plan == NULL)
+		return "deliver";
+	return mail->plan->repairs_count > 0 ? "deliver-disinfected" : "deliver-stripped";
 }
 
 static void tell_sender(const struct mail *mail)
@@ -200,7 +202,8 @@ static int conclude(struct mail *mail)
 	if (state == SPOOL_HELD)
 		reply = RELEASE_COPY_SENT;
 	else if (failed == 0 && mail->plan != NULL)
-		reply = "delivered without what was infected";
+		reply = mail->plan->repairs_count > 0 ? "delivered disinfected"
+						      : "delivered without what was infected";
 	err = store_change(control->store, mail->id, state, "cordon-control", reply);
 	report(mail, action_of(mail));
 	if (err == 0 && state == SPOOL_QUARANTINED && failed > 0)

@@ -87,11 +87,23 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 	return decision.mode;
 }
 
-// Whether a part that is in the way may be taken out, and which ones.
+static enum release_policy policy_of(const struct job *job, enum verdict verdict)
+{
+	const struct control_options *options = job->scanner->options;
+	const json_t *envelope = job->verdict.message.envelope;
+	bool is_outbound = strcmp(text_of(envelope, "direction"), "outbound") == 0;
+	uint32_t policy =
+		verdict == VERDICT_INFECTED ? options->release.infected : options->release.suspect;
+	uint32_t outbound = verdict == VERDICT_INFECTED ? options->release.outbound_infected
+							: options->release.outbound_suspect;
+
+	return is_outbound && outbound != RELEASE_SAME ? outbound : policy;
+}
+
+// Whether a part that is in the way may be taken out or repaired, and which ones.
 static bool may_repair(const struct job *job, enum rebuild_what *what)
 {
 	const struct release_verdict *verdict = &job->verdict;
-	const struct control_options *options = job->scanner->options;
 	bool strips = verdict->mode == SEAL_STRIP;
 
 	*what = strips ? REBUILD_ATTACHMENTS : REBUILD_INFECTED;
@@ -99,60 +111,108 @@ static bool may_repair(const struct job *job, enum rebuild_what *what)
 		return strips && verdict->has_attachments;
 	if (verdict->mode != SEAL_OPEN && !strips)
 		return false;
-	return (verdict->verdict == VERDICT_INFECTED &&
-		       options->release.infected == RELEASE_STRIP) ||
-	       (verdict->verdict == VERDICT_SUSPECT && options->release.suspect == RELEASE_STRIP);
+	if (verdict->policy == RELEASE_DISINFECT && !strips)
+		*what = REBUILD_DISINFECT;
+	return (verdict->verdict == VERDICT_INFECTED || verdict->verdict == VERDICT_SUSPECT) &&
+	       (verdict->policy == RELEASE_STRIP || verdict->policy == RELEASE_DISINFECT);
 }
 
-static void judge(struct job *job, const struct scan_result *result)
+// Writes what the plan makes of the message, and scans it: by the same rules it must be clean, and without
+// attachments where none may pass. Returns NULL when it is, else why not.
+static const char *repair_fault(struct job *job, const struct rebuild_plan *plan)
+{
+	const struct release_verdict *verdict = &job->verdict;
+	const struct store_message *message = &verdict->message;
+	const struct scan_result *result;
+	const char *fault = "there is no memory to scan it again";
+	struct scan *scan = NULL;
+	uint8_t *data = NULL;
+	size_t bytes = 0;
+	int err;
+
+	if (plan->cuts_count == 0 && plan->repairs_count == 0)
+		return "there is nothing to repair";
+	err = rebuild_strip(
+		message->data, message->bytes, plan, job->scanner->options->gateway, &data, &bytes);
+	if (err != 0)
+		return err == -ERANGE    ? "the part has not the bytes that the recipe is about"
+		       : err == -ENOTSUP ? "it cannot be written in its transfer encoding"
+					 : "the message cannot be taken apart";
+	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
+		scan_feed(scan, data, bytes);
+		result = scan_end(scan);
+		fault = NULL;
+		if (result->verdict != VERDICT_CLEAN)
+			fault = "it is not clean then either";
+		else if (verdict->mode == SEAL_STRIP &&
+			 rebuild_has_attachments(data, bytes, result))
+			fault = "attachments are left";
+		scan_free(scan);
+	}
+	free(data);
+	return fault;
+}
+
+// The plan, if what it leads to may go out.
+static void try_plan(struct job *job, const struct scan_result *result, enum rebuild_what what)
 {
 	struct release_verdict *verdict = &job->verdict;
 	const struct store_message *message = &verdict->message;
+	struct rebuild_plan *plan = NULL;
+	const char *fault = "the message cannot be taken apart";
+
+	if (rebuild_plan_new(message->data, message->bytes, result, what,
+		    "attachments are held back until they have been checked again", &plan) == 0)
+		fault = plan->refusal != NULL ? plan->refusal : repair_fault(job, plan);
+	if (fault == NULL) {
+		verdict->plan = plan;
+		return;
+	}
+	(void)snprintf(verdict->refusal, sizeof(verdict->refusal), "%s", fault);
+	rebuild_plan_free(plan);
+}
+
+// Each once: one may hit a part, and the message around it.
+static void list_signatures(const struct scan_result *result, json_t *out)
+{
+	for (size_t i = 0; i < result->matches_count; i++) {
+		size_t at = 0;
+
+		while (at < i && strcmp(result->matches[at].signature,
+					 result->matches[i].signature) != 0)
+			at++;
+		if (at == i)
+			(void)json_array_append_new(
+				out, json_string(result->matches[i].signature));
+	}
+}
+
+static void judge(struct job *job, struct scan *scan)
+{
+	struct release_verdict *verdict = &job->verdict;
+	const struct store_message *message = &verdict->message;
+	const struct scan_result *result = scan_end(scan);
 	enum rebuild_what what;
 
 	verdict->verdict = result->verdict;
 	verdict->reason = result->reason;
-	for (size_t i = 0; i < result->matches_count; i++)
-		(void)json_array_append_new(
-			verdict->signatures, json_string(result->matches[i].signature));
+	verdict->policy = policy_of(job, result->verdict);
+	list_signatures(result, verdict->signatures);
 	verdict->mode = mode_of(job, result);
 	if (verdict->verdict == VERDICT_CLEAN &&
 		(verdict->mode == SEAL_STRIP || verdict->mode == SEAL_HOLD_ATTACHMENTS))
 		verdict->has_attachments =
 			rebuild_has_attachments(message->data, message->bytes, result);
-	if (may_repair(job, &what) &&
-		rebuild_plan_new(message->data, message->bytes, result, what,
-			"attachments are held back until they have been checked again",
-			&verdict->plan) != 0)
-		verdict->plan = NULL;
-}
-
-// Scans what the plan makes of the message: by the same rules it must be clean, and without attachments
-// where none may pass.
-static bool is_repaired(struct job *job)
-{
-	const struct release_verdict *verdict = &job->verdict;
-	const struct store_message *message = &verdict->message;
-	const struct scan_result *result;
-	struct scan *scan = NULL;
-	uint8_t *data = NULL;
-	size_t bytes = 0;
-	bool good = false;
-
-	if (verdict->plan->cuts_count == 0 ||
-		rebuild_strip(message->data, message->bytes, verdict->plan,
-			job->scanner->options->gateway, &data, &bytes) != 0)
-		return false;
-	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
-		scan_feed(scan, data, bytes);
-		result = scan_end(scan);
-		good = result->verdict == VERDICT_CLEAN &&
-		       (verdict->mode != SEAL_STRIP ||
-			       !rebuild_has_attachments(data, bytes, result));
-		scan_free(scan);
+	if (!may_repair(job, &what))
+		return;
+	try_plan(job, result, what);
+	if (verdict->plan != NULL || what != REBUILD_DISINFECT) {
+		verdict->refusal[0] = '\0';
+		return;
 	}
-	free(data);
-	return good;
+	verdict->policy = (enum release_policy)job->scanner->options->release.undisinfected;
+	if (verdict->policy == RELEASE_STRIP)
+		try_plan(job, result, REBUILD_INFECTED);
 }
 
 static gboolean job_done(gpointer data)
@@ -182,12 +242,8 @@ static void run_job(gpointer data, gpointer ctx)
 	verdict->mode = SEAL_HOLD;
 	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
 		scan_feed(scan, verdict->message.data, verdict->message.bytes);
-		judge(job, scan_end(scan));
+		judge(job, scan);
 		scan_free(scan);
-	}
-	if (verdict->plan != NULL && !is_repaired(job)) {
-		rebuild_plan_free(verdict->plan);
-		verdict->plan = NULL;
 	}
 	(void)g_idle_add(job_done, job);
 }
@@ -235,7 +291,9 @@ static int make_basis(const char *image, const char *seals, struct basis **out)
 		return -ENOMEM;
 	atomic_init(&basis->users, 1);
 	scan_options_init(&options);
-	options.max_messages = 1;
+	// What is repaired is scanned while the first scan still tells what is in it.
+	options.max_messages = 2;
+	options.all_matches = true;
 	// By which parts are found in the message again.
 	options.digests = DIGEST_SHA256;
 	err = seals_parse(seals, strlen(seals), &basis->seals, error, sizeof(error));

@@ -14,11 +14,14 @@ struct release_scanner;
 struct release_verdict {
 	enum verdict verdict;
 	const char *reason;
-	enum seal_mode mode;       // of the strictest seal that covers it
-	bool has_attachments;      // asked only when clean, under a seal that lets others through
-	struct rebuild_plan *plan; // what makes it deliverable: the result was scanned; NULL: none
-	json_t *signatures;        // that hit
-	char key[64];              // of rules and seals that it is good for
+	enum seal_mode mode;        // of the strictest seal that covers it
+	bool has_attachments;       // asked only when clean, under a seal that lets others through
+	struct rebuild_plan *plan;  // what makes it deliverable: the result was scanned; NULL: none
+	enum release_policy policy; // of what is infected or suspect
+	char refusal
+		[256]; // why it could not be disinfected, though that is the policy; "" otherwise
+	json_t *signatures; // that hit
+	char key[64];       // of rules and seals that it is good for
 	struct store_message message;
 };
 

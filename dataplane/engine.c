@@ -31,7 +31,7 @@ void engine_options_init(struct engine_options *options)
 		struct engine_policy *policy = &options->policy[i];
 
 		policy->infected = POLICY_REJECT;
-		policy->suspect = POLICY_REJECT;
+		policy->suspect = POLICY_QUARANTINE;
 		policy->unscannable = POLICY_TEMPFAIL;
 		policy->false_end = NEWLINE_REFUSE;
 		policy->bare_newline = NEWLINE_PASS;

@@ -33,13 +33,13 @@ enum direction { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTIONS };
 	X(REJECT, "reject")         /* 554 5.7.1 */                                                \
 	X(TEMPFAIL, "tempfail")     /* 451: the sender keeps it */                                 \
 	X(DISCARD, "discard")       /* 250 and gone */                                             \
-	X(QUARANTINE, "quarantine") /* 250 once it is kept, 451 where it cannot be */
+	X(QUARANTINE, "quarantine") /* 250 once it is kept, 451 where it cannot be */              \
+	X(HOLD, "hold")             /* the same; the control process decides what becomes of it */
 
 enum policy_action {
 #define X(name, text) POLICY_##name,
 	POLICY_ACTIONS(X)
 #undef X
-		POLICY_HOLD, // "hold": kept because a seal covers it; not a policy that can be chosen
 };
 
 enum policy_midstream {
@@ -52,7 +52,7 @@ enum policy_newline { NEWLINE_REFUSE, NEWLINE_NORMALISE, NEWLINE_PASS };
 
 struct engine_policy {
 	enum policy_action infected;      // default reject
-	enum policy_action suspect;       // default reject
+	enum policy_action suspect;       // default quarantine; without a spool that is reject
 	enum policy_action unscannable;   // default tempfail; deliver is fail-open
 	enum policy_newline false_end;    // end-of-data look-alikes; default refuse; never pass
 	enum policy_newline bare_newline; // elsewhere in a body; default pass

@@ -8,10 +8,15 @@
 
 #define TICK_MESSAGES 16 // that are looked at in one turn of the loop
 
+static bool is_kept_by(enum policy_action action)
+{
+	return action == POLICY_QUARANTINE || action == POLICY_HOLD;
+}
+
 static bool keeps(const struct engine_policy *policy)
 {
-	return policy->infected == POLICY_QUARANTINE || policy->suspect == POLICY_QUARANTINE ||
-	       policy->unscannable == POLICY_QUARANTINE;
+	return is_kept_by(policy->infected) || is_kept_by(policy->suspect) ||
+	       is_kept_by(policy->unscannable);
 }
 
 static void describe(struct engine *engine, const struct message *message,

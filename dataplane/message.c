@@ -173,6 +173,10 @@ static void decide(struct engine *engine, struct session *session)
 	}
 	message->action = (uint8_t)policy_decide(
 		session_policy(engine, session), (enum verdict)message->verdict);
+	// The default of what is suspect. Nobody could ever look at it where nothing is kept.
+	if (message->verdict == VERDICT_SUSPECT && message->action == POLICY_QUARANTINE &&
+		engine->ops.spool == NULL)
+		message->action = POLICY_REJECT;
 	act(engine, session);
 }
 

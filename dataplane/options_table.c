@@ -44,10 +44,13 @@ static const struct option_choice spreads[] = {
 static const struct config_option policy_table[] = {
 	{.key = "infected",
 		CHOICE(struct engine_policy, infected, actions),
-		.help = "Mail in which a signature hit."},
+		.help = "Mail in which a signature hit. `quarantine` keeps it (250, or 451 where "
+			"that fails); `hold` keeps it for the control process, which does what "
+			"its `release.infected` says: strip and disinfect among others."},
 	{.key = "suspect",
 		CHOICE(struct engine_policy, suspect, actions),
-		.help = "Mail that trips a heuristic or a content limit."},
+		.help = "Mail that trips a heuristic or a content limit. Without a spool "
+			"`quarantine` is `reject`."},
 	{.key = "unscannable",
 		CHOICE(struct engine_policy, unscannable, actions),
 		.help = "Mail that cannot be judged: memory or a limit ran out. `deliver` is "

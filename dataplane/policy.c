@@ -27,7 +27,6 @@ const char *policy_action_name(enum policy_action action)
 #define X(name, text) text,
 		POLICY_ACTIONS(X)
 #undef X
-			"hold",
 	};
 
 	return names[action];

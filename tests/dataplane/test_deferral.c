@@ -18,7 +18,7 @@
 
 static struct world world;
 
-static void begin(uint64_t seed, uint32_t work_ms)
+static void begin_kept(uint64_t seed, uint32_t work_ms, bool has_spool)
 {
 	struct engine_options options;
 
@@ -30,8 +30,17 @@ static void begin(uint64_t seed, uint32_t work_ms)
 	options.scan.max_messages = 4;
 	options.scan.has_helper = true;
 	world_init(&world, &options, 4, RULES, seed);
+	if (!has_spool) {
+		world.has_no_spool = true;
+		world_restart(&world);
+	}
 	world.work_ms = work_ms;
 	world.work_is_begun = true;
+}
+
+static void begin(uint64_t seed, uint32_t work_ms)
+{
+	begin_kept(seed, work_ms, true);
 }
 
 // The end of data was sent, and the other thread has it.
@@ -291,21 +300,29 @@ static void check_known(void)
 	assert_int_equal(world.records[0].parts_count, 1);
 }
 
+// It is kept for somebody to look at; where nothing is kept it is refused with its reason.
 static void what_takes_too_long_is_suspect(void **state)
 {
 	(void)state;
-	begin(1, 60000);
-	send_mail(CLEAN END);
-	world_pass(&world, 29900);
-	assert_int_equal(world.replies_count, 5);
-	assert_true(world_run(&world, has_replies, 6, 10000));
-	assert_memory_equal(world_last_reply(&world), "554", 3);
-	check_record(VERDICT_SUSPECT, "reject", "limit-time");
-	check_known();
-	assert_int_equal(engine_deferred(world.engine), 1);
-	world_pass(&world, 60000);
-	assert_int_equal(engine_deferred(world.engine), 0);
-	world_fini(&world);
+	for (int has_spool = 0; has_spool < 2; has_spool++) {
+		begin_kept(1, 60000, has_spool != 0);
+		send_mail(CLEAN END);
+		world_pass(&world, 29900);
+		assert_int_equal(world.replies_count, 5);
+		assert_true(world_run(&world, has_replies, 6, 10000));
+		if (has_spool == 0)
+			assert_string_equal(
+				world_last_reply(&world), "554 5.7.1 Message rejected: limit-time");
+		else
+			assert_memory_equal(world_last_reply(&world), "250", 3);
+		check_record(
+			VERDICT_SUSPECT, has_spool != 0 ? "quarantine" : "reject", "limit-time");
+		check_known();
+		assert_int_equal(engine_deferred(world.engine), 1);
+		world_pass(&world, 60000);
+		assert_int_equal(engine_deferred(world.engine), 0);
+		world_fini(&world);
+	}
 }
 
 static void what_was_not_begun_in_time_comes_again(void **state)

@@ -7,8 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
-// Positions whose window has passed the sieve.
-#define BATCH 256
+// Places that are looked at together.
+#define BATCH 1024
 
 struct search {
 	const struct anchor_table *table;
@@ -79,74 +79,89 @@ static void confirm(const struct search *search, uint32_t number, size_t start, 
 
 // ---- windows -----------------------------------------------------------------------------------
 
-static inline uint64_t window_at(const uint8_t *data, unsigned int bytes)
+// A place that has passed the filter.
+struct met {
+	uint32_t at;
+	uint32_t bucket;
+};
+
+static inline uint32_t load_window(const uint8_t *data)
 {
-	return (load(data) | ANCHOR_FOLD) & UINT64_MAX >> (64 - 8 * bytes);
+	uint32_t value;
+
+	memcpy(&value, data, sizeof(value));
+	return value;
 }
 
-// Most patterns that share a window are told apart by one byte.
-static inline bool guard_fits(
-	const struct anchor_input *input, const struct anchor_entry *entry, size_t position)
+// Which of n places pass. Nothing here depends on what is found: no guess fails.
+static size_t pass_sieve(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	size_t at = position + (size_t)(ptrdiff_t)entry->guard_at;
+	size_t count = 0;
 
-	if (entry->at > position)
-		return false;
-	return entry->guard_at == ANCHOR_NO_GUARD ||
-	       (at < input->to && input->data[at] == entry->guard);
+	for (size_t i = 0; i < n; i++) {
+		uint16_t pair;
+
+		memcpy(&pair, data + i, sizeof(pair));
+		out[count] = (uint16_t)i;
+		count += (unsigned int)sieve[pair] >> anchor_class(data[i + 2]) & 1;
+	}
+	return count;
 }
 
-static void look_up(const struct search *search, const struct anchor_windows *windows,
-	unsigned int window_bytes, const uint32_t *positions, size_t count)
+static size_t pass_filter(const struct anchor_table *table, const uint8_t *data,
+	const uint16_t *places, size_t n, struct met *out)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint64_t window = window_at(search->input->data + positions[i], window_bytes);
-		uint64_t hash = anchor_hash(window);
-		uint64_t bucket = hash >> (64 - windows->buckets_log);
-		uint32_t word = windows->filter[hash >> (64 - windows->words_log)];
-		uint32_t last;
+	const unsigned int words_shift = 64 - table->words_log;
+	const unsigned int buckets_shift = 64 - table->buckets_log;
+	size_t count = 0;
 
-		if ((word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1) == 0)
-			continue;
-		last = windows->buckets[bucket + 1];
-		for (uint32_t at = windows->buckets[bucket]; at < last; at++) {
-			const struct anchor_entry *entry = &windows->entries[at];
+	for (size_t i = 0; i < n; i++) {
+		uint64_t hash = anchor_hash(load_window(data + places[i]));
+		uint32_t word = table->filter[hash >> words_shift];
 
-			if (entry->window == window &&
-				guard_fits(search->input, entry, positions[i]))
-				confirm(search, entry->expression, positions[i] - entry->at,
-					search->input->from);
-		}
+		out[count] = (struct met){places[i], (uint32_t)(hash >> buckets_shift)};
+		count += word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1;
+	}
+	return count;
+}
+
+static void compare_bucket(const struct search *search, size_t position, uint32_t bucket)
+{
+	const struct anchor_table *table = search->table;
+	const uint8_t *data = search->input->data + position;
+	uint32_t last = table->buckets[bucket + 1];
+
+	for (uint32_t i = table->buckets[bucket]; i < last; i++) {
+		const struct anchor_entry *entry = &table->entries[i];
+
+		if (entry->at <= position &&
+			(load(data + entry->piece_at) & entry->mask) == entry->piece)
+			confirm(search, entry->expression, position - entry->at,
+				search->input->from);
 	}
 }
 
-static inline __attribute__((always_inline)) void search_windows(const struct search *search,
-	const struct anchor_windows *windows, const unsigned int window_bytes,
-	const unsigned int step)
+static void search_windows(const struct search *search)
 {
 	const struct anchor_input *input = search->input;
-	const uint32_t *sieve = windows->sieve;
-	const unsigned int shift = 64 - windows->sieve_log;
-	uint32_t positions[BATCH] = {0};
-	size_t count = 0;
-	size_t reach = search->table->reach;
-	size_t at = input->from > reach ? input->from - reach : 0;
-	// A window may look behind the pattern, and so behind the bytes at hand.
-	const size_t to = input->to;
+	const struct anchor_table *table = search->table;
+	uint16_t places[BATCH] = {0};
+	struct met met[BATCH];
+	size_t at = input->from > table->reach ? input->from - table->reach : 0;
 
-	at += (step - (input->base + at) % step) % step;
-	while (at < to) {
-		size_t stop = to - at > (size_t)BATCH * step ? at + (size_t)BATCH * step : to;
+	// A window may look behind its pattern, and so behind the bytes at hand.
+	for (; at < input->to; at += BATCH) {
+		const uint8_t *data = input->data + at;
+		size_t n = input->to - at < BATCH ? input->to - at : BATCH;
 
-		for (; at < stop; at += step) {
-			uint64_t hash = anchor_hash(window_at(input->data + at, window_bytes));
-
-			hash >>= shift;
-			positions[count] = (uint32_t)at;
-			count += sieve[hash >> 5] >> (hash & 31) & 1;
-		}
-		look_up(search, windows, window_bytes, positions, count);
-		count = 0;
+		n = pass_sieve(table->sieve, data, n, places);
+		n = pass_filter(table, data, places, n, met);
+		for (size_t i = 0; i < n; i++)
+			__builtin_prefetch(&table->buckets[met[i].bucket]);
+		for (size_t i = 0; i < n; i++)
+			__builtin_prefetch(&table->entries[table->buckets[met[i].bucket]]);
+		for (size_t i = 0; i < n; i++)
+			compare_bucket(search, at + met[i].at, met[i].bucket);
 	}
 }
 
@@ -217,15 +232,8 @@ void anchor_search(const struct anchor_table *table, const struct ruleset *rules
 
 	if (!table->is_there || (input->to == input->from && !input->is_last))
 		return;
-	if (table->kinds[ANCHOR_LONG].entries_count > 0)
-		search_windows(
-			&search, &table->kinds[ANCHOR_LONG], ANCHOR_LONG_BYTES, ANCHOR_LONG_STEP);
-	if (table->kinds[ANCHOR_MIDDLE].entries_count > 0)
-		search_windows(&search, &table->kinds[ANCHOR_MIDDLE], ANCHOR_MIDDLE_BYTES,
-			ANCHOR_MIDDLE_STEP);
-	if (table->kinds[ANCHOR_SHORT].entries_count > 0)
-		search_windows(&search, &table->kinds[ANCHOR_SHORT], ANCHOR_SHORT_BYTES,
-			ANCHOR_SHORT_STEP);
+	if (table->entries_count > 0)
+		search_windows(&search);
 	for (uint32_t i = 0; i < table->places_count; i++)
 		search_place(&search, &table->places[i]);
 }

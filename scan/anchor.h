@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The search for patterns of fixed length that hold a few fixed bytes: almost all there are.
 //
-// Of each pattern a run of fixed bytes was chosen that is rare in files. Windows of some bytes are cut
-// out of the run at as many neighbouring places as the search takes steps, so that one of them is met
-// wherever the pattern stands. A window that is met is looked up in a sieve of bits small enough for a
-// processor's nearer memory, which most fail, then in a finer filter and a table of buckets; only then
-// the pattern itself is compared. Letters are looked up without
-// regard to case (bit 5 of all bytes is set).
+// Of each pattern a window of four bytes was chosen that is rare in the files which it is looked for in.
+// Wherever an object's bytes are new, the first three of a window are looked up in a sieve of bits,
+// which most places fail; what is left is looked up in a finer filter of whole windows, and the rest in
+// a table of buckets, where eight bytes of the pattern beside the window tell most patterns apart. Only
+// then the pattern itself is compared. The filter and the buckets have no regard to case (bit 5 of all
+// bytes is set); the sieve has.
+//
+// Each of these steps is done for many places before the next one begins, so that the processor waits
+// neither for memory nor for guesses that fail.
 //
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
@@ -24,46 +27,40 @@ struct ruleset;
 // So many bytes before the new ones, or all there are, must be at hand.
 #define ANCHOR_HISTORY 1024u
 // So many behind them must be readable: of any value, zero after the last ones of an object.
-#define ANCHOR_PADDING 8u
+#define ANCHOR_PADDING 16u
 
-// Windows of one size, looked up at every step.
-enum anchor_kind { ANCHOR_LONG, ANCHOR_MIDDLE, ANCHOR_SHORT };
-#define ANCHOR_KINDS 3
-#define ANCHOR_LONG_BYTES 8u
-#define ANCHOR_LONG_STEP 4u
-#define ANCHOR_MIDDLE_BYTES 5u
-#define ANCHOR_MIDDLE_STEP 2u
-#define ANCHOR_SHORT_BYTES 4u
-#define ANCHOR_SHORT_STEP 1u
+#define ANCHOR_WINDOW_BYTES 4u
+#define ANCHOR_PIECE_BYTES 8u
+// A piece begins so far before its window at most, and so far behind where that begins.
+#define ANCHOR_PIECE_BEFORE 12
+#define ANCHOR_PIECE_BEHIND 8
+// A byte for each two bytes, a bit for each class of the third.
+#define ANCHOR_SIEVE_BYTES 65536u
 
-#define ANCHOR_FOLD UINT64_C(0x2020202020202020)
+#define ANCHOR_FOLD UINT32_C(0x20202020)
 #define ANCHOR_FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
 // ---- in the image ------------------------------------------------------------------------------
 
-// Everything of one target, in this order: header, and for each kind the sieve, the filter, the
-// numbers of the first entry of each bucket, the entries; then the places.
+// Everything of one target, in this order: header, sieve, filter, the numbers of the first entry of
+// each bucket, the entries, the places. Without entries there are only the header and the places.
 struct anchor_header {
 	uint64_t bytes; // of all
 	uint32_t reach; // from a window's start to its pattern's end at most
 	uint32_t places_count;
-	struct {
-		uint32_t entries_count;
-		uint32_t words_log; // of the filter
-		uint32_t buckets_log;
-		uint32_t sieve_log; // bits
-	} kinds[ANCHOR_KINDS];
+	uint32_t entries_count;
+	uint32_t words_log; // of the filter
+	uint32_t buckets_log;
+	uint32_t unused;
 };
 
 struct anchor_entry {
-	uint64_t window;
+	uint64_t piece; // of the pattern, where the mask has ones
+	uint64_t mask;
 	uint32_t expression;
-	uint16_t at;     // of the window in the pattern
-	int8_t guard_at; // from the window: a byte of the pattern that is compared first
-	uint8_t guard;
+	uint16_t at;      // of the window in the pattern
+	int16_t piece_at; // from the window
 };
-
-#define ANCHOR_NO_GUARD INT8_MIN
 
 struct anchor_place {
 	uint32_t expression;
@@ -76,23 +73,18 @@ struct anchor_place {
 
 // ---- at run time -------------------------------------------------------------------------------
 
-struct anchor_windows {
-	const uint32_t *sieve;
-	const uint32_t *filter;
-	const uint32_t *buckets;
-	const struct anchor_entry *entries;
-	uint32_t entries_count;
-	unsigned int words_log;
-	unsigned int buckets_log;
-	unsigned int sieve_log;
-};
-
 struct anchor_table {
 	bool is_there;
 	uint32_t reach;
+	uint32_t entries_count;
 	uint32_t places_count;
+	unsigned int words_log;
+	unsigned int buckets_log;
+	const uint8_t *sieve;
+	const uint32_t *filter;
+	const uint32_t *buckets;
+	const struct anchor_entry *entries;
 	const struct anchor_place *places;
-	struct anchor_windows kinds[ANCHOR_KINDS];
 };
 
 // A checked view of what lies in an image. Returns 0 or -EBADMSG.
@@ -116,9 +108,15 @@ void anchor_search(const struct anchor_table *table, const struct ruleset *rules
 	const struct anchor_input *input, anchor_found_fn found, void *ctx);
 
 // Of a window, as it is looked up.
-static inline uint64_t anchor_hash(uint64_t window)
+static inline uint64_t anchor_hash(uint32_t window)
 {
-	return window * ANCHOR_FACTOR;
+	return (window | ANCHOR_FOLD) * ANCHOR_FACTOR;
+}
+
+// The third byte of a window chooses a bit of the sieve.
+static inline unsigned int anchor_class(uint8_t byte)
+{
+	return byte & 7u;
 }
 
 // Two bits of one word of the filter are set for a window.

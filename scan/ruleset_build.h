@@ -199,11 +199,9 @@ bool build_is_rare(const struct clamav_part *part);
 // Whether a part is nothing but fixed bytes, or letters in both cases.
 bool build_is_literal(const struct clamav_part *part);
 
-// Where the windows of a pattern are cut out.
+// How rare the bytes of a pattern are.
 struct build_anchor {
-	enum anchor_kind kind;
-	uint32_t at;    // of the first window
-	uint32_t score; // how rare, and how cheap to search for
+	uint32_t score;
 };
 
 // Returns false when no bytes of the pattern are rare enough to be searched for.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Which bytes of a pattern are searched for: a run whose windows are all rare, as far as the bytes of
-// files and mails tell one by one, and long rather than short.
+// Whether a pattern has bytes that are rare enough to be searched for, as far as the bytes of files and
+// mails tell one by one, and how rare. Which of them are looked up is chosen later, by what else there
+// is (ruleset_build_window.h).
 #include "scan/ruleset_build.h"
 
 #include <string.h>
@@ -144,16 +145,19 @@ static const uint16_t frequencies[128] = {
 	1411,
 };
 
-static const struct {
+// Windows, of which some must lie side by side. Long ones are better, wherever they lie.
+static const struct kind {
 	uint32_t bytes;
 	uint32_t step;
 	uint32_t variants; // of one window at most
 	uint32_t bonus;
-} kinds[ANCHOR_KINDS] = {
-	[ANCHOR_LONG] = {ANCHOR_LONG_BYTES, ANCHOR_LONG_STEP, 1, 4 * BIT},
-	[ANCHOR_MIDDLE] = {ANCHOR_MIDDLE_BYTES, ANCHOR_MIDDLE_STEP, 4, 2 * BIT},
-	[ANCHOR_SHORT] = {ANCHOR_SHORT_BYTES, ANCHOR_SHORT_STEP, MOST_VARIANTS, 0},
+	bool may_end_behind; // the pattern
+} kinds[] = {
+	{8, 4, 1, 4 * BIT, false},
+	{5, 2, 4, 2 * BIT, false},
+	{ANCHOR_WINDOW_BYTES, 1, MOST_VARIANTS, 0, true},
 };
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 // A byte of the pattern as it is looked up.
 struct folded {
@@ -211,18 +215,17 @@ static void fold_all(const struct build_spelling *spelling, struct folded *out, 
 
 // The information of the poorest of the windows that begin at the step's places from here on; 0: there
 // are too many variants.
-static uint32_t poorest(const struct folded *bytes, enum anchor_kind kind)
+static uint32_t poorest(const struct folded *bytes, const struct kind *kind)
 {
 	uint32_t result = UINT32_MAX;
 
-	for (uint32_t step = 0; step < kinds[kind].step; step++) {
+	for (uint32_t step = 0; step < kind->step; step++) {
 		uint32_t variants = 1;
 		uint32_t bits = 0;
 
-		for (uint32_t i = step; i < step + kinds[kind].bytes; i++) {
+		for (uint32_t i = step; i < step + kind->bytes; i++) {
 			// NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): filled
-			if (bytes[i].variants == 0 ||
-				bytes[i].variants > kinds[kind].variants / variants)
+			if (bytes[i].variants == 0 || bytes[i].variants > kind->variants / variants)
 				return 0;
 			variants *= bytes[i].variants;
 			bits += bytes[i].bits;
@@ -234,31 +237,26 @@ static uint32_t poorest(const struct folded *bytes, enum anchor_kind kind)
 
 bool build_find_anchor(const struct build_spelling *spelling, struct build_anchor *out)
 {
-	struct folded bytes[RULESET_MAX_CHECK + ANCHOR_SHORT_BYTES];
+	struct folded bytes[RULESET_MAX_CHECK + ANCHOR_WINDOW_BYTES];
 	uint32_t best = 0;
 
-	fold_all(spelling, bytes, spelling->length + ANCHOR_SHORT_BYTES);
-	for (unsigned int kind = 0; kind < ANCHOR_KINDS; kind++) {
-		uint32_t span = kinds[kind].bytes + kinds[kind].step - 1;
-		uint32_t most = ENOUGH_BITS * BIT + kinds[kind].bonus;
+	fold_all(spelling, bytes, spelling->length + ANCHOR_WINDOW_BYTES);
+	for (const struct kind *kind = kinds; kind < kinds + KINDS; kind++) {
+		uint32_t span = kind->bytes + kind->step - 1;
+		uint32_t most = ENOUGH_BITS * BIT + kind->bonus;
 
-		// From the end on, for a short way from the windows to there.
 		for (uint32_t at = spelling->length; at-- > 0 && best < most;) {
 			uint32_t bits;
 
-			// Only short windows may look behind the pattern.
-			if (kind != ANCHOR_SHORT && at + span > spelling->length)
+			if (!kind->may_end_behind && at + span > spelling->length)
 				continue;
-			bits = poorest(bytes + at, (enum anchor_kind)kind);
+			bits = poorest(bytes + at, kind);
 			if (bits < LEAST_BITS * BIT)
 				continue;
-			bits = (bits < ENOUGH_BITS * BIT ? bits : ENOUGH_BITS * BIT) +
-			       kinds[kind].bonus;
-			if (bits <= best)
-				continue;
-			best = bits;
-			*out = (struct build_anchor){(enum anchor_kind)kind, at, bits};
+			bits = (bits < ENOUGH_BITS * BIT ? bits : ENOUGH_BITS * BIT) + kind->bonus;
+			best = bits > best ? bits : best;
 		}
 	}
+	out->score = best;
 	return best > 0;
 }

@@ -3,6 +3,7 @@
 // The tables of scan/anchor.h. Those of a target hold what any target has too, so that an object is
 // searched once.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_window.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,24 +11,22 @@
 
 // The filter has a word for two entries, but not more words than fit a processor's nearer memory.
 #define LEAST_WORDS_LOG 8u
-// The sieve has some bits for each entry, while it is small.
-#define SIEVE_BITS_LOG 3u
-#define LEAST_SIEVE_LOG 12u
-#define MOST_SIEVE_LOG 21u
 #define MOST_WORDS_LOG 18u
+
+// An entry and one of the windows by which it is met.
+struct waiting {
+	struct anchor_entry entry;
+	uint32_t window;
+};
 
 struct tables {
 	struct build *build;
-	struct build_vector entries[ANCHOR_KINDS]; // struct anchor_entry
-	struct build_vector places;                // struct anchor_place
+	struct build_windows *windows;
+	struct build_vector entries; // struct waiting
+	struct build_vector places;  // struct anchor_place
 	struct build_spelling spelling;
 	uint32_t reach;
 };
-
-static const uint32_t window_bytes[ANCHOR_KINDS] = {
-	ANCHOR_LONG_BYTES, ANCHOR_MIDDLE_BYTES, ANCHOR_SHORT_BYTES};
-static const uint32_t steps[ANCHOR_KINDS] = {
-	ANCHOR_LONG_STEP, ANCHOR_MIDDLE_STEP, ANCHOR_SHORT_STEP};
 
 static void set_byte(struct clamav_class *set, unsigned int byte)
 {
@@ -87,52 +86,28 @@ static uint32_t list_values(const struct build_spelling *spelling, uint32_t at, 
 	return count;
 }
 
-// The fixed byte that lies nearest to the window and not in it.
-static void choose_guard(
-	const struct build_spelling *spelling, uint32_t at, uint32_t n, struct anchor_entry *out)
-{
-	out->guard_at = ANCHOR_NO_GUARD;
-	for (uint32_t away = 1; away < 100; away++) {
-		const uint32_t places[2] = {at - away, at + n - 1 + away};
-
-		for (unsigned int i = 0; i < 2; i++) {
-			uint32_t place = places[i];
-
-			if (place >= spelling->length ||
-				clamav_class_size(&spelling->sets[place]) != 1)
-				continue;
-			out->guard_at = (int8_t)((int32_t)place - (int32_t)at);
-			out->guard = (uint8_t)first_byte(&spelling->sets[place]);
-			return;
-		}
-	}
-}
-
 // Every variant of the window is an entry.
-static void add_window(
-	struct tables *tables, enum anchor_kind kind, uint32_t expression, uint32_t at)
+static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 {
-	uint8_t values[8][128];
-	uint32_t counts[8];
-	uint32_t chosen[8] = {0};
-	uint32_t n = window_bytes[kind];
-	struct anchor_entry common = {.expression = expression, .at = (uint16_t)at};
+	uint8_t values[ANCHOR_WINDOW_BYTES][128];
+	uint32_t counts[ANCHOR_WINDOW_BYTES];
+	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
 	uint32_t i = 0;
 
-	choose_guard(&tables->spelling, at, n, &common);
+	for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
+		counts[k] = list_values(&tables->spelling, entry->at + k, values[k]);
+	while (i < ANCHOR_WINDOW_BYTES) {
+		struct waiting *waiting =
+			build_push(tables->build, &tables->entries, sizeof(*waiting));
+		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
-	for (uint32_t k = 0; k < n; k++)
-		counts[k] = list_values(&tables->spelling, at + k, values[k]);
-	while (i < n) {
-		struct anchor_entry *entry =
-			build_push(tables->build, &tables->entries[kind], sizeof(*entry));
-
-		if (entry == NULL)
+		if (waiting == NULL)
 			return;
-		*entry = common;
-		for (uint32_t k = 0; k < n; k++)
-			entry->window |= (uint64_t)values[k][chosen[k]] << (8 * k);
-		for (i = 0; i < n && ++chosen[i] == counts[i]; i++)
+		waiting->entry = *entry;
+		for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
+			bytes[k] = values[k][chosen[k]];
+		memcpy(&waiting->window, bytes, sizeof(waiting->window));
+		for (i = 0; i < ANCHOR_WINDOW_BYTES && ++chosen[i] == counts[i]; i++)
 			chosen[i] = 0;
 	}
 }
@@ -141,24 +116,25 @@ static void add_expression(struct tables *tables, uint32_t number)
 {
 	const struct build_expression *expression =
 		(const struct build_expression *)tables->build->expressions.items + number;
-	struct build_anchor anchor;
-	struct anchor_place *place;
+	struct anchor_entry entry = {.expression = number};
 
-	if (expression->place.offset_from != RULESET_OFFSET_ANY) {
-		place = build_push(tables->build, &tables->places, sizeof(*place));
-		if (place == NULL)
-			return;
-		*place = expression->place;
-		place->expression = number;
-		return;
-	}
 	read_check(tables->build, expression, &tables->spelling);
-	if (!build_find_anchor(&tables->spelling, &anchor))
+	build_choose_window(tables->windows, &tables->spelling, &entry);
+	add_windows(tables, &entry);
+	if (expression->length - entry.at > tables->reach)
+		tables->reach = expression->length - entry.at;
+}
+
+static void add_place(struct tables *tables, uint32_t number)
+{
+	const struct build_expression *expression =
+		(const struct build_expression *)tables->build->expressions.items + number;
+	struct anchor_place *place = build_push(tables->build, &tables->places, sizeof(*place));
+
+	if (place == NULL)
 		return;
-	for (uint32_t i = 0; i < steps[anchor.kind]; i++)
-		add_window(tables, anchor.kind, number, anchor.at + i);
-	if (expression->length - anchor.at > tables->reach)
-		tables->reach = expression->length - anchor.at;
+	*place = expression->place;
+	place->expression = number;
 }
 
 // ---- laying out --------------------------------------------------------------------------------
@@ -177,53 +153,41 @@ static size_t aligned(size_t bytes)
 	return (bytes + 15) & ~(size_t)15;
 }
 
-static unsigned int clamp(unsigned int value, unsigned int least, unsigned int most)
+static size_t set_sizes(const struct tables *tables, struct anchor_header *header)
 {
-	value = value > least ? value : least;
-	return value < most ? value : most;
-}
-
-static size_t windows_bytes(
-	const struct tables *tables, struct anchor_header *header, unsigned int kind)
-{
-	size_t count = tables->entries[kind].count;
+	size_t count = tables->entries.count;
 	unsigned int log = log_up(count);
 
 	if (count == 0)
 		return 0;
-	log = clamp(log > 0 ? log - 1 : 0, LEAST_WORDS_LOG, MOST_WORDS_LOG);
-	header->kinds[kind].entries_count = (uint32_t)count;
-	header->kinds[kind].sieve_log =
-		clamp(log_up(count) + SIEVE_BITS_LOG, LEAST_SIEVE_LOG, MOST_SIEVE_LOG);
-	header->kinds[kind].words_log = log;
-	header->kinds[kind].buckets_log = log_up(count) > 0 ? log_up(count) : 1;
-	return aligned((size_t)1 << (header->kinds[kind].sieve_log - 3)) +
-	       aligned(sizeof(uint32_t) << log) +
-	       aligned((((size_t)1 << header->kinds[kind].buckets_log) + 1) * sizeof(uint32_t)) +
+	header->words_log = log > LEAST_WORDS_LOG ? log - 1 : LEAST_WORDS_LOG;
+	if (header->words_log > MOST_WORDS_LOG)
+		header->words_log = MOST_WORDS_LOG;
+	header->buckets_log = log > 0 ? log : 1;
+	return ANCHOR_SIEVE_BYTES + aligned(sizeof(uint32_t) << header->words_log) +
+	       aligned((((size_t)1 << header->buckets_log) + 1) * sizeof(uint32_t)) +
 	       aligned(count * sizeof(struct anchor_entry));
 }
 
-// Of a kind that has entries. Returns what is behind it.
-static uint8_t *write_windows(const struct tables *tables, const struct anchor_header *header,
-	unsigned int kind, uint8_t *at)
+// Returns what is behind it.
+static uint8_t *write_windows(
+	const struct tables *tables, const struct anchor_header *header, uint8_t *at)
 {
-	const struct anchor_entry *entries = tables->entries[kind].items;
-	size_t count = tables->entries[kind].count;
-	unsigned int sieve_shift = 64 - header->kinds[kind].sieve_log;
-	unsigned int filter_shift = 64 - header->kinds[kind].words_log;
-	unsigned int bucket_shift = 64 - header->kinds[kind].buckets_log;
-	size_t buckets_count = (size_t)1 << header->kinds[kind].buckets_log;
-	uint32_t *sieve = (void *)at;
-	uint32_t *filter = (void *)(at + aligned((size_t)1 << (header->kinds[kind].sieve_log - 3)));
-	uint32_t *buckets = (void *)((uint8_t *)filter +
-				     aligned(sizeof(uint32_t) << header->kinds[kind].words_log));
+	const struct waiting *waiting = tables->entries.items;
+	size_t count = tables->entries.count;
+	unsigned int filter_shift = 64 - header->words_log;
+	unsigned int bucket_shift = 64 - header->buckets_log;
+	size_t buckets_count = (size_t)1 << header->buckets_log;
+	uint32_t *filter = (void *)(at + ANCHOR_SIEVE_BYTES);
+	uint32_t *buckets =
+		(void *)((uint8_t *)filter + aligned(sizeof(uint32_t) << header->words_log));
 	struct anchor_entry *out =
 		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
 
+	memcpy(at, build_windows_sieve(tables->windows), ANCHOR_SIEVE_BYTES);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t hash = anchor_hash(entries[i].window);
+		uint64_t hash = anchor_hash(waiting[i].window);
 
-		sieve[hash >> sieve_shift >> 5] |= 1u << (hash >> sieve_shift & 31);
 		filter[hash >> filter_shift] |=
 			1u << anchor_bit(hash) | 1u << anchor_other_bit(hash);
 		buckets[(hash >> bucket_shift) + 1]++;
@@ -232,9 +196,9 @@ static uint8_t *write_windows(const struct tables *tables, const struct anchor_h
 		buckets[i + 1] += buckets[i];
 	// Filled from its end, each number becomes the first of its bucket.
 	for (size_t i = count; i-- > 0;) {
-		size_t bucket = anchor_hash(entries[i].window) >> bucket_shift;
+		size_t bucket = anchor_hash(waiting[i].window) >> bucket_shift;
 
-		out[--buckets[bucket + 1]] = entries[i];
+		out[--buckets[bucket + 1]] = waiting[i].entry;
 	}
 	memmove(buckets, buckets + 1, buckets_count * sizeof(*buckets));
 	buckets[buckets_count] = (uint32_t)count;
@@ -243,13 +207,13 @@ static uint8_t *write_windows(const struct tables *tables, const struct anchor_h
 
 static int lay_out(const struct tables *tables, struct build_text *out)
 {
-	struct anchor_header header = {
-		.reach = tables->reach, .places_count = (uint32_t)tables->places.count};
+	struct anchor_header header = {.reach = tables->reach,
+		.places_count = (uint32_t)tables->places.count,
+		.entries_count = (uint32_t)tables->entries.count};
 	size_t bytes = sizeof(header) + aligned(tables->places.count * sizeof(struct anchor_place));
 	uint8_t *at;
 
-	for (unsigned int i = 0; i < ANCHOR_KINDS; i++)
-		bytes += windows_bytes(tables, &header, i);
+	bytes += set_sizes(tables, &header);
 	header.bytes = bytes;
 	out->data = calloc(1, bytes);
 	if (out->data == NULL)
@@ -258,32 +222,85 @@ static int lay_out(const struct tables *tables, struct build_text *out)
 	at = (uint8_t *)out->data;
 	memcpy(at, &header, sizeof(header));
 	at += sizeof(header);
-	for (unsigned int i = 0; i < ANCHOR_KINDS; i++)
-		if (tables->entries[i].count > 0)
-			at = write_windows(tables, &header, i, at);
+	if (tables->entries.count > 0)
+		at = write_windows(tables, &header, at);
 	if (tables->places.count > 0)
 		memcpy(at, tables->places.items,
 			tables->places.count * sizeof(struct anchor_place));
 	return 0;
 }
 
-// Returns false when the target has nothing of its own.
-static bool add_target(struct tables *tables, uint32_t target)
+// ---- targets -----------------------------------------------------------------------------------
+
+static bool is_for(const struct build *build, uint32_t number, uint32_t target)
+{
+	const struct build_expression *expression =
+		(const struct build_expression *)build->expressions.items + number;
+
+	return expression->check_kind != RULESET_CHECK_NONE &&
+	       (expression->target == target || expression->target == FILETYPE_TARGET_ANY) &&
+	       build_is_used(build, expression);
+}
+
+// Adds what is to be searched for, short patterns first: they have the least choice.
+static int add_by_length(struct tables *tables, uint32_t target)
 {
 	const struct build *build = tables->build;
 	const struct build_expression *expressions = build->expressions.items;
-	bool own = false;
+	uint32_t first[RULESET_MAX_CHECK + 2] = {0};
+	uint32_t *order = calloc(build->expressions.count + 1, sizeof(*order));
 
-	for (uint32_t i = 0; i < build->expressions.count; i++) {
-		if (expressions[i].check_kind == RULESET_CHECK_NONE ||
-			(expressions[i].target != target &&
-				expressions[i].target != FILETYPE_TARGET_ANY) ||
-			!build_is_used(build, &expressions[i]))
-			continue;
-		own = own || expressions[i].target == target;
-		add_expression(tables, i);
+	if (order == NULL)
+		return -ENOMEM;
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < build->expressions.count; i++) {
+			if (!is_for(build, i, target) ||
+				expressions[i].place.offset_from != RULESET_OFFSET_ANY)
+				continue;
+			if (pass == 0)
+				first[expressions[i].length + 1]++;
+			else
+				order[first[expressions[i].length]++] = i;
+		}
+		for (uint32_t i = 0; i < RULESET_MAX_CHECK + 1 && pass == 0; i++)
+			first[i + 1] += first[i];
 	}
-	return own;
+	for (uint32_t i = 0; i < first[RULESET_MAX_CHECK]; i++)
+		add_expression(tables, order[i]);
+	free(order);
+	return 0;
+}
+
+// The target has something of its own: what is not for any target.
+static bool has_own(const struct build *build, uint32_t target)
+{
+	const struct build_expression *expressions = build->expressions.items;
+
+	for (uint32_t i = 0; i < build->expressions.count; i++)
+		if (expressions[i].target == target && is_for(build, i, target))
+			return true;
+	return false;
+}
+
+static int add_target(struct tables *tables, uint32_t target)
+{
+	const struct build_expression *expressions = tables->build->expressions.items;
+	int err;
+
+	tables->reach = 0;
+	tables->places.count = 0;
+	tables->entries.count = 0;
+	tables->windows = build_windows_new(target);
+	err = tables->windows != NULL ? add_by_length(tables, target) : -ENOMEM;
+	for (uint32_t i = 0; i < tables->build->expressions.count && err == 0; i++)
+		if (expressions[i].place.offset_from != RULESET_OFFSET_ANY &&
+			is_for(tables->build, i, target))
+			add_place(tables, i);
+	if (err == 0)
+		err = tables->build->failed ? -ENOMEM
+					    : lay_out(tables, &tables->build->anchors[target]);
+	build_windows_free(tables->windows);
+	return err;
 }
 
 int build_anchors(struct build *build)
@@ -293,19 +310,13 @@ int build_anchors(struct build *build)
 
 	for (uint32_t target = 0; target < FILETYPE_TARGETS && err == 0; target++) {
 		tables->build = build;
-		tables->reach = 0;
-		tables->places.count = 0;
-		for (unsigned int i = 0; i < ANCHOR_KINDS; i++)
-			tables->entries[i].count = 0;
-		if (add_target(tables, target))
-			err = lay_out(tables, &build->anchors[target]);
-		if (build->failed)
-			err = -ENOMEM;
+		if (has_own(build, target))
+			err = add_target(tables, target);
 	}
-	for (unsigned int i = 0; tables != NULL && i < ANCHOR_KINDS; i++)
-		free(tables->entries[i].items);
-	if (tables != NULL)
+	if (tables != NULL) {
+		free(tables->entries.items);
 		free(tables->places.items);
+	}
 	free(tables);
 	return err;
 }

@@ -10,6 +10,8 @@
 #define BUDGET_FACTOR 8
 // Self-extracting archives begin behind a program of some 100 KiB.
 #define INSIDE_BYTES (1u << 20)
+// So many bytes of a program are looked at together.
+#define PROBE_BLOCK 32u
 
 // ---- keeping -----------------------------------------------------------------------------------
 
@@ -146,11 +148,36 @@ static bool may_begin(const struct scan_object *object)
 	return false;
 }
 
+// How many bytes there are before a block in which an archive may begin. What is less than a block is
+// looked at byte by byte.
+static size_t count_barren(const uint8_t *data, size_t n)
+{
+	size_t at;
+
+	for (at = 0; at + PROBE_BLOCK < n; at += PROBE_BLOCK) {
+		const uint8_t *block = data + at;
+		uint8_t any = 0;
+
+		for (size_t i = 0; i < PROBE_BLOCK; i++)
+			any |= (block[i] == '7' && block[i + 1] == 'z') |
+			       (block[i] == 'M' && block[i + 1] == 'S') |
+			       (block[i] == 'R' && block[i + 1] == 'a');
+		if (any != 0)
+			break;
+	}
+	return at;
+}
+
 static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	const struct whole_format *format;
+	size_t searched = 0;
 
 	for (size_t at = 0; at < n; at++) {
+		if (object->probe_bytes == 0 && at >= searched) {
+			at += count_barren(data + at, n - at);
+			searched = at + PROBE_BLOCK;
+		}
 		if (object->probe_bytes == 0 && object->seen + at >= INSIDE_BYTES) {
 			object->is_program = false;
 			return;

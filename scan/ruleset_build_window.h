@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which window of a pattern is looked up: one that costs a search little, for it is rare in what is
+// searched, and shares its bit of the sieve, but not its bucket, with others.
+#pragma once
+
+#include "scan/anchor.h"
+#include "scan/ruleset_build.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// How often bytes are there, and how often one follows another: half bits of information, 'A' for none.
+// Of pairs bit 5 is left out.
+struct build_frequencies {
+	char singles[256 + 1];
+	char pairs[128 * 128 + 1];
+};
+
+enum build_frequency { BUILD_PROGRAMS, BUILD_TEXTS };
+#define BUILD_FREQUENCIES 2
+
+extern const struct build_frequencies build_frequencies[BUILD_FREQUENCIES];
+
+// What is known while the windows of one target are chosen.
+struct build_windows;
+
+// Returns NULL when there is no memory.
+struct build_windows *build_windows_new(uint32_t target);
+void build_windows_free(struct build_windows *windows);
+
+// Chooses the place of the pattern's window, counts it and sets its bits in the sieve. The entry gets
+// that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.
+void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
+	struct anchor_entry *out);
+const uint8_t *build_windows_sieve(const struct build_windows *windows);

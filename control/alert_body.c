@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/alert_body.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define NAME_MOST 255
+#define URL_MOST 2048
+
+// Lower-case hexadecimal of so many bytes.
+static bool is_digest(const char *text, size_t bytes)
+{
+	return strlen(text) == 2 * bytes && strspn(text, "0123456789abcdef") == 2 * bytes;
+}
+
+static bool is_one_of(const char *text, const char *const *names)
+{
+	while (*names != NULL && strcmp(*names, text) != 0)
+		names++;
+	return *names != NULL;
+}
+
+// Texts in a list that may be missing.
+static int check_texts(const struct alert_reader *reader, const json_t *object, const char *name)
+{
+	const json_t *list = json_object_get(object, name);
+	json_t *value;
+	size_t i;
+
+	if (list == NULL)
+		return 0;
+	if (!json_is_array(list) || json_array_size(list) > ALERT_LIST_MOST)
+		return alert_refuse(
+			reader, "%s: must be a list of at most %d", name, ALERT_LIST_MOST);
+	json_array_foreach(list, i, value)
+	{
+		if (!json_is_string(value) || json_string_length(value) == 0 ||
+			json_string_length(value) > NAME_MOST)
+			return alert_refuse(
+				reader, "%s: must hold texts of 1 to %d bytes", name, NAME_MOST);
+	}
+	return 0;
+}
+
+// ---- seal ---------------------------------------------------------------------------------------
+
+// What mode and scope mean is the dataplane's to say: seals_set asks it.
+int alert_check_seal(const struct alert_reader *reader, const json_t *body)
+{
+	static const char *const names[] = {"mode", "scope", "directions", "max_seconds", NULL};
+	const char *mode = NULL;
+	uint64_t seconds;
+	int err = alert_only(reader, body, "seal", names);
+
+	if (err == 0)
+		err = alert_text(reader, body, "mode", 32, &mode);
+	if (err == 0 && json_object_get(body, "max_seconds") != NULL)
+		err = alert_number(reader, body, "max_seconds", 1, ALERT_NUMBER_MOST, &seconds);
+	return err;
+}
+
+// ---- screen -------------------------------------------------------------------------------------
+
+static size_t digest_bytes(const char *algorithm)
+{
+	static const struct {
+		const char *name;
+		size_t bytes;
+	} known[] = {{"md5", 16}, {"sha1", 20}, {"sha256", 32}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(known[i].name, algorithm) == 0)
+			return known[i].bytes;
+	}
+	return 0;
+}
+
+static int check_place(const struct alert_reader *reader, const json_t *entry)
+{
+	static const char *const numbers[] = {"bytes", "offset", "length", NULL};
+	static const char *const ends[] = {"start", "end", NULL};
+	const char *from = NULL;
+	uint64_t value;
+	int err = 0;
+
+	for (size_t i = 0; numbers[i] != NULL && err == 0; i++) {
+		if (json_object_get(entry, numbers[i]) != NULL)
+			err = alert_number(reader, entry, numbers[i], 0, ALERT_NUMBER_MOST, &value);
+	}
+	if (err != 0 || json_object_get(entry, "from") == NULL)
+		return err;
+	err = alert_text(reader, entry, "from", 8, &from);
+	if (err == 0 && !is_one_of(from, ends))
+		err = alert_refuse(reader, "from: must be start or end");
+	return err;
+}
+
+static int check_entry(const struct alert_reader *reader, const json_t *entry)
+{
+	static const char *const names[] = {"kind", "algorithm", "digest", "bytes", "offset",
+		"length", "from", "name", "action", "file_type", "section", "rolling", NULL};
+	const char *kind = NULL;
+	const char *algorithm = NULL;
+	const char *digest = NULL;
+	int err = alert_only(reader, entry, "screen", names);
+
+	if (err == 0)
+		err = alert_text(reader, entry, "kind", 32, &kind);
+	if (err == 0)
+		err = alert_text(reader, entry, "algorithm", 16, &algorithm);
+	if (err == 0)
+		err = alert_text(reader, entry, "digest", 128, &digest);
+	if (err != 0)
+		return err;
+	if (digest_bytes(algorithm) == 0)
+		return alert_refuse(reader, "algorithm: must be md5, sha1 or sha256");
+	if (!is_digest(digest, digest_bytes(algorithm)))
+		return alert_refuse(
+			reader, "digest: must be lower-case hexadecimal of %s", algorithm);
+	return check_place(reader, entry);
+}
+
+int alert_check_screen(const struct alert_reader *reader, const json_t *body)
+{
+	json_t *entry;
+	size_t i;
+
+	if (!json_is_array(body) || json_array_size(body) == 0 ||
+		json_array_size(body) > ALERT_LIST_MOST)
+		return alert_refuse(reader, "screen: must be a list of 1 to %d", ALERT_LIST_MOST);
+	json_array_foreach(body, i, entry)
+	{
+		int err = check_entry(reader, entry);
+
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+// ---- update -------------------------------------------------------------------------------------
+
+// A name of one file in a folder, and not of another place.
+static bool is_plain_name(const char *name)
+{
+	return name[0] != '.' && strpbrk(name, "/\\") == NULL;
+}
+
+static int check_file(const struct alert_reader *reader, const json_t *file)
+{
+	static const char *const names[] = {"name", "bytes", "sha256", "url", NULL};
+	const char *name = NULL;
+	const char *digest = NULL;
+	const char *url = NULL;
+	uint64_t bytes;
+	int err = alert_only(reader, file, "files", names);
+
+	if (err == 0)
+		err = alert_text(reader, file, "name", NAME_MOST, &name);
+	if (err == 0)
+		err = alert_text(reader, file, "sha256", 64, &digest);
+	if (err == 0)
+		err = alert_text(reader, file, "url", URL_MOST, &url);
+	if (err == 0)
+		err = alert_number(reader, file, "bytes", 0, ALERT_NUMBER_MOST, &bytes);
+	if (err == 0 && !is_plain_name(name))
+		err = alert_refuse(reader, "files: \"%s\" is not the name of a file", name);
+	if (err == 0 && !is_digest(digest, 32))
+		err = alert_refuse(reader, "sha256: must be lower-case hexadecimal of 32 bytes");
+	return err;
+}
+
+int alert_check_update(const struct alert_reader *reader, const json_t *body)
+{
+	static const char *const names[] = {"version", "covers", "files", "delta_from", NULL};
+	const json_t *files = json_object_get(body, "files");
+	const char *text = NULL;
+	json_t *file;
+	size_t i;
+	int err = alert_only(reader, body, "update", names);
+
+	if (err == 0)
+		err = alert_text(reader, body, "version", NAME_MOST, &text);
+	if (err == 0 && json_object_get(body, "delta_from") != NULL)
+		err = alert_text(reader, body, "delta_from", NAME_MOST, &text);
+	if (err == 0)
+		err = check_texts(reader, body, "covers");
+	if (err != 0)
+		return err;
+	if (!json_is_array(files) || json_array_size(files) == 0 ||
+		json_array_size(files) > ALERT_LIST_MOST)
+		return alert_refuse(reader, "files: must be a list of 1 to %d", ALERT_LIST_MOST);
+	json_array_foreach(files, i, file)
+	{
+		err = check_file(reader, file);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+// ---- revoke -------------------------------------------------------------------------------------
+
+int alert_check_revoke(const struct alert_reader *reader, const json_t *body)
+{
+	static const char *const names[] = {"signatures", "digests", NULL};
+	int err = alert_only(reader, body, "revoke", names);
+
+	if (err == 0)
+		err = check_texts(reader, body, "signatures");
+	if (err == 0)
+		err = check_texts(reader, body, "digests");
+	if (err == 0 && json_array_size(json_object_get(body, "signatures")) +
+					json_array_size(json_object_get(body, "digests")) ==
+				0)
+		err = alert_refuse(reader, "revoke: names neither signatures nor digests");
+	return err;
+}

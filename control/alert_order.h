@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the gateway remembers of alerts, durably: the highest epoch and sequence of each vendor and role,
+// each alert that was taken with the receipt that answers it, the latest time that was ever seen. An alert
+// is taken before it acts; one that was taken and not finished when the process ended is found again.
+//
+// SQLite in write-ahead mode with a sync for each commit.
+#pragma once
+
+#include "control/alert.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct alert_order;
+
+// Opens or makes the file. Returns 0, -EBADMSG when it is something else or damaged, or -EIO; a text in
+// error.
+int alert_order_open(const char *path, struct alert_order **out, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
+void alert_order_close(struct alert_order *order);
+
+// Whether this payload was taken before. Returns 0 and its receipt, freed by the caller, NULL when it has
+// none yet; -ENOENT when it is new; -EIO.
+int alert_order_find(struct alert_order *order, const char *digest, char **receipt)
+	__attribute__((warn_unused_result));
+
+struct order_limits {
+	uint64_t epoch_least; // of the role (keys_epoch)
+	uint64_t most_ahead;  // of the highest sequence
+};
+
+// Whether it is newer than all that the vendor sent under this role, and not too far ahead: an epoch may
+// grow by one, a sequence by most_ahead; the first of a vendor and role is where it is. Returns 0, -EACCES
+// with *why (a text that stays), or -EIO.
+int alert_order_check(struct alert_order *order, const struct alert *alert,
+	const struct order_limits *limits, const char **why) __attribute__((warn_unused_result));
+
+// Takes it: durable when this returns 0. -EIO: nothing was taken.
+int alert_order_take(struct alert_order *order, const struct alert *alert, const char *digest,
+	const char *envelope, int64_t now_s) __attribute__((warn_unused_result));
+// Its end: the receipt is what a repeat is answered with. Returns 0 or -EIO.
+int alert_order_finish(struct alert_order *order, const char *digest, const char *result,
+	const char *why, const char *receipt, int64_t now_s) __attribute__((warn_unused_result));
+
+// Those that were taken and have no end, oldest first. envelope: as it was taken. Returns 0 or -EIO.
+typedef void (*alert_order_fn)(void *ctx, const char *digest, const char *envelope);
+int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ctx)
+	__attribute__((warn_unused_result));
+// The latest ones, newest first, as a list for people: {"digest", "vendor", "role", "type", "epoch",
+// "sequence", "virus_id", "result", "why", "time"}. The caller's; NULL: no memory.
+json_t *alert_order_list(struct alert_order *order, unsigned int most);
+
+// The clock, which does not go back: the later of now_s and the latest time that was remembered.
+int64_t alert_order_now(const struct alert_order *order, int64_t now_s);
+// When the last one was taken; 0: never.
+int64_t alert_order_heard(const struct alert_order *order);
+// The next number of a receipt, which no receipt had before; 0: that could not be made sure.
+uint64_t alert_order_count(struct alert_order *order);

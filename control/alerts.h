@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every channel's one way in: an envelope's bytes are verified, put in order, made durable, applied and
+// answered by a signed receipt.
+//
+//   bytes -> envelope (signed by a key that we trust?) -> alert (what does it say?) -> enough keys of its
+//   role, our vendor, for us, fresh, newer than all before -> alert_order (durable) -> apply -> receipt
+//
+// What is not signed by any key that we trust gets no answer and is only counted: an answer would be an
+// amplifier in an attacker's hands. All else gets a receipt: applied, repeated, or refused with the reason.
+#pragma once
+
+#include "control/alert.h"
+#include "control/envelope.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct alerts;
+
+#define ALERTS_WHY_BYTES 256
+
+// Where an envelope came from, and who is told of its receipt.
+struct alerts_source {
+	const char *channel; // "https", "udp", ...
+	const char *peer;    // an address or a name, for people
+	// Once for each alerts_take, at once or later. receipt is NULL when there is none, and lasts as long as
+	// the call. The token is the caller's: who has gone is not found by it any more.
+	void (*answer)(void *ctx, uint64_t token, const char *receipt);
+	void *ctx;
+	uint64_t token;
+};
+
+// What an alert does, which is its owner's business.
+struct alerts_actions {
+	// Returns 0: done; -EINPROGRESS: alerts_done follows; else it is refused with why. An alert that was
+	// taken before a crash comes again: to apply it twice must be to apply it once.
+	int (*apply)(void *ctx, const struct alert *alert, const char *digest, char *why,
+		size_t why_bytes);
+	// The state after it, for the receipt: {"sealed", "open", "ruleset"}.
+	json_t *(*state)(void *ctx);
+	// "alert" and "fault" events; takes members.
+	void (*event)(void *ctx, const char *event, json_t *members);
+	void *ctx;
+};
+
+struct alerts_options {
+	const char *gateway;
+	const char *const *groups; // it is in
+	size_t groups_count;
+	const char *folder;  // of the state: its own key, the root document, the order
+	const char *root;    // file of the first root document, put there by hand; "": none
+	uint64_t most_ahead; // of the highest sequence
+	int64_t skew_s;      // that a vendor's clock may be ahead
+	int64_t stale_s;     // after which silence is a fault; 0: never
+	unsigned int seals_in_an_hour; // that are applied
+};
+
+// Reads or makes what is in the folder. Returns 0, or -errno with a text in error.
+int alerts_new(const struct alerts_options *options, const struct alerts_actions *actions,
+	struct alerts **out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
+void alerts_free(struct alerts *alerts);
+// Applies again what was taken when the process ended last. Once, when all actions can be done.
+int alerts_resume(struct alerts *alerts) __attribute__((warn_unused_result));
+
+void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
+	size_t bytes, int64_t now_s);
+// The end of an alert whose action was in progress. err and why: as apply's.
+void alerts_done(
+	struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s);
+// Now and then: tells of silence, of a root document that ends, of refusals that were not told one by one.
+void alerts_turn(struct alerts *alerts, int64_t now_s);
+
+// {"vendor", "root_version", "root_expires", "key", "last_heard", "stale", "applied", "repeated",
+// "refused": {why: count}}; the caller's.
+json_t *alerts_status(const struct alerts *alerts);
+json_t *alerts_list(struct alerts *alerts, unsigned int most);

@@ -29,6 +29,14 @@ struct scan_waiting {
 
 #define SCAN_MAX_WAITING 64
 
+// An archive that begins somewhere in an object that is none.
+struct scan_inside {
+	const struct whole_format *whole;
+	uint64_t at; // in the capture
+};
+
+#define SCAN_MAX_INSIDES 8
+
 struct scan_object {
 	struct scan_object *next;  // in the pool, or of the message's open ones
 	struct scan_object **link; // what points to this one of the open ones
@@ -62,8 +70,10 @@ struct scan_object {
 	bool is_zip;          // kept for members of methods that are not unpacked as they pass
 	uint32_t unsupported; // such members
 	uint32_t listed;      // parts that were looked at for them
-	bool is_program;      // an archive is looked for inside of it
-	bool is_inside;       // whole is such a one
+	bool is_probed;       // archives are looked for inside of it
+	uint8_t insides_count;
+	uint64_t kept_from; // offset of the capture, where it is of insides
+	struct scan_inside insides[SCAN_MAX_INSIDES];
 	uint32_t probe_bytes;
 	uint8_t probe[WHOLE_PROBE_BYTES];
 	uint8_t late[WHOLE_LATE_BYTES];

@@ -8,9 +8,7 @@
 
 // A message's work is worth so many times the bytes that it may unpack and have kept.
 #define BUDGET_FACTOR 8
-// Self-extracting archives begin behind a program of some 100 KiB.
-#define INSIDE_BYTES (1u << 20)
-// So many bytes of a program are looked at together.
+// So many bytes of an object are looked at together.
 #define PROBE_BLOCK 32u
 
 // ---- keeping -----------------------------------------------------------------------------------
@@ -43,9 +41,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 		return;
 	}
 	object->is_watched = object->depth < max_depth;
-	object->is_program = object->whole == NULL && object->is_watched &&
-			     object->prefix_bytes > 2 && object->prefix[0] == 'M' &&
-			     object->prefix[1] == 'Z';
+	object->is_probed = object->whole == NULL && object->is_watched && kind == UNPACK_NONE;
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	// What seems to be text is not worth the copy.
 	if (object->whole != NULL ||
@@ -112,18 +108,32 @@ static void watch(struct scan *scan, struct scan_object *object, const uint8_t *
 		object->whole = format;
 }
 
-// From here on it is kept as that archive.
-static void begin_inside(
-	struct scan *scan, struct scan_object *object, const struct whole_format *format)
+// From the first of them on it is kept. end: offset in the object of what follows the probe.
+static void add_inside(struct scan *scan, struct scan_object *object,
+	const struct whole_format *format, uint64_t end)
 {
-	if (object->is_captured)
-		release(scan, object);
-	object->is_program = false;
-	object->is_inside = true;
-	object->is_cut = false;
-	object->whole = format;
-	begin(scan, object);
-	keep(scan, object, object->probe, WHOLE_PROBE_BYTES);
+	uint64_t at = end - WHOLE_PROBE_BYTES;
+
+	if (object->insides_count == 0 && object->whole != NULL) {
+		object->is_probed = false; // it has turned out to be one itself
+		return;
+	}
+	if (object->insides_count == SCAN_MAX_INSIDES) {
+		scan_set_suspect(scan, "limit-members");
+		object->is_probed = false;
+		return;
+	}
+	if (object->insides_count == 0) {
+		if (object->is_captured)
+			release(scan, object);
+		object->is_cut = false;
+		object->whole = format;
+		object->kept_from = at;
+		begin(scan, object);
+		keep(scan, object, object->probe, WHOLE_PROBE_BYTES);
+	}
+	object->insides[object->insides_count++] =
+		(struct scan_inside){format, at - object->kept_from};
 }
 
 // What the probe begins with is none: on to the next byte of it that may begin one.
@@ -172,15 +182,12 @@ static void probe(struct scan *scan, struct scan_object *object, const uint8_t *
 {
 	const struct whole_format *format;
 	size_t searched = 0;
+	bool is_first;
 
-	for (size_t at = 0; at < n; at++) {
+	for (size_t at = 0; at < n && object->is_probed; at++) {
 		if (object->probe_bytes == 0 && at >= searched) {
 			at += count_barren(data + at, n - at);
 			searched = at + PROBE_BLOCK;
-		}
-		if (object->probe_bytes == 0 && object->seen + at >= INSIDE_BYTES) {
-			object->is_program = false;
-			return;
 		}
 		if (object->probe_bytes == 0 && data[at] != '7' && data[at] != 'M' &&
 			data[at] != 'R')
@@ -191,10 +198,11 @@ static void probe(struct scan *scan, struct scan_object *object, const uint8_t *
 		if (object->probe_bytes < WHOLE_PROBE_BYTES)
 			continue;
 		format = whole_detect_inside(object->probe);
+		is_first = object->insides_count == 0;
 		if (format != NULL) {
-			begin_inside(scan, object, format);
-			keep(scan, object, data + at + 1, n - at - 1);
-			return;
+			add_inside(scan, object, format, object->seen + at + 1);
+			if (is_first && object->insides_count > 0)
+				keep(scan, object, data + at + 1, n - at - 1);
 		}
 		slide(object);
 	}
@@ -206,7 +214,7 @@ void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_
 		watch(scan, object, data, n);
 	if (object->is_captured)
 		keep(scan, object, data, n);
-	if (object->is_program)
+	if (object->is_probed)
 		probe(scan, object, data, n);
 	object->seen += n;
 }
@@ -253,7 +261,7 @@ bool scan_whole_is_interrupted(const struct scan_object *object)
 	const uint8_t *at = object->prefix + 8;
 	uint32_t bytes;
 
-	if (object->whole == NULL || object->is_inside ||
+	if (object->whole == NULL || object->insides_count > 0 ||
 		object->whole->container != FILETYPE_CONTAINER_CAB || object->prefix_bytes < 12)
 		return false;
 	bytes = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
@@ -290,16 +298,17 @@ static enum filetype_container container_of(const struct scan_object *object)
 	return FILETYPE_CONTAINER_CPIO_OLD;
 }
 
-static void work_on(struct scan *scan, struct scan_object *object)
+static void unpack_from(struct scan *scan, struct scan_object *object, uint64_t from)
 {
 	struct unpack_event event;
 	struct whole whole;
 
-	scan->origin = object->origin;
 	object->is_opaque = false;
 	object->container = container_of(object);
-	if (whole_begin(&whole, object->whole, &object->capture, &scan->budget,
-		    scan->scanner->options.max_ratio) != 0) {
+	whole_init(&whole, object->whole, &object->capture, &scan->budget,
+		scan->scanner->options.max_ratio);
+	whole.from = from;
+	if (whole_begin(&whole) != 0) {
 		scan_set_unscannable(scan, "memory");
 		return;
 	}
@@ -310,6 +319,18 @@ static void work_on(struct scan *scan, struct scan_object *object)
 	scan_member_settle(scan, object);
 	if (object->whole == whole_zip_rest() && whole.members < object->unsupported)
 		scan_set_suspect(scan, "unsupported-method");
+}
+
+static void work_on(struct scan *scan, struct scan_object *object)
+{
+	scan->origin = object->origin;
+	if (object->insides_count == 0)
+		unpack_from(scan, object, 0);
+	for (uint32_t i = 0; i < object->insides_count; i++) {
+		object->whole = object->insides[i].whole;
+		unpack_from(scan, object, object->insides[i].at);
+		scan->origin = object->origin;
+	}
 }
 
 // ---- putting off -------------------------------------------------------------------------------
@@ -331,7 +352,8 @@ bool scan_whole_defer(struct scan *scan, struct scan_object *object)
 			release(scan, object);
 		return false;
 	}
-	if (object->is_listed && scan->table->parts[object->part - 1].detected_type[0] == '\0')
+	if (object->is_listed && object->insides_count == 0 &&
+		scan->table->parts[object->part - 1].detected_type[0] == '\0')
 		scan->table->parts[object->part - 1].detected_type = object->whole->type;
 	object_unlink(object);
 	if (scan->is_unpacking) {

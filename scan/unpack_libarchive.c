@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_libarchive.h"
 
+#include "scan/unpack_rar.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 
@@ -22,20 +24,33 @@ struct libarchive {
 	bool is_raw;       // compressed data, not an archive of members
 	bool is_wrong;     // a checksum or a size of the member is not what it should be
 	unsigned int told; // each warning once
+	unsigned int seen; // RAR_*, that are to be told
 	uint64_t entries;  // until now
 	struct unpack_facts facts;
 	struct archive_entry *entry;
 };
 
-enum { TOLD_ENCRYPTED = 1, TOLD_METHOD = 2, TOLD_BROKEN = 4, TOLD_MEMORY = 8 };
+enum {
+	TOLD_ENCRYPTED = 1,
+	TOLD_METHOD = 2,
+	TOLD_BROKEN = 4,
+	TOLD_MEMORY = 8,
+	TOLD_ARCHIVE = 16,
+	TOLD_SPLIT = 32,
+};
 
 // ---- the capture as libarchive's file ----------------------------------------------------------
+
+static uint64_t archive_bytes(const struct libarchive *state)
+{
+	return state->whole->capture->bytes - state->whole->from;
+}
 
 static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **out)
 {
 	struct libarchive *state = ctx;
 	const uint8_t *data = NULL;
-	size_t n = capture_piece(state->whole->capture, state->at, &data);
+	size_t n = capture_piece(state->whole->capture, state->whole->from + state->at, &data);
 
 	if (!whole_spend(state->whole, n)) {
 		archive_set_error(archive, EINTR, "stopped");
@@ -49,7 +64,7 @@ static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **
 static la_int64_t skip_capture(struct archive *archive, void *ctx, la_int64_t bytes)
 {
 	struct libarchive *state = ctx;
-	uint64_t left = state->whole->capture->bytes - state->at;
+	uint64_t left = archive_bytes(state) - state->at;
 
 	(void)archive;
 	if (bytes < 0)
@@ -63,7 +78,7 @@ static la_int64_t skip_capture(struct archive *archive, void *ctx, la_int64_t by
 static la_int64_t seek_capture(struct archive *archive, void *ctx, la_int64_t offset, int whence)
 {
 	struct libarchive *state = ctx;
-	int64_t bytes = (int64_t)state->whole->capture->bytes;
+	int64_t bytes = (int64_t)archive_bytes(state);
 	int64_t base = whence == SEEK_CUR ? (int64_t)state->at : whence == SEEK_END ? bytes : 0;
 
 	if (!whole_spend(state->whole, HEADER_COST)) {
@@ -153,6 +168,8 @@ int libarchive_begin(struct whole *whole)
 		return -ENOMEM;
 	}
 	state->is_open = archive_read_open1(state->archive) >= ARCHIVE_WARN;
+	if (strcmp(whole->format->type, "rar") == 0)
+		state->seen = rar_look(whole);
 	return 0;
 }
 
@@ -182,6 +199,8 @@ static void warn(struct libarchive *state, unsigned int bit, struct unpack_event
 		{TOLD_METHOD, "unsupported-method"},
 		{TOLD_BROKEN, "broken-archive"},
 		{TOLD_MEMORY, "limit-memory"},
+		{TOLD_ARCHIVE, "unsupported-archive"},
+		{TOLD_SPLIT, "split-archive"},
 	};
 
 	if ((state->told & bit) != 0)
@@ -373,6 +392,31 @@ static void read_data(struct libarchive *state, struct unpack_event *event)
 	*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
 }
 
+// What was seen before its reader was asked: that does not know what it reads wrongly.
+static void tell_seen(struct libarchive *state, struct unpack_event *event)
+{
+	static const struct {
+		unsigned int bit;
+		unsigned int told;
+	} bits[] = {
+		{RAR_ENCRYPTED, TOLD_ENCRYPTED},
+		{RAR_OLD, TOLD_ARCHIVE},
+		{RAR_SPLIT, TOLD_SPLIT},
+	};
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		if ((state->seen & bits[i].bit) == 0)
+			continue;
+		state->seen &= ~bits[i].bit;
+		warn(state, bits[i].told, event);
+		return;
+	}
+	// Nothing in it can be read.
+	if ((state->seen & RAR_HEADERS) != 0)
+		state->step = STEP_OVER;
+	state->seen = 0;
+}
+
 void libarchive_next(struct whole *whole, struct unpack_event *event)
 {
 	struct libarchive *state = whole->state;
@@ -380,7 +424,9 @@ void libarchive_next(struct whole *whole, struct unpack_event *event)
 	event->type = UNPACK_NEED_INPUT; // nothing yet
 	while (event->type == UNPACK_NEED_INPUT) {
 		// A member whose end was put off by a warning.
-		if (state->step != STEP_DATA && whole->is_open)
+		if (state->seen != 0)
+			tell_seen(state, event);
+		else if (state->step != STEP_DATA && whole->is_open)
 			*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
 		else if (state->step == STEP_EMPTY)
 			begin(state, STEP_HEADER, event);

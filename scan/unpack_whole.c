@@ -109,7 +109,7 @@ const struct whole_format *whole_detect_inside(const uint8_t *data)
 	return is_rar(data) ? by_type("rar") : NULL;
 }
 
-int whole_begin(struct whole *whole, const struct whole_format *format,
+void whole_init(struct whole *whole, const struct whole_format *format,
 	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio)
 {
 	*whole = (struct whole){
@@ -120,7 +120,11 @@ int whole_begin(struct whole *whole, const struct whole_format *format,
 	};
 	if (whole->max_bytes < FREE_BYTES)
 		whole->max_bytes = FREE_BYTES;
-	return format->begin != NULL ? format->begin(whole) : 0;
+}
+
+int whole_begin(struct whole *whole)
+{
+	return whole->format->begin != NULL ? whole->format->begin(whole) : 0;
 }
 
 bool whole_spend(struct whole *whole, uint64_t bytes)

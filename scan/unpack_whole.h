@@ -8,7 +8,9 @@
 //
 // Warnings are those of unpack.h, and
 //
-//   unsupported-archive  a type of archive that is known and cannot be unpacked here
+//   unsupported-archive  a type of archive that is known and cannot be unpacked here; a RAR archive packed
+//                        with the methods of RAR 2 and before
+//   split-archive        a volume of a RAR archive in several
 //   limit-time           the budget is spent, or the caller wants no more
 //   limit-memory         the archive asks for more memory than there is
 #pragma once
@@ -26,7 +28,7 @@
 #define WHOLE_LATE_OFFSET 32769
 #define WHOLE_LATE_BYTES 5
 
-// So many bytes tell whether an archive begins inside of a program.
+// So many bytes tell whether an archive begins inside of something else.
 #define WHOLE_PROBE_BYTES 36
 
 // What all work on one message may cost together.
@@ -54,6 +56,7 @@ struct whole_format {
 struct whole {
 	const struct whole_format *format;
 	const struct capture *capture; // the object, or as much of it as could be kept
+	uint64_t from;                 // offset in it of the archive's first byte
 	void *state;                   // the format's own; NULL before begin
 	struct whole_budget *budget;
 	uint64_t max_bytes; // that may come out before it is a bomb
@@ -70,17 +73,18 @@ const struct whole_format *whole_detect(const uint8_t *data, size_t n);
 // The same by the WHOLE_LATE_BYTES at WHOLE_LATE_OFFSET.
 const struct whole_format *whole_detect_late(const uint8_t *data);
 
-// An archive inside of a program, by the WHOLE_PROBE_BYTES that it begins with. NULL: none begins so; what
+// An archive inside of something else, by the WHOLE_PROBE_BYTES that it begins with. NULL: none begins so; what
 // can be checked of its header is.
 const struct whole_format *whole_detect_inside(const uint8_t *data);
 
 // Of a zip, the members that are packed in a way that unpack.h does not know.
 const struct whole_format *whole_zip_rest(void);
 
-// max_ratio: of unpack_pool_new. Returns 0 or -ENOMEM: there is nothing to end then.
-int whole_begin(struct whole *whole, const struct whole_format *format,
-	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio)
-	__attribute__((warn_unused_result));
+// Sets whole up for whole_begin. max_ratio: of unpack_pool_new.
+void whole_init(struct whole *whole, const struct whole_format *format,
+	const struct capture *capture, struct whole_budget *budget, uint32_t max_ratio);
+// Returns 0 or -ENOMEM: there is nothing to end then.
+int whole_begin(struct whole *whole) __attribute__((warn_unused_result));
 void whole_next(struct whole *whole, struct unpack_event *event);
 void whole_end(struct whole *whole);
 

@@ -64,7 +64,8 @@ static uint64_t unpack(struct capture_pool *pool, const uint8_t *data, size_t n)
 
 	capture_begin(&capture, pool, MAX_BYTES);
 	check(capture_append(&capture, data, n) == n);
-	check(whole_begin(&whole, &format, &capture, &budget, MAX_RATIO) == 0);
+	whole_init(&whole, &format, &capture, &budget, MAX_RATIO);
+	check(whole_begin(&whole) == 0);
 	do {
 		whole_next(&whole, &event);
 	} while (note(&hash, &event, &is_open));

@@ -177,7 +177,8 @@ static void work_stops_inside_of_a_call_when_no_more_is_wanted(void **state)
 		reads = is_cancelled == 1 ? 0 : READS_BEFORE;
 		reads_behind = 0;
 		atomic_store(&cancelled, false);
-		assert_int_equal(whole_begin(&whole, format, &capture, &budget, 250), 0);
+		whole_init(&whole, format, &capture, &budget, 250);
+		assert_int_equal(whole_begin(&whole), 0);
 		whole_next(&whole, &event);
 		whole_end(&whole);
 		if (is_cancelled == 0) {

@@ -17,11 +17,13 @@ import lzma
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 
 rng = random.Random(7)
 noise = bytes(rng.getrandbits(8) for _ in range(20000))
@@ -187,6 +189,84 @@ def self_extracting():
             put("sfx-%d-%s.exe" % (size, name), made and program[:size] + program[-9000:] + made,
                 found=members(files))
     put("no-sfx.exe", program, found=[])
+    seven_zip, cabinet = seven(files), cab(files)
+    if seven_zip and cabinet:
+        far = b"MZ" + noise * 160
+        twice = members(files) + members(files)
+        put("sfx-far.exe", far + seven_zip, found=members(files))
+        put("sfx-two.exe", far + seven_zip + noise + cabinet, found=twice)
+        put("picture-with-cab.gif", b"GIF89a" + noise + cabinet + noise, found=members(files))
+        put("text-with-rar.txt", text + rar4([rar4_file("a.txt", b"TEST")]), found=[(0, "a.txt", b"TEST")])
+        put("sfx-nine.exe", b"MZ" + noise + cabinet * 9, "suspect", "limit-members")
+
+
+# ---- RAR: nothing in Debian makes these ---------------------------------------------------------
+
+def rar4_block(kind, flags, rest, data=b""):
+    head = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
+    return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head + data
+
+
+def rar4_file(name, data, flags=0, version=20, method=0x30, size=None):
+    rest = struct.pack("<IIBIIBBHI", len(data), len(data) if size is None else size, 2, zlib.crc32(data),
+                       0x21 << 16, version, method, len(name), 0x20) + name.encode()
+    return rar4_block(0x74, 0x8000 | flags, rest, data)
+
+
+def rar4(blocks, flags=0):
+    return (b"Rar!\x1a\x07\0" + rar4_block(0x73, flags, bytes(6)) + b"".join(blocks) +
+            rar4_block(0x7B, 0x4000, b""))
+
+
+def vint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def rar5_block(kind, flags, rest, extra=b"", data=b""):
+    flags |= (1 if extra else 0) | (2 if data else 0)
+    head = (vint(kind) + vint(flags) + (vint(len(extra)) if extra else b"") +
+            (vint(len(data)) if data else b"") + rest + extra)
+    head = vint(len(head)) + head
+    return struct.pack("<I", zlib.crc32(head)) + head + data
+
+
+def rar5_file(name, data, flags=0, extra=b""):
+    rest = (vint(4) + vint(len(data)) + vint(0x20) + struct.pack("<I", zlib.crc32(data)) + vint(0) +
+            vint(1) + vint(len(name)) + name.encode())
+    return rar5_block(2, flags, rest, extra, data)
+
+
+def rar5(blocks, main=0):
+    return (b"Rar!\x1a\x07\1\0" + rar5_block(1, 0, vint(main)) + b"".join(blocks) +
+            rar5_block(5, 0, vint(0)))
+
+
+def rars():
+    plain4 = [rar4_file(n, d) for n, d in files]
+    plain5 = [rar5_file(n, d) for n, d in files]
+    put("stored.rar", rar4(plain4), found=members(files))
+    put("stored5.rar", rar5(plain5), found=members(files))
+    put("encrypted.rar", rar4([rar4_file("a.txt", noise, 0x04)]), "suspect", "encrypted-archive")
+    put("encrypted-late.rar", rar4(plain4 + [rar4_file("z.txt", noise, 0x04)]), "suspect",
+        "encrypted-archive")
+    put("encrypted-header.rar", b"Rar!\x1a\x07\0" + rar4_block(0x73, 0x80, bytes(6)) + noise, "suspect",
+        "encrypted-archive", [])
+    # Behind the length: the record's type, version, flags, count, salt, vector and check.
+    record = vint(1) + vint(0) + vint(1) + b"\x0f" + noise[:44]
+    put("encrypted5.rar", rar5([rar5_file("a.txt", noise[:64], extra=vint(len(record)) + record)]),
+        "suspect", "encrypted-archive")
+    put("encrypted-header5.rar", b"Rar!\x1a\x07\1\0" + rar5_block(4, 0, vint(0) + vint(1) + b"\x0f" +
+                                                               noise[:28]) + noise, "suspect",
+        "encrypted-archive", [])
+    for version in (15, 20, 26):
+        put("rar%d.rar" % version, rar4([rar4_file("a.txt", noise, 0, version, 0x33, 40000)]), "suspect",
+            "unsupported-archive")
+    put("volume.rar", rar4([rar4_file("a.txt", noise, 0x02)], 0x01), "suspect", "split-archive")
+    put("volume5.rar", rar5([rar5_file("a.txt", noise, 0x10)], 1), "suspect", "split-archive")
 
 
 def by_chance():
@@ -254,6 +334,7 @@ def odd():
 good()
 zips()
 self_extracting()
+rars()
 by_chance()
 nested()
 odd()

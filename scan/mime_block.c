@@ -6,6 +6,7 @@
 // systems add blank lines and readers do not mind. A begin line counts only when a line of data
 // follows, so that prose does not open a block.
 #include "scan/decode_ops.h"
+#include "scan/mime_lines.h"
 #include "scan/mime_state.h"
 
 #include <string.h>
@@ -393,40 +394,19 @@ static const uint8_t *line_end(const uint8_t *data, size_t n)
 	return cr != NULL ? cr : end;
 }
 
-// Whether a line that begins so can be of interest outside of any block; a cheap look.
-static bool may_matter(const uint8_t *line, size_t n)
-{
-	uint8_t c = line[0];
-
-	if (c < ' ')
-		return c != '\r' && c != '\n';
-	if (c == '-' || c == '=' || c == 'b' || (c | 0x20) == 'c')
-		return true;
-	return n >= BASE64_LINE_BYTES && is_base64_byte(c) && is_base64_byte(line[4]) &&
-	       is_base64_byte(line[8]) && is_base64_byte(line[13]) && is_base64_byte(line[19]) &&
-	       is_base64_byte(line[BASE64_LINE_BYTES - 1]);
-}
-
 // Whole lines of no interest, most of all text. Returns how much they are.
-static size_t skip_lines(struct block *block, const uint8_t *data, size_t n)
+static size_t skip_text(struct block *block, const uint8_t *data, size_t n)
 {
-	const uint8_t *end;
-	size_t at = 0;
+	size_t at;
 
 	if (block->state != BLOCK_OUTSIDE || block->line_bytes > 0 || block->in_rest ||
 		block->after_dashes || block->after_cr)
 		return 0;
-	while (at < n && !may_matter(data + at, n - at)) {
-		end = line_end(data + at, n - at);
-		if (end == NULL)
-			break;
-		at = (size_t)(end + 1 - data);
-		block->break_bytes = 0;
-		if (*end == '\r' && at < n && data[at] == '\n')
-			at++;
-		else if (*end == '\r' && at == n)
-			block->after_cr = true;
-	}
+	at = mime_lines_skip(data, n);
+	if (at == 0)
+		return 0;
+	block->break_bytes = 0;
+	block->after_cr = at == n && data[at - 1] == '\r';
 	return at;
 }
 
@@ -482,7 +462,7 @@ enum block_step block_scan(struct block *block, const uint8_t *data, size_t n, s
 	while ((step = step_due(block)) == BLOCK_MORE && at < n) {
 		if (!block->after_cr || data[at] != '\n') {
 			block->after_cr = false;
-			at += skip_lines(block, data + at, n - at);
+			at += skip_text(block, data + at, n - at);
 			at += at < n && !block->after_cr ? feed(block, data + at, n - at) : 0;
 			continue;
 		}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/mime_lines.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+static inline uint64_t ends_of_block(const uint8_t *data)
+{
+	uint64_t ends = 0;
+
+	for (unsigned int i = 0; i < 64; i++)
+		if (data[i] == '\n' || (data[i] == '\r' && data[i + 1] != '\n'))
+			ends |= UINT64_C(1) << i;
+	return ends;
+}
+
+#include "scan/mime_lines.inc"
+
+size_t mime_lines_skip_portable(const uint8_t *data, size_t n)
+{
+	return skip_lines(data, n);
+}
+
+mime_lines_skip_fn mime_lines_variant(size_t i)
+{
+	bool has_avx2 = __builtin_cpu_supports("avx2");
+	bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw");
+
+	switch (i) {
+	case 0:
+		return mime_lines_skip_portable;
+	case 1:
+		return has_avx2 ? mime_lines_skip_avx2 : NULL;
+	case 2:
+		return has_avx512 ? mime_lines_skip_avx512 : NULL;
+	default:
+		return NULL;
+	}
+}
+
+// Looked up once; threads that come at the same time find the same.
+size_t mime_lines_skip(const uint8_t *data, size_t n)
+{
+	static _Atomic(mime_lines_skip_fn) chosen;
+	mime_lines_skip_fn skip = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (skip == NULL) {
+		for (size_t i = 0; mime_lines_variant(i) != NULL; i++)
+			skip = mime_lines_variant(i);
+		atomic_store_explicit(&chosen, skip, memory_order_relaxed);
+	}
+	return skip(data, n);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Line ends with AVX2.
+#include <immintrin.h>
+#include <stdint.h>
+
+static inline uint64_t equal(const uint8_t *data, char byte)
+{
+	const __m256i wanted = _mm256_set1_epi8(byte);
+	__m256i low = _mm256_loadu_si256((const __m256i *)data);
+	__m256i high = _mm256_loadu_si256((const __m256i *)(data + 32));
+
+	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, wanted)) |
+	       (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, wanted)) << 32;
+}
+
+static inline uint64_t ends_of_block(const uint8_t *data)
+{
+	return equal(data, '\n') | (equal(data, '\r') & ~equal(data + 1, '\n'));
+}
+
+#include "scan/mime_lines.inc"
+
+size_t mime_lines_skip_avx2(const uint8_t *data, size_t n)
+{
+	return skip_lines(data, n);
+}

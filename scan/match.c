@@ -50,6 +50,33 @@ static int on_match(unsigned int id, unsigned long long from, unsigned long long
 	return 0;
 }
 
+// What is searched with one of the images: the ruleset's own, and the delta that may lie on it.
+struct layer {
+	const struct ruleset *ruleset;
+	struct track *track;
+	hs_stream_t **streams;
+	uint8_t *stream_memory;
+	struct match_rules *rules;
+};
+
+static struct layer own_layer(struct match_object *object)
+{
+	return (struct layer){object->matcher->ruleset, &object->track, object->streams,
+		object->stream_memory, object->matcher->rules};
+}
+
+// Moves on from the own one. Returns whether there is another.
+static bool next_layer(struct match_object *object, struct layer *layer)
+{
+	struct match_over *over = object->over;
+
+	if (over == NULL || layer->track == &over->track)
+		return false;
+	*layer = (struct layer){object->matcher->ruleset->delta, &over->track, over->streams,
+		over->stream_memory, object->matcher->over_rules};
+	return true;
+}
+
 static bool is_copy(enum match_target target)
 {
 	return target == MATCH_TARGET_TEXT || target == MATCH_TARGET_HTML;
@@ -81,23 +108,34 @@ static unsigned int own_target(const struct match_object *object)
 	return object->type->target;
 }
 
-static int open_stream(struct match_object *object, const struct ruleset_database *database,
+static int open_stream(const struct layer *layer, const struct ruleset_database *database,
 	enum stream_kind kind, uint8_t *memory)
 {
 	if (database->db == NULL)
 		return 0;
 	match_offer_stream_memory(memory);
-	if (hs_open_stream(database->db, 0, &object->streams[kind]) == HS_SUCCESS)
+	if (hs_open_stream(database->db, 0, &layer->streams[kind]) == HS_SUCCESS)
 		return 0;
-	object->streams[kind] = NULL;
+	layer->streams[kind] = NULL;
 	return -EIO;
+}
+
+static int open_streams(const struct layer *layer, unsigned int own)
+{
+	const struct ruleset_database *any = &layer->ruleset->patterns[FILETYPE_TARGET_ANY];
+	int err = open_stream(layer, any, STREAM_ANY, layer->stream_memory);
+
+	if (err == 0 && own != FILETYPE_TARGET_ANY)
+		err = open_stream(layer, &layer->ruleset->patterns[own], STREAM_OWN,
+			layer->stream_memory + match_round_up(any->stream_bytes));
+	return err;
 }
 
 // From the first bytes; of a PE file the header is read too.
 static int begin_search(struct match_object *object)
 {
 	const struct ruleset *ruleset = object->matcher->ruleset;
-	const struct ruleset_database *any = &ruleset->patterns[FILETYPE_TARGET_ANY];
+	struct layer layer = own_layer(object);
 	size_t n = object->stage_to;
 	int err;
 
@@ -108,56 +146,72 @@ static int begin_search(struct match_object *object)
 		if (object->type->target == FILETYPE_TARGET_PE &&
 			pe_parse(object->stage, n, &object->pe) == PE_TAKEN)
 			object->track.pe = &object->pe;
+		if (object->over != NULL)
+			object->over->track.pe = object->track.pe;
 	}
 	if (object->track.pe == NULL && !match_needs_copy(ruleset)) {
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}
-	err = open_stream(object, any, STREAM_ANY, object->stream_memory);
 	object->own_target = own_target(object);
-	if (err == 0 && object->own_target != FILETYPE_TARGET_ANY)
-		err = open_stream(object, &ruleset->patterns[object->own_target], STREAM_OWN,
-			object->stream_memory + match_round_up(any->stream_bytes));
+	do {
+		err = open_streams(&layer, object->own_target);
+	} while (err == 0 && next_layer(object, &layer));
 	return err;
 }
 
-static int search_streams(struct match_object *object, const uint8_t *data, size_t n)
+static int search_streams(
+	struct matcher *matcher, hs_stream_t **streams, const uint8_t *data, size_t n)
 {
-	struct matcher *matcher = object->matcher;
-
 	for (unsigned int i = 0; i < STREAMS; i++)
-		if (object->streams[i] != NULL && n > 0 &&
-			hs_scan_stream(object->streams[i], (const char *)data, (unsigned int)n, 0,
+		if (streams[i] != NULL && n > 0 &&
+			hs_scan_stream(streams[i], (const char *)data, (unsigned int)n, 0,
 				matcher->scratch, on_match, &matcher->sighting) != HS_SUCCESS)
 			return -EIO;
 	return 0;
 }
 
-static void close_streams(struct match_object *object, match_event_handler handler)
+static void close_streams(
+	struct match_object *object, hs_stream_t **streams, match_event_handler handler)
 {
 	struct matcher *matcher = object->matcher;
 
 	for (unsigned int i = 0; i < STREAMS; i++) {
-		if (object->streams[i] != NULL &&
-			hs_close_stream(object->streams[i], matcher->scratch, handler,
-				&matcher->sighting) != HS_SUCCESS)
+		if (streams[i] != NULL && hs_close_stream(streams[i], matcher->scratch, handler,
+						  &matcher->sighting) != HS_SUCCESS)
 			object->failed = true;
-		object->streams[i] = NULL;
+		streams[i] = NULL;
 	}
+}
+
+static void search_layer(
+	struct match_object *object, const struct layer *layer, const struct anchor_input *input)
+{
+	struct matcher *matcher = object->matcher;
+	const struct anchor_table *table = &layer->ruleset->anchors[object->own_target];
+
+	matcher->sighting = (struct match_sighting){layer->ruleset, layer->track, matcher->events};
+	if (!table->is_there)
+		table = &layer->ruleset->anchors[FILETYPE_TARGET_ANY];
+	if (search_streams(matcher, layer->streams, input->data + input->from,
+		    input->to - input->from) != 0)
+		object->failed = true;
+	anchor_search(table, layer->ruleset, input, on_anchor, &matcher->sighting);
+	if (input->is_last)
+		close_streams(object, layer->streams, on_match);
+	track_follow(layer->track, matcher->events);
 }
 
 // Looks at the bytes that have come since the last time; the type is found from the first ones.
 static void search(struct match_object *object, bool is_last)
 {
 	struct matcher *matcher = object->matcher;
-	const struct ruleset *ruleset = matcher->ruleset;
+	struct layer layer = own_layer(object);
 	const uint8_t *fresh = object->stage + object->stage_from;
 	size_t n = object->stage_to - object->stage_from;
 	struct anchor_input input = {object->stage, object->bytes - object->stage_to,
 		object->stage_from, object->stage_to, is_last, NULL};
-	const struct anchor_table *table;
 
-	matcher->sighting = (struct match_sighting){ruleset, &object->track, matcher->events};
 	if (!object->is_searched)
 		object->failed = begin_search(object) != 0;
 	if (object->failed)
@@ -166,15 +220,10 @@ static void search(struct match_object *object, bool is_last)
 	if (object->track.pe != NULL && matcher->hashes_sections)
 		match_sections_feed(
 			&object->sections, &object->track, input.base + input.from, fresh, n);
-	table = &ruleset->anchors[object->own_target];
-	if (!table->is_there)
-		table = &ruleset->anchors[FILETYPE_TARGET_ANY];
 	memset(object->stage + object->stage_to, 0, ANCHOR_PADDING);
-	object->failed = search_streams(object, fresh, n) != 0;
-	anchor_search(table, ruleset, &input, on_anchor, &matcher->sighting);
-	if (is_last)
-		close_streams(object, on_match);
-	track_follow(&object->track, matcher->events);
+	do {
+		search_layer(object, &layer, &input);
+	} while (next_layer(object, &layer));
 	object->stage_from = object->stage_to;
 }
 
@@ -191,6 +240,8 @@ static void shift_stage(struct match_object *object)
 static void put_object(struct match_object *object)
 {
 	track_release(&object->track);
+	if (object->over != NULL)
+		track_release(&object->over->track);
 	match_copy_release(&object->copy);
 	object->next_free = object->matcher->free_objects;
 	object->matcher->free_objects = object;
@@ -199,13 +250,15 @@ static void put_object(struct match_object *object)
 // Digests are of what was sent; those of the copies of HTML are looked up, as ClamAV does it.
 static unsigned int wanted_digests(const struct matcher *matcher, enum match_target target)
 {
+	const struct ruleset *ruleset = matcher->ruleset;
 	unsigned int listed = 0;
 
 	if (!is_copy(target))
 		return ~0u;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS && target == MATCH_TARGET_HTML; i++)
-		if (matcher->ruleset->hashes[i].entries_count > 0)
-			listed |= 1u << i;
+	for (; ruleset != NULL && target == MATCH_TARGET_HTML; ruleset = ruleset->delta)
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+			if (ruleset->hashes[i].entries_count > 0)
+				listed |= 1u << i;
 	return listed;
 }
 
@@ -225,6 +278,10 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->stage_from = 0;
 	object->stage_to = 0;
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
+	if (object->over != NULL) {
+		object->track.over = &object->over->track;
+		track_begin(&object->over->track, matcher->ruleset->delta, &matcher->over_tracks);
+	}
 	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
 	match_digest_begin(&matcher->digester, &object->digesting, wanted_digests(matcher, target));
@@ -258,52 +315,52 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 
 static bool can_be_allowed(const struct ruleset *ruleset)
 {
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->hashes[i].allows)
-			return true;
+	for (; ruleset != NULL; ruleset = ruleset->delta)
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+			if (ruleset->hashes[i].allows)
+				return true;
 	return false;
 }
 
 bool match_is_hit(const struct match_object *object)
 {
-	return object->track.hits.count > 0 && is_large_enough(object) &&
-	       !can_be_allowed(object->matcher->ruleset);
+	const struct match_over *over = object->over;
+	bool has_hits =
+		object->track.hits.count > 0 || (over != NULL && over->track.hits.count > 0);
+
+	return has_hits && is_large_enough(object) && !can_be_allowed(object->matcher->ruleset);
 }
 
 static void end_patterns(struct match_object *object)
 {
 	struct match_facts facts = {.bytes = object->bytes, .copy = &object->copy};
+	struct layer layer = own_layer(object);
 
 	if (!object->failed)
 		search(object, true);
 	match_sections_end(&object->sections, &object->track);
 	if (object->matcher->hashes_imports != 0)
 		match_imports(object);
-	track_end(&object->track, object->bytes);
-	if (!is_large_enough(object)) {
-		object->track.hits.count = 0;
-		return;
-	}
 	facts.target = object->own_target;
 	facts.container = (uint32_t)object->container;
-	match_rules_decide(object->matcher->rules, &object->track, &facts);
+	do {
+		track_end(layer.track, object->bytes);
+		if (is_large_enough(object))
+			match_rules_decide(layer.rules, layer.track, &facts);
+		else
+			layer.track->hits.count = 0;
+	} while (next_layer(object, &layer));
 }
 
 // Returns false when the object is on an allow list.
 static bool look_up(
 	struct match_object *object, enum digest_algorithm algorithm, const uint8_t *digest)
 {
-	uint32_t values[TRACK_MAX_HITS];
-	size_t count = hashset_find(&object->matcher->ruleset->hashes[algorithm], digest,
-		object->bytes, values, TRACK_MAX_HITS);
 	bool allowed = false;
 
-	for (size_t i = 0; i < count; i++) {
-		if (values[i] == HASHSET_ALLOWED)
+	for (struct track *at = &object->track; at != NULL; at = at->over)
+		if (track_digest(at, &at->ruleset->hashes[algorithm], digest, object->bytes))
 			allowed = true;
-		else
-			track_hit(&object->track.hits, values[i]);
-	}
 	return !allowed;
 }
 
@@ -327,42 +384,76 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 			allowed = true;
 	}
 	digests->allowed = allowed;
-	if (allowed)
-		object->track.hits.count = 0;
+	for (struct track *at = &object->track; allowed && at != NULL; at = at->over)
+		at->hits.count = 0;
+}
+
+static void name_hit(const struct ruleset *ruleset, uint32_t number, struct match_hit *hit)
+{
+	const struct ruleset_signature *signature = &ruleset->signatures[number];
+
+	hit->signature = ruleset->strings + signature->name;
+	hit->virus_id = ruleset->strings + signature->virus_id;
+	hit->recipe = ruleset->strings + signature->recipe;
+	hit->kind = (enum match_kind)signature->kind;
+}
+
+// Names the hits of all layers in the order that the signatures would have in one image. Returns how
+// many there are, of which at most max are named.
+static size_t name_hits(const struct match_object *object, struct match_hit *hits, size_t max)
+{
+	static const struct track_hits none = {0};
+	const struct ruleset *ruleset = object->matcher->ruleset;
+	const struct track_hits *own = &object->track.hits;
+	const struct track_hits *over = object->over != NULL ? &object->over->track.hits : &none;
+	uint32_t at = 0;
+	uint32_t over_at = 0;
+
+	while (at + over_at < own->count + over->count) {
+		bool is_over = at == own->count ||
+			       (over_at < over->count &&
+				       ruleset_precedes(ruleset->delta, over->signatures[over_at],
+					       own->signatures[at]));
+		const struct ruleset *of = is_over ? ruleset->delta : ruleset;
+		uint32_t number = is_over ? over->signatures[over_at] : own->signatures[at];
+
+		if (at + over_at < max)
+			name_hit(of, number, &hits[at + over_at]);
+		if (is_over)
+			over_at++;
+		else
+			at++;
+	}
+	return at + over_at;
 }
 
 size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
 	struct match_digests *digests, const char **detected_type)
 {
 	struct matcher *matcher = object->matcher;
-	const struct ruleset *ruleset = matcher->ruleset;
-	const struct track_hits *found = &object->track.hits;
+	const size_t most = matcher->all_matches ? TRACK_MAX_HITS : 1;
 	size_t count;
 
 	end_patterns(object);
 	end_digests(object, digests);
-	matcher->was_partial = object->track.lost;
-	matcher->had_more = matcher->all_matches && (found->more || found->count > max);
-	*detected_type = object->type != NULL ? object->type->name : "";
-	count = found->count < max ? found->count : max;
-	if (count > 1 && !matcher->all_matches)
-		count = 1;
-	for (size_t i = 0; i < count; i++) {
-		const struct ruleset_signature *signature =
-			&ruleset->signatures[found->signatures[i]];
-
-		hits[i].signature = ruleset->strings + signature->name;
-		hits[i].virus_id = ruleset->strings + signature->virus_id;
-		hits[i].recipe = ruleset->strings + signature->recipe;
-		hits[i].kind = (enum match_kind)signature->kind;
+	max = max < most ? max : most;
+	count = name_hits(object, hits, max);
+	matcher->was_partial = false;
+	matcher->had_more = matcher->all_matches && count > max;
+	for (const struct track *at = &object->track; at != NULL; at = at->over) {
+		matcher->was_partial = matcher->was_partial || at->lost;
+		matcher->had_more = matcher->had_more || (matcher->all_matches && at->hits.more);
 	}
+	*detected_type = object->type != NULL ? object->type->name : "";
 	put_object(object);
-	return count;
+	return count < max ? count : max;
 }
 
 void match_abort(struct match_object *object)
 {
-	close_streams(object, NULL);
+	close_streams(object, object->streams, NULL);
+	if (object->over != NULL)
+		close_streams(object, object->over->streams, NULL);
 	object->matcher->events->count = 0;
 	object->matcher->events->followed = 0;
 	put_object(object);

@@ -13,18 +13,37 @@ static uint64_t size_bit(uint64_t bytes)
 
 static int note_sizes(struct match_digester *digester, unsigned int algorithm)
 {
-	const struct hashset *hashes = &digester->ruleset->hashes[algorithm];
+	const struct ruleset *ruleset = digester->ruleset;
 	uint64_t *sizes = calloc((1u << SIZE_BITS_LOG) / 64, sizeof(*sizes));
 
 	if (sizes == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < hashes->entries_count; i++) {
-		uint64_t bit = size_bit(hashes->entries[i].bytes);
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		const struct hashset *hashes = &ruleset->hashes[algorithm];
 
-		sizes[bit / 64] |= UINT64_C(1) << (bit % 64);
+		for (uint32_t i = 0; i < hashes->entries_count; i++) {
+			uint64_t bit = size_bit(hashes->entries[i].bytes);
+
+			sizes[bit / 64] |= UINT64_C(1) << (bit % 64);
+		}
+		if (hashes->max_bytes > digester->max_bytes[algorithm])
+			digester->max_bytes[algorithm] = hashes->max_bytes;
 	}
 	digester->sizes[algorithm] = sizes;
 	return 0;
+}
+
+// Whether there are entries of this algorithm, and of any size.
+static bool has_entries(const struct ruleset *ruleset, unsigned int algorithm, bool *any)
+{
+	bool has = false;
+
+	*any = false;
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		has = has || ruleset->hashes[algorithm].entries_count > 0;
+		*any = *any || ruleset->hashes[algorithm].any;
+	}
+	return has;
 }
 
 int match_digester_init(
@@ -32,11 +51,11 @@ int match_digester_init(
 {
 	*digester = (struct match_digester){.ruleset = ruleset, .running = wanted};
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct hashset *hashes = &ruleset->hashes[i];
+		bool any;
 
-		if (hashes->entries_count == 0 || (digester->running >> i & 1) != 0)
+		if (!has_entries(ruleset, i, &any) || (digester->running >> i & 1) != 0)
 			continue;
-		if (hashes->any) {
+		if (any) {
 			digester->running |= 1u << i;
 			continue;
 		}
@@ -75,8 +94,7 @@ static void feed_copy(struct digest *digest, const struct capture *copy)
 static void drop_outgrown(const struct match_digester *digester, struct match_digesting *state)
 {
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if ((state->late.running >> i & 1) != 0 &&
-			state->bytes > digester->ruleset->hashes[i].max_bytes)
+		if ((state->late.running >> i & 1) != 0 && state->bytes > digester->max_bytes[i])
 			digest_drop(&state->late, (enum digest_algorithm)i);
 }
 

@@ -19,7 +19,8 @@ struct match_digester {
 	const struct ruleset *ruleset;
 	unsigned int running; // DIGEST_*
 	unsigned int late;
-	uint64_t *sizes[DIGEST_ALGORITHMS]; // a bit for each size that entries have, hashed
+	uint64_t *sizes[DIGEST_ALGORITHMS];    // a bit for each size that entries have, hashed
+	uint64_t max_bytes[DIGEST_ALGORITHMS]; // the largest of these
 };
 
 struct match_digesting {

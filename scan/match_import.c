@@ -17,16 +17,12 @@ void match_imports(struct match_object *object)
 		return;
 	}
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct hashset *set = &matcher->ruleset->import_hashes[i];
 		uint8_t digest[DIGEST_MAX_BYTES];
-		uint32_t values[TRACK_MAX_HITS];
-		size_t count;
 
 		if (!digest_end(&imports.digest, (enum digest_algorithm)i, digest))
 			continue;
-		count = hashset_find(set, digest, imports.bytes, values, TRACK_MAX_HITS);
-		for (size_t k = 0; k < count; k++)
-			if (values[k] != HASHSET_ALLOWED)
-				track_hit(&object->track.hits, values[k]);
+		for (struct track *at = &object->track; at != NULL; at = at->over)
+			(void)track_digest(
+				at, &at->ruleset->import_hashes[i], digest, imports.bytes);
 	}
 }

@@ -48,10 +48,12 @@ static int new_scratch(struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;
 
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
-		if (ruleset->patterns[i].db != NULL &&
-			hs_alloc_scratch(ruleset->patterns[i].db, &matcher->scratch) != HS_SUCCESS)
-			return -ENOMEM;
+	for (; ruleset != NULL; ruleset = ruleset->delta)
+		for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+			if (ruleset->patterns[i].db != NULL &&
+				hs_alloc_scratch(ruleset->patterns[i].db, &matcher->scratch) !=
+					HS_SUCCESS)
+				return -ENOMEM;
 	return 0;
 }
 
@@ -77,6 +79,45 @@ static int new_objects(struct matcher *matcher)
 	return 0;
 }
 
+// What there is of each object for the delta.
+static int new_overs(struct matcher *matcher)
+{
+	const struct ruleset *delta = matcher->ruleset->delta;
+	size_t block_bytes;
+	uint8_t *block;
+	int err;
+
+	if (delta == NULL)
+		return 0;
+	block_bytes = object_stream_bytes(delta);
+	matcher->overs = calloc(matcher->objects_count, sizeof(*matcher->overs));
+	matcher->over_blocks = aligned_alloc(
+		MATCH_CACHE_LINE, block_bytes * matcher->objects_count + MATCH_CACHE_LINE);
+	if (matcher->overs == NULL || matcher->over_blocks == NULL)
+		return -ENOMEM;
+	block = matcher->over_blocks;
+	for (uint32_t i = 0; i < matcher->objects_count; i++, block += block_bytes) {
+		matcher->overs[i].stream_memory = block;
+		matcher->objects[i].over = &matcher->overs[i];
+	}
+	err = track_pool_init(&matcher->over_tracks, delta, matcher->objects_count);
+	return err == 0 ? match_rules_new(delta, &matcher->over_rules) : err;
+}
+
+static void note_hashes(struct matcher *matcher)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+			if (ruleset->section_hashes[i].entries_count > 0)
+				matcher->hashes_sections = true;
+			if (ruleset->import_hashes[i].entries_count > 0)
+				matcher->hashes_imports |= 1u << i;
+		}
+	}
+}
+
 int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
 	bool all_matches, struct matcher **out)
 {
@@ -90,12 +131,7 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	matcher->ruleset = ruleset;
 	matcher->all_matches = all_matches;
 	matcher->objects_count = objects > 0 ? objects : 1;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		matcher->hashes_sections =
-			matcher->hashes_sections || ruleset->section_hashes[i].entries_count > 0;
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->import_hashes[i].entries_count > 0)
-			matcher->hashes_imports |= 1u << i;
+	note_hashes(matcher);
 	matcher->events = calloc(1, sizeof(*matcher->events));
 	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests)
 				      : -ENOMEM;
@@ -109,6 +145,8 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 		err = match_copy_pool_init(&matcher->copies, matcher->objects_count);
 	if (err == 0)
 		err = match_rules_new(ruleset, &matcher->rules);
+	if (err == 0)
+		err = new_overs(matcher);
 	if (err != 0) {
 		matcher_free(matcher);
 		return err;
@@ -123,9 +161,13 @@ void matcher_free(struct matcher *matcher)
 		return;
 	(void)hs_free_scratch(matcher->scratch);
 	match_rules_free(matcher->rules);
+	match_rules_free(matcher->over_rules);
 	match_digester_fini(&matcher->digester);
 	match_copy_pool_fini(&matcher->copies);
 	track_pool_fini(&matcher->tracks);
+	track_pool_fini(&matcher->over_tracks);
+	free(matcher->over_blocks);
+	free(matcher->overs);
 	free(matcher->events);
 	free(matcher->blocks);
 	free(matcher->objects);

@@ -24,12 +24,20 @@
 enum stream_kind { STREAM_ANY, STREAM_OWN };
 #define STREAMS 2
 
+// What an object has besides of the delta that lies on the ruleset.
+struct match_over {
+	struct track track;
+	hs_stream_t *streams[STREAMS];
+	uint8_t *stream_memory;
+};
+
 struct match_object {
 	struct matcher *matcher;
 	struct match_object *next_free;
 	hs_stream_t *streams[STREAMS];
 	uint8_t *stream_memory; // room for the streams of any target
 	struct track track;
+	struct match_over *over; // NULL: no delta
 	struct match_copy copy;
 	struct match_digesting digesting;
 	struct match_sections sections;
@@ -62,9 +70,13 @@ struct matcher {
 	struct match_object *objects;
 	struct match_object *free_objects;
 	void *blocks; // the objects' stream memory
+	struct match_over *overs;
+	void *over_blocks;
 	struct track_pool tracks;
+	struct track_pool over_tracks;
 	struct match_copy_pool copies;
 	struct match_rules *rules;
+	struct match_rules *over_rules; // of the delta, NULL: there is none
 	struct track_events *events;
 	struct match_sighting sighting; // of the object that is being searched
 	bool hashes_sections;
@@ -81,11 +93,15 @@ static inline size_t match_round_up(size_t bytes)
 // Whether anything is decided on a copy of the object.
 static inline bool match_needs_copy(const struct ruleset *ruleset)
 {
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->hashes[i].entries_count > 0)
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+			if (ruleset->hashes[i].entries_count > 0)
+				return true;
+		if (ruleset->regexes_count > 0 || ruleset->compares_count > 0 ||
+			ruleset->deferred_count > 0)
 			return true;
-	return ruleset->regexes_count > 0 || ruleset->compares_count > 0 ||
-	       ruleset->deferred_count > 0;
+	}
+	return false;
 }
 
 // A search has met a pattern that ends there.

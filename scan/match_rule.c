@@ -278,6 +278,8 @@ static void decide(struct match_rules *rules, uint32_t number, struct track *tra
 	if (rules->stamps[number] == rules->stamp)
 		return;
 	rules->stamps[number] = rules->stamp;
+	if (ruleset_is_removed(ruleset->removed_bits, rule->signature))
+		return;
 	if (!facts_fit(rule, track, facts))
 		return;
 	others = count_atoms(ruleset, rule, track, counts);

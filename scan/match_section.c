@@ -11,16 +11,12 @@ static void finish(struct match_open_section *section, struct track *track)
 {
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		uint8_t digest[DIGEST_MAX_BYTES];
-		uint32_t values[TRACK_MAX_HITS];
-		size_t count;
 
 		if (!digest_end(&section->digest, (enum digest_algorithm)i, digest))
 			continue;
-		count = hashset_find(&track->ruleset->section_hashes[i], digest, section->bytes,
-			values, TRACK_MAX_HITS);
-		for (size_t k = 0; k < count; k++)
-			if (values[k] != HASHSET_ALLOWED)
-				track_hit(&track->hits, values[k]);
+		for (struct track *at = track; at != NULL; at = at->over)
+			(void)track_digest(
+				at, &at->ruleset->section_hashes[i], digest, section->bytes);
 	}
 	section->digest.running = 0;
 }
@@ -29,11 +25,13 @@ static unsigned int algorithms_for(const struct ruleset *ruleset, uint64_t bytes
 {
 	unsigned int algorithms = 0;
 
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct hashset *set = &ruleset->section_hashes[i];
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+			const struct hashset *set = &ruleset->section_hashes[i];
 
-		if (set->entries_count > 0 && (set->any || bytes <= set->max_bytes))
-			algorithms |= 1u << i;
+			if (set->entries_count > 0 && (set->any || bytes <= set->max_bytes))
+				algorithms |= 1u << i;
+		}
 	}
 	return algorithms;
 }

@@ -10,6 +10,8 @@ void track_hit(struct track_hits *hits, uint32_t signature)
 {
 	uint32_t at = hits->count;
 
+	if (ruleset_is_removed(hits->removed, signature))
+		return;
 	while (at > 0 && hits->signatures[at - 1] > signature)
 		at--;
 	if (at > 0 && hits->signatures[at - 1] == signature)
@@ -24,6 +26,22 @@ void track_hit(struct track_hits *hits, uint32_t signature)
 		(hits->count - at) * sizeof(hits->signatures[0]));
 	hits->signatures[at] = signature;
 	hits->count++;
+}
+
+bool track_digest(
+	struct track *track, const struct hashset *set, const uint8_t *digest, uint64_t bytes)
+{
+	uint32_t values[TRACK_MAX_HITS];
+	size_t count = hashset_find(set, digest, bytes, values, TRACK_MAX_HITS);
+	bool is_allowed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (values[i] == HASHSET_ALLOWED)
+			is_allowed = true;
+		else
+			track_hit(&track->hits, values[i]);
+	}
+	return is_allowed;
 }
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -116,6 +134,7 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->pool = pool;
 	track->hits.count = 0;
 	track->hits.more = false;
+	track->hits.removed = ruleset->removed_bits;
 	track->lost = false;
 	track->pe = NULL;
 	track->entries_count = 0;

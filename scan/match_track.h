@@ -85,7 +85,8 @@ struct track_events {
 #define TRACK_MAX_HITS 128
 
 struct track_hits {
-	bool more; // there were more
+	bool more;               // there were more
+	const uint64_t *removed; // signatures that do not count, NULL: none
 	uint32_t count;
 	uint32_t signatures[TRACK_MAX_HITS];
 };
@@ -94,6 +95,7 @@ struct track_hits {
 struct track {
 	const struct ruleset *ruleset;
 	struct track_pool *pool;
+	struct track *over; // of the delta that lies on the ruleset, NULL: none
 	struct track_hits hits;
 	bool lost;           // of some patterns
 	const struct pe *pe; // NULL: not known, or no such file
@@ -116,6 +118,9 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 void track_release(struct track *track);
 
 void track_hit(struct track_hits *hits, uint32_t signature);
+// Hits of what a set has of a digest. Returns whether it is on an allow list.
+bool track_digest(
+	struct track *track, const struct hashset *set, const uint8_t *digest, uint64_t bytes);
 // A match that needs no order.
 void track_sink(struct track *track, uint32_t sink, uint64_t start);
 // Whether a group's match that begins there can count: false only of a first group at a wrong place.

@@ -12,9 +12,16 @@
 #define STACK_FIRST 32768
 #define STACK_LAST 524288
 
+struct item {
+	const struct ruleset_member_rule *rule;
+	const struct ruleset *ruleset; // that has it: a delta, or what it is laid on
+	pcre2_code *name;
+};
+
+// In the order of their signatures.
 struct member_rules {
-	const struct ruleset *ruleset;
-	pcre2_code **names;
+	struct item *items;
+	uint32_t count;
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
@@ -23,10 +30,9 @@ struct member_rules {
 // Compiled to machine code they search without taking memory.
 static int compile_names(struct member_rules *rules)
 {
-	const struct ruleset *ruleset = rules->ruleset;
-
-	for (uint32_t i = 0; i < ruleset->member_rules_count; i++) {
-		const struct ruleset_member_rule *rule = &ruleset->member_rules[i];
+	for (uint32_t i = 0; i < rules->count; i++) {
+		struct item *item = &rules->items[i];
+		const struct ruleset_member_rule *rule = item->rule;
 		uint32_t options =
 			PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
 		PCRE2_SIZE at;
@@ -36,31 +42,60 @@ static int compile_names(struct member_rules *rules)
 			continue;
 		if ((rule->flags & RULESET_MEMBER_CASELESS) != 0)
 			options |= PCRE2_CASELESS;
-		rules->names[i] = pcre2_compile((PCRE2_SPTR)(ruleset->strings + rule->name),
+		item->name = pcre2_compile((PCRE2_SPTR)(item->ruleset->strings + rule->name),
 			PCRE2_ZERO_TERMINATED, options, &error, &at, NULL);
-		if (rules->names[i] == NULL)
+		if (item->name == NULL)
 			return -ENOMEM;
-		(void)pcre2_jit_compile(rules->names[i], PCRE2_JIT_COMPLETE);
+		(void)pcre2_jit_compile(item->name, PCRE2_JIT_COMPLETE);
 	}
 	return 0;
+}
+
+static void add_item(struct member_rules *rules, const struct ruleset *ruleset, uint32_t number)
+{
+	rules->items[rules->count++] = (struct item){&ruleset->member_rules[number], ruleset, NULL};
+}
+
+// Those of the ruleset that count, and those of a delta on it.
+static void list_items(struct member_rules *rules, const struct ruleset *ruleset)
+{
+	const struct ruleset *delta = ruleset->delta;
+	uint32_t of_delta = 0;
+
+	for (uint32_t i = 0; i < ruleset->member_rules_count; i++) {
+		uint32_t signature = ruleset->member_rules[i].signature;
+
+		for (; delta != NULL && of_delta < delta->member_rules_count &&
+			ruleset_precedes(delta, delta->member_rules[of_delta].signature, signature);
+			of_delta++)
+			add_item(rules, delta, of_delta);
+		if (!ruleset_is_removed(ruleset->removed_bits, signature))
+			add_item(rules, ruleset, i);
+	}
+	for (; delta != NULL && of_delta < delta->member_rules_count; of_delta++)
+		add_item(rules, delta, of_delta);
 }
 
 int member_rules_new(const struct ruleset *ruleset, struct member_rules **out)
 {
 	struct member_rules *rules;
+	size_t room = ruleset->member_rules_count;
 
 	*out = NULL;
-	if (ruleset->member_rules_count == 0)
+	if (ruleset->delta != NULL)
+		room += ruleset->delta->member_rules_count;
+	if (room == 0)
 		return 0;
 	rules = calloc(1, sizeof(*rules));
 	if (rules == NULL)
 		return -ENOMEM;
-	rules->ruleset = ruleset;
-	rules->names = calloc(ruleset->member_rules_count, sizeof(pcre2_code *));
+	rules->items = calloc(room, sizeof(*rules->items));
 	rules->data = pcre2_match_data_create(1, NULL);
 	rules->context = pcre2_match_context_create(NULL);
 	rules->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_LAST, NULL);
-	if (rules->names == NULL || rules->data == NULL || rules->context == NULL ||
+	if (rules->items != NULL)
+		list_items(rules, ruleset);
+	if (rules->items == NULL || rules->data == NULL || rules->context == NULL ||
 		rules->stack == NULL || compile_names(rules) != 0) {
 		member_rules_free(rules);
 		return -ENOMEM;
@@ -75,12 +110,12 @@ void member_rules_free(struct member_rules *rules)
 {
 	if (rules == NULL)
 		return;
-	for (uint32_t i = 0; rules->names != NULL && i < rules->ruleset->member_rules_count; i++)
-		pcre2_code_free(rules->names[i]);
+	for (uint32_t i = 0; i < rules->count; i++)
+		pcre2_code_free(rules->items[i].name);
 	pcre2_jit_stack_free(rules->stack);
 	pcre2_match_context_free(rules->context);
 	pcre2_match_data_free(rules->data);
-	free(rules->names);
+	free(rules->items);
 	free(rules);
 }
 
@@ -104,10 +139,10 @@ static bool is_named(
 {
 	int found;
 
-	if (rules->names[number] == NULL)
+	if (rules->items[number].name == NULL)
 		return true;
-	found = pcre2_match(rules->names[number], (PCRE2_SPTR)name, strlen(name), 0, 0, rules->data,
-		rules->context);
+	found = pcre2_match(rules->items[number].name, (PCRE2_SPTR)name, strlen(name), 0, 0,
+		rules->data, rules->context);
 	if (found < 0 && found != PCRE2_ERROR_NOMATCH)
 		*partial = true;
 	return found >= 0;
@@ -116,11 +151,18 @@ static bool is_named(
 uint32_t member_rules_next(const struct member_rules *rules, uint32_t from,
 	const struct member_facts *facts, bool *partial)
 {
-	for (; from < rules->ruleset->member_rules_count; from++)
-		if (fits(&rules->ruleset->member_rules[from], facts) &&
+	for (; from < rules->count; from++)
+		if (fits(rules->items[from].rule, facts) &&
 			is_named(rules, from, facts->name, partial))
 			return from;
 	return RULESET_NONE;
+}
+
+const struct ruleset_member_rule *member_rules_get(
+	const struct member_rules *rules, uint32_t number, const struct ruleset **ruleset)
+{
+	*ruleset = rules->items[number].ruleset;
+	return rules->items[number].rule;
 }
 
 bool member_rule_asks(const struct ruleset_member_rule *rule)

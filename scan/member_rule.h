@@ -30,6 +30,9 @@ void member_rules_free(struct member_rules *rules);
 // matter. RULESET_NONE: there is none. *partial is set when a name was too much for an expression.
 uint32_t member_rules_next(const struct member_rules *rules, uint32_t from,
 	const struct member_facts *facts, bool *partial);
+// A rule by its number, and the ruleset that has it and its signature.
+const struct ruleset_member_rule *member_rules_get(
+	const struct member_rules *rules, uint32_t number, const struct ruleset **ruleset);
 // Whether a rule depends on the size of the container, and whether one of so many bytes will do.
 bool member_rule_asks(const struct ruleset_member_rule *rule);
 bool member_rule_takes(const struct ruleset_member_rule *rule, uint64_t container_bytes);

@@ -200,6 +200,13 @@ static int open_section(
 		return OPEN_TABLE(ruleset, deferred, data, bytes);
 	case RULESET_MEMBER_RULES:
 		return OPEN_TABLE(ruleset, member_rules, data, bytes);
+	case RULESET_BASE:
+		ruleset->base = data;
+		return bytes == sizeof(*ruleset->base) ? 0 : -EBADMSG;
+	case RULESET_REMOVED:
+		return OPEN_TABLE(ruleset, removed, data, bytes);
+	case RULESET_RANKS:
+		return OPEN_TABLE(ruleset, ranks, data, bytes);
 	case RULESET_DATABASES:
 		ruleset->databases = data;
 		ruleset->databases_bytes = bytes;
@@ -257,7 +264,7 @@ static void fill_info(struct ruleset *ruleset, const struct ruleset_header *head
 	info->stream_bytes = ruleset->patterns[0].stream_bytes + own;
 }
 
-int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)
+int ruleset_attach_one(const void *image, size_t bytes, struct ruleset **out)
 {
 	struct ruleset *ruleset;
 	int err;
@@ -277,60 +284,10 @@ int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)
 		free(ruleset);
 		return err;
 	}
+	ruleset->header = image;
 	fill_info(ruleset, image);
 	*out = ruleset;
 	return 0;
-}
-
-static int map_file(const char *path, void **mapping, size_t *bytes)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) != 0) {
-		err = -errno;
-	} else if (!S_ISREG(status.st_mode) ||
-		   status.st_size < (off_t)sizeof(struct ruleset_header)) {
-		err = -EBADMSG;
-	} else {
-		*bytes = (size_t)status.st_size;
-		*mapping = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-		err = *mapping == MAP_FAILED ? -errno : 0;
-	}
-	(void)close(fd);
-	return err;
-}
-
-int ruleset_open(const char *path, struct ruleset **out)
-{
-	struct ruleset *ruleset = NULL;
-	void *mapping = NULL;
-	size_t bytes = 0;
-	int err = map_file(path, &mapping, &bytes);
-
-	if (err != 0)
-		return err;
-	err = ruleset_attach(mapping, bytes, &ruleset);
-	if (err != 0) {
-		(void)munmap(mapping, bytes);
-		return err;
-	}
-	ruleset->mapping = mapping;
-	ruleset->mapping_bytes = bytes;
-	*out = ruleset;
-	return 0;
-}
-
-void ruleset_close(struct ruleset *ruleset)
-{
-	if (ruleset == NULL)
-		return;
-	if (ruleset->mapping != NULL)
-		(void)munmap(ruleset->mapping, ruleset->mapping_bytes);
-	free(ruleset);
 }
 
 const struct ruleset_info *ruleset_get_info(const struct ruleset *ruleset)

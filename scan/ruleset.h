@@ -5,6 +5,11 @@
 // built it. The SHA-256 in the header covers everything behind it. Hyperscan databases lie as they
 // are used, so that a read-only mapping serves; they fit the processor and the Hyperscan version of
 // the machine that built the image. Nothing in an image is an address.
+//
+// A delta is an image that is laid on another one, its base, which it names: it has what was added and
+// tells which of the base's signatures were removed. Both together are searched like one image that was
+// made of all: each has tables of its own, and what they find is brought into one order (ruleset_delta.c).
+// Behind an image in the same file a delta of it may follow.
 #pragma once
 
 #include "scan/anchor.h"
@@ -12,6 +17,7 @@
 #include "scan/hashset.h"
 #include "scan/scan.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +46,9 @@ enum ruleset_section_kind {
 	RULESET_COMPARES,       // struct ruleset_compare
 	RULESET_DEFERRED,       // struct ruleset_deferred
 	RULESET_MEMBER_RULES,   // struct ruleset_member_rule
+	RULESET_BASE,           // struct ruleset_base: the image is a delta
+	RULESET_REMOVED,        // uint32_t: signatures of the base that do not count, ascending
+	RULESET_RANKS,          // uint32_t: of each signature, how many of the base stand before it
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
 	RULESET_IMPORT_HASHES,  // the same of their import tables
@@ -73,6 +82,14 @@ struct ruleset_meta {
 	uint32_t patterns;
 	uint32_t hashes;
 	uint32_t skipped;
+};
+
+// What a delta is laid on, and what both are together.
+struct ruleset_base {
+	uint8_t sha256[32]; // of the base's header
+	uint32_t signatures;
+	uint32_t unused;
+	struct ruleset_meta both;
 };
 
 struct ruleset_signature {
@@ -274,9 +291,14 @@ struct ruleset_database {
 	size_t stream_bytes;
 };
 
-// The checked view. Everything points into the image.
+// The checked view. Everything points into the image. With a delta laid on it, the tables are the base's
+// and the delta has its own.
 struct ruleset {
 	struct ruleset_info info;
+	const struct ruleset_header *header;
+	struct ruleset *delta;        // that is laid on it, NULL: none
+	const uint64_t *removed_bits; // of signatures: the delta removes them; NULL: none
+	struct ruleset *below;        // the base, if it goes when this is closed
 	const char *strings;
 	size_t strings_bytes;
 	struct hashset hashes[3]; // by enum digest_algorithm
@@ -304,6 +326,9 @@ struct ruleset {
 	const struct ruleset_compare *compares;
 	const struct ruleset_deferred *deferred;
 	const struct ruleset_member_rule *member_rules;
+	const struct ruleset_base *base; // NULL: it is no delta
+	const uint32_t *removed;
+	const uint32_t *ranks;
 	const uint8_t *databases;
 	uint32_t signatures_count;
 	uint32_t expressions_count;
@@ -321,6 +346,8 @@ struct ruleset {
 	uint32_t compares_count;
 	uint32_t deferred_count;
 	uint32_t member_rules_count;
+	uint32_t removed_count;
+	uint32_t ranks_count;
 	size_t databases_bytes;
 	size_t deferred_stream_bytes; // the most of any
 };
@@ -330,6 +357,21 @@ static inline const struct hs_database *ruleset_deferred_db(
 {
 	return (const void *)(ruleset->databases + deferred->at);
 }
+
+static inline bool ruleset_is_removed(const uint64_t *removed_bits, uint32_t signature)
+{
+	return removed_bits != NULL && (removed_bits[signature / 64] >> (signature % 64) & 1) != 0;
+}
+
+// Whether a delta's signature stands before one of its base.
+static inline bool ruleset_precedes(
+	const struct ruleset *delta, uint32_t signature, uint32_t of_base)
+{
+	return delta->ranks[signature] <= of_base;
+}
+
+// Opens one image alone, of exactly so many bytes. Returns as ruleset_attach, but for a delta 0.
+int ruleset_attach_one(const void *image, size_t bytes, struct ruleset **out);
 
 // The tables of an image of which nothing is trusted. Returns 0 or -EBADMSG.
 int ruleset_check(const struct ruleset *ruleset);

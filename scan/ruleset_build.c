@@ -2,7 +2,7 @@
 #include "scan/ruleset_build.h"
 
 #include "scan/clamav_member.h"
-#include "scan/ruleset_build_files.h"
+#include "scan/ruleset_build_known.h"
 
 #include <hs.h>
 #include <openssl/evp.h>
@@ -21,6 +21,7 @@ struct reader {
 	struct build *build;
 	uint32_t file;
 	uint32_t line;
+	uint32_t record; // the next of the build's records
 	// For the next signature, "": none.
 	char virus_id[MAX_VIRUS_ID + 1];
 	char recipe[RECIPE_TEXT_BYTES];
@@ -51,6 +52,7 @@ static struct build_signature *add_signature(
 	signature->kind = kind;
 	signature->file = reader->file;
 	signature->line = reader->line;
+	signature->rank = build->known != NULL ? build->known->rank : 0;
 	return signature;
 }
 
@@ -365,6 +367,58 @@ static enum clamav_result take_line(
 	return take_hash(reader, line, kind, reason);
 }
 
+// The lines of a file as records, where an index is made or known.
+static uint32_t list_records(struct build *build, uint32_t file_number, enum build_kind kind)
+{
+	struct build_file *file = (struct build_file *)build->files.items + file_number;
+
+	if (!build->wants_records && build->known == NULL)
+		return RULESET_NONE;
+	file->record = build_index_lines(build, file_number, kind);
+	file->records_count = (uint32_t)build->records.count - file->record;
+	if (build->known != NULL)
+		build_known_align(build, file_number);
+	return file->record;
+}
+
+static enum index_state state_of(const struct reader *reader, enum clamav_result result,
+	uint32_t ignored, uint32_t signatures)
+{
+	const struct build *build = reader->build;
+
+	if (result != CLAMAV_TAKEN)
+		return result == CLAMAV_MALFORMED ? INDEX_MALFORMED : INDEX_SKIPPED;
+	if (build->stats->ignored > ignored)
+		return INDEX_IGNORED;
+	return build->signatures.count > signatures ? INDEX_PATTERN : INDEX_ALLOWED;
+}
+
+static void read_line(struct reader *reader, char *line, size_t length, enum build_kind kind)
+{
+	struct build *build = reader->build;
+	struct build_record *record =
+		reader->record != RULESET_NONE
+			? (struct build_record *)build->records.items + reader->record++
+			: NULL;
+	uint32_t ignored = build->stats->ignored;
+	uint32_t signatures = (uint32_t)build->signatures.count;
+	const char *reason = NULL;
+	enum clamav_result result;
+
+	if (build->known != NULL &&
+		build_known_line(
+			build, record, build->known->rechecks && is_ignored(build, line, kind)))
+		return;
+	build->stats->lines++;
+	result = take_line(reader, line, length, kind, &reason);
+	if (result != CLAMAV_TAKEN)
+		build_report(build, reader->file, reader->line, result == CLAMAV_MALFORMED, reason);
+	if (record == NULL)
+		return;
+	record->signature = signatures;
+	record->state = state_of(reader, result, ignored, signatures);
+}
+
 static void read_signatures(struct build *build, uint32_t file_number, enum build_kind kind)
 {
 	struct build_file *file = (struct build_file *)build->files.items + file_number;
@@ -373,21 +427,17 @@ static void read_signatures(struct build *build, uint32_t file_number, enum buil
 	size_t length;
 	char *line;
 
+	reader.record = list_records(build, file_number, kind);
+	if (build->known != NULL && build->known->is_too_much)
+		return;
 	while (!build->failed && (line = build_next_line(file, &at, &length)) != NULL) {
-		const char *reason = NULL;
-		enum clamav_result result;
-
 		reader.line++;
 		if (line[0] == '#') {
 			if (strncmp(line, METADATA_PREFIX, strlen(METADATA_PREFIX)) == 0)
 				read_metadata(&reader, line + strlen(METADATA_PREFIX));
 			continue;
 		}
-		build->stats->lines++;
-		result = take_line(&reader, line, length, kind, &reason);
-		if (result != CLAMAV_TAKEN)
-			build_report(build, file_number, reader.line, result == CLAMAV_MALFORMED,
-				reason);
+		read_line(&reader, line, length, kind);
 		reader.virus_id[0] = '\0';
 		reader.recipe[0] = '\0';
 		clamav_reset(&build->arena);
@@ -405,16 +455,19 @@ static void skip_file(struct build *build, uint32_t file_number, const char *rea
 	while ((line = build_next_line(file, &at, &length)) != NULL)
 		if (length > 0 && line[0] != '#')
 			lines++;
+	file->lines = lines;
 	build->stats->lines += lines;
 	build_report(build, file_number, 0, false, reason);
 	build->stats->skipped += lines > 0 ? lines - 1 : 0;
 }
 
-static void read_files(struct build *build)
+void build_read_files(struct build *build)
 {
 	const struct build_file *files;
 
 	build_open_containers(build);
+	if (build->known != NULL)
+		build_known_ignores(build);
 	files = build->files.items;
 	for (uint32_t i = 0; i < build->files.count; i++)
 		if (build_file_kind(&files[i]) == BUILD_IGNORED)
@@ -426,6 +479,8 @@ static void read_files(struct build *build)
 		enum build_kind kind = build_file_kind(&files[i]);
 
 		build->stats->files++;
+		if (build->known != NULL && build_known_file(build, i, kind))
+			continue;
 		switch (kind) {
 		case BUILD_NDB:
 		case BUILD_LDB:
@@ -451,85 +506,4 @@ static void read_files(struct build *build)
 			break;
 		}
 	}
-}
-
-static void free_atom(struct build_atom *atom)
-{
-	free(atom->dropped);
-	(void)hs_free_database(atom->db);
-}
-
-static void free_build(struct build *build)
-{
-	struct build_expression *expressions = build->expressions.items;
-
-	for (size_t i = 0; i < build->expressions.count; i++)
-		free(expressions[i].text);
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
-		free(build->anchors[i].data);
-		(void)hs_free_database(build->patterns[i]);
-	}
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		free(build->hashes[i].items);
-		free(build->section_hashes[i].items);
-		free(build->import_hashes[i].items);
-	}
-	for (size_t i = 0; i < build->atoms.count; i++)
-		free_atom((struct build_atom *)build->atoms.items + i);
-	for (size_t i = 0; i < build->texts.count; i++)
-		free(((char **)build->texts.items)[i]);
-	free(build->texts.items);
-	free(build->atoms.items);
-	free(build->classes.items);
-	free(build->rules.items);
-	free(build->nodes.items);
-	free(build->members.items);
-	free(build->regexes.items);
-	free(build->compares.items);
-	free(build->member_rules.items);
-	free(build->atom_buckets);
-	build_free_files(build);
-	free(build->ignores.items);
-	free(build->signatures.items);
-	free(expressions);
-	free(build->uses.items);
-	free(build->groups.items);
-	free(build->strings.data);
-	free(build->scratch.data);
-	free(build->buckets);
-	clamav_reset(&build->arena);
-}
-
-int ruleset_build(const char *const *paths, size_t paths_count,
-	const struct ruleset_build_options *options, void **image, size_t *image_bytes,
-	struct ruleset_build_stats *stats)
-{
-	static const struct ruleset_build_options defaults = {0};
-	struct ruleset_build_stats unwanted = {0};
-	struct build_spelling spelling;
-	struct build build = {
-		.options = options != NULL ? options : &defaults, .spelling = &spelling};
-	int err = 0;
-
-	build.stats = stats != NULL ? stats : &unwanted;
-	memset(build.stats, 0, sizeof(*build.stats));
-	build_append(&build, &build.strings, "", 1);
-	for (size_t i = 0; i < paths_count && err == 0; i++)
-		err = build_load(&build, paths[i]);
-	if (err == 0)
-		read_files(&build);
-	if (err == 0 && !build.failed)
-		build_plan_atoms(&build);
-	if (err == 0 && build.options->strict && build.stats->errors > 0)
-		err = -EINVAL;
-	if (err == 0 && !build.failed)
-		err = build_compile(&build);
-	if (err == 0 && !build.failed)
-		build_drop_rules(&build);
-	if (err == 0 && build.failed)
-		err = -ENOMEM;
-	if (err == 0)
-		err = build_image(&build, image, image_bytes);
-	free_build(&build);
-	return err;
 }

@@ -35,6 +35,7 @@ struct build_signature {
 	uint32_t target;
 	uint32_t file;
 	uint32_t line;
+	uint32_t rank; // for a delta: of the base's, how many stand before it
 	bool literal;
 	bool dropped;   // Hyperscan refused it
 	uint32_t index; // in the image
@@ -84,12 +85,40 @@ struct build_use {
 	uint32_t next; // of the same expression, RULESET_NONE: the last
 };
 
+// A file as it was found. When all of this is the same, so are its contents.
+struct build_stamp {
+	uint64_t device;
+	uint64_t inode;
+	uint64_t bytes;
+	int64_t modified_ns;
+	int64_t changed_ns;
+};
+
 struct build_file {
 	char *path;
-	char *data;
+	char *data; // NULL: not read, because it is known
 	size_t bytes;
 	bool given; // named by the caller, not found in a folder
+	// For an index, and for a build that knows one.
+	bool is_same; // as the file `old`
+	uint8_t sha256[32];
+	struct build_stamp stamp;
+	uint32_t container; // number of the file that it is in, RULESET_NONE: none
+	uint32_t old;       // number in the known index, RULESET_NONE: a new one
+	uint32_t lines;     // of a kind that is not read
+	uint32_t record;    // the first of its lines
+	uint32_t records_count;
 };
+
+// A line with a signature, for an index, and for a build that knows one.
+struct build_record {
+	uint64_t hash[2];
+	uint32_t signature; // the builder's number
+	uint32_t state;     // enum index_state
+	uint32_t old;       // number in the known index, RULESET_NONE: a new one
+};
+
+struct build_known;
 
 struct build_ignore {
 	const char *name;
@@ -130,8 +159,15 @@ struct build {
 	struct build_text
 		anchors[FILETYPE_TARGETS]; // each a struct anchor_header and what belongs to it
 	struct hs_database *patterns[FILETYPE_TARGETS];
-	bool failed; // out of memory
+	bool wants_records;          // an index is to be made
+	struct build_vector records; // struct build_record
+	int64_t made_ns;             // wall clock, before the files were read
+	struct build_known *known;   // what a delta is made for, NULL: an image of all
+	bool failed;                 // out of memory
 };
+
+// Reads all files that were loaded.
+void build_read_files(struct build *build);
 
 // A new zeroed item, or NULL.
 void *build_push(struct build *build, struct build_vector *vector, size_t item_bytes);

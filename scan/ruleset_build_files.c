@@ -2,6 +2,9 @@
 #include "scan/ruleset_build_files.h"
 
 #include "scan/clamav_container.h"
+#include "scan/ruleset_build_known.h"
+
+#include <openssl/evp.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -78,6 +81,44 @@ enum build_kind build_file_kind(const struct build_file *file)
 	return dot[1] == 'm' ? BUILD_SECTIONS : BUILD_HASHES;
 }
 
+const char *build_file_name(const struct build_file *file)
+{
+	const char *slash = strrchr(file->path, '/');
+
+	return slash != NULL ? slash + 1 : file->path;
+}
+
+static bool is_indexed(const struct build *build)
+{
+	return build->wants_records || build->known != NULL;
+}
+
+static int64_t to_ns(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+static int stamp_file(int fd, struct build_stamp *stamp)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	*stamp = (struct build_stamp){status.st_dev, status.st_ino, (uint64_t)status.st_size,
+		to_ns(&status.st_mtim), to_ns(&status.st_ctim)};
+	return 0;
+}
+
+static void digest_file(struct build *build, struct build_file *file)
+{
+	if (!is_indexed(build))
+		return;
+	if (EVP_Digest(file->data, file->bytes, file->sha256, NULL, EVP_sha256(), NULL) != 1)
+		build->failed = true;
+	if (build->known != NULL)
+		file->is_same = build_known_by_digest(build, file);
+}
+
 // Reads all of it, with room for a NUL behind.
 static int read_all(int fd, struct build_file *file)
 {
@@ -108,23 +149,54 @@ static int read_all(int fd, struct build_file *file)
 	return 0;
 }
 
+int build_read_file(struct build_file *file)
+{
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = read_all(fd, file);
+	(void)close(fd);
+	return err;
+}
+
+// Names that are ignored are needed, whether they are known or not.
+static bool is_known(struct build *build, int fd, struct build_file *file)
+{
+	if (!is_indexed(build) || stamp_file(fd, &file->stamp) != 0 || build->known == NULL)
+		return false;
+	build_known_find(build, file);
+	file->is_same = kind_of(file->path) != BUILD_IGNORED && build_known_by_stamp(build, file);
+	if (file->is_same)
+		memcpy(file->sha256, build->known->index.files[file->old].sha256,
+			sizeof(file->sha256));
+	return file->is_same;
+}
+
 // A file that is not read as signatures is noted all the same, so that it is reported.
 static int load_file(struct build *build, const char *path, bool given)
 {
 	struct build_file *file = build_push(build, &build->files, sizeof(*file));
+	int err = 0;
 	int fd;
-	int err;
 
 	if (file == NULL)
 		return -ENOMEM;
 	file->given = given;
+	file->container = RULESET_NONE;
+	file->old = RULESET_NONE;
 	file->path = strdup(path);
 	if (file->path == NULL)
 		return -ENOMEM;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = read_all(fd, file);
+	if (!is_known(build, fd, file)) {
+		err = read_all(fd, file);
+		if (err == 0)
+			digest_file(build, file);
+	}
 	(void)close(fd);
 	return err;
 }
@@ -179,13 +251,16 @@ static enum clamav_container_kind container_kind(const char *path)
 }
 
 static void add_member(
-	struct build *build, const char *container, const struct clamav_container_file *member)
+	struct build *build, uint32_t container, const struct clamav_container_file *member)
 {
 	struct build_file *file = build_push(build, &build->files, sizeof(*file));
+	const char *path = ((struct build_file *)build->files.items)[container].path;
 
 	if (file == NULL)
 		return;
-	if (asprintf(&file->path, "%s/%s", container, member->name) < 0)
+	file->container = container;
+	file->old = RULESET_NONE;
+	if (asprintf(&file->path, "%s/%s", path, member->name) < 0)
 		file->path = NULL;
 	file->data = malloc(member->bytes + 1);
 	if (file->path == NULL || file->data == NULL) {
@@ -195,6 +270,9 @@ static void add_member(
 	memcpy(file->data, member->data, member->bytes);
 	file->data[member->bytes] = '\0';
 	file->bytes = member->bytes;
+	if (build->known != NULL)
+		build_known_find(build, file);
+	digest_file(build, file);
 }
 
 static void open_container(struct build *build, uint32_t number)
@@ -214,7 +292,7 @@ static void open_container(struct build *build, uint32_t number)
 		build_report(build, number, 0, true, wrong);
 	for (size_t i = 0; wrong == NULL && i < container->files_count && !build->failed; i++)
 		if (kind_of(container->files[i].name) != BUILD_CONTAINER)
-			add_member(build, path, &container->files[i]);
+			add_member(build, number, &container->files[i]);
 	if (wrong == NULL)
 		clamav_container_close(container);
 	free(container);
@@ -224,9 +302,16 @@ void build_open_containers(struct build *build)
 {
 	uint32_t count = (uint32_t)build->files.count;
 
-	for (uint32_t i = 0; i < count && !build->failed; i++)
-		if (kind_of(((struct build_file *)build->files.items)[i].path) == BUILD_CONTAINER)
+	for (uint32_t i = 0; i < count && !build->failed; i++) {
+		const struct build_file *file = (struct build_file *)build->files.items + i;
+
+		if (kind_of(file->path) != BUILD_CONTAINER)
+			continue;
+		if (file->is_same)
+			build_known_members(build, i);
+		else
 			open_container(build, i);
+	}
 }
 
 void build_free_files(struct build *build)

@@ -20,6 +20,10 @@ enum build_kind {
 };
 
 enum build_kind build_file_kind(const struct build_file *file);
+// Its name without folders.
+const char *build_file_name(const struct build_file *file);
+// Reads a file that was passed over because it is known. Returns 0 or -errno.
+int build_read_file(struct build_file *file);
 
 // Loads a file, or the signature files of a folder in the order of their names. Returns 0 or
 // -errno.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "scan/ruleset_build.h"
+#include "scan/ruleset_build_known.h"
 
 #include <hs.h>
 
@@ -11,6 +11,8 @@
 // Tables as they will lie in the image.
 struct tables {
 	struct ruleset_meta meta;
+	struct ruleset_base base; // of a delta
+	uint32_t *ranks;
 	struct ruleset_signature *signatures;
 	uint32_t signatures_count;
 	struct ruleset_expression *expressions;
@@ -52,6 +54,7 @@ struct pieces {
 static void free_tables(struct tables *tables)
 {
 	free(tables->signatures);
+	free(tables->ranks);
 	free(tables->expressions);
 	free(tables->uses);
 	free(tables->check_bytes.data);
@@ -69,6 +72,7 @@ static void free_tables(struct tables *tables)
 static bool new_tables(struct tables *tables, const struct build *build)
 {
 	tables->signatures = calloc(build->signatures.count + 1, sizeof(*tables->signatures));
+	tables->ranks = calloc(build->signatures.count + 1, sizeof(*tables->ranks));
 	tables->expressions = calloc(build->expressions.count + 1, sizeof(*tables->expressions));
 	tables->uses = calloc(build->uses.count + 1, sizeof(*tables->uses));
 	tables->groups = calloc(build->groups.count + 1, sizeof(*tables->groups));
@@ -79,7 +83,7 @@ static bool new_tables(struct tables *tables, const struct build *build)
 	tables->needs = calloc(build->rules.count + 1, sizeof(*tables->needs));
 	tables->keyed = calloc(build->members.count + 1, sizeof(*tables->keyed));
 	if (tables->atoms == NULL || tables->rules == NULL || tables->unkeyed == NULL ||
-		tables->needs == NULL || tables->keyed == NULL)
+		tables->needs == NULL || tables->keyed == NULL || tables->ranks == NULL)
 		return false;
 	return tables->signatures != NULL && tables->expressions != NULL && tables->uses != NULL &&
 	       tables->groups != NULL && tables->group_index != NULL;
@@ -95,6 +99,7 @@ static void fill_signatures(struct tables *tables, struct build *build)
 
 		if (signature->dropped)
 			continue;
+		tables->ranks[tables->signatures_count] = signature->rank;
 		signature->index = tables->signatures_count++;
 		out->name = signature->name;
 		out->virus_id = signature->virus_id;
@@ -376,6 +381,17 @@ static void collect_rules(
 		sizeof(struct ruleset_member_rule));
 }
 
+static void collect_delta(
+	struct pieces *pieces, const struct build *build, const struct tables *tables)
+{
+	if (build->known == NULL)
+		return;
+	(void)add_piece(pieces, RULESET_BASE, &tables->base, sizeof(tables->base));
+	add_vector(pieces, RULESET_REMOVED, &build->known->removed, sizeof(uint32_t));
+	(void)add_piece(pieces, RULESET_RANKS, tables->ranks,
+		tables->signatures_count * sizeof(*tables->ranks));
+}
+
 static int collect(struct pieces *pieces, struct build *build, const struct tables *tables)
 {
 	int err = 0;
@@ -391,6 +407,7 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 	(void)add_piece(pieces, RULESET_GROUPS, tables->groups,
 		tables->groups_count * sizeof(*tables->groups));
 	collect_rules(pieces, build, tables);
+	collect_delta(pieces, build, tables);
 	add_hashes(pieces, RULESET_HASHES, build->hashes);
 	add_hashes(pieces, RULESET_SECTION_HASHES, build->section_hashes);
 	add_hashes(pieces, RULESET_IMPORT_HASHES, build->import_hashes);
@@ -476,6 +493,8 @@ int build_image(struct build *build, void **image, size_t *image_bytes)
 		build->stats->literals = tables.meta.literals;
 		build->stats->patterns = tables.meta.patterns;
 		build->stats->hashes = tables.meta.hashes;
+		if (build->known != NULL)
+			build_known_total(build, &tables.meta, &tables.base);
 		err = fill_deferred(&tables, build);
 		if (err == 0)
 			err = build->failed ? -ENOMEM : collect(pieces, build, &tables);

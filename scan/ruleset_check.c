@@ -216,11 +216,30 @@ static int check_member_rules(const struct ruleset *ruleset)
 	return 0;
 }
 
+static int check_delta(const struct ruleset *ruleset)
+{
+	const struct ruleset_base *base = ruleset->base;
+
+	if (base == NULL)
+		return ruleset->removed_count == 0 && ruleset->ranks_count == 0 ? 0 : -EBADMSG;
+	if (ruleset->ranks_count != ruleset->signatures_count)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < ruleset->removed_count; i++)
+		if (ruleset->removed[i] >= base->signatures ||
+			(i > 0 && ruleset->removed[i] <= ruleset->removed[i - 1]))
+			return -EBADMSG;
+	for (uint32_t i = 0; i < ruleset->ranks_count; i++)
+		if (ruleset->ranks[i] > base->signatures ||
+			(i > 0 && ruleset->ranks[i] < ruleset->ranks[i - 1]))
+			return -EBADMSG;
+	return 0;
+}
+
 int ruleset_check(const struct ruleset *ruleset)
 {
 	int (*const checks[])(const struct ruleset *) = {check_signatures, check_searches,
 		check_uses, check_groups, check_nodes, check_members, check_rules, check_deferred,
-		check_member_rules};
+		check_member_rules, check_delta};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		int err = checks[i](ruleset);

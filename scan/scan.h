@@ -50,7 +50,8 @@ const char *match_kind_name(enum match_kind kind);
 struct ruleset;
 
 struct ruleset_info {
-	char version[40];    // names this image in events: first 16 hex digits of its SHA-256
+	char version[40]; // names it in events: first 16 hex digits of the image's SHA-256; with a
+			  // delta on it, "+" and the first 16 of the delta's
 	uint32_t signatures; // that can hit
 	uint32_t literals;   // of these, literal patterns
 	uint32_t patterns;   // of these, patterns with wildcards
@@ -60,12 +61,22 @@ struct ruleset_info {
 	size_t stream_bytes; // Hyperscan stream state of one object being matched
 };
 
-// Maps the image file at path read-only. Returns 0, -errno of the file, -EBADMSG (not an image, or
-// damaged: its checksum is verified), -ENOTSUP (other format version, or a database that this
-// machine's Hyperscan cannot run). The caller closes it, after the last scan that uses it.
+// What the name of a file with a delta adds to that of the image which it is laid on.
+#define RULESET_DELTA_SUFFIX ".delta"
+
+// Maps the image file at path read-only, with the delta that follows in it, or lies beside it (a file of
+// the same name and RULESET_DELTA_SUFFIX; one of another image is passed over). Returns 0, -errno of a
+// file, -EBADMSG (not an image, or damaged: its checksum is verified), -ENOTSUP (other format version, or
+// a database that this machine's Hyperscan cannot run), -ENOLINK (a delta without its image). The caller
+// closes it, after the last scan that uses it.
 int ruleset_open(const char *path, struct ruleset **out) SCAN_MUST_USE;
 // The same for an image in memory, which must stay mapped and unchanged; image is 64-byte aligned.
 int ruleset_attach(const void *image, size_t bytes, struct ruleset **out) SCAN_MUST_USE;
+// Lays a delta in memory on a ruleset, which must outlive what comes out, and may have a delta already:
+// this one takes its place. Verdicts are as if both had been compiled together. Returns as
+// ruleset_attach, -ESTALE when the delta was made for another image, -EINVAL when it is none.
+int ruleset_attach_delta(const struct ruleset *base, const void *image, size_t bytes,
+	struct ruleset **out) SCAN_MUST_USE;
 void ruleset_close(struct ruleset *ruleset);
 const struct ruleset_info *ruleset_get_info(const struct ruleset *ruleset);
 
@@ -117,7 +128,7 @@ enum scan_kind {
 struct scan_match {
 	const char *signature;
 	const char *virus_id; // "" where the signature names none
-	const char *recipe;   // how its object can be repaired (recipe_parse takes it), "": it cannot
+	const char *recipe; // how its object can be repaired (recipe_parse takes it), "": it cannot
 	enum match_kind kind;
 	uint32_t part; // index of the part, 0: the message itself
 };
@@ -214,6 +225,24 @@ struct ruleset_build_options {
 // which the caller frees with free(). Returns 0, -EINVAL (strict), -errno of a file, -ENOMEM.
 int ruleset_build(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, void **image, size_t *image_bytes,
+	struct ruleset_build_stats *stats) SCAN_MUST_USE;
+// An image, and an index of what it was made of, by which a delta can be made later. Both of malloc.
+struct ruleset_built {
+	void *image;
+	size_t image_bytes;
+	void *index;
+	size_t index_bytes;
+};
+
+// The same with an index.
+int ruleset_build_indexed(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, struct ruleset_built *out,
+	struct ruleset_build_stats *stats) SCAN_MUST_USE;
+// Compiles only what is new since the index in built was made, and puts the delta there as the image;
+// only of new lines is anything reported. Returns -E2BIG when too much has changed, or something that a
+// delta cannot say, -EBADMSG for what is no index.
+int ruleset_build_delta(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, struct ruleset_built *built,
 	struct ruleset_build_stats *stats) SCAN_MUST_USE;
 // Writes an image durably: temporary name, fsync, rename, fsync of the folder.
 int ruleset_write(const char *path, const void *image, size_t bytes) SCAN_MUST_USE;

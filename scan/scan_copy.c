@@ -14,15 +14,19 @@
 
 static bool has_target(const struct ruleset *ruleset, enum filetype_target target)
 {
-	return ruleset->anchors[target].is_there || ruleset->patterns[target].db != NULL;
+	for (; ruleset != NULL; ruleset = ruleset->delta)
+		if (ruleset->anchors[target].is_there || ruleset->patterns[target].db != NULL)
+			return true;
+	return false;
 }
 
 // The digests of the copies of HTML are looked up, too.
 static bool has_hashes(const struct ruleset *ruleset)
 {
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (ruleset->hashes[i].entries_count > 0)
-			return true;
+	for (; ruleset != NULL; ruleset = ruleset->delta)
+		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+			if (ruleset->hashes[i].entries_count > 0)
+				return true;
 	return false;
 }
 

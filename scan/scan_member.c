@@ -10,9 +10,10 @@
 
 static void hit(struct scan *scan, uint32_t number, uint32_t part)
 {
-	const struct ruleset *ruleset = scan->scanner->ruleset;
-	const struct ruleset_signature *signature =
-		&ruleset->signatures[ruleset->member_rules[number].signature];
+	const struct ruleset *ruleset;
+	const struct ruleset_member_rule *rule =
+		member_rules_get(scan->scanner->member_rules, number, &ruleset);
+	const struct ruleset_signature *signature = &ruleset->signatures[rule->signature];
 	const struct match_hit hit = {
 		.signature = ruleset->strings + signature->name,
 		.virus_id = ruleset->strings + signature->virus_id,
@@ -41,12 +42,13 @@ static void look_up(struct scan *scan, struct scan_object *container, uint32_t p
 	const struct member_facts *facts)
 {
 	const struct member_rules *rules = scan->scanner->member_rules;
+	const struct ruleset *ruleset;
 	bool partial = false;
 	uint32_t number = 0;
 
 	for (; (number = member_rules_next(rules, number, facts, &partial)) != RULESET_NONE;
 		number++) {
-		if (member_rule_asks(&scan->scanner->ruleset->member_rules[number]))
+		if (member_rule_asks(member_rules_get(rules, number, &ruleset)))
 			wait_for_size(scan, container, number, part);
 		else
 			hit(scan, number, part);
@@ -127,12 +129,14 @@ void scan_member_of_mail(struct scan *scan, const struct scan_object *member)
 
 void scan_member_settle(struct scan *scan, struct scan_object *container)
 {
-	const struct ruleset_member_rule *rules = scan->scanner->ruleset->member_rules;
+	const struct ruleset *ruleset;
 
 	for (uint32_t i = 0; i < container->waiting_count; i++) {
 		const struct scan_waiting *waiting = &container->waiting[i];
 
-		if (member_rule_takes(&rules[waiting->rule], container->fed))
+		if (member_rule_takes(
+			    member_rules_get(scan->scanner->member_rules, waiting->rule, &ruleset),
+			    container->fed))
 			hit(scan, waiting->rule, waiting->part);
 	}
 	container->waiting_count = 0;

@@ -191,7 +191,8 @@ int scanner_new(
 
 	scanner->objects_count = objects_count(options);
 	for (size_t i = 0; i < DIGEST_ALGORITHMS; i++)
-		scanner->can_allow = scanner->can_allow || ruleset->hashes[i].allows;
+		scanner->can_allow = scanner->can_allow || ruleset->hashes[i].allows ||
+				     (ruleset->delta != NULL && ruleset->delta->hashes[i].allows);
 
 	err = pool_make(scanner);
 	if (err == 0)

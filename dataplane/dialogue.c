@@ -228,9 +228,9 @@ static void on_message_end(struct engine *engine, struct session *session,
 }
 
 // Nobody will have this message: its verdict is of no more use.
-static void lose(struct session *session, struct message *message)
+static void lose(struct engine *engine, struct session *session, struct message *message)
 {
-	deferral_leave(message);
+	deferral_leave(engine, message);
 	message->verdict = VERDICT_INCOMPLETE;
 	message->reason = "aborted";
 	session->deciding = false;
@@ -244,7 +244,7 @@ static void server_is_gone(struct engine *engine, struct session *session, uint6
 	struct message *message = has_ended ? session->building : NULL;
 
 	if (message != NULL && message->deferral != NULL)
-		lose(session, message);
+		lose(engine, session, message);
 	if (message != NULL)
 		session->building = NULL;
 	if (takeover_begin(engine, session, "server-closed", now_ns) == 0)

@@ -93,7 +93,7 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 		[POOL_MESSAGES] =
 			message_pool_bytes(options->scan.max_messages * MESSAGE_BLOCKS_EACH),
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
-		[POOL_DEFERRALS] = deferral_pool_bytes(options->max_deferred),
+		[POOL_DEFERRALS] = deferral_pool_bytes(engine_max_deferred(options)),
 		[POOL_SPLICES] = splice_pool_bytes(options->max_connections),
 	};
 	size_t total = 0;
@@ -136,7 +136,7 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 	engine->takeovers =
 		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
 	engine->deferrals =
-		deferral_pool_init(memory + offset[POOL_DEFERRALS], options->max_deferred);
+		deferral_pool_init(memory + offset[POOL_DEFERRALS], engine_max_deferred(options));
 	engine->splices = splice_pool_init(memory + offset[POOL_SPLICES], options->max_connections);
 	*out = engine;
 	return 0;
@@ -336,6 +336,12 @@ void engine_tick(struct engine *engine, uint64_t now_ns)
 	keep_tick(engine, now_ns);
 	if (fragment_expired(engine->fragments, now_ns, &engine->fragment_result) > 0)
 		free_pieces(engine, &engine->fragment_result);
+}
+
+// When rules change all messages in progress may have to be judged again.
+uint32_t engine_max_deferred(const struct engine_options *options)
+{
+	return options->max_deferred + options->scan.max_messages;
 }
 
 uint32_t engine_deferred(const struct engine *engine)

@@ -147,8 +147,11 @@ struct held_mail {
 
 #define ENGINE_RECORD_BYTES 40 // of a record's name, with its end
 
+// Takes the next bytes of a copy; other than 0 ends the reading with that.
+typedef int (*engine_copy_fn)(void *ctx, const uint8_t *data, size_t n);
+
 // Where messages are kept: the real spool behind a worker, memory behind replay and tests. Called on the
-// engine's thread, and must not wait. A copy is a handle of the spool's.
+// engine's thread but for read, and must not wait. A copy is a handle of the spool's.
 struct engine_spool {
 	void *ctx;
 	// A new copy of a message with this envelope (what stands behind rcpt_to_count is not known yet), or
@@ -163,6 +166,12 @@ struct engine_spool {
 	int (*poll)(void *ctx, void *copy, char record[ENGINE_RECORD_BYTES]);
 	// Gives a copy up. One that was committed may be kept all the same: its sender was not told so.
 	void (*abort)(void *ctx, void *copy);
+	// All that was appended is wanted back: 0 when it can be read, -EINPROGRESS: ask again, or another
+	// negative errno: it cannot. Neither changes what becomes of the copy.
+	int (*recall)(void *ctx, void *copy);
+	// On another thread, which may wait; nothing else is done with the copy meanwhile. Returns 0, a
+	// negative errno, or what fn has returned.
+	int (*read)(void *ctx, void *copy, engine_copy_fn fn, void *fn_ctx);
 };
 
 // A message that is durable in the spool.
@@ -186,6 +195,8 @@ struct session_record {
 	uint32_t messages;
 };
 
+struct deferral; // deferral.h
+
 // How the engine reaches the outside. All are called on the engine's thread.
 struct engine_ops {
 	void *ctx;
@@ -198,11 +209,11 @@ struct engine_ops {
 	void (*session)(void *ctx, const struct session_record *record);
 	// A clock finer than now_ns, for mail_record.latency_ns; NULL: only waiting is counted.
 	uint64_t (*clock_ns)(void *ctx);
-	// Hands a scan over for scan_work on another thread, if options.scan.has_helper. False: no room.
-	// NULL: all is done on the engine's thread.
-	bool (*defer)(void *ctx, struct scan *scan);
-	// A scan for which that is done, or NULL. Not NULL itself where defer is not.
-	struct scan *(*deferred)(void *ctx);
+	// Hands something over for deferral_work on another thread, if options.scan.has_helper. False: no
+	// room. NULL: all is done on the engine's thread.
+	bool (*defer)(void *ctx, struct deferral *deferral);
+	// One for which that is done, or NULL. Not NULL itself where defer is not.
+	struct deferral *(*deferred)(void *ctx);
 	// A message was kept. May be NULL.
 	void (*hold)(void *ctx, const struct hold_record *record);
 	const struct engine_spool
@@ -219,12 +230,13 @@ void engine_free(struct engine *engine);
 // How many scanners may be in use at once: the one in force, and older ones that messages are on.
 #define ENGINE_SCANNERS 8
 
-// True when one more can come into force. When all are in use, messages on the oldest are given up
-// first: their senders are told 451.
+// True when one more can come into force. When all are in use, messages give up the oldest, some with each
+// call, and are judged again at their end: ask again with the next turn.
 bool engine_has_room_for_scanner(struct engine *engine);
 // Puts other rules in force: messages that begin from now on are scanned by this scanner, which was
-// made with the engine's options.scan. Those in progress go on with theirs; what these let pass is put
-// off with 451, for the rules have changed. Takes the scanner; there is room for it.
+// made with the engine's options.scan. Those in progress go on with theirs; what these let pass is judged
+// again from its copy, by another thread, while its end waits. Where there is no copy or no such thread it
+// is put off with 451, for the rules have changed. Takes the scanner; there is room for it.
 void engine_set_scanner(struct engine *engine, struct scanner *scanner);
 // A scanner that no message uses any more, which the caller frees, or NULL.
 struct scanner *engine_take_idle_scanner(struct engine *engine);
@@ -240,8 +252,10 @@ void engine_input(struct engine *engine, uint32_t link, enum link_side side, str
 	uint64_t now_ns);
 // Housekeeping in a small fixed dose: timers, ageing. To be called once a loop turn.
 void engine_tick(struct engine *engine, uint64_t now_ns);
-// Scans that another thread has: until there are none the engine cannot be freed.
+// What another thread has: until there is nothing the engine cannot be freed.
 uint32_t engine_deferred(const struct engine *engine);
+// The most that it can have at once.
+uint32_t engine_max_deferred(const struct engine_options *options);
 // Ends all sessions as if they had gone silent, so that what is known of them is reported.
 void engine_stop(struct engine *engine, uint64_t now_ns);
 

@@ -1,40 +1,45 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The scanner in force and those before it. A Hyperscan stream belongs to the database that opened it,
 // so a message stays with its scanner to the end, whatever comes into force meanwhile.
+#include "dataplane/deferral.h"
 #include "dataplane/engine.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
 
 #include <assert.h>
 
+// That are looked at in one turn of the loop: there may be very many.
+#define OUTDATE_SESSIONS 64
+
 static bool is_full(const struct engine *engine)
 {
 	return engine->older_count == ENGINE_SCANNERS - 1;
 }
 
-static void give_up(struct message *message, const struct scanner *scanner)
+static void give_up(struct engine *engine, struct session *session, const struct scanner *scanner)
 {
-	if (message != NULL && message->scan != NULL && scan_get_scanner(message->scan) == scanner)
-		message_outdate(message);
+	if (session->building != NULL)
+		message_outdate(engine, session->building, scanner);
+	for (struct message *message = session->ended_first; message != NULL;
+		message = message->next)
+		message_outdate(engine, message, scanner);
 }
 
 bool engine_has_room_for_scanner(struct engine *engine)
 {
-	uint32_t cursor = 0;
-	struct flow *flow;
-
 	if (!is_full(engine))
 		return true;
-	// Retired in this order, and taken out only when idle.
-	while ((flow = flow_walk(engine->flows, &cursor)) != NULL) {
-		struct session *session = (struct session *)flow;
+	deferral_outdate(engine, engine->older[0]);
+	for (uint32_t i = 0; i < OUTDATE_SESSIONS; i++) {
+		struct flow *flow = flow_walk(engine->flows, &engine->outdate_cursor);
 
-		give_up(session->building, engine->older[0]);
-		for (struct message *message = session->ended_first; message != NULL;
-			message = message->next)
-			give_up(message, engine->older[0]);
+		if (flow == NULL) {
+			engine->outdate_cursor = 0;
+			break;
+		}
+		give_up(engine, (struct session *)flow, engine->older[0]);
 	}
-	return !is_full(engine);
+	return false;
 }
 
 void engine_set_scanner(struct engine *engine, struct scanner *scanner)
@@ -50,7 +55,7 @@ struct scanner *engine_take_idle_scanner(struct engine *engine)
 	for (uint32_t i = 0; i < engine->older_count; i++) {
 		struct scanner *scanner = engine->older[i];
 
-		if (scanner_in_progress(scanner) > 0)
+		if (scanner_in_progress(scanner) > 0 || deferral_uses(engine, scanner))
 			continue;
 		engine->older_count--;
 		for (uint32_t j = i; j < engine->older_count; j++)

@@ -12,19 +12,21 @@
 static void message_drop_scan(struct engine *engine, struct message *message)
 {
 	if (message->deferral != NULL)
-		deferral_leave(message);
-	else if (message->scan != NULL)
+		deferral_leave(engine, message);
+	if (message->scan != NULL)
 		scan_free(message->scan);
 	if (message->left != NULL)
 		deferral_forget(engine, message);
+	if (message->again != NULL)
+		deferral_release(engine, message);
 	message->scan = NULL;
 	message->result = NULL;
 }
 
 static void message_free(struct engine *engine, struct message *message)
 {
-	keep_drop(engine, message);
 	message_drop_scan(engine, message);
+	keep_drop(engine, message);
 	message_give_blocks(engine, message);
 }
 
@@ -63,9 +65,11 @@ void message_feed(struct engine *engine, struct session *session, const uint8_t 
 		scan_feed(message->scan, data, n);
 }
 
-// What the message was begun on: not always what is in force by now.
+// Whose verdict it is: not always what is in force by now.
 static const struct scanner *scanner_of(const struct engine *engine, const struct message *message)
 {
+	if (message->again != NULL)
+		return message->again->scanner;
 	return message->scan != NULL ? scan_get_scanner(message->scan) : engine->scanner;
 }
 
@@ -119,8 +123,9 @@ static void judge(struct message *message)
 
 	message->verdict = VERDICT_UNSCANNABLE;
 	message->reason = message->outdated ? "rules-changed" : "memory";
-	if (message->scan != NULL) {
-		message->result = scan_end(message->scan);
+	if (message->again != NULL || message->scan != NULL) {
+		message->result =
+			message->again != NULL ? message->again->result : scan_end(message->scan);
 		message->verdict = (uint8_t)message->result->verdict;
 		message->reason = message->result->reason;
 	}
@@ -132,17 +137,26 @@ static void judge(struct message *message)
 	message->reason = late[message->late];
 }
 
-// By verdict and policy, the seals in force, and what can be done at all.
-static void act(struct engine *engine, struct session *session)
+// Nothing passes on rules that others have replaced meanwhile.
+static bool is_outdated(const struct engine *engine, const struct message *message)
+{
+	return message->outdated || (message->action == POLICY_DELIVER &&
+					    scanner_of(engine, message) != engine->scanner);
+}
+
+// By verdict and policy, the seals in force, and what can be done at all. False: it waits to be judged
+// again.
+static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 	const char *detail;
 
 	if (message->action == POLICY_DELIVER)
 		apply_seals(engine, session, message);
-	// Nothing passes on rules that others have replaced meanwhile: the sender comes again.
-	if (message->outdated || (message->action == POLICY_DELIVER &&
-					 scanner_of(engine, message) != engine->scanner)) {
+	if (is_outdated(engine, message)) {
+		if (!message->unjudged && deferral_judge_again(engine, session, now_ns))
+			return false;
+		// The sender comes again.
 		message->verdict = VERDICT_UNSCANNABLE;
 		message->reason = "rules-changed";
 		message->action = POLICY_TEMPFAIL;
@@ -157,9 +171,11 @@ static void act(struct engine *engine, struct session *session)
 		detail = message->result->matches[0].signature;
 	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
 		message->reply, sizeof(message->reply));
+	return true;
 }
 
-static void decide(struct engine *engine, struct session *session)
+// False: the verdict waits.
+static bool decide(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 
@@ -169,7 +185,7 @@ static void decide(struct engine *engine, struct session *session)
 			message->verdict = VERDICT_SUSPECT;
 			message->reason = message->refusal;
 		}
-		return;
+		return true;
 	}
 	message->action = (uint8_t)policy_decide(
 		session_policy(engine, session), (enum verdict)message->verdict);
@@ -177,7 +193,7 @@ static void decide(struct engine *engine, struct session *session)
 	if (message->verdict == VERDICT_SUSPECT && message->action == POLICY_QUARANTINE &&
 		engine->ops.spool == NULL)
 		message->action = POLICY_REJECT;
-	act(engine, session);
+	return act(engine, session, now_ns);
 }
 
 static uint64_t clock_ns(const struct engine *engine)
@@ -209,37 +225,52 @@ bool message_decide(struct engine *engine, struct session *session, uint64_t now
 		return false;
 	if (message->ended) {
 		// What was to pass when its end was only near meets the seals once more.
-		if (message->action == POLICY_DELIVER)
-			act(engine, session);
-		return true;
+		return message->action != POLICY_DELIVER || act(engine, session, now_ns);
 	}
 	message->ended = true;
 	message->end_ns = now_ns;
 	if (has_deferred(engine, session, now_ns))
 		return false;
-	decide(engine, session);
+	if (!decide(engine, session, now_ns))
+		return false;
 	message->latency_ns = clock_ns(engine) - began_ns;
 	return true;
 }
 
-void message_conclude(struct engine *engine, struct session *session, uint64_t now_ns)
+void message_take_again(struct engine *engine, struct message *message, struct deferral *deferral)
+{
+	message_drop_scan(engine, message);
+	message->again = deferral;
+	message->outdated = false;
+	message->late = MESSAGE_IN_TIME;
+}
+
+bool message_conclude(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
 
-	decide(engine, session);
+	if (!decide(engine, session, now_ns))
+		return false;
 	// An end that was decided early is no end yet: its waiting is not what is counted here.
 	message->latency_ns += now_ns - message->end_ns;
 	message->end_ns = now_ns;
+	return true;
 }
 
-void message_outdate(struct message *message)
+void message_outdate(struct engine *engine, struct message *message, const struct scanner *scanner)
 {
-	if (message->deferral != NULL) {
+	if (message->again != NULL && message->again->scanner == scanner) {
+		deferral_release(engine, message);
+	} else if (message->deferral != NULL && message->deferral->step == DEFERRAL_SCAN) {
+		if (scan_get_scanner(message->deferral->scan) != scanner)
+			return;
 		message->deferral->deadline_ns = 0;
-	} else {
+	} else if (message->scan != NULL && scan_get_scanner(message->scan) == scanner) {
 		scan_free(message->scan);
 		message->scan = NULL;
 		message->result = NULL;
+	} else {
+		return;
 	}
 	message->outdated = true;
 }
@@ -359,7 +390,7 @@ void message_abandon(struct engine *engine, struct session *session, uint64_t no
 	}
 	if (!message->complete || message->deferral != NULL) {
 		if (message->deferral != NULL)
-			deferral_leave(message);
+			deferral_leave(engine, message);
 		if (message->scan != NULL && !message->ended)
 			message->result = scan_end(message->scan);
 		message->verdict = VERDICT_INCOMPLETE;

@@ -51,6 +51,7 @@ struct message {
 	struct scan *scan;         // NULL when it could not be scanned
 	struct deferral *deferral; // not NULL: another thread has the scan
 	struct deferral *left;     // not NULL: whose scan the result is of, though it came too late
+	struct deferral *again;    // not NULL: it was judged again, the result is of that
 	uint64_t begin_ns;
 	uint64_t end_ns; // when the end of data arrived
 	uint64_t bytes;
@@ -61,6 +62,7 @@ struct message {
 	bool ended;    // the verdict stands
 	bool complete; // its end was read
 	bool outdated; // the scan was given up
+	bool unjudged; // it could not be judged by the rules in force
 	bool refused;  // by an SMTP violation: action, reason and reply stand already
 	bool diverted; // the server was told nothing of it: it can be kept or refused, never delivered
 	bool unkeepable; // its envelope is not known in full: delivery would be another one's
@@ -106,11 +108,14 @@ void message_feed(struct engine *engine, struct session *session, const uint8_t 
 // the verdict, and session_resume is called when it stands.
 bool message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
 	__attribute__((warn_unused_result));
-// Gives up the scan, whose rules cannot be kept any longer: the message is put off with 451 unless it is
-// refused already.
-void message_outdate(struct message *message);
-// The other thread is done with the scan of the building message, or it was taken from it.
-void message_conclude(struct engine *engine, struct session *session, uint64_t now_ns);
+// Gives up what it has from this scanner, whose rules cannot be kept any longer: the message is judged again
+// at its end, if it can be, unless it is refused already.
+void message_outdate(struct engine *engine, struct message *message, const struct scanner *scanner);
+// The other thread is done with the scan of the building message, or it was taken from it. False: another
+// verdict has to be waited for.
+bool message_conclude(struct engine *engine, struct session *session, uint64_t now_ns);
+// It was judged again: that result takes the place of any other.
+void message_take_again(struct engine *engine, struct message *message, struct deferral *deferral);
 // Refuses the message whatever its verdict will be.
 void message_refuse(struct message *message, const char *reason, const char *reply);
 // Version of the rules that it was scanned with.

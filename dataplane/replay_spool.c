@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/replay_spool.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 // There is nothing to say of a copy but that there is one.
@@ -43,6 +44,21 @@ static void give_up(void *ctx, void *copy)
 	(void)copy;
 }
 
+// Rules do not change here.
+static int recall(void *ctx, void *copy)
+{
+	(void)ctx;
+	(void)copy;
+	return -ENOTSUP;
+}
+
+static int read(void *ctx, void *copy, engine_copy_fn fn, void *fn_ctx)
+{
+	(void)fn;
+	(void)fn_ctx;
+	return recall(ctx, copy);
+}
+
 void replay_spool_init(struct replay_spool *spool)
 {
 	*spool = (struct replay_spool){.ops = {.ctx = spool,
@@ -50,5 +66,7 @@ void replay_spool_init(struct replay_spool *spool)
 					       .append = append,
 					       .commit = commit,
 					       .poll = poll,
-					       .abort = give_up}};
+					       .abort = give_up,
+					       .recall = recall,
+					       .read = read}};
 }

@@ -96,6 +96,7 @@ struct engine {
 	size_t memory_bytes;
 	uint64_t sessions; // ever begun
 	uint32_t walk_cursor;
+	uint32_t outdate_cursor; // of sessions whose rules have to be given up
 	struct counters counters;
 	uint64_t tcp_drops[32];      // by enum tcp_reason
 	uint64_t packet_faults[16];  // by enum packet_fault

@@ -4,8 +4,10 @@
 //
 // A worker begins a record with the envelope, appends the message as it passes, and commits it with the
 // reason, or aborts. Up to spill_bytes of it (64 KiB when three quarters of the memory are taken) stay in
-// the worker's own pages: an abort then costs nothing and nothing was written. Past that it is written ahead, in chunks that are worthless until the last one,
-// sealed by the commit, is durable too.
+// the worker's own pages: an abort then costs nothing and nothing was written. Past that it is written ahead,
+// in chunks that are worthless until the last one, sealed by the commit, is durable too. When seven eighths
+// are taken whatever there is of any record is written ahead, so that pages come back as fast as the disk
+// takes them: nobody waits for a record that does not go on.
 //
 // Threads. Each worker uses its own struct spool_worker; one spool thread encrypts and writes for all.
 // Between them are rings of fixed size, each with one producer and one consumer. The worker's side takes
@@ -95,6 +97,18 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 	uint64_t now_ns) SPOOL_MUST_USE;
 // Ends a record that was not committed. No result follows.
 void spool_abort(struct spool_record *record);
+// How many bytes spool_append takes now, of a new record as well: what it keeps back is for commits, and for
+// envelopes. 0 when nothing can be begun either.
+size_t spool_room(const struct spool_worker *worker);
+
+// Wants back what was appended to a record that is not committed. Returns 0 when it can be read, -EINPROGRESS:
+// ask again after a while, or what prevents it, which may be nothing to the record.
+int spool_recall(struct spool_record *record) SPOOL_MUST_USE;
+// Takes the next bytes; other than 0 ends the reading with that.
+typedef int (*spool_read_fn)(void *ctx, const uint8_t *data, size_t n);
+// The message of a recalled record, from any one thread, which waits for the disk. Until it returns nothing
+// else is done with the record. Returns 0, -errno, or what fn has returned.
+int spool_read(const struct spool_record *record, spool_read_fn fn, void *ctx) SPOOL_MUST_USE;
 
 struct spool_done {
 	void *cookie;

@@ -164,6 +164,22 @@ static int poll(void *ctx, void *handle, char record[ENGINE_RECORD_BYTES])
 	return copy->error;
 }
 
+static int recall(void *ctx, void *handle)
+{
+	struct copy *copy = handle;
+
+	(void)ctx;
+	return spool_recall(copy->record);
+}
+
+static int read_back(void *ctx, void *handle, engine_copy_fn fn, void *fn_ctx)
+{
+	const struct copy *copy = handle;
+
+	(void)ctx;
+	return spool_read(copy->record, fn, fn_ctx);
+}
+
 int spool_engine_new(struct spool_worker *worker, uint32_t copies, const char *const *links,
 	struct spool_engine **out)
 {
@@ -181,7 +197,9 @@ int spool_engine_new(struct spool_worker *worker, uint32_t copies, const char *c
 		.append = append,
 		.commit = commit,
 		.poll = poll,
-		.abort = give_up};
+		.abort = give_up,
+		.recall = recall,
+		.read = read_back};
 	engine->worker = worker;
 	engine->links = links;
 	engine->busy = copies;

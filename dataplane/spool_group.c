@@ -59,7 +59,7 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	group->epoch = spool->epoch;
 	segment->groups++;
 	for (uint32_t i = 0; i < group->entries_count; i++) {
-		struct spool_record *record = group->entries[i];
+		struct spool_record *record = group->entries[i].record;
 
 		if (record == NULL || record->first_segment != NULL)
 			continue;

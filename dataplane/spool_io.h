@@ -49,6 +49,9 @@ struct spool_io_ops {
 	struct spool_request *(*reap)(struct spool_io *io, uint64_t wait_ns);
 	// Optional: memory that WRITE requests will be from. Failing is harmless.
 	int (*use_buffers)(struct spool_io *io, const struct iovec *buffers, unsigned int count);
+	// Any thread, which waits: n bytes of a file that a request has made, all of them; all three are
+	// multiples of 4096. Returns 0 or -errno. Not while the io is closed.
+	int (*read)(struct spool_io *io, int file, uint64_t offset, uint8_t *data, size_t n);
 	// Only with no request on its way.
 	void (*close)(struct spool_io *io);
 };
@@ -70,3 +73,5 @@ int spool_io_open(const char *directory, struct spool_io **out) __attribute__((w
 
 // Does one request with ordinary system calls.
 void spool_plain_do(int directory, struct spool_request *request);
+// spool_io_ops.read of any that has real files.
+int spool_plain_read(struct spool_io *io, int file, uint64_t offset, uint8_t *data, size_t n);

@@ -153,6 +153,23 @@ void spool_plain_do(int directory, struct spool_request *request)
 	request->result = result;
 }
 
+int spool_plain_read(struct spool_io *io, int file, uint64_t offset, uint8_t *data, size_t n)
+{
+	(void)io;
+	while (n > 0) {
+		ssize_t got = pread(file, data, n, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		data += got;
+		offset += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
 static int plain_submit(struct spool_io *io, struct spool_request *request)
 {
 	struct plain *plain = (struct plain *)io;
@@ -186,7 +203,8 @@ static void plain_close(struct spool_io *io)
 	free(plain);
 }
 
-static const struct spool_io_ops plain_ops = {"plain", plain_submit, plain_reap, NULL, plain_close};
+static const struct spool_io_ops plain_ops = {
+	"plain", plain_submit, plain_reap, NULL, spool_plain_read, plain_close};
 
 int spool_plain_open(const char *directory, struct spool_io **out)
 {

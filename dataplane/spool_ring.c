@@ -114,7 +114,7 @@ static void ring_close(struct spool_io *io)
 }
 
 static const struct spool_io_ops ring_ops = {
-	"io_uring", ring_submit, ring_reap, ring_use_buffers, ring_close};
+	"io_uring", ring_submit, ring_reap, ring_use_buffers, spool_plain_read, ring_close};
 
 int spool_ring_open(const char *directory, struct spool_io **out)
 {

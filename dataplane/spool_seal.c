@@ -50,6 +50,8 @@ static void free_record(struct spool *spool, struct spool_record *record)
 {
 	if (record->first_segment != NULL)
 		record->first_segment->records--;
+	free(record->extents);
+	record->extents = NULL;
 	if (record->use != NULL) {
 		record->use->records--;
 		drop_old_keys(spool);
@@ -90,22 +92,45 @@ static void decide(struct spool *spool, struct spool_record *record)
 
 static void check_end(struct spool *spool, struct spool_record *record)
 {
-	if (record->groups > 0)
+	if (record->chunks > 0)
 		return;
+	if (record->recalled)
+		send(record->worker, MESSAGE_RECALLED, record, 0);
+	record->recalled = false;
 	if (record->aborted)
 		free_record(spool, record);
 	else if (record->committed)
 		decide(spool, record);
 }
 
+// Of a record that may be read back. Without memory it cannot be; that is no failure of the record.
+static void note_place(
+	struct spool_record *record, uint32_t index, const struct group *group, uint32_t at)
+{
+	if (index >= record->extents_room) {
+		uint32_t room = index + 16 + index / 2;
+		struct extent *extents = realloc(record->extents, room * sizeof(*extents));
+
+		if (extents == NULL)
+			return;
+		memset(extents + record->extents_room, 0,
+			(room - record->extents_room) * sizeof(*extents));
+		record->extents = extents;
+		record->extents_room = room;
+	}
+	record->extents[index] = (struct extent){group->segment, group->request.offset + at};
+}
+
 void seal_group_done(struct spool *spool, struct group *group, int error)
 {
 	for (uint32_t i = 0; i < group->entries_count; i++) {
-		struct spool_record *record = group->entries[i];
+		struct spool_record *record = group->entries[i].record;
 
 		if (record == NULL)
 			continue;
-		record->groups--;
+		record->chunks--;
+		if (error == 0 && !record->committed)
+			note_place(record, group->entries[i].index, group, group->entries[i].at);
 		if (error != 0)
 			atomic_store_explicit(&record->failure, error, memory_order_relaxed);
 		check_end(spool, record);
@@ -114,12 +139,16 @@ void seal_group_done(struct spool *spool, struct group *group, int error)
 
 // ---- sealing ------------------------------------------------------------------------------------
 
-static void add_entry(struct group *group, struct spool_record *record)
+// The chunk that is put behind all others in the group; record NULL: of nobody, it only takes up its place.
+static void add_entry(struct group *group, struct spool_record *record, uint32_t index)
 {
-	if (group->entries_count > 0 && group->entries[group->entries_count - 1] == record)
-		return;
-	group->entries[group->entries_count++] = record;
-	record->groups++;
+	uint32_t i = group->entries_count++;
+
+	group->entries[i].record = record;
+	group->entries[i].index = index;
+	group->entries[i].at = (uint32_t)group->used;
+	if (record != NULL)
+		record->chunks++;
 }
 
 // The next n bytes of the worker's pages as pieces.
@@ -191,8 +220,8 @@ static int seal_chunk(
 		group->buffer + group->used);
 	if (stored == 0)
 		return -EIO;
+	add_entry(group, record, chunk.index);
 	group->used += stored;
-	add_entry(group, record);
 	worker->left.head_left -= chunk.head_bytes;
 	worker->left.body_left -= chunk.body_bytes;
 	worker->left.tail_left -= chunk.tail_bytes;
@@ -212,6 +241,8 @@ static void end_message(
 		ring_push(&worker->from_spool, &pages);
 	if (message->kind == MESSAGE_COMMIT)
 		record->committed = true;
+	if (message->kind == MESSAGE_RECALL)
+		record->recalled = true;
 	if (message->kind == MESSAGE_ABORT) {
 		record->aborted = true;
 		SPOOL_COUNT(spool, records_aborted, 1);
@@ -295,9 +326,8 @@ static bool seal_withdrawal(struct spool *spool, struct spool_record *record)
 	chunk.body_bytes = (uint32_t)piece.iov_len;
 	stored = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, SPOOL_BLOCK_BYTES,
 		group->buffer + group->used);
+	add_entry(group, NULL, 0);
 	group->used += stored;
-	// An entry of nobody: it only takes up its place.
-	group->entries[group->entries_count++] = NULL;
 	if (stored == 0)
 		SPOOL_COUNT(spool, withdrawals_lost, 1);
 	return true;

@@ -33,9 +33,11 @@ enum message_kind {
 	MESSAGE_DATA, // to the spool thread: pages of a record
 	MESSAGE_COMMIT,
 	MESSAGE_ABORT,
+	MESSAGE_RECALL,
 	MESSAGE_PAGES, // to the worker: pages to use again
 	MESSAGE_RESULT,
-	MESSAGE_FREE, // this record's slot
+	MESSAGE_FREE,     // this record's slot
+	MESSAGE_RECALLED, // what of it went to the spool thread can be read
 };
 
 struct message {
@@ -72,9 +74,17 @@ struct spool_sealer_use {
 	struct spool_sealer_use *next;
 };
 
+// A chunk of a record on the disk.
+struct extent {
+	const struct segment *segment;
+	uint64_t offset;
+};
+
+enum recall_state { RECALL_NONE, RECALL_ASKED, RECALL_DONE };
+
 struct spool_record {
 	// Worker.
-	struct spool_record *next; // free ones, or those committed, by time
+	struct spool_record *next; // free ones; those begun, a ring; or those committed, by time
 	struct spool_record *previous;
 	struct spool_worker *worker; // set once
 	void *cookie;
@@ -87,7 +97,8 @@ struct spool_record {
 	uint64_t head_total;
 	uint64_t body_total;
 	uint64_t deadline_ns;
-	bool handed; // something went to the spool thread
+	uint8_t recall; // enum recall_state
+	bool handed;    // something went to the spool thread
 	// Both: who is first decides; and what has failed already.
 	_Atomic int decision;
 	_Atomic int failure;
@@ -97,7 +108,11 @@ struct spool_record {
 	struct segment *first_segment;
 	uint64_t number; // atomic by the result's ring: the worker reads it then
 	uint32_t next_index;
-	uint32_t groups; // not durable yet that carry a part
+	uint32_t chunks; // not durable yet
+	// By index; spool_read's thread reads it once the record is recalled.
+	struct extent *extents;
+	uint32_t extents_room;
+	bool recalled;
 	bool committed;
 	bool aborted;
 	bool sealed; // its last chunk is in a group
@@ -122,6 +137,8 @@ struct spool_worker {
 	struct page *free_pages;
 	size_t free_pages_count;
 	struct spool_record *free_records;
+	struct spool_record
+		*begun; // a ring: the next whose pages are handed over when memory is short
 	struct spool_record *oldest; // committed
 	struct spool_record *newest;
 	struct page *pages; // all, set once
@@ -151,7 +168,11 @@ struct group {
 	uint32_t tries;
 	uint64_t epoch;
 	uint32_t entries_count;
-	struct spool_record *entries[GROUP_BYTES / SPOOL_BLOCK_BYTES];
+	struct {
+		struct spool_record *record; // NULL: a chunk of nobody's
+		uint32_t index;
+		uint32_t at;
+	} entries[GROUP_BYTES / SPOOL_BLOCK_BYTES];
 	struct spool_request request;
 };
 
@@ -237,7 +258,7 @@ void spool_worker_fini(struct spool_worker *worker);
 
 // Seals what the workers have sent. Returns whether anything was done.
 bool seal_messages(struct spool *spool);
-// A group has ended, and with it what its records waited for: error 0 or why it was given up.
+// A group has ended at offset, and with it what its records waited for: error 0 or why it was given up.
 void seal_group_done(struct spool *spool, struct group *group, int error);
 // Writes the withdrawals that wait. Returns whether anything was done.
 bool seal_withdrawals(struct spool *spool);

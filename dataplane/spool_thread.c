@@ -122,7 +122,7 @@ static void thread_close(struct spool_io *io)
 }
 
 static const struct spool_io_ops thread_ops = {
-	"threads", thread_submit, thread_reap, NULL, thread_close};
+	"threads", thread_submit, thread_reap, NULL, spool_plain_read, thread_close};
 
 int spool_thread_open(const char *directory, unsigned int threads, struct spool_io **out)
 {

@@ -81,12 +81,18 @@ static void drop_pages(struct spool_record *record)
 	forget_pages(record);
 }
 
-static bool has_room(const struct spool_record *record, size_t n)
+// Of the memory, for commits and envelopes alone: what has come in whole can always be ended.
+static size_t reserve(const struct spool_worker *worker)
+{
+	return worker->pages_count / 16;
+}
+
+static bool has_room(const struct spool_record *record, size_t n, size_t reserved)
 {
 	size_t in_last = PAGE_BYTES - record->last_bytes;
 
-	return n <= in_last ||
-	       (n - in_last + PAGE_BYTES - 1) / PAGE_BYTES <= record->worker->free_pages_count;
+	return n <= in_last || (n - in_last + PAGE_BYTES - 1) / PAGE_BYTES + reserved <=
+				       record->worker->free_pages_count;
 }
 
 // There is room.
@@ -138,6 +144,29 @@ static void hand_over(struct spool_record *record, enum message_kind kind, uint3
 
 // ---- records ------------------------------------------------------------------------------------
 
+static void link_begun(struct spool_record *record)
+{
+	struct spool_worker *worker = record->worker;
+	struct spool_record *first = worker->begun;
+
+	record->next = first != NULL ? first : record;
+	record->previous = first != NULL ? first->previous : record;
+	record->previous->next = record;
+	record->next->previous = record;
+	if (first == NULL)
+		worker->begun = record;
+}
+
+static void unlink_begun(struct spool_record *record)
+{
+	struct spool_worker *worker = record->worker;
+
+	if (worker->begun == record)
+		worker->begun = record->next == record ? NULL : record->next;
+	record->previous->next = record->next;
+	record->next->previous = record->previous;
+}
+
 static struct spool_record *take_record(struct spool_worker *worker, void *cookie)
 {
 	struct spool_record *record = worker->free_records;
@@ -162,7 +191,7 @@ static int put_head(struct spool_record *record, size_t n)
 {
 	if (record->head_total + n > SPOOL_HEAD_BYTES)
 		return -EMSGSIZE;
-	if (!has_room(record, n))
+	if (!has_room(record, n, 0))
 		return -EAGAIN;
 	put(record, record->worker->scratch, n);
 	record->head_bytes += (uint32_t)n;
@@ -203,6 +232,7 @@ int spool_begin(struct spool_worker *worker, const struct spool_envelope *envelo
 		free_record(record);
 		return err;
 	}
+	link_begun(record);
 	*out = record;
 	return 0;
 }
@@ -226,14 +256,36 @@ int spool_append(struct spool_record *record, const void *data, size_t n)
 		return err;
 	if (options->record_bytes != 0 && record->body_total + n > options->record_bytes)
 		return -EFBIG;
-	if (!has_room(record, n))
+	if (!has_room(record, n, reserve(record->worker)))
 		return -EAGAIN;
+	record->recall = RECALL_NONE;
 	put(record, data, n);
 	record->body_bytes += n;
 	record->body_total += n;
 	if (is_to_spill(record))
 		hand_over(record, MESSAGE_DATA, 0);
 	return 0;
+}
+
+size_t spool_room(const struct spool_worker *worker)
+{
+	size_t reserved = reserve(worker);
+
+	if (worker->free_pages_count <= reserved || worker->free_records == NULL)
+		return 0;
+	return (worker->free_pages_count - reserved) * PAGE_BYTES;
+}
+
+// A record that does not go on must not keep what others wait for.
+static void spill_one(struct spool_worker *worker)
+{
+	struct spool_record *record = worker->begun;
+
+	if (record == NULL || worker->free_pages_count >= worker->pages_count / 8)
+		return;
+	worker->begun = record->next;
+	if (record->pages > 0 && record->recall == RECALL_NONE)
+		hand_over(record, MESSAGE_DATA, 0);
 }
 
 int spool_commit(struct spool_record *record, const struct spool_reason *reason, uint64_t now_ns)
@@ -247,8 +299,9 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 	if (end == NULL)
 		return -EMSGSIZE;
 	n = (size_t)(end - worker->scratch);
-	if (!has_room(record, n))
+	if (!has_room(record, n, 0))
 		return -EAGAIN;
+	unlink_begun(record);
 	put(record, worker->scratch, n);
 	record->deadline_ns = now_ns + worker->spool->options.deadline_ns;
 	record->next = NULL;
@@ -264,11 +317,31 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 
 void spool_abort(struct spool_record *record)
 {
+	unlink_begun(record);
 	drop_pages(record);
 	if (record->handed)
 		hand_over(record, MESSAGE_ABORT, 0);
 	else
 		free_record(record);
+}
+
+// ---- reading back -------------------------------------------------------------------------------
+
+int spool_recall(struct spool_record *record)
+{
+	const struct message message = {.kind = MESSAGE_RECALL, .record = record};
+
+	if (!record->handed) {
+		record->recall = RECALL_DONE;
+		return 0;
+	}
+	if (record->recall == RECALL_NONE) {
+		ring_push(&record->worker->to_spool, &message);
+		record->recall = RECALL_ASKED;
+	}
+	if (record->recall == RECALL_ASKED)
+		return -EINPROGRESS;
+	return atomic_load_explicit(&record->failure, memory_order_relaxed);
 }
 
 // ---- results ------------------------------------------------------------------------------------
@@ -307,6 +380,8 @@ static bool take_message(struct spool_worker *worker, struct spool_done *out)
 		*out = done_of(record, message->error);
 		no_more_committed(record);
 	}
+	if (message->kind == MESSAGE_RECALLED)
+		record->recall = RECALL_DONE;
 	if (message->kind == MESSAGE_FREE)
 		free_record(record);
 	ring_pull(&worker->from_spool);
@@ -317,6 +392,7 @@ size_t spool_poll(struct spool_worker *worker, uint64_t now_ns, struct spool_don
 {
 	size_t count = 0;
 
+	spill_one(worker);
 	while (count < room && ring_peek(&worker->from_spool) != NULL)
 		count += take_message(worker, &out[count]);
 	// They are in the order of their deadlines.
@@ -345,8 +421,9 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 {
 	const struct spool_options *options = &spool->options;
 	size_t pages = options->memory_bytes / sizeof(struct page);
-	// Each message stands for SPILL_PAGES pages, or for a record's commit, abort, result or slot.
-	size_t messages = pages / SPILL_PAGES + 4 * (size_t)options->records;
+	// Each message stands for pages, one at least, or for a record's commit, abort, recall, result or
+	// slot.
+	size_t messages = pages + 5 * (size_t)options->records;
 	int err = ring_init(&worker->to_spool, messages);
 
 	if (err == 0)

@@ -23,6 +23,7 @@ static const uint8_t magic[8] = {'c', 'o', 'r', 'd', 'c', 'h', 'n', 'k'};
 
 struct spool_sealer {
 	EVP_CIPHER_CTX *ctx; // with the data key in it
+	uint8_t key[SPOOL_KEY_BYTES];
 	uint64_t key_id;
 	uint8_t wrapped[SPOOL_WRAPPED_BYTES];
 };
@@ -111,6 +112,7 @@ int spool_sealer_new(const struct spool_keys *keys, struct spool_sealer **out)
 		err = spool_keys_wrap(keys, key, sealer->wrapped, &sealer->key_id);
 	if (err == 0 && EVP_EncryptInit_ex(sealer->ctx, EVP_aes_256_gcm(), NULL, key, NULL) != 1)
 		err = -ENOMEM;
+	memcpy(sealer->key, key, sizeof(key));
 	OPENSSL_cleanse(key, sizeof(key));
 	if (err == 0)
 		*out = sealer;
@@ -124,6 +126,7 @@ void spool_sealer_free(struct spool_sealer *sealer)
 	if (sealer == NULL)
 		return;
 	EVP_CIPHER_CTX_free(sealer->ctx);
+	OPENSSL_cleanse(sealer->key, sizeof(sealer->key));
 	free(sealer);
 }
 
@@ -188,6 +191,24 @@ int spool_opener_new(const struct spool_keys *keys, struct spool_opener **out)
 	return 0;
 }
 
+int spool_opener_of(const struct spool_sealer *sealer, struct spool_opener **out)
+{
+	struct spool_opener *opener;
+	int err = spool_opener_new(NULL, &opener);
+
+	if (err != 0)
+		return err;
+	if (EVP_DecryptInit_ex(opener->ctx, EVP_aes_256_gcm(), NULL, sealer->key, NULL) != 1) {
+		spool_opener_free(opener);
+		return -ENOMEM;
+	}
+	opener->has_key = true;
+	opener->key_id = sealer->key_id;
+	memcpy(opener->wrapped, sealer->wrapped, SPOOL_WRAPPED_BYTES);
+	*out = opener;
+	return 0;
+}
+
 void spool_opener_free(struct spool_opener *opener)
 {
 	if (opener == NULL)
@@ -245,6 +266,8 @@ static int take_key(struct spool_opener *opener, const uint8_t *data)
 	if (opener->has_key && opener->key_id == key_id &&
 		memcmp(opener->wrapped, data + AT_WRAPPED, SPOOL_WRAPPED_BYTES) == 0)
 		return 0;
+	if (opener->keys == NULL)
+		return -ENOKEY;
 	opener->has_key = false;
 	err = spool_keys_unwrap(opener->keys, key_id, data + AT_WRAPPED, key);
 	if (err != 0)

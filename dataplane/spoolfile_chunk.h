@@ -53,6 +53,8 @@ size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *c
 struct spool_opener;
 
 int spool_opener_new(const struct spool_keys *keys, struct spool_opener **out) SPOOL_MUST_USE;
+// One that opens what this sealer seals, and nothing else. Returns 0 or -ENOMEM.
+int spool_opener_of(const struct spool_sealer *sealer, struct spool_opener **out) SPOOL_MUST_USE;
 void spool_opener_free(struct spool_opener *opener);
 
 bool spool_chunk_has_magic(const uint8_t *data);

@@ -210,14 +210,14 @@ static uint64_t op_clock(void *ctx)
 	return worker_clock_ns(worker->shared);
 }
 
-static bool op_defer(void *ctx, struct scan *scan)
+static bool op_defer(void *ctx, struct deferral *deferral)
 {
 	struct worker *worker = ctx;
 
-	return worker_helper_push(worker->helper, scan);
+	return worker_helper_push(worker->helper, deferral);
 }
 
-static struct scan *op_deferred(void *ctx)
+static struct deferral *op_deferred(void *ctx)
 {
 	struct worker *worker = ctx;
 
@@ -457,7 +457,8 @@ static int fill(struct worker *worker, const struct ruleset *ruleset)
 		.links = worker->shared->links,
 		.links_count = options->links_count,
 	};
-	int err = worker_helper_new(worker->number, options->engine.max_deferred, &worker->helper);
+	int err = worker_helper_new(
+		worker->number, engine_max_deferred(&options->engine), &worker->helper);
 
 	if (err == 0 && worker->shared->spool != NULL)
 		err = spool_engine_new(spool_get_worker(worker->shared->spool, worker->number),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker_helper.h"
 
+#include "dataplane/deferral.h"
+
 #include <rte_common.h>
 #include <rte_lcore.h>
 #include <rte_ring.h>
@@ -31,30 +33,30 @@ static void *run(void *arg)
 
 	// Relaxed: nothing is passed along with the flag.
 	while (!atomic_load_explicit(&helper->stop, memory_order_relaxed)) {
-		void *scan;
+		void *deferral;
 
-		if (rte_ring_sc_dequeue(helper->jobs, &scan) != 0) {
+		if (rte_ring_sc_dequeue(helper->jobs, &deferral) != 0) {
 			(void)usleep(NAP_US);
 			continue;
 		}
-		scan_work(scan);
-		// Both rings hold all scans there are.
-		while (rte_ring_sp_enqueue(helper->done, scan) != 0)
+		deferral_work(deferral);
+		// Both rings hold all there are.
+		while (rte_ring_sp_enqueue(helper->done, deferral) != 0)
 			(void)usleep(NAP_US);
 	}
 	return NULL;
 }
 
-static struct rte_ring *make_ring(const char *what, uint32_t number, uint32_t scans)
+static struct rte_ring *make_ring(const char *what, uint32_t number, uint32_t count)
 {
 	char name[RTE_RING_NAMESIZE];
 
 	(void)snprintf(name, sizeof(name), "helper_%s_%u", what, number);
 	return rte_ring_create(
-		name, rte_align32pow2(scans + 1), SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		name, rte_align32pow2(count + 1), SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
-int worker_helper_new(uint32_t number, uint32_t scans, struct worker_helper **out)
+int worker_helper_new(uint32_t number, uint32_t count, struct worker_helper **out)
 {
 	struct worker_helper *helper = calloc(1, sizeof(*helper));
 	char name[16];
@@ -62,8 +64,8 @@ int worker_helper_new(uint32_t number, uint32_t scans, struct worker_helper **ou
 
 	if (helper == NULL)
 		return -ENOMEM;
-	helper->jobs = make_ring("jobs", number, scans);
-	helper->done = make_ring("done", number, scans);
+	helper->jobs = make_ring("jobs", number, count);
+	helper->done = make_ring("done", number, count);
 	if (helper->jobs != NULL && helper->done != NULL) {
 		(void)snprintf(name, sizeof(name), "unpack-%u", number);
 		err = rte_ctrl_thread_create(&helper->thread, name, NULL, run, helper);
@@ -89,20 +91,20 @@ void worker_helper_free(struct worker_helper *helper)
 	free(helper);
 }
 
-bool worker_helper_push(struct worker_helper *helper, struct scan *scan)
+bool worker_helper_push(struct worker_helper *helper, struct deferral *deferral)
 {
-	if (rte_ring_sp_enqueue(helper->jobs, scan) != 0)
+	if (rte_ring_sp_enqueue(helper->jobs, deferral) != 0)
 		return false;
 	helper->with_it++;
 	return true;
 }
 
-struct scan *worker_helper_pull(struct worker_helper *helper)
+struct deferral *worker_helper_pull(struct worker_helper *helper)
 {
-	void *scan;
+	void *deferral;
 
-	if (rte_ring_sc_dequeue(helper->done, &scan) != 0)
+	if (rte_ring_sc_dequeue(helper->done, &deferral) != 0)
 		return NULL;
 	helper->with_it--;
-	return scan;
+	return deferral;
 }

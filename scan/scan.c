@@ -48,6 +48,7 @@ void scan_options_init(struct scan_options *options)
 {
 	*options = (struct scan_options){
 		.max_messages = 1024,
+		.helper_messages = 32,
 		.max_depth = 32,
 		.max_parts = 1000,
 		.max_header_bytes = 64 * 1024,

@@ -98,10 +98,11 @@ struct scan_options {
 	uint64_t max_captured_bytes; // of one message, kept for what must be whole to be unpacked
 	uint64_t max_all_captured_bytes; // of all messages in progress
 	bool has_helper;                 // scan_work runs on another thread than all else
+	uint32_t helper_messages;        // then: in progress at once on scanner_get_helper
 	bool all_matches; // report every signature that hits, not only the first of an object
 };
 
-// Fills in the defaults: no digests, 1024 messages, depth 32, 1000 parts, 64 KiB header field; archive
+// Fills in the defaults: no digests, 1024 messages, 32 of a helper, depth 32, 1000 parts, 64 KiB header field; archive
 // depth 8, 10000 members, 256 MiB unpacked, ratio 250, 64 MiB captured of 256 MiB of all.
 void scan_options_init(struct scan_options *options);
 
@@ -113,6 +114,9 @@ void scanner_free(struct scanner *scanner);
 // The ruleset that it was made with, and how many messages are in progress on it.
 const struct ruleset *scanner_get_ruleset(const struct scanner *scanner);
 uint32_t scanner_in_progress(const struct scanner *scanner);
+// With has_helper: a scanner with the same ruleset that belongs to the thread of scan_work, for whole scans
+// there. It is freed with this one.
+struct scanner *scanner_get_helper(const struct scanner *scanner);
 // Bytes of memory that one more message in progress costs (without Hyperscan's stream state).
 size_t scanner_message_bytes(const struct scanner *scanner);
 

@@ -156,14 +156,14 @@ static int pool_make(struct scanner *scanner)
 		&scanner->unpacks);
 }
 
-// A scanner for one message at a time, whose objects are deferred ones' members.
+// A scanner for whole messages, and for one whose objects are deferred ones' members.
 static int helper_make(
 	const struct scan_options *options, const struct ruleset *ruleset, struct scanner **out)
 {
 	struct scan_options one = *options;
 
 	one.has_helper = false;
-	one.max_messages = 1;
+	one.max_messages = 1 + options->helper_messages;
 	one.max_all_captured_bytes = options->max_captured_bytes;
 	return scanner_new(&one, ruleset, out);
 }
@@ -241,6 +241,11 @@ const struct ruleset *scanner_get_ruleset(const struct scanner *scanner)
 uint32_t scanner_in_progress(const struct scanner *scanner)
 {
 	return scanner->in_progress;
+}
+
+struct scanner *scanner_get_helper(const struct scanner *scanner)
+{
+	return scanner->helper;
 }
 
 const struct scanner *scan_get_scanner(const struct scan *scan)

@@ -34,8 +34,8 @@ bool pools_are_whole(const struct engine *engine)
 
 	whole &= is_whole("lines", smtp_pool_free_lines(engine->lines), messages);
 	whole &= is_whole("takeovers", takeover_pool_free(engine->takeovers), messages);
-	whole &=
-		is_whole("deferrals", deferral_pool_free(engine->deferrals), options->max_deferred);
+	whole &= is_whole(
+		"deferrals", deferral_pool_free(engine->deferrals), engine_max_deferred(options));
 	whole &= is_whole("captures", engine->scanner->captures.free_count,
 		engine->scanner->captures.chunks_count);
 	whole &= is_whole("splices", splice_pool_free(engine->splices), options->max_connections);

@@ -120,6 +120,36 @@ static int poll(void *ctx, void *handle, char record[ENGINE_RECORD_BYTES])
 	return 0;
 }
 
+static int recall(void *ctx, void *handle)
+{
+	struct sink *sink = ctx;
+	const struct copy *copy = handle;
+
+	assert(!copy->committed);
+	if (sink->recall_polls > 0) {
+		sink->recall_polls--;
+		return -EINPROGRESS;
+	}
+	return sink->recall_error;
+}
+
+static int read(void *ctx, void *handle, engine_copy_fn fn, void *fn_ctx)
+{
+	struct sink *sink = ctx;
+	const struct sink_record *record = &((const struct copy *)handle)->record;
+
+	sink->reads++;
+	for (size_t at = 0; at < record->bytes; at += SINK_READ_BYTES) {
+		size_t left = record->bytes - at;
+		int err = fn(
+			fn_ctx, record->data + at, left < SINK_READ_BYTES ? left : SINK_READ_BYTES);
+
+		if (err != 0)
+			return err;
+	}
+	return sink->read_error;
+}
+
 void sink_init(struct sink *sink)
 {
 	memset(sink, 0, sizeof(*sink));
@@ -128,7 +158,9 @@ void sink_init(struct sink *sink)
 		.append = append,
 		.commit = commit,
 		.poll = poll,
-		.abort = give_up};
+		.abort = give_up,
+		.recall = recall,
+		.read = read};
 	sink->fail_with = -EIO;
 }
 

@@ -10,6 +10,7 @@
 
 #define SINK_RECORDS 512
 #define SINK_RECIPIENTS 8
+#define SINK_READ_BYTES 1000
 
 struct sink_record {
 	uint8_t *data;
@@ -37,6 +38,10 @@ struct sink {
 	int fail_with;      // a negative errno, said by poll
 	bool refuse_commit; // said by commit itself
 	uint32_t commits;
+	uint32_t recall_polls; // that a copy is not there yet
+	int recall_error;      // said then
+	int read_error;        // said at the end of the next readings
+	uint32_t reads;
 };
 
 void sink_init(struct sink *sink);

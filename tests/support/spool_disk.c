@@ -217,7 +217,31 @@ static void disk_close(struct spool_io *io)
 	assert_int_equal(((struct spool_disk *)io)->flying_count, 0);
 }
 
-static const struct spool_io_ops disk_ops = {"simulated", disk_submit, disk_reap, NULL, disk_close};
+// What was written last stands first in the list; what is on its way is not there yet.
+static int disk_read(struct spool_io *io, int file_number, uint64_t offset, uint8_t *data, size_t n)
+{
+	struct spool_disk *disk = (struct spool_disk *)io;
+	const struct disk_file *file = &disk->files[file_number];
+
+	if (disk->fail_reads != 0)
+		return disk->fail_reads;
+	assert_true(offset + n <= file->bytes);
+	for (size_t at = 0; at < n; at += SECTOR) {
+		const struct disk_write *write = file->writes;
+
+		while (write != NULL && (write->request != NULL || offset + at < write->offset ||
+						offset + at >= write->offset + write->bytes))
+			write = write->next;
+		memcpy(data + at,
+			write != NULL ? write->data + (offset + at - write->offset)
+				      : file->stable + offset + at,
+			SECTOR);
+	}
+	return 0;
+}
+
+static const struct spool_io_ops disk_ops = {
+	"simulated", disk_submit, disk_reap, NULL, disk_read, disk_close};
 
 void spool_disk_init(struct spool_disk *disk, uint64_t seed)
 {

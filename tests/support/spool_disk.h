@@ -50,6 +50,7 @@ struct spool_disk {
 	uint32_t patient; // per thousand reaps that wait although something could complete
 	// Faults by kind: those requests fail so until it is set to 0.
 	int fail_kind[SPOOL_IO_USAGE + 1];
+	int fail_reads;  // 0, or what reading says
 	uint64_t writes; // durable ones submitted
 	uint64_t usage;  // added to what USAGE says
 	bool dead;       // everything fails: to get rid of a writer

@@ -94,8 +94,8 @@ struct world {
 	// Of frames that leave the engine: the network loses those for which this is true.
 	bool (*loses)(struct world *world, enum link_side side, const struct packet *packet);
 	uint32_t loses_left; // that many at most
-	// Scans that another thread would have, when options.scan.has_helper.
-	struct scan *working[WORLD_SCANS];
+	// What another thread would have, when options.scan.has_helper.
+	struct deferral *working[WORLD_SCANS];
 	uint64_t working_ns[WORLD_SCANS]; // since when
 	uint32_t working_count;
 	uint32_t working_room; // that many at most

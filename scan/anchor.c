@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/anchor.h"
 
-#include "scan/pe.h"
+#include "scan/executable.h"
 #include "scan/ruleset.h"
 
 #include <assert.h>
@@ -171,7 +171,7 @@ static void search_windows(const struct search *search)
 static bool find_place(const struct search *search, const struct anchor_place *place, uint64_t *out)
 {
 	const struct anchor_input *input = search->input;
-	const struct pe *pe = input->pe;
+	const struct executable *file = input->executable;
 	uint32_t section = place->section;
 
 	switch ((enum ruleset_offset)place->offset_from) {
@@ -184,22 +184,23 @@ static bool find_place(const struct search *search, const struct anchor_place *p
 		*out = input->base + input->to - place->offset;
 		return input->is_last && input->base + input->to >= place->offset;
 	case RULESET_OFFSET_ENTRY:
-		if (pe == NULL || !pe->has_entry_point)
+		if (file == NULL || !file->has_entry_point)
 			return false;
-		*out = place->before != 0 ? (uint64_t)pe->entry_point - place->offset
-					  : (uint64_t)pe->entry_point + place->offset;
-		return place->before == 0 || place->offset <= pe->entry_point;
+		*out = place->before != 0 ? (uint64_t)file->entry_point - place->offset
+					  : (uint64_t)file->entry_point + place->offset;
+		return place->before == 0 || place->offset <= file->entry_point;
 	case RULESET_OFFSET_LAST_SECTION:
-		section = pe != NULL && pe->sections_count > 0 ? pe->sections_count - 1 : 0;
+		section = file != NULL && file->sections_count > 0 ? file->sections_count - 1 : 0;
 		break;
 	case RULESET_OFFSET_SECTION:
 		break;
 	case RULESET_OFFSET_IN_SECTION:
+	case RULESET_OFFSET_VERSION:
 		return false;
 	}
-	if (pe == NULL || section >= pe->sections_count)
+	if (file == NULL || section >= file->sections_count)
 		return false;
-	*out = (uint64_t)pe->sections[section].offset + place->offset;
+	*out = (uint64_t)file->sections[section].offset + place->offset;
 	return true;
 }
 

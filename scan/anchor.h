@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pe;
+struct executable;
 struct ruleset;
 
 // So many bytes before the new ones, or all there are, must be at hand.
@@ -97,8 +97,8 @@ struct anchor_input {
 	uint64_t base;       // where in the object they begin
 	size_t from;         // the new ones: matches that end behind this
 	size_t to;
-	bool is_last;        // the object ends here
-	const struct pe *pe; // NULL: not known, or no such file
+	bool is_last;                        // the object ends here
+	const struct executable *executable; // NULL: not known, or no such file
 };
 
 typedef void (*anchor_found_fn)(void *ctx, uint32_t expression, uint64_t end);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/clamav.h"
 
+#include "scan/executable.h"
 #include "scan/filetype.h"
 
 #include <stdlib.h>
@@ -149,21 +150,7 @@ enum clamav_result clamav_check_levels(char **fields, size_t count, const char *
 	return CLAMAV_TAKEN;
 }
 
-static bool is_executable(uint32_t target)
-{
-	return target == FILETYPE_TARGET_PE || target == FILETYPE_TARGET_ELF ||
-	       target == FILETYPE_TARGET_MACHO;
-}
-
-static enum clamav_result parse_executable_target(uint32_t target, const char **reason)
-{
-	if (target == FILETYPE_TARGET_PE)
-		return CLAMAV_TAKEN;
-	*reason = "offsets by entry point or section are supported for PE alone";
-	return CLAMAV_SKIPPED;
-}
-
-// EP+n, EP-n, Sx+n, SL+n, SEx.
+// EP+n, EP-n, Sx+n, SL+n, SEx, VI.
 static enum clamav_result parse_executable_offset(const char *text, uint32_t target, uint32_t shift,
 	struct clamav_offset *out, const char **reason)
 {
@@ -171,9 +158,13 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 	const char *sign = strpbrk(text, "+-");
 	uint64_t value = 0;
 
-	if (!is_executable(target)) {
+	if (!executable_is_format(target)) {
 		*reason = "offset needs an executable as target";
 		return CLAMAV_MALFORMED;
+	}
+	if (strncmp(text, "VI", 2) == 0) {
+		out->kind = CLAMAV_OFFSET_VERSION;
+		return CLAMAV_TAKEN;
 	}
 	out->shift = shift;
 	if (strncmp(text, "SE", 2) == 0) {
@@ -181,7 +172,7 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 			return CLAMAV_MALFORMED;
 		out->kind = CLAMAV_OFFSET_IN_SECTION;
 		out->section = (uint32_t)value;
-		return parse_executable_target(target, reason);
+		return CLAMAV_TAKEN;
 	}
 	if (sign == NULL || !clamav_parse_decimal(sign + 1, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
@@ -200,7 +191,7 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 	} else {
 		return CLAMAV_MALFORMED;
 	}
-	return parse_executable_target(target, reason);
+	return CLAMAV_TAKEN;
 }
 
 enum clamav_result clamav_parse_offset(
@@ -218,16 +209,12 @@ enum clamav_result clamav_parse_offset(
 		*reason = "offsets by macro group are not supported";
 		return CLAMAV_SKIPPED;
 	}
-	if (strcmp(text, "VI") == 0) {
-		*reason = "offsets by version information are not supported";
-		return CLAMAV_SKIPPED;
-	}
 	if (comma != NULL) {
 		*comma = '\0';
 		if (!clamav_parse_decimal(comma + 1, UINT32_MAX - 1, &shift))
 			return CLAMAV_MALFORMED;
 	}
-	if (strncmp(text, "EP", 2) == 0 || text[0] == 'S')
+	if (strncmp(text, "EP", 2) == 0 || strncmp(text, "VI", 2) == 0 || text[0] == 'S')
 		return parse_executable_offset(text, target, (uint32_t)shift, out, reason);
 	out->kind = strncmp(text, "EOF-", 4) == 0 ? CLAMAV_OFFSET_END : CLAMAV_OFFSET_START;
 	if (!clamav_parse_decimal(

@@ -81,10 +81,11 @@ enum clamav_offset_kind {
 	CLAMAV_OFFSET_ANY,
 	CLAMAV_OFFSET_START,
 	CLAMAV_OFFSET_END,
-	CLAMAV_OFFSET_ENTRY,        // of a PE file: the entry point
+	CLAMAV_OFFSET_ENTRY,        // of an executable file: the entry point
 	CLAMAV_OFFSET_SECTION,      // the start of a section
 	CLAMAV_OFFSET_LAST_SECTION, // the start of the last one
 	CLAMAV_OFFSET_IN_SECTION,   // anywhere in a section, its end included
+	CLAMAV_OFFSET_VERSION,      // of a PE file: a string of its version information
 };
 
 struct clamav_offset {

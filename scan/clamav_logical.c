@@ -81,7 +81,7 @@ static enum clamav_result parse_attribute(
 	static const struct {
 		const char *key;
 		size_t offset;
-		bool needs_pe;
+		bool needs_file;
 	} ranges[] = {
 		{"FileSize", offsetof(struct clamav_logical, file_bytes), false},
 		{"NumberOfSections", offsetof(struct clamav_logical, sections), true},
@@ -98,7 +98,7 @@ static enum clamav_result parse_attribute(
 		if (strcmp(key, ranges[i].key) != 0)
 			continue;
 		*reason = "bad range";
-		out->needs_pe = out->needs_pe || ranges[i].needs_pe;
+		out->needs_file = out->needs_file || ranges[i].needs_file;
 		return parse_range(value, (void *)((char *)out + ranges[i].offset))
 			       ? CLAMAV_TAKEN
 			       : CLAMAV_MALFORMED;
@@ -145,10 +145,6 @@ static enum clamav_result parse_attributes(
 	if (!has_target && result == CLAMAV_TAKEN) {
 		*reason = "no Target";
 		return CLAMAV_MALFORMED;
-	}
-	if (result == CLAMAV_TAKEN && out->needs_pe && out->target != FILETYPE_TARGET_PE) {
-		*reason = "sections and entry points are supported for PE alone";
-		return CLAMAV_SKIPPED;
 	}
 	return result;
 }

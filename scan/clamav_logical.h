@@ -17,7 +17,7 @@ struct clamav_logical {
 	struct clamav_range file_bytes;
 	struct clamav_range sections;
 	struct clamav_range entry_point;
-	bool needs_pe;      // sections or entry_point are given
+	bool needs_file;    // sections or entry_point are given
 	bool has_container; // container is a type of FILETYPE_CONTAINER_*
 	uint32_t container;
 	const struct clamav_expression *expression;

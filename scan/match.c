@@ -131,29 +131,42 @@ static int open_streams(const struct layer *layer, unsigned int own)
 	return err;
 }
 
-// From the first bytes; of a PE file the header is read too.
-static int begin_search(struct match_object *object)
+// From the first bytes; the headers of an executable file are read too, as far as they are there.
+static void find_type(struct match_object *object, bool is_last)
+{
+	size_t n = object->stage_to;
+	struct executable_source source = {
+		.data = object->stage, .n = n, .bytes = is_last ? object->bytes : UINT64_MAX};
+	enum executable_result result = EXECUTABLE_REFUSED;
+
+	if (object->target == MATCH_TARGET_ANY)
+		object->type =
+			filetype_detect(object->stage, n < FILETYPE_BYTES ? n : FILETYPE_BYTES);
+	object->own_target = own_target(object);
+	if (executable_is_format(object->own_target))
+		result = executable_parse(
+			(enum filetype_target)object->own_target, &source, &object->executable);
+	for (struct track *at = &object->track; result != EXECUTABLE_REFUSED && at != NULL;
+		at = at->over) {
+		at->executable = &object->executable;
+		at->is_open =
+			result == EXECUTABLE_MORE || object->executable.resources_address != 0;
+	}
+}
+
+static int begin_search(struct match_object *object, bool is_last)
 {
 	const struct ruleset *ruleset = object->matcher->ruleset;
 	struct layer layer = own_layer(object);
-	size_t n = object->stage_to;
 	int err;
 
 	object->is_searched = true;
-	if (object->target == MATCH_TARGET_ANY) {
-		object->type =
-			filetype_detect(object->stage, n < FILETYPE_BYTES ? n : FILETYPE_BYTES);
-		if (object->type->target == FILETYPE_TARGET_PE &&
-			pe_parse(object->stage, n, &object->pe) == PE_TAKEN)
-			object->track.pe = &object->pe;
-		if (object->over != NULL)
-			object->over->track.pe = object->track.pe;
-	}
-	if (object->track.pe == NULL && !match_needs_copy(ruleset)) {
+	if (!object->is_again)
+		find_type(object, is_last);
+	if (object->track.executable == NULL && !match_needs_copy(ruleset)) {
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}
-	object->own_target = own_target(object);
 	do {
 		err = open_streams(&layer, object->own_target);
 	} while (err == 0 && next_layer(object, &layer));
@@ -213,11 +226,11 @@ static void search(struct match_object *object, bool is_last)
 		object->stage_from, object->stage_to, is_last, NULL};
 
 	if (!object->is_searched)
-		object->failed = begin_search(object) != 0;
+		object->failed = begin_search(object, is_last) != 0;
 	if (object->failed)
 		return;
-	input.pe = object->track.pe;
-	if (object->track.pe != NULL && matcher->hashes_sections)
+	input.executable = object->track.executable;
+	if (object->track.executable != NULL && matcher->hashes_sections && !object->has_hashed)
 		match_sections_feed(
 			&object->sections, &object->track, input.base + input.from, fresh, n);
 	memset(object->stage + object->stage_to, 0, ANCHOR_PADDING);
@@ -272,6 +285,8 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->bytes = 0;
 	object->failed = false;
 	object->is_searched = false;
+	object->is_again = false;
+	object->has_hashed = false;
 	object->target = target;
 	object->type = NULL;
 	object->container = FILETYPE_CONTAINER_NONE;
@@ -289,12 +304,8 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	return 0;
 }
 
-int match_feed(struct match_object *object, const uint8_t *data, size_t n)
+int match_pass(struct match_object *object, const uint8_t *data, size_t n)
 {
-	size_t kept = match_copy_feed(&object->copy, data, n);
-
-	match_digest_feed(&object->matcher->digester, &object->digesting, &object->copy.capture,
-		data, n, kept);
 	while (n > 0 && !object->failed) {
 		size_t room = MATCH_STAGE_BYTES - object->stage_to;
 
@@ -311,6 +322,21 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 		n -= room;
 	}
 	return object->failed ? -EIO : 0;
+}
+
+void match_finish(struct match_object *object)
+{
+	if (!object->failed)
+		search(object, true);
+}
+
+int match_feed(struct match_object *object, const uint8_t *data, size_t n)
+{
+	size_t kept = match_copy_feed(&object->copy, data, n);
+
+	match_digest_feed(&object->matcher->digester, &object->digesting, &object->copy.capture,
+		data, n, kept);
+	return match_pass(object, data, n);
 }
 
 static bool can_be_allowed(const struct ruleset *ruleset)
@@ -336,8 +362,8 @@ static void end_patterns(struct match_object *object)
 	struct match_facts facts = {.bytes = object->bytes, .copy = &object->copy};
 	struct layer layer = own_layer(object);
 
-	if (!object->failed)
-		search(object, true);
+	match_finish(object);
+	match_complete(object);
 	match_sections_end(&object->sections, &object->track);
 	if (object->matcher->hashes_imports != 0)
 		match_imports(object);

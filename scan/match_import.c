@@ -5,13 +5,13 @@
 void match_imports(struct match_object *object)
 {
 	const struct matcher *matcher = object->matcher;
-	const struct pe *pe = object->track.pe;
+	const struct executable *pe = object->track.executable;
+	const struct executable_source source = match_source(object);
 	struct pe_imports imports = {0};
 
-	if (pe == NULL)
+	if (pe == NULL || pe->format != FILETYPE_TARGET_PE)
 		return;
-	pe_imports_read(pe, match_copy_join(&object->copy), object->copy.bytes, object->bytes,
-		matcher->hashes_imports, &imports);
+	pe_imports_read(pe, &source, matcher->hashes_imports, &imports);
 	if (!imports.is_there) {
 		object->track.lost = object->track.lost || imports.is_cut;
 		return;

@@ -118,6 +118,46 @@ static void note_hashes(struct matcher *matcher)
 	}
 }
 
+// Whether the place of a pattern is one in an executable file.
+static bool is_in_executable(uint32_t offset_from)
+{
+	return offset_from >= RULESET_OFFSET_ENTRY;
+}
+
+static bool asks_files(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->groups_count; i++)
+		if (is_in_executable(ruleset->groups[i].offset_from))
+			return true;
+	for (uint32_t i = 0; i < ruleset->rules_count; i++)
+		if (ruleset->rules[i].needs_file != 0)
+			return true;
+	for (uint32_t i = 0; i < ruleset->regexes_count; i++)
+		if (is_in_executable(ruleset->regexes[i].offset_from))
+			return true;
+	return false;
+}
+
+static bool compares_places(const struct ruleset *ruleset)
+{
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+		for (uint32_t k = 0; k < ruleset->anchors[i].places_count; k++)
+			if (is_in_executable(ruleset->anchors[i].places[k].offset_from))
+				return true;
+	return false;
+}
+
+static void note_files(struct matcher *matcher)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+
+	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		matcher->compares_places = matcher->compares_places || compares_places(ruleset);
+		matcher->asks_files =
+			matcher->asks_files || matcher->compares_places || asks_files(ruleset);
+	}
+}
+
 int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
 	bool all_matches, struct matcher **out)
 {
@@ -132,6 +172,7 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	matcher->all_matches = all_matches;
 	matcher->objects_count = objects > 0 ? objects : 1;
 	note_hashes(matcher);
+	note_files(matcher);
 	matcher->events = calloc(1, sizeof(*matcher->events));
 	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests)
 				      : -ENOMEM;

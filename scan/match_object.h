@@ -3,6 +3,7 @@
 #pragma once
 
 #include "scan/anchor.h"
+#include "scan/executable.h"
 #include "scan/filetype.h"
 #include "scan/match.h"
 #include "scan/match_copy.h"
@@ -10,14 +11,13 @@
 #include "scan/match_rule.h"
 #include "scan/match_section.h"
 #include "scan/match_track.h"
-#include "scan/pe.h"
 #include "scan/ruleset.h"
 
 #include <hs_runtime.h>
 
 #define MATCH_CACHE_LINE 64u
 // So many bytes of an object are gathered before they are searched, some of which were searched before.
-// The first so many tell its type and hold the header of a PE file: those end within 4096 bytes where a
+// The first so many tell its type and hold the headers of a PE file, which end within 4096 bytes where a
 // linker made them.
 #define MATCH_STAGE_BYTES (8192 + ANCHOR_HISTORY)
 
@@ -41,10 +41,12 @@ struct match_object {
 	struct match_copy copy;
 	struct match_digesting digesting;
 	struct match_sections sections;
-	struct pe pe;
+	struct executable executable;
 	uint64_t bytes;
 	bool failed;
 	bool is_searched; // for the first time: its type is known and the streams are open
+	bool is_again;    // its type was found before
+	bool has_hashed;  // sections were looked for as they passed
 	enum match_target target;
 	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;
@@ -81,6 +83,9 @@ struct matcher {
 	struct match_sighting sighting; // of the object that is being searched
 	bool hashes_sections;
 	unsigned int hashes_imports; // DIGEST_* that some table of import tables has
+	bool asks_files;             // some signature asks for facts of executable files
+	bool compares_places;        // patterns are compared at such places
+	struct pe_versions versions; // of the object that is being ended
 	bool was_partial;
 	bool had_more;
 };
@@ -107,11 +112,28 @@ static inline bool match_needs_copy(const struct ruleset *ruleset)
 // A search has met a pattern that ends there.
 void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t to);
 
-// What is read of the import table of a PE file lies anywhere in the file.
+// What is read of an executable file may lie anywhere in it.
 static inline bool match_may_need_copy(const struct matcher *matcher)
 {
-	return match_needs_copy(matcher->ruleset) || matcher->hashes_imports != 0;
+	return match_needs_copy(matcher->ruleset) || matcher->hashes_imports != 0 ||
+	       matcher->hashes_sections || matcher->asks_files;
 }
+
+// What is at hand of the object when it has ended.
+static inline struct executable_source match_source(const struct match_object *object)
+{
+	return (struct executable_source){.capture = &object->copy.capture, .bytes = object->bytes};
+}
+
+// The bytes are searched in; the last of them only with match_finish. Returns 0 or -EIO.
+int match_pass(struct match_object *object, const uint8_t *data, size_t n);
+void match_finish(struct match_object *object);
+
+// The object has ended: what of an executable file could not be read while it passed is read, and where
+// something asked for that the object is searched again.
+void match_complete(struct match_object *object);
+// Searches all of the object again, as one of this target. Hits remain.
+void match_again(struct match_object *object, unsigned int target);
 
 // Looks up the digests of the object's import table, if it is a PE file.
 void match_imports(struct match_object *object);

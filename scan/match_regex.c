@@ -118,12 +118,39 @@ void match_regexes_free(struct match_regexes *regexes)
 struct range {
 	uint64_t from;
 	uint64_t to;
+	uint64_t shift; // what begins so much behind it does not count, 0: it does
 	uint32_t options;
 };
 
-static bool find_range(const struct ruleset_regex *regex, uint64_t bytes, struct range *out)
+// Where in an executable file the offset is. False: nowhere.
+static bool find_place(
+	const struct ruleset_regex *regex, const struct executable *file, uint64_t *from)
 {
-	*out = (struct range){0, bytes, 0};
+	uint32_t section = regex->section;
+
+	if (file == NULL)
+		return false;
+	if (regex->offset_from == RULESET_OFFSET_ENTRY) {
+		*from = (regex->flags & RULESET_REGEX_BEFORE) != 0
+				? (uint64_t)file->entry_point - regex->offset
+				: (uint64_t)file->entry_point + regex->offset;
+		return file->has_entry_point;
+	}
+	if (regex->offset_from == RULESET_OFFSET_LAST_SECTION)
+		section = file->sections_count - 1; // none: more than there are
+	if (section >= file->sections_count)
+		return false;
+	*from = (uint64_t)file->sections[section].offset + regex->offset;
+	return true;
+}
+
+static bool find_range(const struct ruleset_regex *regex, const struct match_regex_object *object,
+	struct range *out)
+{
+	const uint64_t bytes = object->bytes;
+	uint64_t shift = regex->shift;
+
+	*out = (struct range){0, bytes, 0, 0};
 	if (regex->offset_from == RULESET_OFFSET_ANY)
 		return true;
 	out->from = regex->offset;
@@ -131,19 +158,28 @@ static bool find_range(const struct ruleset_regex *regex, uint64_t bytes, struct
 		if (bytes <= regex->offset)
 			return false;
 		out->from = bytes - regex->offset;
-	}
-	if (out->from > bytes)
+	} else if (regex->offset_from >= RULESET_OFFSET_ENTRY &&
+		   !find_place(regex, object->executable, &out->from)) {
 		return false;
-	if ((regex->flags & RULESET_REGEX_ENCLOSED) != 0 && regex->shift < bytes - out->from)
-		out->to = out->from + regex->shift;
-	if ((regex->flags & RULESET_REGEX_ROLLING) == 0 && regex->shift == 0)
+	}
+	if (out->from >= bytes)
+		return false;
+	if (regex->offset_from == RULESET_OFFSET_IN_SECTION)
+		shift += object->executable->sections[regex->section].bytes;
+	// ClamAV takes no notice of a shift of nothing.
+	if ((regex->flags & RULESET_REGEX_ENCLOSED) == 0)
+		out->shift = shift;
+	else if (shift != 0 && shift < bytes - out->from)
+		out->to = out->from + shift;
+	if ((regex->flags & RULESET_REGEX_ROLLING) == 0 && shift == 0)
 		out->options = PCRE2_ANCHORED;
 	return true;
 }
 
 uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
-	const struct match_copy *copy, uint64_t bytes, bool *partial)
+	const struct match_regex_object *object, bool *partial)
 {
+	const struct match_copy *copy = object->copy;
 	const struct ruleset_regex *regex = &regexes->ruleset->regexes[number];
 	PCRE2_SPTR subject = match_copy_join(copy);
 	PCRE2_SIZE at = 0;
@@ -151,7 +187,7 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 	uint32_t count = 0;
 	int found = PCRE2_ERROR_NOMATCH;
 
-	if (regexes->codes[number] == NULL || !find_range(regex, bytes, &range))
+	if (regexes->codes[number] == NULL || !find_range(regex, object, &range))
 		return 0;
 	if (range.to > copy->bytes)
 		range.to = copy->bytes;
@@ -163,8 +199,12 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 			regexes->context);
 		if (found < 0)
 			break;
-		count++;
 		places = pcre2_get_ovector_pointer(regexes->data);
+		if (range.shift != 0 && places[0] > range.shift) {
+			found = PCRE2_ERROR_NOMATCH;
+			break;
+		}
+		count++;
 		at = places[1] > at ? places[1] : at + 1;
 		if ((regex->flags & RULESET_REGEX_ALL) == 0)
 			break;

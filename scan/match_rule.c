@@ -140,18 +140,18 @@ static bool lies_between(uint64_t value, uint32_t min, uint32_t max)
 static bool facts_fit(
 	const struct ruleset_rule *rule, const struct track *track, const struct match_facts *facts)
 {
-	const struct pe *pe = track->pe;
+	const struct executable *file = track->executable;
 
 	if (!lies_between(facts->bytes, rule->bytes_min, rule->bytes_max) ||
 		(rule->container != RULESET_NONE && rule->container != facts->container))
 		return false;
-	if (rule->needs_pe == 0)
+	if (rule->needs_file == 0)
 		return true;
-	return pe != NULL &&
-	       lies_between(pe->sections_count, rule->sections_min, rule->sections_max) &&
+	return file != NULL && file->has_sections &&
+	       lies_between(file->sections_count, rule->sections_min, rule->sections_max) &&
 	       ((rule->entry_min == 0 && rule->entry_max == UINT32_MAX) ||
-		       (pe->has_entry_point &&
-			       lies_between(pe->entry_point, rule->entry_min, rule->entry_max)));
+		       (file->has_entry_point &&
+			       lies_between(file->entry_point, rule->entry_min, rule->entry_max)));
 }
 
 // Fills in the counts of the atoms. Returns whether there are members of other kinds.
@@ -190,6 +190,7 @@ static void count_others(const struct match_rules *rules, const struct ruleset_r
 	struct track *track, const struct match_facts *facts, uint32_t *counts)
 {
 	const struct ruleset *ruleset = rules->ruleset;
+	const struct match_regex_object object = {facts->copy, facts->bytes, track->executable};
 
 	for (uint32_t i = 0; i < rule->members_count; i++) {
 		uint32_t member = ruleset->members[rule->member + i];
@@ -207,8 +208,8 @@ static void count_others(const struct match_rules *rules, const struct ruleset_r
 
 		if ((member & RULESET_MEMBER_REGEX) != 0 &&
 			match_rule_holds(ruleset->nodes, ruleset->regexes[number].trigger, counts))
-			counts[i] = match_regex_count(
-				rules->regexes, number, facts->copy, facts->bytes, &track->lost);
+			counts[i] =
+				match_regex_count(rules->regexes, number, &object, &track->lost);
 	}
 }
 

@@ -48,7 +48,7 @@ static void feed(
 }
 
 static void open_section(struct match_sections *sections, struct track *track,
-	const struct pe_section *section, const uint8_t *data, size_t n)
+	const struct executable_section *section, const uint8_t *data, size_t n)
 {
 	unsigned int algorithms = algorithms_for(track->ruleset, section->bytes);
 
@@ -71,10 +71,10 @@ static void open_section(struct match_sections *sections, struct track *track,
 void match_sections_feed(struct match_sections *sections, struct track *track, uint64_t position,
 	const uint8_t *data, size_t n)
 {
-	const struct pe *pe = track->pe;
+	const struct executable *pe = track->executable;
 
 	// ClamAV hashes the sections of 32-bit files alone.
-	if (pe == NULL || pe->is_wide)
+	if (pe == NULL || pe->format != FILETYPE_TARGET_PE || pe->is_wide)
 		return;
 	for (size_t i = 0; i < MATCH_OPEN_SECTIONS; i++)
 		if (sections->open[i].digest.running != 0)

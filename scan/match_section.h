@@ -4,7 +4,6 @@
 
 #include "scan/digest.h"
 #include "scan/match_track.h"
-#include "scan/pe.h"
 #include "scan/ruleset.h"
 
 #include <stddef.h>

@@ -136,7 +136,10 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->hits.more = false;
 	track->hits.removed = ruleset->removed_bits;
 	track->lost = false;
-	track->pe = NULL;
+	track->is_open = false;
+	track->missed = false;
+	track->executable = NULL;
+	track->versions = NULL;
 	track->entries_count = 0;
 	track->entries_room = TRACK_OWN_ENTRIES;
 	track->entries = track->own;
@@ -236,7 +239,7 @@ static bool lies_in(uint64_t start, uint64_t from, uint32_t shift)
 }
 
 static bool lies_by_section(
-	const struct pe_section *section, const struct ruleset_group *group, uint64_t start)
+	const struct executable_section *section, const struct ruleset_group *group, uint64_t start)
 {
 	uint64_t shift = group->shift;
 	uint64_t from = section->offset;
@@ -250,10 +253,53 @@ static bool lies_by_section(
 	return start >= from && start - from <= shift;
 }
 
-static bool start_fits(const struct track *track, const struct ruleset_group *group, uint64_t start)
+static bool is_version(
+	const struct pe_versions *versions, const struct ruleset_group *group, uint64_t start)
 {
-	const struct pe *pe = track->pe;
+	if ((group->flags & RULESET_GROUP_BEFORE) != 0)
+		start += group->offset;
+	for (uint32_t i = 0; i < versions->count; i++)
+		if (versions->offsets[i] == start)
+			return true;
+	return false;
+}
+
+static bool fits_entry_point(
+	const struct executable *file, const struct ruleset_group *group, uint64_t start)
+{
+	if ((group->flags & RULESET_GROUP_BEFORE) == 0)
+		return lies_in(start, (uint64_t)file->entry_point + group->offset, group->shift);
+	return group->offset <= file->entry_point &&
+	       lies_in(start, file->entry_point - group->offset, group->shift);
+}
+
+// Of executable files.
+static bool fits_file(struct track *track, const struct ruleset_group *group, uint64_t start)
+{
+	const struct executable *file = track->executable;
 	uint32_t section = group->section;
+	bool is_known = file != NULL && file->has_sections;
+
+	if (group->offset_from == RULESET_OFFSET_VERSION)
+		is_known = track->versions != NULL;
+	else if (group->offset_from == RULESET_OFFSET_ENTRY)
+		is_known = file != NULL && file->has_entry_point;
+	if (!is_known) {
+		track->missed = track->missed || track->is_open;
+		return false;
+	}
+	if (group->offset_from == RULESET_OFFSET_VERSION)
+		return is_version(track->versions, group, start);
+	if (group->offset_from == RULESET_OFFSET_ENTRY)
+		return fits_entry_point(file, group, start);
+	if (group->offset_from == RULESET_OFFSET_LAST_SECTION)
+		section = file->sections_count - 1; // none: more than there are
+	return section < file->sections_count &&
+	       lies_by_section(&file->sections[section], group, start);
+}
+
+static bool start_fits(struct track *track, const struct ruleset_group *group, uint64_t start)
+{
 
 	switch ((enum ruleset_offset)group->offset_from) {
 	case RULESET_OFFSET_ANY:
@@ -262,22 +308,13 @@ static bool start_fits(const struct track *track, const struct ruleset_group *gr
 	case RULESET_OFFSET_START:
 		return lies_in(start, group->offset, group->shift);
 	case RULESET_OFFSET_ENTRY:
-		if (pe == NULL || !pe->has_entry_point)
-			return false;
-		if ((group->flags & RULESET_GROUP_BEFORE) == 0)
-			return lies_in(
-				start, (uint64_t)pe->entry_point + group->offset, group->shift);
-		return group->offset <= pe->entry_point &&
-		       lies_in(start, pe->entry_point - group->offset, group->shift);
 	case RULESET_OFFSET_LAST_SECTION:
-		section = pe != NULL && pe->sections_count > 0 ? pe->sections_count - 1 : 0;
-		break;
 	case RULESET_OFFSET_SECTION:
 	case RULESET_OFFSET_IN_SECTION:
+	case RULESET_OFFSET_VERSION:
 		break;
 	}
-	return pe != NULL && section < pe->sections_count &&
-	       lies_by_section(&pe->sections[section], group, start);
+	return fits_file(track, group, start);
 }
 
 static bool is_from_end(const struct ruleset_group *group)
@@ -462,7 +499,7 @@ static void follow_group(struct track *track, const struct ruleset_use *use, uin
 
 // ---- events ------------------------------------------------------------------------------------
 
-bool track_can_begin(const struct track *track, const struct ruleset_use *use, uint64_t start)
+bool track_can_begin(struct track *track, const struct ruleset_use *use, uint64_t start)
 {
 	const struct ruleset_group *group = &track->ruleset->groups[use->group];
 

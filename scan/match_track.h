@@ -11,7 +11,7 @@
 // candidates come from pools, and an object that finds these empty is lost track of, which is noted.
 #pragma once
 
-#include "scan/pe.h"
+#include "scan/executable.h"
 #include "scan/ruleset.h"
 
 #include <stdbool.h>
@@ -97,8 +97,11 @@ struct track {
 	struct track_pool *pool;
 	struct track *over; // of the delta that lies on the ruleset, NULL: none
 	struct track_hits hits;
-	bool lost;           // of some patterns
-	const struct pe *pe; // NULL: not known, or no such file
+	bool lost; // of some patterns
+	bool is_open; // more of the file will be known when it is whole: what was missed is looked for again
+	bool missed;                         // something asked for what is not known yet
+	const struct executable *executable; // NULL: not known, or no such file
+	const struct pe_versions *versions;  // NULL: not known
 	uint32_t entries_count;
 	uint32_t entries_room; // a power of two
 	int table_size;        // of the table in use, negative: the own entries
@@ -124,7 +127,7 @@ bool track_digest(
 // A match that needs no order.
 void track_sink(struct track *track, uint32_t sink, uint64_t start);
 // Whether a group's match that begins there can count: false only of a first group at a wrong place.
-bool track_can_begin(const struct track *track, const struct ruleset_use *use, uint64_t start);
+bool track_can_begin(struct track *track, const struct ruleset_use *use, uint64_t start);
 // Follows the collected matches, which are all of these bytes, and empties the collection.
 void track_follow(struct track *track, struct track_events *events);
 // The same while more may come of these bytes: what then comes too late loses track of the object.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "scan/pe.h"
+#include "scan/executable.h"
 
 #include <endian.h>
 #include <string.h>
@@ -7,10 +7,11 @@
 #define DOS_BYTES 64
 #define COFF_BYTES 24 // signature and file header
 #define SECTION_BYTES 40
-#define OPTIONAL_PE32 0x10b
-#define OPTIONAL_PE32_PLUS 0x20b
-#define OPTIONAL_LEAST 64 // up to the size of the headers, the same in both forms
+#define OPTIONAL_PE32_PLUS 0x20b // all others are read as PE32, as ClamAV does it
+#define OPTIONAL_LEAST 64        // up to the size of the headers, the same in both forms
+#define OPTIONAL_MOST 136        // up to the first three data directories of the longer form
 #define SMALL_ALIGNMENT 0x200
+#define MAX_SECTIONS 96 // Windows loads no file with more
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -45,35 +46,38 @@ static uint32_t align_up(uint32_t value, uint32_t alignment)
 static uint32_t file_alignment(const uint8_t *sections, uint32_t count, uint32_t alignment)
 {
 	for (uint32_t i = 0; i < count && alignment != 0; i++) {
-		uint32_t offset = get32(sections + (size_t)SECTION_BYTES * i + 20);
+		const uint8_t *section = sections + (size_t)SECTION_BYTES * i;
+		uint32_t offset = get32(section + 20);
 
-		if (offset % alignment != 0 && offset % SMALL_ALIGNMENT == 0)
+		if (get32(section + 16) != 0 && offset % alignment != 0 &&
+			offset % SMALL_ALIGNMENT == 0)
 			return SMALL_ALIGNMENT;
 	}
 	return alignment;
 }
 
-static void read_sections(
-	const uint8_t *data, uint32_t section_alignment, uint32_t alignment, struct pe *out)
+static void take_sections(
+	const uint8_t *data, uint32_t section_alignment, uint32_t alignment, struct executable *out)
 {
 	alignment = file_alignment(data, out->sections_count, alignment);
 	for (uint32_t i = 0; i < out->sections_count; i++, data += SECTION_BYTES) {
-		struct pe_section *section = &out->sections[i];
+		struct executable_section *section = &out->sections[i];
 
 		section->address = align_down(get32(data + 12), section_alignment);
 		section->bytes = align_up(get32(data + 16), alignment);
 		section->offset = align_down(get32(data + 20), alignment);
 	}
+	out->has_sections = true;
 }
 
-bool pe_offset_of(const struct pe *pe, uint32_t address, uint32_t *offset)
+bool pe_offset_of(const struct executable *pe, uint32_t address, uint32_t *offset)
 {
 	if (address < pe->headers_bytes) {
 		*offset = address;
 		return true;
 	}
 	for (uint32_t i = pe->sections_count; i-- > 0;) {
-		const struct pe_section *section = &pe->sections[i];
+		const struct executable_section *section = &pe->sections[i];
 
 		if (section->bytes == 0 || address < section->address ||
 			address - section->address >= section->bytes)
@@ -84,8 +88,8 @@ bool pe_offset_of(const struct pe *pe, uint32_t address, uint32_t *offset)
 	return false;
 }
 
-// The second of the data directories, whose number stands before them.
-static void find_imports(const uint8_t *optional, uint32_t bytes, struct pe *out)
+// The data directories, whose number stands before them.
+static void take_directories(const uint8_t *optional, uint32_t bytes, struct executable *out)
 {
 	uint32_t at = out->is_wide ? 112 : 96;
 
@@ -93,43 +97,46 @@ static void find_imports(const uint8_t *optional, uint32_t bytes, struct pe *out
 		return;
 	out->imports_address = get32(optional + at + 8);
 	out->imports_bytes = get32(optional + at + 12);
+	if (bytes >= at + 24 && get32(optional + at - 4) > 2 && get32(optional + at + 20) != 0)
+		out->resources_address = get32(optional + at + 16);
 }
 
-enum pe_result pe_parse(const uint8_t *data, size_t n, struct pe *out)
+enum executable_result pe_parse(const struct executable_source *source, struct executable *out)
 {
-	uint32_t section_alignment;
+	uint8_t sections[MAX_SECTIONS * SECTION_BYTES];
+	uint8_t optional[OPTIONAL_MOST];
+	uint8_t head[DOS_BYTES];
 	uint32_t optional_bytes;
-	uint32_t alignment;
-	uint32_t address;
+	uint32_t count;
 	uint64_t at;
+	enum executable_result result = executable_read(source, 0, head, DOS_BYTES);
 
-	memset(out, 0, sizeof(*out));
-	if (n < DOS_BYTES)
-		return PE_MORE;
-	at = get32(data + 60);
-	if (memcmp(data, "MZ", 2) != 0)
-		return PE_REFUSED;
-	if (at + COFF_BYTES + OPTIONAL_LEAST > n)
-		return PE_MORE;
-	data += at;
-	if (memcmp(data, "PE\0\0", 4) != 0)
-		return PE_REFUSED;
-	out->sections_count = get16(data + 6);
-	optional_bytes = get16(data + 20);
-	if (out->sections_count > PE_MAX_SECTIONS || optional_bytes < OPTIONAL_LEAST)
-		return PE_REFUSED;
-	if (at + COFF_BYTES + optional_bytes + SECTION_BYTES * (uint64_t)out->sections_count > n)
-		return PE_MORE;
-	data += COFF_BYTES;
-	if (get16(data) != OPTIONAL_PE32 && get16(data) != OPTIONAL_PE32_PLUS)
-		return PE_REFUSED;
-	out->is_wide = get16(data) == OPTIONAL_PE32_PLUS;
-	address = get32(data + 16);
-	section_alignment = get32(data + 32);
-	alignment = get32(data + 36);
-	out->headers_bytes = get32(data + 60);
-	read_sections(data + optional_bytes, section_alignment, alignment, out);
-	out->has_entry_point = pe_offset_of(out, address, &out->entry_point);
-	find_imports(data, optional_bytes, out);
-	return PE_TAKEN;
+	if (result != EXECUTABLE_TAKEN || memcmp(head, "MZ", 2) != 0)
+		return result != EXECUTABLE_TAKEN ? result : EXECUTABLE_REFUSED;
+	at = get32(head + 60);
+	result = executable_read(source, at, head, COFF_BYTES);
+	if (result != EXECUTABLE_TAKEN || memcmp(head, "PE\0\0", 4) != 0)
+		return result != EXECUTABLE_TAKEN ? result : EXECUTABLE_REFUSED;
+	count = get16(head + 6);
+	optional_bytes = get16(head + 20);
+	if (count > MAX_SECTIONS || optional_bytes < OPTIONAL_LEAST)
+		return EXECUTABLE_REFUSED;
+	at += COFF_BYTES;
+	result = executable_read(
+		source, at + optional_bytes, sections, SECTION_BYTES * (size_t)count);
+	if (result != EXECUTABLE_TAKEN)
+		return result;
+	if (optional_bytes > OPTIONAL_MOST)
+		optional_bytes = OPTIONAL_MOST;
+	result = executable_read(source, at, optional, optional_bytes);
+	if (result != EXECUTABLE_TAKEN)
+		return result;
+	out->format = FILETYPE_TARGET_PE;
+	out->is_wide = get16(optional) == OPTIONAL_PE32_PLUS;
+	out->sections_count = count;
+	out->headers_bytes = align_up(get32(optional + 60), get32(optional + 32));
+	take_sections(sections, get32(optional + 32), get32(optional + 36), out);
+	out->has_entry_point = pe_offset_of(out, get32(optional + 16), &out->entry_point);
+	take_directories(optional, optional_bytes, out);
+	return EXECUTABLE_TAKEN;
 }

@@ -12,29 +12,21 @@
 #define MAX_NAME 256
 
 struct reader {
-	const struct pe *pe;
-	const uint8_t *data;
-	size_t n;
-	uint64_t bytes;
+	const struct executable *pe;
+	const struct executable_source *source;
 	struct pe_imports *out;
 	unsigned int functions;
 	bool is_first;
 };
 
-enum read_result { READ_DONE, READ_CUT, READ_NOT_THERE };
-
-// So many bytes at an offset of the file.
-static enum read_result look(
-	const struct reader *reader, uint64_t at, size_t bytes, const uint8_t **data)
+// So many bytes at an offset of the file. False: they are not there, or not at hand.
+static bool look(const struct reader *reader, uint64_t at, void *out, size_t bytes)
 {
-	if (at > reader->bytes || bytes > reader->bytes - at)
-		return READ_NOT_THERE;
-	if (at > reader->n || bytes > reader->n - at) {
+	enum executable_result result = executable_read(reader->source, at, out, bytes);
+
+	if (result == EXECUTABLE_MORE)
 		reader->out->is_cut = true;
-		return READ_CUT;
-	}
-	*data = reader->data + at;
-	return READ_DONE;
+	return result == EXECUTABLE_TAKEN;
 }
 
 static uint32_t get32(const uint8_t *at)
@@ -53,18 +45,19 @@ static uint64_t get64(const uint8_t *at)
 // A name of at most MAX_NAME bytes, which the file's end may cut.
 static bool read_name(const struct reader *reader, uint64_t at, char *out)
 {
-	uint64_t left = at < reader->bytes ? reader->bytes - at : 0;
+	uint64_t end = reader->source->bytes;
+	uint64_t left = at < end ? end - at : 0;
 	size_t bytes = left < MAX_NAME ? (size_t)left : MAX_NAME;
-	const uint8_t *data;
 
-	// The name may end before what would be read at most.
-	if (at < reader->n && bytes > reader->n - at &&
-		memchr(reader->data + at, '\0', reader->n - (size_t)at) != NULL)
-		bytes = reader->n - (size_t)at;
-	if (bytes == 0 || look(reader, at, bytes, &data) != READ_DONE)
+	if (bytes == 0)
 		return false;
-	memcpy(out, data, bytes);
 	out[bytes] = '\0';
+	if (executable_read(reader->source, at, out, bytes) == EXECUTABLE_TAKEN)
+		return true;
+	// The name may end before what would be read at most.
+	for (size_t i = 0; i < bytes; i++)
+		if (!look(reader, at + i, &out[i], 1) || out[i] == '\0')
+			return !reader->out->is_cut;
 	return true;
 }
 
@@ -143,7 +136,7 @@ static bool read_library(struct reader *reader, const uint8_t *descriptor)
 {
 	size_t width = reader->pe->is_wide ? 8 : 4;
 	char library[MAX_NAME + 1];
-	const uint8_t *thunk;
+	uint8_t thunk[8];
 	uint32_t at = 0;
 	uint64_t next;
 
@@ -155,7 +148,7 @@ static bool read_library(struct reader *reader, const uint8_t *descriptor)
 		    at == 0) &&
 		!pe_offset_of(reader->pe, get32(descriptor + 16), &at))
 		return false;
-	for (next = at; look(reader, next, width, &thunk) == READ_DONE; next += width) {
+	for (next = at; look(reader, next, thunk, width); next += width) {
 		uint64_t value = width == 8 ? get64(thunk) : get32(thunk);
 
 		if (value == 0)
@@ -166,10 +159,10 @@ static bool read_library(struct reader *reader, const uint8_t *descriptor)
 	return !reader->out->is_cut;
 }
 
-void pe_imports_read(const struct pe *pe, const uint8_t *data, size_t n, uint64_t bytes,
+void pe_imports_read(const struct executable *pe, const struct executable_source *source,
 	unsigned int algorithms, struct pe_imports *out)
 {
-	struct reader reader = {pe, data, n, bytes, out, 0, true};
+	struct reader reader = {pe, source, out, 0, true};
 	uint64_t left = pe->imports_bytes;
 	unsigned int libraries = 0;
 	uint32_t at;
@@ -178,13 +171,13 @@ void pe_imports_read(const struct pe *pe, const uint8_t *data, size_t n, uint64_
 	out->is_cut = false;
 	out->bytes = 0;
 	if (pe->imports_address == 0 || left == 0 || !pe_offset_of(pe, pe->imports_address, &at) ||
-		left > bytes || at > bytes - left)
+		left > source->bytes || at > source->bytes - left)
 		return;
 	digest_begin(&out->digest, algorithms);
 	for (; left > DESCRIPTOR_BYTES && libraries < MAX_LIBRARIES; libraries++) {
-		const uint8_t *descriptor;
+		uint8_t descriptor[DESCRIPTOR_BYTES];
 
-		if (look(&reader, at, DESCRIPTOR_BYTES, &descriptor) != READ_DONE)
+		if (!look(&reader, at, descriptor, sizeof(descriptor)))
 			return;
 		if (get32(descriptor + 12) == 0)
 			break;

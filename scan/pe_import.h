@@ -7,7 +7,7 @@
 #pragma once
 
 #include "scan/digest.h"
-#include "scan/pe.h"
+#include "scan/executable.h"
 
 struct pe_imports {
 	bool is_there;  // the digests are computed
@@ -16,8 +16,8 @@ struct pe_imports {
 	struct digest digest;
 };
 
-// data: the first n bytes of the file, which has `bytes`. Digests of these algorithms are computed.
-void pe_imports_read(const struct pe *pe, const uint8_t *data, size_t n, uint64_t bytes,
+// Digests of these algorithms are computed.
+void pe_imports_read(const struct executable *pe, const struct executable_source *source,
 	unsigned int algorithms, struct pe_imports *out);
 
 // NULL: none is known. Looks at the first bytes of the library's name.

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 11
+#define RULESET_FORMAT 12
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -146,10 +146,11 @@ enum ruleset_offset {
 	RULESET_OFFSET_ANY,
 	RULESET_OFFSET_START,
 	RULESET_OFFSET_END,
-	RULESET_OFFSET_ENTRY,   // of a PE file, the others too
+	RULESET_OFFSET_ENTRY,   // of an executable file, the others too
 	RULESET_OFFSET_SECTION, // group.section
 	RULESET_OFFSET_LAST_SECTION,
 	RULESET_OFFSET_IN_SECTION, // group.section
+	RULESET_OFFSET_VERSION,    // of a PE file: a string of its version information
 };
 
 #define RULESET_GROUP_FIRST 1u
@@ -202,7 +203,7 @@ struct ruleset_rule {
 	uint32_t members_count;
 	uint32_t bytes_min; // of the object
 	uint32_t bytes_max;
-	uint32_t needs_pe; // 1: the next four count
+	uint32_t needs_file; // 1: the next four count
 	uint32_t sections_min;
 	uint32_t sections_max;
 	uint32_t entry_min;
@@ -251,6 +252,7 @@ struct ruleset_node {
 #define RULESET_REGEX_ROLLING 1u
 #define RULESET_REGEX_ENCLOSED 2u
 #define RULESET_REGEX_ALL 4u
+#define RULESET_REGEX_BEFORE 8u // the offset is to be taken from the entry point
 
 struct ruleset_regex {
 	uint32_t text;    // offset into the strings
@@ -260,7 +262,7 @@ struct ruleset_regex {
 	uint32_t offset_from;
 	uint32_t offset;
 	uint32_t shift;
-	uint32_t unused;
+	uint32_t section;
 };
 
 #define RULESET_MAX_COMPARE 255 // bytes

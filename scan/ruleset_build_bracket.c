@@ -40,6 +40,7 @@ static bool move_offset(struct clamav_offset *offset, uint32_t bytes)
 	case CLAMAV_OFFSET_ENTRY:
 	case CLAMAV_OFFSET_SECTION:
 	case CLAMAV_OFFSET_LAST_SECTION:
+	case CLAMAV_OFFSET_VERSION:
 		break;
 	case CLAMAV_OFFSET_IN_SECTION: // to the end of the section: its start is moved with it
 		offset->before = true;

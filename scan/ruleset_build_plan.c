@@ -178,7 +178,7 @@ static bool has_place(const struct clamav_offset *offset, struct anchor_place *o
 	*out = (struct anchor_place){0, (uint32_t)offset->kind, offset->before, offset->value,
 		offset->shift, offset->section};
 	// In a section there are many places, and none is before it.
-	if (offset->kind == CLAMAV_OFFSET_IN_SECTION ||
+	if (offset->kind == CLAMAV_OFFSET_IN_SECTION || offset->kind == CLAMAV_OFFSET_VERSION ||
 		(offset->before && offset->kind != CLAMAV_OFFSET_ENTRY))
 		return false;
 	return offset->kind != CLAMAV_OFFSET_ANY && offset->shift <= MAX_PLACED_SHIFT &&

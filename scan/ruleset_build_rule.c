@@ -145,6 +145,8 @@ static void add_regex(struct build *build, const struct clamav_regex *parsed)
 	regex->offset_from = (uint32_t)parsed->offset.kind;
 	regex->offset = parsed->offset.value;
 	regex->shift = parsed->offset.shift;
+	regex->section = parsed->offset.section;
+	regex->flags |= parsed->offset.before ? RULESET_REGEX_BEFORE : 0;
 }
 
 static void add_compare(struct build *build, const struct clamav_compare *parsed)
@@ -183,9 +185,8 @@ static enum clamav_result check_member(const struct clamav_subsignature *member,
 		*reason = "the trigger names a subsignature that is not there";
 		return CLAMAV_MALFORMED;
 	}
-	if (offset != CLAMAV_OFFSET_ANY && offset != CLAMAV_OFFSET_START &&
-		offset != CLAMAV_OFFSET_END) {
-		*reason = "regular expression at an entry point or section";
+	if (offset == CLAMAV_OFFSET_VERSION) {
+		*reason = "regular expression at version information";
 		return CLAMAV_SKIPPED;
 	}
 	match_regex_validate(member->regex.text, member->regex.letters, words, sizeof(words));
@@ -260,7 +261,7 @@ enum clamav_result build_rule(struct build *build, const struct clamav_logical *
 	rule->members_count = logical->subsignatures_count;
 	rule->bytes_min = logical->file_bytes.min;
 	rule->bytes_max = logical->file_bytes.max;
-	rule->needs_pe = logical->needs_pe;
+	rule->needs_file = logical->needs_file;
 	rule->sections_min = logical->sections.min;
 	rule->sections_max = logical->sections.max;
 	rule->entry_min = logical->entry_point.min;

@@ -50,7 +50,7 @@ static int check_groups(const struct ruleset *ruleset)
 		bool last = (group->flags & RULESET_GROUP_LAST) != 0;
 
 		if (!is_sink(ruleset, group->sink) ||
-			group->offset_from > RULESET_OFFSET_IN_SECTION || (i == 0 && !first) ||
+			group->offset_from > RULESET_OFFSET_VERSION || (i == 0 && !first) ||
 			group->ring_count > RULESET_MAX_RING || group->moved > group->offset)
 			return -EBADMSG;
 		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))
@@ -141,7 +141,7 @@ static int check_members(const struct ruleset *ruleset)
 
 		if (!is_string(ruleset, regex->text) || !is_string(ruleset, regex->letters) ||
 			regex->trigger >= ruleset->nodes_count ||
-			regex->offset_from > RULESET_OFFSET_LAST_SECTION)
+			regex->offset_from > RULESET_OFFSET_VERSION)
 			return -EBADMSG;
 	}
 	for (uint32_t i = 0; i < ruleset->compares_count; i++) {

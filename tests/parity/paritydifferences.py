@@ -83,6 +83,8 @@ DIFFERENCES = [
     Difference("line-copies", "cordon", lambda tags: "archive" in tags and bool(LINES & tags)),
     Difference("more-archives", "cordon", lambda tags: "archive" in tags and bool(UNSEEN & tags)),
     Difference("cut-programs", "cordon", has("imports", "cut")),
+    Difference("cut-programs", "clamav", has("imports", "cut")),
+    Difference("cut-programs", "cordon", has("version", "cut")),
     Difference("disc-names", "clamav", has("members", "CL_TYPE_ISO9660")),
     Difference("disc-names", "cordon", has("members", "CL_TYPE_ISO9660")),
     Difference("part-names", "clamav", has("members", "mail")),

@@ -26,6 +26,7 @@ import paritycopies
 import paritycorpus
 import paritydifferences
 import parityexe
+import parityformats
 import paritylogical
 import paritymembers
 import paritynormal
@@ -120,6 +121,11 @@ def hashes(folder):
 def executables(folder):
     """import tables of PE files, and offsets by entry point and section"""
     return generated(folder, [(parityexe.import_tables, 120), (parityexe.places, 200)], 200)
+
+
+def formats(folder):
+    """offsets in ELF and Mach-O files, version information, headers that come late"""
+    return generated(folder, [(parityformats.formats, 100), (parityformats.versions, 80)], 100)
 
 
 def members(folder):
@@ -233,7 +239,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, members, lists, logical, normal, inline, copies,
+    checks = [body, mails, hashes, executables, formats, members, lists, logical, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -62,11 +62,14 @@ static void make_file(const char *library, const char *const *names, const uint3
 
 static struct pe_imports read_imports(size_t at_hand)
 {
+	struct executable_source source = {
+		.data = image, .n = sizeof(image), .bytes = sizeof(image)};
 	struct pe_imports imports = {0};
-	struct pe pe;
+	static struct executable pe;
 
-	assert_int_equal(pe_parse(image, sizeof(image), &pe), PE_TAKEN);
-	pe_imports_read(&pe, image, at_hand, sizeof(image), MD5, &imports);
+	assert_int_equal(executable_parse(FILETYPE_TARGET_PE, &source, &pe), EXECUTABLE_TAKEN);
+	source.n = at_hand;
+	pe_imports_read(&pe, &source, MD5, &imports);
 	return imports;
 }
 

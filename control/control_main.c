@@ -237,6 +237,7 @@ static int start(struct control *control)
 	err = open_store(control);
 	if (err != 0)
 		return err;
+	notify_resume(control->notify);
 	err = publish_new(options, &control->publish);
 	if (err == 0)
 		err = api_open(control, options->socket, &control->api);

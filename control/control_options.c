@@ -204,6 +204,18 @@ static const struct config_option notify_table[] = {
 		BOOL(notify.recipients),
 		.preset = "false",
 		.help = "Whether recipients are told of mail for them that was quarantined."},
+	{.key = "success",
+		BOOL(notify.success),
+		.preset = "true",
+		.help = "Whether a sender that asks for it (NOTIFY=SUCCESS) is told of released "
+			"mail "
+			"that went to a server which does not tell senders itself."},
+	{.key = "delay_seconds",
+		UINT(notify.delay_seconds, 0, 2592000),
+		.unit = "seconds",
+		.preset = "0",
+		.help = "From the arrival of a mail until its sender is told, once, that its "
+			"delivery is tried still; 0: never."},
 	END,
 };
 

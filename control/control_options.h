@@ -54,7 +54,9 @@ struct control_options {
 		char from[CONTROL_TEXT_BYTES];  // in its headers, "": postmaster at the gateway
 		char admin[CONTROL_TEXT_BYTES]; // who gets the digest, "": nobody
 		uint32_t interval_seconds;
-		bool recipients; // are told of what was quarantined
+		bool recipients;        // are told of what was quarantined
+		bool success;           // senders that ask for it are told of what was delivered
+		uint32_t delay_seconds; // until a sender is told that it takes long; 0: never
 	} notify;
 };
 

@@ -59,18 +59,6 @@ say(struct session *session, const char *format, ...)
 	return read_reply(session);
 }
 
-// What is not decided yet gets this outcome, by the last reply.
-static void settle(struct session *session, struct deliver_recipient *recipient)
-{
-	if (session->code >= 200 && session->code < 400)
-		recipient->outcome = DELIVER_DONE;
-	else
-		recipient->outcome = session->code >= 500 ? DELIVER_NEVER : DELIVER_LATER;
-	(void)snprintf(recipient->reply, sizeof(recipient->reply), "%s", session->reply);
-}
-
-// ---- parameters ---------------------------------------------------------------------------------
-
 // Does the server's answer to EHLO name this extension?
 static bool has_extension(const struct session *session, const char *keyword)
 {
@@ -85,6 +73,20 @@ static bool has_extension(const struct session *session, const char *keyword)
 	}
 	return false;
 }
+
+// What is not decided yet gets this outcome, by the last reply.
+static void settle(struct session *session, struct deliver_recipient *recipient)
+{
+	if (session->code >= 200 && session->code < 400)
+		recipient->outcome = DELIVER_DONE;
+	else
+		recipient->outcome = session->code >= 500 ? DELIVER_NEVER : DELIVER_LATER;
+	recipient->tells_none =
+		recipient->outcome == DELIVER_DONE && !has_extension(session, "DSN");
+	(void)snprintf(recipient->reply, sizeof(recipient->reply), "%s", session->reply);
+}
+
+// ---- parameters ---------------------------------------------------------------------------------
 
 // The extension that a parameter belongs to, or NULL.
 static const char *extension_of(const char *parameter, size_t n)

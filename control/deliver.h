@@ -6,6 +6,7 @@
 // extension nor bodies whose lines end in odd ways, so these are written here, to its stream.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,9 +20,10 @@ enum deliver_outcome {
 };
 
 struct deliver_recipient {
-	const char *address;             // without <>
-	const char *params;              // as sent by the client: "NOTIFY=NEVER ORCPT=rfc822;a@b"
-	enum deliver_outcome outcome;    // only those that are PENDING are tried
+	const char *address;          // without <>
+	const char *params;           // as sent by the client: "NOTIFY=NEVER ORCPT=rfc822;a@b"
+	enum deliver_outcome outcome; // only those that are PENDING are tried
+	bool tells_none;              // DONE, by a server without DSN: it tells the sender nothing
 	char reply[DELIVER_REPLY_BYTES]; // the server's words, or what went wrong
 };
 

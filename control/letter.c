@@ -52,7 +52,9 @@ static GMimeMessage *message_new(
 	GDateTime *now = g_date_time_new_now_utc();
 	char *from = letter->from[0] != '\0' ? g_strdup(letter->from)
 					     : g_strdup_printf("postmaster@%s", letter->gateway);
-	char *id = g_mime_utils_generate_message_id(letter->gateway);
+	char *id = letter->key != NULL
+			   ? g_strdup_printf("cordon-%s@%s", letter->key, letter->gateway)
+			   : g_mime_utils_generate_message_id(letter->gateway);
 
 	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_FROM, "Mail gateway", from);
 	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_TO, NULL, letter->to);
@@ -123,24 +125,32 @@ static char *param_of(const char *params, const char *name)
 	return g_string_free(value, FALSE);
 }
 
-bool dsn_is_wanted(const char *sender, const char *rcpt_params)
+bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_params)
 {
+	static const char *const names[] = {
+		[DSN_FAILED] = "FAILURE", [DSN_DELAYED] = "DELAY", [DSN_RELAYED] = "SUCCESS"};
 	char *notify = param_of(rcpt_params, "NOTIFY");
 	char **when = notify != NULL ? g_strsplit(notify, ",", -1) : NULL;
-	bool wanted = notify == NULL;
+	// Who says nothing is told of what went wrong.
+	bool wanted = notify == NULL && kind != DSN_RELAYED;
 
 	for (size_t i = 0; when != NULL && when[i] != NULL; i++)
-		wanted = wanted || g_ascii_strcasecmp(when[i], "FAILURE") == 0;
+		wanted = wanted || g_ascii_strcasecmp(when[i], names[kind]) == 0;
 	g_strfreev(when);
 	g_free(notify);
 	return wanted && sender[0] != '\0';
 }
 
 // RFC 3463: the code in the reply, else what the reply says in general.
-static char *status_of(const char *reply)
+static char *status_of(enum dsn_kind kind, const char *reply)
 {
+	static const char *const forms[] = {
+		[DSN_FAILED] = "^5\\d\\d[ -](5\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
+		[DSN_DELAYED] = "^4\\d\\d[ -](4\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
+		[DSN_RELAYED] = "^2\\d\\d[ -](2\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
+	};
 	GMatchInfo *match = NULL;
-	GRegex *code = g_regex_new("^5\\d\\d[ -](5\\.\\d{1,3}\\.\\d{1,3})(?: |$)", 0, 0, NULL);
+	GRegex *code = g_regex_new(forms[kind], 0, 0, NULL);
 	char *status = NULL;
 
 	if (code != NULL && g_regex_match(code, reply, 0, &match))
@@ -150,6 +160,10 @@ static char *status_of(const char *reply)
 		g_regex_unref(code);
 	if (status != NULL)
 		return status;
+	if (kind == DSN_RELAYED)
+		return g_strdup("2.0.0");
+	if (kind == DSN_DELAYED)
+		return g_strdup("4.4.1");
 	// Anything but a refusal was tried until its time was over.
 	return g_strdup(reply[0] == '5' ? "5.0.0" : "4.4.7");
 }
@@ -165,22 +179,28 @@ static char *one_line(const char *text)
 	return valid;
 }
 
+static const char *const actions[] = {
+	[DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_RELAYED] = "relayed"};
+
 static void put_recipient(
 	const struct dsn *dsn, const struct dsn_recipient *recipient, GString *out)
 {
 	char *original = param_of(recipient->params, "ORCPT");
 	char *address = one_line(recipient->address);
 	char *reply = one_line(recipient->reply);
-	char *status = status_of(reply);
+	char *status = status_of(dsn->kind, reply);
 
 	g_string_append_c(out, '\n');
 	if (original != NULL && strchr(original, ';') != NULL)
 		g_string_append_printf(out, "Original-Recipient: %s\n", original);
-	g_string_append_printf(out, "Final-Recipient: %s; %s\nAction: failed\nStatus: %s\n",
-		is_ascii(address, strlen(address)) ? "rfc822" : "utf-8", address, status);
+	g_string_append_printf(out, "Final-Recipient: %s; %s\nAction: %s\nStatus: %s\n",
+		is_ascii(address, strlen(address)) ? "rfc822" : "utf-8", address,
+		actions[dsn->kind], status);
 	if (g_ascii_isdigit(reply[0]))
 		g_string_append_printf(out, "Remote-MTA: dns; %s\nDiagnostic-Code: smtp; %s\n",
 			dsn->server, reply);
+	if (dsn->kind == DSN_DELAYED && dsn->until[0] != '\0')
+		g_string_append_printf(out, "Will-Retry-Until: %s\n", dsn->until);
 	g_free(status);
 	g_free(reply);
 	g_free(address);
@@ -197,7 +217,7 @@ static char *status_text(const struct dsn *dsn)
 	g_string_append_printf(
 		out, "Reporting-MTA: dns; %s\nArrival-Date: %s\n", dsn->gateway, dsn->arrival);
 	for (size_t i = 0; i < dsn->recipients_count; i++) {
-		if (dsn_is_wanted(dsn->sender, dsn->recipients[i].params))
+		if (dsn_is_wanted(dsn->kind, dsn->sender, dsn->recipients[i].params))
 			put_recipient(dsn, &dsn->recipients[i], out);
 	}
 	g_free(envelope);
@@ -206,22 +226,32 @@ static char *status_text(const struct dsn *dsn)
 
 static char *words_of(const struct dsn *dsn)
 {
+	static const char *const before[] = {
+		[DSN_FAILED] = "Your message could not be delivered to:",
+		[DSN_DELAYED] = "Your message could not be delivered yet to:",
+		[DSN_RELAYED] =
+			"Your message was given to a server that does not confirm deliveries, for:",
+	};
+	static const char *const behind[] = {
+		[DSN_FAILED] = "\nIt will not be tried again.\n",
+		[DSN_DELAYED] = "\nIt is tried again. You need not send it again.\n",
+		[DSN_RELAYED] = "\nYou will hear of it again only if something goes wrong there.\n",
+	};
 	GString *out = g_string_new(NULL);
 
-	g_string_append_printf(out,
-		"This is the mail gateway %s.\n\nYour message could not be delivered to:\n",
-		dsn->gateway);
+	g_string_append_printf(
+		out, "This is the mail gateway %s.\n\n%s\n", dsn->gateway, before[dsn->kind]);
 	for (size_t i = 0; i < dsn->recipients_count; i++) {
 		char *address = one_line(dsn->recipients[i].address);
 		char *reply = one_line(dsn->recipients[i].reply);
 
-		if (dsn_is_wanted(dsn->sender, dsn->recipients[i].params))
+		if (dsn_is_wanted(dsn->kind, dsn->sender, dsn->recipients[i].params))
 			g_string_append_printf(
 				out, "\n  <%s>\n    %s said: %s\n", address, dsn->server, reply);
 		g_free(address);
 		g_free(reply);
 	}
-	g_string_append(out, "\nIt will not be tried again.\n");
+	g_string_append(out, behind[dsn->kind]);
 	return g_string_free(out, FALSE);
 }
 
@@ -229,7 +259,8 @@ static char *words_of(const struct dsn *dsn)
 static GMimePart *returned_part(const struct dsn *dsn)
 {
 	char *ret = param_of(dsn->mail_params, "RET");
-	bool is_full = ret != NULL && g_ascii_strcasecmp(ret, "FULL") == 0;
+	bool is_full =
+		dsn->kind == DSN_FAILED && ret != NULL && g_ascii_strcasecmp(ret, "FULL") == 0;
 	const uint8_t *end = memmem(dsn->data, dsn->bytes, "\r\n\r\n", 4);
 	const uint8_t *bare = memmem(dsn->data, dsn->bytes, "\n\n", 2);
 	size_t bytes = dsn->bytes;
@@ -268,7 +299,8 @@ static GMimeObject *report_new(const struct dsn *dsn)
 		GMIME_OBJECT(report), "report-type", "delivery-status");
 	add_part(report, text_part(words));
 	add_part(report, GMIME_OBJECT(part));
-	add_part(report, GMIME_OBJECT(returned_part(dsn)));
+	if (dsn->data != NULL)
+		add_part(report, GMIME_OBJECT(returned_part(dsn)));
 	g_free(status);
 	g_free(words);
 	return GMIME_OBJECT(report);
@@ -276,16 +308,20 @@ static GMimeObject *report_new(const struct dsn *dsn)
 
 uint8_t *dsn_write(const struct dsn *dsn, size_t *bytes)
 {
+	static const char *const subjects[] = {[DSN_FAILED] = "Undelivered mail",
+		[DSN_DELAYED] = "Delayed mail",
+		[DSN_RELAYED] = "Delivery of mail"};
 	const struct letter letter = {
 		.gateway = dsn->gateway,
 		.from = dsn->from,
 		.to = dsn->sender,
-		.subject = "Undelivered mail",
+		.subject = subjects[dsn->kind],
+		.key = dsn->key,
 	};
 	bool wanted = false;
 
 	for (size_t i = 0; i < dsn->recipients_count; i++)
-		wanted = wanted || dsn_is_wanted(dsn->sender, dsn->recipients[i].params);
+		wanted = wanted || dsn_is_wanted(dsn->kind, dsn->sender, dsn->recipients[i].params);
 	if (!wanted)
 		return NULL;
 	g_mime_init();

@@ -15,6 +15,7 @@ struct letter {
 	const char *to;
 	const char *subject;
 	const char *text; // UTF-8, lines end in "\n"
+	const char *key;  // the same notice has the same Message-ID; NULL: any
 };
 
 // Returns the message, which the caller frees with free(); NULL: no memory.
@@ -26,21 +27,31 @@ struct dsn_recipient {
 	const char *reply;  // the server's, or what else was wrong
 };
 
-// Of one message that could not be delivered to some of its recipients.
+// What is told of (RFC 3464 section 2.3.3, RFC 3461 section 4.1).
+enum dsn_kind {
+	DSN_FAILED,
+	DSN_DELAYED,
+	DSN_RELAYED, // to a server that does not tell senders itself
+};
+
+// Of one message and some of its recipients.
 struct dsn {
+	enum dsn_kind kind;
+	const char *key; // as of a letter
 	const char *gateway;
 	const char *from;
 	const char *sender;      // of the message
 	const char *mail_params; // of MAIL: RET and ENVID count
-	const char *server;      // that did not take it
+	const char *server;      // that did not take it, or has taken it
 	const char *arrival;     // RFC 5322 date
+	const char *until;       // of a delayed one: till when it is tried; "": not known
 	const struct dsn_recipient *recipients;
 	size_t recipients_count;
-	const uint8_t *data; // the message
+	const uint8_t *data; // the message; NULL: it is not there any more
 	size_t bytes;
 };
 
 // Whether the sender is to be told of this recipient (RFC 3461 section 4.1).
-bool dsn_is_wanted(const char *sender, const char *rcpt_params);
+bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_params);
 // Of those that are wanted. Returns NULL when none is, or without memory; freed with free().
 uint8_t *dsn_write(const struct dsn *dsn, size_t *bytes);

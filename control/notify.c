@@ -4,6 +4,7 @@
 #include "control/control.h"
 #include "control/letter.h"
 #include "control/notify_post.h"
+#include "control/notify_rounds.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,24 +13,14 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000
-#define LINES_MOST 20 // of one digest or notice; the others are counted
-#define LINE_CHARACTERS 300
-#define READERS_MOST 10000 // recipients that are told in one round
-
-// What somebody is told next.
-struct round {
-	GString *lines;
-	size_t count;
-	char host[CONTROL_TEXT_BYTES];
-	uint32_t port;
-};
+#define HASH_DIGITS 16
 
 struct notify {
 	struct control *control;
 	struct notify_post *post;
-	GHashTable *counts;  // of events, by name
-	struct round digest; // for the administrator
-	GHashTable *readers; // recipients, struct round
+	struct notify_rounds *rounds;
+	char host[CONTROL_TEXT_BYTES]; // next hop
+	uint32_t port;
 	int64_t due_s;
 };
 
@@ -40,36 +31,9 @@ static const char *text_of(const json_t *object, const char *member)
 	return text != NULL ? text : "";
 }
 
-static void round_free(gpointer data)
+static int64_t now_of(void)
 {
-	struct round *round = data;
-
-	(void)g_string_free(round->lines, TRUE);
-	g_free(round);
-}
-
-// One line, whatever is in text.
-static void add_line(struct round *round, const char *text)
-{
-	char *valid = g_utf8_make_valid(text, -1);
-	char *cut = g_utf8_substring(valid, 0, MIN(g_utf8_strlen(valid, -1), LINE_CHARACTERS));
-
-	round->count++;
-	for (char *at = cut; *at != '\0'; at++) {
-		if ((unsigned char)*at < ' ' || *at == 127)
-			*at = ' ';
-	}
-	if (round->count <= LINES_MOST)
-		g_string_append_printf(round->lines, "  %s\n", cut);
-	g_free(cut);
-	g_free(valid);
-}
-
-static void put_rest(const struct round *round, GString *out)
-{
-	g_string_append(out, round->lines->str);
-	if (round->count > LINES_MOST)
-		g_string_append_printf(out, "  and %zu more\n", round->count - LINES_MOST);
+	return control_now_ns() / NS_PER_S;
 }
 
 // ---- the administrator --------------------------------------------------------------------------
@@ -79,25 +43,30 @@ void notify_event(void *ctx, const char *event, const json_t *members)
 	static const char *const told[] = {
 		"seal", "unseal", "quarantine", "release", "fault", "audit"};
 	struct notify *notify = ctx;
+	const char *admin = notify->control->options.notify.admin;
 	bool is_told = false;
 	char *name;
-	char *line;
+	char *text;
 	char *dump;
+	json_t *line;
 
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
 		is_told = is_told || strcmp(event, told[i]) == 0;
 	// A mail that waits is no news each time.
-	if (!is_told || notify->control->options.notify.admin[0] == '\0' ||
-		strcmp(text_of(members, "action"), "later") == 0)
+	if (!is_told || admin[0] == '\0' || strcmp(text_of(members, "action"), "later") == 0)
 		return;
 	name = g_strstrip(g_strdup_printf("%s %s", event, text_of(members, "action")));
-	(void)g_hash_table_replace(notify->counts, name,
-		GSIZE_TO_POINTER(GPOINTER_TO_SIZE(g_hash_table_lookup(notify->counts, name)) + 1));
 	dump = json_dumps(members, JSON_COMPACT);
-	line = g_strdup_printf("%s %s", event, dump != NULL ? dump : "");
-	add_line(&notify->digest, line);
-	g_free(line);
+	text = g_strdup_printf("%s %s", event, dump != NULL ? dump : "");
+	line = json_pack("{s:s, s:s, s:i, s:s, s:s}", "to", admin, "host", notify->host, "port",
+		(int)notify->port, "line", text, "name", name);
+	// What the journal has no room for is told all the same, unless the process dies.
+	if (notify_rounds_add(notify->rounds, line) != 0)
+		notify->due_s = 0;
+	json_decref(line);
+	g_free(text);
 	free(dump);
+	g_free(name);
 }
 
 static void put_count(gpointer name, gpointer count, gpointer out)
@@ -105,24 +74,23 @@ static void put_count(gpointer name, gpointer count, gpointer out)
 	g_string_append_printf(out, "  %-24s %zu\n", (const char *)name, GPOINTER_TO_SIZE(count));
 }
 
-static void send_digest(struct notify *notify)
+static void put_lines(const struct notify_round *round, GString *out)
 {
-	const struct control_options *options = &notify->control->options;
-	const struct notify_parcel parcel = {.kind = "digest",
-		.to = options->notify.admin,
-		.host = notify->digest.host,
-		.port = notify->digest.port};
-	GString *text = g_string_new(NULL);
-	struct letter letter = {.gateway = options->gateway,
-		.from = options->notify.from,
-		.to = options->notify.admin,
-		.subject = "Mail gateway: what has happened"};
-	size_t bytes = 0;
-	uint8_t *data;
+	size_t lines = 0;
 
-	g_string_append_printf(
-		text, "This is the mail gateway %s. Since the last digest:\n\n", options->gateway);
-	g_hash_table_foreach(notify->counts, put_count, text);
+	for (const char *at = round->lines->str; *at != '\0'; at++)
+		lines += *at == '\n';
+	g_string_append(out, round->lines->str);
+	if (round->count > lines)
+		g_string_append_printf(out, "  and %zu more\n", round->count - lines);
+}
+
+static void write_digest(
+	const struct notify *notify, const struct notify_round *round, GString *text)
+{
+	g_string_append_printf(text, "This is the mail gateway %s. Since the last digest:\n\n",
+		notify->control->options.gateway);
+	g_hash_table_foreach(round->counts, put_count, text);
 	if (notify->control->store != NULL) {
 		json_t *counts = store_counts(notify->control->store);
 
@@ -132,171 +100,261 @@ static void send_digest(struct notify *notify)
 		json_decref(counts);
 	}
 	g_string_append(text, "\nIn detail:\n\n");
-	put_rest(&notify->digest, text);
-	letter.text = text->str;
-	data = letter_write(&letter, &bytes);
-	notify_post_send(notify->post, &parcel, data, bytes);
-	(void)g_string_free(text, TRUE);
-	g_hash_table_remove_all(notify->counts);
-	g_string_truncate(notify->digest.lines, 0);
-	notify->digest.count = 0;
+	put_lines(round, text);
 }
 
 // ---- recipients ---------------------------------------------------------------------------------
 
-static struct round *round_of(struct notify *notify, const char *reader, const json_t *envelope)
-{
-	struct round *round = g_hash_table_lookup(notify->readers, reader);
-
-	if (round != NULL || g_hash_table_size(notify->readers) >= READERS_MOST)
-		return round;
-	round = g_new0(struct round, 1);
-	round->lines = g_string_new(NULL);
-	// Without a next hop their own server takes it.
-	round->port = notify->digest.port;
-	(void)snprintf(round->host, sizeof(round->host), "%s", notify->digest.host);
-	if (round->host[0] == '\0') {
-		(void)snprintf(round->host, sizeof(round->host), "%s", text_of(envelope, "server"));
-		round->port =
-			(uint32_t)json_integer_value(json_object_get(envelope, "server_port"));
-	}
-	(void)g_hash_table_insert(notify->readers, g_strdup(reader), round);
-	return round;
-}
-
-void notify_quarantined(struct notify *notify, struct spool_id id, const char *why)
+int notify_quarantined(struct notify *notify, struct spool_id id, const char *why)
 {
 	char name[SPOOL_ID_TEXT_BYTES];
 	const json_t *envelope;
 	json_t *recipient;
 	json_t *mail;
-	char *line;
+	char *text;
 	size_t i;
+	int err = 0;
 
 	if (!notify->control->options.notify.recipients)
-		return;
+		return 0;
 	mail = store_show(notify->control->store, id);
 	envelope = json_object_get(mail, "envelope");
-	line = g_strdup_printf("from <%s>, subject \"%s\", reason: %s, number %s",
+	text = g_strdup_printf("from <%s>, subject \"%s\", reason: %s, number %s",
 		text_of(envelope, "mail_from"), text_of(mail, "subject"), why,
 		spool_id_text(id, name));
 	json_array_foreach(json_object_get(envelope, "rcpt_to"), i, recipient)
 	{
-		struct round *round = round_of(notify, text_of(recipient, "address"), envelope);
+		// Without a next hop their own server takes it.
+		bool has_host = notify->host[0] != '\0';
+		json_t *line = json_pack("{s:s, s:s, s:I, s:s, s:s}", "to",
+			text_of(recipient, "address"), "host",
+			has_host ? notify->host : text_of(envelope, "server"), "port",
+			has_host ? (json_int_t)notify->port
+				 : json_integer_value(json_object_get(envelope, "server_port")),
+			"line", text, "id", name);
 
-		if (round != NULL)
-			add_line(round, line);
+		if (err == 0)
+			err = notify_rounds_add(notify->rounds, line);
+		json_decref(line);
 	}
-	g_free(line);
+	g_free(text);
 	json_decref(mail);
+	return err;
 }
 
-static gboolean send_round(gpointer reader, gpointer data, gpointer ctx)
+static void send_round(void *ctx, const struct notify_round *round)
 {
-	const struct notify *notify = ctx;
-	const struct round *round = data;
-	const struct control_options *options = &notify->control->options;
-	const struct notify_parcel parcel = {
-		.kind = "quarantine", .to = reader, .host = round->host, .port = round->port};
+	struct notify *notify = ctx;
+	bool is_digest = g_hash_table_size(round->counts) > 0;
 	GString *text = g_string_new(NULL);
-	struct letter letter = {.gateway = options->gateway,
-		.from = options->notify.from,
-		.to = reader,
-		.subject = "Mail for you was quarantined"};
-	size_t bytes = 0;
-	uint8_t *letter_data;
+	gchar *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, round->to, -1);
+	char *key = g_strdup_printf("%s-%llu-%.*s", is_digest ? "digest" : "quarantine",
+		(unsigned long long)notify_rounds_number(notify->rounds), HASH_DIGITS, hash);
+	json_t *about;
+	int err;
 
-	g_string_append_printf(text,
-		"This is the mail gateway %s. Mail for you was not delivered, because it is not "
-		"safe.\nYour administrator can release it by its number.\n\n",
-		options->gateway);
-	put_rest(round, text);
-	letter.text = text->str;
-	letter_data = letter_write(&letter, &bytes);
-	notify_post_send(notify->post, &parcel, letter_data, bytes);
+	if (is_digest) {
+		write_digest(notify, round, text);
+	} else {
+		g_string_append_printf(text,
+			"This is the mail gateway %s. Mail for you was not delivered, because it "
+			"is not safe.\nYour administrator can release it by its number.\n\n",
+			notify->control->options.gateway);
+		put_lines(round, text);
+	}
+	about = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s}", "kind",
+		is_digest ? "digest" : "quarantine", "to", round->to, "host", round->host, "port",
+		(int)round->port, "begun", (json_int_t)now_of(), "subject",
+		is_digest ? "Mail gateway: what has happened" : "Mail for you was quarantined",
+		"text", text->str);
+	err = notify_post_put(notify->post, key, about);
+	if (err != -EEXIST)
+		notify_post_go(notify->post, key, about, true);
+	json_decref(about);
+	g_free(key);
+	g_free(hash);
 	(void)g_string_free(text, TRUE);
-	return TRUE;
 }
 
 // ---- senders ------------------------------------------------------------------------------------
 
-static const char *date_of(const char *time, char *out, size_t room)
+static const struct {
+	const char *name;
+	enum dsn_kind dsn;
+} kinds[] = {
+	[NOTIFY_FAILURE] = {"failure", DSN_FAILED},
+	[NOTIFY_DELAY] = {"delay", DSN_DELAYED},
+	[NOTIFY_SUCCESS] = {"success", DSN_RELAYED},
+};
+
+static char *date_of(int64_t time_s, char *out, size_t room)
 {
+	time_t time = (time_t)time_s;
 	struct tm utc = {0};
 
 	out[0] = '\0';
-	if (strptime(time, "%Y-%m-%dT%H:%M:%S", &utc) != NULL)
+	if (time_s > 0 && gmtime_r(&time, &utc) != NULL)
 		(void)strftime(out, room, "%a, %d %b %Y %H:%M:%S +0000", &utc);
 	return out;
 }
 
-static size_t choose_failed(const struct notify_failure *failure, struct dsn_recipient *out)
+static int64_t seconds_of(const char *time)
 {
-	size_t n = 0;
+	struct tm utc = {0};
 
-	for (size_t i = 0; i < failure->recipients_count; i++) {
-		const struct deliver_recipient *recipient = &failure->recipients[i];
-
-		if (recipient->outcome == DELIVER_NEVER)
-			out[n++] = (struct dsn_recipient){
-				recipient->address, recipient->params, recipient->reply};
-	}
-	return n;
+	return strptime(time, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc) : 0;
 }
 
-void notify_failed(struct notify *notify, const struct notify_failure *failure)
+static bool is_of_kind(enum notify_kind kind, const struct deliver_recipient *recipient)
 {
-	const struct control_options *options = &notify->control->options;
-	struct dsn_recipient *recipients = g_new0(struct dsn_recipient, failure->recipients_count);
-	struct store_message message;
-	char arrival[64];
-	struct dsn dsn = {
-		.gateway = options->gateway,
-		.from = options->notify.from,
-		.sender = text_of(failure->envelope, "mail_from"),
-		.mail_params = text_of(failure->envelope, "mail_params"),
-		.server = failure->server,
-		.arrival = date_of(text_of(failure->envelope, "arrival"), arrival, sizeof(arrival)),
-		.recipients = recipients,
-		.recipients_count = choose_failed(failure, recipients),
-	};
-	const struct notify_parcel parcel = {.kind = "failure",
-		.to = dsn.sender,
-		.host = notify->digest.host,
-		.port = notify->digest.port,
-		.has_record = true,
-		.id = failure->id};
-	uint8_t *data = NULL;
-	size_t bytes = 0;
-
-	if (store_read(notify->control->store, failure->id, options->spool.message_bytes,
-		    &message) == 0) {
-		dsn.data = message.data;
-		dsn.bytes = message.bytes;
-		data = dsn_write(&dsn, &bytes);
-		store_message_fini(&message);
+	switch (kind) {
+	case NOTIFY_FAILURE:
+		return recipient->outcome == DELIVER_NEVER;
+	case NOTIFY_DELAY:
+		return recipient->outcome == DELIVER_PENDING || recipient->outcome == DELIVER_LATER;
+	case NOTIFY_SUCCESS:
+		return recipient->outcome == DELIVER_DONE && recipient->tells_none;
 	}
-	// NULL: nobody wants to know.
-	if (data != NULL)
-		notify_post_send(notify->post, &parcel, data, bytes);
-	g_free(recipients);
+	return false;
+}
+
+static json_t *recipients_of(enum notify_kind kind, const struct notify_outcome *outcome)
+{
+	const char *sender = text_of(outcome->envelope, "mail_from");
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < outcome->recipients_count; i++) {
+		const struct deliver_recipient *recipient = &outcome->recipients[i];
+		char *reply;
+
+		if (!is_of_kind(kind, recipient) ||
+			!dsn_is_wanted(kinds[kind].dsn, sender, recipient->params))
+			continue;
+		reply = g_utf8_make_valid(recipient->reply, -1);
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s}", "address", recipient->address, "params",
+				      recipient->params, "reply", reply));
+		g_free(reply);
+	}
+	return list;
+}
+
+// NULL: there is nothing to tell.
+static json_t *about_of(
+	const struct notify *notify, enum notify_kind kind, const struct notify_outcome *outcome)
+{
+	char id[SPOOL_ID_TEXT_BYTES];
+	char arrival[64];
+	char until[64];
+	json_t *list = recipients_of(kind, outcome);
+	json_t *dsn;
+
+	if (json_array_size(list) == 0) {
+		json_decref(list);
+		return NULL;
+	}
+	dsn = json_pack("{s:s, s:s, s:s, s:s, s:o}", "mail_params",
+		text_of(outcome->envelope, "mail_params"), "server", outcome->server, "arrival",
+		date_of(seconds_of(text_of(outcome->envelope, "arrival")), arrival,
+			sizeof(arrival)),
+		"until", date_of(outcome->until_s, until, sizeof(until)), "recipients", list);
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:o}", "kind", kinds[kind].name, "to",
+		text_of(outcome->envelope, "mail_from"), "host", notify->host, "port",
+		(int)notify->port, "begun", (json_int_t)now_of(), "id",
+		spool_id_text(outcome->id, id), "dsn", dsn);
+}
+
+static char *key_of(enum notify_kind kind, struct spool_id id, char *out, size_t room)
+{
+	char name[SPOOL_ID_TEXT_BYTES];
+
+	(void)snprintf(out, room, "%s-%s", kinds[kind].name, spool_id_text(id, name));
+	return out;
+}
+
+int notify_plan(struct notify *notify, enum notify_kind kind, const struct notify_outcome *outcome)
+{
+	json_t *about;
+	char key[96];
+	int err;
+
+	if (kind == NOTIFY_SUCCESS && !notify->control->options.notify.success)
+		return -ENOENT;
+	about = about_of(notify, kind, outcome);
+	if (about == NULL)
+		return -ENOENT;
+	err = notify_post_put(notify->post, key_of(kind, outcome->id, key, sizeof(key)), about);
+	json_decref(about);
+	// It was told before.
+	return err == -EEXIST ? -ENOENT : err;
+}
+
+void notify_settle(struct notify *notify, enum notify_kind kind,
+	const struct notify_outcome *outcome, bool is_true)
+{
+	json_t *about = about_of(notify, kind, outcome);
+	char key[96];
+
+	if (about != NULL)
+		notify_post_go(
+			notify->post, key_of(kind, outcome->id, key, sizeof(key)), about, is_true);
+	json_decref(about);
 }
 
 // ---- the clock ----------------------------------------------------------------------------------
 
 void notify_turn(struct notify *notify)
 {
-	const struct control_options *options = &notify->control->options;
-	int64_t now_s = control_now_ns() / NS_PER_S;
+	int64_t now_s = now_of();
 
 	notify_post_turn(notify->post);
-	if (now_s < notify->due_s ||
-		(notify->digest.count == 0 && g_hash_table_size(notify->readers) == 0))
+	if (now_s < notify->due_s || notify_rounds_is_empty(notify->rounds))
 		return;
-	notify->due_s = now_s + options->notify.interval_seconds;
-	if (notify->digest.count > 0)
-		send_digest(notify);
-	(void)g_hash_table_foreach_remove(notify->readers, send_round, notify);
+	notify->due_s = now_s + notify->control->options.notify.interval_seconds;
+	notify_rounds_flush(notify->rounds, send_round, notify);
+}
+
+// What tells of a mail that is held still was not decided any more.
+static bool is_true_line(void *ctx, const json_t *line)
+{
+	const struct notify *notify = ctx;
+	struct store *store = notify->control->store;
+	struct spool_id id;
+	json_t *mail;
+	bool is_true;
+
+	if (text_of(line, "id")[0] == '\0')
+		return true;
+	if (store == NULL || spool_id_parse(text_of(line, "id"), &id) != 0)
+		return false;
+	mail = store_show(store, id);
+	is_true = strcmp(text_of(mail, "state"), spool_state_name(SPOOL_HELD)) != 0;
+	json_decref(mail);
+	return is_true;
+}
+
+void notify_resume(struct notify *notify)
+{
+	char path[CONTROL_TEXT_BYTES + 32];
+	char reason[128];
+	int err;
+
+	(void)snprintf(
+		path, sizeof(path), "%s/outbox/rounds.jsonl", notify->control->options.state);
+	err = notify_rounds_load(notify->rounds, path, is_true_line, notify);
+	if (err != 0)
+		control_events_write(notify->control->events, "fault",
+			json_pack("{s:s, s:s}", "what", path, "why",
+				strerror_r(-err, reason, sizeof(reason))));
+	notify_post_resume(notify->post);
+	// What is left of a round may be sent in part: its keys are of this number.
+	if (!notify_rounds_is_empty(notify->rounds))
+		notify_rounds_flush(notify->rounds, send_round, notify);
+}
+
+size_t notify_count(const struct notify *notify)
+{
+	return notify_post_count(notify->post);
 }
 
 int notify_new(struct control *control, struct notify **out)
@@ -314,11 +372,9 @@ int notify_new(struct control *control, struct notify **out)
 		return err;
 	}
 	notify->control = control;
-	notify->counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	notify->readers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, round_free);
-	notify->digest.lines = g_string_new(NULL);
-	notify->digest.port = has_host ? options->notify.port : options->release.port;
-	(void)snprintf(notify->digest.host, sizeof(notify->digest.host), "%s",
+	notify_rounds_new(&notify->rounds);
+	notify->port = has_host ? options->notify.port : options->release.port;
+	(void)snprintf(notify->host, sizeof(notify->host), "%s",
 		has_host ? options->notify.host : options->release.host);
 	*out = notify;
 	return 0;
@@ -329,8 +385,6 @@ void notify_free(struct notify *notify)
 	if (notify == NULL)
 		return;
 	notify_post_free(notify->post);
-	g_hash_table_destroy(notify->counts);
-	g_hash_table_destroy(notify->readers);
-	(void)g_string_free(notify->digest.lines, TRUE);
+	notify_rounds_free(notify->rounds);
 	free(notify);
 }

@@ -3,6 +3,8 @@
 
 #include "control/control.h"
 #include "control/deliver.h"
+#include "control/notify_write.h"
+#include "control/outbox.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,17 +12,15 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000
-#define PARCELS_MOST 1000
+#define PARCELS_MOST 1000 // that are known here; the others wait in the outbox
 #define THREADS 2
+#define FORGET_SECONDS (60 * 60) // between two looks for keys that are of no use any more
 
 struct parcel {
 	struct notify_post *post;
-	struct notify_parcel about;
-	char *to;
-	char *host;
-	uint8_t *data;
-	size_t bytes;
-	int64_t begun_s;
+	char *key;
+	json_t *about;
+	uint8_t *data; // while it is tried
 	int64_t next_s;
 	uint32_t tries;
 	bool is_busy;
@@ -30,50 +30,98 @@ struct parcel {
 
 struct notify_post {
 	struct control *control;
+	struct outbox *outbox;
 	GQueue *parcels;
+	GHashTable *keys; // of these
 	GThreadPool *pool;
 	size_t busy;
+	bool has_more; // in the outbox, and not here
+	bool is_ending;
+	int64_t forget_s;
 };
+
+static const char *text_of(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL ? text : "";
+}
 
 static void parcel_free(gpointer data)
 {
 	struct parcel *parcel = data;
 
-	g_free(parcel->to);
-	g_free(parcel->host);
+	json_decref(parcel->about);
 	free(parcel->data);
+	g_free(parcel->key);
 	g_free(parcel);
 }
 
-static void report(const struct parcel *parcel, const char *action, const char *reply)
+static void report(const struct notify_post *post, const char *key, const json_t *about,
+	const char *action, const char *reply)
 {
-	char id[SPOOL_ID_TEXT_BYTES];
+	char *valid = g_utf8_make_valid(reply, -1);
 
-	control_events_write(parcel->post->control->events, "notice",
-		json_pack("{s:s, s:s, s:s, s:s, s:s*}", "kind", parcel->about.kind, "to",
-			parcel->to, "action", action, "reply", reply, "id",
-			parcel->about.has_record ? spool_id_text(parcel->about.id, id) : NULL));
+	control_events_write(post->control->events, "notice",
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:O*}", "kind", text_of(about, "kind"), "to",
+			text_of(about, "to"), "action", action, "reply", valid, "key", key, "id",
+			json_object_get(about, "id")));
+	g_free(valid);
 }
+
+// What the store says of the mail; "" when it is not there any more.
+static void state_of(const struct notify_post *post, const json_t *about, char *out, size_t room)
+{
+	struct store *store = post->control->store;
+	struct spool_id id;
+	json_t *mail = NULL;
+
+	if (store != NULL && spool_id_parse(text_of(about, "id"), &id) == 0)
+		mail = store_show(store, id);
+	(void)snprintf(out, room, "%s", text_of(mail, "state"));
+	json_decref(mail);
+}
+
+// ---- after a try --------------------------------------------------------------------------------
 
 // Its sender knows now, unless somebody has decided otherwise meanwhile.
 static void withdraw(const struct parcel *parcel)
 {
 	struct store *store = parcel->post->control->store;
-	json_t *mail = store_show(store, parcel->about.id);
-	const char *state = json_string_value(json_object_get(mail, "state"));
+	struct spool_id id;
+	char state[32];
 
+	if (strcmp(text_of(parcel->about, "kind"), "failure") != 0)
+		return;
+	state_of(parcel->post, parcel->about, state, sizeof(state));
 	// What the files say may be a second old: held, where it has been quarantined since.
-	if (state != NULL && strcmp(state, spool_state_name(SPOOL_RELEASED)) != 0 &&
-		store_change(store, parcel->about.id, SPOOL_WITHDRAWN, "cordon-control",
-			"its sender was told that it failed") != 0)
-		report(parcel, "not withdrawn", parcel->recipient.reply);
-	json_decref(mail);
+	if (state[0] == '\0' || strcmp(state, spool_state_name(SPOOL_RELEASED)) == 0 ||
+		spool_id_parse(text_of(parcel->about, "id"), &id) != 0)
+		return;
+	if (store_change(store, id, SPOOL_WITHDRAWN, "cordon-control",
+		    "its sender was told that it failed") != 0)
+		report(parcel->post, parcel->key, parcel->about, "not withdrawn",
+			parcel->recipient.reply);
 }
 
 static void drop(struct parcel *parcel)
 {
-	(void)g_queue_remove(parcel->post->parcels, parcel);
+	struct notify_post *post = parcel->post;
+
+	(void)g_queue_remove(post->parcels, parcel);
+	(void)g_hash_table_remove(post->keys, parcel->key);
 	parcel_free(parcel);
+}
+
+static void finish(struct parcel *parcel, const char *action)
+{
+	int err = outbox_finish(parcel->post->outbox, parcel->key);
+
+	report(parcel->post, parcel->key, parcel->about, action, parcel->recipient.reply);
+	if (err != 0)
+		report(parcel->post, parcel->key, parcel->about, "not noted",
+			parcel->recipient.reply);
+	drop(parcel);
 }
 
 static void try_later(struct parcel *parcel)
@@ -81,13 +129,13 @@ static void try_later(struct parcel *parcel)
 	const struct control_options *options = &parcel->post->control->options;
 	uint64_t pause = options->release.retry_seconds;
 	int64_t now_s = control_now_ns() / NS_PER_S;
+	int64_t begun_s = json_integer_value(json_object_get(parcel->about, "begun"));
 
 	for (uint32_t i = 1; i < parcel->tries && pause < options->release.retry_most_seconds; i++)
 		pause *= 2;
 	pause = MIN(pause, options->release.retry_most_seconds);
-	if (now_s - parcel->begun_s > options->release.lifetime_seconds) {
-		report(parcel, "failed", parcel->recipient.reply);
-		drop(parcel);
+	if (now_s - begun_s > options->release.lifetime_seconds) {
+		finish(parcel, "failed");
 		return;
 	}
 	parcel->next_s = now_s + (int64_t)pause;
@@ -97,26 +145,27 @@ static void try_later(struct parcel *parcel)
 static gboolean try_done(gpointer data)
 {
 	struct parcel *parcel = data;
+	struct notify_post *post = parcel->post;
 
-	parcel->post->busy--;
+	post->busy--;
 	parcel->is_busy = false;
 	parcel->tries++;
+	free(parcel->data);
+	parcel->data = NULL;
 	switch (parcel->recipient.outcome) {
 	case DELIVER_PENDING:
 	case DELIVER_LATER:
 		try_later(parcel);
 		break;
 	case DELIVER_DONE:
-		if (parcel->about.has_record)
-			withdraw(parcel);
-		report(parcel, "sent", parcel->recipient.reply);
-		drop(parcel);
+		withdraw(parcel);
+		finish(parcel, "sent");
 		break;
 	case DELIVER_NEVER:
-		report(parcel, "failed", parcel->recipient.reply);
-		drop(parcel);
+		finish(parcel, "failed");
 		break;
 	}
+	notify_post_turn(post);
 	return G_SOURCE_REMOVE;
 }
 
@@ -143,68 +192,160 @@ static bool may_be_address(const char *text)
 	return text[0] != '\0' && strpbrk(text, " <>\t\r\n") == NULL;
 }
 
-void notify_post_send(
-	struct notify_post *post, const struct notify_parcel *about, uint8_t *data, size_t bytes)
+static void start_try(struct parcel *parcel)
 {
-	struct parcel *parcel = g_new0(struct parcel, 1);
+	struct notify_post *post = parcel->post;
+	const char *to = text_of(parcel->about, "to");
+	size_t bytes = 0;
 
-	*parcel = (struct parcel){
-		.post = post,
-		.about = *about,
-		.to = g_strdup(about->to),
-		.host = g_strdup(about->host),
-		.data = data,
-		.bytes = bytes,
-		.begun_s = control_now_ns() / NS_PER_S,
-	};
-	parcel->recipient.address = parcel->to;
+	parcel->data = notify_write(post->control, parcel->key, parcel->about, &bytes);
+	if (parcel->data == NULL) {
+		(void)snprintf(parcel->recipient.reply, sizeof(parcel->recipient.reply), "%s",
+			"it cannot be written");
+		try_later(parcel);
+		return;
+	}
+	parcel->recipient.address = to;
 	parcel->recipient.params = "";
 	parcel->deliver = (struct deliver){
-		.host = parcel->host,
-		.port = (uint16_t)about->port,
+		.host = text_of(parcel->about, "host"),
+		.port = (uint16_t)json_integer_value(json_object_get(parcel->about, "port")),
 		.seconds = post->control->options.release.reply_seconds,
 		.mail_from = "",
-		.mail_params = is_ascii(parcel->to) ? "BODY=8BITMIME" : "BODY=8BITMIME SMTPUTF8",
+		.mail_params = is_ascii(to) ? "BODY=8BITMIME" : "BODY=8BITMIME SMTPUTF8",
 		.recipients = &parcel->recipient,
 		.recipients_count = 1,
 		.trace = "",
-		.data = data,
+		.data = parcel->data,
 		.bytes = bytes,
 	};
-	if (data == NULL || !may_be_address(parcel->to) || parcel->host[0] == '\0' ||
-		g_queue_get_length(post->parcels) >= PARCELS_MOST) {
-		report(parcel, "failed",
-			parcel->host[0] == '\0' ? "no next hop (notify.host)" : "not sent");
-		parcel_free(parcel);
+	parcel->is_busy = true;
+	post->busy++;
+	(void)g_thread_pool_push(post->pool, parcel, NULL);
+}
+
+static void add(struct notify_post *post, const char *key, const json_t *about)
+{
+	struct parcel *parcel;
+
+	if (g_hash_table_contains(post->keys, key))
+		return;
+	if (g_queue_get_length(post->parcels) >= PARCELS_MOST) {
+		post->has_more = true;
 		return;
 	}
+	parcel = g_new0(struct parcel, 1);
+	parcel->post = post;
+	parcel->key = g_strdup(key);
+	parcel->about = json_deep_copy(about);
+	(void)g_hash_table_add(post->keys, parcel->key);
 	g_queue_push_tail(post->parcels, parcel);
+}
+
+static void resume_one(void *ctx, const char *key, const json_t *about)
+{
+	struct notify_post *post = ctx;
+	char state[32];
+
+	if (about == NULL) {
+		report(post, key, about, "not readable", "");
+		return;
+	}
+	state_of(post, about, state, sizeof(state));
+	// The decision that it tells of is not the record's: it died before it was durable. A delay is none.
+	if (strcmp(text_of(about, "kind"), "delay") != 0 &&
+		!g_hash_table_contains(post->keys, key) &&
+		(strcmp(state, spool_state_name(SPOOL_HELD)) == 0 ||
+			strcmp(state, spool_state_name(SPOOL_RELEASED)) == 0)) {
+		outbox_withdraw(post->outbox, key);
+		return;
+	}
+	add(post, key, about);
+}
+
+void notify_post_resume(struct notify_post *post)
+{
+	int err;
+
+	post->has_more = false;
+	err = outbox_each(post->outbox, resume_one, post);
+	if (err != 0) {
+		char reason[128];
+
+		post->has_more = true;
+		control_events_write(post->control->events, "fault",
+			json_pack("{s:s, s:s}", "what", "outbox", "why",
+				strerror_r(-err, reason, sizeof(reason))));
+	}
+}
+
+int notify_post_put(struct notify_post *post, const char *key, const json_t *about)
+{
+	const char *host = text_of(about, "host");
+
+	if (!may_be_address(text_of(about, "to")) || host[0] == '\0') {
+		report(post, key, about, "failed",
+			host[0] == '\0' ? "no next hop (notify.host)" : "not an address");
+		return -EEXIST;
+	}
+	return outbox_put(post->outbox, key, about);
+}
+
+void notify_post_go(struct notify_post *post, const char *key, const json_t *about, bool is_true)
+{
+	if (!is_true) {
+		outbox_withdraw(post->outbox, key);
+		return;
+	}
+	add(post, key, about);
 	notify_post_turn(post);
 }
 
 void notify_post_turn(struct notify_post *post)
 {
 	int64_t now_s = control_now_ns() / NS_PER_S;
+	GList *next = post->parcels->head;
 
-	for (GList *at = post->parcels->head; at != NULL && post->busy < THREADS; at = at->next) {
-		struct parcel *parcel = at->data;
+	while (next != NULL && post->busy < THREADS && !post->is_ending) {
+		struct parcel *parcel = next->data;
 
-		if (parcel->is_busy || parcel->next_s > now_s)
-			continue;
-		parcel->is_busy = true;
-		post->busy++;
-		(void)g_thread_pool_push(post->pool, parcel, NULL);
+		next = next->next;
+		if (!parcel->is_busy && parcel->next_s <= now_s)
+			start_try(parcel);
 	}
+	if (post->has_more && !post->is_ending &&
+		g_queue_get_length(post->parcels) < PARCELS_MOST / 2)
+		notify_post_resume(post);
+	if (now_s < post->forget_s)
+		return;
+	post->forget_s = now_s + FORGET_SECONDS;
+	// Longer than any mail is tried, so that no notice of it can come a second time.
+	outbox_forget(
+		post->outbox, now_s - 2 * (int64_t)post->control->options.release.lifetime_seconds);
+}
+
+size_t notify_post_count(const struct notify_post *post)
+{
+	return g_queue_get_length(post->parcels);
 }
 
 int notify_post_new(struct control *control, struct notify_post **out)
 {
 	struct notify_post *post = calloc(1, sizeof(*post));
+	char folder[CONTROL_TEXT_BYTES + 16];
+	int err;
 
 	if (post == NULL)
 		return -ENOMEM;
+	(void)snprintf(folder, sizeof(folder), "%s/outbox", control->options.state);
+	err = outbox_open(folder, &post->outbox);
+	if (err != 0) {
+		free(post);
+		return err;
+	}
 	post->control = control;
 	post->parcels = g_queue_new();
+	post->keys = g_hash_table_new(g_str_hash, g_str_equal);
 	post->pool = g_thread_pool_new(run_try, NULL, THREADS, FALSE, NULL);
 	*out = post;
 	return 0;
@@ -214,9 +355,12 @@ void notify_post_free(struct notify_post *post)
 {
 	if (post == NULL)
 		return;
+	post->is_ending = true;
 	g_thread_pool_free(post->pool, FALSE, TRUE);
 	while (post->busy > 0)
 		(void)g_main_context_iteration(NULL, TRUE);
+	g_hash_table_destroy(post->keys);
 	g_queue_free_full(post->parcels, parcel_free);
+	outbox_close(post->outbox);
 	free(post);
 }

@@ -43,7 +43,9 @@ static void keep_or_delete(
 
 	(void)snprintf(why, sizeof(why), "%s%s%s", what,
 		verdict->refusal[0] != '\0' ? "; not disinfected: " : "", verdict->refusal);
-	err = store_change(control->store, id, state, "cordon-control", why);
+	err = state == SPOOL_QUARANTINED ? notify_quarantined(control->notify, id, why) : 0;
+	if (err == 0)
+		err = store_change(control->store, id, state, "cordon-control", why);
 	event = json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", spool_id_text(id, text), "action",
 		state == SPOOL_DELETED ? "delete" : "quarantine", "verdict",
 		verdict_name(verdict->verdict), "reason", verdict->reason, "signatures",
@@ -58,8 +60,6 @@ static void keep_or_delete(
 	}
 	control_events_write(
 		control->events, state == SPOOL_DELETED ? "release" : "quarantine", event);
-	if (err == 0 && state == SPOOL_QUARANTINED)
-		notify_quarantined(control->notify, id, why);
 }
 
 static void send_it(struct release *release, const struct release_verdict *verdict,

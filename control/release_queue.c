@@ -26,6 +26,7 @@ struct mail {
 	int64_t queued_s;
 	struct rebuild_plan *plan; // what is taken out of it, or NULL
 	enum spool_state after;
+	bool is_delay_told;
 	bool is_stale;  // another way was decided on while it was being delivered
 	int64_t next_s; // in MAIL_WAITING
 	uint32_t tries;
@@ -173,42 +174,79 @@ static const char *action_of(const struct mail *mail)
 	return mail->plan->repairs_count > 0 ? "deliver-disinfected" : "deliver-stripped";
 }
 
-static void tell_sender(const struct mail *mail)
+static struct notify_outcome outcome_of(const struct mail *mail)
 {
-	const struct notify_failure failure = {
+	const struct control_options *options = &mail->queue->control->options;
+
+	return (struct notify_outcome){
 		.id = mail->id,
 		.envelope = mail->envelope,
 		.server = mail->deliver.host,
+		.until_s = mail->queued_s + options->release.lifetime_seconds,
 		.recipients = mail->recipients,
 		.recipients_count = mail->deliver.recipients_count,
 	};
-
-	notify_failed(mail->queue->control->notify, &failure);
 }
 
-// All recipients are decided: the record's way ends. Returns 0 when that is durable.
-static int conclude(struct mail *mail)
+static const char *reply_of(const struct mail *mail, enum spool_state state)
 {
-	struct control *control = mail->queue->control;
 	size_t failed = count_outcome(mail, DELIVER_NEVER);
-	enum spool_state state = state_after(mail);
 	const char *reply = "";
-	int err;
 
 	for (size_t i = 0; i < mail->deliver.recipients_count; i++) {
 		if (failed == 0 || mail->recipients[i].outcome == DELIVER_NEVER)
 			reply = mail->recipients[i].reply;
 	}
 	if (state == SPOOL_HELD)
-		reply = RELEASE_COPY_SENT;
-	else if (failed == 0 && mail->plan != NULL)
-		reply = mail->plan->repairs_count > 0 ? "delivered disinfected"
-						      : "delivered without what was infected";
-	err = store_change(control->store, mail->id, state, "cordon-control", reply);
+		return RELEASE_COPY_SENT;
+	if (failed > 0 || mail->plan == NULL)
+		return reply;
+	return mail->plan->repairs_count > 0 ? "delivered disinfected"
+					     : "delivered without what was infected";
+}
+
+// All recipients are decided: the record's way ends. Returns 0 when that is durable. That senders are to be
+// told is durable before it.
+static int conclude(struct mail *mail)
+{
+	static const enum notify_kind kinds[] = {NOTIFY_FAILURE, NOTIFY_SUCCESS};
+	struct control *control = mail->queue->control;
+	const struct notify_outcome outcome = outcome_of(mail);
+	enum spool_state state = state_after(mail);
+	bool is_told[] = {false, false};
+	int err = 0;
+
+	// Of a copy without attachments nobody is told: the full one is still to come.
+	for (size_t i = 0; i < 2 && state != SPOOL_HELD && err == 0; i++) {
+		err = notify_plan(control->notify, kinds[i], &outcome);
+		is_told[i] = err == 0;
+		err = err == -ENOENT ? 0 : err;
+	}
+	if (err == 0)
+		err = store_change(
+			control->store, mail->id, state, "cordon-control", reply_of(mail, state));
 	report(mail, action_of(mail));
-	if (err == 0 && state == SPOOL_QUARANTINED && failed > 0)
-		tell_sender(mail);
+	for (size_t i = 0; i < 2; i++) {
+		if (is_told[i])
+			notify_settle(control->notify, kinds[i], &outcome, err == 0);
+	}
 	return err;
+}
+
+// Once for each mail, whatever happens: the outbox knows.
+static void tell_delay(struct mail *mail)
+{
+	const struct control *control = mail->queue->control;
+	const struct notify_outcome outcome = outcome_of(mail);
+	int64_t now_s = control_now_ns() / NS_PER_S;
+
+	if (control->options.notify.delay_seconds == 0 || mail->is_delay_told ||
+		mail->after == SPOOL_HELD ||
+		now_s - mail->arrival_s < control->options.notify.delay_seconds)
+		return;
+	mail->is_delay_told = true;
+	if (notify_plan(control->notify, NOTIFY_DELAY, &outcome) == 0)
+		notify_settle(control->notify, NOTIFY_DELAY, &outcome, true);
 }
 
 static void try_later(struct mail *mail)
@@ -256,6 +294,7 @@ static gboolean try_done(gpointer data)
 		try_later(mail);
 	if (count_outcome(mail, DELIVER_PENDING) > 0) {
 		report(mail, "later");
+		tell_delay(mail);
 		if (mail->is_stale)
 			decide_anew(queue, mail);
 	} else if (conclude(mail) == 0) {

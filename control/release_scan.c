@@ -178,12 +178,11 @@ static void list_signatures(const struct scan_result *result, json_t *out)
 	for (size_t i = 0; i < result->matches_count; i++) {
 		size_t at = 0;
 
-		while (at < i && strcmp(result->matches[at].signature,
-					 result->matches[i].signature) != 0)
+		while (at < i &&
+			strcmp(result->matches[at].signature, result->matches[i].signature) != 0)
 			at++;
 		if (at == i)
-			(void)json_array_append_new(
-				out, json_string(result->matches[i].signature));
+			(void)json_array_append_new(out, json_string(result->matches[i].signature));
 	}
 }
 

@@ -83,12 +83,12 @@ static void nobody_is_told_where_nobody_wants_to_know(void **state)
 
 	(void)state;
 	assert_null(text);
-	assert_false(dsn_is_wanted("", ""));
-	assert_true(dsn_is_wanted("a@b", ""));
-	assert_true(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d"));
-	assert_false(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d NOTIFY=SUCCESS,DELAY"));
-	assert_true(dsn_is_wanted("a@b", "ORCPT=rfc822;c@d notify=delay,failure"));
-	assert_false(dsn_is_wanted("a@b", "NOTIFY=NEVER"));
+	assert_false(dsn_is_wanted(DSN_FAILED, "", ""));
+	assert_true(dsn_is_wanted(DSN_FAILED, "a@b", ""));
+	assert_true(dsn_is_wanted(DSN_FAILED, "a@b", "ORCPT=rfc822;c@d"));
+	assert_false(dsn_is_wanted(DSN_FAILED, "a@b", "ORCPT=rfc822;c@d NOTIFY=SUCCESS,DELAY"));
+	assert_true(dsn_is_wanted(DSN_FAILED, "a@b", "ORCPT=rfc822;c@d notify=delay,failure"));
+	assert_false(dsn_is_wanted(DSN_FAILED, "a@b", "NOTIFY=NEVER"));
 }
 
 static void a_notice_is_a_message_that_no_machine_answers(void **state)

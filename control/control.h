@@ -9,10 +9,14 @@
 //   release, release_scan, release_queue, deliver: what becomes of it
 //   rebuild, rebuild_leaf, rebuild_note: mail without some of its parts
 //   notify, notify_post, letter: mail that the gateway writes itself
+//   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
+//   channel, channel_*: the ways by which it comes
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
+#include "control/alerts.h"
 #include "control/api.h"
+#include "control/channel.h"
 #include "control/control_events.h"
 #include "control/control_options.h"
 #include "control/dataplane_link.h"
@@ -36,12 +40,13 @@ struct control {
 	struct notify *notify;
 	struct dataplane_link link;
 	struct api *api;
+	struct alerts *alerts;
+	struct channels *channels;
 	int64_t start_ns; // since 1970
 };
 
 // A change of the seals by who, made by seals_*: an event, and the dataplane is told. Returns 0 when it
 // has understood, else -errno (link.why): it is told again until it does.
-int control_seals_changed(struct control *control, const char *event, json_t *members)
-	__attribute__((warn_unused_result));
+int control_seals_changed(struct control *control, const char *event, json_t *members);
 // Who did what, as an audit event; takes members.
 void control_audit(struct control *control, const char *who, const char *what, json_t *members);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
+#include "control/alert_apply.h"
 #include "control/control.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
@@ -150,6 +151,7 @@ static gboolean once_a_second(gpointer ctx)
 	end_expired(control);
 	look_at_dataplane(control);
 	look_at_store(control);
+	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -209,6 +211,23 @@ static int open_store(struct control *control)
 	return err;
 }
 
+static int open_alerts(struct control *control)
+{
+	char error[512] = "";
+	int err = alert_apply_open(control, &control->alerts, error, sizeof(error));
+
+	if (err == 0)
+		err = alerts_resume(control->alerts);
+	if (err == 0)
+		err = channels_open(&control->options, control->alerts, &control->channels, error,
+			sizeof(error));
+	if (err != 0 && error[0] != '\0')
+		(void)fprintf(stderr, "cordon-control: %s\n", error);
+	else if (err != 0)
+		complain(err, "alerts");
+	return err;
+}
+
 static int start(struct control *control)
 {
 	const struct control_options *options = &control->options;
@@ -241,9 +260,11 @@ static int start(struct control *control)
 	err = publish_new(options, &control->publish);
 	if (err == 0)
 		err = api_open(control, options->socket, &control->api);
-	if (err != 0)
+	if (err != 0) {
 		complain(err, options->socket);
-	return err;
+		return err;
+	}
+	return open_alerts(control);
 }
 
 static void loop(struct control *control)
@@ -273,6 +294,8 @@ static int run(struct control *control)
 	err = start(control);
 	if (err == 0)
 		loop(control);
+	channels_close(control->channels);
+	alerts_free(control->alerts);
 	api_close(control->api);
 	publish_free(control->publish);
 	release_free(control->release);

@@ -219,6 +219,63 @@ static const struct config_option notify_table[] = {
 	END,
 };
 
+static const struct config_option tcp_table[] = {
+	{.key = "listen",
+		TEXT(alerts.tcp.listen),
+		.help = "`address:port` where alerts are taken, each framed by its length in four "
+			"bytes, the highest first. Empty: none are."},
+	{.key = "connect",
+		TEXT(alerts.tcp.connect),
+		.help = "`host:port` of the vendor, to which a connection is kept. Empty: none "
+			"is."},
+	{.key = "peers",
+		UINT(alerts.tcp.peers, 1, 10000),
+		.unit = "connections",
+		.preset = "64",
+		.help = "At once; beyond them the one that was silent longest is closed."},
+	END,
+};
+
+static const struct config_option udp_table[] = {
+	{.key = "listen",
+		TEXT(alerts.udp.listen),
+		.help = "`address:port` where alerts are taken, each a datagram. Empty: none are."},
+	END,
+};
+
+static const struct config_option alerts_table[] = {
+	{.key = "root",
+		TEXT(alerts.root),
+		.help = "File of the vendor's root document: whose keys are trusted. Later ones "
+			"come as alerts, signed by these keys. Empty: nobody is trusted."},
+	{.key = "groups",
+		TEXTS(alerts.groups, alerts.groups_count),
+		.help = "Groups that this gateway is in, for alerts that are meant for some."},
+	{.key = "seals_per_hour",
+		UINT(alerts.seals_per_hour, 1, 100000),
+		.unit = "seals",
+		.preset = "60",
+		.help = "That vendors may set; more are refused until there is room again."},
+	{.key = "most_ahead",
+		UINT(alerts.most_ahead, 1, 1ll << 53),
+		.preset = "1000000",
+		.help = "By how much the sequence of an alert may be ahead of the last one."},
+	{.key = "skew_seconds",
+		UINT(alerts.skew_seconds, 0, 86400),
+		.unit = "seconds",
+		.preset = "300",
+		.help = "By how much the vendor's clock may be ahead."},
+	{.key = "stale_seconds",
+		UINT(alerts.stale_seconds, 0, 31536000),
+		.unit = "seconds",
+		.preset = "86400",
+		.help = "After which it is a fault that nothing was heard of the vendor; 0: "
+			"never."},
+	{.key = "tcp", SECTION(tcp_table), .help = "Alerts over TCP."},
+	{.key = "udp", SECTION(udp_table), .help = "Alerts over UDP."},
+	END,
+};
+
 static const struct config_option top_table[] = {
 	{.key = "gateway",
 		TEXT(gateway),
@@ -248,6 +305,7 @@ static const struct config_option top_table[] = {
 		SECTION(release_table),
 		.help = "What becomes of held mail when no seal covers it any more."},
 	{.key = "notify", SECTION(notify_table), .help = "Mail that the gateway writes itself."},
+	{.key = "alerts", SECTION(alerts_table), .help = "What the vendor sends."},
 	END,
 };
 

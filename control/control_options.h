@@ -58,6 +58,23 @@ struct control_options {
 		bool success;           // senders that ask for it are told of what was delivered
 		uint32_t delay_seconds; // until a sender is told that it takes long; 0: never
 	} notify;
+	struct {
+		char root[CONTROL_TEXT_BYTES]; // the first root document, "": no vendor is trusted
+		char groups[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES]; // this gateway is in
+		uint32_t groups_count;
+		uint32_t seals_per_hour;
+		uint64_t most_ahead; // of the highest sequence
+		uint32_t skew_seconds;
+		uint32_t stale_seconds; // 0: never
+		struct {
+			char listen[CONTROL_TEXT_BYTES];  // address:port, "": off
+			char connect[CONTROL_TEXT_BYTES]; // host:port, "": off
+			uint32_t peers;                   // at once
+		} tcp;
+		struct {
+			char listen[CONTROL_TEXT_BYTES]; // address:port, "": off
+		} udp;
+	} alerts;
 };
 
 enum release_policy {

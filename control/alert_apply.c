@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/alert_apply.h"
+
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000
+
+static int refuse(char *why, size_t why_bytes, int err, const char *text)
+{
+	char reason[128];
+
+	(void)snprintf(why, why_bytes, "%s",
+		text[0] != '\0' ? text : strerror_r(-err, reason, sizeof(reason)));
+	return err;
+}
+
+static const char *title_of(const struct alert *alert)
+{
+	const char *title = json_string_value(
+		json_object_get(json_object_get(alert->payload, "info"), "title"));
+
+	return title != NULL ? title : "";
+}
+
+static int apply_seal(
+	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
+{
+	json_t *seal = json_copy((json_t *)(uintptr_t)alert->body);
+	char error[ALERTS_WHY_BYTES] = "";
+	char origin[ALERT_NAME_BYTES + 16];
+	int err;
+
+	(void)snprintf(origin, sizeof(origin), "vendor %s", alert->vendor);
+	(void)json_object_set_new(seal, "virus_id", json_string(alert->virus_id));
+	(void)json_object_set_new(seal, "why", json_string(title_of(alert)));
+	err = seals_set(
+		control->seals, seal, origin, control_now_ns() / NS_PER_S, error, sizeof(error));
+	json_decref(seal);
+	if (err != 0)
+		return refuse(why, why_bytes, err, err == -EINVAL ? error : "");
+	// A dataplane that has not understood is told again every second: the seal stands.
+	(void)control_seals_changed(control, "seal",
+		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
+			json_object_get(alert->body, "mode"), "origin", origin));
+	return 0;
+}
+
+static int apply_all_clear(
+	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
+{
+	int ended = seals_end(control->seals, alert->virus_id);
+
+	if (ended < 0)
+		return refuse(why, why_bytes, ended, "");
+	if (ended > 0)
+		(void)control_seals_changed(control, "unseal",
+			json_pack("{s:s, s:s}", "virus_id", alert->virus_id, "why", "all-clear"));
+	return 0;
+}
+
+static int apply(
+	void *ctx, const struct alert *alert, const char *digest, char *why, size_t why_bytes)
+{
+	struct control *control = ctx;
+
+	(void)digest;
+	if (alert->type == ALERT_SEAL)
+		return apply_seal(control, alert, why, why_bytes);
+	if (alert->type == ALERT_ALL_CLEAR)
+		return apply_all_clear(control, alert, why, why_bytes);
+	return refuse(why, why_bytes, -ENOTSUP, "this gateway does not know how");
+}
+
+static json_t *get_state(void *ctx)
+{
+	const struct control *control = ctx;
+	const struct dataplane_link *link = &control->link;
+	json_t *open = json_array();
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(seals_list(control->seals), i, seal)(void)
+		json_array_append(open, json_object_get(seal, "virus_id"));
+	return json_pack("{s:b, s:o, s:s, s:b}", "sealed", seals_count(control->seals) > 0, "open",
+		open, "ruleset", link->ruleset, "in_force",
+		link->is_up && link->seals_generation == seals_generation(control->seals));
+}
+
+static void tell(void *ctx, const char *event, json_t *members)
+{
+	const struct control *control = ctx;
+
+	control_events_write(control->events, event, members);
+}
+
+int alert_apply_open(struct control *control, struct alerts **out, char *error, size_t error_bytes)
+{
+	const struct control_options *from = &control->options;
+	static const char *groups[CONTROL_MAX_TEXTS];
+	const struct alerts_options options = {
+		.gateway = from->gateway,
+		.groups = groups,
+		.groups_count = from->alerts.groups_count,
+		.folder = from->state,
+		.root = from->alerts.root,
+		.most_ahead = from->alerts.most_ahead,
+		.skew_s = from->alerts.skew_seconds,
+		.stale_s = from->alerts.stale_seconds,
+		.seals_in_an_hour = from->alerts.seals_per_hour,
+	};
+	const struct alerts_actions actions = {apply, get_state, tell, control};
+
+	for (uint32_t i = 0; i < from->alerts.groups_count; i++)
+		groups[i] = from->alerts.groups[i];
+	return alerts_new(&options, &actions, out, error, error_bytes);
+}

@@ -1,100 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Either end takes its leave while a sealed mail is taken in: what was answered is kept, once and whole, and
 // what was not is not.
-#include "dataplane/seal.h"
-#include "dataplane/session.h"
-#include "dataplane/splice.h"
+#include "tests/support/sealed.h"
 #include "tests/support/unit.h"
-#include "tests/support/world.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define EVIL "the-quick-evil-fox-of-the-test"
-// The same text in hexadecimal.
-#define RULES "Test.Evil:0:*:7468652d717569636b2d6576696c2d666f782d6f662d7468652d74657374\n"
-#define MAIL "Subject: x\r\n\r\nhello\r\n.\r\n"
-#define TEXT "Subject: x\r\n\r\nhello\r\n"
-
-static struct world world;
-
-static union {
-	struct engine_seals head;
-	uint8_t room[sizeof(struct engine_seals) + sizeof(struct seal)];
-} snapshot;
-
-static struct seal *seal_on(enum seal_mode mode)
-{
-	struct seal *seal = snapshot.head.seals;
-
-	memset(&snapshot, 0, sizeof(snapshot));
-	snapshot.head.count = 1;
-	seal->mode = mode;
-	seal->directions = SEAL_INBOUND;
-	strcpy(seal->virus_id, "CV-1");
-	engine_set_seals(world.engine, &snapshot.head);
-	return seal;
-}
-
-static void seal_off(void)
-{
-	engine_set_seals(world.engine, NULL);
-}
-
-static void begin(uint64_t seed)
-{
-	struct engine_options options;
-
-	engine_options_init(&options);
-	options.max_connections = 64;
-	options.max_half_open = 16;
-	options.max_pages = 4096;
-	options.max_stream_bytes = 1u << 20;
-	options.scan.max_messages = 8;
-	world_init(&world, &options, seed % 3 == 0 ? 6 : 4, RULES, seed);
-}
-
-static void connect(void)
-{
-	assert_true(world_connect(&world));
-	assert_true(world_say(&world, "EHLO c\r\n", 1));
-}
-
-static void finish(void)
-{
-	const struct peer *peers[] = {&world.client, &world.server};
-
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(peers[i]->bad_frames, 0);
-		assert_int_equal(peers[i]->conflicts, 0);
-		assert_int_equal(peers[i]->bad_acks, 0);
-		assert_int_equal(peers[i]->bad_sacks, 0);
-		assert_int_equal(peers[i]->bad_clocks, 0);
-		assert_int_equal(peers[i]->overruns, 0);
-	}
-	world_fini(&world);
-}
-
-static bool is_over(struct world *at, uint32_t value)
-{
-	(void)value;
-	return at->client.reset || (at->client.fin_received && at->client.fin_acked);
-}
-
-static void expect_held(uint32_t i, const char *text)
-{
-	const struct sink_record *record = &world.sink.records[i];
-
-	assert_true(i < world.sink.count);
-	assert_int_equal(record->bytes, strlen(text));
-	assert_memory_equal(record->data, text, strlen(text));
-}
 
 static void begin_body(void)
 {
-	connect();
-	(void)seal_on(SEAL_HOLD);
+	sealed_connect();
+	(void)sealed_on(SEAL_HOLD);
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
 	assert_true(world_say(&world, "Subject: x\r\n\r\n", 0));
 	world_pass(&world, 20);
@@ -117,20 +32,20 @@ static void a_server_that_leaves_in_the_middle_costs_no_mail(void **state)
 	(void)state;
 	for (int how = 0; how < 3; how++) {
 		for (int again = 0; again < 2; again++) {
-			begin(20);
+			sealed_begin(20);
 			begin_body();
 			leave(how);
 			assert_true(world_say(&world, "hello\r\n.\r\n", 1));
 			assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 			assert_int_equal(world.sink.count, 1);
-			expect_held(0, TEXT);
+			sealed_expect_held(0, SEALED_TEXT);
 			// In order: first the answer, then the farewell.
 			assert_true(world_say(&world, again == 0 ? "QUIT\r\n" : "NOOP\r\n", 1));
 			assert_memory_equal(
 				world_last_reply(&world), again == 0 ? "221" : "421", 3);
-			assert_true(world_run(&world, is_over, 0, 60000));
+			assert_true(world_run(&world, sealed_is_over, 0, 60000));
 			assert_int_equal(world.client.retransmissions, 0);
-			finish();
+			sealed_finish();
 		}
 	}
 }
@@ -139,7 +54,7 @@ static void a_server_that_leaves_before_the_mail_is_durable_costs_none_either(vo
 {
 	(void)state;
 	for (int how = 0; how < 3; how++) {
-		begin(21);
+		sealed_begin(21);
 		begin_body();
 		world.sink.polls = 5000;
 		assert_true(world_say(&world, "hello\r\n.\r\n", 0));
@@ -150,51 +65,51 @@ static void a_server_that_leaves_before_the_mail_is_durable_costs_none_either(vo
 		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 		assert_int_equal(world.sink.count, 1);
 		assert_true(world_say(&world, "QUIT\r\n", 1));
-		assert_true(world_run(&world, is_over, 0, 60000));
-		finish();
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
 	}
 }
 
 static void a_server_that_says_nothing_any_more_is_left(void **state)
 {
 	(void)state;
-	begin(22);
-	connect();
+	sealed_begin(22);
+	sealed_connect();
 	world.server_mute = true;
-	(void)seal_on(SEAL_HOLD);
+	(void)sealed_on(SEAL_HOLD);
 	world.server_mute = false;
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n", 2));
 	world.server_mute = true;
 	assert_true(world_say(&world, "DATA\r\n", 1));
-	assert_true(world_say(&world, MAIL, 1));
+	assert_true(world_say(&world, SEALED_MAIL, 1));
 	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 	assert_int_equal(world.sink.count, 1);
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\n", 1));
 	assert_memory_equal(world_last_reply(&world), "421", 3);
-	assert_true(world_run(&world, is_over, 0, 60000));
-	finish();
+	assert_true(world_run(&world, sealed_is_over, 0, 60000));
+	sealed_finish();
 }
 
 static void a_server_that_refuses_rset_may_go_on(void **state)
 {
 	(void)state;
-	begin(23);
-	connect();
+	sealed_begin(23);
+	sealed_connect();
 	world.server_refuses_rset = "502-5.5.1 what?\r\n502 5.5.1 never heard\r\n";
-	(void)seal_on(SEAL_HOLD);
-	assert_true(world_mail(&world, MAIL));
+	(void)sealed_on(SEAL_HOLD);
+	assert_true(world_mail(&world, SEALED_MAIL));
 	assert_int_equal(world.sink.count, 1);
-	seal_off();
-	assert_true(world_mail(&world, MAIL));
+	sealed_off();
+	assert_true(world_mail(&world, SEALED_MAIL));
 	assert_int_equal(world.mails_count, 1);
-	finish();
+	sealed_finish();
 }
 
 static void nothing_is_kept_of_a_client_that_vanishes(void **state)
 {
 	(void)state;
 	for (int how = 0; how < 3; how++) {
-		begin(24);
+		sealed_begin(24);
 		begin_body();
 		if (how == 0) {
 			world.client.stopped = true;
@@ -205,7 +120,7 @@ static void nothing_is_kept_of_a_client_that_vanishes(void **state)
 			assert_true(world.server.reset);
 		} else {
 			peer_close(&world.client);
-			assert_true(world_run(&world, is_over, 0, 60000));
+			assert_true(world_run(&world, sealed_is_over, 0, 60000));
 			assert_true(world.server.fin_received || world.server.reset);
 		}
 		assert_int_equal(world.sink.count, 0);
@@ -213,14 +128,14 @@ static void nothing_is_kept_of_a_client_that_vanishes(void **state)
 		assert_int_equal(world.replies_count, 5);
 		assert_int_equal(world.records_count, 1);
 		assert_string_equal(world.records[0].action, "none");
-		finish();
+		sealed_finish();
 	}
 }
 
 static void a_client_that_vanishes_before_the_answer_is_not_answered(void **state)
 {
 	(void)state;
-	begin(25);
+	sealed_begin(25);
 	begin_body();
 	world.sink.polls = 3000;
 	assert_true(world_say(&world, "hello\r\n.\r\n", 0));
@@ -229,7 +144,7 @@ static void a_client_that_vanishes_before_the_answer_is_not_answered(void **stat
 	world_pass(&world, 20000);
 	assert_int_equal(world.sink.count, 0);
 	assert_int_equal(world.sink.open, 0);
-	finish();
+	sealed_finish();
 }
 
 static void a_client_may_close_with_its_last_segment(void **state)
@@ -238,33 +153,33 @@ static void a_client_may_close_with_its_last_segment(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		begin(26);
+		sealed_begin(26);
 		begin_body();
 		peer_write(&world.client, ends[i], strlen(ends[i]));
 		peer_close(&world.client);
-		assert_true(world_run(&world, is_over, 0, 60000));
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
 		assert_int_equal(world.sink.count, 1);
-		expect_held(0, TEXT);
+		sealed_expect_held(0, SEALED_TEXT);
 		assert_string_equal(world.replies[5], "250 2.0.0 Ok: queued");
 		if (i == 1)
 			assert_string_equal(world.replies[6], "221 2.0.0 Bye");
 		assert_int_equal(world.client.retransmissions, 0);
 		assert_true(world.server.fin_received);
-		finish();
+		sealed_finish();
 	}
 }
 
 static void the_same_ports_may_be_used_again(void **state)
 {
 	(void)state;
-	begin(27);
+	sealed_begin(27);
 	begin_body();
 	world_reuse_ports(&world);
-	seal_off();
+	sealed_off();
 	world_pass(&world, 2000);
 	assert_true(world_connect(&world));
 	assert_true(world_say(&world, "EHLO c\r\n", 1));
-	assert_true(world_mail(&world, MAIL));
+	assert_true(world_mail(&world, SEALED_MAIL));
 	assert_int_equal(world.mails_count, 1);
 	assert_int_equal(world.sink.count, 0);
 	world_fini(&world);
@@ -275,8 +190,8 @@ static void a_seal_that_comes_in_the_middle_keeps_the_whole_mail(void **state)
 {
 	(void)state;
 	for (int chunks = 0; chunks < 2; chunks++) {
-		begin(28);
-		connect();
+		sealed_begin(28);
+		sealed_connect();
 		assert_true(world_say(&world, "MAIL FROM:<a@x> SIZE=9\r\nRCPT TO:<b@y>\r\n", 2));
 		if (chunks)
 			assert_true(world_say(&world, "BDAT 14\r\nSubject: x\r\n\r\n", 1));
@@ -284,40 +199,40 @@ static void a_seal_that_comes_in_the_middle_keeps_the_whole_mail(void **state)
 			assert_true(world_say(&world, "DATA\r\n", 1) &&
 				    world_say(&world, "Subject: x\r\n\r\n", 0));
 		world_pass(&world, 20);
-		(void)seal_on(SEAL_HOLD);
+		(void)sealed_on(SEAL_HOLD);
 		world.sink.polls = 500;
 		assert_true(world_say(
 			&world, chunks ? "BDAT 7 LAST\r\nhello\r\n" : "hello\r\n.\r\n", 1));
 		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 		assert_int_equal(world.sink.count, 1);
-		expect_held(0, TEXT);
+		sealed_expect_held(0, SEALED_TEXT);
 		assert_string_equal(world.sink.records[0].mail_params, "SIZE=9");
 		assert_string_equal(world.records[0].action, "hold");
 		assert_int_equal(world.mails_count, 0);
 		assert_true(world.server.reset);
 		assert_true(world_say(&world, "NOOP\r\n", 1));
 		assert_memory_equal(world_last_reply(&world), "421", 3);
-		assert_true(world_run(&world, is_over, 0, 60000));
-		finish();
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
 	}
 }
 
 static void past_the_budget_a_mail_is_put_off(void **state)
 {
 	(void)state;
-	begin(29);
+	sealed_begin(29);
 	world.sink.max_bytes = 15;
-	connect();
+	sealed_connect();
 	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
 	assert_true(world_say(&world, "Subject: x\r\n\r\n", 0));
 	world_pass(&world, 20);
-	(void)seal_on(SEAL_HOLD);
+	(void)sealed_on(SEAL_HOLD);
 	assert_true(world_say(&world, "hello\r\n.\r\n", 1));
 	assert_memory_equal(world_last_reply(&world), "451", 3);
 	assert_int_equal(world.sink.count, 0);
 	assert_int_equal(world.mails_count, 0);
 	assert_string_equal(world.records[0].action, "tempfail");
-	finish();
+	sealed_finish();
 }
 
 static void the_quarantine_keeps_what_is_infected(void **state)
@@ -333,11 +248,11 @@ static void the_quarantine_keeps_what_is_infected(void **state)
 		options.scan.max_messages = 8;
 		options.policy[DIRECTION_INBOUND].infected = POLICY_QUARANTINE;
 		options.capture = false;
-		world_init(&world, &options, 4, RULES, 30);
-		connect();
+		world_init(&world, &options, 4, SEALED_RULES, 30);
+		sealed_connect();
 		if (sealed)
-			(void)seal_on(SEAL_HOLD);
-		assert_true(world_mail(&world, "Subject: x\r\n\r\n" EVIL "\r\n.\r\n"));
+			(void)sealed_on(SEAL_HOLD);
+		assert_true(world_mail(&world, "Subject: x\r\n\r\n" SEALED_EVIL "\r\n.\r\n"));
 		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
 		assert_int_equal(world.sink.count, 1);
 		assert_true(world.sink.records[0].quarantine);
@@ -345,7 +260,7 @@ static void the_quarantine_keeps_what_is_infected(void **state)
 		assert_string_equal(world.records[0].action, "quarantine");
 		assert_int_equal(world.mails_count, 0);
 		assert_int_equal(world.server.reset, !sealed);
-		finish();
+		sealed_finish();
 	}
 }
 

@@ -10,6 +10,7 @@
 #define RTO_NS 200000000ull
 #define RTO_MAX_NS 3000000000ull
 #define WINDOW 65535u
+#define REFUSED_NS 500000000ull
 
 static const uint8_t addresses[2][16] = {{192, 0, 2, 7}, {198, 51, 100, 2}};
 
@@ -167,6 +168,7 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 	if (peer->synchronised && (segment->flags & TCP_FLAG_RST) == 0) {
 		segment->flags |= TCP_FLAG_ACK;
 		segment->ack = rcv_nxt(peer);
+		peer->told = segment->ack;
 	}
 	if ((segment->flags & TCP_FLAG_SYN) != 0) {
 		segment->window = WINDOW;
@@ -318,7 +320,6 @@ static void take_timestamp(
 	struct peer *peer, const struct packet *packet, const uint8_t *option, uint64_t now_ns)
 {
 	uint32_t value = get32(option + 2);
-	bool in_order = peer->synchronised && packet->tcp.seq == rcv_nxt(peer);
 
 	if (!peer->timestamps) {
 		// A SYN may offer it to one that does not have it.
@@ -327,9 +328,8 @@ static void take_timestamp(
 	}
 	if (tcp_seq_before(now_ts(now_ns), get32(option + 6)))
 		peer->bad_clocks++;
-	if (in_order && packet->tcp.payload_bytes > 0 && tcp_seq_before(value, peer->ts_recent))
-		peer->old_clocks++;
-	if (peer->ts_recent == 0 || !tcp_seq_before(value, peer->ts_recent))
+	peer->ts_value = value;
+	if (peer->ts_recent == 0)
 		peer->ts_recent = value;
 }
 
@@ -393,6 +393,39 @@ static void take_reset(struct peer *peer, const struct tcp_segment *tcp, uint64_
 	transmit_ack(peer, now_ns);
 }
 
+// What Linux drops before it looks at anything else, the acknowledgement included. Two clocks may differ
+// by one tick.
+static bool is_acceptable(struct peer *peer, const struct packet *packet)
+{
+	uint32_t fin = (packet->tcp.flags & TCP_FLAG_FIN) != 0;
+	uint32_t end = packet->tcp.seq + packet->tcp.payload_bytes + fin;
+	bool is_next = packet->tcp.seq == rcv_nxt(peer);
+
+	if (peer->timestamps && tcp_seq_before(peer->ts_value + 1, peer->ts_recent)) {
+		peer->old_clocks += is_next && end != packet->tcp.seq;
+		return false;
+	}
+	if (tcp_seq_before(end, peer->told) ||
+		tcp_seq_before(rcv_nxt(peer) + WINDOW, packet->tcp.seq)) {
+		peer->strays++;
+		return false;
+	}
+	if (!tcp_seq_before(peer->told, packet->tcp.seq) &&
+		!tcp_seq_before(peer->ts_value, peer->ts_recent))
+		peer->ts_recent = peer->ts_value;
+	return true;
+}
+
+// At most two a second to what carries nothing, or two ends would go on for ever (tcp_invalid_ratelimit).
+static void answer_refused(struct peer *peer, const struct packet *packet, uint64_t now_ns)
+{
+	if (packet->tcp.payload_bytes == 0 && now_ns - peer->refused_ns < REFUSED_NS)
+		return;
+	if (packet->tcp.payload_bytes == 0)
+		peer->refused_ns = now_ns;
+	transmit_ack(peer, now_ns);
+}
+
 static bool is_news(const struct peer *peer, const struct packet *packet)
 {
 	return packet->tcp.payload_bytes > 0 ||
@@ -437,6 +470,10 @@ void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns)
 			return;
 	}
 	answer = is_news(peer, &packet);
+	if ((packet.tcp.flags & TCP_FLAG_SYN) == 0 && !is_acceptable(peer, &packet)) {
+		answer_refused(peer, &packet, now_ns);
+		return;
+	}
 	if ((packet.tcp.flags & TCP_FLAG_ACK) != 0) {
 		if (packet.tcp.ack != peer->iss)
 			peer->established = true;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A small TCP endpoint for tests in virtual time: a careful receiver (RFC 5961: a RST counts only at
 // the next expected number, everything else doubtful gets a challenge ACK), a sender with
-// retransmission. It is written without the code under test.
+// retransmission. What Linux drops whole it drops too: segments outside the window, bare acknowledgements
+// below it among them (RFC 9293 section 3.10.7.4), and those with an old time stamp. It is written
+// without the code under test.
 #pragma once
 
 #include "dataplane/packet.h"
@@ -36,7 +38,10 @@ struct peer {
 	bool nagle;      // a segment short of the MSS waits until all is acknowledged
 	uint64_t due_ns; // next retransmission
 	uint64_t rto_ns;
+	uint64_t refused_ns; // last answer to what was dropped
 	uint32_t ts_recent;
+	uint32_t ts_value; // of the segment at hand
+	uint32_t told;     // the number last acknowledged: the window begins there (Linux: rcv_wup)
 	uint32_t duplicate_acks;
 	uint16_t mss;
 	uint16_t ip_id;
@@ -64,11 +69,11 @@ struct peer {
 	uint32_t bad_sacks;  // the same in a SACK block
 	uint32_t
 		bad_clocks; // an option that was not negotiated or missing, an echo of what was never sent
-	uint32_t overruns; // bytes beyond the window that was granted
-	uint32_t
-		old_clocks; // new bytes in order with a time stamp of the past: PAWS would drop them
-	uint64_t taken;     // frames
-	size_t in_high;     // highest byte that arrived, in order or not
+	uint32_t overruns;   // bytes beyond the window that was granted
+	uint32_t old_clocks; // dropped for a time stamp of the past (PAWS)
+	uint32_t strays;     // dropped, outside the window: their acknowledgements were not heard
+	uint64_t taken;      // frames
+	size_t in_high;      // highest byte that arrived, in order or not
 	size_t sacked_high;  // of out
 	uint8_t *out_sacked; // by byte
 };

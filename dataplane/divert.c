@@ -42,8 +42,10 @@ void divert_offer(struct engine *engine, struct session *session, const struct s
 	if (engine->seals == NULL || engine->seals->count == 0 || message == NULL ||
 		message->begun || !smtp_begins_message(&session->smtp))
 		return;
-	// Part of the command has gone on: the message is judged at its end.
-	if (session->stream[TCP_CLIENT].sent > event->from)
+	// Part of the command has gone on, or of what stands behind it, early, while a message before it was
+	// not read to its end: the server would take these bytes for others with their numbers. So the
+	// message is judged at its end.
+	if (stream_has_sent_behind(&session->stream[TCP_CLIENT], event->from))
 		return;
 	message_ask_seals(engine, session, message, &seal);
 	if (seal.mode == SEAL_OPEN)
@@ -80,10 +82,11 @@ static enum readiness readiness(
 }
 
 // What the server has said and the client has not acknowledged is the engine's to deliver now; what was
-// forwarded once only when nothing is heard of it.
-static void inherit(struct session *session, uint64_t now_ns)
+// forwarded once only when nothing is heard of it. All of it counts as sent: the engine's acknowledgements
+// stand behind it, for a client that has it drops whatever has a lower number.
+static void inherit(struct engine *engine, struct session *session, uint64_t now_ns)
 {
-	const struct stream *stream = &session->stream[TCP_SERVER];
+	struct stream *stream = &session->stream[TCP_SERVER];
 	struct sender *sender = &session->splice->client;
 	size_t n = (size_t)(stream->next - stream->released);
 	uint8_t bytes[INHERIT_BYTES];
@@ -93,6 +96,7 @@ static void inherit(struct session *session, uint64_t now_ns)
 	(void)sender_push(sender, bytes, n);
 	if (stream->sent > stream->released)
 		sender_sent(sender, (size_t)(stream->sent - stream->released), now_ns);
+	(void)stream_mark_sent(stream, engine->pages, stream->sent, stream->next);
 }
 
 static void ask(struct splice *splice, const char *command, uint64_t now_ns)
@@ -115,14 +119,14 @@ static void begin_recorded(struct engine *engine, struct session *session, uint6
 	(void)sender_ack(&splice->server, sender_end(&splice->server));
 }
 
-static void begin_live(struct session *session, uint64_t now_ns)
+static void begin_live(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct splice *splice = session->splice;
 	struct stream *server = &session->stream[TCP_SERVER];
 
 	splice->server_next = seqmap_to_sender(
 		&splice->map[TCP_SERVER], tcp_seq_of(&session->tcp, TCP_SERVER, server->next));
-	inherit(session, now_ns);
+	inherit(engine, session, now_ns);
 	ask(splice, reset_command, now_ns);
 }
 
@@ -171,7 +175,7 @@ static void begin(struct engine *engine, struct session *session, const struct s
 	if (engine->options.recorded)
 		begin_recorded(engine, session, now_ns);
 	else
-		begin_live(session, now_ns);
+		begin_live(engine, session, now_ns);
 	divert_swallow(engine, session);
 	if (seal->mode == SEAL_TEMPFAIL && seal->certain && !is_chunk && !splice->recorded)
 		put_off(engine, session, seal, now_ns);
@@ -319,7 +323,7 @@ void divert_client(struct engine *engine, struct session *session, const struct 
 	}
 	if (splice->phase == SPLICE_BODY)
 		splice->heard_ns = now_ns;
-	(void)sender_ack(&splice->client, session->tcp.end[TCP_SERVER].acked);
+	splice_acked(session, TCP_CLIENT);
 	dialogue_pull_divert(engine, session, now_ns);
 	if (session->mode == SESSION_DIVERT && splice->phase == SPLICE_BODY &&
 		client_closed(session)) {
@@ -384,7 +388,7 @@ void divert_server(struct engine *engine, struct session *session, const struct 
 	if (result->rst) {
 		splice->server_lost = true;
 	} else {
-		(void)sender_ack(&splice->server, splice->tcp.end[TCP_CLIENT].acked);
+		splice_acked(session, TCP_SERVER);
 		take_in(splice, arrival->packet, result->fin);
 		splice_sync(session);
 		if (result->has_payload || result->fin || result->keep_alive)

@@ -338,7 +338,7 @@ static void heard(
 	if (session->mode != SESSION_INSPECT)
 		return;
 	if (session->splice != NULL && side == TCP_CLIENT)
-		(void)sender_ack(&session->splice->client, session->tcp.end[TCP_SERVER].acked);
+		splice_acked(session, TCP_CLIENT);
 	if (!session->diverting)
 		return;
 	dialogue_settle(engine, session, now_ns);
@@ -466,7 +466,7 @@ static bool splice_arrival(
 		packet_trim(arrival->frame, packet, result.trim_front, result.trim_back);
 	session_learn(session, TCP_SERVER, arrival);
 	if (session->mode == SESSION_INSPECT) {
-		(void)sender_ack(&splice->server, splice->tcp.end[TCP_CLIENT].acked);
+		splice_acked(session, TCP_SERVER);
 		splice_from_server(engine, session, arrival);
 		return true;
 	}

@@ -221,6 +221,17 @@ void splice_number(struct session *session, struct packet_segment *segment)
 		note(splice, segment);
 }
 
+void splice_acked(struct session *session, enum tcp_side side)
+{
+	struct splice *splice = session->splice;
+	struct sender *sender = side == TCP_CLIENT ? &splice->client : &splice->server;
+	const struct tcp_connection *tcp = side == TCP_CLIENT ? &session->tcp : &splice->tcp;
+	uint32_t acked = tcp->end[tcp_other(side)].acked;
+	uint32_t end = sender_end(sender);
+
+	(void)sender_ack(sender, tcp_seq_before(end, acked) ? end : acked);
+}
+
 // ---- in a divert --------------------------------------------------------------------------------
 
 // The trackers judge each side by what its peer has told it: that is the engine now.

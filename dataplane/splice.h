@@ -79,6 +79,9 @@ void splice_number(struct session *session, struct packet_segment *segment);
 // The number at the server of what the client's view calls seq.
 uint32_t splice_server_seq(const struct session *session, uint32_t seq);
 
+// side has acknowledged something: perhaps what the engine has said to it, and with that what passed behind.
+void splice_acked(struct session *session, enum tcp_side side);
+
 // ---- in a divert ----
 
 // Both maps and both trackers as the engine's senders and the streams stand now.

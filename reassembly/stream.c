@@ -420,6 +420,26 @@ bool stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t 
 	return true;
 }
 
+bool stream_has_sent_behind(const struct stream *stream, uint64_t offset)
+{
+	const struct range_set *set = set_sent(stream);
+
+	return stream->sent > offset ||
+	       (set != NULL && set->count > 0 && set->range[set->count - 1].to > offset);
+}
+
+uint64_t stream_last_unsent(const struct stream *stream, uint64_t end)
+{
+	const struct range_set *set = set_sent(stream);
+
+	// Ranges do not touch: before each there is a byte that is in none.
+	for (uint32_t n = set != NULL ? set->count : 0; n > 0; n--) {
+		if (set->range[n - 1].from < end && end <= set->range[n - 1].to)
+			end = set->range[n - 1].from;
+	}
+	return end > stream->sent ? end - 1 : stream->sent;
+}
+
 bool stream_unsent(const struct stream *stream, uint64_t limit, uint64_t *from, uint64_t *to)
 {
 	uint64_t at = stream->sent;

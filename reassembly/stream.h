@@ -81,6 +81,10 @@ uint32_t stream_islands(const struct stream *stream, uint64_t (*islands)[2], uin
 bool stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to);
 // The first range below limit that has arrived and was not forwarded. False when there is none.
 bool stream_unsent(const struct stream *stream, uint64_t limit, uint64_t *from, uint64_t *to);
+// Has anything at or behind offset been marked, out of order ranges included?
+bool stream_has_sent_behind(const struct stream *stream, uint64_t offset);
+// The last offset below end that was not marked; `sent` where there is none.
+uint64_t stream_last_unsent(const struct stream *stream, uint64_t end);
 
 // The receiver has acknowledged up to offset (never beyond next is assumed: it is clamped). Pages are
 // kept for STREAM_KEEP_BYTES more, for honest retransmissions that cross the acknowledgement.

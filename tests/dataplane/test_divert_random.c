@@ -15,6 +15,7 @@
 #define SEEDS 1500
 #endif
 #define MAILS 6
+#define COMMAND_BYTES 50 // part of a command waits for the rest, or until its sender repeats it
 
 static struct world world;
 static struct random dice;
@@ -226,6 +227,7 @@ static void check_peer(const struct peer *peer, bool has_faults)
 		return;
 	assert_int_equal(peer->retransmissions, 0);
 	assert_int_equal(peer->old_clocks, 0);
+	assert_int_equal(peer->strays, 0);
 }
 
 static void begin(uint64_t seed)
@@ -256,6 +258,8 @@ static void begin(uint64_t seed)
 	world.server.wscale = roll(2) == 0 ? (uint8_t)roll(8) : 0;
 	world.client.nagle = roll(4) == 0;
 	world.client.chunk = roll(4) == 0 ? 1 + roll(50) : 0;
+	if (roll(2) == 0)
+		world.client.flight = (1 + roll(3)) * (size_t)world.client.mss;
 	world.sink.polls = roll(3) == 0 ? roll(3000) : 0;
 	world.sink.fail_from = roll(8) == 0 ? 1 + roll(MAILS) : 0;
 	mails_count = 0;
@@ -333,7 +337,8 @@ static void run(uint64_t seed)
 	dies = roll(4) == 0;
 	has_faults = world.faults.drop > 0 || world.faults.jitter_us > 0 ||
 		     world.faults.duplicate > 0 || world.sink.polls > 0 ||
-		     (world.client.nagle && (world.client.chunk > 0 || world.client.mss < 99));
+		     (world.client.nagle && (world.client.chunk > 0 || world.client.mss < 99)) ||
+		     world.client.flight < COMMAND_BYTES;
 	done = talk(seed, count, dies ? roll(count) : UINT32_MAX);
 	if (!dies && world.sink.fail_from == 0 && !world.client.fin_received)
 		assert_true(done);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the engine says of its own accord under a seal may be lost at any place: nothing stands still, and
+// nobody is given up who is still there.
+#include "dataplane/session.h"
+#include "tests/support/sealed.h"
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Behind MAIL and RCPT at once comes a chunk of which not all can be under way: it stands still unless
+// the client hears the engine's acknowledgements, which have to stand behind the server's last reply.
+static void a_large_chunk_behind_its_envelope_is_acknowledged(void **state)
+{
+	static char text[100000];
+	char line[96];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[0] = '\r'; // no header
+	text[1] = '\n';
+	for (uint64_t seed = 15; seed < 25; seed++) {
+		sealed_begin(seed);
+		world.client.flight = 1448 * (1 + seed % 5);
+		world.client.timestamps = seed % 2 == 0;
+		world.client.sack = seed % 4 < 2;
+		world.server.sack = world.client.sack;
+		sealed_connect();
+		(void)sealed_on(SEAL_HOLD);
+		(void)snprintf(line, sizeof(line),
+			"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT %zu LAST\r\n", strlen(text));
+		peer_write(&world.client, line, strlen(line));
+		assert_true(world_say(&world, text, 3));
+		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+		sealed_expect_held(0, text);
+		sealed_quit();
+		sealed_finish();
+	}
+}
+
+static bool is_queued(struct world *at, enum link_side side, const struct packet *packet)
+{
+	static const char text[] = "250 2.0.0 Ok: queued";
+
+	(void)at;
+	return side == LINK_OUTSIDE && packet->tcp.payload_bytes >= sizeof(text) - 1 &&
+	       memcmp(packet->payload, text, sizeof(text) - 1) == 0;
+}
+
+// The client has the server's reply to what it said behind the message before the engine's answer, and
+// acknowledges both at once.
+static void an_answer_that_was_lost_is_acknowledged_with_what_follows(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 31; seed < 37; seed++) {
+		sealed_begin(seed);
+		world.client.timestamps = seed % 2 == 0;
+		sealed_connect();
+		(void)sealed_on(SEAL_HOLD);
+		assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
+		world.loses = is_queued;
+		world.loses_left = 1 + (uint32_t)seed % 3;
+		assert_true(world_say(&world, SEALED_MAIL "NOOP\r\n", 2));
+		assert_int_equal(world.loses_left, 0);
+		world_pass(&world, 600000);
+		assert_false(world.client.reset || world.server.reset);
+		assert_true(world_mail(&world, SEALED_MAIL));
+		assert_int_equal(world.sink.count, 2);
+		assert_true(engine_counters(world.engine)->made_packets < 60);
+		assert_true(world_say(&world, "QUIT\r\n", 1));
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
+	}
+}
+
+// In all.
+static void await_replies(uint32_t count)
+{
+	assert_true(world_say(&world, "", count - world.replies_count));
+}
+
+// A message's end is lost, and the next one's chunk, which may as well be text of the first, goes on to
+// the server early. The server has those bytes, the last one included.
+static void pass_a_chunk_early(const char *text)
+{
+	char line[96];
+
+	sealed_connect();
+	world.client.chunk = 10; // or what is sent again is sent at once
+	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
+	assert_true(world_say(&world, "Subject: x\r\n\r\n", 0));
+	world_pass(&world, 10);
+	world.faults.drop = 1000;
+	assert_true(world_say(&world, "hello\r\n.\r\n", 0));
+	world_pass(&world, 10);
+	(void)snprintf(line, sizeof(line),
+		"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT %zu LAST\r\n\r\n", 2 + strlen(text));
+	assert_true(world_say(&world, line, 0));
+	world_pass(&world, 10);
+	world.faults.drop = 0;
+	assert_true(world_say(&world, text, 0));
+	world_pass(&world, 10);
+	assert_true(engine_counters(world.engine)->passed_early >= 1);
+	await_replies(6);
+	assert_int_equal(world.mails_count, 1);
+	world.client.chunk = 0;
+}
+
+// Would the numbers of these bytes be given to others, the server would take the text for what comes next.
+// So the connection does not go on, and the mail, of which there is no copy, is put off.
+static void what_went_on_early_is_not_taken_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 41; seed < 44; seed++) {
+		sealed_begin(seed);
+		pass_a_chunk_early("text and more text.");
+		(void)sealed_on(SEAL_HOLD);
+		await_replies(9);
+		assert_memory_equal(world_last_reply(&world), "451", 3);
+		assert_int_equal(world.mails_count, 1);
+		assert_int_equal(world.sink.count, 0);
+		assert_true(world_say(&world, "MAIL FROM:<a@x>\r\n", 1));
+		assert_memory_equal(world_last_reply(&world), "421", 3);
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
+	}
+}
+
+static void a_last_byte_that_went_on_early_completes_no_infected_mail(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 44; seed < 47; seed++) {
+		sealed_begin(seed);
+		pass_a_chunk_early(SEALED_EVIL);
+		await_replies(9);
+		assert_memory_equal(world_last_reply(&world), "554", 3);
+		assert_int_equal(world.mails_count, 1);
+		assert_true(world_say(&world, "QUIT\r\n", 1));
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		assert_int_equal(world.mails_count, 1);
+		sealed_finish();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_large_chunk_behind_its_envelope_is_acknowledged),
+		cmocka_unit_test(an_answer_that_was_lost_is_acknowledged_with_what_follows),
+		cmocka_unit_test(what_went_on_early_is_not_taken_back),
+		cmocka_unit_test(a_last_byte_that_went_on_early_completes_no_infected_mail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -146,12 +146,16 @@ static bool passes_unseen(struct engine *engine, struct session *session)
 	return true;
 }
 
-// From this offset on the client's bytes wait, unless they have gone already.
+// From this offset on the client's bytes wait, unless they have gone already. The last of them may have gone
+// early, as text of a message before: then it is the last one before it that keeps the message incomplete.
+static void hold_from(struct session *session, uint64_t from)
+{
+	session->hold = stream_last_unsent(&session->stream[TCP_CLIENT], from + 1);
+}
+
 static void wait_for_verdict(struct session *session, uint64_t from)
 {
-	uint64_t sent = session->stream[TCP_CLIENT].sent;
-
-	session->hold = from > sent ? from : sent;
+	hold_from(session, from);
 	session->deciding = true;
 }
 
@@ -200,7 +204,7 @@ static void act_on_end(
 	}
 	// Replies to earlier commands of a pipelined group are still to come from the server: without
 	// its last byte the message stays incomplete there, and they can pass.
-	session->hold = end - 1;
+	hold_from(session, end - 1);
 	session->pending = true;
 }
 

@@ -58,8 +58,8 @@ static json_t *get_status(struct api_call *call)
 		seals_list(control->seals), "seals_generation",
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"alerts", alerts_status(control->alerts), "channels",
-		channels_status(control->channels),
-		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+		channels_status(control->channels), "uptime_seconds",
+		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
 // ---- seals --------------------------------------------------------------------------------------
@@ -119,6 +119,21 @@ static json_t *end_seal(struct api_call *call)
 	err = control_seals_changed(control, "unseal",
 		json_pack("{s:s, s:s}", "virus_id", virus_id, "why", "operator"));
 	return answer_change(control, err);
+}
+
+// ---- alerts -------------------------------------------------------------------------------------
+
+#define ALERTS_MOST 10000 // in one answer
+
+static json_t *list_alerts(struct api_call *call)
+{
+	json_int_t limit = json_integer_value(json_object_get(call->request, "limit"));
+	struct alerts *alerts = call->control->alerts;
+
+	if (limit <= 0 || limit > ALERTS_MOST)
+		limit = ALERTS_MOST;
+	return json_pack("{s:o, s:o}", "status", alerts_status(alerts), "alerts",
+		alerts_list(alerts, (unsigned int)limit));
 }
 
 // ---- rules --------------------------------------------------------------------------------------
@@ -205,6 +220,7 @@ static const struct api_command commands[] = {
 	{"status", get_status},
 	{"seal", set_seal},
 	{"unseal", end_seal},
+	{"alerts", list_alerts},
 	{"rules", get_rules},
 	{"rules install", install_rules},
 };

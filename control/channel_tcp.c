@@ -34,7 +34,9 @@ struct peer {
 	uint64_t token;
 	int64_t heard_s;
 	unsigned int strangers;
-	bool is_ours; // we have connected
+	unsigned int unanswered; // envelopes
+	bool is_ours;            // we have connected
+	bool has_ended;          // its side; ours ends when it has its answers
 	char name[96];
 };
 
@@ -98,6 +100,11 @@ static struct peer *find_peer(struct channel_tcp *channel, uint64_t token)
 	return peer;
 }
 
+static bool is_done(const struct peer *peer)
+{
+	return peer->has_ended && peer->unanswered == 0 && peer->out->len == 0;
+}
+
 // ---- sending ------------------------------------------------------------------------------------
 
 // Returns whether the peer may stay.
@@ -134,6 +141,8 @@ static gboolean writable(GSocket *socket, GIOCondition condition, gpointer ctx)
 	if (peer->out->len > 0)
 		return G_SOURCE_CONTINUE;
 	drop_source(&peer->output);
+	if (is_done(peer))
+		drop_peer(peer);
 	return G_SOURCE_REMOVE;
 }
 
@@ -158,6 +167,7 @@ static void answer(void *ctx, uint64_t token, const char *receipt)
 
 	if (peer == NULL)
 		return;
+	peer->unanswered--;
 	if (receipt == NULL) {
 		peer->strangers++;
 		return;
@@ -181,6 +191,7 @@ static void take(struct peer *peer, const void *text, size_t bytes)
 		return;
 	}
 	peer->channel->received++;
+	peer->unanswered++;
 	alerts_take(peer->channel->alerts, &source, text, bytes, control_now_ns() / NS_PER_S);
 }
 
@@ -203,6 +214,14 @@ static bool take_frame(struct peer *peer)
 	return peer->strangers < STRANGERS;
 }
 
+// After its last frame: nothing is read any more. Returns whether the peer may stay.
+static bool end_input(struct peer *peer)
+{
+	drop_source(&peer->input);
+	peer->has_ended = true;
+	return !is_done(peer);
+}
+
 static bool has_frame(const struct peer *peer)
 {
 	uint32_t head;
@@ -220,18 +239,26 @@ static void watch_input(struct peer *peer);
 static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 {
 	struct peer *peer = ctx;
+	GError *error = NULL;
 	char data[READ_BYTES];
-	gssize n = g_socket_receive(socket, data, sizeof(data), NULL, NULL);
+	gssize n = g_socket_receive(socket, data, sizeof(data), NULL, &error);
+	bool stays = n >= 0 || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
 
 	(void)condition;
+	g_clear_error(&error);
 	if (n > 0) {
 		(void)g_byte_array_append(peer->in, (const guint8 *)data, (guint)n);
 		peer->heard_s = control_now_ns() / NS_PER_S;
+		stays = take_frame(peer);
+	} else if (n == 0) {
+		stays = end_input(peer);
 	}
-	if (n == 0 || (n < 0 && errno != EAGAIN) || !take_frame(peer)) {
+	if (!stays) {
 		drop_peer(peer);
 		return G_SOURCE_REMOVE;
 	}
+	if (n == 0)
+		return G_SOURCE_REMOVE;
 	if (!has_frame(peer))
 		return G_SOURCE_CONTINUE;
 	// Nothing is read until the frames that are here are done with.

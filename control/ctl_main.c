@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{"unseal", ctl_unseal, "end a seal"},
 	{"held", ctl_held, "mail that was diverted under a seal"},
 	{"quarantine", ctl_quarantine, "mail that was kept back as infected or suspect"},
+	{"alerts", ctl_alerts, "what the vendor has sent"},
 	{"rules", ctl_rules, "the rules in force, and new ones"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
 };

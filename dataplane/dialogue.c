@@ -534,7 +534,8 @@ void dialogue_pull(
 	struct smtp_event event;
 	bool more = true;
 
-	while (more && reads(session, side)) {
+	while (more && reads(session, side) &&
+		(side == TCP_SERVER || keep_may_pass(engine, session, now_ns))) {
 		more = pull_one(engine, session, side, &event);
 		on_event(engine, session, side, &event, now_ns);
 		// What the client sent behind a command that had to wait comes before the next reply.
@@ -582,7 +583,8 @@ void dialogue_pull_divert(struct engine *engine, struct session *session, uint64
 	struct smtp_event event;
 	bool more = true;
 
-	while (more && session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY) {
+	while (more && session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY &&
+		keep_has_room(engine, session->building, now_ns)) {
 		more = pull_one(engine, session, TCP_CLIENT, &event);
 		on_event(engine, session, TCP_CLIENT, &event, now_ns);
 		if (session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY)

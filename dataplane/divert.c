@@ -59,7 +59,7 @@ void divert_offer(struct engine *engine, struct session *session, const struct s
 enum readiness { READY, WAITING, NEVER };
 
 static enum readiness readiness(
-	struct engine *engine, struct session *session, struct seal_decision *seal)
+	struct engine *engine, struct session *session, struct seal_decision *seal, uint64_t now_ns)
 {
 	const struct stream *client = &session->stream[TCP_CLIENT];
 	const struct stream *server = &session->stream[TCP_SERVER];
@@ -77,6 +77,9 @@ static enum readiness readiness(
 		return NEVER;
 	if (server->read != server->end || client->released < session->hold ||
 		(!engine->options.recorded && server->next - server->released > INHERIT_BYTES))
+		return WAITING;
+	if (!engine->options.recorded && !(seal->mode == SEAL_TEMPFAIL && seal->certain) &&
+		!keep_can_begin(engine, session->building, now_ns))
 		return WAITING;
 	return READY;
 }
@@ -192,7 +195,7 @@ void divert_settle(struct engine *engine, struct session *session, uint64_t now_
 {
 	struct seal_decision seal;
 
-	switch (readiness(engine, session, &seal)) {
+	switch (readiness(engine, session, &seal, now_ns)) {
 	case READY:
 		begin(engine, session, &seal, now_ns);
 		return;
@@ -284,9 +287,33 @@ void divert_message_end(struct engine *engine, struct session *session, uint64_t
 	divert_decided(engine, session, now_ns);
 }
 
+// And all that it has sent was read: what waits for room may be the rest of the message.
 static bool client_closed(const struct session *session)
 {
-	return session->fin[TCP_CLIENT] <= session->stream[TCP_CLIENT].next;
+	return session->fin[TCP_CLIENT] <= session->stream[TCP_CLIENT].read;
+}
+
+// Reads on, and tells the trackers how far that went and what the client may send.
+static void take_body(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	dialogue_pull_divert(engine, session, now_ns);
+	if (session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY &&
+		client_closed(session)) {
+		dialogue_abort(engine, session, now_ns);
+		divert_answer(engine, session, now_ns);
+	}
+	if (session->mode != SESSION_DIVERT)
+		return;
+	session->splice->window = keep_window(engine, session->building, SPLICE_WINDOW_BYTES);
+	splice_sync(session);
+}
+
+void divert_go_on(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	take_body(engine, session, now_ns);
+	// The client has to hear that it may send again.
+	if (session->mode == SESSION_DIVERT && !splice_pump(engine, session, TCP_CLIENT, now_ns))
+		emit_ack(engine, session, TCP_SERVER);
 }
 
 // The client has reset the connection: the server hears of it.
@@ -324,15 +351,9 @@ void divert_client(struct engine *engine, struct session *session, const struct 
 	if (splice->phase == SPLICE_BODY)
 		splice->heard_ns = now_ns;
 	splice_acked(session, TCP_CLIENT);
-	dialogue_pull_divert(engine, session, now_ns);
-	if (session->mode == SESSION_DIVERT && splice->phase == SPLICE_BODY &&
-		client_closed(session)) {
-		dialogue_abort(engine, session, now_ns);
-		divert_answer(engine, session, now_ns);
-	}
+	take_body(engine, session, now_ns);
 	if (session->mode != SESSION_DIVERT)
 		return;
-	splice_sync(session);
 	is_new = is_new && session->stream[TCP_CLIENT].sent == sent;
 	if (!splice_pump(engine, session, TCP_CLIENT, now_ns) &&
 		wants_answer(session, result, is_new))

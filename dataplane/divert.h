@@ -25,6 +25,8 @@ void divert_client(struct engine *engine, struct session *session, const struct 
 	bool is_new, uint64_t now_ns);
 void divert_server(struct engine *engine, struct session *session, const struct arrival *arrival,
 	const struct tcp_result *result);
+// There is room for more of its message, or there never will be.
+void divert_go_on(struct engine *engine, struct session *session, uint64_t now_ns);
 // The client's message has ended, or its command has another meaning than the message's.
 void divert_message_end(struct engine *engine, struct session *session, uint64_t now_ns);
 void divert_command(struct engine *engine, struct session *session, const struct smtp_event *event,

@@ -49,6 +49,7 @@ void engine_options_init(struct engine_options *options)
 	options->half_open_seconds = 60;
 	options->max_deferred = 256;
 	options->verdict_seconds = 30;
+	options->room_seconds = 60;
 	options->helper_bytes = 512u << 20;
 	scan_options_init(&options->scan);
 	memcpy(options->name, "cordon", sizeof("cordon"));

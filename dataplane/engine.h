@@ -80,6 +80,7 @@ struct engine_options {
 	uint32_t verdict_seconds;  // that it may take
 	uint64_t helper_bytes;     // of memory that it may take, for whoever limits the process
 	bool recorded;             // both ends are a capture's: they cannot react to the engine
+	uint32_t room_seconds;     // that a body which is taken in waits for room in the spool
 	bool capture; // keep a copy of every message in progress, where there is a spool
 	struct scan_options scan; // max_messages is the limit of messages in progress
 	uint8_t hash_key[16];
@@ -157,9 +158,13 @@ struct engine_spool {
 	// A new copy of a message with this envelope (what stands behind rcpt_to_count is not known yet), or
 	// NULL when there is no room. Cheap: nothing is durable before the commit.
 	void *(*begin)(void *ctx, const struct held_mail *mail);
+	// How many bytes append takes of this copy now, or of one to be begun (NULL): fewer than are at hand when
+	// the disk is behind. SIZE_MAX: no reason to wait, what is wrong shows otherwise.
+	size_t (*room)(void *ctx, void *copy);
 	// Returns 0, or a negative errno when the message cannot be kept: the copy is then aborted.
 	int (*append)(void *ctx, void *copy, const uint8_t *data, size_t n);
-	// The message is complete: make it durable. Returns 0, or a negative errno (the copy is then aborted).
+	// The message is complete: make it durable. Returns 0; -EAGAIN: there is no room yet, ask again; or
+	// another negative errno (the copy is then aborted).
 	int (*commit)(void *ctx, void *copy, const struct held_mail *mail);
 	// Of a committed copy: -EINPROGRESS; or 0, and it is durable under the name record; or another
 	// negative errno, and nothing of it is kept. But for -EINPROGRESS the handle is gone.

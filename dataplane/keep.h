@@ -23,6 +23,20 @@ static inline bool message_is_kept(const struct message *message)
 // Makes it durable. True: wait, dialogue_kept will be called. False: it cannot be kept; action and reply were
 // changed accordingly.
 bool keep_commit(struct engine *engine, struct message *message, uint64_t now_ns);
+// Whether the copy takes more of the body now. False: the message waits, and its session goes on by itself
+// when there is room, or when waiting took too long and the copy was given up.
+bool keep_has_room(struct engine *engine, struct message *message, uint64_t now_ns);
+// The same for a body that passes. When a seal came in its middle it may have to be kept, and must not outgrow
+// its copy; without one a copy that finds no room is given up, and nobody waits.
+bool keep_may_pass(struct engine *engine, struct session *session, uint64_t now_ns);
+// The same for a message whose copy is to be begun.
+bool keep_can_begin(struct engine *engine, struct message *message, uint64_t now_ns);
+// What a sender may be told that it can send of this message, at most most.
+uint32_t keep_window(const struct engine *engine, const struct message *message, uint32_t most);
+static inline bool message_waits_for_room(const struct message *message)
+{
+	return message->waits == MESSAGE_WAITS_FOR_ROOM;
+}
 // Gives the copy up, durable in progress or not.
 void keep_drop(struct engine *engine, struct message *message);
 // Looks at some of those that wait.

@@ -15,6 +15,15 @@
 
 enum message_late { MESSAGE_IN_TIME, MESSAGE_NOT_BEGUN, MESSAGE_TOOK_TOO_LONG };
 
+// What of the spool's a message waits for.
+enum message_wait {
+	MESSAGE_WAITS_FOR_NOTHING,
+	MESSAGE_WAITS_TO_BEGIN,   // its copy
+	MESSAGE_WAITS_FOR_ROOM,   // for more of its body
+	MESSAGE_WAITS_TO_COMMIT,  // room for the end
+	MESSAGE_WAITS_TO_BE_KEPT, // until it is durable
+};
+
 enum message_entry_state { ENTRY_PENDING, ENTRY_ACCEPTED, ENTRY_REFUSED };
 
 // A MAIL or RCPT command, in order.
@@ -52,6 +61,7 @@ struct message {
 	struct deferral *deferral; // not NULL: another thread has the scan
 	struct deferral *left;     // not NULL: whose scan the result is of, though it came too late
 	struct deferral *again;    // not NULL: it was judged again, the result is of that
+	uint64_t waits_ns;         // since when, for room
 	uint64_t begin_ns;
 	uint64_t end_ns; // when the end of data arrived
 	uint64_t bytes;
@@ -66,6 +76,7 @@ struct message {
 	bool refused;  // by an SMTP violation: action, reason and reply stand already
 	bool diverted; // the server was told nothing of it: it can be kept or refused, never delivered
 	bool unkeepable; // its envelope is not known in full: delivery would be another one's
+	uint8_t waits;   // enum message_wait
 	uint8_t late;    // enum message_late: what another thread did not do in time
 	uint8_t action;  // enum policy_action, once decided
 	uint8_t verdict;

@@ -282,6 +282,11 @@ static const struct config_option limits_table[] = {
 			"a seal or a verdict that comes in its middle can still keep all of it. "
 			"Off: such a message is put off with 451. What is sealed before its "
 			"body, and what a policy quarantines, is kept in any case."},
+	{.key = "room_seconds",
+		UINT(struct engine_options, room_seconds, 1, 3600),
+		.unit = "seconds",
+		.help = "That a sender whose mail is taken in is made to wait while the disk of "
+			"the spool is behind. Then its mail is put off with 451."},
 	{.key = "max_deferred",
 		UINT(struct engine_options, max_deferred, 1, 65535),
 		.unit = "messages",

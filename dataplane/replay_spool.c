@@ -11,6 +11,13 @@ static void *begin(void *ctx, const struct held_mail *mail)
 	return ctx;
 }
 
+static size_t room(void *ctx, void *copy)
+{
+	(void)ctx;
+	(void)copy;
+	return SIZE_MAX;
+}
+
 static int append(void *ctx, void *copy, const uint8_t *data, size_t n)
 {
 	(void)ctx;
@@ -63,6 +70,7 @@ void replay_spool_init(struct replay_spool *spool)
 {
 	*spool = (struct replay_spool){.ops = {.ctx = spool,
 					       .begin = begin,
+					       .room = room,
 					       .append = append,
 					       .commit = commit,
 					       .poll = poll,

@@ -2,6 +2,7 @@
 #include "dataplane/session.h"
 
 #include "dataplane/divert.h"
+#include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/splice.h"
 #include "dataplane/takeover.h"
@@ -122,6 +123,16 @@ static void forward_rest(struct engine *engine, struct session *session,
 		emit_drop(engine, arrival);
 }
 
+// For long enough that the client should hear of it.
+static bool has_to_wait(const struct session *session, uint64_t now_ns)
+{
+	const struct message *message = session->building;
+
+	if (session->deciding)
+		return now_ns - session->deciding_ns >= REASSURE_NS;
+	return message != NULL && message_waits_for_room(message);
+}
+
 // Forwards what may go of the packet's bytes [from, from + payload). The rest is in the stream.
 static void forward_bytes(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct arrival *arrival, uint64_t from, bool ack_is_new)
@@ -158,8 +169,7 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 		limit = from;
 	// A sender whose bytes stay unacknowledged would give up; one that is told to wait does not
 	// (RFC 9293 section 3.8.6.1).
-	if (side == TCP_CLIENT && session->deciding && from >= limit &&
-		arrival->now_ns - session->deciding_ns >= REASSURE_NS)
+	if (side == TCP_CLIENT && from >= limit && has_to_wait(session, arrival->now_ns))
 		emit_wait(engine, session, TCP_SERVER);
 	packet_trim(arrival->frame, packet, 0, (uint32_t)(to - (from < limit ? limit : from)));
 	forward_rest(engine, session, arrival, ack_is_new);

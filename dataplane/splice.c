@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define WINDOW_BYTES                                                                               \
-	(256u * 1024u)            // advertised to the client: what is in order is taken in at once
 #define SERVER_WINDOW_BYTES 8192u // to the server, whose replies are short
 
 // Slots are used for the first time in their order: memory that was never needed is never touched.
@@ -35,6 +33,11 @@ struct splice_pool *splice_pool_init(void *memory, uint32_t count)
 uint32_t splice_pool_free(const struct splice_pool *pool)
 {
 	return pool->count - pool->used;
+}
+
+uint32_t splice_pool_used(const struct splice_pool *pool)
+{
+	return pool->used;
 }
 
 static struct splice *take(struct splice_pool *pool)
@@ -81,6 +84,7 @@ int splice_make(struct engine *engine, struct session *session)
 		return -ENOMEM;
 	session->splice = splice;
 	splice->session = session;
+	splice->window = SPLICE_WINDOW_BYTES;
 	splice->tcp = session->tcp;
 	tcp_unsend(&splice->tcp, TCP_CLIENT,
 		tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent));
@@ -240,13 +244,19 @@ static void vouch_to_client(struct session *session)
 	struct tcp_endpoint *client = &session->tcp.end[TCP_CLIENT];
 	struct tcp_endpoint *server = &session->tcp.end[TCP_SERVER];
 	uint32_t ack = tcp_seq_of(&session->tcp, TCP_CLIENT, session->stream[TCP_CLIENT].sent);
-	uint32_t window = WINDOW_BYTES >> server->wscale;
+	uint32_t most = session->splice->window;
+	uint32_t window;
 
 	raise(&client->acked, ack);
-	// What the server had granted may be under way already.
-	raise(&client->window_edge, ack + WINDOW_BYTES);
+	// What the server had granted may be under way already, and no edge moves back; but who has to wait is
+	// told so, for what it has sent will not be acknowledged soon.
+	raise(&client->window_edge, ack + most);
 	if (session->splice->recorded)
 		return;
+	window = client->window_edge - ack;
+	if (most == 0 || window > SPLICE_WINDOW_BYTES)
+		window = most == 0 ? 0 : SPLICE_WINDOW_BYTES;
+	window >>= server->wscale;
 	server->window = (uint16_t)(window > UINT16_MAX ? UINT16_MAX : window);
 	raise(&server->next, sender_end(&session->splice->client));
 }

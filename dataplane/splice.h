@@ -44,6 +44,7 @@ struct splice {
 	uint8_t phase;        // enum splice_phase
 	uint8_t asked;        // commands of the engine's that the server owes a reply to
 	uint8_t noops;
+	uint32_t window;   // that the client may be told
 	bool server_lost;  // it has closed, was reset or says so; it is told nothing any more
 	bool server_quits; // the client has said QUIT: the server is told when the divert ends
 	bool recorded;     // the server's side is a capture's
@@ -53,6 +54,7 @@ struct splice {
 
 size_t splice_pool_bytes(uint32_t count);
 struct splice_pool *splice_pool_init(void *memory, uint32_t count);
+uint32_t splice_pool_used(const struct splice_pool *pool);
 uint32_t splice_pool_free(const struct splice_pool *pool);
 
 // The next of those in use, round and round; NULL: there are none.
@@ -83,6 +85,8 @@ uint32_t splice_server_seq(const struct session *session, uint32_t seq);
 void splice_acked(struct session *session, enum tcp_side side);
 
 // ---- in a divert ----
+
+#define SPLICE_WINDOW_BYTES (256u * 1024u) // to the client, at most
 
 // Both maps and both trackers as the engine's senders and the streams stand now.
 void splice_sync(struct session *session);

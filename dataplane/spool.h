@@ -97,9 +97,11 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 	uint64_t now_ns) SPOOL_MUST_USE;
 // Ends a record that was not committed. No result follows.
 void spool_abort(struct spool_record *record);
-// How many bytes spool_append takes now, of a new record as well: what it keeps back is for commits, and for
-// envelopes. 0 when nothing can be begun either.
-size_t spool_room(const struct spool_worker *worker);
+// How many bytes spool_append takes now of this record, or of one to be begun (NULL): what is kept back is for
+// commits and envelopes. SIZE_MAX when the record has failed: it is no use to wait.
+size_t spool_room(const struct spool_worker *worker, const struct spool_record *record);
+// Nothing more can be stored, for a reason that is not a want of memory: spool_begin says which.
+bool spool_is_refusing(const struct spool_worker *worker);
 
 // Wants back what was appended to a record that is not committed. Returns 0 when it can be read, -EINPROGRESS:
 // ask again after a while, or what prevents it, which may be nothing to the record.

@@ -108,6 +108,18 @@ static void give_up(void *ctx, void *handle)
 	put_back(engine, copy);
 }
 
+static size_t room(void *ctx, void *handle)
+{
+	const struct spool_engine *engine = ctx;
+	const struct copy *copy = handle;
+
+	if (copy == NULL && spool_is_refusing(engine->worker))
+		return SIZE_MAX;
+	if (copy == NULL && engine->free == NULL)
+		return 0;
+	return spool_room(engine->worker, copy != NULL ? copy->record : NULL);
+}
+
 static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 {
 	struct copy *copy = handle;
@@ -143,6 +155,8 @@ static int commit(void *ctx, void *handle, const struct held_mail *mail)
 		reason.parts.bytes =
 			events_format_summary(mail->scan, engine->parts, sizeof(engine->parts));
 	err = spool_commit(copy->record, &reason, engine->now_ns);
+	if (err == -EAGAIN)
+		return err;
 	if (err != 0)
 		give_up(ctx, copy);
 	else
@@ -194,6 +208,7 @@ int spool_engine_new(struct spool_worker *worker, uint32_t copies, const char *c
 	}
 	engine->ops = (struct engine_spool){.ctx = engine,
 		.begin = begin,
+		.room = room,
 		.append = append,
 		.commit = commit,
 		.poll = poll,

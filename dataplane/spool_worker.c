@@ -267,11 +267,19 @@ int spool_append(struct spool_record *record, const void *data, size_t n)
 	return 0;
 }
 
-size_t spool_room(const struct spool_worker *worker)
+bool spool_is_refusing(const struct spool_worker *worker)
+{
+	return atomic_load_explicit(&worker->spool->published_refusal, memory_order_relaxed) != 0;
+}
+
+size_t spool_room(const struct spool_worker *worker, const struct spool_record *record)
 {
 	size_t reserved = reserve(worker);
 
-	if (worker->free_pages_count <= reserved || worker->free_records == NULL)
+	if (record != NULL && atomic_load_explicit(&record->failure, memory_order_relaxed) != 0)
+		return SIZE_MAX;
+	if (worker->free_pages_count <= reserved ||
+		(record == NULL && worker->free_records == NULL))
 		return 0;
 	return (worker->free_pages_count - reserved) * PAGE_BYTES;
 }

@@ -208,10 +208,10 @@ static void those_that_do_not_go_on_give_way_to_those_that_do(void **state)
 		for (uint32_t j = 0; j < 15 && spool_append(idle[i], data, sizeof(data)) == 0; j++)
 			continue;
 	}
-	assert_true(spool_room(worker) < 3 * 4080);
+	assert_true(spool_room(worker, NULL) < 3 * 4080);
 	assert_int_equal(spool_mail_begin(worker, 60, &record), 0);
 	for (size_t at = 0; at < 1u << 20; at += 4096) {
-		while (spool_room(worker) < 4096) {
+		while (spool_room(worker, NULL) < 4096) {
 			rig_turn(rig, 1);
 			assert_true(++turns < 10000);
 		}
@@ -245,7 +245,7 @@ static void what_has_come_in_whole_can_be_committed_when_all_memory_is_taken(voi
 		while (spool_append(records[i], data, sizeof(data)) == 0)
 			continue;
 	}
-	assert_int_equal(spool_room(worker), 0);
+	assert_int_equal(spool_room(worker, NULL), 0);
 	for (uint32_t i = 0; i < 30; i++) {
 		rig->fates[i] = FATE_COMMITTED;
 		assert_int_equal(spool_mail_commit(records[i], i, rig->now_ns), 0);

@@ -53,6 +53,18 @@ static void give_up(void *ctx, void *handle)
 	sink->open--;
 }
 
+static size_t room(void *ctx, void *handle)
+{
+	const struct sink *sink = ctx;
+	const struct copy *copy = handle;
+
+	if (sink->memory_bytes == 0)
+		return SIZE_MAX;
+	if (copy == NULL && sink->is_busy)
+		return 0;
+	return sink->memory_bytes - sink->memory_used;
+}
+
 static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 {
 	struct sink *sink = ctx;
@@ -69,6 +81,14 @@ static int append(void *ctx, void *handle, const uint8_t *data, size_t n)
 		record->data = realloc(record->data, copy->room);
 		assert(record->data != NULL);
 	}
+	if (sink->memory_bytes > 0) {
+		if (n > sink->memory_bytes - sink->memory_used) {
+			sink->overruns++;
+			give_up(ctx, handle);
+			return -EAGAIN;
+		}
+		sink->memory_used += n;
+	}
 	if (n > 0)
 		memcpy(record->data + record->bytes, data, n);
 	record->bytes += n;
@@ -81,6 +101,10 @@ static int commit(void *ctx, void *handle, const struct held_mail *mail)
 	struct copy *copy = handle;
 	struct sink_record *record = &copy->record;
 
+	if (sink->commits_to_wait > 0) {
+		sink->commits_to_wait--;
+		return -EAGAIN;
+	}
 	sink->commits++;
 	if (sink->refuse_commit) {
 		give_up(ctx, handle);
@@ -150,11 +174,17 @@ static int read(void *ctx, void *handle, engine_copy_fn fn, void *fn_ctx)
 	return sink->read_error;
 }
 
+void sink_drain(struct sink *sink, size_t n)
+{
+	sink->memory_used -= n < sink->memory_used ? n : sink->memory_used;
+}
+
 void sink_init(struct sink *sink)
 {
 	memset(sink, 0, sizeof(*sink));
 	sink->ops = (struct engine_spool){.ctx = sink,
 		.begin = begin,
+		.room = room,
 		.append = append,
 		.commit = commit,
 		.poll = poll,

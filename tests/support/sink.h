@@ -38,11 +38,18 @@ struct sink {
 	int fail_with;      // a negative errno, said by poll
 	bool refuse_commit; // said by commit itself
 	uint32_t commits;
-	uint32_t recall_polls; // that a copy is not there yet
-	int recall_error;      // said then
-	int read_error;        // said at the end of the next readings
+	size_t memory_bytes; // before its disk; 0: any. sink_drain empties it
+	size_t memory_used;
+	uint32_t overruns;        // copies given up for want of it
+	bool is_busy;             // begins nothing now
+	uint32_t commits_to_wait; // that are told to ask again
+	uint32_t recall_polls;    // that a copy is not there yet
+	int recall_error;         // said then
+	int read_error;           // said at the end of the next readings
 	uint32_t reads;
 };
 
 void sink_init(struct sink *sink);
+// The disk takes so much.
+void sink_drain(struct sink *sink, size_t n);
 void sink_fini(struct sink *sink);

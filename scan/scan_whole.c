@@ -169,9 +169,9 @@ static size_t count_barren(const uint8_t *data, size_t n)
 		uint8_t any = 0;
 
 		for (size_t i = 0; i < PROBE_BLOCK; i++)
-			any |= (block[i] == '7' && block[i + 1] == 'z') |
-			       (block[i] == 'M' && block[i + 1] == 'S') |
-			       (block[i] == 'R' && block[i + 1] == 'a');
+			any |= (uint8_t)(((block[i] ^ '7') | (block[i + 1] ^ 'z')) == 0) |
+			       (uint8_t)(((block[i] ^ 'M') | (block[i + 1] ^ 'S')) == 0) |
+			       (uint8_t)(((block[i] ^ 'R') | (block[i + 1] ^ 'a')) == 0);
 		if (any != 0)
 			break;
 	}

@@ -12,8 +12,14 @@
 #include <string.h>
 #include <time.h>
 
+#define CACHE_MB 2048
+
 struct compile_options {
 	const char *output;
+	const char *cache;
+	uint64_t cache_mb;
+	const char *in_use;
+	bool is_full;
 	bool is_json;
 	bool is_strict;
 };
@@ -21,7 +27,9 @@ struct compile_options {
 static void print_usage(FILE *out)
 {
 	(void)fprintf(out,
-		"usage: cordonctl compile PATH... -o IMAGE [--json] [--strict]\n\n"
+		"usage: cordonctl compile PATH... -o IMAGE [--json] [--strict]\n"
+		"                         [--cache DIR [--cache-mb N] [--full] [--in-use "
+		"IMAGE]]\n\n"
 		"Compiles signature files (.ndb .ldb .hdb .hsb .mdb .msb .imp .cdb .ftm .fp .sfp\n"
 		".ign .ign2), ClamAV's containers of them (.cvd .cld .cud), or folders of both, "
 		"to\n"
@@ -30,6 +38,16 @@ static void print_usage(FILE *out)
 		"  -o, --output IMAGE  where the image goes\n"
 		"      --json          the counts as one JSON line\n"
 		"      --strict        a malformed line is an error\n"
+		"      --cache DIR     a folder of images that were compiled before: what is "
+		"there\n"
+		"                      is taken; of what is almost the same, only what is new is\n"
+		"                      compiled, and reported, as a delta behind the old image\n"
+		"      --cache-mb N    how much may be there, 2048\n"
+		"      --full          no delta: one image of all\n"
+		"      --in-use IMAGE  a delta of this image is written alone, to the output's "
+		"name\n"
+		"                      and \"" RULESET_DELTA_SUFFIX
+		"\"; the output is not written\n"
 		"      --help          this text\n\n"
 		"Exit status: 0 done, 2 error.\n");
 }
@@ -48,6 +66,10 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 		{"output", required_argument, NULL, 'o'},
 		{"json", no_argument, NULL, 'j'},
 		{"strict", no_argument, NULL, 's'},
+		{"cache", required_argument, NULL, 'c'},
+		{"cache-mb", required_argument, NULL, 'm'},
+		{"full", no_argument, NULL, 'f'},
+		{"in-use", required_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -66,6 +88,18 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 		case 's':
 			options->is_strict = true;
 			break;
+		case 'c':
+			options->cache = optarg;
+			break;
+		case 'm':
+			options->cache_mb = strtoull(optarg, NULL, 10);
+			break;
+		case 'f':
+			options->is_full = true;
+			break;
+		case 'u':
+			options->in_use = optarg;
+			break;
 		case 'h':
 			print_usage(stdout);
 			*status = CTL_OK;
@@ -83,8 +117,24 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 	return false;
 }
 
-static void print_stats(const struct ruleset_build_stats *stats, const char *output, bool is_json)
+static const char *origin_name(enum ruleset_origin origin)
 {
+	switch (origin) {
+	case RULESET_COMPILED:
+		return "compiled";
+	case RULESET_FOUND:
+		return "found";
+	case RULESET_DELTA:
+		return "delta";
+	case RULESET_DELTA_ALONE:
+		return "delta-alone";
+	}
+	return "";
+}
+
+static void print_stats(const struct ruleset_cached *made, const char *output, bool is_json)
+{
+	const struct ruleset_build_stats *stats = &made->stats;
 	json_t *event;
 
 	if (!is_json) {
@@ -97,6 +147,7 @@ static void print_stats(const struct ruleset_build_stats *stats, const char *out
 	}
 	event = ctl_json_event("compile");
 	(void)json_object_set_new(event, "image", ctl_json_text(output));
+	(void)json_object_set_new(event, "made", json_string(origin_name(made->origin)));
 #define COUNT(name) (void)json_object_set_new(event, #name, json_integer((json_int_t)stats->name))
 	COUNT(files);
 	COUNT(lines);
@@ -121,14 +172,53 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-int ctl_compile(int argc, char **argv)
+static void note_cache(void *ctx, const char *file, const char *what)
 {
-	struct compile_options options = {0};
-	struct ruleset_build_options build = {.report = report_line};
-	struct ruleset_build_stats stats = {0};
-	uint64_t began_ns = wall_ns();
+	(void)ctx;
+	(void)fprintf(stderr, "%s: %s\n", file, what);
+}
+
+static int compile_cached(const struct compile_options *options,
+	const struct ruleset_build_options *build, char **paths, struct ruleset_cached *made)
+{
+	const struct ruleset_cache cache = {
+		.folder = options->cache,
+		.max_bytes = options->cache_mb << 20,
+		.is_fresh = options->is_full,
+		.in_use = options->in_use,
+		.note = note_cache,
+	};
+	size_t count = 0;
+
+	while (paths[count] != NULL)
+		count++;
+	return ruleset_build_cached(
+		(const char *const *)paths, count, build, &cache, options->output, made);
+}
+
+static int compile_plain(const struct compile_options *options,
+	const struct ruleset_build_options *build, char **paths, struct ruleset_cached *made)
+{
+	size_t count = 0;
 	void *image = NULL;
 	size_t bytes = 0;
+	int err;
+
+	while (paths[count] != NULL)
+		count++;
+	err = ruleset_build((const char *const *)paths, count, build, &image, &bytes, &made->stats);
+	if (err == 0)
+		err = ruleset_write(options->output, image, bytes);
+	free(image);
+	return err;
+}
+
+int ctl_compile(int argc, char **argv)
+{
+	struct compile_options options = {.cache_mb = CACHE_MB};
+	struct ruleset_build_options build = {.report = report_line};
+	struct ruleset_cached made = {0};
+	uint64_t began_ns = wall_ns();
 	int status;
 	int err;
 
@@ -140,22 +230,15 @@ int ctl_compile(int argc, char **argv)
 	(void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	err = ruleset_build((const char *const *)(argv + optind), (size_t)(argc - optind), &build,
-		&image, &bytes, &stats);
+	err = options.cache != NULL ? compile_cached(&options, &build, argv + optind, &made)
+				    : compile_plain(&options, &build, argv + optind, &made);
 	if (err != 0) {
 		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-		(void)fprintf(stderr, "cordonctl compile: %s\n", strerror(-err));
+		(void)fprintf(
+			stderr, "cordonctl compile: %s: %s\n", options.output, strerror(-err));
 		return CTL_ERROR;
 	}
-	err = ruleset_write(options.output, image, bytes);
-	free(image);
-	if (err != 0) {
-		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-		(void)fprintf(stderr, "%s: %s\n", options.output, strerror(-err));
-		return CTL_ERROR;
-	}
-	stats.compile_ns = wall_ns() - began_ns;
-	stats.image_bytes = bytes;
-	print_stats(&stats, options.output, options.is_json);
+	made.stats.compile_ns = wall_ns() - began_ns;
+	print_stats(&made, options.output, options.is_json);
 	return CTL_OK;
 }

@@ -141,27 +141,40 @@ static void compare_bucket(const struct search *search, size_t position, uint32_
 	}
 }
 
-static void search_windows(const struct search *search)
+// Places that have passed the sieve.
+static void look_up(const struct search *search, size_t at, const uint16_t *places, size_t n)
 {
-	const struct anchor_input *input = search->input;
 	const struct anchor_table *table = search->table;
-	uint16_t places[BATCH] = {0};
 	struct met met[BATCH];
-	size_t at = input->from > table->reach ? input->from - table->reach : 0;
+
+	n = pass_filter(table, search->input->data + at, places, n, met);
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&table->buckets[met[i].bucket]);
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&table->entries[table->buckets[met[i].bucket]]);
+	for (size_t i = 0; i < n; i++)
+		compare_bucket(search, at + met[i].at, met[i].bucket);
+}
+
+static void search_windows(const struct search *searches, size_t count, const uint8_t *sieve)
+{
+	const struct anchor_input *input = searches->input;
+	uint16_t places[BATCH] = {0};
+	size_t reach = searches->table->reach;
+	size_t at;
+
+	for (size_t i = 1; i < count; i++)
+		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;
+	at = input->from > reach ? input->from - reach : 0;
 
 	// A window may look behind its pattern, and so behind the bytes at hand.
 	for (; at < input->to; at += BATCH) {
 		const uint8_t *data = input->data + at;
 		size_t n = input->to - at < BATCH ? input->to - at : BATCH;
 
-		n = pass_sieve(table->sieve, data, n, places);
-		n = pass_filter(table, data, places, n, met);
-		for (size_t i = 0; i < n; i++)
-			__builtin_prefetch(&table->buckets[met[i].bucket]);
-		for (size_t i = 0; i < n; i++)
-			__builtin_prefetch(&table->entries[table->buckets[met[i].bucket]]);
-		for (size_t i = 0; i < n; i++)
-			compare_bucket(search, at + met[i].at, met[i].bucket);
+		n = pass_sieve(sieve, data, n, places);
+		for (size_t i = 0; i < count; i++)
+			look_up(&searches[i], at, places, n);
 	}
 }
 
@@ -234,7 +247,29 @@ void anchor_search(const struct anchor_table *table, const struct ruleset *rules
 	if (!table->is_there || (input->to == input->from && !input->is_last))
 		return;
 	if (table->entries_count > 0)
-		search_windows(&search);
+		search_windows(&search, 1, table->sieve);
 	for (uint32_t i = 0; i < table->places_count; i++)
 		search_place(&search, &table->places[i]);
+}
+
+void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
+	const struct anchor_input *input, anchor_found_fn found)
+{
+	const struct search searches[] = {
+		{sides[0].table, sides[0].ruleset, input, found, sides[0].ctx},
+		{sides[1].table, sides[1].ruleset, input, found, sides[1].ctx},
+	};
+
+	if (input->to == input->from && !input->is_last)
+		return;
+	search_windows(searches, 2, sieve);
+	for (size_t k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < sides[k].table->places_count; i++)
+			search_place(&searches[k], &sides[k].table->places[i]);
+}
+
+void anchor_join_sieves(const struct anchor_table *a, const struct anchor_table *b, uint8_t *sieve)
+{
+	for (size_t i = 0; i < ANCHOR_SIEVE_BYTES; i++)
+		sieve[i] = a->sieve[i] | b->sieve[i];
 }

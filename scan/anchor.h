@@ -107,6 +107,19 @@ typedef void (*anchor_found_fn)(void *ctx, uint32_t expression, uint64_t end);
 void anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
 	const struct anchor_input *input, anchor_found_fn found, void *ctx);
 
+// One of two tables that are searched together.
+struct anchor_side {
+	const struct anchor_table *table;
+	const struct ruleset *ruleset;
+	void *ctx;
+};
+
+// The same with both tables in one pass over the bytes. The sieve has the bits of both.
+void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
+	const struct anchor_input *input, anchor_found_fn found);
+// Makes it of two tables that have entries.
+void anchor_join_sieves(const struct anchor_table *a, const struct anchor_table *b, uint8_t *sieve);
+
 // Of a window, as it is looked up.
 static inline uint64_t anchor_hash(uint32_t window)
 {

@@ -57,23 +57,29 @@ struct layer {
 	hs_stream_t **streams;
 	uint8_t *stream_memory;
 	struct match_rules *rules;
+	struct match_sighting *sighting;
+	struct track_events *events;
 };
 
 static struct layer own_layer(struct match_object *object)
 {
-	return (struct layer){object->matcher->ruleset, &object->track, object->streams,
-		object->stream_memory, object->matcher->rules};
+	struct matcher *matcher = object->matcher;
+
+	return (struct layer){matcher->ruleset, &object->track, object->streams,
+		object->stream_memory, matcher->rules, &matcher->sighting, matcher->events};
 }
 
 // Moves on from the own one. Returns whether there is another.
 static bool next_layer(struct match_object *object, struct layer *layer)
 {
+	struct matcher *matcher = object->matcher;
 	struct match_over *over = object->over;
 
 	if (over == NULL || layer->track == &over->track)
 		return false;
-	*layer = (struct layer){object->matcher->ruleset->delta, &over->track, over->streams,
-		over->stream_memory, object->matcher->over_rules};
+	*layer = (struct layer){matcher->ruleset->delta, &over->track, over->streams,
+		over->stream_memory, matcher->over_rules, &matcher->over_sighting,
+		matcher->over_events};
 	return true;
 }
 
@@ -173,46 +179,51 @@ static int begin_search(struct match_object *object, bool is_last)
 	return err;
 }
 
-static int search_streams(
-	struct matcher *matcher, hs_stream_t **streams, const uint8_t *data, size_t n)
+static void search_streams(
+	struct match_object *object, const struct layer *layer, const uint8_t *data, size_t n)
 {
+	struct matcher *matcher = object->matcher;
+
+	*layer->sighting = (struct match_sighting){layer->ruleset, layer->track, layer->events};
 	for (unsigned int i = 0; i < STREAMS; i++)
-		if (streams[i] != NULL && n > 0 &&
-			hs_scan_stream(streams[i], (const char *)data, (unsigned int)n, 0,
-				matcher->scratch, on_match, &matcher->sighting) != HS_SUCCESS)
-			return -EIO;
-	return 0;
+		if (layer->streams[i] != NULL && n > 0 &&
+			hs_scan_stream(layer->streams[i], (const char *)data, (unsigned int)n, 0,
+				matcher->scratch, on_match, layer->sighting) != HS_SUCCESS)
+			object->failed = true;
 }
 
 static void close_streams(
-	struct match_object *object, hs_stream_t **streams, match_event_handler handler)
+	struct match_object *object, const struct layer *layer, match_event_handler handler)
 {
-	struct matcher *matcher = object->matcher;
-
 	for (unsigned int i = 0; i < STREAMS; i++) {
-		if (streams[i] != NULL && hs_close_stream(streams[i], matcher->scratch, handler,
-						  &matcher->sighting) != HS_SUCCESS)
+		if (layer->streams[i] != NULL &&
+			hs_close_stream(layer->streams[i], object->matcher->scratch, handler,
+				layer->sighting) != HS_SUCCESS)
 			object->failed = true;
-		streams[i] = NULL;
+		layer->streams[i] = NULL;
 	}
 }
 
-static void search_layer(
-	struct match_object *object, const struct layer *layer, const struct anchor_input *input)
+static void search_anchors(struct match_object *object, const struct anchor_input *input)
 {
 	struct matcher *matcher = object->matcher;
-	const struct anchor_table *table = &layer->ruleset->anchors[object->own_target];
+	const struct ruleset *ruleset = matcher->ruleset;
+	const struct ruleset *delta = ruleset->delta;
+	unsigned int target = object->own_target;
+	const uint8_t *sieve = ruleset->sieves[target];
+	struct anchor_side sides[2] = {
+		{ruleset_anchors(ruleset, target), ruleset, &matcher->sighting}};
 
-	matcher->sighting = (struct match_sighting){layer->ruleset, layer->track, matcher->events};
-	if (!table->is_there)
-		table = &layer->ruleset->anchors[FILETYPE_TARGET_ANY];
-	if (search_streams(matcher, layer->streams, input->data + input->from,
-		    input->to - input->from) != 0)
-		object->failed = true;
-	anchor_search(table, layer->ruleset, input, on_anchor, &matcher->sighting);
-	if (input->is_last)
-		close_streams(object, layer->streams, on_match);
-	track_follow(layer->track, matcher->events);
+	if (delta != NULL)
+		sides[1] = (struct anchor_side){
+			ruleset_anchors(delta, target), delta, &matcher->over_sighting};
+	if (sieve != NULL) {
+		anchor_search_both(sides, sieve, input, on_anchor);
+		return;
+	}
+	anchor_search(sides[0].table, ruleset, input, on_anchor, sides[0].ctx);
+	if (delta != NULL)
+		anchor_search(sides[1].table, delta, input, on_anchor, sides[1].ctx);
 }
 
 // Looks at the bytes that have come since the last time; the type is found from the first ones.
@@ -235,7 +246,14 @@ static void search(struct match_object *object, bool is_last)
 			&object->sections, &object->track, input.base + input.from, fresh, n);
 	memset(object->stage + object->stage_to, 0, ANCHOR_PADDING);
 	do {
-		search_layer(object, &layer, &input);
+		search_streams(object, &layer, fresh, n);
+	} while (next_layer(object, &layer));
+	search_anchors(object, &input);
+	layer = own_layer(object);
+	do {
+		if (is_last)
+			close_streams(object, &layer, on_match);
+		track_follow(layer.track, layer.events);
 	} while (next_layer(object, &layer));
 	object->stage_from = object->stage_to;
 }
@@ -477,11 +495,13 @@ size_t match_end(struct match_object *object, struct match_hit *hits, size_t max
 
 void match_abort(struct match_object *object)
 {
-	close_streams(object, object->streams, NULL);
-	if (object->over != NULL)
-		close_streams(object, object->over->streams, NULL);
-	object->matcher->events->count = 0;
-	object->matcher->events->followed = 0;
+	struct layer layer = own_layer(object);
+
+	do {
+		close_streams(object, &layer, NULL);
+		layer.events->count = 0;
+		layer.events->followed = 0;
+	} while (next_layer(object, &layer));
 	put_object(object);
 }
 

@@ -93,7 +93,8 @@ static int new_overs(struct matcher *matcher)
 	matcher->overs = calloc(matcher->objects_count, sizeof(*matcher->overs));
 	matcher->over_blocks = aligned_alloc(
 		MATCH_CACHE_LINE, block_bytes * matcher->objects_count + MATCH_CACHE_LINE);
-	if (matcher->overs == NULL || matcher->over_blocks == NULL)
+	matcher->over_events = calloc(1, sizeof(*matcher->over_events));
+	if (matcher->overs == NULL || matcher->over_blocks == NULL || matcher->over_events == NULL)
 		return -ENOMEM;
 	block = matcher->over_blocks;
 	for (uint32_t i = 0; i < matcher->objects_count; i++, block += block_bytes) {
@@ -209,6 +210,7 @@ void matcher_free(struct matcher *matcher)
 	track_pool_fini(&matcher->over_tracks);
 	free(matcher->over_blocks);
 	free(matcher->overs);
+	free(matcher->over_events);
 	free(matcher->events);
 	free(matcher->blocks);
 	free(matcher->objects);

@@ -81,6 +81,8 @@ struct matcher {
 	struct match_rules *over_rules; // of the delta, NULL: there is none
 	struct track_events *events;
 	struct match_sighting sighting; // of the object that is being searched
+	struct match_sighting over_sighting;
+	struct track_events *over_events;
 	bool hashes_sections;
 	unsigned int hashes_imports; // DIGEST_* that some table of import tables has
 	bool asks_files;             // some signature asks for facts of executable files

@@ -298,9 +298,10 @@ struct ruleset_database {
 struct ruleset {
 	struct ruleset_info info;
 	const struct ruleset_header *header;
-	struct ruleset *delta;        // that is laid on it, NULL: none
-	const uint64_t *removed_bits; // of signatures: the delta removes them; NULL: none
-	struct ruleset *below;        // the base, if it goes when this is closed
+	struct ruleset *delta;             // that is laid on it, NULL: none
+	const uint64_t *removed_bits;      // of signatures: the delta removes them; NULL: none
+	struct ruleset *below;             // the base, if it goes when this is closed
+	uint8_t *sieves[FILETYPE_TARGETS]; // of both; NULL: the tables are not searched together
 	const char *strings;
 	size_t strings_bytes;
 	struct hashset hashes[3]; // by enum digest_algorithm
@@ -363,6 +364,13 @@ static inline const struct hs_database *ruleset_deferred_db(
 static inline bool ruleset_is_removed(const uint64_t *removed_bits, uint32_t signature)
 {
 	return removed_bits != NULL && (removed_bits[signature / 64] >> (signature % 64) & 1) != 0;
+}
+
+// What an object of the target is searched with.
+static inline const struct anchor_table *ruleset_anchors(
+	const struct ruleset *ruleset, unsigned int target)
+{
+	return &ruleset->anchors[ruleset->anchors[target].is_there ? target : FILETYPE_TARGET_ANY];
 }
 
 // Whether a delta's signature stands before one of its base.

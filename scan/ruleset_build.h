@@ -267,5 +267,10 @@ uint32_t build_add_string(struct build *build, const char *text);
 // Compiles all expressions; what Hyperscan refuses is reported and its signatures are dropped.
 // Returns 0 or -ENOMEM.
 int build_compile(struct build *build);
+// As ruleset_write, with a delta behind the image.
+int build_write_both(
+	const char *path, const void *image, size_t bytes, const void *delta, size_t delta_bytes);
+// Makes a path another name of a file. Returns 0 or -errno.
+int build_write_link(const char *path, const char *from);
 // Lays the image out. Returns 0 or a negative errno.
 int build_image(struct build *build, void **image, size_t *image_bytes);

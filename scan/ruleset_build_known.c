@@ -368,6 +368,11 @@ int build_known_finish(struct build *build)
 	return build->failed ? -ENOMEM : 0;
 }
 
+bool build_known_is_all(const struct build_known *known)
+{
+	return known->added == 0 && known->removed.count == 0;
+}
+
 // What was counted of files that are not read line by line.
 static void forget_files(const struct build_known *known, struct ruleset_build_stats *stats)
 {

@@ -48,6 +48,8 @@ void build_known_align(struct build *build, uint32_t file);
 bool build_known_line(struct build *build, const struct build_record *record, bool is_ignored);
 // All lines were read. Returns 0, -E2BIG when too much has changed, or -ENOMEM.
 int build_known_finish(struct build *build) __attribute__((warn_unused_result));
+// Whether the image is one of all that is there.
+bool build_known_is_all(const struct build_known *known);
 // Makes the counts of the build those of image and delta together, which the delta tells, too.
 void build_known_total(
 	struct build *build, const struct ruleset_meta *own, struct ruleset_base *out);

@@ -80,6 +80,12 @@ static int make(struct build *build, const char *const *paths, size_t paths_coun
 
 	build->spelling = &spelling;
 	err = read_paths(build, paths, paths_count);
+	if (err == 0 && build->known != NULL && build_known_is_all(build->known)) {
+		build_known_total(build, &(struct ruleset_meta){0}, &(struct ruleset_base){0});
+		*image = NULL;
+		*image_bytes = 0;
+		return 0;
+	}
 	if (err == 0 && !build->failed)
 		build_plan_atoms(build);
 	if (err == 0 && build->options->strict && build->stats->errors > 0)

@@ -49,9 +49,9 @@ static int check_groups(const struct ruleset *ruleset)
 		bool first = (group->flags & RULESET_GROUP_FIRST) != 0;
 		bool last = (group->flags & RULESET_GROUP_LAST) != 0;
 
-		if (!is_sink(ruleset, group->sink) ||
-			group->offset_from > RULESET_OFFSET_VERSION || (i == 0 && !first) ||
-			group->ring_count > RULESET_MAX_RING || group->moved > group->offset)
+		if (!is_sink(ruleset, group->sink) || group->offset_from > RULESET_OFFSET_VERSION ||
+			(i == 0 && !first) || group->ring_count > RULESET_MAX_RING ||
+			group->moved > group->offset)
 			return -EBADMSG;
 		if (group->ring_count == 0 && (!last || group->offset_from == RULESET_OFFSET_END))
 			return -EBADMSG;

@@ -42,6 +42,33 @@ static void fill_both(struct ruleset *both, const struct ruleset *base, const st
 	both->info.stream_bytes += delta->info.stream_bytes;
 }
 
+// Where both have something to search for, one pass over an object's bytes will do.
+static int join_sieves(struct ruleset *both)
+{
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
+		const struct anchor_table *own = ruleset_anchors(both, i);
+		const struct anchor_table *over = ruleset_anchors(both->delta, i);
+
+		if (own->entries_count == 0 || over->entries_count == 0)
+			continue;
+		both->sieves[i] = malloc(ANCHOR_SIEVE_BYTES + ANCHOR_PADDING);
+		if (both->sieves[i] == NULL)
+			return -ENOMEM;
+		anchor_join_sieves(own, over, both->sieves[i]);
+	}
+	return 0;
+}
+
+static int fill_both_tables(struct ruleset *both)
+{
+	if (both->delta->removed_count > 0) {
+		both->removed_bits = mark_removed(both->delta);
+		if (both->removed_bits == NULL)
+			return -ENOMEM;
+	}
+	return join_sieves(both);
+}
+
 // Takes the delta, also when it fails.
 static int lay(const struct ruleset *base, struct ruleset *delta, struct ruleset **out)
 {
@@ -64,15 +91,15 @@ static int lay(const struct ruleset *base, struct ruleset *delta, struct ruleset
 		both->below = NULL;
 		both->delta = delta;
 		both->removed_bits = NULL;
+		memset(both->sieves, 0, sizeof(both->sieves));
 		fill_both(both, base, delta);
-		if (delta->removed_count > 0) {
-			both->removed_bits = mark_removed(delta);
-			err = both->removed_bits != NULL ? 0 : -ENOMEM;
-		}
+		err = fill_both_tables(both);
 	}
 	if (err != 0) {
-		free(both);
-		ruleset_close(delta);
+		if (both != NULL)
+			ruleset_close(both);
+		else
+			ruleset_close(delta);
 		return err;
 	}
 	*out = both;
@@ -219,6 +246,8 @@ void ruleset_close(struct ruleset *ruleset)
 	ruleset_close(ruleset->delta);
 	ruleset_close(ruleset->below);
 	free((void *)(uintptr_t)ruleset->removed_bits);
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+		free(ruleset->sieves[i]);
 	if (mapping != NULL)
 		(void)munmap(mapping, bytes);
 	free(ruleset);

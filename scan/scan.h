@@ -242,11 +242,44 @@ struct ruleset_built {
 int ruleset_build_indexed(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, struct ruleset_built *out,
 	struct ruleset_build_stats *stats) SCAN_MUST_USE;
-// Compiles only what is new since the index in built was made, and puts the delta there as the image;
-// only of new lines is anything reported. Returns -E2BIG when too much has changed, or something that a
+// Compiles only what is new since the index in built was made, and puts the delta there as the image,
+// NULL when nothing is new; only of new lines is anything reported. Returns -E2BIG when too much has changed, or something that a
 // delta cannot say, -EBADMSG for what is no index.
 int ruleset_build_delta(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, struct ruleset_built *built,
 	struct ruleset_build_stats *stats) SCAN_MUST_USE;
+
+// ---- a cache of images -------------------------------------------------------------------------
+
+// A folder of images and their indexes. An image is found by what its sources hold, for this program,
+// processor and version of Hyperscan; of sources that are almost the same, a delta is made of it. Several
+// programs may use it at once. What is damaged in it is told of and made anew.
+struct ruleset_cache {
+	const char *folder; // is made if missing
+	uint64_t max_bytes; // those not used for longest go, but for the one in use
+	bool is_fresh;      // no delta: what is not there as one image is compiled
+	// NULL, or an image that is in use: a delta of it is written alone.
+	const char *in_use;
+	void (*note)(void *ctx, const char *file, const char *what); // of damage; may be NULL
+	void *ctx;
+};
+
+enum ruleset_origin {
+	RULESET_COMPILED,    // all
+	RULESET_FOUND,       // in the cache
+	RULESET_DELTA,       // found, and a delta of what is new behind it in the same file
+	RULESET_DELTA_ALONE, // of the image in use; beside the output, which is not written
+};
+
+struct ruleset_cached {
+	enum ruleset_origin origin;
+	struct ruleset_build_stats stats;
+};
+
+// Compiles to a file with a cache. Returns as ruleset_build, or -errno of the cache's folder or of the
+// output.
+int ruleset_build_cached(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, const struct ruleset_cache *cache,
+	const char *output, struct ruleset_cached *out) SCAN_MUST_USE;
 // Writes an image durably: temporary name, fsync, rename, fsync of the folder.
 int ruleset_write(const char *path, const void *image, size_t bytes) SCAN_MUST_USE;

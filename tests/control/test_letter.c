@@ -67,6 +67,59 @@ static void a_notification_names_those_that_are_wanted(void **state)
 	free(text);
 }
 
+static char *write_kind(enum dsn_kind kind, const uint8_t *data)
+{
+	static const struct dsn_recipient told[] = {
+		{"a@b.example", "NOTIFY=SUCCESS,DELAY", "250 2.1.5 taken"},
+		{"b@b.example", "NOTIFY=DELAY", "451 4.2.1 not now"},
+		{"c@b.example", "", "no answer"},
+	};
+	const struct dsn dsn = {
+		.kind = kind,
+		.key = "key-1",
+		.gateway = "gate.example",
+		.from = "",
+		.sender = "s@c.example",
+		.mail_params = "RET=FULL",
+		.server = "192.0.2.1",
+		.arrival = "Sun, 22 Nov 2026 12:00:00 +0000",
+		.until = "Mon, 23 Nov 2026 12:00:00 +0000",
+		.recipients = told,
+		.recipients_count = 3,
+		.data = data,
+		.bytes = data != NULL ? strlen(MAIL) : 0,
+	};
+	size_t bytes = 0;
+	char *text = (char *)dsn_write(&dsn, &bytes);
+
+	if (text != NULL)
+		text[bytes] = '\0';
+	return text;
+}
+
+static void a_delay_and_a_relay_are_told_of_to_those_that_ask(void **state)
+{
+	char *late = write_kind(DSN_DELAYED, (const uint8_t *)MAIL);
+	char *relayed = write_kind(DSN_RELAYED, NULL);
+
+	(void)state;
+	assert_true(has(late, "Final-Recipient: rfc822; b@b.example\r\nAction: delayed\r\n"
+			      "Status: 4.2.1\r\n"));
+	assert_true(has(late, "Final-Recipient: rfc822; c@b.example\r\nAction: delayed\r\n"
+			      "Status: 4.4.1\r\nWill-Retry-Until: Mon, 23 Nov 2026"));
+	// RET=FULL is for what has failed.
+	assert_true(has(late, "Subject: one\r\n"));
+	assert_false(has(late, "the body"));
+	assert_true(has(late, "Message-Id: <cordon-key-1@gate.example>"));
+	assert_true(has(relayed, "Final-Recipient: rfc822; a@b.example\r\nAction: relayed\r\n"
+				 "Status: 2.1.5\r\n"));
+	assert_false(has(relayed, "b@b.example"));
+	assert_false(has(relayed, "c@b.example"));
+	assert_false(has(relayed, "rfc822-headers"));
+	free(late);
+	free(relayed);
+}
+
 static void the_whole_message_comes_back_when_that_was_asked_for(void **state)
 {
 	char *text = write_text("s@c.example", "RET=FULL", 1);
@@ -120,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_notification_names_those_that_are_wanted),
+		cmocka_unit_test(a_delay_and_a_relay_are_told_of_to_those_that_ask),
 		cmocka_unit_test(the_whole_message_comes_back_when_that_was_asked_for),
 		cmocka_unit_test(nobody_is_told_where_nobody_wants_to_know),
 		cmocka_unit_test(a_notice_is_a_message_that_no_machine_answers),

@@ -316,6 +316,8 @@ static void warning(struct scan *scan, struct scan_object *object, const char *w
 
 	if (strcmp(why, "memory") == 0)
 		scan_set_unscannable(scan, why);
+	else if (strcmp(why, "encrypted-archive") == 0 && scan_whole_takes_encrypted(object))
+		return;
 	else if (is_seam && object->unpack != NULL && scan_whole_is_interrupted(object))
 		return;
 	else if (strcmp(why, "unsupported-method") != 0 || !scan_whole_takes_rest(object))

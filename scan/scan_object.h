@@ -68,6 +68,7 @@ struct scan_object {
 	bool is_watched;      // it may be found late what it is
 	bool is_cut;          // not all of it could be kept
 	bool is_zip;          // kept for members of methods that are not unpacked as they pass
+	bool is_pdf;          // kept because it may turn out to be encrypted
 	uint32_t unsupported; // such members
 	uint32_t listed;      // parts that were looked at for them
 	bool is_probed;       // archives are looked for inside of it

@@ -95,12 +95,13 @@ static void pool_fill_objects(struct scanner *scanner)
 		scan_pool_put_object(scanner, &scanner->objects[i]);
 }
 
-// Archives being unpacked at once: few messages hold one, and each of these few one inside another.
+// Archives being unpacked at once: few messages hold one, and each of these few one inside another, or a
+// PDF with filters one behind the other.
 static uint32_t unpacks_count(const struct scan_options *options)
 {
 	return options->max_archive_depth == 0
 		       ? 0
-		       : options->max_messages / 8 + options->max_archive_depth + 2;
+		       : options->max_messages / 4 + options->max_archive_depth + 2;
 }
 
 // Of these, such as are bzip2: their memory is 80 times that of the others.
@@ -256,7 +257,7 @@ const struct scanner *scan_get_scanner(const struct scan *scan)
 size_t scanner_message_bytes(const struct scanner *scanner)
 {
 	return scanner->message_bytes + sizeof(struct text_block) + table_bytes(scanner) / 8 +
-	       unpack_bytes() / 8 + sizeof(struct scan_object) * 9 / 4;
+	       unpack_bytes() / 4 + sizeof(struct scan_object) * 9 / 4;
 }
 
 struct scan *scan_pool_get(struct scanner *scanner)

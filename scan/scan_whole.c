@@ -43,8 +43,9 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	object->is_watched = object->depth < max_depth;
 	object->is_probed = object->whole == NULL && object->is_watched && kind == UNPACK_NONE;
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
+	object->is_pdf = kind == UNPACK_PDF && object->is_watched && object->whole == NULL;
 	// What seems to be text is not worth the copy.
-	if (object->whole != NULL ||
+	if (object->whole != NULL || object->is_pdf ||
 		(object->is_watched &&
 			filetype_detect(object->prefix, object->prefix_bytes)->target !=
 				FILETYPE_TARGET_TEXT))
@@ -68,6 +69,7 @@ static void keep(struct scan *scan, struct scan_object *object, const uint8_t *d
 	if (object->whole == NULL && is_scarce(&scan->scanner->captures)) {
 		release(scan, object);
 		object->is_zip = false;
+		object->is_pdf = false;
 		return;
 	}
 	kept = capture_append(&object->capture, data, want);
@@ -95,7 +97,8 @@ static void watch(struct scan *scan, struct scan_object *object, const uint8_t *
 	object->is_watched = false;
 	format = whole_detect_late(object->late);
 	if (format == NULL) {
-		if (object->whole == NULL && object->is_captured && !object->is_zip)
+		if (object->whole == NULL && object->is_captured && !object->is_zip &&
+			!object->is_pdf)
 			release(scan, object);
 		return;
 	}
@@ -224,6 +227,14 @@ bool scan_whole_takes_rest(struct scan_object *object)
 	if (!object->is_zip || !object->is_captured || object->is_cut || object->whole != NULL)
 		return false;
 	object->whole = whole_zip_rest();
+	return true;
+}
+
+bool scan_whole_takes_encrypted(struct scan_object *object)
+{
+	if (!object->is_pdf || !object->is_captured || object->is_cut || object->whole != NULL)
+		return false;
+	object->whole = whole_encrypted_pdf();
 	return true;
 }
 

@@ -14,6 +14,8 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
 // A member of a zip could not be unpacked as it passed. True: it will be when the zip is whole.
 bool scan_whole_takes_rest(struct scan_object *object);
+// It is a PDF that tells that it is encrypted. True: it will be decrypted, or called so, when it is whole.
+bool scan_whole_takes_encrypted(struct scan_object *object);
 // The part that such a member already is, of those that have not been found yet; NULL: none.
 struct scan_part *scan_whole_listed(
 	struct scan *scan, struct scan_object *object, const char *name);

@@ -27,8 +27,8 @@
 // broken-archive are told only when its directory stands at the end, where a reader of zips looks.
 //
 // A PDF's members are its streams, named after their objects ("12 0 obj"), and the strings with scripts
-// in them. Its filters are undone but for those of images; predictors are not. What is encrypted is not
-// decrypted, also where no password is needed.
+// in them. Its filters and their predictors are undone, but for those of images; parameters that stand in
+// another object are "unsupported-method". What is encrypted is not decrypted here: see unpack_pdf_whole.h.
 //
 // Sources: PKWARE APPNOTE 6.3.10, RFC 1951 and 1952, POSIX.1-2017 pax, GNU tar's manual ("Basic
 // Tar Format"), the bzip2 manual, MS-OXTNEF, ISO 32000-1, RFC 1741, MS-OLEDS.

@@ -3,30 +3,85 @@
 // of one more unpacker of the pool; a filter's output waits in its buffer until the next has taken it.
 #include "scan/unpack_state.h"
 
-// More than any of the filters can give of a byte: images of nothing but white are no bombs. What
-// comes out of all is limited elsewhere.
+// More than any of the filters can give of a byte. What comes out of all is limited elsewhere.
 #define PDF_MAX_RATIO 5000
 
-bool chain_begin(struct unpack *unpack, const uint8_t *filters, uint32_t count)
+// One more of the chain. NULL, and a warning, when there is no memory.
+static struct unpack *stage_add(struct unpack *unpack, enum codec_kind kind)
 {
 	struct pdf_chain *chain = &unpack->as.pdf.chain;
+	struct unpack *unit = unpack;
 
-	*chain = (struct pdf_chain){.count = 0};
-	for (uint32_t i = 0; i < count; i++) {
-		struct unpack *unit = unpack;
-
-		if (i > 0 && unpack_begin(unpack->pool, UNPACK_NONE, 0, &unit) != 0) {
-			unpack_warn(unpack, WARN_MEMORY);
-			return false;
-		}
-		chain->stages[chain->count++].unit = unit;
-		if (!codec_begin(unit, (enum codec_kind)filters[i])) {
-			unpack_warn(unpack, WARN_MEMORY);
-			return false;
-		}
+	if (chain->count > 0 && unpack_begin(unpack->pool, UNPACK_NONE, 0, &unit) != 0) {
+		unpack_warn(unpack, WARN_MEMORY);
+		return NULL;
 	}
-	if (count > 0)
-		unpack->codec.max_ratio = PDF_MAX_RATIO;
+	chain->stages[chain->count++].unit = unit;
+	if (codec_begin(unit, kind))
+		return unit;
+	unpack_warn(unpack, WARN_MEMORY);
+	return NULL;
+}
+
+static bool crypt_add(struct unpack *unpack)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+	const struct pdf_object *object = &pdf->object;
+	const struct crypt_key *key = pdf->key_of_all;
+	struct unpack *unit;
+
+	if (key == NULL || key->streams == CRYPT_NONE || object->is_xref ||
+		(object->has_crypt && !object->is_crypt_named) ||
+		(object->is_metadata && key->leaves_metadata))
+		return true;
+	unit = stage_add(unpack, CODEC_CRYPT);
+	if (unit == NULL || !crypt_begin(pdf->stream_crypt, key, key->streams, object->number,
+				    object->generation))
+		return false;
+	unit->codec.stream.crypt.crypt = pdf->stream_crypt;
+	unit->codec.stream.crypt.is_last = false;
+	return true;
+}
+
+static bool filter_add(struct unpack *unpack, uint32_t i)
+{
+	const struct pdf_object *object = &unpack->as.pdf.object;
+	enum codec_kind kind = (enum codec_kind)object->filter[i];
+	const struct pdf_parms *parms = &object->parms[object->parms_of[i] % (PDF_FILTERS + 1)];
+	struct unpack *unit = stage_add(unpack, kind);
+
+	if (unit == NULL)
+		return false;
+	// Images of nothing but white are no bombs.
+	if (i == 0)
+		unit->codec.max_ratio = PDF_MAX_RATIO;
+	if (kind == CODEC_LZW)
+		unit->codec.stream.filter.is_late = object->is_late;
+	if (kind != CODEC_LZW && kind != CODEC_ZLIB)
+		return true;
+	if (object->is_parms_elsewhere)
+		unpack_warn(unpack, WARN_METHOD);
+	if (parms->predictor < 2)
+		return true;
+	unit = stage_add(unpack, CODEC_PREDICTOR);
+	if (unit == NULL)
+		return false;
+	unit->codec.max_ratio = PDF_MAX_RATIO;
+	if (!predictor_begin(unit, parms))
+		unpack_warn(unpack, WARN_METHOD);
+	return true;
+}
+
+bool chain_begin(struct unpack *unpack)
+{
+	const struct pdf_object *object = &unpack->as.pdf.object;
+
+	unpack->as.pdf.chain = (struct pdf_chain){.count = 0};
+	if (!crypt_add(unpack))
+		return false;
+	for (uint32_t i = 0; i < object->filters; i++)
+		if (!filter_add(unpack, i))
+			return false;
 	return true;
 }
 
@@ -112,6 +167,12 @@ void chain_finish(struct unpack *unpack, struct unpack_event *event)
 
 	if (chain->count == 0 || chain->stages[0].is_over)
 		return;
+	if (unpack->codec.kind == CODEC_CRYPT) {
+		unpack->codec.stream.crypt.is_last = true;
+		unpack->codec.is_full = true; // what is left of it comes without input
+		(void)stage_run(unpack, 0, end, 0, event);
+		return;
+	}
 	if (unpack->codec.kind == CODEC_BASE85)
 		end = (const uint8_t *)"~";
 	else if (unpack->codec.kind != CODEC_HEX)

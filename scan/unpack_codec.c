@@ -93,7 +93,9 @@ static bool begin_kind(struct unpack *unpack, enum codec_kind kind)
 	case CODEC_SHRINK:
 		shrink_begin(unpack);
 		return true;
-	case CODEC_IMPLODE: // by who knows the member's flags
+	case CODEC_IMPLODE: // by who knows what it needs
+	case CODEC_PREDICTOR:
+	case CODEC_CRYPT:
 		return true;
 	case CODEC_NONE:
 		break;
@@ -130,6 +132,8 @@ void codec_end(struct unpack *unpack)
 
 	if (codec->kind == CODEC_BZIP2 || codec->kind == CODEC_DEFLATE64)
 		unpack_give_bzip2(unpack->pool, codec->arena.memory);
+	else if (codec->kind == CODEC_PREDICTOR)
+		predictor_end(unpack);
 	codec->kind = CODEC_NONE;
 }
 
@@ -193,6 +197,20 @@ static enum codec_step run_zlib_header(
 	return CODEC_MORE;
 }
 
+enum codec_step crypt_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
+{
+	struct crypt *crypt = unpack->codec.stream.crypt.crypt;
+
+	if (n > UNPACK_OUT_BYTES - 2 * CRYPT_BLOCK)
+		n = UNPACK_OUT_BYTES - 2 * CRYPT_BLOCK;
+	*used = n;
+	*bytes = crypt_feed(crypt, data, n, unpack->out);
+	if (unpack->codec.stream.crypt.is_last)
+		*bytes += crypt_finish(crypt, unpack->out + *bytes);
+	return unpack->codec.stream.crypt.is_last ? CODEC_END : CODEC_MORE;
+}
+
 static enum codec_step run_kind(
 	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
 {
@@ -216,6 +234,10 @@ static enum codec_step run_kind(
 		return implode_run(unpack, data, n, used, bytes);
 	case CODEC_SHRINK:
 		return shrink_run(unpack, data, n, used, bytes);
+	case CODEC_PREDICTOR:
+		return predictor_run(unpack, data, n, used, bytes);
+	case CODEC_CRYPT:
+		return crypt_run(unpack, data, n, used, bytes);
 	case CODEC_NONE:
 		break;
 	}

@@ -234,6 +234,8 @@ enum codec_step filter_run(
 	case CODEC_DEFLATE64:
 	case CODEC_IMPLODE:
 	case CODEC_SHRINK:
+	case CODEC_PREDICTOR:
+	case CODEC_CRYPT:
 		break;
 	}
 	return CODEC_BROKEN;

@@ -6,8 +6,6 @@
 // find objects by a table, so one may also stand where others see a part of a stream: what follows packed
 // data that has come to its end is searched for objects; where one may be hidden otherwise the archive
 // is ambiguous, unless the stream is a PDF itself and what is in it is seen anyway.
-//
-// Predictors are not undone.
 #include "scan/unpack_state.h"
 
 #include <stdio.h>
@@ -51,12 +49,8 @@ static void stream_begin(struct unpack *unpack, struct unpack_event *event)
 		object->filter[object->filters++] = CODEC_ZLIB;
 	if (object->is_too_long)
 		unpack_warn(unpack, WARN_METHOD);
-	if (!chain_begin(unpack, object->filter, object->filters))
+	if (!chain_begin(unpack))
 		chain_end(unpack);
-	else if (object->is_late)
-		for (uint32_t i = 0; i < object->filters; i++)
-			if (object->filter[i] == CODEC_LZW)
-				pdf->chain.stages[i].unit->codec.stream.filter.is_late = true;
 	unpack_name_begin(unpack);
 	unpack_name_add(unpack, (const uint8_t *)name, (size_t)bytes);
 	unpack_member_begin(unpack, event);

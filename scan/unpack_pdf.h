@@ -2,11 +2,15 @@
 // State of a PDF being unpacked, and of the filters of its streams. Shared by scan/unpack*.c alone.
 #pragma once
 
+#include "scan/unpack_crypt.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PDF_STAGES 4
+#define PDF_FILTERS 4
+// Decryption, and a predictor behind each filter.
+#define PDF_STAGES (2 * PDF_FILTERS + 1)
 #define PDF_WORD_BYTES 32
 #define PDF_MAX_DEPTH 64
 
@@ -22,6 +26,28 @@ struct filter {
 	uint16_t next;
 	uint16_t last; // code, or NO_CODE
 	uint8_t first; // byte of the last code's string
+};
+
+// Rows that are told by the bytes before and above them.
+struct predictor {
+	bool is_png;     // each row begins with how it is told
+	bool is_great;   // its memory is that of the great decoders
+	uint8_t tag;     // of the row
+	uint32_t bits;   // of a sample
+	uint32_t colors; // samples of a pixel
+	uint32_t pixel;  // bytes, at least 1
+	uint32_t row;    // bytes
+	uint32_t at;     // of the row, its tag included
+	uint8_t *last;   // row before, behind a pixel of zeros
+	uint8_t *now;
+};
+
+// What a filter's parameters say of its predictor (ISO 32000-1, 7.4.4.4); 0: not given.
+struct pdf_parms {
+	uint32_t predictor;
+	uint32_t colors;
+	uint32_t bits;
+	uint32_t columns;
 };
 
 struct pdf_stage {
@@ -63,6 +89,12 @@ enum pdf_key {
 	KEY_ENCRYPT,
 	KEY_TYPE,
 	KEY_EARLY_CHANGE,
+	KEY_PARMS,
+	KEY_PREDICTOR,
+	KEY_COLORS,
+	KEY_BITS,
+	KEY_COLUMNS,
+	KEY_NAME,
 };
 
 // "12 0 obj" wherever it stands, whatever is around it.
@@ -86,6 +118,7 @@ struct pdf_text {
 	uint32_t depth; // of parentheses
 	uint64_t given;
 	uint32_t bytes; // in the output buffer
+	bool is_encrypted;
 };
 
 // What an object's dictionary says of its stream.
@@ -103,9 +136,19 @@ struct pdf_object {
 	bool is_too_long;
 	bool is_late;
 	bool is_objects; // /Type /ObjStm
+	bool is_xref;    // /Type /XRef
+	bool is_metadata;
+	bool has_crypt;      // a filter that says how it is encrypted: not at all
+	bool is_crypt_named; // or as all others
+	bool in_parms;
+	bool is_parms_elsewhere;
 	uint64_t length;
 	uint32_t filters;
-	uint8_t filter[PDF_STAGES]; // enum codec_kind
+	uint8_t filter[PDF_FILTERS];   // enum codec_kind
+	uint8_t parms_of[PDF_FILTERS]; // which of parms
+	uint32_t filters_named;        // all, also such as are not undone
+	uint32_t parms_count;          // until now
+	struct pdf_parms parms[PDF_FILTERS + 1];
 };
 
 struct pdf_stream {
@@ -126,6 +169,9 @@ struct pdf_stream {
 
 struct pdf {
 	enum pdf_state state;
+	const struct crypt_key *key_of_all; // NULL: nothing is decrypted
+	struct crypt *stream_crypt;         // its user's
+	struct crypt *text_crypt;
 	enum pdf_lex lex;
 	struct pdf_watch watch;
 	struct pdf_object object;

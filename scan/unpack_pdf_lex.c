@@ -96,6 +96,8 @@ static bool is_in_dictionary(const struct pdf *pdf)
 static void value_end(struct pdf *pdf)
 {
 	pdf->object.has_value = true;
+	if (pdf->depth <= 1)
+		pdf->object.in_parms = false;
 	if (is_in_dictionary(pdf) || pdf->depth == 0) {
 		pdf->has_key = false;
 		pdf->key = KEY_OTHER;
@@ -116,8 +118,16 @@ static void level_open(struct pdf *pdf, bool is_dictionary)
 	}
 }
 
+static void parms_next(struct pdf_object *object)
+{
+	if (object->in_parms && object->parms_count < PDF_FILTERS)
+		object->parms_count++;
+}
+
 static void level_close(struct pdf *pdf)
 {
+	if (is_in_dictionary(pdf))
+		parms_next(&pdf->object);
 	if (pdf->depth > 0)
 		pdf->depth--;
 	value_end(pdf);
@@ -136,6 +146,13 @@ static enum pdf_key key_of(const char *name)
 		{"Encrypt", KEY_ENCRYPT},
 		{"Type", KEY_TYPE},
 		{"EarlyChange", KEY_EARLY_CHANGE},
+		{"DecodeParms", KEY_PARMS},
+		{"DP", KEY_PARMS},
+		{"Predictor", KEY_PREDICTOR},
+		{"Colors", KEY_COLORS},
+		{"BitsPerComponent", KEY_BITS},
+		{"Columns", KEY_COLUMNS},
+		{"Name", KEY_NAME},
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -161,18 +178,21 @@ static void add_filter(struct pdf_object *object, const char *name)
 	};
 
 	object->has_filters = true;
+	object->filters_named++;
 	if (object->is_opaque)
 		return;
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
 		if (strcmp(name, filters[i].name) != 0 &&
 			strcmp(name, filters[i].abbreviation) != 0)
 			continue;
-		if (filters[i].kind == CODEC_NONE)
-			return;
-		if (object->filters < PDF_STAGES)
+		if (filters[i].kind == CODEC_NONE) {
+			object->has_crypt = true;
+		} else if (object->filters < PDF_FILTERS) {
+			object->parms_of[object->filters] = (uint8_t)(object->filters_named - 1);
 			object->filter[object->filters++] = (uint8_t)filters[i].kind;
-		else
+		} else {
 			object->is_too_long = true;
+		}
 		return;
 	}
 	object->is_opaque = true;
@@ -186,9 +206,45 @@ static void filters_begin(struct unpack *unpack)
 	if (object->has_filters)
 		unpack_warn(unpack, WARN_AMBIGUOUS);
 	object->filters = 0;
+	object->filters_named = 0;
 	object->is_opaque = false;
 	object->is_too_long = false;
 	object->is_filter_elsewhere = false;
+}
+
+static void parms_begin(struct unpack *unpack)
+{
+	struct pdf_object *object = &unpack->as.pdf.object;
+
+	if (object->parms_count > 0)
+		unpack_warn(unpack, WARN_AMBIGUOUS);
+	memset(object->parms, 0, sizeof(object->parms));
+	object->parms_count = 0;
+	object->in_parms = true;
+	object->is_parms_elsewhere = false;
+}
+
+static void note_type(struct pdf_object *object, const char *name)
+{
+	object->is_objects = strcmp(name, "ObjStm") == 0;
+	object->is_xref = strcmp(name, "XRef") == 0;
+	object->is_metadata = strcmp(name, "Metadata") == 0;
+}
+
+static void note_parm(struct pdf_object *object, enum pdf_key key, uint32_t number)
+{
+	struct pdf_parms *parms = &object->parms[object->parms_count];
+
+	if (!object->in_parms)
+		return;
+	if (key == KEY_PREDICTOR)
+		parms->predictor = number;
+	else if (key == KEY_COLORS)
+		parms->colors = number;
+	else if (key == KEY_BITS)
+		parms->bits = number;
+	else if (key == KEY_COLUMNS)
+		parms->columns = number;
 }
 
 static void name_end(struct unpack *unpack)
@@ -202,16 +258,21 @@ static void name_end(struct unpack *unpack)
 		pdf->key = pdf->word_bytes < PDF_WORD_BYTES ? key_of(name) : KEY_OTHER;
 		pdf->last_key = KEY_OTHER;
 		if (pdf->depth > 1 && (pdf->key == KEY_FILTER || pdf->key == KEY_LENGTH ||
-					      pdf->key == KEY_ENCRYPT || pdf->key == KEY_TYPE))
+					      pdf->key == KEY_ENCRYPT || pdf->key == KEY_TYPE ||
+					      pdf->key == KEY_PARMS))
 			pdf->key = KEY_OTHER;
 		if (pdf->key == KEY_FILTER)
 			filters_begin(unpack);
+		else if (pdf->key == KEY_PARMS)
+			parms_begin(unpack);
 		return;
 	}
 	if (pdf->key == KEY_FILTER)
 		add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
 	else if (pdf->key == KEY_TYPE)
-		object->is_objects = strcmp(name, "ObjStm") == 0;
+		note_type(object, name);
+	else if (pdf->key == KEY_NAME && object->in_parms)
+		object->is_crypt_named = strcmp(name, "Identity") != 0;
 	value_end(pdf);
 }
 
@@ -237,6 +298,7 @@ static void number_end(struct unpack *unpack, uint32_t number)
 	} else if (pdf->key == KEY_EARLY_CHANGE) {
 		object->is_late = number == 0;
 	}
+	note_parm(object, pdf->key, number);
 	value_end(pdf);
 }
 
@@ -249,6 +311,8 @@ static void reference_end(struct unpack *unpack)
 		pdf->object.has_length = false;
 	else if (pdf->last_key == KEY_ENCRYPT)
 		unpack_warn(unpack, WARN_ENCRYPTED);
+	else if (pdf->last_key == KEY_PARMS)
+		pdf->object.is_parms_elsewhere = true;
 	pdf->last_key = KEY_OTHER;
 }
 
@@ -283,6 +347,8 @@ static bool word_end(struct unpack *unpack)
 		pdf->object.is_trailer = word[0] == 't';
 		pdf->object.is_inside = pdf->object.is_trailer || unpack->kind != UNPACK_PDF;
 	} else if (pdf->has_key) {
+		if (!is_in_dictionary(pdf) && strcmp(word, "null") == 0)
+			parms_next(&pdf->object);
 		value_end(pdf);
 	}
 	pdf->numbers_count = 0;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 // Room for what one byte can give besides those before it.
-#define TEXT_ROOM 8
+#define TEXT_ROOM (4 * CRYPT_BLOCK)
 
 enum { WIDE_UNKNOWN, WIDE_NOT, WIDE_BIG, WIDE_LITTLE };
 
@@ -17,6 +17,9 @@ void pdf_text_begin(struct unpack *unpack, bool is_member, struct unpack_event *
 	pdf->text = (struct pdf_text){.is_member = is_member, .depth = 1};
 	if (!is_member)
 		return;
+	if (pdf->key_of_all != NULL && pdf->object.number != pdf->key_of_all->number)
+		pdf->text.is_encrypted = crypt_begin(pdf->text_crypt, pdf->key_of_all,
+			pdf->key_of_all->strings, pdf->object.number, pdf->object.generation);
 	unpack_name_begin(unpack);
 	unpack_name_add(unpack, (const uint8_t *)"JavaScript", 10);
 	unpack_member_begin(unpack, event);
@@ -50,7 +53,7 @@ static void put_unit(struct unpack *unpack, uint16_t unit)
 }
 
 // The first two bytes tell whether the text is in UTF-16.
-static void put(struct unpack *unpack, uint8_t byte)
+static void put_plain(struct unpack *unpack, uint8_t byte)
 {
 	struct pdf_text *text = &unpack->as.pdf.text;
 
@@ -80,6 +83,35 @@ static void put(struct unpack *unpack, uint8_t byte)
 		return;
 	}
 	unpack->out[text->bytes++] = byte;
+}
+
+static void put(struct unpack *unpack, uint8_t byte)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+	uint8_t plain[2 * CRYPT_BLOCK];
+	size_t n;
+
+	if (!pdf->text.is_encrypted) {
+		put_plain(unpack, byte);
+		return;
+	}
+	n = crypt_feed(pdf->text_crypt, &byte, 1, plain);
+	for (size_t i = 0; i < n; i++)
+		put_plain(unpack, plain[i]);
+}
+
+static void put_rest(struct unpack *unpack)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+	uint8_t plain[CRYPT_BLOCK];
+	size_t n;
+
+	if (!pdf->text.is_encrypted)
+		return;
+	pdf->text.is_encrypted = false;
+	n = crypt_finish(pdf->text_crypt, plain);
+	for (size_t i = 0; i < n; i++)
+		put_plain(unpack, plain[i]);
 }
 
 static uint8_t escaped(uint8_t byte)
@@ -180,6 +212,8 @@ bool pdf_text_byte(struct unpack *unpack, uint8_t byte, struct unpack_event *eve
 	struct pdf *pdf = &unpack->as.pdf;
 	bool is_over = pdf->lex == LEX_HEX ? hex_byte(unpack, byte) : literal_byte(unpack, byte);
 
+	if (is_over)
+		put_rest(unpack);
 	if (is_over || pdf->text.bytes + TEXT_ROOM > UNPACK_OUT_BYTES)
 		give(unpack, event);
 	return is_over;
@@ -187,5 +221,6 @@ bool pdf_text_byte(struct unpack *unpack, uint8_t byte, struct unpack_event *eve
 
 void pdf_text_finish(struct unpack *unpack, struct unpack_event *event)
 {
+	put_rest(unpack);
 	give(unpack, event);
 }

@@ -15,10 +15,12 @@
 //   unpack_pdf.c     objects and streams of a PDF
 //   unpack_pdf_lex.c what its dictionaries say
 //   unpack_pdf_text.c strings with scripts in them
+//   unpack_crypt.c   decryption of a PDF
 //   unpack_chain.c   filters of a stream, one behind the other
 //   unpack_binhex.c  BinHex 4.0
 //   unpack_rtf.c     objects in RTF
 //   unpack_filter.c  those that no library undoes
+//   unpack_predictor.c rows of pixels that are told by their neighbours
 #pragma once
 
 #include "scan/unpack.h"
@@ -55,6 +57,8 @@ enum codec_kind {
 	CODEC_DEFLATE64,
 	CODEC_IMPLODE, // these two have no end of their own
 	CODEC_SHRINK,
+	CODEC_PREDICTOR, // of PDF, behind a filter
+	CODEC_CRYPT,
 };
 
 struct codec {
@@ -70,6 +74,11 @@ struct codec {
 		z_stream z;
 		bz_stream bz;
 		struct filter filter;
+		struct predictor predictor;
+		struct {
+			struct crypt *crypt;
+			bool is_last; // nothing more comes
+		} crypt;
 	} stream;
 };
 
@@ -417,14 +426,25 @@ enum codec_step filter_run(
 int unpack_hex_digit(uint8_t c);
 
 // unpack_chain.c
-// The filters (enum codec_kind) that are to be undone, in this order. False, and a warning, when there
-// is no memory.
-bool chain_begin(struct unpack *unpack, const uint8_t *filters, uint32_t count);
+// What is to be undone of a stream, as its object says. False, and a warning, when there is no memory.
+bool chain_begin(struct unpack *unpack);
 size_t chain_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // The input is over. What is left comes by chain_feed without input, while chain_is_stepping.
 void chain_finish(struct unpack *unpack, struct unpack_event *event);
 bool chain_is_stepping(const struct unpack *unpack);
 void chain_end(struct unpack *unpack);
+
+// unpack_codec.c
+enum codec_step crypt_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
+
+// unpack_predictor.c
+// What the filter before it gave is of rows (ISO 32000-1, 7.4.4.4). False: these parameters cannot be
+// followed.
+bool predictor_begin(struct unpack *unpack, const struct pdf_parms *parms);
+void predictor_end(struct unpack *unpack);
+enum codec_step predictor_run(
+	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
 
 // unpack_pdf.c
 bool pdf_is_expected_end(const struct pdf *pdf, uint64_t at);

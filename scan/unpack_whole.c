@@ -4,6 +4,7 @@
 #include "scan/unpack_libarchive.h"
 #include "scan/unpack_mail.h"
 #include "scan/unpack_ole2.h"
+#include "scan/unpack_pdf_whole.h"
 
 #include <zlib.h>
 
@@ -40,6 +41,14 @@ static const struct whole_format formats[] = {
 	{"arj", FILETYPE_CONTAINER_ARJ, NULL, NULL, NULL},
 	{"ace", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 };
+
+const struct whole_format *whole_encrypted_pdf(void)
+{
+	static const struct whole_format pdf = {
+		"pdf", FILETYPE_CONTAINER_PDF, pdf_whole_begin, pdf_whole_next, pdf_whole_end};
+
+	return &pdf;
+}
 
 const struct whole_format *whole_zip_rest(void)
 {

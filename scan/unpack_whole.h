@@ -77,6 +77,9 @@ const struct whole_format *whole_detect_late(const uint8_t *data);
 // can be checked of its header is.
 const struct whole_format *whole_detect_inside(const uint8_t *data);
 
+// A PDF that is encrypted.
+const struct whole_format *whole_encrypted_pdf(void);
+
 // Of a zip, the members that are packed in a way that unpack.h does not know.
 const struct whole_format *whole_zip_rest(void);
 

@@ -14,7 +14,7 @@
 #define MAX_BYTEWISE 60000
 #define MAX_REPEATED 1200000
 #define MAX_MEMBERS 11000
-#define MAX_FILES 300
+#define MAX_FILES 600
 
 struct member {
 	uint32_t parent;
@@ -160,6 +160,7 @@ static bool make_archives(void)
 	run_script("tests/scan/unpack_reference.py");
 	run_script("tests/scan/unpack_reference_pdf.py");
 	run_script("tests/scan/unpack_reference_zip.py");
+	run_script("tests/scan/unpack_reference_crypt.py");
 	run_script("tests/scan/whole_reference.py");
 	run_script("tests/scan/unpack_reference_ole2.py");
 	run_script("tests/scan/unpack_reference_text.py");

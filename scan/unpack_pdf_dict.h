@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a PDF says of its encryption, read from the whole file. Shared by scan/unpack*.c alone.
+#pragma once
+
+#include "scan/unpack_crypt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PDF_STRING_BYTES 128
+
+struct pdf_string {
+	uint8_t bytes[PDF_STRING_BYTES]; // what is longer is cut
+	size_t n;
+};
+
+// The encryption dictionary (ISO 32000-2, 7.6.2 and 7.6.4.2).
+struct pdf_security {
+	bool is_standard;
+	bool leaves_metadata;
+	uint32_t number; // of its object, 0: it stands in the trailer
+	uint32_t version;
+	uint32_t revision;
+	uint32_t length; // bits
+	int32_t permissions;
+	enum crypt_method streams; // of version 4 and 5
+	enum crypt_method strings;
+	struct pdf_string owner;
+	struct pdf_string user;
+	struct pdf_string user_key;
+};
+
+// The next one from *at on, which moves behind it. False: there is none.
+bool pdf_dict_find_security(
+	const uint8_t *data, size_t n, size_t *at, struct pdf_security *security);
+// The same of the first string of the next /ID.
+bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_string *id);

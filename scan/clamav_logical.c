@@ -75,6 +75,44 @@ static enum clamav_result parse_container(
 	return CLAMAV_TAKEN;
 }
 
+// The outermost first: "CL_TYPE_ZIP>CL_TYPE_ANY".
+static enum clamav_result parse_outer(char *value, struct clamav_logical *out, const char **reason)
+{
+	char *items[CLAMAV_MAX_OUTER];
+	size_t count = cut(value, '>', SIZE_MAX, items, CLAMAV_MAX_OUTER);
+
+	if (count > CLAMAV_MAX_OUTER) {
+		*reason = "too many intermediates";
+		return CLAMAV_SKIPPED;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct filetype_clamav *type = filetype_by_name(items[i]);
+
+		if (type == NULL) {
+			*reason = "unknown type of an intermediate";
+			return CLAMAV_SKIPPED;
+		}
+		out->outer[i] = (uint8_t)type->container;
+	}
+	out->outer_count = (uint32_t)count;
+	return CLAMAV_TAKEN;
+}
+
+static enum clamav_result parse_handler(
+	const char *value, struct clamav_logical *out, const char **reason)
+{
+	const struct filetype_clamav *type = filetype_by_name(value);
+
+	if (type == NULL || strcmp(value, "CL_TYPE_IGNORED") == 0) {
+		*reason = type == NULL ? "unknown type of a handler"
+				       : "files of its HandlerType are not looked at";
+		return CLAMAV_SKIPPED;
+	}
+	out->has_handler = true;
+	out->handler = (uint32_t)type->type.target;
+	return CLAMAV_TAKEN;
+}
+
 static enum clamav_result parse_attribute(
 	char *key, char *value, bool first, struct clamav_logical *out, const char **reason)
 {
@@ -94,6 +132,10 @@ static enum clamav_result parse_attribute(
 		return clamav_check_target(value, &out->target, reason);
 	if (strcmp(key, "Container") == 0)
 		return parse_container(value, out, reason);
+	if (strcmp(key, "Intermediates") == 0)
+		return parse_outer(value, out, reason);
+	if (strcmp(key, "HandlerType") == 0)
+		return parse_handler(value, out, reason);
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		if (strcmp(key, ranges[i].key) != 0)
 			continue;
@@ -106,8 +148,6 @@ static enum clamav_result parse_attribute(
 	*reason = "attribute is not known";
 	if (strncmp(key, "IconGroup", 9) == 0)
 		*reason = "icons are not supported";
-	else if (strcmp(key, "HandlerType") == 0)
-		*reason = "HandlerType has a file read as another type, and reports nothing itself";
 	return CLAMAV_SKIPPED;
 }
 

@@ -6,6 +6,8 @@
 #include "scan/clamav.h"
 #include "scan/clamav_expression.h"
 
+#define CLAMAV_MAX_OUTER 16
+
 struct clamav_range {
 	uint32_t min;
 	uint32_t max;
@@ -20,6 +22,10 @@ struct clamav_logical {
 	bool needs_file;    // sections or entry_point are given
 	bool has_container; // container is a type of FILETYPE_CONTAINER_*
 	uint32_t container;
+	uint32_t outer_count; // Intermediates: what the object must lie in, the innermost last
+	uint8_t outer[CLAMAV_MAX_OUTER]; // FILETYPE_CONTAINER_*, NONE: any
+	bool has_handler;                // a hit has the object read as of another type, too
+	uint32_t handler;                // enum filetype_target of that
 	const struct clamav_expression *expression;
 	uint32_t subsignatures_count;
 	char *subsignatures[CLAMAV_MAX_SUBSIGNATURES];

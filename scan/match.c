@@ -169,7 +169,8 @@ static int begin_search(struct match_object *object, bool is_last)
 	object->is_searched = true;
 	if (!object->is_again)
 		find_type(object, is_last);
-	if (object->track.executable == NULL && !match_needs_copy(ruleset)) {
+	if (object->track.executable == NULL && !object->matcher->retypes &&
+		!match_needs_copy(ruleset)) {
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}
@@ -301,6 +302,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 		return -ENOMEM;
 	matcher->free_objects = object->next_free;
 	object->bytes = 0;
+	object->file_bytes = 0;
 	object->failed = false;
 	object->is_searched = false;
 	object->is_again = false;
@@ -308,6 +310,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->target = target;
 	object->type = NULL;
 	object->container = FILETYPE_CONTAINER_NONE;
+	object->outer_count = 0;
 	object->stage_from = 0;
 	object->stage_to = 0;
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
@@ -375,18 +378,19 @@ bool match_is_hit(const struct match_object *object)
 	return has_hits && is_large_enough(object) && !can_be_allowed(object->matcher->ruleset);
 }
 
-static void end_patterns(struct match_object *object)
+static void decide(struct match_object *object)
 {
-	struct match_facts facts = {.bytes = object->bytes, .copy = &object->copy};
+	const struct match_facts facts = {
+		.bytes = object->bytes,
+		.file_bytes = object->file_bytes != 0 ? object->file_bytes : object->bytes,
+		.target = object->own_target,
+		.container = (uint32_t)object->container,
+		.outer = object->outer,
+		.outer_count = object->outer_count,
+		.copy = &object->copy,
+	};
 	struct layer layer = own_layer(object);
 
-	match_finish(object);
-	match_complete(object);
-	match_sections_end(&object->sections, &object->track);
-	if (object->matcher->hashes_imports != 0)
-		match_imports(object);
-	facts.target = object->own_target;
-	facts.container = (uint32_t)object->container;
 	do {
 		track_end(layer.track, object->bytes);
 		if (is_large_enough(object))
@@ -394,6 +398,18 @@ static void end_patterns(struct match_object *object)
 		else
 			layer.track->hits.count = 0;
 	} while (next_layer(object, &layer));
+}
+
+static void end_patterns(struct match_object *object)
+{
+	match_finish(object);
+	match_complete(object);
+	match_sections_end(&object->sections, &object->track);
+	if (object->matcher->hashes_imports != 0)
+		match_imports(object);
+	decide(object);
+	if (match_retype(object))
+		decide(object);
 }
 
 // Returns false when the object is on an allow list.
@@ -508,6 +524,17 @@ void match_abort(struct match_object *object)
 void match_set_container(struct match_object *object, enum filetype_container container)
 {
 	object->container = container;
+}
+
+void match_set_file_bytes(struct match_object *object, uint64_t bytes)
+{
+	object->file_bytes = bytes;
+}
+
+void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t count)
+{
+	object->outer_count = count < RULESET_MAX_OUTER ? count : RULESET_MAX_OUTER;
+	memcpy(object->outer, outer, object->outer_count);
 }
 
 bool matcher_had_more(const struct matcher *matcher)

@@ -55,6 +55,10 @@ int match_begin(
 // What the object lies in, which some signatures ask for: at once after match_begin. Without it the
 // object lies in nothing.
 void match_set_container(struct match_object *object, enum filetype_container container);
+// All that it lies in, the innermost first: enum filetype_container, of which the last ones may be missing.
+void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t count);
+// Of a copy of a text: signatures that ask for the size of the file see that of what the copy was made of.
+void match_set_file_bytes(struct match_object *object, uint64_t bytes);
 // Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.
 int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_MUST_USE;
 // True when a signature has hit already for certain. What came last may not have been looked at yet:

@@ -42,6 +42,26 @@ void match_again(struct match_object *object, unsigned int target)
 	object->bytes = bytes;
 }
 
+bool match_retype(struct match_object *object)
+{
+	const struct executable_source source = match_source(object);
+	uint32_t target = FILETYPE_TARGET_ANY;
+
+	for (const struct track *at = &object->track; at != NULL; at = at->over)
+		if (at->handler != FILETYPE_TARGET_ANY)
+			target = at->handler;
+	if (target == FILETYPE_TARGET_ANY || target == object->own_target ||
+		object->target != MATCH_TARGET_ANY || object->failed)
+		return false;
+	if (executable_is_format(target) && executable_parse((enum filetype_target)target, &source,
+						    &object->executable) == EXECUTABLE_TAKEN)
+		for (struct track *at = &object->track; at != NULL; at = at->over)
+			at->executable = &object->executable;
+	object->has_hashed = true;
+	match_again(object, target);
+	return true;
+}
+
 static bool has_missed(const struct match_object *object)
 {
 	for (const struct track *at = &object->track; at != NULL; at = at->over)

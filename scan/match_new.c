@@ -148,11 +148,20 @@ static bool compares_places(const struct ruleset *ruleset)
 	return false;
 }
 
+static bool retypes(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->rules_count; i++)
+		if (ruleset->rules[i].handler != RULESET_NONE)
+			return true;
+	return false;
+}
+
 static void note_files(struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;
 
 	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		matcher->retypes = matcher->retypes || retypes(ruleset);
 		matcher->compares_places = matcher->compares_places || compares_places(ruleset);
 		matcher->asks_files =
 			matcher->asks_files || matcher->compares_places || asks_files(ruleset);

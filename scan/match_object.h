@@ -43,6 +43,7 @@ struct match_object {
 	struct match_sections sections;
 	struct executable executable;
 	uint64_t bytes;
+	uint64_t file_bytes; // of what it is a copy of, 0: its own
 	bool failed;
 	bool is_searched; // for the first time: its type is known and the streams are open
 	bool is_again;    // its type was found before
@@ -51,6 +52,8 @@ struct match_object {
 	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;
 	enum filetype_container container;
+	uint32_t outer_count; // of what it lies in, the innermost first
+	uint8_t outer[RULESET_MAX_OUTER];
 	size_t stage_from; // not searched yet
 	size_t stage_to;
 	uint8_t stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
@@ -86,6 +89,7 @@ struct matcher {
 	bool hashes_sections;
 	unsigned int hashes_imports; // DIGEST_* that some table of import tables has
 	bool asks_files;             // some signature asks for facts of executable files
+	bool retypes;                // or for another search of an object
 	bool compares_places;        // patterns are compared at such places
 	struct pe_versions versions; // of the object that is being ended
 	bool was_partial;
@@ -118,7 +122,7 @@ void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t
 static inline bool match_may_need_copy(const struct matcher *matcher)
 {
 	return match_needs_copy(matcher->ruleset) || matcher->hashes_imports != 0 ||
-	       matcher->hashes_sections || matcher->asks_files;
+	       matcher->hashes_sections || matcher->asks_files || matcher->retypes;
 }
 
 // What is at hand of the object when it has ended.
@@ -134,6 +138,9 @@ void match_finish(struct match_object *object);
 // The object has ended: what of an executable file could not be read while it passed is read, and where
 // something asked for that the object is searched again.
 void match_complete(struct match_object *object);
+// Whether a signature that has hit asks that the object be searched as one of another target; then it was,
+// and its rules are to be decided again.
+bool match_retype(struct match_object *object);
 // Searches all of the object again, as one of this target. Hits remain.
 void match_again(struct match_object *object, unsigned int target);
 

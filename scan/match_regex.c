@@ -155,7 +155,7 @@ static bool find_range(const struct ruleset_regex *regex, const struct match_reg
 		return true;
 	out->from = regex->offset;
 	if (regex->offset_from == RULESET_OFFSET_END) {
-		if (bytes <= regex->offset)
+		if (bytes < regex->offset)
 			return false;
 		out->from = bytes - regex->offset;
 	} else if (regex->offset_from >= RULESET_OFFSET_ENTRY &&

@@ -137,13 +137,28 @@ static bool lies_between(uint64_t value, uint32_t min, uint32_t max)
 	return value >= min && (max == UINT32_MAX || value <= max);
 }
 
+// From the innermost on; what may be any takes none of those that the object lies in, as in ClamAV.
+static bool outer_fits(const struct ruleset_rule *rule, const struct match_facts *facts)
+{
+	uint32_t at = 0;
+
+	if (rule->outer_count > facts->outer_count)
+		return false;
+	for (uint32_t i = rule->outer_count; i-- > 0;)
+		if (rule->outer[i] != FILETYPE_CONTAINER_NONE &&
+			rule->outer[i] != facts->outer[at++])
+			return false;
+	return true;
+}
+
 static bool facts_fit(
 	const struct ruleset_rule *rule, const struct track *track, const struct match_facts *facts)
 {
 	const struct executable *file = track->executable;
 
-	if (!lies_between(facts->bytes, rule->bytes_min, rule->bytes_max) ||
-		(rule->container != RULESET_NONE && rule->container != facts->container))
+	if (!lies_between(facts->file_bytes, rule->bytes_min, rule->bytes_max) ||
+		(rule->container != RULESET_NONE && rule->container != facts->container) ||
+		!outer_fits(rule, facts))
 		return false;
 	if (rule->needs_file == 0)
 		return true;
@@ -288,8 +303,11 @@ static void decide(struct match_rules *rules, uint32_t number, struct track *tra
 		return;
 	if (others)
 		count_others(rules, rule, track, facts, counts);
-	if (match_rule_holds(ruleset->nodes, rule->node, counts))
-		track_hit(&track->hits, rule->signature);
+	if (!match_rule_holds(ruleset->nodes, rule->node, counts))
+		return;
+	track_hit(&track->hits, rule->signature);
+	if (rule->handler != RULESET_NONE)
+		track->handler = rule->handler;
 }
 
 // The rules that the atoms of the object make possible.

@@ -13,8 +13,11 @@
 // What a rule reads of an object beside what was found in it.
 struct match_facts {
 	uint64_t bytes;
-	uint32_t target;    // its own, enum filetype_target
-	uint32_t container; // enum filetype_container
+	uint64_t file_bytes;  // the same, or of what the object is a copy of
+	uint32_t target;      // its own, enum filetype_target
+	uint32_t container;   // enum filetype_container
+	const uint8_t *outer; // the same of all that it lies in, the innermost first
+	uint32_t outer_count;
 	const struct match_copy *copy;
 };
 

@@ -138,6 +138,7 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->lost = false;
 	track->is_open = false;
 	track->missed = false;
+	track->handler = FILETYPE_TARGET_ANY;
 	track->executable = NULL;
 	track->versions = NULL;
 	track->entries_count = 0;

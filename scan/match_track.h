@@ -99,7 +99,9 @@ struct track {
 	struct track_hits hits;
 	bool lost; // of some patterns
 	bool is_open; // more of the file will be known when it is whole: what was missed is looked for again
-	bool missed;                         // something asked for what is not known yet
+	uint32_t
+		handler; // enum filetype_target that the object is to be searched as, too; ANY: none
+	bool missed;     // something asked for what is not known yet
 	const struct executable *executable; // NULL: not known, or no such file
 	const struct pe_versions *versions;  // NULL: not known
 	uint32_t entries_count;

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 12
+#define RULESET_FORMAT 13
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 64
@@ -194,6 +194,8 @@ struct ruleset_deferred {
 	uint32_t triggered; // 1: only if a part of it was met
 };
 
+#define RULESET_MAX_OUTER 16
+
 // A logical signature. It can be true only for objects that have one of the atoms which it is keyed
 // by; see RULESET_UNKEYED.
 struct ruleset_rule {
@@ -209,6 +211,9 @@ struct ruleset_rule {
 	uint32_t entry_min;
 	uint32_t entry_max;
 	uint32_t container; // enum filetype_container, RULESET_NONE: any
+	uint32_t handler; // enum filetype_target that the object is searched as, too; RULESET_NONE
+	uint32_t outer_count;
+	uint8_t outer[RULESET_MAX_OUTER]; // enum filetype_container, the innermost last; NONE: any
 };
 
 // A member is the number of an atom, or of a regex or a compare with one of these bits.

@@ -267,6 +267,9 @@ enum clamav_result build_rule(struct build *build, const struct clamav_logical *
 	rule->entry_min = logical->entry_point.min;
 	rule->entry_max = logical->entry_point.max;
 	rule->container = logical->has_container ? logical->container : RULESET_NONE;
+	rule->handler = logical->has_handler ? logical->handler : RULESET_NONE;
+	rule->outer_count = logical->outer_count;
+	memcpy(rule->outer, logical->outer, sizeof(rule->outer));
 	add_members(build, logical, parsed);
 	node = add_nodes(build, logical->expression);
 	rule->node = node;

@@ -171,7 +171,9 @@ static int check_rules(const struct ruleset *ruleset)
 			rule->node >= ruleset->nodes_count ||
 			rule->members_count > RULESET_MAX_MEMBERS ||
 			rule->member > ruleset->members_count ||
-			rule->members_count > ruleset->members_count - rule->member)
+			rule->members_count > ruleset->members_count - rule->member ||
+			rule->outer_count > RULESET_MAX_OUTER ||
+			(rule->handler != RULESET_NONE && rule->handler >= FILETYPE_TARGETS))
 			return -EBADMSG;
 	}
 	for (uint32_t i = 0; i < ruleset->atoms_count; i++) {

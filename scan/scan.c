@@ -115,7 +115,7 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 	part->filename = part_text(scan, before->filename, mime->filename);
 	part->disposition = part_text(scan, before->disposition, mime->disposition);
 	scan->table->indexes[scan->mime_parts++] = part->index;
-	object = object_begin(scan, FILETYPE_CONTAINER_MAIL, part->index, 0);
+	object = object_begin(scan, NULL, FILETYPE_CONTAINER_MAIL, part->index);
 	if (object == NULL)
 		return;
 	object->number = mime->number;
@@ -166,7 +166,7 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 	if (scan == NULL)
 		return -ENOMEM;
 	scan->mime = kind == SCAN_MESSAGE ? mime_init(scan->mime, &scanner->limits) : NULL;
-	scan->object = object_begin(scan, FILETYPE_CONTAINER_NONE, 0, 0);
+	scan->object = object_begin(scan, NULL, FILETYPE_CONTAINER_NONE, 0);
 	*out = scan;
 	return 0;
 }

@@ -72,6 +72,7 @@ static struct match_object *match_copy(
 		return NULL;
 	}
 	match_set_container(match, object->lies_in);
+	match_set_outer(match, object->outer, object->outer_count);
 	return match;
 }
 
@@ -366,6 +367,8 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
 	}
+	if (copies->text != NULL)
+		match_set_file_bytes(copies->text, object->fed);
 	end_match(scan, object, &copies->text);
 	end_match(scan, object, &copies->page);
 	end_match(scan, object, &copies->words);

@@ -213,8 +213,7 @@ static void member_begin(
 	struct scan_part *part;
 
 	if (!is_member_listed(scan, object)) {
-		object->member =
-			object_begin(scan, object->container, object->part, object->depth + 1);
+		object->member = object_begin(scan, object, object->container, object->part);
 		if (object->member == NULL)
 			return;
 		object->member->is_listed = false;
@@ -239,7 +238,7 @@ static void member_begin(
 	part->is_reading = object->unpack != NULL && scan_whole_is_other(object);
 	part->filename = scan_pool_text(scan, event->name);
 	document_detect(object, event->name);
-	object->member = object_begin(scan, object->container, part->index, object->depth + 1);
+	object->member = object_begin(scan, object, object->container, part->index);
 	if (object->member != NULL)
 		object->member->kind = event->kind;
 	scan_member_seen(scan, object, part->index, event);
@@ -267,7 +266,7 @@ struct scan_object *object_begin_inline(
 	part->parent = object->part;
 	part->content_type = scan_pool_text(scan, type);
 	// As ClamAV, which makes a mail of it.
-	return object_begin(scan, FILETYPE_CONTAINER_MAIL, part->index, object->depth + 1);
+	return object_begin(scan, object, FILETYPE_CONTAINER_MAIL, part->index);
 }
 
 bool object_feed_inline(
@@ -463,8 +462,23 @@ static void detect(struct scan *scan, struct scan_object *object)
 
 // ---- objects -----------------------------------------------------------------------------------
 
-struct scan_object *object_begin(
-	struct scan *scan, enum filetype_container container, uint32_t part, uint32_t depth)
+static void note_outer(struct scan_object *object, const struct scan_object *parent)
+{
+	uint32_t count = parent != NULL ? parent->outer_count : 0;
+
+	object->outer_count = 0;
+	if (object->lies_in == FILETYPE_CONTAINER_NONE)
+		return;
+	if (count == SCAN_MAX_OUTER)
+		count--;
+	object->outer[0] = (uint8_t)object->lies_in;
+	if (count > 0)
+		memcpy(object->outer + 1, parent->outer, count);
+	object->outer_count = count + 1;
+}
+
+struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
+	enum filetype_container container, uint32_t part)
 {
 	enum match_target target =
 		part == 0 && scan->mime != NULL ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
@@ -483,9 +497,10 @@ struct scan_object *object_begin(
 	object->part = part;
 	object->is_listed = part > 0;
 	object->origin = part == 0 && scan->mime != NULL ? UINT32_MAX : scan->origin;
-	object->depth = depth;
+	object->depth = parent != NULL ? parent->depth + 1 : 0;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
 	object->lies_in = container;
+	note_outer(object, parent);
 	if (target == MATCH_TARGET_ANY)
 		scan_copy_begin(scan, object);
 	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
@@ -493,6 +508,7 @@ struct scan_object *object_begin(
 		object->match = NULL;
 	} else {
 		match_set_container(object->match, container);
+		match_set_outer(object->match, object->outer, object->outer_count);
 	}
 	return object;
 }

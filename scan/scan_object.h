@@ -28,6 +28,7 @@ struct scan_waiting {
 };
 
 #define SCAN_MAX_WAITING 64
+#define SCAN_MAX_OUTER 16 // that signatures can ask for
 
 // An archive that begins somewhere in an object that is none.
 struct scan_inside {
@@ -55,6 +56,8 @@ struct scan_object {
 	uint32_t
 		origin; // the part of the message that it is, or lies in; of the message UINT32_MAX
 	enum filetype_container lies_in;
+	uint32_t outer_count; // of what it lies in, the innermost first
+	uint8_t outer[SCAN_MAX_OUTER];
 	enum filetype_container container; // that it is to its members
 	uint32_t zip_search;               // state of unpack_find_zip
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
@@ -91,10 +94,10 @@ struct scan_object {
 void scan_set_suspect(struct scan *scan, const char *why);
 void scan_set_unscannable(struct scan *scan, const char *why);
 
-// container: what it lies in. Part 0 of a message is the raw mail. NULL when there is no memory: the
+// parent: the object that it was unpacked from, NULL: none. container: what it lies in. Part 0 of a message is the raw mail. NULL when there is no memory: the
 // message is unscannable then.
-struct scan_object *object_begin(
-	struct scan *scan, enum filetype_container container, uint32_t part, uint32_t depth);
+struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
+	enum filetype_container container, uint32_t part);
 void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
 // Ends it and gives it back; the part's digests and type are filled in. NULL is allowed.
 void object_end(struct scan *scan, struct scan_object *object);

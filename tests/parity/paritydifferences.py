@@ -46,8 +46,8 @@ def line_copy(tags):
 
 
 def absent_in_lines(tags):
-    """Wide characters that lose their NULs with the lines, where a rule asks for absence."""
-    return {"logical", "in body", "absence"} <= tags and any(
+    """Wide characters that lose their NULs with the lines."""
+    return "logical" in tags and bool({"in body", "8bit"} & tags) and any(
         tag.startswith("sub ::") and "w" in tag for tag in tags)
 
 

@@ -3,6 +3,12 @@
 
 What should be found is not worked out here: ClamAV's answer is compared with ours.
 """
+import bz2
+import gzip
+import io
+import tarfile
+import zipfile
+
 import paritygen
 import paritymail
 from paritycases import carry_in_mail
@@ -183,3 +189,64 @@ def logical_signatures(book, rng, count):
             else:
                 book.carry(name, paritymail.raw_mail(rng, "body", data), None,
                            kinds + ["mail", "in body"], "eml")
+
+
+CONTAINERS = ["CL_TYPE_ZIP", "CL_TYPE_GZ", "CL_TYPE_BZ", "CL_TYPE_POSIX_TAR", "CL_TYPE_MAIL", "CL_TYPE_ANY"]
+
+
+def packed(rng, data, kind):
+    if kind == "CL_TYPE_GZ":
+        return gzip.compress(data)
+    if kind == "CL_TYPE_BZ":
+        return bz2.compress(data)
+    out = io.BytesIO()
+    if kind == "CL_TYPE_ZIP":
+        with zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+            archive.writestr("member", data)
+    else:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            member = tarfile.TarInfo("member")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def nested_containers(book, rng, count):
+    """Container and Intermediates, of archives in archives and in mails."""
+    for number in range(count):
+        name = "Nested.%d" % number
+        core = b"\0\1\2\3" + paritygen.some(rng, paritygen.BINARY, 40)
+        around = [rng.choice(CONTAINERS[:4]) for _ in range(rng.choice([0, 1, 2, 2, 3]))]  # innermost first
+        data = core
+        for kind in around:
+            data = packed(rng, data, kind)
+        is_mail = rng.random() < 0.4
+        if is_mail:
+            around.append("CL_TYPE_MAIL")
+            data = paritymail.mail(rng, data, "base64", "mixed", rng.random() < 0.5)
+        wanted = [kind if rng.random() < 0.8 else rng.choice(CONTAINERS) for kind in reversed(around)]
+        wanted = wanted[rng.choice([0, 0, 1]):] or [rng.choice(CONTAINERS)]
+        if rng.random() < 0.2:
+            wanted.insert(rng.randrange(len(wanted) + 1), "CL_TYPE_ANY")
+        attributes_text = rng.choice([
+            "Intermediates:" + ">".join(wanted), "Intermediates:" + ">".join(wanted),
+            "Container:" + wanted[-1], "Intermediates:%s,Container:%s" % (">".join(wanted), wanted[-1])])
+        book.sign("nested.ldb", name, "%s;Engine:81-255,Target:0,%s;0;%s" % (name, attributes_text, core[4:24].hex()))
+        book.carry(name, data, None, ["nested"] + around, "eml" if is_mail else "bin")
+
+
+def handlers(book, rng, count):
+    """HandlerType: reports, and has the file searched as one of the type."""
+    for number in range(count):
+        name = "Handler.%d" % number
+        mark, other = (paritygen.some(rng, paritygen.BINARY, 12) for _ in range(2))
+        kind, target = rng.choice([("CL_TYPE_PDF", 10), ("CL_TYPE_MSEXE", 1), ("CL_TYPE_ELF", 6), ("CL_TYPE_ZIP", 0),
+                                   ("CL_TYPE_GRAPHICS", 5), ("CL_TYPE_SWF", 11), ("CL_TYPE_JAVA", 12)])
+        book.sign("handlers.ldb", name, "%s;Engine:51-255,HandlerType:%s,Target:0;0;%s" % (name, kind, mark.hex()))
+        if target and rng.random() < 0.5:
+            book.sign("handlers.ndb", name + ".then", "%s.then:%d:*:%s" % (
+                name, rng.choice([target, target, 2]), other.hex()))
+        start = rng.choice([b"\0\1\2\3\4\5", b"MZ\0\1\2\3", b"\x7fELF\0\1", b"\xff\xd8\xff\xe0\0\1"])
+        data = start + paritygen.some(rng, paritygen.BINARY, 300) + mark + other + bytes(20)
+        book.carry(name, data, True, ["handler", kind])
+        book.carry(name, data.replace(mark, bytes(12)), None, ["handler", kind, "gone"])

@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 CORDONCTL = os.path.join(BUILD, "cordonctl")
 CLAMSCAN = shutil.which("clamscan")
-CLAMSCAN_OPTIONS = ["--allmatch", "--no-summary", "--infected", "--disable-cache", "--recursive",
+CLAMSCAN_OPTIONS = ["--allmatch", "--no-summary", "--infected", "--recursive",
                     "--max-scantime=0"]
 LIMIT_SECONDS = 240
 
@@ -40,19 +40,19 @@ def list_files(folder):
     return sorted(os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)
 
 
-def run_clamscan(database, files, found):
+def run_clamscan(database, files, found, cached):
     """clamscan 1.4.6 crashes on some files, and prints nothing then: these are found by halves."""
     with tempfile.NamedTemporaryFile("w", errors="surrogateescape") as listed:
         listed.write("".join(path + "\n" for path in files))
         listed.flush()
         done = subprocess.run(
-            [CLAMSCAN] + CLAMSCAN_OPTIONS + ["-d", database, "--file-list", listed.name],
+            [CLAMSCAN] + CLAMSCAN_OPTIONS + ([] if cached else ["--disable-cache"]) + ["-d", database, "--file-list", listed.name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_SECONDS)
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode < 0 and len(files) > 1:
         half = len(files) // 2
-        return run_clamscan(database, files[:half], found) + run_clamscan(
-            database, files[half:], found)
+        return run_clamscan(database, files[:half], found, cached) + run_clamscan(
+            database, files[half:], found, cached)
     if done.returncode < 0:
         found.crashed.append(files[0])
         return b""
@@ -63,10 +63,11 @@ def run_clamscan(database, files, found):
     return done.stdout
 
 
-def clamscan(database, folder):
+def clamscan(database, folder, cached=False):
+    """cached: HandlerType takes effect only then, but a file like one before it may be passed over."""
     found = Findings()
     began = time.monotonic()
-    lines = run_clamscan(database, list_files(folder), found)
+    lines = run_clamscan(database, list_files(folder), found, cached)
     found.seconds = time.monotonic() - began
     found.crashed = [os.path.relpath(path, folder) for path in found.crashed]
     for line in lines.decode("utf-8", "surrogateescape").splitlines():
@@ -97,7 +98,7 @@ def cordonctl(database, folder, digests=False):
     return found
 
 
-def both(database, folder, digests=False):
+def both(database, folder, digests=False, cached=False):
     """(ClamAV's findings, ours), made at the same time."""
     results = {}
 
@@ -107,7 +108,7 @@ def both(database, folder, digests=False):
         except (EngineError, subprocess.TimeoutExpired) as why:
             results[engine] = why
 
-    other = threading.Thread(target=run, args=("clamav", clamscan, database, folder))
+    other = threading.Thread(target=run, args=("clamav", clamscan, database, folder, cached))
     other.start()
     run("cordon", cordonctl, database, folder, digests)
     other.join()

@@ -80,14 +80,14 @@ class Comparison:
         return not self.unexplained and self.both >= at_least
 
 
-def generated(folder, makers, at_least):
+def generated(folder, makers, at_least, cached=False):
     """Runs makers [(function, count)] into one folder and compares."""
     book = paritycases.Book(folder)
     rng = random.Random(SEED)
     for maker, count in makers:
         maker(book, rng, max(1, int(count * SCALE)))
     book.close()
-    compared = Comparison(*parityrun.both(book.database, book.files))
+    compared = Comparison(*parityrun.both(book.database, book.files, cached=cached))
     kinds = {note.signature: set(note.tags) for note in book.notes.values()}
     name_of = {line: name for name, line in book.line_of.items()}
     for (file, number), why in parityrun.skipped_lines(book.database, folder + ".image").items():
@@ -148,6 +148,16 @@ def logical(folder):
     if not taken or skipped:
         raise Skipped("this build does not take .ldb")
     return generated(os.path.join(folder, "cases"), [(paritylogical.logical_signatures, 250)], 200)
+
+
+def nested(folder):
+    """Container and Intermediates, of archives in archives and mails"""
+    return generated(folder, [(paritylogical.nested_containers, 150)], 60)
+
+
+def handlers(folder):
+    """HandlerType"""
+    return generated(folder, [(paritylogical.handlers, 40)], 40, cached=True)
 
 
 def archives(folder):
@@ -239,7 +249,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, formats, members, lists, logical, normal, inline, copies,
+    checks = [body, mails, hashes, executables, formats, members, lists, logical, nested, handlers, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -171,7 +171,7 @@ static void lines_that_are_not_taken_say_why(void **state)
 		bool is_error;
 	} cases[] = {
 		{"T;Engine:51-255,Target:1,IconGroup1:X;0;41424344", false},
-		{"T;Engine:51-255,Target:0,HandlerType:CL_TYPE_PDF;0;41424344", false},
+		{"T;Engine:51-255,Target:0,HandlerType:CL_TYPE_IGNORED;0;41424344", false},
 		{"T;Engine:51-255,Target:0;0&1;616161;${6-7}12$", false},
 		{"T;Engine:51-255,Target:0;0;fuzzy_img#af2ad01ed42993c7", false},
 		{"T;Engine:51-60,Target:0;0;41424344", false},

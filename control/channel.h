@@ -17,6 +17,7 @@ struct channel_kind {
 	json_t *(*status)(const void *channel); // for people; the caller's
 };
 
+extern const struct channel_kind channel_https; // POST /v1/alerts
 extern const struct channel_kind
 	channel_tcp; // frames: a length of four bytes, highest first, then as many
 extern const struct channel_kind channel_udp; // a datagram each

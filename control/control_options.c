@@ -219,6 +219,35 @@ static const struct config_option notify_table[] = {
 	END,
 };
 
+static const struct config_option https_table[] = {
+	{.key = "listen",
+		TEXT(alerts.https.listen),
+		.help = "`address:port` where alerts are taken by `POST /v1/alerts`. Empty: none "
+			"are."},
+	{.key = "certificate",
+		TEXT(alerts.https.certificate),
+		.help = "File of the server's certificate and those that it hangs on, PEM."},
+	{.key = "key", TEXT(alerts.https.key), .help = "File of its private key, PEM."},
+	{.key = "clients",
+		TEXT(alerts.https.clients),
+		.help = "File of the authorities whose certificates clients must show, PEM. Empty: "
+			"none are asked for."},
+	{.key = "plain",
+		BOOL(alerts.https.plain),
+		.preset = "false",
+		.help = "Whether it is plain HTTP: alerts are signed, but anybody on the way can "
+			"read them."},
+	{.key = "allow",
+		TEXTS(alerts.https.allow, alerts.https.allow_count),
+		.help = "Addresses and networks that may connect. Empty: all."},
+	{.key = "per_minute",
+		UINT(alerts.https.per_minute, 1, 1000000),
+		.unit = "requests",
+		.preset = "600",
+		.help = "Of one address; what is more gets 429."},
+	END,
+};
+
 static const struct config_option tcp_table[] = {
 	{.key = "listen",
 		TEXT(alerts.tcp.listen),
@@ -271,6 +300,7 @@ static const struct config_option alerts_table[] = {
 		.preset = "86400",
 		.help = "After which it is a fault that nothing was heard of the vendor; 0: "
 			"never."},
+	{.key = "https", SECTION(https_table), .help = "Alerts over HTTPS."},
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts over TCP."},
 	{.key = "udp", SECTION(udp_table), .help = "Alerts over UDP."},
 	END,
@@ -315,6 +345,23 @@ void control_options_init(struct control_options *options)
 	options_apply_presets(top_table, options);
 }
 
+static void check_https(struct options_lines *lines, const struct control_options *options)
+{
+	bool has_certificate = options->alerts.https.certificate[0] != '\0';
+
+	if (options->alerts.https.listen[0] == '\0')
+		return;
+	if (!has_certificate && !options->alerts.https.plain)
+		options_mistake_at(lines, "alerts.https.certificate",
+			"is needed, or `plain: true` for HTTP without TLS");
+	if (has_certificate && options->alerts.https.plain)
+		options_mistake_at(lines, "alerts.https.plain", "does not go with a certificate");
+	if (has_certificate && options->alerts.https.key[0] == '\0')
+		options_mistake_at(lines, "alerts.https.key", "is needed with a certificate");
+	if (!has_certificate && options->alerts.https.clients[0] != '\0')
+		options_mistake_at(lines, "alerts.https.clients", "needs a certificate");
+}
+
 static void check_all(struct options_lines *lines, const void *base, const void *ctx)
 {
 	const struct control_options *options = base;
@@ -331,6 +378,7 @@ static void check_all(struct options_lines *lines, const void *base, const void 
 		if (needed[i].value[0] == '\0')
 			options_mistake_at(lines, needed[i].key, "must not be empty");
 	}
+	check_https(lines, options);
 }
 
 int control_options_load(const char *path, struct control_options *options, FILE *errors)

@@ -67,6 +67,17 @@ struct control_options {
 		uint32_t skew_seconds;
 		uint32_t stale_seconds; // 0: never
 		struct {
+			char listen[CONTROL_TEXT_BYTES];      // address:port, "": off
+			char certificate[CONTROL_TEXT_BYTES]; // PEM
+			char key[CONTROL_TEXT_BYTES];
+			char clients
+				[CONTROL_TEXT_BYTES]; // CA of their certificates, "": none are asked for
+			bool plain;                   // HTTP without TLS
+			char allow[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES]; // networks
+			uint32_t allow_count;
+			uint32_t per_minute;
+		} https;
+		struct {
 			char listen[CONTROL_TEXT_BYTES];  // address:port, "": off
 			char connect[CONTROL_TEXT_BYTES]; // host:port, "": off
 			uint32_t peers;                   // at once

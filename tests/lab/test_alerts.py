@@ -4,6 +4,7 @@
 gateway answers with a signed receipt, and nothing that is not signed, new and meant for it does anything."""
 import base64
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from labgateway import Gateway
 from lablib import Cases, Lab, until
 from labmail import message
 from labpostfix import Server
-from labvendor import Vendor, open_receipt
+from labvendor import Vendor, open_receipt, openssl
 
 cases = Cases()
 PORT = 7700  # in a namespace of the lab's own, where control runs
@@ -92,6 +93,70 @@ def udp_and_tcp(case):
                                   frame(vendor.sign(half, ["clear1", "clear2"]))))
         case.equal(at.receipt(answer)["state"]["sealed"], False, "both of it")
         labmail.check_arrived(case, at.server, [held])
+
+
+class Curl:
+    """curl in the namespace of the control process, against a certificate of its own."""
+
+    def __init__(self, lab):
+        self.lab, self.files = lab, lab.folder + "/tls"
+        os.makedirs(self.files)
+        for name in ("server", "client"):
+            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-keyout", self.file(name + ".key"), "-out", self.file(name + ".crt"),
+                    "-days", "2", "-subj", "/CN=" + name, "-addext", "subjectAltName=IP:127.0.0.1")
+
+    def file(self, name):
+        return self.files + "/" + name
+
+    def ask(self, *arguments, data=None, url="https://127.0.0.1:%d/v1/alerts" % PORT):
+        """(status, body); 0 where the connection was refused."""
+        body = self.file("body")
+        with open(body, "wb") as f:
+            f.write(data or b"")
+        more = ["--data-binary", "@" + body] if data is not None else []
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.lab.namespace("server"), "curl", "-s", "-m", "10", "--cacert",
+             self.file("server.crt"), "-w", "\n%{http_code}", *arguments, *more, url],
+            stdout=subprocess.PIPE, check=False)
+        text, _, status = done.stdout.rpartition(b"\n")
+        return int(status), text
+
+
+@cases.case("HTTPS: TLS 1.3, clients by certificate and address, sizes, rates; curl seals", engine=True)
+def https(case):
+    with Lab(case) as lab:
+        curl = Curl(lab)
+        at = Alerted(case, lab, https={
+            "listen": "127.0.0.1:%d" % PORT, "certificate": curl.file("server.crt"),
+            "key": curl.file("server.key"), "clients": curl.file("client.crt"), "per_minute": 12})
+        known = ["--cert", curl.file("client.crt"), "--key", curl.file("client.key")]
+        seal = at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
+        case.equal(curl.ask(data=seal)[0], 0, "without a certificate")
+        case.equal(curl.ask("--cert", curl.file("server.crt"), "--key", curl.file("server.key"),
+                            data=seal)[0], 0, "with another authority's")
+        case.equal(curl.ask("--tls-max", "1.2", *known, data=seal)[0], 0, "by TLS 1.2")
+        case.check(not at.sealed(), "none of these seals")
+        status, receipt = curl.ask(*known, data=seal)
+        case.equal((status, at.receipt(receipt)["state"]["open"]), (200, ["CV-1"]), "the receipt")
+        case.equal(curl.ask(*known, data=seal), (200, receipt), "a repeat")
+        status, answer = curl.ask(*known, data=at.vendor.sign(
+            dict(at.vendor.payload("ping"), sequence=1), ["alerts"]))
+        case.equal((status, at.receipt(answer)["why"]), (422, "an old sequence"), "a refusal")
+        case.equal(curl.ask(*known, data=b"{}")[0], 403, "what is not signed")
+        case.equal(curl.ask(*known)[0], 405, "GET")
+        case.equal(curl.ask(*known, data=b"0" * (5 << 20))[0], 413, "too long")
+        case.equal(curl.ask(*known, "-H", "Transfer-Encoding: chunked", data=seal)[0], 411,
+                   "without a length")
+        case.equal(curl.ask(*known, data=seal,
+                            url="https://127.0.0.1:%d/v1/other" % PORT)[0], 404, "another path")
+        found = [curl.ask(*known, data=seal)[0] for _ in range(12)]
+        case.check(found[0] == 200 and found[-1] == 429, "a limit", found)
+        at.control.stop()
+        Control(lab, alerts={"root": at.vendor.folder + "/root.json", "https": {
+            "listen": "127.0.0.1:%d" % PORT, "certificate": curl.file("server.crt"),
+            "key": curl.file("server.key"), "allow": "[192.0.2.0/24]"}})
+        case.equal(curl.ask(data=seal)[0], 0, "from an address that may not")
 
 
 @cases.case("forged, replayed, expired, foreign and malformed alerts change nothing", engine=True)

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/address_list.h"
+
+#include <gio/gio.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESSES 4096 // that are remembered
+#define ADDRESS_TEXT 48
+#define NS_PER_MINUTE (60 * INT64_C(1000000000))
+
+struct address_list {
+	size_t count;
+	GInetAddressMask *masks[];
+};
+
+int address_list_new(const char (*texts)[256], size_t count, struct address_list **out, char *error,
+	size_t error_bytes)
+{
+	struct address_list *list = calloc(1, sizeof(*list) + count * sizeof(list->masks[0]));
+
+	if (list == NULL)
+		return -ENOMEM;
+	for (; list->count < count; list->count++) {
+		const char *text = texts[list->count];
+		GInetAddressMask *mask = g_inet_address_mask_new_from_string(text, NULL);
+
+		if (mask == NULL) {
+			(void)snprintf(error, error_bytes, "\"%s\" is not a network", text);
+			address_list_free(list);
+			return -EINVAL;
+		}
+		list->masks[list->count] = mask;
+	}
+	*out = list;
+	return 0;
+}
+
+void address_list_free(struct address_list *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->count; i++)
+		g_object_unref(list->masks[i]);
+	free(list);
+}
+
+bool address_list_has(const struct address_list *list, const char *address)
+{
+	// As a socket of both families names an old address.
+	const char *text = strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address;
+	GInetAddress *parsed;
+	bool found = false;
+
+	if (list->count == 0)
+		return true;
+	parsed = g_inet_address_new_from_string(text);
+	for (size_t i = 0; parsed != NULL && i < list->count && !found; i++)
+		found = g_inet_address_mask_matches(list->masks[i], parsed);
+	g_clear_object(&parsed);
+	return found;
+}
+
+// ---- rates --------------------------------------------------------------------------------------
+
+struct bucket {
+	char address[ADDRESS_TEXT];
+	double left;
+	int64_t at_ns;
+};
+
+struct address_rate {
+	double per_minute;
+	GHashTable *index; // address: its bucket
+	struct bucket buckets[ADDRESSES];
+	size_t used;
+};
+
+int address_rate_new(unsigned int per_minute, struct address_rate **out)
+{
+	struct address_rate *rate = calloc(1, sizeof(*rate));
+
+	if (rate == NULL)
+		return -ENOMEM;
+	rate->per_minute = per_minute;
+	rate->index = g_hash_table_new(g_str_hash, g_str_equal);
+	*out = rate;
+	return 0;
+}
+
+void address_rate_free(struct address_rate *rate)
+{
+	if (rate == NULL)
+		return;
+	g_hash_table_unref(rate->index);
+	free(rate);
+}
+
+static struct bucket *oldest_bucket(struct address_rate *rate)
+{
+	struct bucket *found = &rate->buckets[0];
+
+	for (size_t i = 1; i < ADDRESSES; i++) {
+		if (rate->buckets[i].at_ns < found->at_ns)
+			found = &rate->buckets[i];
+	}
+	(void)g_hash_table_remove(rate->index, found->address);
+	return found;
+}
+
+static struct bucket *find_bucket(struct address_rate *rate, const char *address, int64_t now_ns)
+{
+	struct bucket *bucket = g_hash_table_lookup(rate->index, address);
+
+	if (bucket != NULL)
+		return bucket;
+	bucket = rate->used < ADDRESSES ? &rate->buckets[rate->used++] : oldest_bucket(rate);
+	(void)snprintf(bucket->address, sizeof(bucket->address), "%s", address);
+	bucket->left = rate->per_minute;
+	bucket->at_ns = now_ns;
+	(void)g_hash_table_insert(rate->index, bucket->address, bucket);
+	return bucket;
+}
+
+bool address_rate_take(struct address_rate *rate, const char *address, int64_t now_ns)
+{
+	struct bucket *bucket = find_bucket(rate, address, now_ns);
+
+	if (now_ns > bucket->at_ns)
+		bucket->left += (double)(now_ns - bucket->at_ns) * rate->per_minute / NS_PER_MINUTE;
+	bucket->left = MIN(bucket->left, rate->per_minute);
+	bucket->at_ns = now_ns;
+	if (bucket->left < 1)
+		return false;
+	bucket->left -= 1;
+	return true;
+}

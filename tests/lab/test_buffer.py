@@ -13,7 +13,7 @@ import time
 import zipfile
 
 import labmail
-from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, make_mail, new_signature
+from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, check_flows, make_mail, new_signature
 from lablib import Capture, Cases, Lab, check_captures, until
 from labmail import Talk, attachment, message, mixed, noise
 
@@ -155,19 +155,23 @@ def full(case):
     with Lab(case) as lab:
         small_disk(lab, 14)
         out = Outbreak(lab, spool={"segment_bytes": 2 << 20})
+        captures = [Capture(lab, "client"), Capture(lab, "server")]
         out.control.ask("seal", "--virus-id", "CV-1")
         room_again(case, out, fill_up(case, out))
+        check_flows(case, *captures)
 
 
 @cases.case("over quota: the same, with warnings on the way", engine=True)
 def quota(case):
     with Lab(case) as lab:
         out = Outbreak(lab, spool={"segment_bytes": 2 << 20, "quota_bytes": 14 << 20})
+        captures = [Capture(lab, "client"), Capture(lab, "server")]
         out.control.ask("seal", "--virus-id", "CV-1")
         taken = fill_up(case, out)
         levels = [e["fill_level"] for e in out.gateway.events("fault") if e["what"] == "spool"]
         case.check(levels and levels[0] >= 1, "a warning by fill level", levels)
         room_again(case, out, taken)
+        check_flows(case, *captures)
 
 
 def with_file(name, number):

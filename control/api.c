@@ -146,6 +146,7 @@ static json_t *get_rules(struct api_call *call)
 	json_t *answer = json_pack("{s:s, s:s}", "in_force", control->link.ruleset, "image",
 		control->options.rules.image);
 	json_t *sources = json_array();
+	const char *version;
 
 	for (uint32_t i = 0; i < control->options.rules.sources_count; i++)
 		(void)json_array_append_new(
@@ -153,8 +154,11 @@ static json_t *get_rules(struct api_call *call)
 	(void)json_object_set_new(answer, "sources", sources);
 	if (err != 0)
 		return answer;
-	(void)json_object_set_new(
-		answer, "version", json_string(ruleset_get_info(ruleset)->version));
+	version = ruleset_get_info(ruleset)->version;
+	(void)json_object_set_new(answer, "version", json_string(version));
+	(void)json_object_set_new(answer, "base", json_stringn(version, strcspn(version, "+")));
+	(void)json_object_set_new(answer, "delta",
+		json_string(strchr(version, '+') != NULL ? strchr(version, '+') + 1 : ""));
 	(void)json_object_set_new(answer, "signatures",
 		json_integer((json_int_t)ruleset_get_info(ruleset)->signatures));
 	ruleset_close(ruleset);

@@ -38,6 +38,11 @@ static const struct config_option rules_table[] = {
 		TEXT(rules.image),
 		.preset = "/var/lib/cordon/rules.image",
 		.help = "Where the image goes; the dataplane's `rules`."},
+	{.key = "cache",
+		TEXT(rules.cache),
+		.help = "Folder of images that were compiled, by which a few new signatures come "
+			"into force without compiling all; empty: the image's name and `.cache`; "
+			"`-`: none."},
 	{.key = "compiler",
 		TEXT(rules.compiler),
 		.help = "The program that compiles; empty: the `cordonctl` beside this program."},

@@ -19,6 +19,7 @@ struct control_options {
 		char sources[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
 		uint32_t sources_count;
 		char image[CONTROL_TEXT_BYTES]; // the dataplane's `rules`
+		char cache[CONTROL_TEXT_BYTES]; // "": beside the image, "-": none
 		char compiler[CONTROL_TEXT_BYTES];
 		uint32_t compile_seconds;
 		uint32_t compile_memory_mb;

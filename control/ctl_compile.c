@@ -148,6 +148,7 @@ static void print_stats(const struct ruleset_cached *made, const char *output, b
 	event = ctl_json_event("compile");
 	(void)json_object_set_new(event, "image", ctl_json_text(output));
 	(void)json_object_set_new(event, "made", json_string(origin_name(made->origin)));
+	(void)json_object_set_new(event, "changes", json_integer(made->changes));
 #define COUNT(name) (void)json_object_set_new(event, #name, json_integer((json_int_t)stats->name))
 	COUNT(files);
 	COUNT(lines);

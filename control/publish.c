@@ -19,47 +19,32 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SWAP_SECONDS 30
 #define REPORT_BYTES 65536u
 #define NICE 10
+// So many signatures added and removed are searched beside the others; of more, one image is made.
+#define DELTA_GROWN 256
+#define CACHE_SUFFIX ".cache"
 
 struct publish {
 	const struct control_options *options;
 	char program[PATH_MAX];
+	char cache[PATH_MAX]; // "": none
 	char image[PATH_MAX]; // that is being made
+	char delta[PATH_MAX]; // or this
+	char old_delta[PATH_MAX];
 	publish_done_fn done;
 	void *ctx;
 	GPid child;  // 0: none
 	guint limit; // timer
-	int output;  // the child's standard output: counts as JSON
+	guint watch; // of the child
+	bool is_background;
+	GChildWatchFunc ended;
+	int output; // the child's standard output: counts as JSON
 };
-
-int publish_new(const struct control_options *options, struct publish **out)
-{
-	struct publish *publish = calloc(1, sizeof(*publish));
-	ssize_t n;
-	char *slash;
-
-	if (publish == NULL)
-		return -ENOMEM;
-	publish->options = options;
-	publish->output = -1;
-	(void)snprintf(publish->image, sizeof(publish->image), "%s.next", options->rules.image);
-	(void)snprintf(publish->program, sizeof(publish->program), "%s", options->rules.compiler);
-	if (publish->program[0] == '\0') {
-		n = readlink("/proc/self/exe", publish->program, sizeof(publish->program) - 1);
-		publish->program[n > 0 ? n : 0] = '\0';
-		slash = strrchr(publish->program, '/');
-		if (slash != NULL)
-			(void)snprintf(slash + 1,
-				sizeof(publish->program) - (size_t)(slash + 1 - publish->program),
-				"cordonctl");
-	}
-	*out = publish;
-	return 0;
-}
 
 static void stop_child(struct publish *publish)
 {
@@ -69,16 +54,6 @@ static void stop_child(struct publish *publish)
 	if (publish->output >= 0)
 		(void)close(publish->output);
 	publish->output = -1;
-}
-
-void publish_free(struct publish *publish)
-{
-	if (publish == NULL)
-		return;
-	if (publish->child != 0)
-		(void)kill(publish->child, SIGKILL);
-	stop_child(publish);
-	free(publish);
 }
 
 // ---- handing over -------------------------------------------------------------------------------
@@ -95,36 +70,52 @@ static int copy_all(int from, int to, size_t bytes)
 	return 0;
 }
 
-// A memfd that nobody can change any more, with the file's contents. Returns it, or -errno.
-static int seal_image(const char *path)
+static int copy_file(const char *path, int to)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
-	int memory = -1;
 	struct stat status;
-	int err = 0;
+	int err;
 
 	if (file < 0)
 		return -errno;
-	memory = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (memory < 0 || fstat(file, &status) != 0)
-		err = -errno;
-	else
-		err = copy_all(file, memory, (size_t)status.st_size);
-	if (err == 0 && fcntl(memory, F_ADD_SEALS,
-				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		err = -errno;
+	err = fstat(file, &status) == 0 ? copy_all(file, to, (size_t)status.st_size) : -errno;
 	(void)close(file);
-	if (err == 0)
-		return memory;
-	if (memory >= 0)
-		(void)close(memory);
 	return err;
 }
 
-int publish_image(
-	const struct control_options *options, const char *path, char *error, size_t error_bytes)
+// A memfd that nobody can change any more, with the contents of one file, or of two. Returns it, or
+// -errno.
+static int seal_image(const char *path, const char *delta)
 {
-	int fd = seal_image(path);
+	int memory = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err;
+
+	if (memory < 0)
+		return -errno;
+	err = copy_file(path, memory);
+	if (err == 0 && delta != NULL)
+		err = copy_file(delta, memory);
+	if (err == 0 && fcntl(memory, F_ADD_SEALS,
+				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		err = -errno;
+	if (err == 0)
+		return memory;
+	(void)close(memory);
+	return err;
+}
+
+// What is handed over, and in which words.
+struct parcel {
+	const char *command;
+	const char *path;
+	const char *delta; // goes behind it; NULL: none
+};
+
+// In force: what the dataplane says of them goes to the result.
+static int send_parcel(const struct control_options *options, const struct parcel *parcel,
+	struct publish_result *result, char *error, size_t error_bytes)
+{
+	int fd = seal_image(parcel->path, parcel->delta);
 	char *answer = NULL;
 	char reason[128];
 	json_t *root;
@@ -132,11 +123,11 @@ int publish_image(
 	int err;
 
 	if (fd < 0) {
-		(void)snprintf(error, error_bytes, "%s: %s", path,
+		(void)snprintf(error, error_bytes, "%s: %s", parcel->path,
 			strerror_r(-fd, reason, sizeof(reason)));
 		return fd;
 	}
-	err = local_ask(options->dataplane, "rules", fd, SWAP_SECONDS, &answer, NULL);
+	err = local_ask(options->dataplane, parcel->command, fd, SWAP_SECONDS, &answer, NULL);
 	(void)close(fd);
 	if (err != 0) {
 		(void)snprintf(error, error_bytes, "the dataplane cannot be asked: %s",
@@ -149,10 +140,34 @@ int publish_image(
 		(void)snprintf(error, error_bytes, "the dataplane refused them: %s",
 			refusal != NULL ? refusal : "no reason given");
 		err = -EBADMSG;
+	} else {
+		(void)snprintf(result->version, sizeof(result->version), "%s",
+			json_string_value(json_object_get(root, "ruleset")));
+		result->signatures =
+			(unsigned int)json_integer_value(json_object_get(root, "signatures"));
 	}
 	json_decref(root);
 	free(answer);
 	return err;
+}
+
+int publish_image(
+	const struct control_options *options, const char *path, char *error, size_t error_bytes)
+{
+	struct parcel parcel = {"rules", path, NULL};
+	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
+	struct publish_result unwanted = {0};
+	struct ruleset *ruleset = NULL;
+	int err = ruleset_open(path, &ruleset);
+
+	// One that lies there of another image does not count.
+	if (err == 0 && strchr(ruleset_get_info(ruleset)->version, '+') != NULL &&
+		snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, path) <
+			(int)sizeof(beside) &&
+		access(beside, F_OK) == 0)
+		parcel.delta = beside;
+	ruleset_close(ruleset);
+	return send_parcel(options, &parcel, &unwanted, error, error_bytes);
 }
 
 // ---- compiling ----------------------------------------------------------------------------------
@@ -160,7 +175,12 @@ int publish_image(
 static void finish(struct publish *publish, struct publish_result *result)
 {
 	(void)unlink(publish->image);
-	publish->done(publish->ctx, result);
+	(void)unlink(publish->delta);
+	if (!publish->is_background)
+		publish->done(publish->ctx, result);
+	else if (!result->applied || result->why[0] != '\0')
+		(void)fprintf(stderr, "cordon-control: rules in one image: %s\n", result->why);
+	publish->is_background = false;
 }
 
 // Does the image open, and scan?
@@ -178,8 +198,11 @@ static int look_at(const char *path, struct publish_result *result)
 	return 0;
 }
 
-static void read_counts(struct publish *publish, struct publish_result *result)
+// Returns how much a delta holds.
+static unsigned int read_counts(struct publish *publish, struct publish_result *result)
 {
+	unsigned int changes;
+	const char *made;
 	char *text = malloc(REPORT_BYTES);
 	size_t n = 0;
 	json_t *root;
@@ -194,15 +217,53 @@ static void read_counts(struct publish *publish, struct publish_result *result)
 	root = text != NULL ? json_loadb(text, n, 0, NULL) : NULL;
 	result->skipped = (unsigned int)(json_integer_value(json_object_get(root, "skipped")) +
 					 json_integer_value(json_object_get(root, "errors")));
+	changes = (unsigned int)json_integer_value(json_object_get(root, "changes"));
+	made = json_string_value(json_object_get(root, "made"));
+	result->is_delta = made != NULL && strcmp(made, "delta-alone") == 0;
 	json_decref(root);
 	free(text);
+	return changes;
+}
+
+// A new image comes with no delta of the old one. Two files do not change at once: a delta of another
+// image is passed over, one of the same image goes first.
+static int put_image(const struct publish *publish)
+{
+	const char *image = publish->options->rules.image;
+	struct ruleset *ruleset = NULL;
+	bool has_delta = ruleset_open(image, &ruleset) == 0 &&
+			 strchr(ruleset_get_info(ruleset)->version, '+') != NULL;
+	int err;
+
+	ruleset_close(ruleset);
+	err = durable_rename(publish->image, image);
+	if (err == 0 && has_delta && unlink(publish->old_delta) != 0 && errno != ENOENT)
+		err = -errno;
+	return err;
+}
+
+static int put_delta(const struct publish *publish)
+{
+	return durable_rename(publish->delta, publish->old_delta);
+}
+
+// The dataplane may run on another image than the one that lies there: then it gets both.
+static int send_delta(const struct publish *publish, struct publish_result *result, char *error,
+	size_t error_bytes)
+{
+	const struct control_options *options = publish->options;
+	const struct parcel alone = {"delta", publish->delta, NULL};
+	const struct parcel both = {"rules", options->rules.image, publish->delta};
+	int err = send_parcel(options, &alone, result, error, error_bytes);
+
+	return err == -EBADMSG ? send_parcel(options, &both, result, error, error_bytes) : err;
 }
 
 static void hand_over(struct publish *publish, struct publish_result *result)
 {
 	char error[512];
 	char reason[128];
-	int err = look_at(publish->image, result);
+	int err = result->is_delta ? 0 : look_at(publish->image, result);
 
 	result->why = error;
 	if (err != 0) {
@@ -211,14 +272,16 @@ static void hand_over(struct publish *publish, struct publish_result *result)
 		finish(publish, result);
 		return;
 	}
-	err = publish_image(publish->options, publish->image, error, sizeof(error));
+	err = result->is_delta
+		      ? send_delta(publish, result, error, sizeof(error))
+		      : publish_image(publish->options, publish->image, error, sizeof(error));
 	result->in_force = err == 0;
 	// One that does not run will start with them.
 	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED;
 	if (result->in_force)
 		result->why = "";
 	if (result->applied) {
-		err = durable_rename(publish->image, publish->options->rules.image);
+		err = result->is_delta ? put_delta(publish) : put_image(publish);
 		if (err != 0) {
 			(void)snprintf(error, sizeof(error), "%s: %s",
 				publish->options->rules.image,
@@ -226,26 +289,9 @@ static void hand_over(struct publish *publish, struct publish_result *result)
 			result->why = error;
 		}
 	}
+	if (result->is_delta && result->applied && !result->in_force)
+		(void)look_at(publish->options->rules.image, result);
 	finish(publish, result);
-}
-
-static void child_ended(GPid child, gint status, gpointer ctx)
-{
-	struct publish *publish = ctx;
-	struct publish_result result = {.why = "the compiler failed: see its messages"};
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-
-	g_spawn_close_pid(child);
-	publish->child = 0;
-	read_counts(publish, &result);
-	if (WIFSIGNALED(status))
-		result.why = publish->limit == 0 ? "compiling took too long"
-						 : "the compiler was ended by a signal";
-	stop_child(publish);
-	if (code == 0)
-		hand_over(publish, &result);
-	else
-		finish(publish, &result);
 }
 
 static gboolean took_too_long(gpointer ctx)
@@ -275,19 +321,25 @@ static void limit_child(gpointer ctx)
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
-int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
+static int start_child(struct publish *publish, bool is_full)
 {
 	// The arrays' texts are const in all but type: g_spawn does not write to them.
 	const struct control_options *options = publish->options;
-	const char *arguments[CONTROL_MAX_TEXTS + 6] = {
+	const char *arguments[CONTROL_MAX_TEXTS + 10] = {
 		publish->program, "compile", "--json", "-o", publish->image};
+	size_t count = 5;
 	GError *error = NULL;
 	gboolean started;
 
-	if (publish->child != 0)
-		return -EBUSY;
+	if (publish->cache[0] != '\0') {
+		arguments[count++] = "--cache";
+		arguments[count++] = publish->cache;
+		arguments[count++] = is_full ? "--full" : "--in-use";
+		if (!is_full)
+			arguments[count++] = options->rules.image;
+	}
 	for (uint32_t i = 0; i < options->rules.sources_count; i++)
-		arguments[i + 5] = options->rules.sources[i];
+		arguments[count++] = options->rules.sources[i];
 	started = g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
 		G_SPAWN_DO_NOT_REAP_CHILD, limit_child, (gpointer)(uintptr_t)options,
 		&publish->child, NULL, &publish->output, NULL, &error);
@@ -297,10 +349,110 @@ int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 		publish->child = 0;
 		return -ENOEXEC;
 	}
-	publish->done = done;
-	publish->ctx = ctx;
 	publish->limit =
 		g_timeout_add_seconds(options->rules.compile_seconds, took_too_long, publish);
-	(void)g_child_watch_add(publish->child, child_ended, publish);
+	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
 	return 0;
+}
+
+static void child_ended(GPid child, gint status, gpointer ctx)
+{
+	struct publish *publish = ctx;
+	struct publish_result result = {.why = "the compiler failed: see its messages"};
+	unsigned int changes;
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	g_spawn_close_pid(child);
+	publish->child = 0;
+	publish->watch = 0;
+	changes = read_counts(publish, &result);
+	if (WIFSIGNALED(status))
+		result.why = publish->limit == 0 ? "compiling took too long"
+						 : "the compiler was ended by a signal";
+	stop_child(publish);
+	if (code == 0)
+		hand_over(publish, &result);
+	else
+		finish(publish, &result);
+	if (code == 0 && result.is_delta && result.applied && changes > DELTA_GROWN &&
+		publish->child == 0)
+		publish->is_background = start_child(publish, true) == 0;
+}
+
+// A killed child is gone at once.
+static void give_up_background(struct publish *publish)
+{
+	(void)kill(publish->child, SIGKILL);
+	(void)waitpid(publish->child, NULL, 0);
+	(void)g_source_remove(publish->watch);
+	g_spawn_close_pid(publish->child);
+	publish->child = 0;
+	publish->watch = 0;
+	publish->is_background = false;
+	stop_child(publish);
+}
+
+int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
+{
+	int err;
+
+	if (publish->child != 0 && publish->is_background)
+		give_up_background(publish);
+	if (publish->child != 0)
+		return -EBUSY;
+	err = start_child(publish, false);
+	if (err == 0) {
+		publish->done = done;
+		publish->ctx = ctx;
+	}
+	return err;
+}
+
+// ---- begin and end -----------------------------------------------------------------------------
+
+int publish_new(const struct control_options *options, struct publish **out)
+{
+	struct publish *publish = calloc(1, sizeof(*publish));
+	ssize_t n;
+	char *slash;
+
+	if (publish == NULL)
+		return -ENOMEM;
+	publish->options = options;
+	publish->ended = child_ended;
+	publish->output = -1;
+	(void)snprintf(publish->image, sizeof(publish->image), "%s.next", options->rules.image);
+	(void)snprintf(publish->program, sizeof(publish->program), "%s", options->rules.compiler);
+	(void)snprintf(publish->delta, sizeof(publish->delta), "%.*s" RULESET_DELTA_SUFFIX,
+		(int)sizeof(options->rules.image) + 8, publish->image);
+	(void)snprintf(publish->old_delta, sizeof(publish->old_delta), "%s" RULESET_DELTA_SUFFIX,
+		options->rules.image);
+	if (options->rules.cache[0] == '\0')
+		(void)snprintf(publish->cache, sizeof(publish->cache), "%s" CACHE_SUFFIX,
+			options->rules.image);
+	else if (strcmp(options->rules.cache, "-") != 0)
+		(void)snprintf(publish->cache, sizeof(publish->cache), "%s", options->rules.cache);
+	if (publish->program[0] == '\0') {
+		n = readlink("/proc/self/exe", publish->program, sizeof(publish->program) - 1);
+		publish->program[n > 0 ? n : 0] = '\0';
+		slash = strrchr(publish->program, '/');
+		if (slash != NULL)
+			(void)snprintf(slash + 1,
+				sizeof(publish->program) - (size_t)(slash + 1 - publish->program),
+				"cordonctl");
+	}
+	*out = publish;
+	return 0;
+}
+
+void publish_free(struct publish *publish)
+{
+	if (publish == NULL)
+		return;
+	if (publish->child != 0)
+		(void)kill(publish->child, SIGKILL);
+	if (publish->watch != 0)
+		(void)g_source_remove(publish->watch);
+	stop_child(publish);
+	free(publish);
 }

@@ -2,6 +2,10 @@
 // Signature files to rules in force: compiled by a child process with limits, looked at, handed to the
 // dataplane in a sealed memfd, and only then put in the place of the image that it starts with. Whatever
 // fails on the way leaves the rules that are in force.
+//
+// Where little is new, the child makes a delta of the image that lies there (rules.cache), which goes
+// the same way and comes to lie beside it. When a delta has grown, all is compiled in the background and
+// takes the place of both.
 #pragma once
 
 #include "control/control_options.h"
@@ -12,6 +16,7 @@
 struct publish;
 
 struct publish_result {
+	bool is_delta;    // of the image that lies there: this one stays
 	bool applied;     // the dataplane has them, or will have when it starts
 	bool in_force;    // the running dataplane said so
 	const char *why;  // when they are not, or not yet
@@ -26,10 +31,11 @@ typedef void (*publish_done_fn)(void *ctx, const struct publish_result *result);
 int publish_new(const struct control_options *options, struct publish **out)
 	__attribute__((warn_unused_result));
 void publish_free(struct publish *publish);
-// Starts; done is called from the main loop. Returns 0, -EBUSY while one is on its way, or -errno.
+// Starts; done is called from the main loop. Returns 0, -EBUSY while one is on its way, or -errno. What
+// is compiled in the background is given up for it.
 int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 	__attribute__((warn_unused_result));
-// Hands over the image that lies there already, as when the dataplane runs on another one. Returns 0 or
+// Hands over the image that lies there already with the delta beside it, as when the dataplane runs on another one. Returns 0 or
 // -errno with a text in error.
 int publish_image(const struct control_options *options, const char *path, char *error,
 	size_t error_bytes) __attribute__((warn_unused_result));

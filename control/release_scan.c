@@ -27,6 +27,7 @@ struct release_scanner {
 	GThreadPool *pool;   // one thread
 	struct basis *basis; // NULL: no rules yet
 	struct stat image;   // as it was when it was opened
+	struct stat delta;   // beside it; no size: none
 	size_t pending;
 	const struct control_options *options;
 	release_verdict_fn done;
@@ -311,20 +312,39 @@ static int make_basis(const char *image, const char *seals, struct basis **out)
 	return 0;
 }
 
-static bool is_same_image(const struct release_scanner *scanner, const struct stat *image)
+static bool is_same_file(const struct stat *a, const struct stat *b)
 {
-	return scanner->basis != NULL && image->st_ino == scanner->image.st_ino &&
-	       image->st_size == scanner->image.st_size &&
-	       image->st_mtim.tv_sec == scanner->image.st_mtim.tv_sec &&
-	       image->st_mtim.tv_nsec == scanner->image.st_mtim.tv_nsec;
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static int stat_image(const char *path, struct stat *image, struct stat *delta)
+{
+	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
+
+	(void)snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, path);
+	memset(delta, 0, sizeof(*delta));
+	if (stat(path, image) != 0)
+		return -errno;
+	if (stat(beside, delta) != 0)
+		memset(delta, 0, sizeof(*delta));
+	return 0;
+}
+
+static bool is_same_image(
+	const struct release_scanner *scanner, const struct stat *image, const struct stat *delta)
+{
+	return scanner->basis != NULL && is_same_file(image, &scanner->image) &&
+	       is_same_file(delta, &scanner->delta);
 }
 
 bool release_scanner_is_current(
 	const struct release_scanner *scanner, const char *image, uint64_t seals_generation)
 {
 	struct stat status;
+	struct stat delta;
 
-	return stat(image, &status) == 0 && is_same_image(scanner, &status) &&
+	return stat_image(image, &status, &delta) == 0 && is_same_image(scanner, &status, &delta) &&
 	       seals_generation == scanner->basis->seals->generation;
 }
 
@@ -345,11 +365,12 @@ int release_scanner_renew(struct release_scanner *scanner, const char *image, co
 {
 	struct basis *basis = NULL;
 	struct stat status;
-	int err;
+	struct stat delta;
+	int err = stat_image(image, &status, &delta);
 
-	if (stat(image, &status) != 0)
-		return -errno;
-	if (is_same_image(scanner, &status) && has_seals(scanner, seals))
+	if (err != 0)
+		return err;
+	if (is_same_image(scanner, &status, &delta) && has_seals(scanner, seals))
 		return 0;
 	err = make_basis(image, seals, &basis);
 	if (err != 0)
@@ -357,6 +378,7 @@ int release_scanner_renew(struct release_scanner *scanner, const char *image, co
 	basis_put(scanner->basis);
 	scanner->basis = basis;
 	scanner->image = status;
+	scanner->delta = delta;
 	return 0;
 }
 

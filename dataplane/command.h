@@ -10,6 +10,7 @@
 	X(STATS, "stats")                                                                          \
 	X(PING, "ping")                                                                            \
 	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */            \
+	X(DELTA, "delta") /* with a delta of the image in force, likewise: lay it on that */       \
 	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */
 
 enum command {

@@ -164,6 +164,10 @@ static json_t *ruleset_object(const struct ruleset_info *info)
 	if (info == NULL)
 		return object;
 	put(object, "version", json_string(info->version));
+	put(object, "base", json_stringn(info->version, strcspn(info->version, "+")));
+	put(object, "delta",
+		json_string(
+			strchr(info->version, '+') != NULL ? strchr(info->version, '+') + 1 : ""));
 	put(object, "signatures", number(info->signatures));
 	put(object, "literals", number(info->literals));
 	put(object, "patterns", number(info->patterns));

@@ -76,8 +76,9 @@ static char *set_seals(struct gateway *gateway, const char *text)
 
 // ---- rules --------------------------------------------------------------------------------------
 
-static char *set_rules(struct gateway *gateway, int fd)
+static char *set_rules(struct gateway *gateway, int fd, bool is_delta)
 {
+	const struct worker_rules_image image = {fd, is_delta};
 	char before[sizeof(((struct ruleset_info *)0)->version)];
 	char error[256] = "no image came with it";
 	const struct ruleset_info *info = worker_rules_info(gateway->rules);
@@ -87,8 +88,8 @@ static char *set_rules(struct gateway *gateway, int fd)
 
 	(void)snprintf(before, sizeof(before), "%s", info->version);
 	if (fd >= 0)
-		err = worker_rules_set(
-			gateway->rules, fd, &gateway->options.engine.scan, error, sizeof(error));
+		err = worker_rules_set(gateway->rules, &image, &gateway->options.engine.scan, error,
+			sizeof(error));
 	info = worker_rules_info(gateway->rules);
 	gateway->stats.ruleset = info;
 	json_begin(&json, text, sizeof(text));
@@ -130,7 +131,10 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		answer->text = set_seals(gateway, text);
 		break;
 	case COMMAND_RULES:
-		answer->text = set_rules(gateway, request->fd);
+		answer->text = set_rules(gateway, request->fd, false);
+		break;
+	case COMMAND_DELTA:
+		answer->text = set_rules(gateway, request->fd, true);
 		break;
 	case COMMAND_STATS:
 		answer->text = get_stats(gateway);

@@ -15,6 +15,10 @@ const char *options_rules_reason(int err, char *text, size_t bytes)
 	if (err == -ENOTSUP)
 		return "made by another version of Cordon or for another type of processor: run "
 		       "cordonctl compile again, here";
+	if (err == -ENOLINK)
+		return "a delta, which needs the image that it was made for";
+	if (err == -ESTALE)
+		return "a delta of another image than is in force";
 	return strerror_r(-err, text, bytes);
 }
 

@@ -14,10 +14,22 @@
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
-struct live {
+struct mapping {
+	void *data; // NULL: none
+	size_t bytes;
+};
+
+// What rulesets are made of: they share it, where they differ by their deltas.
+struct base {
 	struct ruleset *ruleset;
-	void *image; // mapping, or NULL: the ruleset has its own
-	size_t image_bytes;
+	struct mapping image; // none: the ruleset has its own
+	uint32_t users;
+};
+
+struct live {
+	struct base *base;
+	struct ruleset *ruleset; // the base's, or this with a delta laid on it
+	struct mapping delta;
 	uint32_t scanners; // that workers have
 };
 
@@ -37,17 +49,39 @@ int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint3
 		return -ENOMEM;
 	rules->workers = workers;
 	rules->workers_count = workers_count;
-	rules->live[0] = (struct live){.ruleset = first, .scanners = workers_count};
+	rules->live[0] = (struct live){.base = calloc(1, sizeof(struct base)),
+		.ruleset = first,
+		.scanners = workers_count};
+	if (rules->live[0].base == NULL) {
+		free(rules);
+		return -ENOMEM;
+	}
+	*rules->live[0].base = (struct base){.ruleset = first, .users = 1};
 	rules->count = 1;
 	*out = rules;
 	return 0;
 }
 
+static void unmap(const struct mapping *mapping)
+{
+	if (mapping->data != NULL)
+		(void)munmap(mapping->data, mapping->bytes);
+}
+
 static void live_close(struct live *live)
 {
-	ruleset_close(live->ruleset);
-	if (live->image != NULL)
-		(void)munmap(live->image, live->image_bytes);
+	struct base *base = live->base;
+
+	if (base == NULL)
+		return;
+	if (live->ruleset != base->ruleset)
+		ruleset_close(live->ruleset);
+	unmap(&live->delta);
+	if (--base->users > 0)
+		return;
+	ruleset_close(base->ruleset);
+	unmap(&base->image);
+	free(base);
 }
 
 void worker_rules_free(struct worker_rules *rules)
@@ -103,7 +137,7 @@ void worker_rules_collect(struct worker_rules *rules)
 	}
 }
 
-static int map_image(int fd, struct live *live)
+static int map_image(int fd, struct mapping *out)
 {
 	struct stat status;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -114,13 +148,44 @@ static int map_image(int fd, struct live *live)
 		return -errno;
 	if (status.st_size <= 0)
 		return -EBADMSG;
-	live->image_bytes = (size_t)status.st_size;
+	out->bytes = (size_t)status.st_size;
 	// All of it now: a worker does not wait for a page later.
-	live->image = mmap(NULL, live->image_bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (live->image != MAP_FAILED)
+	out->data = mmap(NULL, out->bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (out->data != MAP_FAILED)
 		return 0;
-	live->image = NULL;
+	out->data = NULL;
 	return -errno;
+}
+
+// What there is of it, even if it fails, goes with live_close.
+static int open_image(int fd, struct live *live)
+{
+	int err;
+
+	live->base = calloc(1, sizeof(*live->base));
+	if (live->base == NULL)
+		return -ENOMEM;
+	live->base->users = 1;
+	err = map_image(fd, &live->base->image);
+	if (err == 0)
+		err = ruleset_attach(
+			live->base->image.data, live->base->image.bytes, &live->base->ruleset);
+	live->ruleset = live->base->ruleset;
+	return err;
+}
+
+// The same of a delta of what is in force.
+static int open_delta(const struct worker_rules *rules, int fd, struct live *live)
+{
+	int err;
+
+	live->base = rules->live[rules->count - 1].base;
+	live->base->users++;
+	live->ruleset = live->base->ruleset;
+	err = map_image(fd, &live->delta);
+	return err == 0 ? ruleset_attach_delta(live->base->ruleset, live->delta.data,
+				  live->delta.bytes, &live->ruleset)
+			: err;
 }
 
 // Does it scan at all? What it says of the message is its own business.
@@ -170,8 +235,8 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 	return err;
 }
 
-int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_options *options,
-	char *error, size_t error_bytes)
+int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
+	const struct scan_options *options, char *error, size_t error_bytes)
 {
 	struct scanner *scanners[OPTIONS_MAX_WORKERS] = {NULL};
 	struct live live = {0};
@@ -183,11 +248,10 @@ int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_optio
 
 	worker_rules_collect(rules);
 	if (rules->count <= ENGINE_SCANNERS) {
-		step = "image";
-		err = map_image(fd, &live);
+		step = image->is_delta ? "delta" : "image";
+		err = image->is_delta ? open_delta(rules, image->fd, &live)
+				      : open_image(image->fd, &live);
 	}
-	if (err == 0)
-		err = ruleset_attach(live.image, live.image_bytes, &live.ruleset);
 	if (err == 0) {
 		step = "scanner";
 		err = make_scanners(rules, live.ruleset, options, scanners);
@@ -198,13 +262,10 @@ int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_optio
 	}
 	for (uint32_t i = 0; i < rules->workers_count; i++)
 		scanner_free(scanners[i]);
-	if (live.scanners > 0) {
+	if (live.scanners > 0)
 		rules->live[rules->count++] = live;
-	} else if (live.ruleset != NULL) {
+	else
 		live_close(&live);
-	} else if (live.image != NULL) {
-		(void)munmap(live.image, live.image_bytes);
-	}
 	memory_limit_restore(limit, (int64_t)(memory_limit_used() - used));
 	if (err != 0)
 		(void)snprintf(error, error_bytes, "%s: %s", step,

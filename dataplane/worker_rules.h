@@ -9,6 +9,7 @@
 
 #include "dataplane/worker.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +21,17 @@ int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint3
 	struct worker_rules **out) __attribute__((warn_unused_result));
 void worker_rules_free(struct worker_rules *rules);
 
-// Puts the image in fd in force. Returns 0, or -errno with a text in error: -EINVAL (not sealed),
-// those of ruleset_attach, -ENOMEM, -EBUSY (too many rulesets are in use), -ETIMEDOUT (a worker does
+struct worker_rules_image {
+	int fd;
+	bool is_delta; // of the image in force, which stays mapped; takes the place of another delta
+};
+
+// Puts what is in fd in force. Returns 0, or -errno with a text in error: -EINVAL (not sealed), those of
+// ruleset_attach and ruleset_attach_delta, -ENOMEM, -EBUSY (too many rulesets are in use), -ETIMEDOUT (a worker does
 // not turn; those before it are on the new rules: try again).
-int worker_rules_set(struct worker_rules *rules, int fd, const struct scan_options *options,
-	char *error, size_t error_bytes) __attribute__((warn_unused_result));
+int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
+	const struct scan_options *options, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
 // Frees what is not in use any more. To be called now and then.
 void worker_rules_collect(struct worker_rules *rules);
 const struct ruleset_info *worker_rules_info(const struct worker_rules *rules);

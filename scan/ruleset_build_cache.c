@@ -156,6 +156,18 @@ static int map_image(const struct job *job, const char *stem, const struct index
 	return err == 0 || err == -ENOMEM ? err : -EBADMSG;
 }
 
+static uint32_t count_changes(const struct ruleset_built *built)
+{
+	struct ruleset *delta = NULL;
+	uint32_t changes = 0;
+
+	if (built->image != NULL &&
+		ruleset_attach_one(built->image, built->image_bytes, &delta) == 0)
+		changes = delta->signatures_count + delta->removed_count;
+	ruleset_close(delta);
+	return changes;
+}
+
 static int write_alone(const struct job *job, const struct ruleset_built *built)
 {
 	char path[PATH_MAX];
@@ -176,6 +188,7 @@ static int write_entry(const struct job *job, const char *stem, const struct rul
 	char path[PATH_MAX];
 	int err;
 
+	job->out->changes = count_changes(built);
 	if (built->image != NULL && job->has_used &&
 		memcmp(job->used, index->image, sizeof(job->used)) == 0)
 		return write_alone(job, built);

@@ -39,6 +39,8 @@ static void fill_both(struct ruleset *both, const struct ruleset *base, const st
 	both->info.hashes = meta->hashes;
 	both->info.skipped = meta->skipped;
 	both->info.image_bytes = base->header->image_bytes + delta->header->image_bytes;
+	if (base->delta != NULL)
+		both->info.stream_bytes -= base->delta->info.stream_bytes;
 	both->info.stream_bytes += delta->info.stream_bytes;
 }
 

@@ -273,6 +273,7 @@ enum ruleset_origin {
 
 struct ruleset_cached {
 	enum ruleset_origin origin;
+	uint32_t changes; // signatures that a delta adds and removes
 	struct ruleset_build_stats stats;
 };
 

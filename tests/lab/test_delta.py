@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A few new signatures come into force as a delta of the image that the gateway runs on, and go with it;
+the gateway starts with both again. When a delta has grown, one image takes the place of both."""
+import os
+import threading
+
+import labmail
+from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, new_signature
+from lablib import Cases, Lab, until
+from labmail import attachment, mixed
+
+cases = Cases()
+
+OTHER = "Test.Other:0:*:%s\n" % b"something-else-altogether".hex()
+
+
+class Answers:
+    """Numbers mails, and says what became of one with the new virus."""
+
+    def __init__(self, lab):
+        self.lab, self.count = lab, 0
+
+    def ask(self, content=NEW_VIRUS):
+        self.count += 1
+        data = mixed("a%d" % self.count, labmail.TEXT, attachment(b"xx" * 900 + content))
+        return labmail.send(self.lab, data)[0]
+
+
+def halves(version):
+    base, _, delta = version.partition("+")
+    return base, delta
+
+
+@cases.case("a new signature comes into force as a delta, goes with it, and is there after a restart",
+            engine=True)
+def delta(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        first = out.install(OTHER)
+        case.equal(halves(first["ruleset"])[1], "", "the first image is one of all")
+        case.equal(answers.ask(), 250, "before the signature")
+        second = out.install(OTHER + new_signature())
+        case.equal((second["in_force"], second["signatures"]), (True, first["signatures"] + 1),
+                   "the new rules")
+        base, of = halves(second["ruleset"])
+        case.equal((base, of != ""), (first["ruleset"], True), "a delta of the first image")
+        case.equal(answers.ask(), 554, "with the signature")
+        case.equal(answers.ask(b"something-else-altogether"), 554, "by one of the image")
+        case.equal(answers.ask(b"nothing at all"), 250, "a clean mail")
+        told = out.gateway.stats()
+        case.equal((told["rules_swapped"], told["tx_dropped"]), (2, 0), "swaps, packets lost")
+        shown = out.control.ask("rules")
+        case.equal((shown["in_force"], shown["base"], shown["delta"]), (second["ruleset"], base, of),
+                   "what cordonctl says")
+        out.gateway.kill()
+        out.gateway.start()
+        case.equal(out.gateway.events("start")[-1]["ruleset"], second["ruleset"], "after a restart")
+        case.equal(answers.ask(), 554, "after a restart")
+        third = out.install(new_signature())
+        case.equal(halves(third["ruleset"])[0], base, "another delta of the same image")
+        case.equal(answers.ask(b"something-else-altogether"), 250, "what was removed")
+        case.equal(answers.ask(), 554, "what was not")
+        last = out.install(OTHER)
+        case.equal(last["ruleset"], base, "the image alone again")
+        case.equal(answers.ask(), 250, "without the signature")
+        case.check(not os.path.exists(lab.folder + "/rules.img.delta"), "no delta beside the image")
+
+
+@cases.case("deltas come into force in the middle of a stream of mails", engine=True)
+def stream(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        base = out.install(OTHER)["ruleset"]
+        stop = threading.Event()
+        tries = []
+
+        def send():
+            mailer = Mailer(lab)
+            while not stop.is_set():
+                tries.append(Try(mixed("s%d" % len(tries), labmail.TEXT, attachment(b"xy" * 20000)),
+                                 False))
+                mailer.send(tries[-1], "data")
+            mailer.leave()
+        sender = threading.Thread(target=send)
+        sender.start()
+        text = OTHER
+        for i in range(8):
+            text += new_signature().replace("Test.New", "Test.N%d" % i)
+            case.equal(halves(out.install(text)["ruleset"])[0], base, "the base of delta %d" % i)
+        until("mails behind the last", lambda n=len(tries): len(tries) > n + 2)
+        stop.set()
+        sender.join(60)
+        bad = {t.text for t in tries if t.code != 250 and t.text[:3] not in ("451", "421")}
+        case.equal(sorted(bad), [], "answers that are neither 250 nor 451")
+        counters = out.gateway.stats()
+        case.equal((counters["rules_swapped"], counters["tx_dropped"]), (9, 0), "swaps, packets lost")
+
+
+@cases.case("a delta that has grown gives way to one image", engine=True)
+def grown(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        base = out.install(OTHER)["ruleset"]
+        many = "".join("Test.M%d:0:*:%s\n" % (i, (b"number-%06d-of-many" % i).hex())
+                       for i in range(400))
+        grown_delta = out.install(OTHER + new_signature() + many)
+        case.equal(halves(grown_delta["ruleset"])[0], base, "a delta at once")
+        until("one image", lambda: "+" not in out.control.ask("rules")["in_force"])
+        case.check(out.control.ask("rules")["in_force"] != base, "another image")
+        case.equal(answers.ask(), 554, "with the signature")
+        case.equal(answers.ask(b"number-000399-of-many"), 554, "with the last of many")
+        out.gateway.kill()
+        out.gateway.start()
+        case.equal(answers.ask(), 554, "after a restart")
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    cases.main()

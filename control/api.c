@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api.h"
 
+#include "control/body.h"
 #include "control/control.h"
 #include "dataplane/dataplane.h"
 
@@ -83,6 +84,9 @@ static json_t *set_seal(struct api_call *call)
 	char origin[96];
 	int err;
 
+	if (body_check(api_text(json_object_get(call->request, "scope"), "body"), error,
+		    sizeof(error)) != 0)
+		return api_refusal("%s", error);
 	(void)snprintf(origin, sizeof(origin), "operator %s", call->who);
 	err = seals_set(control->seals, call->request, origin, control_now_ns() / NS_PER_S, error,
 		sizeof(error));

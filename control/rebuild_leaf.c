@@ -142,6 +142,15 @@ static enum rebuild_encoding encoding_of(GMimePart *part)
 	return REBUILD_ENCODING_OTHER;
 }
 
+static char *charset_of(GMimeObject *object)
+{
+	GMimeContentType *type = g_mime_object_get_content_type(object);
+	const char *charset =
+		type != NULL ? g_mime_content_type_get_parameter(type, "charset") : NULL;
+
+	return g_strdup(charset != NULL ? charset : "");
+}
+
 static void add_leaf(struct walk *walk, GMimePart *part, bool is_signature)
 {
 	GMimeObject *object = GMIME_OBJECT(part);
@@ -164,6 +173,7 @@ static void add_leaf(struct walk *walk, GMimePart *part, bool is_signature)
 		disposition != NULL && g_ascii_strcasecmp(disposition, "attachment") == 0;
 	leaf.is_signature = is_signature;
 	leaf.encoding = encoding_of(part);
+	leaf.charset = charset_of(object);
 	if (strcmp(leaf.type, "application/pkcs7-mime") == 0 ||
 		strcmp(leaf.type, "application/x-pkcs7-mime") == 0)
 		leaf.seal = REBUILD_SEAL_ENCRYPTED;
@@ -274,6 +284,7 @@ void rebuild_leaves_fini(struct rebuild_leaves *leaves)
 		free(leaves->list[i].fields);
 		g_free(leaves->list[i].type);
 		g_free(leaves->list[i].name);
+		g_free(leaves->list[i].charset);
 	}
 	g_free(leaves->list);
 	g_free(leaves->boundary);

@@ -28,6 +28,7 @@ struct rebuild_leaf {
 	size_t fields_count;
 	char *type;        // lower case
 	char *name;        // "" where there is none
+	char *charset;     // "" where none is said
 	bool is_attached;  // by its disposition
 	bool is_text;      // by its bytes
 	bool is_outermost; // the message has no other part

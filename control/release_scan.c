@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/release_scan.h"
 
+#include "control/body.h"
 #include "dataplane/dataplane.h"
 
 #include <glib.h>
@@ -60,6 +61,15 @@ static const char *text_of(const json_t *object, const char *member)
 	return text != NULL ? text : "";
 }
 
+static bool has_body_pattern(const struct engine_seals *seals)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < seals->count; i++)
+		found = found || seals->seals[i].body[0] != '\0';
+	return found;
+}
+
 static enum seal_mode mode_of(const struct job *job, const struct scan_result *result)
 {
 	const json_t *envelope = job->verdict.message.envelope;
@@ -67,6 +77,7 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 	size_t n = json_array_size(list);
 	const char **recipients = calloc(n + 1, sizeof(*recipients));
 	struct seal_decision decision = {.mode = SEAL_HOLD};
+	struct body *body = NULL;
 	struct seal_mail mail = {
 		.direction = strcmp(text_of(envelope, "direction"), "outbound") == 0
 				     ? DIRECTION_OUTBOUND
@@ -83,7 +94,13 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 		return SEAL_HOLD;
 	for (size_t i = 0; i < n; i++)
 		recipients[i] = text_of(json_array_get(list, i), "address");
+	if (has_body_pattern(job->basis->seals)) {
+		body = body_new(job->verdict.message.data, job->verdict.message.bytes, result);
+		mail.body = body != NULL ? body_has : NULL;
+		mail.body_ctx = body;
+	}
 	seal_decide(job->basis->seals, &mail, &decision);
+	body_free(body);
 	free(recipients);
 	return decision.mode;
 }

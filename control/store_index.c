@@ -3,6 +3,7 @@
 
 #include "control/control_events.h"
 
+#include <glib.h>
 #include <sqlite3.h>
 
 #include <ctype.h>
@@ -15,22 +16,47 @@
 #define LIST_MOST 1000
 #define FILTER_BYTES 1024
 #define PATTERN_BYTES 512
+#define KEY_BYTES 64
+#define SPOOL_STATES_COUNT (SPOOL_WITHDRAWN + 1)
 
 static const char schema[] =
 	"CREATE TABLE record(id TEXT PRIMARY KEY, state TEXT, arrival INTEGER, seen INTEGER,"
 	" bytes INTEGER, sender TEXT, recipients TEXT, subject TEXT, verdict TEXT, reason TEXT,"
-	" seals TEXT, signatures TEXT, pass INTEGER, judged TEXT) WITHOUT ROWID;"
+	" seals TEXT, signatures TEXT, judged TEXT, due INTEGER) WITHOUT ROWID;"
 	"CREATE INDEX by_state ON record(state, arrival, id);"
+	"CREATE INDEX by_due ON record(state, arrival, id) WHERE due=1;"
 	"CREATE INDEX by_arrival ON record(arrival, id);";
+
+// Beside its row, so that a pass over all of them asks the table only for what has changed.
+struct known {
+	struct spool_id id;
+	enum spool_state state;
+	uint64_t pass;
+};
 
 struct store_index {
 	sqlite3 *db;
-	sqlite3_stmt *know;
 	sqlite3_stmt *add;
 	sqlite3_stmt *state;
 	sqlite3_stmt *judged;
-	sqlite3_int64 pass;
+	sqlite3_stmt *gone;
+	sqlite3_stmt *due;
+	GHashTable *known; // by id
+	uint64_t pass;
+	char keys[SPOOL_STATES_COUNT][KEY_BYTES]; // what due is reckoned by
 };
+
+static guint id_hash(gconstpointer key)
+{
+	const struct spool_id *id = key;
+
+	return (guint)(id->run * 31 + id->number);
+}
+
+static gboolean id_equal(gconstpointer a, gconstpointer b)
+{
+	return memcmp(a, b, sizeof(struct spool_id)) == 0;
+}
 
 static bool prepare(struct store_index *index, const char *sql, sqlite3_stmt **out)
 {
@@ -43,14 +69,20 @@ int store_index_open(struct store_index **out)
 
 	if (index == NULL)
 		return -ENOMEM;
+	index->known = g_hash_table_new_full(id_hash, id_equal, NULL, g_free);
 	if (sqlite3_open(":memory:", &index->db) != SQLITE_OK ||
 		sqlite3_exec(index->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-		!prepare(index, "UPDATE record SET pass=?2, state=?3 WHERE id=?1", &index->know) ||
-		!prepare(index, "UPDATE record SET state=?2 WHERE id=?1", &index->state) ||
-		!prepare(index, "UPDATE record SET judged=?2 WHERE id=?1", &index->judged) ||
+		!prepare(index, "UPDATE record SET state=?2, due=1 WHERE id=?1", &index->state) ||
+		!prepare(
+			index, "UPDATE record SET judged=?2, due=?3 WHERE id=?1", &index->judged) ||
+		!prepare(index, "DELETE FROM record WHERE id=?1", &index->gone) ||
+		!prepare(index,
+			"SELECT id FROM record WHERE state=?1 AND due=1 AND seen<=?2 "
+			"ORDER BY arrival, id LIMIT ?3",
+			&index->due) ||
 		!prepare(index,
 			"INSERT OR REPLACE INTO record VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
-			"?11,?12,?13,'')",
+			"?11,?12,'',1)",
 			&index->add)) {
 		store_index_close(index);
 		return -ENOMEM;
@@ -63,11 +95,13 @@ void store_index_close(struct store_index *index)
 {
 	if (index == NULL)
 		return;
-	(void)sqlite3_finalize(index->know);
 	(void)sqlite3_finalize(index->add);
 	(void)sqlite3_finalize(index->state);
 	(void)sqlite3_finalize(index->judged);
+	(void)sqlite3_finalize(index->gone);
+	(void)sqlite3_finalize(index->due);
 	(void)sqlite3_close(index->db);
+	g_hash_table_destroy(index->known);
 	free(index);
 }
 
@@ -95,12 +129,14 @@ void store_index_pass(struct store_index *index)
 
 bool store_index_know(struct store_index *index, const struct spoolfile_record *record)
 {
-	char id[SPOOL_ID_TEXT_BYTES];
+	struct known *known = g_hash_table_lookup(index->known, &record->id);
 
-	bind_text(index->know, 1, spool_id_text(record->id, id));
-	(void)sqlite3_bind_int64(index->know, 2, index->pass);
-	bind_text(index->know, 3, spool_state_name(record->state));
-	return run(index->know) == 0 && sqlite3_changes(index->db) > 0;
+	if (known == NULL)
+		return false;
+	known->pass = index->pass;
+	if (known->state != record->state)
+		store_index_set_state(index, record->id, record->state);
+	return true;
 }
 
 // The members' texts, one a line.
@@ -140,6 +176,7 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 	const json_t *envelope, const json_t *reason, int64_t now_ns)
 {
 	sqlite3_stmt *add = index->add;
+	struct known *known;
 	char id[SPOOL_ID_TEXT_BYTES];
 
 	bind_text(add, 1, spool_id_text(record->id, id));
@@ -154,30 +191,53 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 	bind_text(add, 10, json_string_value(json_object_get(reason, "reason")));
 	bind_joined(add, 11, json_object_get(reason, "seals"), NULL);
 	bind_joined(add, 12, json_object_get(reason, "signatures"), NULL);
-	(void)sqlite3_bind_int64(add, 13, index->pass);
-	return run(add);
+	if (run(add) != 0)
+		return -ENOMEM;
+	known = g_new(struct known, 1);
+	*known = (struct known){record->id, record->state, index->pass};
+	(void)g_hash_table_replace(index->known, &known->id, known);
+	return 0;
+}
+
+static void drop_row(struct store_index *index, struct spool_id id)
+{
+	char text[SPOOL_ID_TEXT_BYTES];
+
+	bind_text(index->gone, 1, spool_id_text(id, text));
+	(void)run(index->gone);
+}
+
+static gboolean is_gone(gpointer id, gpointer value, gpointer ctx)
+{
+	const struct known *known = value;
+	struct store_index *index = ctx;
+
+	(void)id;
+	if (known->pass == index->pass)
+		return FALSE;
+	drop_row(index, known->id);
+	return TRUE;
 }
 
 void store_index_pass_end(struct store_index *index)
 {
-	char sql[96];
-
-	(void)snprintf(sql, sizeof(sql), "DELETE FROM record WHERE pass<>%lld; COMMIT",
-		(long long)index->pass);
-	(void)sqlite3_exec(index->db, sql, NULL, NULL, NULL);
+	(void)g_hash_table_foreach_remove(index->known, is_gone, index);
+	(void)sqlite3_exec(index->db, "COMMIT", NULL, NULL, NULL);
 }
 
 void store_index_set_state(struct store_index *index, struct spool_id id, enum spool_state state)
 {
+	struct known *known = g_hash_table_lookup(index->known, &id);
 	char text[SPOOL_ID_TEXT_BYTES];
-	char sql[96 + SPOOL_ID_TEXT_BYTES];
 
 	if (spool_state_is_gone(state)) {
-		(void)snprintf(sql, sizeof(sql), "DELETE FROM record WHERE id='%s'",
-			spool_id_text(id, text));
-		(void)sqlite3_exec(index->db, sql, NULL, NULL, NULL);
+		drop_row(index, id);
+		(void)g_hash_table_remove(index->known, &id);
 		return;
 	}
+	if (known == NULL || known->state == state)
+		return;
+	known->state = state;
 	bind_text(index->state, 1, spool_id_text(id, text));
 	bind_text(index->state, 2, spool_state_name(state));
 	(void)run(index->state);
@@ -366,32 +426,54 @@ json_t *store_index_list(const struct store_index *index, const json_t *filter)
 	return json_pack("{s:o, s:I, s:b}", "records", records, "total", total, "more", (int)more);
 }
 
+static bool is_current(const struct store_index *index, const char *key)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < SPOOL_STATES_COUNT && key[0] != '\0'; i++)
+		found = found || strcmp(index->keys[i], key) == 0;
+	return found;
+}
+
 void store_index_set_judged(struct store_index *index, struct spool_id id, const char *key)
 {
 	char text[SPOOL_ID_TEXT_BYTES];
 
 	bind_text(index->judged, 1, spool_id_text(id, text));
 	bind_text(index->judged, 2, key);
+	(void)sqlite3_bind_int(index->judged, 3, !is_current(index, key));
 	(void)run(index->judged);
 }
 
-size_t store_index_settled(const struct store_index *index, enum spool_state state, const char *key,
-	int64_t seen_before_ns, struct spool_id *out, size_t room)
+// Another key than last time: what was judged by it is reckoned anew, once.
+static void renew_due(struct store_index *index, enum spool_state state, const char *key)
 {
 	sqlite3_stmt *statement = NULL;
+
+	if (strcmp(index->keys[state], key) == 0 ||
+		sqlite3_prepare_v2(index->db, "UPDATE record SET due=(judged<>?2) WHERE state=?1",
+			-1, &statement, NULL) != SQLITE_OK)
+		return;
+	(void)snprintf(index->keys[state], KEY_BYTES, "%s", key);
+	bind_text(statement, 1, spool_state_name(state));
+	bind_text(statement, 2, key);
+	(void)run(statement);
+	(void)sqlite3_finalize(statement);
+}
+
+size_t store_index_settled(struct store_index *index, enum spool_state state, const char *key,
+	int64_t seen_before_ns, struct spool_id *out, size_t room)
+{
+	sqlite3_stmt *due = index->due;
 	size_t n = 0;
 
-	if (sqlite3_prepare_v2(index->db,
-		    "SELECT id FROM record WHERE state=?1 AND seen<=?2 AND judged<>?3 "
-		    "ORDER BY arrival, id LIMIT ?4",
-		    -1, &statement, NULL) != SQLITE_OK)
-		return 0;
-	bind_text(statement, 1, spool_state_name(state));
-	(void)sqlite3_bind_int64(statement, 2, seen_before_ns);
-	bind_text(statement, 3, key);
-	(void)sqlite3_bind_int64(statement, 4, (sqlite3_int64)room);
-	while (n < room && sqlite3_step(statement) == SQLITE_ROW)
-		n += spool_id_parse(text_at(statement, 0), &out[n]) == 0;
-	(void)sqlite3_finalize(statement);
+	renew_due(index, state, key);
+	bind_text(due, 1, spool_state_name(state));
+	(void)sqlite3_bind_int64(due, 2, seen_before_ns);
+	(void)sqlite3_bind_int64(due, 3, (sqlite3_int64)room);
+	while (n < room && sqlite3_step(due) == SQLITE_ROW)
+		n += spool_id_parse(text_at(due, 0), &out[n]) == 0;
+	(void)sqlite3_reset(due);
+	(void)sqlite3_clear_bindings(due);
 	return n;
 }

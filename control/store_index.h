@@ -31,5 +31,5 @@ json_t *store_index_list(const struct store_index *index, const json_t *filter);
 // Notes what a record was judged by.
 void store_index_set_judged(struct store_index *index, struct spool_id id, const char *key);
 // Oldest first: those that were seen before, and not judged by this key yet.
-size_t store_index_settled(const struct store_index *index, enum spool_state state, const char *key,
+size_t store_index_settled(struct store_index *index, enum spool_state state, const char *key,
 	int64_t seen_before_ns, struct spool_id *out, size_t room);

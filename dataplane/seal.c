@@ -120,9 +120,21 @@ static enum answer of_subject(const char *pattern, const struct scan_result *sca
 	return seal_pattern_matches(pattern, scan->subject) ? YES : NO;
 }
 
+static enum answer of_body(const char *pattern, const struct seal_mail *mail)
+{
+	int has =
+		mail->body != NULL && pattern[0] != '\0' ? mail->body(mail->body_ctx, pattern) : -1;
+
+	if (pattern[0] == '\0')
+		return YES;
+	if (has < 0)
+		return MAYBE;
+	return has > 0 ? YES : NO;
+}
+
 static enum answer covers(const struct seal *seal, const struct seal_mail *mail)
 {
-	enum answer answer = seal->has_body_pattern ? MAYBE : YES;
+	enum answer answer = YES;
 
 	if ((seal->directions & 1u << mail->direction) == 0)
 		return NO;
@@ -131,7 +143,9 @@ static enum answer covers(const struct seal *seal, const struct seal_mail *mail)
 	answer = least(answer, of_recipients(seal->recipient, mail));
 	answer = least(answer, of_size(seal, mail));
 	answer = least(answer, of_parts(seal, mail->scan));
-	return least(answer, of_subject(seal->subject, mail->scan));
+	answer = least(answer, of_subject(seal->subject, mail->scan));
+	// What costs most is asked only where it decides.
+	return answer == NO ? NO : least(answer, of_body(seal->body, mail));
 }
 
 void seal_decide(const struct engine_seals *seals, const struct seal_mail *mail,

@@ -40,7 +40,8 @@ struct seal {
 	char file_type[SEAL_TEXT_BYTES];
 	char name[SEAL_TEXT_BYTES];
 	char subject[SEAL_TEXT_BYTES];
-	bool has_body_pattern; // what it is the control process knows: here it covers perhaps
+	char body
+		[SEAL_TEXT_BYTES]; // of what syntax the control process knows: here it covers perhaps
 };
 
 // A snapshot, never changed once it was published.
@@ -59,6 +60,9 @@ struct seal_mail {
 	bool rcpt_pending;              // more may be accepted still
 	uint64_t bytes;                 // 0: not known
 	const struct scan_result *scan; // NULL: before the body, or it could not be scanned
+	// Whether a seal's body pattern is in the text: 1, 0, or -1 when it cannot be told. NULL: nobody can.
+	int (*body)(void *ctx, const char *pattern);
+	void *body_ctx;
 };
 
 struct seal_decision {

@@ -50,7 +50,6 @@ static int read_scope(const json_t *scope, struct seal *seal, const struct compl
 {
 	static const char *const known[] = {"sender", "recipient", "min_bytes", "max_bytes",
 		"file_type", "name", "subject", "body"};
-	char body[SEAL_TEXT_BYTES] = "";
 	size_t understood = 0;
 	int err = 0;
 
@@ -67,11 +66,10 @@ static int read_scope(const json_t *scope, struct seal *seal, const struct compl
 		read_text(scope, "file_type", seal->file_type, complaint) != 0 ||
 		read_text(scope, "name", seal->name, complaint) != 0 ||
 		read_text(scope, "subject", seal->subject, complaint) != 0 ||
-		read_text(scope, "body", body, complaint) != 0 ||
+		read_text(scope, "body", seal->body, complaint) != 0 ||
 		read_bytes(scope, "min_bytes", &seal->min_bytes, complaint) != 0 ||
 		read_bytes(scope, "max_bytes", &seal->max_bytes, complaint) != 0)
 		err = -EINVAL;
-	seal->has_body_pattern = body[0] != '\0';
 	return err;
 }
 

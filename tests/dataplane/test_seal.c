@@ -150,6 +150,12 @@ static void a_declared_size_is_believed_only_where_it_is_out_of_scope(void **sta
 	expect(SEAL_OPEN, true);
 }
 
+static int answer_body(void *ctx, const char *pattern)
+{
+	assert_string_equal(pattern, "what is in it");
+	return *(const int *)ctx;
+}
+
 static void what_the_body_decides_covers_perhaps_until_it_is_known(void **state)
 {
 	struct seal *seal;
@@ -175,9 +181,14 @@ static void what_the_body_decides_covers_perhaps_until_it_is_known(void **state)
 	expect(SEAL_OPEN, true);
 
 	seal = begin(1);
-	seal->has_body_pattern = true;
+	strcpy(seal->body, "what is in it");
 	mail.scan = &scan;
 	expect(SEAL_HOLD, false);
+	mail.body = answer_body;
+	for (int answer = -1; answer <= 1; answer++) {
+		mail.body_ctx = &answer;
+		expect(answer != 0 ? SEAL_HOLD : SEAL_OPEN, answer >= 0);
+	}
 }
 
 static void the_strictest_of_all_that_cover_counts(void **state)

@@ -36,7 +36,7 @@ static void a_seal_says_what_it_covers(void **state)
 	assert_string_equal(seals->seals[0].virus_id, "CV-1");
 	assert_int_equal(seals->seals[0].mode, SEAL_HOLD);
 	assert_int_equal(seals->seals[0].directions, SEAL_INBOUND | SEAL_OUTBOUND);
-	assert_false(seals->seals[0].has_body_pattern);
+	assert_string_equal(seals->seals[0].body, "");
 	assert_int_equal(seals->seals[1].mode, SEAL_TEMPFAIL);
 	assert_int_equal(seals->seals[1].directions, SEAL_OUTBOUND);
 	assert_string_equal(seals->seals[1].sender, "*@a");
@@ -46,7 +46,7 @@ static void a_seal_says_what_it_covers(void **state)
 	assert_string_equal(seals->seals[1].file_type, "pe");
 	assert_string_equal(seals->seals[1].name, "*.exe");
 	assert_string_equal(seals->seals[1].subject, "s");
-	assert_true(seals->seals[1].has_body_pattern);
+	assert_string_equal(seals->seals[1].body, "zip");
 	free(seals);
 }
 

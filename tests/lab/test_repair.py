@@ -90,6 +90,37 @@ def signed(case):
         case.check(b"The DKIM signature of this message is broken" in got, "the note", got)
 
 
+@cases.case("a seal of a body pattern holds what has it in its text, and lets go when it is narrowed",
+            engine=True)
+def body_pattern(case):
+    with Lab(case) as lab:
+        rig = Rig(lab, seal=("--mode", "hold", "--body", "pay the invoice"))
+        hidden = message("hidden", ["MIME-Version: 1.0", "Content-Type: text/html",
+                                    "Content-Transfer-Encoding: base64"],
+                         binascii.b2a_base64(b"<p>Pay <b>t</b>he&#32;INVOICE</p>"))
+        split = message("split", [], b"please pay\nthe\ninvoice now\n")
+        other = message("other", [], b"pay them invoices\n")
+        subject = message("subject", ["X-Text: pay the invoice"], b"nothing\n")
+        rig.send(case, hidden, split, other, subject)
+        until("what has it not arrives", lambda: sorted(rig.got()) == ["other", "subject"])
+        case.equal(rig.got()["other"], [labmail.as_stored(other)], "as it was sent")
+        case.equal(sorted(r["subject"] for r in rig.control.held()),
+                   ["lab mail hidden", "lab mail split"], "held")
+        rig.control.ask("seal", "--virus-id", "CV-1", "--body", "/a(b/", status=1)
+        rig.control.ask("seal", "--virus-id", "CV-1", "--body", "/please\\s+pay/")
+        until("what is not covered any more arrives", lambda: "hidden" in rig.got())
+        case.equal([r["subject"] for r in rig.control.held()], ["lab mail split"], "held")
+        # A seal that has expired lets nothing out that was not scanned by the rules of then.
+        rig.send(case, message("late", [], b"please pay " + VIRUS + b"\n"))
+        until("it is held", lambda: len(rig.control.held()) == 2)
+        know(rig, "remove")
+        rig.control.ask("seal", "--virus-id", "CV-1", "--body", "/please\\s+pay/", "--seconds", "1")
+        until("the seal expires", lambda: any(e.get("why") == "expired"
+                                              for e in rig.control.events("unseal")))
+        until("nothing is held", lambda: not rig.control.held())
+        case.equal(sorted(rig.got()), ["hidden", "other", "split", "subject"], "at the server")
+
+
 @cases.case("NOTIFY=SUCCESS: told when the server tells nothing itself, and once", engine=True)
 def relayed(case):
     with Lab(case) as lab:

@@ -130,7 +130,8 @@ $(BUILD)/cordon-control: $(call obj,$(CONTROL_SRC)) $(BUILD)/libdataplane.a $(BU
 TEST_OBJ := $(call obj,$(TEST_HELP_SRC))
 WRAP_test_engine_quiet := $(addprefix -Wl$(comma)--wrap=,engine_input engine_tick malloc calloc \
 	realloc free pthread_mutex_lock write read usleep clock_gettime fputs)
-WRAP_test_unpack_libarchive := -Wl,--wrap=archive_read_has_encrypted_entries,--wrap=capture_piece
+WRAP_test_unpack_libarchive := $(addprefix -Wl$(comma)--wrap=,archive_read_has_encrypted_entries \
+	archive_read_data_block capture_piece)
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"

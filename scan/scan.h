@@ -15,7 +15,8 @@
 //
 // Some archives cannot be unpacked as their bytes pass. They are kept, and are worked on when the message
 // has ended: by scan_end, or by scan_work on a thread for which that time does not matter. There memory is
-// allocated.
+// allocated, and calls into libarchive that give nothing for long are left (scan/unpack_guard.h: a timer, a
+// signal).
 #pragma once
 
 #include "scan/recipe.h"

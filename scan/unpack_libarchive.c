@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_libarchive.h"
 
+#include "scan/unpack_guard.h"
 #include "scan/unpack_rar.h"
 
 #include <archive.h>
@@ -16,7 +17,7 @@
 enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_EMPTY, STEP_OVER };
 
 struct libarchive {
-	struct archive *archive;
+	struct archive *archive; // NULL: a call was left, and all that it had is lost
 	struct whole *whole;
 	uint64_t at; // offset in the capture
 	enum libarchive_step step;
@@ -56,6 +57,7 @@ static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **
 		archive_set_error(archive, EINTR, "stopped");
 		return ARCHIVE_FATAL;
 	}
+	guard_renew();
 	state->at += n;
 	*out = data;
 	return (la_ssize_t)n;
@@ -150,6 +152,28 @@ static bool set_up(struct libarchive *state, const char *type)
 	return false;
 }
 
+// A call that has taken too much time and given nothing.
+static void give_up(struct libarchive *state)
+{
+	state->archive = NULL;
+	state->is_open = false;
+	state->step = STEP_OVER;
+	state->whole->is_stopped = true;
+}
+
+static void open_archive(struct libarchive *state)
+{
+	struct guard guard;
+
+	if (GUARD_IS_LEFT(&guard)) {
+		give_up(state);
+	} else {
+		guard_begin(&guard);
+		state->is_open = archive_read_open1(state->archive) >= ARCHIVE_WARN;
+	}
+	guard_end();
+}
+
 int libarchive_begin(struct whole *whole)
 {
 	struct libarchive *state = calloc(1, sizeof(*state));
@@ -167,17 +191,32 @@ int libarchive_begin(struct whole *whole)
 		libarchive_end(whole);
 		return -ENOMEM;
 	}
-	state->is_open = archive_read_open1(state->archive) >= ARCHIVE_WARN;
+	if (guard_is_ready())
+		open_archive(state);
+	else
+		whole->is_stopped = true;
 	if (strcmp(whole->format->type, "rar") == 0)
 		state->seen = rar_look(whole);
 	return 0;
+}
+
+static void free_archive(struct archive *archive)
+{
+	struct guard guard;
+
+	if (!GUARD_IS_LEFT(&guard)) {
+		guard_begin(&guard);
+		(void)archive_read_free(archive);
+	}
+	guard_end();
 }
 
 void libarchive_end(struct whole *whole)
 {
 	struct libarchive *state = whole->state;
 
-	(void)archive_read_free(state->archive);
+	if (state->archive != NULL)
+		free_archive(state->archive);
 	free(state);
 	whole->state = NULL;
 }
@@ -417,16 +456,14 @@ static void tell_seen(struct libarchive *state, struct unpack_event *event)
 	state->seen = 0;
 }
 
-void libarchive_next(struct whole *whole, struct unpack_event *event)
+static void next_event(struct libarchive *state, struct unpack_event *event)
 {
-	struct libarchive *state = whole->state;
-
 	event->type = UNPACK_NEED_INPUT; // nothing yet
 	while (event->type == UNPACK_NEED_INPUT) {
 		// A member whose end was put off by a warning.
 		if (state->seen != 0)
 			tell_seen(state, event);
-		else if (state->step != STEP_DATA && whole->is_open)
+		else if (state->step != STEP_DATA && state->whole->is_open)
 			*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
 		else if (state->step == STEP_EMPTY)
 			begin(state, STEP_HEADER, event);
@@ -437,4 +474,23 @@ void libarchive_next(struct whole *whole, struct unpack_event *event)
 		else
 			end(event);
 	}
+}
+
+void libarchive_next(struct whole *whole, struct unpack_event *event)
+{
+	struct libarchive *state = whole->state;
+	struct guard guard;
+
+	if (whole->is_stopped) {
+		end(event);
+		return;
+	}
+	if (GUARD_IS_LEFT(&guard)) {
+		give_up(state);
+		end(event);
+	} else {
+		guard_begin(&guard);
+		next_event(state, event);
+	}
+	guard_end();
 }

@@ -11,7 +11,7 @@
 //   unsupported-archive  a type of archive that is known and cannot be unpacked here; a RAR archive packed
 //                        with the methods of RAR 2 and before
 //   split-archive        a volume of a RAR archive in several
-//   limit-time           the budget is spent, or the caller wants no more
+//   limit-time           the budget is spent, or the caller wants no more, or a library did not come back
 //   limit-memory         the archive asks for more memory than there is
 #pragma once
 

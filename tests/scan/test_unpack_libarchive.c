@@ -3,6 +3,7 @@
 // that it cannot answer then. And it stops soon when it is told to.
 #include "scan/capture.h"
 #include "scan/scan.h"
+#include "scan/unpack_guard.h"
 #include "scan/unpack_whole.h"
 #include "tests/support/unit.h"
 
@@ -193,11 +194,115 @@ static void work_stops_inside_of_a_call_when_no_more_is_wanted(void **state)
 	capture_pool_fini(&pool);
 }
 
+// ---- calls that do not come back ----------------------------------------------------------------
+
+enum stuck { STUCK_NOT, STUCK_TURNING, STUCK_ALLOCATING };
+
+static enum stuck stuck;
+
+int __real_archive_read_data_block(
+	struct archive *archive, const void **data, size_t *n, la_int64_t *offset);
+int __wrap_archive_read_data_block(
+	struct archive *archive, const void **data, size_t *n, la_int64_t *offset);
+
+int __wrap_archive_read_data_block(
+	struct archive *archive, const void **data, size_t *n, la_int64_t *offset)
+{
+	volatile uint32_t turns = 0;
+
+	while (stuck == STUCK_TURNING)
+		turns++;
+	while (stuck == STUCK_ALLOCATING) {
+		void *volatile memory = malloc(100000);
+
+		free(memory);
+	}
+	return __real_archive_read_data_block(archive, data, n, offset);
+}
+
+// A cpio archive with a member, and its end.
+static const char cpio[] = "070707"
+			   "000001000001100644000000000000000001000000"
+			   "0000000000000000200000000004a\0TEST"
+			   "070707"
+			   "000000000000000000000000000000000001000000"
+			   "0000000000000001300000000000TRAILER!!!";
+
+static struct scan *scan_cpio(struct scanner *scanner)
+{
+	struct scan *scan;
+
+	assert_int_equal(scan_begin(scanner, SCAN_FILE, &scan), 0);
+	scan_feed(scan, (const uint8_t *)cpio, sizeof(cpio));
+	(void)scan_end(scan);
+	return scan;
+}
+
+static void a_call_that_does_not_come_back_is_left_and_the_next_object_is_unpacked(void **state)
+{
+	struct scan_options options;
+	struct scanner *scanner;
+
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	skip(); // the sanitizer's own locks are inside of the program
+#endif
+	guard_set_ms(100);
+	scan_options_init(&options);
+	options.max_messages = 1;
+	assert_int_equal(scanner_new(&options, ruleset, &scanner), 0);
+	for (int i = 0; i < 5; i++) {
+		static const enum stuck ways[] = {
+			STUCK_NOT, STUCK_TURNING, STUCK_NOT, STUCK_ALLOCATING, STUCK_NOT};
+		struct scan *scan;
+
+		stuck = ways[i];
+		scan = scan_cpio(scanner);
+		if (stuck == STUCK_NOT) {
+			assert_int_equal(scan_end(scan)->parts_count, 1);
+			assert_int_equal(scan_end(scan)->parts[0].bytes, 4);
+		}
+		assert_int_equal(scan_end(scan)->verdict,
+			stuck == STUCK_NOT ? VERDICT_CLEAN : VERDICT_SUSPECT);
+		assert_string_equal(scan_end(scan)->reason, stuck == STUCK_NOT ? "" : "limit-time");
+		scan_free(scan);
+	}
+	assert_int_equal(guard_left(), 2);
+	scanner_free(scanner);
+}
+
+static void after_too_many_of_them_none_is_begun(void **state)
+{
+	struct scan_options options;
+	struct scanner *scanner;
+	struct scan *scan;
+
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	skip();
+#endif
+	scan_options_init(&options);
+	options.max_messages = 1;
+	assert_int_equal(scanner_new(&options, ruleset, &scanner), 0);
+	stuck = STUCK_TURNING;
+	while (guard_left() < GUARD_MAX_LEFT)
+		scan_free(scan_cpio(scanner));
+	// It would not come back.
+	scan = scan_cpio(scanner);
+	assert_string_equal(scan_end(scan)->reason, "limit-time");
+	assert_int_equal(guard_left(), GUARD_MAX_LEFT);
+	scan_free(scan);
+	scanner_free(scanner);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_only_begins_as_an_archive_is_refused_and_no_more),
 		cmocka_unit_test(work_stops_inside_of_a_call_when_no_more_is_wanted),
+		cmocka_unit_test(
+			a_call_that_does_not_come_back_is_left_and_the_next_object_is_unpacked),
+		cmocka_unit_test(after_too_many_of_them_none_is_begun),
 	};
 
 	return cmocka_run_group_tests(tests, make_rules, drop_rules);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/anchor.h"
 
+#include "scan/anchor_ops.h"
 #include "scan/executable.h"
 #include "scan/ruleset.h"
 
@@ -93,21 +94,6 @@ static inline uint32_t load_window(const uint8_t *data)
 	return value;
 }
 
-// Which of n places pass. Nothing here depends on what is found: no guess fails.
-static size_t pass_sieve(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uint16_t pair;
-
-		memcpy(&pair, data + i, sizeof(pair));
-		out[count] = (uint16_t)i;
-		count += (unsigned int)sieve[pair] >> anchor_class(data[i + 2]) & 1;
-	}
-	return count;
-}
-
 static size_t pass_filter(const struct anchor_table *table, const uint8_t *data,
 	const uint16_t *places, size_t n, struct met *out)
 {
@@ -156,10 +142,18 @@ static void look_up(const struct search *search, size_t at, const uint16_t *plac
 		compare_bucket(search, at + met[i].at, met[i].bucket);
 }
 
+static anchor_sieve_fn best_sieve(void)
+{
+	anchor_sieve_fn fastest = anchor_sieve_variant(1);
+
+	return fastest != NULL ? fastest : anchor_sieve_variant(0);
+}
+
 static void search_windows(const struct search *searches, size_t count, const uint8_t *sieve)
 {
 	const struct anchor_input *input = searches->input;
-	uint16_t places[BATCH] = {0};
+	const anchor_sieve_fn pass_sieve = best_sieve();
+	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
 	size_t reach = searches->table->reach;
 	size_t at;
 

@@ -79,6 +79,11 @@ const struct track_entry *track_find_atom(const struct track *track, uint32_t at
 	return entry->key != 0 ? entry : NULL;
 }
 
+bool track_has_group(const struct track *track, uint32_t group)
+{
+	return probe(track, group_key(group))->key != 0;
+}
+
 static void put_table(struct track *track)
 {
 	if (track->table_size < 0)
@@ -209,30 +214,6 @@ void track_sink(struct track *track, uint32_t sink, uint64_t start)
 }
 
 // ---- groups ------------------------------------------------------------------------------------
-
-static bool is_before(const struct track_event *a, const struct track_event *b)
-{
-	return a->end != b->end ? a->end < b->end : a->use < b->use;
-}
-
-// Shell sort: no memory, and fast on what is almost sorted.
-static void sort_events(struct track_event *events, size_t count)
-{
-	static const uint16_t gaps[] = {7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1};
-
-	for (size_t g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
-		size_t gap = gaps[g];
-
-		for (size_t i = gap; i < count; i++) {
-			struct track_event event = events[i];
-			size_t at = i;
-
-			for (; at >= gap && is_before(&event, &events[at - gap]); at -= gap)
-				events[at] = events[at - gap];
-			events[at] = event;
-		}
-	}
-}
 
 static bool lies_in(uint64_t start, uint64_t from, uint32_t shift)
 {
@@ -509,7 +490,7 @@ bool track_can_begin(struct track *track, const struct ruleset_use *use, uint64_
 
 void track_follow(struct track *track, struct track_events *events)
 {
-	sort_events(events->events, events->count);
+	track_sort_events(track, events);
 	for (size_t i = 0; i < events->count; i++)
 		follow_group(
 			track, &track->ruleset->uses[events->events[i].use], events->events[i].end);

@@ -141,3 +141,8 @@ void track_end(struct track *track, uint64_t bytes);
 const struct track_entry *track_find_atom(const struct track *track, uint32_t atom);
 // The number of the atom of an entry, or RULESET_NONE.
 uint32_t track_atom_of(const struct track_entry *entry);
+// Whether something is kept of a group, or was.
+bool track_has_group(const struct track *track, uint32_t group);
+// Sorts the collected matches by where they end, and forgets those of groups that have nothing to go on
+// from (match_event.c).
+void track_sort_events(const struct track *track, struct track_events *events);

@@ -2,6 +2,7 @@
 #include "scan/ruleset_build_window.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,26 @@
 // What each entry costs beyond the first, which a window with several values for a byte needs.
 #define COST_VARIANT 3e-5f
 // A pattern is looked through from its end, and no further than this for a cheaper window than that.
-#define NEAR 96u
+#define NEAR 64u
 #define CHEAP 1e-5f
 #define MOST_VARIANTS 1024u
+#define KNOWN_VARIANTS 16u
+#define FOUR_LETTERS 9u
+#define MOST_FOURS 2000u
 #define LOADS_LOG 18u
+
+// A window that is there far more often than its pairs tell.
+struct four {
+	uint32_t window;
+	float share; // 0: none
+};
+#define FOURS_LOG 13u
 
 struct build_windows {
 	float first[256];
-	float follow[256][256]; // how likely the second is behind the first
-	float share[256][8];    // the same by classes
+	float follow[256][256];              // how likely the second is behind the first
+	float passes[ANCHOR_SIEVE_BYTES][8]; // how likely a place has that bit of the sieve
+	struct four fours[1u << FOURS_LOG];
 	uint16_t loads[1u << LOADS_LOG];
 	uint8_t sieve[ANCHOR_SIEVE_BYTES];
 };
@@ -71,6 +83,69 @@ static void add_frequencies(
 						 share_of(from->pairs[folded(i) * 128 + folded(k)]);
 }
 
+// Where a window is or belongs: there is always room.
+static const struct four *find_four(const struct build_windows *windows, uint32_t window)
+{
+	uint32_t at = (uint32_t)(window * ANCHOR_FACTOR >> (64 - FOURS_LOG));
+
+	while (windows->fours[at].share > 0 && windows->fours[at].window != window)
+		at = (at + 1) % (1u << FOURS_LOG);
+	return &windows->fours[at];
+}
+
+static void add_fours(struct build_windows *windows, const char *text, float weight)
+{
+	for (uint32_t count = 0; *text != '\0' && count < MOST_FOURS;
+		text += FOUR_LETTERS, count++) {
+		uint32_t digits = (uint32_t)strtoul((char[]){text[0], text[1], text[2], text[3],
+							    text[4], text[5], text[6], text[7], 0},
+			NULL, 16);
+		uint32_t window = htobe32(digits);
+		struct four *four = &windows->fours[find_four(windows, window) - windows->fours];
+		float share = weight * share_of(text[FOUR_LETTERS - 1]);
+
+		four->window = window;
+		four->share = four->share > share ? four->share : share;
+	}
+}
+
+static size_t pair_of(uint8_t first, uint8_t second)
+{
+	uint8_t bytes[2] = {first, second};
+	uint16_t pair;
+
+	memcpy(&pair, bytes, sizeof(pair));
+	return pair;
+}
+
+// How likely each bit of the sieve is met: by pairs, or by what is known to be frequent.
+static void foresee_passes(struct build_windows *windows)
+{
+	float share[256][8] = {{0}};
+	float(*known)[8] = windows->passes;
+
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++)
+			share[i][anchor_class((uint8_t)k)] += windows->follow[i][k];
+	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
+		uint8_t bytes[ANCHOR_WINDOW_BYTES];
+
+		memcpy(bytes, &windows->fours[i].window, sizeof(bytes));
+		known[pair_of(bytes[0], bytes[1])][anchor_class(bytes[2])] +=
+			windows->fours[i].share;
+	}
+	for (unsigned int i = 0; i < 256; i++) {
+		for (unsigned int k = 0; k < 256; k++) {
+			float *passes = windows->passes[pair_of((uint8_t)i, (uint8_t)k)];
+			float pair = windows->first[i] * windows->follow[i][k];
+
+			for (unsigned int class = 0; class < 8; class ++)
+				if (passes[class] < pair * share[k][class])
+					passes[class] = pair * share[k][class];
+		}
+	}
+}
+
 struct build_windows *build_windows_new(uint32_t target)
 {
 	struct build_windows *windows = calloc(1, sizeof(*windows));
@@ -78,18 +153,19 @@ struct build_windows *build_windows_new(uint32_t target)
 
 	if (windows == NULL)
 		return NULL;
-	add_frequencies(windows, &build_frequencies[BUILD_PROGRAMS], mixture.programs);
-	add_frequencies(windows, &build_frequencies[BUILD_TEXTS], mixture.texts);
+	add_frequencies(windows, &build_programs, mixture.programs);
+	add_frequencies(windows, &build_texts, mixture.texts);
+	add_fours(windows, build_programs.fours, mixture.programs);
+	add_fours(windows, build_texts.fours, mixture.texts);
 	for (unsigned int i = 0; i < 256; i++) {
 		for (unsigned int k = 0; k < 256; k++) {
 			windows->follow[i][k] += mixture.packed / 65536;
 			windows->first[i] += windows->follow[i][k];
 		}
-		for (unsigned int k = 0; k < 256; k++) {
+		for (unsigned int k = 0; k < 256; k++)
 			windows->follow[i][k] /= windows->first[i];
-			windows->share[i][anchor_class((uint8_t)k)] += windows->follow[i][k];
-		}
 	}
+	foresee_passes(windows);
 	return windows;
 }
 
@@ -124,19 +200,20 @@ static void list(const struct build_spelling *spelling, uint32_t at, struct valu
 }
 
 // How many windows there are without regard to case; more than MOST_VARIANTS: too many.
-static uint32_t variants_of(const struct values values[ANCHOR_WINDOW_BYTES])
+static uint32_t variants_of(const struct values *const *values)
 {
 	uint32_t variants = 1;
 
 	for (unsigned int i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
 		uint32_t count = 0;
-		bool has[256] = {false};
+		bool has[256];
 
-		if (values[i].count == 1)
+		if (values[i]->count == 1)
 			continue;
-		for (uint32_t k = 0; k < values[i].count; k++) {
-			count += !has[values[i].bytes[k] | 0x20];
-			has[values[i].bytes[k] | 0x20] = true;
+		memset(has, 0, sizeof(has));
+		for (uint32_t k = 0; k < values[i]->count; k++) {
+			count += !has[values[i]->bytes[k] | 0x20];
+			has[values[i]->bytes[k] | 0x20] = true;
 		}
 		if (count == 0 || variants > MOST_VARIANTS / count)
 			return MOST_VARIANTS + 1;
@@ -154,101 +231,140 @@ static unsigned int classes_of(const struct values *values)
 	return classes;
 }
 
-static size_t pair_of(uint8_t first, uint8_t second)
-{
-	uint8_t bytes[2] = {first, second};
-	uint16_t pair;
-
-	memcpy(&pair, bytes, sizeof(pair));
-	return pair;
-}
-
 // How likely a place passes the sieve that would not without this window.
-static float sieve_share(
-	const struct build_windows *windows, const struct values values[ANCHOR_WINDOW_BYTES])
+static float sieve_share(const struct build_windows *windows, const struct values *const *values)
 {
-	unsigned int classes = classes_of(&values[2]);
+	unsigned int classes = classes_of(values[2]);
 	float share = 0;
 
-	for (uint32_t i = 0; i < values[0].count; i++) {
-		for (uint32_t k = 0; k < values[1].count; k++) {
-			uint8_t first = values[0].bytes[i];
-			uint8_t second = values[1].bytes[k];
-			unsigned int fresh =
-				classes & ~(unsigned int)windows->sieve[pair_of(first, second)];
-			float third = 0;
+	for (uint32_t i = 0; i < values[0]->count; i++) {
+		for (uint32_t k = 0; k < values[1]->count; k++) {
+			size_t pair = pair_of(values[0]->bytes[i], values[1]->bytes[k]);
+			unsigned int fresh = classes & ~(unsigned int)windows->sieve[pair];
 
 			for (; fresh != 0; fresh &= fresh - 1)
-				third += windows->share[second][__builtin_ctz(fresh)];
-			share += windows->first[first] * windows->follow[first][second] * third;
+				share += windows->passes[pair][__builtin_ctz(fresh)];
 		}
 	}
 	return share;
 }
 
-// How likely the window is there.
-static float window_share(
-	const struct build_windows *windows, const struct values values[ANCHOR_WINDOW_BYTES])
+// How likely the window is there, by its pairs.
+static float chained_share(const struct build_windows *windows, const struct values *const *values)
 {
 	float before[256] = {0};
 	float all = 0;
 
-	for (uint32_t i = 0; i < values[0].count; i++)
-		before[values[0].bytes[i]] = windows->first[values[0].bytes[i]];
+	for (uint32_t i = 0; i < values[0]->count; i++)
+		before[values[0]->bytes[i]] = windows->first[values[0]->bytes[i]];
 	for (unsigned int at = 1; at < ANCHOR_WINDOW_BYTES; at++) {
 		float now[256];
 
 		all = 0;
-		for (uint32_t k = 0; k < values[at].count; k++) {
-			uint8_t byte = values[at].bytes[k];
+		for (uint32_t k = 0; k < values[at]->count; k++) {
+			uint8_t byte = values[at]->bytes[k];
 
 			now[byte] = 0;
-			for (uint32_t i = 0; i < values[at - 1].count; i++)
-				now[byte] += before[values[at - 1].bytes[i]] *
-					     windows->follow[values[at - 1].bytes[i]][byte];
+			for (uint32_t i = 0; i < values[at - 1]->count; i++)
+				now[byte] += before[values[at - 1]->bytes[i]] *
+					     windows->follow[values[at - 1]->bytes[i]][byte];
 			all += now[byte];
 		}
-		for (uint32_t k = 0; k < values[at].count; k++)
-			before[values[at].bytes[k]] = now[values[at].bytes[k]];
+		for (uint32_t k = 0; k < values[at]->count; k++)
+			before[values[at]->bytes[k]] = now[values[at]->bytes[k]];
 	}
 	return all;
 }
 
-static uint16_t *load_of(
-	struct build_windows *windows, const struct values values[ANCHOR_WINDOW_BYTES])
+// The same by what is known to be frequent; of many variants, by the first ones.
+static float known_share(const struct build_windows *windows, const struct values *const *values)
+{
+	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
+	float share = 0;
+	uint32_t at = 0;
+
+	for (uint32_t variant = 0; variant < KNOWN_VARIANTS && at < ANCHOR_WINDOW_BYTES;
+		variant++) {
+		uint8_t bytes[ANCHOR_WINDOW_BYTES];
+		uint32_t window;
+
+		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)
+			bytes[i] = values[i]->bytes[chosen[i]];
+		memcpy(&window, bytes, sizeof(window));
+		share += find_four(windows, window)->share;
+		for (at = 0; at < ANCHOR_WINDOW_BYTES && ++chosen[at] == values[at]->count; at++)
+			chosen[at] = 0;
+	}
+	return share;
+}
+
+// The same where each byte has one value, as almost all have.
+static float single_share(const struct build_windows *windows, const struct values *const *values)
+{
+	uint8_t bytes[ANCHOR_WINDOW_BYTES];
+	uint32_t window;
+	float share = windows->first[values[0]->bytes[0]];
+	float known;
+
+	for (unsigned int i = 0; i < ANCHOR_WINDOW_BYTES; i++)
+		bytes[i] = values[i]->bytes[0];
+	for (unsigned int i = 1; i < ANCHOR_WINDOW_BYTES; i++)
+		share *= windows->follow[bytes[i - 1]][bytes[i]];
+	memcpy(&window, bytes, sizeof(window));
+	known = find_four(windows, window)->share;
+	return share > known ? share : known;
+}
+
+static float window_share(const struct build_windows *windows, const struct values *const *values)
+{
+	float chained;
+	float known;
+
+	if ((values[0]->count | values[1]->count | values[2]->count | values[3]->count) == 1)
+		return single_share(windows, values);
+	chained = chained_share(windows, values);
+	known = known_share(windows, values);
+	return chained > known ? chained : known;
+}
+
+static uint16_t *load_of(struct build_windows *windows, const struct values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
 	uint32_t window;
 
 	for (unsigned int i = 0; i < ANCHOR_WINDOW_BYTES; i++)
-		bytes[i] = values[i].bytes[0];
+		bytes[i] = values[i]->bytes[0];
 	memcpy(&window, bytes, sizeof(window));
 	return &windows->loads[anchor_hash(window) >> (64 - LOADS_LOG)];
 }
 
-static float cost_of(struct build_windows *windows, const struct values values[ANCHOR_WINDOW_BYTES])
+// What the window costs, or something that is not less than the limit if it costs that.
+static float cost_of(struct build_windows *windows, const struct values *const *values, float limit)
 {
 	uint32_t variants = variants_of(values);
+	float cost;
 	float share;
 
 	if (variants > MOST_VARIANTS)
 		return INFINITY;
 	share = window_share(windows, values);
-	return (float)(variants - 1) * COST_VARIANT + COST_SIEVE * sieve_share(windows, values) +
-	       share * (COST_FILTER + COST_ENTRY * (float)*load_of(windows, values));
+	cost = share * COST_FILTER + (float)(variants - 1) * COST_VARIANT;
+	if (cost >= limit)
+		return cost;
+	return cost + share * COST_ENTRY * (float)*load_of(windows, values) +
+	       COST_SIEVE * sieve_share(windows, values);
 }
 
-static void take_window(
-	struct build_windows *windows, const struct values values[ANCHOR_WINDOW_BYTES])
+static void take_window(struct build_windows *windows, const struct values *const *values)
 {
 	uint16_t *load = load_of(windows, values);
 
 	if (*load < UINT16_MAX)
 		++*load;
-	for (uint32_t i = 0; i < values[0].count; i++)
-		for (uint32_t k = 0; k < values[1].count; k++)
-			windows->sieve[pair_of(values[0].bytes[i], values[1].bytes[k])] |=
-				(uint8_t)classes_of(&values[2]);
+	for (uint32_t i = 0; i < values[0]->count; i++)
+		for (uint32_t k = 0; k < values[1]->count; k++)
+			windows->sieve[pair_of(values[0]->bytes[i], values[1]->bytes[k])] |=
+				(uint8_t)classes_of(values[2]);
 }
 
 // ---- a piece -----------------------------------------------------------------------------------
@@ -332,28 +448,32 @@ static void choose_piece(
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out)
 {
-	struct values values[ANCHOR_WINDOW_BYTES];
+	struct values ring[ANCHOR_WINDOW_BYTES]; // of the byte at i in place i % 4
+	const struct values *values[ANCHOR_WINDOW_BYTES];
 	uint32_t best = spelling->length;
 	float least = INFINITY;
 
-	for (uint32_t i = 0; i + 1 < ANCHOR_WINDOW_BYTES; i++)
-		list(spelling, spelling->length + i, &values[i]);
+	for (uint32_t at = spelling->length; at < spelling->length + ANCHOR_WINDOW_BYTES - 1; at++)
+		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
 	for (uint32_t at = spelling->length; at-- > 0;) {
 		float cost;
 
 		if (least <= CHEAP && spelling->length - at > NEAR)
 			break;
-		memmove(&values[1], &values[0], (ANCHOR_WINDOW_BYTES - 1) * sizeof(values[0]));
-		list(spelling, at, &values[0]);
-		cost = cost_of(windows, values);
+		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
+		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)
+			values[i] = &ring[(at + i) % ANCHOR_WINDOW_BYTES];
+		cost = cost_of(windows, values, least);
 		if (cost >= least)
 			continue;
 		least = cost;
 		best = at;
 	}
 	assert(best < spelling->length);
-	for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)
-		list(spelling, best + i, &values[i]);
+	for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
+		list(spelling, best + i, &ring[i]);
+		values[i] = &ring[i];
+	}
 	take_window(windows, values);
 	out->at = (uint16_t)best;
 	choose_piece(spelling, best, out);

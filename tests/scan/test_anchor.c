@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Patterns are found wherever they stand, also where one portion of an object's bytes ends and the
 // next begins, and nothing is found that is not there.
+#include "scan/anchor.h"
+#include "scan/anchor_ops.h"
 #include "tests/scan/ruleset_case.h"
 #include "tests/support/random.h"
 
@@ -132,11 +134,196 @@ static void many_patterns_are_found_where_a_search_for_each_finds_them(void **st
 	}
 }
 
+// ---- beside a search for each pattern ----------------------------------------------------------
+
+#define CROWD 600
+#define CROWD_LONGEST 40
+
+// Fixed bytes, nibbles, letters in either case, and bytes of any value.
+struct crowd_pattern {
+	size_t length;
+	uint8_t values[CROWD_LONGEST];
+	uint8_t masks[CROWD_LONGEST];
+	bool ignores_case;
+};
+
+static bool crowd_byte_fits(const struct crowd_pattern *pattern, size_t i, uint8_t byte)
+{
+	uint8_t value = pattern->values[i];
+
+	if (pattern->ignores_case && byte >= 'A' && byte <= 'Z')
+		byte |= 0x20;
+	if (pattern->ignores_case && value >= 'A' && value <= 'Z')
+		value |= 0x20;
+	return (byte & pattern->masks[i]) == (value & pattern->masks[i]);
+}
+
+static bool crowd_is_there(const struct crowd_pattern *pattern, size_t n)
+{
+	for (size_t at = 0; at + pattern->length <= n; at++) {
+		size_t i = 0;
+
+		while (i < pattern->length && crowd_byte_fits(pattern, i, object_bytes[at + i]))
+			i++;
+		if (i == pattern->length)
+			return true;
+	}
+	return false;
+}
+
+// Of zeros, letters, and bytes of any value, as files have them.
+static void crowd_fill(struct random *random, size_t n)
+{
+	static const char text[] = "The quick .com HTTP http:// class ";
+	size_t at = 0;
+
+	while (at < n) {
+		unsigned int kind = random_below(random, 3);
+		size_t run = 1 + random_below(random, 60);
+
+		for (; run > 0 && at < n; run--, at++) {
+			if (kind == 0)
+				object_bytes[at] = 0;
+			else if (kind == 1)
+				object_bytes[at] =
+					(uint8_t)text[random_below(random, sizeof(text) - 1)];
+			else
+				object_bytes[at] = (uint8_t)random_below(random, 256);
+		}
+	}
+}
+
+// Cut out of the object and most changed by a bit: some are there, no more than an object shows hits of,
+// and many nearly are.
+static void crowd_invent(struct random *random, struct crowd_pattern *out, size_t n)
+{
+	size_t from = random_below(random, (uint32_t)(n - CROWD_LONGEST));
+
+	out->length = 4 + random_below(random, CROWD_LONGEST - 3);
+	out->ignores_case = random_below(random, 4) == 0;
+	for (size_t i = 0; i < out->length; i++) {
+		out->values[i] = object_bytes[from + i];
+		out->masks[i] = 0xff;
+		// Two at the start stay, as ClamAV asks for.
+		if (i > 1 && !out->ignores_case && random_below(random, 12) == 0)
+			out->masks[i] = (uint8_t[]){0x00, 0x0f, 0xf0}[random_below(random, 3)];
+	}
+	if (random_below(random, 12) != 0)
+		out->values[random_below(random, (uint32_t)out->length)] ^= 0x04;
+}
+
+static void crowd_write(FILE *file, const struct crowd_pattern *pattern, unsigned int number)
+{
+	(void)fprintf(file, "T%03u;Engine:51-255,Target:0;0;", number);
+	for (size_t i = 0; i < pattern->length; i++) {
+		char digits[3];
+
+		(void)snprintf(digits, sizeof(digits), "%02x", pattern->values[i]);
+		(void)fprintf(file, "%c%c", (pattern->masks[i] & 0xf0) != 0 ? digits[0] : '?',
+			(pattern->masks[i] & 0x0f) != 0 ? digits[1] : '?');
+	}
+	(void)fprintf(file, pattern->ignores_case ? "::i\n" : "\n");
+}
+
+static void check_crowd(struct random *random, struct matcher *matcher,
+	const struct crowd_pattern *patterns, size_t n)
+{
+	bool expected[CROWD];
+	size_t chunks[] = {n, 1 + random_below(random, 100), 8192, 1 + random_below(random, 5000)};
+
+	for (unsigned int i = 0; i < CROWD; i++)
+		expected[i] = crowd_is_there(&patterns[i], n);
+	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
+		struct case_result result = scan(matcher, n, chunks[i]);
+		size_t wanted = 0;
+
+		for (unsigned int k = 0; k < CROWD && wanted < CASE_MAX_HITS; k++) {
+			char name[8];
+
+			(void)snprintf(name, sizeof(name), "T%03u", k);
+			if (!expected[k])
+				continue;
+			if (wanted >= result.count)
+				fail_msg("%s is not found", name);
+			assert_string_equal(result.hits[wanted].signature, name);
+			wanted++;
+		}
+		assert_int_equal(result.count, wanted);
+		assert_false(matcher_was_partial(matcher));
+	}
+}
+
+static void a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it(void **state)
+{
+	struct random random = {4711};
+	static struct crowd_pattern patterns[CROWD];
+
+	(void)state;
+	for (unsigned int list = 0; list < LISTS; list++) {
+		char *text = NULL;
+		size_t bytes = 0;
+		FILE *file = open_memstream(&text, &bytes);
+		struct case_image built;
+		struct ruleset *ruleset;
+		struct matcher *matcher;
+		size_t n = 20000;
+
+		assert_non_null(file);
+		crowd_fill(&random, n);
+		for (unsigned int i = 0; i < CROWD; i++) {
+			crowd_invent(&random, &patterns[i], n);
+			crowd_write(file, &patterns[i], i);
+		}
+		assert_int_equal(fclose(file), 0);
+		built = case_build_one("t.ldb", text);
+		assert_int_equal(built.err, 0);
+		assert_int_equal(built.reports.count, 0);
+		assert_int_equal(ruleset_attach(built.image, built.bytes, &ruleset), 0);
+		assert_int_equal(matcher_new(ruleset, 1, 0, true, &matcher), 0);
+		check_crowd(&random, matcher, patterns, n);
+		// Another object: what is there by chance.
+		crowd_fill(&random, n);
+		check_crowd(&random, matcher, patterns, n);
+		matcher_free(matcher);
+		ruleset_close(ruleset);
+		free(built.image);
+		free(text);
+	}
+}
+
+// ---- the sieve ---------------------------------------------------------------------------------
+
+static void all_variants_of_the_sieve_pass_the_same_places(void **state)
+{
+	static uint8_t sieve[ANCHOR_SIEVE_BYTES];
+	struct random random = {815};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sieve); i++)
+		sieve[i] = (uint8_t)(random_below(&random, 65536) % 255);
+	for (size_t i = 0; i < OBJECT; i++)
+		object_bytes[i] = (uint8_t)random_below(&random, 256);
+	for (size_t n = 0; n < 1200; n++) {
+		const uint8_t *data = object_bytes + random_below(&random, 1000);
+		uint16_t expected[1200 + ANCHOR_SIEVE_SLACK];
+		size_t count = anchor_sieve_portable(sieve, data, n, expected);
+
+		for (size_t i = 0; anchor_sieve_variant(i) != NULL; i++) {
+			uint16_t places[1200 + ANCHOR_SIEVE_SLACK];
+
+			assert_int_equal(anchor_sieve_variant(i)(sieve, data, n, places), count);
+			assert_memory_equal(places, expected, count * sizeof(places[0]));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns_are_found_at_every_place),
 		cmocka_unit_test(many_patterns_are_found_where_a_search_for_each_finds_them),
+		cmocka_unit_test(a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it),
+		cmocka_unit_test(all_variants_of_the_sieve_pass_the_same_places),
 	};
 
 	return cmocka_run_group_tests_name("anchor", tests, NULL, NULL);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The part of the search for patterns that exists in several variants, one for each kind of processor.
+// Private to scan/ and its tests.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// So many more places may be written than pass.
+#define ANCHOR_SIEVE_SLACK 32u
+
+// Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Two
+// bytes behind the last place are read.
+typedef size_t (*anchor_sieve_fn)(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+
+size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+// Of n only as many as are a multiple of 64.
+size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+
+// Variant number i that this processor can run, the slowest first; NULL past the last. They take any n.
+anchor_sieve_fn anchor_sieve_variant(size_t i);

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct channel_kind *const kinds[] = {&channel_https, &channel_tcp, &channel_udp};
+static const struct channel_kind *const kinds[] = {
+	&channel_pull, &channel_https, &channel_tcp, &channel_udp};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

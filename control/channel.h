@@ -17,10 +17,10 @@ struct channel_kind {
 	json_t *(*status)(const void *channel); // for people; the caller's
 };
 
+extern const struct channel_kind channel_pull;  // a feed that is fetched
 extern const struct channel_kind channel_https; // POST /v1/alerts
-extern const struct channel_kind
-	channel_tcp; // frames: a length of four bytes, highest first, then as many
-extern const struct channel_kind channel_udp; // a datagram each
+extern const struct channel_kind channel_tcp;   // frames with their length before them
+extern const struct channel_kind channel_udp;   // a datagram each
 
 struct channels;
 

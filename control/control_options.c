@@ -253,6 +253,36 @@ static const struct config_option https_table[] = {
 	END,
 };
 
+static const struct config_option pull_table[] = {
+	{.key = "url",
+		TEXT(alerts.pull.url),
+		.help = "A feed that is fetched: envelopes, one a line, the oldest first. Empty: "
+			"none."},
+	{.key = "receipts",
+		TEXT(alerts.pull.receipts),
+		.help = "URL that receipts are posted to. Empty: they stay here."},
+	{.key = "ca",
+		TEXT(alerts.pull.ca),
+		.help = "File of the authorities of the server's certificate, PEM. Empty: the "
+			"system's."},
+	{.key = "certificate",
+		TEXT(alerts.pull.certificate),
+		.help = "File of our own certificate, PEM. Empty: none is shown."},
+	{.key = "key", TEXT(alerts.pull.key), .help = "File of its private key, PEM."},
+	{.key = "interval_seconds",
+		UINT(alerts.pull.interval_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "60",
+		.help = "Between two questions, half of it at least."},
+	{.key = "wait_seconds",
+		UINT(alerts.pull.wait_seconds, 0, 3600),
+		.unit = "seconds",
+		.preset = "0",
+		.help = "That the server is asked to hold its answer until there is something new; "
+			"0: it is not."},
+	END,
+};
+
 static const struct config_option tcp_table[] = {
 	{.key = "listen",
 		TEXT(alerts.tcp.listen),
@@ -305,6 +335,7 @@ static const struct config_option alerts_table[] = {
 		.preset = "86400",
 		.help = "After which it is a fault that nothing was heard of the vendor; 0: "
 			"never."},
+	{.key = "pull", SECTION(pull_table), .help = "Alerts that are fetched over HTTPS."},
 	{.key = "https", SECTION(https_table), .help = "Alerts over HTTPS."},
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts over TCP."},
 	{.key = "udp", SECTION(udp_table), .help = "Alerts over UDP."},

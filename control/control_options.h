@@ -79,6 +79,15 @@ struct control_options {
 			uint32_t per_minute;
 		} https;
 		struct {
+			char url[CONTROL_TEXT_BYTES];         // of the feed, "": off
+			char receipts[CONTROL_TEXT_BYTES];    // where they are posted, "": nowhere
+			char ca[CONTROL_TEXT_BYTES];          // "": the system's
+			char certificate[CONTROL_TEXT_BYTES]; // our own, "": none
+			char key[CONTROL_TEXT_BYTES];
+			uint32_t interval_seconds;
+			uint32_t wait_seconds; // the server may hold its answer
+		} pull;
+		struct {
 			char listen[CONTROL_TEXT_BYTES];  // address:port, "": off
 			char connect[CONTROL_TEXT_BYTES]; // host:port, "": off
 			uint32_t peers;                   // at once

@@ -3,9 +3,11 @@
 """What a vendor signs, over each channel, by clients that have nothing of ours: it seals the gateway, the
 gateway answers with a signed receipt, and nothing that is not signed, new and meant for it does anything."""
 import base64
+import http.server
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -157,6 +159,73 @@ def https(case):
             "listen": "127.0.0.1:%d" % PORT, "certificate": curl.file("server.crt"),
             "key": curl.file("server.key"), "allow": "[192.0.2.0/24]"}})
         case.equal(curl.ask(data=seal)[0], 0, "from an address that may not")
+
+
+class Feed(http.server.BaseHTTPRequestHandler):
+    """Any server of files: a feed with its ETag; what is posted is kept. It may fail, or hold its answer."""
+
+    def do_GET(self):
+        server = self.server
+        server.asked.append((self.headers.get("If-None-Match"), self.headers.get("Prefer")))
+        if server.failures:
+            server.failures -= 1
+            self.send_error(503)
+            return
+        etag = '"%d"' % len(server.feed)
+        if self.headers.get("If-None-Match") == etag:
+            server.changed.wait(300)
+            etag = '"%d"' % len(server.feed)
+        same = self.headers.get("If-None-Match") == etag
+        self.send_response(304 if same else 200)
+        self.send_header("ETag", etag)
+        body = b"" if same else b"\n".join(server.feed) + b"\n"
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@cases.case("a feed is fetched with its ETag, waited for, and asked again when its server was away",
+            engine=True)
+def pull(case):
+    with Lab(case) as lab:
+        curl = Curl(lab)
+        vendor = Vendor(lab.folder)
+        with lab.inside("server"):
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Feed)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(curl.file("server.crt"), curl.file("server.key"))
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.feed, server.posted, server.asked, server.failures = [], [], [], 2
+        server.changed = threading.Event()
+        root = vendor.write_root()
+        server.feed += [vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"}),
+                        vendor.alert("seal", virus_id="CV-2", seal={"mode": "strip"})]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Server(lab)
+        Gateway(lab, **spool_settings(lab))
+        url = "https://127.0.0.1:%d/" % PORT
+        control = Control(lab, alerts={"root": root, "pull": {
+            "url": url + "feed", "receipts": url + "receipts", "ca": curl.file("server.crt"),
+            "interval_seconds": 1, "wait_seconds": 300}})
+        until("two receipts", lambda: len(server.posted) == 2)
+        said = [open_receipt(r, lab.folder + "/state") for r in server.posted]
+        case.equal([s["result"] for s in said], ["applied"] * 2, "receipts")
+        case.equal(said[1]["state"]["open"], ["CV-1", "CV-2"], "sealed by both")
+        until("it waits", lambda: server.asked[-1][0] == '"2"')
+        case.equal(server.asked[-1][1], "wait=300", "what it prefers")
+        server.feed.append(vendor.alert("all-clear", virus_id="CV-1"))
+        server.changed.set()
+        until("a third receipt", lambda: len(server.posted) == 3)
+        case.equal(control.ask("status")["alerts"]["repeated"], 0, "none was taken twice")
+        server.shutdown()
 
 
 @cases.case("forged, replayed, expired, foreign and malformed alerts change nothing", engine=True)

@@ -20,6 +20,7 @@ static void fill_options(const struct options *options, struct spool_options *ou
 	out->segment_bytes = from->segment_bytes;
 	out->spares = from->spares;
 	out->quota_bytes = from->quota_bytes;
+	out->slow_ns = from->slow_ms * 1000000ull;
 	out->deadline_ns = from->deadline_seconds * (uint64_t)SECOND_NS;
 	out->thread = true;
 }
@@ -81,10 +82,13 @@ static void report(struct gateway *gateway, const struct spool_status *status)
 	json_text(&json, "what", "spool");
 	json_text(&json, "why",
 		status->refusal != 0 ? strerror_r((int)status->refusal, reason, sizeof(reason))
+		: status->slow != 0  ? "slow disk"
 				     : "");
 	json_number(&json, "fill_percent", status->fill_percent);
 	json_number(&json, "fill_level", status->fill_level);
 	json_number(&json, "usage_bytes", status->usage_bytes);
+	json_number(&json, "slowest_us", status->slowest_us);
+	json_bool(&json, "slow", status->slow != 0);
 	json_bool(&json, "can_keep", status->refusal == 0);
 	main_report(gateway, "fault", &json, text);
 }
@@ -96,9 +100,11 @@ void main_watch_spool(struct gateway *gateway)
 	if (gateway->spool == NULL)
 		return;
 	spool_get_status(gateway->spool, &status);
-	if (status.fill_level == gateway->spool_level && status.refusal == gateway->spool_refusal)
+	if (status.fill_level == gateway->spool_level && status.refusal == gateway->spool_refusal &&
+		status.slow == gateway->spool_slow)
 		return;
 	gateway->spool_level = status.fill_level;
 	gateway->spool_refusal = status.refusal;
+	gateway->spool_slow = status.slow;
 	report(gateway, &status);
 }

@@ -61,6 +61,7 @@ struct options_spool {
 	uint64_t segment_bytes;
 	uint32_t spares;
 	uint64_t quota_bytes;
+	uint32_t slow_ms;
 	uint32_t deadline_seconds;
 };
 

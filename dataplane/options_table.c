@@ -358,8 +358,14 @@ static const struct config_option spool_table[] = {
 		UINT(struct options_spool, quota_bytes, 0, 1ll << 50),
 		.unit = "bytes",
 		.preset = "0",
-		.help = "Of all files of the dataplane; past it mail is put off with 451. 0: "
-			"none."},
+		.help = "Of what is stored in the dataplane's files; past it mail is put off with "
+			"451. A full file counts until nothing in it is wanted any more, spares "
+			"do not count: the disk needs room for them too. 0: none."},
+	{.key = "slow_ms",
+		UINT(struct options_spool, slow_ms, 1, 60000),
+		.unit = "milliseconds",
+		.preset = "500",
+		.help = "A write to the spool that takes longer is told as a slow disk."},
 	{.key = "deadline_seconds",
 		UINT(struct options_spool, deadline_seconds, 1, 300),
 		.unit = "seconds",

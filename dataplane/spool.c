@@ -27,6 +27,7 @@ void spool_options_init(struct spool_options *options)
 		.segment_bytes = 64u << 20,
 		.spares = 2,
 		.deadline_ns = 10000000000u,
+		.slow_ns = 500000000u,
 		.levels = {70, 85, 95},
 		.thread = true};
 }
@@ -93,6 +94,7 @@ bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
 		group_close(spool);
 	any |= group_write(spool);
 	any |= segment_work(spool);
+	group_watch(spool);
 	if (any || wait_ns == 0 || !is_waiting(spool))
 		return any;
 	request = spool->io->ops->reap(spool->io, wait_ns);

@@ -55,14 +55,19 @@ struct spool_options {
 	uint64_t record_bytes;  // longest message, 0: any
 	uint64_t segment_bytes; // of one file, at least 1 MiB, made a multiple of 4096
 	uint32_t spares;        // segments kept ready beside the one in use
-	uint64_t quota_bytes;   // of all of this writer's files, 0: none
+	uint64_t quota_bytes;   // of what is stored in this writer's files, 0: none
+	uint64_t slow_ns;       // a write that takes longer is slow
 	uint64_t deadline_ns;   // from the commit on
 	uint8_t levels[SPOOL_LEVELS]; // of fill in percent of the quota, ascending, 0: unused
 	bool thread;
 };
 
+// The quota counts what is in use: a file that is full or not written to any more as a whole, until it is
+// removed, the one that is written to as far as it is, spares not at all. So the disk needs room for the quota,
+// for spares + 1 files, and for what workers hold when it is reached: what was begun before is stored.
+//
 // Defaults: "d", 1 worker, 4096 records, 64 MiB, spill at 256 KiB, 64 MiB segments, 2 spares, deadline 10
-// s, levels 70, 85, 95.
+// s, levels 70, 85, 95, slow from 500 ms on.
 void spool_options_init(struct spool_options *options);
 
 // Takes io, whose directory is where the segments go, also on failure. keys are used during the call only.
@@ -147,7 +152,9 @@ int spool_wait(
 	X(segments_made, "segments", "Made ready")                                                 \
 	X(segments_failed, "segments", "That could not be made")                                   \
 	X(segments_poisoned, "segments", "Given up after an error")                                \
-	X(usage_bytes, "bytes", "Of this writer's files; not a sum")                               \
+	X(usage_bytes, "bytes", "In use of this writer's files; not a sum")                        \
+	X(slowest_us, "us", "Slowest write of the last second; not a sum")                         \
+	X(slow, "flag", "That is slow; not a sum")                                                 \
 	X(fill_percent, "percent", "Of the quota; not a sum")                                      \
 	X(fill_level, "levels", "Of options.levels that are reached; not a sum")                   \
 	X(refusal, "errno", "Why nothing can be stored now, 0: it can; not a sum")

@@ -57,6 +57,8 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 
 	group->segment = segment;
 	group->epoch = spool->epoch;
+	group->submit_ns = spool->now_ns;
+	group->is_writing = true;
 	segment->groups++;
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		struct spool_record *record = group->entries[i].record;
@@ -104,6 +106,28 @@ bool group_write(struct spool *spool)
 	return any;
 }
 
+static void note_time(struct spool *spool, const struct group *group)
+{
+	uint64_t ns = spool->now_ns - group->submit_ns;
+
+	if (ns > spool->slow_ns)
+		spool->slow_ns = ns;
+}
+
+void group_watch(struct spool *spool)
+{
+	if (spool->now_ns - spool->slow_from_ns < RETRY_NS)
+		return;
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		if (spool->groups[i].is_writing)
+			note_time(spool, &spool->groups[i]);
+	}
+	SPOOL_SET(spool, slowest_us, spool->slow_ns / 1000);
+	SPOOL_SET(spool, slow, spool->slow_ns > spool->options.slow_ns);
+	spool->slow_ns = 0;
+	spool->slow_from_ns = spool->now_ns;
+}
+
 void group_written(struct spool *spool, struct group *group)
 {
 	int64_t result = group->request.result;
@@ -111,6 +135,8 @@ void group_written(struct spool *spool, struct group *group)
 
 	spool->writing--;
 	group->segment->groups--;
+	group->is_writing = false;
+	note_time(spool, group);
 	if (result == (int64_t)group->used && !stale) {
 		SPOOL_COUNT(spool, groups, 1);
 		SPOOL_COUNT(spool, stored_bytes, group->used);

@@ -185,15 +185,31 @@ static void prepare_write(struct spool *spool)
 	prepare_submit(spool, PREPARE_ZERO, SPOOL_IO_WRITE);
 }
 
-static void set_usage(struct spool *spool, uint64_t bytes)
+// What of the files nothing was written to, and nothing counts against the quota for.
+static uint64_t unused_bytes(const struct spool *spool)
+{
+	const struct prepare *prepare = &spool->prepare;
+	uint64_t bytes = spool->spares_count * spool->options.segment_bytes;
+
+	if (spool->active != NULL)
+		bytes += spool->options.segment_bytes - spool->active->used;
+	if (prepare->segment != NULL && prepare->segment->file >= 0)
+		bytes += spool->options.segment_bytes;
+	return bytes;
+}
+
+static void set_usage(struct spool *spool)
 {
 	uint64_t quota = spool->options.quota_bytes;
+	uint64_t unused = unused_bytes(spool);
+	uint64_t bytes = spool->files_bytes > unused ? spool->files_bytes - unused : 0;
 	uint64_t percent = quota != 0 ? bytes * 100 / quota : 0;
 	uint64_t level = 0;
 
 	while (level < SPOOL_LEVELS && spool->options.levels[level] != 0 &&
 		percent >= spool->options.levels[level])
 		level++;
+	spool->is_over_quota = quota != 0 && bytes >= quota;
 	SPOOL_SET(spool, usage_bytes, bytes);
 	SPOOL_SET(spool, fill_percent, percent);
 	SPOOL_SET(spool, fill_level, level);
@@ -202,16 +218,9 @@ static void set_usage(struct spool *spool, uint64_t bytes)
 static void prepare_create(struct spool *spool)
 {
 	struct prepare *prepare = &spool->prepare;
-	uint64_t usage = (uint64_t)prepare->request.result;
-	int err;
+	int err = make_header(spool);
 
-	set_usage(spool, usage);
-	if (spool->options.quota_bytes != 0 &&
-		usage + spool->options.segment_bytes > spool->options.quota_bytes) {
-		prepare_fail(spool, -EDQUOT);
-		return;
-	}
-	err = make_header(spool);
+	spool->files_bytes = (uint64_t)prepare->request.result;
 	if (err != 0) {
 		prepare_fail(spool, err);
 		return;
@@ -234,8 +243,6 @@ static void prepare_ready(struct spool *spool)
 	spool->prepare.retry_ns = 0;
 	spool->spares_count++;
 	SPOOL_COUNT(spool, segments_made, 1);
-	set_usage(spool, atomic_load_explicit(&spool->counters.usage_bytes, memory_order_relaxed) +
-				 spool->options.segment_bytes);
 }
 
 static void prepare_done(struct spool *spool)
@@ -256,6 +263,7 @@ static void prepare_done(struct spool *spool)
 		break;
 	case PREPARE_CREATE:
 		prepare->segment->file = (int)result;
+		spool->files_bytes += spool->options.segment_bytes;
 		prepare_write(spool);
 		break;
 	case PREPARE_ZERO:
@@ -294,7 +302,7 @@ void segment_request_done(struct spool *spool, struct spool_request *request)
 	} else if (request == &spool->usage) {
 		spool->usage_going = false;
 		if (request->result >= 0)
-			set_usage(spool, (uint64_t)request->result);
+			spool->files_bytes = (uint64_t)request->result;
 	} else {
 		spool->closing--;
 		free(request->owner);
@@ -304,12 +312,15 @@ void segment_request_done(struct spool *spool, struct spool_request *request)
 static void set_refusal(struct spool *spool)
 {
 	uint64_t room = 0;
+	int published;
 
 	if (spool->active != NULL)
 		room = spool->options.segment_bytes - spool->active->used;
 	spool->refusal = spool->spares == NULL && room < GROUP_BYTES ? spool->prepare.error : 0;
-	atomic_store_explicit(&spool->published_refusal, spool->refusal, memory_order_relaxed);
-	SPOOL_SET(spool, refusal, (uint64_t)-spool->refusal);
+	// What was begun before is stored all the same: it is no more than workers have memory for.
+	published = spool->refusal == 0 && spool->is_over_quota ? -EDQUOT : spool->refusal;
+	atomic_store_explicit(&spool->published_refusal, published, memory_order_relaxed);
+	SPOOL_SET(spool, refusal, (uint64_t)-published);
 }
 
 bool segment_work(struct spool *spool)
@@ -326,6 +337,7 @@ bool segment_work(struct spool *spool)
 		spool->usage_going = submit(spool, &spool->usage, SPOOL_IO_USAGE) == 0;
 		spool->usage_ns = spool->now_ns + RETRY_NS;
 	}
+	set_usage(spool);
 	set_refusal(spool);
 	return any;
 }

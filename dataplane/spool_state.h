@@ -12,14 +12,14 @@
 #include <stdint.h>
 
 #define GROUP_BYTES (512u << 10)
-#define GROUPS 8
-#define GROUPS_WRITING 4 // at once: more makes each slower, not all faster
+#define GROUPS 16
+#define GROUPS_WRITING 8 // at once: it takes that many to have the next one ready when one is done
 #define WRITE_TRIES 3
 #define PAGE_BYTES 4080u // a multiple of the cipher's block
 #define SPILL_PAGES 16u  // at least that many are handed over ahead of a commit
 #define RETRY_NS 1000000000u
 #define NAME_BYTES 64
-#define ZERO_BYTES (1u << 20)
+#define ZERO_BYTES (4u << 20)
 
 struct page {
 	struct page *next;
@@ -167,6 +167,8 @@ struct group {
 	struct segment *segment;
 	uint32_t tries;
 	uint64_t epoch;
+	uint64_t submit_ns;
+	bool is_writing;
 	uint32_t entries_count;
 	struct {
 		struct spool_record *record; // NULL: a chunk of nobody's
@@ -219,7 +221,10 @@ struct spool {
 	uint32_t closing;    // close requests on their way
 	struct prepare prepare;
 	struct spool_request usage;
-	uint64_t usage_ns; // when it is asked again
+	uint64_t usage_ns;    // when it is asked again
+	uint64_t files_bytes; // of this writer's files, used or not
+	uint64_t slow_ns;     // of the slowest write since slow_from_ns
+	uint64_t slow_from_ns;
 	uint8_t *zeros;
 	uint8_t *header;
 
@@ -242,6 +247,7 @@ struct spool {
 	_Atomic int published_refusal;
 	atomic_bool stop; // by spool_close
 	bool usage_going;
+	bool is_over_quota;
 };
 
 #define SPOOL_COUNT(spool, counter, n)                                                             \
@@ -284,6 +290,8 @@ void segment_end(struct spool *spool, struct segment *segment);
 void segment_end_all(struct spool *spool);
 // Goes on making a spare, and closes segments that are no more needed. Returns whether anything was done.
 bool segment_work(struct spool *spool);
+// Tells how slow the slowest write of the last second was, done or not.
+void group_watch(struct spool *spool);
 // A request of segment's or of prepare's has come back.
 void segment_request_done(struct spool *spool, struct spool_request *request);
 void segment_close_all(struct spool *spool);

@@ -167,12 +167,60 @@ static void a_quota_is_kept_and_its_levels_are_told(void **state)
 		rig_turn(rig, 20);
 	}
 	assert_int_equal(err, -EDQUOT);
-	assert_int_equal(RIG_COUNTER(rig, usage_bytes), 4u << 20);
-	assert_int_equal(RIG_COUNTER(rig, fill_percent), 100);
+	// Of what is used, not of what was made ready: no more than one mail past it.
+	assert_in_range(RIG_COUNTER(rig, usage_bytes), 4u << 20, 5u << 20);
+	assert_in_range(RIG_COUNTER(rig, fill_percent), 100, 125);
 	assert_int_equal(RIG_COUNTER(rig, fill_level), 2);
+	assert_int_equal(RIG_COUNTER(rig, refusal), EDQUOT);
+	assert_true(RIG_COUNTER(rig, stored_bytes) > 3u << 20);
 	rig_turn(rig, 2000);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
+	rig_end(rig);
+	rig_free(rig);
+}
+
+static void a_quota_smaller_than_a_segment_holds(void **state)
+{
+	struct rig *rig = rig_new();
+	uint32_t number = 0;
+
+	(void)state;
+	rig->options.quota_bytes = 300000;
+	rig_begin(rig, 3);
+	rig_turn(rig, 10);
+	assert_int_equal(RIG_COUNTER(rig, usage_bytes), 0);
+	while (rig_send(rig, number) == 0) {
+		number++;
+		rig_turn(rig, 200);
+		assert_true(number < RIG_MAILS);
+	}
+	assert_in_range(RIG_COUNTER(rig, usage_bytes), 300000, 1u << 20);
+	for (uint32_t i = 0; i < number; i++)
+		assert_int_equal(rig->fates[i], FATE_STORED);
+	rig_end(rig);
+	rig_free(rig);
+}
+
+static void a_slow_disk_is_told_and_so_is_its_end(void **state)
+{
+	struct rig *rig = rig_new();
+
+	(void)state;
+	rig_begin(rig, 3);
+	rig_turn(rig, 1500);
+	assert_int_equal(rig_send(rig, 1), 0);
+	rig_turn(rig, 1500);
+	assert_int_equal(RIG_COUNTER(rig, slow), 0);
+	rig->disk.hang = 1000;
+	assert_int_equal(rig_send(rig, 2), 0);
+	rig_turn(rig, 3000);
+	assert_int_equal(RIG_COUNTER(rig, slow), 1);
+	assert_true(RIG_COUNTER(rig, slowest_us) >= 1000000);
+	rig->disk.hang = 0;
+	rig_turn(rig, 3000);
+	assert_int_equal(rig->fates[2], FATE_STORED);
+	assert_int_equal(RIG_COUNTER(rig, slow), 0);
 	rig_end(rig);
 	rig_free(rig);
 }
@@ -485,6 +533,8 @@ int main(void)
 		cmocka_unit_test(a_write_cut_short_counts_as_failed),
 		cmocka_unit_test(a_disk_that_is_full_or_broken_refuses_new_mail_until_it_is_not),
 		cmocka_unit_test(a_quota_is_kept_and_its_levels_are_told),
+		cmocka_unit_test(a_quota_smaller_than_a_segment_holds),
+		cmocka_unit_test(a_slow_disk_is_told_and_so_is_its_end),
 		cmocka_unit_test(what_comes_too_late_is_failed_and_withdrawn),
 		cmocka_unit_test(memory_and_records_are_bounded),
 		cmocka_unit_test(many_long_mails_at_once_share_the_memory),

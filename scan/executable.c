@@ -9,8 +9,9 @@ enum executable_result executable_read(
 	if (offset > source->bytes || n > source->bytes - offset)
 		return EXECUTABLE_REFUSED;
 	if (source->capture != NULL)
-		return capture_read(source->capture, offset, out, n) == n ? EXECUTABLE_TAKEN
-									  : EXECUTABLE_MORE;
+		return capture_read(source->capture, source->from + offset, out, n) == n
+			       ? EXECUTABLE_TAKEN
+			       : EXECUTABLE_MORE;
 	if (offset > source->n || n > source->n - offset)
 		return EXECUTABLE_MORE;
 	memcpy(out, source->data + offset, n);

@@ -39,6 +39,7 @@ struct executable_source {
 	const uint8_t *data;
 	size_t n;
 	uint64_t bytes; // of the file, UINT64_MAX: it goes on
+	uint64_t from;  // where it begins in the capture
 };
 
 enum executable_result {

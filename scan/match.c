@@ -170,7 +170,7 @@ static int begin_search(struct match_object *object, bool is_last)
 	if (!object->is_again)
 		find_type(object, is_last);
 	if (object->track.executable == NULL && !object->matcher->retypes &&
-		!match_needs_copy(ruleset)) {
+		!object->matcher->finds_programs && !match_needs_copy(ruleset)) {
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}
@@ -303,6 +303,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	matcher->free_objects = object->next_free;
 	object->bytes = 0;
 	object->file_bytes = 0;
+	object->from = 0;
 	object->failed = false;
 	object->is_searched = false;
 	object->is_again = false;
@@ -381,8 +382,10 @@ bool match_is_hit(const struct match_object *object)
 static void decide(struct match_object *object)
 {
 	const struct match_facts facts = {
-		.bytes = object->bytes,
-		.file_bytes = object->file_bytes != 0 ? object->file_bytes : object->bytes,
+		.bytes = object->bytes - object->from,
+		.file_bytes =
+			object->file_bytes != 0 ? object->file_bytes : object->bytes - object->from,
+		.from = object->from,
 		.target = object->own_target,
 		.container = (uint32_t)object->container,
 		.outer = object->outer,
@@ -392,7 +395,7 @@ static void decide(struct match_object *object)
 	struct layer layer = own_layer(object);
 
 	do {
-		track_end(layer.track, object->bytes);
+		track_end(layer.track, object->bytes - object->from);
 		if (is_large_enough(object))
 			match_rules_decide(layer.rules, layer.track, &facts);
 		else
@@ -402,6 +405,8 @@ static void decide(struct match_object *object)
 
 static void end_patterns(struct match_object *object)
 {
+	struct match_programs programs = {0, MATCH_PROGRAM_BYTES, MATCH_PROGRAMS};
+
 	match_finish(object);
 	match_complete(object);
 	match_sections_end(&object->sections, &object->track);
@@ -410,6 +415,13 @@ static void end_patterns(struct match_object *object)
 	decide(object);
 	if (match_retype(object))
 		decide(object);
+	while (match_next_program(object, &programs)) {
+		match_sections_end(&object->sections, &object->track);
+		if (object->matcher->hashes_imports != 0)
+			match_imports(object);
+		decide(object);
+	}
+	object->from = 0;
 }
 
 // Returns false when the object is on an allow list.

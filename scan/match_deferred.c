@@ -97,13 +97,15 @@ static int on_match(unsigned int id, unsigned long long from, unsigned long long
 
 // Returns false when Hyperscan failed.
 static bool run_stream(struct match_deferral *deferral, const struct run *run,
-	const struct capture *capture, hs_stream_t *stream)
+	const struct match_facts *facts, hs_stream_t *stream)
 {
+	const struct capture *capture = &facts->copy->capture;
 	const uint8_t *data = NULL;
 	bool sound = true;
 	size_t n;
 
-	for (uint64_t at = 0; sound && (n = capture_piece(capture, at, &data)) > 0; at += n) {
+	for (uint64_t at = facts->from; sound && (n = capture_piece(capture, at, &data)) > 0;
+		at += n) {
 		sound = hs_scan_stream(stream, (const char *)data, (unsigned int)n, 0,
 				deferral->scratch, on_match, (void *)(uintptr_t)run) == HS_SUCCESS;
 		track_follow(run->sighting.track, deferral->events);
@@ -134,8 +136,9 @@ void match_deferral_run(struct match_deferral *deferral, struct track *track,
 	deferral->bytes_left -= capture->bytes;
 	match_offer_stream_memory(deferral->stream_memory);
 	if (hs_open_stream(ruleset_deferred_db(ruleset, run.deferred), 0, &stream) != HS_SUCCESS ||
-		!run_stream(deferral, &run, capture, stream))
+		!run_stream(deferral, &run, facts, stream))
 		track->lost = true;
-	track->lost = track->lost || capture->is_full || capture->bytes < facts->bytes;
+	track->lost =
+		track->lost || capture->is_full || capture->bytes - facts->from < facts->bytes;
 	track_end(track, facts->bytes);
 }

@@ -156,11 +156,20 @@ static bool retypes(const struct ruleset *ruleset)
 	return false;
 }
 
+static bool has_programs(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->signatures_count; i++)
+		if (ruleset->signatures[i].target == FILETYPE_TARGET_PE)
+			return true;
+	return false;
+}
+
 static void note_files(struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;
 
 	for (; ruleset != NULL; ruleset = ruleset->delta) {
+		matcher->finds_programs = matcher->finds_programs || has_programs(ruleset);
 		matcher->retypes = matcher->retypes || retypes(ruleset);
 		matcher->compares_places = matcher->compares_places || compares_places(ruleset);
 		matcher->asks_files =

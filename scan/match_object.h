@@ -44,6 +44,7 @@ struct match_object {
 	struct executable executable;
 	uint64_t bytes;
 	uint64_t file_bytes; // of what it is a copy of, 0: its own
+	uint64_t from;       // where in it a program begins that is looked at, 0: all of it is
 	bool failed;
 	bool is_searched; // for the first time: its type is known and the streams are open
 	bool is_again;    // its type was found before
@@ -57,6 +58,17 @@ struct match_object {
 	size_t stage_from; // not searched yet
 	size_t stage_to;
 	uint8_t stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
+};
+
+// So many in an object are searched by themselves, and so many bytes of them: the last ones of all.
+#define MATCH_PROGRAMS 8
+#define MATCH_PROGRAM_BYTES (UINT64_C(64) << 20)
+
+// PE files that begin inside of an object.
+struct match_programs {
+	uint64_t at;         // the next may begin there
+	uint64_t bytes_left; // that may be searched
+	uint32_t left;
 };
 
 // Where what a search meets is counted.
@@ -90,6 +102,7 @@ struct matcher {
 	unsigned int hashes_imports; // DIGEST_* that some table of import tables has
 	bool asks_files;             // some signature asks for facts of executable files
 	bool retypes;                // or for another search of an object
+	bool finds_programs;         // some signature is for PE files
 	bool compares_places;        // patterns are compared at such places
 	struct pe_versions versions; // of the object that is being ended
 	bool was_partial;
@@ -122,13 +135,16 @@ void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t
 static inline bool match_may_need_copy(const struct matcher *matcher)
 {
 	return match_needs_copy(matcher->ruleset) || matcher->hashes_imports != 0 ||
-	       matcher->hashes_sections || matcher->asks_files || matcher->retypes;
+	       matcher->hashes_sections || matcher->asks_files || matcher->retypes ||
+	       matcher->finds_programs;
 }
 
 // What is at hand of the object when it has ended.
 static inline struct executable_source match_source(const struct match_object *object)
 {
-	return (struct executable_source){.capture = &object->copy.capture, .bytes = object->bytes};
+	return (struct executable_source){.capture = &object->copy.capture,
+		.bytes = object->bytes - object->from,
+		.from = object->from};
 }
 
 // The bytes are searched in; the last of them only with match_finish. Returns 0 or -EIO.
@@ -141,7 +157,10 @@ void match_complete(struct match_object *object);
 // Whether a signature that has hit asks that the object be searched as one of another target; then it was,
 // and its rules are to be decided again.
 bool match_retype(struct match_object *object);
-// Searches all of the object again, as one of this target. Hits remain.
+// Looks for the next PE file that begins inside of the object, and searches the object from there on as one;
+// its rules are to be decided then. False: there is no other.
+bool match_next_program(struct match_object *object, struct match_programs *programs);
+// Searches the object again from object->from on, as one of this target. Hits remain.
 void match_again(struct match_object *object, unsigned int target);
 
 // Looks up the digests of the object's import table, if it is a PE file.

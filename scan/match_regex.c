@@ -181,7 +181,8 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 {
 	const struct match_copy *copy = object->copy;
 	const struct ruleset_regex *regex = &regexes->ruleset->regexes[number];
-	PCRE2_SPTR subject = match_copy_join(copy);
+	uint64_t at_hand = copy->bytes > object->from ? copy->bytes - object->from : 0;
+	PCRE2_SPTR subject = match_copy_join(copy) + (copy->bytes - at_hand);
 	PCRE2_SIZE at = 0;
 	struct range range;
 	uint32_t count = 0;
@@ -189,8 +190,8 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 
 	if (regexes->codes[number] == NULL || !find_range(regex, object, &range))
 		return 0;
-	if (range.to > copy->bytes)
-		range.to = copy->bytes;
+	if (range.to > at_hand)
+		range.to = at_hand;
 	while (range.from <= range.to && at <= range.to - range.from && count < MAX_COUNT) {
 		const PCRE2_SIZE *places;
 

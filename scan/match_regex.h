@@ -15,6 +15,7 @@ struct match_regexes;
 
 struct match_regex_object {
 	const struct match_copy *copy;
+	uint64_t from; // where in the copy it begins
 	uint64_t bytes;
 	const struct executable *executable; // NULL: none
 };

@@ -123,11 +123,11 @@ static bool compare_holds(const struct ruleset_compare *item, const struct track
 	// ClamAV takes the first byte of an object for one before it.
 	if (from <= 0 || (uint64_t)from + item->bytes > facts->bytes)
 		return false;
-	if ((uint64_t)from + item->bytes > copy->bytes) {
+	if (facts->from + (uint64_t)from + item->bytes > copy->bytes) {
 		*partial = true;
 		return false;
 	}
-	return match_compare_holds(item, match_copy_join(copy) + from);
+	return match_compare_holds(item, match_copy_join(copy) + facts->from + from);
 }
 
 // ---- rules -------------------------------------------------------------------------------------
@@ -205,7 +205,8 @@ static void count_others(const struct match_rules *rules, const struct ruleset_r
 	struct track *track, const struct match_facts *facts, uint32_t *counts)
 {
 	const struct ruleset *ruleset = rules->ruleset;
-	const struct match_regex_object object = {facts->copy, facts->bytes, track->executable};
+	const struct match_regex_object object = {
+		facts->copy, facts->from, facts->bytes, track->executable};
 
 	for (uint32_t i = 0; i < rule->members_count; i++) {
 		uint32_t member = ruleset->members[rule->member + i];

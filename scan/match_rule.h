@@ -14,6 +14,7 @@
 struct match_facts {
 	uint64_t bytes;
 	uint64_t file_bytes;  // the same, or of what the object is a copy of
+	uint64_t from;        // where in the copy it begins
 	uint32_t target;      // its own, enum filetype_target
 	uint32_t container;   // enum filetype_container
 	const uint8_t *outer; // the same of all that it lies in, the innermost first

@@ -130,7 +130,7 @@ static void make_version(size_t headers)
 	put_wide(KEY_AT + 10, "value");
 }
 
-static size_t count_hits(const char *name, const char *lines, size_t n)
+static size_t count_hits_in(const char *name, const char *lines, const uint8_t *data, size_t n)
 {
 	struct case_image built = case_build_one(name, lines);
 	size_t count = SIZE_MAX;
@@ -142,7 +142,7 @@ static size_t count_hits(const char *name, const char *lines, size_t n)
 	assert_int_equal(ruleset_attach(built.image, built.bytes, &rules), 0);
 	assert_int_equal(matcher_new(rules, 1, 0, true, &matcher), 0);
 	for (size_t chunk = 1; chunk < 2 * FILE_BYTES; chunk = chunk * 13 + 1) {
-		size_t found = case_match(matcher, MATCH_TARGET_ANY, image, n, 0, chunk).count;
+		size_t found = case_match(matcher, MATCH_TARGET_ANY, data, n, 0, chunk).count;
 
 		assert_false(matcher_was_partial(matcher));
 		assert_true(count == SIZE_MAX || count == found);
@@ -152,6 +152,11 @@ static size_t count_hits(const char *name, const char *lines, size_t n)
 	ruleset_close(rules);
 	free(built.image);
 	return count;
+}
+
+static size_t count_hits(const char *name, const char *lines, size_t n)
+{
+	return count_hits_in(name, lines, image, n);
 }
 
 // The mark stands at an offset in the file: these lines are met, those are not.
@@ -252,6 +257,30 @@ static void a_string_of_version_information_is_found_there_alone(void **state)
 	}
 }
 
+static void a_program_is_found_inside_of_another_file(void **state)
+{
+	static const char lines[] = "A:1:S1+100:112233445566\nB:1:EP+7:223344556611\n"
+				    "C:1:0:4d5a00000000\nD:1:*:778899aabbcc\nE:6:*:112233445566\n"
+				    "F:1:EOF-59993:223344556611\n";
+	static const char none[] = "A:1:S1+99:112233445566\nB:1:EP+6:223344556611\n";
+	static const size_t places[] = {20, 1000, 16384 - 66, 16384 - 65, 16384, 40000};
+	static uint8_t data[FILE_BYTES + 50000];
+
+	(void)state;
+	make_pe(128);
+	memset(image + 2, 0, 58);
+	put_text(30100, MARK, MARK_BYTES);
+	put_text(20007, "\x22\x33\x44\x55\x66\x11", MARK_BYTES);
+	put_text(7, "\x22\x33\x44\x55\x66\x11", MARK_BYTES);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		memset(data, 1, places[i]);
+		memcpy(data + 3, "\x77\x88\x99\xaa\xbb\xcc", MARK_BYTES);
+		memcpy(data + places[i], image, FILE_BYTES);
+		assert_int_equal(count_hits_in("t.ndb", lines, data, places[i] + FILE_BYTES), 4);
+		assert_int_equal(count_hits_in("t.ndb", none, data, places[i] + FILE_BYTES), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +290,7 @@ int main(void)
 		cmocka_unit_test(sections_of_a_macho_file_are_found),
 		cmocka_unit_test(the_headers_of_a_pe_file_may_come_last),
 		cmocka_unit_test(attributes_see_what_comes_late),
+		cmocka_unit_test(a_program_is_found_inside_of_another_file),
 		cmocka_unit_test(a_string_of_version_information_is_found_there_alone),
 	};
 

@@ -4,6 +4,7 @@
 #include "scan/mime_state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #define ALIGN 64u
@@ -40,7 +41,9 @@ static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
 {
 	struct mime *mime = (struct mime *)(void *)memory;
 
-	memset(mime, 0, sizeof(*mime));
+	memset(mime, 0, offsetof(struct mime, block) + offsetof(struct block, line));
+	mime->subject[0] = '\0';
+	mime->message_id[0] = '\0';
 	mime->limits = *limits;
 	memory += rounded(sizeof(*mime));
 	mime->field = memory;
@@ -64,39 +67,37 @@ size_t mime_bytes(const struct mime_limits *limits)
 	return bytes;
 }
 
+// The parser behind this one.
+static struct mime *next_of(struct mime *mime)
+{
+	uint8_t *end = (uint8_t *)mime + one_bytes(&mime->limits);
+
+	return mime->level + 1 < MIME_LEVELS ? (struct mime *)(void *)end : NULL;
+}
+
 struct mime *mime_init(void *memory, const struct mime_limits *limits)
 {
-	uint8_t *at = (uint8_t *)memory + alts_bytes();
-	struct mime *outer = NULL;
-	struct mime *first = NULL;
+	struct mime *mime;
 
 	assert(limits->max_depth > 0 && limits->max_header_bytes >= MIME_MIN_HEADER_BYTES);
 	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
-	for (unsigned int level = 0; level < MIME_LEVELS; level++) {
-		struct mime_limits inner = level_limits(limits, level);
-		struct mime *mime = one_init(at, &inner);
-
-		mime->alts = memory;
-		for (size_t i = 0; i < MIME_ALTS; i++)
-			mime->alts[i].is_open = false;
-		if (outer != NULL)
-			outer->inner = mime;
-		else
-			first = mime;
-		outer = mime;
-		at += one_bytes(&inner);
-	}
-	return first;
+	mime = one_init((uint8_t *)memory + alts_bytes(), limits);
+	mime->inner = next_of(mime);
+	mime->alts = memory;
+	for (size_t i = 0; i < MIME_ALTS; i++)
+		mime->alts[i].is_open = false;
+	return mime;
 }
 
 void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 {
-	struct mime_limits limits = mime->inner->limits;
-	struct mime *next = mime->inner->inner;
+	unsigned int level = mime->level + 1;
+	struct mime_limits limits = level_limits(&mime->limits, level);
 	struct mime *inner = one_init((uint8_t *)mime->inner, &limits);
 	const struct mime_frame *frame;
 
-	inner->inner = next;
+	inner->level = level;
+	inner->inner = next_of(inner);
 	inner->alts = mime->alts;
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
 	if (kind == MIME_MESSAGE)

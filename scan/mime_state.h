@@ -205,7 +205,9 @@ struct mime_leaf {
 
 struct mime {
 	struct mime_limits limits;
-	struct mime *inner;    // reads encoded containers; NULL in the innermost
+	struct mime
+		*inner; // reads encoded containers, made by mime_inner_begin; NULL in the innermost
+	unsigned int level;    // 0 for the outermost
 	struct mime_alt *alts; // MIME_ALTS, shared by all levels: one leaf is open at a time
 	uint8_t *field;        // max_header_bytes
 	uint8_t *gather;       // MIME_GATHER_BYTES + MIME_GATHER_SPARE
@@ -243,19 +245,20 @@ struct mime {
 	uint8_t held_break_bytes;
 	uint8_t held_break[2]; // belongs to the boundary, if one follows
 	uint32_t held_bytes;   // of a line that may be a boundary
-	uint8_t held[MIME_LINE_BYTES];
-
 	uint32_t pool_bytes;
-	uint8_t pool[MIME_BOUNDARY_POOL + MIME_MAX_BOUNDARY];
-
-	struct mime_entity entity;
-	struct mime_leaf leaf;
-	struct block block;
 	uint32_t tap_bytes;
 	uint32_t tap_read;
+
+	struct mime_leaf leaf;
+	struct mime_entity entity;
+
+	// From here on nothing is set before it is used: pages that are never used are never there.
+	struct block block; // but for what stands before its line
+	uint8_t held[MIME_LINE_BYTES];
 	uint8_t tap[MIME_TAP_BYTES + MIME_TAP_SPARE];
 	char subject[2048];
 	char message_id[1024];
+	uint8_t pool[MIME_BOUNDARY_POOL + MIME_MAX_BOUNDARY];
 };
 
 // mime_field.c

@@ -62,11 +62,13 @@ void keep_begin(struct engine *engine, struct session *session, struct message *
 	struct message_envelope envelope;
 	struct held_mail mail;
 
-	if (spool == NULL || message->unkeepable ||
+	if (spool == NULL || message->unkeepable != NULL ||
 		!(message->diverted || engine->options.capture ||
 			keeps(session_policy(engine, session))))
 		return;
 	message_envelope(engine, message, &envelope);
+	if (envelope.cut)
+		message->unkeepable = "envelope-recipients";
 	// In a pipelined group of chunks nobody has said yet who will get it.
 	if (envelope.cut || envelope.pending || !envelope.has_from || envelope.count == 0)
 		return;
@@ -85,7 +87,7 @@ void keep_feed(struct engine *engine, struct message *message, const uint8_t *da
 
 bool keep_is_possible(const struct message *message)
 {
-	return message->copy != NULL && !message->unkeepable;
+	return message->copy != NULL && message->unkeepable == NULL;
 }
 
 static void wait_for(struct engine *engine, struct message *message, enum message_wait what)
@@ -197,7 +199,7 @@ static void fail(struct engine *engine, struct message *message)
 {
 	engine->counters.spool_failures++;
 	message->action = POLICY_TEMPFAIL;
-	message->reason = "spool";
+	message->reason = keep_obstacle(message);
 	policy_reply(POLICY_TEMPFAIL, (enum verdict)message->verdict, message->reason,
 		message->reply, sizeof(message->reply));
 }

@@ -20,6 +20,11 @@ static inline bool message_is_kept(const struct message *message)
 {
 	return message->action == POLICY_HOLD || message->action == POLICY_QUARANTINE;
 }
+// Why it could not: its envelope, or the spool.
+static inline const char *keep_obstacle(const struct message *message)
+{
+	return message->unkeepable != NULL ? message->unkeepable : "spool";
+}
 // Makes it durable. True: wait, dialogue_kept will be called. False: it cannot be kept; action and reply were
 // changed accordingly.
 bool keep_commit(struct engine *engine, struct message *message, uint64_t now_ns);

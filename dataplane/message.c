@@ -164,7 +164,7 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 	if (message_is_kept(message) && !keep_is_possible(message)) {
 		engine->counters.spool_failures++;
 		message->action = POLICY_TEMPFAIL;
-		message->reason = "spool";
+		message->reason = keep_obstacle(message);
 	}
 	detail = message->reason;
 	if (message->verdict == VERDICT_INFECTED && message->result->matches_count > 0)

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_BLOCK_BYTES 1024
-#define MESSAGE_BLOCKS_EACH 4 // in the pool for each message in progress
+#define MESSAGE_BLOCK_BYTES 2560 // the longest command that is kept, and as much of a message
+#define MESSAGE_BLOCKS_EACH 2    // in the pool for each message in progress
 
 enum message_late { MESSAGE_IN_TIME, MESSAGE_NOT_BEGUN, MESSAGE_TOOK_TOO_LONG };
 
@@ -75,10 +75,11 @@ struct message {
 	bool unjudged; // it could not be judged by the rules in force
 	bool refused;  // by an SMTP violation: action, reason and reply stand already
 	bool diverted; // the server was told nothing of it: it can be kept or refused, never delivered
-	bool unkeepable; // its envelope is not known in full: delivery would be another one's
-	uint8_t waits;   // enum message_wait
-	uint8_t late;    // enum message_late: what another thread did not do in time
-	uint8_t action;  // enum policy_action, once decided
+	const char *
+		unkeepable; // why its envelope is not known in full, or NULL: delivery would be another's
+	uint8_t waits;  // enum message_wait
+	uint8_t late;   // enum message_late: what another thread did not do in time
+	uint8_t action; // enum policy_action, once decided
 	uint8_t verdict;
 	uint8_t seal_mode; // enum seal_mode, of the seal that covers it
 	const char *reason;

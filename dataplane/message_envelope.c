@@ -8,11 +8,12 @@
 #include <string.h>
 
 #define RECORD_RECIPIENTS 4096 // in one record; more are counted by nobody, SMTP servers take 1000
-// What is kept of a command. RFC 5321 section 4.5.3.1.3 allows 256 bytes for a path, the extensions some
-// 600 for all parameters (RFC 3461 section 4, RFC 4954 section 5); what is longer is cut in the record, and
-// such a message is not taken into the spool.
-#define ADDRESS_BYTES 256
-#define PARAMS_BYTES 400
+// What is kept of a command, address and parameters together. RFC 5321 section 4.5.3.1 asks for 256 bytes of
+// path and 512 of line at least, and the extensions for more: 500 for ORCPT, 100 for ENVID (RFC 3461), 500 for
+// AUTH (RFC 4954). What is longer is cut in the record, and such a message is not taken into the spool.
+#define COMMAND_BYTES 2048u
+// Of an address that is not text, as records show it; what was sent is kept beside it.
+#define SHOWN_BYTES 256u
 
 struct message_block {
 	struct message_block *next;
@@ -23,7 +24,7 @@ struct message_block {
 static_assert(sizeof(struct message_block) == MESSAGE_BLOCK_BYTES, "blocks fill their stride");
 static_assert(sizeof(struct message) + 64 < sizeof(((struct message_block *)0)->bytes),
 	"a message and a short address fit into the first block");
-static_assert(sizeof(struct message_entry) + 2 * (ADDRESS_BYTES + 1ul) + PARAMS_BYTES + 1 + 7 <
+static_assert(sizeof(struct message_entry) + SHOWN_BYTES + COMMAND_BYTES + 3 + 7 <
 		      sizeof(((struct message_block *)0)->bytes),
 	"the longest command fits into a block");
 
@@ -176,23 +177,57 @@ static void *take(struct engine *engine, struct message *message, size_t bytes)
 	return block_take(block, bytes);
 }
 
-static void fill_entry(struct message_entry *entry, const struct smtp_event *event, size_t n)
+// An entry for the command, with its texts. NULL: no memory.
+static struct message_entry *make_entry(
+	struct engine *engine, struct message *message, const struct smtp_event *event)
 {
-	char *at = entry->address;
+	char *shown = (char *)engine->scratch;
 	size_t params = event->params_bytes;
+	struct message_entry *entry;
+	size_t shown_bytes;
+	bool is_text;
+	char *at;
 
 	while (params > 0 &&
 		(event->params[params - 1] == ' ' || event->params[params - 1] == '\t'))
 		params--;
-	copy_text(at, event->address, n);
-	entry->sent = at;
-	at += strlen(at) + 1;
-	if (strlen(entry->address) != n || memcmp(entry->address, event->address, n) != 0) {
-		entry->sent = at;
-		at = copy_raw(at, event->address, n);
+	copy_text(shown, event->address, event->address_bytes);
+	shown_bytes = strlen(shown);
+	is_text = shown_bytes == event->address_bytes &&
+		  memcmp(shown, event->address, shown_bytes) == 0;
+	if (!is_text && shown_bytes > SHOWN_BYTES) {
+		copy_text(shown, event->address, SHOWN_BYTES);
+		shown_bytes = strlen(shown);
 	}
+	entry = take(engine, message,
+		sizeof(*entry) + shown_bytes + 1 + (is_text ? 0 : event->address_bytes + 1) +
+			params + 1);
+	if (entry == NULL)
+		return NULL;
+	at = copy_raw(entry->address, (const uint8_t *)shown, shown_bytes);
+	entry->sent = is_text ? entry->address : at;
+	if (!is_text)
+		at = copy_raw(at, event->address, event->address_bytes);
 	entry->params = at;
 	(void)copy_raw(at, event->params, params);
+	return entry;
+}
+
+// Why a message with this command cannot be kept, NULL: it can. What does not fit is cut.
+static const char *fit(struct smtp_event *event)
+{
+	const char *why = NULL;
+
+	if (event->address_bytes + event->params_bytes > COMMAND_BYTES) {
+		why = "envelope-size";
+		event->params_bytes = 0;
+		if (event->address_bytes > COMMAND_BYTES)
+			event->address_bytes = COMMAND_BYTES;
+	}
+	if (memchr(event->address, '\0', event->address_bytes) != NULL ||
+		memchr(event->params, '\0', event->params_bytes) != NULL)
+		why = "envelope-nul";
+	return why;
 }
 
 void message_note_command(struct engine *engine, struct session *session, bool is_mail,
@@ -201,28 +236,21 @@ void message_note_command(struct engine *engine, struct session *session, bool i
 	struct message *message = message_building(engine, session);
 	struct smtp_event cut = *event;
 	struct message_entry *entry;
+	const char *why;
 
 	if (message == NULL)
 		return;
-	if (memchr(event->address, '\0', event->address_bytes) != NULL ||
-		memchr(event->params, '\0', event->params_bytes) != NULL)
-		message->unkeepable = true;
-	if (event->address_bytes > ADDRESS_BYTES || event->params_bytes > PARAMS_BYTES) {
-		message->unkeepable = true;
-		cut.params_bytes = 0;
-		if (cut.address_bytes > ADDRESS_BYTES)
-			cut.address_bytes = ADDRESS_BYTES;
-	}
-	entry = take(engine, message,
-		sizeof(*entry) + 2 * (cut.address_bytes + 1) + cut.params_bytes + 1);
-	if (entry == NULL) {
-		message->unkeepable = true;
+	why = fit(&cut);
+	entry = make_entry(engine, message, &cut);
+	if (entry == NULL)
+		why = "envelope-memory";
+	if (message->unkeepable == NULL)
+		message->unkeepable = why;
+	if (entry == NULL)
 		return;
-	}
 	entry->next = NULL;
 	entry->is_mail = is_mail;
 	entry->state = ENTRY_PENDING;
-	fill_entry(entry, &cut, cut.address_bytes);
 	if (message->last != NULL)
 		message->last->next = entry;
 	else

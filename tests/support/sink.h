@@ -9,16 +9,17 @@
 #include <stdint.h>
 
 #define SINK_RECORDS 512
-#define SINK_RECIPIENTS 8
+#define SINK_RECIPIENTS 4
+#define SINK_TEXT_BYTES 1100
 #define SINK_READ_BYTES 1000
 
 struct sink_record {
 	uint8_t *data;
 	size_t bytes;
-	char mail_from[128];
-	char mail_params[128];
-	char rcpt_to[SINK_RECIPIENTS][128];
-	char rcpt_params[SINK_RECIPIENTS][128];
+	char mail_from[SINK_TEXT_BYTES];
+	char mail_params[SINK_TEXT_BYTES];
+	char rcpt_to[SINK_RECIPIENTS][SINK_TEXT_BYTES];
+	char rcpt_params[SINK_RECIPIENTS][SINK_TEXT_BYTES];
 	size_t rcpt_to_count;
 	bool quarantine;
 	char reason[32];

@@ -584,7 +584,7 @@ void dialogue_pull_divert(struct engine *engine, struct session *session, uint64
 	bool more = true;
 
 	while (more && session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY &&
-		keep_has_room(engine, session->building, now_ns)) {
+		divert_has_room(session) && keep_has_room(engine, session->building, now_ns)) {
 		more = pull_one(engine, session, TCP_CLIENT, &event);
 		on_event(engine, session, TCP_CLIENT, &event, now_ns);
 		if (session->mode == SESSION_DIVERT && session->splice->phase == SPLICE_BODY)

@@ -17,7 +17,8 @@
 // abuse to it.
 #define NOOP_NS (120 * NS_PER_S)
 #define NOOPS_MAX 40
-#define INHERIT_BYTES (SENDER_BYTES * 3 / 4) // the rest is for what the engine has to say
+#define LINE_BYTES 300
+#define INHERIT_BYTES (SENDER_BYTES - 2 * LINE_BYTES) // the rest is for what the engine has to say
 #define TICK_SESSIONS 8
 
 static const char reset_command[] = "RSET\r\n";
@@ -209,10 +210,15 @@ void divert_settle(struct engine *engine, struct session *session, uint64_t now_
 
 // ---- the client ---------------------------------------------------------------------------------
 
+bool divert_has_room(const struct session *session)
+{
+	return session->splice->client.bytes + LINE_BYTES <= SENDER_BYTES;
+}
+
 bool divert_say(struct engine *engine, struct session *session, const char *text, uint64_t now_ns)
 {
 	struct stream *stream = &session->stream[TCP_SERVER];
-	char line[300];
+	char line[LINE_BYTES];
 	uint32_t rewritten;
 	int n = snprintf(line, sizeof(line), "%s\r\n", text);
 

@@ -35,6 +35,8 @@ void divert_command(struct engine *engine, struct session *session, const struct
 void divert_decided(struct engine *engine, struct session *session, uint64_t now_ns);
 // All bytes that were read are the engine's.
 void divert_swallow(struct engine *engine, struct session *session);
+// Is there room for one more line to the client? What would ask for it is not read before.
+bool divert_has_room(const struct session *session);
 // Says a line to the client in the server's name. False: there was no room, both sides were reset.
 bool divert_say(struct engine *engine, struct session *session, const char *text, uint64_t now_ns);
 // The message's answer is known, or there is none to give: goes on when the server is ready.

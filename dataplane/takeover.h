@@ -2,6 +2,13 @@
 // The engine in the server's place: the server's side is reset, the client's bytes are acknowledged
 // and swallowed, the client gets its answer and then 221 or 421 and an orderly close.
 //
+// The 421 answers the client's next command. A server may say it unasked, right behind the answer (RFC 5321
+// section 3.8), but clients pair replies with commands: one that keeps its connection for the next message
+// would find a reply that nobody owes it, and one that has sent that message already might take the 421 for
+// the answer that it is still to get. A client that says nothing is not waited for longer than a minute: then
+// it is told 421 unasked, and the FIN follows. Should neither be acknowledged, they are repeated; a client that
+// does not close within 90 seconds more is reset.
+//
 // Resets may be lost without a trace, so the first is repeated, and whatever the server still sends is
 // answered with a reset at its own acknowledgement (RFC 5961 challenge ACKs included).
 #pragma once

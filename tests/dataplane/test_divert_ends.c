@@ -217,6 +217,29 @@ static void a_seal_that_comes_in_the_middle_keeps_the_whole_mail(void **state)
 	}
 }
 
+// Nothing is said to it that it has not asked for, but it is not waited for longer than a minute.
+static void a_client_that_says_no_more_is_told_so_and_let_go(void **state)
+{
+	(void)state;
+	sealed_begin(31);
+	sealed_connect();
+	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
+	assert_true(world_say(&world, "Subject: x\r\n\r\n", 0));
+	world_pass(&world, 20);
+	(void)sealed_on(SEAL_HOLD);
+	assert_true(world_say(&world, "hello\r\n.\r\n", 1));
+	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+	world_pass(&world, 55000);
+	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+	assert_false(world.client.fin_received);
+	world_pass(&world, 10000);
+	assert_memory_equal(world_last_reply(&world), "421", 3);
+	assert_true(world.client.fin_received && world.client.fin_acked);
+	assert_false(world.client.reset);
+	assert_int_equal(world.sessions_count, 1);
+	sealed_finish();
+}
+
 static void past_the_budget_a_mail_is_put_off(void **state)
 {
 	(void)state;
@@ -276,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_client_may_close_with_its_last_segment),
 		cmocka_unit_test(the_same_ports_may_be_used_again),
 		cmocka_unit_test(a_seal_that_comes_in_the_middle_keeps_the_whole_mail),
+		cmocka_unit_test(a_client_that_says_no_more_is_told_so_and_let_go),
 		cmocka_unit_test(past_the_budget_a_mail_is_put_off),
 		cmocka_unit_test(the_quarantine_keeps_what_is_infected),
 	};

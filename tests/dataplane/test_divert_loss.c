@@ -38,6 +38,42 @@ static void a_large_chunk_behind_its_envelope_is_acknowledged(void **state)
 	}
 }
 
+// More replies than the engine keeps until they are acknowledged: what asks for them has to wait.
+static void many_small_chunks_at_once_wait_for_their_replies(void **state)
+{
+	static char text[8192];
+	static char body[2048];
+
+	(void)state;
+	for (uint64_t seed = 51; seed < 55; seed++) {
+		int text_bytes = 0;
+		int body_bytes = 0;
+
+		sealed_begin(seed);
+		world.faults.delay_us = 50000;
+		world.faults.drop = seed % 2 == 0 ? 20 : 0;
+		sealed_connect();
+		(void)sealed_on(SEAL_HOLD);
+		assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n", 2));
+		for (int i = 0; i < 200; i++) {
+			char line[16];
+
+			(void)snprintf(line, sizeof(line), i > 0 ? "%04d\r\n" : "\r\n%02d\r\n", i);
+			body_bytes += snprintf(
+				body + body_bytes, sizeof(body) - (size_t)body_bytes, "%s", line);
+			text_bytes += snprintf(text + text_bytes, sizeof(text) - (size_t)text_bytes,
+				"BDAT 6%s\r\n%s", i < 199 ? "" : " LAST", line);
+		}
+		assert_true(world_say(&world, text, 200));
+		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+		sealed_expect_held(0, body);
+		assert_true(world_say(&world, "QUIT\r\n", 1));
+		assert_string_equal(world_last_reply(&world), "221 2.0.0 Bye");
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
+	}
+}
+
 static bool is_queued(struct world *at, enum link_side side, const struct packet *packet)
 {
 	static const char text[] = "250 2.0.0 Ok: queued";
@@ -146,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_chunk_behind_its_envelope_is_acknowledged),
+		cmocka_unit_test(many_small_chunks_at_once_wait_for_their_replies),
 		cmocka_unit_test(an_answer_that_was_lost_is_acknowledged_with_what_follows),
 		cmocka_unit_test(what_went_on_early_is_not_taken_back),
 		cmocka_unit_test(a_last_byte_that_went_on_early_completes_no_infected_mail),

@@ -269,10 +269,11 @@ class Lab:
         until("port %d of the %s open" % (port, side), listening)
 
     def drop(self, side, hook, every):
-        """From now on, one of so many TCP packets is lost there (hook: input or output)."""
+        """From now on, one of so many TCP packets is lost there (hook: input or output), but what the end
+        says to itself."""
         rules = ("table inet faults_%s { chain c { type filter hook %s priority 0; policy accept; "
-                 "meta l4proto tcp numgen inc mod %d == %d counter drop; }; }\n"
-                 % (hook, hook, every, every // 2))
+                 "meta %s != \"lo\" meta l4proto tcp numgen inc mod %d == %d counter drop; }; }\n"
+                 % (hook, hook, "iifname" if hook == "input" else "oifname", every, every // 2))
         status, text = self.run(side, ["nft", "-f", "-"], input=rules.encode())
         if status:
             raise Failed("nft: " + text)

@@ -197,27 +197,35 @@ static void published(void *ctx, const struct publish_result *result)
 	free(publishing);
 }
 
+int api_install_rules(struct control *control, const char *who, uint64_t client)
+{
+	struct publishing *publishing = calloc(1, sizeof(*publishing));
+	int err;
+
+	if (publishing == NULL)
+		return -ENOMEM;
+	publishing->control = control;
+	publishing->client = client;
+	err = publish_start(control->publish, published, publishing);
+	if (err == 0)
+		control_audit(control, who, "rules install", json_object());
+	else
+		free(publishing);
+	return err;
+}
+
 // NULL: the answer comes when they are compiled.
 static json_t *install_rules(struct api_call *call)
 {
 	struct control *control = call->control;
-	struct publishing *publishing;
 	char reason[128];
 	int err;
 
 	if (control->options.rules.sources_count == 0)
 		return api_refusal("rules.sources in the configuration names no signature files");
-	publishing = calloc(1, sizeof(*publishing));
-	if (publishing == NULL)
-		return api_refusal("out of memory");
-	publishing->control = control;
-	publishing->client = call->client;
-	err = publish_start(control->publish, published, publishing);
-	if (err == 0) {
-		control_audit(control, call->who, "rules install", json_object());
+	err = api_install_rules(control, call->who, call->client);
+	if (err == 0)
 		return NULL;
-	}
-	free(publishing);
 	return api_refusal("%s", err == -EBUSY ? "rules are being compiled already"
 					       : strerror_r(-err, reason, sizeof(reason)));
 }

@@ -39,6 +39,10 @@ int api_descriptor(const struct api *api);
 void api_serve(struct api *api);
 // The answer to a command that has taken its time; takes answer.
 void api_answer(struct api *api, uint64_t client, json_t *answer);
+#define API_NOBODY UINT64_MAX // as client: nobody waits for an answer
+// Compiles the sources of the rules and puts them in force; the client is answered then. Returns 0 or as
+// publish_start.
+int api_install_rules(struct control *control, const char *who, uint64_t client);
 // A member's text, "" where it has none.
 const char *api_text(const json_t *request, const char *member);
 // {"error": text}, of printf's format.

@@ -23,6 +23,7 @@
 #include "control/notify.h"
 #include "control/publish.h"
 #include "control/release.h"
+#include "control/rules_watch.h"
 #include "control/seals.h"
 #include "control/store.h"
 
@@ -34,9 +35,10 @@ struct control {
 	struct control_events *events;
 	struct seals *seals;
 	struct publish *publish;
-	struct store *store;     // NULL: no buffer is configured
-	bool store_failed;       // and was said
-	struct release *release; // with the store
+	struct rules_watch *rules_watch; // NULL: sources are not watched
+	struct store *store;             // NULL: no buffer is configured
+	bool store_failed;               // and was said
+	struct release *release;         // with the store
 	struct notify *notify;
 	struct dataplane_link link;
 	struct api *api;

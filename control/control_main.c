@@ -103,6 +103,17 @@ static void renew_rules(struct control *control)
 		report_fault(control, "rules", error);
 }
 
+static bool sources_changed(void *ctx)
+{
+	struct control *control = ctx;
+	char reason[128];
+	int err = api_install_rules(control, "rules.watch_ms", API_NOBODY);
+
+	if (err != 0 && err != -EBUSY)
+		report_fault(control, "rules", strerror_r(-err, reason, sizeof(reason)));
+	return err != -EBUSY;
+}
+
 static void look_at_dataplane(struct control *control)
 {
 	struct dataplane_link *link = &control->link;
@@ -260,6 +271,8 @@ static int start(struct control *control)
 	err = publish_new(options, &control->publish);
 	if (err == 0)
 		err = api_open(control, options->socket, &control->api);
+	if (err == 0)
+		err = rules_watch_new(options, sources_changed, control, &control->rules_watch);
 	if (err != 0) {
 		complain(err, options->socket);
 		return err;
@@ -296,6 +309,7 @@ static int run(struct control *control)
 		loop(control);
 	channels_close(control->channels);
 	alerts_free(control->alerts);
+	rules_watch_free(control->rules_watch);
 	api_close(control->api);
 	publish_free(control->publish);
 	release_free(control->release);

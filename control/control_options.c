@@ -56,6 +56,11 @@ static const struct config_option rules_table[] = {
 		.unit = "MiB",
 		.preset = "4096",
 		.help = "That it may use."},
+	{.key = "watch_ms",
+		UINT(rules.watch_ms, 0, 600000),
+		.unit = "milliseconds",
+		.help = "So long after the last change of a source they are compiled and put in "
+			"force; 0: by `cordonctl rules install` alone."},
 	END,
 };
 

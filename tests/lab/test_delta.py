@@ -98,6 +98,23 @@ def stream(case):
         case.equal((counters["rules_swapped"], counters["tx_dropped"]), (9, 0), "swaps, packets lost")
 
 
+@cases.case("a signature that is put into a watched folder comes into force by itself", engine=True)
+def watched(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab, control={"rules": {"image": lab.folder + "/rules.img", "watch_ms": 100}})
+        answers = Answers(lab)
+        case.equal(answers.ask(), 250, "before the signature")
+        with open(out.new + "/.half", "w") as f:
+            f.write(new_signature())
+        os.rename(out.new + "/.half", out.new + "/new.ndb")
+        until("the new rules", lambda: out.control.events("rules"))
+        case.equal(out.control.events("rules")[-1]["result"], "applied", "the new rules")
+        case.equal(answers.ask(), 554, "with the signature")
+        os.unlink(out.new + "/new.ndb")
+        until("the old rules", lambda: len(out.control.events("rules")) > 1)
+        case.equal(answers.ask(), 250, "when it was taken away")
+
+
 @cases.case("a delta that has grown gives way to one image", engine=True)
 def grown(case):
     with Lab(case) as lab:

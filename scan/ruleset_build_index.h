@@ -75,4 +75,4 @@ int build_index_make(struct build *build, const struct ruleset_header *image, vo
 	size_t *bytes) __attribute__((warn_unused_result));
 
 // Lists the lines of a file as records of the build, and returns the number of the first.
-uint32_t build_index_lines(struct build *build, uint32_t file, uint32_t kind);
+uint32_t build_index_lines(struct build *build, uint32_t file_number, uint32_t kind);

@@ -361,6 +361,12 @@ int build_known_finish(struct build *build)
 		if (removed != NULL)
 			*removed = record->signature;
 	}
+	for (uint32_t i = 0; i < index->header->files_count; i++) {
+		enum build_kind kind = (enum build_kind)index->files[i].kind;
+
+		if (known->kept_files[i] == 0 && !has_parts(kind) && !is_harmless(kind))
+			known->is_too_much = true;
+	}
 	if (known->added > KNOWN_MAX_ADDED)
 		known->is_too_much = true;
 	if (known->is_too_much)

@@ -41,9 +41,9 @@ void build_known_members(struct build *build, uint32_t container);
 // All files are there: whether what is ignored may have changed.
 void build_known_ignores(struct build *build);
 // Whether nothing of a file has to be read.
-bool build_known_file(struct build *build, uint32_t file, enum build_kind kind);
+bool build_known_file(struct build *build, uint32_t number, enum build_kind kind);
 // The records of a file have been listed: finds those that were there.
-void build_known_align(struct build *build, uint32_t file);
+void build_known_align(struct build *build, uint32_t number);
 // Whether a line was there and counts as it did. is_ignored: by the lists of now.
 bool build_known_line(struct build *build, const struct build_record *record, bool is_ignored);
 // All lines were read. Returns 0, -E2BIG when too much has changed, or -ENOMEM.

@@ -75,11 +75,8 @@ static int read_paths(struct build *build, const char *const *paths, size_t path
 static int make(struct build *build, const char *const *paths, size_t paths_count, void **image,
 	size_t *image_bytes)
 {
-	struct build_spelling spelling;
-	int err;
+	int err = read_paths(build, paths, paths_count);
 
-	build->spelling = &spelling;
-	err = read_paths(build, paths, paths_count);
 	if (err == 0 && build->known != NULL && build_known_is_all(build->known)) {
 		build_known_total(build, &(struct ruleset_meta){0}, &(struct ruleset_base){0});
 		*image = NULL;
@@ -114,7 +111,8 @@ int ruleset_build(const char *const *paths, size_t paths_count,
 	struct ruleset_build_stats *stats)
 {
 	struct ruleset_build_stats unwanted;
-	struct build build = {0};
+	struct build_spelling spelling;
+	struct build build = {.spelling = &spelling};
 	int err;
 
 	begin(&build, options, stats != NULL ? stats : &unwanted);
@@ -127,7 +125,8 @@ int ruleset_build_indexed(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, struct ruleset_built *out,
 	struct ruleset_build_stats *stats)
 {
-	struct build build = {.wants_records = true};
+	struct build_spelling spelling;
+	struct build build = {.spelling = &spelling, .wants_records = true};
 	struct ruleset_built built = {0};
 	struct timespec now;
 	int err;
@@ -152,7 +151,8 @@ int ruleset_build_delta(const char *const *paths, size_t paths_count,
 	struct ruleset_build_stats *stats)
 {
 	struct build_known known;
-	struct build build = {.known = &known};
+	struct build_spelling spelling;
+	struct build build = {.spelling = &spelling, .known = &known};
 	int err = build_known_init(&known, built->index, built->index_bytes);
 
 	if (err == 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Images with changed bytes and a right checksum are refused or can be used. The input is a list of
 // changes: a place outside the Hyperscan databases, whose inside only the checksum protects, and a
-// value. An input that begins with 'S' is instead the text of a signature file to build from.
+// value; every third changes a delta, which is laid on its image. An input that begins with 'S' is instead the text of a signature file to build from.
 #include "scan/match.h"
 #include "scan/ruleset.h"
 
@@ -35,6 +35,46 @@ static void build(const char *extension, const void *text, size_t n, void **imag
 	(void)unlink(path);
 }
 
+// The image of one more signature, laid on the first image.
+static void build_delta(const void *base, void **image, size_t *bytes)
+{
+	char folder[] = "/tmp/cordon-fuzz-XXXXXX";
+	const char *paths[] = {folder};
+	struct ruleset_built built = {0};
+	struct ruleset_built delta = {0};
+	struct ruleset_build_stats stats;
+	char path[64];
+
+	if (mkdtemp(folder) == NULL)
+		abort();
+	(void)snprintf(path, sizeof(path), "%s/a.ndb", folder);
+	for (int i = 0; i < 2; i++) {
+		FILE *file = fopen(path, "w");
+
+		if (file == NULL ||
+			fprintf(file, "%s%s", i == 0 ? signatures : strchr(signatures, '\n') + 1,
+				i == 0 ? "" : "G:0:*:4445*7878\nH:0:*:4243444578\n") < 0 ||
+			fclose(file) != 0)
+			abort();
+		if (i == 0 && ruleset_build_indexed(paths, 1, NULL, &built, &stats) != 0)
+			abort();
+	}
+	delta.index = built.index;
+	delta.index_bytes = built.index_bytes;
+	if (ruleset_build_delta(paths, 1, NULL, &delta, &stats) != 0 ||
+		memcmp(built.image, base, 64) != 0)
+		abort();
+	*image = delta.image;
+	*bytes = delta.image_bytes;
+	free(built.image);
+	free(built.index);
+	(void)unlink(path);
+	(void)rmdir(folder);
+}
+
+// What a changed delta is laid on, NULL: it is an image by itself.
+static const struct ruleset *below;
+
 static void use(const void *image, size_t bytes, bool must_work)
 {
 	static const char text[] = "xxABCDExxABCDE";
@@ -45,7 +85,8 @@ static void use(const void *image, size_t bytes, bool must_work)
 	struct matcher *matcher;
 	const char *type;
 
-	if (ruleset_attach(image, bytes, &ruleset) != 0) {
+	if ((below != NULL ? ruleset_attach_delta(below, image, bytes, &ruleset)
+			   : ruleset_attach(image, bytes, &ruleset)) != 0) {
 		if (must_work)
 			abort();
 		return;
@@ -83,8 +124,10 @@ static size_t plain_bytes(const void *image)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static void *images[2];
-	static size_t sizes[2];
+	static void *images[3];
+	static size_t sizes[3];
+	static struct ruleset *first;
+	const size_t which = n % 3 == 2 ? 2 : n % 2;
 	const void *image;
 	size_t bytes;
 	uint8_t *copy;
@@ -92,9 +135,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (images[0] == NULL) {
 		build(".ndb", signatures, strlen(signatures), &images[0], &sizes[0]);
 		build(".ldb", rules, strlen(rules), &images[1], &sizes[1]);
+		build_delta(images[0], &images[2], &sizes[2]);
+		if (ruleset_attach(images[0], sizes[0], &first) != 0)
+			abort();
+		below = first;
+		use(images[2], sizes[2], true);
+		below = NULL;
 	}
-	image = images[n % 2];
-	bytes = sizes[n % 2];
+	image = images[which];
+	bytes = sizes[which];
 	if (n > 0 && data[0] == 'S') {
 		void *built;
 		size_t built_bytes;
@@ -114,7 +163,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		copy[((size_t)data[0] << 8 | data[1]) % plain_bytes(image)] = data[2];
 	if (ruleset_seal(copy, bytes) != 0)
 		abort();
+	below = which == 2 ? first : NULL;
 	use(copy, bytes, false);
+	below = NULL;
 	free(copy);
 	return 0;
 }

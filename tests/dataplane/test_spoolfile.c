@@ -436,7 +436,7 @@ static struct spool_request *failing_reap(struct spool_io *io, uint64_t wait_ns)
 static void a_log_that_failed_is_written_to_no_more(void **state)
 {
 	static const struct spool_io_ops ops = {
-		"failing", failing_submit, failing_reap, NULL, NULL};
+		.name = "failing", .submit = failing_submit, .reap = failing_reap};
 	static const int results[][2] = {{-EIO, -EIO}, {-ENOSPC, -ENOSPC}, {100, -EIO}, {0, -EIO}};
 	struct failing failing = {.io = {&ops}};
 	struct shelf *shelf = shelf_new();

@@ -52,14 +52,17 @@ static json_t *get_status(struct api_call *call)
 
 	if (control->release != NULL)
 		(void)json_object_set_new(mail, "release", release_counts(control->release));
+	(void)json_object_set_new(
+		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:I}", "gateway",
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "gateway",
 		control->options.gateway, "sealed", seals_count(control->seals) > 0, "in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
 		seals_list(control->seals), "seals_generation",
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"alerts", alerts_status(control->alerts), "channels",
-		channels_status(control->channels), "uptime_seconds",
+		channels_status(control->channels), "counters",
+		control_counts_json(&control->counts), "uptime_seconds",
 		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 

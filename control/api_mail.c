@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is asked about mail that was kept back: lists, one of them, its bytes, release and deletion.
 #include "control/control.h"
+#include "control/store_json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define IDS_MOST 1000 // of one request
+#define IDS_MOST 1000      // of one request
+#define HEADER_BYTES 65536 // that are shown
 
 static json_t *no_store(void)
 {
@@ -36,6 +38,54 @@ static json_t *list_mail(struct api_call *call)
 	return answer;
 }
 
+// Its header as it was sent, as text.
+static void add_headers(const struct control *control, struct spool_id id, json_t *mail)
+{
+	struct store_message message;
+	const char *text;
+	const char *end;
+	size_t n;
+
+	if (store_read(control->store, id, control->options.spool.message_bytes, &message) != 0)
+		return;
+	text = (const char *)message.data;
+	n = message.bytes;
+	end = memmem(text, n, "\r\n\r\n", 4);
+	if (end == NULL)
+		end = memmem(text, n, "\n\n", 2);
+	n = end != NULL ? (size_t)(end - text) : n;
+	n = n < HEADER_BYTES ? n : HEADER_BYTES;
+	(void)json_object_set_new(mail, "headers", store_json_text((struct spool_text){text, n}));
+	store_message_fini(&message);
+}
+
+// When the last of the open seals under which it is held ends, and which they are.
+static void add_until(const struct control *control, json_t *mail)
+{
+	json_t *names = json_object_get(mail, "seals");
+	json_t *open = json_array();
+	json_int_t until = 0;
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(seals_list(control->seals), i, seal)
+	{
+		json_int_t expires = json_integer_value(json_object_get(seal, "expires"));
+		json_t *name;
+		size_t at;
+
+		json_array_foreach(names, at, name)
+		{
+			if (json_equal(name, json_object_get(seal, "virus_id")) == 0)
+				continue;
+			(void)json_array_append(open, name);
+			until = expires > until ? expires : until;
+		}
+	}
+	(void)json_object_set_new(mail, "open_seals", open);
+	(void)json_object_set_new(mail, "until", until > 0 ? json_integer(until) : json_null());
+}
+
 static json_t *show_mail(struct api_call *call)
 {
 	struct spool_id id;
@@ -44,10 +94,13 @@ static json_t *show_mail(struct api_call *call)
 	if (call->control->store == NULL)
 		return no_store();
 	answer = parse_id(call, &id);
+	if (answer != NULL)
+		return answer;
+	answer = store_show(call->control->store, id);
 	if (answer == NULL)
-		answer = store_show(call->control->store, id);
-	if (answer == NULL)
-		answer = api_refusal("there is no mail %s", api_text(call->request, "id"));
+		return api_refusal("there is no mail %s", api_text(call->request, "id"));
+	add_headers(call->control, id, answer);
+	add_until(call->control, answer);
 	return answer;
 }
 
@@ -86,7 +139,8 @@ static json_t *export_mail(struct api_call *call)
 	call->fd = memfd_create("mail", MFD_CLOEXEC);
 	err = call->fd >= 0 ? write_all(call->fd, message.data, message.bytes) : -errno;
 	control_audit(control, call->who, "export",
-		json_pack("{s:s}", "id", api_text(call->request, "id")));
+		json_pack("{s:s, s:s}", "id", api_text(call->request, "id"), "why",
+			api_text(call->request, "why")));
 	answer = err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "bytes", (json_int_t)message.bytes)
 			  : api_refusal("%s", strerror_r(-err, reason, sizeof(reason)));
 	store_message_fini(&message);

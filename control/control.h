@@ -7,8 +7,10 @@
 //   dataplane_link  the dataplane: is it there, has it what it should have
 //   store, store_index, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
-//   rebuild, rebuild_leaf, rebuild_note: mail without some of its parts
-//   notify, notify_post, letter: mail that the gateway writes itself
+//   rebuild, rebuild_write, rebuild_leaf, rebuild_note: mail without some of its parts
+//   rebuild_code, rebuild_add: mail whose parts were repaired      body: what its text says
+//   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself
+//   outbox          what has to be told, on disk    control_counts    how often what happened
 //   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
 //   channel, channel_*: the ways by which it comes
 //   control_events  what was done, as JSON lines    durable    small files that survive
@@ -17,6 +19,7 @@
 #include "control/alerts.h"
 #include "control/api.h"
 #include "control/channel.h"
+#include "control/control_counts.h"
 #include "control/control_events.h"
 #include "control/control_options.h"
 #include "control/dataplane_link.h"
@@ -40,6 +43,7 @@ struct control {
 	bool store_failed;               // and was said
 	struct release *release;         // with the store
 	struct notify *notify;
+	struct control_counts counts;
 	struct dataplane_link link;
 	struct api *api;
 	struct alerts *alerts;

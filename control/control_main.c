@@ -196,6 +196,14 @@ static gboolean api_ready(gint fd, GIOCondition condition, gpointer ctx)
 	return G_SOURCE_CONTINUE;
 }
 
+static void event_written(void *ctx, const char *event, const json_t *members)
+{
+	struct control *control = ctx;
+
+	control_counts_event(&control->counts, event, members);
+	notify_event(control->notify, event, members);
+}
+
 static int open_store(struct control *control)
 {
 	const struct control_options *options = &control->options;
@@ -254,7 +262,7 @@ static int start(struct control *control)
 	err = notify_new(control, &control->notify);
 	if (err != 0)
 		return err;
-	control_events_watch(control->events, notify_event, control->notify);
+	control_events_watch(control->events, event_written, control);
 	err = seals_open(options->seals.file, options->seals.max_seconds, &control->seals, error,
 		sizeof(error));
 	if (err != 0) {

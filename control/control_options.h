@@ -40,6 +40,7 @@ struct control_options {
 		uint32_t port;
 		uint32_t servers;    // at once
 		uint32_t per_minute; // 0: any number
+		uint32_t server_per_minute;
 		uint32_t reply_seconds;
 		uint32_t retry_seconds;
 		uint32_t retry_most_seconds;

@@ -29,12 +29,14 @@ static void print_usage(const char *name, FILE *out)
 	(void)fprintf(out,
 		"usage: cordonctl %s [list] [FILTER...] [--limit N] [--after ID]\n"
 		"       cordonctl %s show ID\n"
-		"       cordonctl %s export ID [-o FILE]\n"
+		"       cordonctl %s export ID [-o FILE] [--why TEXT]\n"
 		"       cordonctl %s release|delete ID...|--all [FILTER...] [--why TEXT]\n"
 		"\n"
 		"  list     what there is, oldest first\n"
-		"  show     envelope, reason, parts, history of one\n"
-		"  export   the message as it was received, to FILE or standard output\n"
+		"  show     envelope, headers, reason, parts, history of one, and until when the\n"
+		"           seals last that it is held under\n"
+		"  export   the message as it was received, to FILE or standard output; written\n"
+		"           down with your name and reason\n"
 		"  release  deliver it; this is written down with your name and reason\n"
 		"  delete   throw it away; the same\n"
 		"\n"
@@ -143,7 +145,9 @@ static int export_mail(const struct mail_arguments *arguments, const char *id)
 	int file;
 	int err = 0;
 	int status = ctl_ask_file(arguments->socket_path,
-		json_pack("{s:s, s:s}", "command", "mail export", "id", id), &answer, &file);
+		json_pack("{s:s, s:s, s:s}", "command", "mail export", "id", id, "why",
+			arguments->why),
+		&answer, &file);
 
 	if (status != CTL_OK)
 		return status;

@@ -28,6 +28,25 @@ static const char rules_help[] =
 	"\n"
 	"Exit status: 0 done, 1 refused or not in force, 2 not reachable or bad usage.\n";
 
+static json_int_t number(const json_t *object, const char *member)
+{
+	return json_integer_value(json_object_get(object, member));
+}
+
+static void show_mail(const json_t *mail, const json_t *counters)
+{
+	if (json_object_get(mail, "segments") == NULL)
+		return;
+	(void)printf("kept       %" JSON_INTEGER_FORMAT " held, %" JSON_INTEGER_FORMAT
+		     " quarantined, %" JSON_INTEGER_FORMAT " notices waiting\n",
+		number(mail, "held"), number(mail, "quarantined"), number(mail, "notices"));
+	(void)printf("since      %" JSON_INTEGER_FORMAT " delivered, %" JSON_INTEGER_FORMAT
+		     " failed, %" JSON_INTEGER_FORMAT " notices sent\n",
+		number(counters, "mails_delivered") + number(counters, "mails_stripped") +
+			number(counters, "mails_disinfected"),
+		number(counters, "mails_failed"), number(counters, "notices_sent"));
+}
+
 static int show_status(json_t *answer, bool as_json)
 {
 	const json_t *dataplane = json_object_get(answer, "dataplane");
@@ -55,6 +74,7 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
 			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
 	}
+	show_mail(json_object_get(answer, "mail"), json_object_get(answer, "counters"));
 	json_decref(answer);
 	return is_up && in_force ? CTL_OK : CTL_FOUND;
 }

@@ -62,7 +62,7 @@ say(struct session *session, const char *format, ...)
 // Does the server's answer to EHLO name this extension?
 static bool has_extension(const struct session *session, const char *keyword)
 {
-	const char *at = session->smtp->response;
+	const char *at = session->smtp != NULL ? session->smtp->response : NULL;
 	size_t n = strlen(keyword);
 
 	while (at != NULL && *at != '\0') {

@@ -14,7 +14,7 @@
 #define NS_PER_S 1000000000
 #define PARCELS_MOST 1000 // that are known here; the others wait in the outbox
 #define THREADS 2
-#define FORGET_SECONDS (60 * 60) // between two looks for keys that are of no use any more
+#define FORGET_SECONDS INT64_C(3600) // between two looks for keys that are of no use any more
 
 struct parcel {
 	struct notify_post *post;

@@ -41,12 +41,9 @@ int outbox_open(const char *folder, struct outbox **out)
 
 	if (outbox == NULL)
 		return -ENOMEM;
-	if (snprintf(outbox->folder, sizeof(outbox->folder), "%s", folder) >=
-		(int)sizeof(outbox->folder))
+	if (strlen(folder) >= sizeof(outbox->folder))
 		err = -ENAMETOOLONG;
-	else if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-		err = -errno;
-	else if (stat(folder, &status) != 0)
+	else if ((mkdir(folder, 0700) != 0 && errno != EEXIST) || stat(folder, &status) != 0)
 		err = -errno;
 	else if (!S_ISDIR(status.st_mode))
 		err = -ENOTDIR;
@@ -54,6 +51,7 @@ int outbox_open(const char *folder, struct outbox **out)
 		free(outbox);
 		return err;
 	}
+	(void)snprintf(outbox->folder, sizeof(outbox->folder), "%s", folder);
 	*out = outbox;
 	return 0;
 }

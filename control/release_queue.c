@@ -27,8 +27,9 @@ struct mail {
 	struct rebuild_plan *plan; // what is taken out of it, or NULL
 	enum spool_state after;
 	bool is_delay_told;
-	bool is_stale;  // another way was decided on while it was being delivered
-	int64_t next_s; // in MAIL_WAITING
+	bool is_expired; // its lifetime was over
+	bool is_stale;   // another way was decided on while it was being delivered
+	int64_t next_s;  // in MAIL_WAITING
 	uint32_t tries;
 	enum mail_phase phase;
 	struct deliver_recipient *recipients;
@@ -51,6 +52,7 @@ struct release_queue {
 	size_t delivering;
 	int64_t minute; // of the count
 	uint32_t in_minute;
+	GHashTable *to_server; // how many of that minute, by server
 };
 
 static const char *text_of(const json_t *object, const char *member)
@@ -151,9 +153,10 @@ static void report(const struct mail *mail, const char *action)
 			recipients, json_pack("{s:s, s:s}", "address", mail->recipients[i].address,
 					    "reply", mail->recipients[i].reply));
 	control_events_write(mail->queue->control->events, "release",
-		json_pack("{s:s, s:s, s:s, s:s, s:o, s:i}", "id", mail->name, "action", action,
-			"server", mail->server, "mail_from", text_of(mail->envelope, "mail_from"),
-			"rcpt_to", recipients, "tries", (int)mail->tries));
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:s*}", "id", mail->name, "action",
+			action, "server", mail->server, "mail_from",
+			text_of(mail->envelope, "mail_from"), "rcpt_to", recipients, "tries",
+			(int)mail->tries, "expired", mail->is_expired ? "yes" : NULL));
 }
 
 // What the record becomes. Of what a server does not want an operator sees the rest: it is not thrown
@@ -265,10 +268,8 @@ static void try_later(struct mail *mail)
 		if (mail->recipients[i].outcome != DELIVER_LATER)
 			continue;
 		// At the end of its lifetime what did not succeed has failed.
-		mail->recipients[i].outcome =
-			now_s - mail->queued_s > options->release.lifetime_seconds
-				? DELIVER_NEVER
-				: DELIVER_PENDING;
+		mail->is_expired = now_s - mail->queued_s > options->release.lifetime_seconds;
+		mail->recipients[i].outcome = mail->is_expired ? DELIVER_NEVER : DELIVER_PENDING;
 	}
 }
 
@@ -344,15 +345,26 @@ static bool may_send(struct release_queue *queue, int64_t now_s)
 {
 	const struct control_options *options = &queue->control->options;
 
-	if (queue->delivering >= options->release.servers)
-		return false;
-	if (options->release.per_minute == 0)
-		return true;
 	if (now_s / SECONDS_PER_MINUTE != queue->minute) {
 		queue->minute = now_s / SECONDS_PER_MINUTE;
 		queue->in_minute = 0;
+		g_hash_table_remove_all(queue->to_server);
 	}
-	return queue->in_minute < options->release.per_minute;
+	return queue->delivering < options->release.servers &&
+	       (options->release.per_minute == 0 || queue->in_minute < options->release.per_minute);
+}
+
+static uint32_t sent_to(const struct release_queue *queue, const char *server)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(queue->to_server, server));
+}
+
+static bool may_send_to(const struct release_queue *queue, const char *server)
+{
+	uint32_t most = queue->control->options.release.server_per_minute;
+
+	return !g_hash_table_contains(queue->busy, server) &&
+	       (most == 0 || sent_to(queue, server) < most);
 }
 
 static void start_try(struct release_queue *queue, struct mail *mail)
@@ -367,6 +379,8 @@ static void start_try(struct release_queue *queue, struct mail *mail)
 	mail->phase = MAIL_DELIVERING;
 	queue->delivering++;
 	queue->in_minute++;
+	(void)g_hash_table_replace(queue->to_server, g_strdup(mail->server),
+		GUINT_TO_POINTER(sent_to(queue, mail->server) + 1));
 	(void)g_hash_table_add(queue->busy, g_strdup(mail->server));
 	(void)g_thread_pool_push(queue->pool, mail, NULL);
 }
@@ -389,7 +403,7 @@ void release_queue_turn(struct release_queue *queue)
 		} else if (!queue->valid(queue->ctx, mail->key)) {
 			store_set_judged(queue->control->store, mail->id, "");
 			drop(queue, mail);
-		} else if (!g_hash_table_contains(queue->busy, mail->server)) {
+		} else if (may_send_to(queue, mail->server)) {
 			start_try(queue, mail);
 		}
 	}
@@ -513,6 +527,7 @@ int release_queue_new(
 	queue->mails = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, mail_free);
 	queue->order = g_queue_new();
 	queue->busy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	queue->to_server = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	queue->pool = g_thread_pool_new(
 		run_try, NULL, (gint)control->options.release.servers, FALSE, NULL);
 	*out = queue;
@@ -538,5 +553,6 @@ void release_queue_free(struct release_queue *queue)
 	g_queue_free(queue->order);
 	g_hash_table_destroy(queue->mails);
 	g_hash_table_destroy(queue->busy);
+	g_hash_table_destroy(queue->to_server);
 	free(queue);
 }

@@ -102,11 +102,13 @@ static void text_is_found_however_it_is_written(void **state)
 
 static void what_takes_too_long_is_not_known(void **state)
 {
-	char mail[400] = HEAD "\r\n";
+	char mail[400];
+	size_t n = strlen(HEAD "\r\n");
 
 	(void)state;
-	for (int i = 0; i < 60; i++)
-		strcat(mail, "aaaa");
+	memset(mail, 'a', sizeof(mail));
+	memcpy(mail, HEAD "\r\n", n);
+	mail[n + 240] = '\0';
 	assert_int_equal(has(mail, "/(a+a+)+\\d(?=b)/"), -1);
 	assert_int_equal(has(mail, "/aaab/"), 0);
 }

@@ -130,8 +130,9 @@ static void check_repair(const char *comment, const char *before, const char *wh
 
 	assert_int_equal(new.err, 0);
 	assert_null(new.refusal);
+	assert_non_null(new.data);
 	assert_true(new.bytes > strlen(start));
-	if (memcmp(new.data, start, strlen(start)) != 0)
+	if (new.data == NULL || memcmp(new.data, start, strlen(start)) != 0)
 		fail_msg("case %s", what);
 	assert_memory_equal(new.data + new.bytes - strlen("\r\n--edge--\r\nepilogue\r\n") + 2,
 		"--edge--\r\nepilogue\r\n", strlen("--edge--\r\nepilogue\r\n"));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MANY 100000
+#define ID_BYTES 64
 
 static struct spoolfile_record record_of(uint64_t number, enum spool_state state)
 {
@@ -60,12 +61,10 @@ static json_int_t page(struct store_index *index, json_t *filter, char *last, si
 	bool more = json_is_true(json_object_get(answer, "more"));
 
 	*seen += json_array_size(records);
-	if (more)
-		(void)strcpy(last,
-			json_string_value(json_object_get(
-				json_array_get(records, json_array_size(records) - 1), "id")));
-	else
-		last[0] = '\0';
+	(void)snprintf(last, ID_BYTES, "%s",
+		more ? json_string_value(json_object_get(
+			       json_array_get(records, json_array_size(records) - 1), "id"))
+		     : "");
 	json_decref(answer);
 	return total;
 }
@@ -73,7 +72,7 @@ static json_int_t page(struct store_index *index, json_t *filter, char *last, si
 static void pages_hold_each_of_a_hundred_thousand_once(void **state)
 {
 	struct store_index *index = index_of(MANY);
-	char last[64] = "";
+	char last[ID_BYTES] = "";
 	size_t seen = 0;
 	size_t pages = 0;
 
@@ -97,7 +96,7 @@ static void a_filter_chooses_and_counts(void **state)
 	struct store_index *index = index_of(1000);
 	json_t *filter =
 		json_pack("{s:s, s:s, s:i}", "state", "held", "sender", "S7@*", "limit", 3);
-	char last[64];
+	char last[ID_BYTES];
 	size_t seen = 0;
 
 	(void)state;

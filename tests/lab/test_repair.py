@@ -3,6 +3,7 @@
 """Infected mail that is repaired, and what its sender hears: also when the control process is killed."""
 import base64
 import binascii
+import datetime
 import glob
 import io
 import json
@@ -106,6 +107,12 @@ def body_pattern(case):
         case.equal(rig.got()["other"], [labmail.as_stored(other)], "as it was sent")
         case.equal(sorted(r["subject"] for r in rig.control.held()),
                    ["lab mail hidden", "lab mail split"], "held")
+        shown = rig.control.ask("held", "show", next(
+            r["id"] for r in rig.control.held() if r["subject"] == "lab mail hidden"))
+        case.check("Content-Transfer-Encoding: base64" in shown["headers"] and
+                   "PHA" not in shown["headers"], "headers", shown["headers"])
+        case.equal((shown["open_seals"], shown["until"] > 0, shown["parts"][0]["content_type"]),
+                   (["CV-1"], True, "text/html"), "why and until when")
         rig.control.ask("seal", "--virus-id", "CV-1", "--body", "/a(b/", status=1)
         rig.control.ask("seal", "--virus-id", "CV-1", "--body", "/please\\s+pay/")
         until("what is not covered any more arrives", lambda: "hidden" in rig.got())
@@ -177,6 +184,21 @@ def delayed(case):
         case.equal(len(rig.others()), 1, "notices")
 
 
+@cases.case("a server gets no more in a minute than it may, in the order of arrival", engine=True)
+def rate(case):
+    with Lab(case) as lab:
+        rig = Rig(lab, release={"server_per_minute": 3})
+        rig.send(case, *[message("n%d" % i, [], b"text\n") for i in range(8)])
+        until("all are listed", lambda: len(rig.control.held()) == 8)
+        # Not at the end of a minute, which would give it three more.
+        until("a minute is young", lambda: 2 < datetime.datetime.now().second < 45, 60)
+        rig.unseal()
+        until("three arrive", lambda: len(rig.got()) == 3)
+        until("the others wait", lambda: rig.control.ask("status")["mail"]["release"]["queued"] == 5)
+        case.equal(sorted(rig.got()), ["n0", "n1", "n2"], "the oldest")
+        case.equal(rig.control.ask("status")["counters"]["mails_delivered"], 3, "counted")
+
+
 @cases.case("killed between the verdict and the notice: the notice comes, once", engine=True)
 def killed(case):
     with Lab(case) as lab:
@@ -198,6 +220,8 @@ def killed(case):
         case.equal(attachments(told[0].get_payload()[2].get_payload()[0].as_bytes()), [noise(100)],
                    "RET=FULL")
         until("the mail is withdrawn", lambda: not rig.control.held("quarantine"))
+        counters = rig.control.ask("status")["counters"]
+        case.equal((counters["notices_sent"], counters["mails_failed"]), (1, 0), "since it began")
         rig.control.kill()
         rig.control.start()
         until("nothing is left", lambda: not open_notices(lab))

@@ -436,6 +436,28 @@ static bool look_up(
 	return !allowed;
 }
 
+void match_prepare_end(struct match_object *const *objects, size_t count)
+{
+	struct md5_job jobs[MATCH_MOST_TOGETHER];
+	struct match_digesting *states[MATCH_MOST_TOGETHER];
+	size_t used = 0;
+
+	for (size_t i = 0; i < count && used < MATCH_MOST_TOGETHER; i++) {
+		struct match_object *object = objects[i];
+
+		if (object == NULL ||
+			!match_digest_takes_md5(&object->matcher->digester, &object->digesting))
+			continue;
+		states[used] = &object->digesting;
+		jobs[used++] = (struct md5_job){&object->copy.capture, object->digesting.md5};
+	}
+	if (used < 2)
+		return;
+	md5_lanes(jobs, used);
+	for (size_t i = 0; i < used; i++)
+		states[i]->md5_bytes = states[i]->bytes;
+}
+
 static void end_digests(struct match_object *object, struct match_digests *digests)
 {
 	uint8_t *outs[DIGEST_ALGORITHMS] = {digests->md5, digests->sha1, digests->sha256};

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SIZE_BITS_LOG 20
 
@@ -79,6 +80,7 @@ void match_digest_begin(
 	state->is_wanted = wanted != 0;
 	state->is_late = false;
 	state->bytes = 0;
+	state->md5_bytes = UINT64_MAX;
 }
 
 static void feed_copy(struct digest *digest, const struct capture *copy)
@@ -119,19 +121,40 @@ void match_digest_feed(const struct match_digester *digester, struct match_diges
 	digest_feed(&state->late, data, n);
 }
 
-bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
-	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out)
+// Whether some entry has the object's size.
+static bool has_size(const struct match_digester *digester, const struct match_digesting *state,
+	enum digest_algorithm algorithm)
 {
 	const uint64_t *sizes = digester->sizes[algorithm];
 	uint64_t bit = size_bit(state->bytes);
+
+	return state->is_wanted && (digester->late >> algorithm & 1) != 0 &&
+	       (sizes[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+bool match_digest_takes_md5(
+	const struct match_digester *digester, const struct match_digesting *state)
+{
+	return !state->is_late && state->md5_bytes != state->bytes &&
+	       has_size(digester, state, DIGEST_INDEX_MD5);
+}
+
+bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
+	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out)
+{
 	struct digest digest;
 
 	if (!state->is_wanted)
 		return false;
 	if ((digester->running >> algorithm & 1) != 0)
 		return digest_end(&state->running, algorithm, out);
-	if ((digester->late >> algorithm & 1) == 0 || (sizes[bit / 64] >> (bit % 64) & 1) == 0)
+	if (!has_size(digester, state, algorithm))
 		return false;
+	if (algorithm == DIGEST_INDEX_MD5 && state->md5_bytes == state->bytes) {
+		memset(out, 0, DIGEST_MAX_BYTES);
+		memcpy(out, state->md5, sizeof(state->md5));
+		return true;
+	}
 	if (state->is_late)
 		return digest_end(&state->late, algorithm, out);
 	digest_begin(&digest, 1u << algorithm);

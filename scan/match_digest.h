@@ -6,6 +6,7 @@
 
 #include "scan/capture.h"
 #include "scan/digest.h"
+#include "scan/md5_lanes.h"
 #include "scan/ruleset.h"
 
 #include <stdbool.h>
@@ -29,6 +30,8 @@ struct match_digesting {
 	bool is_late;
 	bool is_wanted;
 	uint64_t bytes;
+	uint64_t md5_bytes; // so many have this MD5; UINT64_MAX: it is not known yet
+	uint8_t md5[MD5_DIGEST_BYTES];
 };
 
 // wanted: DIGEST_*, of every object. Returns 0 or -ENOMEM.
@@ -42,6 +45,10 @@ void match_digest_begin(
 // Of the n bytes the first `kept` are in the copy.
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);
+// Whether the object's MD5 will be computed from the copy when it ends as it is now: then it may be
+// computed with those of others, and is told.
+bool match_digest_takes_md5(
+	const struct match_digester *digester, const struct match_digesting *state);
 // Writes the digest, padded with zeros, or returns false when it was not asked for and no entry can
 // be of this object.
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,

@@ -350,25 +350,39 @@ void scan_copy_feed(struct scan *scan, struct scan_object *object, const uint8_t
 		feed_all(scan, object, data, n);
 }
 
+// Bytes of the object and of its copies are over, and those of the message when it is finished.
+static void prepare_end(
+	const struct scan *scan, const struct scan_object *object, const struct scan_copies *copies)
+{
+	const bool is_last = scan->is_finished && scan->object != NULL && scan->object != object;
+	struct match_object *const objects[MATCH_MOST_TOGETHER] = {object->match,
+		copies != NULL ? copies->page : NULL, copies != NULL ? copies->words : NULL,
+		is_last ? scan->object->match : NULL};
+
+	match_prepare_end(objects, MATCH_MOST_TOGETHER);
+}
+
+// Also where there are no copies.
 void scan_copy_end(struct scan *scan, struct scan_object *object)
 {
 	struct scan_copies *copies = object->copies;
 
-	if (copies == NULL)
-		return;
 	// What is too short for patterns has no copies either.
-	if (!copies->is_detected && copies->prefix_bytes < MATCH_LEAST_BYTES)
+	if (copies != NULL && !copies->is_detected && copies->prefix_bytes < MATCH_LEAST_BYTES)
 		give_back(object);
-	else if (!copies->is_detected)
+	else if (copies != NULL && !copies->is_detected)
 		detect(scan, object);
-	if (object->copies == NULL)
+	if (object->copies == NULL) {
+		prepare_end(scan, object, NULL);
 		return;
+	}
 	if (copies->is_html) {
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
 	}
 	if (copies->text != NULL)
 		match_set_file_bytes(copies->text, object->fed);
+	prepare_end(scan, object, copies);
 	end_match(scan, object, &copies->text);
 	end_match(scan, object, &copies->page);
 	end_match(scan, object, &copies->words);

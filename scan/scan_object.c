@@ -521,6 +521,8 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 	object->fed += n;
 	matching_feed(scan, object, data, n);
 	scan_copy_feed(scan, object, data, n);
+	if (object->part > 0 || scan->mime == NULL)
+		scan_script_feed(scan, object, data, n);
 	if (object->is_listed)
 		scan->table->parts[object->part - 1].bytes += n;
 	if (object->is_opaque && !object->is_captured && !object->is_watched)
@@ -567,6 +569,7 @@ void object_end(struct scan *scan, struct scan_object *object)
 	look_finish(scan, object);
 	change_view(object);
 	look_finish(scan, object);
+	scan_script_end(scan, object);
 	scan_copy_end(scan, object);
 	scan_member_settle(scan, object);
 	matching_end(scan, object);

@@ -7,6 +7,7 @@
 #include "scan/filetype.h"
 #include "scan/match.h"
 #include "scan/scan.h"
+#include "scan/scan_script.h"
 #include "scan/unpack.h"
 #include "scan/unpack_whole.h"
 
@@ -45,6 +46,7 @@ struct scan_object {
 	struct scan_copies *copies; // where it is a text or HTML, or may turn out to be
 	struct unpack *unpack;      // where it is an archive, or holds a zip
 	struct scan_object *member; // the open one of unpack
+	struct scan_script script;  // that is encoded in it
 	struct scan_view second;    // a PDF or a text that holds a zip is both
 	struct scanner *owner;      // whose pool it is of
 	struct capture capture;     // what has to be whole, or may turn out to be

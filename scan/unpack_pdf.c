@@ -30,7 +30,8 @@ bool pdf_is_stepping(const struct unpack *unpack)
 	const struct pdf *pdf = &unpack->as.pdf;
 
 	return pdf->state == PDF_TEXT_END || pdf->state == PDF_DRAIN ||
-	       pdf->stream.hold_at < pdf->stream.hold_bytes || chain_is_stepping(unpack);
+	       pdf->stream.hold_at < pdf->stream.hold_bytes || pdf->stream.is_ending ||
+	       chain_is_stepping(unpack);
 }
 
 // ---- beginning and end -------------------------------------------------------------------------
@@ -110,6 +111,7 @@ static void stream_end(struct unpack *unpack, bool is_whole)
 	stream->hold_at = 0;
 	stream->eol = 0;
 	stream->matched = 0;
+	stream->is_ending = false;
 	pdf->state = PDF_DRAIN;
 }
 
@@ -263,6 +265,42 @@ static void release(struct pdf_stream *stream, uint8_t keep)
 	stream->matched = keep;
 }
 
+// How many bytes of the line end before the word are the last ones of encrypted data. Any byte may be
+// that; where the length stands elsewhere, AES has whole blocks.
+static uint8_t missing_bytes(const struct unpack *unpack)
+{
+	const struct pdf *pdf = &unpack->as.pdf;
+	const struct pdf_stream *stream = &pdf->stream;
+	uint8_t most = stream->eol == 3 ? 2 : stream->eol != 0;
+	uint64_t want = pdf->object.has_length ? pdf->object.length : 0;
+
+	if (pdf->chain.count == 0 || unpack->codec.kind != CODEC_CRYPT)
+		return 0;
+	if (!pdf->object.has_length && pdf->stream_crypt->method != CRYPT_RC4)
+		want = (stream->taken + CRYPT_BLOCK - 1) / CRYPT_BLOCK * CRYPT_BLOCK;
+	return want > stream->taken && want - stream->taken <= most
+		       ? (uint8_t)(want - stream->taken)
+		       : 0;
+}
+
+static void word_end(struct unpack *unpack)
+{
+	struct pdf_stream *stream = &unpack->as.pdf.stream;
+	uint8_t missing = missing_bytes(unpack);
+
+	if (missing == 0) {
+		stream_end(unpack, false);
+		return;
+	}
+	stream->hold[0] = (stream->eol & 1) != 0 ? '\r' : '\n';
+	stream->hold[1] = '\n';
+	stream->hold_bytes = missing;
+	stream->hold_at = 0;
+	stream->eol = 0;
+	stream->matched = 0;
+	stream->is_ending = true;
+}
+
 // A byte that may belong to the end. Returns true when it was taken.
 static bool end_byte(struct unpack *unpack, uint8_t c)
 {
@@ -270,7 +308,7 @@ static bool end_byte(struct unpack *unpack, uint8_t c)
 
 	if (c == end_word[stream->matched]) {
 		if (++stream->matched == END_BYTES)
-			stream_end(unpack, false);
+			word_end(unpack);
 		return true;
 	}
 	if (stream->matched == 0 && c == '\n' && (stream->eol & 2) == 0) {
@@ -314,6 +352,10 @@ static size_t stream_feed(
 			(uint8_t)(stream->hold_at +
 				  give(unpack, stream->hold + stream->hold_at,
 					  (size_t)stream->hold_bytes - stream->hold_at, event));
+		return 0;
+	}
+	if (stream->is_ending) {
+		stream_end(unpack, false);
 		return 0;
 	}
 	if (chain_is_stepping(unpack)) {

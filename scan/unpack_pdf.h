@@ -161,6 +161,7 @@ struct pdf_stream {
 	bool is_pdf;    // in itself
 	bool is_hidden; // a stream of another object may be in it
 	bool is_finished;
+	bool is_ending; // once what is held is given
 	uint8_t head_bytes;
 	uint8_t head[8];
 	uint8_t tail_bytes; // the last bytes, for words that are cut in two

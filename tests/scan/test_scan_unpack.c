@@ -161,6 +161,7 @@ static bool make_archives(void)
 	run_script("tests/scan/unpack_reference_pdf.py");
 	run_script("tests/scan/unpack_reference_zip.py");
 	run_script("tests/scan/unpack_reference_crypt.py");
+	run_script("tests/scan/unpack_reference_script.py");
 	run_script("tests/scan/whole_reference.py");
 	run_script("tests/scan/unpack_reference_ole2.py");
 	run_script("tests/scan/unpack_reference_text.py");

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// "#@~^", the length of what follows, and characters of which each is replaced in one of three ways, by
+// turns; five that would disturb a page stand behind an @. The length alone tells the end.
+#include "scan/scan_script.h"
+
+#include "scan/scan_object.h"
+#include "scan/scan_pool.h"
+
+#include <string.h>
+
+#define MARK 0x23407e5eu // "#@~^"
+#define TURNS 64
+#define SLICE 1024
+
+// What each character stands for, in each of the three ways.
+static const uint8_t plain[3][128] = {
+	{0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x7b, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e,
+		0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c,
+		0x1d, 0x1e, 0x1f, 0x32, 0x30, 0x21, 0x29, 0x5b, 0x38, 0x33, 0x3d, 0x58, 0x3a, 0x35,
+		0x65, 0x39, 0x5c, 0x56, 0x73, 0x66, 0x4e, 0x45, 0x6b, 0x62, 0x59, 0x78, 0x5e, 0x7d,
+		0x4a, 0x6d, 0x71, 0x3c, 0x60, 0x3e, 0x53, 0x40, 0x42, 0x27, 0x48, 0x72, 0x75, 0x31,
+		0x37, 0x4d, 0x52, 0x22, 0x54, 0x6a, 0x47, 0x64, 0x2d, 0x20, 0x51, 0x2e, 0x4c, 0x5d,
+		0x7e, 0x6c, 0x6f, 0x79, 0x74, 0x43, 0x26, 0x76, 0x25, 0x24, 0x2b, 0x28, 0x23, 0x41,
+		0x34, 0x09, 0x2a, 0x44, 0x3f, 0x77, 0x3b, 0x55, 0x69, 0x61, 0x63, 0x50, 0x67, 0x51,
+		0x49, 0x4f, 0x46, 0x68, 0x7c, 0x36, 0x70, 0x6e, 0x7a, 0x2f, 0x5f, 0x4b, 0x5a, 0x2c,
+		0x57},
+	{0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x57, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e,
+		0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c,
+		0x1d, 0x1e, 0x1f, 0x2e, 0x47, 0x7a, 0x56, 0x42, 0x6a, 0x2f, 0x26, 0x49, 0x41, 0x34,
+		0x32, 0x5b, 0x76, 0x72, 0x43, 0x38, 0x39, 0x70, 0x45, 0x68, 0x71, 0x4f, 0x09, 0x62,
+		0x44, 0x23, 0x75, 0x3c, 0x7e, 0x3e, 0x5e, 0x40, 0x77, 0x4a, 0x61, 0x5d, 0x22, 0x4b,
+		0x6f, 0x4e, 0x3b, 0x4c, 0x50, 0x67, 0x2a, 0x7d, 0x74, 0x54, 0x2b, 0x2d, 0x2c, 0x30,
+		0x6e, 0x6b, 0x66, 0x35, 0x25, 0x21, 0x64, 0x4d, 0x52, 0x63, 0x3f, 0x7b, 0x78, 0x29,
+		0x28, 0x73, 0x59, 0x33, 0x67, 0x6d, 0x55, 0x53, 0x7c, 0x3a, 0x5f, 0x65, 0x46, 0x58,
+		0x31, 0x69, 0x6c, 0x5a, 0x48, 0x27, 0x5c, 0x3d, 0x24, 0x79, 0x37, 0x60, 0x51, 0x20,
+		0x36},
+	{0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x6e, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e,
+		0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c,
+		0x1d, 0x1e, 0x1f, 0x2d, 0x75, 0x52, 0x60, 0x71, 0x5e, 0x49, 0x5c, 0x62, 0x7d, 0x29,
+		0x36, 0x20, 0x7c, 0x7a, 0x2f, 0x6b, 0x63, 0x33, 0x2b, 0x68, 0x51, 0x66, 0x76, 0x31,
+		0x64, 0x54, 0x43, 0x3c, 0x3a, 0x3e, 0x7e, 0x40, 0x45, 0x2c, 0x2a, 0x74, 0x27, 0x37,
+		0x44, 0x79, 0x59, 0x2f, 0x6f, 0x26, 0x72, 0x6a, 0x39, 0x7b, 0x3f, 0x38, 0x77, 0x67,
+		0x53, 0x47, 0x34, 0x78, 0x5d, 0x30, 0x23, 0x5a, 0x5b, 0x6c, 0x48, 0x55, 0x70, 0x69,
+		0x2e, 0x4c, 0x21, 0x24, 0x4e, 0x50, 0x09, 0x56, 0x73, 0x35, 0x61, 0x4b, 0x58, 0x3b,
+		0x57, 0x22, 0x6d, 0x4d, 0x25, 0x28, 0x46, 0x4a, 0x32, 0x41, 0x3d, 0x5f, 0x4f, 0x42,
+		0x65},
+};
+
+static const char turns[TURNS + 1] =
+	"1201202002021020102011200210200211020201011201021020112001120102";
+
+static uint8_t decoded(uint8_t c, uint32_t at)
+{
+	return c < 128 ? plain[turns[at % TURNS] - '0'][c] : c;
+}
+
+static uint8_t unescaped(uint8_t c)
+{
+	static const char from[] = "#&!*$";
+	static const char to[] = "\r\n<>@";
+	const char *at = c != 0 ? strchr(from, c) : NULL;
+
+	return at != NULL ? (uint8_t)to[at - from] : c;
+}
+
+// One byte of the script. True when a character comes out.
+static bool decode(struct scan_script *script, uint8_t byte, uint8_t *out)
+{
+	if (script->is_escaped) {
+		script->is_escaped = false;
+		*out = unescaped(byte);
+	} else if (byte == '@') {
+		script->is_escaped = true;
+		return false;
+	} else {
+		*out = decoded(byte, script->at);
+	}
+	script->at++;
+	return true;
+}
+
+// ---- in an object ------------------------------------------------------------------------------
+
+static uint32_t digit_of(uint8_t c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c != 0 ? strchr(digits, c) : NULL;
+
+	return at != NULL ? (uint32_t)(at - digits) : 64;
+}
+
+// Six digits give four bytes, the lowest first. False: this is no head.
+static bool read_length(const uint8_t *head, uint32_t *length)
+{
+	uint64_t value = 0;
+	uint8_t bytes[5];
+
+	for (int i = 0; i < 6; i++) {
+		uint32_t digit = digit_of(head[i]);
+
+		if (digit == 64)
+			return false;
+		value = value << 6 | digit;
+	}
+	value <<= 4;
+	for (int i = 0; i < 5; i++)
+		bytes[i] = (uint8_t)(value >> (32 - 8 * i));
+	*length = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+		  (uint32_t)bytes[3] << 24;
+	return head[6] == '=' && head[7] == '=';
+}
+
+// Returns how many bytes were searched: all, or up to the end of the mark, which is in last then.
+static size_t search(struct scan_script *script, const uint8_t *data, size_t n)
+{
+	static const uint8_t mark[] = {'#', '@', '~', '^'};
+	size_t at = 0;
+
+	for (; at < n && at < 3; at++) {
+		script->last = script->last << 8 | data[at];
+		if (script->last == MARK)
+			return at + 1;
+	}
+	// Its third byte is the rarest.
+	while (at < n) {
+		const uint8_t *third = memchr(data + at - 1, mark[2], n - at);
+
+		if (third == NULL)
+			break;
+		at = (size_t)(third - data) + 2;
+		if (memcmp(third - 2, mark, sizeof(mark)) == 0) {
+			script->last = MARK;
+			return at;
+		}
+	}
+	for (at = n > 3 ? n - 3 : n; at < n; at++)
+		script->last = script->last << 8 | data[at];
+	return n;
+}
+
+static void member_end(struct scan *scan, struct scan_script *script)
+{
+	struct scan_object *member = script->member;
+
+	script->member = NULL;
+	script->state = SCRIPT_SEARCH;
+	script->last = 0;
+	object_end(scan, member);
+}
+
+static size_t head(struct scan *scan, struct scan_object *object, uint8_t byte)
+{
+	struct scan_script *script = &object->script;
+
+	script->head[script->head_bytes++] = byte;
+	if (script->head_bytes < SCRIPT_HEAD_BYTES)
+		return 1;
+	script->state = SCRIPT_SEARCH;
+	script->last = 0;
+	if (!read_length(script->head, &script->left) || script->left == 0)
+		return 1;
+	script->at = 0;
+	script->is_escaped = false;
+	script->member = object_begin_inline(scan, object, "text/javascript");
+	if (script->member != NULL)
+		script->state = SCRIPT_BODY;
+	return 1;
+}
+
+static size_t body(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_script *script = &object->script;
+	uint8_t out[SLICE];
+	size_t bytes = 0;
+
+	n = n < SLICE ? n : SLICE;
+	n = n < script->left ? n : script->left;
+	for (size_t i = 0; i < n; i++)
+		bytes += decode(script, data[i], out + bytes) ? 1 : 0;
+	script->left -= (uint32_t)n;
+	if (bytes > 0 && !object_feed_inline(scan, script->member, out, bytes)) {
+		scan_set_suspect(scan, "limit-unpacked-bytes");
+		script->left = 0;
+	}
+	scan->origin = object->origin;
+	if (script->left == 0)
+		member_end(scan, script);
+	return n;
+}
+
+void scan_script_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_script *script = &object->script;
+
+	if (scan->scanner->options.max_archive_depth == 0)
+		return;
+	while (n > 0) {
+		size_t used = n;
+
+		switch (script->state) {
+		case SCRIPT_SEARCH:
+			used = search(script, data, n);
+			if (script->last == MARK) {
+				script->state = SCRIPT_HEAD;
+				script->head_bytes = 0;
+			}
+			break;
+		case SCRIPT_HEAD:
+			used = head(scan, object, *data);
+			break;
+		case SCRIPT_BODY:
+			used = body(scan, object, data, n);
+			break;
+		}
+		data += used;
+		n -= used;
+	}
+}
+
+void scan_script_end(struct scan *scan, struct scan_object *object)
+{
+	if (object->script.member != NULL)
+		member_end(scan, &object->script);
+}

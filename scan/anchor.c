@@ -9,7 +9,9 @@
 #include <string.h>
 
 // Places that are looked at together.
-#define BATCH 1024
+#define BATCH 512
+// What has passed the filter waits for so many batches more, until memory has brought what it needs.
+#define STEPS 3
 
 struct search {
 	const struct anchor_table *table;
@@ -86,6 +88,13 @@ struct met {
 	uint32_t bucket;
 };
 
+// What one search has met in the latest batches.
+struct lane {
+	const struct search *search;
+	size_t counts[STEPS];
+	struct met met[STEPS][BATCH];
+};
+
 static inline uint32_t load_window(const uint8_t *data)
 {
 	uint32_t value;
@@ -94,9 +103,11 @@ static inline uint32_t load_window(const uint8_t *data)
 	return value;
 }
 
-static size_t pass_filter(const struct anchor_table *table, const uint8_t *data,
-	const uint16_t *places, size_t n, struct met *out)
+static size_t pass_filter(
+	const struct search *search, size_t at, const uint16_t *places, size_t n, struct met *out)
 {
+	const struct anchor_table *table = search->table;
+	const uint8_t *data = search->input->data + at;
 	const unsigned int words_shift = 64 - table->words_log;
 	const unsigned int buckets_shift = 64 - table->buckets_log;
 	size_t count = 0;
@@ -105,7 +116,8 @@ static size_t pass_filter(const struct anchor_table *table, const uint8_t *data,
 		uint64_t hash = anchor_hash(load_window(data + places[i]));
 		uint32_t word = table->filter[hash >> words_shift];
 
-		out[count] = (struct met){places[i], (uint32_t)(hash >> buckets_shift)};
+		out[count] =
+			(struct met){(uint32_t)at + places[i], (uint32_t)(hash >> buckets_shift)};
 		count += word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1;
 	}
 	return count;
@@ -127,19 +139,25 @@ static void compare_bucket(const struct search *search, size_t position, uint32_
 	}
 }
 
-// Places that have passed the sieve.
-static void look_up(const struct search *search, size_t at, const uint16_t *places, size_t n)
+// Takes a batch in: places that have passed the sieve. Those of the batch before get their entries, those
+// of the one before that are compared.
+static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_t *places, size_t n)
 {
+	const struct search *search = lane->search;
 	const struct anchor_table *table = search->table;
-	struct met met[BATCH];
+	const unsigned int now = batch % STEPS;
+	const unsigned int oldest = (batch + 1) % STEPS;
+	const unsigned int middle = (batch + 2) % STEPS;
 
-	n = pass_filter(table, search->input->data + at, places, n, met);
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(&table->buckets[met[i].bucket]);
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(&table->entries[table->buckets[met[i].bucket]]);
-	for (size_t i = 0; i < n; i++)
-		compare_bucket(search, at + met[i].at, met[i].bucket);
+	lane->counts[now] = pass_filter(search, at, places, n, lane->met[now]);
+	for (size_t i = 0; i < lane->counts[now]; i++)
+		__builtin_prefetch(&table->buckets[lane->met[now][i].bucket]);
+	for (size_t i = 0; i < lane->counts[middle]; i++)
+		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
+		__builtin_prefetch(&table->entries[table->buckets[lane->met[middle][i].bucket]]);
+	for (size_t i = 0; i < lane->counts[oldest]; i++)
+		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the same
+		compare_bucket(search, lane->met[oldest][i].at, lane->met[oldest][i].bucket);
 }
 
 static anchor_sieve_fn best_sieve(void)
@@ -154,22 +172,30 @@ static void search_windows(const struct search *searches, size_t count, const ui
 	const struct anchor_input *input = searches->input;
 	const anchor_sieve_fn pass_sieve = best_sieve();
 	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
-	size_t reach = searches->table->reach;
+	struct lane lanes[2];
+	unsigned int batch = 0;
+	size_t reach = 0;
 	size_t at;
 
-	for (size_t i = 1; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		lanes[i].search = &searches[i];
+		memset(lanes[i].counts, 0, sizeof(lanes[i].counts));
 		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;
+	}
 	at = input->from > reach ? input->from - reach : 0;
 
 	// A window may look behind its pattern, and so behind the bytes at hand.
-	for (; at < input->to; at += BATCH) {
+	for (; at < input->to; at += BATCH, batch++) {
 		const uint8_t *data = input->data + at;
 		size_t n = input->to - at < BATCH ? input->to - at : BATCH;
 
 		n = pass_sieve(sieve, data, n, places);
 		for (size_t i = 0; i < count; i++)
-			look_up(&searches[i], at, places, n);
+			step(&lanes[i], batch, at, places, n);
 	}
+	for (unsigned int end = batch + STEPS - 1; batch < end; batch++)
+		for (size_t i = 0; i < count; i++)
+			step(&lanes[i], batch, at, places, 0);
 }
 
 // ---- places ------------------------------------------------------------------------------------
@@ -233,6 +259,26 @@ static void search_place(const struct search *search, const struct anchor_place 
 				from_end ? 0 : input->from);
 }
 
+static void search_places(const struct search *search)
+{
+	const struct anchor_table *table = search->table;
+	const struct ruleset *ruleset = search->ruleset;
+	uint64_t from = search->input->base + search->input->from;
+
+	// Those that are told from the start stand first, and the latest first of these.
+	for (uint32_t i = 0; i < table->starts_count; i++) {
+		const struct anchor_place *place = &table->places[i];
+
+		if ((uint64_t)place->offset + place->shift +
+				ruleset->expressions[place->expression].length <=
+			from)
+			break;
+		search_place(search, place);
+	}
+	for (uint32_t i = table->starts_count; i < table->places_count; i++)
+		search_place(search, &table->places[i]);
+}
+
 void anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
 	const struct anchor_input *input, anchor_found_fn found, void *ctx)
 {
@@ -242,8 +288,7 @@ void anchor_search(const struct anchor_table *table, const struct ruleset *rules
 		return;
 	if (table->entries_count > 0)
 		search_windows(&search, 1, table->sieve);
-	for (uint32_t i = 0; i < table->places_count; i++)
-		search_place(&search, &table->places[i]);
+	search_places(&search);
 }
 
 void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
@@ -258,8 +303,7 @@ void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
 		return;
 	search_windows(searches, 2, sieve);
 	for (size_t k = 0; k < 2; k++)
-		for (uint32_t i = 0; i < sides[k].table->places_count; i++)
-			search_place(&searches[k], &sides[k].table->places[i]);
+		search_places(&searches[k]);
 }
 
 void anchor_join_sieves(const struct anchor_table *a, const struct anchor_table *b, uint8_t *sieve)

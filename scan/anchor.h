@@ -51,7 +51,8 @@ struct anchor_header {
 	uint32_t entries_count;
 	uint32_t words_log; // of the filter
 	uint32_t buckets_log;
-	uint32_t unused;
+	uint32_t
+		starts_count; // of the places: told from the object's start, by their ends, the latest first
 };
 
 struct anchor_entry {
@@ -78,6 +79,7 @@ struct anchor_table {
 	uint32_t reach;
 	uint32_t entries_count;
 	uint32_t places_count;
+	uint32_t starts_count;
 	unsigned int words_log;
 	unsigned int buckets_log;
 	const uint8_t *sieve;

@@ -71,6 +71,9 @@ int anchor_open(const void *data, size_t bytes, struct anchor_table *out)
 	if (err != 0)
 		return err;
 	out->places_count = header->places_count;
+	out->starts_count = header->starts_count;
+	if (out->starts_count > out->places_count)
+		return -EBADMSG;
 	out->places = take(&rest, out->places_count * (uint64_t)sizeof(struct anchor_place));
 	return out->places != NULL ? 0 : -EBADMSG;
 }

@@ -205,14 +205,59 @@ static uint8_t *write_windows(
 	return (uint8_t *)out + aligned(count * sizeof(*out));
 }
 
-static int lay_out(const struct tables *tables, struct build_text *out)
+// A place, and where it ends at last if it is told from the start; 0: it is not.
+struct placed {
+	uint64_t end;
+	struct anchor_place place;
+};
+
+static int compare_placed(const void *a, const void *b)
+{
+	const struct placed *left = a;
+	const struct placed *right = b;
+
+	if (left->end != right->end)
+		return left->end > right->end ? -1 : 1;
+	return (left->place.expression > right->place.expression) -
+	       (left->place.expression < right->place.expression);
+}
+
+// Those that are told from the start come first, and the latest first of these.
+static int sort_places(struct tables *tables, struct anchor_header *header)
+{
+	const struct build_expression *expressions = tables->build->expressions.items;
+	struct anchor_place *places = tables->places.items;
+	size_t count = tables->places.count;
+	struct placed *placed = calloc(count + 1, sizeof(*placed));
+
+	if (placed == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		placed[i].place = places[i];
+		if (places[i].offset_from != RULESET_OFFSET_START)
+			continue;
+		placed[i].end = (uint64_t)places[i].offset + places[i].shift +
+				expressions[places[i].expression].length;
+		header->starts_count++;
+	}
+	qsort(placed, count, sizeof(*placed), compare_placed);
+	for (size_t i = 0; i < count; i++)
+		places[i] = placed[i].place;
+	free(placed);
+	return 0;
+}
+
+static int lay_out(struct tables *tables, struct build_text *out)
 {
 	struct anchor_header header = {.reach = tables->reach,
 		.places_count = (uint32_t)tables->places.count,
 		.entries_count = (uint32_t)tables->entries.count};
 	size_t bytes = sizeof(header) + aligned(tables->places.count * sizeof(struct anchor_place));
+	int err = sort_places(tables, &header);
 	uint8_t *at;
 
+	if (err != 0)
+		return err;
 	bytes += set_sizes(tables, &header);
 	header.bytes = bytes;
 	out->data = calloc(1, bytes);

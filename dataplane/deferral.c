@@ -448,7 +448,9 @@ static void look(struct engine *engine, struct deferral *deferral, uint64_t now_
 {
 	if (deferral->step == DEFERRAL_FREE && deferral->is_back)
 		free_again(engine, deferral);
-	else if (deferral->session != NULL && now_ns >= deferral->deadline_ns)
+	if (deferral->session == NULL)
+		return;
+	if (now_ns >= deferral->deadline_ns)
 		give_up(engine, deferral, now_ns);
 	else if (deferral->step == DEFERRAL_RECALL && recall(engine, deferral) != 0)
 		leave_unjudged(engine, deferral, now_ns);

@@ -203,6 +203,7 @@ int main(int argc, char **argv)
 {
 	static const char *const names[] = {"no swap", "swap, scanner not tried", "swap"};
 	struct open_scan scans[OPEN] = {0};
+	long rounds = argc > 3 ? strtol(argv[3], NULL, 10) : 5;
 	struct offer *current;
 	pthread_t thread;
 
@@ -221,7 +222,7 @@ int main(int argc, char **argv)
 	}
 	current = make(true);
 	need(pthread_create(&thread, NULL, swap, NULL) == 0, "thread");
-	for (int round = 0; round < (argc > 3 ? atoi(argv[3]) : 5); round++) {
+	for (long round = 0; round < rounds; round++) {
 		for (int i = 0; i < WAYS; i++) {
 			atomic_store(&way, i);
 			run(&current, scans, (enum way)i, 1);

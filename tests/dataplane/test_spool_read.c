@@ -208,7 +208,7 @@ static void those_that_do_not_go_on_give_way_to_those_that_do(void **state)
 		for (uint32_t j = 0; j < 15 && spool_append(idle[i], data, sizeof(data)) == 0; j++)
 			continue;
 	}
-	assert_true(spool_room(worker, NULL) < 3 * 4080);
+	assert_true(spool_room(worker, NULL) < (size_t)3 * 4080);
 	assert_int_equal(spool_mail_begin(worker, 60, &record), 0);
 	for (size_t at = 0; at < 1u << 20; at += 4096) {
 		while (spool_room(worker, NULL) < 4096) {

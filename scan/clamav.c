@@ -133,13 +133,20 @@ bool clamav_parse_decimal(const char *text, uint64_t limit, uint64_t *out)
 	return true;
 }
 
+// The same where ClamAV takes nothing at all for 0.
+static bool parse_number(const char *text, uint64_t limit, uint64_t *out)
+{
+	*out = 0;
+	return *text == '\0' || clamav_parse_decimal(text, limit, out);
+}
+
 enum clamav_result clamav_check_levels(char **fields, size_t count, const char **reason)
 {
 	uint64_t min = 0;
 	uint64_t max = CLAMAV_LEVEL;
 
-	if ((count > 0 && !clamav_parse_decimal(fields[0], UINT32_MAX, &min)) ||
-		(count > 1 && !clamav_parse_decimal(fields[1], UINT32_MAX, &max))) {
+	if ((count > 0 && !parse_number(fields[0], UINT32_MAX, &min)) ||
+		(count > 1 && !parse_number(fields[1], UINT32_MAX, &max))) {
 		*reason = "bad functionality level";
 		return CLAMAV_MALFORMED;
 	}

@@ -206,6 +206,8 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	if (err == 0)
 		err = match_rules_new(ruleset, &matcher->rules);
 	if (err == 0)
+		err = match_types_new(ruleset, &matcher->types);
+	if (err == 0)
 		err = new_overs(matcher);
 	if (err != 0) {
 		matcher_free(matcher);
@@ -220,6 +222,7 @@ void matcher_free(struct matcher *matcher)
 	if (matcher == NULL)
 		return;
 	(void)hs_free_scratch(matcher->scratch);
+	match_types_free(matcher->types);
 	match_rules_free(matcher->rules);
 	match_rules_free(matcher->over_rules);
 	match_digester_fini(&matcher->digester);

@@ -11,6 +11,7 @@
 #include "scan/match_rule.h"
 #include "scan/match_section.h"
 #include "scan/match_track.h"
+#include "scan/match_type.h"
 #include "scan/ruleset.h"
 
 #include <hs_runtime.h>
@@ -92,6 +93,7 @@ struct matcher {
 	struct track_pool tracks;
 	struct track_pool over_tracks;
 	struct match_copy_pool copies;
+	struct match_types *types; // NULL: those that are built in
 	struct match_rules *rules;
 	struct match_rules *over_rules; // of the delta, NULL: there is none
 	struct track_events *events;

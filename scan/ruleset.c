@@ -198,6 +198,8 @@ static int open_section(
 						: -EBADMSG;
 	case RULESET_DEFERRED:
 		return OPEN_TABLE(ruleset, deferred, data, bytes);
+	case RULESET_FILETYPES:
+		return OPEN_TABLE(ruleset, filetypes, data, bytes);
 	case RULESET_MEMBER_RULES:
 		return OPEN_TABLE(ruleset, member_rules, data, bytes);
 	case RULESET_BASE:

@@ -46,6 +46,7 @@ enum ruleset_section_kind {
 	RULESET_COMPARES,       // struct ruleset_compare
 	RULESET_DEFERRED,       // struct ruleset_deferred
 	RULESET_MEMBER_RULES,   // struct ruleset_member_rule
+	RULESET_FILETYPES,      // struct ruleset_filetype, in the order of the source files
 	RULESET_BASE,           // struct ruleset_base: the image is a delta
 	RULESET_REMOVED,        // uint32_t: signatures of the base that do not count, ascending
 	RULESET_RANKS,          // uint32_t: of each signature, how many of the base stand before it
@@ -244,6 +245,18 @@ struct ruleset_member_rule {
 	struct ruleset_range position;
 };
 
+#define RULESET_MAX_MAGIC 128
+
+// What tells the type of an object by its first bytes.
+struct ruleset_filetype {
+	uint32_t number;   // filetype_by_number
+	uint32_t required; // the same: of the file without this
+	uint32_t pattern;  // a regular expression: offset into the strings; 0: bytes
+	uint32_t offset;
+	uint32_t length;
+	uint8_t bytes[RULESET_MAX_MAGIC];
+};
+
 // A node of an expression; its left side is the next node, its right side what ends the left.
 struct ruleset_node {
 	uint8_t joint;      // '&', '|', 0: a member
@@ -334,6 +347,7 @@ struct ruleset {
 	const struct ruleset_compare *compares;
 	const struct ruleset_deferred *deferred;
 	const struct ruleset_member_rule *member_rules;
+	const struct ruleset_filetype *filetypes;
 	const struct ruleset_base *base; // NULL: it is no delta
 	const uint32_t *removed;
 	const uint32_t *ranks;
@@ -354,6 +368,7 @@ struct ruleset {
 	uint32_t compares_count;
 	uint32_t deferred_count;
 	uint32_t member_rules_count;
+	uint32_t filetypes_count;
 	uint32_t removed_count;
 	uint32_t ranks_count;
 	size_t databases_bytes;

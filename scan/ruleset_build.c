@@ -491,6 +491,9 @@ void build_read_files(struct build *build)
 		case BUILD_ALLOWED:
 			read_signatures(build, i, kind);
 			break;
+		case BUILD_FILETYPES:
+			build_read_filetypes(build, i);
+			break;
 		case BUILD_IGNORED:
 		case BUILD_CONTAINER:
 			break;

@@ -145,6 +145,7 @@ struct build {
 	struct build_vector members;      // uint32_t
 	struct build_vector regexes;      // struct ruleset_regex
 	struct build_vector compares;     // struct ruleset_compare
+	struct build_vector filetypes;    // struct ruleset_filetype
 	struct build_vector member_rules; // struct ruleset_member_rule, by the builder's numbers
 	struct build_vector hashes[DIGEST_ALGORITHMS]; // struct hashset_entry
 	struct build_vector section_hashes[DIGEST_ALGORITHMS];
@@ -177,6 +178,9 @@ void build_format(struct build *build, struct build_text *text, const char *form
 // Tells the caller of a line that was not taken, and counts it.
 void build_report(
 	struct build *build, uint32_t file, uint32_t line, bool is_error, const char *reason);
+
+// Reads a table of file types.
+void build_read_filetypes(struct build *build, uint32_t file_number);
 
 // Adds a use of an expression, which is the same for all signatures that ask for the same.
 void build_use_expression(

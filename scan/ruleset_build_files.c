@@ -46,7 +46,7 @@ static const struct extension extensions[] = {
 	{"pdb", BUILD_UNSUPPORTED},
 	{"gdb", BUILD_UNSUPPORTED},
 	{"wdb", BUILD_UNSUPPORTED},
-	{"ftm", BUILD_UNSUPPORTED},
+	{"ftm", BUILD_FILETYPES},
 	{"crb", BUILD_UNSUPPORTED},
 	{"cfg", BUILD_UNSUPPORTED},
 	{"pwdb", BUILD_UNSUPPORTED},

@@ -10,6 +10,7 @@ enum build_kind {
 	BUILD_HASHES,
 	BUILD_SECTIONS, // hashes of sections
 	BUILD_IMPORTS,  // hashes of import tables
+	BUILD_FILETYPES, // what files are by their content
 	BUILD_MEMBERS,  // of what lies in containers
 	BUILD_ALLOWED,
 	BUILD_IGNORED,

@@ -379,6 +379,7 @@ static void collect_rules(
 	add_vector(pieces, RULESET_DEFERRED, &tables->deferred, sizeof(struct ruleset_deferred));
 	add_vector(pieces, RULESET_MEMBER_RULES, &build->member_rules,
 		sizeof(struct ruleset_member_rule));
+	add_vector(pieces, RULESET_FILETYPES, &build->filetypes, sizeof(struct ruleset_filetype));
 }
 
 static void collect_delta(

@@ -128,6 +128,7 @@ static bool has_parts(enum build_kind kind)
 	case BUILD_MEMBERS:
 	case BUILD_ALLOWED:
 		return true;
+	case BUILD_FILETYPES:
 	case BUILD_IGNORED:
 	case BUILD_CONTAINER:
 	case BUILD_UNSUPPORTED:

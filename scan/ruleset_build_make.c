@@ -44,6 +44,7 @@ static void free_build(struct build *build)
 	free(build->regexes.items);
 	free(build->compares.items);
 	free(build->member_rules.items);
+	free(build->filetypes.items);
 	free(build->atom_buckets);
 	build_free_files(build);
 	free(build->ignores.items);

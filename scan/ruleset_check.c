@@ -207,6 +207,19 @@ static int check_deferred(const struct ruleset *ruleset)
 	return 0;
 }
 
+static int check_filetypes(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->filetypes_count; i++) {
+		const struct ruleset_filetype *type = &ruleset->filetypes[i];
+
+		if (filetype_by_number(type->number) == NULL ||
+			filetype_by_number(type->required) == NULL ||
+			!is_string(ruleset, type->pattern) || type->length > RULESET_MAX_MAGIC)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 static int check_member_rules(const struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < ruleset->member_rules_count; i++) {
@@ -241,7 +254,7 @@ int ruleset_check(const struct ruleset *ruleset)
 {
 	int (*const checks[])(const struct ruleset *) = {check_signatures, check_searches,
 		check_uses, check_groups, check_nodes, check_members, check_rules, check_deferred,
-		check_member_rules, check_delta};
+		check_member_rules, check_filetypes, check_delta};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		int err = checks[i](ruleset);

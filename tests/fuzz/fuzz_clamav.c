@@ -2,6 +2,7 @@
 // Lines of signature files: the first byte chooses the format. What is taken is taken alike with its
 // hexadecimal digits in the other case.
 #include "scan/clamav.h"
+#include "scan/clamav_filetype.h"
 #include "scan/clamav_logical.h"
 #include "scan/clamav_member.h"
 
@@ -80,6 +81,23 @@ static void check_member(struct clamav_arena *arena, char *line)
 		abort();
 }
 
+// What is taken fits into what there is of it.
+static void check_filetype(struct clamav_arena *arena, char *line)
+{
+	struct clamav_filetype parsed = {0};
+	const char *reason = NULL;
+
+	if (clamav_parse_ftm(arena, line, &parsed, &reason) != CLAMAV_TAKEN) {
+		if (reason == NULL)
+			abort();
+		return;
+	}
+	if (parsed.length > CLAMAV_MAX_MAGIC || parsed.type == NULL || parsed.required == NULL ||
+		filetype_by_number(filetype_number(parsed.type)) != parsed.type ||
+		(parsed.magic == CLAMAV_MAGIC_PATTERN && parsed.pattern.parts == NULL))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct clamav_body_signature body = {0};
@@ -94,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	line[n - 1] = '\0';
 	if (data[0] == 0xff)
 		check_member(&arena, line);
+	else if (data[0] == 0xfe)
+		check_filetype(&arena, line);
 	else if (data[0] % 4 == 3)
 		check_logical(&arena, line);
 	else if (data[0] % 4 == 0)

@@ -193,9 +193,12 @@ static void quoted_decode(const struct rebuild_code *code, struct decoded *out)
 		}
 		out->from[out->bytes] = (uint32_t)at;
 		out->to[out->bytes] = (uint32_t)(at + n);
-		out->data[out->bytes++] =
-			is_pair ? (uint8_t)(hex_of(content[at + 1]) << 4 | hex_of(content[at + 2]))
-				: content[at];
+		out->data[out->bytes] = content[at];
+		if (is_pair)
+			out->data[out->bytes] =
+				(uint8_t)((unsigned int)hex_of(content[at + 1]) << 4 |
+					  (unsigned int)hex_of(content[at + 2]));
+		out->bytes++;
 		at += n;
 	}
 }

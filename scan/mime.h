@@ -32,7 +32,8 @@ enum mime_event_type {
 	MIME_PART_DATA,  // decoded bytes of part `number`, valid until the next call
 	MIME_PART_END,
 	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", "limit-readings",
-			 // "message-partial", "ambiguous-boundary", each at most once
+			 // "message-partial", "message-external-body" (it is fetched from
+			 // elsewhere), "ambiguous-boundary", each at most once
 	MIME_END,        // after mime_finish only: the message is over
 };
 

@@ -43,6 +43,8 @@ static bool describe(struct mime *mime)
 	leaf->scan =
 		!leaf->tap && leaf->coding != MIME_UU && (is_text || leaf->coding != MIME_BASE64);
 	leaf->peek = !leaf->tap && !leaf->scan && leaf->coding == MIME_BASE64 && !leaf->end_due;
+	if (strcmp(entity->content_type, "message/external-body") == 0)
+		mime_tell(mime, MIME_LIMIT_EXTERNAL);
 	if (strcmp(entity->content_type, "message/partial") == 0)
 		mime_tell(mime, MIME_LIMIT_PARTIAL);
 	return true;
@@ -256,6 +258,7 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event)
 		[MIME_LIMIT_HEADER] = "limit-header",
 		[MIME_LIMIT_READINGS] = "limit-readings",
 		[MIME_LIMIT_PARTIAL] = "message-partial",
+		[MIME_LIMIT_EXTERNAL] = "message-external-body",
 		[MIME_LIMIT_BOUNDARY] = "ambiguous-boundary",
 	};
 

@@ -7,6 +7,8 @@
 
 #define OBJECT_KEY_BYTES 16
 
+static const uint8_t aes_mark[] = {'s', 'A', 'l', 'T'};
+
 // RC4 is in no library by default any more.
 void rc4_begin(struct rc4 *rc4, const uint8_t *key, size_t bytes)
 {
@@ -58,8 +60,8 @@ static bool object_key(const struct crypt_key *key, enum crypt_method method, ui
 	for (unsigned int i = 0; i < 2; i++)
 		data[at++] = (uint8_t)(generation >> 8 * i);
 	if (method == CRYPT_AES128) {
-		memcpy(data + at, "sAlT", 4);
-		at += 4;
+		memcpy(data + at, aes_mark, sizeof(aes_mark));
+		at += sizeof(aes_mark);
 	}
 	*bytes = key->length + 5 < OBJECT_KEY_BYTES ? key->length + 5 : OBJECT_KEY_BYTES;
 	if (EVP_Digest(data, at, out, &n, EVP_md5(), NULL) != 1)

@@ -88,9 +88,11 @@ static bool is_old_key(const struct pdf_security *security, const struct pdf_str
 
 // ---- revisions 5 and 6 -------------------------------------------------------------------------
 
+// key: and behind it the vector.
 static bool aes(const EVP_CIPHER *cipher, bool is_encryption, const uint8_t *key,
-	const uint8_t *vector, const uint8_t *data, size_t n, uint8_t *out)
+	const uint8_t *data, size_t n, uint8_t *out)
 {
+	const uint8_t *vector = key + EVP_CIPHER_get_key_length(cipher);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int given = 0;
 	bool is_done = ctx != NULL &&
@@ -115,8 +117,7 @@ static bool harden(uint8_t *hash)
 
 		for (size_t i = 0; i < ROUND_COPIES; i++)
 			memcpy(copies + i * bytes, hash, bytes);
-		if (!aes(EVP_aes_128_cbc(), true, hash, hash + 16, copies, ROUND_COPIES * bytes,
-			    made))
+		if (!aes(EVP_aes_128_cbc(), true, hash, copies, ROUND_COPIES * bytes, made))
 			return false;
 		for (size_t i = 0; i < 16; i++)
 			rest += made[i];
@@ -137,7 +138,6 @@ static bool salted(const struct pdf_security *security, const uint8_t *salt, uin
 // Algorithm 2.A: the string of the user is a hash and two salts.
 static bool new_key(const struct pdf_security *security, struct crypt_key *key)
 {
-	static const uint8_t zeros[CRYPT_BLOCK] = {0};
 	const uint8_t *user = security->user.bytes;
 	uint8_t hash[ROUND_BYTES];
 
@@ -148,8 +148,9 @@ static bool new_key(const struct pdf_security *security, struct crypt_key *key)
 	if (!salted(security, user + HASH_BYTES + SALT_BYTES, hash))
 		return false;
 	key->length = HASH_BYTES;
-	return aes(EVP_aes_256_cbc(), false, hash, zeros, security->user_key.bytes, HASH_BYTES,
-		key->bytes);
+	memset(hash + HASH_BYTES, 0, CRYPT_BLOCK);
+	return aes(
+		EVP_aes_256_cbc(), false, hash, security->user_key.bytes, HASH_BYTES, key->bytes);
 }
 
 // ---- all ---------------------------------------------------------------------------------------

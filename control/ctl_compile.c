@@ -234,9 +234,10 @@ int ctl_compile(int argc, char **argv)
 	err = options.cache != NULL ? compile_cached(&options, &build, argv + optind, &made)
 				    : compile_plain(&options, &build, argv + optind, &made);
 	if (err != 0) {
-		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		// NOLINTBEGIN(concurrency-mt-unsafe): one thread
 		(void)fprintf(
 			stderr, "cordonctl compile: %s: %s\n", options.output, strerror(-err));
+		// NOLINTEND(concurrency-mt-unsafe)
 		return CTL_ERROR;
 	}
 	made.stats.compile_ns = wall_ns() - began_ns;

@@ -43,7 +43,8 @@ struct publish {
 	guint watch; // of the child
 	bool is_background;
 	GChildWatchFunc ended;
-	int output; // the child's standard output: counts as JSON
+	char error[512]; // why the last did not come into force
+	int output;      // the child's standard output: counts as JSON
 };
 
 static void stop_child(struct publish *publish)
@@ -261,20 +262,19 @@ static int send_delta(const struct publish *publish, struct publish_result *resu
 
 static void hand_over(struct publish *publish, struct publish_result *result)
 {
-	char error[512];
 	char reason[128];
 	int err = result->is_delta ? 0 : look_at(publish->image, result);
 
-	result->why = error;
+	result->why = publish->error;
 	if (err != 0) {
-		(void)snprintf(error, sizeof(error), "the image does not open: %s",
-			strerror_r(-err, reason, sizeof(reason)));
+		(void)snprintf(publish->error, sizeof(publish->error),
+			"the image does not open: %s", strerror_r(-err, reason, sizeof(reason)));
 		finish(publish, result);
 		return;
 	}
-	err = result->is_delta
-		      ? send_delta(publish, result, error, sizeof(error))
-		      : publish_image(publish->options, publish->image, error, sizeof(error));
+	err = result->is_delta ? send_delta(publish, result, publish->error, sizeof(publish->error))
+			       : publish_image(publish->options, publish->image, publish->error,
+					 sizeof(publish->error));
 	result->in_force = err == 0;
 	// One that does not run will start with them.
 	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED;
@@ -283,10 +283,10 @@ static void hand_over(struct publish *publish, struct publish_result *result)
 	if (result->applied) {
 		err = result->is_delta ? put_delta(publish) : put_image(publish);
 		if (err != 0) {
-			(void)snprintf(error, sizeof(error), "%s: %s",
+			(void)snprintf(publish->error, sizeof(publish->error), "%s: %s",
 				publish->options->rules.image,
 				strerror_r(-err, reason, sizeof(reason)));
-			result->why = error;
+			result->why = publish->error;
 		}
 	}
 	if (result->is_delta && result->applied && !result->in_force)
@@ -331,6 +331,9 @@ static int start_child(struct publish *publish, bool is_full)
 	GError *error = NULL;
 	gboolean started;
 
+	// What a process before left when it was ended.
+	(void)unlink(publish->image);
+	(void)unlink(publish->delta);
 	if (publish->cache[0] != '\0') {
 		arguments[count++] = "--cache";
 		arguments[count++] = publish->cache;

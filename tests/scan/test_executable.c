@@ -4,7 +4,7 @@
 #include "scan/executable.h"
 #include "tests/scan/ruleset_case.h"
 
-#define FILE_BYTES 60000u
+#define FILE_BYTES ((size_t)60000)
 #define MARK "\x11\x22\x33\x44\x55\x66"
 #define MARK_BYTES 6
 
@@ -264,6 +264,7 @@ static void a_program_is_found_inside_of_another_file(void **state)
 				    "F:1:EOF-59993:223344556611\n";
 	static const char none[] = "A:1:S1+99:112233445566\nB:1:EP+6:223344556611\n";
 	static const size_t places[] = {20, 1000, 16384 - 66, 16384 - 65, 16384, 40000};
+	static const uint8_t other[] = {0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc};
 	static uint8_t data[FILE_BYTES + 50000];
 
 	(void)state;
@@ -274,7 +275,7 @@ static void a_program_is_found_inside_of_another_file(void **state)
 	put_text(7, "\x22\x33\x44\x55\x66\x11", MARK_BYTES);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		memset(data, 1, places[i]);
-		memcpy(data + 3, "\x77\x88\x99\xaa\xbb\xcc", MARK_BYTES);
+		memcpy(data + 3, other, sizeof(other));
 		memcpy(data + places[i], image, FILE_BYTES);
 		assert_int_equal(count_hits_in("t.ndb", lines, data, places[i] + FILE_BYTES), 4);
 		assert_int_equal(count_hits_in("t.ndb", none, data, places[i] + FILE_BYTES), 0);

@@ -38,7 +38,7 @@ static void fill(void)
 // Two sections, the second at 30000; section headers at the end.
 static void make_elf(void)
 {
-	const size_t headers = FILE_BYTES - 2 * 64;
+	const size_t headers = FILE_BYTES - 128;
 
 	fill();
 	put_text(0, "\x7f\x45LF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0", 18);

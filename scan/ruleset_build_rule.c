@@ -332,30 +332,43 @@ void build_drop_rules(struct build *build)
 
 // ---- keys --------------------------------------------------------------------------------------
 
-static uint64_t needs_of_node(const struct build *build, const struct ruleset_rule *rule,
-	uint32_t at, unsigned int depth);
+// Each member is looked at once: regular expressions are triggered by others, and by themselves.
+struct needs {
+	const struct build *build;
+	const struct ruleset_rule *rule;
+	uint64_t begun; // members; what is asked of one that has not ended is 0
+	uint64_t members[CLAMAV_MAX_SUBSIGNATURES];
+};
 
-static uint64_t needs_of_member(const struct build *build, const struct ruleset_rule *rule,
-	uint32_t index, unsigned int depth)
+static uint64_t needs_of_node(struct needs *needs, uint32_t at);
+static uint64_t needs_of_member(struct needs *needs, uint32_t index);
+
+static uint64_t find_needs_of_member(struct needs *needs, uint32_t index)
 {
-	uint32_t member = ((const uint32_t *)build->members.items)[rule->member + index];
+	const struct build *build = needs->build;
+	uint32_t member = ((const uint32_t *)build->members.items)[needs->rule->member + index];
 	uint32_t number = member & RULESET_MEMBER_NUMBER;
 
-	// Regular expressions may be triggered by others: not without end.
-	if (depth > CLAMAV_MAX_SUBSIGNATURES)
-		return 0;
 	if ((member & RULESET_MEMBER_REGEX) != 0)
-		return needs_of_node(build, rule,
-			((const struct ruleset_regex *)build->regexes.items)[number].trigger,
-			depth + 1);
+		return needs_of_node(needs,
+			((const struct ruleset_regex *)build->regexes.items)[number].trigger);
 	if ((member & RULESET_MEMBER_COMPARE) != 0)
-		return needs_of_member(build, rule,
-			((const struct ruleset_compare *)build->compares.items)[number].index,
-			depth + 1);
+		return needs_of_member(needs,
+			((const struct ruleset_compare *)build->compares.items)[number].index);
 	if (!build->needs_bare &&
 		((const struct build_atom *)build->atoms.items)[number].way == BUILD_BARE)
 		return 0;
 	return UINT64_C(1) << index;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): no member is looked at twice
+static uint64_t needs_of_member(struct needs *needs, uint32_t index)
+{
+	if ((needs->begun >> index & 1) == 0) {
+		needs->begun |= UINT64_C(1) << index;
+		needs->members[index] = find_needs_of_member(needs, index);
+	}
+	return needs->members[index];
 }
 
 #define DEFERRED_WEIGHT 1024
@@ -394,27 +407,31 @@ static bool can_be_true_without(const struct ruleset_node *node)
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
-static uint64_t needs_of_node(
-	const struct build *build, const struct ruleset_rule *rule, uint32_t at, unsigned int depth)
+static uint64_t needs_of_node(struct needs *needs, uint32_t at)
 {
-	const struct ruleset_node *nodes = build->nodes.items;
+	const struct ruleset_node *nodes = needs->build->nodes.items;
 	uint64_t left;
 	uint64_t right;
 
 	if (can_be_true_without(&nodes[at]))
 		return 0;
 	if (nodes[at].joint == 0)
-		return needs_of_member(build, rule, nodes[at].index, depth);
-	left = needs_of_node(build, rule, at + 1, depth);
-	right = needs_of_node(build, rule, nodes[at + 1].end, depth);
+		return needs_of_member(needs, nodes[at].index);
+	left = needs_of_node(needs, at + 1);
+	right = needs_of_node(needs, nodes[at + 1].end);
 	if (nodes[at].joint == '|')
 		return left != 0 && right != 0 ? left | right : 0;
 	if (left == 0 || right == 0)
 		return left | right;
-	return weight_of(build, rule, left) <= weight_of(build, rule, right) ? left : right;
+	return weight_of(needs->build, needs->rule, left) <=
+			       weight_of(needs->build, needs->rule, right)
+		       ? left
+		       : right;
 }
 
 uint64_t build_needs(const struct build *build, const struct ruleset_rule *rule)
 {
-	return needs_of_node(build, rule, rule->node, 0);
+	struct needs needs = {.build = build, .rule = rule};
+
+	return needs_of_node(&needs, rule->node);
 }

@@ -72,6 +72,9 @@ static const struct rule_case rule_cases[] = {
 	{";0&1;414c504841;2:0/beta/r", "ALPHA beta", true},
 	{";0&1;414c504841;2,4:0/beta/e", "ALPHA beta", false},
 	{";0&1;414c504841;0/(a)(?=b)\\1/", "ALPHA beta", false},
+	// One whose trigger names itself, many times: it ends, and the rest of the trigger counts.
+	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)|0/be.a/", "ALPHA beta", true},
+	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)/be.a/", "ALPHA beta", false},
 	// Numbers beside a hit.
 	{";0&1;414c504841;0(>>5#de3#>100)", "ALPHA123", true},
 	{";0&1;414c504841;0(>>5#de3#>100)", "ALPHA099", false},

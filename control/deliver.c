@@ -16,7 +16,9 @@ struct session {
 	struct deliver *deliver;
 	mailsmtp *smtp;
 	MMAPString *line;
-	int code; // of the last reply
+	bool is_binary; // it must not go by DATA
+	bool is_taken;  // the server has said 2xx to the whole message
+	int code;       // of the last reply
 	char reply[DELIVER_REPLY_BYTES];
 };
 
@@ -74,10 +76,11 @@ static bool has_extension(const struct session *session, const char *keyword)
 	return false;
 }
 
-// What is not decided yet gets this outcome, by the last reply.
+// What is not decided yet gets this outcome, by the last reply: nothing but a message that was taken is DONE, whatever
+// a server that is out of step says.
 static void settle(struct session *session, struct deliver_recipient *recipient)
 {
-	if (session->code >= 200 && session->code < 400)
+	if (session->is_taken)
 		recipient->outcome = DELIVER_DONE;
 	else
 		recipient->outcome = session->code >= 500 ? DELIVER_NEVER : DELIVER_LATER;
@@ -86,7 +89,28 @@ static void settle(struct session *session, struct deliver_recipient *recipient)
 	(void)snprintf(recipient->reply, sizeof(recipient->reply), "%s", session->reply);
 }
 
+// Each of its lines ends with CRLF, the last one too, and there is no other CR or LF.
+static bool has_plain_lines(const struct deliver *deliver)
+{
+	const uint8_t *data = deliver->data;
+	size_t n = deliver->bytes;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((data[i] == '\n' && (i == 0 || data[i - 1] != '\r')) ||
+			(data[i] == '\r' && (i + 1 == n || data[i + 1] != '\n')))
+			return false;
+	}
+	return n == 0 || data[n - 1] == '\n';
+}
+
 // ---- parameters ---------------------------------------------------------------------------------
+
+static bool is_binary_body(const char *parameter, size_t n)
+{
+	static const char body[] = "BODY=BINARYMIME";
+
+	return n == strlen(body) && strncasecmp(parameter, body, n) == 0;
+}
 
 // The extension that a parameter belongs to, or NULL.
 static const char *extension_of(const char *parameter, size_t n)
@@ -105,73 +129,106 @@ static const char *extension_of(const char *parameter, size_t n)
 	return NULL;
 }
 
-// The parameters that this server knows, each with a blank before it. SIZE is reckoned anew. False when
+// The parameters that this server knows, each with a blank before it. SIZE is reckoned anew. Returns NULL, or why
 // the message cannot go without one that it does not know.
-static bool choose_params(const struct session *session, const char *params, char *out, size_t room)
+static const char *choose_params(
+	struct session *session, const char *params, char *out, size_t room)
 {
+	bool takes_binary =
+		has_extension(session, "BINARYMIME") && has_extension(session, "CHUNKING");
 	size_t used = 0;
 
 	out[0] = '\0';
 	while (*params != '\0') {
 		size_t n = strcspn(params, " ");
-		size_t name = strcspn(params, "= ");
-		const char *extension = extension_of(params, name);
-		bool is_utf8 = extension != NULL && strcmp(extension, "SMTPUTF8") == 0;
+		const char *extension = extension_of(params, strcspn(params, "= "));
+		bool is_binary = is_binary_body(params, n);
 
-		if (extension != NULL && has_extension(session, extension) && used + n + 2 < room) {
-			used += (size_t)snprintf(out + used, room - used, " %.*s", (int)n, params);
-		} else if (is_utf8) {
-			return false;
-		}
+		if (is_binary && takes_binary)
+			session->is_binary = true;
+		else if (is_binary && !has_plain_lines(session->deliver))
+			return "550 5.6.1 the server does not take binary mail";
+		if (extension != NULL && has_extension(session, extension) && used + n + 2 < room)
+			used += (size_t)snprintf(out + used, room - used, " %.*s",
+				is_binary && !takes_binary ? 0 : (int)n, params);
+		else if (extension != NULL && strcmp(extension, "SMTPUTF8") == 0)
+			return "550 5.6.7 the server does not take internationalised mail";
 		params += n;
 		params += strspn(params, " ");
 	}
-	return true;
+	return NULL;
 }
 
 // ---- the message --------------------------------------------------------------------------------
 
-// RFC 5321 section 4.5.2: a dot at the beginning of a line is doubled. Lines end as they do, so the
-// beginning of one is what follows a CRLF.
-static bool send_body(struct session *session)
+static bool put(struct session *session, const void *data, size_t bytes)
 {
-	const struct deliver *deliver = session->deliver;
-	mailstream *stream = session->smtp->stream;
-	const uint8_t *data = deliver->data;
-	size_t trace = strlen(deliver->trace);
-	size_t from = 0;
-	bool ends;
+	return bytes == 0 || mailstream_write(session->smtp->stream, data, bytes) == (ssize_t)bytes;
+}
 
-	if (trace > 0 && mailstream_write(stream, deliver->trace, trace) != (ssize_t)trace)
-		return false;
-	for (size_t i = 0; i < deliver->bytes; i++) {
-		bool begins = i == 0 || (i > 1 && data[i - 1] == '\n' && data[i - 2] == '\r');
+// RFC 5321 section 4.5.2: a dot at the beginning of a line is doubled. Servers do not agree on what ends a
+// line, and a mail that came in chunks may hold anything: whatever one of them could take for an end has
+// its dot doubled.
+static bool put_stuffed(struct session *session)
+{
+	const uint8_t *data = session->deliver->data;
+	size_t n = session->deliver->bytes;
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool begins =
+			i == 0 || data[i - 1] == '\n' || data[i - 1] == '\r' || data[i - 1] == '\0';
 
 		if (!begins || data[i] != '.')
 			continue;
-		if (mailstream_write(stream, data + from, i - from) != (ssize_t)(i - from) ||
-			mailstream_write(stream, ".", 1) != 1)
+		if (!put(session, data + from, i - from) || !put(session, ".", 1))
 			return false;
 		from = i;
 	}
-	if (deliver->bytes > from && mailstream_write(stream, data + from, deliver->bytes - from) !=
-					     (ssize_t)(deliver->bytes - from))
-		return false;
-	ends = deliver->bytes == 0 ||
-	       (deliver->bytes > 1 && memcmp(data + deliver->bytes - 2, "\r\n", 2) == 0);
-	if (!ends && mailstream_write(stream, "\r\n", 2) != 2)
-		return false;
-	return mailstream_write(stream, ".\r\n", 3) == 3 && mailstream_flush(stream) == 0;
+	return put(session, data + from, n - from) &&
+	       ((n > 1 && memcmp(data + n - 2, "\r\n", 2) == 0) || n == 0 ||
+		       put(session, "\r\n", 2)) &&
+	       put(session, ".\r\n", 3);
+}
+
+static void end_message(struct session *session, bool is_sent)
+{
+	if (is_sent && mailstream_flush(session->smtp->stream) == 0)
+		session->is_taken = read_reply(session) / 100 == 2;
+	else
+		(void)lose(session);
+}
+
+static void send_data(struct session *session)
+{
+	const char *trace = session->deliver->trace;
+
+	if (say(session, "DATA\r\n") != 354)
+		return;
+	end_message(session, put(session, trace, strlen(trace)) && put_stuffed(session));
+}
+
+// RFC 3030: byte for byte, whatever is in it.
+static void send_chunk(struct session *session)
+{
+	const struct deliver *deliver = session->deliver;
+	size_t trace = strlen(deliver->trace);
+	char command[40];
+	int n = snprintf(command, sizeof(command), "BDAT %zu LAST\r\n", trace + deliver->bytes);
+
+	end_message(session, put(session, command, (size_t)n) &&
+				     put(session, deliver->trace, trace) &&
+				     put(session, deliver->data, deliver->bytes));
 }
 
 static void send_message(struct session *session)
 {
-	if (say(session, "DATA\r\n") != 354)
-		return;
-	if (send_body(session))
-		(void)read_reply(session);
+	bool is_plain = !session->is_binary && has_plain_lines(session->deliver);
+
+	if (!is_plain && has_extension(session, "CHUNKING"))
+		send_chunk(session);
 	else
-		(void)lose(session);
+		send_data(session);
 }
 
 // MAIL and RCPT. Returns how many recipients were accepted: they are left as PENDING.
@@ -182,10 +239,11 @@ static size_t say_envelope(struct session *session)
 	char size[40] = "";
 	size_t accepted = 0;
 
-	if (!choose_params(session, deliver->mail_params, params, sizeof(params))) {
+	const char *refusal = choose_params(session, deliver->mail_params, params, sizeof(params));
+
+	if (refusal != NULL) {
 		session->code = 550;
-		(void)snprintf(session->reply, sizeof(session->reply), "%s",
-			"550 5.6.7 the server does not take internationalised mail");
+		(void)snprintf(session->reply, sizeof(session->reply), "%s", refusal);
 		return 0;
 	}
 	if (has_extension(session, "SIZE"))

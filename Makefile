@@ -57,6 +57,7 @@ REASSEMBLY_SRC := $(wildcard reassembly/*.c)
 DPDK_SRC := $(wildcard $(addprefix dataplane/,main*.c port*.c worker*.c telemetry.c distributor.c))
 DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
+VENDOR_SRC := $(wildcard control/vendor_*.c)
 CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
 DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
 # These link what cordon-control is made of: all of it but main.
@@ -70,7 +71,7 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
 
-PROGRAMS := $(addprefix $(BUILD)/,cordonctl cordon-dataplane cordon-control)
+PROGRAMS := $(addprefix $(BUILD)/,cordonctl cordon-dataplane cordon-control cordon-vendor)
 UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 CONTROL_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_UNIT_SRC))
@@ -120,8 +121,14 @@ $(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
-$(BUILD)/cordon-control: $(call obj,$(CONTROL_SRC)) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
+$(BUILD)/cordon-control: $(call obj,$(filter-out $(VENDOR_SRC),$(CONTROL_SRC))) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
 		$(BUILD)/libreassembly.a
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
+
+# Of libcontrol.a it takes what both daemons share.
+$(BUILD)/cordon-vendor: $(call obj,$(VENDOR_SRC)) $(addprefix $(BUILD)/lib,control.a dataplane.a scan.a \
+		reassembly.a)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
@@ -198,7 +205,7 @@ lint: scripts/lint
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/cordon/docs
 	install -m 755 $(BUILD)/cordonctl $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/cordon-dataplane $(BUILD)/cordon-control $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(addprefix $(BUILD)/cordon-,dataplane control vendor) $(DESTDIR)$(PREFIX)/sbin/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/cordon/
 	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/cordon/docs/
 

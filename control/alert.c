@@ -14,23 +14,40 @@
 
 static const struct type {
 	const char *name;
-	enum key_role role;
 	const char *body; // NULL: it has none
-	bool needs_id;
 	int (*check)(const struct alert_reader *reader, const json_t *body);
+	enum key_role role;
+	bool needs_id;
 } types[ALERT_TYPES] = {
-	[ALERT_SEAL] = {"seal", ROLE_ALERTS, "seal", true, alert_check_seal},
-	[ALERT_SCREEN] = {"screen", ROLE_ALERTS, "screen", true, alert_check_screen},
-	[ALERT_UPDATE] = {"update", ROLE_UPDATES, "update", false, alert_check_update},
-	[ALERT_ALL_CLEAR] = {"all-clear", ROLE_ALL_CLEAR, NULL, true, NULL},
-	[ALERT_REVOKE] = {"revoke", ROLE_UPDATES, "revoke", false, alert_check_revoke},
-	[ALERT_ROOT] = {"root", ROLE_ROOT, "root", false, NULL},
-	[ALERT_PING] = {"ping", ROLE_ALERTS, NULL, false, NULL},
+	[ALERT_SEAL] = {"seal", "seal", alert_check_seal, ROLE_ALERTS, true},
+	[ALERT_SCREEN] = {"screen", "screen", alert_check_screen, ROLE_ALERTS, true},
+	[ALERT_UPDATE] = {"update", "update", alert_check_update, ROLE_UPDATES, false},
+	[ALERT_ALL_CLEAR] = {"all-clear", NULL, NULL, ROLE_ALL_CLEAR, true},
+	[ALERT_REVOKE] = {"revoke", "revoke", alert_check_revoke, ROLE_UPDATES, false},
+	[ALERT_ROOT] = {"root", "root", NULL, ROLE_ROOT, false},
+	[ALERT_PING] = {"ping", NULL, NULL, ROLE_ALERTS, false},
 };
 
 const char *alert_type_name(enum alert_type type)
 {
 	return types[type].name;
+}
+
+int alert_type_find(const char *name, enum alert_type *type, enum key_role *role)
+{
+	for (enum alert_type i = ALERT_SEAL; i < ALERT_TYPES; i++) {
+		if (strcmp(types[i].name, name) == 0) {
+			*type = i;
+			*role = types[i].role;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *alert_type_body(enum alert_type type)
+{
+	return types[type].body;
 }
 
 int alert_refuse(const struct alert_reader *reader, const char *format, ...)
@@ -158,19 +175,15 @@ static int read_target(const struct alert_reader *reader, struct alert *out)
 
 static int read_type(const struct alert_reader *reader, struct alert *out)
 {
-	const char *name = NULL;
-	const char *role = NULL;
+	const char *name = "";
+	const char *role = "";
 	int err = alert_text(reader, out->payload, "type", 32, &name);
 
 	if (err == 0)
 		err = alert_text(reader, out->payload, "role", 32, &role);
 	if (err != 0)
 		return err;
-	for (out->type = ALERT_SEAL; out->type < ALERT_TYPES; out->type++) {
-		if (strcmp(types[out->type].name, name) == 0)
-			break;
-	}
-	if (out->type == ALERT_TYPES)
+	if (alert_type_find(name, &out->type, &out->role) != 0)
 		return alert_refuse(reader, "type: \"%s\" is unknown", name);
 	if (key_role_find(role, &out->role) != 0)
 		return alert_refuse(reader, "role: \"%s\" is unknown", role);

@@ -43,6 +43,11 @@ struct alert {
 };
 
 const char *alert_type_name(enum alert_type type);
+// A type by its name, and the role that signs it. Returns 0 or -EINVAL.
+int alert_type_find(const char *name, enum alert_type *type, enum key_role *role)
+	__attribute__((warn_unused_result));
+// The member that carries what the type needs, or NULL: it needs none.
+const char *alert_type_body(enum alert_type type);
 
 // Returns 0; -EINVAL with a text in error; -ENOMEM. The payload is UTF-8 JSON; a member that is there
 // twice, that nobody knows, or that is of another kind than it should be is a mistake.

@@ -97,6 +97,19 @@ struct control_options {
 		struct {
 			char listen[CONTROL_TEXT_BYTES]; // address:port, "": off
 		} udp;
+		struct {
+			char broker[CONTROL_TEXT_BYTES];      // host:port, "": off
+			bool plain;                           // without TLS
+			char ca[CONTROL_TEXT_BYTES];          // "": the system's
+			char certificate[CONTROL_TEXT_BYTES]; // our own, "": none
+			char key[CONTROL_TEXT_BYTES];
+			char user[CONTROL_TEXT_BYTES]; // files of one line each, "": none
+			char password[CONTROL_TEXT_BYTES];
+			char client[CONTROL_TEXT_BYTES]; // "": made of the gateway's name
+			char topics[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
+			uint32_t topics_count;             // 0: made of names
+			char receipts[CONTROL_TEXT_BYTES]; // "": made of names, "-": none
+		} mqtt;
 	} alerts;
 };
 

@@ -81,10 +81,10 @@ class Vendor:
                       for role, (threshold, keys) in roles.items()}}
         return self.alert("root", root=document)
 
-    def write_root(self):
+    def write_root(self, document=None):
         path = self.folder + "/root.json"
         with open(path, "wb") as f:
-            f.write(self.root())
+            f.write(document or self.root())
         return path
 
 

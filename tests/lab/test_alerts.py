@@ -13,6 +13,7 @@ import subprocess
 import threading
 
 import labmail
+from labalerts import PORT, Alerted
 from labcontrol import Control, spool_settings
 from labgateway import Gateway
 from lablib import Cases, Lab, until
@@ -21,33 +22,6 @@ from labpostfix import Server
 from labvendor import Vendor, open_receipt, openssl
 
 cases = Cases()
-PORT = 7700  # in a namespace of the lab's own, where control runs
-
-
-class Alerted:
-    """A gateway with its control process, and the vendor that it trusts."""
-
-    def __init__(self, case, lab, **alerts):
-        self.case, self.lab = case, lab
-        self.vendor = Vendor(lab.folder)
-        self.server = Server(lab)
-        self.gateway = Gateway(lab, **spool_settings(lab))
-        settings = {"root": self.vendor.write_root()}
-        settings.update(alerts)
-        self.control = Control(lab, alerts=settings)
-
-    def socat(self, address, data, seconds=1):
-        """What comes back within seconds."""
-        done = subprocess.run(["ip", "netns", "exec", self.lab.namespace("server"), "socat",
-                               "-b65536", "-t%d" % seconds, "-", address], input=data,
-                              stdout=subprocess.PIPE, check=True)
-        return done.stdout
-
-    def receipt(self, data):
-        return open_receipt(data, self.lab.folder + "/state")
-
-    def sealed(self):
-        return self.control.ask("status")["sealed"]
 
 
 def frame(data):

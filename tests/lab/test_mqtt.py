@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Alerts by way of Debian's MQTT broker and its clients: TLS and passwords, retained state, what came while
+the gateway was away, a broker that goes and comes back."""
+import os
+import subprocess
+
+from labalerts import PORT, Alerted
+from labcontrol import Control
+from lablib import Cases, Lab, until
+from labvendor import Vendor, openssl
+
+cases = Cases()
+
+
+class Broker:
+    """mosquitto, as an existing broker would be set up: a password and TLS, or neither."""
+
+    def __init__(self, lab, tls=True):
+        self.lab, self.tls, self.folder = lab, tls, lab.folder + "/broker"
+        os.makedirs(self.folder)
+        lines = ["listener %d 127.0.0.1" % PORT, "persistence false", "user root"]
+        if tls:
+            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-keyout", self.file("key"), "-out", self.file("crt"), "-days", "2",
+                    "-subj", "/CN=broker", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+            self.write("user", "gateway\n")
+            self.write("password", "secret\n")
+            subprocess.run(["mosquitto_passwd", "-b", "-c", self.file("users"), "gateway", "secret"],
+                           check=True)
+            lines += ["certfile " + self.file("crt"), "keyfile " + self.file("key"),
+                      "cafile " + self.file("crt"), "require_certificate true",
+                      "allow_anonymous false", "password_file " + self.file("users")]
+        else:
+            lines += ["allow_anonymous true"]
+        self.write("conf", "\n".join(lines) + "\n")
+        self.start()
+
+    def start(self):
+        self.process = self.lab.start("server", "broker", ["mosquitto", "-c", self.file("conf")])
+        self.lab.wait_listening("server", PORT)
+
+    def file(self, name):
+        return self.folder + "/" + name
+
+    def write(self, name, text):
+        with open(self.file(name), "w") as f:
+            f.write(text)
+
+    def settings(self, **more):
+        found = {"broker": "127.0.0.1:%d" % PORT}
+        if self.tls:
+            found.update(ca=self.file("crt"), certificate=self.file("crt"), key=self.file("key"),
+                         user=self.file("user"), password=self.file("password"))
+        else:
+            found["plain"] = "true"
+        found.update(more)
+        return found
+
+    def client(self, program, *arguments):
+        command = [program, "-h", "127.0.0.1", "-p", str(PORT), "-q", "1", *arguments]
+        if self.tls:
+            command += ["--cafile", self.file("crt"), "--cert", self.file("crt"), "--key",
+                        self.file("key"), "-u", "gateway", "-P", "secret"]
+        return command
+
+    def publish(self, topic, data, *more):
+        status, text = self.lab.run("server", self.client("mosquitto_pub", "-t", topic, "-s", *more),
+                                    input=data, text=False)
+        assert status == 0, text
+
+    def listen(self, topic):
+        """A process whose output is what is published there, one a line."""
+        process = self.lab.start("server", "subscriber", self.client(
+            "mosquitto_sub", "-t", topic, "-i", "vendor", "-c"))
+        self.publish("cordon/probe", b"probe")
+        return process
+
+
+def receipts(at, listener, count):
+    def there():
+        lines = listener.text().splitlines()
+        return lines if len(lines) >= count else None
+    lines = until("%d receipts" % count, there)
+    return [at.receipt(line.encode()) for line in lines]
+
+
+def wait_connected(control, wanted=True):
+    until("connected: %s" % wanted,
+          lambda: control.ask("status")["channels"]["mqtt"]["connected"] == wanted)
+
+
+@cases.case("MQTT over TLS: a seal for all, for a group, for this gateway; what is not signed is not answered",
+            engine=True)
+def published(case):
+    with Lab(case) as lab:
+        broker = Broker(lab)
+        at = Alerted(case, lab, mqtt=broker.settings(), groups="[mx]")
+        listener = broker.listen("cordon/acme/gateways/lab/receipts")
+        wait_connected(at.control)
+        broker.publish("cordon/acme/alerts", b"{}")
+        broker.publish("cordon/acme/alerts", b"\x00" * 100000)
+        broker.publish("cordon/acme/gateways/other/alerts", at.vendor.alert(
+            "seal", virus_id="CV-0", seal={"mode": "hold"}))
+        for number, topic in enumerate(("alerts", "groups/mx/alerts", "gateways/lab/alerts"), 1):
+            broker.publish("cordon/acme/" + topic, at.vendor.alert(
+                "seal", virus_id="CV-%d" % number, seal={"mode": "hold"}))
+        said = receipts(at, listener, 3)
+        case.equal([s["state"]["open"] for s in said],
+                   [["CV-1"], ["CV-1", "CV-2"], ["CV-1", "CV-2", "CV-3"]], "receipts")
+        status = at.control.ask("status")
+        case.equal(status["channels"]["mqtt"]["received"], 5, "received")
+        case.equal(status["channels"]["mqtt"]["answered"], 3, "answered")
+        case.equal(sum(status["alerts"]["refused"].values()), 2, "refused")
+
+
+@cases.case("a broker of another authority, and one that does not know us, are not listened to",
+            engine=True)
+def strangers(case):
+    with Lab(case) as lab:
+        broker = Broker(lab)
+        for name in ("other.key", "other.crt"):
+            broker.write(name, "")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-keyout", broker.file("other.key"), "-out", broker.file("other.crt"), "-subj",
+                "/CN=other", "-addext", "subjectAltName=IP:127.0.0.1")
+        at = Alerted(case, lab, mqtt=broker.settings(ca=broker.file("other.crt")))
+
+        def status():
+            return at.control.ask("status")["channels"]["mqtt"]
+        until("tried twice", lambda: status()["failed"] >= 2)
+        case.check(not status()["connected"] and status()["why"] != "", "not connected", status())
+        at.control.stop()
+        broker.write("password", "guess\n")
+        at.control = Control(lab, alerts={"root": at.vendor.folder + "/root.json",
+                                          "mqtt": broker.settings()})
+        until("tried twice", lambda: status()["failed"] >= 2)
+        case.check("refused" in status()["why"].lower(), "not let in", status())
+
+
+@cases.case("a gateway that starts now learns from retained messages what holds now, and answers once",
+            engine=True)
+def retained(case):
+    with Lab(case) as lab:
+        broker = Broker(lab, tls=False)
+        vendor = Vendor(lab.folder)
+        root = vendor.root()
+        state = [vendor.alert("seal", virus_id="CV-%d" % n, seal={"mode": "hold"})
+                 for n in range(1, 4)]
+        broker.publish("cordon/acme/alerts", b"\n".join(state) + b"\n", "-r")
+        listener = broker.listen("cordon/acme/gateways/lab/receipts")
+        at = Alerted(case, lab, vendor=(vendor, root), mqtt=broker.settings())
+        said = receipts(at, listener, 3)
+        case.equal(said[-1]["state"]["open"], ["CV-1", "CV-2", "CV-3"], "sealed by what was retained")
+        broker.process.stop()
+        wait_connected(at.control, False)
+        broker.start()
+        wait_connected(at.control)
+        broker.publish("cordon/acme/alerts", b"\n".join(state[:2]) + b"\n", "-r")
+        broker.publish("cordon/acme/alerts", state[2])
+        until("a repeat", lambda: "repeated" in [e["result"] for e in at.control.events("alert")])
+        results = [e["result"] for e in at.control.events("alert")]
+        case.check(set(results[:3]) == {"applied"} and set(results[3:]) == {"repeated"},
+                   "applied once", results)
+
+
+@cases.case("what is published while the gateway is away is there when it is back; a dead broker is no fault "
+            "of the other channels", engine=True)
+def away(case):
+    with Lab(case) as lab:
+        broker = Broker(lab, tls=False)
+        at = Alerted(case, lab, mqtt=broker.settings(receipts="fleet/lab"),
+                     udp={"listen": "127.0.0.1:%d" % PORT})
+        listener = broker.listen("fleet/lab")
+        wait_connected(at.control)
+        at.control.kill()
+        seal = at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
+        broker.publish("cordon/acme/alerts", seal)
+        at.control.start()
+        case.equal(receipts(at, listener, 1)[0]["state"]["open"], ["CV-1"], "the queued one")
+        same = at.socat("UDP:127.0.0.1:%d" % PORT, seal)
+        case.equal(same.decode(), listener.text().splitlines()[0], "one receipt over both channels")
+        broker.process.stop()
+        wait_connected(at.control, False)
+        said = at.receipt(at.socat("UDP:127.0.0.1:%d" % PORT, at.vendor.alert("ping")))
+        case.equal(said["result"], "applied", "UDP goes on")
+        case.check(at.control.ask("status")["channels"]["mqtt"]["why"] != "", "why it is away")
+
+
+if __name__ == "__main__":
+    cases.main()

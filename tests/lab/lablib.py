@@ -175,6 +175,9 @@ class Process:
         return self.child.returncode
 
 
+FAMILIES = {"input": "inet", "output": "netdev"}  # of the rules that lose packets
+
+
 class Lab:
     """Namespaces client, gateway and server, and a folder. Options are those of scripts/lab up."""
     serial = itertools.count(1)
@@ -271,18 +274,24 @@ class Lab:
     def drop(self, side, hook, every):
         """From now on, one of so many TCP packets is lost there (hook: input or output), but what the end
         says to itself."""
-        rules = ("table inet faults_%s { chain c { type filter hook %s priority 0; policy accept; "
-                 "meta %s != \"lo\" meta l4proto tcp numgen inc mod %d == %d counter drop; }; }\n"
-                 % (hook, hook, "iifname" if hook == "input" else "oifname", every, every // 2))
+        if hook == "input":
+            where, lost = "hook input", 'iifname != "lo" %s drop'
+        else:
+            # The kernel must not hear of the loss, as it would of a plain drop: when it fails to repeat a
+            # SYN/ACK it forgets the connection. For what is carried off to lo nobody is there.
+            where, lost = 'hook egress device "%s0"' % side, '%s fwd to "lo"'
+        lost %= "meta l4proto tcp numgen inc mod %d == %d counter" % (every, every // 2)
+        rules = ("table %s faults_%s { chain c { type filter %s priority 0; policy accept; %s; }; }\n"
+                 % (FAMILIES[hook], hook, where, lost))
         status, text = self.run(side, ["nft", "-f", "-"], input=rules.encode())
         if status:
             raise Failed("nft: " + text)
 
     def drop_no_more(self, side, hook):
-        self.run(side, ["nft", "delete", "table", "inet", "faults_" + hook])
+        self.run(side, ["nft", "delete", "table", FAMILIES[hook], "faults_" + hook])
 
     def dropped(self, side, hook):
-        _, text = self.run(side, ["nft", "list", "table", "inet", "faults_" + hook])
+        _, text = self.run(side, ["nft", "list", "table", FAMILIES[hook], "faults_" + hook])
         return int(re.search(r"counter packets (\d+)", text).group(1))
 
     def wires(self, signal_):

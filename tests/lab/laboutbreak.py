@@ -60,12 +60,7 @@ class Mailer:
 
     def open(self):
         if self.talk is None:
-            try:
-                self.talk = Talk(self.lab, self.address)
-            except TimeoutError:
-                # Once in a thousand connections Linux forgets one that is half open when the lab's own
-                # fault takes the last segment of its opening from it: it repeats nothing and says nothing.
-                self.talk = Talk(self.lab, self.address)
+            self.talk = Talk(self.lab, self.address)
             self.talk.socket.settimeout(self.patience)
             self.connections += 1
 

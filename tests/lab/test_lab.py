@@ -7,7 +7,7 @@ import socket
 import struct
 
 import labmail
-from lablib import Capture, Cases, Failed, Lab, check_captures, directions, faults_of
+from lablib import Capture, Cases, Failed, Lab, check_captures, directions, faults_of, until
 from labmail import check_arrived, message
 from labpostfix import Server
 
@@ -41,6 +41,19 @@ def captures_tell(case):
         lab.drop("server", "input", 5)
         case.equal(labmail.send(lab, data)[0], 250, "sent with losses")
         seen(case, "nothing repeated or lost at the client", check_captures, case, captures)
+
+
+@cases.case("a loss at an end is none that its kernel hears of: an opening repeats itself until it is heard")
+def losses_are_silent(case):
+    with Lab(case, bridge=True) as lab:
+        Server(lab)
+        lab.drop("server", "input", 2)   # the client's answer to the SYN/ACK, behind its SYN
+        lab.drop("server", "output", 2)  # the SYN/ACK again, behind the first
+        with lab.connect() as talk:
+            until("both are lost", lambda: min(lab.dropped("server", hook) for hook in ("input", "output")))
+            for hook in ("input", "output"):
+                lab.drop_no_more("server", hook)
+            case.equal(talk.recv(4), b"220 ", "the server's greeting")
 
 
 CLIENT_END, SERVER_END = ("192.0.2.10", "5"), ("192.0.2.25", "25")

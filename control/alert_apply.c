@@ -83,8 +83,10 @@ static json_t *get_state(void *ctx)
 	json_t *seal;
 	size_t i;
 
-	json_array_foreach(seals_list(control->seals), i, seal)(void)
-		json_array_append(open, json_object_get(seal, "virus_id"));
+	json_array_foreach(seals_list(control->seals), i, seal)
+	{
+		(void)json_array_append(open, json_object_get(seal, "virus_id"));
+	}
 	return json_pack("{s:b, s:o, s:s, s:b}", "sealed", seals_count(control->seals) > 0, "open",
 		open, "ruleset", link->ruleset, "in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals));

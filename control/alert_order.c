@@ -306,8 +306,11 @@ int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ct
 			found, json_pack("[ss]", column(statement, 0), column(statement, 1)));
 	(void)sqlite3_finalize(statement);
 	// They are ended while they are told, which changes the table.
-	json_array_foreach(found, i, entry) each(ctx, json_string_value(json_array_get(entry, 0)),
-		json_string_value(json_array_get(entry, 1)));
+	json_array_foreach(found, i, entry)
+	{
+		each(ctx, json_string_value(json_array_get(entry, 0)),
+			json_string_value(json_array_get(entry, 1)));
+	}
 	json_decref(found);
 	return code == SQLITE_DONE ? 0 : -EIO;
 }

@@ -48,11 +48,13 @@ static void show(json_t *answer)
 	(void)printf("heard      %s%s\n", time_of(status, "last_heard", text, sizeof(text)),
 		json_is_true(json_object_get(status, "stale")) ? " (TOO LONG AGO)" : "");
 	(void)printf("our key    %s\n", ctl_text(status, "key"));
-	json_array_foreach(json_object_get(answer, "alerts"), i, alert)(void)
-		printf("%s  %-9s %-9s %-24s %s\n", time_of(alert, "time", text, sizeof(text)),
+	json_array_foreach(json_object_get(answer, "alerts"), i, alert)
+	{
+		(void)printf("%s  %-9s %-9s %-24s %s\n", time_of(alert, "time", text, sizeof(text)),
 			ctl_text(alert, "type"),
 			ctl_text(alert, "result")[0] != '\0' ? ctl_text(alert, "result") : "waits",
 			ctl_text(alert, "virus_id"), ctl_text(alert, "why"));
+	}
 }
 
 int ctl_alerts(int argc, char **argv)

@@ -13,27 +13,26 @@
 #define NS_PER_MINUTE (60 * INT64_C(1000000000))
 
 struct address_list {
-	size_t count;
-	GInetAddressMask *masks[];
+	GPtrArray *masks;
 };
 
 int address_list_new(const char (*texts)[256], size_t count, struct address_list **out, char *error,
 	size_t error_bytes)
 {
-	struct address_list *list = calloc(1, sizeof(*list) + count * sizeof(list->masks[0]));
+	struct address_list *list = calloc(1, sizeof(*list));
 
 	if (list == NULL)
 		return -ENOMEM;
-	for (; list->count < count; list->count++) {
-		const char *text = texts[list->count];
-		GInetAddressMask *mask = g_inet_address_mask_new_from_string(text, NULL);
+	list->masks = g_ptr_array_new_with_free_func(g_object_unref);
+	for (size_t i = 0; i < count; i++) {
+		GInetAddressMask *mask = g_inet_address_mask_new_from_string(texts[i], NULL);
 
 		if (mask == NULL) {
-			(void)snprintf(error, error_bytes, "\"%s\" is not a network", text);
+			(void)snprintf(error, error_bytes, "\"%s\" is not a network", texts[i]);
 			address_list_free(list);
 			return -EINVAL;
 		}
-		list->masks[list->count] = mask;
+		g_ptr_array_add(list->masks, mask);
 	}
 	*out = list;
 	return 0;
@@ -43,8 +42,7 @@ void address_list_free(struct address_list *list)
 {
 	if (list == NULL)
 		return;
-	for (size_t i = 0; i < list->count; i++)
-		g_object_unref(list->masks[i]);
+	g_ptr_array_unref(list->masks);
 	free(list);
 }
 
@@ -55,11 +53,11 @@ bool address_list_has(const struct address_list *list, const char *address)
 	GInetAddress *parsed;
 	bool found = false;
 
-	if (list->count == 0)
+	if (list->masks->len == 0)
 		return true;
 	parsed = g_inet_address_new_from_string(text);
-	for (size_t i = 0; parsed != NULL && i < list->count && !found; i++)
-		found = g_inet_address_mask_matches(list->masks[i], parsed);
+	for (guint i = 0; parsed != NULL && i < list->masks->len && !found; i++)
+		found = g_inet_address_mask_matches(g_ptr_array_index(list->masks, i), parsed);
 	g_clear_object(&parsed);
 	return found;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define ALERT_NAME_BYTES 129
+#define ALERT_WHY_BYTES 256 // of a reason to refuse one
 
 enum alert_type {
 	ALERT_SEAL,

@@ -30,7 +30,7 @@ static int apply_seal(
 	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
 {
 	json_t *seal = json_copy((json_t *)(uintptr_t)alert->body);
-	char error[ALERTS_WHY_BYTES] = "";
+	char error[ALERT_WHY_BYTES] = "";
 	char origin[ALERT_NAME_BYTES + 16];
 	int err;
 

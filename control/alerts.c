@@ -54,7 +54,7 @@ struct taking {
 	struct alert alert;
 	struct keys *keys; // of a new root document
 	int64_t now_s;
-	char why[ALERTS_WHY_BYTES];
+	char why[ALERT_WHY_BYTES];
 };
 
 // ---- receipts and events ------------------------------------------------------------------------
@@ -202,7 +202,7 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 
 	if (alert->type == ALERT_ROOT)
 		return alerts_root_check(&alerts->root, alert, taking->envelope, taking->now_s,
-			&taking->keys, taking->why, sizeof(taking->why));
+			&taking->keys, taking->why);
 	err = alert_order_check(alerts->order, alert, &limits, &why);
 	return err == 0 ? 0 : refused(taking, why);
 }
@@ -391,7 +391,7 @@ void alerts_take(struct alerts *alerts, const struct alerts_source *source, cons
 	struct taking taking = {.source = source, .text = text, .bytes = bytes};
 	const char *why = "";
 	const char *payload;
-	char mistake[ALERTS_WHY_BYTES - 16];
+	char mistake[ALERT_WHY_BYTES - 16];
 	uint64_t signers;
 
 	taking.now_s = alert_order_now(alerts->order, now_s);
@@ -512,7 +512,7 @@ static void resume(void *ctx, const char *digest, const char *envelope)
 	if (err == 0 && taking.alert.type == ALERT_ROOT &&
 		taking.alert.sequence > alerts->root.version)
 		err = alerts_root_check(&alerts->root, &taking.alert, taking.envelope, taking.now_s,
-			&taking.keys, taking.why, sizeof(taking.why));
+			&taking.keys, taking.why);
 	if (err == 0 && (taking.alert.type != ALERT_ROOT || taking.keys != NULL))
 		err = apply(alerts, &taking);
 	tell(alerts, "alert",

@@ -20,8 +20,6 @@
 
 struct alerts;
 
-#define ALERTS_WHY_BYTES 256
-
 // Where an envelope came from, and who is told of its receipt.
 struct alerts_source {
 	const char *channel; // "https", "udp", ...

@@ -108,8 +108,7 @@ int alerts_root_open(struct alerts_root *root, const char *kept, const char *fir
 // ---- the next one -------------------------------------------------------------------------------
 
 int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
-	const struct envelope *envelope, int64_t now_s, struct keys **keys, char *why,
-	size_t why_bytes)
+	const struct envelope *envelope, int64_t now_s, struct keys **keys, char *why)
 {
 	const char *text = NULL;
 	int err;
@@ -121,10 +120,10 @@ int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
 	else if (!is_signed(root->keys, envelope))
 		text = "too few signatures";
 	if (text != NULL) {
-		(void)snprintf(why, why_bytes, "%s", text);
+		(void)snprintf(why, ALERT_WHY_BYTES, "%s", text);
 		return -EACCES;
 	}
-	err = keys_parse(alert->body, keys, why, why_bytes);
+	err = keys_parse(alert->body, keys, why, ALERT_WHY_BYTES);
 	if (err != 0)
 		return err;
 	if (!is_signed(*keys, envelope))
@@ -133,7 +132,7 @@ int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
 		text = "its keys have expired";
 	if (text == NULL)
 		return 0;
-	(void)snprintf(why, why_bytes, "%s", text);
+	(void)snprintf(why, ALERT_WHY_BYTES, "%s", text);
 	keys_free(*keys);
 	*keys = NULL;
 	return -EACCES;

@@ -24,10 +24,10 @@ void alerts_root_close(struct alerts_root *root);
 
 // Whether this alert of type "root" is the successor: the next version, not yet expired, signed as the
 // present one asks for and as it asks for itself. Returns 0 and its keys; -EACCES or -EINVAL with a text in
-// why; -ENOMEM.
+// why, which has room for ALERT_WHY_BYTES; -ENOMEM.
 int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
-	const struct envelope *envelope, int64_t now_s, struct keys **keys, char *why,
-	size_t why_bytes) __attribute__((warn_unused_result));
+	const struct envelope *envelope, int64_t now_s, struct keys **keys, char *why)
+	__attribute__((warn_unused_result));
 // Puts it in force once it is durable in the file kept; takes keys when it returns 0. Returns -errno.
 int alerts_root_renew(struct alerts_root *root, const char *kept, const char *envelope,
 	const struct alert *alert, struct keys *keys) __attribute__((warn_unused_result));

@@ -246,7 +246,8 @@ static char *expression_of(const char *text)
 
 	while (*text != '\0') {
 		size_t blanks = strspn(text, " \t\r\n");
-		const char *next = blanks > 0 ? text + blanks : g_utf8_next_char(text);
+		const char *next =
+			text + (blanks > 0 ? blanks : (size_t)g_utf8_skip[(guchar)*text]);
 
 		if (blanks > 0)
 			g_string_append(out, "\\s+");

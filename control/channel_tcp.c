@@ -69,6 +69,16 @@ static void drop_source(GSource **source)
 	*source = NULL;
 }
 
+static void free_peer(struct peer *peer)
+{
+	drop_source(&peer->input);
+	drop_source(&peer->output);
+	g_byte_array_unref(peer->in);
+	g_byte_array_unref(peer->out);
+	g_object_unref(peer->connection);
+	free(peer);
+}
+
 static void drop_peer(struct peer *peer)
 {
 	struct channel_tcp *channel = peer->channel;
@@ -79,12 +89,7 @@ static void drop_peer(struct peer *peer)
 		link = &(*link)->next;
 	*link = peer->next;
 	channel->peers_count--;
-	drop_source(&peer->input);
-	drop_source(&peer->output);
-	g_byte_array_unref(peer->in);
-	g_byte_array_unref(peer->out);
-	g_object_unref(peer->connection);
-	free(peer);
+	free_peer(peer);
 	if (is_ours) {
 		channel->is_connected = false;
 		connect_later(channel);
@@ -414,8 +419,12 @@ static void close_tcp(void *ctx)
 		g_socket_listener_close(G_SOCKET_LISTENER(channel->service));
 		g_object_unref(channel->service);
 	}
-	while (channel->peers != NULL)
-		drop_peer(channel->peers);
+	while (channel->peers != NULL) {
+		struct peer *peer = channel->peers;
+
+		channel->peers = peer->next;
+		free_peer(peer);
+	}
 	if (channel->retry != 0)
 		(void)g_source_remove(channel->retry);
 	// What was cancelled still comes back once, and looks at nothing.

@@ -8,10 +8,10 @@ enum build_kind {
 	BUILD_NDB,
 	BUILD_LDB,
 	BUILD_HASHES,
-	BUILD_SECTIONS, // hashes of sections
-	BUILD_IMPORTS,  // hashes of import tables
+	BUILD_SECTIONS,  // hashes of sections
+	BUILD_IMPORTS,   // hashes of import tables
 	BUILD_FILETYPES, // what files are by their content
-	BUILD_MEMBERS,  // of what lies in containers
+	BUILD_MEMBERS,   // of what lies in containers
 	BUILD_ALLOWED,
 	BUILD_IGNORED,
 	BUILD_CONTAINER,   // of signature files, which take its place

@@ -31,7 +31,7 @@ static struct {
 	// events
 	unsigned int events;
 	unsigned int faults;
-	char why[ALERTS_WHY_BYTES];
+	char why[ALERT_WHY_BYTES];
 	// answers
 	unsigned int answers;
 	char *receipt;

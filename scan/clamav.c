@@ -133,11 +133,19 @@ bool clamav_parse_decimal(const char *text, uint64_t limit, uint64_t *out)
 	return true;
 }
 
-// The same where ClamAV takes nothing at all for 0.
-static bool parse_number(const char *text, uint64_t limit, uint64_t *out)
+bool clamav_parse_number(const char *text, uint64_t limit, uint64_t *out)
 {
 	*out = 0;
 	return *text == '\0' || clamav_parse_decimal(text, limit, out);
+}
+
+static enum clamav_result check_range(uint64_t min, uint64_t max, const char **reason)
+{
+	if (min > CLAMAV_LEVEL || max < CLAMAV_LEVEL) {
+		*reason = "for another functionality level";
+		return CLAMAV_SKIPPED;
+	}
+	return CLAMAV_TAKEN;
 }
 
 enum clamav_result clamav_check_levels(char **fields, size_t count, const char **reason)
@@ -145,16 +153,19 @@ enum clamav_result clamav_check_levels(char **fields, size_t count, const char *
 	uint64_t min = 0;
 	uint64_t max = CLAMAV_LEVEL;
 
-	if ((count > 0 && !parse_number(fields[0], UINT32_MAX, &min)) ||
-		(count > 1 && !parse_number(fields[1], UINT32_MAX, &max))) {
+	if ((count > 0 && !clamav_parse_number(fields[0], UINT32_MAX, &min)) ||
+		(count > 1 && !clamav_parse_number(fields[1], UINT32_MAX, &max))) {
 		*reason = "bad functionality level";
 		return CLAMAV_MALFORMED;
 	}
-	if (min > CLAMAV_LEVEL || max < CLAMAV_LEVEL) {
-		*reason = "for another functionality level";
-		return CLAMAV_SKIPPED;
-	}
-	return CLAMAV_TAKEN;
+	return check_range(min, max, reason);
+}
+
+// Of digests ClamAV takes whatever stands there, as far as it is a number.
+static enum clamav_result check_hash_levels(char **fields, size_t count, const char **reason)
+{
+	return check_range(count > 0 ? strtoul(fields[0], NULL, 10) : 0,
+		count > 1 ? strtoul(fields[1], NULL, 10) : CLAMAV_LEVEL, reason);
 }
 
 // EP+n, EP-n, Sx+n, SL+n, SEx, VI.
@@ -175,13 +186,13 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 	}
 	out->shift = shift;
 	if (strncmp(text, "SE", 2) == 0) {
-		if (!clamav_parse_decimal(text + 2, UINT16_MAX, &value))
+		if (!clamav_parse_number(text + 2, UINT16_MAX, &value))
 			return CLAMAV_MALFORMED;
 		out->kind = CLAMAV_OFFSET_IN_SECTION;
 		out->section = (uint32_t)value;
 		return CLAMAV_TAKEN;
 	}
-	if (sign == NULL || !clamav_parse_decimal(sign + 1, UINT32_MAX - 1, &value))
+	if (sign == NULL || !clamav_parse_number(sign + 1, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
 	out->value = (uint32_t)value;
 	out->before = *sign == '-';
@@ -191,7 +202,7 @@ static enum clamav_result parse_executable_offset(const char *text, uint32_t tar
 		out->kind = CLAMAV_OFFSET_LAST_SECTION;
 	} else if (text[0] == 'S' && sign - text - 1 < (ptrdiff_t)sizeof(number) && !out->before) {
 		memcpy(number, text + 1, (size_t)(sign - text) - 1);
-		if (!clamav_parse_decimal(number, UINT16_MAX, &value))
+		if (sign[1] == '\0' || !clamav_parse_decimal(number, UINT16_MAX, &value))
 			return CLAMAV_MALFORMED;
 		out->kind = CLAMAV_OFFSET_SECTION;
 		out->section = (uint32_t)value;
@@ -218,13 +229,13 @@ enum clamav_result clamav_parse_offset(
 	}
 	if (comma != NULL) {
 		*comma = '\0';
-		if (!clamav_parse_decimal(comma + 1, UINT32_MAX - 1, &shift))
+		if (!clamav_parse_number(comma + 1, UINT32_MAX - 1, &shift))
 			return CLAMAV_MALFORMED;
 	}
 	if (strncmp(text, "EP", 2) == 0 || strncmp(text, "VI", 2) == 0 || text[0] == 'S')
 		return parse_executable_offset(text, target, (uint32_t)shift, out, reason);
 	out->kind = strncmp(text, "EOF-", 4) == 0 ? CLAMAV_OFFSET_END : CLAMAV_OFFSET_START;
-	if (!clamav_parse_decimal(
+	if (!clamav_parse_number(
 		    out->kind == CLAMAV_OFFSET_END ? text + 4 : text, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
 	out->value = (uint32_t)value;
@@ -236,7 +247,7 @@ enum clamav_result clamav_check_target(const char *text, uint32_t *target, const
 {
 	uint64_t number;
 
-	if (!clamav_parse_decimal(text, UINT32_MAX, &number)) {
+	if (!clamav_parse_number(text, UINT32_MAX, &number)) {
 		*reason = "bad target";
 		return CLAMAV_MALFORMED;
 	}
@@ -321,7 +332,6 @@ enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
 	bool size_first = form == CLAMAV_HASH_SECTION;
 	const char *hash;
 	const char *size;
-	uint64_t level = 0;
 
 	if (count < 3 || count > 5 || fields[2][0] == '\0') {
 		*reason = "not Hash:Size:Name[:MinFL[:MaxFL]]";
@@ -337,14 +347,14 @@ enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
 	}
 	if (strcmp(size, "*") == 0) {
 		if (form != CLAMAV_HASH_IMPORTS &&
-			(count < 4 || !clamav_parse_decimal(fields[3], UINT32_MAX, &level) ||
-				level < ANY_SIZE_LEVEL)) {
+			(count < 4 || strtoul(fields[3], NULL, 10) < ANY_SIZE_LEVEL)) {
 			*reason = "size * needs a functionality level of at least 73";
 			return CLAMAV_MALFORMED;
 		}
-	} else if (!clamav_parse_decimal(size, UINT32_MAX - 1, &out->bytes) || out->bytes == 0) {
+	} else if (!clamav_parse_decimal(size + strspn(size, " \t"), UINT32_MAX - 1, &out->bytes) ||
+		   out->bytes == 0) {
 		*reason = "bad size";
 		return CLAMAV_MALFORMED;
 	}
-	return clamav_check_levels(fields + 3, count - 3, reason);
+	return check_hash_levels(fields + 3, count - 3, reason);
 }

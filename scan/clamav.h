@@ -154,6 +154,8 @@ enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
 
 // Decimal digits and nothing else.
 bool clamav_parse_decimal(const char *text, uint64_t limit, uint64_t *out);
+// The same where ClamAV takes nothing at all for 0.
+bool clamav_parse_number(const char *text, uint64_t limit, uint64_t *out);
 // Cuts the line at its colons into at most max fields, of which the last has the rest.
 size_t clamav_split(char *line, char **fields, size_t max);
 // [MinFL[:MaxFL]]

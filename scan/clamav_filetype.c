@@ -12,7 +12,7 @@ static enum clamav_result parse_bytes(
 	uint64_t value;
 
 	*reason = "bad magic bytes";
-	if (digits == 0 || digits % 2 != 0 || !clamav_parse_decimal(offset, UINT32_MAX - 1, &value))
+	if (digits == 0 || digits % 2 != 0 || !clamav_parse_number(offset, UINT32_MAX - 1, &value))
 		return CLAMAV_MALFORMED;
 	if (digits / 2 > CLAMAV_MAX_MAGIC) {
 		*reason = "more than 128 magic bytes";
@@ -47,7 +47,7 @@ enum clamav_result clamav_parse_ftm(
 	uint64_t magic;
 	enum clamav_result result;
 
-	if (count < 6 || count > 8 || !clamav_parse_decimal(fields[0], UINT32_MAX, &magic)) {
+	if (count < 6 || count > 8 || !clamav_parse_number(fields[0], UINT32_MAX, &magic)) {
 		*reason = "not Magic:Offset:Hex:Name:RequiredType:Type[:MinFL[:MaxFL]]";
 		return CLAMAV_MALFORMED;
 	}

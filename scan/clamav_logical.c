@@ -168,7 +168,9 @@ static enum clamav_result parse_attributes(
 		const char *why = NULL;
 		enum clamav_result one;
 
-		if (value == NULL || value[1] == '\0') {
+		// ClamAV takes a target that is nothing at all for 0.
+		if (value == NULL ||
+			(value[1] == '\0' && strncmp(items[i], "Target:", 7) != 0)) {
 			*reason = "attribute without a value";
 			return CLAMAV_MALFORMED;
 		}

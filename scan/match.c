@@ -144,18 +144,14 @@ static void find_type(struct match_object *object, bool is_last)
 	struct executable_source source = {
 		.data = object->stage, .n = n, .bytes = is_last ? object->bytes : UINT64_MAX};
 	enum executable_result result = EXECUTABLE_REFUSED;
-	const struct filetype_clamav *found = NULL;
+	const struct filetype_clamav *told = match_told_type(object);
 
-	if (object->target == MATCH_TARGET_ANY)
-		object->type =
-			filetype_detect(object->stage, n < FILETYPE_BYTES ? n : FILETYPE_BYTES);
 	object->own_target = own_target(object);
-	if (object->target == MATCH_TARGET_ANY)
-		found = match_types_find(object->matcher->types, object->type, object->stage, n);
 	// Texts are searched as such in their copies.
-	if (found != NULL)
-		object->own_target = found->type.target != FILETYPE_TARGET_TEXT
-					     ? found->type.target
+	if (told != NULL)
+		object->own_target = told->type.target != FILETYPE_TARGET_TEXT &&
+						     told->type.target != FILETYPE_TARGET_HTML
+					     ? told->type.target
 					     : FILETYPE_TARGET_ANY;
 	if (executable_is_format(object->own_target))
 		result = executable_parse(
@@ -318,6 +314,8 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->has_hashed = false;
 	object->target = target;
 	object->type = NULL;
+	object->told = NULL;
+	object->is_told = false;
 	object->container = FILETYPE_CONTAINER_NONE;
 	object->outer_count = 0;
 	object->stage_from = 0;

@@ -59,6 +59,9 @@ int match_begin(
 void match_set_container(struct match_object *object, enum filetype_container container);
 // All that it lies in, the innermost first: enum filetype_container, of which the last ones may be missing.
 void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t count);
+// What signature files (.ftm) say that the object is, of which the first FILETYPE_BYTES or all have been fed.
+// NULL: nothing.
+const struct filetype_clamav *match_told_type(struct match_object *object);
 // Of a copy of a text: signatures that ask for the size of the file see that of what the copy was made of.
 void match_set_file_bytes(struct match_object *object, uint64_t bytes);
 // Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.

@@ -53,6 +53,8 @@ struct match_object {
 	enum match_target target;
 	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;
+	const struct filetype_clamav *told; // by signature files, NULL: nothing
+	bool is_told;                       // it is known whether they do
 	enum filetype_container container;
 	uint32_t outer_count; // of what it lies in, the innermost first
 	uint8_t outer[RULESET_MAX_OUTER];

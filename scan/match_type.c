@@ -2,6 +2,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "scan/match_type.h"
 
+#include "scan/match_object.h"
+#include "scan/normalise_detect.h"
+
 #include <pcre2.h>
 
 #include <errno.h>
@@ -95,15 +98,28 @@ static bool has_bytes(const struct ruleset_filetype *type, const uint8_t *data, 
 	       memcmp(data + type->offset, type->bytes, type->length) == 0;
 }
 
-// Types that ask for no other, or for the kind of file that this is.
-static bool is_required(const struct ruleset_filetype *type, bool is_text)
+// What ClamAV calls data that no bytes tell the type of.
+static const char *name_of_rest(const uint8_t *data, size_t n)
+{
+	switch (normalise_text_kind(data, n)) {
+	case NORMALISE_BYTES:
+		return "CL_TYPE_TEXT_ASCII";
+	case NORMALISE_LITTLE:
+		return "CL_TYPE_TEXT_UTF16LE";
+	case NORMALISE_BIG:
+		return "CL_TYPE_TEXT_UTF16BE";
+	case NORMALISE_NO_TEXT:
+		break;
+	}
+	return "CL_TYPE_BINARY_DATA";
+}
+
+// Types that ask for no other, or for what this is.
+static bool is_required(const struct ruleset_filetype *type, const char *is)
 {
 	const char *name = filetype_by_number(type->required)->name;
 
-	if (strcmp(name, "CL_TYPE_ANY") == 0)
-		return true;
-	return is_text ? strncmp(name, "CL_TYPE_TEXT_", 13) == 0
-		       : strcmp(name, "CL_TYPE_BINARY_DATA") == 0;
+	return strcmp(name, "CL_TYPE_ANY") == 0 || strcmp(name, is) == 0;
 }
 
 static const struct filetype_clamav *find_bytes(
@@ -115,34 +131,93 @@ static const struct filetype_clamav *find_bytes(
 	return NULL;
 }
 
+// Of several the one that comes last in the table.
 static const struct filetype_clamav *find_pattern(
-	const struct match_types *types, bool is_text, const uint8_t *data, size_t n)
+	const struct match_types *types, const char *is, const uint8_t *data, size_t n)
 {
+	const struct filetype_clamav *best = NULL;
+
 	for (uint32_t i = 0; i < types->count; i++) {
 		const struct item *item = &types->items[i];
+		const struct filetype_clamav *type = filetype_by_number(item->type->number);
 
-		if (item->pattern != NULL && is_required(item->type, is_text) &&
+		if (item->pattern != NULL && (best == NULL || type > best) &&
+			is_required(item->type, is) &&
 			pcre2_match(item->pattern, data, n, 0, 0, types->data, types->context) >= 0)
-			return filetype_by_number(item->type->number);
+			best = type;
 	}
+	return best;
+}
+
+static bool is_html(const struct filetype_clamav *type)
+{
+	return type != NULL && strcmp(type->name, "CL_TYPE_HTML") == 0;
+}
+
+// HTML in characters of two bytes, as ClamAV looks for it.
+static const struct filetype_clamav *find_wide(
+	const struct match_types *types, const uint8_t *data, size_t n)
+{
+	uint8_t bytes[FILETYPE_BYTES];
+
+	if (is_html(find_pattern(
+		    types, "CL_TYPE_TEXT_ASCII", bytes, normalise_narrow(data, n, bytes))))
+		return filetype_by_name("CL_TYPE_HTML_UTF16");
+	if (!normalise_has_mark(data, n))
+		return NULL;
+	if (is_html(find_pattern(
+		    types, "CL_TYPE_TEXT_ASCII", bytes, normalise_without_nuls(data, n, bytes))))
+		return filetype_by_name("CL_TYPE_HTML");
 	return NULL;
+}
+
+// Where the table is extended its own types count, too: HTML is the one of them that patterns tell.
+static const struct filetype_clamav *find_more(const struct match_types *types,
+	const struct filetype *builtin, const uint8_t *data, size_t n)
+{
+	const struct filetype_clamav *found;
+
+	if (builtin->name[0] != '\0' && builtin->target != FILETYPE_TARGET_TEXT &&
+		builtin->target != FILETYPE_TARGET_HTML)
+		return NULL;
+	found = find_pattern(types, name_of_rest(data, n), data, n);
+	if (found == NULL)
+		return find_wide(types, data, n);
+	return normalise_detect(data, n) == NORMALISE_HTML &&
+			       found < filetype_by_name("CL_TYPE_HTML")
+		       ? NULL
+		       : found;
 }
 
 const struct filetype_clamav *match_types_find(const struct match_types *types,
 	const struct filetype *builtin, const uint8_t *data, size_t n)
 {
-	const bool is_text =
-		builtin->target == FILETYPE_TARGET_TEXT || builtin->target == FILETYPE_TARGET_HTML;
 	const struct filetype_clamav *found;
+	const char *rest;
 
 	if (types == NULL)
 		return NULL;
 	n = n < FILETYPE_BYTES ? n : FILETYPE_BYTES;
-	found = types->replaces ? find_bytes(types, data, n) : NULL;
-	if (found != NULL || (!types->replaces && !is_text && builtin->name[0] != '\0'))
+	if (!types->replaces)
+		return find_more(types, builtin, data, n);
+	found = find_bytes(types, data, n);
+	if (found != NULL && found > filetype_by_name("CL_TYPE_BINARY_DATA"))
 		return found;
-	found = find_pattern(types, is_text, data, n);
-	if (found != NULL || !types->replaces)
-		return found;
-	return filetype_by_name(is_text ? "CL_TYPE_TEXT_ASCII" : "CL_TYPE_BINARY_DATA");
+	rest = found != NULL ? found->name : name_of_rest(data, n);
+	found = find_pattern(types, rest, data, n);
+	if (found == NULL)
+		found = find_wide(types, data, n);
+	return found != NULL ? found : filetype_by_name(rest);
+}
+
+const struct filetype_clamav *match_told_type(struct match_object *object)
+{
+	const size_t n = object->stage_to < FILETYPE_BYTES ? object->stage_to : FILETYPE_BYTES;
+
+	if (object->is_told || object->target != MATCH_TARGET_ANY)
+		return object->told;
+	object->is_told = true;
+	object->type = filetype_detect(object->stage, n);
+	object->told = match_types_find(object->matcher->types, object->type, object->stage, n);
+	return object->told;
 }

@@ -82,6 +82,13 @@ static bool has_mark(const uint8_t *data, size_t n, bool *is_little)
 	return *is_little || (n >= 2 && data[0] == 0xfe && data[1] == 0xff);
 }
 
+bool normalise_has_mark(const uint8_t *data, size_t n)
+{
+	bool is_little;
+
+	return has_mark(data, n, &is_little);
+}
+
 // Without a byte order mark it is taken for big-endian, and one control character spoils it.
 static bool is_utf16(const uint8_t *data, size_t n)
 {
@@ -105,15 +112,14 @@ static bool is_utf16(const uint8_t *data, size_t n)
 	return !is_marked || bad < n / 2;
 }
 
-// The low bytes of UTF-16, as ClamAV makes one byte of two.
-static size_t narrow(const uint8_t *data, size_t n, uint8_t *out)
+size_t normalise_narrow(const uint8_t *data, size_t n, uint8_t *out)
 {
 	for (size_t i = 0; i + 1 < n; i += 2)
 		out[i / 2] = (uint8_t)(data[i] + (data[i + 1] << 4));
 	return n / 2;
 }
 
-static size_t without_nuls(const uint8_t *data, size_t n, uint8_t *out)
+size_t normalise_without_nuls(const uint8_t *data, size_t n, uint8_t *out)
 {
 	size_t count = 0;
 
@@ -124,10 +130,21 @@ static size_t without_nuls(const uint8_t *data, size_t n, uint8_t *out)
 	return count;
 }
 
+enum normalise_text_kind normalise_text_kind(const uint8_t *data, size_t n)
+{
+	bool is_little;
+
+	if (is_single_bytes(data, n))
+		return NORMALISE_BYTES;
+	if (!is_utf16(data, n))
+		return NORMALISE_NO_TEXT;
+	(void)has_mark(data, n, &is_little);
+	return is_little ? NORMALISE_LITTLE : NORMALISE_BIG;
+}
+
 enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
 {
 	uint8_t bytes[NORMALISE_DETECT_BYTES];
-	bool is_little;
 	size_t count;
 
 	if (n > NORMALISE_DETECT_BYTES)
@@ -136,11 +153,11 @@ enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
 		return NORMALISE_HTML;
 	if (is_single_bytes(data, n))
 		return NORMALISE_TEXT;
-	count = narrow(data, n, bytes);
+	count = normalise_narrow(data, n, bytes);
 	if (has_marker(bytes, count))
 		return NORMALISE_HTML_UTF16;
-	count = without_nuls(data, n, bytes);
-	if (has_mark(data, n, &is_little) && has_marker(bytes, count))
+	count = normalise_without_nuls(data, n, bytes);
+	if (normalise_has_mark(data, n) && has_marker(bytes, count))
 		return NORMALISE_HTML;
 	return is_utf16(data, n) ? NORMALISE_TEXT : NORMALISE_NONE;
 }

@@ -20,6 +20,22 @@ enum normalise_kind {
 // Of data that is no other type of file.
 enum normalise_kind normalise_detect(const uint8_t *data, size_t n);
 
+// What kind of text data is to ClamAV, if it is no other type of file.
+enum normalise_text_kind {
+	NORMALISE_NO_TEXT,
+	NORMALISE_BYTES,
+	NORMALISE_LITTLE, // UTF-16
+	NORMALISE_BIG,
+};
+
+enum normalise_text_kind normalise_text_kind(const uint8_t *data, size_t n);
+// Whether a byte order mark of UTF-16 is there.
+bool normalise_has_mark(const uint8_t *data, size_t n);
+// The low bytes of UTF-16, as ClamAV makes one byte of two; out holds half of them.
+size_t normalise_narrow(const uint8_t *data, size_t n, uint8_t *out);
+// What is left of the bytes without NULs. Returns how many that are.
+size_t normalise_without_nuls(const uint8_t *data, size_t n, uint8_t *out);
+
 // The search for the first tag of HTML in data that passes, in any chunking; zeroed to begin with.
 #define NORMALISE_TAG_BYTES 16
 

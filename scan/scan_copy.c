@@ -286,15 +286,32 @@ static bool begins_with_html(const struct scan_copies *copies)
 	return normalise_find_tag(&search, copies->prefix, copies->prefix_bytes, &at);
 }
 
+// What signature files say that it is comes before what the content tells.
+static enum normalise_kind kind_of(const struct filetype_clamav *told, const struct filetype *type,
+	const struct scan_copies *copies)
+{
+	const enum filetype_target target =
+		told != NULL ? told->type.target : (enum filetype_target)type->target;
+
+	if (told != NULL && target == FILETYPE_TARGET_HTML)
+		return strcmp(told->name, "CL_TYPE_HTML_UTF16") == 0 ? NORMALISE_HTML_UTF16
+								     : NORMALISE_HTML;
+	if (told != NULL)
+		return target == FILETYPE_TARGET_TEXT ? NORMALISE_TEXT : NORMALISE_NONE;
+	if (type->name[0] != '\0' && target != FILETYPE_TARGET_TEXT &&
+		target != FILETYPE_TARGET_HTML)
+		return NORMALISE_NONE;
+	return normalise_detect(copies->prefix, copies->prefix_bytes);
+}
+
 static void detect(struct scan *scan, struct scan_object *object)
 {
 	const struct scan_copy_pool *pool = &scan->scanner->copies;
 	struct scan_copies *copies = object->copies;
 	const struct filetype *type = filetype_detect(copies->prefix, copies->prefix_bytes);
-	bool is_other = type->name[0] != '\0' && type->target != FILETYPE_TARGET_TEXT &&
-			type->target != FILETYPE_TARGET_HTML;
-	enum normalise_kind kind =
-		is_other ? NORMALISE_NONE : normalise_detect(copies->prefix, copies->prefix_bytes);
+	const struct filetype_clamav *told =
+		object->match != NULL ? match_told_type(object->match) : NULL;
+	enum normalise_kind kind = kind_of(told, type, copies);
 	bool wants_html = pool->wants_html || pool->wants_members;
 	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;
 

@@ -450,7 +450,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 	enum unpack_kind kind = object->kind;
 
 	if (kind == UNPACK_NONE)
-		kind = unpack_detect(object->prefix, object->prefix_bytes);
+		kind = scan_whole_kind(object);
 	object->has_second = kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX;
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)

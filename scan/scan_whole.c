@@ -28,12 +28,35 @@ static void begin(struct scan *scan, struct scan_object *object)
 	object->is_captured = true;
 }
 
+// Whether signature files (.ftm) tell that the object is of this type.
+static bool is_told(const struct scan_object *object, const char *type)
+{
+	const struct filetype_clamav *told =
+		object->match != NULL ? match_told_type(object->match) : NULL;
+
+	return told != NULL && strcmp(told->name, type) == 0;
+}
+
+// What begins like no archive is a tar where signature files say so: old ones have no mark.
+enum unpack_kind scan_whole_kind(const struct scan_object *object)
+{
+	const enum unpack_kind kind = unpack_detect(object->prefix, object->prefix_bytes);
+
+	if (kind == UNPACK_NONE &&
+		(is_told(object, "CL_TYPE_OLD_TAR") || is_told(object, "CL_TYPE_POSIX_TAR")))
+		return UNPACK_TAR;
+	return kind;
+}
+
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind)
 {
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
 
 	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX)
 		object->whole = whole_detect(object->prefix, object->prefix_bytes);
+	// A mail need not look like one.
+	if (object->whole == NULL && kind == UNPACK_NONE && is_told(object, "CL_TYPE_MAIL"))
+		object->whole = whole_by_type("mail");
 	if (object->whole != NULL && object->depth >= max_depth) {
 		if (max_depth > 0)
 			scan_set_suspect(scan, "limit-archive-depth");

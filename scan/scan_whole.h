@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What unpacks the object as it passes, of which the first bytes are known.
+enum unpack_kind scan_whole_kind(const struct scan_object *object);
 // The object's first bytes are known, and what unpacks it as it passes.
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind);
 // Its bytes, from the first on.

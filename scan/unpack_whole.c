@@ -57,7 +57,7 @@ const struct whole_format *whole_zip_rest(void)
 	return &rest;
 }
 
-static const struct whole_format *by_type(const char *type)
+const struct whole_format *whole_by_type(const char *type)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		if (strcmp(formats[i].type, type) == 0)
@@ -67,17 +67,17 @@ static const struct whole_format *by_type(const char *type)
 
 const struct whole_format *whole_detect(const uint8_t *data, size_t n)
 {
-	const struct whole_format *format = by_type(filetype_detect(data, n)->name);
+	const struct whole_format *format = whole_by_type(filetype_detect(data, n)->name);
 
-	return format == NULL && mail_is_header(data, n) ? by_type("mail") : format;
+	return format == NULL && mail_is_header(data, n) ? whole_by_type("mail") : format;
 }
 
 // The first volume descriptor: ECMA-119 section 8.1.2, ECMA-167 part 2 section 9.1.
 const struct whole_format *whole_detect_late(const uint8_t *data)
 {
 	if (memcmp(data, "CD001", WHOLE_LATE_BYTES) == 0)
-		return by_type("iso");
-	return memcmp(data, "BEA01", WHOLE_LATE_BYTES) == 0 ? by_type("udf") : NULL;
+		return whole_by_type("iso");
+	return memcmp(data, "BEA01", WHOLE_LATE_BYTES) == 0 ? whole_by_type("udf") : NULL;
 }
 
 static uint32_t read_le32(const uint8_t *at)
@@ -112,10 +112,10 @@ static bool is_rar(const uint8_t *data)
 const struct whole_format *whole_detect_inside(const uint8_t *data)
 {
 	if (is_7z(data))
-		return by_type("7z");
+		return whole_by_type("7z");
 	if (is_cab(data))
-		return by_type("cab");
-	return is_rar(data) ? by_type("rar") : NULL;
+		return whole_by_type("cab");
+	return is_rar(data) ? whole_by_type("rar") : NULL;
 }
 
 void whole_init(struct whole *whole, const struct whole_format *format,

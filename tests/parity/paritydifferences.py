@@ -66,6 +66,7 @@ DIFFERENCES = [
     Difference("line-copies", "clamav", absent_in_lines),
     Difference("padded-base64", "clamav", has("logical", "absence", "base64 padded lines")),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
+    Difference("late-mail", "clamav", has("types", "CL_TYPE_MAIL", "extends")),
     # What only Cordon finds.
     Difference("line-copies", "cordon", line_copy),
     Difference("line-copies", "cordon", lambda tags: "allow" in tags and bool(LINES & tags)),
@@ -90,6 +91,7 @@ DIFFERENCES = [
     Difference("part-names", "clamav", has("members", "mail")),
     Difference("part-names", "cordon", has("members", "mail")),
     Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
+    Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool({"target 0", "target 3"} & tags)),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
 ]
 

@@ -32,6 +32,7 @@ import paritymembers
 import paritynormal
 import parityrun
 import parityspeed
+import paritytypes
 
 SEED = int(os.environ.get("CORDON_PARITY_SEED", "20261122"))
 SCALE = float(os.environ.get("CORDON_PARITY_SCALE", "1"))
@@ -131,6 +132,12 @@ def formats(folder):
 def members(folder):
     """names and sizes of what lies in containers"""
     return generated(folder, [(paritymembers.container_members, 300)], 100)
+
+
+def types(folder):
+    """file types of tables that replace the built-in one, or extend it"""
+    tables = [paritytypes.replacing, paritytypes.with_html, paritytypes.extending]
+    return all([generated(os.path.join(folder, table.__name__), [(table, 80)], 60) for table in tables])
 
 
 def lists(folder):
@@ -249,7 +256,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, formats, members, lists, logical, nested, handlers, normal, inline, copies,
+    checks = [body, mails, hashes, executables, formats, members, types, lists, logical, nested, handlers, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -165,6 +165,15 @@ static void lines_of_body_signatures_are_taken_skipped_or_malformed(void **state
 		{"T:0:-1:414c", CLAMAV_MALFORMED},
 		{"T:0:4,x:414c", CLAMAV_MALFORMED},
 		{"T:0:99999999999:414c", CLAMAV_MALFORMED},
+		{"T::*:414c", CLAMAV_TAKEN},
+		{"T:0::414c", CLAMAV_TAKEN},
+		{"T:0:4,:414c", CLAMAV_TAKEN},
+		{"T:0:EOF-:414c", CLAMAV_TAKEN},
+		{"T:1:EP+:414c", CLAMAV_TAKEN},
+		{"T:1:EP-,1:414c", CLAMAV_TAKEN},
+		{"T:1:SL+:414c", CLAMAV_TAKEN},
+		{"T:1:SE:414c", CLAMAV_TAKEN},
+		{"T:1:S0+:414c", CLAMAV_MALFORMED},
 	};
 
 	(void)state;
@@ -210,6 +219,11 @@ static void lines_of_hashes_are_taken_skipped_or_malformed(void **state)
 		{MD5 ":*:T:72", CLAMAV_MALFORMED},
 		{MD5 ":*:T:73", CLAMAV_TAKEN},
 		{MD5 ":19:T:73:80", CLAMAV_SKIPPED},
+		{MD5 ":19:T:x", CLAMAV_TAKEN},
+		{MD5 ":19:T:7x", CLAMAV_TAKEN},
+		{MD5 ":19:T:7:x", CLAMAV_SKIPPED},
+		{MD5 ": 19:T", CLAMAV_TAKEN},
+		{MD5 ":19x:T", CLAMAV_MALFORMED},
 		{MD5 ":19", CLAMAV_MALFORMED},
 		{MD5 ":19:", CLAMAV_MALFORMED},
 		{"", CLAMAV_MALFORMED},

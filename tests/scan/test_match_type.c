@@ -55,6 +55,9 @@ static void types_decide_the_target(void **state)
 		{REPLACING, "MZ hahahaha", NULL}, // no line says what this is
 		{REPLACING, "MZ hahahaha QRST", "PDF"},
 		{REPLACING, "ABCD hahahaha QRST", "PE"},
+		{REPLACING, "<html> hahahaha QRST", "PDF"},
+		{REPLACING, "WXYZ QRST aaaaaaaaaaaaaWX..YZ hahahaha", "PDF"}, // more than ELF
+		{EXTENDING, "<html> hahahaha QRST", NULL}, // HTML is more than PDF
 		{EXTENDING, "MZ hahahaha QRST", "PE"},
 		{EXTENDING, "xx hahahaha QRST", "PDF"},
 		{EXTENDING, "xx hahahaha QRS", NULL},

@@ -94,7 +94,7 @@ $(BUILD)/%.a:
 	@ar rcs $@ $^
 
 CONTROL_CFLAGS := $(call isystem,gmime-3.0)
-CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsockets libcurl libmosquitto)
+CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsockets libcurl libmosquitto netsnmp)
 
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)

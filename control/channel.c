@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const struct channel_kind *const kinds[] = {
-	&channel_pull, &channel_https, &channel_tcp, &channel_udp, &channel_mqtt};
+	&channel_pull, &channel_https, &channel_tcp, &channel_udp, &channel_mqtt, &channel_snmp};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

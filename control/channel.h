@@ -22,6 +22,7 @@ extern const struct channel_kind channel_https; // POST /v1/alerts
 extern const struct channel_kind channel_tcp;   // frames with their length before them
 extern const struct channel_kind channel_udp;   // a datagram each
 extern const struct channel_kind channel_mqtt;  // what a broker has
+extern const struct channel_kind channel_snmp;  // notifications
 
 struct channels;
 

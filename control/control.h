@@ -12,7 +12,7 @@
 //   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself
 //   outbox          what has to be told, on disk    control_counts    how often what happened
 //   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
-//   channel, channel_*: the ways by which it comes
+//   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 

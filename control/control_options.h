@@ -110,6 +110,11 @@ struct control_options {
 			uint32_t topics_count;             // 0: made of names
 			char receipts[CONTROL_TEXT_BYTES]; // "": made of names, "-": none
 		} mqtt;
+		struct {
+			char listen[CONTROL_TEXT_BYTES];    // address:port, "": off
+			char users[CONTROL_TEXT_BYTES];     // file, "": none
+			char community[CONTROL_TEXT_BYTES]; // file, "": no version 2c
+		} snmp;
 	} alerts;
 };
 

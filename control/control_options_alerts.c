@@ -127,6 +127,25 @@ static const struct config_option mqtt_table[] = {
 	END,
 };
 
+static const struct config_option snmp_table[] = {
+	{.key = "listen",
+		TEXT(alerts.snmp.listen),
+		.help = "`address:port` where SNMP notifications are taken (CORDON-MIB.txt). "
+			"Empty: "
+			"none are."},
+	{.key = "users",
+		TEXT(alerts.snmp.users),
+		.help = "File of the users of version 3, a line each as in snmptrapd.conf: "
+			"`createUser NAME SHA \"PASSPHRASE\" AES \"PASSPHRASE\"`, and for traps, "
+			"which are the sender's engine's, `createUser -e 0xENGINE NAME ...`. What "
+			"is not authenticated and encrypted is dropped."},
+	{.key = "community",
+		TEXT(alerts.snmp.community),
+		.help = "File whose first line is the community of version 2c. Empty: version 2c "
+			"is off."},
+	END,
+};
+
 const struct config_option control_options_alerts[] = {
 	{.key = "root",
 		TEXT(alerts.root),
@@ -160,6 +179,7 @@ const struct config_option control_options_alerts[] = {
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts over TCP."},
 	{.key = "udp", SECTION(udp_table), .help = "Alerts over UDP."},
 	{.key = "mqtt", SECTION(mqtt_table), .help = "Alerts over MQTT."},
+	{.key = "snmp", SECTION(snmp_table), .help = "Alerts by SNMP."},
 	END,
 };
 
@@ -194,9 +214,18 @@ static void check_mqtt(struct options_lines *lines, const struct control_options
 		options_mistake_at(lines, "alerts.mqtt.password", "needs a user");
 }
 
+static void check_snmp(struct options_lines *lines, const struct control_options *options)
+{
+	if (options->alerts.snmp.listen[0] != '\0' && options->alerts.snmp.users[0] == '\0' &&
+		options->alerts.snmp.community[0] == '\0')
+		options_mistake_at(
+			lines, "alerts.snmp.users", "is needed, or a community for version 2c");
+}
+
 void control_options_check_alerts(
 	struct options_lines *lines, const struct control_options *options)
 {
 	check_https(lines, options);
 	check_mqtt(lines, options);
+	check_snmp(lines, options);
 }

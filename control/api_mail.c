@@ -29,10 +29,17 @@ static json_t *parse_id(const struct api_call *call, struct spool_id *out)
 
 static json_t *list_mail(struct api_call *call)
 {
+	const char *after = api_text(call->request, "after");
+	enum spool_state state;
+	struct spool_id id;
 	json_t *answer;
 
 	if (call->control->store == NULL)
 		return no_store();
+	// Behind what is not there nothing can be found: that would look like the end of the list.
+	if (after[0] != '\0' && (spool_id_parse(after, &id) != 0 ||
+					!store_get_state(call->control->store, id, &state)))
+		return api_refusal("after: there is no mail %s, or not any more", after);
 	answer = store_list(call->control->store, call->request);
 	(void)json_object_set_new(answer, "counts", store_counts(call->control->store));
 	return answer;
@@ -59,31 +66,58 @@ static void add_headers(const struct control *control, struct spool_id id, json_
 	store_message_fini(&message);
 }
 
-// When the last of the open seals under which it is held ends, and which they are.
-static void add_until(const struct control *control, json_t *mail)
+// Those that it came under, and those that cover it as it was judged last.
+static json_t *seals_of(const struct control *control, struct spool_id id, const json_t *mail)
 {
-	json_t *names = json_object_get(mail, "seals");
+	json_t *names = store_covered(control->store, id);
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(mail, "seals"), i, name)
+	{
+		(void)json_array_append(names, name);
+	}
+	return names;
+}
+
+static bool has(const json_t *list, const json_t *value)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+	{
+		if (json_equal(entry, value))
+			return true;
+	}
+	return false;
+}
+
+// When the last of the open seals under which it is held ends, and which they are.
+static void add_until(const struct control *control, struct spool_id id, json_t *mail)
+{
+	json_t *names = seals_of(control, id, mail);
 	json_t *open = json_array();
 	json_int_t until = 0;
+	char time[32];
 	json_t *seal;
 	size_t i;
 
 	json_array_foreach(seals_list(control->seals), i, seal)
 	{
 		json_int_t expires = json_integer_value(json_object_get(seal, "expires"));
-		json_t *name;
-		size_t at;
 
-		json_array_foreach(names, at, name)
-		{
-			if (json_equal(name, json_object_get(seal, "virus_id")) == 0)
-				continue;
-			(void)json_array_append(open, name);
-			until = expires > until ? expires : until;
-		}
+		if (!has(names, json_object_get(seal, "virus_id")))
+			continue;
+		(void)json_array_append(open, json_object_get(seal, "virus_id"));
+		until = expires > until ? expires : until;
 	}
+	json_decref(names);
 	(void)json_object_set_new(mail, "open_seals", open);
 	(void)json_object_set_new(mail, "until", until > 0 ? json_integer(until) : json_null());
+	if (until > 0)
+		(void)json_object_set_new(mail, "until_time",
+			json_string(control_time_text(until * 1000000000, time)));
 }
 
 static json_t *show_mail(struct api_call *call)
@@ -100,7 +134,7 @@ static json_t *show_mail(struct api_call *call)
 	if (answer == NULL)
 		return api_refusal("there is no mail %s", api_text(call->request, "id"));
 	add_headers(call->control, id, answer);
-	add_until(call->control, answer);
+	add_until(call->control, id, answer);
 	return answer;
 }
 
@@ -147,6 +181,42 @@ static json_t *export_mail(struct api_call *call)
 	return answer;
 }
 
+// Why not, or NULL. from: "held" or "quarantined", where the request says so.
+static const char *obstacle(
+	const struct control *control, struct spool_id id, const char *from, enum spool_state state)
+{
+	enum spool_state now;
+
+	if (!store_get_state(control->store, id, &now))
+		return "there is no such mail, or not any more";
+	if (now == SPOOL_RELEASED && state == SPOOL_RELEASED)
+		return "it is released already";
+	if (now != SPOOL_RELEASED && from[0] != '\0' && strcmp(from, spool_state_name(now)) != 0)
+		return now == SPOOL_HELD ? "it is held, not in quarantine"
+					 : "it is in quarantine, not held";
+	if (state == SPOOL_DELETED && control->release != NULL &&
+		release_is_sending(control->release, id))
+		return "it is being delivered";
+	return NULL;
+}
+
+static const char *change_one(
+	struct api_call *call, const char *name, enum spool_state state, char *room, size_t bytes)
+{
+	struct control *control = call->control;
+	struct spool_id id;
+	const char *why;
+	int err;
+
+	if (name == NULL || spool_id_parse(name, &id) != 0)
+		return "it is not an id";
+	why = obstacle(control, id, api_text(call->request, "state"), state);
+	if (why != NULL)
+		return why;
+	err = store_change(control->store, id, state, call->who, api_text(call->request, "why"));
+	return err == 0 ? NULL : strerror_r(-err, room, bytes);
+}
+
 // Changes the state of each id; one that fails does not keep the others.
 static json_t *change_mail(struct api_call *call, enum spool_state state, const char *what)
 {
@@ -160,21 +230,15 @@ static json_t *change_mail(struct api_call *call, enum spool_state state, const 
 
 	json_array_foreach(ids, i, text)
 	{
-		const char *name = json_string_value(text);
-		struct spool_id id;
-		char reason[128];
-		int err = name != NULL && spool_id_parse(name, &id) == 0 ? 0 : -EINVAL;
+		char room[128];
+		const char *obstacle_text =
+			change_one(call, json_string_value(text), state, room, sizeof(room));
 
-		if (err == 0 && !store_has(control->store, id))
-			err = -ENOENT;
-		if (err == 0)
-			err = store_change(control->store, id, state, call->who, why);
-		if (err == 0)
+		if (obstacle_text == NULL)
 			(void)json_array_append(done, text);
 		else
 			(void)json_array_append_new(
-				failed, json_pack("{s:O, s:s}", "id", text, "why",
-						strerror_r(-err, reason, sizeof(reason))));
+				failed, json_pack("{s:O, s:s}", "id", text, "why", obstacle_text));
 	}
 	control_audit(control, call->who, what,
 		json_pack("{s:O, s:O, s:s}", "ids", done, "failed", failed, "why", why));

@@ -175,7 +175,8 @@ static int change_some(const struct mail_arguments *arguments, const char *comma
 	json_t *failed;
 	size_t i;
 	int status = ctl_ask(arguments->socket_path,
-		json_pack("{s:s, s:o, s:s}", "command", command, "ids", ids, "why", arguments->why),
+		json_pack("{s:s, s:o, s:s, s:O}", "command", command, "ids", ids, "why",
+			arguments->why, "state", json_object_get(arguments->filter, "state")),
 		CTL_ASK_LONG_SECONDS, &answer);
 
 	if (status != CTL_OK)

@@ -65,7 +65,7 @@ static void keep_or_delete(
 static void send_it(struct release *release, const struct release_verdict *verdict,
 	const struct rebuild_plan *plan, enum spool_state after)
 {
-	const struct release_way way = {verdict->key, plan, after};
+	const struct release_way way = {verdict->key, plan, SPOOL_HELD, after};
 
 	release_queue_add(release->queue, verdict->message.id, verdict->message.envelope, &way);
 }
@@ -210,14 +210,20 @@ static void scan_held(struct release *release)
 static void judged(void *ctx, const struct release_verdict *verdict)
 {
 	struct release *release = ctx;
+	enum spool_state state;
 
 	if (release->is_ending)
+		return;
+	// An operator has decided meanwhile.
+	if (!store_get_state(release->control->store, verdict->message.id, &state) ||
+		state != SPOOL_HELD)
 		return;
 	if (!is_valid(release, verdict->key)) {
 		store_set_judged(release->control->store, verdict->message.id, "");
 		return;
 	}
 	store_set_judged(release->control->store, verdict->message.id, verdict->key);
+	store_set_covered(release->control->store, verdict->message.id, verdict->seals);
 	act(release, verdict);
 	// What is left of many is not put off to the next turn.
 	if (release_scanner_count(release->scanner) < BATCH / 2) {
@@ -229,7 +235,7 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 static void queue_released(struct release *release)
 {
 	const struct control *control = release->control;
-	const struct release_way way = {OPERATOR_KEY, NULL, SPOOL_DELIVERED};
+	const struct release_way way = {OPERATOR_KEY, NULL, SPOOL_RELEASED, SPOOL_DELIVERED};
 	struct spool_id ids[BATCH];
 	size_t n = store_settled(
 		control->store, SPOOL_RELEASED, OPERATOR_KEY, control_now_ns(), ids, BATCH);
@@ -260,6 +266,11 @@ void release_turn(struct release *release)
 		scan_held(release);
 	queue_released(release);
 	release_queue_turn(release->queue);
+}
+
+bool release_is_sending(const struct release *release, struct spool_id id)
+{
+	return release_queue_is_sending(release->queue, id);
 }
 
 json_t *release_counts(const struct release *release)

@@ -13,7 +13,11 @@
 
 #include "control/control_options.h"
 
+#include "dataplane/dataplane.h"
+
 #include <jansson.h>
+
+#include <stdbool.h>
 
 struct control;
 struct release;
@@ -24,4 +28,6 @@ void release_free(struct release *release);
 // A step: to be called once a second, and when something has changed.
 void release_turn(struct release *release);
 // {"queued", "waiting", "delivering", "scanning"}: mails.
+// It is on its way to a server just now.
+bool release_is_sending(const struct release *release, struct spool_id id);
 json_t *release_counts(const struct release *release);

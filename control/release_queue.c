@@ -3,12 +3,13 @@
 
 #include "control/control.h"
 #include "control/deliver.h"
+#include "control/release_notes.h"
+#include "control/release_trace.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_S 1000000000
 #define SECONDS_PER_MINUTE 60
@@ -25,14 +26,17 @@ struct mail {
 	int64_t arrival_s;
 	int64_t queued_s;
 	struct rebuild_plan *plan; // what is taken out of it, or NULL
+	enum spool_state from;
 	enum spool_state after;
 	bool is_delay_told;
 	bool is_expired; // its lifetime was over
 	bool is_stale;   // another way was decided on while it was being delivered
+	bool is_asked;   // whether the decision is still good: it waits for the answer
 	int64_t next_s;  // in MAIL_WAITING
 	uint32_t tries;
 	enum mail_phase phase;
 	struct deliver_recipient *recipients;
+	bool *noted; // of each recipient: that it has the mail is written down
 	struct release_queue *queue;
 	// While it is being delivered:
 	struct deliver deliver;
@@ -69,6 +73,7 @@ static void mail_free(gpointer data)
 	json_decref(mail->envelope);
 	rebuild_plan_free(mail->plan);
 	free(mail->recipients);
+	free(mail->noted);
 	free(mail);
 }
 
@@ -80,32 +85,6 @@ static void drop(struct release_queue *queue, struct mail *mail)
 
 // ---- one try ------------------------------------------------------------------------------------
 
-// RFC 5321 section 4.4.
-static void make_trace(struct mail *mail)
-{
-	const struct control_options *options = &mail->queue->control->options;
-	time_t arrival = (time_t)mail->arrival_s;
-	struct tm utc;
-	char date[64] = "";
-
-	if (gmtime_r(&arrival, &utc) != NULL)
-		(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &utc);
-	(void)snprintf(mail->trace, sizeof(mail->trace),
-		"Received: from %s ([%s])\r\n\tby %s (Cordon) with ESMTP id %s;\r\n\t%s\r\n",
-		text_of(mail->envelope, "helo"), text_of(mail->envelope, "client"),
-		options->gateway, mail->name, date);
-}
-
-// What may have come from outside and goes into a header or a command is printable.
-static bool is_plain(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 127)
-			return false;
-	}
-	return true;
-}
-
 static int begin_try(struct mail *mail)
 {
 	const struct control *control = mail->queue->control;
@@ -115,7 +94,8 @@ static int begin_try(struct mail *mail)
 
 	if (err != 0)
 		return err;
-	make_trace(mail);
+	release_trace_write(mail->envelope, options->gateway, mail->name, mail->arrival_s,
+		mail->trace, sizeof(mail->trace));
 	mail->deliver = (struct deliver){
 		.host = options->release.host[0] != '\0' ? options->release.host
 							 : text_of(mail->envelope, "server"),
@@ -128,7 +108,7 @@ static int begin_try(struct mail *mail)
 		.mail_params = text_of(mail->envelope, "mail_params"),
 		.recipients = mail->recipients,
 		.recipients_count = json_array_size(json_object_get(mail->envelope, "rcpt_to")),
-		.trace = is_plain(text_of(mail->envelope, "helo")) ? mail->trace : "",
+		.trace = mail->trace,
 		.data = mail->message.data,
 		.bytes = mail->message.bytes,
 	};
@@ -216,8 +196,17 @@ static int conclude(struct mail *mail)
 	struct control *control = mail->queue->control;
 	const struct notify_outcome outcome = outcome_of(mail);
 	enum spool_state state = state_after(mail);
+	enum spool_state now = mail->from;
 	bool is_told[] = {false, false};
 	int err = 0;
+
+	// Somebody has deleted it, or wants all to go where this was a part: that counts.
+	if (!store_get_state(control->store, mail->id, &now) ||
+		(now != mail->from && (mail->plan != NULL || mail->after != SPOOL_DELIVERED))) {
+		report(mail, action_of(mail));
+		mail->is_stale = true;
+		return 0;
+	}
 
 	// Of a copy without attachments nobody is told: the full one is still to come.
 	for (size_t i = 0; i < 2 && state != SPOOL_HELD && err == 0; i++) {
@@ -273,6 +262,25 @@ static void try_later(struct mail *mail)
 	}
 }
 
+static struct release_notes notes_of(const struct mail *mail)
+{
+	return (struct release_notes){mail->queue->control->store, mail->id, mail->plan != NULL};
+}
+
+// Some have it, others get it later. What cannot be written down may come twice to somebody.
+static void note_done(struct mail *mail)
+{
+	const struct release_notes notes = notes_of(mail);
+	enum spool_state state;
+
+	for (size_t i = 0; i < mail->deliver.recipients_count; i++) {
+		if (mail->recipients[i].outcome != DELIVER_DONE || mail->noted[i] ||
+			!store_get_state(notes.store, mail->id, &state))
+			continue;
+		mail->noted[i] = release_notes_add(&notes, state, &mail->recipients[i]) == 0;
+	}
+}
+
 // Another decision came while it was being delivered by an older one: it is made again.
 static void decide_anew(struct release_queue *queue, struct mail *mail)
 {
@@ -295,6 +303,7 @@ static gboolean try_done(gpointer data)
 		try_later(mail);
 	if (count_outcome(mail, DELIVER_PENDING) > 0) {
 		report(mail, "later");
+		note_done(mail);
 		tell_delay(mail);
 		if (mail->is_stale)
 			decide_anew(queue, mail);
@@ -389,20 +398,25 @@ void release_queue_turn(struct release_queue *queue)
 {
 	int64_t now_s = control_now_ns() / NS_PER_S;
 	GList *next = queue->order->head;
+	enum spool_state state;
 
 	// What could not be noted as delivered would be delivered again and again.
 	while (next != NULL && may_send(queue, now_s) && store_can_change(queue->control->store)) {
 		struct mail *mail = next->data;
 
 		next = next->next;
-		if (mail->phase == MAIL_DELIVERING ||
-			(mail->phase == MAIL_WAITING && mail->next_s > now_s))
+		if (mail->phase == MAIL_DELIVERING)
 			continue;
-		if (!store_has(queue->control->store, mail->id)) {
+		if (!store_get_state(queue->control->store, mail->id, &state) ||
+			(state != SPOOL_HELD && state != SPOOL_RELEASED)) {
 			drop(queue, mail);
+		} else if (mail->phase == MAIL_WAITING && mail->next_s > now_s) {
+			continue;
 		} else if (!queue->valid(queue->ctx, mail->key)) {
-			store_set_judged(queue->control->store, mail->id, "");
-			drop(queue, mail);
+			// Its place, and who has it, are kept until it is decided again.
+			if (!mail->is_asked)
+				store_set_judged(queue->control->store, mail->id, "");
+			mail->is_asked = true;
 		} else if (may_send_to(queue, mail->server)) {
 			start_try(queue, mail);
 		}
@@ -426,30 +440,40 @@ static struct deliver_recipient *make_recipients(const json_t *list)
 	return recipients;
 }
 
-static int64_t seconds_of(const char *time)
+// As far as an earlier one came.
+static void resume(struct mail *mail)
 {
-	struct tm utc = {0};
+	const struct release_notes notes = notes_of(mail);
+	size_t n = json_array_size(json_object_get(mail->envelope, "rcpt_to"));
 
-	return strptime(time, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc)
-								 : control_now_ns() / NS_PER_S;
+	release_notes_apply(&notes, mail->recipients, n);
+	for (size_t i = 0; i < n; i++)
+		mail->noted[i] = mail->recipients[i].outcome == DELIVER_DONE;
 }
 
 // Whoever had it the old way gets it the new way too.
 static void change_way(struct mail *mail, const struct release_way *way)
 {
 	(void)snprintf(mail->key, sizeof(mail->key), "%s", way->key);
-	if ((mail->plan != NULL) == (way->plan != NULL) && mail->after == way->after)
+	mail->is_asked = false;
+	if ((mail->plan != NULL) == (way->plan != NULL) && mail->after == way->after) {
+		mail->from = way->from;
 		return;
+	}
 	if (mail->phase == MAIL_DELIVERING) {
 		mail->is_stale = true;
 		return;
 	}
 	rebuild_plan_free(mail->plan);
 	mail->plan = way->plan != NULL ? rebuild_plan_copy(way->plan) : NULL;
+	mail->from = way->from;
 	mail->after = way->after;
 	mail->phase = MAIL_QUEUED;
-	for (size_t i = 0; i < json_array_size(json_object_get(mail->envelope, "rcpt_to")); i++)
+	for (size_t i = 0; i < json_array_size(json_object_get(mail->envelope, "rcpt_to")); i++) {
 		mail->recipients[i].outcome = DELIVER_PENDING;
+		mail->noted[i] = false;
+	}
+	resume(mail);
 }
 
 static void name_server(const struct control_options *options, struct mail *mail)
@@ -471,9 +495,12 @@ static struct mail *mail_new(const json_t *envelope, const struct release_way *w
 		return NULL;
 	mail->envelope = json_deep_copy(envelope);
 	mail->recipients = make_recipients(json_object_get(mail->envelope, "rcpt_to"));
+	mail->noted = calloc(
+		json_array_size(json_object_get(mail->envelope, "rcpt_to")) + 1, sizeof(bool));
 	mail->plan = way->plan != NULL ? rebuild_plan_copy(way->plan) : NULL;
+	mail->from = way->from;
 	mail->after = way->after;
-	if (mail->envelope != NULL && mail->recipients != NULL &&
+	if (mail->envelope != NULL && mail->recipients != NULL && mail->noted != NULL &&
 		(way->plan == NULL || mail->plan != NULL))
 		return mail;
 	mail_free(mail);
@@ -498,10 +525,19 @@ void release_queue_add(struct release_queue *queue, struct spool_id id, const js
 	(void)snprintf(mail->name, sizeof(mail->name), "%s", name);
 	(void)snprintf(mail->key, sizeof(mail->key), "%s", way->key);
 	name_server(&queue->control->options, mail);
-	mail->arrival_s = seconds_of(text_of(envelope, "arrival"));
+	mail->arrival_s = release_trace_arrival(envelope);
 	mail->queued_s = control_now_ns() / NS_PER_S;
+	resume(mail);
 	(void)g_hash_table_insert(queue->mails, mail->name, mail);
 	g_queue_push_tail(queue->order, mail);
+}
+
+bool release_queue_is_sending(const struct release_queue *queue, struct spool_id id)
+{
+	char name[SPOOL_ID_TEXT_BYTES];
+	const struct mail *mail = g_hash_table_lookup(queue->mails, spool_id_text(id, name));
+
+	return mail != NULL && mail->phase == MAIL_DELIVERING;
 }
 
 json_t *release_queue_counts(const struct release_queue *queue)

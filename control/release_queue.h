@@ -25,6 +25,7 @@ void release_queue_free(struct release_queue *queue);
 struct release_way {
 	const char *key;                 // of the decision
 	const struct rebuild_plan *plan; // what is taken out of it, or NULL
+	enum spool_state from;           // of the record, when that was decided
 	enum spool_state after;          // of the record, when it was delivered
 };
 
@@ -37,4 +38,6 @@ void release_queue_add(struct release_queue *queue, struct spool_id id, const js
 	const struct release_way *way);
 void release_queue_turn(struct release_queue *queue);
 // {"queued", "waiting", "delivering"}.
+// It is on its way just now.
+bool release_queue_is_sending(const struct release_queue *queue, struct spool_id id);
 json_t *release_queue_counts(const struct release_queue *queue);

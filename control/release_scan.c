@@ -70,6 +70,22 @@ static bool has_body_pattern(const struct engine_seals *seals)
 	return found;
 }
 
+// Each seal asked alone: an operator wants to know what would have to end.
+static void list_seals(const struct engine_seals *seals, const struct seal_mail *mail, json_t *out)
+{
+	struct engine_seals *one = malloc(sizeof(*one) + sizeof(struct seal));
+	struct seal_decision decision;
+
+	for (uint32_t i = 0; one != NULL && i < seals->count; i++) {
+		one->count = 1;
+		one->seals[0] = seals->seals[i];
+		seal_decide(one, mail, &decision);
+		if (decision.mode != SEAL_OPEN)
+			(void)json_array_append_new(out, json_string(decision.virus_id));
+	}
+	free(one);
+}
+
 static enum seal_mode mode_of(const struct job *job, const struct scan_result *result)
 {
 	const json_t *envelope = job->verdict.message.envelope;
@@ -100,6 +116,8 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 		mail.body_ctx = body;
 	}
 	seal_decide(job->basis->seals, &mail, &decision);
+	if (decision.mode != SEAL_OPEN)
+		list_seals(job->basis->seals, &mail, job->verdict.seals);
 	body_free(body);
 	free(recipients);
 	return decision.mode;
@@ -240,6 +258,7 @@ static gboolean job_done(gpointer data)
 	scanner->pending--;
 	scanner->done(scanner->ctx, &job->verdict);
 	json_decref(job->verdict.signatures);
+	json_decref(job->verdict.seals);
 	rebuild_plan_free(job->verdict.plan);
 	store_message_fini(&job->verdict.message);
 	basis_put(job->basis);
@@ -421,6 +440,7 @@ int release_scanner_push(struct release_scanner *scanner, struct store_message *
 	job->verdict.message = *message;
 	memset(message, 0, sizeof(*message));
 	job->verdict.signatures = json_array();
+	job->verdict.seals = json_array();
 	(void)snprintf(job->verdict.key, sizeof(job->verdict.key), "%s", job->basis->key);
 	scanner->pending++;
 	(void)g_thread_pool_push(scanner->pool, job, NULL);

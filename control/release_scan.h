@@ -15,6 +15,7 @@ struct release_verdict {
 	enum verdict verdict;
 	const char *reason;
 	enum seal_mode mode;        // of the strictest seal that covers it
+	json_t *seals;              // virus ids of all that do
 	bool has_attachments;       // asked only when clean, under a seal that lets others through
 	struct rebuild_plan *plan;  // what makes it deliverable: the result was scanned; NULL: none
 	enum release_policy policy; // of what is infected or suspect

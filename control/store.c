@@ -196,6 +196,26 @@ bool store_has(struct store *store, struct spool_id id)
 	return spoolfile_find(store->files, id) != NULL;
 }
 
+bool store_get_state(const struct store *store, struct spool_id id, enum spool_state *out)
+{
+	return store_index_get_state(store->index, id, out);
+}
+
+bool store_is_changed(const struct store *store, struct spool_id id)
+{
+	return store_index_is_changed(store->index, id);
+}
+
+json_t *store_covered(const struct store *store, struct spool_id id)
+{
+	return store_index_covered(store->index, id);
+}
+
+void store_set_covered(struct store *store, struct spool_id id, const json_t *seals)
+{
+	store_index_set_covered(store->index, id, seals);
+}
+
 static void add_change(void *ctx, const struct spool_change *change)
 {
 	(void)json_array_append_new(ctx, store_json_change(change));

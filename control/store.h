@@ -45,6 +45,13 @@ json_t *store_list(const struct store *store, const json_t *filter);
 json_t *store_show(struct store *store, struct spool_id id);
 
 bool store_has(struct store *store, struct spool_id id);
+// False: there is none, or not any more.
+bool store_get_state(const struct store *store, struct spool_id id, enum spool_state *out);
+// Whether there is anything in its history.
+bool store_is_changed(const struct store *store, struct spool_id id);
+// Which open seals covered it when it was judged last, and how that is noted.
+json_t *store_covered(const struct store *store, struct spool_id id);
+void store_set_covered(struct store *store, struct spool_id id, const json_t *seals);
 
 // The whole message of a record in memory.
 struct store_message {

@@ -22,7 +22,7 @@
 static const char schema[] =
 	"CREATE TABLE record(id TEXT PRIMARY KEY, state TEXT, arrival INTEGER, seen INTEGER,"
 	" bytes INTEGER, sender TEXT, recipients TEXT, subject TEXT, verdict TEXT, reason TEXT,"
-	" seals TEXT, signatures TEXT, judged TEXT, due INTEGER) WITHOUT ROWID;"
+	" seals TEXT, signatures TEXT, judged TEXT, due INTEGER, covered TEXT) WITHOUT ROWID;"
 	"CREATE INDEX by_state ON record(state, arrival, id);"
 	"CREATE INDEX by_due ON record(state, arrival, id) WHERE due=1;"
 	"CREATE INDEX by_arrival ON record(arrival, id);";
@@ -31,6 +31,7 @@ static const char schema[] =
 struct known {
 	struct spool_id id;
 	enum spool_state state;
+	bool is_changed;
 	uint64_t pass;
 };
 
@@ -40,6 +41,7 @@ struct store_index {
 	sqlite3_stmt *state;
 	sqlite3_stmt *judged;
 	sqlite3_stmt *gone;
+	sqlite3_stmt *covered;
 	sqlite3_stmt *due;
 	GHashTable *known; // by id
 	uint64_t pass;
@@ -75,6 +77,7 @@ int store_index_open(struct store_index **out)
 		!prepare(index, "UPDATE record SET state=?2, due=1 WHERE id=?1", &index->state) ||
 		!prepare(
 			index, "UPDATE record SET judged=?2, due=?3 WHERE id=?1", &index->judged) ||
+		!prepare(index, "UPDATE record SET covered=?2 WHERE id=?1", &index->covered) ||
 		!prepare(index, "DELETE FROM record WHERE id=?1", &index->gone) ||
 		!prepare(index,
 			"SELECT id FROM record WHERE state=?1 AND due=1 AND seen<=?2 "
@@ -82,7 +85,7 @@ int store_index_open(struct store_index **out)
 			&index->due) ||
 		!prepare(index,
 			"INSERT OR REPLACE INTO record VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
-			"?11,?12,'',1)",
+			"?11,?12,'',1,'')",
 			&index->add)) {
 		store_index_close(index);
 		return -ENOMEM;
@@ -99,6 +102,7 @@ void store_index_close(struct store_index *index)
 	(void)sqlite3_finalize(index->state);
 	(void)sqlite3_finalize(index->judged);
 	(void)sqlite3_finalize(index->gone);
+	(void)sqlite3_finalize(index->covered);
 	(void)sqlite3_finalize(index->due);
 	(void)sqlite3_close(index->db);
 	g_hash_table_destroy(index->known);
@@ -134,6 +138,7 @@ bool store_index_know(struct store_index *index, const struct spoolfile_record *
 	if (known == NULL)
 		return false;
 	known->pass = index->pass;
+	known->is_changed = known->is_changed || record->is_changed;
 	if (known->state != record->state)
 		store_index_set_state(index, record->id, record->state);
 	return true;
@@ -194,7 +199,7 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 	if (run(add) != 0)
 		return -ENOMEM;
 	known = g_new(struct known, 1);
-	*known = (struct known){record->id, record->state, index->pass};
+	*known = (struct known){record->id, record->state, record->is_changed, index->pass};
 	(void)g_hash_table_replace(index->known, &known->id, known);
 	return 0;
 }
@@ -235,6 +240,8 @@ void store_index_set_state(struct store_index *index, struct spool_id id, enum s
 		(void)g_hash_table_remove(index->known, &id);
 		return;
 	}
+	if (known != NULL)
+		known->is_changed = true;
 	if (known == NULL || known->state == state)
 		return;
 	known->state = state;
@@ -243,7 +250,34 @@ void store_index_set_state(struct store_index *index, struct spool_id id, enum s
 	(void)run(index->state);
 }
 
+bool store_index_is_changed(const struct store_index *index, struct spool_id id)
+{
+	const struct known *known = g_hash_table_lookup(index->known, &id);
+
+	return known != NULL && known->is_changed;
+}
+
+void store_index_set_covered(struct store_index *index, struct spool_id id, const json_t *seals)
+{
+	char text[SPOOL_ID_TEXT_BYTES];
+
+	bind_text(index->covered, 1, spool_id_text(id, text));
+	bind_joined(index->covered, 2, seals, NULL);
+	(void)run(index->covered);
+}
+
 // ---- questions ----------------------------------------------------------------------------------
+
+bool store_index_get_state(
+	const struct store_index *index, struct spool_id id, enum spool_state *out)
+{
+	const struct known *known = g_hash_table_lookup(index->known, &id);
+
+	if (known == NULL)
+		return false;
+	*out = known->state;
+	return true;
+}
 
 json_t *store_index_counts(const struct store_index *index)
 {
@@ -396,6 +430,22 @@ static json_t *row_of(sqlite3_stmt *statement)
 		"rcpt_to", lines_of(text_at(statement, 5)), "subject", text_at(statement, 6),
 		"verdict", text_at(statement, 7), "reason", text_at(statement, 8), "seals",
 		lines_of(text_at(statement, 9)), "signatures", lines_of(text_at(statement, 10)));
+}
+
+json_t *store_index_covered(const struct store_index *index, struct spool_id id)
+{
+	sqlite3_stmt *statement = NULL;
+	char text[SPOOL_ID_TEXT_BYTES];
+	json_t *list = NULL;
+
+	if (sqlite3_prepare_v2(index->db, "SELECT covered FROM record WHERE id=?1", -1, &statement,
+		    NULL) == SQLITE_OK) {
+		bind_text(statement, 1, spool_id_text(id, text));
+		if (sqlite3_step(statement) == SQLITE_ROW)
+			list = lines_of(text_at(statement, 0));
+	}
+	(void)sqlite3_finalize(statement);
+	return list != NULL ? list : json_array();
 }
 
 json_t *store_index_list(const struct store_index *index, const json_t *filter)

@@ -26,6 +26,14 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 void store_index_pass_end(struct store_index *index);
 
 void store_index_set_state(struct store_index *index, struct spool_id id, enum spool_state state);
+// False: it is not there, or gone.
+bool store_index_get_state(
+	const struct store_index *index, struct spool_id id, enum spool_state *out);
+// Whether its state was ever written down anew, were it the same.
+bool store_index_is_changed(const struct store_index *index, struct spool_id id);
+// Which open seals cover it, as it was judged last.
+void store_index_set_covered(struct store_index *index, struct spool_id id, const json_t *seals);
+json_t *store_index_covered(const struct store_index *index, struct spool_id id);
 json_t *store_index_counts(const struct store_index *index);
 json_t *store_index_list(const struct store_index *index, const json_t *filter);
 // Notes what a record was judged by.

@@ -141,6 +141,7 @@ struct spoolfile;
 struct spoolfile_record {
 	struct spool_id id;
 	enum spool_state state;
+	bool is_changed; // there is a history of its states
 	int64_t arrival_ns;
 	uint64_t body_bytes;
 	uint64_t stored_bytes; // on disk

@@ -189,6 +189,7 @@ int store_add_change(
 			return 0;
 	}
 	entry->changed = true;
+	entry->record.is_changed = true;
 	entry->change_ns = change->time_ns;
 	entry->record.state = change->state;
 	return 0;

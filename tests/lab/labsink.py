@@ -18,14 +18,17 @@ ANY_END = re.compile(b"(?:\r\n|\n|\r|\r\r\n|\n\r|\x00\n|\n\x00|\r\x00\n)"
 
 class Sink:
     def __init__(self, lab, address=lablib.SERVER, keywords=("PIPELINING", "8BITMIME"), strict=False,
-                 side="server"):
+                 side="server", port=25):
+        self.puts_off = []   # recipients that are told 450, as they are in the command
+        self.answers = threading.Event()  # what was taken is answered
+        self.answers.set()
         self.mails = []  # (sender, [recipients], body as it came)
         self.seen = []   # every byte of every session
         self.commands = []
         self.keywords = keywords
         self.end = re.compile(b"(?:^|\r\n)\\.\r\n") if strict else ANY_END
         with lab.inside(side):
-            self.listener = socket.create_server((address, 25), backlog=64)
+            self.listener = socket.create_server((address, port), backlog=64)
         lab.closing.callback(self.listener.close)
         lab.logs.append(("sink", lambda: "%s\n%s" % (self.commands, self.mails)))
         threading.Thread(target=self.accept, daemon=True).start()
@@ -84,12 +87,15 @@ class Session:
         elif verb == "MAIL":
             self.sender, self.recipients = line, []
             self.say("250 2.1.0 ok")
+        elif verb == "RCPT" and any(r in line for r in self.sink.puts_off):
+            self.say("450 4.2.0 later")
         elif verb == "RCPT":
             self.recipients.append(line)
             self.say("250 2.1.5 ok")
         elif verb == "DATA":
             self.say("354 go on")
             self.body()
+            self.sink.answers.wait()
             self.say("250 2.0.0 taken")
         elif verb == "QUIT":
             self.say("221 2.0.0 bye")

@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who gets released mail, and how often: servers that take it for some, operators who decide while it is
+on its way, bodies that only chunks can carry."""
+import os
+
+import labmail
+from laboutbreak import Outbreak, Talk
+from labsink import Sink
+from lablib import SERVER, Cases, Lab, until
+from labmail import TEXT, attachment, message, mixed, noise
+
+cases = Cases()
+HOP = {"release": {"host": SERVER, "port": 2525, "retry_seconds": 1, "retry_most_seconds": 1}}
+
+
+def rig(lab, mode="hold"):
+    """An outbreak whose released mail goes to a sink."""
+    sink = Sink(lab, strict=True, port=2525)
+    lab.closing.callback(sink.answers.set)
+    out = Outbreak(lab, control=HOP)
+    out.control.ask("seal", "--virus-id", "CV-1", "--mode", mode)
+    return out, sink
+
+
+def copies(sink):
+    """How often each recipient got something."""
+    count = {}
+    for _, recipients, _ in sink.mails:
+        for line in recipients:
+            name = line.partition("<")[2].partition("@")[0]
+            count[name] = count.get(name, 0) + 1
+    return count
+
+
+def deliveries(out, action):
+    return [e for e in out.control.events("release") if e["action"] == action]
+
+
+@cases.case("put off for one of three recipients, across new rules, a seal that comes and goes, and a restart: "
+            "nobody gets it twice", engine=True)
+def recipients(case):
+    with Lab(case) as lab:
+        out, sink = rig(lab)
+        sink.puts_off = ["late@"]
+        talk = Talk(lab)
+        talk.ask(b"MAIL FROM:<%s>" % labmail.FROM.encode(), 250)
+        for to in (b"one", b"late", b"two"):
+            talk.ask(b"RCPT TO:<%s@lab.example>" % to, 250)
+        talk.ask(b"DATA", 354)
+        talk.send(labmail.stuffed(message("several", [], b"text\n")))
+        talk.reply(250)
+        talk.quit()
+        until("it is held", lambda: len(out.control.held()) == 1)
+        out.control.ask("unseal", "--all")
+        until("two have it", lambda: copies(sink) == {"one": 1, "two": 1})
+        until("it was written down", lambda: deliveries(out, "later"))
+        out.install()
+        tries = len(deliveries(out, "later"))
+        until("it is tried again under new rules", lambda: len(deliveries(out, "later")) > tries)
+        out.control.ask("seal", "--virus-id", "CV-2")
+        out.control.ask("unseal", "--all")
+        tries = len(deliveries(out, "later"))
+        until("and after another seal", lambda: len(deliveries(out, "later")) > tries + 1)
+        for end in (out.control.stop, out.control.kill):
+            end()
+            tries = len(deliveries(out, "later"))
+            out.control.start()
+            until("and after a new start", lambda: len(deliveries(out, "later")) > tries + 1)
+        case.equal(copies(sink), {"one": 1, "two": 1}, "meanwhile")
+        sink.puts_off = []
+        until("nothing is held", lambda: not out.control.held())
+        case.equal(copies(sink), {"one": 1, "two": 1, "late": 1}, "copies")
+
+
+@cases.case("an operator releases a mail while a copy without attachments is on its way: both arrive", engine=True)
+def copy_and_release(case):
+    with Lab(case) as lab:
+        out, sink = rig(lab, "strip")
+        sink.answers.clear()
+        data = mixed("both", TEXT, attachment(noise(500)))
+        case.equal(labmail.send(lab, data)[0], 250, "the answer")
+        until("the copy is on its way", lambda: len(sink.mails) == 1)
+        record = out.control.held()[0]["id"]
+        refused = out.control.ask("held", "delete", record, status=1)["failed"][0]
+        case.equal(refused["why"], "it is being delivered", "deleting it now")
+        out.control.ask("held", "release", record, "--why", "needed now")
+        sink.answers.set()
+        until("the whole one follows", lambda: len(sink.mails) == 2)
+        case.check((sink.mails[1][2] + b"\r\n").endswith(data),
+                   "it is what was sent", sink.mails[1][2])
+        until("nothing is left", lambda: out.control.ask("status")["mail"].get("released", 0) == 0
+              and not out.control.held())
+
+
+@cases.case("one release of two operators counts, wrong ids and wrong lists are refused with their reason",
+            engine=True)
+def operators(case):
+    with Lab(case) as lab:
+        out, sink = rig(lab)
+        sink.answers.clear()
+        for i in range(4):
+            case.equal(labmail.send(lab, message("m%d" % i, [], b"text\n"))[0], 250, "the answer")
+        until("all are held", lambda: len(out.control.held()) == 4)
+        ids = [r["id"] for r in out.control.held()]
+
+        def refusal(*arguments):
+            return out.control.ask(*arguments, status=1)["failed"][0]["why"]
+        out.control.ask("held", "release", ids[0], "--why", "the first")
+        case.equal(refusal("held", "release", ids[0]), "it is released already", "the second")
+        case.equal(refusal("quarantine", "release", ids[1]), "it is held, not in quarantine", "the list")
+        case.equal(refusal("held", "delete", "7"), "it is not an id", "no id")
+        nobody = "ffffffffffffffff-1"
+        case.equal(refusal("held", "delete", nobody), "there is no such mail, or not any more", "no mail")
+        out.control.ask("held", "--after", nobody, status=1)
+        page = out.control.ask("held", "--after", ids[2])
+        case.equal([r["id"] for r in page["records"]], [ids[3]], "behind the third")
+        sink.answers.set()
+        until("it arrives", lambda: len(sink.mails) == 1)
+        until("it is gone", lambda: len(out.control.held()) == 3
+              and out.control.ask("status")["mail"].get("released", 0) == 0)
+        case.equal(refusal("held", "release", ids[0]), "there is no such mail, or not any more", "later")
+        audits = [e for e in out.control.events("audit") if e["what"] == "release" and e["ids"]]
+        case.equal([(e["ids"], e["why"]) for e in audits], [([ids[0]], "the first")], "audit")
+        case.equal(len(sink.mails), 1, "deliveries")
+
+
+@cases.case("held show says which open seals keep a mail and until when, also those that came later", engine=True)
+def show(case):
+    with Lab(case) as lab:
+        out, _ = rig(lab)
+        case.equal(labmail.send(lab, mixed("m", TEXT, attachment(noise(9), "a.bin")))[0], 250, "the answer")
+        until("it is held", lambda: len(out.control.held()) == 1)
+        record = out.control.held()[0]["id"]
+        out.control.ask("seal", "--virus-id", "CV-2", "--name", "*.bin", "--seconds", "5000")
+        out.control.ask("seal", "--virus-id", "CV-3", "--name", "*.exe")
+
+        def shown():
+            return out.control.ask("held", "show", record)
+        until("both are named", lambda: shown()["open_seals"] == ["CV-1", "CV-2"])
+        out.control.ask("unseal", "CV-1")
+        until("the later one is left", lambda: shown()["open_seals"] == ["CV-2"])
+        last = shown()
+        expires = [s["expires"] for s in out.control.ask("status")["seals"] if s["virus_id"] == "CV-2"]
+        case.equal([last["until"]], expires, "until when")
+        case.check(last["until_time"].endswith("Z"), "in words", last["until_time"])
+        case.check("X-Lab-Id: m" in last["headers"] and last["reason"].startswith("sealed")
+                   and last["parts"][1]["filename"] == "a.bin", "headers, why, parts", last)
+
+
+# What servers have taken for the end of data, with commands behind it.
+SECOND = (b"MAIL FROM:<x@x.example>%sRCPT TO:<someone@lab.example>%sDATA%sX-Lab-Id: second%s%stext%s"
+          .replace(b"%s", b"\r\n"))
+ODD = {"lf": b"one\n.\n" + SECOND + b".\n", "lf-crlf": b"one\n.\r\n" + SECOND + b".\r\n",
+       "crlf-lf": b"one\r\n.\n" + SECOND, "nul": b"one\0two\n", "dots": b".\r\n..\r\n...\r\n.\r\n"}
+
+
+@cases.case("what came in chunks and looks like an end of data arrives as one mail, byte for byte", engine=True)
+def chunks(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        out.control.ask("seal", "--virus-id", "CV-1")
+        talk = Talk(lab)
+        sent = {name: message(name, [], b"")[:-2] + b"\r\n" + body for name, body in ODD.items()}
+        for data in sent.values():
+            talk.envelope()
+            talk.send(b"BDAT %d LAST\r\n%s" % (len(data), data))
+            talk.reply(250)
+        talk.quit()
+        until("all are held", lambda: len(out.control.held()) == len(sent))
+        out.control.ask("unseal", "--all")
+        until("nothing is held", lambda: not out.control.held())
+        labmail.check_arrived(case, out.server, list(sent.values()))
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    cases.main()

@@ -66,12 +66,17 @@ static int apply(
 	void *ctx, const struct alert *alert, const char *digest, char *why, size_t why_bytes)
 {
 	struct control *control = ctx;
+	int err;
 
-	(void)digest;
 	if (alert->type == ALERT_SEAL)
 		return apply_seal(control, alert, why, why_bytes);
 	if (alert->type == ALERT_ALL_CLEAR)
 		return apply_all_clear(control, alert, why, why_bytes);
+	if (alert->type == ALERT_UPDATE || alert->type == ALERT_REVOKE) {
+		err = update_take(control->update, alert, digest, why, why_bytes);
+		return err == -EINPROGRESS || why[0] != '\0' ? err
+							     : refuse(why, why_bytes, err, "");
+	}
 	return refuse(why, why_bytes, -ENOTSUP, "this gateway does not know how");
 }
 

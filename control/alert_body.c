@@ -142,10 +142,14 @@ int alert_check_screen(const struct alert_reader *reader, const json_t *body)
 
 // ---- update -------------------------------------------------------------------------------------
 
-// A name of one file in a folder, and not of another place.
+// A name of one file in a folder, or in the one folder that may be in it, and not of another place.
 static bool is_plain_name(const char *name)
 {
-	return name[0] != '.' && strpbrk(name, "/\\") == NULL;
+	size_t folder = strlen(ALERT_SELFTEST);
+
+	if (strncmp(name, ALERT_SELFTEST, folder) == 0)
+		name += folder;
+	return name[0] != '\0' && name[0] != '.' && strpbrk(name, "/\\") == NULL;
 }
 
 static int check_file(const struct alert_reader *reader, const json_t *file)

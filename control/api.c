@@ -55,13 +55,13 @@ static json_t *get_status(struct api_call *call)
 	(void)json_object_set_new(
 		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "gateway",
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "gateway",
 		control->options.gateway, "sealed", seals_count(control->seals) > 0, "in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
 		seals_list(control->seals), "seals_generation",
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
-		"alerts", alerts_status(control->alerts), "channels",
-		channels_status(control->channels), "counters",
+		"alerts", alerts_status(control->alerts), "updates", update_status(control->update),
+		"channels", channels_status(control->channels), "counters",
 		control_counts_json(&control->counts), "uptime_seconds",
 		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
@@ -159,6 +159,7 @@ static json_t *get_rules(struct api_call *call)
 		(void)json_array_append_new(
 			sources, json_string(control->options.rules.sources[i]));
 	(void)json_object_set_new(answer, "sources", sources);
+	(void)json_object_set_new(answer, "updates", update_status(control->update));
 	if (err != 0)
 		return answer;
 	version = ruleset_get_info(ruleset)->version;
@@ -224,13 +225,34 @@ static json_t *install_rules(struct api_call *call)
 	char reason[128];
 	int err;
 
-	if (control->options.rules.sources_count == 0)
+	if (!publish_has_sources(control->publish))
 		return api_refusal("rules.sources in the configuration names no signature files");
 	err = api_install_rules(control, call->who, call->client);
 	if (err == 0)
 		return NULL;
 	return api_refusal("%s", err == -EBUSY ? "rules are being compiled already"
 					       : strerror_r(-err, reason, sizeof(reason)));
+}
+
+// NULL: the answer comes when they are in force.
+static json_t *roll_back(struct api_call *call)
+{
+	struct control *control = call->control;
+	json_t *before = update_status(control->update);
+	char reason[128];
+	int err = update_roll_back(control->update, call->client);
+
+	if (err == 0)
+		control_audit(control, call->who, "rules rollback",
+			json_pack("{s:O, s:O, s:s}", "from", json_object_get(before, "active"),
+				"to", json_object_get(before, "former"), "why",
+				api_text(call->request, "why")));
+	json_decref(before);
+	if (err == 0)
+		return NULL;
+	return api_refusal("%s", err == -EBUSY    ? "other rules are on their way"
+				 : err == -ENOENT ? "there is no former version"
+						  : strerror_r(-err, reason, sizeof(reason)));
 }
 
 // ---- the table ----------------------------------------------------------------------------------
@@ -242,6 +264,7 @@ static const struct api_command commands[] = {
 	{"alerts", list_alerts},
 	{"rules", get_rules},
 	{"rules install", install_rules},
+	{"rules rollback", roll_back},
 };
 
 static const struct api_command *find_command(const char *name)

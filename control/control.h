@@ -12,6 +12,8 @@
 //   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself
 //   outbox          what has to be told, on disk    control_counts    how often what happened
 //   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
+//   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,
+//                   update_journal, revoked
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
@@ -29,6 +31,7 @@
 #include "control/rules_watch.h"
 #include "control/seals.h"
 #include "control/store.h"
+#include "control/update.h"
 
 #include <glib.h>
 
@@ -47,6 +50,7 @@ struct control {
 	struct dataplane_link link;
 	struct api *api;
 	struct alerts *alerts;
+	struct update *update;
 	struct channels *channels;
 	int64_t start_ns; // since 1970
 };

@@ -162,6 +162,7 @@ static gboolean once_a_second(gpointer ctx)
 	end_expired(control);
 	look_at_dataplane(control);
 	look_at_store(control);
+	update_turn(control->update);
 	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
 	return G_SOURCE_CONTINUE;
 }
@@ -233,8 +234,10 @@ static int open_store(struct control *control)
 static int open_alerts(struct control *control)
 {
 	char error[512] = "";
-	int err = alert_apply_open(control, &control->alerts, error, sizeof(error));
+	int err = update_new(control, &control->update, error, sizeof(error));
 
+	if (err == 0)
+		err = alert_apply_open(control, &control->alerts, error, sizeof(error));
 	if (err == 0)
 		err = alerts_resume(control->alerts);
 	if (err == 0)
@@ -316,6 +319,7 @@ static int run(struct control *control)
 	if (err == 0)
 		loop(control);
 	channels_close(control->channels);
+	update_free(control->update);
 	alerts_free(control->alerts);
 	rules_watch_free(control->rules_watch);
 	api_close(control->api);

@@ -213,6 +213,50 @@ static const struct config_option notify_table[] = {
 	END,
 };
 
+static const struct config_option updates_table[] = {
+	{.key = "ca",
+		TEXT(updates.ca),
+		.help = "File of the authorities of the servers that updates are fetched from, "
+			"PEM. Empty: the system's."},
+	{.key = "certificate",
+		TEXT(updates.certificate),
+		.help = "File of our own certificate, PEM. Empty: none is shown."},
+	{.key = "key", TEXT(updates.key), .help = "File of its private key, PEM."},
+	{.key = "most_bytes",
+		UINT(updates.most_bytes, 1 << 10, 1ll << 40),
+		.unit = "bytes",
+		.preset = "2147483648",
+		.help = "Of all files of one update; a larger one is refused."},
+	{.key = "most_seconds",
+		UINT(updates.most_seconds, 1, 604800),
+		.unit = "seconds",
+		.preset = "21600",
+		.help = "After which an update that could not be fetched is refused."},
+	{.key = "retry_seconds",
+		UINT(updates.retry_seconds, 1, 3600),
+		.unit = "seconds",
+		.preset = "5",
+		.help = "Until a file is asked for again, half of it at least; doubled each time "
+			"that nothing came."},
+	{.key = "release_seconds",
+		UINT(updates.release_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "120",
+		.help = "That the end of a covered seal waits at most until what was held before "
+			"is judged and delivered: mail that comes later then does not overtake "
+			"it."},
+	END,
+};
+
+static const struct config_option test_faults_table[] = {
+	{.key = "update_kill",
+		TEXT(test_faults.update_kill),
+		.help = "A step of an update (`download`, `install`, `compile`, `release`, `end`, "
+			"`done`, or one of them after `before `) at which the process ends as by a "
+			"crash."},
+	END,
+};
+
 static const struct config_option top_table[] = {
 	{.key = "gateway",
 		TEXT(gateway),
@@ -243,6 +287,10 @@ static const struct config_option top_table[] = {
 		.help = "What becomes of held mail when no seal covers it any more."},
 	{.key = "notify", SECTION(notify_table), .help = "Mail that the gateway writes itself."},
 	{.key = "alerts", SECTION(control_options_alerts), .help = "What the vendor sends."},
+	{.key = "updates", SECTION(updates_table), .help = "Rules that the vendor sends."},
+	{.key = "test_faults",
+		SECTION(test_faults_table),
+		.help = "Faults for tests; none in production."},
 	END,
 };
 

@@ -116,6 +116,18 @@ struct control_options {
 			char community[CONTROL_TEXT_BYTES]; // file, "": no version 2c
 		} snmp;
 	} alerts;
+	struct {
+		char ca[CONTROL_TEXT_BYTES];          // of the servers, "": the system's
+		char certificate[CONTROL_TEXT_BYTES]; // our own, "": none
+		char key[CONTROL_TEXT_BYTES];
+		uint64_t most_bytes; // of one update
+		uint32_t most_seconds;
+		uint32_t retry_seconds;
+		uint32_t release_seconds;
+	} updates;
+	struct {
+		char update_kill[CONTROL_TEXT_BYTES]; // a step at which the process ends itself
+	} test_faults;
 };
 
 enum release_policy {

@@ -20,11 +20,14 @@ static const char status_help[] =
 	"not\nreachable or bad usage.\n";
 
 static const char rules_help[] =
-	"usage: cordonctl rules [show|install] [--socket PATH] [--json]\n"
+	"usage: cordonctl rules [show|install|rollback] [--socket PATH] [--json]\n"
 	"\n"
-	"  show     the rules in force and where they come from (default)\n"
-	"  install  compiles the signature files of the configuration (rules.sources) and puts\n"
-	"           them in force; mail goes on meanwhile\n"
+	"  show      the rules in force and where they come from (default)\n"
+	"  install   compiles the signature files of the configuration (rules.sources) and of the\n"
+	"            vendor's update and puts them in force; mail goes on meanwhile\n"
+	"  rollback  goes back to the version before the vendor's last update, until the next "
+	"one;\n"
+	"            seals that the update has ended stay ended\n"
 	"\n"
 	"Exit status: 0 done, 1 refused or not in force, 2 not reachable or bad usage.\n";
 
@@ -45,6 +48,57 @@ static void show_mail(const json_t *mail, const json_t *counters)
 		number(counters, "mails_delivered") + number(counters, "mails_stripped") +
 			number(counters, "mails_disinfected"),
 		number(counters, "mails_failed"), number(counters, "notices_sent"));
+}
+
+static const char *name_of(const json_t *updates, const char *member)
+{
+	const char *name = ctl_text(updates, member);
+
+	return name[0] != '\0' ? name : "none";
+}
+
+static void show_version(const json_t *version, const json_t *updates)
+{
+	const char *name = ctl_text(version, "version");
+	const json_t *covers = json_object_get(version, "covers");
+	json_t *id;
+	size_t i;
+
+	(void)printf("version    %s%s%s, %s%s, %" JSON_INTEGER_FORMAT
+		     " files, %" JSON_INTEGER_FORMAT " bytes\n",
+		name, strcmp(name, ctl_text(updates, "active")) == 0 ? " (active)" : "",
+		strcmp(name, ctl_text(updates, "rolled_back")) == 0 ? " (rolled back)" : "",
+		strcmp(ctl_text(version, "kind"), "delta") == 0 ? "delta from " : "full",
+		ctl_text(version, "delta_from"), number(version, "files"),
+		number(version, "bytes"));
+	json_array_foreach(covers, i, id)
+	{
+		(void)printf("%-10s %s\n", i == 0 ? "covers" : "", json_string_value(id));
+	}
+}
+
+static void show_updates(const json_t *updates, bool all)
+{
+	const json_t *progress = json_object_get(updates, "progress");
+	json_t *version;
+	size_t i;
+
+	if (ctl_text(updates, "rolled_back")[0] != '\0')
+		(void)printf("ROLLED BACK from %s to %s: what only that one knows is not found\n",
+			ctl_text(updates, "rolled_back"), name_of(updates, "active"));
+	else if (!all && ctl_text(updates, "active")[0] != '\0')
+		(void)printf("update     %s\n", ctl_text(updates, "active"));
+	if (json_is_object(progress))
+		(void)printf("on its way %s %s: %s, %" JSON_INTEGER_FORMAT
+			     " of %" JSON_INTEGER_FORMAT " bytes\n",
+			ctl_text(progress, "kind"), ctl_text(progress, "version"),
+			ctl_text(progress, "step"), number(progress, "bytes"),
+			number(progress, "of"));
+	json_array_foreach(json_object_get(updates, "versions"), i, version)
+	{
+		if (all)
+			show_version(version, updates);
+	}
 }
 
 static int show_status(json_t *answer, bool as_json)
@@ -74,6 +128,7 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
 			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
 	}
+	show_updates(json_object_get(answer, "updates"), false);
 	show_mail(json_object_get(answer, "mail"), json_object_get(answer, "counters"));
 	json_decref(answer);
 	return is_up && in_force ? CTL_OK : CTL_FOUND;
@@ -99,6 +154,8 @@ static int show_rules(json_t *answer, bool is_install, bool as_json)
 			ctl_text(answer, "in_force"), ctl_text(answer, "image"),
 			ctl_text(answer, "version"),
 			json_integer_value(json_object_get(answer, "signatures")));
+	if (!is_install)
+		show_updates(json_object_get(answer, "updates"), true);
 	if (!good)
 		(void)fprintf(stderr, "cordonctl: not in force: %s\n", ctl_text(answer, "why"));
 	json_decref(answer);
@@ -127,6 +184,17 @@ static int parse(int argc, char **argv, const char *help, const char **socket_pa
 	return -1;
 }
 
+static int show_rollback(json_t *answer, bool as_json)
+{
+	if (as_json) {
+		ctl_print_answer(answer);
+		return CTL_OK;
+	}
+	show_updates(answer, true);
+	json_decref(answer);
+	return CTL_OK;
+}
+
 int ctl_status(int argc, char **argv)
 {
 	const char *socket_path = CONTROL_SOCKET;
@@ -153,18 +221,25 @@ int ctl_rules(int argc, char **argv)
 	json_t *answer = NULL;
 	int status = parse(argc, argv, rules_help, &socket_path, &as_json);
 	bool is_install;
+	bool is_back;
 
 	if (status >= 0)
 		return status;
 	if (optind < argc)
 		what = argv[optind++];
 	is_install = strcmp(what, "install") == 0;
-	if (optind != argc || (!is_install && strcmp(what, "show") != 0)) {
+	is_back = strcmp(what, "rollback") == 0;
+	if (optind != argc || (!is_install && !is_back && strcmp(what, "show") != 0)) {
 		(void)fputs(rules_help, stderr);
 		return CTL_ERROR;
 	}
 	status = ctl_ask(socket_path,
-		json_pack("{s:s}", "command", is_install ? "rules install" : "rules"),
-		is_install ? CTL_ASK_LONG_SECONDS : CTL_ASK_SECONDS, &answer);
-	return status == CTL_OK ? show_rules(answer, is_install, as_json) : status;
+		json_pack("{s:s}", "command",
+			is_install ? "rules install"
+			: is_back  ? "rules rollback"
+				   : "rules"),
+		is_install || is_back ? CTL_ASK_LONG_SECONDS : CTL_ASK_SECONDS, &answer);
+	if (status != CTL_OK)
+		return status;
+	return is_back ? show_rollback(answer, as_json) : show_rules(answer, is_install, as_json);
 }

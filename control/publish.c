@@ -28,6 +28,7 @@
 // So many signatures added and removed are searched beside the others; of more, one image is made.
 #define DELTA_GROWN 256
 #define CACHE_SUFFIX ".cache"
+#define FOLDERS 2
 
 struct publish {
 	const struct control_options *options;
@@ -36,6 +37,8 @@ struct publish {
 	char image[PATH_MAX]; // that is being made
 	char delta[PATH_MAX]; // or this
 	char old_delta[PATH_MAX];
+	char folders[FOLDERS][PATH_MAX]; // sources beside the configured ones; "": none
+	publish_look_fn look;            // NULL: nobody
 	publish_done_fn done;
 	void *ctx;
 	GPid child;  // 0: none
@@ -260,10 +263,31 @@ static int send_delta(const struct publish *publish, struct publish_result *resu
 	return err == -EBADMSG ? send_parcel(options, &both, result, error, error_bytes) : err;
 }
 
+// A delta is made with the name that it has beside an image of the name of the new one.
+static int show(const struct publish *publish, const struct publish_result *result)
+{
+	struct ruleset *ruleset = NULL;
+	int err = 0;
+
+	if (publish->look == NULL || publish->is_background)
+		return 0;
+	if (result->is_delta && link(publish->options->rules.image, publish->image) != 0)
+		err = -errno;
+	if (err == 0)
+		err = ruleset_open(publish->image, &ruleset);
+	if (err == 0)
+		publish->look(publish->ctx, ruleset);
+	ruleset_close(ruleset);
+	return err;
+}
+
 static void hand_over(struct publish *publish, struct publish_result *result)
 {
 	char reason[128];
 	int err = result->is_delta ? 0 : look_at(publish->image, result);
+
+	if (err == 0)
+		err = show(publish, result);
 
 	result->why = publish->error;
 	if (err != 0) {
@@ -325,7 +349,7 @@ static int start_child(struct publish *publish, bool is_full)
 {
 	// The arrays' texts are const in all but type: g_spawn does not write to them.
 	const struct control_options *options = publish->options;
-	const char *arguments[CONTROL_MAX_TEXTS + 10] = {
+	const char *arguments[CONTROL_MAX_TEXTS + 12] = {
 		publish->program, "compile", "--json", "-o", publish->image};
 	size_t count = 5;
 	GError *error = NULL;
@@ -343,6 +367,10 @@ static int start_child(struct publish *publish, bool is_full)
 	}
 	for (uint32_t i = 0; i < options->rules.sources_count; i++)
 		arguments[count++] = options->rules.sources[i];
+	for (size_t i = 0; i < FOLDERS; i++) {
+		if (publish->folders[i][0] != '\0')
+			arguments[count++] = publish->folders[i];
+	}
 	started = g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
 		G_SPAWN_DO_NOT_REAP_CHILD, limit_child, (gpointer)(uintptr_t)options,
 		&publish->child, NULL, &publish->output, NULL, &error);
@@ -397,6 +425,12 @@ static void give_up_background(struct publish *publish)
 
 int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 {
+	return publish_start_looked_at(publish, NULL, done, ctx);
+}
+
+int publish_start_looked_at(
+	struct publish *publish, publish_look_fn look, publish_done_fn done, void *ctx)
+{
 	int err;
 
 	if (publish->child != 0 && publish->is_background)
@@ -405,10 +439,22 @@ int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 		return -EBUSY;
 	err = start_child(publish, false);
 	if (err == 0) {
+		publish->look = look;
 		publish->done = done;
 		publish->ctx = ctx;
 	}
 	return err;
+}
+
+void publish_set_folders(struct publish *publish, const char *bundle, const char *revoked)
+{
+	(void)snprintf(publish->folders[0], PATH_MAX, "%s", bundle);
+	(void)snprintf(publish->folders[1], PATH_MAX, "%s", revoked);
+}
+
+bool publish_has_sources(const struct publish *publish)
+{
+	return publish->options->rules.sources_count > 0 || publish->folders[0][0] != '\0';
 }
 
 // ---- begin and end -----------------------------------------------------------------------------

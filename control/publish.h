@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 struct publish;
+struct ruleset;
 
 struct publish_result {
 	bool is_delta;    // of the image that lies there: this one stays
@@ -26,6 +27,8 @@ struct publish_result {
 };
 
 typedef void (*publish_done_fn)(void *ctx, const struct publish_result *result);
+// Looks at rules that were compiled and open, before they are handed over.
+typedef void (*publish_look_fn)(void *ctx, const struct ruleset *ruleset);
 
 // options outlive it.
 int publish_new(const struct control_options *options, struct publish **out)
@@ -35,6 +38,12 @@ void publish_free(struct publish *publish);
 // is compiled in the background is given up for it.
 int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 	__attribute__((warn_unused_result));
+// What is compiled beside rules.sources from now on: folders, each "" where there is none.
+void publish_set_folders(struct publish *publish, const char *bundle, const char *revoked);
+bool publish_has_sources(const struct publish *publish);
+// As publish_start; look is called once before done, if they compile.
+int publish_start_looked_at(struct publish *publish, publish_look_fn look, publish_done_fn done,
+	void *ctx) __attribute__((warn_unused_result));
 // Hands over the image that lies there already with the delta beside it, as when the dataplane runs on another one. Returns 0 or
 // -errno with a text in error.
 int publish_image(const struct control_options *options, const char *path, char *error,

@@ -18,6 +18,7 @@ struct release {
 	struct release_scanner *scanner;
 	struct release_queue *queue;
 	GHashTable *copied; // names of held mails whose copy without attachments is out
+	json_t *revoke;     // what was taken back while quarantined mail is judged again, or NULL
 	int said;           // errno of what was reported as a fault last
 	bool is_ending;
 };
@@ -207,6 +208,162 @@ static void scan_held(struct release *release)
 	}
 }
 
+// ---- what was taken back ------------------------------------------------------------------------
+
+#define AGAIN "/again" // behind a key: of mail in quarantine
+
+static bool is_revoked(const json_t *revoke, const char *name, size_t n)
+{
+	const json_t *names = json_object_get(revoke, "signatures");
+	json_t *value;
+	size_t i;
+
+	// Which signatures of a digest hit nobody knows but the scan.
+	if (json_array_size(json_object_get(revoke, "digests")) > 0)
+		return n > 0;
+	json_array_foreach(names, i, value)
+	{
+		if (json_string_length(value) == n &&
+			strncmp(json_string_value(value), name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Whether a mail is in quarantine for what was taken back, among other things perhaps: by what was noted
+// when it came, or when it was held and scanned again.
+static bool is_concerned(const json_t *mail, const json_t *revoke)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(json_object_get(mail, "signatures"), i, value)
+	{
+		const char *name = json_string_value(value);
+
+		if (name != NULL && is_revoked(revoke, name, strlen(name)))
+			return true;
+	}
+	json_array_foreach(json_object_get(mail, "history"), i, value)
+	{
+		const char *why = json_string_value(json_object_get(value, "why"));
+
+		if (why != NULL && is_revoked(revoke, why, strcspn(why, ";")))
+			return true;
+	}
+	return false;
+}
+
+static void key_again(const struct release *release, char out[96])
+{
+	(void)snprintf(out, 96, "%s" AGAIN, release_scanner_key(release->scanner));
+}
+
+static void push_again(struct release *release, struct spool_id id)
+{
+	struct control *control = release->control;
+	struct store_message message;
+
+	if (store_read(control->store, id, control->options.spool.message_bytes, &message) != 0) {
+		say(release, "a kept mail cannot be read", -EIO);
+		return;
+	}
+	if (release_scanner_push(release->scanner, &message) != 0)
+		store_set_judged(control->store, id, "");
+	store_message_fini(&message);
+}
+
+// Some of the mail in quarantine; returns whether there was any left.
+static bool scan_again(struct release *release)
+{
+	struct control *control = release->control;
+	struct spool_id ids[BATCH];
+	char key[96];
+	size_t room = release_scanner_count(release->scanner);
+	size_t n;
+
+	room = room < BATCH ? BATCH - room : 0;
+	key_again(release, key);
+	n = store_settled(control->store, SPOOL_QUARANTINED, key, control_now_ns(), ids, room);
+	for (size_t i = 0; i < n; i++) {
+		json_t *mail = store_show(control->store, ids[i]);
+
+		store_set_judged(control->store, ids[i], key);
+		if (is_concerned(mail, release->revoke))
+			push_again(release, ids[i]);
+		json_decref(mail);
+	}
+	return n > 0 || room == 0;
+}
+
+// What is clean now is held again, and goes the way of all held mail.
+static void judged_again(struct release *release, const struct release_verdict *verdict)
+{
+	static const char why[] = "what hit was taken back";
+	struct control *control = release->control;
+	struct spool_id id = verdict->message.id;
+	char text[SPOOL_ID_TEXT_BYTES];
+	json_t *event;
+	int err;
+
+	if (verdict->verdict != VERDICT_CLEAN)
+		return;
+	err = store_change(control->store, id, SPOOL_HELD, "cordon-control", why);
+	event = json_pack(
+		"{s:s, s:s, s:s}", "id", spool_id_text(id, text), "action", "lift", "why", why);
+	if (err != 0)
+		put(event, "error", json_string(strerrordesc_np(-err)));
+	// It is judged as held mail, or once more in the next round.
+	store_set_judged(control->store, id, "");
+	control_events_write(control->events, "quarantine", event);
+}
+
+bool release_reconsider(struct release *release, const json_t *revoke)
+{
+	const struct control *control = release->control;
+	bool left;
+
+	if (!release_scanner_is_current(release->scanner, control->options.rules.image,
+		    seals_generation(control->seals)))
+		return false;
+	json_decref(release->revoke);
+	release->revoke = json_incref((json_t *)(uintptr_t)revoke);
+	left = scan_again(release) || release_scanner_count(release->scanner) > 0;
+	if (!left) {
+		json_decref(release->revoke);
+		release->revoke = NULL;
+	}
+	return !left;
+}
+
+bool release_has_judged(const struct release *release, int64_t arrived_s)
+{
+	const struct control *control = release->control;
+	int64_t now_ns = control_now_ns();
+	json_t *filter = json_pack(
+		"{s:s, s:I, s:i}", "state", "held", "until", (json_int_t)arrived_s + 1, "limit", 1);
+	json_t *list = store_list(control->store, filter);
+	json_t *counts = release_queue_counts(release->queue);
+	struct spool_id id;
+	bool is_over = json_integer_value(json_object_get(list, "total")) == 0;
+
+	// What stays was looked at and is not to be delivered now.
+	if (!is_over && now_ns / 1000000000 > arrived_s + control->options.spool.settle_seconds)
+		is_over = release_scanner_count(release->scanner) == 0 &&
+			  store_settled(control->store, SPOOL_HELD,
+				  release_scanner_key(release->scanner), now_ns, &id, 1) == 0 &&
+			  json_integer_value(json_object_get(counts, "queued")) == 0 &&
+			  json_integer_value(json_object_get(counts, "delivering")) == 0;
+	// The dataplane's last record may not be in the list yet.
+	is_over = is_over && now_ns / 1000000000 > arrived_s + 1 &&
+		  release_scanner_is_current(release->scanner, control->options.rules.image,
+			  seals_generation(control->seals));
+	json_decref(counts);
+	json_decref(list);
+	json_decref(filter);
+	return is_over;
+}
+
 static void judged(void *ctx, const struct release_verdict *verdict)
 {
 	struct release *release = ctx;
@@ -220,6 +377,12 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 		return;
 	if (!is_valid(release, verdict->key)) {
 		store_set_judged(release->control->store, verdict->message.id, "");
+		return;
+	}
+	if (verdict->message.state == SPOOL_QUARANTINED) {
+		judged_again(release, verdict);
+		if (release->revoke != NULL && release_scanner_count(release->scanner) < BATCH / 2)
+			(void)scan_again(release);
 		return;
 	}
 	store_set_judged(release->control->store, verdict->message.id, verdict->key);
@@ -254,7 +417,7 @@ static void queue_released(struct release *release)
 void release_turn(struct release *release)
 {
 	struct control *control = release->control;
-	char *seals = seals_text(control->seals);
+	char *seals = seals_release_text(control->seals);
 	int err = -ENOMEM;
 
 	if (seals != NULL)
@@ -309,5 +472,6 @@ void release_free(struct release *release)
 	release_queue_free(release->queue);
 	release_scanner_free(release->scanner);
 	g_hash_table_destroy(release->copied);
+	json_decref(release->revoke);
 	free(release);
 }

@@ -12,12 +12,12 @@
 #pragma once
 
 #include "control/control_options.h"
-
 #include "dataplane/dataplane.h"
 
 #include <jansson.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct control;
 struct release;
@@ -27,7 +27,13 @@ int release_new(struct control *control, struct release **out) __attribute__((wa
 void release_free(struct release *release);
 // A step: to be called once a second, and when something has changed.
 void release_turn(struct release *release);
-// {"queued", "waiting", "delivering", "scanning"}: mails.
+// Whether what was held until then (seconds since 1970) was judged by the rules and seals of now, and what
+// can be delivered has been: what stays, stays for another reason. To be asked after a turn.
+bool release_has_judged(const struct release *release, int64_t arrived_s);
+// Looks again at mail in quarantine for what a revoke alert's body names; what is clean by the rules of now
+// is held again. To be called after each turn until it returns true: all were looked at.
+bool release_reconsider(struct release *release, const json_t *revoke);
 // It is on its way to a server just now.
 bool release_is_sending(const struct release *release, struct spool_id id);
+// {"queued", "waiting", "delivering", "scanning"}: mails.
 json_t *release_counts(const struct release *release);

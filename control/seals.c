@@ -209,3 +209,96 @@ int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 		(void)json_array_clear(*ended);
 	return err;
 }
+
+// ---- closing ------------------------------------------------------------------------------------
+
+static bool is_closing(const json_t *seal)
+{
+	return json_is_true(json_object_get(seal, "closing"));
+}
+
+static bool is_listed(const json_t *seal, const json_t *virus_ids)
+{
+	json_t *id;
+	size_t i;
+
+	json_array_foreach(virus_ids, i, id)
+	{
+		if (json_is_string(id) && is_of(seal, json_string_value(id)))
+			return true;
+	}
+	return false;
+}
+
+int seals_begin_closing(struct seals *seals, const json_t *virus_ids)
+{
+	json_t *list = json_array();
+	char error[128];
+	int count = 0;
+	json_t *seal;
+	size_t i;
+	int err;
+
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		json_t *copy = json_copy(seal);
+
+		if (is_listed(seal, virus_ids) && !is_closing(seal)) {
+			(void)json_object_set_new(copy, "closing", json_true());
+			count++;
+		}
+		(void)json_array_append_new(list, copy);
+	}
+	if (count == 0) {
+		json_decref(list);
+		return 0;
+	}
+	err = replace(seals, list, error, sizeof(error));
+	return err == 0 ? count : err;
+}
+
+// The list without them.
+static json_t *list_open(const struct seals *seals, json_t *closing)
+{
+	json_t *list = json_array();
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		if (!is_closing(seal))
+			(void)json_array_append(list, seal);
+		else if (closing != NULL)
+			(void)json_array_append(closing, json_object_get(seal, "virus_id"));
+	}
+	return list;
+}
+
+int seals_end_closing(struct seals *seals, json_t **ended)
+{
+	json_t *closing = json_array();
+	json_t *list = list_open(seals, closing);
+	char error[128];
+	int err = 0;
+
+	if (json_array_size(closing) > 0)
+		err = replace(seals, list, error, sizeof(error));
+	else
+		json_decref(list);
+	if (err != 0) {
+		json_decref(closing);
+		return err;
+	}
+	*ended = closing;
+	return (int)json_array_size(closing);
+}
+
+char *seals_release_text(const struct seals *seals)
+{
+	json_t *root = json_pack("{s:I, s:o}", "generation", (json_int_t)seals_generation(seals),
+		"seals", list_open(seals, NULL));
+	char *text = json_dumps(root, JSON_COMPACT);
+
+	json_decref(root);
+	return text;
+}

@@ -32,9 +32,20 @@ int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unu
 int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 	__attribute__((warn_unused_result));
 
+// A seal whose virus id the rules know by now is closing: the dataplane diverts mail as before, and held
+// mail is let go as if it had ended, so that what came first goes out first; then it ends. To set it anew
+// keeps it. virus_ids: a list of texts; those that have no seal are passed over. Both return how many, or
+// -errno.
+int seals_begin_closing(struct seals *seals, const json_t *virus_ids)
+	__attribute__((warn_unused_result));
+// Ends those that are closing; their virus ids go to ended, a new list of the caller's.
+int seals_end_closing(struct seals *seals, json_t **ended) __attribute__((warn_unused_result));
+
 uint64_t seals_generation(const struct seals *seals); // grows with every change
 size_t seals_count(const struct seals *seals);
 // The list; borrowed.
 const json_t *seals_list(const struct seals *seals);
 // All of it as the dataplane is told; freed by the caller. NULL: no memory.
 char *seals_text(const struct seals *seals);
+// The same without those that are closing, for held mail.
+char *seals_release_text(const struct seals *seals);

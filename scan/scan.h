@@ -80,6 +80,11 @@ int ruleset_attach_delta(const struct ruleset *base, const void *image, size_t b
 	struct ruleset **out) SCAN_MUST_USE;
 void ruleset_close(struct ruleset *ruleset);
 const struct ruleset_info *ruleset_get_info(const struct ruleset *ruleset);
+// Whether a signature that can hit carries this virus id; not "".
+bool ruleset_has_virus_id(const struct ruleset *ruleset, const char *virus_id);
+// Whether such a signature is the digest (algorithm: one DIGEST_*) of objects of so many bytes.
+bool ruleset_has_digest(const struct ruleset *ruleset, unsigned int algorithm,
+	const uint8_t *digest, uint64_t bytes, const char *virus_id);
 
 // ---- scanner: one thread's scratch and pools ---------------------------------------------------
 

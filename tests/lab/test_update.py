@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Updates that a vendor signs and any server of files gives out: what was held is let go and the seal ends
+when the rules know the virus, and not before; whatever is wrong or is killed on the way leaves the gateway
+sealed, and goes on by itself."""
+import base64
+import contextlib
+import hashlib
+import http.server
+import json
+import os
+import re
+import threading
+
+import labmail
+from labcontrol import Control, spool_settings
+from labgateway import Gateway
+from lablib import Cases, Lab, until
+from laboutbreak import NEW_NAME, NEW_VIRUS, new_signature
+from labpostfix import Server
+from labvendor import Vendor, open_receipt
+
+cases = Cases()
+PORT = 7700      # alerts, in a namespace of the lab's own
+WEB_PORT = 7780  # files
+ID = "CV-2026-1"
+STEPS = ("download", "install", "compile", "release", "end", "done")
+
+
+def covered_signature(virus_id=ID):
+    return "#cordon: virus_id=%s\n%s" % (virus_id, new_signature())
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    """A server of files that knows ranges, and can break off."""
+
+    def do_GET(self):
+        server, name = self.server, self.path.lstrip("/")
+        asked = self.headers.get("Range")
+        server.asked.append((name, asked))
+        if name not in server.files:
+            self.send_error(404)
+            return
+        data, first = server.files[name], 0
+        match = re.fullmatch(r"bytes=(\d+)-", asked or "")
+        if match:
+            first = int(match.group(1))
+        if first >= len(data) and match:
+            self.send_error(416)
+            return
+        self.send_response(206 if match else 200)
+        if match:
+            self.send_header("Content-Range", "bytes %d-%d/%d" % (first, len(data) - 1, len(data)))
+        self.send_header("Content-Length", str(len(data) - first))
+        self.end_headers()
+        body = data[first:]
+        if server.breaks:
+            server.breaks -= 1
+            body = body[:len(body) // 3]
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+class Updated:
+    """A sealed gateway with its control process, a vendor and a server of its files."""
+
+    def __init__(self, case, lab, **control):
+        self.case, self.lab = case, lab
+        self.vendor, self.server = Vendor(lab.folder), Server(lab)
+        self.gateway = Gateway(lab, **spool_settings(lab))
+        with lab.inside("server"):
+            self.web = http.server.ThreadingHTTPServer(("127.0.0.1", WEB_PORT), Files)
+        self.web.files, self.web.asked, self.web.breaks = {}, [], 0
+        threading.Thread(target=self.web.serve_forever, daemon=True).start()
+        lab.closing.callback(self.web.shutdown)
+        self.settings = {"alerts": {"root": self.vendor.write_root(),
+                                    "tcp": {"listen": "127.0.0.1:%d" % PORT}},
+                         "updates": {"retry_seconds": 1}}
+        self.control = self.make_control(**control)
+
+    def make_control(self, **more):
+        lab = self.lab
+        return Control(lab, sources=[lab.folder + "/lab.ndb", lab.folder + "/lab.hsb"],
+                       **dict(self.settings, **more))
+
+    def tell(self, envelope, wait=True):
+        """The receipt's payload, once it is there; None where nobody waits for it."""
+        with self.lab.connect("127.0.0.1", PORT, side="server") as talk:
+            talk.sendall(len(envelope).to_bytes(4, "big") + envelope)
+            if not wait:
+                return None
+            read = talk.makefile("rb")
+            size = int.from_bytes(read.read(4), "big")
+            return open_receipt(read.read(size), self.lab.folder + "/state")
+
+    def bundle(self, version, files, covers=(ID,), delta_from=None, **wrong):
+        """A signed update; the files go to the server."""
+        listed = []
+        for name, data in files.items():
+            data = data if isinstance(data, bytes) else data.encode()
+            self.web.files[version + "/" + name] = data
+            entry = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
+                     "url": "http://127.0.0.1:%d/%s/%s" % (WEB_PORT, version, name)}
+            listed.append(dict(entry, **wrong))
+        update = {"version": version, "covers": list(covers), "files": listed}
+        if delta_from:
+            update["delta_from"] = delta_from
+        return self.vendor.alert("update", update=update)
+
+    def seal(self, virus_id=ID):
+        said = self.tell(self.vendor.alert("seal", virus_id=virus_id, seal={"mode": "hold"}))
+        self.case.equal(said["result"], "applied", "the seal")
+
+    def send(self, name, infected=False):
+        mail = labmail.mixed(name, labmail.TEXT, labmail.attachment(
+            labmail.noise(4000, len(name)) + (NEW_VIRUS if infected else b"")))
+        self.case.equal(labmail.send(self.lab, mail)[0], 250, "mail is taken in")
+        return mail
+
+    def hold(self):
+        """A clean mail and an infected one."""
+        mails = self.send("clean"), self.send("evil", True)
+        until("both are held", lambda: len(self.control.held()) == 2)
+        return mails
+
+    def sealed(self):
+        return [s["virus_id"] for s in self.control.ask("status")["seals"]]
+
+    def updates(self):
+        return self.control.ask("rules")["updates"]
+
+    def check_released(self, clean):
+        """The clean mail is at the server, the other in quarantine, and no seal is open."""
+        until("nothing is held", lambda: not self.control.held())
+        labmail.check_arrived(self.case, self.server, [clean])
+        kept = self.control.held("quarantine")
+        self.case.equal([r["subject"] for r in kept], ["lab mail evil"], "the quarantine")
+        self.case.equal(self.sealed(), [], "open seals")
+
+
+@cases.case("an update ends the seal that it covers: in force, judged again, delivered, open, in this order",
+            engine=True)
+def whole(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        at.seal("CV-other")
+        clean, _ = at.hold()
+        sample = base64.b64encode(b"x" * 100 + NEW_VIRUS)
+        said = at.tell(at.bundle("2026.1", {"new.ndb": covered_signature(),
+                                            "selftest/%s.b64" % ID: sample}))
+        case.equal((said["result"], said["state"]["open"], said["state"]["in_force"]),
+                   ("applied", ["CV-other"], True), "the receipt")
+        case.equal(len(at.control.held("quarantine")), 1, "the infected one is in quarantine")
+        case.equal(at.server.mails(), [], "the other seal holds the clean one")
+        at.control.ask("unseal", "CV-other")
+        at.check_released(clean)
+        status, text = labmail.send(lab, labmail.mixed("again", labmail.TEXT,
+                                                       labmail.attachment(NEW_VIRUS)))[:2]
+        case.check(status == 554 and NEW_NAME in str(text), "refused at the door", status, text)
+        told = at.updates()
+        case.equal((told["active"], [(v["version"], v["kind"], v["covers"], v["files"])
+                                     for v in told["versions"]]),
+                   ("2026.1", [("2026.1", "full", [ID], 2)]), "what cordonctl rules says")
+        steps = [(e["event"], e.get("action") or e.get("result"))
+                 for e in at.control.events() if e["event"] in ("update", "quarantine", "unseal")]
+        case.equal(steps, [("update", "in force"), ("quarantine", "quarantine"), ("unseal", None),
+                           ("update", "done"), ("unseal", None)], "the order of events")
+
+
+@cases.case("what was held before the swap is delivered before the seal ends", engine=True)
+def order(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        clean, _ = at.hold()
+        at.tell(at.bundle("2026.1", {"new.ndb": covered_signature()}))
+        labmail.check_arrived(case, at.server, [clean])
+        at.check_released(clean)
+        order_ = [e["event"] for e in at.control.events()
+                  if e["event"] in ("unseal", "release", "quarantine")]
+        case.equal(order_[-1], "unseal", "the seal ended last: %s" % order_)
+
+
+@cases.case("a download that breaks off goes on where it stopped; what is wrong in it is refused",
+            engine=True)
+def download(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        clean, _ = at.hold()
+        at.web.breaks = 2
+        padding = "# %s\n" % ("x" * 78)
+        said = at.tell(at.bundle("big", {"new.ndb": covered_signature() + padding * 20000}))
+        case.equal(said["result"], "applied", "after two breaks")
+        ranges = [r for _, r in at.web.asked]
+        case.check(len(ranges) == 3 and ranges[0] is None and all(ranges[1:]), "ranges", ranges)
+        at.check_released(clean)
+        before = at.control.ask("rules")
+        for what, bundle in {
+                "a wrong digest": at.bundle("w1", {"a.ndb": "A:0:*:41414141\n"}, sha256="0" * 64),
+                "too long a file": at.bundle("w2", {"a.ndb": "A:0:*:41414141\n"}, bytes=4),
+                "a delta of another": at.bundle("w3", {"a.ndb": "A:0:*:41414141\n"},
+                                                delta_from="never"),
+                "no place of a file": at.bundle("w4", {"a.ndb": ""}, name="selftest/../a.ndb"),
+                "no version": at.bundle("../w5", {"a.ndb": ""}),
+                "another scheme": at.bundle("w6", {"a.ndb": ""}, url="file:///etc/passwd"),
+                "more than it takes": at.bundle("w7", {"a.ndb": "A"}, bytes=1 << 40)}.items():
+            said = at.tell(bundle)
+            case.equal(said["result"], "refused", what)
+            case.check(said["why"], "says why: " + what)
+        after = at.control.ask("rules")
+        case.equal((after["in_force"], after["updates"]["active"]),
+                   (before["in_force"], "big"), "nothing has changed")
+        case.equal(sorted(n for n in os.listdir(lab.folder + "/state/updates")), ["active", "big"],
+                   "nothing is left of them")
+
+
+@cases.case("an id that no signature carries, or whose sample is not hit, stays sealed", engine=True)
+def uncovered(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        clean, _ = at.hold()
+        said = at.tell(at.bundle("n1", {"new.ndb": covered_signature("CV-wrong")}))
+        case.equal((said["result"], said["state"]["open"]), ("applied", [ID]), "no signature")
+        said = at.tell(at.bundle("n2", {"new.ndb": covered_signature(), "selftest/%s.b64" % ID:
+                                        base64.b64encode(b"something else")}))
+        case.equal((said["result"], said["state"]["open"]), ("applied", [ID]), "not hit")
+        event = at.control.events("update")[-1]
+        case.equal((event["covered"], event["uncovered"]), ([], {ID: "its sample is not hit"}),
+                   "the event says why")
+        case.equal(at.server.mails(), [], "held")
+        digest = hashlib.sha256(b"whole").hexdigest()
+        said = at.tell(at.bundle("n3", {
+            "more.hsb": "#cordon: virus_id=%s\n%s:5:Test.Whole\n" % (ID, digest),
+            "selftest/%s.b64" % ID: base64.b64encode(NEW_VIRUS),
+            "selftest/%s.digest" % ID: "sha256:%s:5\n" % digest}, delta_from="n2"))
+        case.equal((said["result"], said["state"]["open"]), ("applied", []), "a delta that covers it")
+        at.check_released(clean)
+        told = at.updates()
+        case.equal([(v["version"], v["kind"], v["delta_from"], v["files"]) for v in told["versions"]],
+                   [("n3", "delta", "n2", 4), ("n2", "full", "", 2)], "two versions are kept")
+
+
+@cases.case("cordonctl rules rollback goes back, opens no seal, and stays until the next update",
+            engine=True)
+def rollback(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.control.ask("rules", "rollback", status=1)  # there is no way back
+        at.tell(at.bundle("r1", {"one.ndb": "Test.One:0:*:%s\n" % b"number-one-of-two".hex()}, covers=()))
+        one = at.control.ask("rules")["in_force"]
+        at.tell(at.bundle("r2", {"two.ndb": covered_signature()}))
+        two = at.control.ask("rules")["in_force"]
+        case.check(one != two, "two rulesets", one, two)
+        told = at.control.ask("rules", "rollback")
+        case.equal((told["active"], told["rolled_back"], told["has_former"]), ("r1", "r2", False),
+                   "the answer")
+        mail = labmail.mixed("passes", labmail.TEXT, labmail.attachment(NEW_VIRUS))
+        case.equal(labmail.send(lab, mail)[0], 250, "what the old rules do not know")
+        labmail.check_arrived(case, at.server, [mail])
+        status = at.control.ask("status")
+        case.equal((status["sealed"], status["updates"]["rolled_back"]), (False, "r2"), "the status")
+        audit = at.control.events("audit")[-1]
+        case.equal((audit["what"], audit["from"], audit["to"]), ("rules rollback", "r2", "r1"), "audited")
+        at.control.kill()
+        at.control.start()
+        at.control.ask("rules", "install")
+        case.equal(at.updates()["active"], "r1", "it stays")
+        said = at.tell(at.bundle("r3", {"two.ndb": covered_signature()}))
+        case.equal(said["result"], "applied", "the next update")
+        told = at.updates()
+        case.equal((told["active"], told["former"], told["rolled_back"]), ("r3", "r1", ""), "on again")
+        evil = labmail.mixed("refused", labmail.TEXT, labmail.attachment(NEW_VIRUS))
+        case.equal(labmail.send(lab, evil)[0], 554, "and its rules are in force")
+
+
+@cases.case("what a revoked signature or digest had kept is delivered, and nothing else", engine=True)
+def revoke(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        wrong = labmail.mixed("wrong", labmail.TEXT, labmail.attachment(NEW_VIRUS))
+        both = labmail.mixed("both", labmail.TEXT, labmail.attachment(NEW_VIRUS),
+                             labmail.attachment(b"another-virus"))
+        listed = labmail.mixed("listed", labmail.TEXT, labmail.attachment(b"a-file-of-good-will" * 9))
+        digest = hashlib.sha256(b"a-file-of-good-will" * 9).hexdigest()
+        for mail in (wrong, both, listed):
+            case.equal(labmail.send(lab, mail)[0], 250, "taken in")
+        until("all are held", lambda: len(at.control.held()) == 3)
+        at.tell(at.bundle("v1", {"new.ndb": covered_signature() + "Test.Other:0:*:%s\n"
+                                 % b"another-virus".hex(),
+                                 "list.hsb": "%s:%d:Test.Listed\n" % (digest, 19 * 9)}))
+        case.equal(len(at.control.held("quarantine")), 3, "all are in quarantine")
+        said = at.tell(at.vendor.alert("revoke", revoke={"signatures": [NEW_NAME]}))
+        case.equal(said["result"], "applied", "the revocation")
+        until("one is delivered", lambda: len(at.server.mails()) == 1)
+        labmail.check_arrived(case, at.server, [wrong])
+        case.equal(sorted(r["subject"] for r in at.control.held("quarantine")),
+                   ["lab mail both", "lab mail listed"], "what hit something else stays")
+        said = at.tell(at.vendor.alert("revoke", revoke={"digests": [digest]}))
+        case.equal(said["result"], "applied", "a digest")
+        until("two are delivered", lambda: len(at.server.mails()) == 2)
+        case.equal([r["subject"] for r in at.control.held("quarantine")], ["lab mail both"], "the other")
+        at.control.ask("rules", "install")
+        again = labmail.mixed("passes", labmail.TEXT, labmail.attachment(NEW_VIRUS))
+        case.equal(labmail.send(lab, again)[0], 250, "it does not hit any more, also later")
+        said = at.tell(at.vendor.alert("revoke", revoke={"signatures": ["a\nb"]}))
+        case.equal(said["result"], "refused", "a name that is none")
+
+
+@cases.case("killed at every step it goes on by itself, and the seal never ends too early", engine=True)
+def killed(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        for number, step in enumerate(
+                [s for name in STEPS for s in ("before " + name, name)]):
+            at.control.stop()
+            at.control = at.make_control(test_faults={"update_kill": step})
+            virus_id, version = "CV-%d" % number, "k%d" % number
+            at.seal(virus_id)
+            mail = at.send("m%d" % number)
+            until("it is held", lambda: at.control.held())
+            at.tell(at.bundle(version, {"new.ndb": covered_signature(virus_id)}, covers=[virus_id]),
+                    wait=False)
+            until("killed at %s" % step, lambda: not at.control.process.running())
+            with open(lab.folder + "/seals.json") as f:
+                seals = json.load(f)["seals"]
+            late = step in ("before done", "done")
+            case.equal([s["virus_id"] for s in seals], [] if late else [virus_id], "sealed at " + step)
+            at.control = at.make_control()
+            until("%s goes on" % step, lambda: at.updates()["active"] == version and
+                  at.updates()["progress"] is None)
+            case.equal(at.sealed(), [], "open after " + step)
+            until("delivered", lambda: any(labmail.lab_id(m) == "m%d" % number
+                                           for m in at.server.mails()))
+            listed = at.control.ask("alerts")["alerts"][0]
+            case.equal((listed["type"], listed["result"]), ("update", "applied"), "answered")
+            labmail.check_arrived(case, at.server, [mail]) if not number else None
+        case.equal(len(at.server.mails()), 2 * len(STEPS), "each mail was delivered once")
+
+
+if __name__ == "__main__":
+    cases.main()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/rebuild_leaf.h"
 
+#include "control/rebuild_signature.h"
+
 #include <gmime/gmime.h>
 
 #include <errno.h>
@@ -8,7 +10,6 @@
 #include <string.h>
 
 #define DEPTH_MOST 64
-#define SIGNATURE_BYTES 65536 // no signature is longer
 #define CONTENT_PREFIX "Content-"
 
 struct walk {
@@ -86,16 +87,6 @@ static bool is_text(const uint8_t *data, size_t bytes)
 	return true;
 }
 
-// DER of a SEQUENCE, or PGP's armour. What only says that it is one is an attachment.
-static bool looks_signature(const uint8_t *data, size_t bytes)
-{
-	static const char armour[] = "-----BEGIN PGP SIGNATURE-----";
-
-	if (bytes < sizeof(armour) || bytes > SIGNATURE_BYTES)
-		return false;
-	return (data[0] == 0x30 && data[1] >= 0x80) || memcmp(data, armour, strlen(armour)) == 0;
-}
-
 static void read_content(struct walk *walk, GMimeDataWrapper *content, struct rebuild_leaf *leaf)
 {
 	GMimeStream *decoded = g_mime_stream_mem_new();
@@ -107,7 +98,8 @@ static void read_content(struct walk *walk, GMimeDataWrapper *content, struct re
 		walk->err = -EBADMSG;
 	leaf->bytes = array->len;
 	leaf->is_text = is_text(array->data, array->len);
-	leaf->is_signature = leaf->is_signature && looks_signature(array->data, array->len);
+	leaf->is_signature = leaf->is_signature &&
+			     rebuild_is_signature(leaf->type, leaf->name, array->data, array->len);
 	g_checksum_update(checksum, array->data, (gssize)array->len);
 	g_checksum_get_digest(checksum, leaf->sha256, &digest);
 	g_checksum_free(checksum);

@@ -27,6 +27,15 @@
 	"Content-Transfer-Encoding: base64\r\n\r\n" VIRUS_BASE64 "\r\n"
 #define END "--edge--\r\nepilogue\r\n"
 
+#define SIGNED(type)                                                                               \
+	HEAD "Content-Type: multipart/signed; boundary=sign\r\n\r\n--sign\r\n\r\ntext\r\n"         \
+	     "--sign\r\nContent-Type: " type "\r\n\r\n"
+#define SIGNED_END "--sign--\r\n"
+#define ARMOUR_BEGIN "-----BEGIN PGP SIGNATURE-----\r\n"
+#define ARMOUR ARMOUR_BEGIN "Version: 1.0 (any)\r\n\r\nabcd\r\n=ab/+\r\n"
+#define ARMOUR_END "-----END PGP SIGNATURE-----\r\n"
+#define SIGNED_DATA "MA8GCSqGSIb3DQEHAqACMAA=" // ContentInfo with nothing in it
+
 static struct ruleset *ruleset;
 static struct scanner *scanner;
 static void *image;
@@ -282,6 +291,26 @@ static void a_message_that_is_an_attachment_itself_becomes_a_note(void **state)
 	free(new.data);
 }
 
+static void a_signature_is_no_attachment(void **state)
+{
+	static const char *const mails[] = {
+		SIGNED("application/pgp-signature; name=signature.asc")
+			ARMOUR ARMOUR_END SIGNED_END,
+		SIGNED("application/pgp-signature") ARMOUR_BEGIN "\r\nabcd\r\n" ARMOUR_END
+								 "\r\n" SIGNED_END,
+		SIGNED("application/pkcs7-signature; name=smime.p7s\r\n"
+		       "Content-Transfer-Encoding: base64") SIGNED_DATA "\r\n" SIGNED_END,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mails) / sizeof(mails[0]); i++) {
+		bool has_attachments;
+
+		(void)verdict_of((const uint8_t *)mails[i], strlen(mails[i]), &has_attachments);
+		assert_false(has_attachments);
+	}
+}
+
 static void a_header_that_lies_does_not_make_it_text(void **state)
 {
 	static const char *const lies[] = {
@@ -292,6 +321,18 @@ static void a_header_that_lies_does_not_make_it_text(void **state)
 		MIXED "--edge\r\n\r\ntext\r\nbegin 644 cat.bin\r\n#0V%T\r\n`\r\nend\r\n" END,
 		MIXED "--edge\r\nContent-Type: text/plain; name=a.txt\r\n\r\ntext\r\n" END,
 		MIXED "--edge\r\nContent-Disposition: attachment\r\n\r\ntext\r\n" END,
+		// What stands where a signature stands, and begins like one.
+		SIGNED("application/octet-stream; name=run.bat") ARMOUR "start x\r\n" SIGNED_END,
+		SIGNED("application/pgp-signature; name=run.bat") ARMOUR ARMOUR_END SIGNED_END,
+		SIGNED("application/pgp-signature") ARMOUR "start x & y\r\n" ARMOUR_END SIGNED_END,
+		SIGNED("application/pgp-signature") ARMOUR ARMOUR_END "start x\r\n" SIGNED_END,
+		SIGNED("application/pgp-signature") ARMOUR_BEGIN
+		"Comment: & start x\r\n\r\nabcd\r\n" ARMOUR_END SIGNED_END,
+		SIGNED("application/pkcs7-signature; name=smime.p7s\r\n"
+		       "Content-Transfer-Encoding: base64") "MIIBBEFBQUFBQUFBQUFBQUFBQUFB\r"
+							    "\n" SIGNED_END,
+		SIGNED("application/pkcs7-signature; name=a.exe\r\n"
+		       "Content-Transfer-Encoding: base64") SIGNED_DATA "\r\n" SIGNED_END,
 	};
 
 	(void)state;
@@ -466,6 +507,7 @@ int main(void)
 		cmocka_unit_test(of_an_infected_mail_only_the_infected_part_goes),
 		cmocka_unit_test(a_part_inside_an_attached_message_is_found),
 		cmocka_unit_test(a_message_that_is_an_attachment_itself_becomes_a_note),
+		cmocka_unit_test(a_signature_is_no_attachment),
 		cmocka_unit_test(a_header_that_lies_does_not_make_it_text),
 		cmocka_unit_test(the_note_says_which_signatures_it_breaks),
 		cmocka_unit_test(a_name_cannot_forge_the_note),

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define ADDRESS_BYTES 1024
+
 static const char *const mode_names[] = {
 	[SEAL_OPEN] = "",
 	[SEAL_STRIP] = "strip",
@@ -59,6 +61,69 @@ bool seal_pattern_matches(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
+// ---- addresses ----------------------------------------------------------------------------------
+
+// The length of what a server reads as nothing: a blank, or a comment in brackets.
+static size_t filler(const char *text)
+{
+	size_t n = 0;
+	int depth = 0;
+
+	if (*text == ' ' || *text == '\t')
+		return 1;
+	if (*text != '(')
+		return 0;
+	do {
+		depth += text[n] == '(' ? 1 : text[n] == ')' ? -1 : 0;
+		n += text[n] == '\\' && text[n + 1] != '\0' ? 2 : 1;
+	} while (depth > 0 && text[n] != '\0');
+	return n;
+}
+
+// As servers compare it: "a.b"@c, a\.b@c, a.b(x)@c and a.b@c. are all a.b@c. False: it is too long.
+static bool address_plain(const char *address, char *out, size_t room)
+{
+	bool is_quoted = false;
+	size_t n = 0;
+
+	while (*address != '\0') {
+		size_t skip = is_quoted ? 0 : filler(address);
+
+		if (skip == 0 && *address == '"') {
+			is_quoted = !is_quoted;
+			skip = 1;
+		}
+		if (skip > 0) {
+			address += skip;
+			continue;
+		}
+		if (*address == '\\' && address[1] != '\0')
+			address++;
+		if (n + 1 == room)
+			return false;
+		out[n++] = *address++;
+	}
+	n -= n > 0 && out[n - 1] == '.';
+	out[n] = '\0';
+	return true;
+}
+
+// What is too long to be compared may be meant.
+static bool address_matches(const char *pattern, const char *address)
+{
+	size_t n = strlen(address);
+	char plain[ADDRESS_BYTES];
+
+	if (seal_pattern_matches(pattern, address))
+		return true;
+	if (strpbrk(address, "\"\\( \t") == NULL && (n == 0 || address[n - 1] != '.'))
+		return false;
+	return !address_plain(address, plain, sizeof(plain)) ||
+	       seal_pattern_matches(pattern, plain);
+}
+
+// ---- scopes -------------------------------------------------------------------------------------
+
 // Three answers: what is not known can still become either of the others.
 enum answer { NO, MAYBE, YES };
 
@@ -72,7 +137,7 @@ static enum answer of_recipients(const char *pattern, const struct seal_mail *ma
 	if (pattern[0] == '\0')
 		return YES;
 	for (size_t i = 0; i < mail->rcpt_to_count; i++) {
-		if (seal_pattern_matches(pattern, mail->rcpt_to[i]))
+		if (address_matches(pattern, mail->rcpt_to[i]))
 			return mail->rcpt_pending ? MAYBE : YES;
 	}
 	return mail->rcpt_pending ? MAYBE : NO;
@@ -138,7 +203,7 @@ static enum answer covers(const struct seal *seal, const struct seal_mail *mail)
 
 	if ((seal->directions & 1u << mail->direction) == 0)
 		return NO;
-	if (seal->sender[0] != '\0' && !seal_pattern_matches(seal->sender, mail->mail_from))
+	if (seal->sender[0] != '\0' && !address_matches(seal->sender, mail->mail_from))
 		return NO;
 	answer = least(answer, of_recipients(seal->recipient, mail));
 	answer = least(answer, of_size(seal, mail));

@@ -26,7 +26,8 @@ enum seal_mode { SEAL_OPEN, SEAL_STRIP, SEAL_HOLD_ATTACHMENTS, SEAL_HOLD, SEAL_T
 #define SEAL_INBOUND (1u << DIRECTION_INBOUND)
 #define SEAL_OUTBOUND (1u << DIRECTION_OUTBOUND)
 
-// Patterns know * and ?, and do not know case; an empty one is no predicate.
+// Patterns know * and ?, and do not know case; an empty one is no predicate. Those of addresses mean each way
+// of writing one: quoted, with comments, with a dot behind the domain.
 struct seal {
 	char virus_id[SEAL_TEXT_BYTES];
 	enum seal_mode mode;

@@ -110,6 +110,51 @@ static void patterns_know_star_and_question_mark_and_no_case(void **state)
 			seal_pattern_matches(cases[i].pattern, cases[i].text), cases[i].matches);
 }
 
+static void an_address_is_covered_however_it_is_written(void **state)
+{
+	static const struct {
+		const char *address;
+		bool is_meant;
+	} cases[] = {
+		{"chief.x@example.com", true},
+		{"\"chief.x\"@example.com", true},
+		{"\"Chief\".x@EXAMPLE.com", true},
+		{"chief\\.x@example.com", true},
+		{"\"ch\\ief.x\"@example.com", true},
+		{"chief.x@example.com.", true},
+		{"chief(a (b) \\) c).x@example.com", true},
+		{"chief . x @example.com(", true},
+		{"chief.x(@example.com", false},
+		{"\"chief. x\"@example.com", false},
+		{"\"chief.x(a)\"@example.com", false},
+		{"xchief.x@example.com", false},
+		{"chief.x@example.com\\", false},
+		{"", false},
+		{"\"", false},
+	};
+	static char endless[5000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *list[] = {cases[i].address};
+		struct seal *seal = begin(1);
+
+		strcpy(seal->sender, "chief.?@example.com");
+		mail.mail_from = cases[i].address;
+		expect(cases[i].is_meant ? SEAL_HOLD : SEAL_OPEN, true);
+		seal = begin(1);
+		strcpy(seal->recipient, "chief.?@example.com");
+		mail.rcpt_to = list;
+		mail.rcpt_to_count = 1;
+		expect(cases[i].is_meant ? SEAL_HOLD : SEAL_OPEN, true);
+	}
+	memset(endless, '"', sizeof(endless) - 1);
+	strcpy(begin(1)->sender, "a@b");
+	memset(endless + 10, 'a', sizeof(endless) - 11);
+	mail.mail_from = endless;
+	expect(SEAL_HOLD, true);
+}
+
 static void sender_and_recipient_are_known_before_the_body(void **state)
 {
 	struct seal *seal;
@@ -236,6 +281,7 @@ int main(void)
 		cmocka_unit_test(without_a_seal_nothing_is_covered),
 		cmocka_unit_test(a_seal_without_a_scope_covers_its_directions),
 		cmocka_unit_test(patterns_know_star_and_question_mark_and_no_case),
+		cmocka_unit_test(an_address_is_covered_however_it_is_written),
 		cmocka_unit_test(sender_and_recipient_are_known_before_the_body),
 		cmocka_unit_test(a_declared_size_is_believed_only_where_it_is_out_of_scope),
 		cmocka_unit_test(what_the_body_decides_covers_perhaps_until_it_is_known),

@@ -75,7 +75,9 @@ PROGRAMS := $(addprefix $(BUILD)/,cordonctl cordon-dataplane cordon-control cord
 UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 DPDK_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(DPDK_UNIT_SRC))
 CONTROL_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_UNIT_SRC))
-FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
+CONTROL_FUZZ_SRC := $(wildcard tests/fuzz/fuzz_control_*.c)
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(CONTROL_FUZZ_SRC),$(FUZZ_SRC)))
+CONTROL_FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 
@@ -99,7 +101,7 @@ CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsocke
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
-$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC)): CFLAGS += $(CONTROL_CFLAGS)
+$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC)): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
@@ -166,6 +168,12 @@ $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuz
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
+$(CONTROL_FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \
+		$(BUILD)/libcontrol.a $(TEST_OBJ) $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+
 $(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o
 	@mkdir -p $(@D)
 	@echo "LD   $@"
@@ -179,7 +187,7 @@ $(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
 
 bench: $(BENCHES)
 
-units: $(UNITS) $(DPDK_UNITS) $(CONTROL_UNITS) $(FUZZERS)
+units: $(UNITS) $(DPDK_UNITS) $(CONTROL_UNITS) $(FUZZERS) $(CONTROL_FUZZERS)
 
 # tests/run prints each program's own summary and, last, "N passed, N failed, N skipped".
 test: all units $(LAB_PROGRAMS)
@@ -197,7 +205,7 @@ fuzz:
 
 # What scripts/fuzz links its programs with.
 fuzz-libs:
-	@echo $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS)
+	@echo $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS)
 
 lint: scripts/lint
 	scripts/lint

@@ -4,13 +4,9 @@
 when the rules know the virus, and not before; whatever is wrong or is killed on the way leaves the gateway
 sealed, and goes on by itself."""
 import base64
-import contextlib
 import hashlib
-import http.server
 import json
 import os
-import re
-import threading
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -18,51 +14,16 @@ from labgateway import Gateway
 from lablib import Cases, Lab, until
 from laboutbreak import NEW_NAME, NEW_VIRUS, new_signature
 from labpostfix import Server
-from labvendor import Vendor, open_receipt
+from labupdate import ALERTS, Web, tell
+from labvendor import Vendor
 
 cases = Cases()
-PORT = 7700      # alerts, in a namespace of the lab's own
-WEB_PORT = 7780  # files
 ID = "CV-2026-1"
 STEPS = ("download", "install", "compile", "release", "end", "done")
 
 
 def covered_signature(virus_id=ID):
     return "#cordon: virus_id=%s\n%s" % (virus_id, new_signature())
-
-
-class Files(http.server.BaseHTTPRequestHandler):
-    """A server of files that knows ranges, and can break off."""
-
-    def do_GET(self):
-        server, name = self.server, self.path.lstrip("/")
-        asked = self.headers.get("Range")
-        server.asked.append((name, asked))
-        if name not in server.files:
-            self.send_error(404)
-            return
-        data, first = server.files[name], 0
-        match = re.fullmatch(r"bytes=(\d+)-", asked or "")
-        if match:
-            first = int(match.group(1))
-        if first >= len(data) and match:
-            self.send_error(416)
-            return
-        self.send_response(206 if match else 200)
-        if match:
-            self.send_header("Content-Range", "bytes %d-%d/%d" % (first, len(data) - 1, len(data)))
-        self.send_header("Content-Length", str(len(data) - first))
-        self.end_headers()
-        body = data[first:]
-        if server.breaks:
-            server.breaks -= 1
-            body = body[:len(body) // 3]
-        with contextlib.suppress(ConnectionError):
-            self.wfile.write(body)
-        self.close_connection = True
-
-    def log_message(self, *_):
-        pass
 
 
 class Updated:
@@ -72,13 +33,9 @@ class Updated:
         self.case, self.lab = case, lab
         self.vendor, self.server = Vendor(lab.folder), Server(lab)
         self.gateway = Gateway(lab, **spool_settings(lab))
-        with lab.inside("server"):
-            self.web = http.server.ThreadingHTTPServer(("127.0.0.1", WEB_PORT), Files)
-        self.web.files, self.web.asked, self.web.breaks = {}, [], 0
-        threading.Thread(target=self.web.serve_forever, daemon=True).start()
-        lab.closing.callback(self.web.shutdown)
+        self.web = Web(lab)
         self.settings = {"alerts": {"root": self.vendor.write_root(),
-                                    "tcp": {"listen": "127.0.0.1:%d" % PORT}},
+                                    "tcp": {"listen": ALERTS}},
                          "updates": {"retry_seconds": 1}}
         self.control = self.make_control(**control)
 
@@ -88,25 +45,10 @@ class Updated:
                        **dict(self.settings, **more))
 
     def tell(self, envelope, wait=True):
-        """The receipt's payload, once it is there; None where nobody waits for it."""
-        with self.lab.connect("127.0.0.1", PORT, side="server") as talk:
-            talk.sendall(len(envelope).to_bytes(4, "big") + envelope)
-            if not wait:
-                return None
-            read = talk.makefile("rb")
-            size = int.from_bytes(read.read(4), "big")
-            return open_receipt(read.read(size), self.lab.folder + "/state")
+        return tell(self.lab, envelope, wait)
 
     def bundle(self, version, files, covers=(ID,), delta_from=None, **wrong):
-        """A signed update; the files go to the server."""
-        listed = []
-        for name, data in files.items():
-            data = data if isinstance(data, bytes) else data.encode()
-            self.web.files[version + "/" + name] = data
-            entry = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
-                     "url": "http://127.0.0.1:%d/%s/%s" % (WEB_PORT, version, name)}
-            listed.append(dict(entry, **wrong))
-        update = {"version": version, "covers": list(covers), "files": listed}
+        update = self.web.update(version, files, covers, **wrong)
         if delta_from:
             update["delta_from"] = delta_from
         return self.vendor.alert("update", update=update)
@@ -193,11 +135,11 @@ def download(case):
         at = Updated(case, lab)
         at.seal()
         clean, _ = at.hold()
-        at.web.breaks = 2
+        at.web.server.breaks = 2
         padding = "# %s\n" % ("x" * 78)
         said = at.tell(at.bundle("big", {"new.ndb": covered_signature() + padding * 20000}))
         case.equal(said["result"], "applied", "after two breaks")
-        ranges = [r for _, r in at.web.asked]
+        ranges = [r for _, r in at.web.server.asked]
         case.check(len(ranges) == 3 and ranges[0] is None and all(ranges[1:]), "ranges", ranges)
         at.check_released(clean)
         before = at.control.ask("rules")

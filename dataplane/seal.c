@@ -172,6 +172,8 @@ static enum answer of_parts(const struct seal *seal, const struct scan_result *s
 		if (part_matches(seal, &scan->parts[i]))
 			return YES;
 	}
+	if (seal->name[0] != '\0' && scan->unclear_names)
+		return MAYBE;
 	// Parts that were not looked at may be of that kind.
 	return scan->verdict == VERDICT_CLEAN || scan->verdict == VERDICT_INFECTED ? NO : MAYBE;
 }
@@ -182,7 +184,9 @@ static enum answer of_subject(const char *pattern, const struct scan_result *sca
 		return YES;
 	if (scan == NULL)
 		return MAYBE;
-	return seal_pattern_matches(pattern, scan->subject) ? YES : NO;
+	if (seal_pattern_matches(pattern, scan->subject))
+		return YES;
+	return scan->unclear_subject ? MAYBE : NO;
 }
 
 static enum answer of_body(const char *pattern, const struct seal_mail *mail)

@@ -83,6 +83,7 @@ struct mime *mime_init(void *memory, const struct mime_limits *limits)
 	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
 	mime = one_init((uint8_t *)memory + alts_bytes(), limits);
 	mime->inner = next_of(mime);
+	mime->unclear_name = &mime->has_unclear_name;
 	mime->alts = memory;
 	for (size_t i = 0; i < MIME_ALTS; i++)
 		mime->alts[i].is_open = false;
@@ -98,6 +99,7 @@ void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 
 	inner->level = level;
 	inner->inner = next_of(inner);
+	inner->unclear_name = mime->unclear_name;
 	inner->alts = mime->alts;
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
 	if (kind == MIME_MESSAGE)
@@ -206,4 +208,14 @@ const char *mime_subject(const struct mime *mime)
 const char *mime_message_id(const struct mime *mime)
 {
 	return mime->message_id;
+}
+
+bool mime_has_unclear_subject(const struct mime *mime)
+{
+	return mime->has_unclear_subject;
+}
+
+bool mime_has_unclear_name(const struct mime *mime)
+{
+	return mime->has_unclear_name;
 }

@@ -82,3 +82,6 @@ void mime_finish(struct mime *mime, struct mime_event *event);
 // Of the outermost header; "" until seen. Valid UTF-8, cut off at 2 KiB and 1 KiB.
 const char *mime_subject(const struct mime *mime);
 const char *mime_message_id(const struct mime *mime);
+// Whether another reader may see another subject, or another name of a part: there are several, or it was cut.
+bool mime_has_unclear_subject(const struct mime *mime);
+bool mime_has_unclear_name(const struct mime *mime);

@@ -65,10 +65,40 @@ static void compare_type(struct mime *mime, struct span value)
 	mime_tell(mime, MIME_LIMIT_BOUNDARY);
 }
 
+// Texts are cut between characters.
+static bool is_cut(size_t bytes, size_t room)
+{
+	return bytes + 5 > room;
+}
+
+// A part has one name, and all of it was read.
+static void note_name(struct mime *mime, struct span value, const char *parameter)
+{
+	const struct mime_entity *entity = &mime->entity;
+	char name[sizeof(entity->filename)];
+
+	if (!header_param(value, parameter, name, sizeof(name)))
+		return;
+	if (is_cut(strlen(name), sizeof(name)) || header_param_count(value, parameter) > 1 ||
+		(entity->filename[0] != '\0' && strcmp(entity->filename, name) != 0))
+		*mime->unclear_name = true;
+}
+
+// The first that is not empty.
+static void read_subject(struct mime *mime, struct span value)
+{
+	bool is_second = mime->subject[0] != '\0';
+	size_t room = sizeof(mime->subject);
+
+	if (is_second || is_cut(header_text(value, mime->subject, room), room))
+		mime->has_unclear_subject = true;
+}
+
 static void read_type(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
 
+	note_name(mime, value, "name");
 	if (entity->has_type) {
 		compare_type(mime, value);
 		return;
@@ -88,10 +118,12 @@ static void read_type(struct mime *mime, struct span value)
 		mime_tell(mime, MIME_LIMIT_BOUNDARY);
 }
 
-static void read_disposition(struct mime_entity *entity, struct span value)
+static void read_disposition(struct mime *mime, struct span value)
 {
+	struct mime_entity *entity = &mime->entity;
 	char filename[sizeof(entity->filename)];
 
+	note_name(mime, value, "filename");
 	if (entity->has_disposition)
 		return;
 	entity->has_disposition = true;
@@ -169,9 +201,9 @@ void mime_field_end(struct mime *mime)
 	if (span_is(name, "content-type")) {
 		read_type(mime, value);
 	} else if (span_is(name, "content-disposition")) {
-		read_disposition(entity, value);
-	} else if (outermost && mime->subject[0] == '\0' && span_is(name, "subject")) {
-		(void)header_text(value, mime->subject, sizeof(mime->subject));
+		read_disposition(mime, value);
+	} else if (outermost && span_is(name, "subject")) {
+		read_subject(mime, value);
 	} else if (outermost && mime->message_id[0] == '\0' && span_is(name, "message-id")) {
 		(void)header_text(value, mime->message_id, sizeof(mime->message_id));
 	}

@@ -221,6 +221,9 @@ struct mime {
 	enum mime_state state;
 	unsigned int limits_due;  // 1u << enum mime_limit: MIME_SUSPICIOUS is to be given
 	unsigned int limits_told; // each is told once a message
+	bool has_unclear_subject;
+	bool has_unclear_name; // of the outermost: all levels note it there
+	bool *unclear_name;
 
 	// Header: field[0..field_bytes) is the field so far, or a line of junk held; after it the line.
 	size_t field_bytes;

@@ -237,6 +237,8 @@ static void scan_judge(struct scan *scan)
 static void note_texts(struct scan *scan, struct scan_result *result)
 {
 	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";
+	result->unclear_subject = scan->mime != NULL && mime_has_unclear_subject(scan->mime);
+	result->unclear_names = scan->mime != NULL && mime_has_unclear_name(scan->mime);
 	result->message_id =
 		scan->mime != NULL ? scan_pool_text(scan, mime_message_id(scan->mime)) : "";
 }

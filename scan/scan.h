@@ -172,7 +172,9 @@ struct scan_result {
 	bool has_more_matches; // with all_matches: than there is room to list
 	const struct scan_part *parts;
 	size_t parts_count;
-	const char *subject;    // decoded, UTF-8, "" where absent
+	const char *subject; // decoded, UTF-8, "" where absent
+	bool unclear_subject; // another reader may see another: there are several, or it is very long
+	bool unclear_names;   // the same of the name of a part
 	const char *message_id; // as sent
 	uint64_t bytes;         // of the message
 };

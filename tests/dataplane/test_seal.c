@@ -155,6 +155,28 @@ static void an_address_is_covered_however_it_is_written(void **state)
 	expect(SEAL_HOLD, true);
 }
 
+static void what_another_reader_sees_otherwise_is_covered(void **state)
+{
+	struct seal *seal;
+
+	(void)state;
+	seal = begin(1);
+	strcpy(seal->subject, "*rechnung*");
+	mail.scan = &scan;
+	expect(SEAL_OPEN, true);
+	scan.unclear_subject = true;
+	expect(SEAL_HOLD, false);
+	seal = begin(1);
+	strcpy(seal->name, "*.scr");
+	mail.scan = &scan;
+	expect(SEAL_OPEN, true);
+	scan.unclear_names = true;
+	expect(SEAL_HOLD, false);
+	seal->name[0] = '\0';
+	strcpy(seal->file_type, "rar");
+	expect(SEAL_OPEN, true);
+}
+
 static void sender_and_recipient_are_known_before_the_body(void **state)
 {
 	struct seal *seal;
@@ -282,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_seal_without_a_scope_covers_its_directions),
 		cmocka_unit_test(patterns_know_star_and_question_mark_and_no_case),
 		cmocka_unit_test(an_address_is_covered_however_it_is_written),
+		cmocka_unit_test(what_another_reader_sees_otherwise_is_covered),
 		cmocka_unit_test(sender_and_recipient_are_known_before_the_body),
 		cmocka_unit_test(a_declared_size_is_believed_only_where_it_is_out_of_scope),
 		cmocka_unit_test(what_the_body_decides_covers_perhaps_until_it_is_known),

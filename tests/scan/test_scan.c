@@ -185,6 +185,62 @@ static void check_case(
 	scan_free(scan);
 }
 
+static void what_another_reader_may_see_otherwise_is_told(void **state)
+{
+	static const char mixed[] =
+		"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=e\r\n"
+		"\r\n--e\r\n";
+	static const struct {
+		const char *before; // and then so many x
+		size_t count;
+		const char *after;
+		bool subject;
+		bool names;
+	} mails[] = {
+		{"Subject: one\r\n\r\ntext", 0, "", false, false},
+		{"Subject: one\r\nSubject: two\r\n\r\ntext", 0, "", true, false},
+		{"Subject: ", 2000, "\r\n\r\ntext", false, false},
+		{"Subject: ", 3000, "\r\n\r\ntext", true, false},
+		{"Content-Type: text/x; name=a\r\n\r\n", 1, "", false, false},
+		{"Content-Type: text/x; name=a\r\nContent-Disposition: inline; filename=a\r\n\r\n",
+			1, "", false, false},
+		{"Content-Type: text/x; name=a\r\nContent-Disposition: inline; filename=b\r\n\r\n",
+			1, "", false, true},
+		{"Content-Disposition: inline; filename=b\r\nContent-Type: text/x; name=a\r\n\r\n",
+			1, "", false, true},
+		{"Content-Disposition: inline; filename=a; filename=b\r\n\r\n", 1, "", false, true},
+		{"Content-Disposition: inline; filename=a\r\nContent-Disposition: x; filename=b\r\n"
+		 "\r\n",
+			1, "", false, true},
+		{"Content-Disposition: inline; filename=", 1000, "\r\n\r\nx", false, false},
+		{"Content-Disposition: inline; filename=", 2000, "\r\n\r\nx", false, true},
+	};
+	struct scanner *scanner = make_scanner(0, false, 1);
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof(mails) / sizeof(mails[0])); i++) {
+		// Of a message, and of a part of one.
+		bool inside = i % 2 > 0;
+		const struct scan_result *result;
+		struct scan *scan;
+		int n = snprintf(
+			text, sizeof(text), "%s%s", inside ? mixed : "", mails[i / 2].before);
+
+		memset(text + n, 'x', mails[i / 2].count);
+		(void)snprintf(text + n + mails[i / 2].count,
+			sizeof(text) - (size_t)n - mails[i / 2].count, "%s", mails[i / 2].after);
+		for (size_t step = 1; step < 200; step += 198) {
+			scan = scan_text(scanner, SCAN_MESSAGE, text, step, step);
+			result = scan_end(scan);
+			assert_int_equal(result->unclear_subject, !inside && mails[i / 2].subject);
+			assert_int_equal(result->unclear_names, mails[i / 2].names);
+			scan_free(scan);
+		}
+	}
+	scanner_free(scanner);
+}
+
 static void verdicts_are_the_same_in_any_chunks(void **state)
 {
 	struct scanner *scanner = make_scanner(0, false, 1);
@@ -462,6 +518,7 @@ static void text_becomes_valid_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_another_reader_may_see_otherwise_is_told),
 		cmocka_unit_test(verdicts_are_the_same_in_any_chunks),
 		cmocka_unit_test(a_match_carries_its_virus_id_and_kind),
 		cmocka_unit_test(a_signature_is_listed_once_for_each_object),

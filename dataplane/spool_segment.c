@@ -168,12 +168,23 @@ static void prepare_begin(struct spool *spool)
 	prepare_submit(spool, PREPARE_USAGE, SPOOL_IO_USAGE);
 }
 
+// The disk has all that it can do, and enough segments are ready for the while: a segment's zeros are as many
+// bytes again as the mail that will take their place.
+static bool is_to_pause(const struct spool *spool)
+{
+	return (spool->ready != NULL || spool->writing >= GROUPS_WRITING / 2) &&
+	       2 * spool->spares_count > spool->options.spares;
+}
+
 static void prepare_write(struct spool *spool)
 {
 	struct prepare *prepare = &spool->prepare;
 	uint64_t left = spool->options.segment_bytes - prepare->written;
 	size_t n = left < ZERO_BYTES ? (size_t)left : ZERO_BYTES;
 
+	prepare->paused = is_to_pause(spool);
+	if (prepare->paused)
+		return;
 	if (left == 0) {
 		prepare_submit(spool, PREPARE_SYNC, SPOOL_IO_SYNC);
 		return;
@@ -330,6 +341,10 @@ bool segment_work(struct spool *spool)
 	if (spool->prepare.step == PREPARE_IDLE && spool->spares_count < spool->options.spares &&
 		spool->now_ns >= spool->prepare.retry_ns) {
 		prepare_begin(spool);
+		any = true;
+	}
+	if (spool->prepare.paused && !is_to_pause(spool)) {
+		prepare_write(spool);
 		any = true;
 	}
 	if (!spool->usage_going && spool->now_ns >= spool->usage_ns) {

@@ -192,6 +192,7 @@ enum prepare_step {
 
 struct prepare {
 	enum prepare_step step;
+	bool paused; // between two writes of zeros
 	struct segment *segment;
 	uint64_t written;
 	int error;

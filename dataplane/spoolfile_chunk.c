@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Sealing, which has to keep pace with the disk, is libipsec-mb's, opening is libcrypto's: what one has written
+// the other has to understand.
 #include "dataplane/spoolfile_chunk.h"
 
+#include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -22,7 +25,9 @@
 static const uint8_t magic[8] = {'c', 'o', 'r', 'd', 'c', 'h', 'n', 'k'};
 
 struct spool_sealer {
-	EVP_CIPHER_CTX *ctx; // with the data key in it
+	struct gcm_key_data expanded; // of the data key
+	struct gcm_context_data state;
+	IMB_MGR *manager;
 	uint8_t key[SPOOL_KEY_BYTES];
 	uint64_t key_id;
 	uint8_t wrapped[SPOOL_WRAPPED_BYTES];
@@ -98,22 +103,23 @@ static void make_nonce(const struct spool_chunk *chunk, uint8_t out[NONCE_BYTES]
 
 int spool_sealer_new(const struct spool_keys *keys, struct spool_sealer **out)
 {
-	struct spool_sealer *sealer = calloc(1, sizeof(*sealer));
-	uint8_t key[SPOOL_KEY_BYTES];
+	struct spool_sealer *sealer = aligned_alloc(_Alignof(struct spool_sealer), sizeof(*sealer));
 	int err;
 
 	if (sealer == NULL)
 		return -ENOMEM;
-	sealer->ctx = EVP_CIPHER_CTX_new();
-	err = sealer->ctx == NULL ? -ENOMEM : 0;
-	if (err == 0 && RAND_priv_bytes(key, sizeof(key)) != 1)
+	memset(sealer, 0, sizeof(*sealer));
+	sealer->manager = alloc_mb_mgr(0);
+	err = sealer->manager == NULL ? -ENOMEM : 0;
+	if (err == 0 && RAND_priv_bytes(sealer->key, sizeof(sealer->key)) != 1)
 		err = -EIO;
 	if (err == 0)
-		err = spool_keys_wrap(keys, key, sealer->wrapped, &sealer->key_id);
-	if (err == 0 && EVP_EncryptInit_ex(sealer->ctx, EVP_aes_256_gcm(), NULL, key, NULL) != 1)
-		err = -ENOMEM;
-	memcpy(sealer->key, key, sizeof(key));
-	OPENSSL_cleanse(key, sizeof(key));
+		err = spool_keys_wrap(keys, sealer->key, sealer->wrapped, &sealer->key_id);
+	if (err == 0) {
+		init_mb_mgr_auto(sealer->manager, NULL);
+		IMB_AES256_GCM_PRE(sealer->manager, sealer->key, &sealer->expanded);
+		err = imb_get_errno(sealer->manager) == 0 ? 0 : -EIO;
+	}
 	if (err == 0)
 		*out = sealer;
 	else
@@ -125,8 +131,9 @@ void spool_sealer_free(struct spool_sealer *sealer)
 {
 	if (sealer == NULL)
 		return;
-	EVP_CIPHER_CTX_free(sealer->ctx);
-	OPENSSL_cleanse(sealer->key, sizeof(sealer->key));
+	if (sealer->manager != NULL)
+		free_mb_mgr(sealer->manager);
+	OPENSSL_cleanse(sealer, sizeof(*sealer));
 	free(sealer);
 }
 
@@ -137,7 +144,6 @@ size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *c
 	size_t stored = spool_chunk_stored(left, align);
 	uint8_t *at = out + SPOOL_HEADER_BYTES;
 	uint8_t nonce[NONCE_BYTES];
-	int n;
 
 	memset(out, 0, SPOOL_HEADER_BYTES);
 	memcpy(out, magic, sizeof(magic));
@@ -154,20 +160,19 @@ size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *c
 	memcpy(out + AT_WRAPPED, sealer->wrapped, SPOOL_WRAPPED_BYTES);
 
 	make_nonce(chunk, nonce);
-	if (EVP_EncryptInit_ex(sealer->ctx, NULL, NULL, NULL, nonce) != 1 ||
-		EVP_EncryptUpdate(sealer->ctx, NULL, &n, out, AUTHENTICATED) != 1)
-		return 0;
+	IMB_AES256_GCM_INIT(
+		sealer->manager, &sealer->expanded, &sealer->state, nonce, out, AUTHENTICATED);
 	for (; left > 0; pieces++) {
 		size_t take = pieces->iov_len < left ? pieces->iov_len : left;
 
-		if (EVP_EncryptUpdate(sealer->ctx, at, &n, pieces->iov_base, (int)take) != 1)
-			return 0;
+		IMB_AES256_GCM_ENC_UPDATE(sealer->manager, &sealer->expanded, &sealer->state, at,
+			pieces->iov_base, take);
 		at += take;
 		left -= take;
 	}
-	if (EVP_EncryptFinal_ex(sealer->ctx, at, &n) != 1 ||
-		EVP_CIPHER_CTX_ctrl(sealer->ctx, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, out + AT_TAG) !=
-			1)
+	IMB_AES256_GCM_ENC_FINALIZE(
+		sealer->manager, &sealer->expanded, &sealer->state, out + AT_TAG, TAG_BYTES);
+	if (imb_get_errno(sealer->manager) != 0)
 		return 0;
 	memset(at, 0, stored - (size_t)(at - out));
 	return stored;

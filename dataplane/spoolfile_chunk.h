@@ -43,7 +43,7 @@ int spool_sealer_new(const struct spool_keys *keys, struct spool_sealer **out) S
 void spool_sealer_free(struct spool_sealer *sealer);
 // Writes the whole chunk, its padding zeroed, to out, which has room for it; pieces are its content. No
 // two calls with one sealer may have the same number and index. Returns the bytes written, or 0 when
-// libcrypto failed.
+// the cipher failed.
 size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *chunk,
 	const struct iovec *pieces, size_t align, uint8_t *out);
 

@@ -34,6 +34,8 @@ struct bench {
 	size_t bytes; // of a mail
 	double seconds;
 	uint32_t workers;
+	uint32_t spares;
+	const char *ways; // letters
 	uint8_t *mail;
 	struct spool_keys *keys;
 	double best[5];
@@ -256,7 +258,7 @@ static double buffer(const struct bench *bench, bool ring)
 
 	spool_options_init(&options);
 	options.workers = bench->workers;
-	options.spares = 4;
+	options.spares = bench->spares;
 	options.memory_bytes = 128u << 20;
 	options.deadline_ns = 60000000000u;
 	need((ring ? spool_ring_open(bench->folder, &io)
@@ -284,37 +286,62 @@ static double buffer(const struct bench *bench, bool ring)
 
 // ---- main ---------------------------------------------------------------------------------------
 
+static bool wanted(const struct bench *bench, size_t way)
+{
+	return strchr(bench->ways, (int)('a' + way)) != NULL;
+}
+
+static double measure(const struct bench *bench, size_t way)
+{
+	switch (way) {
+	case 0:
+		return file_per_mail(bench);
+	case 1:
+	case 2:
+		return raw_ring(bench, way == 1);
+	default:
+		return buffer(bench, way == 3);
+	}
+}
+
 static void run(struct bench *bench)
 {
 	static const char *const names[] = {"(a) file per mail", "(b) raw write+fsync",
 		"(c) raw RWF_DSYNC", "(d) buffer, io_uring", "(e) buffer, threads"};
 
 	for (int round = 0; round < ROUNDS; round++) {
-		double rates[] = {file_per_mail(bench), raw_ring(bench, true),
-			raw_ring(bench, false), buffer(bench, true), buffer(bench, false)};
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			double rate = wanted(bench, i) ? measure(bench, i) : 0;
 
-		for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-			bench->sum[i] += rates[i];
-			if (rates[i] > bench->best[i])
-				bench->best[i] = rates[i];
+			bench->sum[i] += rate;
+			if (rate > bench->best[i])
+				bench->best[i] = rate;
 		}
 	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!wanted(bench, i))
+			continue;
 		(void)printf("%-22s %8.0f mails/s mean %8.0f best %7.0f MB/s mean\n", names[i],
 			bench->sum[i] / ROUNDS, bench->best[i],
 			bench->sum[i] / ROUNDS * (double)bench->bytes / 1e6);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct bench bench = {.bytes = 20000, .seconds = 0.5, .workers = 1};
+	struct bench bench = {
+		.bytes = 20000, .seconds = 0.5, .workers = 1, .spares = 4, .ways = "abcde"};
 	char key[512];
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
-	while ((option = getopt(argc, argv, "b:s:w:")) != -1) {
+	while ((option = getopt(argc, argv, "b:o:r:s:w:")) != -1) {
 		if (option == 'b')
 			bench.bytes = strtoul(optarg, NULL, 10);
+		else if (option == 'o')
+			bench.ways = optarg;
+		else if (option == 'r')
+			bench.spares = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (option == 's')
 			bench.seconds = strtod(optarg, NULL);
 		else if (option == 'w')

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import lablib
 import labmail
@@ -102,10 +103,13 @@ class Gateway:
                                                                   self.process.text()[-3000:]))
             return len(self.events("start")) > starts
         until("the dataplane's start event", ready)
+        if self.lab.dead:
+            self.lab.dead[-1][1] = min(self.lab.dead[-1][1], time.time())
 
     def kill(self):
         """As a crash: no chance to say good-bye."""
         if self.process:
+            self.lab.dead.append([time.time(), float("inf")])
             self.process.stop(signal.SIGKILL)
 
     def stop(self):

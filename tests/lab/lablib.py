@@ -189,6 +189,7 @@ class Lab:
         self.cable_mtu = mtu + 8 if vlan else mtu  # as scripts/lab makes it, for the tags
         self.numbers = itertools.count(1)
         self.closing = contextlib.ExitStack()
+        self.dead = []  # [from, to] by the clock: nobody was there to answer or forward anything
         self.logs = []  # (title, function that gives the text): shown when the case fails
         self.folder = None
         self.options = ["--name", self.name, "--mtu", str(mtu)]

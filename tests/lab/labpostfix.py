@@ -228,6 +228,14 @@ default_destination_concurrency_limit = 5
         return re.findall(r"/(?:smtp|relay)\[\d+\]: \w+: to=<([^>]*)>.*? status=(\w+) \((.*)\)$",
                           self.log(), re.M)
 
+    def unsure(self):
+        """Message ids, as far as the @, of mails whose end was sent and not answered: each of them was given
+        to the other side once more."""
+        log = self.log()
+        names = dict(re.findall(r"/cleanup\[\d+\]: (\w+): message-id=<([^@>]*)", log))
+        return {names.get(one) for one in re.findall(
+            r"/smtp\[\d+\]: (\w+): to=<.*status=deferred \(.*may be sent more than once", log)}
+
 
 def certificate(folder):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",

@@ -66,6 +66,8 @@ def story(case):
         for name, one in relayed.items():  # the relay puts its Received header in front
             bounced = [s for s in relay.statuses() if s[1] == "bounced"]
             one.whole, one.code = True, None if one.infected and bounced else 250
+            # Its end met the crash, and the relay, which heard no answer, gave it once more.
+            one.may_repeat = one.name in relay.unsure()
             out.ledger.add(one)
         out.compare(case)
         check_flows(case, *captures)

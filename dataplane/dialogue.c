@@ -448,7 +448,7 @@ static void on_reply(struct engine *engine, struct session *session, const struc
 		 (event->verb == SMTP_VERB_RSET || event->verb == SMTP_VERB_EHLO ||
 			 event->verb == SMTP_VERB_HELO) &&
 		 session->building != NULL && !session->building->begun)
-		message_forget(engine, session);
+		message_note_reset(engine, session);
 }
 
 static void on_event(struct engine *engine, struct session *session, enum tcp_side side,

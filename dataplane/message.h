@@ -109,7 +109,10 @@ void message_ask_seals(struct engine *engine, struct session *session,
 void message_note_command(struct engine *engine, struct session *session, bool is_mail,
 	const struct smtp_event *event);
 void message_note_reply(struct session *session, bool is_mail, bool accepted);
-// The transaction is over without a message (RSET, EHLO).
+// RSET or EHLO was accepted in a transaction without a message, which is over. What has no reply yet came
+// behind it, in a pipelined group, and is of the next one. building is not NULL.
+void message_note_reset(struct engine *engine, struct session *session);
+// The transaction is over without a message.
 void message_forget(struct engine *engine, struct session *session);
 
 // The message begins: the scan is opened.

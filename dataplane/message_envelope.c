@@ -269,6 +269,21 @@ void message_note_reply(struct session *session, bool is_mail, bool accepted)
 		entry->state = accepted ? ENTRY_ACCEPTED : ENTRY_REFUSED;
 }
 
+void message_note_reset(struct engine *engine, struct session *session)
+{
+	bool has_next = false;
+
+	for (struct message_entry *entry = session->building->first; entry != NULL;
+		entry = entry->next) {
+		if (entry->state == ENTRY_PENDING)
+			has_next = true;
+		else
+			entry->state = ENTRY_REFUSED;
+	}
+	if (!has_next)
+		message_forget(engine, session);
+}
+
 void message_envelope(
 	struct engine *engine, const struct message *message, struct message_envelope *envelope)
 {

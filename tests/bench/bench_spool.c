@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS]
+// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] [-o WAYS]
 //
 // In turn, so that what else happens on the machine meets all alike, and in this run alone comparable:
 // (a) a file per mail: write, fsync, rename, fsync of the folder; (b) io_uring and O_DIRECT, the same bytes
@@ -25,8 +25,8 @@
 
 #define ROUNDS 5
 #define DEPTH 8u
-#define FILE_BYTES (64u << 20)
-#define WAITING 512u // mails of a worker that are committed and not durable
+#define FILE_BYTES (512u << 20) // what is written over and over again is faster than mail can be
+#define WAITING 512u            // mails of a worker that are committed and not durable
 #define WORKERS 8
 
 struct bench {
@@ -250,6 +250,7 @@ static double buffer(const struct bench *bench, bool ring)
 {
 	struct producer producers[WORKERS] = {0};
 	struct spool_options options;
+	struct spool_status status;
 	struct spool *spool;
 	struct spool_io *io;
 	uint64_t mails = 0;
@@ -266,7 +267,10 @@ static double buffer(const struct bench *bench, bool ring)
 		"io");
 	need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
 	// The spares are made while nothing else is going on, as before a seal.
-	(void)usleep(500000);
+	do {
+		(void)usleep(10000);
+		spool_get_status(spool, &status);
+	} while (status.segments_made < bench->spares);
 	begin = now_s();
 	for (uint32_t i = 0; i < bench->workers; i++) {
 		producers[i].bench = bench;
@@ -351,7 +355,8 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 != argc || bench.workers == 0 || bench.workers > WORKERS ||
 		bench.bytes == 0) {
-		(void)fprintf(stderr, "bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS]\n");
+		(void)fprintf(stderr, "bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] "
+				      "[-r SPARES] [-o WAYS, of abcde]\n");
 		return 2;
 	}
 	bench.folder = argv[optind];

@@ -207,6 +207,16 @@ static void transmit_ack(struct peer *peer, uint64_t now_ns)
 	transmit(peer, &segment, now_ns);
 }
 
+void peer_keep_alive(struct peer *peer, bool has_byte, uint64_t now_ns)
+{
+	static const uint8_t garbage = 0;
+	struct packet_segment segment = {.seq = peer->iss + (uint32_t)peer->sent,
+		.payload = &garbage,
+		.payload_bytes = has_byte};
+
+	transmit(peer, &segment, now_ns);
+}
+
 void peer_connect(struct peer *peer, uint64_t now_ns)
 {
 	transmit_syn(peer, now_ns);

@@ -84,6 +84,9 @@ void peer_fini(struct peer *peer);
 void peer_connect(struct peer *peer, uint64_t now_ns);
 void peer_write(struct peer *peer, const void *data, size_t n);
 void peer_close(struct peer *peer);
+// A segment below what was sent last, all of which is acknowledged, empty or with a byte that means nothing
+// (RFC 9293 section 3.8.4): whoever is there answers it.
+void peer_keep_alive(struct peer *peer, bool has_byte, uint64_t now_ns);
 void peer_abort(struct peer *peer, uint64_t now_ns);
 void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns);
 // Sends what can be sent and what is due again.

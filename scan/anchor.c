@@ -160,17 +160,18 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 		compare_bucket(search, lane->met[oldest][i].at, lane->met[oldest][i].bucket);
 }
 
-static anchor_sieve_fn best_sieve(void)
+static anchor_sieve_fn best_sieve(enum anchor_content content)
 {
-	anchor_sieve_fn fastest = anchor_sieve_variant(1);
+	const bool is_text = content != ANCHOR_BYTES;
+	anchor_sieve_fn fastest = anchor_sieve_variant(is_text, 1);
 
-	return fastest != NULL ? fastest : anchor_sieve_variant(0);
+	return fastest != NULL ? fastest : anchor_sieve_variant(is_text, 0);
 }
 
 static void search_windows(const struct search *searches, size_t count, const uint8_t *sieve)
 {
 	const struct anchor_input *input = searches->input;
-	const anchor_sieve_fn pass_sieve = best_sieve();
+	const anchor_sieve_fn pass_sieve = best_sieve(searches->table->content);
 	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
 	struct lane lanes[2];
 	unsigned int batch = 0;

@@ -11,6 +11,10 @@
 // Each of these steps is done for many places before the next one begins, so that the processor waits
 // neither for memory nor for guesses that fail.
 //
+// Mails are text, and most patterns are not. Of some targets there are tables besides for bytes that are
+// plain text, and for such without capitals: they hold only what can be there, and their sieve has four
+// times as many classes of the third byte, since pairs of 7 bits need less room.
+//
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
 //
@@ -34,8 +38,19 @@ struct ruleset;
 // A piece begins so far before its window at most, and so far behind where that begins.
 #define ANCHOR_PIECE_BEFORE 12
 #define ANCHOR_PIECE_BEHIND 8
-// A byte for each two bytes, a bit for each class of the third.
+// A byte for each two bytes, a bit for each class of the third. In text the other bits of the class stand
+// above those of the two bytes.
 #define ANCHOR_SIEVE_BYTES 65536u
+#define ANCHOR_CLASSES 8u
+#define ANCHOR_TEXT_CLASSES 32u
+
+// What bytes are. What is one of the latter kinds is of those before as well.
+enum anchor_content {
+	ANCHOR_BYTES, // of any value
+	ANCHOR_TEXT,  // blanks to 0x7f, tabs and line ends
+	ANCHOR_LOWER, // the same without capitals
+};
+#define ANCHOR_CONTENTS 3u
 
 #define ANCHOR_FOLD UINT32_C(0x20202020)
 #define ANCHOR_FACTOR UINT64_C(0x9e3779b97f4a7c15)
@@ -76,6 +91,7 @@ struct anchor_place {
 
 struct anchor_table {
 	bool is_there;
+	enum anchor_content content; // that it is for
 	uint32_t reach;
 	uint32_t entries_count;
 	uint32_t places_count;
@@ -90,7 +106,8 @@ struct anchor_table {
 };
 
 // A checked view of what lies in an image. Returns 0 or -EBADMSG.
-int anchor_open(const void *data, size_t bytes, struct anchor_table *out);
+int anchor_open(
+	const void *data, size_t bytes, enum anchor_content content, struct anchor_table *out);
 // Whether all that it names is there. Returns 0 or -EBADMSG.
 int anchor_check(const struct anchor_table *table, const struct ruleset *ruleset);
 
@@ -105,7 +122,11 @@ struct anchor_input {
 
 typedef void (*anchor_found_fn)(void *ctx, uint32_t expression, uint64_t end);
 
-// Calls found for every match that ends among the new bytes, in no order, each once.
+// What all these bytes are.
+enum anchor_content anchor_content_of(const uint8_t *data, size_t n);
+
+// Calls found for every match that ends among the new bytes, in no order, each once. All bytes at hand
+// must be what the table is for.
 void anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
 	const struct anchor_input *input, anchor_found_fn found, void *ctx);
 
@@ -116,7 +137,8 @@ struct anchor_side {
 	void *ctx;
 };
 
-// The same with both tables in one pass over the bytes. The sieve has the bits of both.
+// The same with both tables in one pass over the bytes. They are for the same content, and the sieve has
+// the bits of both.
 void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
 	const struct anchor_input *input, anchor_found_fn found);
 // Makes it of two tables that have entries.
@@ -129,9 +151,18 @@ static inline uint64_t anchor_hash(uint32_t window)
 }
 
 // The third byte of a window chooses a bit of the sieve.
-static inline unsigned int anchor_class(uint8_t byte)
+static inline unsigned int anchor_class(enum anchor_content content, uint8_t byte)
 {
-	return byte & 7u;
+	return byte & (content == ANCHOR_BYTES ? ANCHOR_CLASSES - 1 : ANCHOR_TEXT_CLASSES - 1);
+}
+
+// The byte of the sieve for the two bytes before; of it the class, modulo 8, is the bit.
+static inline uint16_t anchor_slot(
+	enum anchor_content content, uint8_t first, uint8_t second, unsigned int class)
+{
+	if (content == ANCHOR_BYTES)
+		return (uint16_t)(first | second << 8);
+	return (uint16_t)((first & 0x7fu) | (second & 0x7fu) << 7 | class / 8 << 14);
 }
 
 // Two bits of one word of the filter are set for a window.

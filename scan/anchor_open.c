@@ -53,7 +53,8 @@ static int open_windows(struct rest *rest, struct anchor_table *table)
 	return buckets[UINT64_C(1) << table->buckets_log] == table->entries_count ? 0 : -EBADMSG;
 }
 
-int anchor_open(const void *data, size_t bytes, struct anchor_table *out)
+int anchor_open(
+	const void *data, size_t bytes, enum anchor_content content, struct anchor_table *out)
 {
 	const struct anchor_header *header = data;
 	struct rest rest = {data, bytes};
@@ -63,6 +64,7 @@ int anchor_open(const void *data, size_t bytes, struct anchor_table *out)
 		header->reach > ANCHOR_HISTORY)
 		return -EBADMSG;
 	out->is_there = true;
+	out->content = content;
 	out->reach = header->reach;
 	out->entries_count = header->entries_count;
 	out->words_log = header->words_log;

@@ -3,20 +3,33 @@
 // Private to scan/ and its tests.
 #pragma once
 
+#include "scan/anchor.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // So many more places may be written than pass.
 #define ANCHOR_SIEVE_SLACK 32u
 
-// Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Two
+// What all the bytes are, of blocks of 64.
+enum anchor_content anchor_content_portable(const uint8_t *data, size_t n);
+enum anchor_content anchor_content_avx512(const uint8_t *data, size_t n);
+
+// Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Three
 // bytes behind the last place are read.
 typedef size_t (*anchor_sieve_fn)(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 
 size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+size_t anchor_sieve_text_portable(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 // Of n only as many as are a multiple of 64.
 size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 
 // Variant number i that this processor can run, the slowest first; NULL past the last. They take any n.
-anchor_sieve_fn anchor_sieve_variant(size_t i);
+anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i);
+// The same of anchor_content_of.
+typedef enum anchor_content (*anchor_content_fn)(const uint8_t *data, size_t n);
+anchor_content_fn anchor_content_variant(size_t i);

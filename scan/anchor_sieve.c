@@ -5,30 +5,65 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define BLOCK 64
+
+// ---- the sieve ---------------------------------------------------------------------------------
+
 // Nothing here depends on what is found: no guess of the processor's fails.
 size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint16_t pair;
+		unsigned int class = anchor_class(ANCHOR_BYTES, data[i + 2]);
+		uint16_t slot = anchor_slot(ANCHOR_BYTES, data[i], data[i + 1], class);
 
-		memcpy(&pair, data + i, sizeof(pair));
 		out[count] = (uint16_t)i;
-		count += (unsigned int)sieve[pair] >> anchor_class(data[i + 2]) & 1;
+		count += (unsigned int)sieve[slot] >> class & 1;
 	}
 	return count;
 }
 
-static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+size_t anchor_sieve_text_portable(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	size_t done = n & ~(size_t)63;
-	size_t before = anchor_sieve_avx512(sieve, data, done, out);
-	size_t count = anchor_sieve_portable(sieve, data + done, n - done, out + before);
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned int class = anchor_class(ANCHOR_TEXT, data[i + 2]);
+		uint16_t slot = anchor_slot(ANCHOR_TEXT, data[i], data[i + 1], class);
+
+		out[count] = (uint16_t)i;
+		count += (unsigned int)sieve[slot] >> class % 8 & 1;
+	}
+	return count;
+}
+
+// What is less than a block is left to the plain loop.
+static inline size_t sieve_all(const anchor_sieve_fn *fns, const uint8_t *sieve,
+	const uint8_t *data, size_t n, uint16_t *out)
+{
+	size_t done = n & ~(size_t)(BLOCK - 1);
+	size_t before = fns[0](sieve, data, done, out);
+	size_t count = fns[1](sieve, data + done, n - done, out + before);
 
 	for (size_t i = before; i < before + count; i++)
 		out[i] = (uint16_t)(out[i] + done);
 	return before + count;
+}
+
+static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	static const anchor_sieve_fn fns[] = {anchor_sieve_avx512, anchor_sieve_portable};
+
+	return sieve_all(fns, sieve, data, n, out);
+}
+
+static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	static const anchor_sieve_fn fns[] = {anchor_sieve_text_avx512, anchor_sieve_text_portable};
+
+	return sieve_all(fns, sieve, data, n, out);
 }
 
 static bool has_avx512(void)
@@ -38,9 +73,59 @@ static bool has_avx512(void)
 	       __builtin_cpu_supports("avx512vbmi2");
 }
 
-anchor_sieve_fn anchor_sieve_variant(size_t i)
+anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 {
 	if (i == 0)
-		return anchor_sieve_portable;
-	return i == 1 && has_avx512() ? sieve_avx512 : NULL;
+		return is_text ? anchor_sieve_text_portable : anchor_sieve_portable;
+	if (i > 1 || !has_avx512())
+		return NULL;
+	return is_text ? sieve_text_avx512 : sieve_avx512;
+}
+
+// ---- the content -------------------------------------------------------------------------------
+
+enum anchor_content anchor_content_portable(const uint8_t *data, size_t n)
+{
+	unsigned int capitals = 0;
+
+	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
+		uint8_t others = 0;
+		uint8_t block = 0;
+
+		for (size_t i = at; i < at + BLOCK; i++) {
+			uint8_t byte = data[i];
+			uint8_t space = (uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r'));
+
+			others |= (uint8_t)((byte >= 0x80) | ((byte < 0x20) & !space));
+			block |= (uint8_t)(byte - 'A') < 26;
+		}
+		if (others != 0)
+			return ANCHOR_BYTES;
+		capitals |= block;
+	}
+	return capitals != 0 ? ANCHOR_TEXT : ANCHOR_LOWER;
+}
+
+anchor_content_fn anchor_content_variant(size_t i)
+{
+	if (i == 0)
+		return anchor_content_portable;
+	return i == 1 && has_avx512() ? anchor_content_avx512 : NULL;
+}
+
+enum anchor_content anchor_content_of(const uint8_t *data, size_t n)
+{
+	anchor_content_fn fastest = anchor_content_variant(1);
+	size_t done = n & ~(size_t)(BLOCK - 1);
+	uint8_t last[BLOCK];
+	enum anchor_content content;
+	enum anchor_content rest;
+
+	content = (fastest != NULL ? fastest : anchor_content_portable)(data, done);
+	if (content == ANCHOR_BYTES || done == n)
+		return content;
+	memset(last, ' ', sizeof(last));
+	memcpy(last, data + done, n - done);
+	rest = anchor_content_portable(last, sizeof(last));
+	return rest < content ? rest : content;
 }

@@ -215,14 +215,15 @@ static void search_anchors(struct match_object *object, const struct anchor_inpu
 	const struct ruleset *ruleset = matcher->ruleset;
 	const struct ruleset *delta = ruleset->delta;
 	unsigned int target = object->own_target;
-	const uint8_t *sieve = ruleset->sieves[target];
+	enum anchor_content content = anchor_content_of(input->data, input->to);
 	struct anchor_side sides[2] = {
-		{ruleset_anchors(ruleset, target), ruleset, &matcher->sighting}};
+		{ruleset_anchors(ruleset, target, content), ruleset, &matcher->sighting}};
+	const uint8_t *sieve = ruleset->sieves[sides[0].table->content * FILETYPE_TARGETS + target];
 
 	if (delta != NULL)
 		sides[1] = (struct anchor_side){
-			ruleset_anchors(delta, target), delta, &matcher->over_sighting};
-	if (sieve != NULL) {
+			ruleset_anchors(delta, target, content), delta, &matcher->over_sighting};
+	if (delta != NULL && sieve != NULL && sides[1].table->content == sides[0].table->content) {
 		anchor_search_both(sides, sieve, input, on_anchor);
 		return;
 	}

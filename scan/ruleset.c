@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static_assert(RULESET_HASHED_FROM == 56, "image format");
-static_assert(sizeof(struct ruleset_header) == 64 + 64 * 24, "image format");
+static_assert(sizeof(struct ruleset_header) == 64 + RULESET_MAX_SECTIONS * 24, "image format");
 static_assert(sizeof(struct ruleset_expression) == 16, "image format");
 static_assert(sizeof(struct ruleset_group) == 40, "image format");
 static_assert(sizeof(struct ruleset_member_rule) == 52, "image format");
@@ -194,8 +194,10 @@ static int open_section(
 	case RULESET_IMPORT_HASHES:
 		return open_hashes(ruleset, ruleset->import_hashes, index, data, bytes);
 	case RULESET_ANCHORS:
-		return index < FILETYPE_TARGETS ? anchor_open(data, bytes, &ruleset->anchors[index])
-						: -EBADMSG;
+		if (index >= RULESET_ANCHOR_TABLES)
+			return -EBADMSG;
+		return anchor_open(data, bytes, (enum anchor_content)(index / FILETYPE_TARGETS),
+			&ruleset->anchors[index]);
 	case RULESET_DEFERRED:
 		return OPEN_TABLE(ruleset, deferred, data, bytes);
 	case RULESET_FILETYPES:

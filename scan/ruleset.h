@@ -25,7 +25,7 @@
 #define RULESET_FORMAT 15
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
-#define RULESET_MAX_SECTIONS 64
+#define RULESET_MAX_SECTIONS 96
 
 enum ruleset_section_kind {
 	RULESET_META = 1,       // struct ruleset_meta
@@ -53,7 +53,9 @@ enum ruleset_section_kind {
 	RULESET_HASHES,         // hashset block of whole objects; index: enum digest_algorithm
 	RULESET_SECTION_HASHES, // the same of the sections of PE files
 	RULESET_IMPORT_HASHES,  // the same of their import tables
-	RULESET_ANCHORS,   // struct anchor_header and what it tells of; index: enum filetype_target
+	// struct anchor_header and what it tells of; index: enum filetype_target, plus FILETYPE_TARGETS times
+	// enum anchor_content
+	RULESET_ANCHORS,
 	RULESET_PATTERNS,  // Hyperscan database; index: enum filetype_target
 	RULESET_DATABASES, // Hyperscan databases of what is deferred
 };
@@ -311,21 +313,25 @@ struct ruleset_database {
 	size_t stream_bytes;
 };
 
+// By target; behind those for bytes of any value those for text, and for text without capitals.
+#define RULESET_ANCHOR_TABLES (ANCHOR_CONTENTS * FILETYPE_TARGETS)
+
 // The checked view. Everything points into the image. With a delta laid on it, the tables are the base's
 // and the delta has its own.
 struct ruleset {
 	struct ruleset_info info;
 	const struct ruleset_header *header;
-	struct ruleset *delta;             // that is laid on it, NULL: none
-	const uint64_t *removed_bits;      // of signatures: the delta removes them; NULL: none
-	struct ruleset *below;             // the base, if it goes when this is closed
-	uint8_t *sieves[FILETYPE_TARGETS]; // of both; NULL: the tables are not searched together
+	struct ruleset *delta;        // that is laid on it, NULL: none
+	const uint64_t *removed_bits; // of signatures: the delta removes them; NULL: none
+	struct ruleset *below;        // the base, if it goes when this is closed
+	uint8_t *sieves
+		[RULESET_ANCHOR_TABLES]; // of both; NULL: the tables are not searched together
 	const char *strings;
 	size_t strings_bytes;
 	struct hashset hashes[3]; // by enum digest_algorithm
 	struct hashset section_hashes[3];
 	struct hashset import_hashes[3];
-	struct anchor_table anchors[FILETYPE_TARGETS]; // of a target: of any target too
+	struct anchor_table anchors[RULESET_ANCHOR_TABLES]; // of a target: of any target too
 	struct ruleset_database patterns[FILETYPE_TARGETS];
 	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach
 	size_t mapping_bytes;
@@ -386,11 +392,17 @@ static inline bool ruleset_is_removed(const uint64_t *removed_bits, uint32_t sig
 	return removed_bits != NULL && (removed_bits[signature / 64] >> (signature % 64) & 1) != 0;
 }
 
-// What an object of the target is searched with.
+// What such bytes of an object of the target are searched with.
 static inline const struct anchor_table *ruleset_anchors(
-	const struct ruleset *ruleset, unsigned int target)
+	const struct ruleset *ruleset, unsigned int target, enum anchor_content content)
 {
-	return &ruleset->anchors[ruleset->anchors[target].is_there ? target : FILETYPE_TARGET_ANY];
+	const struct anchor_table *tables =
+		&ruleset->anchors[ruleset->anchors[target].is_there ? target : FILETYPE_TARGET_ANY];
+	size_t at = (size_t)content;
+
+	while (at > 0 && !tables[at * FILETYPE_TARGETS].is_there)
+		at--;
+	return &tables[at * FILETYPE_TARGETS];
 }
 
 // Whether a delta's signature stands before one of its base.

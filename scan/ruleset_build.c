@@ -259,7 +259,7 @@ static enum clamav_result take_ndb(struct reader *reader, char *line, const char
 	signature->literal = literal;
 	if (alone)
 		return CLAMAV_TAKEN;
-	goal = (struct build_goal){number, parsed.target, false, BUILD_SEARCH, 0};
+	goal = (struct build_goal){.sink = number, .target = parsed.target, .mode = BUILD_SEARCH};
 	*reason = build_pattern(build, &goal, &parsed.pattern, &literal);
 	signature->dropped = *reason != NULL;
 	return *reason == NULL ? CLAMAV_TAKEN : CLAMAV_SKIPPED;

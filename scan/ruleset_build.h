@@ -74,6 +74,9 @@ struct build_atom {
 	uint32_t rules_count; // that have it
 	bool counted;
 	enum build_way way;
+	float share;         // how likely a place of text is met by what is searched for it
+	float trigger_share; // the same of its rarest part
+	bool has_trigger;
 	uint32_t first_expression; // of a deferred one: its own
 	uint32_t expressions_count;
 	struct hs_database *db;
@@ -119,6 +122,7 @@ struct build_record {
 };
 
 struct build_known;
+struct build_windows;
 
 struct build_ignore {
 	const char *name;
@@ -157,8 +161,8 @@ struct build {
 	size_t atom_buckets_count;
 	uint32_t *buckets; // hash table of the expressions: number + 1
 	size_t buckets_count;
-	struct build_text
-		anchors[FILETYPE_TARGETS]; // each a struct anchor_header and what belongs to it
+	struct build_text anchors
+		[RULESET_ANCHOR_TABLES]; // each a struct anchor_header and what belongs to it
 	struct hs_database *patterns[FILETYPE_TARGETS];
 	bool wants_records;          // an index is to be made
 	struct build_vector records; // struct build_record
@@ -207,6 +211,8 @@ struct build_goal {
 	bool counted; // every start is wanted, not only whether there is one
 	enum build_mode mode;
 	uint32_t regexes; // is set to how many expressions are Hyperscan's
+	float share;      // is set to how likely a place of text is met, if the windows are there
+	const struct build_windows *windows; // of text, or NULL
 };
 
 // What the reason begins with, where a pattern is sound but cannot be anywhere.
@@ -254,6 +260,11 @@ bool build_is_used(const struct build *build, const struct build_expression *exp
 // Keeps a rule. Returns CLAMAV_TAKEN also when it has to be dropped later.
 enum clamav_result build_rule(struct build *build, const struct clamav_logical *logical,
 	uint32_t signature, const char **reason);
+// Whether objects of the target are mostly texts. Programs have other words, and files of theirs can be
+// too large to be looked at again.
+bool build_is_text(uint32_t target);
+// Defers atoms that are words of every text where they need not be searched for.
+void build_defer_common(struct build *build);
 // Plans the atoms of all rules.
 void build_plan_atoms(struct build *build);
 // Keeps a rule of one subsignature. Returns CLAMAV_SKIPPED when it cannot be one.

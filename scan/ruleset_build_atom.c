@@ -2,23 +2,39 @@
 //
 // Atoms are planned when all rules are read: how one is found depends on who needs it.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_window.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+// What was found out about an atom.
+struct outcome {
+	uint32_t regexes;
+	bool has_triggers;
+	float share;
+	float trigger_share;
+};
+
 static const char *plan_atom(struct build *build, uint32_t number, enum build_mode mode,
-	uint32_t *regexes, bool *has_triggers)
+	const struct build_windows *windows, struct outcome *out)
 {
 	const struct build_atom *atom = (struct build_atom *)build->atoms.items + number;
-	struct build_goal goal = {number | RULESET_ATOM, atom->target, atom->counted, mode, 0};
-	struct build_goal trigger = {number | RULESET_TRIGGER, atom->target, false, mode, 0};
+	struct build_goal goal = {.sink = number | RULESET_ATOM,
+		.target = atom->target,
+		.counted = atom->counted,
+		.mode = mode,
+		.windows = windows};
+	struct build_goal trigger = {.sink = number | RULESET_TRIGGER,
+		.target = atom->target,
+		.mode = mode,
+		.windows = windows};
 	struct clamav_subsignature parsed;
 	const char *reason = NULL;
 
 	if (clamav_parse_subsignature(&build->arena, atom->text, atom->target, &parsed, &reason) !=
 		CLAMAV_TAKEN)
 		return reason;
-	*has_triggers = true;
+	out->has_triggers = true;
 	for (uint32_t i = 0; i < parsed.patterns_count && reason == NULL; i++) {
 		bool literal;
 
@@ -28,29 +44,35 @@ static const char *plan_atom(struct build *build, uint32_t number, enum build_mo
 		if (mode != BUILD_SEARCH &&
 			!(mode == BUILD_DEFER && atom->way != BUILD_TRIGGERED) &&
 			!build_plan_trigger(build, &trigger, &parsed.patterns[i]))
-			*has_triggers = false;
+			out->has_triggers = false;
 		reason = build_pattern(build, &goal, &parsed.patterns[i], &literal);
 		// Of a subsignature that is nowhere the rule may still ask for its absence.
 		if (reason != NULL && strncmp(reason, BUILD_NEVER, strlen(BUILD_NEVER)) == 0)
 			reason = NULL;
 	}
-	*regexes = goal.regexes;
+	out->regexes = goal.regexes;
+	out->share = goal.share;
+	out->trigger_share = trigger.share;
 	return reason;
 }
 
 // How each atom can be found.
-static void choose_ways(struct build *build)
+static void choose_ways(struct build *build, const struct build_windows *windows)
 {
 	for (uint32_t i = 0; i < build->atoms.count && !build->failed; i++) {
-		uint32_t regexes = 0;
-		bool has_triggers = false;
-		const char *reason = plan_atom(build, i, BUILD_LOOK, &regexes, &has_triggers);
+		struct outcome found = {0};
 		struct build_atom *atom = (struct build_atom *)build->atoms.items + i;
+		const char *reason = plan_atom(
+			build, i, BUILD_LOOK, build_is_text(atom->target) ? windows : NULL, &found);
+
+		atom->share = found.share;
+		atom->trigger_share = found.trigger_share;
+		atom->has_trigger = found.has_triggers;
 
 		if (reason != NULL)
 			build_drop_sink(build, i | RULESET_ATOM, reason);
-		else if (regexes > 0)
-			atom->way = has_triggers ? BUILD_TRIGGERED : BUILD_BARE;
+		else if (found.regexes > 0)
+			atom->way = found.has_triggers ? BUILD_TRIGGERED : BUILD_BARE;
 		clamav_reset(&build->arena);
 	}
 }
@@ -80,19 +102,26 @@ static void choose_eager(struct build *build)
 
 void build_plan_atoms(struct build *build)
 {
-	choose_ways(build);
+	struct build_windows *windows = build_windows_new(FILETYPE_TARGET_MAIL, ANCHOR_TEXT);
+
+	if (windows == NULL) {
+		build->failed = true;
+		return;
+	}
+	choose_ways(build, windows);
+	build_windows_free(windows);
 	choose_eager(build);
+	build_defer_common(build);
 	for (uint32_t i = 0; i < build->atoms.count && !build->failed; i++) {
 		struct build_atom *atom = (struct build_atom *)build->atoms.items + i;
 		bool deferred = atom->way == BUILD_TRIGGERED || atom->way == BUILD_BARE;
 		uint32_t first = (uint32_t)build->expressions.count;
-		uint32_t regexes = 0;
-		bool has_triggers = false;
+		struct outcome found = {0};
 		const char *reason = NULL;
 
 		if (atom->dropped == NULL)
-			reason = plan_atom(build, i, deferred ? BUILD_DEFER : BUILD_SEARCH,
-				&regexes, &has_triggers);
+			reason = plan_atom(
+				build, i, deferred ? BUILD_DEFER : BUILD_SEARCH, NULL, &found);
 		if (reason != NULL)
 			build_drop_sink(build, i | RULESET_ATOM, reason);
 		atom->first_expression = first;

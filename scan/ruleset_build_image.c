@@ -412,7 +412,7 @@ static int collect(struct pieces *pieces, struct build *build, const struct tabl
 	add_hashes(pieces, RULESET_HASHES, build->hashes);
 	add_hashes(pieces, RULESET_SECTION_HASHES, build->section_hashes);
 	add_hashes(pieces, RULESET_IMPORT_HASHES, build->import_hashes);
-	for (uint32_t i = 0; i < FILETYPE_TARGETS; i++)
+	for (uint32_t i = 0; i < RULESET_ANCHOR_TABLES; i++)
 		if (build->anchors[i].bytes > 0)
 			add_piece(pieces, RULESET_ANCHORS, build->anchors[i].data,
 				build->anchors[i].bytes)

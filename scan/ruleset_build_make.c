@@ -22,10 +22,10 @@ static void free_build(struct build *build)
 
 	for (size_t i = 0; i < build->expressions.count; i++)
 		free(expressions[i].text);
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
+	for (unsigned int i = 0; i < RULESET_ANCHOR_TABLES; i++)
 		free(build->anchors[i].data);
+	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
 		(void)hs_free_database(build->patterns[i]);
-	}
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		free(build->hashes[i].items);
 		free(build->section_hashes[i].items);

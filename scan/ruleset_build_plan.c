@@ -12,6 +12,7 @@
 //   up to the end of the data: both need the length, so alternates of different length are sorted by it.
 #include "scan/ruleset_build.h"
 #include "scan/ruleset_build_ending.h"
+#include "scan/ruleset_build_window.h"
 
 #include <string.h>
 
@@ -112,6 +113,8 @@ static bool plan_standing(
 	plan->score = anchor.score < plan->score ? anchor.score : plan->score;
 	if (!is_added)
 		return true;
+	if (plan->goal->windows != NULL && standing->place == NULL)
+		plan->goal->share += build_windows_share(plan->goal->windows, spelling);
 	shape.flags = standing->ending->at_end ? RULESET_EXPRESSION_AT_END : 0;
 	if (standing->place != NULL)
 		shape.place = *standing->place;
@@ -530,6 +533,7 @@ bool build_plan_trigger(
 {
 	struct plan plan = {.build = build, .goal = goal, .pattern = pattern};
 	const enum build_mode mode = goal->mode;
+	const float share = goal->share;
 	const struct clamav_part *best = NULL;
 	uint32_t score = 0;
 
@@ -542,6 +546,7 @@ bool build_plan_trigger(
 		best = part;
 	}
 	goal->mode = mode;
+	goal->share = share;
 	return best != NULL && plan_checks(&plan, best, RULESET_NONE, NULL);
 }
 

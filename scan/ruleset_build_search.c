@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The tables of scan/anchor.h. Those of a target hold what any target has too, so that an object is
-// searched once.
+// searched once. Those for text hold what can be in text.
 #include "scan/ruleset_build.h"
 #include "scan/ruleset_build_window.h"
 
@@ -22,6 +22,7 @@ struct waiting {
 struct tables {
 	struct build *build;
 	struct build_windows *windows;
+	enum anchor_content content;
 	struct build_vector entries; // struct waiting
 	struct build_vector places;  // struct anchor_place
 	struct build_spelling spelling;
@@ -112,6 +113,25 @@ static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 	}
 }
 
+// Leaves of the pattern what can be in bytes of the content. Returns false where it cannot be there.
+static bool narrow(struct build_spelling *spelling, enum anchor_content content)
+{
+	static const struct clamav_class text = {{UINT64_C(0xffffffff00002600), UINT64_MAX, 0, 0}};
+	static const struct clamav_class lower = {
+		{UINT64_C(0xffffffff00002600), UINT64_C(0xfffffffff8000001), 0, 0}};
+	const struct clamav_class *all = content == ANCHOR_LOWER ? &lower : &text;
+
+	for (uint32_t i = 0; content != ANCHOR_BYTES && i < spelling->length; i++) {
+		uint64_t any = 0;
+
+		for (unsigned int k = 0; k < 4; k++)
+			any |= spelling->sets[i].bits[k] &= all->bits[k];
+		if (any == 0)
+			return false;
+	}
+	return true;
+}
+
 static void add_expression(struct tables *tables, uint32_t number)
 {
 	const struct build_expression *expression =
@@ -119,6 +139,8 @@ static void add_expression(struct tables *tables, uint32_t number)
 	struct anchor_entry entry = {.expression = number};
 
 	read_check(tables->build, expression, &tables->spelling);
+	if (!narrow(&tables->spelling, tables->content))
+		return;
 	build_choose_window(tables->windows, &tables->spelling, &entry);
 	add_windows(tables, &entry);
 	if (expression->length - entry.at > tables->reach)
@@ -129,8 +151,12 @@ static void add_place(struct tables *tables, uint32_t number)
 {
 	const struct build_expression *expression =
 		(const struct build_expression *)tables->build->expressions.items + number;
-	struct anchor_place *place = build_push(tables->build, &tables->places, sizeof(*place));
+	struct anchor_place *place;
 
+	read_check(tables->build, expression, &tables->spelling);
+	if (!narrow(&tables->spelling, tables->content))
+		return;
+	place = build_push(tables->build, &tables->places, sizeof(*place));
 	if (place == NULL)
 		return;
 	*place = expression->place;
@@ -329,23 +355,39 @@ static bool has_own(const struct build *build, uint32_t target)
 
 static int add_target(struct tables *tables, uint32_t target)
 {
+	struct build_text *out =
+		&tables->build->anchors[(uint32_t)tables->content * FILETYPE_TARGETS + target];
 	const struct build_expression *expressions = tables->build->expressions.items;
 	int err;
 
 	tables->reach = 0;
 	tables->places.count = 0;
 	tables->entries.count = 0;
-	tables->windows = build_windows_new(target);
+	tables->windows = build_windows_new(target, tables->content);
 	err = tables->windows != NULL ? add_by_length(tables, target) : -ENOMEM;
 	for (uint32_t i = 0; i < tables->build->expressions.count && err == 0; i++)
 		if (expressions[i].place.offset_from != RULESET_OFFSET_ANY &&
 			is_for(tables->build, i, target))
 			add_place(tables, i);
 	if (err == 0)
-		err = tables->build->failed ? -ENOMEM
-					    : lay_out(tables, &tables->build->anchors[target]);
+		err = tables->build->failed ? -ENOMEM : lay_out(tables, out);
 	build_windows_free(tables->windows);
 	return err;
+}
+
+// Mails, parts and files of any kind, and the copies of pages and texts, which have no capitals.
+static bool is_wanted(uint32_t target, enum anchor_content content)
+{
+	switch (target) {
+	case FILETYPE_TARGET_ANY:
+	case FILETYPE_TARGET_HTML:
+	case FILETYPE_TARGET_TEXT:
+		return true;
+	case FILETYPE_TARGET_MAIL:
+		return content != ANCHOR_LOWER;
+	default:
+		return content == ANCHOR_BYTES;
+	}
 }
 
 int build_anchors(struct build *build)
@@ -353,9 +395,12 @@ int build_anchors(struct build *build)
 	struct tables *tables = calloc(1, sizeof(*tables));
 	int err = tables != NULL ? 0 : -ENOMEM;
 
-	for (uint32_t target = 0; target < FILETYPE_TARGETS && err == 0; target++) {
+	for (uint32_t i = 0; i < RULESET_ANCHOR_TABLES && err == 0; i++) {
+		uint32_t target = i % FILETYPE_TARGETS;
+
 		tables->build = build;
-		if (has_own(build, target))
+		tables->content = (enum anchor_content)(i / FILETYPE_TARGETS);
+		if (is_wanted(target, tables->content) && has_own(build, target))
 			err = add_target(tables, target);
 	}
 	if (tables != NULL) {

@@ -19,6 +19,10 @@
 #define MOST_VARIANTS 1024u
 #define KNOWN_VARIANTS 16u
 #define FOUR_LETTERS 9u
+// Longer patterns are rare, and so is what is met no more often. Each byte more makes a pattern so much rarer.
+#define MOST_LOOKED 32u
+#define TOO_RARE 1e-8f
+#define BYTE_SHARE 0.4f
 #define MOST_FOURS 2000u
 #define LOADS_LOG 18u
 
@@ -30,6 +34,7 @@ struct four {
 #define FOURS_LOG 13u
 
 struct build_windows {
+	enum anchor_content content;
 	float first[256];
 	float follow[256][256];              // how likely the second is behind the first
 	float passes[ANCHOR_SIEVE_BYTES][8]; // how likely a place has that bit of the sieve
@@ -45,8 +50,10 @@ struct mixture {
 	float packed;
 };
 
-static struct mixture mixture_of(uint32_t target)
+static struct mixture mixture_of(uint32_t target, enum anchor_content content)
 {
+	if (content != ANCHOR_BYTES)
+		return (struct mixture){0.0f, 1.0f, 0.0f};
 	if (target == FILETYPE_TARGET_PE)
 		return (struct mixture){0.7f, 0.05f, 0.25f};
 	if (target == FILETYPE_TARGET_TEXT || target == FILETYPE_TARGET_HTML ||
@@ -109,50 +116,57 @@ static void add_fours(struct build_windows *windows, const char *text, float wei
 	}
 }
 
-static size_t pair_of(uint8_t first, uint8_t second)
+static unsigned int classes_count(const struct build_windows *windows)
 {
-	uint8_t bytes[2] = {first, second};
-	uint16_t pair;
+	return windows->content == ANCHOR_BYTES ? ANCHOR_CLASSES : ANCHOR_TEXT_CLASSES;
+}
 
-	memcpy(&pair, bytes, sizeof(pair));
-	return pair;
+// How likely the bit of the sieve is met.
+static float *pass_of(
+	struct build_windows *windows, uint8_t first, uint8_t second, unsigned int class)
+{
+	return &windows->passes[anchor_slot(windows->content, first, second, class)][class % 8];
 }
 
 // How likely each bit of the sieve is met: by pairs, or by what is known to be frequent.
 static void foresee_passes(struct build_windows *windows)
 {
-	float share[256][8] = {{0}};
-	float(*known)[8] = windows->passes;
+	const unsigned int classes = classes_count(windows);
+	float share[256][ANCHOR_TEXT_CLASSES] = {{0}};
 
 	for (unsigned int i = 0; i < 256; i++)
 		for (unsigned int k = 0; k < 256; k++)
-			share[i][anchor_class((uint8_t)k)] += windows->follow[i][k];
+			share[i][anchor_class(windows->content, (uint8_t)k)] +=
+				windows->follow[i][k];
 	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
 		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
 		memcpy(bytes, &windows->fours[i].window, sizeof(bytes));
-		known[pair_of(bytes[0], bytes[1])][anchor_class(bytes[2])] +=
+		*pass_of(windows, bytes[0], bytes[1], anchor_class(windows->content, bytes[2])) +=
 			windows->fours[i].share;
 	}
 	for (unsigned int i = 0; i < 256; i++) {
 		for (unsigned int k = 0; k < 256; k++) {
-			float *passes = windows->passes[pair_of((uint8_t)i, (uint8_t)k)];
 			float pair = windows->first[i] * windows->follow[i][k];
 
-			for (unsigned int class = 0; class < 8; class ++)
-				if (passes[class] < pair * share[k][class])
-					passes[class] = pair * share[k][class];
+			for (unsigned int class = 0; class < classes; class ++) {
+				float *passes = pass_of(windows, (uint8_t)i, (uint8_t)k, class);
+
+				if (*passes < pair * share[k][class])
+					*passes = pair * share[k][class];
+			}
 		}
 	}
 }
 
-struct build_windows *build_windows_new(uint32_t target)
+struct build_windows *build_windows_new(uint32_t target, enum anchor_content content)
 {
 	struct build_windows *windows = calloc(1, sizeof(*windows));
-	struct mixture mixture = mixture_of(target);
+	struct mixture mixture = mixture_of(target, content);
 
 	if (windows == NULL)
 		return NULL;
+	windows->content = content;
 	add_frequencies(windows, &build_programs, mixture.programs);
 	add_frequencies(windows, &build_texts, mixture.texts);
 	add_fours(windows, build_programs.fours, mixture.programs);
@@ -222,28 +236,31 @@ static uint32_t variants_of(const struct values *const *values)
 	return variants;
 }
 
-static unsigned int classes_of(const struct values *values)
+static unsigned int classes_of(const struct build_windows *windows, const struct values *values)
 {
 	unsigned int classes = 0;
 
 	for (uint32_t i = 0; i < values->count; i++)
-		classes |= 1u << anchor_class(values->bytes[i]);
+		classes |= 1u << anchor_class(windows->content, values->bytes[i]);
 	return classes;
 }
 
 // How likely a place passes the sieve that would not without this window.
-static float sieve_share(const struct build_windows *windows, const struct values *const *values)
+static float sieve_share(struct build_windows *windows, const struct values *const *values)
 {
-	unsigned int classes = classes_of(values[2]);
+	const unsigned int classes = classes_of(windows, values[2]);
 	float share = 0;
 
 	for (uint32_t i = 0; i < values[0]->count; i++) {
 		for (uint32_t k = 0; k < values[1]->count; k++) {
-			size_t pair = pair_of(values[0]->bytes[i], values[1]->bytes[k]);
-			unsigned int fresh = classes & ~(unsigned int)windows->sieve[pair];
+			for (unsigned int left = classes; left != 0; left &= left - 1) {
+				unsigned int class = (unsigned int)__builtin_ctz(left);
+				size_t slot = anchor_slot(windows->content, values[0]->bytes[i],
+					values[1]->bytes[k], class);
 
-			for (; fresh != 0; fresh &= fresh - 1)
-				share += windows->passes[pair][__builtin_ctz(fresh)];
+				if ((windows->sieve[slot] >> class % 8 & 1) == 0)
+					share += windows->passes[slot][class % 8];
+			}
 		}
 	}
 	return share;
@@ -327,6 +344,34 @@ static float window_share(const struct build_windows *windows, const struct valu
 	return chained > known ? chained : known;
 }
 
+float build_windows_share(
+	const struct build_windows *windows, const struct build_spelling *spelling)
+{
+	float least = 1;
+
+	if (spelling->length > MOST_LOOKED)
+		return 0;
+	for (uint32_t at = 0; at < spelling->length && least > TOO_RARE; at++) {
+		struct values bytes[ANCHOR_WINDOW_BYTES];
+		const struct values *values[ANCHOR_WINDOW_BYTES];
+		float share;
+
+		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
+			list(spelling, at + i, &bytes[i]);
+			values[i] = &bytes[i];
+		}
+		if (at > 0 && variants_of(values) > KNOWN_VARIANTS)
+			continue;
+		share = window_share(windows, values);
+		// What is not frequent as such becomes rarer by each byte that goes with it.
+		if (known_share(windows, values) == 0)
+			for (uint32_t i = ANCHOR_WINDOW_BYTES; i < spelling->length; i++)
+				share *= BYTE_SHARE;
+		least = share < least ? share : least;
+	}
+	return least;
+}
+
 static uint16_t *load_of(struct build_windows *windows, const struct values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
@@ -357,14 +402,19 @@ static float cost_of(struct build_windows *windows, const struct values *const *
 
 static void take_window(struct build_windows *windows, const struct values *const *values)
 {
+	const unsigned int classes = classes_of(windows, values[2]);
 	uint16_t *load = load_of(windows, values);
 
 	if (*load < UINT16_MAX)
 		++*load;
 	for (uint32_t i = 0; i < values[0]->count; i++)
 		for (uint32_t k = 0; k < values[1]->count; k++)
-			windows->sieve[pair_of(values[0]->bytes[i], values[1]->bytes[k])] |=
-				(uint8_t)classes_of(values[2]);
+			for (unsigned int left = classes; left != 0; left &= left - 1) {
+				unsigned int class = (unsigned int)__builtin_ctz(left);
+
+				windows->sieve[anchor_slot(windows->content, values[0]->bytes[i],
+					values[1]->bytes[k], class)] |= (uint8_t)(1u << class % 8);
+			}
 }
 
 // ---- a piece -----------------------------------------------------------------------------------

@@ -21,15 +21,18 @@ struct build_frequencies {
 extern const struct build_frequencies build_programs;
 extern const struct build_frequencies build_texts;
 
-// What is known while the windows of one target are chosen.
+// What is known while the windows of one target are chosen, for bytes that are so.
 struct build_windows;
 
 // Returns NULL when there is no memory.
-struct build_windows *build_windows_new(uint32_t target);
+struct build_windows *build_windows_new(uint32_t target, enum anchor_content content);
 void build_windows_free(struct build_windows *windows);
 
 // Chooses the place of the pattern's window, counts it and sets its bits in the sieve. The entry gets
 // that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out);
+// How likely a place is one where the pattern is, by its rarest window, before any was chosen.
+float build_windows_share(
+	const struct build_windows *windows, const struct build_spelling *spelling);
 const uint8_t *build_windows_sieve(const struct build_windows *windows);

@@ -88,7 +88,7 @@ static int check_searches(const struct ruleset *ruleset)
 	for (uint32_t i = 0; i < ruleset->expressions_count; i++)
 		if (check_check(ruleset, &ruleset->expressions[i]) != 0)
 			return -EBADMSG;
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+	for (unsigned int i = 0; i < RULESET_ANCHOR_TABLES; i++)
 		if (anchor_check(&ruleset->anchors[i], ruleset) != 0)
 			return -EBADMSG;
 	return 0;

@@ -47,11 +47,14 @@ static void fill_both(struct ruleset *both, const struct ruleset *base, const st
 // Where both have something to search for, one pass over an object's bytes will do.
 static int join_sieves(struct ruleset *both)
 {
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++) {
-		const struct anchor_table *own = ruleset_anchors(both, i);
-		const struct anchor_table *over = ruleset_anchors(both->delta, i);
+	for (unsigned int i = 0; i < RULESET_ANCHOR_TABLES; i++) {
+		unsigned int target = i % FILETYPE_TARGETS;
+		enum anchor_content content = (enum anchor_content)(i / FILETYPE_TARGETS);
+		const struct anchor_table *own = ruleset_anchors(both, target, content);
+		const struct anchor_table *over = ruleset_anchors(both->delta, target, content);
 
-		if (own->entries_count == 0 || over->entries_count == 0)
+		if (own->entries_count == 0 || over->entries_count == 0 ||
+			own->content != over->content || own->content != content)
 			continue;
 		both->sieves[i] = malloc(ANCHOR_SIEVE_BYTES + ANCHOR_PADDING);
 		if (both->sieves[i] == NULL)
@@ -248,7 +251,7 @@ void ruleset_close(struct ruleset *ruleset)
 	ruleset_close(ruleset->delta);
 	ruleset_close(ruleset->below);
 	free((void *)(uintptr_t)ruleset->removed_bits);
-	for (unsigned int i = 0; i < FILETYPE_TARGETS; i++)
+	for (unsigned int i = 0; i < RULESET_ANCHOR_TABLES; i++)
 		free(ruleset->sieves[i]);
 	if (mapping != NULL)
 		(void)munmap(mapping, bytes);

@@ -171,14 +171,14 @@ static bool crowd_is_there(const struct crowd_pattern *pattern, size_t n)
 	return false;
 }
 
-// Of zeros, letters, and bytes of any value, as files have them.
-static void crowd_fill(struct random *random, size_t n)
+// Of zeros, letters, and bytes of any value, as files have them; or of text, of which some has no capitals.
+static void crowd_fill(struct random *random, size_t n, enum anchor_content content)
 {
 	static const char text[] = "The quick .com HTTP http:// class ";
 	size_t at = 0;
 
 	while (at < n) {
-		unsigned int kind = random_below(random, 3);
+		unsigned int kind = content == ANCHOR_BYTES ? random_below(random, 3) : 1;
 		size_t run = 1 + random_below(random, 60);
 
 		for (; run > 0 && at < n; run--, at++) {
@@ -186,7 +186,8 @@ static void crowd_fill(struct random *random, size_t n)
 				object_bytes[at] = 0;
 			else if (kind == 1)
 				object_bytes[at] =
-					(uint8_t)text[random_below(random, sizeof(text) - 1)];
+					(uint8_t)(text[random_below(random, sizeof(text) - 1)] |
+						  (content == ANCHOR_LOWER ? 0x20 : 0));
 			else
 				object_bytes[at] = (uint8_t)random_below(random, 256);
 		}
@@ -269,7 +270,7 @@ static void a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it(void *
 		size_t n = 20000;
 
 		assert_non_null(file);
-		crowd_fill(&random, n);
+		crowd_fill(&random, n, (enum anchor_content)(list % ANCHOR_CONTENTS));
 		for (unsigned int i = 0; i < CROWD; i++) {
 			crowd_invent(&random, &patterns[i], n);
 			crowd_write(file, &patterns[i], i);
@@ -281,9 +282,11 @@ static void a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it(void *
 		assert_int_equal(ruleset_attach(built.image, built.bytes, &ruleset), 0);
 		assert_int_equal(matcher_new(ruleset, 1, 0, true, &matcher), 0);
 		check_crowd(&random, matcher, patterns, n);
-		// Another object: what is there by chance.
-		crowd_fill(&random, n);
-		check_crowd(&random, matcher, patterns, n);
+		// Other objects: what is there by chance.
+		for (unsigned int i = 0; i < ANCHOR_CONTENTS; i++) {
+			crowd_fill(&random, n, (enum anchor_content)i);
+			check_crowd(&random, matcher, patterns, n);
+		}
 		matcher_free(matcher);
 		ruleset_close(ruleset);
 		free(built.image);
@@ -292,6 +295,23 @@ static void a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it(void *
 }
 
 // ---- the sieve ---------------------------------------------------------------------------------
+
+static void check_sieve(struct random *random, const uint8_t *sieve, bool is_text)
+{
+	for (size_t n = 0; n < 1200; n++) {
+		const uint8_t *data = object_bytes + random_below(random, 1000);
+		uint16_t expected[1200 + ANCHOR_SIEVE_SLACK];
+		size_t count = anchor_sieve_variant(is_text, 0)(sieve, data, n, expected);
+
+		for (size_t i = 0; anchor_sieve_variant(is_text, i) != NULL; i++) {
+			uint16_t places[1200 + ANCHOR_SIEVE_SLACK];
+
+			assert_int_equal(
+				anchor_sieve_variant(is_text, i)(sieve, data, n, places), count);
+			assert_memory_equal(places, expected, count * sizeof(places[0]));
+		}
+	}
+}
 
 static void all_variants_of_the_sieve_pass_the_same_places(void **state)
 {
@@ -303,17 +323,47 @@ static void all_variants_of_the_sieve_pass_the_same_places(void **state)
 		sieve[i] = (uint8_t)(random_below(&random, 65536) % 255);
 	for (size_t i = 0; i < OBJECT; i++)
 		object_bytes[i] = (uint8_t)random_below(&random, 256);
-	for (size_t n = 0; n < 1200; n++) {
-		const uint8_t *data = object_bytes + random_below(&random, 1000);
-		uint16_t expected[1200 + ANCHOR_SIEVE_SLACK];
-		size_t count = anchor_sieve_portable(sieve, data, n, expected);
+	check_sieve(&random, sieve, false);
+	check_sieve(&random, sieve, true);
+}
 
-		for (size_t i = 0; anchor_sieve_variant(i) != NULL; i++) {
-			uint16_t places[1200 + ANCHOR_SIEVE_SLACK];
+// ---- the content -------------------------------------------------------------------------------
 
-			assert_int_equal(anchor_sieve_variant(i)(sieve, data, n, places), count);
-			assert_memory_equal(places, expected, count * sizeof(places[0]));
+static enum anchor_content content_of(uint8_t byte)
+{
+	if (byte >= 'A' && byte <= 'Z')
+		return ANCHOR_TEXT;
+	return (byte >= ' ' && byte <= 0x7f) || byte == '\t' || byte == '\n' || byte == '\r'
+		       ? ANCHOR_LOWER
+		       : ANCHOR_BYTES;
+}
+
+static void one_byte_tells_what_all_are(void **state)
+{
+	uint8_t data[200];
+
+	(void)state;
+	memset(data, 'x', sizeof(data));
+	for (size_t n = 0; n < sizeof(data); n++)
+		assert_int_equal(anchor_content_of(data, n), ANCHOR_LOWER);
+	for (size_t at = 0; at < sizeof(data); at++) {
+		for (unsigned int byte = 0; byte < 256; byte++) {
+			enum anchor_content expected = content_of((uint8_t)byte);
+
+			data[at] = (uint8_t)byte;
+			assert_int_equal(anchor_content_of(data, sizeof(data)), expected);
+			assert_int_equal(anchor_content_of(data, at), ANCHOR_LOWER);
+			for (size_t i = 0; anchor_content_variant(i) != NULL; i++)
+				assert_int_equal(anchor_content_variant(i)(data, 192),
+					at < 192 ? expected : ANCHOR_LOWER);
+			if (at + 1 == sizeof(data))
+				continue;
+			data[at + 1] = 'X';
+			assert_int_equal(anchor_content_of(data, sizeof(data)),
+				expected < ANCHOR_TEXT ? expected : ANCHOR_TEXT);
+			data[at + 1] = 'x';
 		}
+		data[at] = 'x';
 	}
 }
 
@@ -324,6 +374,7 @@ int main(void)
 		cmocka_unit_test(many_patterns_are_found_where_a_search_for_each_finds_them),
 		cmocka_unit_test(a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it),
 		cmocka_unit_test(all_variants_of_the_sieve_pass_the_same_places),
+		cmocka_unit_test(one_byte_tells_what_all_are),
 	};
 
 	return cmocka_run_group_tests_name("anchor", tests, NULL, NULL);

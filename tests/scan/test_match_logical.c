@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "scan/ruleset.h"
 #include "tests/scan/ruleset_case.h"
 
 #define ANY MATCH_TARGET_ANY
@@ -52,6 +53,26 @@ static const struct rule_case rule_cases[] = {
 	{";0=2;616263(64|65){5}66676869", "abcd.....fghiabce.....fghi", true},
 	{";(0|1|2)>2,2;414c;4f4d;4b41", "AL OM AL", true},
 	{";(0|1|2)>2,3;414c;4f4d;4b41", "AL OM AL", false},
+	// Words of every text beside what is rare: they are looked for afterwards.
+	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "zqxvkjwqpxyz at http://a.b", true},
+	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "http://a.b zqxvkjwqpxyz", true},
+	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "zqxvkjwqpxyz at ftp://a.b", false},
+	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "zqxvkjwqpxy at http://a.b", false},
+	{";0&1;7a7178766b6a77717078797a;687474703a2f2f::i", "zqxvkjwqpxyz at HTTP://a.b", true},
+	{";0&(1>1);7a7178766b6a77717078797a;68747470", "http zqxvkjwqpxyz http", true},
+	{";0&(1>1);7a7178766b6a77717078797a;68747470", "http zqxvkjwqpxyz htt", false},
+	{";0&(1=0);7a7178766b6a77717078797a;68747470", "zqxvkjwqpxyz htt", true},
+	{";0&(1=0);7a7178766b6a77717078797a;68747470", "zqxvkjwqpxyz http", false},
+	{";0&1;7a7178766b6a77717078797a;68747470*2e636f6d", "zqxvkjwqpxyz http a.com", true},
+	{";0&1;7a7178766b6a77717078797a;68747470*2e636f6d", "zqxvkjwqpxyz .com http", false},
+	{";0&1;7a7178766b6a77717078797a;68747470{3-5}2e636f6d", "zqxvkjwqpxyz http://a.com", true},
+	{";0&1;7a7178766b6a77717078797a;68747470{3-5}2e636f6d", "zqxvkjwqpxyz http://abc.com",
+		false},
+	{";0;68747470{3-5}7a7178766b6a77717078797a", "http http://azqxvkjwqpxyz", true},
+	{";0;68747470{3-5}7a7178766b6a77717078797a", "zqxvkjwqpxyz http http:// aazqxvkjwqpxyz",
+		false},
+	{";0&1&2;7a7178766b6a77717078797a;68747470;1/h.tp:/", "zqxvkjwqpxyz http hxtp:", true},
+	{";0&1&2;7a7178766b6a77717078797a;68747470;1/h.tp:/", "zqxvkjwqpxyz htt hxtp:", false},
 	// Modifiers.
 	{";0;616c706861::i", "xAlPhAx", true},
 	{";0;616c706861::w", "a\1l\1p\1h\1a\1", false},
@@ -387,10 +408,40 @@ static void the_test_program_of_clamav_gives_its_names(void **state)
 	engine_close(&engine);
 }
 
+// One that all its rules can be told without until the object has ended is deferred.
+static void common_words_are_searched_for_only_where_a_rule_depends_on_them(void **state)
+{
+	static const struct {
+		const char *rules;
+		uint32_t deferred;
+	} tests[] = {
+		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;687474703a2f2f\n", 1},
+		{"A;Engine:81-255,Target:1;0&1;7a7178766b6a77717078797a;687474703a2f2f\n", 0},
+		{"A;Engine:81-255,Target:0;0|1;7a7178766b6a77717078797a;687474703a2f2f\n", 0},
+		{"A;Engine:81-255,Target:0;0&1;2e636f6d;687474703a2f2f\n", 0},
+		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;687474703a2f2f\n"
+		 "B;Engine:81-255,Target:0;0;687474703a2f2f\n",
+			0},
+		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;"
+		 "7a7178766b6a77717078797a7a\n",
+			0},
+		{"A;Engine:81-255,Target:0;0;687474703a2f2f*7a7178766b6a77717078797a\n", 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		struct engine engine = engine_of(case_build_one("t.ldb", tests[i].rules));
+
+		assert_int_equal(engine.ruleset->deferred_count, tests[i].deferred);
+		engine_close(&engine);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_hold_in_any_chunks),
+		cmocka_unit_test(common_words_are_searched_for_only_where_a_rule_depends_on_them),
 		cmocka_unit_test(lines_that_are_not_taken_say_why),
 		cmocka_unit_test(rules_share_subsignatures_of_one_target),
 		cmocka_unit_test(a_container_is_that_of_the_object),

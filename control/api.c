@@ -48,6 +48,7 @@ static json_t *get_status(struct api_call *call)
 	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I}", "up", link->is_up, "why", link->why,
 		"ruleset", link->ruleset, "uptime_seconds", (json_int_t)link->uptime_seconds);
 
+	json_t *channels = channels_status(control->channels);
 	json_t *mail = control->store != NULL ? store_counts(control->store) : json_object();
 
 	if (control->release != NULL)
@@ -55,15 +56,15 @@ static json_t *get_status(struct api_call *call)
 	(void)json_object_set_new(
 		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
+	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
 	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "gateway",
 		control->options.gateway, "sealed", seals_count(control->seals) > 0, "in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
 		seals_list(control->seals), "seals_generation",
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"alerts", alerts_status(control->alerts), "updates", update_status(control->update),
-		"channels", channels_status(control->channels), "counters",
-		control_counts_json(&control->counts), "uptime_seconds",
-		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+		"channels", channels, "counters", control_counts_json(&control->counts),
+		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
 // ---- seals --------------------------------------------------------------------------------------
@@ -141,6 +142,14 @@ static json_t *list_alerts(struct api_call *call)
 		limit = ALERTS_MOST;
 	return json_pack("{s:o, s:o}", "status", alerts_status(alerts), "alerts",
 		alerts_list(alerts, (unsigned int)limit));
+}
+
+// A mail, or an envelope, in a file that comes with the request.
+static json_t *take_alerts(struct api_call *call)
+{
+	json_t *answer = alert_mail_take_file(call->control->alert_mail, call->who, call->given);
+
+	return answer != NULL ? answer : api_refusal("no signed alert is in it");
 }
 
 // ---- rules --------------------------------------------------------------------------------------
@@ -262,6 +271,7 @@ static const struct api_command commands[] = {
 	{"seal", set_seal},
 	{"unseal", end_seal},
 	{"alerts", list_alerts},
+	{"alerts take", take_alerts},
 	{"rules", get_rules},
 	{"rules install", install_rules},
 	{"rules rollback", roll_back},
@@ -298,8 +308,11 @@ static void answer_request(void *ctx, struct local_request *request, struct loca
 	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = api_text(root, "command");
 	const struct api_command *command = find_command(name);
-	struct api_call call = {
-		.control = api->control, .request = root, .client = request->client, .fd = -1};
+	struct api_call call = {.control = api->control,
+		.request = root,
+		.client = request->client,
+		.fd = -1,
+		.given = request->fd};
 	json_t *result;
 
 	if (!json_is_object(root)) {

@@ -20,6 +20,7 @@ struct api_call {
 	char who[64];    // the asking user's name, or "uid 1000": for the audit
 	uint64_t client; // for api_answer
 	int fd;          // goes with the answer when it is set; -1 before
+	int given;       // came with the request, -1: none did
 };
 
 // Runs a command. Returns its answer, or NULL: api_answer will be called.

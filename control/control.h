@@ -15,9 +15,11 @@
 //   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,
 //                   update_journal, revoked
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
+//   alert_mail, alert_part: alerts that come as mail
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
+#include "control/alert_mail.h"
 #include "control/alerts.h"
 #include "control/api.h"
 #include "control/channel.h"
@@ -52,6 +54,7 @@ struct control {
 	struct alerts *alerts;
 	struct update *update;
 	struct channels *channels;
+	struct alert_mail *alert_mail;
 	int64_t start_ns; // since 1970
 };
 

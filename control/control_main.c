@@ -150,6 +150,7 @@ static void look_at_store(struct control *control)
 	if (err != 0 && !control->store_failed)
 		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
 	control->store_failed = err != 0;
+	alert_mail_turn(control->alert_mail);
 	if (control->release != NULL && err == 0)
 		release_turn(control->release);
 	notify_turn(control->notify);
@@ -243,6 +244,8 @@ static int open_alerts(struct control *control)
 	if (err == 0)
 		err = channels_open(&control->options, control->alerts, &control->channels, error,
 			sizeof(error));
+	if (err == 0)
+		err = alert_mail_new(control, &control->alert_mail);
 	if (err != 0 && error[0] != '\0')
 		(void)fprintf(stderr, "cordon-control: %s\n", error);
 	else if (err != 0)
@@ -321,6 +324,7 @@ static int run(struct control *control)
 	channels_close(control->channels);
 	update_free(control->update);
 	alerts_free(control->alerts);
+	alert_mail_free(control->alert_mail);
 	rules_watch_free(control->rules_watch);
 	api_close(control->api);
 	publish_free(control->publish);

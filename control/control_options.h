@@ -115,6 +115,11 @@ struct control_options {
 			char users[CONTROL_TEXT_BYTES];     // file, "": none
 			char community[CONTROL_TEXT_BYTES]; // file, "": no version 2c
 		} snmp;
+		struct {
+			char recipient[CONTROL_TEXT_BYTES]; // pattern, the dataplane's, "": none
+			char maildir[CONTROL_TEXT_BYTES];   // "": none
+			char receipts[CONTROL_TEXT_BYTES];  // address, "": nobody
+		} mail;
 	} alerts;
 	struct {
 		char ca[CONTROL_TEXT_BYTES];          // of the servers, "": the system's

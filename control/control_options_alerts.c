@@ -146,6 +146,22 @@ static const struct config_option snmp_table[] = {
 	END,
 };
 
+static const struct config_option mail_table[] = {
+	{.key = "recipient",
+		TEXT(alerts.mail.recipient),
+		.help = "The dataplane's `alerts.recipient`: a mail that is for nobody else ends "
+			"here when there was a signed alert in it. All other mail goes on."},
+	{.key = "maildir",
+		TEXT(alerts.mail.maildir),
+		.help = "Maildir that alerts are read from; what was looked at goes from `new` to "
+			"`cur`. Empty: none."},
+	{.key = "receipts",
+		TEXT(alerts.mail.receipts),
+		.help = "Address that the receipts of mailed alerts are sent to, through "
+			"`notify.host`. Empty: nobody."},
+	END,
+};
+
 const struct config_option control_options_alerts[] = {
 	{.key = "root",
 		TEXT(alerts.root),
@@ -180,6 +196,10 @@ const struct config_option control_options_alerts[] = {
 	{.key = "udp", SECTION(udp_table), .help = "Alerts over UDP."},
 	{.key = "mqtt", SECTION(mqtt_table), .help = "Alerts over MQTT."},
 	{.key = "snmp", SECTION(snmp_table), .help = "Alerts by SNMP."},
+	{.key = "mail",
+		SECTION(mail_table),
+		.help = "Alerts by mail: what the dataplane has kept, a Maildir, and `cordonctl "
+			"alerts take`."},
 	END,
 };
 

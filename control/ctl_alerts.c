@@ -4,15 +4,24 @@
 #include "control/ctl.h"
 #include "control/ctl_ask.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
+
+#define MOST_BYTES (8u << 20) // of a mail with alerts
 
 static const char help[] =
 	"usage: cordonctl alerts [--limit N] [--socket PATH] [--json]\n"
+	"       cordonctl alerts take FILE|- [--socket PATH] [--json]\n"
 	"\n"
 	"Lists the alerts that were taken, the latest first, and whose keys are trusted.\n"
+	"take: hands over an alert, or a mail with alerts in it, from a file or the standard\n"
+	"input, and prints the receipts; as a mail alias: \"|cordonctl alerts take -\".\n"
 	"\n"
 	"  --limit N      at most so many (default 20)\n"
 	"  --socket PATH  of cordon-control (default " CONTROL_SOCKET ")\n"
@@ -57,6 +66,57 @@ static void show(json_t *answer)
 	}
 }
 
+// The file's bytes where they do not change any more and can be read again. -1: said why.
+static int copy_input(const char *path)
+{
+	int from = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int to = memfd_create("alert", MFD_CLOEXEC);
+	char data[65536];
+	size_t all = 0;
+	ssize_t n = -1;
+
+	while (from >= 0 && to >= 0 && (n = read(from, data, sizeof(data))) > 0) {
+		all += (size_t)n;
+		if (all > MOST_BYTES || write(to, data, (size_t)n) != n)
+			break;
+	}
+	if (from > STDIN_FILENO)
+		(void)close(from);
+	if (n == 0)
+		return to;
+	(void)fprintf(stderr, "cordonctl: %s cannot be read, or is too long\n", path);
+	if (to >= 0)
+		(void)close(to);
+	return -1;
+}
+
+static int take(const char *path, const char *socket_path, bool as_json)
+{
+	int file = copy_input(path);
+	json_t *answer = NULL;
+	json_t *receipt;
+	int status;
+	size_t i;
+
+	if (file < 0)
+		return CTL_ERROR;
+	status = ctl_ask_with(
+		socket_path, json_pack("{s:s}", "command", "alerts take"), file, &answer);
+	(void)close(file);
+	if (status != CTL_OK)
+		return status;
+	if (as_json) {
+		ctl_print_answer(answer);
+		return CTL_OK;
+	}
+	json_array_foreach(json_object_get(answer, "receipts"), i, receipt)
+	{
+		(void)printf("%s\n", json_string_value(receipt));
+	}
+	json_decref(answer);
+	return CTL_OK;
+}
+
 int ctl_alerts(int argc, char **argv)
 {
 	static const struct option long_options[] = {{"socket", required_argument, NULL, 's'},
@@ -83,6 +143,8 @@ int ctl_alerts(int argc, char **argv)
 			return letter == 'h' ? CTL_OK : CTL_ERROR;
 		}
 	}
+	if (optind + 2 == argc && strcmp(argv[optind], "take") == 0)
+		return take(argv[optind + 1], socket_path, as_json);
 	if (optind != argc || limit <= 0) {
 		(void)fputs(help, stderr);
 		return CTL_ERROR;

@@ -23,8 +23,8 @@ void ctl_print_answer(json_t *answer)
 	json_decref(answer);
 }
 
-static int ask(
-	const char *socket_path, json_t *request, unsigned int seconds, json_t **out, int *file)
+static int ask(const char *socket_path, json_t *request, int passed, unsigned int seconds,
+	json_t **out, int *file)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	char *answer = NULL;
@@ -34,7 +34,7 @@ static int ask(
 
 	json_decref(request);
 	if (text != NULL)
-		err = local_ask(socket_path, text, -1, seconds, &answer, file);
+		err = local_ask(socket_path, text, passed, seconds, &answer, file);
 	free(text);
 	if (err != 0) {
 		(void)fprintf(stderr, "cordonctl: cordon-control does not answer at %s: %s\n",
@@ -55,11 +55,16 @@ static int ask(
 
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out)
 {
-	return ask(socket_path, request, seconds, out, NULL);
+	return ask(socket_path, request, -1, seconds, out, NULL);
 }
 
 int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file)
 {
 	*file = -1;
-	return ask(socket_path, request, CTL_ASK_SECONDS, out, file);
+	return ask(socket_path, request, -1, CTL_ASK_SECONDS, out, file);
+}
+
+int ctl_ask_with(const char *socket_path, json_t *request, int passed, json_t **out)
+{
+	return ask(socket_path, request, passed, CTL_ASK_SECONDS, out, NULL);
 }

@@ -15,6 +15,8 @@
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out);
 // The same with a descriptor that comes with the answer, -1 when none does; the caller closes it.
 int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file);
+// With a file that goes with the request, and stays the caller's.
+int ctl_ask_with(const char *socket_path, json_t *request, int passed, json_t **out);
 // A member's text, "" where it has none.
 const char *ctl_text(const json_t *object, const char *member);
 // The answer as one JSON line on stdout; lets go of it.

@@ -239,6 +239,21 @@ static json_t *recipients_of(enum notify_kind kind, const struct notify_outcome 
 	return list;
 }
 
+void notify_receipt(struct notify *notify, const char *to, const char *digest, const char *receipt)
+{
+	char *key = g_strdup_printf("receipt-%.64s", digest);
+	char *text = g_strdup_printf("%s\n", receipt);
+	json_t *about = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s}", "kind", "receipt", "to",
+		to, "host", notify->host, "port", (int)notify->port, "begun", (json_int_t)now_of(),
+		"subject", "Receipt of an alert", "text", text);
+
+	if (notify_post_put(notify->post, key, about) == 0)
+		notify_post_go(notify->post, key, about, true);
+	json_decref(about);
+	g_free(text);
+	g_free(key);
+}
+
 // NULL: there is nothing to tell.
 static json_t *about_of(
 	const struct notify *notify, enum notify_kind kind, const struct notify_outcome *outcome)

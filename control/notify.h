@@ -34,6 +34,9 @@ void notify_event(void *ctx, const char *event, const json_t *members);
 int notify_quarantined(struct notify *notify, struct spool_id id, const char *why)
 	__attribute__((warn_unused_result));
 
+// Mails a receipt, once for each alert (digest).
+void notify_receipt(struct notify *notify, const char *to, const char *digest, const char *receipt);
+
 enum notify_kind {
 	NOTIFY_FAILURE, // of the recipients that are DELIVER_NEVER; the record is withdrawn once it is told
 	NOTIFY_DELAY,   // of those that are not decided

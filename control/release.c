@@ -179,6 +179,8 @@ static int push_one(struct release *release, struct spool_id id)
 
 	if (release_scanner_count(release->scanner) >= BATCH)
 		return -EAGAIN;
+	if (alert_mail_has(control->alert_mail, id))
+		return 0;
 	err = store_read(control->store, id, control->options.spool.message_bytes, &message);
 	if (err == 0) {
 		// So that it is not taken twice.

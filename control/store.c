@@ -341,3 +341,13 @@ void store_set_judged(struct store *store, struct spool_id id, const char *key)
 {
 	store_index_set_judged(store->index, id, key);
 }
+
+bool store_next_alert(struct store *store, struct spool_id *out)
+{
+	return store_index_next_alert(store->index, out);
+}
+
+bool store_is_unread_alert(const struct store *store, struct spool_id id)
+{
+	return store_index_is_unread_alert(store->index, id);
+}

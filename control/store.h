@@ -79,3 +79,7 @@ size_t store_settled(const struct store *store, enum spool_state state, const ch
 	int64_t now_ns, struct spool_id *out, size_t room);
 // Notes that one was: it is not given again for this key.
 void store_set_judged(struct store *store, struct spool_id id, const char *key);
+
+// What the dataplane has kept as a possible alert: each once, by arrival, settled or not. False: no more.
+bool store_next_alert(struct store *store, struct spool_id *out);
+bool store_is_unread_alert(const struct store *store, struct spool_id id);

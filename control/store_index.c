@@ -44,6 +44,7 @@ struct store_index {
 	sqlite3_stmt *covered;
 	sqlite3_stmt *due;
 	GHashTable *known; // by id
+	GQueue *alerts;    // ids of what may be one and was not looked at, by arrival
 	uint64_t pass;
 	char keys[SPOOL_STATES_COUNT][KEY_BYTES]; // what due is reckoned by
 };
@@ -72,6 +73,7 @@ int store_index_open(struct store_index **out)
 	if (index == NULL)
 		return -ENOMEM;
 	index->known = g_hash_table_new_full(id_hash, id_equal, NULL, g_free);
+	index->alerts = g_queue_new();
 	if (sqlite3_open(":memory:", &index->db) != SQLITE_OK ||
 		sqlite3_exec(index->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
 		!prepare(index, "UPDATE record SET state=?2, due=1 WHERE id=?1", &index->state) ||
@@ -105,6 +107,7 @@ void store_index_close(struct store_index *index)
 	(void)sqlite3_finalize(index->covered);
 	(void)sqlite3_finalize(index->due);
 	(void)sqlite3_close(index->db);
+	g_queue_free_full(index->alerts, g_free);
 	g_hash_table_destroy(index->known);
 	free(index);
 }
@@ -177,6 +180,16 @@ static void bind_joined(sqlite3_stmt *statement, int column, const json_t *list,
 	free(text);
 }
 
+// The dataplane's reason, with the mode of a seal behind it.
+static bool is_alert(const json_t *reason)
+{
+	const char *text = json_string_value(json_object_get(reason, "reason"));
+	size_t bytes = strlen("alert");
+
+	return text != NULL && strncmp(text, "alert", bytes) == 0 &&
+	       (text[bytes] == '\0' || text[bytes] == ':');
+}
+
 int store_index_add(struct store_index *index, const struct spoolfile_record *record,
 	const json_t *envelope, const json_t *reason, int64_t now_ns)
 {
@@ -201,7 +214,30 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 	known = g_new(struct known, 1);
 	*known = (struct known){record->id, record->state, record->is_changed, index->pass};
 	(void)g_hash_table_replace(index->known, &known->id, known);
+	if (record->state == SPOOL_HELD && is_alert(reason))
+		g_queue_push_tail(index->alerts, g_memdup2(&record->id, sizeof(record->id)));
 	return 0;
+}
+
+bool store_index_next_alert(struct store_index *index, struct spool_id *out)
+{
+	struct spool_id *id = g_queue_pop_head(index->alerts);
+
+	if (id == NULL)
+		return false;
+	*out = *id;
+	g_free(id);
+	return true;
+}
+
+static gint id_differs(gconstpointer a, gconstpointer b)
+{
+	return !id_equal(a, b);
+}
+
+bool store_index_is_unread_alert(const struct store_index *index, struct spool_id id)
+{
+	return g_queue_find_custom(index->alerts, &id, id_differs) != NULL;
 }
 
 static void drop_row(struct store_index *index, struct spool_id id)

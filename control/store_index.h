@@ -41,3 +41,6 @@ void store_index_set_judged(struct store_index *index, struct spool_id id, const
 // Oldest first: those that were seen before, and not judged by this key yet.
 size_t store_index_settled(struct store_index *index, enum spool_state state, const char *key,
 	int64_t seen_before_ns, struct spool_id *out, size_t room);
+// Held mail with the dataplane's reason "alert" that was added: each once, by arrival. False: there is no more.
+bool store_index_next_alert(struct store_index *index, struct spool_id *out);
+bool store_index_is_unread_alert(const struct store_index *index, struct spool_id id);

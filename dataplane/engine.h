@@ -62,6 +62,9 @@ struct engine_policy {
 
 #define ENGINE_MAX_PORTS 16
 
+#define ENGINE_ALERT_BYTES 129
+#define ENGINE_ALERT_TYPE "application/vnd.cordon.alert+json"
+
 struct engine_options {
 	uint16_t smtp_ports[ENGINE_MAX_PORTS]; // host order
 	uint32_t smtp_ports_count;
@@ -85,6 +88,10 @@ struct engine_options {
 	struct scan_options scan; // max_messages is the limit of messages in progress
 	uint8_t hash_key[16];
 	char name[64]; // of the gateway, in replies
+	struct {
+		char recipient[ENGINE_ALERT_BYTES]; // pattern; mail for it is one, "": none is
+		bool parts;                         // mail with a part of the alerts' type is one
+	} alerts;                                   // that go to the control process instead
 };
 
 // Sensible values for everything; ports 25, 587 and 2525.

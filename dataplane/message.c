@@ -113,6 +113,35 @@ static void apply_seals(struct engine *engine, struct session *session, struct m
 	message->reason = seal.mode == SEAL_OPEN ? "seal-scope" : "sealed";
 }
 
+static bool is_alert(struct engine *engine, const struct message *message)
+{
+	const char *recipient = engine->options.alerts.recipient;
+	const struct scan_result *result = message->result;
+	struct message_envelope envelope;
+	bool found = false;
+
+	for (size_t i = 0;
+		engine->options.alerts.parts && result != NULL && i < result->parts_count; i++)
+		found = found || strcmp(result->parts[i].content_type, ENGINE_ALERT_TYPE) == 0;
+	if (found || recipient[0] == '\0')
+		return found;
+	message_envelope(engine, message, &envelope);
+	for (size_t i = 0; i < envelope.count; i++)
+		found = found || seal_pattern_matches(recipient, envelope.rcpt_to[i]);
+	return found;
+}
+
+// What may be an alert of the vendor's is looked at by the control process, also under a seal: it may be what
+// ends that. What is none goes on from there, like all that is held.
+static void apply_alert(struct engine *engine, struct message *message)
+{
+	if ((message->action != POLICY_DELIVER && message->action != POLICY_HOLD) ||
+		!keep_is_possible(message) || !is_alert(engine, message))
+		return;
+	message->action = POLICY_HOLD;
+	message->reason = "alert";
+}
+
 // Verdict and reason, before any policy.
 static void judge(struct message *message)
 {
@@ -151,8 +180,10 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 	struct message *message = session->building;
 	const char *detail;
 
-	if (message->action == POLICY_DELIVER)
+	if (message->action == POLICY_DELIVER) {
 		apply_seals(engine, session, message);
+		apply_alert(engine, message);
+	}
 	if (is_outdated(engine, message)) {
 		if (!message->unjudged && deferral_judge_again(engine, session, now_ns))
 			return false;

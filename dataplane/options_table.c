@@ -200,6 +200,20 @@ static const struct config_option smtp_table[] = {
 	END,
 };
 
+static const struct config_option alerts_table[] = {
+	{.key = "recipient",
+		TEXT(struct engine_options, alerts.recipient),
+		.help = "Mail for this address (a pattern with * and ?) is kept for the control "
+			"process, which looks for signed alerts in it. The server must take the "
+			"address too; under a seal of the mode `tempfail` it is put off like all "
+			"mail. Empty: none is. Needs `spool.directory`."},
+	{.key = "parts",
+		BOOL(struct engine_options, alerts.parts),
+		.help = "So is clean mail with a part of the type "
+			"`application/vnd.cordon.alert+json`, whoever it is for."},
+	END,
+};
+
 static const struct config_option limits_table[] = {
 	{.key = "max_connections",
 		UINT(struct engine_options, max_connections, 16, 1u << 24),
@@ -466,6 +480,11 @@ static const struct config_option top_table[] = {
 		MEMBER(struct options, engine),
 		.children = limits_table,
 		.help = "Sizes that are fixed when a worker starts, and bounds of one message."},
+	{.key = "alerts",
+		.kind = OPTION_SECTION,
+		MEMBER(struct options, engine),
+		.children = alerts_table,
+		.help = "Alerts of the vendor that pass as mail."},
 	{.key = "spool",
 		.kind = OPTION_SECTION,
 		MEMBER(struct options, spool),

@@ -3,7 +3,8 @@
 // far it is; the spool tells of results in the order they come in.
 //
 // In the record the reason of what a seal holds is "sealed:MODE" (hold, hold-attachments, strip), "seal-scope"
-// for what no seal covers after all (seal.h), and that of the verdict for what is in quarantine. Its parts
+// for what no seal covers after all (seal.h), "alert" (and the seal's mode) for what may be one, and that of the
+// verdict for what is in quarantine. Its parts
 // are what events_format_summary says of the scan.
 #pragma once
 

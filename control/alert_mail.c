@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/alert_mail.h"
+
+#include "control/alert_part.h"
+#include "control/control.h"
+#include "control/durable.h"
+#include "control/envelope.h"
+#include "dataplane/dataplane.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORDS 64 // looked at in one turn
+#define FILES 16
+#define PAUSE_S 60 // after a Maildir that could not be worked with
+#define NS_PER_S 1000000000
+
+struct alert_mail {
+	struct control *control;
+	GHashTable *taken; // texts of ids whose alert was taken, until they are deleted
+	json_t *receipts;  // of the mail that is being taken
+	const char *peer;
+	unsigned int strangers; // in it
+	bool is_asked;          // by somebody who waits for the receipts
+	int64_t pause_s;        // until when the Maildir is let alone
+	uint64_t received;      // envelopes
+	uint64_t answered;
+	uint64_t passed; // mails without a signed alert
+};
+
+// ---- taking -------------------------------------------------------------------------------------
+
+static void mail_receipt(struct alert_mail *mail, const char *receipt)
+{
+	const char *to = mail->control->options.alerts.mail.receipts;
+	struct envelope *envelope = NULL;
+	const char *why = "";
+	const char *payload;
+	size_t bytes = 0;
+	json_t *root;
+
+	if (to[0] == '\0' || envelope_parse(receipt, strlen(receipt), &envelope, &why) != 0)
+		return;
+	payload = envelope_payload(envelope, &bytes);
+	root = json_loadb(payload, bytes, 0, NULL);
+	notify_receipt(mail->control->notify, to, api_text(root, "alert"), receipt);
+	json_decref(root);
+	envelope_free(envelope);
+}
+
+static void answer(void *ctx, uint64_t token, const char *receipt)
+{
+	struct alert_mail *mail = ctx;
+
+	(void)token;
+	if (receipt == NULL) {
+		mail->strangers++;
+		return;
+	}
+	mail->answered++;
+	if (mail->receipts != NULL)
+		(void)json_array_append_new(mail->receipts, json_string(receipt));
+	if (!mail->is_asked)
+		mail_receipt(mail, receipt);
+}
+
+static void take_part(void *ctx, const void *envelope, size_t bytes)
+{
+	struct alert_mail *mail = ctx;
+	const struct alerts_source source = {
+		.channel = "mail", .peer = mail->peer, .answer = answer, .ctx = mail};
+
+	mail->received++;
+	alerts_take(mail->control->alerts, &source, envelope, bytes, control_now_ns() / NS_PER_S);
+}
+
+// Returns how many signed alerts were in it. *receipts, unless NULL: those that are there by now.
+static unsigned int take(struct alert_mail *mail, const char *peer, const void *data, size_t bytes,
+	json_t **receipts)
+{
+	unsigned int count;
+
+	mail->peer = peer;
+	mail->strangers = 0;
+	mail->receipts = json_array();
+	mail->is_asked = receipts != NULL;
+	count = alert_part_each(data, bytes, take_part, mail) - mail->strangers;
+	if (receipts != NULL)
+		*receipts = json_incref(mail->receipts);
+	json_decref(mail->receipts);
+	mail->receipts = NULL;
+	mail->is_asked = false;
+	return count;
+}
+
+// ---- what the dataplane has kept ----------------------------------------------------------------
+
+// Nobody else waits for it.
+static bool is_ours_alone(const struct alert_mail *mail, const json_t *envelope)
+{
+	const char *ours = mail->control->options.alerts.mail.recipient;
+	const json_t *list = json_object_get(envelope, "rcpt_to");
+	bool all = ours[0] != '\0' && json_array_size(list) > 0;
+	json_t *recipient;
+	size_t i;
+
+	json_array_foreach(list, i, recipient)
+	{
+		all = all && seal_pattern_matches(ours, api_text(recipient, "address"));
+	}
+	return all;
+}
+
+static void look_at_record(struct alert_mail *mail, struct spool_id id)
+{
+	const struct control *control = mail->control;
+	struct store_message message;
+	char name[SPOOL_ID_TEXT_BYTES];
+	unsigned int count;
+
+	if (store_read(control->store, id, ALERT_PART_MAIL_BYTES, &message) != 0) {
+		mail->passed++;
+		return;
+	}
+	count = take(mail, api_text(message.envelope, "client"), message.data, message.bytes, NULL);
+	if (count == 0)
+		mail->passed++;
+	else if (is_ours_alone(mail, message.envelope))
+		(void)g_hash_table_add(mail->taken, g_strdup(spool_id_text(id, name)));
+	store_message_fini(&message);
+}
+
+bool alert_mail_has(struct alert_mail *mail, struct spool_id id)
+{
+	const struct control *control = mail->control;
+	char name[SPOOL_ID_TEXT_BYTES];
+	int err;
+
+	if (store_is_unread_alert(control->store, id))
+		return true;
+	if (!g_hash_table_contains(mail->taken, spool_id_text(id, name)))
+		return false;
+	err = store_change(control->store, id, SPOOL_DELETED, "cordon-control", "alert");
+	// What cannot be written down is tried again in the next turn.
+	if (err == 0)
+		(void)g_hash_table_remove(mail->taken, name);
+	return true;
+}
+
+// ---- a Maildir ----------------------------------------------------------------------------------
+
+static void look_at_file(struct alert_mail *mail, const char *folder, const char *name)
+{
+	char from[PATH_MAX];
+	char to[PATH_MAX];
+	struct stat info;
+	char *data = NULL;
+	size_t bytes = 0;
+	unsigned int count = 0;
+
+	if (snprintf(from, sizeof(from), "%s/new/%s", folder, name) >= (int)sizeof(from) ||
+		snprintf(to, sizeof(to), "%s/cur/%s:2,S", folder, name) >= (int)sizeof(to))
+		return;
+	if (lstat(from, &info) == 0 && S_ISREG(info.st_mode) &&
+		durable_read(from, ALERT_PART_MAIL_BYTES, &data, &bytes) == 0)
+		count = take(mail, "maildir", data, bytes, NULL);
+	free(data);
+	mail->passed += count == 0;
+	// Seen, or only not new any more.
+	if (count == 0)
+		to[strlen(to) - 1] = '\0';
+	if (rename(from, to) == 0)
+		return;
+	mail->pause_s = control_now_ns() / NS_PER_S + PAUSE_S;
+	control_events_write(mail->control->events, "fault",
+		json_pack("{s:s, s:s}", "what", "alerts.mail.maildir", "why",
+			strerrordesc_np(errno)));
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Names of Maildirs begin with the time: the oldest first.
+static void look_at_maildir(struct alert_mail *mail, const char *folder)
+{
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	char path[PATH_MAX];
+	const struct dirent *entry;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "%s/new", folder);
+	dir = opendir(path);
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.')
+			g_ptr_array_add(names, g_strdup(entry->d_name));
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	g_ptr_array_sort(names, by_name);
+	for (guint i = 0; i < names->len && i < FILES && mail->pause_s == 0; i++)
+		look_at_file(mail, folder, names->pdata[i]);
+	g_ptr_array_unref(names);
+}
+
+// ---- a pipe -------------------------------------------------------------------------------------
+
+json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, int fd)
+{
+	struct stat info;
+	json_t *receipts = NULL;
+	unsigned int count = 0;
+	char *data = NULL;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+		info.st_size <= ALERT_PART_MAIL_BYTES)
+		data = malloc((size_t)info.st_size);
+	if (data != NULL)
+		n = pread(fd, data, (size_t)info.st_size, 0);
+	if (n > 0)
+		count = take(mail, who, data, (size_t)n, &receipts);
+	free(data);
+	if (count > 0)
+		return json_pack(
+			"{s:b, s:i, s:o}", "ok", 1, "alerts", (int)count, "receipts", receipts);
+	json_decref(receipts);
+	mail->passed++;
+	return NULL;
+}
+
+// ---- the rest -----------------------------------------------------------------------------------
+
+void alert_mail_turn(struct alert_mail *mail)
+{
+	const struct control *control = mail->control;
+	const char *folder = control->options.alerts.mail.maildir;
+	struct spool_id id;
+
+	for (int i = 0; i < RECORDS && control->store != NULL; i++) {
+		if (!store_next_alert(control->store, &id))
+			break;
+		look_at_record(mail, id);
+	}
+	if (mail->pause_s > 0 && control_now_ns() / NS_PER_S >= mail->pause_s)
+		mail->pause_s = 0;
+	if (folder[0] != '\0' && mail->pause_s == 0)
+		look_at_maildir(mail, folder);
+}
+
+json_t *alert_mail_status(const struct alert_mail *mail)
+{
+	return json_pack("{s:I, s:I, s:I, s:i}", "received", (json_int_t)mail->received, "answered",
+		(json_int_t)mail->answered, "passed", (json_int_t)mail->passed, "taken",
+		(int)g_hash_table_size(mail->taken));
+}
+
+int alert_mail_new(struct control *control, struct alert_mail **out)
+{
+	struct alert_mail *mail = calloc(1, sizeof(*mail));
+
+	if (mail == NULL)
+		return -ENOMEM;
+	mail->control = control;
+	mail->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	*out = mail;
+	return 0;
+}
+
+void alert_mail_free(struct alert_mail *mail)
+{
+	if (mail == NULL)
+		return;
+	g_hash_table_unref(mail->taken);
+	free(mail);
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Alerts that come as mail: by swaks through the gateway to a real Postfix, in a Maildir, by a pipe. What a
+trusted key has signed acts and is answered by mail; all else is mail like any other."""
+import email
+import email.policy
+import os
+import subprocess
+import time
+
+import labmail
+from labalerts import Alerted
+from lablib import BUILD, SERVER, Cases, Lab, until
+from labmail import mixed, part
+from labvendor import ALERT, Vendor
+
+cases = Cases()
+OURS = "alerts@lab.example"
+
+
+def mailed(at, alert, to=OURS, name="alert"):
+    """swaks sends it as an attachment: (what swaks said, when it had done)."""
+    path = at.lab.folder + "/alert.json"
+    with open(path, "wb") as f:
+        f.write(alert)
+    status, text = at.lab.run("client", [
+        "swaks", "--server", SERVER, "--helo", "client.example", "--from", "vendor@client.example",
+        "--to", to, "--header", "Subject: " + name, "--header", "X-Lab-Id: " + name, "--body",
+        "An alert.", "--attach-type", ALERT, "--attach", "@" + path])
+    assert status == 0 and "250 2.0.0" in text, text
+    return text, time.monotonic()
+
+
+def with_mail(case, lab, **more):
+    mail = {"recipient": OURS, "receipts": "vendor@lab.example"}
+    mail.update(more)
+    return Alerted(case, lab, gateway={"alerts": {"recipient": OURS, "parts": "true"}},
+                   settings={"notify": {"host": SERVER, "from": "gateway@lab.example"}}, mail=mail)
+
+
+def receipts(at):
+    """Those that have arrived as mail."""
+    found = []
+    for data in at.server.mails():
+        parsed = email.message_from_bytes(data, policy=email.policy.default)
+        if parsed["Subject"] == "Receipt of an alert":
+            found.append(at.receipt(parsed.get_content().strip().encode()))
+    return found
+
+
+def subjects(at):
+    found = [email.message_from_bytes(d)["Subject"] for d in at.server.mails()]
+    return sorted(s for s in found if s != "Receipt of an alert")
+
+
+@cases.case("an alert that swaks mails through the gateway seals it, and another one opens it; nobody else "
+            "gets that mail, and the receipts come by mail", engine=True)
+def in_the_stream(case):
+    with Lab(case) as lab:
+        at = with_mail(case, lab)
+        _, sent = mailed(at, at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"}))
+        until("sealed", at.sealed)
+        took = time.monotonic() - sent
+        print("     sealed %.2f s after the answer to the mail" % took)
+        case.equal([(e["reason"], e["action"]) for e in at.gateway.events("mail")],
+                   [("alert", "hold")], "the dataplane's event")
+        case.equal(labmail.send(lab, labmail.message("held", [], b"under the seal\n"))[0], 250, "mail")
+        clear = at.vendor.payload("all-clear", virus_id="CV-1")
+        mailed(at, at.vendor.sign(clear, ["clear1", "clear2"]))
+        until("open again", lambda: not at.sealed())
+        until("two receipts", lambda: len(receipts(at)) == 2)
+        case.equal(sorted((s["result"], s["state"]["sealed"]) for s in receipts(at)),
+                   [("applied", False), ("applied", True)], "receipts")
+        until("what was held", lambda: subjects(at) == ["lab mail held"])
+        until("their records are gone", lambda: at.control.held() == [])
+        case.equal(subjects(at), ["lab mail held"], "and nobody got the alerts")
+
+
+@cases.case("forged alerts, alerts for others and mail to the alerts' address arrive; infected ones do not",
+            engine=True)
+def not_alerts(case):
+    with Lab(case) as lab:
+        at = with_mail(case, lab)
+        thief = Vendor(lab.folder + "/thief")
+        mailed(at, thief.alert("seal", virus_id="CV-9", seal={"mode": "hold"}), name="forged")
+        mailed(at, b"\x00" * 100000, to="user@lab.example", name="noise")
+        mailed(at, at.vendor.alert("ping"), to="user@lab.example", name="signed")
+        labmail.send(lab, labmail.message("plain", [], b"no alert in it\n"))
+        case.equal(lab.run("client", ["swaks", "--server", SERVER, "--to", OURS, "--header",
+                                      "Subject: a question"])[0], 0, "mail to the address")
+        bad = mixed("bad", part(["Content-Type: " + ALERT], at.vendor.alert("ping")),
+                    part(["Content-Type: application/octet-stream"], labmail.EICAR))
+        case.check(labmail.send(lab, bad)[0] in (250, 554), "an infected one is answered")
+        wanted = ["a question", "forged", "lab mail plain", "noise", "signed"]
+        until("all of them", lambda: subjects(at) == wanted)
+        case.check(not at.sealed(), "not sealed")
+        until("one receipt", lambda: [s["result"] for s in receipts(at)] == ["applied"])
+        status = at.control.ask("status")["channels"]["mail"]
+        case.equal((status["answered"], status["passed"]), (1, 3), "counted")
+        case.equal([e["result"] for e in at.control.events("alert")].count("applied"), 1, "one alert")
+
+
+@cases.case("alerts are read from a Maildir and from a pipe; a signed one is not taken twice", engine=True)
+def maildir_and_pipe(case):
+    with Lab(case) as lab:
+        folder = lab.folder + "/Maildir"
+        for name in ("new", "cur", "tmp"):
+            os.makedirs("%s/%s" % (folder, name))
+        at = with_mail(case, lab, maildir=folder)
+
+        def put(name, data):
+            with open("%s/tmp/%s" % (folder, name), "wb") as f:
+                f.write(data)
+            os.rename("%s/tmp/%s" % (folder, name), "%s/new/%s" % (folder, name))
+
+        def pipe(data, *more):
+            return subprocess.run([BUILD + "/cordonctl", "alerts", "take", "-", "--socket",
+                                   at.control.socket, *more], input=data, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        seal = at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
+        put("1", labmail.message("other", [], b"no alert\n"))
+        put("2", mixed("alert", part(["Content-Type: " + ALERT], seal)))
+        os.symlink("/etc/passwd", folder + "/new/3")
+        until("read", lambda: os.listdir(folder + "/new") == [])
+        case.equal(sorted(os.listdir(folder + "/cur")), ["1:2,", "2:2,S", "3:2,"], "marked")
+        case.check(at.sealed(), "sealed")
+        done = pipe(mixed("alert", part(["Content-Type: " + ALERT], seal)))
+        case.equal((done.returncode, at.receipt(done.stdout)["state"]["open"]), (0, ["CV-1"]), "a mail")
+        case.equal(pipe(seal).stdout, done.stdout, "an envelope alone: the same receipt")
+        for what, data in {"nothing": b"", "no mail": b"\x00" * 1000, "too much": b"x" * (9 << 20),
+                           "another": Vendor(lab.folder + "/thief").alert("ping")}.items():
+            case.check(pipe(data).returncode != 0, "refused: " + what)
+        case.equal([e["result"] for e in at.control.events("alert")],
+                   ["applied", "repeated", "repeated", "refused"], "events")
+
+
+if __name__ == "__main__":
+    cases.main()

@@ -189,6 +189,11 @@ void envelope_free(struct envelope *envelope)
 	free(envelope);
 }
 
+const char *envelope_key_id(const struct envelope *envelope, size_t i)
+{
+	return i < envelope->signatures_count ? envelope->signatures[i].key_id : NULL;
+}
+
 const char *envelope_type(const struct envelope *envelope)
 {
 	return envelope->type;

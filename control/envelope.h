@@ -39,6 +39,9 @@ void envelope_free(struct envelope *envelope);
 uint64_t envelope_signers(
 	const struct envelope *envelope, const struct envelope_key *keys, size_t count);
 
+// Whose signature it says the i-th one is; NULL past the last. Whether that is so, envelope_signers knows.
+const char *envelope_key_id(const struct envelope *envelope, size_t i);
+
 const char *envelope_type(const struct envelope *envelope);
 // Signed or not: to be looked at after envelope_signers. A NUL stands behind it.
 const char *envelope_payload(const struct envelope *envelope, size_t *bytes);

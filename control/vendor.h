@@ -24,6 +24,13 @@ int vendor_verify_command(int argc, char **argv);
 int vendor_root_command(int argc, char **argv);
 int vendor_catalogue_command(int argc, char **argv);
 
+// vendor_admin.c: beside the server.
+int vendor_apikey_command(int argc, char **argv);
+int vendor_token_command(int argc, char **argv);
+int vendor_gateways_command(int argc, char **argv);
+int vendor_alerts_command(int argc, char **argv);
+int vendor_status_command(int argc, char **argv);
+
 // ---- what they share: vendor_cli.c ---------------------------------------------------------------
 
 // Reads the options, which are taken out of argv; summary is what stands above them in --help, which ends

@@ -163,6 +163,19 @@ int vendor_catalogue_read(const char *folder, json_t **out, char *why, size_t wh
 	return err;
 }
 
+static json_t *list_ids(json_t *covers)
+{
+	json_t *ids = json_array();
+	const char *id;
+	json_t *names;
+
+	json_object_foreach(covers, id, names)
+	{
+		(void)json_array_append_new(ids, json_string(id));
+	}
+	return ids;
+}
+
 static void add_urls(json_t *files, const char *url)
 {
 	json_t *entry;
@@ -180,27 +193,23 @@ static void add_urls(json_t *files, const char *url)
 	}
 }
 
-int vendor_catalogue_update(const json_t *catalogue, const char *version, const char *url,
-	const char *delta_from, json_t **out, char *why, size_t why_bytes)
+int vendor_catalogue_update(const json_t *catalogue, const struct vendor_update *update,
+	json_t **out, char *why, size_t why_bytes)
 {
 	json_t *covers = json_object_get(catalogue, "covers");
 	json_t *files = json_deep_copy(json_object_get(catalogue, "files"));
-	json_t *ids = json_array();
-	const char *id;
-	json_t *entry;
 
 	if (json_array_size(files) == 0 || json_object_size(covers) > COVERS_MOST) {
 		(void)snprintf(why, why_bytes,
 			json_array_size(files) == 0 ? "the folder has no signature files"
 						    : "more virus ids than an update can cover");
 		json_decref(files);
-		json_decref(ids);
 		return -EINVAL;
 	}
-	json_object_foreach(covers, id, entry)(void) json_array_append_new(ids, json_string(id));
-	add_urls(files, url);
-	*out = json_pack("{s:s, s:o, s:o}", "version", version, "covers", ids, "files", files);
-	if (*out != NULL && delta_from != NULL && delta_from[0] != '\0')
-		(void)json_object_set_new(*out, "delta_from", json_string(delta_from));
+	add_urls(files, update->url);
+	*out = json_pack("{s:s, s:o, s:o}", "version", update->version, "covers", list_ids(covers),
+		"files", files);
+	if (*out != NULL && update->delta_from != NULL && update->delta_from[0] != '\0')
+		(void)json_object_set_new(*out, "delta_from", json_string(update->delta_from));
 	return *out != NULL ? 0 : -ENOMEM;
 }

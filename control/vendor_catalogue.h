@@ -12,8 +12,12 @@
 int vendor_catalogue_read(const char *folder, json_t **out, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
 
-// The body of an update to these files, which lie at url (a slash is added when it has none at its end).
-// delta_from: "" or NULL: it stands alone. Returns 0, -EINVAL with a text in why, or -ENOMEM.
-int vendor_catalogue_update(const json_t *catalogue, const char *version, const char *url,
-	const char *delta_from, json_t **out, char *why, size_t why_bytes)
-	__attribute__((warn_unused_result));
+struct vendor_update {
+	const char *version;
+	const char *url;        // where its files lie; a slash is added when it has none at its end
+	const char *delta_from; // the version that it adds to; NULL or "": it stands alone
+};
+
+// The body of an update to these files. Returns 0, -EINVAL with a text in why, or -ENOMEM.
+int vendor_catalogue_update(const json_t *catalogue, const struct vendor_update *update,
+	json_t **out, char *why, size_t why_bytes) __attribute__((warn_unused_result));

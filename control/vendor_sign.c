@@ -116,6 +116,7 @@ static int make_screen(const struct sign_options *options, json_t **out)
 
 static int make_update(const struct sign_options *options, json_t **out)
 {
+	const struct vendor_update update = {options->version, options->url, options->delta_from};
 	char why[VENDOR_WHY_BYTES] = "no memory";
 	json_t *catalogue = NULL;
 	int err;
@@ -124,8 +125,7 @@ static int make_update(const struct sign_options *options, json_t **out)
 		return vendor_cli_fail("sign", "an update needs --folder, --version and --url");
 	err = vendor_catalogue_read(options->folder, &catalogue, why, sizeof(why));
 	if (err == 0)
-		err = vendor_catalogue_update(catalogue, options->version, options->url,
-			options->delta_from, out, why, sizeof(why));
+		err = vendor_catalogue_update(catalogue, &update, out, why, sizeof(why));
 	json_decref(catalogue);
 	return err == 0 ? 0 : vendor_cli_fail("sign", "%s", why);
 }

@@ -195,6 +195,7 @@ static void a_counter_never_gives_a_number_twice(void **state)
 static void a_catalogue_names_what_each_id_is_covered_by(void **state)
 {
 	json_t *catalogue = NULL;
+	const struct vendor_update wanted = {"7", "http://h/u", "6"};
 	json_t *update = NULL;
 	json_t *expected;
 	char why[VENDOR_WHY_BYTES];
@@ -211,9 +212,7 @@ static void a_catalogue_names_what_each_id_is_covered_by(void **state)
 	expected = json_pack("{s:[s, s], s:[s]}", "V-1", "Evil.D", "Evil.A", "V-2", "Evil.C");
 	assert_true(json_equal(json_object_get(catalogue, "covers"), expected));
 	json_decref(expected);
-	assert_int_equal(vendor_catalogue_update(
-				 catalogue, "7", "http://h/u", "6", &update, why, sizeof(why)),
-		0);
+	assert_int_equal(vendor_catalogue_update(catalogue, &wanted, &update, why, sizeof(why)), 0);
 	expected = json_pack("[s, s]", "V-1", "V-2");
 	assert_true(json_equal(json_object_get(update, "covers"), expected));
 	json_decref(expected);
@@ -231,6 +230,7 @@ static void a_catalogue_names_what_each_id_is_covered_by(void **state)
 static void an_empty_folder_is_no_update(void **state)
 {
 	json_t *catalogue = NULL;
+	const struct vendor_update wanted = {"1", "u", NULL};
 	json_t *update = NULL;
 	char why[VENDOR_WHY_BYTES];
 
@@ -238,8 +238,7 @@ static void an_empty_folder_is_no_update(void **state)
 	assert_int_equal(vendor_catalogue_read("none", &catalogue, why, sizeof(why)), -ENOENT);
 	assert_int_equal(vendor_catalogue_read(".", &catalogue, why, sizeof(why)), 0);
 	assert_int_equal(
-		vendor_catalogue_update(catalogue, "1", "u", NULL, &update, why, sizeof(why)),
-		-EINVAL);
+		vendor_catalogue_update(catalogue, &wanted, &update, why, sizeof(why)), -EINVAL);
 	json_decref(catalogue);
 }
 

@@ -22,13 +22,13 @@ def spool_settings(lab, **more):
 class Control:
     """Starts at once; `stop`, `kill` and `start` again as a test needs."""
 
-    def __init__(self, lab, sources=(), **settings):
+    def __init__(self, lab, sources=(), name="lab", **settings):
         self.lab, self.process = lab, None
         self.events_file = os.path.join(lab.folder, "control.json")
         self.socket = os.path.join(lab.folder, "control.sock")
         self.config = os.path.join(lab.folder, "control.yaml")
         values = {
-            "gateway": "lab", "socket": self.socket, "events": self.events_file,
+            "gateway": name, "socket": self.socket, "events": self.events_file,
             "dataplane": lab.folder + "/dataplane.sock", "state": lab.folder + "/state",
             "rules": {"image": lab.folder + "/rules.img"},
             "seals": {"file": lab.folder + "/seals.json"},

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/vendor_database.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUSY_MS 5000
+
+struct database {
+	sqlite3 *db;
+	bool is_begun;
+};
+
+static const char schema[] =
+	"PRAGMA journal_mode = WAL;"
+	"PRAGMA synchronous = FULL;"
+	"CREATE TABLE IF NOT EXISTS gateway(id TEXT PRIMARY KEY, name TEXT, key TEXT, keyid TEXT "
+	"UNIQUE,"
+	" groups TEXT, channels TEXT, enrolled INTEGER, last_seen INTEGER, counter INTEGER, state "
+	"TEXT);"
+	"CREATE TABLE IF NOT EXISTS token(hash TEXT PRIMARY KEY, gateway TEXT, groups TEXT,"
+	" created INTEGER, expires INTEGER, used INTEGER, used_by TEXT);"
+	"CREATE TABLE IF NOT EXISTS apikey(hash TEXT PRIMARY KEY, name TEXT UNIQUE, writes INTEGER,"
+	" created INTEGER);"
+	"CREATE TABLE IF NOT EXISTS highest(role TEXT PRIMARY KEY, epoch INTEGER, sequence "
+	"INTEGER);"
+	"CREATE TABLE IF NOT EXISTS alert(number INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT "
+	"UNIQUE,"
+	" role TEXT, type TEXT, epoch INTEGER, sequence INTEGER, virus_id TEXT, target TEXT,"
+	" issued INTEGER, expires INTEGER, state TEXT, envelope TEXT);"
+	"CREATE TABLE IF NOT EXISTS delivery(alert INTEGER, gateway TEXT, state TEXT, why TEXT,"
+	" channel TEXT, time INTEGER, counter INTEGER, PRIMARY KEY(alert, gateway)) WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS delivery_open ON delivery(gateway) WHERE state = 'open';"
+	"CREATE TABLE IF NOT EXISTS receipt(number INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT,"
+	" gateway TEXT, result TEXT, why TEXT, channel TEXT, time INTEGER, counter INTEGER,"
+	" envelope TEXT, digest TEXT UNIQUE);";
+
+int database_open(const char *path, struct database **out, char *error, size_t error_bytes)
+{
+	struct database *database = calloc(1, sizeof(*database));
+	int code;
+
+	if (database == NULL)
+		return -ENOMEM;
+	code = sqlite3_open_v2(
+		path, &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	if (code == SQLITE_OK) {
+		(void)sqlite3_busy_timeout(database->db, BUSY_MS);
+		code = sqlite3_exec(database->db, schema, NULL, NULL, NULL);
+	}
+	if (code != SQLITE_OK) {
+		(void)snprintf(error, error_bytes, "%s: %s", path, sqlite3_errmsg(database->db));
+		database_close(database);
+		return code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EBADMSG : -EIO;
+	}
+	*out = database;
+	return 0;
+}
+
+void database_close(struct database *database)
+{
+	if (database == NULL)
+		return;
+	if (database_flush(database) != 0)
+		(void)fputs(
+			"cordon-vendor: the database could not keep the last changes\n", stderr);
+	(void)sqlite3_close(database->db);
+	free(database);
+}
+
+sqlite3_stmt *database_prepare(struct database *database, const char *sql, const char *letters, ...)
+{
+	sqlite3_stmt *statement = NULL;
+	va_list values;
+
+	if (sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return NULL;
+	va_start(values, letters);
+	for (int i = 0; letters[i] != '\0'; i++) {
+		if (letters[i] == 't')
+			(void)sqlite3_bind_text(statement, i + 1, va_arg(values, const char *), -1,
+				SQLITE_TRANSIENT);
+		else
+			(void)sqlite3_bind_int64(statement, i + 1, va_arg(values, int64_t));
+	}
+	va_end(values);
+	return statement;
+}
+
+int database_run(sqlite3_stmt *statement)
+{
+	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
+
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : -EIO;
+}
+
+int64_t database_number(sqlite3_stmt *statement, int64_t otherwise)
+{
+	int64_t number = otherwise;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		number = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return number;
+}
+
+const char *database_text(sqlite3_stmt *statement, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+
+	return text != NULL ? text : "";
+}
+
+static int execute(const struct database *database, const char *sql)
+{
+	return sqlite3_exec(database->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+int database_begin(struct database *database)
+{
+	if (database->is_begun)
+		return 0;
+	if (execute(database, "BEGIN IMMEDIATE") != 0)
+		return -EIO;
+	database->is_begun = true;
+	return 0;
+}
+
+int database_flush(struct database *database)
+{
+	int err;
+
+	if (!database->is_begun)
+		return 0;
+	err = execute(database, "COMMIT");
+	if (err != 0)
+		(void)execute(database, "ROLLBACK");
+	database->is_begun = false;
+	return err;
+}
+
+int database_changes(const struct database *database)
+{
+	return sqlite3_changes(database->db);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The vendor's one SQLite file, in write-ahead mode: the registry and the journal lie in it. The daemon
+// writes it, commands on the same machine may read and write it at the same time. Changes are gathered in
+// a transaction; what must not be lost is flushed before anything follows from it.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct database;
+
+// Opens or makes it with the tables of the registry and the journal. Returns 0, -EBADMSG when it is
+// something else or damaged, or -EIO; a text in error.
+int database_open(const char *path, struct database **out, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
+// Flushes what can be flushed.
+void database_close(struct database *database);
+
+// One statement with its values, in the order of the letters: t text (NULL: none), i int64_t.
+sqlite3_stmt *database_prepare(
+	struct database *database, const char *sql, const char *letters, ...);
+// Runs it to its end and frees it; NULL is one that could not be prepared. Returns 0 or -EIO.
+int database_run(sqlite3_stmt *statement);
+// The first number of its first row, or otherwise; frees it.
+int64_t database_number(sqlite3_stmt *statement, int64_t otherwise);
+// "" where there is none.
+const char *database_text(sqlite3_stmt *statement, int column);
+
+// Begins a transaction unless one is open. Returns 0 or -EIO.
+int database_begin(struct database *database) __attribute__((warn_unused_result));
+// Makes durable what was changed since. Returns 0, or -EIO: all of that is undone.
+int database_flush(struct database *database) __attribute__((warn_unused_result));
+// Rows that the last statement has changed.
+int database_changes(const struct database *database);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Alerts to all gateways that they are meant for, over all channels of each at once, again and again with
+// pauses that grow, until each one's receipt is in or the alert has expired.
+#pragma once
+
+#include "control/vendor_database.h"
+#include "control/vendor_queue.h"
+#include "control/vendor_send.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fanout;
+
+struct fanout_options {
+	struct database *database;
+	unsigned int retry_s;
+	unsigned int retry_most_s;
+	// One try; as vendor_send_try.
+	int (*send)(void *ctx, const struct vendor_try *try);
+	// "receipt" and "fault" events; takes members.
+	void (*event)(void *ctx, const char *event, json_t *members);
+	void *ctx;
+};
+
+// Returns 0 or -ENOMEM.
+int fanout_new(const struct fanout_options *options, struct fanout **out)
+	__attribute__((warn_unused_result));
+void fanout_free(struct fanout *fanout);
+// Reads all gateways, open alerts and what is missing from the database. Once.
+int fanout_resume(struct fanout *fanout) __attribute__((warn_unused_result));
+
+// A gateway that is new or has changed, as the registry tells it; what is open and meant for it is sent.
+int fanout_gateway(struct fanout *fanout, const json_t *told) __attribute__((warn_unused_result));
+void fanout_forget(struct fanout *fanout, const char *id);
+// An alert that has been added to the journal as open. What it supersedes is let go of. The deliveries are
+// in the journal when this returns, not yet durable. Returns to how many gateways, or -EIO.
+int64_t fanout_issue(struct fanout *fanout, int64_t number, const struct alert *alert,
+	const char *digest, const char *envelope) __attribute__((warn_unused_result));
+// Sends what may go and was not sent yet, from the main loop.
+void fanout_wake(struct fanout *fanout, const char *id);
+
+// As vendor_sink's: whether it was a good receipt of one of the gateways.
+bool fanout_receipt(
+	struct fanout *fanout, const char *channel, const void *text, size_t bytes, char *id);
+void fanout_failed(struct fanout *fanout, const char *id, const char *channel, const char *why);
+
+// Ends what has expired. Now and then.
+void fanout_turn(struct fanout *fanout, int64_t now_s);
+
+// Open alerts, in order, to be published: whoever takes them all ends where everybody else is.
+typedef void (*fanout_alert_fn)(void *ctx, const struct queue_alert *alert);
+void fanout_each(const struct fanout *fanout, fanout_alert_fn each, void *ctx);
+// {"gateways", "alerts", "waiting", "sent", "receipts", "forged"}; the caller's.
+json_t *fanout_status(const struct fanout *fanout);
+// The last failure of a gateway, "": none, and how often it was tried since its last receipt.
+const char *fanout_why(const struct fanout *fanout, const char *id, unsigned int *tries);

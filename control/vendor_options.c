@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/vendor_options.h"
+
+#include "dataplane/dataplane.h"
+
+#include <string.h>
+
+#define MEMBER(member)                                                                             \
+	.offset = offsetof(struct vendor_options, member),                                         \
+	.size = sizeof(((struct vendor_options *)0)->member)
+#define TEXT(member)                                                                               \
+	.kind = OPTION_TEXT, MEMBER(member), .max = sizeof(((struct vendor_options *)0)->member) - 1
+#define UINT(member, low, high) .kind = OPTION_UINT, MEMBER(member), .min = (low), .max = (high)
+#define TEXTS(member, count)                                                                       \
+	.kind = OPTION_TEXTS, .offset = offsetof(struct vendor_options, member),                   \
+	.size = sizeof(((struct vendor_options *)0)->member[0]),                                   \
+	.count_offset = offsetof(struct vendor_options, count), .room = CONTROL_MAX_TEXTS,         \
+	.max = CONTROL_TEXT_BYTES - 1
+// The members of a section lie in the struct of the whole file.
+#define SECTION(table)                                                                             \
+	.kind = OPTION_SECTION, .offset = 0, .size = sizeof(struct vendor_options),                \
+	.children = (table)
+#define END                                                                                        \
+	{                                                                                          \
+		.key = NULL                                                                        \
+	}
+
+static const struct option_choice bools[] = {{"false", false}, {"true", true}, {NULL, 0}};
+
+static const struct config_option web_table[] = {
+	{.key = "listen",
+		TEXT(web.listen),
+		.help = "`address:port` of the REST interface (docs/vendor-api.md). Empty: there "
+			"is none."},
+	{.key = "certificate",
+		TEXT(web.certificate),
+		.help = "File of the server's certificate and those that it hangs on, PEM."},
+	{.key = "key", TEXT(web.key), .help = "File of its private key, PEM."},
+	{.key = "plain",
+		.kind = OPTION_BOOL,
+		MEMBER(web.plain),
+		.choices = bools,
+		.preset = "false",
+		.help = "Whether it is plain HTTP, as behind a proxy that speaks TLS."},
+	{.key = "allow",
+		TEXTS(web.allow, web.allow_count),
+		.help = "Addresses and networks that may connect. Empty: all."},
+	{.key = "per_minute",
+		UINT(web.per_minute, 1, 10000000),
+		.unit = "requests",
+		.preset = "6000",
+		.help = "Of one address; what is more gets 429."},
+	END,
+};
+
+static const struct config_option https_table[] = {
+	{.key = "ca",
+		TEXT(https.ca),
+		.help = "File of the authorities of the gateways' certificates, PEM. Empty: the "
+			"system's."},
+	{.key = "certificate",
+		TEXT(https.certificate),
+		.help = "File of our own certificate, PEM. Empty: none is shown."},
+	{.key = "key", TEXT(https.key), .help = "File of its private key, PEM."},
+	{.key = "at_once",
+		UINT(https.at_once, 1, 10000),
+		.unit = "requests",
+		.preset = "256",
+		.help = "On their way at once."},
+	END,
+};
+
+static const struct config_option tcp_table[] = {
+	{.key = "listen",
+		TEXT(tcp.listen),
+		.help = "`address:port` where gateways connect that have `alerts.tcp.connect`. "
+			"Empty: none "
+			"do."},
+	{.key = "at_once",
+		UINT(tcp.at_once, 1, 100000),
+		.unit = "connections",
+		.preset = "2000",
+		.help = "To gateways at once; those that gateways make are not counted."},
+	END,
+};
+
+static const struct config_option publish_table[] = {
+	{.key = "folder",
+		TEXT(publish.folder),
+		.help = "Folder that any web server can serve: `feed`, which gateways pull, and "
+			"the files of "
+			"updates. Empty: nothing is published."},
+	{.key = "url",
+		TEXT(publish.url),
+		.help = "Where that folder is on the web: the files of updates are below it."},
+	{.key = "signatures",
+		TEXT(publish.signatures),
+		.help = "Folder of signature files that updates are made of."},
+	END,
+};
+
+static const struct config_option top_table[] = {
+	{.key = "state",
+		TEXT(state),
+		.preset = "/var/lib/cordon-vendor",
+		.help = "Folder of the database."},
+	{.key = "root",
+		TEXT(root),
+		.required = true,
+		.help = "File of the root document that is in force: whose signatures count."},
+	{.key = "keys",
+		TEXTS(keys, keys_count),
+		.help = "Files of private keys that this server signs with. Heartbeats need one of "
+			"the role "
+			"alerts; all else may be signed elsewhere."},
+	{.key = "events",
+		TEXT(events),
+		.preset = "-",
+		.help = "File that JSON lines are appended to (opened again on SIGHUP); `-` is "
+			"standard "
+			"output."},
+	{.key = "heartbeat_seconds",
+		UINT(heartbeat_seconds, 0, 86400),
+		.unit = "seconds",
+		.preset = "900",
+		.help = "Between two signed pings to all gateways, which tell them that nothing is "
+			"held back; "
+			"0: none."},
+	{.key = "expiry_seconds",
+		UINT(expiry_seconds, 60, 31536000),
+		.unit = "seconds",
+		.preset = "604800",
+		.help = "After which an alert expires that does not say: until then it is tried."},
+	{.key = "retry_seconds",
+		UINT(retry_seconds, 1, 3600),
+		.unit = "seconds",
+		.preset = "2",
+		.help = "Until the second try; doubled each time, a little different for each "
+			"gateway."},
+	{.key = "retry_most_seconds",
+		UINT(retry_most_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "300",
+		.help = "The longest pause between two tries."},
+	{.key = "web", SECTION(web_table), .help = "The REST interface."},
+	{.key = "https", SECTION(https_table), .help = "Alerts to gateways over HTTPS."},
+	{.key = "tcp", SECTION(tcp_table), .help = "Alerts to gateways over TCP."},
+	{.key = "publish", SECTION(publish_table), .help = "Files for gateways that pull."},
+	END,
+};
+
+static void check_all(struct options_lines *lines, const void *base, const void *ctx)
+{
+	const struct vendor_options *options = base;
+	bool has_certificate = options->web.certificate[0] != '\0';
+
+	(void)ctx;
+	if (options->state[0] == '\0')
+		options_mistake_at(lines, "state", "must not be empty");
+	if (options->events[0] == '\0')
+		options_mistake_at(lines, "events", "must not be empty");
+	if (options->retry_most_seconds < options->retry_seconds)
+		options_mistake_at(lines, "retry_most_seconds", "is less than retry_seconds");
+	if (options->publish.signatures[0] != '\0' &&
+		(options->publish.folder[0] == '\0' || options->publish.url[0] == '\0'))
+		options_mistake_at(
+			lines, "publish.signatures", "needs publish.folder and publish.url");
+	if (options->web.listen[0] == '\0')
+		return;
+	if (!has_certificate && !options->web.plain)
+		options_mistake_at(lines, "web.certificate",
+			"is needed, or `plain: true` for HTTP without TLS");
+	if (has_certificate && options->web.plain)
+		options_mistake_at(lines, "web.plain", "does not go with a certificate");
+	if (has_certificate && options->web.key[0] == '\0')
+		options_mistake_at(lines, "web.key", "is needed with a certificate");
+}
+
+static void set_presets(struct vendor_options *options)
+{
+	memset(options, 0, sizeof(*options));
+	options_apply_presets(top_table, options);
+}
+
+int vendor_options_load(const char *path, struct vendor_options *options, FILE *errors)
+{
+	const struct options_form form = {top_table, check_all, NULL};
+
+	set_presets(options);
+	return options_file_read(path, &form, options, errors);
+}
+
+void vendor_options_write_reference(FILE *out)
+{
+	static struct vendor_options defaults;
+
+	set_presets(&defaults);
+	options_file_reference("cordon-vendor", top_table, &defaults, out);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Configuration of the vendor's server: one YAML file, checked against one table (vendor_options.c).
+#pragma once
+
+#include "control/control_options.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct vendor_options {
+	char state[CONTROL_TEXT_BYTES];                   // folder of the database
+	char root[CONTROL_TEXT_BYTES];                    // the root document in force
+	char keys[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES]; // private, that are at hand
+	uint32_t keys_count;
+	char events[CONTROL_TEXT_BYTES];
+	uint32_t heartbeat_seconds; // 0: none
+	uint32_t expiry_seconds;    // of alerts that do not say
+	uint32_t retry_seconds;
+	uint32_t retry_most_seconds;
+	struct {
+		char listen[CONTROL_TEXT_BYTES];
+		char certificate[CONTROL_TEXT_BYTES];
+		char key[CONTROL_TEXT_BYTES];
+		bool plain;
+		char allow[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
+		uint32_t allow_count;
+		uint32_t per_minute;
+	} web;
+	struct {
+		char ca[CONTROL_TEXT_BYTES];
+		char certificate[CONTROL_TEXT_BYTES];
+		char key[CONTROL_TEXT_BYTES];
+		uint32_t at_once;
+	} https;
+	struct {
+		char listen[CONTROL_TEXT_BYTES];
+		uint32_t at_once;
+	} tcp;
+	struct {
+		char folder[CONTROL_TEXT_BYTES];
+		char url[CONTROL_TEXT_BYTES];
+		char signatures[CONTROL_TEXT_BYTES];
+	} publish;
+};
+
+// Reads the file over the defaults. Returns 0, -EINVAL when something is wrong in it, or -errno of the
+// file; each mistake is one line "file:line: what" on errors.
+int vendor_options_load(const char *path, struct vendor_options *options, FILE *errors)
+	__attribute__((warn_unused_result));
+// The reference of all options with their defaults, as Markdown.
+void vendor_options_write_reference(FILE *out);

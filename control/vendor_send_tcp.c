@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Alerts over connections that the vendor makes to its gateways. One is closed when nothing was said on it
+// for a while, and made again for the next alert.
+#include "control/vendor_peer.h"
+#include "control/vendor_registry.h"
+#include "control/vendor_send.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KIND "tcp"
+#define IDLE_S 20
+#define CONNECT_S 20
+
+struct way {
+	struct vendor_sink sink;
+	GHashTable *links; // id and address of the gateway: struct link
+	GCancellable *cancel;
+	guint timer;
+	guint at_once;
+};
+
+struct link {
+	struct way *way;
+	struct vendor_peer *peer; // NULL: it is being connected
+	GByteArray *waits;        // the envelope that is sent then
+	char *name;               // in links
+	char gateway[REGISTRY_ID_BYTES];
+};
+
+static int check(const char *address, char *why, size_t why_bytes)
+{
+	GSocketConnectable *named = g_network_address_parse(address, 0, NULL);
+	bool good = named != NULL && g_network_address_get_port(G_NETWORK_ADDRESS(named)) != 0;
+
+	g_clear_object(&named);
+	if (!good)
+		(void)snprintf(why, why_bytes, "channels: address must be host:port");
+	return good ? 0 : -EINVAL;
+}
+
+static void free_link(gpointer data)
+{
+	struct link *link = data;
+
+	if (link->peer != NULL)
+		vendor_peer_free(link->peer);
+	g_byte_array_unref(link->waits);
+	g_free(link->name);
+	free(link);
+}
+
+static bool take_frame(void *ctx, struct vendor_peer *peer, const void *text, size_t bytes)
+{
+	const struct link *link = ctx;
+
+	(void)peer;
+	return link->way->sink.receipt(link->way->sink.ctx, KIND, text, bytes, NULL);
+}
+
+static void gone(void *ctx, struct vendor_peer *peer)
+{
+	struct link *link = ctx;
+
+	(void)peer;
+	link->peer = NULL; // it frees itself
+	(void)g_hash_table_remove(link->way->links, link->name);
+}
+
+static const struct vendor_peer_owner owner = {take_frame, gone};
+
+static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
+{
+	struct link *link = ctx;
+	GError *error = NULL;
+	GSocketConnection *connection =
+		g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, &error);
+
+	if (connection == NULL) {
+		// After a cancel the link is this function's to free.
+		if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+			free_link(link);
+		} else {
+			link->way->sink.failed(
+				link->way->sink.ctx, link->gateway, KIND, error->message);
+			(void)g_hash_table_remove(link->way->links, link->name);
+		}
+		g_error_free(error);
+		return;
+	}
+	link->peer = vendor_peer_new(connection, &owner, link);
+	g_object_unref(connection);
+	if (link->peer == NULL) {
+		(void)g_hash_table_remove(link->way->links, link->name);
+		return;
+	}
+	vendor_peer_send(link->peer, link->waits->data, link->waits->len);
+	(void)g_byte_array_set_size(link->waits, 0);
+}
+
+static int connect_link(
+	struct way *way, const struct vendor_try *try, const char *address, char *name)
+{
+	struct link *link = calloc(1, sizeof(*link));
+	GSocketClient *client;
+
+	if (link == NULL) {
+		g_free(name);
+		return -ENOMEM;
+	}
+	link->way = way;
+	link->name = name;
+	link->waits = g_byte_array_new();
+	(void)g_byte_array_append(link->waits, (const guint8 *)try->envelope, (guint)try->bytes);
+	(void)snprintf(link->gateway, sizeof(link->gateway), "%s", try->gateway);
+	(void)g_hash_table_insert(way->links, link->name, link);
+	client = g_socket_client_new();
+	g_socket_client_set_enable_proxy(client, FALSE);
+	g_socket_client_set_timeout(client, CONNECT_S);
+	g_socket_client_connect_to_host_async(client, address, 0, way->cancel, connected, link);
+	g_object_unref(client);
+	return 0;
+}
+
+static int send_tcp(void *ctx, const struct vendor_try *try)
+{
+	struct way *way = ctx;
+	const char *address = json_string_value(json_object_get(try->channel, "address"));
+	char *name = g_strconcat(try->gateway, "\n", address, NULL);
+	struct link *link = g_hash_table_lookup(way->links, name);
+
+	if (link == NULL && g_hash_table_size(way->links) < way->at_once)
+		return connect_link(way, try, address, name);
+	g_free(name);
+	if (link == NULL || link->peer == NULL)
+		return -EAGAIN;
+	vendor_peer_send(link->peer, try->envelope, try->bytes);
+	return 0;
+}
+
+static gboolean is_idle(gpointer key, gpointer value, gpointer ctx)
+{
+	const struct link *link = value;
+	const gint64 *now_us = ctx;
+
+	(void)key;
+	return link->peer != NULL &&
+	       *now_us - vendor_peer_active_us(link->peer) > (gint64)IDLE_S * G_USEC_PER_SEC;
+}
+
+static gboolean close_idle(gpointer ctx)
+{
+	struct way *way = ctx;
+	gint64 now_us = g_get_monotonic_time();
+
+	(void)g_hash_table_foreach_remove(way->links, is_idle, &now_us);
+	return G_SOURCE_CONTINUE;
+}
+
+// Those that are being connected come back once more, and free themselves.
+static gboolean is_connecting(gpointer key, gpointer value, gpointer ctx)
+{
+	const struct link *link = value;
+
+	(void)key;
+	(void)ctx;
+	return link->peer == NULL;
+}
+
+static void close_tcp(void *ctx)
+{
+	struct way *way = ctx;
+
+	(void)g_source_remove(way->timer);
+	(void)g_hash_table_foreach_steal(way->links, is_connecting, NULL);
+	g_cancellable_cancel(way->cancel);
+	while (g_main_context_iteration(NULL, FALSE))
+		;
+	g_hash_table_unref(way->links);
+	g_object_unref(way->cancel);
+	free(way);
+}
+
+static int open_tcp(const struct vendor_options *options, const struct vendor_sink *sink,
+	void **out, char *error, size_t error_bytes)
+{
+	struct way *way = calloc(1, sizeof(*way));
+
+	(void)error;
+	(void)error_bytes;
+	if (way == NULL)
+		return -ENOMEM;
+	way->sink = *sink;
+	way->at_once = options->tcp.at_once;
+	way->links = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_link);
+	way->cancel = g_cancellable_new();
+	way->timer = g_timeout_add_seconds(5, close_idle, way);
+	*out = way;
+	return 0;
+}
+
+const struct vendor_way vendor_way_tcp = {KIND, "address", check, open_tcp, close_tcp, send_tcp};

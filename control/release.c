@@ -375,7 +375,7 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 		return;
 	// An operator has decided meanwhile.
 	if (!store_get_state(release->control->store, verdict->message.id, &state) ||
-		state != SPOOL_HELD)
+		state != verdict->message.state)
 		return;
 	if (!is_valid(release, verdict->key)) {
 		store_set_judged(release->control->store, verdict->message.id, "");

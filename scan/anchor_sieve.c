@@ -86,23 +86,21 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 
 enum anchor_content anchor_content_portable(const uint8_t *data, size_t n)
 {
-	unsigned int capitals = 0;
+	uint8_t capitals = 0;
+	uint8_t others = 0;
 
-	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
-		uint8_t others = 0;
-		uint8_t block = 0;
+	for (; n >= BLOCK && others == 0; data += BLOCK, n -= BLOCK) {
+		for (size_t i = 0; i < BLOCK; i++) {
+			const uint8_t byte = data[i];
+			const uint8_t is_space =
+				(uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r'));
 
-		for (size_t i = at; i < at + BLOCK; i++) {
-			uint8_t byte = data[i];
-			uint8_t space = (uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r'));
-
-			others |= (uint8_t)((byte >= 0x80) | ((byte < 0x20) & !space));
-			block |= (uint8_t)(byte - 'A') < 26;
+			others |= (uint8_t)((uint8_t)(byte - ' ') >= 0x60) & (is_space ^ 1);
+			capitals |= (uint8_t)(byte - 'A') < 26;
 		}
-		if (others != 0)
-			return ANCHOR_BYTES;
-		capitals |= block;
 	}
+	if (others != 0)
+		return ANCHOR_BYTES;
 	return capitals != 0 ? ANCHOR_TEXT : ANCHOR_LOWER;
 }
 

@@ -157,6 +157,10 @@ static void add_leaf(struct walk *walk, GMimePart *part, bool is_signature)
 		walk->err = -EBADMSG;
 		return;
 	}
+	// Before a boundary at the very end of the message GMime leaves half of the boundary's line end in the part.
+	if (stream->bound_end > stream->bound_start && (uint64_t)stream->bound_end < walk->bytes &&
+		walk->data[stream->bound_end - 1] == '\r' && walk->data[stream->bound_end] == '\n')
+		g_mime_stream_set_bounds(stream, stream->bound_start, stream->bound_end - 1);
 	leaf.content =
 		(struct rebuild_range){(size_t)stream->bound_start, (size_t)stream->bound_end};
 	leaf.type = type_of(object);

@@ -370,6 +370,78 @@ static void the_note_says_which_signatures_it_breaks(void **state)
 	free(new.data);
 }
 
+#define PART                                                                                       \
+	"Content-Type: image/x; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\nAAECAwQF\r\n"
+
+// One attachment, and what stands before and behind it.
+struct around {
+	const char *before;
+	const char *part;
+	const char *behind;
+};
+
+static const struct around arounds[] = {
+	{MIXED "--edge\r\n", PART, "--edge--"},
+	{MIXED "--edge\r\n", PART, "--edge--\r\nepilogue without an end"},
+	{MIXED "--edge\r\n", PART, "--edge--\r\n\r\n--edge\r\nnot a part\r\n--edge--\r\n"},
+	{MIXED "--edge \t\r\n", PART, "--edge--\t \r\n"},
+	{MIXED TEXT "\r\n\r\n--edge\r\n", PART, "--edge\r\n\r\n\r\n\r\n--edge--\r\n"},
+	{MIXED "--edge\r\n\r\ngr\xfc\xdf\x80\xff \rbare\r\n--edge\r\n", PART,
+		"--edge\r\n\r\n\xe4\n--edge--"},
+	{HEAD "Content-Type: multipart/mixed; boundary=\"a b'()+_,-./:=?\"\r\n\r\n--a "
+	      "b'()+_,-./:=?\r\n",
+		PART, "--a b'()+_,-./:=?--\r\n"},
+	{HEAD "Content-Type: multipart/mixed;\r\n\tboundary*0=\"ed\";\r\n "
+	      "boundary*1=\"ge\"\r\n\r\n--edge\r\n",
+		PART, "--edge--\r\n"},
+	// A boundary that begins like the one around it, and the other way round.
+	{MIXED "--edge\r\nContent-Type: multipart/alternative; "
+	       "boundary=\"edge-1\"\r\n\r\n--edge-1\r\n",
+		PART, "--edge-1\r\n\r\ntext\r\n--edge-1--\r\n--edge--\r\n"},
+	{MIXED "--edge\r\nContent-Type: multipart/alternative; boundary=\"ed\"\r\n\r\n--ed\r\n",
+		PART, "--ed\r\n\r\ntext\r\n--ed--\r\n--edge--\r\n"},
+	// The inner one has no end.
+	{MIXED "--edge\r\nContent-Type: multipart/related; boundary=in\r\n\r\n--in\r\n", PART,
+		"--edge\r\n\r\nlast\r\n--edge--\r\n"},
+	{MIXED TEXT "--edge\r\nContent-Type: multipart/digest; "
+		    "boundary=in\r\n\r\n--in\r\n\r\nSubject: x\r\n"
+		    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n",
+		PART, "--m--\r\n\r\n--in--\r\n\r\n" END},
+};
+
+// The line end before a boundary is the boundary's: it stays too.
+static void what_stands_around_stays_bit_for_bit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof(arounds) / sizeof(arounds[0])); i++) {
+		const struct around *around = &arounds[i / 2];
+		char *crlf = g_strconcat(around->before, around->part, around->behind, NULL);
+		// With LF alone, too.
+		char **lines = g_strsplit(crlf, "\r\n", -1);
+		const char *eol = i % 2 > 0 ? "\n" : "\r\n";
+		char *mail = g_strjoinv(eol, lines);
+		char **pieces = g_strsplit(mail, "AAECAwQF", 2);
+		char *before =
+			g_strndup(mail, (gsize)(strstr(mail, "Content-Type: image/x") - mail));
+		struct bytes new = strip_text(mail, REBUILD_ATTACHMENTS, 1);
+
+		assert_true(new.bytes > strlen(before) + strlen(pieces[1]));
+		assert_memory_equal(new.data, before, strlen(before));
+		assert_memory_equal(
+			new.data + new.bytes - strlen(pieces[1]), pieces[1], strlen(pieces[1]));
+		assert_true(
+			has(&new, "A part of this message was removed by the mail gateway gate."));
+		assert_false(has(&new, "image/x\r\nContent-Transfer"));
+		assert_false(has(&new, "AAECAwQF"));
+		free(new.data);
+		g_free(before);
+		g_strfreev(pieces);
+		g_free(mail);
+		g_strfreev(lines);
+		g_free(crlf);
+	}
+}
+
 static void a_name_cannot_forge_the_note(void **state)
 {
 	static const char mail[] =
@@ -510,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_signature_is_no_attachment),
 		cmocka_unit_test(a_header_that_lies_does_not_make_it_text),
 		cmocka_unit_test(the_note_says_which_signatures_it_breaks),
+		cmocka_unit_test(what_stands_around_stays_bit_for_bit),
 		cmocka_unit_test(a_name_cannot_forge_the_note),
 		cmocka_unit_test(a_plan_of_another_message_is_refused),
 		cmocka_unit_test(mail_of_many_makers_loses_what_it_should_and_nothing_else),

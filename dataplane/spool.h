@@ -20,6 +20,12 @@
 // zeros, synced, renamed into place and its directory synced before it is used. Such a write changes no
 // metadata. It completes when its own bytes are durable, so nothing depends on the order of writes; a
 // record is acknowledged when all writes that carry a part of it have completed so.
+// While the disk has all that it can do and half of the spares are left, no more zeros are written.
+//
+// A segment is used once, and removed when nothing in it is wanted any more. To use it again would save its
+// zeros, but only where mail goes out while more comes in: under a seal nothing does, and what counts then is how
+// many spares were ready. It would cost what recovery rests on: that what is not zero was written in this
+// segment's one life, so that no old record can come back, and a torn write shows by its zeros.
 //
 // Crash. Recovery (spoolfile_refresh) takes a record when all of its chunks are there and authentic. A
 // mail that was acknowledged had all of them durable, in files whose names were durable before; of one

@@ -343,7 +343,7 @@ bool segment_work(struct spool *spool)
 		prepare_begin(spool);
 		any = true;
 	}
-	if (spool->prepare.paused && !is_to_pause(spool)) {
+	if (spool->prepare.segment != NULL && spool->prepare.paused && !is_to_pause(spool)) {
 		prepare_write(spool);
 		any = true;
 	}

@@ -99,11 +99,11 @@ static uint8_t tiff_bits(const struct predictor *predictor, uint32_t i, uint8_t 
 
 	for (uint32_t at = 0; at < 8; at += bits) {
 		uint32_t sample = 8 * i + at;
-		uint32_t value = byte >> (8 - bits - at) & mask;
+		uint32_t value = (uint32_t)byte >> (8 - bits - at) & mask;
 
 		if (sample >= predictor->colors * bits) {
 			uint32_t before = sample - predictor->colors * bits;
-			uint8_t from = before / 8 == i ? made : predictor->now[before / 8];
+			uint32_t from = before / 8 == i ? made : predictor->now[before / 8];
 
 			value += from >> (8 - bits - before % 8) & mask;
 		}

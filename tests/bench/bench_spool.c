@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] [-o WAYS]
+// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES]
+// [-o WAYS, of abcde]
 //
 // In turn, so that what else happens on the machine meets all alike, and in this run alone comparable:
 // (a) a file per mail: write, fsync, rename, fsync of the folder; (b) io_uring and O_DIRECT, the same bytes
@@ -238,6 +239,8 @@ static void remove_segments(const char *folder)
 	struct dirent *entry;
 
 	need(list != NULL, folder);
+	if (list == NULL)
+		return;
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own
 	while ((entry = readdir(list)) != NULL) {
 		if (strstr(entry->d_name, ".seg") != NULL)

@@ -117,9 +117,11 @@ struct taking {
 
 static unsigned int check_root(struct vendor_server *server, struct taking *taking)
 {
-	int err = alerts_root_check(&server->root, &taking->alert, taking->envelope, now_s(),
-		&taking->keys, taking->why, taking->why_bytes);
+	char why[ALERT_WHY_BYTES] = "";
+	int err = alerts_root_check(
+		&server->root, &taking->alert, taking->envelope, now_s(), &taking->keys, why);
 
+	(void)snprintf(taking->why, taking->why_bytes, "%s", why);
 	taking->is_complete = err == 0;
 	return err == 0 ? 0 : 409;
 }

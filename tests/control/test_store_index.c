@@ -168,6 +168,34 @@ static void each_is_judged_once_for_each_key_in_the_order_of_arrival(void **stat
 	store_index_close(index);
 }
 
+static void what_may_be_an_alert_is_shown_once_by_arrival(void **state)
+{
+	static const char *const reasons[] = {
+		"alert", "sealed", "alert:hold", "alerting", "", "seal-scope", "alert"};
+	struct store_index *index = NULL;
+	struct spool_id id;
+
+	(void)state;
+	assert_int_equal(store_index_open(&index), 0);
+	for (uint64_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		// The last one is in quarantine: a verdict stands against it.
+		struct spoolfile_record record =
+			record_of(i, i == 6 ? SPOOL_QUARANTINED : SPOOL_HELD);
+		json_t *reason = json_pack("{s:s}", "reason", reasons[i]);
+
+		assert_int_equal(store_index_add(index, &record, NULL, reason, 5), 0);
+		json_decref(reason);
+	}
+	assert_true(store_index_is_unread_alert(index, (struct spool_id){7, 2}));
+	assert_true(store_index_next_alert(index, &id));
+	assert_int_equal(id.number, 0);
+	assert_true(store_index_next_alert(index, &id));
+	assert_int_equal(id.number, 2);
+	assert_false(store_index_is_unread_alert(index, (struct spool_id){7, 2}));
+	assert_false(store_index_next_alert(index, &id));
+	store_index_close(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +203,7 @@ int main(void)
 		cmocka_unit_test(a_filter_chooses_and_counts),
 		cmocka_unit_test(what_is_gone_is_forgotten_and_what_has_changed_is_seen),
 		cmocka_unit_test(each_is_judged_once_for_each_key_in_the_order_of_arrival),
+		cmocka_unit_test(what_may_be_an_alert_is_shown_once_by_arrival),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

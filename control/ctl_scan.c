@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordonctl scan: messages, mailboxes, Maildirs, folders and other files against a ruleset.
 #include "control/ctl.h"
-#include "control/ctl_input.h"
-
-#include <jansson.h>
+#include "control/ctl_scan_work.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,21 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#define READ_BYTES 262144
+#define MAX_WORKERS 256
 #define MAX_FOLDER_DEPTH 64
 
 struct scan_command {
 	const char *rules;
-	struct scan_options options;
-	bool is_json;
-	struct scanner *scanner;
-	uint8_t *buffer;
+	struct scan_work_options options;
+	struct scan_work *work;
 	uint64_t folders;
-	uint64_t files;
-	uint64_t found; // files with a match or a suspicion
-	uint64_t errors;
-	uint64_t bytes;
 };
 
 static void print_usage(FILE *out)
@@ -41,8 +34,18 @@ static void print_usage(FILE *out)
 		"      --json          one JSON line for each file or message\n"
 		"      --digests LIST  of md5,sha1,sha256: report these of every part\n"
 		"      --all-match     report every signature that hits, not only the first\n"
+		"      --workers N     threads that scan (1), up to 256\n"
 		"      --help          this text\n\n"
 		"Exit status: 0 clean, 1 found, 2 error.\n");
+}
+
+static bool parse_workers(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	*out = (uint32_t)value;
+	return *text >= '0' && *text <= '9' && *end == '\0' && value >= 1 && value <= MAX_WORKERS;
 }
 
 // False when the command is over already, with this exit status.
@@ -53,6 +56,7 @@ static bool parse_options(int argc, char **argv, struct scan_command *command, i
 		{"json", no_argument, NULL, 'j'},
 		{"digests", required_argument, NULL, 'd'},
 		{"all-match", no_argument, NULL, 'a'},
+		{"workers", required_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -66,17 +70,23 @@ static bool parse_options(int argc, char **argv, struct scan_command *command, i
 			command->rules = optarg;
 			break;
 		case 'j':
-			command->is_json = true;
+			command->options.is_json = true;
 			break;
 		case 'd':
-			if (ctl_parse_digests(optarg, &command->options.digests))
+			if (ctl_parse_digests(optarg, &command->options.scan.digests))
 				break;
 			(void)fprintf(stderr,
 				"cordonctl scan: --digests %s: not of md5,sha1,sha256\n", optarg);
 			return false;
 		case 'a':
-			command->options.all_matches = true;
+			command->options.scan.all_matches = true;
 			break;
+		case 'w':
+			if (parse_workers(optarg, &command->options.workers))
+				break;
+			(void)fprintf(stderr, "cordonctl scan: --workers %s: not 1 to %d\n", optarg,
+				MAX_WORKERS);
+			return false;
 		case 'h':
 			print_usage(stdout);
 			*status = CTL_OK;
@@ -92,121 +102,6 @@ static bool parse_options(int argc, char **argv, struct scan_command *command, i
 		optind < argc ? "--rules PATH is missing" : "nothing to scan");
 	print_usage(stderr);
 	return false;
-}
-
-// ---- one file ----------------------------------------------------------------------------------
-
-static void print_error(struct scan_command *command, const char *path, int err)
-{
-	command->errors++;
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	(void)fprintf(stderr, "%s: %s\n", path, strerror(-err));
-}
-
-static void print_json(
-	const char *path, uint64_t message, bool is_mail, const struct scan_result *result)
-{
-	json_t *event = ctl_json_event("scan");
-
-	(void)json_object_set_new(event, "path", ctl_json_text(path));
-	(void)json_object_set_new(event, "message", json_integer((json_int_t)message));
-	(void)json_object_set_new(event, "bytes", json_integer((json_int_t)result->bytes));
-	if (is_mail) {
-		(void)json_object_set_new(event, "subject", ctl_json_text(result->subject));
-		(void)json_object_set_new(event, "message_id", ctl_json_text(result->message_id));
-	}
-	ctl_json_add_result(event, result);
-	ctl_json_print(event);
-}
-
-static bool is_named_before(const struct scan_result *result, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (strcmp(result->matches[k].signature, result->matches[i].signature) == 0)
-			return true;
-	}
-	return false;
-}
-
-// One line for the first match, or for each name. Messages of a mailbox after the first are told by
-// their number.
-static void print_found(const struct scan_command *command, const char *path, uint64_t message,
-	const struct scan_result *result)
-{
-	size_t lines = command->options.all_matches ? result->matches_count
-		       : result->matches_count > 0  ? 1
-						    : 0;
-	char number[40] = "";
-
-	if (message > 1)
-		(void)snprintf(
-			number, sizeof(number), "message %llu: ", (unsigned long long)message);
-	for (size_t i = 0; i < lines; i++) {
-		if (!is_named_before(result, i))
-			printf("%s: %s%s FOUND\n", path, number, result->matches[i].signature);
-	}
-	if (result->has_more_matches)
-		printf("%s: %smore signatures match than are listed\n", path, number);
-	if (result->verdict == VERDICT_SUSPECT)
-		printf("%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
-	if (result->verdict == VERDICT_UNSCANNABLE)
-		printf("%s: %snot scanned: %s ERROR\n", path, number, result->reason);
-}
-
-// Returns the verdict on the input's message.
-static enum verdict scan_message(
-	struct scan_command *command, struct ctl_input *input, const char *path, uint64_t message)
-{
-	const struct scan_result *result;
-	enum verdict verdict;
-	struct scan *scan;
-	size_t n;
-	int err = scan_begin(command->scanner, ctl_input_kind(input), &scan);
-
-	if (err != 0) {
-		print_error(command, path, err);
-		return VERDICT_UNSCANNABLE;
-	}
-	while ((n = ctl_input_read(input, command->buffer, READ_BYTES)) > 0)
-		scan_feed(scan, command->buffer, n);
-	result = scan_end(scan);
-	verdict = result->verdict;
-	command->bytes += result->bytes;
-	if (verdict == VERDICT_UNSCANNABLE)
-		command->errors++;
-	if (command->is_json)
-		print_json(path, message, ctl_input_kind(input) == SCAN_MESSAGE, result);
-	else
-		print_found(command, path, message, result);
-	scan_free(scan);
-	return verdict;
-}
-
-static void scan_file(struct scan_command *command, const char *path, bool is_mail)
-{
-	struct ctl_input *input;
-	uint64_t message = 0;
-	bool is_found = false;
-	bool is_clean = true;
-	int err = ctl_input_open(path, is_mail, &input);
-
-	if (err != 0) {
-		print_error(command, path, err);
-		return;
-	}
-	while (ctl_input_next(input)) {
-		enum verdict verdict = scan_message(command, input, path, ++message);
-
-		is_found = is_found || verdict == VERDICT_INFECTED || verdict == VERDICT_SUSPECT;
-		is_clean = is_clean && verdict == VERDICT_CLEAN;
-	}
-	if (ctl_input_has_failed(input))
-		print_error(command, path, -EIO);
-	else if (is_clean && !command->is_json)
-		printf("%s: OK\n", path);
-	ctl_input_close(input);
-	command->files++;
-	command->found += is_found;
 }
 
 // ---- folders -----------------------------------------------------------------------------------
@@ -243,7 +138,8 @@ static void scan_folder(struct scan_command *command, const char *path, int dept
 
 	command->folders++;
 	if (count < 0) {
-		print_error(command, path, depth < MAX_FOLDER_DEPTH ? -errno : -ELOOP);
+		scan_work_fail(command->work, path,
+			strerrordesc_np(depth < MAX_FOLDER_DEPTH ? errno : ELOOP));
 		return;
 	}
 	for (int i = 0; i < count; i++) {
@@ -253,7 +149,7 @@ static void scan_folder(struct scan_command *command, const char *path, int dept
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
 			if (asprintf(&inner, "%s%s%s", path,
 				    path[strlen(path) - 1] == '/' ? "" : "/", name) < 0)
-				print_error(command, path, -ENOMEM);
+				scan_work_fail(command->work, path, strerrordesc_np(ENOMEM));
 			else
 				scan_path(command, inner, is_mail, depth + 1);
 			free(inner);
@@ -263,6 +159,14 @@ static void scan_folder(struct scan_command *command, const char *path, int dept
 	free(entries);
 }
 
+static void add_file(struct scan_command *command, const char *path, bool is_mail)
+{
+	char *copy = strdup(path);
+
+	if (copy == NULL || scan_work_add(command->work, copy, is_mail) != 0)
+		scan_work_fail(command->work, path, strerrordesc_np(ENOMEM));
+}
+
 // What a folder holds is looked at as it is: links are not followed, devices not opened.
 static void scan_path(struct scan_command *command, const char *path, bool is_mail, int depth)
 {
@@ -270,13 +174,13 @@ static void scan_path(struct scan_command *command, const char *path, bool is_ma
 	int err = depth == 0 ? stat(path, &status) : lstat(path, &status);
 
 	if (err != 0)
-		print_error(command, path, -errno);
+		scan_work_fail(command->work, path, strerrordesc_np(errno));
 	else if (S_ISDIR(status.st_mode))
 		scan_folder(command, path, depth);
 	else if (S_ISREG(status.st_mode))
-		scan_file(command, path, is_mail);
+		add_file(command, path, is_mail);
 	else if (depth == 0)
-		print_error(command, path, -EINVAL);
+		scan_work_fail(command->work, path, "neither a file nor a folder");
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -289,10 +193,12 @@ static double seconds_since(const struct timespec *began)
 	return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
-static void print_summary(const struct scan_command *command, const struct ruleset_info *info,
+static void print_summary(const struct scan_command *command, const struct scan_work_sums *sums,
 	const struct timespec *began)
 {
-	(void)fprintf(command->is_json ? stderr : stdout,
+	const struct ruleset_info *info = ruleset_get_info(command->options.ruleset);
+
+	(void)fprintf(command->options.is_json ? stderr : stdout,
 		"\n----------- SCAN SUMMARY -----------\n"
 		"Known viruses: %u\n"
 		"Ruleset: %s\n"
@@ -303,32 +209,30 @@ static void print_summary(const struct scan_command *command, const struct rules
 		"Data scanned: %.2f MB\n"
 		"Time: %.3f sec\n",
 		info->signatures, info->version, (unsigned long long)command->folders,
-		(unsigned long long)command->files, (unsigned long long)command->found,
-		(unsigned long long)command->errors, (double)command->bytes / 1e6,
-		seconds_since(began));
+		(unsigned long long)sums->files, (unsigned long long)sums->found,
+		(unsigned long long)sums->errors, (double)sums->bytes / 1e6, seconds_since(began));
 }
 
-static int scan_all(struct scan_command *command, const struct ruleset *ruleset, char **paths)
+static int scan_all(struct scan_command *command, char **paths)
 {
+	struct scan_work_sums sums = {0};
 	struct timespec began;
-	int err = scanner_new(&command->options, ruleset, &command->scanner);
+	int err = scan_work_new(&command->options, &command->work);
 
-	command->buffer = malloc(READ_BYTES);
-	if (err != 0 || command->buffer == NULL) {
+	(void)clock_gettime(CLOCK_MONOTONIC, &began);
+	for (; err == 0 && *paths != NULL; paths++)
+		scan_path(command, *paths, false, 0);
+	if (err == 0)
+		err = scan_work_run(command->work, &sums);
+	scan_work_free(command->work);
+	if (err != 0) {
 		(void)fprintf(stderr, "cordonctl scan: out of memory\n");
-		scanner_free(command->scanner);
-		free(command->buffer);
 		return CTL_ERROR;
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &began);
-	for (; *paths != NULL; paths++)
-		scan_path(command, *paths, false, 0);
-	print_summary(command, ruleset_get_info(ruleset), &began);
-	scanner_free(command->scanner);
-	free(command->buffer);
+	print_summary(command, &sums, &began);
 	if (fflush(stdout) != 0)
 		return CTL_ERROR;
-	return command->found > 0 ? CTL_FOUND : command->errors > 0 ? CTL_ERROR : CTL_OK;
+	return sums.found > 0 ? CTL_FOUND : sums.errors > 0 ? CTL_ERROR : CTL_OK;
 }
 
 int ctl_scan(int argc, char **argv)
@@ -338,13 +242,16 @@ int ctl_scan(int argc, char **argv)
 	void *memory = NULL;
 	int status;
 
-	scan_options_init(&command.options);
-	command.options.max_messages = 1;
+	scan_options_init(&command.options.scan);
+	command.options.scan.max_messages = 1;
+	command.options.workers = 1;
+	command.options.shows_progress = isatty(STDERR_FILENO) == 1;
 	if (!parse_options(argc, argv, &command, &status))
 		return status;
 	if (ctl_load_rules(command.rules, &ruleset, &memory) != 0)
 		return CTL_ERROR;
-	status = scan_all(&command, ruleset, argv + optind);
+	command.options.ruleset = ruleset;
+	status = scan_all(&command, argv + optind);
 	ruleset_close(ruleset);
 	free(memory);
 	return status;

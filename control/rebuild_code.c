@@ -343,8 +343,9 @@ static int repair_once(
 		err = recipe_range(recipe, decoded.bytes, &begin, &end);
 	if (err == 0) {
 		write_repaired(code, &decoded, recipe, out);
-		now.content = out->data + at;
 		now.bytes = out->len - at;
+		// An array without bytes has no memory.
+		now.content = now.bytes > 0 ? out->data + at : code->content;
 		err = decode_bytes(&now, &again);
 	}
 	if (err == 0)

@@ -117,8 +117,9 @@ static int make_files(void **state)
 static int drop_files(void **state)
 {
 	static const char *const folders[] = {
-		"rules", "mail/cur", "mail/new", "mail/tmp", "mail", "."};
-	static const char *const made[] = {"image", "stdout", "stderr"};
+		"rules", "mail/cur", "mail/new", "mail/tmp", "mail", "odd", "."};
+	static const char *const made[] = {
+		"image", "stdout", "stderr", "odd/fifo", "odd/loop", "odd/nowhere"};
 	char path[256];
 
 	(void)state;
@@ -387,6 +388,57 @@ static void a_maildir_holds_messages_whatever_they_look_like(void **state)
 	json_decref(event);
 }
 
+static size_t lines_until_summary(void)
+{
+	const char *end = strstr(output, "\n-----------");
+
+	assert_non_null(end);
+	return (size_t)(end - output);
+}
+
+static void workers_say_the_same_in_the_same_order(void **state)
+{
+	char *expected;
+	size_t bytes;
+
+	(void)state;
+	assert_int_equal(run("scan --rules @rules --all-match @mail @box @box @mail"), 1);
+	bytes = lines_until_summary();
+	expected = strndup(output, bytes);
+	assert_non_null(expected);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(
+			run("scan --rules @rules --workers 4 --all-match @mail @box @box @mail"),
+			1);
+		assert_int_equal(lines_until_summary(), bytes);
+		assert_memory_equal(output, expected, bytes);
+	}
+	free(expected);
+	assert_int_equal(run("scan --rules @rules --workers 0 @box"), 2);
+	assert_int_equal(run("scan --rules @rules --workers 2x @box"), 2);
+	assert_int_equal(run("scan --rules @rules --workers 257 @box"), 2);
+}
+
+static void what_is_no_file_is_an_error_or_passed_over(void **state)
+{
+	char path[512];
+
+	(void)state;
+	make_folder("odd");
+	path_in(path, sizeof(path), "odd/fifo");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	path_in(path, sizeof(path), "odd/loop");
+	assert_int_equal(symlink(".", path), 0);
+	path_in(path, sizeof(path), "odd/nowhere");
+	assert_int_equal(symlink("nothing", path), 0);
+	assert_int_equal(run("scan --rules @rules @odd"), 0);
+	assert_int_equal(run("scan --rules @rules @odd/fifo"), 2);
+	assert_int_equal(run("scan --rules @rules @odd/nowhere"), 2);
+	assert_int_equal(run("scan --rules @rules /dev/zero"), 2);
+	// What was found comes before what was not scanned.
+	assert_int_equal(run("scan --rules @rules @odd/fifo @box"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +451,8 @@ int main(void)
 		cmocka_unit_test(an_event_says_what_was_found_where),
 		cmocka_unit_test(a_mailbox_is_its_messages),
 		cmocka_unit_test(a_maildir_holds_messages_whatever_they_look_like),
+		cmocka_unit_test(workers_say_the_same_in_the_same_order),
+		cmocka_unit_test(what_is_no_file_is_an_error_or_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, drop_files);

@@ -50,7 +50,7 @@ static uint32_t take(struct head *head, size_t n)
 {
 	uint32_t value = 0;
 
-	if (n > head->bytes - head->at) {
+	if (head->at > head->bytes || n > head->bytes - head->at) {
 		head->is_short = true;
 		return 0;
 	}

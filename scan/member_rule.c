@@ -110,7 +110,7 @@ void member_rules_free(struct member_rules *rules)
 {
 	if (rules == NULL)
 		return;
-	for (uint32_t i = 0; i < rules->count; i++)
+	for (uint32_t i = 0; rules->items != NULL && i < rules->count; i++)
 		pcre2_code_free(rules->items[i].name);
 	pcre2_jit_stack_free(rules->stack);
 	pcre2_match_context_free(rules->context);

@@ -168,6 +168,7 @@ static void note_files(struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;
 
+	matcher->finds_programs = matcher->hashes_sections || matcher->hashes_imports != 0;
 	for (; ruleset != NULL; ruleset = ruleset->delta) {
 		matcher->finds_programs = matcher->finds_programs || has_programs(ruleset);
 		matcher->retypes = matcher->retypes || retypes(ruleset);

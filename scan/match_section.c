@@ -73,8 +73,7 @@ void match_sections_feed(struct match_sections *sections, struct track *track, u
 {
 	const struct executable *pe = track->executable;
 
-	// ClamAV hashes the sections of 32-bit files alone.
-	if (pe == NULL || pe->format != FILETYPE_TARGET_PE || pe->is_wide)
+	if (pe == NULL || pe->format != FILETYPE_TARGET_PE)
 		return;
 	for (size_t i = 0; i < MATCH_OPEN_SECTIONS; i++)
 		if (sections->open[i].digest.running != 0)

@@ -92,6 +92,7 @@ DIFFERENCES = [
     Difference("part-names", "cordon", has("members", "mail")),
     Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
     Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool({"target 0", "target 3"} & tags)),
+    Difference("inline-container", "cordon", has("in page", "Container")),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
 ]
 

@@ -21,6 +21,7 @@ import traceback
 
 sys.dont_write_bytecode = True  # the tree is left as it was
 import parityarchives
+import paritycarriers
 import paritycases
 import paritycopies
 import paritycorpus
@@ -132,6 +133,16 @@ def formats(folder):
 def members(folder):
     """names and sizes of what lies in containers"""
     return generated(folder, [(paritymembers.container_members, 300)], 100)
+
+
+def sections(folder):
+    """digests of sections, in programs of any size"""
+    return generated(folder, [(paritycarriers.section_digests, 40)], 40)
+
+
+def carriers(folder):
+    """every kind of signature inside of pages, programs, archives and mails"""
+    return generated(folder, [(maker, 40) for maker in paritycarriers.MAKERS], 150)
 
 
 def types(folder):
@@ -256,7 +267,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, formats, members, types, lists, logical, nested, handlers, normal, inline, copies,
+    checks = [body, mails, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -169,8 +169,7 @@ static enum clamav_result parse_attributes(
 		enum clamav_result one;
 
 		// ClamAV takes a target that is nothing at all for 0.
-		if (value == NULL ||
-			(value[1] == '\0' && strncmp(items[i], "Target:", 7) != 0)) {
+		if (value == NULL || (value[1] == '\0' && strncmp(items[i], "Target:", 7) != 0)) {
 			*reason = "attribute without a value";
 			return CLAMAV_MALFORMED;
 		}

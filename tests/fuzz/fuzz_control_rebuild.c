@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Property: a part that is repaired in its transfer encoding decodes, by GMime's own decoder, to the part
-// with its bytes repaired; what is refused leaves a reason. The first input byte chooses the encoding, then
+// with its bytes repaired, where the content is well-formed: readers differ in what they make of a stray '='. The first input byte chooses the encoding, then
 // come a recipe, a NUL, and the content as it stands in the mail.
 #include "control/rebuild_code.h"
 
@@ -36,6 +36,22 @@ static GByteArray *decoded(enum rebuild_encoding encoding, const uint8_t *data, 
 	return out;
 }
 
+// Whether each '=' of quoted-printable begins a pair of digits or ends a line (RFC 2045, section 6.7).
+static bool is_well_formed(enum rebuild_encoding encoding, const uint8_t *data, size_t n)
+{
+	for (size_t at = 0; encoding == REBUILD_ENCODING_QUOTED && at < n; at++) {
+		const uint8_t *next = data + at + 1;
+		size_t left = n - at - 1;
+		bool is_pair = left >= 2 && g_ascii_isxdigit((gchar)next[0]) &&
+			       g_ascii_isxdigit((gchar)next[1]);
+
+		if (data[at] == '=' && !is_pair && !(left >= 1 && next[0] == '\n') &&
+			!(left >= 2 && next[0] == '\r' && next[1] == '\n'))
+			return false;
+	}
+	return true;
+}
+
 static void check_repaired(
 	const struct rebuild_code *code, const struct recipe *recipe, const GByteArray *before)
 {
@@ -50,7 +66,8 @@ static void check_repaired(
 
 		memcpy(expected, before->data, before->len);
 		check(recipe_apply(recipe, expected, &bytes) == 0);
-		check(after->len == bytes && memcmp(after->data, expected, bytes) == 0);
+		check(!is_well_formed(code->encoding, code->content, code->bytes) ||
+			(after->len == bytes && memcmp(after->data, expected, bytes) == 0));
 		g_free(expected);
 		(void)g_byte_array_free(after, TRUE);
 	}

@@ -57,21 +57,22 @@ static bool read_file(const char *path)
 static void read_corpus(const char *name)
 {
 	char folder[512];
-	struct dirent *entry;
-	DIR *dir;
+	struct dirent **entries;
+	int count;
 
 	(void)snprintf(folder, sizeof(folder), "tests/fuzz/corpus/%s", name);
-	dir = opendir(folder);
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+	// By name: the same mutations wherever the tests run.
+	count = scandir(folder, &entries, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
 		char path[1024];
 
-		(void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		if (entry->d_name[0] != '.')
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+		if (entries[i]->d_name[0] != '.')
 			(void)read_file(path);
+		free(entries[i]);
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
+	if (count >= 0)
+		free(entries);
 }
 
 static size_t mutate(uint8_t *out)

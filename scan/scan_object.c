@@ -309,17 +309,21 @@ static void member_end(
 	object_end(scan, member);
 }
 
+// Whether the helper, which is given the whole object, will say it better.
+static bool is_left_to_helper(struct scan_object *object, const char *why)
+{
+	if (strcmp(why, "encrypted-archive") == 0)
+		return scan_whole_takes_encrypted(object);
+	if (strcmp(why, "ambiguous-archive") == 0 || strcmp(why, "broken-archive") == 0)
+		return object->unpack != NULL && scan_whole_is_interrupted(object);
+	return strcmp(why, "unsupported-method") == 0 && scan_whole_takes_rest(object);
+}
+
 static void warning(struct scan *scan, struct scan_object *object, const char *why)
 {
-	bool is_seam = strcmp(why, "ambiguous-archive") == 0 || strcmp(why, "broken-archive") == 0;
-
 	if (strcmp(why, "memory") == 0)
 		scan_set_unscannable(scan, why);
-	else if (strcmp(why, "encrypted-archive") == 0 && scan_whole_takes_encrypted(object))
-		return;
-	else if (is_seam && object->unpack != NULL && scan_whole_is_interrupted(object))
-		return;
-	else if (strcmp(why, "unsupported-method") != 0 || !scan_whole_takes_rest(object))
+	else if (!is_left_to_helper(object, why))
 		scan_set_suspect(scan, why);
 }
 

@@ -90,11 +90,12 @@ static void fill(char *body, int filling)
 		if (filling == 'z')
 			c = letters[word >> (18 - 6 * (i % 4)) & 63];
 		else if (filling != 'b')
-			c = i % 6 == 5 ? ' ' : (char)('a' + i % 25);
+			c = "abcde fghij klmno pqrst "[i % 24];
 		if (filling == 'h' && i % LINE_BYTES < 3)
 			c = "<b>"[i % LINE_BYTES];
 		body[line * (LINE_BYTES + 2) + i % LINE_BYTES] = c;
-		memcpy(body + line * (LINE_BYTES + 2) + LINE_BYTES, "\r\n", 2);
+		body[line * (LINE_BYTES + 2) + LINE_BYTES] = '\r';
+		body[line * (LINE_BYTES + 2) + LINE_BYTES + 1] = '\n';
 	}
 }
 

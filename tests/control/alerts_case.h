@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DAY 86400
+#define DAY INT64_C(86400)
 
 enum { ROOT_A, ROOT_B, ALERTS_A, UPDATES_A, CLEAR_A, CLEAR_B, THIEF, SIGNERS };
 
@@ -291,6 +291,7 @@ static inline int tear_down(void **test_state)
 	free(lab.receipt);
 	for (int i = 0; i < SIGNERS; i++)
 		envelope_signer_free(lab.signers[i]);
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	while (folder != NULL && (entry = readdir(folder)) != NULL)
 		(void)unlinkat(dirfd(folder), entry->d_name, 0);
 	(void)closedir(folder);

@@ -74,8 +74,10 @@ static void local_parts_beyond_ascii_are_kept(void **state)
 	(void)state;
 	params[0] = '\0';
 	for (size_t n = 1; n <= 400; n += 57) {
-		for (size_t i = 0; i < n; i++)
-			memcpy(address + 2 * i, "\xc3\xa9", 2);
+		for (size_t i = 0; i < n; i++) {
+			address[2 * i] = '\xc3';
+			address[2 * i + 1] = '\xa9';
+		}
 		memcpy(address + 2 * n, "@y", 3);
 		check_kept();
 	}

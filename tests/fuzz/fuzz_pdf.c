@@ -23,6 +23,13 @@ static void check(bool is_true)
 		abort();
 }
 
+static bool is_same_key(const struct crypt_key *a, const struct crypt_key *b)
+{
+	return a->length == b->length && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0 &&
+	       a->streams == b->streams && a->strings == b->strings &&
+	       a->leaves_metadata == b->leaves_metadata && a->number == b->number;
+}
+
 static void look_for_key(const uint8_t *data, size_t n)
 {
 	uint8_t *copy = malloc(n > 0 ? n : 1);
@@ -43,8 +50,7 @@ static void look_for_key(const uint8_t *data, size_t n)
 		memset(&keys[i], 0, sizeof(keys[i]));
 		found[i] = pdf_key_find(copy, n, &keys[i]);
 	}
-	check(found[0] == found[1] &&
-		(!found[0] || memcmp(&keys[0], &keys[1], sizeof(keys[0])) == 0));
+	check(found[0] == found[1] && (!found[0] || is_same_key(&keys[0], &keys[1])));
 	free(copy);
 }
 
@@ -151,7 +157,7 @@ static size_t unpack_stream(
 			used += unpack_next(unpack, data + at + used, bytes - used, &event);
 			check(event.type != UNPACK_END);
 			if (event.type == UNPACK_MEMBER_DATA) {
-				check(count + event.bytes <= 2 * MOST_BYTES);
+				check(count + event.bytes <= (size_t)2 * MOST_BYTES);
 				memcpy(out + count, event.data, event.bytes);
 				count += event.bytes;
 			}
@@ -169,7 +175,7 @@ static void undo_predictor(const uint8_t *data, size_t n, size_t piece)
 	static uint8_t found[2 * MOST_BYTES];
 	struct shape shape = {data[0] % 2 != 0 ? 2 : 10 + data[0] % 6u, 1 + data[1] % 5u,
 		8u << data[1] / 8 % 2, 1 + data[2] % 64u};
-	uLongf packed = 2 * MOST_BYTES;
+	uLongf packed = (uLongf)2 * MOST_BYTES;
 	static uint8_t stream[2 * MOST_BYTES];
 	size_t bytes;
 	size_t count;
@@ -187,8 +193,7 @@ static void undo_predictor(const uint8_t *data, size_t n, size_t piece)
 		shape.predictor, shape.colors, shape.bits, shape.columns, packed);
 	memcpy(file + bytes, stream, packed);
 	bytes += packed;
-	memcpy(file + bytes, "\nendstream\nendobj\n", 18);
-	bytes += 18;
+	bytes += (size_t)snprintf((char *)file + bytes, 32, "\nendstream\nendobj\n");
 	count = shape.predictor == 2 ? undo_tiff(&shape, data, n, expected)
 				     : undo_png(&shape, data, n, expected);
 	check(unpack_stream(pool, file, bytes, piece, found) >= count);

@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (pool.memory == NULL && capture_pool_init(&pool, CHUNK_BYTES, CHUNKS) != 0)
 		abort();
-	if (n < 2 || n > CHUNK_BYTES * (CHUNK_BYTES / 4))
+	if (n < 2 || n > (size_t)CHUNK_BYTES * (CHUNK_BYTES / 4))
 		return 0;
 	cut = (size_t)data[0] << 4;
 	all.data = data + 1;

@@ -12,6 +12,19 @@
 #define ADDRESS_TEXT 48
 #define NS_PER_MINUTE (60 * INT64_C(1000000000))
 
+int address_split(const char *text, char *address, int *port)
+{
+	GSocketConnectable *named = g_network_address_parse(text, 0, NULL);
+
+	if (named == NULL)
+		return -EINVAL;
+	(void)snprintf(address, ADDRESS_BYTES, "%s",
+		g_network_address_get_hostname(G_NETWORK_ADDRESS(named)));
+	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
+	g_object_unref(named);
+	return *port != 0 ? 0 : -EINVAL;
+}
+
 struct address_list {
 	GPtrArray *masks;
 };

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who may ask, and how often: lists of networks, and a count for each address.
+// Who may ask, and how often: an address with its port, lists of networks, and a count for each address.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define ADDRESS_BYTES 64 // of one as text
+
+// "address:port" or "[address]:port" into its parts; address has room for ADDRESS_BYTES. Returns 0 or -EINVAL.
+int address_split(const char *text, char *address, int *port) __attribute__((warn_unused_result));
 
 struct address_list;
 

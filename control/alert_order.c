@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alert_order.h"
 
+#include "control/statement.h"
+
 #include <sqlite3.h>
 
 #include <errno.h>
@@ -35,35 +37,6 @@ static const char schema[] =
 
 // ---- statements ---------------------------------------------------------------------------------
 
-// One statement with its values, in the order of the letters: t text, i int64_t.
-static sqlite3_stmt *prepare(struct alert_order *order, const char *sql, const char *letters, ...)
-{
-	sqlite3_stmt *statement = NULL;
-	va_list values;
-
-	if (sqlite3_prepare_v2(order->db, sql, -1, &statement, NULL) != SQLITE_OK)
-		return NULL;
-	va_start(values, letters);
-	for (int i = 0; letters[i] != '\0'; i++) {
-		if (letters[i] == 't')
-			(void)sqlite3_bind_text(statement, i + 1, va_arg(values, const char *), -1,
-				SQLITE_TRANSIENT);
-		else
-			(void)sqlite3_bind_int64(statement, i + 1, va_arg(values, int64_t));
-	}
-	va_end(values);
-	return statement;
-}
-
-// Runs it to its end and frees it. NULL is one that could not be prepared.
-static int run(sqlite3_stmt *statement)
-{
-	int err = statement != NULL && sqlite3_step(statement) == SQLITE_DONE ? 0 : -EIO;
-
-	(void)sqlite3_finalize(statement);
-	return err;
-}
-
 static int execute(struct alert_order *order, const char *sql)
 {
 	return sqlite3_exec(order->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
@@ -91,7 +64,7 @@ static const char *column(sqlite3_stmt *statement, int i)
 static int64_t get_fact(struct alert_order *order, const char *name)
 {
 	sqlite3_stmt *statement =
-		prepare(order, "SELECT value FROM fact WHERE name = ?", "t", name);
+		statement_prepare(order->db, "SELECT value FROM fact WHERE name = ?", "t", name);
 	int64_t value = 0;
 
 	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
@@ -102,7 +75,7 @@ static int64_t get_fact(struct alert_order *order, const char *name)
 
 static int set_fact(struct alert_order *order, const char *name, int64_t value)
 {
-	return run(prepare(order,
+	return statement_run(statement_prepare(order->db,
 		"INSERT INTO fact VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = "
 		"excluded.value",
 		"ti", name, value));
@@ -170,8 +143,8 @@ void alert_order_close(struct alert_order *order)
 
 int alert_order_find(struct alert_order *order, const char *digest, char **receipt)
 {
-	sqlite3_stmt *statement =
-		prepare(order, "SELECT receipt FROM alert WHERE digest = ?", "t", digest);
+	sqlite3_stmt *statement = statement_prepare(
+		order->db, "SELECT receipt FROM alert WHERE digest = ?", "t", digest);
 	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
 	int err = code == SQLITE_DONE ? -ENOENT : -EIO;
 
@@ -209,9 +182,9 @@ static int compare(const struct alert *alert, const struct order_limits *limits,
 int alert_order_check(struct alert_order *order, const struct alert *alert,
 	const struct order_limits *limits, const char **why)
 {
-	sqlite3_stmt *statement =
-		prepare(order, "SELECT epoch, sequence FROM highest WHERE vendor = ? AND role = ?",
-			"tt", alert->vendor, key_role_name(alert->role));
+	sqlite3_stmt *statement = statement_prepare(order->db,
+		"SELECT epoch, sequence FROM highest WHERE vendor = ? AND role = ?", "tt",
+		alert->vendor, key_role_name(alert->role));
 	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
 	int err = -EIO;
 
@@ -243,7 +216,7 @@ static int let_go_of_old(struct alert_order *order)
 {
 	if (++order->taken % 64 != 0)
 		return 0;
-	return run(prepare(order,
+	return statement_run(statement_prepare(order->db,
 		"DELETE FROM alert WHERE receipt IS NOT NULL AND number <= "
 		"(SELECT max(number) FROM alert) - ?",
 		"i", (int64_t)KEPT_ALERTS));
@@ -257,12 +230,12 @@ int alert_order_take(struct alert_order *order, const struct alert *alert, const
 
 	if (err != 0)
 		return err;
-	err = run(prepare(order,
+	err = statement_run(statement_prepare(order->db,
 		"INSERT INTO highest VALUES(?, ?, ?, ?) ON CONFLICT(vendor, role) DO UPDATE SET"
 		" epoch = excluded.epoch, sequence = excluded.sequence",
 		"ttii", alert->vendor, role, (int64_t)alert->epoch, (int64_t)alert->sequence));
 	if (err == 0)
-		err = run(prepare(order,
+		err = statement_run(statement_prepare(order->db,
 			"INSERT INTO alert(digest, vendor, role, type, epoch, sequence, virus_id,"
 			" envelope, time) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			"ttttiitti", digest, alert->vendor, role, alert_type_name(alert->type),
@@ -284,7 +257,7 @@ int alert_order_finish(struct alert_order *order, const char *digest, const char
 	const char *why, const char *receipt, int64_t now_s)
 {
 	// What it said is in the receipt's digest; a large update need not be kept.
-	return run(prepare(order,
+	return statement_run(statement_prepare(order->db,
 		"UPDATE alert SET result = ?, why = ?, receipt = ?, time = ?, envelope = NULL"
 		" WHERE digest = ?",
 		"tttit", result, why, receipt, now_s, digest));
@@ -294,7 +267,7 @@ int alert_order_finish(struct alert_order *order, const char *digest, const char
 
 int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ctx)
 {
-	sqlite3_stmt *statement = prepare(order,
+	sqlite3_stmt *statement = statement_prepare(order->db,
 		"SELECT digest, envelope FROM alert WHERE receipt IS NULL ORDER BY number", "");
 	json_t *found = json_array();
 	json_t *entry;
@@ -317,7 +290,7 @@ int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ct
 
 json_t *alert_order_list(struct alert_order *order, unsigned int most)
 {
-	sqlite3_stmt *statement = prepare(order,
+	sqlite3_stmt *statement = statement_prepare(order->db,
 		"SELECT digest, vendor, role, type, epoch, sequence, virus_id, result, why, time"
 		" FROM alert ORDER BY number DESC LIMIT ?",
 		"i", (int64_t)most);

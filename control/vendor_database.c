@@ -72,29 +72,13 @@ void database_close(struct database *database)
 
 sqlite3_stmt *database_prepare(struct database *database, const char *sql, const char *letters, ...)
 {
-	sqlite3_stmt *statement = NULL;
+	sqlite3_stmt *statement;
 	va_list values;
 
-	if (sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL) != SQLITE_OK)
-		return NULL;
 	va_start(values, letters);
-	for (int i = 0; letters[i] != '\0'; i++) {
-		if (letters[i] == 't')
-			(void)sqlite3_bind_text(statement, i + 1, va_arg(values, const char *), -1,
-				SQLITE_TRANSIENT);
-		else
-			(void)sqlite3_bind_int64(statement, i + 1, va_arg(values, int64_t));
-	}
+	statement = statement_prepare_list(database->db, sql, letters, values);
 	va_end(values);
 	return statement;
-}
-
-int database_run(sqlite3_stmt *statement)
-{
-	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
-
-	(void)sqlite3_finalize(statement);
-	return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : -EIO;
 }
 
 int64_t database_number(sqlite3_stmt *statement, int64_t otherwise)

@@ -4,6 +4,8 @@
 // a transaction; what must not be lost is flushed before anything follows from it.
 #pragma once
 
+#include "control/statement.h"
+
 #include <sqlite3.h>
 
 #include <stddef.h>
@@ -21,8 +23,6 @@ void database_close(struct database *database);
 // One statement with its values, in the order of the letters: t text (NULL: none), i int64_t.
 sqlite3_stmt *database_prepare(
 	struct database *database, const char *sql, const char *letters, ...);
-// Runs it to its end and frees it; NULL is one that could not be prepared. Returns 0 or -EIO.
-int database_run(sqlite3_stmt *statement);
 // The first number of its first row, or otherwise; frees it.
 int64_t database_number(sqlite3_stmt *statement, int64_t otherwise);
 // "" where there is none.

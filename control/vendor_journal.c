@@ -28,7 +28,7 @@ static int read_highest(
 static int write_highest(
 	struct database *database, enum key_role role, uint64_t epoch, uint64_t sequence)
 {
-	return database_run(database_prepare(database,
+	return statement_run(database_prepare(database,
 		"INSERT INTO highest VALUES(?, ?, ?) ON CONFLICT(role) DO UPDATE SET"
 		" epoch = excluded.epoch, sequence = excluded.sequence",
 		"tii", key_role_name(role), (int64_t)epoch, (int64_t)sequence));
@@ -109,7 +109,7 @@ int journal_add(struct database *database, const struct alert *alert, const char
 	if (err == 0)
 		err = check_order(database, alert);
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"INSERT INTO alert(digest, role, type, epoch, sequence, virus_id, target,"
 			" issued, expires, state, envelope) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
 			"?)",
@@ -129,7 +129,7 @@ int journal_sign(
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"UPDATE alert SET envelope = ?, state = ? WHERE digest = ? AND state = "
 			"'draft'",
 			"ttt", envelope, state, digest));
@@ -141,10 +141,10 @@ int journal_set_state(struct database *database, int64_t number, const char *sta
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"UPDATE alert SET state = ? WHERE number = ?", "ti", state, number));
 	if (err == 0 && strcmp(state, "superseded") == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"UPDATE delivery SET state = ? WHERE alert = ? AND state = 'open'", "ti",
 			state, number));
 	return err;
@@ -158,7 +158,7 @@ int journal_expire(struct database *database, int64_t now_s)
 				    "i", now_s),
 		    0) == 0 ||
 		database_begin(database) != 0 ||
-		database_run(database_prepare(database,
+		statement_run(database_prepare(database,
 			"UPDATE alert SET state = 'expired' WHERE state IN ('open', 'draft') AND"
 			" expires <= ?",
 			"i", now_s)) != 0)
@@ -171,7 +171,7 @@ int journal_forget(struct database *database, const char *type)
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"DELETE FROM alert WHERE type = ? AND state IN ('superseded', 'expired')",
 			"t", type));
 	return err;
@@ -184,7 +184,7 @@ int journal_address(struct database *database, int64_t number, const char *gatew
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"INSERT OR IGNORE INTO delivery VALUES(?, ?, 'open', NULL, NULL, NULL, "
 			"NULL)",
 			"it", number, gateway));
@@ -196,7 +196,7 @@ int journal_receipt(struct database *database, const struct journal_answer *answ
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"INSERT OR IGNORE INTO receipt(alert, gateway, result, why, channel, time,"
 			" counter, envelope, digest) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			"tttttiitt", answer->digest, answer->gateway, answer->result, answer->why,
@@ -211,7 +211,7 @@ int journal_deliver(struct database *database, int64_t number, const char *state
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"INSERT INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(alert, "
 			"gateway)"
 			" DO UPDATE SET state = excluded.state, why = excluded.why, channel ="

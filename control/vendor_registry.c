@@ -120,7 +120,7 @@ static int store_gateway(struct database *database, const json_t *gateway,
 	char *groups = dump(json_object_get(gateway, "groups"));
 	char *channels = dump(json_object_get(gateway, "channels"));
 	char *text = envelope_key_text(key);
-	int err = database_run(database_prepare(database,
+	int err = statement_run(database_prepare(database,
 		"INSERT INTO gateway VALUES(?1, coalesce(?2, ''), ?3, ?4, coalesce(?5, '[]'),"
 		" coalesce(?6, '[]'), ?7, 0, 0, NULL) ON CONFLICT(id) DO UPDATE SET"
 		" name = coalesce(?2, name), key = ?3, keyid = ?4, groups = coalesce(?5, groups),"
@@ -226,11 +226,11 @@ int registry_remove(struct database *database, const char *id)
 	bool was_there = false;
 
 	if (err == 0)
-		err = database_run(
+		err = statement_run(
 			database_prepare(database, "DELETE FROM gateway WHERE id = ?", "t", id));
 	was_there = err == 0 && database_changes(database) > 0;
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"DELETE FROM delivery WHERE gateway = ? AND state = 'open'", "t", id));
 	if (database_flush(database) != 0 || err != 0)
 		return -EIO;
@@ -244,7 +244,7 @@ int registry_seen(struct database *database, const char *id, int64_t now_s, uint
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"UPDATE gateway SET last_seen = ?1, counter = ?2, state = coalesce(?3, "
 			"state)"
 			" WHERE id = ?4 AND counter < ?2",
@@ -285,7 +285,7 @@ int registry_token_make(struct database *database, const char *gateway, const js
 	if (err == 0)
 		err = database_begin(database);
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"INSERT INTO token VALUES(?, ?, coalesce(?, '[]'), ?, ?, NULL, NULL)",
 			"tttii", hash, gateway, text, now_s, expires_s));
 	if (database_flush(database) != 0)
@@ -364,7 +364,7 @@ static int enrol(struct database *database, const json_t *asked, const char *has
 		err = put(database, gateway, now_s, why, why_bytes);
 	}
 	if (err == 0)
-		err = database_run(database_prepare(database,
+		err = statement_run(database_prepare(database,
 			"UPDATE token SET used = ?, used_by = ? WHERE hash = ?", "itt", now_s, id,
 			hash));
 	json_decref(gateway);
@@ -408,7 +408,7 @@ int registry_apikey_make(struct database *database, const char *name, bool write
 			0) != 0)
 		err = -EEXIST;
 	if (err == 0)
-		err = database_run(
+		err = statement_run(
 			database_prepare(database, "INSERT INTO apikey VALUES(?, ?, ?, ?)", "ttii",
 				hash, name, (int64_t)writes, now_s));
 	g_free(hash);
@@ -420,7 +420,7 @@ int registry_apikey_remove(struct database *database, const char *name)
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = database_run(
+		err = statement_run(
 			database_prepare(database, "DELETE FROM apikey WHERE name = ?", "t", name));
 	if (err == 0 && database_changes(database) == 0)
 		err = -ENOENT;

@@ -283,19 +283,6 @@ void vendor_web_close(struct vendor_web *web)
 	free(web);
 }
 
-// "address:port" into its parts; address has room for 64 bytes.
-static int split_listen(const char *text, char *address, int *port)
-{
-	GSocketConnectable *named = g_network_address_parse(text, 0, NULL);
-
-	if (named == NULL)
-		return -EINVAL;
-	(void)snprintf(address, 64, "%s", g_network_address_get_hostname(G_NETWORK_ADDRESS(named)));
-	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
-	g_object_unref(named);
-	return *port != 0 ? 0 : -EINVAL;
-}
-
 static int start_lws(struct vendor_web *web, const struct vendor_options *options, char *error,
 	size_t error_bytes)
 {
@@ -313,9 +300,9 @@ static int start_lws(struct vendor_web *web, const struct vendor_options *option
 			   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
 	};
 	void *loops[] = {web->loop};
-	char address[64];
+	char address[ADDRESS_BYTES];
 
-	if (split_listen(options->web.listen, address, &info.port) != 0) {
+	if (address_split(options->web.listen, address, &info.port) != 0) {
 		(void)snprintf(error, error_bytes, "web.listen: \"%s\" is not address:port",
 			options->web.listen);
 		return -EINVAL;

@@ -19,6 +19,8 @@ struct release {
 	struct release_queue *queue;
 	GHashTable *copied; // names of held mails whose copy without attachments is out
 	json_t *revoke;     // what was taken back while quarantined mail is judged again, or NULL
+	GHashTable *names;  // of its signatures
+	unsigned int again; // the number of this pass
 	int said;           // errno of what was reported as a fault last
 	bool is_ending;
 };
@@ -214,27 +216,23 @@ static void scan_held(struct release *release)
 
 #define AGAIN "/again" // behind a key: of mail in quarantine
 
-static bool is_revoked(const json_t *revoke, const char *name, size_t n)
+static bool is_revoked(const struct release *release, const char *name, size_t n)
 {
-	const json_t *names = json_object_get(revoke, "signatures");
-	json_t *value;
-	size_t i;
+	char *key;
+	bool found;
 
 	// Which signatures of a digest hit nobody knows but the scan.
-	if (json_array_size(json_object_get(revoke, "digests")) > 0)
+	if (json_array_size(json_object_get(release->revoke, "digests")) > 0)
 		return n > 0;
-	json_array_foreach(names, i, value)
-	{
-		if (json_string_length(value) == n &&
-			strncmp(json_string_value(value), name, n) == 0)
-			return true;
-	}
-	return false;
+	key = g_strndup(name, n);
+	found = g_hash_table_contains(release->names, key);
+	g_free(key);
+	return found;
 }
 
 // Whether a mail is in quarantine for what was taken back, among other things perhaps: by what was noted
 // when it came, or when it was held and scanned again.
-static bool is_concerned(const json_t *mail, const json_t *revoke)
+static bool is_concerned(const struct release *release, const json_t *mail)
 {
 	json_t *value;
 	size_t i;
@@ -243,22 +241,23 @@ static bool is_concerned(const json_t *mail, const json_t *revoke)
 	{
 		const char *name = json_string_value(value);
 
-		if (name != NULL && is_revoked(revoke, name, strlen(name)))
+		if (name != NULL && is_revoked(release, name, strlen(name)))
 			return true;
 	}
 	json_array_foreach(json_object_get(mail, "history"), i, value)
 	{
 		const char *why = json_string_value(json_object_get(value, "why"));
 
-		if (why != NULL && is_revoked(revoke, why, strcspn(why, ";")))
+		if (why != NULL && is_revoked(release, why, strcspn(why, ";")))
 			return true;
 	}
 	return false;
 }
 
-static void key_again(const struct release *release, char out[96])
+static void key_again(const struct release *release, char out[RELEASE_KEY_BYTES + 16])
 {
-	(void)snprintf(out, 96, "%s" AGAIN, release_scanner_key(release->scanner));
+	(void)snprintf(
+		out, RELEASE_KEY_BYTES + 16, "%s" AGAIN "%u", release_scanner_key(release->scanner), release->again);
 }
 
 static void push_again(struct release *release, struct spool_id id)
@@ -280,7 +279,7 @@ static bool scan_again(struct release *release)
 {
 	struct control *control = release->control;
 	struct spool_id ids[BATCH];
-	char key[96];
+	char key[RELEASE_KEY_BYTES + 16];
 	size_t room = release_scanner_count(release->scanner);
 	size_t n;
 
@@ -291,25 +290,46 @@ static bool scan_again(struct release *release)
 		json_t *mail = store_show(control->store, ids[i]);
 
 		store_set_judged(control->store, ids[i], key);
-		if (is_concerned(mail, release->revoke))
+		if (is_concerned(release, mail))
 			push_again(release, ids[i]);
 		json_decref(mail);
 	}
 	return n > 0 || room == 0;
 }
 
+// What was found by screening and stays: people are told why.
+static void tell_again(
+	struct release *release, const struct release_verdict *verdict, const char *result)
+{
+	char text[SPOOL_ID_TEXT_BYTES];
+
+	if (!json_is_true(json_object_get(release->revoke, "screening")))
+		return;
+	control_events_write(release->control->events, "screening",
+		json_pack("{s:s, s:s, s:s, s:s, s:O}", "action", "judged-again", "id",
+			spool_id_text(verdict->message.id, text), "result", result, "verdict",
+			verdict_name(verdict->verdict), "signatures", verdict->signatures));
+}
+
 // What is clean now is held again, and goes the way of all held mail.
 static void judged_again(struct release *release, const struct release_verdict *verdict)
 {
-	static const char why[] = "what hit was taken back";
+	const char *why = json_string_value(json_object_get(release->revoke, "why"));
 	struct control *control = release->control;
 	struct spool_id id = verdict->message.id;
 	char text[SPOOL_ID_TEXT_BYTES];
 	json_t *event;
 	int err;
 
-	if (verdict->verdict != VERDICT_CLEAN)
+	if (verdict->verdict != VERDICT_CLEAN) {
+		tell_again(release, verdict, "stays");
 		return;
+	}
+	if (json_is_true(json_object_get(release->revoke, "keep"))) {
+		tell_again(release, verdict, "waits for the operator");
+		return;
+	}
+	why = why != NULL ? why : "what hit was taken back";
 	err = store_change(control->store, id, SPOOL_HELD, "cordon-control", why);
 	event = json_pack(
 		"{s:s, s:s, s:s}", "id", spool_id_text(id, text), "action", "lift", "why", why);
@@ -320,22 +340,44 @@ static void judged_again(struct release *release, const struct release_verdict *
 	control_events_write(control->events, "quarantine", event);
 }
 
+static void end_pass(struct release *release)
+{
+	json_decref(release->revoke);
+	if (release->names != NULL)
+		g_hash_table_destroy(release->names);
+	release->revoke = NULL;
+	release->names = NULL;
+}
+
+static void begin_pass(struct release *release, const json_t *revoke)
+{
+	json_t *name;
+	size_t i;
+
+	release->revoke = json_deep_copy(revoke);
+	release->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	release->again++;
+	json_array_foreach(json_object_get(revoke, "signatures"), i, name)
+	{
+		(void)g_hash_table_add(release->names, g_strdup(json_string_value(name)));
+	}
+}
+
 bool release_reconsider(struct release *release, const json_t *revoke)
 {
 	const struct control *control = release->control;
-	bool left;
 
 	if (!release_scanner_is_current(release->scanner, control->options.rules.image,
 		    seals_generation(control->seals)))
 		return false;
-	json_decref(release->revoke);
-	release->revoke = json_incref((json_t *)(uintptr_t)revoke);
-	left = scan_again(release) || release_scanner_count(release->scanner) > 0;
-	if (!left) {
-		json_decref(release->revoke);
-		release->revoke = NULL;
-	}
-	return !left;
+	if (release->revoke == NULL)
+		begin_pass(release, revoke);
+	// One after the other.
+	if (!json_equal(release->revoke, revoke) || scan_again(release) ||
+		release_scanner_count(release->scanner) > 0)
+		return false;
+	end_pass(release);
+	return true;
 }
 
 bool release_has_judged(const struct release *release, int64_t arrived_s)
@@ -474,6 +516,6 @@ void release_free(struct release *release)
 	release_queue_free(release->queue);
 	release_scanner_free(release->scanner);
 	g_hash_table_destroy(release->copied);
-	json_decref(release->revoke);
+	end_pass(release);
 	free(release);
 }

@@ -31,7 +31,8 @@ void release_turn(struct release *release);
 // can be delivered has been: what stays, stays for another reason. To be asked after a turn.
 bool release_has_judged(const struct release *release, int64_t arrived_s);
 // Looks again at mail in quarantine for what a revoke alert's body names; what is clean by the rules of now
-// is held again. To be called after each turn until it returns true: all were looked at.
+// is held again, or waits with "keep"; what stays is told with "screening"; "why" is written down. To be
+// called after each turn until it returns true: all were looked at. Of two bodies the second waits.
 bool release_reconsider(struct release *release, const json_t *revoke);
 // It is on its way to a server just now.
 bool release_is_sending(const struct release *release, struct spool_id id);

@@ -4,6 +4,7 @@
 #include "control/control.h"
 #include "control/deliver.h"
 #include "control/release_notes.h"
+#include "control/release_scan.h"
 #include "control/release_trace.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ enum mail_phase { MAIL_QUEUED, MAIL_WAITING, MAIL_DELIVERING };
 struct mail {
 	struct spool_id id;
 	char name[SPOOL_ID_TEXT_BYTES];
-	char key[64];
+	char key[RELEASE_KEY_BYTES];
 	char server[64]; // host and port, as the queue's name
 	json_t *envelope;
 	int64_t arrival_s;

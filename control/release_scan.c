@@ -21,7 +21,7 @@ struct basis {
 	struct ruleset *ruleset;
 	struct scanner *scanner; // of the scanning thread
 	struct engine_seals *seals;
-	char key[64];
+	char key[RELEASE_KEY_BYTES];
 };
 
 struct release_scanner {

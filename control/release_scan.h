@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#define RELEASE_KEY_BYTES 128
+
 struct release_scanner;
 
 struct release_verdict {
@@ -21,8 +23,8 @@ struct release_verdict {
 	enum release_policy policy; // of what is infected or suspect
 	char refusal
 		[256]; // why it could not be disinfected, though that is the policy; "" otherwise
-	json_t *signatures; // that hit
-	char key[64];       // of rules and seals that it is good for
+	json_t *signatures;          // that hit
+	char key[RELEASE_KEY_BYTES]; // of rules and seals that it is good for
 	struct store_message message;
 };
 

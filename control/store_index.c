@@ -16,7 +16,7 @@
 #define LIST_MOST 1000
 #define FILTER_BYTES 1024
 #define PATTERN_BYTES 512
-#define KEY_BYTES 64
+#define KEY_BYTES 160
 #define SPOOL_STATES_COUNT (SPOOL_WITHDRAWN + 1)
 
 static const char schema[] =

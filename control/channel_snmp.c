@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VARIABLES 8 // in a question
+#define VARIABLES 8             // in a question
+#define PIECES_BYTES (4u << 20) // of an envelope that comes in several
 #define STRANGERS                                                                                  \
 	1000 // envelopes of nobody in a second, after which the rest of it is dropped unread
 #define NS_PER_S 1000000000
@@ -173,7 +174,7 @@ static bool take_notification(struct channel_snmp *channel, const netsnmp_pdu *p
 		take(channel, peer, segment.data, segment.bytes);
 		return channel->is_known;
 	}
-	got = segments_add(channel->segments, &segment, ENVELOPE_MAX_BYTES, second, &all, &bytes);
+	got = segments_add(channel->segments, &segment, PIECES_BYTES, second, &all, &bytes);
 	if (got < 0)
 		channel->dropped++;
 	if (got <= 0)

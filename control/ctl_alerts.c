@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_BYTES (8u << 20) // of a mail with alerts
+#define MOST_BYTES (48u << 20) // of a mail with alerts
 
 static const char help[] =
 	"usage: cordonctl alerts [--limit N] [--socket PATH] [--json]\n"

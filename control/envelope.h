@@ -16,8 +16,8 @@
 #define ENVELOPE_RECEIPT "application/vnd.cordon.receipt+json"
 
 #define ENVELOPE_KEY_BYTES 32
-#define ENVELOPE_KEY_ID_BYTES 65 // with the NUL
-#define ENVELOPE_MAX_BYTES (4u << 20)
+#define ENVELOPE_KEY_ID_BYTES 65       // with the NUL
+#define ENVELOPE_MAX_BYTES (24u << 20) // a hundred thousand screening entries
 #define ENVELOPE_MAX_SIGNATURES 32
 
 struct envelope_key { // a public key

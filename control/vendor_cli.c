@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INPUT_BYTES (8u << 20)
+#define INPUT_BYTES (32u << 20)
 
 int vendor_cli_fail(const char *name, const char *format, ...)
 {

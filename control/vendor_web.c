@@ -16,7 +16,7 @@
 #define HEADERS_BYTES 1024
 #define CHUNK_BYTES 16384
 #define IDLE_SECONDS 60
-#define BODY_BYTES 8388608u // twice ENVELOPE_MAX_BYTES: an order is longer than what is made of it
+#define BODY_BYTES 50331648u // twice ENVELOPE_MAX_BYTES: an order is longer than what is made of it
 #define PATH_BYTES 512
 #define BEARER "Bearer "
 

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "scan/recipe.h"
+#include "scan/screen.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -141,6 +142,12 @@ struct scan_match {
 	const char *recipe; // how its object can be repaired (recipe_parse takes it), "": it cannot
 	enum match_kind kind;
 	uint32_t part; // index of the part, 0: the message itself
+	// Of a hit in screening (MATCH_CHECKSUM), else zero: the signature is the entry's name.
+	uint64_t entry; // screen_id
+	enum screen_action action;
+	enum screen_kind screened;
+	unsigned int algorithm; // one DIGEST_*
+	const uint8_t *digest;  // of digest_bytes(algorithm): 16, 20, 32
 };
 
 // Listed in the order in which they begin, each followed by what is in it: members in the order of the

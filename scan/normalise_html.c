@@ -162,6 +162,8 @@ static bool on_byte(struct normalise_html *html, struct normalise_html_out *out,
 		return html_on_data(html, out, byte);
 	case HTML_ESCAPE:
 		return html_on_escape(html, byte);
+	case HTML_CODE:
+		return html_on_code(html, out, byte);
 	case HTML_PROCESS:
 		html_on_process(html, out);
 		break;
@@ -178,6 +180,28 @@ static bool on_byte(struct normalise_html *html, struct normalise_html_out *out,
 	return false;
 }
 
+// As feed, up to the end of an encoded script: its characters are what stands in the page.
+static size_t feed_code(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	struct normalise_code *code = &html->code;
+	size_t used = 0;
+
+	while (code->phase != HTML_CODE_NONE && out->event == NORMALISE_HTML_NEED_INPUT) {
+		uint8_t byte = code->byte == '\n' && !html->in_data ? ' ' : code->byte;
+
+		if (code->has_byte) {
+			code->has_byte =
+				(html->in_data || byte != '\r') && !on_byte(html, out, byte);
+			continue;
+		}
+		if (used == n)
+			break;
+		html_code_decode(html, in[used++]);
+	}
+	return used;
+}
+
 // Bytes within one chunk, without NULs. Returns how many were consumed: all, unless there is an event.
 static size_t feed(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
@@ -191,8 +215,10 @@ static size_t feed(
 	while (out->event == NORMALISE_HTML_NEED_INPUT) {
 		uint8_t byte;
 
-		used += html_run(html, out, in + used, n - used);
-		if (used == n)
+		used += feed_code(html, out, in + used, n - used);
+		if (html->code.phase == HTML_CODE_NONE)
+			used += html_run(html, out, in + used, n - used);
+		if (used == n || html->code.phase != HTML_CODE_NONE)
 			break;
 		byte = in[used];
 		if (!html->in_data && byte == '\r') {

@@ -12,15 +12,19 @@
 // State is a struct in the caller's memory; any chunking gives the same copies.
 #pragma once
 
+#include "scan/script_code.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // So many bytes of an attribute's value are kept.
 #define NORMALISE_HTML_VALUE 1024
-// Input of one call, and the room that its output needs at most: twice as much, and a value.
+// Input of one call, and the room that its output needs at most: two and a half times as much, where tags of
+// scripts are written once more, and a value or two.
 #define NORMALISE_HTML_INPUT 4096
-#define NORMALISE_HTML_ROOM (2 * NORMALISE_HTML_INPUT + 2 * NORMALISE_HTML_VALUE)
+#define NORMALISE_HTML_ROOM                                                                        \
+	(2 * NORMALISE_HTML_INPUT + NORMALISE_HTML_INPUT / 2 + 2 * NORMALISE_HTML_VALUE)
 
 enum normalise_html_event {
 	NORMALISE_HTML_NEED_INPUT,
@@ -40,6 +44,17 @@ struct normalise_html_out {
 };
 
 struct normalise_ops;
+
+// A script in Microsoft's encoding.
+struct normalise_code {
+	uint8_t phase;
+	uint8_t bytes; // of the mark, the head or the tail until here
+	uint8_t byte;  // decoded, and not taken yet
+	bool has_byte;
+	uint32_t left; // of the script
+	struct script_code state;
+	uint8_t head[SCRIPT_HEAD_BYTES];
+};
 
 struct normalise_html {
 	uint8_t state;
@@ -67,6 +82,7 @@ struct normalise_html {
 	uint32_t wide;        // bytes above 127 that are collected
 	uint32_t value_wide;  // in a value
 	int64_t number;
+	struct normalise_code code;
 	const struct normalise_ops *ops; // NULL: the best
 	char tag[8];
 	char arg[8];

@@ -216,6 +216,7 @@ size_t html_run(
 	case HTML_DATA_END:
 	case HTML_ESCAPE:
 	case HTML_ESCAPE_END:
+	case HTML_CODE:
 		break;
 	}
 	return used;

@@ -5,6 +5,8 @@
 
 #include "scan/normalise_html.h"
 
+#include <string.h>
+
 enum html_state {
 	HTML_TEXT,
 	HTML_WIDE, // bytes above 127 in a text
@@ -25,7 +27,11 @@ enum html_state {
 	HTML_DATA_END,
 	HTML_ESCAPE,
 	HTML_ESCAPE_END,
+	HTML_CODE, // up to the head of an encoded script
 };
+
+// Of what stands in a page, whatever the state: an encoded script, and the checksum behind it.
+enum html_code { HTML_CODE_NONE, HTML_CODE_BODY, HTML_CODE_TAIL };
 
 enum html_quote { HTML_QUOTE_NONE, HTML_QUOTE_SINGLE, HTML_QUOTE_DOUBLE };
 
@@ -37,6 +43,13 @@ static inline bool html_is_blank(uint8_t byte)
 static inline uint8_t html_lower(uint8_t byte)
 {
 	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
+}
+
+static inline bool html_is_tag(const struct normalise_html *html, const char *name)
+{
+	size_t n = strlen(name);
+
+	return html->tag_bytes == n && memcmp(html->tag, name, n) == 0;
 }
 
 static inline void html_put_page(struct normalise_html_out *out, uint8_t byte)
@@ -91,6 +104,14 @@ bool html_on_data(struct normalise_html *html, struct normalise_html_out *out, u
 bool html_on_escape(struct normalise_html *html, uint8_t byte);
 void html_end_escape(struct normalise_html *html, struct normalise_html_out *out);
 void html_on_process(struct normalise_html *html, struct normalise_html_out *out);
+
+// An argument of the tag of a script is complete; at the tag's end html_code_begin tells whether what follows
+// is encoded.
+void html_code_arg(struct normalise_html *html, bool has_value);
+bool html_code_begin(struct normalise_html *html, struct normalise_html_out *out);
+bool html_on_code(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte);
+// A byte of an encoded script, or behind it.
+void html_code_decode(struct normalise_html *html, uint8_t byte);
 
 // What can be done with many bytes at once, in the state as it is. Returns how many were consumed; the
 // next one is for the functions above.

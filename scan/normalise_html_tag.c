@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-static bool is_tag(const struct normalise_html *html, const char *name)
-{
-	size_t n = strlen(name);
-
-	return html->tag_bytes == n && memcmp(html->tag, name, n) == 0;
-}
-
 bool html_on_tag(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
 {
 	if (html->tag_bytes == 0 && byte == '!') {
@@ -41,11 +34,13 @@ bool html_on_tag(struct normalise_html *html, struct normalise_html_out *out, ui
 // An argument is complete. The first one of the name that is asked for counts, whatever its value.
 static void end_arg(struct normalise_html *html, bool has_value)
 {
-	const char *asked = is_tag(html, "a") ? "href" : is_tag(html, "img") ? "src" : "";
+	const char *asked = html_is_tag(html, "a") ? "href" : html_is_tag(html, "img") ? "src" : "";
 	size_t n = strlen(asked);
 	const char *value = html->value;
 	size_t value_bytes;
 
+	if (html_is_tag(html, "script"))
+		html_code_arg(html, has_value);
 	if (n == 0 || html->has_link || html->arg_bytes != n || memcmp(html->arg, asked, n) != 0)
 		return;
 	html->has_link = true;
@@ -205,13 +200,14 @@ bool html_on_value(struct normalise_html *html, struct normalise_html_out *out, 
 
 void html_on_process(struct normalise_html *html, struct normalise_html_out *out)
 {
-	bool is_style = is_tag(html, "style");
+	bool is_style = html_is_tag(html, "style");
+	bool is_code = html_is_tag(html, "script") && html_code_begin(html, out);
 
 	// A script's end ends a style too, but not the other way round.
-	if (is_tag(html, "/script") || (html->in_style && is_tag(html, "/style"))) {
+	if (html_is_tag(html, "/script") || (html->in_style && html_is_tag(html, "/style"))) {
 		html->in_script = false;
 		html->in_style = false;
-	} else if (is_style || is_tag(html, "script")) {
+	} else if (is_style || html_is_tag(html, "script")) {
 		html->in_script = true;
 		html->in_style = is_style;
 	} else if (html->has_link && html->has_value && html->link_bytes > 0) {
@@ -221,7 +217,8 @@ void html_on_process(struct normalise_html *html, struct normalise_html_out *out
 		html->after_space = true;
 	}
 	html->has_link = false;
-	html_skip_to(html, HTML_TEXT);
+	html->link_bytes = 0;
+	html_skip_to(html, is_code ? HTML_CODE : HTML_TEXT);
 }
 
 // ---- inline data -------------------------------------------------------------------------------

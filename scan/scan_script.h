@@ -3,6 +3,8 @@
 // decoded, each is a member of what it stands in. Private to scan*.c.
 #pragma once
 
+#include "scan/script_code.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,16 +12,13 @@
 struct scan;
 struct scan_object;
 
-#define SCRIPT_HEAD_BYTES 8 // the length in base64
-
 enum script_state { SCRIPT_SEARCH, SCRIPT_HEAD, SCRIPT_BODY };
 
 struct scan_script {
 	enum script_state state;
 	uint32_t last; // four bytes of what was searched
 	uint32_t left; // bytes of the encoded script
-	uint32_t at;   // characters until now
-	bool is_escaped;
+	struct script_code code;
 	uint8_t head_bytes;
 	uint8_t head[SCRIPT_HEAD_BYTES];
 	struct scan_object *member;

@@ -118,6 +118,11 @@ struct page_case {
 		html, page, text, sizeof(html) - 1, sizeof(page) - 1, sizeof(text) - 1             \
 	}
 
+// Of a script: var a = 'X1'; if (a < 2 && a > 0) alert("x@y");  Foo
+#define CODE                                                                                       \
+	"#@~^PgAAAA==-mD~mP{PBoFEI@#@&kWPvl~@!, PL'PmP@*,Tb@#@&dmVnDOcr6@$Xrbi,PoGK9wwAAA==^#~@"
+#define DECODED "vara=\"x1\";if(a<2&&a>0)alert(\"x@y\");foo"
+
 static const struct page_case cases[] = {
 	CASE("<html>Hello  World\r\n\tAgain</html>", "<html>hello world again</html>",
 		" hello world again "),
@@ -177,6 +182,37 @@ static const struct page_case cases[] = {
 	CASE("<html><a href=\"x\\\"y\">z</a>", "<html><a href=\"x\\\" y\">z</a>", " x\\ z "),
 	CASE("<html>x &am", "<html>x &am", " x "),
 	CASE("<html>x &amp", "<html>x &", " x "),
+	CASE("<html><script language=\"JScript.Encode\">" CODE "</script>T",
+		"<html><script language=\"jscript.encode\"><script language=\"javascript\">" DECODED
+		"</script>t",
+		" t"),
+	CASE("<html><SCRIPT LANGUAGE=VBScript.Encode Defer ID='Foo Bar'>  \r\n<!-- " CODE
+	     "//--></script><a href=x>y</a></html>",
+		"<html><script language=vbscript.encode defer id=\"foo bar\"><script "
+		"language=\"vbscript\" "
+		"defer id=\"foo bar\"><!-- " DECODED "//--></script><a href=x>y</a></html>",
+		" x y "),
+	CASE("<html><script src=q language='JScript.Encode'>#@~^cgAAAA==-mD~mP{PBoFEI@#@&kWPvl~@!, "
+	     "PL'PmP@*,Tb@#@&dmVnDOcr6@$Xrbi,PoGK@!zd^Mk2Y@*@!mP4M+6'B9lDC)D+aYJwsCbx~m8mE@*V@!&C@*"
+	     ","
+	     "}fhwAAA==^#~@</script>T</html>",
+		"<html><script src=q language=\"jscript.encode\"><script src=\"q\" "
+		"language=\"javascript\">" DECODED
+		"</script><a href=\"data\">l</a>z</script>t</html>",
+		" l z t "),
+	CASE("<html><script language=\"JScript\">" CODE "</script>T",
+		"<html><script "
+		"language=\"jscript\">#@~^pgaaaa==-md~mp{pbofei@#@&kwpvl~@!,pl\"pmp@*,"
+		"tb@#@&dmvndocr6@$xrbi,pogk9wwaaa==^#~@</script>t",
+		" t"),
+	CASE("<html><script language=JScript.Encode></script>#@ #@~ T",
+		"<html><script language=jscript.encode><script language=\"javascript\"></script>#@ "
+		"#@~ t",
+		" "),
+	CASE("<html><script language=JScript.Encode>#@~^AwAAAA==-mD~mP{PBoFEI@#@&kW</script>T",
+		"<html><script language=jscript.encode><script "
+		"language=\"javascript\">var@&kw</script>t",
+		" t"),
 };
 
 static void the_copies_are_those_of_clamav(void **state)

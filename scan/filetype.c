@@ -60,7 +60,7 @@ static const struct filetype type_unknown = {"", FILETYPE_TARGET_ANY};
 static const struct filetype type_pe = {"pe", FILETYPE_TARGET_PE};
 static const struct filetype type_dos = {"dos-exe", FILETYPE_TARGET_PE};
 static const struct filetype type_java = {"java-class", FILETYPE_TARGET_JAVA};
-static const struct filetype type_fat = {"macho", FILETYPE_TARGET_MACHO};
+static const struct filetype type_fat = {"macho-universal", FILETYPE_TARGET_MACHO};
 static const struct filetype type_pdf = {"pdf", FILETYPE_TARGET_PDF};
 static const struct filetype type_html = {"html", FILETYPE_TARGET_HTML};
 static const struct filetype type_text = {"text", FILETYPE_TARGET_TEXT};
@@ -87,10 +87,11 @@ static const struct filetype *detect_mz(const uint8_t *data, size_t n)
 // count of architectures here.
 static const struct filetype *detect_cafebabe(const uint8_t *data, size_t n)
 {
-	if (n < 8 || memcmp(data, "\xca\xfe\xba\xbe", 4) != 0)
+	if (n < 8 || memcmp(data, "\xca\xfe\xba", 3) != 0 || (data[3] != 0xbe && data[3] != 0xbf))
 		return NULL;
-	return data[4] == 0 && data[5] == 0 && data[6] == 0 && data[7] < 40 ? &type_fat
-									    : &type_java;
+	if (data[4] == 0 && data[5] == 0 && data[6] == 0 && data[7] < 40)
+		return &type_fat;
+	return data[3] == 0xbe ? &type_java : NULL;
 }
 
 // Whether one of the words, which all begin with the same byte, occurs.

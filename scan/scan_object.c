@@ -178,6 +178,8 @@ static enum filetype_container container_of_kind(
 	case UNPACK_RTF:
 	case UNPACK_OLE1:
 		return FILETYPE_CONTAINER_RTF;
+	case UNPACK_FAT:
+		return FILETYPE_CONTAINER_MACHO_UNIBIN;
 	case UNPACK_BINHEX:
 		return FILETYPE_CONTAINER_OTHER;
 	case UNPACK_ZIP_INSIDE:
@@ -455,7 +457,8 @@ static void detect(struct scan *scan, struct scan_object *object)
 
 	if (kind == UNPACK_NONE)
 		kind = scan_whole_kind(object);
-	object->has_second = kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX;
+	object->has_second = kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX ||
+			     kind == UNPACK_FAT;
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);

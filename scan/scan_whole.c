@@ -52,7 +52,8 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 {
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
 
-	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX)
+	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX ||
+		kind == UNPACK_FAT)
 		object->whole = whole_detect(object->prefix, object->prefix_bytes);
 	// A mail need not look like one.
 	if (object->whole == NULL && kind == UNPACK_NONE && is_told(object, "CL_TYPE_MAIL"))
@@ -64,7 +65,8 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 		return;
 	}
 	object->is_watched = object->depth < max_depth;
-	object->is_probed = object->whole == NULL && object->is_watched && kind == UNPACK_NONE;
+	object->is_probed = object->whole == NULL && object->is_watched &&
+			    (kind == UNPACK_NONE || kind == UNPACK_FAT);
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	object->is_pdf = kind == UNPACK_PDF && object->is_watched && object->whole == NULL;
 	// What seems to be text is not worth the copy.

@@ -125,6 +125,8 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_RTF;
 	if (binhex_is_header(data, n))
 		return UNPACK_BINHEX;
+	if (fat_is_header(data, n))
+		return UNPACK_FAT;
 	if (tar_is_header(data, n))
 		return UNPACK_TAR;
 	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
@@ -299,6 +301,8 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 	case UNPACK_PDF:
 	case UNPACK_PDF_OBJECTS:
 		return pdf_feed(unpack, data, n, event);
+	case UNPACK_FAT:
+		return fat_feed(unpack, data, n, event);
 	case UNPACK_NONE:
 		break;
 	}

@@ -15,7 +15,8 @@
 //   split-archive        a piece of an archive in several pieces: members may be cut, or elsewhere
 //   ambiguous-archive    a zip's directory names other members, sizes or places than its local
 //                        headers, or it has two directories; a tar's link or folder with contents;
-//                        a PDF in which one stream may be hidden in another
+//                        a PDF in which one stream may be hidden in another; a universal binary whose
+//                        programs overlap
 //   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input);
 //                        of a PDF, from a second filter on: its images may be blank
 //   broken-archive       packed data in which an error stands (of what is no zip: after some of it was
@@ -53,6 +54,7 @@ enum unpack_kind {
 	UNPACK_RTF,
 	UNPACK_OLE1, // an object in RTF
 	UNPACK_PDF,
+	UNPACK_FAT,         // a universal binary of macOS
 	UNPACK_PDF_OBJECTS, // objects that a stream of a PDF holds
 };
 

@@ -18,6 +18,7 @@
 //   unpack_crypt.c   decryption of a PDF
 //   unpack_chain.c   filters of a stream, one behind the other
 //   unpack_binhex.c  BinHex 4.0
+//   unpack_fat.c     universal binaries
 //   unpack_rtf.c     objects in RTF
 //   unpack_filter.c  those that no library undoes
 //   unpack_predictor.c rows of pixels that are told by their neighbours
@@ -278,6 +279,26 @@ struct ole1 {
 	uint8_t head[8];
 };
 
+#define FAT_SLICES 39
+
+struct fat_slice {
+	uint32_t cpu;
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+struct fat {
+	bool has_header;
+	bool is_wide; // places of 64 bits
+	uint32_t entries_left;
+	uint32_t head_bytes;
+	uint32_t count;
+	uint32_t at;
+	uint64_t left; // of the open member
+	struct fat_slice slices[FAT_SLICES];
+	uint8_t head[32];
+};
+
 enum unpack_warning {
 	WARN_ENCRYPTED,
 	WARN_METHOD,
@@ -318,6 +339,7 @@ struct unpack {
 		struct binhex binhex;
 		struct rtf rtf;
 		struct ole1 ole1;
+		struct fat fat;
 	} as;
 };
 
@@ -348,6 +370,7 @@ size_t binhex_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t rtf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t ole1_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t fat_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event);
@@ -368,6 +391,7 @@ bool tnef_is_header(const uint8_t *data, size_t n);
 bool pdf_is_header(const uint8_t *data, size_t n);
 bool binhex_is_header(const uint8_t *data, size_t n);
 bool rtf_is_header(const uint8_t *data, size_t n);
+bool fat_is_header(const uint8_t *data, size_t n);
 
 // unpack.c
 void unpack_warn(struct unpack *unpack, enum unpack_warning warning);

@@ -183,6 +183,18 @@ def distinct(rng, data, low, high, size):
     return None
 
 
+def fat(rng, data):
+    """A universal binary that holds it."""
+    slices = [MachO(rng).data for _ in range(rng.choice([0, 1, 2]))]
+    slices.insert(rng.randrange(len(slices) + 1), data)
+    head = b"\xca\xfe\xba\xbe" + struct.pack(">I", len(slices))
+    at = 8 + 20 * len(slices)
+    for piece in slices:
+        head += struct.pack(">IIIII", 7, 3, at, len(piece), 0)
+        at += len(piece)
+    return head + b"".join(slices)
+
+
 def places_in(book, rng, count, name, make):
     for number in range(count):
         sign = "%s.%d" % (name, number)
@@ -228,6 +240,8 @@ def places_in(book, rng, count, name, make):
         book.carry(sign, moved, None, kinds + ["gone"])
         if rng.random() < 0.3:
             carry_in_mail(book, rng, sign, program.data, None, kinds)
+        if make is MachO and rng.random() < 0.5:
+            book.carry(sign, fat(rng, program.data), None, kinds + ["fat"])
         if rng.random() < 0.3:
             book.carry(sign, program.data + paritygen.some(rng, paritygen.BINARY, 30000), None, kinds + ["overlay"])
 

@@ -55,6 +55,19 @@ def make_zip(entries, method=zipfile.ZIP_DEFLATED, one_way=False, zip64=False, c
     return bytes(out.bytes if one_way else out.getvalue())
 
 
+def make_fat(slices, wide=False, moved=0):
+    """A universal binary; moved: so many bytes before the end of the first the second is said to begin."""
+    head = b"\xca\xfe\xba" + (b"\xbf" if wide else b"\xbe") + struct.pack(">I", len(slices))
+    at = 4096
+    body = b""
+    for number, (cpu, data) in enumerate(slices):
+        place = at + len(body) - (moved if number == 1 else 0)
+        head += struct.pack(">IIQQII" if wide else ">IIIII", *(
+            [cpu, 3, place, len(data), 12] + ([0] if wide else [])))
+        body += data + bytes(-len(data) % 4096)
+    return head + bytes(at - len(head)) + body
+
+
 def make_tar(entries, form):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=form) as archive:
@@ -196,6 +209,19 @@ odd = {
     "encrypted.tar.gz": (gzip.compress(make_tar([("e.zip", encrypted)], tarfile.GNU_FORMAT)),
                          "suspect", "encrypted-archive", None),
     "lzma.zip": (make_zip([e for e in small if e[1]], zipfile.ZIP_LZMA), "clean", "", None),
+    "fat": (make_fat([(7, text), (0x1000007, plain), (99, noise)]), "clean", "",
+            [(0, "i386", text), (0, "x86_64", plain)] + members(plain, 2, []) + members(plain, 0, []) +
+            [(0, "", noise)]),
+    "fat-wide": (make_fat([(12, noise)], True), "clean", "", [(0, "arm", noise)]),
+    "fat-cut": (make_fat([(12, text), (7, noise)])[:-9000], "clean", "", [
+        (0, "arm", text), (0, "i386", make_fat([(12, text), (7, noise)])[:-9000][-(len(noise) - 9000 + -len(noise) % 4096):])]),
+    "fat-overlap": (make_fat([(12, text), (7, noise)], moved=5000), "suspect", "ambiguous-archive",
+                    [(0, "arm", text)]),
+    "fat-two-places": (make_fat([(12, noise), (7, noise)], moved=32768), "clean", "", [(0, "arm", noise)]),
+    "fat-zip-behind": (make_fat([(7, text)]) + plain, "clean", "", [(0, "i386", text)] + members(plain, 0, [])),
+    "fat-zip-between": (make_fat([(7, text)])[:4000] + b"PK" + make_fat([(7, text)])[4002:], "clean", "",
+                        [(0, "i386", text)]),
+    "class": (b"\xca\xfe\xba\xbe\0\0\0\x34" + noise, "clean", "", []),
     "cut.zip": (plain[:len(plain) // 2], "clean", "", None),
     "cut.gz": (gzip.compress(noise)[:9000], "clean", "", None),
     "cut.tar": (good["gnu.tar"][:20000], "clean", "", None),

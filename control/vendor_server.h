@@ -8,7 +8,7 @@
 #include "control/vendor_fanout.h"
 #include "control/vendor_options.h"
 #include "control/vendor_payload.h"
-#include "control/vendor_web.h"
+#include "control/web_server.h"
 
 #include <jansson.h>
 
@@ -27,7 +27,7 @@ struct vendor_server {
 	bool may_sign[VENDOR_KEYS_MOST][ROLES]; // which roles each of them holds
 	struct fanout *fanout;
 	struct vendor_send *send;
-	struct vendor_web *web;
+	struct web_server *web; // NULL: nothing is served;
 	char *feed;
 	char feed_etag[80];
 	int64_t ping_s; // when the next one is due

@@ -294,7 +294,7 @@ def forged(case):
                 (vendor.key, "DELETE", "/v1/gateways/nobody", 404)):
             body = {} if method == "POST" else None
             case.equal(vendor.ask(method, path, body, key=key)[0], status, method + " " + path)
-        case.equal(vendor.ask("POST", "/v1/alerts", b"0" * (9 << 20))[0], 413, "too long")
+        case.equal(vendor.ask("POST", "/v1/alerts", b"0" * (49 << 20))[0], 413, "too long")
         case.equal(vendor.ask("GET", "/v1/status", more=("--tls-max", "1.2"))[0], 0, "TLS 1.2")
         case.equal(vendor.ask("POST", "/v1/alerts", thief.alert("ping"))[0], 403, "another's alert")
         pages, after = [], ""

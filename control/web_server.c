@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/web_server.h"
+
+#include "control/address_list.h"
+#include "control/control_events.h"
+
+#include <gio/gio.h>
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADERS_BYTES 4096
+#define CHUNK_BYTES 16384
+#define STREAM_BYTES 1048576u // that wait for one reader
+#define BEARER "Bearer "
+
+struct exchange {
+	GByteArray *body;
+	GByteArray *waiting; // of a stream: what it has not read
+	const char *method;
+	struct web_reply reply;
+	size_t sent;
+	uint64_t token;
+	bool is_answered;
+	bool has_headers;
+	bool is_late; // its stream did not read
+	char path[WEB_TEXT_BYTES];
+	char query[WEB_TEXT_BYTES];
+	char bearer[128];
+	char cookie[WEB_TEXT_BYTES];
+	char csrf[128];
+	char etag[128];
+	char accept[128];
+	char reply_etag[128];
+	char peer[64];
+};
+
+struct web_server {
+	web_fn answer;
+	void *ctx;
+	struct lws_context *lws;
+	GMainLoop *loop;     // the default context's, which lws wants named
+	GHashTable *waiting; // token: wsi
+	GHashTable *streams; // wsi
+	struct address_list *allowed;
+	struct address_rate *rate;
+	size_t body_bytes;
+	uint64_t tokens;
+	struct web_server_counts counts;
+};
+
+// ---- replies ------------------------------------------------------------------------------------
+
+void web_reply_header(struct web_reply *reply, const char *name, const char *format, ...)
+{
+	va_list values;
+
+	if (reply->headers_count == WEB_HEADERS_MOST)
+		return;
+	va_start(values, format);
+	reply->headers[reply->headers_count].name = name;
+	reply->headers[reply->headers_count].value = g_strdup_vprintf(format, values);
+	reply->headers_count++;
+	va_end(values);
+}
+
+void web_reply_error(struct web_reply *reply, unsigned int status, const char *text)
+{
+	json_t *error = json_pack("{s:s}", "error", text);
+
+	reply->status = status;
+	reply->body = json_dumps(error, JSON_COMPACT);
+	json_decref(error);
+}
+
+static void free_reply(struct web_reply *reply)
+{
+	for (size_t i = 0; i < reply->headers_count; i++)
+		g_free(reply->headers[i].value);
+	free(reply->body);
+	memset(reply, 0, sizeof(*reply));
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+static void finish(struct lws *wsi, struct exchange *exchange)
+{
+	struct web_reply *reply = &exchange->reply;
+
+	exchange->is_answered = true;
+	if (reply->body != NULL && reply->bytes == 0)
+		reply->bytes = strlen(reply->body);
+	if (reply->etag != NULL) {
+		(void)snprintf(
+			exchange->reply_etag, sizeof(exchange->reply_etag), "%s", reply->etag);
+		reply->etag = exchange->reply_etag;
+	}
+	(void)lws_callback_on_writable(wsi);
+}
+
+static void refuse(
+	struct lws *wsi, struct exchange *exchange, unsigned int status, const char *text)
+{
+	web_reply_error(&exchange->reply, status, text);
+	finish(wsi, exchange);
+}
+
+static int add_header(
+	struct lws *wsi, const char *name, const char *value, uint8_t **p, uint8_t *end)
+{
+	if (value == NULL)
+		return 0;
+	return lws_add_http_header_by_name(
+		wsi, (const uint8_t *)name, (const uint8_t *)value, (int)strlen(value), p, end);
+}
+
+static bool has_header(const struct web_reply *reply, const char *name)
+{
+	for (size_t i = 0; i < reply->headers_count; i++) {
+		if (strcmp(reply->headers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int write_headers(struct lws *wsi, const struct exchange *exchange)
+{
+	const struct web_reply *reply = &exchange->reply;
+	uint8_t buffer[LWS_PRE + HEADERS_BYTES];
+	uint8_t *start = buffer + LWS_PRE;
+	uint8_t *p = start;
+	uint8_t *end = buffer + sizeof(buffer) - 1;
+	const char *cache = has_header(reply, "cache-control:") ? NULL : "no-store";
+
+	if (lws_add_http_common_headers(wsi, reply->status,
+		    reply->type != NULL ? reply->type : "application/json",
+		    reply->is_stream ? LWS_ILLEGAL_HTTP_CONTENT_LEN : reply->bytes, &p, end) != 0 ||
+		add_header(wsi, "etag:", reply->etag, &p, end) != 0 ||
+		add_header(wsi, "allow:", reply->allow, &p, end) != 0 ||
+		add_header(wsi, "cache-control:", cache, &p, end) != 0 ||
+		add_header(wsi, "x-content-type-options:", "nosniff", &p, end) != 0 ||
+		add_header(wsi, "www-authenticate:", reply->status == 401 ? "Bearer" : NULL, &p,
+			end) != 0 ||
+		add_header(wsi, "retry-after:", reply->status == 429 ? "60" : NULL, &p, end) != 0)
+		return -1;
+	for (size_t i = 0; i < reply->headers_count; i++) {
+		if (add_header(wsi, reply->headers[i].name, reply->headers[i].value, &p, end) != 0)
+			return -1;
+	}
+	return lws_finalize_write_http_header(wsi, start, &p, end);
+}
+
+static int write_stream(struct lws *wsi, struct exchange *exchange)
+{
+	size_t chunk = MIN(exchange->waiting->len, (guint)CHUNK_BYTES);
+	uint8_t buffer[LWS_PRE + CHUNK_BYTES];
+
+	if (exchange->is_late)
+		return -1;
+	if (chunk == 0)
+		return 0;
+	memcpy(buffer + LWS_PRE, exchange->waiting->data, chunk);
+	if (lws_write(wsi, buffer + LWS_PRE, chunk, LWS_WRITE_HTTP) != (int)chunk)
+		return -1;
+	(void)g_byte_array_remove_range(exchange->waiting, 0, (guint)chunk);
+	if (exchange->waiting->len > 0)
+		(void)lws_callback_on_writable(wsi);
+	return 0;
+}
+
+// As much as goes; again when there is room. Returns what lws wants: 0, or -1 to close.
+static int write_answer(struct lws *wsi, struct exchange *exchange)
+{
+	size_t left = exchange->reply.bytes - exchange->sent;
+	size_t chunk = MIN(left, (size_t)CHUNK_BYTES);
+	uint8_t buffer[LWS_PRE + CHUNK_BYTES];
+	bool is_last = chunk == left;
+
+	if (!exchange->is_answered)
+		return 0;
+	if (!exchange->has_headers) {
+		exchange->has_headers = true;
+		if (write_headers(wsi, exchange) != 0)
+			return -1;
+		if (strcmp(exchange->method, "HEAD") == 0)
+			return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+		(void)lws_callback_on_writable(wsi);
+		return 0;
+	}
+	if (exchange->reply.is_stream)
+		return write_stream(wsi, exchange);
+	if (chunk > 0)
+		memcpy(buffer + LWS_PRE, exchange->reply.body + exchange->sent, chunk);
+	if (lws_write(wsi, buffer + LWS_PRE, chunk,
+		    is_last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) != (int)chunk)
+		return -1;
+	exchange->sent += chunk;
+	if (!is_last) {
+		(void)lws_callback_on_writable(wsi);
+		return 0;
+	}
+	return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
+static void clear_exchange(struct web_server *server, struct lws *wsi, struct exchange *exchange)
+{
+	if (exchange->token != 0)
+		(void)g_hash_table_remove(server->waiting, &exchange->token);
+	(void)g_hash_table_remove(server->streams, wsi);
+	if (exchange->body != NULL)
+		g_byte_array_unref(exchange->body);
+	if (exchange->waiting != NULL)
+		g_byte_array_unref(exchange->waiting);
+	free_reply(&exchange->reply);
+	memset(exchange, 0, sizeof(*exchange));
+}
+
+static const char *find_method(struct lws *wsi)
+{
+	static const struct {
+		enum lws_token_indexes token;
+		const char *name;
+	} methods[] = {{WSI_TOKEN_GET_URI, "GET"}, {WSI_TOKEN_POST_URI, "POST"},
+		{WSI_TOKEN_PUT_URI, "PUT"}, {WSI_TOKEN_DELETE_URI, "DELETE"},
+		{WSI_TOKEN_HEAD_URI, "HEAD"}};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
+		if (lws_hdr_total_length(wsi, methods[i].token) > 0)
+			return methods[i].name;
+	}
+	return "?";
+}
+
+// The value of a header, or "" where it is longer than its room.
+static void copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t room)
+{
+	if (lws_hdr_copy(wsi, out, (int)room, token) < 0)
+		out[0] = '\0';
+}
+
+static void read_query(struct lws *wsi, struct exchange *exchange)
+{
+	size_t at = 0;
+
+	// lws keeps the parts of a query apart.
+	for (int i = 0; at < sizeof(exchange->query) - 2; i++) {
+		int n = lws_hdr_copy_fragment(wsi, exchange->query + at + (at > 0 ? 1 : 0),
+			(int)(sizeof(exchange->query) - at - 2), WSI_TOKEN_HTTP_URI_ARGS, i);
+
+		if (n <= 0)
+			break;
+		if (at > 0)
+			exchange->query[at++] = '&';
+		at += (size_t)n;
+	}
+	exchange->query[at] = '\0';
+}
+
+static void read_headers(struct lws *wsi, struct exchange *exchange, const char *path)
+{
+	char authorization[sizeof(exchange->bearer)] = "";
+
+	(void)lws_get_peer_simple(wsi, exchange->peer, sizeof(exchange->peer));
+	(void)snprintf(exchange->path, sizeof(exchange->path), "%s", path);
+	exchange->method = find_method(wsi);
+	read_query(wsi, exchange);
+	copy_header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, exchange->etag, sizeof(exchange->etag));
+	copy_header(
+		wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, exchange->accept, sizeof(exchange->accept));
+	copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, exchange->cookie, sizeof(exchange->cookie));
+	copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization));
+	if (lws_hdr_custom_copy(wsi, exchange->csrf, sizeof(exchange->csrf),
+		    "x-csrf-token:", (int)strlen("x-csrf-token:")) < 0)
+		exchange->csrf[0] = '\0';
+	if (strncasecmp(authorization, BEARER, strlen(BEARER)) == 0)
+		(void)snprintf(exchange->bearer, sizeof(exchange->bearer), "%s",
+			authorization + strlen(BEARER));
+}
+
+static void open_stream(struct web_server *server, struct lws *wsi, struct exchange *exchange)
+{
+	exchange->waiting = g_byte_array_new();
+	exchange->reply.type = "text/event-stream";
+	(void)g_hash_table_add(server->streams, wsi);
+	(void)lws_http_mark_sse(wsi);
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+}
+
+static void answer(struct web_server *server, struct lws *wsi, struct exchange *exchange)
+{
+	struct web_request request = {.method = exchange->method,
+		.path = exchange->path,
+		.query = exchange->query,
+		.bearer = exchange->bearer,
+		.cookie = exchange->cookie,
+		.csrf = exchange->csrf,
+		.etag = exchange->etag,
+		.accept = exchange->accept,
+		.bytes = exchange->body->len,
+		.peer = exchange->peer};
+
+	if (exchange->is_answered || exchange->token != 0)
+		return;
+	(void)g_byte_array_append(exchange->body, (const guint8 *)"", 1);
+	request.body = (const char *)exchange->body->data;
+	exchange->token = ++server->tokens;
+	request.token = exchange->token;
+	(void)g_hash_table_insert(server->waiting, &exchange->token, wsi);
+	server->answer(server->ctx, &request, &exchange->reply);
+	if (exchange->is_answered)
+		return; // web_server_answer was called already
+	if (exchange->reply.is_later) {
+		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+		return;
+	}
+	if (exchange->reply.is_stream)
+		open_stream(server, wsi, exchange);
+	finish(wsi, exchange);
+}
+
+bool web_server_answer(struct web_server *server, uint64_t token, struct web_reply *reply)
+{
+	struct lws *wsi = g_hash_table_lookup(server->waiting, &token);
+	struct exchange *exchange = wsi != NULL ? lws_wsi_user(wsi) : NULL;
+
+	if (exchange == NULL || exchange->is_answered) {
+		free_reply(reply);
+		return false;
+	}
+	exchange->reply = *reply;
+	memset(reply, 0, sizeof(*reply));
+	finish(wsi, exchange);
+	return true;
+}
+
+static void begin(
+	struct web_server *server, struct lws *wsi, struct exchange *exchange, const char *path)
+{
+	char length[24] = "";
+	bool has_body;
+
+	clear_exchange(server, wsi, exchange);
+	server->counts.requests++;
+	exchange->body = g_byte_array_new();
+	read_headers(wsi, exchange, path);
+	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
+	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
+	if (!address_rate_take(server->rate, exchange->peer, control_now_ns())) {
+		server->counts.limited++;
+		refuse(wsi, exchange, 429, "too many from this address");
+	} else if (strlen(path) >= WEB_TEXT_BYTES) {
+		refuse(wsi, exchange, 414, "too long a path");
+	} else if (has_body && length[0] == '\0') {
+		refuse(wsi, exchange, 411, "the length of the body is needed");
+	} else if (strtoull(length, NULL, 10) > server->body_bytes) {
+		refuse(wsi, exchange, 413, "too long a body");
+	} else if (!has_body || strtoull(length, NULL, 10) == 0) {
+		answer(server, wsi, exchange);
+	}
+}
+
+static void add_body(const struct web_server *server, struct lws *wsi, struct exchange *exchange,
+	const void *data, size_t bytes)
+{
+	if (exchange->is_answered)
+		return;
+	if (exchange->body->len + bytes > server->body_bytes)
+		refuse(wsi, exchange, 413, "too long a body");
+	else
+		(void)g_byte_array_append(exchange->body, data, (guint)bytes);
+}
+
+static int filter_peer(struct web_server *server, lws_sockfd_type fd)
+{
+	struct sockaddr_storage address;
+	socklen_t bytes = sizeof(address);
+	char text[NI_MAXHOST] = "";
+
+	if (getpeername(fd, (struct sockaddr *)&address, &bytes) == 0)
+		(void)getnameinfo((struct sockaddr *)&address, bytes, text, sizeof(text), NULL, 0,
+			NI_NUMERICHOST);
+	if (address_list_has(server->allowed, text))
+		return 0;
+	server->counts.unwanted++;
+	return -1;
+}
+
+static int serve(
+	struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+{
+	struct web_server *server = lws_context_user(lws_get_context(wsi));
+	struct exchange *exchange = user;
+
+	// lws takes any certificate unless this says no; bytes is what OpenSSL found.
+	if (reason == LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION)
+		return bytes == 1 ? 0 : 1;
+	if (reason == LWS_CALLBACK_FILTER_NETWORK_CONNECTION)
+		return filter_peer(server, (lws_sockfd_type)(intptr_t)in);
+	if (reason == LWS_CALLBACK_HTTP)
+		begin(server, wsi, exchange, in);
+	else if (reason == LWS_CALLBACK_HTTP_BODY)
+		add_body(server, wsi, exchange, in, bytes);
+	else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION)
+		answer(server, wsi, exchange);
+	else if (reason == LWS_CALLBACK_HTTP_WRITEABLE)
+		return write_answer(wsi, exchange);
+	else if (reason == LWS_CALLBACK_CLOSED_HTTP && exchange != NULL)
+		clear_exchange(server, wsi, exchange);
+	else
+		return lws_callback_http_dummy(wsi, reason, user, in, bytes);
+	return 0;
+}
+
+// ---- streams of events --------------------------------------------------------------------------
+
+void web_server_push(struct web_server *server, const char *name, const char *data)
+{
+	GString *text = g_string_new(NULL);
+	char **lines = g_strsplit(data, "\n", -1);
+	GHashTableIter iter;
+	gpointer wsi;
+
+	g_string_append_printf(text, "event: %s\n", name);
+	for (size_t i = 0; lines[i] != NULL; i++)
+		g_string_append_printf(text, "data: %s\n", lines[i]);
+	(void)g_string_append_c(text, '\n');
+	g_hash_table_iter_init(&iter, server->streams);
+	while (g_hash_table_iter_next(&iter, &wsi, NULL)) {
+		struct exchange *exchange = lws_wsi_user(wsi);
+
+		if (exchange->waiting->len + text->len > STREAM_BYTES)
+			exchange->is_late = true;
+		else
+			(void)g_byte_array_append(
+				exchange->waiting, (const guint8 *)text->str, (guint)text->len);
+		(void)lws_callback_on_writable(wsi);
+	}
+	g_strfreev(lines);
+	(void)g_string_free(text, TRUE);
+}
+
+size_t web_server_streams(const struct web_server *server)
+{
+	return g_hash_table_size(server->streams);
+}
+
+void web_server_get_counts(const struct web_server *server, struct web_server_counts *out)
+{
+	*out = server->counts;
+}
+
+// ---- start and stop -----------------------------------------------------------------------------
+
+void web_server_close(struct web_server *server)
+{
+	if (server == NULL)
+		return;
+	if (server->lws != NULL)
+		lws_context_destroy(server->lws);
+	g_main_loop_unref(server->loop);
+	g_hash_table_unref(server->waiting);
+	g_hash_table_unref(server->streams);
+	address_list_free(server->allowed);
+	address_rate_free(server->rate);
+	free(server);
+}
+
+static int start_lws(struct web_server *server, const struct web_server_options *options,
+	char *error, size_t error_bytes)
+{
+	static const struct lws_protocols protocols[] = {
+		{"http", serve, sizeof(struct exchange), 0, 0, NULL, 0},
+		{NULL, NULL, 0, 0, 0, NULL, 0}};
+	struct lws_context_creation_info info = {
+		.protocols = protocols,
+		.user = server,
+		.gid = -1,
+		.uid = -1,
+		.keepalive_timeout = (int)options->idle_seconds,
+		.timeout_secs = options->idle_seconds,
+		.options = LWS_SERVER_OPTION_GLIB | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS |
+			   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+	};
+	void *loops[] = {server->loop};
+	char address[ADDRESS_BYTES];
+
+	if (address_split(options->listen, address, &info.port) != 0) {
+		(void)snprintf(error, error_bytes, "%s.listen: \"%s\" is not address:port",
+			options->section, options->listen);
+		return -EINVAL;
+	}
+	info.iface = address;
+	info.foreign_loops = loops;
+	info.alpn =
+		"http/1.1"; // over HTTP/2 this library does not show headers that it has no name for
+	if (options->certificate[0] != '\0') {
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+		info.ssl_cert_filepath = options->certificate;
+		info.ssl_private_key_filepath = options->key;
+		info.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_TLSv1_2;
+	}
+	if (options->clients[0] != '\0') {
+		info.ssl_ca_filepath = options->clients;
+		info.options |= LWS_SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT;
+	}
+	lws_set_log_level(LLL_ERR, NULL);
+	server->lws = lws_create_context(&info);
+	if (server->lws != NULL)
+		return 0;
+	(void)snprintf(error, error_bytes, "%s: %s cannot be served; see what is said above",
+		options->section, options->listen);
+	return -EADDRNOTAVAIL;
+}
+
+int web_server_open(const struct web_server_options *options, web_fn answer_fn, void *ctx,
+	struct web_server **out, char *error, size_t error_bytes)
+{
+	struct web_server *server = calloc(1, sizeof(*server));
+	int err;
+
+	if (server == NULL)
+		return -ENOMEM;
+	server->answer = answer_fn;
+	server->ctx = ctx;
+	server->body_bytes = options->body_bytes;
+	server->loop = g_main_loop_new(NULL, FALSE);
+	server->waiting = g_hash_table_new(g_int64_hash, g_int64_equal);
+	server->streams = g_hash_table_new(NULL, NULL);
+	err = address_list_new(
+		options->allow, options->allow_count, &server->allowed, error, error_bytes);
+	if (err == 0)
+		err = address_rate_new(options->per_minute, &server->rate);
+	if (err == 0)
+		err = start_lws(server, options, error, error_bytes);
+	if (err != 0)
+		web_server_close(server);
+	else
+		*out = server;
+	return err;
+}

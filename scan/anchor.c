@@ -184,6 +184,7 @@ static void search_windows(const struct search *searches, size_t count, const ui
 		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;
 	}
 	at = input->from > reach ? input->from - reach : 0;
+	at = at > input->windows_from ? at : input->windows_from;
 
 	// A window may look behind its pattern, and so behind the bytes at hand.
 	for (; at < input->to; at += BATCH, batch++) {

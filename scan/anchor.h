@@ -116,6 +116,7 @@ struct anchor_input {
 	uint64_t base;       // where in the object they begin
 	size_t from;         // the new ones: matches that end behind this
 	size_t to;
+	size_t windows_from;                 // windows before this need not be looked up
 	bool is_last;                        // the object ends here
 	const struct executable *executable; // NULL: not known, or no such file
 };

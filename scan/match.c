@@ -33,11 +33,6 @@ void match_take(const struct match_sighting *sighting, uint32_t number, uint64_t
 	}
 }
 
-static void on_anchor(void *ctx, uint32_t expression, uint64_t end)
-{
-	match_take(ctx, expression, end);
-}
-
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
 	unsigned int flags, void *ctx)
 {
@@ -189,7 +184,12 @@ static void search_streams(
 {
 	struct matcher *matcher = object->matcher;
 
-	*layer->sighting = (struct match_sighting){layer->ruleset, layer->track, layer->events};
+	*layer->sighting = (struct match_sighting){.ruleset = layer->ruleset,
+		.track = layer->track,
+		.events = layer->events,
+		.shares = &matcher->shares,
+		.log = object->is_again ? NULL : object->share.log,
+		.layer = layer->track == &object->track ? 0 : 1};
 	for (unsigned int i = 0; i < STREAMS; i++)
 		if (layer->streams[i] != NULL && n > 0 &&
 			hs_scan_stream(layer->streams[i], (const char *)data, (unsigned int)n, 0,
@@ -224,23 +224,23 @@ static void search_anchors(struct match_object *object, const struct anchor_inpu
 		sides[1] = (struct anchor_side){
 			ruleset_anchors(delta, target, content), delta, &matcher->over_sighting};
 	if (delta != NULL && sieve != NULL && sides[1].table->content == sides[0].table->content) {
-		anchor_search_both(sides, sieve, input, on_anchor);
+		anchor_search_both(sides, sieve, input, match_share_met);
 		return;
 	}
-	anchor_search(sides[0].table, ruleset, input, on_anchor, sides[0].ctx);
+	anchor_search(sides[0].table, ruleset, input, match_share_met, sides[0].ctx);
 	if (delta != NULL)
-		anchor_search(sides[1].table, delta, input, on_anchor, sides[1].ctx);
+		anchor_search(sides[1].table, delta, input, match_share_met, sides[1].ctx);
 }
 
 // Looks at the bytes that have come since the last time; the type is found from the first ones.
-static void search(struct match_object *object, bool is_last)
+static void search_self(struct match_object *object, bool is_last)
 {
 	struct matcher *matcher = object->matcher;
 	struct layer layer = own_layer(object);
 	const uint8_t *fresh = object->stage + object->stage_from;
 	size_t n = object->stage_to - object->stage_from;
 	struct anchor_input input = {object->stage, object->bytes - object->stage_to,
-		object->stage_from, object->stage_to, is_last, NULL};
+		object->stage_from, object->stage_to, 0, is_last, NULL};
 
 	if (!object->is_searched)
 		object->failed = begin_search(object, is_last) != 0;
@@ -254,6 +254,7 @@ static void search(struct match_object *object, bool is_last)
 	do {
 		search_streams(object, &layer, fresh, n);
 	} while (next_layer(object, &layer));
+	match_share_take(object, &input);
 	search_anchors(object, &input);
 	layer = own_layer(object);
 	do {
@@ -262,6 +263,16 @@ static void search(struct match_object *object, bool is_last)
 		track_follow(layer.track, layer.events);
 	} while (next_layer(object, &layer));
 	object->stage_from = object->stage_to;
+}
+
+// What another object is searched for in its place is up to date first.
+static void search(struct match_object *object, bool is_last)
+{
+	struct match_object *host = match_share_host(object);
+
+	if (host != NULL && host->stage_from < host->stage_to)
+		search_self(host, false);
+	search_self(object, is_last);
 }
 
 // Room for new bytes; what stands before them remains at hand.
@@ -276,6 +287,7 @@ static void shift_stage(struct match_object *object)
 
 static void put_object(struct match_object *object)
 {
+	match_share_end(object);
 	track_release(&object->track);
 	if (object->over != NULL)
 		track_release(&object->over->track);
@@ -328,6 +340,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	}
 	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
+	match_share_begin(object);
 	match_digest_begin(&matcher->digester, &object->digesting, wanted_digests(matcher, target));
 	*out = object;
 	return 0;
@@ -363,6 +376,7 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 {
 	size_t kept = match_copy_feed(&object->copy, data, n);
 
+	match_share_compare(object, data, n);
 	match_digest_feed(&object->matcher->digester, &object->digesting, &object->copy.capture,
 		data, n, kept);
 	return match_pass(object, data, n);
@@ -576,14 +590,4 @@ void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t
 {
 	object->outer_count = count < RULESET_MAX_OUTER ? count : RULESET_MAX_OUTER;
 	memcpy(object->outer, outer, object->outer_count);
-}
-
-bool matcher_had_more(const struct matcher *matcher)
-{
-	return matcher->had_more;
-}
-
-bool matcher_was_partial(const struct matcher *matcher)
-{
-	return matcher->was_partial;
 }

@@ -59,6 +59,9 @@ int match_begin(
 void match_set_container(struct match_object *object, enum filetype_container container);
 // All that it lies in, the innermost first: enum filetype_container, of which the last ones may be missing.
 void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t count);
+// The object's bytes may be those of the host, the raw mail, from there on, which is found out as they come.
+// They are searched only once then. The host is fed all of them before the object is, and may end at any time.
+void match_share(struct match_object *object, struct match_object *host, uint64_t from);
 // What signature files (.ftm) say that the object is, of which the first FILETYPE_BYTES or all have been fed.
 // NULL: nothing.
 const struct filetype_clamav *match_told_type(struct match_object *object);

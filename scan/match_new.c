@@ -205,6 +205,8 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	if (err == 0 && match_may_need_copy(matcher))
 		err = match_copy_pool_init(&matcher->copies, matcher->objects_count);
 	if (err == 0)
+		err = match_shares_init(&matcher->shares, ruleset, matcher->objects_count);
+	if (err == 0)
 		err = match_rules_new(ruleset, &matcher->rules);
 	if (err == 0)
 		err = match_types_new(ruleset, &matcher->types);
@@ -228,6 +230,7 @@ void matcher_free(struct matcher *matcher)
 	match_rules_free(matcher->over_rules);
 	match_digester_fini(&matcher->digester);
 	match_copy_pool_fini(&matcher->copies);
+	match_shares_fini(&matcher->shares);
 	track_pool_fini(&matcher->tracks);
 	track_pool_fini(&matcher->over_tracks);
 	free(matcher->over_blocks);
@@ -237,4 +240,14 @@ void matcher_free(struct matcher *matcher)
 	free(matcher->blocks);
 	free(matcher->objects);
 	free(matcher);
+}
+
+bool matcher_had_more(const struct matcher *matcher)
+{
+	return matcher->had_more;
+}
+
+bool matcher_was_partial(const struct matcher *matcher)
+{
+	return matcher->was_partial;
 }

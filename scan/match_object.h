@@ -10,6 +10,7 @@
 #include "scan/match_digest.h"
 #include "scan/match_rule.h"
 #include "scan/match_section.h"
+#include "scan/match_share.h"
 #include "scan/match_track.h"
 #include "scan/match_type.h"
 #include "scan/ruleset.h"
@@ -42,6 +43,7 @@ struct match_object {
 	struct match_copy copy;
 	struct match_digesting digesting;
 	struct match_sections sections;
+	struct match_share share;
 	struct executable executable;
 	uint64_t bytes;
 	uint64_t file_bytes; // of what it is a copy of, 0: its own
@@ -79,6 +81,10 @@ struct match_sighting {
 	const struct ruleset *ruleset;
 	struct track *track;
 	struct track_events *events;
+	const struct match_shares *shares;
+	struct match_log *log; // where it is noted for others, too; NULL: nowhere
+	uint32_t layer;
+	bool is_known; // what any object is searched for is, but for what depends on a place
 };
 
 struct matcher {
@@ -95,6 +101,7 @@ struct matcher {
 	struct track_pool tracks;
 	struct track_pool over_tracks;
 	struct match_copy_pool copies;
+	struct match_shares shares;
 	struct match_types *types; // NULL: those that are built in
 	struct match_rules *rules;
 	struct match_rules *over_rules; // of the delta, NULL: there is none

@@ -120,6 +120,9 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 		return;
 	object->number = mime->number;
 	object->origin = part->index;
+	// Where it is not encoded, it is what follows there.
+	if (object->match != NULL && scan->object != NULL && scan->object->match != NULL)
+		match_share(object->match, scan->object->match, scan->read_bytes);
 }
 
 static void part_data(struct scan *scan, const struct mime_event *event)
@@ -181,6 +184,7 @@ static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
 	do {
 		size_t used = mime_next(scan->mime, data, n, &event);
 
+		scan->read_bytes += used;
 		scan_event(scan, &event);
 		data += used;
 		n -= used;

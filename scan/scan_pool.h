@@ -61,6 +61,7 @@ struct scan {
 	struct mime *mime;          // NULL for a file
 	uint8_t *step;              // SCAN_STEP_BYTES, in which bytes are gathered
 	size_t step_bytes;          // that are there
+	uint64_t read_bytes;        // of the message, by the MIME parser
 	struct scan_object *object; // the raw message or the file
 	struct scan_object *open;   // all objects that have not ended
 	struct part_table *table;   // small, or one from the pool

@@ -132,17 +132,41 @@ static const char *origin_name(enum ruleset_origin origin)
 	return "";
 }
 
+// What a message in progress takes with these rules, 0: that is not known.
+static size_t message_bytes(const char *output)
+{
+	struct scan_options options;
+	struct ruleset *ruleset;
+	struct scanner *scanner;
+	size_t bytes = 0;
+
+	scan_options_init(&options);
+	options.max_messages = 1;
+	if (ruleset_open(output, &ruleset) != 0)
+		return 0;
+	if (scanner_new(&options, ruleset, &scanner) == 0) {
+		bytes = scanner_message_bytes(scanner);
+		scanner_free(scanner);
+	}
+	ruleset_close(ruleset);
+	return bytes;
+}
+
 static void print_stats(const struct ruleset_cached *made, const char *output, bool is_json)
 {
 	const struct ruleset_build_stats *stats = &made->stats;
+	// A delta is not worth the time.
+	const size_t state_bytes = made->origin == RULESET_COMPILED ? message_bytes(output) : 0;
 	json_t *event;
 
 	if (!is_json) {
 		printf("%s: %u signatures (%u literals, %u patterns, %u hashes) of %u lines in %u "
-		       "files; %u ignored, %u skipped, %u malformed; %llu bytes\n",
+		       "files; %u ignored, %u skipped, %u malformed; %llu bytes%s",
 			output, stats->signatures, stats->literals, stats->patterns, stats->hashes,
 			stats->lines, stats->files, stats->ignored, stats->skipped, stats->errors,
-			(unsigned long long)stats->image_bytes);
+			(unsigned long long)stats->image_bytes, state_bytes > 0 ? "; " : "\n");
+		if (state_bytes > 0)
+			printf("%zu of a message in progress\n", state_bytes);
 		return;
 	}
 	event = ctl_json_event("compile");
@@ -161,6 +185,9 @@ static void print_stats(const struct ruleset_cached *made, const char *output, b
 	COUNT(errors);
 	COUNT(image_bytes);
 	COUNT(compile_ns);
+	if (state_bytes > 0)
+		(void)json_object_set_new(
+			event, "message_state_bytes", json_integer((json_int_t)state_bytes));
 #undef COUNT
 	ctl_json_print(event);
 }

@@ -103,6 +103,9 @@ static void print_table(json_t *root)
 	print_number("connection_bytes",
 		json_integer_value(json_object_get(memory, "connection_bytes")), "bytes",
 		"Of one idle connection");
+	print_number("message_state_bytes",
+		json_integer_value(json_object_get(memory, "message_state_bytes")), "bytes",
+		"Of one message in progress, by these rules");
 	print_number("mbufs_free", json_integer_value(json_object_get(memory, "mbufs_free")),
 		"buffers", "Packet buffers not in use");
 	print_nonzero("dropped_tcp", json_object_get(root, "tcp_drops"));

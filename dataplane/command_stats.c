@@ -206,6 +206,8 @@ static json_t *memory_object(const struct stats_source *source, uint64_t *open)
 	put(object, "connection_bytes",
 		number(source->engines_count > 0 ? engine_connection_bytes(source->engines[0])
 						 : 0));
+	put(object, "message_state_bytes",
+		number(source->engines_count > 0 ? engine_message_bytes(source->engines[0]) : 0));
 	put(object, "mbufs", number(source->mbufs));
 	put(object, "mbufs_free", number(source->mbufs_free));
 	return object;

@@ -128,6 +128,7 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 	engine->memory = memory;
 	if (scanner_new(&options->scan, ruleset, &engine->scanner) != 0)
 		goto unmap;
+	engine->message_bytes = scanner_message_bytes(engine->scanner);
 	engine->flows = flow_table_init(memory + offset[POOL_FLOWS], &flows);
 	engine->fragments = fragment_table_init(memory + offset[POOL_FRAGMENTS], &fragments);
 	engine->pages = stream_pool_init(memory + offset[POOL_PAGES], options->max_pages);
@@ -400,6 +401,11 @@ size_t engine_connection_bytes(const struct engine *engine)
 	struct flow_table_options flows = flow_options(&engine->options);
 
 	return flow_table_bytes(&flows) / engine->options.max_connections;
+}
+
+size_t engine_message_bytes(const struct engine *engine)
+{
+	return __atomic_load_n(&engine->message_bytes, __ATOMIC_RELAXED);
 }
 
 size_t engine_memory_bytes(const struct engine *engine)

@@ -281,3 +281,5 @@ uint32_t engine_open_connections(const struct engine *engine);
 // Memory of the engine by use, for sizing: bytes of one idle connection, of all pools.
 size_t engine_connection_bytes(const struct engine *engine);
 size_t engine_memory_bytes(const struct engine *engine);
+// Of a message in progress, by the rules in force. Any thread may ask.
+size_t engine_message_bytes(const struct engine *engine);

@@ -47,6 +47,7 @@ void engine_set_scanner(struct engine *engine, struct scanner *scanner)
 	assert(!is_full(engine));
 	engine->older[engine->older_count++] = engine->scanner;
 	engine->scanner = scanner;
+	__atomic_store_n(&engine->message_bytes, scanner_message_bytes(scanner), __ATOMIC_RELAXED);
 	engine->counters.rules_swapped++;
 }
 

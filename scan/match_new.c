@@ -220,6 +220,16 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	return 0;
 }
 
+size_t matcher_object_bytes(const struct matcher *matcher)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+	size_t bytes = sizeof(struct match_object) + object_stream_bytes(ruleset);
+
+	if (ruleset->delta != NULL)
+		bytes += sizeof(struct match_over) + object_stream_bytes(ruleset->delta);
+	return bytes;
+}
+
 void matcher_free(struct matcher *matcher)
 {
 	if (matcher == NULL)

@@ -124,7 +124,9 @@ uint32_t scanner_in_progress(const struct scanner *scanner);
 // With has_helper: a scanner with the same ruleset that belongs to the thread of scan_work, for whole scans
 // there. It is freed with this one.
 struct scanner *scanner_get_helper(const struct scanner *scanner);
-// Bytes of memory that one more message in progress costs (without Hyperscan's stream state).
+// Bytes of memory that one more message in progress costs with such a ruleset: its parts and the state of what
+// searches the mail, a part and its copies. What is kept of objects is not counted: archives that have to be
+// whole, and what only a signature that may hit asks for.
 size_t scanner_message_bytes(const struct scanner *scanner);
 
 // ---- scan: one message or file -----------------------------------------------------------------

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MESSAGE_SEARCHED 4 // at once: the mail, a part, and two copies of HTML
+#define MESSAGE_SEARCHED_RAW 2
 #define ALIGNMENT 64
 // Matches that are listed of one message; the verdict counts all.
 #define MATCHES_FIRST 32
@@ -256,8 +258,14 @@ const struct scanner *scan_get_scanner(const struct scan *scan)
 
 size_t scanner_message_bytes(const struct scanner *scanner)
 {
+	const bool has_copies = scanner->copies.wants_text || scanner->copies.wants_html;
+	const size_t searched = has_copies ? MESSAGE_SEARCHED : MESSAGE_SEARCHED_RAW;
+
 	return scanner->message_bytes + sizeof(struct text_block) + table_bytes(scanner) / 8 +
-	       unpack_bytes() / 4 + sizeof(struct scan_object) * 9 / 4;
+	       unpack_bytes() / 4 +
+	       (sizeof(struct scan_object) + (has_copies ? sizeof(struct scan_copies) : 0)) * 9 /
+		       4 +
+	       searched * matcher_object_bytes(scanner->matcher);
 }
 
 struct scan *scan_pool_get(struct scanner *scanner)

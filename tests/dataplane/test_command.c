@@ -77,6 +77,8 @@ static void stats_without_workers_are_whole(void **state)
 		7);
 	assert_true(
 		json_is_integer(json_object_get(json_object_get(root, "tcp_drops"), "bad-flags")));
+	assert_true(json_is_integer(
+		json_object_get(json_object_get(root, "memory"), "message_state_bytes")));
 	json_decref(root);
 	free(json);
 }

@@ -54,6 +54,8 @@ static void swap(uint32_t number, const char *rules)
 	assert_int_equal(scanner_new(&world.options.scan, others[number], &scanners[number]), 0);
 	assert_true(engine_has_room_for_scanner(world.engine));
 	engine_set_scanner(world.engine, scanners[number]);
+	assert_int_equal(
+		engine_message_bytes(world.engine), scanner_message_bytes(scanners[number]));
 }
 
 static void finish(void)

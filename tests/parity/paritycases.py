@@ -64,6 +64,8 @@ def carry_in_mail(book, rng, name, data, should, tags):
         encoding = "base64"
     if encoding == "8bit" and len(data) > LINE:
         tags = tags + ["long line"]
+    if len(data) == 5:
+        tags = tags + ["five bytes"]
     form, crlf = rng.choice(paritymail.FORMS), rng.random() < 0.5
     tags = tags + ["mail", encoding, form, "crlf" if crlf else "lf"]
     book.carry(name, paritymail.mail(rng, data, encoding, form, crlf), should, tags, "eml")

@@ -63,6 +63,7 @@ DIFFERENCES = [
     Difference("line-copies", "clamav", lambda tags: "allow" in tags and bool(LINES & tags)
                and "the object" in tags),
     Difference("line-copies", "clamav", has("8bit", "binary")),
+    Difference("line-copies", "clamav", has("mail", "five bytes")),
     Difference("line-copies", "clamav", absent_in_lines),
     Difference("padded-base64", "clamav", has("logical", "absence", "base64 padded lines")),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
@@ -94,6 +95,7 @@ DIFFERENCES = [
     Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool({"target 0", "target 3"} & tags)),
     Difference("inline-container", "cordon", has("in page", "Container")),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
+    Difference("clamav-limits", "cordon", has("fat")),
 ]
 
 

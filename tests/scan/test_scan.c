@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole messages through scanner, MIME parser and matcher, against a ruleset of two signatures.
+#include "scan/mime.h"
 #include "scan/scan.h"
 #include "scan/utf8.h"
 
@@ -29,6 +30,8 @@ static const char signatures_hdb[] = "%s:14:Test.Hash\n";
 #define VIRUS_BASE64 "VEVTVC1WSVJVUy1CT0RZ"
 #define HASHED_BASE64 "aGFzaCBtZSBwbGVhc2U="
 #define HEAD "From: a@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@x>\r\n"
+// At least so many bytes of an object that is searched are gathered.
+#define SEARCH_STAGE_BYTES 8192u
 #define MIXED HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
 static struct ruleset *ruleset;
@@ -460,7 +463,17 @@ static void a_scanner_takes_as_many_messages_as_it_was_made_for(void **state)
 		for (size_t i = 0; i < 3; i++)
 			scan_free(scans[i]);
 	}
-	assert_true(scanner_message_bytes(scanner) > 0);
+	scanner_free(scanner);
+}
+
+// What searches a mail and a part counts, and what searches the copies of the part.
+static void the_bytes_of_a_message_tell_of_what_searches_it(void **state)
+{
+	struct scanner *scanner = make_scanner(0, false, 1);
+
+	(void)state;
+	assert_true(scanner_message_bytes(scanner) >
+		    4 * SEARCH_STAGE_BYTES + mime_bytes(&(struct mime_limits){8, 200, 1 << 16}));
 	scanner_free(scanner);
 }
 
@@ -528,6 +541,7 @@ int main(void)
 		cmocka_unit_test(room_for_text_runs_out_without_harm),
 		cmocka_unit_test(past_a_limit_a_message_is_suspect_but_a_hit_counts_more),
 		cmocka_unit_test(a_scanner_takes_as_many_messages_as_it_was_made_for),
+		cmocka_unit_test(the_bytes_of_a_message_tell_of_what_searches_it),
 		cmocka_unit_test(without_room_for_its_parts_a_message_is_unscannable),
 		cmocka_unit_test(text_becomes_valid_utf8),
 	};

@@ -7,6 +7,7 @@
 //   dataplane_link  the dataplane: is it there, has it what it should have
 //   store, store_index, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
+//   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
 //   rebuild, rebuild_write, rebuild_leaf, rebuild_note: mail without some of its parts
 //   rebuild_code, rebuild_add: mail whose parts were repaired      body: what its text says
 //   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself

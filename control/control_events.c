@@ -42,6 +42,13 @@ char *control_time_text(int64_t epoch_ns, char *out)
 	return out;
 }
 
+int64_t control_time_seconds(const char *text)
+{
+	struct tm utc = {0};
+
+	return strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc) : 0;
+}
+
 static int open_file(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);

@@ -23,5 +23,7 @@ void control_events_watch(struct control_events *events, control_events_fn watch
 // RFC 3339 with microseconds, UTC, as in events: of a moment in nanoseconds since 1970. out has room
 // for 32 bytes. Returns out.
 char *control_time_text(int64_t epoch_ns, char *out);
+// Such a text in seconds since 1970; 0: it is none.
+int64_t control_time_seconds(const char *text);
 // Now, in nanoseconds since 1970.
 int64_t control_now_ns(void);

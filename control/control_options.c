@@ -134,9 +134,21 @@ static const struct config_option release_table[] = {
 		UINT(release.lifetime_seconds, 1, 2592000),
 		.unit = "seconds",
 		.preset = "432000",
-		.help = "After which a delivery that does not succeed is given up: the sender gets "
+		.help = "From the first try that a server puts off, or from when a mail waits for "
 			"a "
+			"server that is down, until delivering it is given up: the sender gets a "
 			"delivery status notification."},
+	{.key = "order_seconds",
+		UINT(release.order_seconds, 0, 2592000),
+		.unit = "seconds",
+		.preset = "3600",
+		.help = "When a server puts off a mail (4xx), the others go on, but for later ones "
+			"of "
+			"the same sender to the same recipient: these wait behind it, so long "
+			"after "
+			"its first try at most. A server that is down, or says 421, gets nothing, "
+			"and "
+			"then all in order."},
 	{.key = "infected",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.infected),

@@ -45,7 +45,8 @@ struct control_options {
 		uint32_t retry_seconds;
 		uint32_t retry_most_seconds;
 		uint32_t lifetime_seconds;
-		uint32_t infected; // enum release_policy
+		uint32_t order_seconds; // 0: no mail waits for an earlier one that was put off
+		uint32_t infected;      // enum release_policy
 		uint32_t suspect;
 		uint32_t outbound_infected; // RELEASE_SAME: infected
 		uint32_t outbound_suspect;

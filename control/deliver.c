@@ -22,11 +22,27 @@ struct session {
 	char reply[DELIVER_REPLY_BYTES];
 };
 
+static void note_down(struct session *session)
+{
+	session->deliver->is_down = true;
+	(void)snprintf(session->deliver->why, sizeof(session->deliver->why), "%s", session->reply);
+}
+
 static int lose(struct session *session)
 {
 	(void)snprintf(session->reply, sizeof(session->reply), "%s", "the connection was lost");
 	session->code = 0;
+	note_down(session);
 	return 0;
+}
+
+// 421, or that the system is full or takes nothing now (RFC 3463 section 3.4): not about one mail.
+static bool is_of_all(const char *reply)
+{
+	return strncmp(reply, "421", 3) == 0 ||
+	       (reply[0] == '4' && strlen(reply) > 4 &&
+		       (strncmp(reply + 4, "4.3.1", 5) == 0 ||
+			       strncmp(reply + 4, "4.3.2", 5) == 0));
 }
 
 // Reads a reply (RFC 5321 section 4.2.1): its code, or 0 when the connection is of no use any more.
@@ -41,6 +57,8 @@ static int read_reply(struct session *session)
 	} while (line[3] == '-');
 	(void)snprintf(session->reply, sizeof(session->reply), "%s", line);
 	session->code = (int)strtol(line, NULL, 10);
+	if (is_of_all(line))
+		note_down(session);
 	return session->code;
 }
 
@@ -205,6 +223,7 @@ static void send_data(struct session *session)
 
 	if (say(session, "DATA\r\n") != 354)
 		return;
+	session->deliver->is_in_message = true;
 	end_message(session, put(session, trace, strlen(trace)) && put_stuffed(session));
 }
 
@@ -216,6 +235,7 @@ static void send_chunk(struct session *session)
 	char command[40];
 	int n = snprintf(command, sizeof(command), "BDAT %zu LAST\r\n", trace + deliver->bytes);
 
+	session->deliver->is_in_message = true;
 	end_message(session, put(session, command, (size_t)n) &&
 				     put(session, deliver->trace, trace) &&
 				     put(session, deliver->data, deliver->bytes));
@@ -261,7 +281,7 @@ static size_t say_envelope(struct session *session)
 			accepted++;
 		else
 			settle(session, recipient);
-		if (session->code == 0)
+		if (deliver->is_down)
 			return 0;
 	}
 	return accepted;
@@ -279,6 +299,7 @@ static bool greet(struct session *session)
 	(void)snprintf(session->reply, sizeof(session->reply), "%s port %u: %s", deliver->host,
 		deliver->port, mailsmtp_strerror(result));
 	session->code = 0;
+	note_down(session);
 	return false;
 }
 

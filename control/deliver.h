@@ -38,6 +38,10 @@ struct deliver {
 	const char *trace; // header lines that go before the message, each with its CRLF
 	const uint8_t *data;
 	size_t bytes;
+	// Afterwards:
+	bool is_down; // the server does not serve anybody now: it is not there, went away, or said so
+	bool is_in_message;            // and that was while the message went over, or behind it
+	char why[DELIVER_REPLY_BYTES]; // it is down
 };
 
 // Every recipient that was PENDING has another outcome afterwards.

@@ -198,13 +198,6 @@ static char *date_of(int64_t time_s, char *out, size_t room)
 	return out;
 }
 
-static int64_t seconds_of(const char *time)
-{
-	struct tm utc = {0};
-
-	return strptime(time, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc) : 0;
-}
-
 static bool is_of_kind(enum notify_kind kind, const struct deliver_recipient *recipient)
 {
 	switch (kind) {
@@ -270,7 +263,7 @@ static json_t *about_of(
 	}
 	dsn = json_pack("{s:s, s:s, s:s, s:s, s:o}", "mail_params",
 		text_of(outcome->envelope, "mail_params"), "server", outcome->server, "arrival",
-		date_of(seconds_of(text_of(outcome->envelope, "arrival")), arrival,
+		date_of(control_time_seconds(text_of(outcome->envelope, "arrival")), arrival,
 			sizeof(arrival)),
 		"until", date_of(outcome->until_s, until, sizeof(until)), "recipients", list);
 	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:o}", "kind", kinds[kind].name, "to",

@@ -21,6 +21,7 @@ struct release {
 	json_t *revoke;     // what was taken back while quarantined mail is judged again, or NULL
 	GHashTable *names;  // of its signatures
 	unsigned int again; // the number of this pass
+	bool is_sent;       // what was judged last
 	int said;           // errno of what was reported as a fault last
 	bool is_ending;
 };
@@ -70,6 +71,7 @@ static void send_it(struct release *release, const struct release_verdict *verdi
 {
 	const struct release_way way = {verdict->key, plan, SPOOL_HELD, after};
 
+	release->is_sent = true;
 	release_queue_add(release->queue, verdict->message.id, verdict->message.envelope, &way);
 }
 
@@ -431,7 +433,10 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 	}
 	store_set_judged(release->control->store, verdict->message.id, verdict->key);
 	store_set_covered(release->control->store, verdict->message.id, verdict->seals);
+	release->is_sent = false;
 	act(release, verdict);
+	if (!release->is_sent && store_is_changed(release->control->store, verdict->message.id))
+		release_queue_stop(release->queue, verdict->message.id);
 	// What is left of many is not put off to the next turn.
 	if (release_scanner_count(release->scanner) < BATCH / 2) {
 		scan_held(release);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Mail on its way out: in the order it came for each server, one message at a time to each, several
-// servers at once; what does not succeed is tried again later, with growing pauses.
+// servers at once; what does not succeed is tried again later, with growing pauses (release_order.h).
+//
+// A mail's lifetime counts from when it was put off first, by the server or with all that waits for it. That
+// moment is in the record's history: another process goes on from it.
 #pragma once
 
 #include "control/rebuild.h"
@@ -36,8 +39,10 @@ struct release_way {
 // from its next try on.
 void release_queue_add(struct release_queue *queue, struct spool_id id, const json_t *envelope,
 	const struct release_way *way);
+// It stays after all.
+void release_queue_stop(struct release_queue *queue, struct spool_id id);
 void release_queue_turn(struct release_queue *queue);
-// {"queued", "waiting", "delivering"}.
 // It is on its way just now.
 bool release_queue_is_sending(const struct release_queue *queue, struct spool_id id);
+// {"queued", "waiting", "delivering"}: waiting is what could not go now, for the server's sake.
 json_t *release_queue_counts(const struct release_queue *queue);

@@ -28,11 +28,9 @@ static bool is_plain(const char *text)
 
 int64_t release_trace_arrival(const json_t *envelope)
 {
-	struct tm utc = {0};
+	int64_t arrival_s = control_time_seconds(text_of(envelope, "arrival"));
 
-	return strptime(text_of(envelope, "arrival"), "%Y-%m-%dT%H:%M:%S", &utc) != NULL
-		       ? (int64_t)timegm(&utc)
-		       : control_now_ns() / NS_PER_S;
+	return arrival_s != 0 ? arrival_s : control_now_ns() / NS_PER_S;
 }
 
 void release_trace_write(const json_t *envelope, const char *gateway, const char *id,

@@ -146,6 +146,7 @@ static void *serve(void *ctx)
 }
 
 static struct deliver_recipient recipient;
+static bool is_down;
 
 // Delivers this body behind HEAD, and fills in what the server got.
 static void deliver(struct server *server, const char *params, const void *body, size_t bytes)
@@ -178,6 +179,7 @@ static void deliver(struct server *server, const char *params, const void *body,
 	assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
 	recipient = (struct deliver_recipient){.address = "b@b.example", .params = ""};
 	deliver_run(&deliver);
+	is_down = deliver.is_down;
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	(void)close(server->listener);
 }
@@ -318,6 +320,33 @@ static void only_what_was_taken_is_done(void **state)
 	}
 }
 
+static void a_server_that_is_down_is_told_from_a_mail_that_is_put_off(void **state)
+{
+	static const struct {
+		struct server server;
+		bool is_down;
+	} cases[] = {
+		{{.keywords = MIB, .mail = "421 4.3.2 closing"}, true},
+		{{.keywords = MIB, .rcpt = "421 closing"}, true},
+		{{.keywords = MIB, .taken = "421 4.7.0 closing"}, true},
+		{{.keywords = MIB, .mail = "452 4.3.1 disk is full"}, true},
+		{{.keywords = MIB, .mail = "451 4.7.1 greylisted"}, false},
+		{{.keywords = MIB, .rcpt = "450 4.2.0 greylisted"}, false},
+		{{.keywords = MIB, .rcpt = "452 4.2.2 mailbox is full"}, false},
+		{{.keywords = MIB, .data = "451 later"}, false},
+		{{.keywords = MIB, .taken = "451 4.3.0 later"}, false},
+		{{.keywords = MIB}, false},
+	};
+	static struct server server;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		server = cases[i].server;
+		deliver(&server, "", "text\r\n", 6);
+		assert_int_equal(is_down, cases[i].is_down);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +355,7 @@ int main(void)
 		cmocka_unit_test(without_chunks_no_server_sees_an_end_in_it),
 		cmocka_unit_test(binary_mail_goes_to_who_takes_it),
 		cmocka_unit_test(only_what_was_taken_is_done),
+		cmocka_unit_test(a_server_that_is_down_is_told_from_a_mail_that_is_put_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

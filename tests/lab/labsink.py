@@ -20,6 +20,7 @@ class Sink:
     def __init__(self, lab, address=lablib.SERVER, keywords=("PIPELINING", "8BITMIME"), strict=False,
                  side="server", port=25):
         self.puts_off = []   # recipients that are told 450, as they are in the command
+        self.says = {}       # what it says to a command instead, by its verb; behind 421 it closes
         self.answers = threading.Event()  # what was taken is answered
         self.answers.set()
         self.mails = []  # (sender, [recipients], body as it came)
@@ -81,6 +82,9 @@ class Session:
     def command(self, line):
         verb = line.split(" ")[0].upper()
         self.sink.commands.append(line)
+        if verb in self.sink.says:
+            self.say(self.sink.says[verb])
+            return not self.sink.says[verb].startswith("421")
         if verb == "EHLO":
             self.say("\r\n".join(["250-gullible.lab.example"]
                                  + ["250-" + k for k in self.sink.keywords] + ["250 HELP"]))

@@ -173,6 +173,97 @@ def chunks(case):
         labmail.check_arrived(case, out.server, list(sent.values()))
 
 
+# ---- servers that put mail off ------------------------------------------------------------------
+
+# Senders are told through the lab's own server.
+TOLD = {"host": SERVER, "port": 25, "interval_seconds": 1}
+
+
+def held_up(lab, *mails, release=(), notify=()):
+    """Mails (name, sender, recipient) that are held, and the sink that they are for: by arrival."""
+    sink = Sink(lab, strict=True, port=2525)
+    out = Outbreak(lab, control={"release": {**HOP["release"], **dict(release)}, "notify": {**TOLD, **dict(notify)}})
+    out.control.ask("seal", "--virus-id", "CV-1")
+    for name, sender, to in mails:
+        talk = Talk(lab)
+        talk.ask(b"MAIL FROM:<%s>" % sender.encode(), 250)
+        talk.ask(b"RCPT TO:<%s@lab.example>" % to.encode(), 250)
+        talk.ask(b"DATA", 354)
+        talk.send(labmail.stuffed(message(name, [], b"text\n")))
+        talk.reply(250)
+        talk.quit()
+    until("all are held", lambda: len(out.control.held()) == len(mails))
+    return out, sink
+
+
+def order(sink):
+    return [labmail.lab_id(data) for _, _, data in sink.mails]
+
+
+def subjects(out, action):
+    """Of the mails that an event of this action tells of."""
+    names = {r["id"]: r["subject"] for r in out.control.held()}
+    return [names.get(e["id"], "").replace("lab mail ", "") for e in deliveries(out, action)]
+
+
+@cases.case("a server that says 421 is tried with the first mail alone, and gets all in order when it is back",
+            engine=True)
+def server_down(case):
+    with Lab(case) as lab:
+        names = ["m%d" % i for i in range(6)]
+        out, sink = held_up(lab, *[(n, labmail.FROM, "to%d" % (i % 2)) for i, n in enumerate(names)])
+        sink.says = {"MAIL": "421 4.3.2 not now"}
+        out.control.ask("unseal", "--all")
+        until("three tries", lambda: len(deliveries(out, "later")) >= 3)
+        case.equal(set(subjects(out, "later")), {"m0"}, "who was tried")
+        case.equal(out.control.ask("status")["mail"]["release"]["waiting"], len(names), "all wait")
+        sink.says = {}
+        until("all arrive", lambda: len(sink.mails) == len(names))
+        case.equal(order(sink), names, "their order")
+
+
+@cases.case("a recipient that is put off holds up later mail of the same pair, and nobody else", engine=True)
+def greylisted(case):
+    with Lab(case) as lab:
+        out, sink = held_up(lab, ("first", "a@a.example", "late"), ("other", "a@a.example", "now"),
+                            ("same", "A@a.example", "Late"), ("end", "b@a.example", "now"))
+        sink.puts_off = ["late@", "Late@"]
+        out.control.ask("unseal", "--all")
+        until("the others arrive", lambda: order(sink) == ["other", "end"])
+        until("it is tried again", lambda: len(deliveries(out, "later")) >= 2)
+        case.equal(set(subjects(out, "later")), {"first"}, "who was put off")
+        sink.puts_off = []
+        until("all arrive", lambda: len(sink.mails) == 4)
+        case.equal(order(sink)[2:], ["first", "same"], "the order of the pair")
+
+
+@cases.case("a lifetime goes on over crashes of the control process, also behind a server that is down, and a "
+            "delay is told of once", engine=True)
+def lifetime_goes_on(case):
+    with Lab(case) as lab:
+        out, sink = held_up(lab, ("one", "back@lab.example", "to"), ("two", "back@lab.example", "to"),
+                            release={"lifetime_seconds": 12}, notify={"delay_seconds": 1})
+        sink.says = {"MAIL": "421 4.3.2 not now"}
+        out.control.ask("unseal", "--all")
+
+        def told(kind):
+            return [e for e in out.control.events("notice") if e["kind"] == kind and e["action"] == "sent"]
+        until("both senders are told of the delay", lambda: len(told("delay")) == 2)
+        # No process lives as long as the lifetime is.
+        for _ in range(40):
+            out.control.kill()
+            starts = len(out.control.events("start"))
+            out.control.start()
+            case.check(len(out.control.events("start")) > starts, "a new start")
+            tries = len(deliveries(out, "later"))
+            until("a try, or the end", lambda: len(deliveries(out, "later")) > tries or deliveries(out, "failed"))
+            if deliveries(out, "failed"):
+                break
+        until("both have failed", lambda: len(told("failure")) == 2)
+        case.equal(len(told("delay")), 2, "notices of the delay")
+        case.equal(sink.mails, [], "deliveries")
+
+
 if __name__ == "__main__":
     os.umask(0o022)
     cases.main()

@@ -38,6 +38,7 @@ void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t 
 	capture->bytes = 0;
 	capture->max_bytes = max_bytes;
 	capture->chunks_count = 0;
+	capture->dropped = 0;
 	capture->is_full = false;
 }
 
@@ -121,6 +122,8 @@ size_t capture_piece(const struct capture *capture, uint64_t offset, const uint8
 		return 0;
 	within = offset & (capture->pool->chunk_bytes - 1);
 	i = (uint32_t)(offset / capture->pool->chunk_bytes);
+	if (i < capture->dropped)
+		return 0;
 	*data = chunk_at(capture->pool, read_index(capture, i)) + within;
 	if (i + 1 < capture->chunks_count)
 		return capture->pool->chunk_bytes - within;
@@ -144,13 +147,30 @@ size_t capture_read(const struct capture *capture, uint64_t offset, uint8_t *out
 	return done;
 }
 
+void capture_drop_before(struct capture *capture, uint64_t offset)
+{
+	struct capture_pool *pool = capture->pool;
+	uint64_t chunks;
+
+	if (pool == NULL)
+		return;
+	chunks = (offset < capture->bytes ? offset : capture->bytes) / pool->chunk_bytes;
+	for (; capture->dropped < chunks; capture->dropped++)
+		pool->free_chunks[pool->free_count++] = read_index(capture, capture->dropped);
+}
+
+uint64_t capture_begin_of(const struct capture *capture)
+{
+	return capture->pool != NULL ? capture->dropped * (uint64_t)capture->pool->chunk_bytes : 0;
+}
+
 void capture_free(struct capture *capture)
 {
 	struct capture_pool *pool = capture->pool;
 
 	if (pool == NULL)
 		return;
-	for (uint32_t i = capture->chunks_count; i-- > 0;)
+	for (uint32_t i = capture->chunks_count; i-- > capture->dropped;)
 		pool->free_chunks[pool->free_count++] = read_index(capture, i);
 	if (capture->chunks_count > CAPTURE_OWN_CHUNKS)
 		pool->free_chunks[pool->free_count++] = capture->index;

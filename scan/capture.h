@@ -27,6 +27,7 @@ struct capture {
 	uint64_t bytes;
 	uint64_t max_bytes;
 	uint32_t chunks_count;
+	uint32_t dropped;                 // of these, from the first on, that were given back
 	uint32_t index;                   // the chunk that lists the chunks, if there are many
 	uint32_t own[CAPTURE_OWN_CHUNKS]; // the list as long as it is short
 	bool is_full;                     // bytes were refused: the object is longer
@@ -52,6 +53,10 @@ size_t capture_append(struct capture *capture, const uint8_t *data, size_t n)
 size_t capture_piece(const struct capture *capture, uint64_t offset, const uint8_t **data);
 // Copies up to n bytes from this offset. Returns how many there were.
 size_t capture_read(const struct capture *capture, uint64_t offset, uint8_t *out, size_t n);
+// Gives back what lies before this offset, or most of it: it cannot be read any more.
+void capture_drop_before(struct capture *capture, uint64_t offset);
+// The first offset that can be read.
+uint64_t capture_begin_of(const struct capture *capture);
 // Gives the chunks back; the capture is empty and keeps nothing until capture_begin. A zeroed one is
 // allowed.
 void capture_free(struct capture *capture);

@@ -308,6 +308,8 @@ enum ruleset_number {
 	RULESET_NUMBER_RAW
 };
 
+struct screen;
+
 struct ruleset_database {
 	const struct hs_database *db; // NULL: none
 	size_t stream_bytes;
@@ -333,7 +335,10 @@ struct ruleset {
 	struct hashset import_hashes[3];
 	struct anchor_table anchors[RULESET_ANCHOR_TABLES]; // of a target: of any target too
 	struct ruleset_database patterns[FILETYPE_TARGETS];
-	void *mapping; // what ruleset_open mapped, NULL after ruleset_attach
+	const struct screen *screen; // the list that is laid on it, NULL: none
+	struct screen *own_screen;   // if it goes when this is closed
+	bool is_screened;            // of the tables nothing is its own
+	void *mapping;               // what ruleset_open mapped, NULL after ruleset_attach
 	size_t mapping_bytes;
 	// The tables, and how many items each has.
 	const struct ruleset_meta *meta;
@@ -411,6 +416,12 @@ static inline bool ruleset_precedes(
 {
 	return delta->ranks[signature] <= of_base;
 }
+
+// Lays the list that lies beside the image at path on a ruleset, which goes with what comes out. Returns 0,
+// -ENOENT where there is none, or as ruleset_open.
+int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset **out);
+// Maps a file of at least so many bytes to be read. Returns 0, -EBADMSG or -errno.
+int ruleset_map_file(const char *path, size_t least, void **mapping, size_t *bytes);
 
 // Opens one image alone, of exactly so many bytes. Returns as ruleset_attach, but for a delta 0.
 int ruleset_attach_one(const void *image, size_t bytes, struct ruleset **out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rulesets that are made of an image and a delta.
 #include "scan/ruleset.h"
+#include "scan/screen_image.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -94,6 +95,8 @@ static int lay(const struct ruleset *base, struct ruleset *delta, struct ruleset
 		*both = *base;
 		both->mapping = NULL;
 		both->below = NULL;
+		both->own_screen = NULL;
+		both->is_screened = false;
 		both->delta = delta;
 		both->removed_bits = NULL;
 		memset(both->sieves, 0, sizeof(both->sieves));
@@ -158,7 +161,7 @@ int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)
 	return err;
 }
 
-static int map_file(const char *path, void **mapping, size_t *bytes)
+int ruleset_map_file(const char *path, size_t least, void **mapping, size_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat status;
@@ -168,8 +171,7 @@ static int map_file(const char *path, void **mapping, size_t *bytes)
 		return -errno;
 	if (fstat(fd, &status) != 0) {
 		err = -errno;
-	} else if (!S_ISREG(status.st_mode) ||
-		   status.st_size < (off_t)sizeof(struct ruleset_header)) {
+	} else if (!S_ISREG(status.st_mode) || status.st_size < (off_t)least) {
 		err = -EBADMSG;
 	} else {
 		*bytes = (size_t)status.st_size;
@@ -194,7 +196,7 @@ static int open_delta(const char *path, const struct ruleset *base, struct rules
 	if (snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, path) >=
 		(int)sizeof(beside))
 		return -ENOENT;
-	err = map_file(beside, &mapping, &bytes);
+	err = ruleset_map_file(beside, sizeof(struct ruleset_header), &mapping, &bytes);
 	if (err == 0)
 		err = ruleset_attach_delta(base, mapping, bytes, &both);
 	if (err != 0) {
@@ -214,7 +216,7 @@ int ruleset_open(const char *path, struct ruleset **out)
 	struct ruleset *both = NULL;
 	void *mapping = NULL;
 	size_t bytes = 0;
-	int err = map_file(path, &mapping, &bytes);
+	int err = ruleset_map_file(path, sizeof(struct ruleset_header), &mapping, &bytes);
 
 	if (err != 0)
 		return err;
@@ -234,6 +236,13 @@ int ruleset_open(const char *path, struct ruleset **out)
 		ruleset_close(ruleset);
 		return err;
 	}
+	err = ruleset_open_screen(path, ruleset, &both);
+	if (err == 0) {
+		ruleset = both;
+	} else if (err != -ENOENT) {
+		ruleset_close(ruleset);
+		return err;
+	}
 	*out = ruleset;
 	return 0;
 }
@@ -248,6 +257,12 @@ void ruleset_close(struct ruleset *ruleset)
 		return;
 	mapping = ruleset->mapping;
 	bytes = ruleset->mapping_bytes;
+	screen_close(ruleset->own_screen);
+	if (ruleset->is_screened) {
+		ruleset_close(ruleset->below);
+		free(ruleset);
+		return;
+	}
 	ruleset_close(ruleset->delta);
 	ruleset_close(ruleset->below);
 	free((void *)(uintptr_t)ruleset->removed_bits);

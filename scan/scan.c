@@ -218,17 +218,27 @@ bool scan_is_decided(const struct scan *scan)
 	return scan->is_hit || scan->suspect != NULL || scan->unscannable != NULL;
 }
 
+// That says the most: of a checksum only where there is nothing else.
+static const struct scan_match *leading_match(const struct scan *scan)
+{
+	for (size_t i = 0; i < scan->result.matches_count; i++)
+		if (scan->matches[i].kind != MATCH_CHECKSUM)
+			return &scan->matches[i];
+	return scan->result.matches_count > 0 ? &scan->matches[0] : NULL;
+}
+
 static void scan_judge(struct scan *scan)
 {
+	const struct scan_match *match = leading_match(scan);
 	struct scan_result *result = &scan->result;
 
 	result->verdict = VERDICT_CLEAN;
 	result->reason = "";
-	if (result->matches_count > 0) {
-		result->verdict = VERDICT_INFECTED;
-		result->reason = scan->matches[0].kind == MATCH_PATTERN
-					 ? "signature"
-					 : match_kind_name(scan->matches[0].kind);
+	if (match != NULL) {
+		result->verdict =
+			match->kind == MATCH_CHECKSUM ? VERDICT_SUSPECT : VERDICT_INFECTED;
+		result->reason =
+			match->kind == MATCH_PATTERN ? "signature" : match_kind_name(match->kind);
 	} else if (scan->suspect != NULL) {
 		result->verdict = VERDICT_SUSPECT;
 		result->reason = scan->suspect;
@@ -247,11 +257,20 @@ static void note_texts(struct scan *scan, struct scan_result *result)
 		scan->mime != NULL ? scan_pool_text(scan, mime_message_id(scan->mime)) : "";
 }
 
-// There are no matches: they would leave no work.
+static bool is_infected(const struct scan *scan)
+{
+	const struct scan_match *match = leading_match(scan);
+
+	return match != NULL && match->kind != MATCH_CHECKSUM;
+}
+
+// Matches are none, or of checksums: others would leave no work.
 static void note_known(struct scan *scan)
 {
 	scan_judge(scan);
 	scan->known = scan->result;
+	scan->known.matches = NULL;
+	scan->known.matches_count = 0;
 	scan->known.parts_count = 0;
 	if (scan->table != &scan->small)
 		scan_list_known(scan);
@@ -282,8 +301,8 @@ static void finish(struct scan *scan)
 bool scan_finish(struct scan *scan)
 {
 	finish(scan);
-	// What follows could only add to what was found.
-	if (scan->result.matches_count > 0)
+	// What follows could only add to what was found, unless that is a checksum alone.
+	if (is_infected(scan))
 		scan_whole_drop(scan, 0);
 	if (scan->deferred == NULL)
 		return true;

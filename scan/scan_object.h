@@ -8,6 +8,7 @@
 #include "scan/match.h"
 #include "scan/scan.h"
 #include "scan/scan_script.h"
+#include "scan/screening.h"
 #include "scan/unpack.h"
 #include "scan/unpack_whole.h"
 
@@ -43,13 +44,14 @@ struct scan_object {
 	struct scan_object *next;  // in the pool, or of the message's open ones
 	struct scan_object **link; // what points to this one of the open ones
 	struct match_object *match;
-	struct scan_copies *copies; // where it is a text or HTML, or may turn out to be
-	struct unpack *unpack;      // where it is an archive, or holds a zip
-	struct scan_object *member; // the open one of unpack
-	struct scan_script script;  // that is encoded in it
-	struct scan_view second;    // a PDF or a text that holds a zip is both
-	struct scanner *owner;      // whose pool it is of
-	struct capture capture;     // what has to be whole, or may turn out to be
+	struct scan_copies *copies;  // where it is a text or HTML, or may turn out to be
+	struct unpack *unpack;       // where it is an archive, or holds a zip
+	struct scan_object *member;  // the open one of unpack
+	struct scan_script script;   // that is encoded in it
+	struct scan_view second;     // a PDF or a text that holds a zip is both
+	struct screening *screening; // NULL: there is no list
+	struct scanner *owner;       // whose pool it is of
+	struct capture capture;      // what has to be whole, or may turn out to be
 	const struct whole_format *whole;
 	uint64_t bytes;
 	uint32_t number; // the MIME parser's, 0: none of its parts

@@ -155,6 +155,9 @@ static int pool_make(struct scanner *scanner)
 	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count,
 		    options->max_archive_depth > 0) != 0)
 		return -ENOMEM;
+	if (screenings_init(
+		    &scanner->screenings, scanner->ruleset->screen, scanner->objects_count) != 0)
+		return -ENOMEM;
 	return unpack_pool_new(unpacks_count(options), bzip2s_count(options), options->max_ratio,
 		&scanner->unpacks);
 }
@@ -228,6 +231,7 @@ void scanner_free(struct scanner *scanner)
 	unpack_pool_free(scanner->unpacks);
 	capture_pool_fini(&scanner->captures);
 	scan_copy_pool_fini(&scanner->copies);
+	screenings_fini(&scanner->screenings);
 	free(scanner->objects);
 	free(scanner->texts);
 	free(scanner->tables_memory);

@@ -106,6 +106,7 @@ struct scanner {
 	struct unpack_pool *unpacks;
 	struct capture_pool captures;
 	struct scan_copy_pool copies;
+	struct screenings screenings;
 	struct scanner *helper; // what scan_work uses on its thread; NULL: there is no such thread
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message

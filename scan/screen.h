@@ -53,7 +53,8 @@ enum screen_action {
 #define SCREEN_MAX_WINDOWS 65536
 #define SCREEN_LEAST_WINDOW 32
 #define SCREEN_MOST_WINDOW (1u << 20)
-#define SCREEN_TEXT_BYTES 256 // name or virus id, with its end
+#define SCREEN_MOST_RANGE (4u << 20) // bytes of one; from the end also its offset
+#define SCREEN_TEXT_BYTES 256        // name or virus id, with its end
 #define SCREEN_DIGEST_BYTES 32
 
 struct screen_entry {
@@ -117,16 +118,17 @@ struct ruleset;
 #define RULESET_SCREEN_SUFFIX ".screen"
 
 // Lays a list on a ruleset, which must outlive what comes out, in the place of the one that may be there.
-// image: 64-byte aligned, must stay mapped and unchanged; NULL: no list. The counts of hits of entries that are
-// in both go on. Returns as ruleset_attach.
+// image: 64-byte aligned, must stay mapped and unchanged; NULL: no list. Returns as ruleset_attach.
 int ruleset_attach_screen(const struct ruleset *base, const void *image, size_t bytes,
 	struct ruleset **out) __attribute__((warn_unused_result));
 const struct screen_info *ruleset_get_screen(const struct ruleset *ruleset);
 // Entry number i of the list, by ascending id, as it was given but for its name if that was "". Its texts
 // live as long as the image.
 void ruleset_get_screen_entry(const struct ruleset *ruleset, uint32_t i, struct screen_entry *out);
-// How often entry number i has hit in this process, in all rulesets that this list was laid on in turn.
+// How often entry number i has hit. Scanners on other threads may count meanwhile.
 uint64_t ruleset_get_screen_hits(const struct ruleset *ruleset, uint32_t i);
+// Moves the counts of entries that are in both lists; those of others stay.
+void ruleset_move_screen_hits(const struct ruleset *from, const struct ruleset *to);
 
 // ---- of a sample ---------------------------------------------------------------------------------
 

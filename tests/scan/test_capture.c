@@ -158,6 +158,39 @@ static void captures_that_grow_together_do_not_mix(void **state)
 	capture_pool_fini(&pool);
 }
 
+static void what_is_dropped_goes_back_and_the_rest_stays(void **state)
+{
+	struct capture_pool pool;
+	struct capture capture;
+	const uint8_t *data = NULL;
+
+	(void)state;
+	assert_int_equal(capture_pool_init(&pool, CHUNK, CHUNKS), 0);
+	for (size_t n = 0; n <= MOST; n += 13) {
+		for (size_t drop = 0; drop <= n + CHUNK; drop += 17) {
+			size_t dropped = (drop < n ? drop : n) / CHUNK * CHUNK;
+
+			capture_begin(&capture, &pool, UINT64_MAX);
+			assert_int_equal(capture_append(&capture, pattern, n), n);
+			capture_drop_before(&capture, drop);
+			capture_drop_before(&capture, drop / 2);
+			assert_int_equal(capture_begin_of(&capture), dropped);
+			for (size_t at = 0; at < n; at++)
+				assert_true((capture_piece(&capture, at, &data) > 0) ==
+						    (at >= dropped) &&
+					    (at < dropped || *data == pattern[at]));
+			if (n + 5 <= MOST) {
+				assert_int_equal(capture_append(&capture, pattern + n, 5), 5);
+				assert_true(capture_piece(&capture, n + 4, &data) == 1);
+				assert_int_equal(*data, pattern[n + 4]);
+			}
+			capture_free(&capture);
+			assert_int_equal(pool.free_count, CHUNKS);
+		}
+	}
+	capture_pool_fini(&pool);
+}
+
 static void a_pool_has_chunks_of_a_power_of_two(void **state)
 {
 	struct capture_pool pool;
@@ -177,6 +210,7 @@ int main(void)
 		cmocka_unit_test(a_capture_keeps_what_its_limit_allows_and_no_more),
 		cmocka_unit_test(an_empty_pool_leaves_no_hole),
 		cmocka_unit_test(captures_that_grow_together_do_not_mix),
+		cmocka_unit_test(what_is_dropped_goes_back_and_the_rest_stays),
 		cmocka_unit_test(a_pool_has_chunks_of_a_power_of_two),
 	};
 

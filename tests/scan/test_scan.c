@@ -31,7 +31,7 @@ static const char signatures_hdb[] = "%s:14:Test.Hash\n";
 #define HASHED_BASE64 "aGFzaCBtZSBwbGVhc2U="
 #define HEAD "From: a@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@x>\r\n"
 // At least so many bytes of an object that is searched are gathered.
-#define SEARCH_STAGE_BYTES 8192u
+#define SEARCH_STAGE_BYTES ((size_t)8192)
 #define MIXED HEAD "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
 static struct ruleset *ruleset;

@@ -395,27 +395,49 @@ static void what_a_takeover_has_swallowed_is_acknowledged_again(void **state)
 	bench_finish(&bench);
 }
 
+// So that it dies between gateway and server.
+static void set_hops(struct frames_item *item, uint8_t family, uint8_t hops)
+{
+	uint16_t sum;
+
+	if (family == 6) {
+		item->data[14 + 7] = hops;
+		return;
+	}
+	item->data[14 + 8] = hops;
+	memset(item->data + 14 + 10, 0, 2);
+	sum = frames_checksum(item->data + 14, 20, 0);
+	item->data[14 + 10] = (uint8_t)(sum >> 8);
+	item->data[14 + 11] = (uint8_t)sum;
+}
+
+static void a_copy_that_dies_on_its_way_is_the_first_all_the_same(void **state)
+{
+	static const char harmless[] = "S: harmless, as long as the other one\r\n";
+	static const char other[] = "S: " BENCH_EVIL " +++\r\n";
+
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		(void)state;
+		bench_begin(&bench, family);
+		frames_talk_segment(&bench.talk, TCP_CLIENT, bench.talk.next[TCP_CLIENT],
+			TCP_FLAG_ACK, harmless, sizeof(harmless) - 1);
+		set_hops(&bench.talk.items[bench.fed], family, 1);
+		bench_feed(&bench);
+		bench_client(&bench, 0, other);
+		assert_true(bench_server_has(&bench, harmless));
+		assert_false(bench_server_has(&bench, "evil"));
+		bench_finish(&bench);
+	}
+}
+
 static void the_engines_own_segments_reach_the_server_whatever_the_hop_limit(void **state)
 {
 	for (uint8_t family = 4; family <= 6; family += 2) {
-		struct frames_item *item;
-
 		(void)state;
 		bench_begin(&bench, family);
 		frames_talk_segment(&bench.talk, TCP_CLIENT, bench.talk.next[TCP_CLIENT],
 			TCP_FLAG_ACK, "S: x\r\n\r\n" BENCH_EVIL "\r\n.\r\n", 44);
-		item = &bench.talk.items[bench.fed];
-		if (family == 4) {
-			uint16_t sum;
-
-			item->data[14 + 8] = 1;
-			memset(item->data + 14 + 10, 0, 2);
-			sum = frames_checksum(item->data + 14, 20, 0);
-			item->data[14 + 10] = (uint8_t)(sum >> 8);
-			item->data[14 + 11] = (uint8_t)sum;
-		} else {
-			item->data[14 + 7] = 1;
-		}
+		set_hops(&bench.talk.items[bench.fed], family, 1);
 		bench_feed(&bench);
 		assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
 		assert_true(bench.view[TCP_SERVER]->least_hops >= 60);
@@ -448,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_probe_of_a_closed_window_is_scanned_once_in_its_place),
 		cmocka_unit_test(keep_alives_bring_no_byte),
 		cmocka_unit_test(what_a_takeover_has_swallowed_is_acknowledged_again),
+		cmocka_unit_test(a_copy_that_dies_on_its_way_is_the_first_all_the_same),
 		cmocka_unit_test(the_engines_own_segments_reach_the_server_whatever_the_hop_limit),
 	};
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 // Places that are looked at together.
-#define BATCH 512
+#define BATCH 1024
 // What has passed the filter waits for so many batches more, until memory has brought what it needs.
 #define STEPS 3
 
@@ -123,20 +123,69 @@ static size_t pass_filter(
 	return count;
 }
 
-static void compare_bucket(const struct search *search, size_t position, uint32_t bucket)
+// An entry that a place has met.
+struct meeting {
+	uint32_t at;
+	uint32_t entry;
+};
+
+// So many are compared together, and so many more may be written than there are.
+#define MEETINGS 256
+#define MEETINGS_SLACK 4
+
+// First all pieces, in no way that depends on what is found, then the patterns.
+static void compare_meetings(const struct search *search, const struct meeting *meetings, size_t n)
 {
-	const struct anchor_table *table = search->table;
-	const uint8_t *data = search->input->data + position;
-	uint32_t last = table->buckets[bucket + 1];
+	const struct anchor_entry *entries = search->table->entries;
+	const uint8_t *data = search->input->data;
+	struct meeting fitting[MEETINGS];
+	size_t count = 0;
 
-	for (uint32_t i = table->buckets[bucket]; i < last; i++) {
-		const struct anchor_entry *entry = &table->entries[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct anchor_entry *entry = &entries[meetings[i].entry];
+		const uint32_t at = meetings[i].at;
+		const bool is_in = entry->at <= at;
+		// What would begin before the bytes at hand is read at some other place.
+		const int64_t piece_at = is_in ? (int64_t)at + entry->piece_at : 0;
+		const bool fits = (load(data + piece_at) & entry->mask) == entry->piece;
 
-		if (entry->at <= position &&
-			(load(data + entry->piece_at) & entry->mask) == entry->piece)
-			confirm(search, entry->expression, position - entry->at,
-				search->input->from);
+		fitting[count] = meetings[i];
+		count += (size_t)is_in & (size_t)fits;
 	}
+	for (size_t i = 0; i < count; i++) {
+		const struct anchor_entry *entry = &entries[fitting[i].entry];
+
+		confirm(search, entry->expression, fitting[i].at - entry->at, search->input->from);
+	}
+}
+
+// Most buckets have a few entries.
+static void compare_buckets(const struct search *search, const struct met *met, size_t n)
+{
+	const uint32_t *buckets = search->table->buckets;
+	struct meeting meetings[MEETINGS + MEETINGS_SLACK];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t next = buckets[met[i].bucket];
+		uint32_t left = buckets[met[i].bucket + 1] - next;
+
+		while (left > MEETINGS - count) {
+			const uint32_t room = (uint32_t)(MEETINGS - count);
+
+			for (uint32_t k = 0; k < room; k++)
+				meetings[count++] = (struct meeting){met[i].at, next + k};
+			next += room;
+			left -= room;
+			compare_meetings(search, meetings, count);
+			count = 0;
+		}
+		for (uint32_t k = 0; k < left; k += MEETINGS_SLACK)
+			for (uint32_t j = 0; j < MEETINGS_SLACK; j++)
+				meetings[count + k + j] = (struct meeting){met[i].at, next + k + j};
+		count += left;
+	}
+	compare_meetings(search, meetings, count);
 }
 
 // Takes a batch in: places that have passed the sieve. Those of the batch before get their entries, those
@@ -155,9 +204,7 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
 		__builtin_prefetch(&table->entries[table->buckets[lane->met[middle][i].bucket]]);
-	for (size_t i = 0; i < lane->counts[oldest]; i++)
-		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the same
-		compare_bucket(search, lane->met[oldest][i].at, lane->met[oldest][i].bucket);
+	compare_buckets(search, lane->met[oldest], lane->counts[oldest]);
 }
 
 static anchor_sieve_fn best_sieve(enum anchor_content content)
@@ -242,7 +289,7 @@ static bool find_place(const struct search *search, const struct anchor_place *p
 static void search_place(const struct search *search, const struct anchor_place *place)
 {
 	const struct anchor_input *input = search->input;
-	uint32_t length = search->ruleset->expressions[place->expression].length;
+	uint32_t length = place->length;
 	bool from_end = place->offset_from == RULESET_OFFSET_END;
 	uint64_t from = from_end ? input->base : input->base + input->from;
 	uint64_t to = input->base + input->to;
@@ -261,21 +308,31 @@ static void search_place(const struct search *search, const struct anchor_place 
 				from_end ? 0 : input->from);
 }
 
+// Whether the pattern's first bytes are at a place that has one offset from the object's start, as far as it
+// is at hand: almost all are told so, and are not there.
+static inline bool may_start(const struct anchor_input *input, const struct anchor_place *place)
+{
+	const uint64_t at = (uint64_t)place->offset - input->base;
+
+	if (place->shift != 0 || place->offset < input->base)
+		return true;
+	return at + place->length <= input->to &&
+	       (load(input->data + at) & place->mask) == place->piece;
+}
+
 static void search_places(const struct search *search)
 {
 	const struct anchor_table *table = search->table;
-	const struct ruleset *ruleset = search->ruleset;
 	uint64_t from = search->input->base + search->input->from;
 
 	// Those that are told from the start stand first, and the latest first of these.
 	for (uint32_t i = 0; i < table->starts_count; i++) {
 		const struct anchor_place *place = &table->places[i];
 
-		if ((uint64_t)place->offset + place->shift +
-				ruleset->expressions[place->expression].length <=
-			from)
+		if ((uint64_t)place->offset + place->shift + place->length <= from)
 			break;
-		search_place(search, place);
+		if (may_start(search->input, place))
+			search_place(search, place);
 	}
 	for (uint32_t i = table->starts_count; i < table->places_count; i++)
 		search_place(search, &table->places[i]);

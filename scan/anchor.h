@@ -13,7 +13,7 @@
 //
 // Mails are text, and most patterns are not. Of some targets there are tables besides for bytes that are
 // plain text, and for such without capitals: they hold only what can be there, and their sieve has four
-// times as many classes of the third byte, since pairs of 7 bits need less room.
+// times as many classes, of the third and the fourth byte, since pairs of 7 bits need less room.
 //
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
@@ -38,8 +38,8 @@ struct ruleset;
 // A piece begins so far before its window at most, and so far behind where that begins.
 #define ANCHOR_PIECE_BEFORE 12
 #define ANCHOR_PIECE_BEHIND 8
-// A byte for each two bytes, a bit for each class of the third. In text the other bits of the class stand
-// above those of the two bytes.
+// A byte for each two bytes, a bit for each class of what follows. In text the other bits of the class stand
+// above those of the two bytes, one by each.
 #define ANCHOR_SIEVE_BYTES 65536u
 #define ANCHOR_CLASSES 8u
 #define ANCHOR_TEXT_CLASSES 32u
@@ -79,12 +79,16 @@ struct anchor_entry {
 };
 
 struct anchor_place {
+	uint64_t piece; // the pattern's first bytes, where the mask has ones
+	uint64_t mask;
 	uint32_t expression;
 	uint32_t offset_from; // enum ruleset_offset
 	uint32_t before;      // 1: the offset is to be taken from the entry point
 	uint32_t offset;
 	uint32_t shift;
 	uint32_t section;
+	uint32_t length; // of the pattern
+	uint32_t unused;
 };
 
 // ---- at run time -------------------------------------------------------------------------------
@@ -151,10 +155,12 @@ static inline uint64_t anchor_hash(uint32_t window)
 	return (window | ANCHOR_FOLD) * ANCHOR_FACTOR;
 }
 
-// The third byte of a window chooses a bit of the sieve.
-static inline unsigned int anchor_class(enum anchor_content content, uint8_t byte)
+// The third byte of a window chooses a bit of the sieve; in text a bit of the fourth does it, too.
+static inline unsigned int anchor_class(enum anchor_content content, uint8_t third, uint8_t fourth)
 {
-	return byte & (content == ANCHOR_BYTES ? ANCHOR_CLASSES - 1 : ANCHOR_TEXT_CLASSES - 1);
+	if (content == ANCHOR_BYTES)
+		return third & (ANCHOR_CLASSES - 1);
+	return (third & 15u) | (fourth & 8u) << 1;
 }
 
 // The byte of the sieve for the two bytes before; of it the class, modulo 8, is the bit.
@@ -163,7 +169,8 @@ static inline uint16_t anchor_slot(
 {
 	if (content == ANCHOR_BYTES)
 		return (uint16_t)(first | second << 8);
-	return (uint16_t)((first & 0x7fu) | (second & 0x7fu) << 7 | class / 8 << 14);
+	return (uint16_t)((first & 0x7fu) | (class & 8u) << 4 | (second & 0x7fu) << 8 |
+			  (class & 16u) << 11);
 }
 
 // Two bits of one word of the filter are set for a window.

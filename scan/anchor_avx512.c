@@ -6,46 +6,39 @@
 
 #define BLOCK 64
 
-// The sieve's bytes for eight places.
-static inline uint64_t look_up(const uint8_t *sieve, const uint8_t *data)
+// So many blocks are done at once: what is written of them is read when it lies in the nearest memory.
+#define BLOCKS 8
+
+// A byte and the bit of the second one behind it that counts in text: of two side by side the byte of the
+// sieve is made, see anchor_slot.
+static inline __m512i mark(const uint8_t *data)
 {
-	uint64_t result = 0;
+	const __m512i behind = _mm512_slli_epi16(_mm512_loadu_si512(data + 2), 4);
 
-#pragma GCC unroll 8
-	for (unsigned int i = 0; i < 8; i++) {
-		uint16_t pair;
-
-		memcpy(&pair, data + i, sizeof(pair));
-		result |= (uint64_t)sieve[pair] << (8 * i);
-	}
-	return result;
+	// Bit by bit: of the second where the first has ones, else of the third.
+	return _mm512_ternarylogic_epi64(
+		_mm512_set1_epi8(0x7f), _mm512_loadu_si512(data), behind, 0xca);
 }
 
-// The same of text; the bytes of the sieve were told before: those of even places, and of odd ones.
-static inline uint64_t look_up_slots(
-	const uint8_t *sieve, const uint16_t *even, const uint16_t *odd)
+static void mark_all(const uint8_t *data, size_t n, uint8_t *out)
 {
-	uint64_t result = 0;
-
-#pragma GCC unroll 4
-	for (unsigned int i = 0; i < 4; i++) {
-		result |= (uint64_t)sieve[even[i]] << (16 * i);
-		result |= (uint64_t)sieve[odd[i]] << (16 * i + 8);
-	}
-	return result;
+	for (size_t at = 0; at < n; at += BLOCK)
+		_mm512_storeu_si512(out + at, mark(data + at));
+	out[n] = (uint8_t)((data[n] & 0x7f) | (data[n + 2] << 4 & 0x80));
 }
 
-// Of every other place: see anchor_slot.
-static inline __m512i slots_of(const uint8_t *data)
+// The sieve's bytes.
+static void look_up(const uint8_t *sieve, const uint8_t *pairs, size_t n, uint8_t *out)
 {
-	const __m512i pairs = _mm512_loadu_si512(data);
-	const __m512i third = _mm512_loadu_si512(data + 2);
-	const __m512i first = _mm512_and_si512(pairs, _mm512_set1_epi16(0x7f));
-	const __m512i second =
-		_mm512_and_si512(_mm512_srli_epi16(pairs, 1), _mm512_set1_epi16(0x3f80));
-	const __m512i class = _mm512_and_si512(third, _mm512_set1_epi16(0x18));
+	for (size_t at = 0; at < n; at += BLOCK / 4) {
+#pragma GCC unroll 16
+		for (size_t i = 0; i < BLOCK / 4; i++) {
+			uint16_t pair;
 
-	return _mm512_or_si512(_mm512_or_si512(first, second), _mm512_slli_epi16(class, 11));
+			memcpy(&pair, pairs + at + i, sizeof(pair));
+			out[at + i] = sieve[pair];
+		}
+	}
 }
 
 static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
@@ -54,7 +47,9 @@ static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
 	return (size_t)_mm_popcnt_u32(passed);
 }
 
-size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+static inline __attribute__((always_inline)) size_t sieve_blocks(const uint8_t *sieve,
+	const uint8_t *data, size_t n, uint16_t *out,
+	const uint8_t *(*pairs_of)(const uint8_t *data, size_t n, uint8_t *room))
 {
 	const __m512i class_bits = _mm512_set1_epi64((int64_t)UINT64_C(0x8040201008040201));
 	const __m512i half = _mm512_set1_epi16(BLOCK / 2);
@@ -62,52 +57,50 @@ size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, 
 		17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 	size_t count = 0;
 
-	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
-		uint64_t rows[BLOCK / 8];
-		__m512i bits = _mm512_loadu_si512(data + at + 2);
-		__mmask64 passed;
+	n &= ~(size_t)(BLOCK - 1);
+	for (size_t from = 0; from < n; from += BLOCKS * BLOCK) {
+		const size_t to = n - from < BLOCKS * BLOCK ? n : from + BLOCKS * BLOCK;
+		uint8_t room[BLOCKS * BLOCK + 1];
+		uint8_t rows[BLOCKS * BLOCK];
 
-#pragma GCC unroll 8
-		for (unsigned int i = 0; i < BLOCK / 8; i++)
-			rows[i] = look_up(sieve, data + at + 8 * (size_t)i);
-		bits = _mm512_shuffle_epi8(class_bits, _mm512_and_si512(bits, _mm512_set1_epi8(7)));
-		passed = _mm512_test_epi8_mask(_mm512_loadu_si512(rows), bits);
-		count += append(out + count, (__mmask32)passed, places);
-		places = _mm512_add_epi16(places, half);
-		count += append(out + count, (__mmask32)(passed >> 32), places);
-		places = _mm512_add_epi16(places, half);
+		look_up(sieve, pairs_of(data + from, to - from, room), to - from, rows);
+		for (size_t at = from; at < to; at += BLOCK) {
+			const __m512i third = _mm512_loadu_si512(data + at + 2);
+			const __m512i bits = _mm512_shuffle_epi8(
+				class_bits, _mm512_and_si512(third, _mm512_set1_epi8(7)));
+			const __mmask64 passed =
+				_mm512_test_epi8_mask(_mm512_loadu_si512(rows + at - from), bits);
+
+			count += append(out + count, (__mmask32)passed, places);
+			places = _mm512_add_epi16(places, half);
+			count += append(out + count, (__mmask32)(passed >> 32), places);
+			places = _mm512_add_epi16(places, half);
+		}
 	}
 	return count;
 }
 
+static const uint8_t *plain_pairs(const uint8_t *data, size_t n, uint8_t *room)
+{
+	(void)n;
+	(void)room;
+	return data;
+}
+
+static const uint8_t *text_pairs(const uint8_t *data, size_t n, uint8_t *room)
+{
+	mark_all(data, n, room);
+	return room;
+}
+
+size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	return sieve_blocks(sieve, data, n, out, plain_pairs);
+}
+
 size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	const __m512i class_bits = _mm512_set1_epi64((int64_t)UINT64_C(0x8040201008040201));
-	const __m512i half = _mm512_set1_epi16(BLOCK / 2);
-	__m512i places = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18,
-		17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-	size_t count = 0;
-
-	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
-		uint16_t even[BLOCK / 2];
-		uint16_t odd[BLOCK / 2];
-		uint64_t rows[BLOCK / 8];
-		__m512i bits = _mm512_loadu_si512(data + at + 2);
-		__mmask64 passed;
-
-		_mm512_storeu_si512(even, slots_of(data + at));
-		_mm512_storeu_si512(odd, slots_of(data + at + 1));
-#pragma GCC unroll 8
-		for (size_t i = 0; i < BLOCK / 8; i++)
-			rows[i] = look_up_slots(sieve, even + 4 * i, odd + 4 * i);
-		bits = _mm512_shuffle_epi8(class_bits, _mm512_and_si512(bits, _mm512_set1_epi8(7)));
-		passed = _mm512_test_epi8_mask(_mm512_loadu_si512(rows), bits);
-		count += append(out + count, (__mmask32)passed, places);
-		places = _mm512_add_epi16(places, half);
-		count += append(out + count, (__mmask32)(passed >> 32), places);
-		places = _mm512_add_epi16(places, half);
-	}
-	return count;
+	return sieve_blocks(sieve, data, n, out, text_pairs);
 }
 
 // ---- the content -------------------------------------------------------------------------------

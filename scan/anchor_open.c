@@ -9,7 +9,7 @@
 
 static_assert(sizeof(struct anchor_header) == 32, "image format");
 static_assert(sizeof(struct anchor_entry) == 24, "image format");
-static_assert(sizeof(struct anchor_place) == 24, "image format");
+static_assert(sizeof(struct anchor_place) == 48, "image format");
 
 // What is yet to be read of the image.
 struct rest {
@@ -99,6 +99,8 @@ int anchor_check(const struct anchor_table *table, const struct ruleset *ruleset
 			return -EBADMSG;
 	for (uint32_t i = 0; i < table->places_count; i++)
 		if (!is_checked(ruleset, table->places[i].expression) ||
+			table->places[i].length !=
+				ruleset->expressions[table->places[i].expression].length ||
 			table->places[i].offset_from > RULESET_OFFSET_LAST_SECTION)
 			return -EBADMSG;
 	return 0;

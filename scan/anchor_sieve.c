@@ -15,7 +15,7 @@ size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned int class = anchor_class(ANCHOR_BYTES, data[i + 2]);
+		unsigned int class = anchor_class(ANCHOR_BYTES, data[i + 2], 0);
 		uint16_t slot = anchor_slot(ANCHOR_BYTES, data[i], data[i + 1], class);
 
 		out[count] = (uint16_t)i;
@@ -30,7 +30,7 @@ size_t anchor_sieve_text_portable(
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned int class = anchor_class(ANCHOR_TEXT, data[i + 2]);
+		unsigned int class = anchor_class(ANCHOR_TEXT, data[i + 2], data[i + 3]);
 		uint16_t slot = anchor_slot(ANCHOR_TEXT, data[i], data[i + 1], class);
 
 		out[count] = (uint16_t)i;

@@ -178,8 +178,11 @@ static bool plan_checks(struct plan *plan, const struct clamav_part *part, uint3
 // Whether a part with this offset is compared at its place: only as far as the bytes are at hand.
 static bool has_place(const struct clamav_offset *offset, struct anchor_place *out)
 {
-	*out = (struct anchor_place){0, (uint32_t)offset->kind, offset->before, offset->value,
-		offset->shift, offset->section};
+	*out = (struct anchor_place){.offset_from = (uint32_t)offset->kind,
+		.before = offset->before,
+		.offset = offset->value,
+		.shift = offset->shift,
+		.section = offset->section};
 	// In a section there are many places, and none is before it.
 	if (offset->kind == CLAMAV_OFFSET_IN_SECTION || offset->kind == CLAMAV_OFFSET_VERSION ||
 		(offset->before && offset->kind != CLAMAV_OFFSET_ENTRY))

@@ -161,6 +161,8 @@ static void add_place(struct tables *tables, uint32_t number)
 		return;
 	*place = expression->place;
 	place->expression = number;
+	place->length = expression->length;
+	build_first_piece(&tables->spelling, &place->piece, &place->mask);
 }
 
 // ---- laying out --------------------------------------------------------------------------------

@@ -133,16 +133,23 @@ static void foresee_passes(struct build_windows *windows)
 {
 	const unsigned int classes = classes_count(windows);
 	float share[256][ANCHOR_TEXT_CLASSES] = {{0}};
+	float fourth[256][2] = {{0}}; // by the bit of it that counts
 
 	for (unsigned int i = 0; i < 256; i++)
 		for (unsigned int k = 0; k < 256; k++)
-			share[i][anchor_class(windows->content, (uint8_t)k)] +=
-				windows->follow[i][k];
+			fourth[i][k >> 3 & 1] += windows->follow[i][k];
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++)
+			for (unsigned int bit = 0; bit < 2; bit++)
+				share[i][anchor_class(
+					windows->content, (uint8_t)k, (uint8_t)(bit << 3))] +=
+					windows->follow[i][k] * fourth[k][bit];
 	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
 		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
 		memcpy(bytes, &windows->fours[i].window, sizeof(bytes));
-		*pass_of(windows, bytes[0], bytes[1], anchor_class(windows->content, bytes[2])) +=
+		*pass_of(windows, bytes[0], bytes[1],
+			anchor_class(windows->content, bytes[2], bytes[3])) +=
 			windows->fours[i].share;
 	}
 	for (unsigned int i = 0; i < 256; i++) {
@@ -236,19 +243,26 @@ static uint32_t variants_of(const struct values *const *values)
 	return variants;
 }
 
-static unsigned int classes_of(const struct build_windows *windows, const struct values *values)
+static unsigned int classes_of(const struct build_windows *windows, const struct values *third,
+	const struct values *fourth)
 {
 	unsigned int classes = 0;
+	bool has[2] = {false, false};
 
-	for (uint32_t i = 0; i < values->count; i++)
-		classes |= 1u << anchor_class(windows->content, values->bytes[i]);
+	for (uint32_t i = 0; i < fourth->count; i++)
+		has[fourth->bytes[i] >> 3 & 1] = true;
+	for (uint32_t i = 0; i < third->count; i++)
+		for (unsigned int bit = 0; bit < 2; bit++)
+			if (has[bit])
+				classes |= 1u << anchor_class(windows->content, third->bytes[i],
+						   (uint8_t)(bit << 3));
 	return classes;
 }
 
 // How likely a place passes the sieve that would not without this window.
 static float sieve_share(struct build_windows *windows, const struct values *const *values)
 {
-	const unsigned int classes = classes_of(windows, values[2]);
+	const unsigned int classes = classes_of(windows, values[2], values[3]);
 	float share = 0;
 
 	for (uint32_t i = 0; i < values[0]->count; i++) {
@@ -402,7 +416,7 @@ static float cost_of(struct build_windows *windows, const struct values *const *
 
 static void take_window(struct build_windows *windows, const struct values *const *values)
 {
-	const unsigned int classes = classes_of(windows, values[2]);
+	const unsigned int classes = classes_of(windows, values[2], values[3]);
 	uint16_t *load = load_of(windows, values);
 
 	if (*load < UINT16_MAX)
@@ -435,6 +449,19 @@ static uint8_t fixed_bits(const struct clamav_class *set, uint8_t *value)
 	}
 	*value = (uint8_t)all;
 	return (uint8_t) ~(all ^ any);
+}
+
+void build_first_piece(const struct build_spelling *spelling, uint64_t *piece, uint64_t *mask)
+{
+	uint8_t values[ANCHOR_PIECE_BYTES] = {0};
+	uint8_t masks[ANCHOR_PIECE_BYTES] = {0};
+
+	for (uint32_t i = 0; i < ANCHOR_PIECE_BYTES && i < spelling->length; i++) {
+		masks[i] = fixed_bits(&spelling->sets[i], &values[i]);
+		values[i] &= masks[i];
+	}
+	memcpy(piece, values, sizeof(values));
+	memcpy(mask, masks, sizeof(masks));
 }
 
 // Where pieces may lie.

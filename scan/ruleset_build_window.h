@@ -32,6 +32,8 @@ void build_windows_free(struct build_windows *windows);
 // that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out);
+// The pattern's first bytes, where all its values have the same bits.
+void build_first_piece(const struct build_spelling *spelling, uint64_t *piece, uint64_t *mask);
 // How likely a place is one where the pattern is, by its rarest window, before any was chosen.
 float build_windows_share(
 	const struct build_windows *windows, const struct build_spelling *spelling);

@@ -294,6 +294,124 @@ static void a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it(void *
 	}
 }
 
+// ---- one window for many patterns --------------------------------------------------------------
+
+// Patterns that differ by case alone have one window, which is met at every fourth place: more is to be
+// compared than at once is.
+static void patterns_of_one_window_are_all_found(void **state)
+{
+	static const char word[] = "k~wq";
+	struct random random = {2718};
+
+	(void)state;
+	for (unsigned int list = 0; list < LISTS; list++) {
+		char text[1024];
+		size_t used = 0;
+		size_t expected = 0;
+		struct case_image built;
+		struct ruleset *ruleset;
+		struct matcher *matcher;
+		struct case_result result;
+
+		for (size_t i = 0; i < OBJECT; i++)
+			object_bytes[i] = (uint8_t)word[i % 4];
+		for (size_t i = 0; i < OBJECT; i += 4 * (1 + random_below(&random, 4000)))
+			object_bytes[i + random_below(&random, 2) * 2] &= 0xdf;
+		for (unsigned int i = 0; i < 8; i++) {
+			uint8_t pattern[4] = {(uint8_t)("kK"[i & 1]), '~',
+				(uint8_t)("wW"[i >> 1 & 1]), (uint8_t)("qQ"[i >> 2 & 1])};
+
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+				"T%02u:0:*:%02x%02x%02x%02x\n", i, pattern[0], pattern[1],
+				pattern[2], pattern[3]);
+			expected += memmem(object_bytes, OBJECT, pattern, 4) != NULL;
+		}
+		built = case_build_one("t.ndb", text);
+		assert_int_equal(ruleset_attach(built.image, built.bytes, &ruleset), 0);
+		assert_int_equal(matcher_new(ruleset, 1, 0, true, &matcher), 0);
+		result = scan(matcher, OBJECT, 1 + random_below(&random, 9000));
+		assert_int_equal(result.count, expected);
+		assert_false(matcher_was_partial(matcher));
+		matcher_free(matcher);
+		ruleset_close(ruleset);
+		free(built.image);
+	}
+}
+
+// ---- places ------------------------------------------------------------------------------------
+
+#define PLACED 30
+
+// A pattern of zeros and ones at some offset, that may shift.
+struct placed {
+	unsigned int offset;
+	unsigned int shift;
+	size_t length;
+	uint8_t bytes[12];
+};
+
+static bool placed_is_there(const struct placed *placed, size_t n)
+{
+	for (size_t at = placed->offset; at <= placed->offset + placed->shift; at++)
+		if (at + placed->length <= n &&
+			memcmp(object_bytes + at, placed->bytes, placed->length) == 0)
+			return true;
+	return false;
+}
+
+static void placed_invent(struct random *random, struct placed *out, size_t n)
+{
+	out->offset = random_below(random, random_below(random, 2) == 0 ? 4 : (uint32_t)n);
+	out->shift = random_below(random, 3) == 0 ? random_below(random, 5) : 0;
+	out->length = 2 + random_below(random, 11);
+	for (size_t i = 0; i < out->length; i++)
+		out->bytes[i] = random_below(random, 4) == 0 ? (uint8_t)random_below(random, 2)
+							     : object_bytes[out->offset + i];
+}
+
+static void patterns_are_found_at_their_places_alone(void **state)
+{
+	struct random random = {31337};
+
+	(void)state;
+	for (unsigned int list = 0; list < 4 * LISTS; list++) {
+		struct placed placed[PLACED];
+		const size_t n = 20 + random_below(&random, 200);
+		char text[8192];
+		size_t used = 0;
+		struct case_image built;
+		struct ruleset *ruleset;
+		struct matcher *matcher;
+		struct case_result result;
+		size_t expected = 0;
+
+		for (size_t i = 0; i < OBJECT; i++)
+			object_bytes[i] = (uint8_t)random_below(&random, 2);
+		for (unsigned int i = 0; i < PLACED; i++) {
+			placed_invent(&random, &placed[i], n);
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "T%02u:0:%u", i,
+				placed[i].offset);
+			if (placed[i].shift > 0)
+				used += (size_t)snprintf(
+					text + used, sizeof(text) - used, ",%u", placed[i].shift);
+			used += (size_t)snprintf(text + used, sizeof(text) - used, ":");
+			for (size_t k = 0; k < placed[i].length; k++)
+				used += (size_t)snprintf(text + used, sizeof(text) - used, "%02x",
+					placed[i].bytes[k]);
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "\n");
+			expected += placed_is_there(&placed[i], n);
+		}
+		built = case_build_one("t.ndb", text);
+		assert_int_equal(ruleset_attach(built.image, built.bytes, &ruleset), 0);
+		assert_int_equal(matcher_new(ruleset, 1, 0, true, &matcher), 0);
+		result = scan(matcher, n, 1 + random_below(&random, (uint32_t)n));
+		assert_int_equal(result.count, expected);
+		matcher_free(matcher);
+		ruleset_close(ruleset);
+		free(built.image);
+	}
+}
+
 // ---- the sieve ---------------------------------------------------------------------------------
 
 static void check_sieve(struct random *random, const uint8_t *sieve, bool is_text)
@@ -373,6 +491,8 @@ int main(void)
 		cmocka_unit_test(patterns_are_found_at_every_place),
 		cmocka_unit_test(many_patterns_are_found_where_a_search_for_each_finds_them),
 		cmocka_unit_test(a_crowd_of_patterns_is_found_where_a_search_for_each_finds_it),
+		cmocka_unit_test(patterns_of_one_window_are_all_found),
+		cmocka_unit_test(patterns_are_found_at_their_places_alone),
 		cmocka_unit_test(all_variants_of_the_sieve_pass_the_same_places),
 		cmocka_unit_test(one_byte_tells_what_all_are),
 	};

@@ -3,7 +3,8 @@
 #   make             the programs             make test    all tests
 #   make demo        the main job, live       make lint    format, static checks, include rules
 #   make fuzz        libFuzzer, FUZZ_SECONDS each           make install DESTDIR=...
-#   make bench       programs that measure: build/tests/bench/
+#   make bench       all measurements: a table, build/bench.json, build/bench.svg
+#   make bench-quick the same in two minutes
 #
 # SAN=address,undefined (or thread) builds into build/san-... and runs the tests there.
 
@@ -19,7 +20,7 @@ FUZZ_SECONDS := 60
 ifeq ($(filter clean,$(MAKECMDGOALS)),)
 ifndef NODEPS
 DEPS_GROUPS := build $(if $(filter test lab demo,$(MAKECMDGOALS)),test) \
-	$(if $(filter lint fuzz,$(MAKECMDGOALS)),lint)
+	$(if $(filter lint fuzz,$(MAKECMDGOALS)),lint) $(if $(filter bench bench-quick,$(MAKECMDGOALS)),test perf)
 DEPS_DONE := $(shell scripts/deps $(DEPS_GROUPS) && echo yes)
 ifneq ($(DEPS_DONE),yes)
 $(error scripts/deps failed: see above)
@@ -67,6 +68,8 @@ FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
+PERF_CASES_SRC := perf/perf.c $(wildcard perf/case_*.c)
+PERF_SRC := $(wildcard perf/bench_*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
@@ -80,8 +83,9 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(CONTROL_FUZZ_SRC
 CONTROL_FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
+PERF_PROGRAMS := $(BUILD)/perf/micro $(patsubst %.c,$(BUILD)/%,$(PERF_SRC))
 
-.PHONY: all test units bench lab demo lint fuzz fuzz-libs install clean
+.PHONY: all test units bench bench-quick lab demo lint fuzz fuzz-libs install clean
 all: $(PROGRAMS)
 
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
@@ -101,8 +105,9 @@ CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsocke
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
-$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC)): CFLAGS += $(CONTROL_CFLAGS)
+$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC) $(PERF_SRC)): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
+$(BUILD)/obj/perf/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2
@@ -185,7 +190,24 @@ $(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
-bench: $(BENCHES)
+# Cases in C behind one C++ file; programs of their own, which may use what cordon-control is made of.
+$(BUILD)/obj/perf/perf_main.o: perf/perf_main.cc perf/perf.h Makefile
+	@mkdir -p $(@D)
+	@echo "CXX  $<"
+	@$(CXX) -std=c++17 $(OPT) -Wall -Wextra -Werror $(HARDEN) $(FORTIFY) $(SANFLAGS) -I. -c $< -o $@
+
+$(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC)) $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+
+$(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(BUILD)/obj/perf/perf.o $(BUILD)/libcontrol.a $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+
+bench bench-quick: all $(BENCHES) $(PERF_PROGRAMS)
+	BUILD=$(BUILD) perf/run $(if $(filter bench-quick,$@),--quick)
 
 units: $(UNITS) $(DPDK_UNITS) $(CONTROL_UNITS) $(FUZZERS) $(CONTROL_FUZZERS)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast mail becomes durable: bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES]
-// [-o WAYS, of abcde]
+// How fast mail becomes durable: bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES]
+// [-o WAYS, of abcde] [FOLDER]; without a folder one is made below the present one, on the disk to be measured.
 //
 // In turn, so that what else happens on the machine meets all alike, and in this run alone comparable:
 // (a) a file per mail: write, fsync, rename, fsync of the folder; (b) io_uring and O_DIRECT, the same bytes
@@ -8,6 +8,7 @@
 // the same with RWF_DSYNC in place of the fsync; (d) the buffer: encrypted, with io_uring; (e) with threads.
 #include "dataplane/spool.h"
 #include "dataplane/spool_io.h"
+#include "perf/perf.h"
 
 #include <liburing.h>
 #include <openssl/rand.h>
@@ -15,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #include <unistd.h>
 
 #define ROUNDS 5
+#define WAYS 5
 #define DEPTH 8u
 #define FILE_BYTES (512u << 20) // what is written over and over again is faster than mail can be
 #define WAITING 512u            // mails of a worker that are committed and not durable
@@ -39,8 +42,7 @@ struct bench {
 	const char *ways; // letters
 	uint8_t *mail;
 	struct spool_keys *keys;
-	double best[5];
-	double sum[5];
+	double rates[WAYS][ROUNDS];
 };
 
 static double now_s(void)
@@ -56,14 +58,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)(now_s() * 1e9);
 }
 
-static void need(bool is_so, const char *what)
-{
-	if (is_so)
-		return;
-	(void)fprintf(stderr, "bench_spool: %s: %m\n", what);
-	_exit(2);
-}
-
 // ---- (a) ----------------------------------------------------------------------------------------
 
 static double file_per_mail(const struct bench *bench)
@@ -73,13 +67,13 @@ static double file_per_mail(const struct bench *bench)
 	uint32_t mails = 0;
 	double spent;
 
-	need(folder >= 0, bench->folder);
+	perf_need(folder >= 0, bench->folder);
 	do {
 		char name[32];
 		int fd = openat(folder, "mail.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 		(void)snprintf(name, sizeof(name), "mail%u", mails++);
-		need(fd >= 0 && write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
+		perf_need(fd >= 0 && write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
 				fsync(fd) == 0 && close(fd) == 0 &&
 				renameat(folder, "mail.new", folder, name) == 0 &&
 				fsync(folder) == 0,
@@ -105,10 +99,10 @@ static int make_file(const struct bench *bench, const uint8_t *zeros)
 
 	(void)snprintf(path, sizeof(path), "%s/raw", bench->folder);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
-	need(fd >= 0 && unlink(path) == 0, path);
+	perf_need(fd >= 0 && unlink(path) == 0, path);
 	for (off_t at = 0; at < FILE_BYTES; at += 1 << 20)
-		need(pwrite(fd, zeros, 1 << 20, at) == 1 << 20, "write");
-	need(fsync(fd) == 0, "fsync");
+		perf_need(pwrite(fd, zeros, 1 << 20, at) == 1 << 20, "write");
+	perf_need(fsync(fd) == 0, "fsync");
 	return fd;
 }
 
@@ -141,9 +135,9 @@ static double raw_ring(const struct bench *bench, bool linked)
 	double spent;
 	int fd;
 
-	need(data != NULL && io_uring_queue_init(64, &ring, 0) == 0, "io_uring");
+	perf_need(data != NULL && io_uring_queue_init(64, &ring, 0) == 0, "io_uring");
 	// What is encrypted has no pattern: nor has this.
-	need(RAND_bytes(data, 1 << 20) == 1, "random");
+	perf_need(RAND_bytes(data, 1 << 20) == 1, "random");
 	fd = make_file(bench, data);
 	begin = now_s();
 	do {
@@ -155,11 +149,11 @@ static double raw_ring(const struct bench *bench, bool linked)
 			submit_mail(&ring, fd, data, bytes, offset, linked);
 			offset += bytes;
 		}
-		need(io_uring_submit_and_wait(&ring, 1) >= 0, "submit");
+		perf_need(io_uring_submit_and_wait(&ring, 1) >= 0, "submit");
 		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
 			bool ends = !linked || io_uring_cqe_get_data(cqe) != NULL;
 
-			need(cqe->res >= 0, "write");
+			perf_need(cqe->res >= 0, "write");
 			io_uring_cqe_seen(&ring, cqe);
 			mails += ends;
 			flying -= ends;
@@ -222,7 +216,7 @@ static void *produce(void *arg)
 			waiting++;
 		n = spool_poll(producer->worker, now_ns(), done, 64);
 		for (size_t i = 0; i < n; i++)
-			need(done[i].error == 0, "mail");
+			perf_need(done[i].error == 0, "mail");
 		producer->mails += n;
 		waiting -= (uint32_t)n;
 		// A worker has other things to do than to look here again and again.
@@ -238,7 +232,7 @@ static void remove_segments(const char *folder)
 	DIR *list = opendir(folder);
 	struct dirent *entry;
 
-	need(list != NULL, folder);
+	perf_need(list != NULL, folder);
 	if (list == NULL)
 		return;
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own
@@ -265,10 +259,10 @@ static double buffer(const struct bench *bench, bool ring)
 	options.spares = bench->spares;
 	options.memory_bytes = 128u << 20;
 	options.deadline_ns = 60000000000u;
-	need((ring ? spool_ring_open(bench->folder, &io)
+	perf_need((ring ? spool_ring_open(bench->folder, &io)
 		   : spool_thread_open(bench->folder, 4, &io)) == 0,
 		"io");
-	need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
+	perf_need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
 	// The spares are made while nothing else is going on, as before a seal.
 	do {
 		(void)usleep(10000);
@@ -278,7 +272,7 @@ static double buffer(const struct bench *bench, bool ring)
 	for (uint32_t i = 0; i < bench->workers; i++) {
 		producers[i].bench = bench;
 		producers[i].worker = spool_get_worker(spool, i);
-		need(pthread_create(&producers[i].thread, NULL, produce, &producers[i]) == 0,
+		perf_need(pthread_create(&producers[i].thread, NULL, produce, &producers[i]) == 0,
 			"thread");
 	}
 	for (uint32_t i = 0; i < bench->workers; i++) {
@@ -292,6 +286,22 @@ static double buffer(const struct bench *bench, bool ring)
 }
 
 // ---- main ---------------------------------------------------------------------------------------
+
+static int by_size(const void *a, const void *b)
+{
+	double difference = *(const double *)a - *(const double *)b;
+
+	return difference < 0 ? -1 : difference > 0;
+}
+
+static double median(const double *values, unsigned int count)
+{
+	double sorted[ROUNDS];
+
+	memcpy(sorted, values, count * sizeof(values[0]));
+	qsort(sorted, count, sizeof(sorted[0]), by_size);
+	return sorted[count / 2];
+}
 
 static bool wanted(const struct bench *bench, size_t way)
 {
@@ -311,67 +321,94 @@ static double measure(const struct bench *bench, size_t way)
 	}
 }
 
-static void run(struct bench *bench)
+static void run(struct bench *bench, unsigned int rounds)
 {
-	static const char *const names[] = {"(a) file per mail", "(b) raw write+fsync",
-		"(c) raw RWF_DSYNC", "(d) buffer, io_uring", "(e) buffer, threads"};
+	static const char *const names[WAYS] = {
+		"file-per-mail", "write+fsync", "write-dsync", "io_uring", "threads"};
+	char name[64];
 
-	for (int round = 0; round < ROUNDS; round++) {
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-			double rate = wanted(bench, i) ? measure(bench, i) : 0;
+	for (unsigned int round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < WAYS; i++)
+			bench->rates[i][round] = wanted(bench, i) ? measure(bench, i) : 0;
+	}
+	for (size_t i = 0; i < WAYS; i++) {
+		// What the buffer is measured by: the better of the two raw ways of that round.
+		double peers[ROUNDS];
+		double ratios[ROUNDS];
 
-			bench->sum[i] += rate;
-			if (rate > bench->best[i])
-				bench->best[i] = rate;
+		for (unsigned int round = 0; round < rounds; round++) {
+			double raw = bench->rates[1][round];
+
+			peers[round] = bench->rates[2][round] > raw ? bench->rates[2][round] : raw;
+			ratios[round] = bench->rates[i][round] / peers[round];
 		}
+		(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->bytes, names[i]);
+		if (wanted(bench, i))
+			perf_row_ratio(name, median(bench->rates[i], rounds), "mails/s",
+				"raw io_uring, write and sync", median(peers, rounds),
+				median(ratios, rounds));
 	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!wanted(bench, i))
-			continue;
-		(void)printf("%-22s %8.0f mails/s mean %8.0f best %7.0f MB/s mean\n", names[i],
-			bench->sum[i] / ROUNDS, bench->best[i],
-			bench->sum[i] / ROUNDS * (double)bench->bytes / 1e6);
+}
+
+static _Noreturn void usage(void)
+{
+	(void)fprintf(stderr, "bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] "
+			      "[-o WAYS, of abcde] [FOLDER]\n");
+	exit(2); // NOLINT(concurrency-mt-unsafe): no thread yet
+}
+
+static bool read_options(struct bench *bench, int argc, char **argv)
+{
+	static const struct option names[] = {{"quick", no_argument, NULL, 'q'}, {0}};
+	bool quick = false;
+	int option;
+
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
+	while ((option = getopt_long(argc, argv, "b:o:r:s:w:", names, NULL)) != -1) {
+		if (option == 'b')
+			bench->bytes = strtoul(optarg, NULL, 10);
+		else if (option == 'o')
+			bench->ways = optarg;
+		else if (option == 'r')
+			bench->spares = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			bench->seconds = strtod(optarg, NULL);
+		else if (option == 'w')
+			bench->workers = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (option == 'q')
+			quick = true;
+		else
+			usage();
 	}
+	if (optind + 1 < argc || bench->workers == 0 || bench->workers > WORKERS ||
+		bench->bytes == 0)
+		usage();
+	bench->folder = optind < argc ? argv[optind] : NULL;
+	return quick;
 }
 
 int main(int argc, char **argv)
 {
 	struct bench bench = {
 		.bytes = 20000, .seconds = 0.5, .workers = 1, .spares = 4, .ways = "abcde"};
+	char made[] = "build/bench-spool-XXXXXX";
+	bool quick = read_options(&bench, argc, argv);
 	char key[512];
-	int option;
 
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
-	while ((option = getopt(argc, argv, "b:o:r:s:w:")) != -1) {
-		if (option == 'b')
-			bench.bytes = strtoul(optarg, NULL, 10);
-		else if (option == 'o')
-			bench.ways = optarg;
-		else if (option == 'r')
-			bench.spares = (uint32_t)strtoul(optarg, NULL, 10);
-		else if (option == 's')
-			bench.seconds = strtod(optarg, NULL);
-		else if (option == 'w')
-			bench.workers = (uint32_t)strtoul(optarg, NULL, 10);
-		else
-			return 2;
-	}
-	if (optind + 1 != argc || bench.workers == 0 || bench.workers > WORKERS ||
-		bench.bytes == 0) {
-		(void)fprintf(stderr, "bench_spool FOLDER [-b BYTES] [-s SECONDS] [-w WORKERS] "
-				      "[-r SPARES] [-o WAYS, of abcde]\n");
-		return 2;
-	}
-	bench.folder = argv[optind];
+	if (bench.folder == NULL)
+		bench.folder = mkdtemp(made);
+	perf_need(bench.folder != NULL, made);
 	(void)snprintf(key, sizeof(key), "%s/key", bench.folder);
 	bench.mail = malloc(bench.bytes);
-	need(bench.mail != NULL && spool_keys_open(key, &bench.keys) == 0, key);
+	perf_need(bench.mail != NULL && spool_keys_open(key, &bench.keys) == 0, key);
 	for (size_t i = 0; i < bench.bytes; i++)
 		bench.mail[i] = (uint8_t)(i * 7 + i / 251);
-	(void)printf("%zu bytes a mail, %u workers, %d rounds of %.1f s\n", bench.bytes,
-		bench.workers, ROUNDS, bench.seconds);
-	run(&bench);
+	run(&bench, quick ? 3 : ROUNDS);
 	spool_keys_free(bench.keys);
 	free(bench.mail);
+	if (bench.folder == made) {
+		(void)unlink(key);
+		(void)rmdir(made);
+	}
 	return 0;
 }

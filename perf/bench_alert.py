@@ -1,0 +1,283 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the vendor's send to the last worker diverting: perf/bench_alert.py [--quick] [CHANNEL...]
+
+A gateway as it is installed: cordon-dataplane with two workers between the lab's network namespaces,
+cordon-control beside it, alerts over each channel by plain clients. An alert counts from the moment before
+its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
+goes by the new seals. What the disk costs of that is measured beside it: one fdatasync of a small record
+that is appended, as the ledger of alerts has to do before an alert may act.
+"""
+import http.server
+import json
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests/lab"))
+
+# pylint: disable=wrong-import-position
+import labmail
+from labcontrol import Control, spool_settings
+from labgateway import Gateway
+from lablib import Case, Lab, lab_missing, until
+from labpostfix import Server
+from labvendor import Vendor, openssl
+
+HTTPS, TCP, UDP, SNMP, MQTT, FEED = range(7901, 7907)
+OURS = "alerts@lab.example"
+
+
+def row(name, value, unit, against=None, peer=None):
+    line = {"name": name, "value": value, "unit": unit}
+    if peer:
+        line.update(against=against, peer=peer, ratio=peer / value)
+    print(json.dumps(line), flush=True)
+
+
+def share(values, part):
+    values = sorted(values)
+    return values[min(int(len(values) * part), len(values) - 1)]
+
+
+def sync_ms(folder, count):
+    """Milliseconds of an append of 4 KiB and its fdatasync."""
+    took = []
+    with open(folder + "/probe", "ab", buffering=0) as f:
+        for _ in range(count):
+            began = time.monotonic()
+            f.write(bytes(4096))
+            os.fdatasync(f.fileno())
+            took.append((time.monotonic() - began) * 1000)
+    os.unlink(folder + "/probe")
+    return took
+
+
+# ---- the least that a client has to be ----------------------------------------------------------
+
+def ber(tag, data):
+    size = len(data)
+    return bytes([tag]) + (bytes([size]) if size < 128 else b"\x82" + struct.pack(">H", size)) + data
+
+
+def oid(text):
+    numbers = [int(n) for n in text.split(".")]
+    out = bytes([numbers[0] * 40 + numbers[1]])
+    for number in numbers[2:]:
+        part = [number & 127]
+        while number > 127:
+            number >>= 7
+            part.insert(0, 128 | (number & 127))
+        out += bytes(part)
+    return ber(6, out)
+
+
+def trap(alert):
+    """An SNMPv2-Trap-PDU (RFC 3416) of community `alerts`."""
+    def bound(name, value):
+        return ber(0x30, oid(name) + value)
+    base = "1.3.6.1.4.1.32473.1"
+    bindings = (bound("1.3.6.1.2.1.1.3.0", ber(0x43, b"\x01")) +
+                bound("1.3.6.1.6.3.1.1.4.1.0", oid(base + ".0.1")) + bound(base + ".1.4", ber(4, alert)))
+    number = ber(2, b"\x01")
+    pdu = ber(0xa7, number + ber(2, b"\x00") + ber(2, b"\x00") + ber(0x30, bindings))
+    return ber(0x30, ber(2, b"\x01") + ber(4, b"alerts") + pdu)
+
+
+class Mqtt:
+    """Publishes with QoS 1 (MQTT 3.1.1)."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        body = b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x05bench"
+        self.socket.sendall(b"\x10" + bytes([len(body)]) + body)
+        assert self.socket.recv(4)[3] == 0, "the broker does not want us"
+        self.number = 0
+
+    def publish(self, topic, data):
+        self.number += 1
+        body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", self.number) + data
+        size, left = b"", len(body)
+        while True:
+            size += bytes([left % 128 | (128 if left > 127 else 0)])
+            left //= 128
+            if left == 0:
+                break
+        self.socket.sendall(b"\x32" + size + body)
+
+
+class Feed(http.server.BaseHTTPRequestHandler):
+    """A feed whose answer is held until there is something new (RFC 7240, Prefer: wait)."""
+    protocol_version = "HTTP/1.1"
+    lines, changed = [], threading.Condition()
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        known = self.headers.get("If-None-Match", "").strip('"')
+        with self.changed:
+            self.changed.wait_for(lambda: str(len(self.lines)) != known, timeout=20)
+            body, tag = b"\n".join(self.lines[-3:]) + b"\n", str(len(self.lines))
+        self.send_response(200)
+        self.send_header("ETag", '"%s"' % tag)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @classmethod
+    def add(cls, line):
+        with cls.changed:
+            cls.lines.append(line)
+            cls.changed.notify_all()
+
+
+# ---- the gateway ---------------------------------------------------------------------------------
+
+class Bench:
+    """A gateway that takes alerts by all channels, and connections of this process to it."""
+
+    def __init__(self, lab):
+        self.lab, self.vendor, self.sent = lab, Vendor(lab.folder), 0
+        self.tls = lab.folder + "/tls"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-keyout", self.tls + ".key", "-out", self.tls + ".crt", "-days", "2", "-subj",
+                "/CN=lab", "-addext", "subjectAltName=IP:127.0.0.1")
+        for name, text in (("community", "alerts\n"),
+                           ("broker", "listener %d 127.0.0.1\nallow_anonymous true\n"
+                                      "persistence false\nset_tcp_nodelay true\n" % MQTT)):
+            with open(lab.folder + "/" + name, "w") as f:
+                f.write(text)
+        lab.start("server", "broker", ["mosquitto", "-c", lab.folder + "/broker"])
+        lab.wait_listening("server", MQTT)
+        self.server = Server(lab)
+        self.gateway = Gateway(lab, workers=2, idle={"sleep_us": 50},
+                               alerts={"recipient": OURS, "parts": "true"}, **spool_settings(lab))
+        with lab.inside("server"):
+            self.feed = http.server.ThreadingHTTPServer(("127.0.0.1", FEED), Feed)
+        threading.Thread(target=self.feed.serve_forever, daemon=True).start()
+        here = "127.0.0.1:%d"
+        self.control = Control(lab, alerts={
+            "root": self.vendor.write_root(), "seals_per_hour": 100000,
+            "https": {"listen": here % HTTPS, "certificate": self.tls + ".crt",
+                      "key": self.tls + ".key", "per_minute": 1000000},
+            "tcp": {"listen": here % TCP}, "udp": {"listen": here % UDP},
+            "pull": {"url": "http://" + here % FEED, "wait_seconds": 30, "interval_seconds": 1},
+            "snmp": {"listen": here % SNMP, "community": lab.folder + "/community"},
+            "mqtt": {"broker": here % MQTT, "plain": "true", "topics": "[cordon/alerts]"},
+            "mail": {"recipient": OURS}})
+        self.events = open(self.gateway.events_file, "rb")
+        with lab.inside("server"):
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.tcp = socket.create_connection(("127.0.0.1", TCP))
+            self.https = self.connect_https()
+            self.mqtt = Mqtt(MQTT)
+        self.tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        until("the broker's client", lambda: self.control.ask("alerts")["channels"]["mqtt"].get(
+            "connected", True))
+
+    def connect_https(self):
+        plain = socket.create_connection(("127.0.0.1", HTTPS))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return ssl.create_default_context(cafile=self.tls + ".crt").wrap_socket(
+            plain, server_hostname="127.0.0.1")
+
+    def send(self, channel, alert):
+        if channel == "udp":
+            self.udp.sendto(alert, ("127.0.0.1", UDP))
+        elif channel == "tcp":
+            self.tcp.sendall(struct.pack(">I", len(alert)) + alert)
+        elif channel == "https":
+            self.https.sendall(b"POST /v1/alerts HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json"
+                               b"\r\nContent-Length: %d\r\n\r\n" % len(alert) + alert)
+        elif channel == "snmp":
+            self.udp.sendto(trap(alert), ("127.0.0.1", SNMP))
+        elif channel == "mqtt":
+            self.mqtt.publish(b"cordon/alerts", alert)
+        elif channel == "pull":
+            Feed.add(alert)
+        else:
+            self.mail(alert)
+
+    def mail(self, alert):
+        """The whole dialogue counts: the alert is on its way from the vendor's first byte on."""
+        data = labmail.message("alert", [
+            "MIME-Version: 1.0", "Content-Type: application/vnd.cordon.alert+json"], alert + b"\n")
+        talk = labmail.Talk(self.lab)
+        talk.envelope(to=OURS)
+        talk.ask(b"DATA", 354)
+        talk.send(data + b".\r\n")
+
+    def drain(self, channel):
+        """Answers that nobody looks at."""
+        taken = {"tcp": self.tcp, "https": self.https, "mqtt": self.mqtt.socket, "udp": self.udp}
+        link = taken.get(channel)
+        if link is None:
+            return
+        link.settimeout(2)
+        link.recv(65536)
+
+    def next_seal(self):
+        """When the dataplane says that all workers go by new seals, in seconds since the epoch."""
+        end, line = time.monotonic() + 20, b""
+        while time.monotonic() < end:
+            line += self.events.readline()
+            if not line.endswith(b"\n"):
+                time.sleep(0.0005)
+                continue
+            event = json.loads(line)
+            line = b""
+            if event["event"] == "seal":
+                return event["time"]
+        raise AssertionError("no seal within 20 s")
+
+    def measure(self, channel, count):
+        """Milliseconds each."""
+        found = []
+        for _ in range(count):
+            alert = self.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
+            time.sleep(0.003)
+            began = time.time()
+            self.send(channel, alert)
+            found.append((seconds_of(self.next_seal()) - began) * 1000)
+            self.drain(channel)
+        return found
+
+
+def seconds_of(text):
+    whole, _, rest = text.rstrip("Z").partition(".")
+    return time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0." + (rest or "0"))
+
+
+def main():
+    quick = "--quick" in sys.argv[1:]
+    chosen = [a for a in sys.argv[1:] if a != "--quick"]
+    why = lab_missing()
+    if why:
+        print("skipped: " + why)
+        return
+    case = Case("bench", None, True)
+    counts = {"udp": 400, "tcp": 400, "https": 400, "snmp": 400, "mqtt": 400, "pull": 40, "mail": 20}
+    if quick:
+        counts = {"udp": 60, "tcp": 60, "https": 60, "snmp": 60, "mqtt": 60, "pull": 6, "mail": 3}
+    with Lab(case) as lab:
+        bench = Bench(lab)
+        for channel, count in counts.items():
+            if chosen and channel not in chosen:
+                continue
+            disk = sync_ms(lab.folder, count)
+            found = bench.measure(channel, count)
+            for part, name in ((0.5, "p50"), (0.99, "p99")):
+                row("alert/%s/%s" % (channel, name), share(found, part), "ms",
+                    "one fdatasync", share(disk, part))
+        bench.feed.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -32,18 +32,27 @@ static int apply_seal(
 	json_t *seal = json_copy((json_t *)(uintptr_t)alert->body);
 	char error[ALERT_WHY_BYTES] = "";
 	char origin[ALERT_NAME_BYTES + 16];
+	int told;
 	int err;
 
 	(void)snprintf(origin, sizeof(origin), "vendor %s", alert->vendor);
 	(void)json_object_set_new(seal, "virus_id", json_string(alert->virus_id));
 	(void)json_object_set_new(seal, "why", json_string(title_of(alert)));
-	err = seals_set(
+	err = seals_stage(
 		control->seals, seal, origin, control_now_ns() / NS_PER_S, error, sizeof(error));
 	json_decref(seal);
 	if (err != 0)
 		return refuse(why, why_bytes, err, err == -EINVAL ? error : "");
+	// Each millisecond lets mail pass. The alert itself is durable and applied again after a crash, so
+	// that the dataplane need not wait until the seal is in its file too.
+	told = control_seals_tell(control);
+	err = seals_settle(control->seals);
+	if (err != 0) {
+		(void)control_seals_tell(control);
+		return refuse(why, why_bytes, err, "");
+	}
 	// A dataplane that has not understood is told again every second: the seal stands.
-	(void)control_seals_changed(control, "seal",
+	control_seals_report(control, told, "seal",
 		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
 			json_object_get(alert->body, "mode"), "origin", origin));
 	return 0;

@@ -6,13 +6,17 @@
 #include <sqlite3.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define KEPT_ALERTS 10000 // taken ones that a repeat is still recognised by
 #define BUSY_MS 2000
 #define RECEIPTS_RESERVED 64
+#define LOG_BYTES (4 << 20) // made at once, a hundred alerts
+#define LOG_PAGES (LOG_BYTES / 4096)
 
 struct alert_order {
 	sqlite3 *db;
@@ -21,6 +25,8 @@ struct alert_order {
 	int64_t receipts;          // the last number that was given
 	int64_t receipts_reserved; // the last one that will not be given again after a crash
 	unsigned int taken;        // since old ones were let go of
+	int log_pages;             // that are not in the database yet
+	bool is_quiet;             // nothing was written since the last turn
 };
 
 static const char schema[] =
@@ -106,6 +112,54 @@ int64_t alert_order_now(const struct alert_order *order, int64_t now_s)
 
 // ---- opening ------------------------------------------------------------------------------------
 
+static int was_written(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+	struct alert_order *order = ctx;
+
+	(void)db;
+	(void)name;
+	order->log_pages = pages;
+	order->is_quiet = false;
+	return SQLITE_OK;
+}
+
+static void take_in_log(struct alert_order *order)
+{
+	int left = 0;
+
+	// What is read elsewhere stays in the log until the next time.
+	if (sqlite3_wal_checkpoint_v2(order->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &left) ==
+		SQLITE_OK)
+		order->log_pages = 0;
+}
+
+void alert_order_turn(struct alert_order *order)
+{
+	if (order->log_pages > 0 && (order->is_quiet || order->log_pages >= LOG_PAGES / 2))
+		take_in_log(order);
+	order->is_quiet = true;
+}
+
+// Without its blocks it is a slower log, and nothing worse.
+static void make_log(struct alert_order *order, const char *path)
+{
+	static const char fill[] = "CREATE TABLE IF NOT EXISTS room(bytes BLOB);"
+				   "INSERT INTO room VALUES(zeroblob(%d));"
+				   "DROP TABLE room;";
+	char sql[sizeof(fill) + 16];
+	char log[PATH_MAX];
+	struct stat info;
+	int stays = 1;
+
+	(void)sqlite3_file_control(order->db, "main", SQLITE_FCNTL_PERSIST_WAL, &stays);
+	(void)sqlite3_wal_hook(order->db, was_written, order);
+	(void)snprintf(log, sizeof(log), "%s-wal", path);
+	(void)snprintf(sql, sizeof(sql), fill, LOG_BYTES);
+	if (stat(log, &info) != 0 || info.st_size < LOG_BYTES)
+		(void)execute(order, sql);
+	take_in_log(order);
+}
+
 int alert_order_open(const char *path, struct alert_order **out, char *error, size_t error_bytes)
 {
 	struct alert_order *order = calloc(1, sizeof(*order));
@@ -123,6 +177,7 @@ int alert_order_open(const char *path, struct alert_order **out, char *error, si
 		alert_order_close(order);
 		return code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EBADMSG : -EIO;
 	}
+	make_log(order, path);
 	order->latest_s = get_fact(order, "latest");
 	order->heard_s = get_fact(order, "heard");
 	order->receipts = get_fact(order, "receipts");

@@ -3,7 +3,9 @@
 // each alert that was taken with the receipt that answers it, the latest time that was ever seen. An alert
 // is taken before it acts; one that was taken and not finished when the process ended is found again.
 //
-// SQLite in write-ahead mode with a sync for each commit.
+// SQLite in write-ahead mode with a sync for each commit. What waits for an alert waits for that sync: the
+// log is a file whose blocks are there and are written again, so that it has no metadata to sync, and it is
+// taken into the database when nothing else goes on.
 #pragma once
 
 #include "control/alert.h"
@@ -41,6 +43,9 @@ int alert_order_take(struct alert_order *order, const struct alert *alert, const
 // Its end: the receipt is what a repeat is answered with. Returns 0 or -EIO.
 int alert_order_finish(struct alert_order *order, const char *digest, const char *result,
 	const char *why, const char *receipt, int64_t now_s) __attribute__((warn_unused_result));
+
+// Now and then: keeps house, when no alert came since the last time or the log is full.
+void alert_order_turn(struct alert_order *order);
 
 // Those that were taken and have no end, oldest first. envelope: as it was taken. Returns 0 or -EIO.
 typedef void (*alert_order_fn)(void *ctx, const char *digest, const char *envelope);

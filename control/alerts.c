@@ -543,6 +543,7 @@ void alerts_turn(struct alerts *alerts, int64_t now_s)
 	int64_t latest_s = alert_order_now(alerts->order, now_s);
 	bool behind = now_s + alerts->options.skew_s < latest_s;
 
+	alert_order_turn(alerts->order);
 	if (alerts->untold > 0 && now_s / 60 != alerts->told_minute) {
 		tell(alerts, "alert",
 			json_pack("{s:s, s:s, s:i}", "result", "refused", "why",

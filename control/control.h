@@ -62,5 +62,8 @@ struct control {
 // A change of the seals by who, made by seals_*: an event, and the dataplane is told. Returns 0 when it
 // has understood, else -errno (link.why): it is told again until it does.
 int control_seals_changed(struct control *control, const char *event, json_t *members);
+// The two halves of it: the dataplane is told; and the event, told: what the first has returned.
+int control_seals_tell(struct control *control);
+void control_seals_report(struct control *control, int told, const char *event, json_t *members);
 // Who did what, as an audit event; takes members.
 void control_audit(struct control *control, const char *who, const char *what, json_t *members);

@@ -56,14 +56,24 @@ static void report_fault(struct control *control, const char *what, const char *
 
 // ---- seals --------------------------------------------------------------------------------------
 
-int control_seals_changed(struct control *control, const char *event, json_t *members)
+int control_seals_tell(struct control *control)
 {
-	int err = dataplane_link_seal(&control->link, &control->options, control->seals);
+	return dataplane_link_seal(&control->link, &control->options, control->seals);
+}
 
-	(void)json_object_set_new(members, "in_force", json_boolean(err == 0));
+void control_seals_report(struct control *control, int told, const char *event, json_t *members)
+{
+	(void)json_object_set_new(members, "in_force", json_boolean(told == 0));
 	(void)json_object_set_new(
 		members, "open", json_integer((json_int_t)seals_count(control->seals)));
 	control_events_write(control->events, event, members);
+}
+
+int control_seals_changed(struct control *control, const char *event, json_t *members)
+{
+	int err = control_seals_tell(control);
+
+	control_seals_report(control, err, event, members);
 	return err;
 }
 

@@ -13,7 +13,8 @@
 struct seals {
 	char *path;
 	uint32_t max_seconds;
-	json_t *root; // {"generation", "seals"}
+	json_t *root;   // {"generation", "seals"}
+	json_t *before; // what it was, while it is not in the file; else NULL
 };
 
 static json_t *list_of(const struct seals *seals)
@@ -88,13 +89,14 @@ void seals_close(struct seals *seals)
 {
 	if (seals == NULL)
 		return;
+	json_decref(seals->before);
 	json_decref(seals->root);
 	free(seals->path);
 	free(seals);
 }
 
-// Puts list in the place of the present one, durably, if the dataplane will understand it.
-static int replace(struct seals *seals, json_t *list, char *error, size_t error_bytes)
+// Puts list in the place of the present one, if the dataplane will understand it.
+static int stage(struct seals *seals, json_t *list, char *error, size_t error_bytes)
 {
 	json_t *root = json_pack(
 		"{s:I, s:o}", "generation", (json_int_t)seals_generation(seals) + 1, "seals", list);
@@ -105,16 +107,38 @@ static int replace(struct seals *seals, json_t *list, char *error, size_t error_
 	if (text != NULL)
 		err = seals_parse(text, strlen(text), &parsed, error, error_bytes);
 	free(parsed);
-	if (err == 0)
-		err = durable_write(seals->path, text, strlen(text));
 	free(text);
 	if (err != 0) {
 		json_decref(root);
 		return err;
 	}
-	json_decref(seals->root);
+	seals->before = seals->root;
 	seals->root = root;
 	return 0;
+}
+
+int seals_settle(struct seals *seals)
+{
+	char *text = seals_text(seals);
+	int err = text != NULL ? durable_write(seals->path, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	if (err != 0) {
+		json_decref(seals->root);
+		seals->root = seals->before;
+	} else {
+		json_decref(seals->before);
+	}
+	seals->before = NULL;
+	return err;
+}
+
+// The same, durably.
+static int replace(struct seals *seals, json_t *list, char *error, size_t error_bytes)
+{
+	int err = stage(seals, list, error, error_bytes);
+
+	return err == 0 ? seals_settle(seals) : err;
 }
 
 static bool is_of(const json_t *seal, const char *virus_id)
@@ -146,7 +170,7 @@ static int64_t seconds_of(const struct seals *seals, const json_t *seal)
 	return seconds > 0 && seconds < seals->max_seconds ? seconds : seals->max_seconds;
 }
 
-int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
+int seals_stage(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
 	char *error, size_t error_bytes)
 {
 	static const char *const taken[] = {"virus_id", "mode", "directions", "scope", "why"};
@@ -167,7 +191,15 @@ int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64
 	(void)json_object_set_new(kept, "begun", json_integer(now_s));
 	(void)json_object_set_new(kept, "expires", json_integer(now_s + seconds_of(seals, seal)));
 	(void)json_array_append_new(list, kept);
-	return replace(seals, list, error, error_bytes);
+	return stage(seals, list, error, error_bytes);
+}
+
+int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
+	char *error, size_t error_bytes)
+{
+	int err = seals_stage(seals, seal, origin, now_s, error, error_bytes);
+
+	return err == 0 ? seals_settle(seals) : err;
 }
 
 int seals_end(struct seals *seals, const char *virus_id)

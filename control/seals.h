@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The seals that are open: kept in a file that the dataplane reads at its start, so that a gateway that
 // was sealed when it stopped is sealed before it forwards its first packet. A change is durable before
-// it is told to anybody.
+// it is told to anybody, but for that of seals_stage.
 //
 // The format is the dataplane's (seal_json.h); beside what it reads each seal has "origin" (who set it),
 // "begun" and "expires" (seconds since 1970), and "why".
@@ -25,6 +25,12 @@ void seals_close(struct seals *seals);
 // file: then nothing has changed.
 int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
 	char *error, size_t error_bytes) __attribute__((warn_unused_result));
+// The same in two steps, for who has written down elsewhere, durably, that this seal is to be set, and sets
+// it again after a crash: after the first it can be told to others, after the second it is in the file, or,
+// when that returns an error, all is as it was before. Nothing else is called in between but what asks.
+int seals_stage(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
+	char *error, size_t error_bytes) __attribute__((warn_unused_result));
+int seals_settle(struct seals *seals) __attribute__((warn_unused_result));
 // Ends the seal of a virus id; NULL: all. Returns how many, or -errno.
 int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unused_result));
 // Ends those whose time is over; their virus ids go to ended, a new list of the caller's. Returns 0 or

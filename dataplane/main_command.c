@@ -16,9 +16,10 @@ int main_apply_seals(struct gateway *gateway, struct engine_seals *seals)
 {
 	bool is_running = atomic_load_explicit(&gateway->shared.running, memory_order_acquire) > 0;
 
-	for (uint32_t i = 0; i < gateway->workers_count; i++) {
-		int err = worker_orders_set_seals(
-			worker_get_orders(gateway->workers[i]), seals, is_running);
+	for (uint32_t i = 0; i < gateway->workers_count; i++)
+		worker_orders_give_seals(worker_get_orders(gateway->workers[i]), seals);
+	for (uint32_t i = 0; is_running && i < gateway->workers_count; i++) {
+		int err = worker_orders_wait_seals(worker_get_orders(gateway->workers[i]), seals);
 
 		// A worker that does not turn may take up these or those: both stay for good.
 		if (err != 0)

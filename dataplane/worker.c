@@ -367,7 +367,8 @@ static uint32_t nap_us(const struct worker *worker)
 	return us > idle->sleep_us ? (uint32_t)us : idle->sleep_us;
 }
 
-static void rest(struct worker *worker, uint32_t received)
+// given: of worker_orders_given, before they were taken.
+static void rest(struct worker *worker, uint32_t received, uint32_t given)
 {
 	const struct options_idle *idle = &worker->shared->options->idle;
 
@@ -379,7 +380,7 @@ static void rest(struct worker *worker, uint32_t received)
 	if (worker->empty_polls < idle->after_polls)
 		worker->empty_polls++;
 	else
-		(void)usleep(nap_us(worker));
+		worker_orders_nap(&worker->orders, given, nap_us(worker));
 }
 
 // Scans that another thread works on were told to end.
@@ -428,6 +429,7 @@ int worker_run(void *arg)
 
 	(void)atomic_fetch_add_explicit(&shared->running, 1, memory_order_relaxed);
 	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
+		uint32_t given = worker_orders_given(&worker->orders);
 		uint32_t received;
 
 		advance_clock(worker);
@@ -437,7 +439,7 @@ int worker_run(void *arg)
 			turn_spool(worker);
 		engine_tick(worker->engine, worker->now_ns);
 		flush_all(worker);
-		rest(worker, received);
+		rest(worker, received, given);
 	}
 	finish(worker);
 	(void)atomic_fetch_sub_explicit(&shared->running, 1, memory_order_release);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker_orders.h"
 
+#include <linux/futex.h>
+
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-// A worker's turn is a matter of microseconds, its nap of a millisecond.
+// A worker's turn is a matter of microseconds, and an order ends its nap.
 #define WAIT_NS 2000000000ull
 #define POLL_US 10
 #define NS_PER_S 1000000000ull
@@ -36,15 +39,29 @@ static void take_scanner(struct worker_orders *orders, struct engine *engine)
 
 static void take_seals(struct worker_orders *orders, struct engine *engine)
 {
-	// Acquire, with the release of worker_orders_set_seals: what they point to is there.
+	// Acquire, with the release of worker_orders_give_seals: what they point to is there.
 	const struct engine_seals *seals =
 		atomic_load_explicit(&orders->seals, memory_order_acquire);
 
 	if (seals == atomic_load_explicit(&orders->taken, memory_order_relaxed))
 		return;
 	engine_set_seals(engine, seals);
-	// Release, with the acquire of worker_orders_set_seals: nobody looks at the old ones here.
+	// Release, with the acquire of worker_orders_wait_seals: nobody looks at the old ones here.
 	atomic_store_explicit(&orders->taken, seals, memory_order_release);
+}
+
+uint32_t worker_orders_given(const struct worker_orders *orders)
+{
+	// Acquire, with the release of end_nap: the order that was counted is there to be taken.
+	return atomic_load_explicit(&orders->given, memory_order_acquire);
+}
+
+void worker_orders_nap(struct worker_orders *orders, uint32_t given, uint32_t us)
+{
+	const struct timespec most = {us / 1000000, (long)(us % 1000000) * 1000};
+
+	// Returns at once when the number is another one by now.
+	(void)syscall(SYS_futex, &orders->given, FUTEX_WAIT_PRIVATE, given, &most, NULL, 0);
 }
 
 void worker_orders_take(struct worker_orders *orders, struct engine *engine)
@@ -58,11 +75,18 @@ void worker_orders_take(struct worker_orders *orders, struct engine *engine)
 
 // ---- the main thread's side ---------------------------------------------------------------------
 
+static void end_nap(struct worker_orders *orders)
+{
+	(void)atomic_fetch_add_explicit(&orders->given, 1, memory_order_release);
+	(void)syscall(SYS_futex, &orders->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner)
 {
 	uint64_t limit_ns = now_ns() + WAIT_NS;
 
 	atomic_store_explicit(&orders->offered, scanner, memory_order_release);
+	end_nap(orders);
 	while (atomic_load_explicit(&orders->offered, memory_order_acquire) != NULL) {
 		if (now_ns() > limit_ns)
 			return atomic_exchange_explicit(
@@ -74,13 +98,17 @@ int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scan
 	return 0;
 }
 
-int worker_orders_set_seals(
-	struct worker_orders *orders, const struct engine_seals *seals, bool is_running)
+void worker_orders_give_seals(struct worker_orders *orders, const struct engine_seals *seals)
+{
+	atomic_store_explicit(&orders->seals, seals, memory_order_release);
+	end_nap(orders);
+}
+
+int worker_orders_wait_seals(struct worker_orders *orders, const struct engine_seals *seals)
 {
 	uint64_t limit_ns = now_ns() + WAIT_NS;
 
-	atomic_store_explicit(&orders->seals, seals, memory_order_release);
-	while (is_running && atomic_load_explicit(&orders->taken, memory_order_acquire) != seals) {
+	while (atomic_load_explicit(&orders->taken, memory_order_acquire) != seals) {
 		if (now_ns() > limit_ns)
 			return -ETIMEDOUT;
 		(void)usleep(POLL_US);

@@ -13,16 +13,23 @@ struct worker_orders {
 	_Atomic(struct scanner *) idle;             // worker to main; NULL: none
 	_Atomic(const struct engine_seals *) seals; // main to worker
 	_Atomic(const struct engine_seals *) taken; // worker to main: those that are in force
+	_Atomic uint32_t given;                     // main to worker: so many orders; ends a nap
 };
 
 // Of the worker: takes what is there.
 void worker_orders_take(struct worker_orders *orders, struct engine *engine);
+// Of the worker: how many orders were given, to be asked before they are taken; and a nap that ends when
+// another one has been given since.
+uint32_t worker_orders_given(const struct worker_orders *orders);
+void worker_orders_nap(struct worker_orders *orders, uint32_t given, uint32_t us);
 
-// Of the main thread. Each waits for the worker's turn: returns 0 when what follows is in force, or
+// Of the main thread. What waits, waits for the worker's turn: returns 0 when what follows is in force, or
 // -ETIMEDOUT. Then the scanner is the caller's again; of the seals the worker may take the old or the new.
 int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner)
 	__attribute__((warn_unused_result));
-int worker_orders_set_seals(struct worker_orders *orders, const struct engine_seals *seals,
-	bool is_running) __attribute__((warn_unused_result));
+// Seals are given to all workers before the first of them is waited for.
+void worker_orders_give_seals(struct worker_orders *orders, const struct engine_seals *seals);
+int worker_orders_wait_seals(struct worker_orders *orders, const struct engine_seals *seals)
+	__attribute__((warn_unused_result));
 // A scanner that the worker does not need any more: the caller frees it. NULL: none.
 struct scanner *worker_orders_take_idle(struct worker_orders *orders);

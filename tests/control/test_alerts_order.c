@@ -2,6 +2,8 @@
 // Alerts from their bytes to their receipts: in which order, how often, by whose keys in time.
 #include "tests/control/alerts_case.h"
 
+#include <sys/stat.h>
+
 static void an_old_sequence_is_refused_also_after_a_restart(void **test_state)
 {
 	(void)test_state;
@@ -69,6 +71,32 @@ static void a_clock_that_goes_back_opens_nothing_and_closes_nothing(void **test_
 	lab.now_s -= 31 * DAY;
 	send_alert(old, ALERTS_A);
 	assert_result("applied");
+}
+
+// The log has its blocks from the start, and keeps them: no alert waits for the disk to find some.
+static void the_log_stays_and_is_taken_in_when_nothing_goes_on(void **test_state)
+{
+	char path[128];
+	struct stat log;
+	struct stat file;
+
+	(void)test_state;
+	(void)snprintf(path, sizeof(path), "%s/alerts.db-wal", lab.folder);
+	assert_int_equal(stat(path, &log), 0);
+	assert_true(log.st_size >= 4 << 20);
+	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+		send_alert(make_alert("alerts", "ping", sequence), ALERTS_A);
+		assert_result("applied");
+	}
+	alerts_turn(lab.alerts, lab.now_s);
+	alerts_turn(lab.alerts, lab.now_s);
+	restart();
+	assert_int_equal(stat(path, &file), 0);
+	assert_int_equal(file.st_ino, log.st_ino);
+	send_alert(make_alert("alerts", "ping", 3), ALERTS_A);
+	assert_result("applied"); // the same receipt again
+	send_alert(make_seal(3), ALERTS_A);
+	assert_refused("an old sequence");
 }
 
 static void sealing_is_limited_in_number(void **test_state)
@@ -215,6 +243,7 @@ int main(void)
 		TEST(a_jump_is_refused),
 		TEST(it_must_be_fresh),
 		TEST(a_clock_that_goes_back_opens_nothing_and_closes_nothing),
+		TEST(the_log_stays_and_is_taken_in_when_nothing_goes_on),
 		TEST(sealing_is_limited_in_number),
 		TEST(what_was_taken_before_a_crash_is_applied_after_it),
 		TEST(both_channels_are_answered_when_it_is_done),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts over connections that the vendor makes to its gateways. One is closed when nothing was said on it
-// for a while, and made again for the next alert.
+// for a while, and made again for the next alert; sooner where others wait and it has had its answer.
 #include "control/vendor_peer.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_send.h"
@@ -17,6 +17,7 @@
 struct way {
 	struct vendor_sink sink;
 	GHashTable *links; // id and address of the gateway: struct link
+	GQueue resting;    // those that have had their answer, the longest first
 	GCancellable *cancel;
 	guint timer;
 	guint at_once;
@@ -26,6 +27,7 @@ struct link {
 	struct way *way;
 	struct vendor_peer *peer; // NULL: it is being connected
 	GByteArray *waits;        // the envelope that is sent then
+	GList *rests;             // in resting; NULL: an answer is outstanding
 	char *name;               // in links
 	char gateway[REGISTRY_ID_BYTES];
 };
@@ -41,10 +43,26 @@ static int check(const char *address, char *why, size_t why_bytes)
 	return good ? 0 : -EINVAL;
 }
 
+static void rest(struct link *link)
+{
+	if (link->rests != NULL)
+		return;
+	g_queue_push_tail(&link->way->resting, link);
+	link->rests = g_queue_peek_tail_link(&link->way->resting);
+}
+
+static void rest_no_more(struct link *link)
+{
+	if (link->rests != NULL)
+		g_queue_delete_link(&link->way->resting, link->rests);
+	link->rests = NULL;
+}
+
 static void free_link(gpointer data)
 {
 	struct link *link = data;
 
+	rest_no_more(link);
 	if (link->peer != NULL)
 		vendor_peer_free(link->peer);
 	g_byte_array_unref(link->waits);
@@ -54,9 +72,10 @@ static void free_link(gpointer data)
 
 static bool take_frame(void *ctx, struct vendor_peer *peer, const void *text, size_t bytes)
 {
-	const struct link *link = ctx;
+	struct link *link = ctx;
 
 	(void)peer;
+	rest(link);
 	return link->way->sink.receipt(link->way->sink.ctx, KIND, text, bytes, NULL);
 }
 
@@ -131,11 +150,16 @@ static int send_tcp(void *ctx, const struct vendor_try *try)
 	char *name = g_strconcat(try->gateway, "\n", address, NULL);
 	struct link *link = g_hash_table_lookup(way->links, name);
 
+	if (link == NULL && g_hash_table_size(way->links) >= way->at_once &&
+		!g_queue_is_empty(&way->resting))
+		(void)g_hash_table_remove(
+			way->links, ((struct link *)g_queue_peek_head(&way->resting))->name);
 	if (link == NULL && g_hash_table_size(way->links) < way->at_once)
 		return connect_link(way, try, address, name);
 	g_free(name);
 	if (link == NULL || link->peer == NULL)
 		return -EAGAIN;
+	rest_no_more(link);
 	vendor_peer_send(link->peer, try->envelope, try->bytes);
 	return 0;
 }
@@ -194,6 +218,7 @@ static int open_tcp(const struct vendor_options *options, const struct vendor_si
 		return -ENOMEM;
 	way->sink = *sink;
 	way->at_once = options->tcp.at_once;
+	g_queue_init(&way->resting);
 	way->links = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_link);
 	way->cancel = g_cancellable_new();
 	way->timer = g_timeout_add_seconds(5, close_idle, way);

@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define DATAGRAM_BYTES 65536
-#define BURST 64       // taken in one turn of the loop
+#define BURST 64       // taken in one turn of the loop, at most
+#define TURN_US 200    // that they may take together: the other channels want their turn
 #define STRANGERS 1000 // unsigned ones in a second, after which the rest of it is dropped unread
 #define PEERS 256      // whose receipts may be outstanding
 #define NS_PER_S 1000000000
@@ -82,9 +83,10 @@ static void take(struct channel_udp *channel, size_t bytes, GSocketAddress *addr
 static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 {
 	struct channel_udp *channel = ctx;
+	gint64 until_us = g_get_monotonic_time() + TURN_US;
 
 	(void)condition;
-	for (int i = 0; i < BURST; i++) {
+	for (int i = 0; i < BURST && (i == 0 || g_get_monotonic_time() < until_us); i++) {
 		GSocketAddress *address = NULL;
 		int64_t second = control_now_ns() / NS_PER_S;
 		gssize n = g_socket_receive_from(

@@ -105,7 +105,7 @@ CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsocke
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFLAGS))
-$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC) $(PERF_SRC)): CFLAGS += $(CONTROL_CFLAGS)
+$(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC) $(PERF_SRC) perf/fleet.c): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/perf/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
@@ -201,7 +201,7 @@ $(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC))
 	@echo "LD   $@"
 	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
-$(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(BUILD)/obj/perf/perf.o $(BUILD)/libcontrol.a $(LIBS)
+$(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(call obj,perf/perf.c perf/fleet.c) $(BUILD)/libcontrol.a $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread

@@ -73,10 +73,11 @@ static double file_per_mail(const struct bench *bench)
 		int fd = openat(folder, "mail.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 		(void)snprintf(name, sizeof(name), "mail%u", mails++);
-		perf_need(fd >= 0 && write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
-				fsync(fd) == 0 && close(fd) == 0 &&
-				renameat(folder, "mail.new", folder, name) == 0 &&
-				fsync(folder) == 0,
+		perf_need(fd >= 0 &&
+				  write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
+				  fsync(fd) == 0 && close(fd) == 0 &&
+				  renameat(folder, "mail.new", folder, name) == 0 &&
+				  fsync(folder) == 0,
 			"a file per mail");
 		spent = now_s() - begin;
 	} while (spent < bench->seconds);
@@ -260,7 +261,7 @@ static double buffer(const struct bench *bench, bool ring)
 	options.memory_bytes = 128u << 20;
 	options.deadline_ns = 60000000000u;
 	perf_need((ring ? spool_ring_open(bench->folder, &io)
-		   : spool_thread_open(bench->folder, 4, &io)) == 0,
+			: spool_thread_open(bench->folder, 4, &io)) == 0,
 		"io");
 	perf_need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
 	// The spares are made while nothing else is going on, as before a seal.
@@ -352,8 +353,9 @@ static void run(struct bench *bench, unsigned int rounds)
 
 static _Noreturn void usage(void)
 {
-	(void)fprintf(stderr, "bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] "
-			      "[-o WAYS, of abcde] [FOLDER]\n");
+	(void)fprintf(stderr,
+		"bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] "
+		"[-o WAYS, of abcde] [FOLDER]\n");
 	exit(2); // NOLINT(concurrency-mt-unsafe): no thread yet
 }
 
@@ -401,7 +403,7 @@ int main(int argc, char **argv)
 	(void)snprintf(key, sizeof(key), "%s/key", bench.folder);
 	bench.mail = malloc(bench.bytes);
 	perf_need(bench.mail != NULL && spool_keys_open(key, &bench.keys) == 0, key);
-	for (size_t i = 0; i < bench.bytes; i++)
+	for (size_t i = 0; bench.mail != NULL && i < bench.bytes; i++)
 		bench.mail[i] = (uint8_t)(i * 7 + i / 251);
 	run(&bench, quick ? 3 : ROUNDS);
 	spool_keys_free(bench.keys);

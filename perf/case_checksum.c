@@ -23,9 +23,9 @@ struct checksum_state {
 
 static int begin(struct perf_run *run)
 {
-	static const uint8_t head[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 0, 0, 1,
-		0x40, 0, 64, 6, 0, 0, 192, 0, 2, 10, 192, 0, 2, 25, 0xa0, 0x28, 0, 25, 0, 0, 1, 0,
-		0, 0, 2, 0, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0};
+	static const uint8_t head[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 0, 0,
+		1, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 10, 192, 0, 2, 25, 0xa0, 0x28, 0, 25, 0, 0, 1,
+		0, 0, 0, 2, 0, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0};
 	struct checksum_state *state = perf_alloc(sizeof(*state));
 	uint32_t bytes = (uint32_t)run->it->number;
 

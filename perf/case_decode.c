@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define COLUMNS 76
+#define OUT_ROOM (2UL * DECODE_SLACK + sizeof(struct qp_state))
 
 struct decode_state {
 	uint8_t *in;
@@ -21,7 +22,7 @@ static struct decode_state *make(struct perf_run *run)
 
 	state->bytes = run->it->number;
 	state->in = perf_alloc(state->bytes);
-	state->out = perf_alloc(state->bytes + 2 * DECODE_SLACK + sizeof(struct qp_state));
+	state->out = perf_alloc(state->bytes + OUT_ROOM);
 	perf_fill(state->in, state->bytes, 1);
 	run->amount = (double)state->bytes;
 	run->state = state;

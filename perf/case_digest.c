@@ -66,8 +66,8 @@ static void end(void *ctx)
 static const struct perf_case cases[] = {
 	{"digest/md5", "EVP_Digest", "B/s", DIGEST_INDEX_MD5, false, false, begin, run, run_whole,
 		end},
-	{"digest/sha1", "EVP_Digest", "B/s", DIGEST_INDEX_SHA1, false, false, begin, run,
-		run_whole, end},
+	{"digest/sha1", "EVP_Digest", "B/s", DIGEST_INDEX_SHA1, false, false, begin, run, run_whole,
+		end},
 	{"digest/sha256", "EVP_Digest", "B/s", DIGEST_INDEX_SHA256, false, false, begin, run,
 		run_whole, end},
 };

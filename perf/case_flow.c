@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOKUPS 4096u
+#define LOOKUPS ((size_t)4096)
+#define ROUNDS 16u
 #define LINE_BYTES 64u
 
 struct flow_state {
@@ -39,11 +40,12 @@ static int begin(struct perf_run *run)
 		.idle_ns = {UINT64_MAX / 2, UINT64_MAX / 2, UINT64_MAX / 2},
 		.hash_key = "a secret of 16b"};
 
+	perf_need(flows > 0, "flows");
 	state->flows = flows;
 	state->memory = perf_alloc(flow_table_bytes(&options));
 	state->table = flow_table_init(state->memory, &options);
-	state->wanted = perf_alloc(sizeof(*state->wanted) * LOOKUPS * 16);
-	state->places = perf_alloc(sizeof(*state->places) * LOOKUPS * 16);
+	state->wanted = perf_alloc(sizeof(*state->wanted) * LOOKUPS * ROUNDS);
+	state->places = perf_alloc(sizeof(*state->places) * LOOKUPS * ROUNDS);
 	state->lines = perf_alloc((size_t)flows * LINE_BYTES);
 	for (uint32_t i = 0; i < flows; i++) {
 		struct packet_address address;
@@ -56,9 +58,9 @@ static int begin(struct perf_run *run)
 				  &evicted) != NULL,
 			"room in the table");
 	}
-	perf_fill((uint8_t *)state->places, sizeof(*state->places) * LOOKUPS * 16, 5);
-	for (uint32_t i = 0; i < LOOKUPS * 16; i++) {
-		state->places[i] %= flows;
+	perf_fill((uint8_t *)state->places, sizeof(*state->places) * LOOKUPS * ROUNDS, 5);
+	for (size_t i = 0; i < LOOKUPS * ROUNDS; i++) {
+		state->places[i] %= flows > 0 ? flows : 1;
 		address_of(state->places[i], &state->wanted[i]);
 	}
 	run->state = state;
@@ -69,10 +71,10 @@ static int begin(struct perf_run *run)
 static void run(void *ctx)
 {
 	struct flow_state *state = ctx;
-	const struct packet_address *wanted = state->wanted + state->turn++ % 16 * LOOKUPS;
+	const struct packet_address *wanted = state->wanted + state->turn++ % ROUNDS * LOOKUPS;
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < LOOKUPS; i++) {
+	for (size_t i = 0; i < LOOKUPS; i++) {
 		struct flow_key key;
 		const struct flow *flow;
 
@@ -88,10 +90,10 @@ static void run(void *ctx)
 static void run_read(void *ctx)
 {
 	struct flow_state *state = ctx;
-	const uint32_t *places = state->places + state->turn++ % 16 * LOOKUPS;
+	const uint32_t *places = state->places + state->turn++ % ROUNDS * LOOKUPS;
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < LOOKUPS; i++)
+	for (size_t i = 0; i < LOOKUPS; i++)
 		sum += state->lines[(size_t)places[i] * LINE_BYTES];
 	perf_keep(sum);
 }

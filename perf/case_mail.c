@@ -22,9 +22,10 @@ struct mail_state {
 
 static size_t put_text(uint8_t *at, const char *text)
 {
-	size_t n = strlen(text);
+	size_t n = 0;
 
-	memcpy(at, text, n);
+	for (; text[n] != '\0'; n++)
+		at[n] = (uint8_t)text[n];
 	return n;
 }
 
@@ -137,7 +138,7 @@ static void say(struct mail_state *state, struct smtp *smtp, bool is_server, con
 {
 	const uint8_t *data = (const uint8_t *)text;
 	size_t left = strlen(text);
-	struct smtp_event event;
+	struct smtp_event event = {0};
 
 	do {
 		size_t used = (is_server ? smtp_server : smtp_client)(
@@ -169,8 +170,7 @@ static void run_smtp(void *ctx)
 		size_t n = piece_at(state, at);
 
 		do {
-			size_t used =
-				smtp_client(&smtp, state->pool, state->mail + at, n, &event);
+			size_t used = smtp_client(&smtp, state->pool, state->mail + at, n, &event);
 
 			at += used;
 			n -= used;

@@ -110,9 +110,9 @@ static int begin(struct perf_run *run, uint8_t letters, bool with_matcher)
 	perf_fill(state->data, BYTES, 17);
 	if (letters > 0) {
 		for (size_t i = 0; i < BYTES; i++)
-			state->data[i] = (uint8_t)(state->data[i] % 6 == 0
-							   ? ' '
-							   : 'a' + state->data[i] % letters);
+			state->data[i] =
+				(uint8_t)(state->data[i] % 6 == 0 ? ' '
+								  : 'a' + state->data[i] % letters);
 	}
 	build_databases(state, all, lengths, count);
 	// The matcher gives Hyperscan an allocator of its own, which has nothing for others.

@@ -8,6 +8,7 @@
 
 #define SEGMENT_BYTES 1448u
 #define SEGMENTS 700u
+#define BYTES ((size_t)SEGMENTS * SEGMENT_BYTES)
 #define PAGES 256u
 #define WINDOW_BYTES (64u * SEGMENT_BYTES)
 #define LATE 8u // segments later than it should
@@ -25,9 +26,9 @@ static int begin(struct perf_run *run)
 	struct stream_state *state = perf_alloc(sizeof(*state));
 	uint32_t every = (uint32_t)run->it->number;
 
-	state->data = perf_alloc(SEGMENTS * SEGMENT_BYTES);
-	state->out = perf_alloc(SEGMENTS * SEGMENT_BYTES);
-	perf_fill(state->data, SEGMENTS * SEGMENT_BYTES, 3);
+	state->data = perf_alloc(BYTES);
+	state->out = perf_alloc(BYTES);
+	perf_fill(state->data, BYTES, 3);
 	for (uint32_t i = 0; i < SEGMENTS; i++)
 		state->order[i] = i;
 	// One in so many comes behind those that follow it.
@@ -40,7 +41,7 @@ static int begin(struct perf_run *run)
 	state->memory = perf_alloc(stream_pool_bytes(PAGES));
 	state->pool = stream_pool_init(state->memory, PAGES);
 	run->state = state;
-	run->amount = SEGMENTS * SEGMENT_BYTES;
+	run->amount = (double)BYTES;
 	return 0;
 }
 
@@ -67,7 +68,7 @@ static void run(void *ctx)
 		(void)stream_mark_sent(&stream, state->pool, stream.sent, stream.next);
 		stream_release(&stream, state->pool, stream.next);
 	}
-	perf_need(stream.next == SEGMENTS * SEGMENT_BYTES, "all bytes in order");
+	perf_need(stream.next == BYTES, "all bytes in order");
 	stream_fini(&stream, state->pool);
 	perf_keep(sum);
 }

@@ -32,10 +32,8 @@ const struct perf_case *perf_get(size_t i)
 	return NULL;
 }
 
-void perf_need(bool is_so, const char *what)
+void perf_fail(const char *what)
 {
-	if (is_so)
-		return;
 	(void)fprintf(stderr, "perf: %s: %m\n", what);
 	_Exit(2);
 }
@@ -58,8 +56,7 @@ void *perf_alloc(size_t bytes)
 	void *memory = aligned_alloc(64, room > 0 ? room : 64);
 
 	perf_need(memory != NULL, "memory");
-	if (memory != NULL)
-		memset(memory, 0, room);
+	memset(memory, 0, room);
 	return memory;
 }
 

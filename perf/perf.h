@@ -21,7 +21,7 @@ struct perf_case;
 struct perf_run {
 	const struct perf_case *it;
 	void *state;
-	double amount; // of bytes or things in one call of run, and in one of ceiling
+	double amount;   // of bytes or things in one call of run, and in one of ceiling
 	const char *why; // of begin: why it cannot be measured here, a text that stays
 };
 
@@ -52,7 +52,12 @@ const struct perf_case *perf_get(size_t i);
 // ---- what cases share ---------------------------------------------------------------------------
 
 // Ends the program with what cannot be had.
-void perf_need(bool is_so, const char *what);
+void perf_fail(const char *what) __attribute__((noreturn));
+static inline void perf_need(bool is_so, const char *what)
+{
+	if (!is_so)
+		perf_fail(what);
+}
 // The same bytes each time, with no pattern in them.
 void perf_fill(uint8_t *data, size_t bytes, uint64_t seed);
 // Memory of 64-byte lines, filled with zeros; free() frees it.
@@ -64,8 +69,7 @@ void perf_keep(uint64_t value);
 
 // One line of JSON on standard output: a row of the table that perf/run prints and of build/bench.json.
 // against NULL: no peer was measured.
-void perf_row(
-	const char *name, double value, const char *unit, const char *against, double peer);
+void perf_row(const char *name, double value, const char *unit, const char *against, double peer);
 // The same with a ratio that is not value / peer.
 void perf_row_ratio(const char *name, double value, const char *unit, const char *against,
 	double peer, double ratio);

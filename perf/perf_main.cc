@@ -4,9 +4,8 @@
 //   perf_micro [--quick] [--benchmark_filter=REGEX] [--benchmark_min_time=SECONDS]
 #include "perf/perf.h"
 
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
+#include <benchmark/benchmark.h>
 #include <cstring>
 #include <ctime>
 #include <iostream>
@@ -119,7 +118,8 @@ class rows : public benchmark::BenchmarkReporter
 		if (it == nullptr)
 			return;
 		if (report.error_occurred) {
-			std::cerr << "left out: " << it->name << ": " << report.error_message << "\n";
+			std::cerr << "left out: " << it->name << ": " << report.error_message
+				  << "\n";
 			return;
 		}
 		// Bytes are told in thousands of millions, all else as it is.

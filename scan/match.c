@@ -168,8 +168,8 @@ static int begin_search(struct match_object *object, bool is_last)
 	object->is_searched = true;
 	if (!object->is_again)
 		find_type(object, is_last);
-	if (object->track.executable == NULL && !object->matcher->retypes &&
-		!object->matcher->finds_programs && !match_needs_copy(ruleset)) {
+	if (!object->is_again && object->track.executable == NULL && !object->matcher->retypes &&
+		!match_may_find_programs(object, is_last) && !match_needs_copy(ruleset)) {
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}

@@ -199,6 +199,13 @@ static bool may_hold_programs(const struct match_object *object)
 	       container == FILETYPE_CONTAINER_HTML || container == FILETYPE_CONTAINER_RTF;
 }
 
+// They are looked for in the copy when the object has ended: there is none without a NUL.
+bool match_may_find_programs(const struct match_object *object, bool is_last)
+{
+	return object->matcher->finds_programs && may_hold_programs(object) &&
+	       !(is_last && memchr(object->stage, '\0', object->stage_to) == NULL);
+}
+
 static void search_program(struct match_object *object, const struct executable_source *source)
 {
 	struct matcher *matcher = object->matcher;

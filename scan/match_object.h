@@ -171,6 +171,8 @@ bool match_retype(struct match_object *object);
 // Looks for the next PE file that begins inside of the object, and searches the object from there on as one;
 // its rules are to be decided then. False: there is no other.
 bool match_next_program(struct match_object *object, struct match_programs *programs);
+// Whether PE files will be looked for inside of an object whose first bytes are at hand, or all of them.
+bool match_may_find_programs(const struct match_object *object, bool is_last);
 // Searches the object again from object->from on, as one of this target. Hits remain.
 void match_again(struct match_object *object, unsigned int target);
 

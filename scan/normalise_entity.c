@@ -149,6 +149,9 @@ uint16_t normalise_entity(const char *name, size_t n)
 
 	if (n == 0 || n > sizeof(key))
 		return 0;
+	// Almost all there are.
+	if (n == 4 && memcmp(name, "nbsp", 4) == 0)
+		return 0xa0;
 	memcpy(key, name, n);
 	wanted = number_of(key);
 	while (count > 1) {
@@ -159,4 +162,25 @@ uint16_t normalise_entity(const char *name, size_t n)
 		count -= half;
 	}
 	return number_of(names[first]) == wanted ? characters[first] : 0;
+}
+
+size_t normalise_entity_render(uint16_t character, uint8_t out[NORMALISE_ENTITY_RENDERED])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (character == 0)
+		return 0;
+	if (character < 0xff || character == 0x3002 || character == 0xff0e || character == 0xfe52) {
+		out[0] = character < 0xff ? (uint8_t)character : '.';
+		return 1;
+	}
+	out[0] = '&';
+	out[1] = '#';
+	out[2] = 'x';
+	out[3] = (uint8_t)digits[character >> 12 & 15];
+	out[4] = (uint8_t)digits[character >> 8 & 15];
+	out[5] = (uint8_t)digits[character >> 4 & 15];
+	out[6] = (uint8_t)digits[character & 15];
+	out[7] = ';';
+	return 8;
 }

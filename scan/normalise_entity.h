@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #define NORMALISE_ENTITY_BYTES 8 // no name is longer
+#define NORMALISE_ENTITY_RENDERED 8
 
 // The character that the name stands for, or 0.
 uint16_t normalise_entity(const char *name, size_t n);
+// A character of UTF-16 as it stands in the copy. Returns how many bytes, 0 for no character.
+size_t normalise_entity_render(uint16_t character, uint8_t out[NORMALISE_ENTITY_RENDERED]);

@@ -102,6 +102,12 @@ static inline uint8_t *block_put(
 	return out;
 }
 
+static inline void block_turn(struct block *block, uint64_t mask, char byte)
+{
+	for (; mask != 0; mask &= mask - 1)
+		block->copy[__builtin_ctzll(mask)] = (uint8_t)byte;
+}
+
 #include "scan/normalise_html_block.inc"
 
 void normalise_html_run_avx2(struct normalise_html_run *run)

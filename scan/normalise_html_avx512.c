@@ -56,6 +56,11 @@ static inline uint8_t *block_put(
 	return out + _mm_popcnt_u64(keep);
 }
 
+static inline void block_turn(struct block *block, uint64_t mask, char byte)
+{
+	block->copy = _mm512_mask_mov_epi8(block->copy, mask, _mm512_set1_epi8(byte));
+}
+
 #include "scan/normalise_html_block.inc"
 
 void normalise_html_run_avx512(struct normalise_html_run *run)

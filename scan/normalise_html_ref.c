@@ -31,28 +31,6 @@ static bool is_name_byte(uint8_t byte)
 	       byte == '_' || byte == ':' || byte == '-';
 }
 
-// A character of UTF-16 as bytes. Returns how many.
-static size_t render_character(uint16_t character, uint8_t out[8])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	if (character == 0)
-		return 0;
-	if (character < 0xff || character == 0x3002 || character == 0xff0e || character == 0xfe52) {
-		out[0] = character < 0xff ? (uint8_t)character : '.';
-		return 1;
-	}
-	out[0] = '&';
-	out[1] = '#';
-	out[2] = 'x';
-	out[3] = (uint8_t)digits[character >> 12 & 15];
-	out[4] = (uint8_t)digits[character >> 8 & 15];
-	out[5] = (uint8_t)digits[character >> 4 & 15];
-	out[6] = (uint8_t)digits[character & 15];
-	out[7] = ';';
-	return 8;
-}
-
 bool html_is_dot(uint32_t wide, uint8_t byte)
 {
 	for (size_t i = 0; i < sizeof(dots) / sizeof(dots[0]); i++)
@@ -89,8 +67,8 @@ static void end_entity(struct normalise_html *html)
 static void known_entity(
 	struct normalise_html *html, struct normalise_html_out *out, uint16_t character)
 {
-	uint8_t bytes[8];
-	size_t n = render_character(character, bytes);
+	uint8_t bytes[NORMALISE_ENTITY_RENDERED];
+	size_t n = normalise_entity_render(character, bytes);
 
 	for (size_t i = 0; i < n; i++)
 		put_ref(html, out, bytes[i]);
@@ -127,7 +105,7 @@ bool html_on_entity(struct normalise_html *html, struct normalise_html_out *out,
 
 static void end_number(struct normalise_html *html, struct normalise_html_out *out)
 {
-	uint8_t bytes[8];
+	uint8_t bytes[NORMALISE_ENTITY_RENDERED];
 	size_t n;
 
 	if (html->next == HTML_VALUE)
@@ -137,7 +115,7 @@ static void end_number(struct normalise_html *html, struct normalise_html_out *o
 		html_put_page(out, html_lower((uint8_t)html->number));
 		return;
 	}
-	n = render_character((uint16_t)html->number, bytes);
+	n = normalise_entity_render((uint16_t)html->number, bytes);
 	for (size_t i = 0; i < n; i++)
 		html_put_page(out, bytes[i]);
 }

@@ -5,6 +5,7 @@
 #include "scan/normalise_entity.h"
 #include "scan/normalise_html.h"
 #include "scan/normalise_ops.h"
+#include "tests/support/random.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -287,6 +288,48 @@ static void every_variant_gives_the_same_copies(void **state)
 	}
 }
 
+// Pages of any pieces in any order, of which most are almost plain.
+static void random_pages_give_the_same_copies_in_every_variant(void **state)
+{
+	static const char *const pieces[] = {"<", "<", "<b>", "<td>", "</td>", "<br />", "<A href=",
+		"<img src=", "<a x=y href=", "<font face=\"a b c\" size=2 color='#FFFFFF' >",
+		"<span ",
+		"style=\"border: 1px; width: 100%; font-family: Verdana, Arial; padding: 2px\"",
+		"class=x", " id='q'", "=", "\"", "\"", "'", ">", ">", ">", " ", " ", "\r\n",
+		"  \r\n ", "\t", "\r", "word", "Some longer text, with a stop. ", "x", "&nbsp;",
+		"&lt;", "&Pi;", "&amp", "&none;", "&", ";", "data:", "data:,x", "\x80",
+		"\xe3\x80\x82", "\x01", "!--", "-->", "<script>", "</script>", "<style>",
+		"</style>", "/", "<input type=text value=\"",
+		"http://www.Example.ORG/a/very/long/path/that/goes/on/and/on/and/on/and/on.html"};
+	static struct copies expected;
+	static struct copies copies;
+	static uint8_t html[4000];
+	struct random random = {UINT64_C(0x2545f4914f6cdd1d)};
+
+	(void)state;
+	for (unsigned int round = 0; round < 6000; round++) {
+		const size_t most = 1 + random_below(&random, round % 10 == 0 ? 4000 : 400);
+		// Of few kinds, so that they fit together more often.
+		const unsigned int from = random_below(&random, sizeof(pieces) / sizeof(pieces[0]));
+		const unsigned int kinds = 2 + random_below(&random, 50);
+		size_t n = 0;
+
+		while (n < most) {
+			const char *piece = pieces[(from + random_below(&random, kinds)) %
+						   (sizeof(pieces) / sizeof(pieces[0]))];
+
+			while (*piece != '\0' && n < most)
+				html[n++] = (uint8_t)*piece++;
+		}
+		normalise_with(&normalise_ops_portable, html, n, 0, 0, &expected);
+		for (size_t k = 1; normalise_variant(k) != NULL; k++) {
+			normalise_with(normalise_variant(k), html, n,
+				random_below(&random, (uint32_t)n), 0, &copies);
+			check_same(&copies, &expected);
+		}
+	}
+}
+
 // Plain words and white space: what ClamAV reads in chunks of 8191 bytes loses the blanks that a chunk
 // begins with.
 static void white_space_that_begins_a_chunk_is_lost(void **state)
@@ -432,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_copies_are_those_of_clamav),
 		cmocka_unit_test(every_variant_gives_the_same_copies),
+		cmocka_unit_test(random_pages_give_the_same_copies_in_every_variant),
 		cmocka_unit_test(any_cut_gives_the_same_copies),
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),

@@ -9,8 +9,10 @@
 //   release, release_scan, release_queue, deliver: what becomes of it
 //   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
 //   rebuild, rebuild_write, rebuild_leaf, rebuild_note: mail without some of its parts
+//   rebuild_embed   files that are written into text
 //   rebuild_code, rebuild_add: mail whose parts were repaired      body: what its text says
 //   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself
+//   notify_kept     who is told of mail that stays
 //   outbox          what has to be told, on disk    control_counts    how often what happened
 //   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
 //   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,

@@ -187,6 +187,8 @@ static const struct config_option release_table[] = {
 	END,
 };
 
+static const struct option_choice held_senders[] = {{"asked", NOTIFY_HELD_ASKED},
+	{"inside", NOTIFY_HELD_INSIDE}, {"all", NOTIFY_HELD_ALL}, {NULL, 0}};
 static const struct config_option notify_table[] = {
 	{.key = "host",
 		TEXT(notify.host),
@@ -209,7 +211,8 @@ static const struct config_option notify_table[] = {
 	{.key = "recipients",
 		BOOL(notify.recipients),
 		.preset = "false",
-		.help = "Whether recipients are told of mail for them that was quarantined."},
+		.help = "Whether recipients are told of mail for them that was quarantined, by the "
+			"dataplane or after a rescan."},
 	{.key = "success",
 		BOOL(notify.success),
 		.preset = "true",
@@ -222,6 +225,23 @@ static const struct config_option notify_table[] = {
 		.preset = "0",
 		.help = "From the arrival of a mail until its sender is told, once, that its "
 			"delivery is tried still; 0: never."},
+	{.key = "held_seconds",
+		UINT(notify.held_seconds, 0, 31536000),
+		.unit = "seconds",
+		.preset = "14400",
+		.help = "From the arrival of a mail until its sender is told, once, that it is "
+			"held; "
+			"the same sender hears of one such mail in an interval. 0: never."},
+	{.key = "held",
+		.kind = OPTION_CHOICE,
+		MEMBER(notify.held),
+		.choices = held_senders,
+		.preset = "inside",
+		.help = "Which senders are told of that: `asked`, who have asked for it "
+			"(NOTIFY=DELAY); `inside`, also those whose client is inside and who have "
+			"not "
+			"said otherwise; `all`, everybody who has not: in an outbreak many senders "
+			"are forged."},
 	END,
 };
 

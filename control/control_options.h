@@ -61,6 +61,8 @@ struct control_options {
 		bool recipients;        // are told of what was quarantined
 		bool success;           // senders that ask for it are told of what was delivered
 		uint32_t delay_seconds; // until a sender is told that it takes long; 0: never
+		uint32_t held_seconds;  // until one is told that a mail is held; 0: never
+		uint32_t held;          // enum notify_held
 	} notify;
 	struct {
 		char root[CONTROL_TEXT_BYTES]; // the first root document, "": no vendor is trusted
@@ -134,6 +136,13 @@ struct control_options {
 	struct {
 		char update_kill[CONTROL_TEXT_BYTES]; // a step at which the process ends itself
 	} test_faults;
+};
+
+// Which senders are told that a mail is held.
+enum notify_held {
+	NOTIFY_HELD_ASKED,  // NOTIFY=DELAY (RFC 3461)
+	NOTIFY_HELD_INSIDE, // and those of mail whose client is inside, who have not said otherwise
+	NOTIFY_HELD_ALL,    // all who have not
 };
 
 enum release_policy {

@@ -125,24 +125,40 @@ static char *param_of(const char *params, const char *name)
 	return g_string_free(value, FALSE);
 }
 
-bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_params)
+static bool is_asked(enum dsn_kind kind, const char *notify)
 {
 	static const char *const names[] = {
 		[DSN_FAILED] = "FAILURE", [DSN_DELAYED] = "DELAY", [DSN_RELAYED] = "SUCCESS"};
-	char *notify = param_of(rcpt_params, "NOTIFY");
-	char **when = notify != NULL ? g_strsplit(notify, ",", -1) : NULL;
-	// Who says nothing is told of what went wrong.
-	bool wanted = notify == NULL && kind != DSN_RELAYED;
+	char **when = g_strsplit(notify, ",", -1);
+	bool found = false;
 
-	for (size_t i = 0; when != NULL && when[i] != NULL; i++)
-		wanted = wanted || g_ascii_strcasecmp(when[i], names[kind]) == 0;
+	for (size_t i = 0; when[i] != NULL; i++)
+		found = found || g_ascii_strcasecmp(when[i], names[kind]) == 0;
 	g_strfreev(when);
+	return found;
+}
+
+bool dsn_is_asked(enum dsn_kind kind, const char *rcpt_params)
+{
+	char *notify = param_of(rcpt_params, "NOTIFY");
+	bool found = notify != NULL && is_asked(kind, notify);
+
+	g_free(notify);
+	return found;
+}
+
+bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_params)
+{
+	char *notify = param_of(rcpt_params, "NOTIFY");
+	// Who says nothing is told of what went wrong.
+	bool wanted = notify != NULL ? is_asked(kind, notify) : kind != DSN_RELAYED;
+
 	g_free(notify);
 	return wanted && sender[0] != '\0';
 }
 
 // RFC 3463: the code in the reply, else what the reply says in general.
-static char *status_of(enum dsn_kind kind, const char *reply)
+static char *status_of(const struct dsn *dsn, const char *reply)
 {
 	static const char *const forms[] = {
 		[DSN_FAILED] = "^5\\d\\d[ -](5\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
@@ -150,7 +166,7 @@ static char *status_of(enum dsn_kind kind, const char *reply)
 		[DSN_RELAYED] = "^2\\d\\d[ -](2\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
 	};
 	GMatchInfo *match = NULL;
-	GRegex *code = g_regex_new(forms[kind], 0, 0, NULL);
+	GRegex *code = g_regex_new(forms[dsn->kind], 0, 0, NULL);
 	char *status = NULL;
 
 	if (code != NULL && g_regex_match(code, reply, 0, &match))
@@ -160,10 +176,11 @@ static char *status_of(enum dsn_kind kind, const char *reply)
 		g_regex_unref(code);
 	if (status != NULL)
 		return status;
-	if (kind == DSN_RELAYED)
+	if (dsn->kind == DSN_RELAYED)
 		return g_strdup("2.0.0");
-	if (kind == DSN_DELAYED)
-		return g_strdup("4.4.1");
+	// Nobody answers, or it is a matter of security that it is kept.
+	if (dsn->kind == DSN_DELAYED)
+		return g_strdup(dsn->server[0] != '\0' ? "4.4.1" : "4.7.0");
 	// Anything but a refusal was tried until its time was over.
 	return g_strdup(reply[0] == '5' ? "5.0.0" : "4.4.7");
 }
@@ -188,7 +205,7 @@ static void put_recipient(
 	char *original = param_of(recipient->params, "ORCPT");
 	char *address = one_line(recipient->address);
 	char *reply = one_line(recipient->reply);
-	char *status = status_of(dsn->kind, reply);
+	char *status = status_of(dsn, reply);
 
 	g_string_append_c(out, '\n');
 	if (original != NULL && strchr(original, ';') != NULL)
@@ -234,7 +251,7 @@ static char *words_of(const struct dsn *dsn)
 	};
 	static const char *const behind[] = {
 		[DSN_FAILED] = "\nIt will not be tried again.\n",
-		[DSN_DELAYED] = "\nIt is tried again. You need not send it again.\n",
+		[DSN_DELAYED] = "\nYou need not send it again: that goes on by itself.\n",
 		[DSN_RELAYED] = "\nYou will hear of it again only if something goes wrong there.\n",
 	};
 	GString *out = g_string_new(NULL);
@@ -246,8 +263,8 @@ static char *words_of(const struct dsn *dsn)
 		char *reply = one_line(dsn->recipients[i].reply);
 
 		if (dsn_is_wanted(dsn->kind, dsn->sender, dsn->recipients[i].params))
-			g_string_append_printf(
-				out, "\n  <%s>\n    %s said: %s\n", address, dsn->server, reply);
+			g_string_append_printf(out, "\n  <%s>\n    %s%s%s\n", address, dsn->server,
+				dsn->server[0] != '\0' ? " said: " : "", reply);
 		g_free(address);
 		g_free(reply);
 	}

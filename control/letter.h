@@ -42,7 +42,7 @@ struct dsn {
 	const char *from;
 	const char *sender;      // of the message
 	const char *mail_params; // of MAIL: RET and ENVID count
-	const char *server;      // that did not take it, or has taken it
+	const char *server;      // that did not take it, or has taken it; "": the gateway keeps it
 	const char *arrival;     // RFC 5322 date
 	const char *until;       // of a delayed one: till when it is tried; "": not known
 	const struct dsn_recipient *recipients;
@@ -51,6 +51,8 @@ struct dsn {
 	size_t bytes;
 };
 
+// Whether NOTIFY asks for it by name.
+bool dsn_is_asked(enum dsn_kind kind, const char *rcpt_params);
 // Whether the sender is to be told of this recipient (RFC 3461 section 4.1).
 bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_params);
 // Of those that are wanted. Returns NULL when none is, or without memory; freed with free().

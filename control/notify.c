@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/letter.h"
+#include "control/notify_kept.h"
 #include "control/notify_post.h"
 #include "control/notify_rounds.h"
 
@@ -19,6 +20,7 @@ struct notify {
 	struct control *control;
 	struct notify_post *post;
 	struct notify_rounds *rounds;
+	struct notify_kept *kept;
 	char host[CONTROL_TEXT_BYTES]; // next hop
 	uint32_t port;
 	int64_t due_s;
@@ -315,6 +317,7 @@ void notify_turn(struct notify *notify)
 {
 	int64_t now_s = now_of();
 
+	notify_kept_turn(notify->kept, notify->host[0] != '\0');
 	notify_post_turn(notify->post);
 	if (now_s < notify->due_s || notify_rounds_is_empty(notify->rounds))
 		return;
@@ -375,7 +378,10 @@ int notify_new(struct control *control, struct notify **out)
 	if (notify == NULL)
 		return -ENOMEM;
 	err = notify_post_new(control, &notify->post);
+	if (err == 0)
+		err = notify_kept_new(control, &notify->kept);
 	if (err != 0) {
+		notify_post_free(notify->post);
 		free(notify);
 		return err;
 	}
@@ -394,5 +400,6 @@ void notify_free(struct notify *notify)
 		return;
 	notify_post_free(notify->post);
 	notify_rounds_free(notify->rounds);
+	notify_kept_free(notify->kept);
 	free(notify);
 }

@@ -301,6 +301,18 @@ void notify_post_go(struct notify_post *post, const char *key, const json_t *abo
 	notify_post_turn(post);
 }
 
+// A key ends with what it is about.
+static bool is_of_mail_here(void *ctx, const char *key)
+{
+	const struct notify_post *post = ctx;
+	struct store *store = post->control->store;
+	const char *id = strchr(key, '-');
+	struct spool_id of;
+
+	return store != NULL && id != NULL && spool_id_parse(id + 1, &of) == 0 &&
+	       store_has(store, of);
+}
+
 void notify_post_turn(struct notify_post *post)
 {
 	int64_t now_s = control_now_ns() / NS_PER_S;
@@ -319,9 +331,10 @@ void notify_post_turn(struct notify_post *post)
 	if (now_s < post->forget_s)
 		return;
 	post->forget_s = now_s + FORGET_SECONDS;
-	// Longer than any mail is tried, so that no notice of it can come a second time.
-	outbox_forget(
-		post->outbox, now_s - 2 * (int64_t)post->control->options.release.lifetime_seconds);
+	// Longer than any mail is tried, and as long as it is here: so that no notice of it can come a second time.
+	outbox_forget(post->outbox,
+		now_s - 2 * (int64_t)post->control->options.release.lifetime_seconds,
+		is_of_mail_here, post);
 }
 
 size_t notify_post_count(const struct notify_post *post)

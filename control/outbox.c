@@ -122,7 +122,7 @@ static int is_done(const struct dirent *entry)
 	return has_suffix(entry->d_name, DONE_SUFFIX) ? 1 : 0;
 }
 
-void outbox_forget(struct outbox *outbox, int64_t before_s)
+void outbox_forget(struct outbox *outbox, int64_t before_s, outbox_needs_fn needs, void *ctx)
 {
 	struct dirent **list = NULL;
 	int count = scandir(outbox->folder, &list, is_done, NULL);
@@ -132,7 +132,9 @@ void outbox_forget(struct outbox *outbox, int64_t before_s)
 		struct stat status;
 
 		path_of(outbox, list[i]->d_name, "", path);
-		if (stat(path, &status) == 0 && status.st_mtim.tv_sec < before_s)
+		list[i]->d_name[strlen(list[i]->d_name) - strlen(DONE_SUFFIX)] = '\0';
+		if (stat(path, &status) == 0 && status.st_mtim.tv_sec < before_s &&
+			!needs(ctx, list[i]->d_name))
 			(void)unlink(path);
 		free(list[i]);
 	}

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,10 @@ int outbox_put(struct outbox *outbox, const char *key, const json_t *about)
 int outbox_finish(struct outbox *outbox, const char *key) __attribute__((warn_unused_result));
 // It was not meant: as if it had never been put in.
 void outbox_withdraw(struct outbox *outbox, const char *key);
-// Forgets keys of what was finished before this moment.
-void outbox_forget(struct outbox *outbox, int64_t before_s);
+
+typedef bool (*outbox_needs_fn)(void *ctx, const char *key);
+// Forgets keys of what was finished before this moment and is not needed any more.
+void outbox_forget(struct outbox *outbox, int64_t before_s, outbox_needs_fn needs, void *ctx);
 
 typedef void (*outbox_fn)(void *ctx, const char *key, const json_t *about);
 // Shows each that is not finished, in the order of their keys. What cannot be read is left where it is, and

@@ -89,6 +89,14 @@ static bool is_among(const char *text, const char *const *list, size_t count)
 	return false;
 }
 
+static bool is_html(const struct alignment *both, size_t i)
+{
+	size_t at = both->part_of[i];
+
+	return strcmp(both->leaves.list[i].type, "text/html") == 0 ||
+	       (at != NO_PART && strcmp(both->result->parts[at].detected_type, "html") == 0);
+}
+
 // Text that a reader shows: by its type, by its bytes and by what the scanner takes it for.
 static bool is_body(const struct alignment *both, size_t i)
 {
@@ -98,7 +106,9 @@ static bool is_body(const struct alignment *both, size_t i)
 	size_t at = both->part_of[i];
 
 	if (!is_among(leaf->type, types, sizeof(types) / sizeof(types[0])) ||
-		leaf->name[0] != '\0' || leaf->is_attached || !leaf->is_text)
+		leaf->name[0] != '\0' || leaf->is_attached || !leaf->is_text || leaf->embeds)
+		return false;
+	if (leaf->embeds_html && is_html(both, i))
 		return false;
 	// An empty part is of no object.
 	if (at == NO_PART)

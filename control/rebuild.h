@@ -57,5 +57,7 @@ struct rebuild_plan *rebuild_plan_copy(const struct rebuild_plan *plan) SCAN_MUS
 int rebuild_strip(const uint8_t *data, size_t bytes, const struct rebuild_plan *plan,
 	const char *gateway, uint8_t **out, size_t *out_bytes) SCAN_MUST_USE;
 
-// Whether the message carries anything but text. True when it cannot be told.
+// Whether the message carries anything but text: pictures shown inline, calendars, TNEF and what is encrypted are
+// more than text; so is text with a file in it (uuencoded, in a data: URL of HTML). What signs the message is no
+// attachment, and an attached message is what is in it. True when it cannot be told.
 bool rebuild_has_attachments(const uint8_t *data, size_t bytes, const struct scan_result *result);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/rebuild_leaf.h"
 
+#include "control/rebuild_embed.h"
 #include "control/rebuild_signature.h"
 
 #include <gmime/gmime.h>
@@ -98,6 +99,11 @@ static void read_content(struct walk *walk, GMimeDataWrapper *content, struct re
 		walk->err = -EBADMSG;
 	leaf->bytes = array->len;
 	leaf->is_text = is_text(array->data, array->len);
+	if (leaf->is_text) {
+		leaf->embeds = rebuild_embed_in_text(array->data, array->len);
+		leaf->embeds_html = !rebuild_embed_can_read(leaf->charset) ||
+				    rebuild_embed_in_html(array->data, array->len);
+	}
 	leaf->is_signature = leaf->is_signature &&
 			     rebuild_is_signature(leaf->type, leaf->name, array->data, array->len);
 	g_checksum_update(checksum, array->data, (gssize)array->len);

@@ -33,6 +33,8 @@ struct rebuild_leaf {
 	bool is_text;      // by its bytes
 	bool is_outermost; // the message has no other part
 	bool is_signature; // of what stands beside it
+	bool embeds;       // a file in its text, whatever its type
+	bool embeds_html;  // one, if it is HTML
 	enum rebuild_seal seal;
 	enum rebuild_encoding encoding;
 	size_t bytes; // decoded

@@ -258,8 +258,8 @@ static bool is_concerned(const struct release *release, const json_t *mail)
 
 static void key_again(const struct release *release, char out[RELEASE_KEY_BYTES + 16])
 {
-	(void)snprintf(
-		out, RELEASE_KEY_BYTES + 16, "%s" AGAIN "%u", release_scanner_key(release->scanner), release->again);
+	(void)snprintf(out, RELEASE_KEY_BYTES + 16, "%s" AGAIN "%u",
+		release_scanner_key(release->scanner), release->again);
 }
 
 static void push_again(struct release *release, struct spool_id id)
@@ -478,6 +478,11 @@ void release_turn(struct release *release)
 		scan_held(release);
 	queue_released(release);
 	release_queue_turn(release->queue);
+}
+
+bool release_has(const struct release *release, struct spool_id id)
+{
+	return release_queue_has(release->queue, id);
 }
 
 bool release_is_sending(const struct release *release, struct spool_id id)

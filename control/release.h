@@ -34,6 +34,8 @@ bool release_has_judged(const struct release *release, int64_t arrived_s);
 // is held again, or waits with "keep"; what stays is told with "screening"; "why" is written down. To be
 // called after each turn until it returns true: all were looked at. Of two bodies the second waits.
 bool release_reconsider(struct release *release, const json_t *revoke);
+// It waits for its server, or is on its way there.
+bool release_has(const struct release *release, struct spool_id id);
 // It is on its way to a server just now.
 bool release_is_sending(const struct release *release, struct spool_id id);
 // {"queued", "waiting", "delivering", "scanning"}: mails.

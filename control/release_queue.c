@@ -322,6 +322,13 @@ void release_queue_stop(struct release_queue *queue, struct spool_id id)
 		release_notes_stop(&notes[0], state);
 }
 
+bool release_queue_has(const struct release_queue *queue, struct spool_id id)
+{
+	char name[SPOOL_ID_TEXT_BYTES];
+
+	return g_hash_table_contains(queue->mails, spool_id_text(id, name));
+}
+
 bool release_queue_is_sending(const struct release_queue *queue, struct spool_id id)
 {
 	char name[SPOOL_ID_TEXT_BYTES];

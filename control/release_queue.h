@@ -42,6 +42,7 @@ void release_queue_add(struct release_queue *queue, struct spool_id id, const js
 // It stays after all.
 void release_queue_stop(struct release_queue *queue, struct spool_id id);
 void release_queue_turn(struct release_queue *queue);
+bool release_queue_has(const struct release_queue *queue, struct spool_id id);
 // It is on its way just now.
 bool release_queue_is_sending(const struct release_queue *queue, struct spool_id id);
 // {"queued", "waiting", "delivering"}: waiting is what could not go now, for the server's sake.

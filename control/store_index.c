@@ -372,6 +372,7 @@ static const struct {
 	{"signature", "lower(signatures) GLOB ?", FILTER_LINE},
 	{"since", "arrival>=?", FILTER_SECONDS},
 	{"until", "arrival<?", FILTER_SECONDS},
+	{"seen_until", "seen<?", FILTER_SECONDS},
 	{"after", "(arrival,id)>(SELECT arrival,id FROM record WHERE id=?)", FILTER_EXACT},
 };
 

@@ -120,6 +120,39 @@ static void a_delay_and_a_relay_are_told_of_to_those_that_ask(void **state)
 	free(relayed);
 }
 
+static void of_what_the_gateway_keeps_no_server_is_named(void **state)
+{
+	static const struct dsn_recipient told[] = {{"a@b.example", "NOTIFY=DELAY", "kept back"}};
+	const struct dsn dsn = {
+		.kind = DSN_DELAYED,
+		.gateway = "gate.example",
+		.from = "",
+		.sender = "s@c.example",
+		.mail_params = "",
+		.server = "",
+		.arrival = "Sun, 22 Nov 2026 12:00:00 +0000",
+		.until = "",
+		.recipients = told,
+		.recipients_count = 1,
+	};
+	size_t bytes = 0;
+	char *text = (char *)dsn_write(&dsn, &bytes);
+
+	(void)state;
+	assert_non_null(text);
+	text[bytes] = '\0';
+	assert_true(has(text, "Final-Recipient: rfc822; a@b.example\r\nAction: delayed\r\n"
+			      "Status: 4.7.0\r\n"));
+	assert_true(has(text, "<a@b.example>\r\n    kept back\r\n"));
+	assert_false(has(text, "Remote-MTA"));
+	assert_false(has(text, "Diagnostic-Code"));
+	assert_false(has(text, "Will-Retry-Until"));
+	assert_true(dsn_is_asked(DSN_DELAYED, "ORCPT=rfc822;x@y NOTIFY=FAILURE,delay"));
+	assert_false(dsn_is_asked(DSN_DELAYED, "NOTIFY=FAILURE"));
+	assert_false(dsn_is_asked(DSN_DELAYED, ""));
+	free(text);
+}
+
 static void the_whole_message_comes_back_when_that_was_asked_for(void **state)
 {
 	char *text = write_text("s@c.example", "RET=FULL", 1);
@@ -174,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_notification_names_those_that_are_wanted),
 		cmocka_unit_test(a_delay_and_a_relay_are_told_of_to_those_that_ask),
+		cmocka_unit_test(of_what_the_gateway_keeps_no_server_is_named),
 		cmocka_unit_test(the_whole_message_comes_back_when_that_was_asked_for),
 		cmocka_unit_test(nobody_is_told_where_nobody_wants_to_know),
 		cmocka_unit_test(a_notice_is_a_message_that_no_machine_answers),

@@ -78,6 +78,14 @@ static int put(struct outbox *outbox, const char *key, int n)
 	return err;
 }
 
+static char own[] = "failure-a";
+static char other[] = "failure-b";
+
+static bool is_needed(void *ctx, const char *key)
+{
+	return strcmp(ctx, key) == 0;
+}
+
 static void a_notice_is_there_until_it_is_finished_and_never_twice(void **state)
 {
 	struct outbox *outbox = open_outbox();
@@ -98,9 +106,12 @@ static void a_notice_is_there_until_it_is_finished_and_never_twice(void **state)
 	// What was withdrawn was never there.
 	outbox_withdraw(outbox, "failure-b");
 	assert_int_equal(put(outbox, "failure-b", 6), 0);
-	outbox_forget(outbox, 0);
+	outbox_forget(outbox, 0, is_needed, other);
 	assert_int_equal(put(outbox, "failure-a", 7), -EEXIST);
-	outbox_forget(outbox, INT64_MAX);
+	// What it tells of is there still, however long ago that was.
+	outbox_forget(outbox, INT64_MAX, is_needed, own);
+	assert_int_equal(put(outbox, "failure-a", 7), -EEXIST);
+	outbox_forget(outbox, INT64_MAX, is_needed, other);
 	assert_int_equal(put(outbox, "failure-a", 8), 0);
 	assert_string_equal(look(outbox).keys, "failure-a:8 failure-b:6 ");
 	outbox_close(outbox);

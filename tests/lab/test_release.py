@@ -133,15 +133,19 @@ def hold_attachments(case):
                       binascii.b2a_base64(b"MZ" + noise(50)))
         hidden = message("hidden", [], b"text\nbegin 644 cat.bin\n#0V%T\n`\nend\n")
         full = mixed("full", TEXT, attachment(noise(100)))
-        rig.send(case, lie, hidden, full, plain)
-        got = until("the plain one arrives", lambda: "plain" in rig.got() and rig.got())
+        page = message("page", ["MIME-Version: 1.0", "Content-Type: text/html"],
+                       b"<p>text</p>\n<a download=x.zip href='da&#116;a:application/zip;base64,UEsDBA=='>x</a>\n")
+        html = message("html", ["MIME-Version: 1.0", "Content-Type: text/html"], b"<p>data: none, here</p>\n")
+        rig.send(case, lie, hidden, full, page, html, plain)
+        got = until("the plain ones arrive", lambda: len(rig.got()) == 2 and rig.got())
+        case.equal(got["html"][0], labmail.as_stored(html), "as it was sent")
         case.equal(got["plain"][0], labmail.as_stored(plain), "as it was sent")
         until("the others stay", lambda: sorted(r["subject"] for r in rig.control.held()) ==
-              ["lab mail full", "lab mail hidden", "lab mail lie"])
-        case.equal(sorted(rig.got()), ["plain"], "at the server")
+              ["lab mail full", "lab mail hidden", "lab mail lie", "lab mail page"])
+        case.equal(sorted(rig.got()), ["html", "plain"], "at the server")
         rig.unseal()
-        until("all arrive", lambda: len(rig.got()) == 4)
-        for data in (lie, hidden, full):
+        until("all arrive", lambda: len(rig.got()) == 6)
+        for data in (lie, hidden, full, page):
             case.check(rig.got()[labmail.lab_id(data)] == [labmail.as_stored(data)],
                        "as it was sent", labmail.lab_id(data))
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BLOCK 64
+#define BEHIND 3 // so many bytes behind a place are looked at
 
 // ---- the sieve ---------------------------------------------------------------------------------
 
@@ -39,14 +40,21 @@ size_t anchor_sieve_text_portable(
 	return count;
 }
 
-// What is less than a block is left to the plain loop.
-static inline size_t sieve_all(const anchor_sieve_fn *fns, const uint8_t *sieve,
-	const uint8_t *data, size_t n, uint16_t *out)
+// What is less than a block is looked at in one that ends with zeros.
+static inline size_t sieve_all(
+	anchor_sieve_fn fn, const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	size_t done = n & ~(size_t)(BLOCK - 1);
-	size_t before = fns[0](sieve, data, done, out);
-	size_t count = fns[1](sieve, data + done, n - done, out + before);
+	const size_t done = n & ~(size_t)(BLOCK - 1);
+	const size_t before = fn(sieve, data, done, out);
+	uint8_t last[2 * BLOCK] = {0};
+	size_t count = 0;
 
+	if (done == n)
+		return before;
+	memcpy(last, data + done, n - done + BEHIND);
+	count = fn(sieve, last, BLOCK, out + before);
+	while (count > 0 && out[before + count - 1] >= n - done)
+		count--;
 	for (size_t i = before; i < before + count; i++)
 		out[i] = (uint16_t)(out[i] + done);
 	return before + count;
@@ -54,16 +62,12 @@ static inline size_t sieve_all(const anchor_sieve_fn *fns, const uint8_t *sieve,
 
 static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	static const anchor_sieve_fn fns[] = {anchor_sieve_avx512, anchor_sieve_portable};
-
-	return sieve_all(fns, sieve, data, n, out);
+	return sieve_all(anchor_sieve_avx512, sieve, data, n, out);
 }
 
 static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	static const anchor_sieve_fn fns[] = {anchor_sieve_text_avx512, anchor_sieve_text_portable};
-
-	return sieve_all(fns, sieve, data, n, out);
+	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out);
 }
 
 static bool has_avx512(void)

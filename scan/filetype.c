@@ -94,6 +94,11 @@ static const struct filetype *detect_cafebabe(const uint8_t *data, size_t n)
 	return data[3] == 0xbe ? &type_java : NULL;
 }
 
+static bool is_same_letter(uint8_t a, char b)
+{
+	return ((a ^ (uint8_t)b) & ~0x20u) == 0;
+}
+
 // Whether one of the words, which all begin with the same byte, occurs.
 static bool contains_any(
 	const uint8_t *data, size_t n, const char *const *words, size_t words_count)
@@ -105,7 +110,7 @@ static bool contains_any(
 		for (size_t i = 0; i < words_count; i++) {
 			size_t length = strlen(words[i]);
 
-			if (length <= (size_t)(end - at) &&
+			if (length <= (size_t)(end - at) && is_same_letter(at[1], words[i][1]) &&
 				strncasecmp((const char *)at, words[i], length) == 0)
 				return true;
 		}
@@ -169,6 +174,7 @@ const struct filetype *filetype_detect(const uint8_t *data, size_t n)
 		const struct magic *magic = &magics[i];
 
 		if (magic->offset + (size_t)magic->bytes <= n &&
+			data[magic->offset] == (uint8_t)magic->value[0] &&
 			memcmp(data + magic->offset, magic->value, magic->bytes) == 0)
 			return &magic->type;
 	}

@@ -138,6 +138,7 @@ void track_begin(struct track *track, const struct ruleset *ruleset, struct trac
 	track->ruleset = ruleset;
 	track->pool = pool;
 	track->hits.count = 0;
+	track->has_ends = false;
 	track->hits.more = false;
 	track->hits.removed = ruleset->removed_bits;
 	track->lost = false;
@@ -370,6 +371,7 @@ static void keep(
 
 	if (entry == NULL)
 		return;
+	track->has_ends = track->has_ends || is_from_end(group);
 	// A single slot keeps the first candidate: nothing after it has an upper limit.
 	if (group->ring_count == 1) {
 		if (entry->count == 0 || candidate.end < entry->of.candidate.end)
@@ -526,6 +528,8 @@ void track_end(struct track *track, uint64_t bytes)
 {
 	struct track_hits ends = {0};
 
+	if (!track->has_ends)
+		return;
 	// Sinks may move the table: which groups are to be looked at is found first.
 	for (uint32_t i = 0; i < track->entries_room; i++) {
 		uint32_t number = track->entries[i].key & ~KEY_OF_GROUP;

@@ -97,7 +97,8 @@ struct track {
 	struct track_pool *pool;
 	struct track *over; // of the delta that lies on the ruleset, NULL: none
 	struct track_hits hits;
-	bool lost; // of some patterns
+	bool lost;     // of some patterns
+	bool has_ends; // something is kept of a group whose place is told from the end
 	bool is_open; // more of the file will be known when it is whole: what was missed is looked for again
 	uint32_t
 		handler; // enum filetype_target that the object is to be searched as, too; ANY: none

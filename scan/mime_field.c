@@ -175,6 +175,8 @@ void mime_junk_notice(struct mime *mime, struct span line)
 {
 	unsigned int codings = mime_codings_hidden(line);
 
+	if (codings == 0)
+		return;
 	mime->entity.codings |= codings;
 	if ((codings & ~MIME_CODING_BIT(mime_entity_coding(mime))) != 0)
 		mime->entity.odd = true;

@@ -16,11 +16,15 @@ static const char *const elements[] = {"a", "applet", "area", "audio", "b", "bas
 	"object", "ol", "p", "pre", "script", "span", "strong", "style", "svg", "table", "td",
 	"title", "tr", "u", "ul", "video"};
 
+#define BLOCK 64
+
 static bool starts_with(const uint8_t *data, size_t n, const char *text)
 {
 	size_t length = strlen(text);
 
-	return length <= n && memcmp(data, text, length) == 0;
+	// Two bytes tell most: all have them.
+	return length <= n && data[0] == (uint8_t)text[0] && data[1] == (uint8_t)text[1] &&
+	       memcmp(data, text, length) == 0;
 }
 
 // "<a " and, anywhere behind it, "href".
@@ -61,19 +65,25 @@ static bool has_marker(const uint8_t *data, size_t n)
 // ---- encodings ---------------------------------------------------------------------------------
 
 // Bytes of text in the table of file(1): no other controls, no DEL.
-static bool is_text_byte(uint8_t byte)
+// Without guesses, so that the compiler looks at many side by side.
+static inline bool is_text_byte(uint8_t byte)
 {
-	if (byte < 0x20)
-		return byte == 0x1b || (byte >= 0x07 && byte <= '\r' && byte != '\v');
-	return byte != 0x7f;
+	const bool is_space = (uint8_t)(byte - 0x07) <= '\r' - 0x07;
+
+	return (((byte >= 0x20) | is_space | (byte == 0x1b)) & (byte != '\v') & (byte != 0x7f)) !=
+	       0;
 }
 
 static bool is_single_bytes(const uint8_t *data, size_t n)
 {
+	uint8_t others = 0;
+
+	for (; n >= BLOCK && others == 0; data += BLOCK, n -= BLOCK)
+		for (size_t i = 0; i < BLOCK; i++)
+			others |= (uint8_t)!is_text_byte(data[i]);
 	for (size_t i = 0; i < n; i++)
-		if (!is_text_byte(data[i]))
-			return false;
-	return true;
+		others |= (uint8_t)!is_text_byte(data[i]);
+	return others == 0;
 }
 
 static bool has_mark(const uint8_t *data, size_t n, bool *is_little)
@@ -142,17 +152,11 @@ enum normalise_text_kind normalise_text_kind(const uint8_t *data, size_t n)
 	return is_little ? NORMALISE_LITTLE : NORMALISE_BIG;
 }
 
-enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
+static enum normalise_kind detect_wide(const uint8_t *data, size_t n)
 {
-	uint8_t bytes[NORMALISE_DETECT_BYTES];
+	uint8_t bytes[NORMALISE_DETECT_BYTES] = {0};
 	size_t count;
 
-	if (n > NORMALISE_DETECT_BYTES)
-		n = NORMALISE_DETECT_BYTES;
-	if (has_marker(data, n))
-		return NORMALISE_HTML;
-	if (is_single_bytes(data, n))
-		return NORMALISE_TEXT;
 	count = normalise_narrow(data, n, bytes);
 	if (has_marker(bytes, count))
 		return NORMALISE_HTML_UTF16;
@@ -160,6 +164,15 @@ enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
 	if (normalise_has_mark(data, n) && has_marker(bytes, count))
 		return NORMALISE_HTML;
 	return is_utf16(data, n) ? NORMALISE_TEXT : NORMALISE_NONE;
+}
+
+enum normalise_kind normalise_detect(const uint8_t *data, size_t n)
+{
+	if (n > NORMALISE_DETECT_BYTES)
+		n = NORMALISE_DETECT_BYTES;
+	if (has_marker(data, n))
+		return NORMALISE_HTML;
+	return is_single_bytes(data, n) ? NORMALISE_TEXT : detect_wide(data, n);
 }
 
 // ---- the first tag -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "scan/digest.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
+#include "scan/scan_whole.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -308,7 +309,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 {
 	const struct scan_copy_pool *pool = &scan->scanner->copies;
 	struct scan_copies *copies = object->copies;
-	const struct filetype *type = filetype_detect(copies->prefix, copies->prefix_bytes);
+	const struct filetype *type = scan_whole_type(object, copies->prefix, copies->prefix_bytes);
 	const struct filetype_clamav *told =
 		object->match != NULL ? match_told_type(object->match) : NULL;
 	enum normalise_kind kind = kind_of(told, type, copies);

@@ -85,8 +85,10 @@ struct scan_object {
 	uint32_t probe_bytes;
 	uint8_t probe[WHOLE_PROBE_BYTES];
 	uint8_t late[WHOLE_LATE_BYTES];
-	uint64_t seen; // bytes of it since it was known what it is
-	uint64_t fed;  // bytes of it
+	uint64_t seen;               // bytes of it since it was known what it is
+	uint64_t fed;                // bytes of it
+	const struct filetype *type; // by its first bytes, of which so many were looked at
+	size_t typed_bytes;
 	uint32_t waiting_count;
 	struct scan_waiting waiting[SCAN_MAX_WAITING];
 	uint16_t prefix_bytes;

@@ -48,13 +48,23 @@ enum unpack_kind scan_whole_kind(const struct scan_object *object)
 	return kind;
 }
 
+const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n)
+{
+	if (object->type == NULL || object->typed_bytes != n) {
+		object->type = filetype_detect(data, n);
+		object->typed_bytes = n;
+	}
+	return object->type;
+}
+
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind)
 {
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
+	const struct filetype *type = scan_whole_type(object, object->prefix, object->prefix_bytes);
 
 	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX ||
 		kind == UNPACK_FAT)
-		object->whole = whole_detect(object->prefix, object->prefix_bytes);
+		object->whole = whole_detect(type, object->prefix, object->prefix_bytes);
 	// A mail need not look like one.
 	if (object->whole == NULL && kind == UNPACK_NONE && is_told(object, "CL_TYPE_MAIL"))
 		object->whole = whole_by_type("mail");
@@ -71,9 +81,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	object->is_pdf = kind == UNPACK_PDF && object->is_watched && object->whole == NULL;
 	// What seems to be text is not worth the copy.
 	if (object->whole != NULL || object->is_pdf ||
-		(object->is_watched &&
-			filetype_detect(object->prefix, object->prefix_bytes)->target !=
-				FILETYPE_TARGET_TEXT))
+		(object->is_watched && type->target != FILETYPE_TARGET_TEXT))
 		begin(scan, object);
 }
 

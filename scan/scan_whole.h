@@ -11,6 +11,9 @@
 // What unpacks the object as it passes, of which the first bytes are known.
 enum unpack_kind scan_whole_kind(const struct scan_object *object);
 // The object's first bytes are known, and what unpacks it as it passes.
+// What the object's first bytes tell. All who ask have the same ones: they are looked at once.
+const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n);
+
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind);
 // Its bytes, from the first on.
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);

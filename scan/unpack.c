@@ -105,6 +105,21 @@ uint32_t unpack_max_ratio(const struct unpack *unpack)
 
 // ---- what it is --------------------------------------------------------------------------------
 
+// Their first bytes are rare: that is faster than a search that suits all.
+bool unpack_has_word(const uint8_t *data, size_t n, const char *word)
+{
+	const size_t length = strlen(word);
+	const uint8_t *end = data + n;
+
+	while (data != NULL && (size_t)(end - data) >= length) {
+		data = memchr(data, word[0], (size_t)(end - data) - length + 1);
+		if (data != NULL && memcmp(data, word, length) == 0)
+			return true;
+		data += data != NULL;
+	}
+	return false;
+}
+
 enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 {
 	static const char spanned[] = "PK00PK\x03\x04";

@@ -16,7 +16,7 @@ static const char digits[] = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`
 
 bool binhex_is_header(const uint8_t *data, size_t n)
 {
-	return memmem(data, n, banner, sizeof(banner) - 1) != NULL;
+	return unpack_has_word(data, n, banner);
 }
 
 bool binhex_is_stepping(const struct unpack *unpack)

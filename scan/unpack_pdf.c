@@ -22,7 +22,7 @@ static const uint8_t end_word[] = "endstream";
 
 bool pdf_is_header(const uint8_t *data, size_t n)
 {
-	return memmem(data, n, "%PDF-", 5) != NULL;
+	return unpack_has_word(data, n, "%PDF-");
 }
 
 bool pdf_is_stepping(const struct unpack *unpack)

@@ -384,6 +384,9 @@ bool rtf_is_stepping(const struct unpack *unpack);
 // Adds to a CRC-32 what an event gives of a member.
 uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event);
 
+// Whether the word is there.
+bool unpack_has_word(const uint8_t *data, size_t n, const char *word);
+
 bool gzip_is_header(const uint8_t *data, size_t n);
 bool bzip2_is_header(const uint8_t *data, size_t n);
 bool tar_is_header(const uint8_t *data, size_t n);

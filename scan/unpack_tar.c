@@ -41,13 +41,15 @@ bool tar_is_header(const uint8_t *block, size_t n)
 	if (n < BLOCK_BYTES || block[0] == '\0')
 		return false;
 	told = read_number(block + SUM_AT, 8);
+	if (told == 0)
+		return false;
 	for (size_t i = 0; i < BLOCK_BYTES; i++) {
 		if (i >= SUM_AT && i < SUM_AT + 8)
 			continue;
 		sum += block[i];
 		signed_sum += (int8_t)block[i];
 	}
-	return told > 0 && (told == sum || told == (uint64_t)(int64_t)signed_sum);
+	return told == sum || told == (uint64_t)(int64_t)signed_sum;
 }
 
 static size_t field_bytes(const uint8_t *field, size_t room)

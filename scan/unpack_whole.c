@@ -60,14 +60,14 @@ const struct whole_format *whole_zip_rest(void)
 const struct whole_format *whole_by_type(const char *type)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (strcmp(formats[i].type, type) == 0)
+		if (formats[i].type[0] == type[0] && strcmp(formats[i].type, type) == 0)
 			return &formats[i];
 	return NULL;
 }
 
-const struct whole_format *whole_detect(const uint8_t *data, size_t n)
+const struct whole_format *whole_detect(const struct filetype *type, const uint8_t *data, size_t n)
 {
-	const struct whole_format *format = whole_by_type(filetype_detect(data, n)->name);
+	const struct whole_format *format = whole_by_type(type->name);
 
 	return format == NULL && mail_is_header(data, n) ? whole_by_type("mail") : format;
 }

@@ -69,7 +69,7 @@ struct whole {
 
 // The format of an object by its first bytes: UNPACK_DETECT_BYTES of them, or all. NULL: none that must
 // be whole, as far as these bytes tell.
-const struct whole_format *whole_detect(const uint8_t *data, size_t n);
+const struct whole_format *whole_detect(const struct filetype *type, const uint8_t *data, size_t n);
 // The same by its name.
 const struct whole_format *whole_by_type(const char *type);
 // The same by the WHOLE_LATE_BYTES at WHOLE_LATE_OFFSET.

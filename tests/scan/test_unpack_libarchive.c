@@ -163,7 +163,8 @@ static void fill_with_frames(struct capture *capture)
 static void work_stops_inside_of_a_call_when_no_more_is_wanted(void **state)
 {
 	struct whole_budget budget = {.left = UINT64_MAX, .cancelled = &cancelled};
-	const struct whole_format *format = whole_detect((const uint8_t *)"\x28\xb5\x2f\xfd", 4);
+	const struct whole_format *format =
+		whole_by_type(filetype_detect((const uint8_t *)"\x28\xb5\x2f\xfd", 4)->name);
 	struct capture_pool pool;
 	struct capture capture;
 	struct unpack_event event;

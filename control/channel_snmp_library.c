@@ -174,7 +174,9 @@ int snmp_library_start(const struct control_options *options, char community[SNM
 	for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++)
 		(void)netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, on[i], 1);
 	(void)netsnmp_setenv("MIBS", "", 1);
+	// Without any handler the library writes a line to standard error for each datagram of anybody's.
 	snmp_disable_log();
+	(void)netsnmp_register_loghandler(NETSNMP_LOGHANDLER_NONE, LOG_DEBUG);
 	set_engine(options, boots);
 	init_snmp("cordon");
 	if (options->alerts.snmp.users[0] != '\0')

@@ -78,9 +78,13 @@ void vendor_send_close(struct vendor_send *send)
 {
 	if (send == NULL)
 		return;
+	// One that closes lets the main loop go round, which may want to send by those that are closed.
 	for (size_t i = 0; i < WAYS; i++) {
-		if (send->opened[i] != NULL)
-			ways[i]->close(send->opened[i]);
+		void *opened = send->opened[i];
+
+		send->opened[i] = NULL;
+		if (opened != NULL)
+			ways[i]->close(opened);
 	}
 	free(send);
 }

@@ -188,8 +188,8 @@ static void watch(struct fleet *fleet, int fd, uint32_t gateway, bool listens)
 
 	perf_need(link != NULL, "memory");
 	*link = (struct link){.fd = fd, .gateway = gateway, .listens = listens};
-	perf_need(epoll_ctl(fleet->epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll");
 	// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): epoll has it, drop frees it
+	perf_need(epoll_ctl(fleet->epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll");
 }
 
 static void allow_files(uint32_t count)
@@ -243,7 +243,7 @@ static void drop(struct link *link)
 
 static void accept_link(struct fleet *fleet, const struct link *listener)
 {
-	struct sockaddr_in address;
+	struct sockaddr_in address = {0};
 	socklen_t bytes = sizeof(address);
 	int yes = 1;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

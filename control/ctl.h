@@ -33,6 +33,10 @@ int ctl_alerts(int argc, char **argv);
 // wrong is said on stderr. The caller closes the ruleset, then frees owned_memory (which may be NULL).
 // Returns 0 or a negative errno.
 int ctl_load_rules(const char *path, struct ruleset **ruleset, void **owned_memory) SCAN_MUST_USE;
+// Lays the list in the file at path (JSON, dataplane/screen_json.h) on the ruleset, which must outlive what
+// comes out. Otherwise the same.
+int ctl_load_screen(const char *path, const struct ruleset *base, struct ruleset **ruleset,
+	void **owned_memory) SCAN_MUST_USE;
 // "md5,sha1,sha256" to DIGEST_*. False where a name is none of these.
 bool ctl_parse_digests(const char *list, unsigned int *digests) SCAN_MUST_USE;
 

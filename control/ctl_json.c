@@ -86,6 +86,19 @@ static json_t *json_part(const struct scan_part *part)
 	return object;
 }
 
+// Of a hit in screening.
+static void json_add_entry(json_t *object, const struct scan_match *match)
+{
+	char id[17];
+
+	(void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)match->entry);
+	(void)json_object_set_new(object, "entry", json_string(id));
+	(void)json_object_set_new(
+		object, "screened", json_string(screen_kind_name(match->screened)));
+	(void)json_object_set_new(object, "algorithm", json_string(digest_name(match->algorithm)));
+	json_add_digest(object, "digest", match->digest, digest_length(match->algorithm));
+}
+
 static json_t *json_match(const struct scan_match *match)
 {
 	json_t *object = json_object();
@@ -94,6 +107,8 @@ static json_t *json_match(const struct scan_match *match)
 	(void)json_object_set_new(object, "virus_id", ctl_json_text(match->virus_id));
 	(void)json_object_set_new(object, "kind", json_string(match_kind_name(match->kind)));
 	(void)json_object_set_new(object, "part", json_integer(match->part));
+	if (match->entry != 0)
+		json_add_entry(object, match);
 	if (match->recipe[0] != '\0')
 		(void)json_object_set_new(object, "disinfect", ctl_json_text(match->recipe));
 	return object;

@@ -13,6 +13,7 @@
 struct replay_command {
 	struct replay_options options;
 	const char *rules;
+	const char *screen; // NULL: none
 	const char *policies[MAX_POLICIES];
 	char *lists[MAX_POLICIES]; // copies of the arguments that policies point into
 	size_t lists_count;
@@ -25,11 +26,13 @@ static void print_usage(FILE *out)
 		"Sends captures (pcap, pcapng; packed with gzip, too) through the whole\n"
 		"dataplane.\n\n"
 		"  -r, --rules PATH      image, signature file or folder of them\n"
+		"      --screen FILE     checksums to look for besides: a JSON list as in alerts\n"
 		"      --json            JSON lines on stdout, nothing else there\n"
 		"      --digests LIST    of md5,sha1,sha256: report these of every part\n"
 		"      --out FILE        capture of every frame that would leave\n"
 		"      --policy [inbound.|outbound.]NAME=VALUE[,...]\n"
-		"                        infected, suspect, unscannable: deliver, reject, "
+		"                        infected, suspect, screening, unscannable: deliver, "
+		"reject, "
 		"tempfail, "
 		"discard\n"
 		"                        or quarantine; midstream: reset, drop or pass; starttls: "
@@ -88,6 +91,9 @@ static bool take_option(struct replay_command *command, int c, const char *argum
 	case 'r':
 		command->rules = argument;
 		return true;
+	case 'S':
+		command->screen = argument;
+		return true;
 	case 'j':
 		command->options.readable = false;
 		return true;
@@ -120,6 +126,7 @@ static bool parse_options(int argc, char **argv, struct replay_command *command,
 {
 	static const struct option names[] = {
 		{"rules", required_argument, NULL, 'r'},
+		{"screen", required_argument, NULL, 'S'},
 		{"json", no_argument, NULL, 'j'},
 		{"digests", required_argument, NULL, 'd'},
 		{"out", required_argument, NULL, 'o'},
@@ -154,15 +161,28 @@ static int run(struct replay_command *command)
 {
 	struct replay_stats stats;
 	struct ruleset *ruleset;
+	struct ruleset *screened = NULL;
 	void *owned_memory;
+	void *list = NULL;
 	char error[768] = "";
 	int err = ctl_load_rules(command->rules, &ruleset, &owned_memory);
 
 	if (err != 0)
 		return CTL_ERROR;
 	command->options.ruleset = ruleset;
+	if (command->screen != NULL) {
+		err = ctl_load_screen(command->screen, ruleset, &screened, &list);
+		command->options.ruleset = screened;
+		if (err != 0) {
+			ruleset_close(ruleset);
+			free(owned_memory);
+			return CTL_ERROR;
+		}
+	}
 	err = replay_run(&command->options, &stats, error, sizeof(error));
+	ruleset_close(screened);
 	ruleset_close(ruleset);
+	free(list);
 	free(owned_memory);
 	if (err != 0) {
 		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread

@@ -18,6 +18,7 @@
 
 struct scan_command {
 	const char *rules;
+	const char *screen; // NULL: none
 	struct scan_work_options options;
 	struct scan_work *work;
 	uint64_t folders;
@@ -31,6 +32,7 @@ static void print_usage(FILE *out)
 		"them; any other file is scanned as one object. PATH is a ruleset image, a\n"
 		"signature file or a folder of signature files.\n\n"
 		"  -r, --rules PATH    what to look for\n"
+		"      --screen FILE   checksums to look for besides: a JSON list as in alerts\n"
 		"      --json          one JSON line for each file or message\n"
 		"      --digests LIST  of md5,sha1,sha256: report these of every part\n"
 		"      --all-match     report every signature that hits, not only the first\n"
@@ -53,6 +55,7 @@ static bool parse_options(int argc, char **argv, struct scan_command *command, i
 {
 	static const struct option names[] = {
 		{"rules", required_argument, NULL, 'r'},
+		{"screen", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"digests", required_argument, NULL, 'd'},
 		{"all-match", no_argument, NULL, 'a'},
@@ -68,6 +71,9 @@ static bool parse_options(int argc, char **argv, struct scan_command *command, i
 		switch (c) {
 		case 'r':
 			command->rules = optarg;
+			break;
+		case 's':
+			command->screen = optarg;
 			break;
 		case 'j':
 			command->options.is_json = true;
@@ -239,7 +245,9 @@ int ctl_scan(int argc, char **argv)
 {
 	struct scan_command command = {0};
 	struct ruleset *ruleset = NULL;
+	struct ruleset *screened = NULL;
 	void *memory = NULL;
+	void *list = NULL;
 	int status;
 
 	scan_options_init(&command.options.scan);
@@ -251,8 +259,15 @@ int ctl_scan(int argc, char **argv)
 	if (ctl_load_rules(command.rules, &ruleset, &memory) != 0)
 		return CTL_ERROR;
 	command.options.ruleset = ruleset;
-	status = scan_all(&command, argv + optind);
+	status = CTL_ERROR;
+	if (command.screen == NULL ||
+		ctl_load_screen(command.screen, ruleset, &screened, &list) == 0) {
+		command.options.ruleset = screened != NULL ? screened : ruleset;
+		status = scan_all(&command, argv + optind);
+	}
+	ruleset_close(screened);
 	ruleset_close(ruleset);
+	free(list);
 	free(memory);
 	return status;
 }

@@ -152,7 +152,7 @@ static void print_found(const struct worker *worker, const char *path, uint64_t 
 	if (result->has_more_matches)
 		(void)fprintf(
 			worker->out, "%s: %smore signatures match than are listed\n", path, number);
-	if (result->verdict == VERDICT_SUSPECT)
+	if (result->verdict == VERDICT_SUSPECT && result->matches_count == 0)
 		(void)fprintf(
 			worker->out, "%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
 	if (result->verdict == VERDICT_UNSCANNABLE)

@@ -6,11 +6,14 @@
 #include <stddef.h>
 
 // X(NAME, text)
-#define COMMANDS(X)                                                                                \
-	X(STATS, "stats")                                                                          \
-	X(PING, "ping")                                                                            \
-	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */            \
-	X(DELTA, "delta") /* with a delta of the image in force, likewise: lay it on that */       \
+#define COMMANDS(X)                                                                                  \
+	X(STATS, "stats")                                                                            \
+	X(PING, "ping")                                                                              \
+	X(RULES, "rules") /* with a ruleset image in a sealed memfd: put it in force */              \
+	X(DELTA, "delta") /* with a delta of the image in force, likewise: lay it on that */         \
+	X(SCREEN,                                                                                    \
+		"screen") /* with the image of a list of checksums, likewise; "screen none": none */ \
+	X(SCREEN_HITS, "screen-hits") /* which of its entries have hit, and how often */             \
 	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */
 
 enum command {

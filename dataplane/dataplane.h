@@ -8,6 +8,7 @@
 //   port, worker, main: DPDK                      replay    captures through the engine
 //   local_socket  questions between the programs  options_file  their configuration
 //   seal, seal_json: which mail must not reach a server now
+//   screen_json: lists of checksums (scan/screen.h) as JSON
 //
 // The buffer has public headers of its own, which belong to this one: spoolfile.h (reading and retiring
 // what is in it) and spool.h with spool_io.h (writing).
@@ -15,6 +16,7 @@
 
 #include "dataplane/local_socket.h"
 #include "dataplane/options_file.h"
+#include "dataplane/screen_json.h"
 #include "dataplane/seal_json.h"
 #include "dataplane/spool.h"
 #include "dataplane/spool_io.h"

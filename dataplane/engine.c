@@ -32,6 +32,7 @@ void engine_options_init(struct engine_options *options)
 
 		policy->infected = POLICY_REJECT;
 		policy->suspect = POLICY_QUARANTINE;
+		policy->screening = POLICY_QUARANTINE;
 		policy->unscannable = POLICY_TEMPFAIL;
 		policy->false_end = NEWLINE_REFUSE;
 		policy->bare_newline = NEWLINE_PASS;

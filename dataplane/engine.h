@@ -53,6 +53,7 @@ enum policy_newline { NEWLINE_REFUSE, NEWLINE_NORMALISE, NEWLINE_PASS };
 struct engine_policy {
 	enum policy_action infected;      // default reject
 	enum policy_action suspect;       // default quarantine; without a spool that is reject
+	enum policy_action screening;     // of what is suspect for a checksum; the same
 	enum policy_action unscannable;   // default tempfail; deliver is fail-open
 	enum policy_newline false_end;    // end-of-data look-alikes; default refuse; never pass
 	enum policy_newline bare_newline; // elsewhere in a body; default pass

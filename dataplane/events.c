@@ -4,6 +4,7 @@
 #include "dataplane/events_json.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 
 // Bytes of the well-formed UTF-8 character at text, 0 when there is none (RFC 3629: no overlong forms,
@@ -150,6 +151,17 @@ static void put_session(struct json_writer *json, const struct events_context *e
 
 // ---- mail ---------------------------------------------------------------------------------------
 
+// Of a hit in screening.
+static void put_entry(struct json_writer *json, const struct scan_match *match)
+{
+	uint64_t id_be = htobe64(match->entry);
+
+	json_hex(json, "entry", (const uint8_t *)&id_be, sizeof(id_be));
+	json_text(json, "screened", screen_kind_name(match->screened));
+	json_text(json, "algorithm", digest_name(match->algorithm));
+	json_hex(json, "digest", match->digest, digest_length(match->algorithm));
+}
+
 static void put_match(struct json_writer *json, const struct scan_match *match)
 {
 	json_open(json, NULL, '{');
@@ -158,6 +170,8 @@ static void put_match(struct json_writer *json, const struct scan_match *match)
 		json_text(json, "virus_id", match->virus_id);
 	json_text(json, "kind", match_kind_name(match->kind));
 	json_number(json, "part", match->part);
+	if (match->entry != 0)
+		put_entry(json, match);
 	json_close(json, '}');
 }
 
@@ -253,6 +267,29 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 		json_text(&json, "record", record->record);
 	json_text(&json, "ruleset", record->ruleset);
 	json_number(&json, "latency_us", record->latency_ns / 1000);
+	return put_tail(&json, out);
+}
+
+size_t events_format_screening(const struct events_context *events,
+	const struct mail_record *record, const struct scan_match *match, char *out, size_t room)
+{
+	struct json_writer json;
+
+	json_begin(&json, out, room);
+	put_head(&json, events, "screening", record->time_ns);
+	json_text(&json, "result", "hit");
+	put_entry(&json, match);
+	json_text(&json, "signature", match->signature);
+	json_text(&json, "virus_id", match->virus_id);
+	json_number(&json, "part", match->part);
+	put_session(&json, events, record->link, record->direction, &record->address);
+	json_number(&json, "session", record->session);
+	json_number(&json, "message", record->message);
+	json_text(&json, "mail_from", record->mail_from);
+	json_text(&json, "verdict", verdict_name(record->verdict));
+	json_text(&json, "action", record->action);
+	if (record->record != NULL && record->record[0] != '\0')
+		json_text(&json, "record", record->record);
 	return put_tail(&json, out);
 }
 

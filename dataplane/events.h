@@ -19,6 +19,9 @@ struct events_context {
 // a mail line then is tried again without its recipients and parts by the caller's choice.
 size_t events_format_mail(const struct events_context *events, const struct mail_record *record,
 	char *out, size_t room);
+// "screening": a checksum hit in the message. One for each of its matches of that kind.
+size_t events_format_screening(const struct events_context *events,
+	const struct mail_record *record, const struct scan_match *match, char *out, size_t room);
 size_t events_format_session(const struct events_context *events,
 	const struct session_record *record, char *out, size_t room);
 // "hold", or "quarantine": a message was made durable.

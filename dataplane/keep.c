@@ -22,7 +22,7 @@ static bool is_kept_by(enum policy_action action)
 static bool keeps(const struct engine_policy *policy)
 {
 	return is_kept_by(policy->infected) || is_kept_by(policy->suspect) ||
-	       is_kept_by(policy->unscannable);
+	       is_kept_by(policy->screening) || is_kept_by(policy->unscannable);
 }
 
 static void describe(struct engine *engine, const struct message *message,
@@ -30,6 +30,7 @@ static void describe(struct engine *engine, const struct message *message,
 {
 	const struct session *session = message->session;
 	const struct scan_result *scan = message->result;
+	const struct scan_match *match = scan != NULL ? scan_leading_match(scan) : NULL;
 
 	*mail = (struct held_mail){
 		.link = session->flow.key.link,
@@ -46,8 +47,7 @@ static void describe(struct engine *engine, const struct message *message,
 		.quarantine = message->action == POLICY_QUARANTINE,
 		.verdict = (enum verdict)message->verdict,
 		.reason = message->reason,
-		.signature =
-			scan != NULL && scan->matches_count > 0 ? scan->matches[0].signature : "",
+		.signature = match != NULL ? match->signature : "",
 		.seal_mode = seal_mode_name((enum seal_mode)message->seal_mode),
 		.virus_id = message->virus_id,
 		.scan = scan,

@@ -5,6 +5,7 @@
 
 #include <rte_mempool.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ int main_apply_seals(struct gateway *gateway, struct engine_seals *seals)
 static char *get_state(const struct gateway *gateway, const char *error)
 {
 	const struct ruleset_info *info = worker_rules_info(gateway->rules);
+	const struct screen_info *screen = ruleset_get_screen(worker_rules_get(gateway->rules));
 	struct json_writer json;
 	char text[512];
 
@@ -45,6 +47,8 @@ static char *get_state(const struct gateway *gateway, const char *error)
 		json_bool(&json, "ok", true);
 	json_text(&json, "ruleset", info->version);
 	json_number(&json, "signatures", info->signatures);
+	json_text(&json, "screen", screen->version);
+	json_number(&json, "screen_entries", screen->entries);
 	json_number(&json, "seals_generation", gateway->seals->generation);
 	json_number(&json, "seals", gateway->seals->count);
 	json_number(
@@ -77,9 +81,9 @@ static char *set_seals(struct gateway *gateway, const char *text)
 
 // ---- rules --------------------------------------------------------------------------------------
 
-static char *set_rules(struct gateway *gateway, int fd, bool is_delta)
+static char *set_rules(struct gateway *gateway, int fd, enum worker_rules_kind kind)
 {
-	const struct worker_rules_image image = {fd, is_delta};
+	const struct worker_rules_image image = {fd, kind};
 	char before[sizeof(((struct ruleset_info *)0)->version)];
 	char error[256] = "no image came with it";
 	const struct ruleset_info *info = worker_rules_info(gateway->rules);
@@ -101,6 +105,81 @@ static char *set_rules(struct gateway *gateway, int fd, bool is_delta)
 	json_number(&json, "signatures", info->signatures);
 	main_report(gateway, "swap", &json, text);
 	return get_state(gateway, err == 0 ? NULL : error);
+}
+
+// ---- lists of checksums -------------------------------------------------------------------------
+
+static char *set_screen(struct gateway *gateway, int fd, const char *text)
+{
+	const bool is_none = strcmp(text, "none") == 0;
+	const struct worker_rules_image image = {is_none ? -1 : fd, WORKER_RULES_LIST};
+	const struct screen_info *screen = ruleset_get_screen(worker_rules_get(gateway->rules));
+	char before[sizeof(screen->version)];
+	char error[256] = "no image came with it";
+	struct json_writer json;
+	char members[512];
+	int err = -EINVAL;
+
+	(void)snprintf(before, sizeof(before), "%s", screen->version);
+	if (fd >= 0 || is_none)
+		err = worker_rules_set(gateway->rules, &image, &gateway->options.engine.scan, error,
+			sizeof(error));
+	gateway->stats.ruleset = worker_rules_info(gateway->rules);
+	screen = ruleset_get_screen(worker_rules_get(gateway->rules));
+	json_begin(&json, members, sizeof(members));
+	json_text(&json, "result", err == 0 ? "applied" : "refused");
+	json_text(&json, "why", err == 0 ? "" : error);
+	json_text(&json, "from", before);
+	json_text(&json, "screen", screen->version);
+	json_number(&json, "entries", screen->entries);
+	main_report(gateway, "screening", &json, members);
+	return get_state(gateway, err == 0 ? NULL : error);
+}
+
+// Of some, rarely many.
+static char *get_screen_hits(const struct gateway *gateway)
+{
+	const size_t each = sizeof("{\"id\":\"0123456789abcdef\",\"hits\":18446744073709551615},");
+	const struct ruleset *ruleset = worker_rules_get(gateway->rules);
+	const struct screen_info *screen = ruleset_get_screen(ruleset);
+	size_t room = 256;
+	struct json_writer json;
+	char *text;
+
+	// A few more may hit meanwhile.
+	for (uint32_t i = 0; i < screen->entries; i++)
+		room += ruleset_get_screen_hits(ruleset, i) > 0 ? each : 0;
+	room += 1024 * each;
+	text = malloc(room);
+	if (text == NULL)
+		return NULL;
+	json_begin(&json, text, room - 1);
+	json_open(&json, NULL, '{');
+	json_text(&json, "screen", screen->version);
+	json_number(&json, "entries", screen->entries);
+	json_open(&json, "hits", '[');
+	for (uint32_t i = 0; i < screen->entries; i++) {
+		uint64_t hits = ruleset_get_screen_hits(ruleset, i);
+		struct screen_entry entry;
+		uint64_t id_be;
+
+		if (hits == 0)
+			continue;
+		ruleset_get_screen_entry(ruleset, i, &entry);
+		id_be = htobe64(screen_id(&entry));
+		json_open(&json, NULL, '{');
+		json_hex(&json, "id", (const uint8_t *)&id_be, sizeof(id_be));
+		json_number(&json, "hits", hits);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	if (json.at == NULL) {
+		free(text);
+		return NULL;
+	}
+	*json.at = '\0';
+	return text;
 }
 
 // ---- answers ------------------------------------------------------------------------------------
@@ -132,10 +211,16 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		answer->text = set_seals(gateway, text);
 		break;
 	case COMMAND_RULES:
-		answer->text = set_rules(gateway, request->fd, false);
+		answer->text = set_rules(gateway, request->fd, WORKER_RULES_IMAGE);
 		break;
 	case COMMAND_DELTA:
-		answer->text = set_rules(gateway, request->fd, true);
+		answer->text = set_rules(gateway, request->fd, WORKER_RULES_DELTA);
+		break;
+	case COMMAND_SCREEN:
+		answer->text = set_screen(gateway, request->fd, text);
+		break;
+	case COMMAND_SCREEN_HITS:
+		answer->text = get_screen_hits(gateway);
 		break;
 	case COMMAND_STATS:
 		answer->text = get_stats(gateway);

@@ -178,7 +178,7 @@ static bool is_outdated(const struct engine *engine, const struct message *messa
 static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = session->building;
-	const char *detail;
+	char detail[POLICY_DETAIL_BYTES];
 
 	if (message->action == POLICY_DELIVER) {
 		apply_seals(engine, session, message);
@@ -197,9 +197,11 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 		message->action = POLICY_TEMPFAIL;
 		message->reason = keep_obstacle(message);
 	}
-	detail = message->reason;
-	if (message->verdict == VERDICT_INFECTED && message->result->matches_count > 0)
-		detail = message->result->matches[0].signature;
+	(void)snprintf(detail, sizeof(detail), "%s", message->reason);
+	if (message->result != NULL && message->result->matches_count > 0 &&
+		(message->verdict == VERDICT_INFECTED ||
+			(message->verdict == VERDICT_SUSPECT && message->action == POLICY_REJECT)))
+		policy_detail(message->result, detail);
 	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
 		message->reply, sizeof(message->reply));
 	return true;
@@ -218,8 +220,8 @@ static bool decide(struct engine *engine, struct session *session, uint64_t now_
 		}
 		return true;
 	}
-	message->action = (uint8_t)policy_decide(
-		session_policy(engine, session), (enum verdict)message->verdict);
+	message->action = (uint8_t)policy_decide_scan(
+		session_policy(engine, session), (enum verdict)message->verdict, message->result);
 	// The default of what is suspect. Nobody could ever look at it where nothing is kept.
 	if (message->verdict == VERDICT_SUSPECT && message->action == POLICY_QUARANTINE &&
 		engine->ops.spool == NULL)

@@ -51,6 +51,11 @@ static const struct config_option policy_table[] = {
 		CHOICE(struct engine_policy, suspect, actions),
 		.help = "Mail that trips a heuristic or a content limit. Without a spool "
 			"`quarantine` is `reject`."},
+	{.key = "screening",
+		CHOICE(struct engine_policy, screening, actions),
+		.help = "Mail in which a checksum of the screening list hit and no signature, "
+			"where the entry names no action itself. Without a spool `quarantine` is "
+			"`reject`."},
 	{.key = "unscannable",
 		CHOICE(struct engine_policy, unscannable, actions),
 		.help = "Mail that cannot be judged: memory or a limit ran out. `deliver` is "

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum policy_action policy_decide(const struct engine_policy *policy, enum verdict verdict)
 {
@@ -21,6 +22,44 @@ enum policy_action policy_decide(const struct engine_policy *policy, enum verdic
 	return POLICY_TEMPFAIL;
 }
 
+// An entry that names no action, or what is suspect for more than checksums, is the policy's.
+enum policy_action policy_decide_scan(
+	const struct engine_policy *policy, enum verdict verdict, const struct scan_result *result)
+{
+	if (verdict != VERDICT_SUSPECT || result == NULL || result->matches_count == 0)
+		return policy_decide(policy, verdict);
+	switch (scan_screen_action(result)) {
+	case SCREEN_ACTION_QUARANTINE:
+		return POLICY_QUARANTINE;
+	case SCREEN_ACTION_DISCARD:
+		return POLICY_DISCARD;
+	case SCREEN_ACTION_DEFAULT:
+	case SCREEN_ACTIONS_COUNT:
+		break;
+	}
+	return policy->screening;
+}
+
+void policy_detail(const struct scan_result *result, char out[POLICY_DETAIL_BYTES])
+{
+	const struct scan_match *match = scan_leading_match(result);
+	size_t at;
+
+	out[0] = '\0';
+	if (match == NULL)
+		return;
+	if (match->kind != MATCH_CHECKSUM) {
+		(void)snprintf(out, POLICY_DETAIL_BYTES, "%s", match->signature);
+		return;
+	}
+	// The name is cut where all would not fit.
+	(void)snprintf(out, POLICY_DETAIL_BYTES, "checksum of %.60s: part %u, %s ",
+		match->signature, match->part, digest_name(match->algorithm));
+	at = strlen(out);
+	for (size_t i = 0; i < digest_length(match->algorithm); i++, at += 2)
+		(void)snprintf(out + at, POLICY_DETAIL_BYTES - at, "%02x", match->digest[i]);
+}
+
 const char *policy_action_name(enum policy_action action)
 {
 	static const char *const names[] = {
@@ -35,7 +74,7 @@ const char *policy_action_name(enum policy_action action)
 void policy_reply(
 	enum policy_action action, enum verdict verdict, const char *detail, char *out, size_t room)
 {
-	char clean[128];
+	char clean[POLICY_DETAIL_BYTES];
 	size_t n = 0;
 
 	for (; detail[n] != '\0' && n + 1 < sizeof(clean); n++)

@@ -132,6 +132,11 @@ void replay_output_mail(struct replay_output *output, const struct mail_record *
 			&output->context, record, output->line, output->line_room);
 	} while (bytes == 0 && grow_line(output));
 	write_line(output, bytes);
+	for (size_t i = 0; record->scan != NULL && i < record->scan->matches_count; i++)
+		if (record->scan->matches[i].entry != 0)
+			write_line(output, events_format_screening(&output->context, record,
+						   &record->scan->matches[i], output->line,
+						   output->line_room));
 }
 
 void replay_output_session(struct replay_output *output, const struct session_record *record)

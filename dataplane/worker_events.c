@@ -65,6 +65,11 @@ void worker_events_mail(struct worker_events *events, const struct mail_record *
 		n = events_format_mail(&events->context, &brief, events->line, events->line_bytes);
 	}
 	push(events, n);
+	for (size_t i = 0; record->scan != NULL && i < record->scan->matches_count; i++)
+		if (record->scan->matches[i].entry != 0)
+			push(events, events_format_screening(&events->context, record,
+					     &record->scan->matches[i], events->line,
+					     events->line_bytes));
 }
 
 void worker_events_session(struct worker_events *events, const struct session_record *record)

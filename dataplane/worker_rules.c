@@ -21,18 +21,18 @@ struct mapping {
 	size_t bytes;
 };
 
-// What rulesets are made of: they share it, where they differ by their deltas.
-struct base {
+// An image, or a delta with what is below it: rulesets in force share it.
+struct layer {
 	struct ruleset *ruleset;
 	struct mapping image; // none: the ruleset has its own
+	struct layer *below;  // of a delta
 	uint32_t users;
 };
 
 struct live {
-	struct base *base;
-	struct ruleset *ruleset; // the base's, or this with a delta laid on it
-	struct mapping delta;
-	uint32_t scanners; // that workers have
+	struct layer *layer;
+	struct ruleset *ruleset; // the layer's, or this with a list of checksums laid on it
+	uint32_t scanners;       // that workers have
 };
 
 struct worker_rules {
@@ -51,14 +51,14 @@ int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint3
 		return -ENOMEM;
 	rules->workers = workers;
 	rules->workers_count = workers_count;
-	rules->live[0] = (struct live){.base = calloc(1, sizeof(struct base)),
+	rules->live[0] = (struct live){.layer = calloc(1, sizeof(struct layer)),
 		.ruleset = first,
 		.scanners = workers_count};
-	if (rules->live[0].base == NULL) {
+	if (rules->live[0].layer == NULL) {
 		free(rules);
 		return -ENOMEM;
 	}
-	*rules->live[0].base = (struct base){.ruleset = first, .users = 1};
+	*rules->live[0].layer = (struct layer){.ruleset = first, .users = 1};
 	rules->count = 1;
 	*out = rules;
 	return 0;
@@ -70,20 +70,25 @@ static void unmap(const struct mapping *mapping)
 		(void)munmap(mapping->data, mapping->bytes);
 }
 
+static void layer_close(struct layer *layer)
+{
+	while (layer != NULL && --layer->users == 0) {
+		struct layer *below = layer->below;
+
+		ruleset_close(layer->ruleset);
+		unmap(&layer->image);
+		free(layer);
+		layer = below;
+	}
+}
+
 static void live_close(struct live *live)
 {
-	struct base *base = live->base;
-
-	if (base == NULL)
+	if (live->layer == NULL)
 		return;
-	if (live->ruleset != base->ruleset)
+	if (live->ruleset != live->layer->ruleset)
 		ruleset_close(live->ruleset);
-	unmap(&live->delta);
-	if (--base->users > 0)
-		return;
-	ruleset_close(base->ruleset);
-	unmap(&base->image);
-	free(base);
+	layer_close(live->layer);
 }
 
 void worker_rules_free(struct worker_rules *rules)
@@ -93,6 +98,11 @@ void worker_rules_free(struct worker_rules *rules)
 	for (uint32_t i = 0; i < rules->count; i++)
 		live_close(&rules->live[i]);
 	free(rules);
+}
+
+const struct ruleset *worker_rules_get(const struct worker_rules *rules)
+{
+	return rules->live[rules->count - 1].ruleset;
 }
 
 const struct ruleset_info *worker_rules_info(const struct worker_rules *rules)
@@ -132,6 +142,8 @@ void worker_rules_collect(struct worker_rules *rules)
 			i++;
 			continue;
 		}
+		ruleset_move_screen_hits(
+			rules->live[i].ruleset, rules->live[rules->count - 1].ruleset);
 		live_close(&rules->live[i]);
 		rules->count--;
 		memmove(&rules->live[i], &rules->live[i + 1],
@@ -162,31 +174,69 @@ static int map_image(int fd, struct mapping *out)
 // What there is of it, even if it fails, goes with live_close.
 static int open_image(int fd, struct live *live)
 {
+	struct layer *layer = calloc(1, sizeof(*layer));
 	int err;
 
-	live->base = calloc(1, sizeof(*live->base));
-	if (live->base == NULL)
+	live->layer = layer;
+	if (layer == NULL)
 		return -ENOMEM;
-	live->base->users = 1;
-	err = map_image(fd, &live->base->image);
-	if (err == 0)
-		err = ruleset_attach(
-			live->base->image.data, live->base->image.bytes, &live->base->ruleset);
-	live->ruleset = live->base->ruleset;
-	return err;
+	layer->users = 1;
+	err = map_image(fd, &layer->image);
+	return err == 0 ? ruleset_attach(layer->image.data, layer->image.bytes, &layer->ruleset)
+			: err;
 }
 
 // The same of a delta of what is in force.
-static int open_delta(const struct worker_rules *rules, int fd, struct live *live)
+static int open_delta(const struct live *now, int fd, struct live *live)
+{
+	struct layer *base = now->layer->below != NULL ? now->layer->below : now->layer;
+	struct layer *layer = calloc(1, sizeof(*layer));
+	int err;
+
+	live->layer = layer;
+	if (layer == NULL)
+		return -ENOMEM;
+	layer->users = 1;
+	layer->below = base;
+	base->users++;
+	err = map_image(fd, &layer->image);
+	return err == 0 ? ruleset_attach_delta(base->ruleset, layer->image.data, layer->image.bytes,
+				  &layer->ruleset)
+			: err;
+}
+
+// Another list on what is in force; fd -1: none.
+static int open_list(const struct live *now, int fd, struct live *live)
+{
+	struct mapping image = {0};
+	int err;
+
+	live->layer = now->layer;
+	live->layer->users++;
+	live->ruleset = live->layer->ruleset;
+	if (fd < 0)
+		return ruleset_attach_screen(live->layer->ruleset, NULL, 0, &live->ruleset);
+	err = map_image(fd, &image);
+	if (err == 0)
+		err = ruleset_attach_screen_mapped(
+			live->layer->ruleset, image.data, image.bytes, &live->ruleset);
+	if (err != 0)
+		unmap(&image);
+	return err;
+}
+
+static int open_new(
+	const struct live *now, const struct worker_rules_image *image, struct live *live)
 {
 	int err;
 
-	live->base = rules->live[rules->count - 1].base;
-	live->base->users++;
-	live->ruleset = live->base->ruleset;
-	err = map_image(fd, &live->delta);
-	return err == 0 ? ruleset_attach_delta(live->base->ruleset, live->delta.data,
-				  live->delta.bytes, &live->ruleset)
+	if (image->kind == WORKER_RULES_LIST)
+		return open_list(now, image->fd, live);
+	err = image->kind == WORKER_RULES_DELTA ? open_delta(now, image->fd, live)
+						: open_image(image->fd, live);
+	if (live->layer != NULL)
+		live->ruleset = live->layer->ruleset;
+	return err == 0 ? ruleset_share_screen(live->layer->ruleset, now->ruleset, &live->ruleset)
 			: err;
 }
 
@@ -263,6 +313,7 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
 	const struct scan_options *options, char *error, size_t error_bytes)
 {
+	static const char *const steps[] = {"image", "delta", "list"};
 	struct scanner *scanners[OPTIONS_MAX_WORKERS] = {NULL};
 	struct live live = {0};
 	char reason[128];
@@ -273,9 +324,8 @@ int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image
 
 	worker_rules_collect(rules);
 	if (rules->count <= ENGINE_SCANNERS) {
-		step = image->is_delta ? "delta" : "image";
-		err = image->is_delta ? open_delta(rules, image->fd, &live)
-				      : open_image(image->fd, &live);
+		step = steps[image->kind];
+		err = open_new(&rules->live[rules->count - 1], image, &live);
 	}
 	if (err == 0) {
 		step = "scanner";
@@ -287,10 +337,12 @@ int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image
 	}
 	for (uint32_t i = 0; i < rules->workers_count; i++)
 		scanner_free(scanners[i]);
-	if (live.scanners > 0)
+	if (live.scanners > 0) {
+		ruleset_move_screen_hits(rules->live[rules->count - 1].ruleset, live.ruleset);
 		rules->live[rules->count++] = live;
-	else
+	} else {
 		live_close(&live);
+	}
 	memory_limit_restore(limit, (int64_t)(memory_limit_used() - used));
 	if (err != 0)
 		(void)snprintf(error, error_bytes, "%s: %s", step,

@@ -21,9 +21,15 @@ int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint3
 	struct worker_rules **out) __attribute__((warn_unused_result));
 void worker_rules_free(struct worker_rules *rules);
 
+enum worker_rules_kind {
+	WORKER_RULES_IMAGE,
+	WORKER_RULES_DELTA, // of the image in force, which stays mapped; takes the place of another delta
+	WORKER_RULES_LIST, // of checksums, in the place of the one in force; fd -1: none
+};
+
 struct worker_rules_image {
 	int fd;
-	bool is_delta; // of the image in force, which stays mapped; takes the place of another delta
+	enum worker_rules_kind kind;
 };
 
 // Puts what is in fd in force. Returns 0, or -errno with a text in error: -EINVAL (not sealed), those of
@@ -32,8 +38,10 @@ struct worker_rules_image {
 int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
 	const struct scan_options *options, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
+// An image or a delta comes with the list of checksums that is in force.
 // Frees what is not in use any more. To be called now and then.
 void worker_rules_collect(struct worker_rules *rules);
+const struct ruleset *worker_rules_get(const struct worker_rules *rules);
 const struct ruleset_info *worker_rules_info(const struct worker_rules *rules);
 // How many are mapped: 1 when no old one is in use.
 uint32_t worker_rules_count(const struct worker_rules *rules);

@@ -28,6 +28,18 @@ size_t digest_bytes(enum digest_algorithm algorithm)
 	return bytes[algorithm];
 }
 
+size_t digest_length(unsigned int algorithm)
+{
+	return digest_bytes((enum digest_algorithm)__builtin_ctz(algorithm));
+}
+
+const char *digest_name(unsigned int algorithm)
+{
+	static const char *const names[DIGEST_ALGORITHMS] = {"md5", "sha1", "sha256"};
+
+	return names[__builtin_ctz(algorithm)];
+}
+
 static bool is_running(const struct digest *digest, enum digest_algorithm algorithm)
 {
 	return (digest->running & 1u << algorithm) != 0;

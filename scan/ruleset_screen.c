@@ -39,6 +39,30 @@ int ruleset_attach_screen(
 	return err;
 }
 
+int ruleset_attach_screen_mapped(
+	const struct ruleset *base, void *mapping, size_t bytes, struct ruleset **out)
+{
+	int err = ruleset_attach_screen(base, mapping, bytes, out);
+
+	if (err != 0)
+		return err;
+	(*out)->own_screen->mapping = mapping;
+	(*out)->own_screen->mapping_bytes = bytes;
+	return 0;
+}
+
+int ruleset_share_screen(
+	const struct ruleset *base, const struct ruleset *from, struct ruleset **out)
+{
+	// Its owner is one of those that share it.
+	struct screen *screen = (struct screen *)(uintptr_t)from->screen;
+	int err = lay(base, screen, out);
+
+	if (err == 0 && screen != NULL)
+		screen->users++;
+	return err;
+}
+
 int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset **out)
 {
 	char beside[PATH_MAX];
@@ -52,13 +76,11 @@ int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset *
 	err = ruleset_map_file(beside, sizeof(struct screen_header), &mapping, &bytes);
 	if (err != 0)
 		return err;
-	err = ruleset_attach_screen(base, mapping, bytes, out);
+	err = ruleset_attach_screen_mapped(base, mapping, bytes, out);
 	if (err != 0) {
 		(void)munmap(mapping, bytes);
 		return err;
 	}
-	(*out)->own_screen->mapping = mapping;
-	(*out)->own_screen->mapping_bytes = bytes;
 	(*out)->below = base;
 	return 0;
 }

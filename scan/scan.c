@@ -218,18 +218,38 @@ bool scan_is_decided(const struct scan *scan)
 	return scan->is_hit || scan->suspect != NULL || scan->unscannable != NULL;
 }
 
-// That says the most: of a checksum only where there is nothing else.
-static const struct scan_match *leading_match(const struct scan *scan)
+static const struct scan_match *find_leading(const struct scan_match *matches, size_t count)
 {
-	for (size_t i = 0; i < scan->result.matches_count; i++)
-		if (scan->matches[i].kind != MATCH_CHECKSUM)
-			return &scan->matches[i];
-	return scan->result.matches_count > 0 ? &scan->matches[0] : NULL;
+	for (size_t i = 0; i < count; i++)
+		if (matches[i].kind != MATCH_CHECKSUM)
+			return &matches[i];
+	return count > 0 ? matches : NULL;
+}
+
+const struct scan_match *scan_leading_match(const struct scan_result *result)
+{
+	return find_leading(result->matches, result->matches_count);
+}
+
+// What is kept could be looked at still.
+enum screen_action scan_screen_action(const struct scan_result *result)
+{
+	enum screen_action action = SCREEN_ACTION_DISCARD;
+
+	if (result->matches_count == 0)
+		return SCREEN_ACTION_DEFAULT;
+	for (size_t i = 0; i < result->matches_count; i++) {
+		if (result->matches[i].action == SCREEN_ACTION_QUARANTINE)
+			return SCREEN_ACTION_QUARANTINE;
+		if (result->matches[i].action == SCREEN_ACTION_DEFAULT)
+			action = SCREEN_ACTION_DEFAULT;
+	}
+	return action;
 }
 
 static void scan_judge(struct scan *scan)
 {
-	const struct scan_match *match = leading_match(scan);
+	const struct scan_match *match = find_leading(scan->matches, scan->result.matches_count);
 	struct scan_result *result = &scan->result;
 
 	result->verdict = VERDICT_CLEAN;
@@ -259,7 +279,7 @@ static void note_texts(struct scan *scan, struct scan_result *result)
 
 static bool is_infected(const struct scan *scan)
 {
-	const struct scan_match *match = leading_match(scan);
+	const struct scan_match *match = find_leading(scan->matches, scan->result.matches_count);
 
 	return match != NULL && match->kind != MATCH_CHECKSUM;
 }

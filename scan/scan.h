@@ -47,6 +47,10 @@ enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
 const char *verdict_name(enum verdict verdict);
 const char *match_kind_name(enum match_kind kind);
 
+// Of one DIGEST_*: "md5", "sha1", "sha256", and its bytes.
+const char *digest_name(unsigned int algorithm);
+size_t digest_length(unsigned int algorithm);
+
 // ---- ruleset: an immutable compiled image ------------------------------------------------------
 
 struct ruleset;
@@ -149,7 +153,7 @@ struct scan_match {
 	enum screen_action action;
 	enum screen_kind screened;
 	unsigned int algorithm; // one DIGEST_*
-	const uint8_t *digest;  // of digest_bytes(algorithm): 16, 20, 32
+	const uint8_t *digest;  // of digest_length(algorithm)
 };
 
 // Listed in the order in which they begin, each followed by what is in it: members in the order of the
@@ -187,6 +191,12 @@ struct scan_result {
 	const char *message_id; // as sent
 	uint64_t bytes;         // of the message
 };
+
+// What the verdict stands on: the first match of a signature; where there is none, of a checksum. NULL: no
+// match.
+const struct scan_match *scan_leading_match(const struct scan_result *result);
+// What entries ask for where the verdict is a checksum's.
+enum screen_action scan_screen_action(const struct scan_result *result);
 
 // Starts a message on this scanner. Returns 0, or -ENOMEM when max_messages are in progress: the
 // caller then applies its policy for what cannot be scanned.

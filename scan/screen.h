@@ -121,6 +121,13 @@ struct ruleset;
 // image: 64-byte aligned, must stay mapped and unchanged; NULL: no list. Returns as ruleset_attach.
 int ruleset_attach_screen(const struct ruleset *base, const void *image, size_t bytes,
 	struct ruleset **out) __attribute__((warn_unused_result));
+// The same of a mapping, which munmap ends when the list is not used any more; the caller's if this fails.
+int ruleset_attach_screen_mapped(const struct ruleset *base, void *mapping, size_t bytes,
+	struct ruleset **out) __attribute__((warn_unused_result));
+// Lays the list that is on another ruleset, if there is one, on this: both then share it and its counts.
+// Rulesets that share a list belong to one thread. Returns 0 or -ENOMEM.
+int ruleset_share_screen(const struct ruleset *base, const struct ruleset *from,
+	struct ruleset **out) __attribute__((warn_unused_result));
 const struct screen_info *ruleset_get_screen(const struct ruleset *ruleset);
 // Entry number i of the list, by ascending id, as it was given but for its name if that was "". Its texts
 // live as long as the image.

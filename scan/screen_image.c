@@ -267,6 +267,7 @@ int screen_open(const void *image, size_t bytes, struct screen **out)
 	screen = calloc(1, sizeof(*screen));
 	if (screen == NULL)
 		return -ENOMEM;
+	screen->users = 1;
 	err = open_sections(screen, image);
 	if (err == 0)
 		err = check(screen);
@@ -285,7 +286,7 @@ int screen_open(const void *image, size_t bytes, struct screen **out)
 
 void screen_close(struct screen *screen)
 {
-	if (screen == NULL)
+	if (screen == NULL || --screen->users > 0)
 		return;
 	free(screen->hits);
 	if (screen->mapping != NULL)

@@ -132,6 +132,7 @@ struct screen {
 	uint64_t max_from_end;       // how many last bytes ranges need
 	struct screen_filter filter; // of windows
 	_Atomic uint64_t *hits;      // of each record: any scanner adds, anybody reads
+	uint32_t users;              // rulesets
 	void *mapping;               // that goes with it, NULL: none
 	size_t mapping_bytes;
 };
@@ -139,6 +140,7 @@ struct screen {
 // A checked view of an image of which nothing is trusted; 64-byte aligned. Returns 0, -EBADMSG, -ENOTSUP or
 // -ENOMEM.
 int screen_open(const void *image, size_t bytes, struct screen **out);
+// For one of its users.
 void screen_close(struct screen *screen);
 // Fills in the checksum. Returns 0 or -EIO.
 int screen_seal(void *image, size_t bytes);

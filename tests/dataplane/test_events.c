@@ -25,7 +25,11 @@ static const struct events_context context = {
 	.epoch_offset_ns = 1767225600000000000, // 2026-01-01
 };
 
-static const struct scan_match match = {"Eicar-Test-Signature", "V-1", "", MATCH_PATTERN, 2};
+static const struct scan_match match = {.signature = "Eicar-Test-Signature",
+	.virus_id = "V-1",
+	.recipe = "",
+	.kind = MATCH_PATTERN,
+	.part = 2};
 static struct scan_part parts[] = {
 	{.index = 1,
 		.content_type = "text/plain",

@@ -468,6 +468,142 @@ static void a_type_is_a_condition(void **state)
 	}
 }
 
+// ---- samples -------------------------------------------------------------------------------------
+
+static size_t kinds_that_hit(struct rig *rig, enum scan_kind kind, const uint8_t *data, size_t n)
+{
+	struct scan *scan = rig_scan(rig, kind, data, n, 5000, NULL);
+	size_t kinds = 0;
+
+	for (size_t i = 0; i < scan_end(scan)->matches_count; i++)
+		kinds |= (size_t)1 << scan_end(scan)->matches[i].screened;
+	scan_free(scan);
+	return kinds;
+}
+
+static void a_sample_is_hit_by_each_kind_that_is_computed_of_it(void **state)
+{
+	struct screen_sample_options options = {
+		.virus_id = "CV-2", .name = "Sample", .algorithms = DIGEST_MD5 | DIGEST_SHA256};
+	const size_t n = 30000;
+	struct screen_entry *entries = NULL;
+	struct random random = {11};
+	size_t count = 0;
+	struct rig rig;
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		sample[i] = (uint8_t)(0x80 | random_below(&random, 256));
+	assert_int_equal(screen_compute(&options, sample, n, &entries, &count), 0);
+	rig_init(&rig, entries, count);
+	assert_int_equal(kinds_that_hit(&rig, SCAN_FILE, sample, n),
+		1 << SCREEN_FILE | 1 << SCREEN_RANGE | 1 << SCREEN_WINDOW);
+	sample[0] ^= 1;
+	sample[n / 4] ^= 1;
+	assert_int_equal(
+		kinds_that_hit(&rig, SCAN_FILE, sample, n), 1 << SCREEN_RANGE | 1 << SCREEN_WINDOW);
+	memset(sample, 0x90, sizeof(sample));
+	assert_int_equal(kinds_that_hit(&rig, SCAN_FILE, sample, n), 0);
+	rig_fini(&rig);
+	free(entries);
+	// Nothing but its size and digest tells this one from others.
+	assert_int_equal(screen_compute(&options, sample, n, &entries, &count), 0);
+	assert_int_equal(count, 2);
+	free(entries);
+	assert_int_equal(screen_compute(&options, sample, 3, &entries, &count), -EINVAL);
+}
+
+static void a_message_that_was_saved_with_other_line_ends_is_hit_as_it_was_sent(void **state)
+{
+	struct screen_sample_options options = {.virus_id = "CV-2", .is_message = true};
+	uint8_t saved[sizeof(text_mail)];
+	struct screen_entry *entries = NULL;
+	size_t count = 0;
+	struct rig rig;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; text_mail[i] != '\0'; i++)
+		if (text_mail[i] != '\r')
+			saved[n++] = (uint8_t)text_mail[i];
+	assert_int_equal(screen_compute(&options, saved, n, &entries, &count), 0);
+	assert_int_equal(count, 2);
+	rig_init(&rig, entries, count);
+	assert_int_equal(kinds_that_hit(&rig, SCAN_MESSAGE, (const uint8_t *)text_mail,
+				 sizeof(text_mail) - 1),
+		1 << SCREEN_BODY | 1 << SCREEN_MESSAGE);
+	rig_fini(&rig);
+	free(entries);
+}
+
+// A PE file with two sections, the second cut off by the end.
+static size_t make_program(uint8_t *out)
+{
+	static const uint32_t places[2][2] = {{1024, 2000}, {3024, 5000}};
+	struct random random = {21};
+	uint8_t *pe = out + 128;
+
+	for (size_t i = 0; i < 6000; i++)
+		out[i] = i < 1024 ? 0 : (uint8_t)random_below(&random, 256);
+	memcpy(out, "MZ", 2);
+	out[60] = 128;
+	memcpy(pe, "PE\0\0\x4c\x01\x02\0", 8);
+	pe[20] = 224;
+	pe[24] = 0x0b;
+	pe[25] = 0x01;
+	out[128 + 24 + 60] = 0; // size of the headers: 1024
+	out[128 + 24 + 61] = 4;
+	out[128 + 24 + 92] = 16;
+	out[128 + 24 + 33] = 0x10; // alignment of sections
+	out[128 + 24 + 37] = 0x02; // of the file: 512
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t *section = pe + 24 + 224 + 40 * i;
+		uint32_t address = 0x1000 + 0x2000 * (uint32_t)i;
+
+		memcpy(section, ".part", 5);
+		memcpy(section + 8, &places[i][1], 4);
+		memcpy(section + 12, &address, 4);
+		memcpy(section + 16, &places[i][1], 4);
+		memcpy(section + 20, &places[i][0], 4);
+	}
+	return 6000;
+}
+
+static void sections_of_programs_hit_by_number_and_size(void **state)
+{
+	struct screen_sample_options options = {.virus_id = "CV-3"};
+	struct screen_entry *entries = NULL;
+	size_t n = make_program(sample);
+	size_t sections = 0;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(screen_compute(&options, sample, n, &entries, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct screen_entry entry = entries[i];
+
+		if (entry.kind != SCREEN_SECTION)
+			continue;
+		sections++;
+		assert_true(hits(&entry, SCAN_FILE, sample, n));
+		entry.bytes = n;
+		entry.file_type = "pe";
+		assert_true(hits(&entry, SCAN_FILE, sample, n));
+		entry.section++;
+		assert_false(hits(&entry, SCAN_FILE, sample, n));
+		entry.section = SCREEN_ANY_SECTION;
+		assert_true(hits(&entry, SCAN_FILE, sample, n));
+		entry.length++;
+		assert_false(hits(&entry, SCAN_FILE, sample, n));
+		entry.length = 0;
+		assert_true(hits(&entry, SCAN_FILE, sample, n));
+		entry.bytes = n - 1;
+		assert_false(hits(&entry, SCAN_FILE, sample, n));
+	}
+	assert_int_equal(sections, 2);
+	free(entries);
+}
+
 // ---- lists by themselves -------------------------------------------------------------------------
 
 static void counts_move_to_the_next_list(void **state)
@@ -586,6 +722,10 @@ int main(void)
 		cmocka_unit_test(messages_and_bodies_hit_with_and_without_their_last_line_break),
 		cmocka_unit_test(parts_hit_as_they_are_decoded),
 		cmocka_unit_test(a_type_is_a_condition),
+		cmocka_unit_test(a_sample_is_hit_by_each_kind_that_is_computed_of_it),
+		cmocka_unit_test(
+			a_message_that_was_saved_with_other_line_ends_is_hit_as_it_was_sent),
+		cmocka_unit_test(sections_of_programs_hit_by_number_and_size),
 		cmocka_unit_test(counts_move_to_the_next_list),
 		cmocka_unit_test(an_empty_list_is_allowed_and_one_twice_is_one),
 		cmocka_unit_test(what_is_wrong_with_an_entry_is_told),

@@ -91,13 +91,22 @@ all: $(PROGRAMS)
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
 $(BUILD)/libscan_build.a: $(call obj,$(SCAN_BUILD_SRC))
 $(BUILD)/libreassembly.a: $(call obj,$(REASSEMBLY_SRC))
-$(BUILD)/libcontrol.a: $(call obj,$(filter-out control/%_main.c,$(CONTROL_SRC)))
+$(BUILD)/libcontrol.a: $(call obj,$(filter-out control/%_main.c,$(CONTROL_SRC))) $(BUILD)/obj/pages.o
 $(BUILD)/libdataplane.a: $(call obj,$(DATAPLANE_SRC))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	@echo "AR   $@"
 	@ar rcs $@ $^
+
+# The pages of both daemons, bundled by npm's esbuild, are part of the programs.
+WEB := build/web
+$(WEB)/pages.c: scripts/pages $(shell find control/web -type f)
+	@echo "WEB  $@"
+	@scripts/pages $(WEB)
+$(BUILD)/obj/pages.o: $(WEB)/pages.c control/web_pages.h
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -c $< -o $@
 
 CONTROL_CFLAGS := $(call isystem,gmime-3.0)
 CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsockets libcurl libmosquitto netsnmp)
@@ -128,7 +137,7 @@ $(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 
-$(BUILD)/cordon-control: $(call obj,$(filter-out $(VENDOR_SRC),$(CONTROL_SRC))) $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
+$(BUILD)/cordon-control: $(call obj,$(filter-out $(VENDOR_SRC),$(CONTROL_SRC))) $(BUILD)/obj/pages.o $(BUILD)/libdataplane.a $(BUILD)/libscan.a \
 		$(BUILD)/libreassembly.a
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(CONTROL_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread

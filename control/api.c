@@ -267,14 +267,14 @@ static json_t *roll_back(struct api_call *call)
 // ---- the table ----------------------------------------------------------------------------------
 
 static const struct api_command commands[] = {
-	{"status", get_status},
-	{"seal", set_seal},
-	{"unseal", end_seal},
-	{"alerts", list_alerts},
-	{"alerts take", take_alerts},
-	{"rules", get_rules},
-	{"rules install", install_rules},
-	{"rules rollback", roll_back},
+	{"status", get_status, false},
+	{"seal", set_seal, true},
+	{"unseal", end_seal, true},
+	{"alerts", list_alerts, false},
+	{"alerts take", take_alerts, true},
+	{"rules", get_rules, false},
+	{"rules install", install_rules, true},
+	{"rules rollback", roll_back, true},
 };
 
 static const struct api_command *find_command(const char *name)
@@ -302,12 +302,24 @@ static void name_caller(uid_t uid, char *out, size_t room)
 		(void)snprintf(out, room, "%s", entry.pw_name);
 }
 
+json_t *api_run(struct api_call *call, bool may_change)
+{
+	const char *name = api_text(call->request, "command");
+	const struct api_command *command = find_command(name);
+
+	if (!json_is_object(call->request))
+		return api_refusal("the request is not a JSON object");
+	if (command == NULL)
+		return api_refusal("there is no command \"%s\"", name);
+	if (command->is_change && !may_change)
+		return api_refusal("%s may look, not act", call->who);
+	return command->run(call);
+}
+
 static void answer_request(void *ctx, struct local_request *request, struct local_answer *answer)
 {
 	const struct api *api = ctx;
 	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, NULL);
-	const char *name = api_text(root, "command");
-	const struct api_command *command = find_command(name);
 	struct api_call call = {.control = api->control,
 		.request = root,
 		.client = request->client,
@@ -315,14 +327,8 @@ static void answer_request(void *ctx, struct local_request *request, struct loca
 		.given = request->fd};
 	json_t *result;
 
-	if (!json_is_object(root)) {
-		result = api_refusal("the request is not a JSON object");
-	} else if (command == NULL) {
-		result = api_refusal("there is no command \"%s\"", name);
-	} else {
-		name_caller(request->uid, call.who, sizeof(call.who));
-		result = command->run(&call);
-	}
+	name_caller(request->uid, call.who, sizeof(call.who));
+	result = api_run(&call, true);
 	answer->later = result == NULL;
 	answer->fd = call.fd;
 	if (result != NULL)
@@ -333,8 +339,13 @@ static void answer_request(void *ctx, struct local_request *request, struct loca
 
 void api_answer(struct api *api, uint64_t client, json_t *answer)
 {
-	struct local_answer out = {.text = json_dumps(answer, JSON_COMPACT), .fd = -1};
+	struct local_answer out = {.fd = -1};
 
+	if (client != API_NOBODY && (client & API_WEB) != 0) {
+		web_answer(api->control->web, client & ~API_WEB, answer);
+		return;
+	}
+	out.text = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
 	local_server_answer(api->server, client, &out);
 }

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct api_call {
 struct api_command {
 	const char *name;
 	json_t *(*run)(struct api_call *call);
+	bool is_change; // of the gateway or its mail; others may be asked by who may only look
 };
 
 // Those about kept mail (api_mail.c).
@@ -38,9 +40,14 @@ int api_open(struct control *control, const char *path, struct api **out)
 void api_close(struct api *api);
 int api_descriptor(const struct api *api);
 void api_serve(struct api *api);
+// Runs the command that the request names; *may_change false: only if it changes nothing. Returns its
+// answer, or NULL: api_answer will be called.
+json_t *api_run(struct api_call *call, bool may_change);
 // The answer to a command that has taken its time; takes answer.
 void api_answer(struct api *api, uint64_t client, json_t *answer);
 #define API_NOBODY UINT64_MAX // as client: nobody waits for an answer
+// In client: the answer goes to the page, by web_answer; the rest is its request's token.
+#define API_WEB ((uint64_t)1 << 62)
 // Compiles the sources of the rules and puts them in force; the client is answered then. Returns 0 or as
 // publish_start.
 int api_install_rules(struct control *control, const char *who, uint64_t client);

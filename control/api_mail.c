@@ -268,10 +268,10 @@ static json_t *delete_mail(struct api_call *call)
 }
 
 const struct api_command api_mail_commands[] = {
-	{"mail list", list_mail},
-	{"mail show", show_mail},
-	{"mail export", export_mail},
-	{"mail release", release_mail},
-	{"mail delete", delete_mail},
+	{"mail list", list_mail, false},
+	{"mail show", show_mail, false},
+	{"mail export", export_mail, true},
+	{"mail release", release_mail, true},
+	{"mail delete", delete_mail, true},
 };
 const size_t api_mail_commands_count = sizeof(api_mail_commands) / sizeof(api_mail_commands[0]);

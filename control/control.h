@@ -19,6 +19,7 @@
 //                   update_journal, revoked
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   alert_mail, alert_part: alerts that come as mail
+//   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
@@ -37,6 +38,7 @@
 #include "control/seals.h"
 #include "control/store.h"
 #include "control/update.h"
+#include "control/web.h"
 
 #include <glib.h>
 
@@ -55,6 +57,7 @@ struct control {
 	struct dataplane_link link;
 	struct api *api;
 	struct alerts *alerts;
+	struct web *web; // NULL: nothing is served
 	struct update *update;
 	struct channels *channels;
 	struct alert_mail *alert_mail;

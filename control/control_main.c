@@ -2,6 +2,7 @@
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
 #include "control/alert_apply.h"
 #include "control/control.h"
+#include "control/web_user_command.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -22,6 +23,7 @@
 static const char usage[] =
 	"usage: cordon-control --config FILE [--check-config]\n"
 	"       cordon-control --config-reference\n"
+	"       cordon-control user ...             who may log in to the page, see user --help\n"
 	"\n"
 	"  --config FILE       the configuration, see docs/control.md\n"
 	"  --check-config      only look for mistakes in it\n"
@@ -175,6 +177,7 @@ static gboolean once_a_second(gpointer ctx)
 	look_at_store(control);
 	update_turn(control->update);
 	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
+	web_turn(control->web);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -214,6 +217,7 @@ static void event_written(void *ctx, const char *event, const json_t *members)
 
 	control_counts_event(&control->counts, event, members);
 	notify_event(control->notify, event, members);
+	web_event(control->web, event, members);
 }
 
 static int open_store(struct control *control)
@@ -263,6 +267,17 @@ static int open_alerts(struct control *control)
 	return err;
 }
 
+static int open_web(struct control *control)
+{
+	char error[512] = "";
+	int err = web_open(control, &control->web, error, sizeof(error));
+
+	if (err != 0)
+		(void)fprintf(stderr, "cordon-control: %s\n",
+			error[0] != '\0' ? error : g_strerror(-err));
+	return err;
+}
+
 static int start(struct control *control)
 {
 	const struct control_options *options = &control->options;
@@ -301,7 +316,8 @@ static int start(struct control *control)
 		complain(err, options->socket);
 		return err;
 	}
-	return open_alerts(control);
+	err = open_alerts(control);
+	return err == 0 ? open_web(control) : err;
 }
 
 static void loop(struct control *control)
@@ -331,6 +347,8 @@ static int run(struct control *control)
 	err = start(control);
 	if (err == 0)
 		loop(control);
+	web_close(control->web);
+	control->web = NULL;
 	channels_close(control->channels);
 	update_free(control->update);
 	alerts_free(control->alerts);
@@ -359,6 +377,8 @@ int main(int argc, char **argv)
 	bool check = false;
 	int letter;
 
+	if (argc > 1 && strcmp(argv[1], "user") == 0)
+		return web_user_command(argv[0], argc - 1, argv + 1);
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread is started
 	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (letter) {

@@ -18,6 +18,7 @@
 #define CHUNK_BYTES 16384
 #define STREAM_BYTES 1048576u // that wait for one reader
 #define BEARER "Bearer "
+#define MAPPED "::ffff:" // before an address of version 4 (RFC 4291, section 2.5.5.2)
 
 struct exchange {
 	GByteArray *body;
@@ -268,6 +269,9 @@ static void read_headers(struct lws *wsi, struct exchange *exchange, const char 
 	char authorization[sizeof(exchange->bearer)] = "";
 
 	(void)lws_get_peer_simple(wsi, exchange->peer, sizeof(exchange->peer));
+	if (g_str_has_prefix(exchange->peer, MAPPED))
+		memmove(exchange->peer, exchange->peer + strlen(MAPPED),
+			strlen(exchange->peer + strlen(MAPPED)) + 1);
 	(void)snprintf(exchange->path, sizeof(exchange->path), "%s", path);
 	exchange->method = find_method(wsi);
 	read_query(wsi, exchange);
@@ -289,7 +293,6 @@ static void open_stream(struct web_server *server, struct lws *wsi, struct excha
 	exchange->waiting = g_byte_array_new();
 	exchange->reply.type = "text/event-stream";
 	(void)g_hash_table_add(server->streams, wsi);
-	(void)lws_http_mark_sse(wsi);
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define SCHEMA_MAX_FIELDS 32
-#define SCHEMA_MAX_TABLES 16
+#define SCHEMA_MAX_TABLES 32
 #define SCHEMA_MAX_CHOICES 16
 
 struct options_slot {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Asking the daemon that this page came from. Every failure is an Error whose message is for people.
+
+let csrf = "";
+let onLost = () => {};
+
+// fn is called when the session has ended.
+export function whenSessionEnds(fn) {
+  onLost = fn;
+}
+
+export async function ask(method, path, body) {
+  const headers = { "X-CSRF-Token": csrf };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let reply;
+  try {
+    reply = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+    });
+  } catch {
+    throw new Error("The server does not answer.");
+  }
+  const text = await reply.text();
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    answer = text;
+  }
+  if (reply.status === 401 && path !== "/api/session") onLost();
+  if (!reply.ok) {
+    const error = new Error((answer && answer.error) || `The server says ${reply.status}.`);
+    error.status = reply.status;
+    throw error;
+  }
+  return answer;
+}
+
+function begin(session) {
+  csrf = session.csrf;
+  return session;
+}
+
+export const logIn = async (user, password) =>
+  begin(await ask("POST", "/api/session", { user, password }));
+
+// The session that the browser still has, or null.
+export async function findSession() {
+  const session = await ask("GET", "/api/session");
+  return session.user === null ? null : begin(session);
+}
+
+export async function logOut() {
+  await ask("DELETE", "/api/session");
+  csrf = "";
+}
+
+// Events as they happen: handlers by name, which get what was sent, parsed. `state` is told "live" or "lost".
+// Returns how to stop.
+export function listen(handlers, state = () => {}) {
+  const source = new EventSource("/api/stream");
+  source.onopen = () => state("live");
+  source.onerror = () => state("lost");
+  for (const [name, handle] of Object.entries(handlers))
+    source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+  return () => source.close();
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/web_login.h"
+
+#include "control/address_list.h"
+#include "control/control_events.h"
+#include "control/web_users.h"
+
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000LL
+#define TOKEN_BYTES 32
+#define SESSIONS_MOST 1000
+#define TRIES_WAITING 16    // for the one thread that checks passwords
+#define TRIES_PER_MINUTE 10 // of one address
+#define FAILURES_FREE 5     // before a user is locked
+#define LOCK_S 30           // the first time, then twice as long, up to
+#define LOCK_MOST_S 900
+#define COOKIE "cordon-session"
+#define COOKIE_SECURE "__Host-cordon-session" // RFC 6265bis, section 4.1.3.2
+
+struct session {
+	struct web_session shown;
+	char secret[256]; // of the user when it began
+	int64_t began_ns;
+	int64_t used_ns;
+};
+
+struct web_login {
+	struct web_login_options options;
+	char *path;
+	struct stat read; // the file as it was
+	GHashTable *users;
+	GHashTable *sessions; // SHA-256 of the cookie, in hex: session
+	struct address_rate *rate;
+	GThreadPool *checks;
+	GAsyncQueue *checked;
+};
+
+// One password that is being checked, on another thread.
+struct check {
+	struct web_login *login;
+	struct web_server *server;
+	uint64_t token;
+	char user[WEB_USER_BYTES];
+	char peer[ADDRESS_BYTES];
+	char secret[256];
+	char *password;
+	bool is_known;
+	bool is_right;
+};
+
+static void free_check(struct check *check)
+{
+	OPENSSL_cleanse(check->password, strlen(check->password));
+	g_free(check->password);
+	g_free(check);
+}
+
+static void audit(
+	const struct web_login *login, const char *user, const char *peer, const char *what)
+{
+	if (login->options.audit != NULL)
+		login->options.audit(login->options.ctx, user, peer, what);
+}
+
+// ---- users --------------------------------------------------------------------------------------
+
+static gboolean is_over(gpointer key, gpointer value, gpointer ctx)
+{
+	const struct session *session = value;
+	const struct web_login *login = ctx;
+	const struct web_user *user = g_hash_table_lookup(login->users, session->shown.user);
+
+	(void)key;
+	return user == NULL || strcmp(user->secret, session->secret) != 0 ||
+	       user->role != session->shown.role;
+}
+
+static void keep_failures(GHashTable *from, GHashTable *to)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, from);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct web_user *before = value;
+		struct web_user *now = g_hash_table_lookup(to, before->name);
+
+		if (now == NULL || strcmp(now->secret, before->secret) != 0)
+			continue;
+		now->failures = before->failures;
+		now->locked_until_ns = before->locked_until_ns;
+	}
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+// A file that cannot be read leaves the users as they were; one that is gone leaves none.
+static int read_users(struct web_login *login, char *error, size_t error_bytes)
+{
+	GHashTable *users = NULL;
+	struct stat now = {0};
+	int err;
+
+	if (stat(login->path, &now) == 0 && login->users != NULL &&
+		is_same_file(&now, &login->read))
+		return 0;
+	err = web_users_read(login->path, &users, error, error_bytes);
+	if (err == -ENOENT && login->users != NULL) {
+		users = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+		err = 0;
+	}
+	if (err != 0)
+		return err;
+	if (login->users != NULL) {
+		keep_failures(login->users, users);
+		g_hash_table_unref(login->users);
+	}
+	login->users = users;
+	login->read = now;
+	(void)g_hash_table_foreach_remove(login->sessions, is_over, login);
+	return 0;
+}
+
+// ---- sessions -----------------------------------------------------------------------------------
+
+static char *make_token(void)
+{
+	uint8_t bytes[TOKEN_BYTES];
+	char *text;
+
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		return NULL;
+	text = g_base64_encode(bytes, sizeof(bytes));
+	(void)g_strdelimit(text, "+", '-');
+	(void)g_strdelimit(text, "/", '_');
+	(void)g_strdelimit(text, "=", '\0');
+	return text;
+}
+
+static bool is_old(const struct web_login *login, const struct session *session, int64_t now_ns)
+{
+	return now_ns - session->used_ns > login->options.idle_seconds * NS_PER_S ||
+	       now_ns - session->began_ns > login->options.most_seconds * NS_PER_S;
+}
+
+struct sweep {
+	const struct web_login *login;
+	int64_t now_ns;
+};
+
+static gboolean is_swept(gpointer key, gpointer value, gpointer ctx)
+{
+	const struct sweep *sweep = ctx;
+
+	(void)key;
+	return is_old(sweep->login, value, sweep->now_ns);
+}
+
+static const char *cookie_name(const struct web_login *login)
+{
+	return login->options.is_secure ? COOKIE_SECURE : COOKIE;
+}
+
+static void set_cookie(const struct web_login *login, struct web_reply *reply, const char *value)
+{
+	web_reply_header(reply, "set-cookie:", "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
+		cookie_name(login), value, login->options.is_secure ? "; Secure" : "",
+		value[0] == '\0' ? "; Max-Age=0" : "");
+}
+
+// The SHA-256 of the session cookie, the caller's; NULL: there is none.
+static char *session_key(const struct web_login *login, const char *cookies)
+{
+	char **each = g_strsplit(cookies, ";", -1);
+	const char *name = cookie_name(login);
+	size_t n = strlen(name);
+	char *key = NULL;
+
+	for (size_t i = 0; each[i] != NULL && key == NULL; i++) {
+		const char *cookie = g_strstrip(each[i]);
+
+		if (strncmp(cookie, name, n) == 0 && cookie[n] == '=')
+			key = g_compute_checksum_for_string(G_CHECKSUM_SHA256, cookie + n + 1, -1);
+	}
+	g_strfreev(each);
+	return key;
+}
+
+static bool is_change(const struct web_request *request)
+{
+	return strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+}
+
+static bool is_own(const struct web_session *session, const char *csrf)
+{
+	return strlen(csrf) == strlen(session->csrf) &&
+	       CRYPTO_memcmp(csrf, session->csrf, strlen(csrf)) == 0;
+}
+
+const struct web_session *web_login_find(
+	struct web_login *login, const struct web_request *request, int64_t now_ns)
+{
+	char ignored[256];
+	char *key = session_key(login, request->cookie);
+	struct session *session;
+
+	if (key == NULL)
+		return NULL;
+	(void)read_users(login, ignored, sizeof(ignored));
+	session = g_hash_table_lookup(login->sessions, key);
+	if (session != NULL && is_old(login, session, now_ns)) {
+		(void)g_hash_table_remove(login->sessions, key);
+		session = NULL;
+	}
+	g_free(key);
+	if (session == NULL || (is_change(request) && !is_own(&session->shown, request->csrf)))
+		return NULL;
+	session->used_ns = now_ns;
+	return &session->shown;
+}
+
+void web_login_show(const struct web_session *session, struct web_reply *reply)
+{
+	json_t *answer = json_pack("{s:s, s:s, s:s}", "user", session->user, "role",
+		web_role_name(session->role), "csrf", session->csrf);
+
+	reply->status = 200;
+	reply->body = json_dumps(answer, JSON_COMPACT);
+	json_decref(answer);
+}
+
+void web_login_end(
+	struct web_login *login, const struct web_request *request, struct web_reply *reply)
+{
+	const struct web_session *session = web_login_find(login, request, control_now_ns());
+	char *key;
+
+	if (session == NULL) {
+		web_reply_error(reply, 401, "nobody is logged in");
+		return;
+	}
+	audit(login, session->user, request->peer, "logout");
+	key = session_key(login, request->cookie);
+	(void)g_hash_table_remove(login->sessions, key);
+	g_free(key);
+	set_cookie(login, reply, "");
+	reply->status = 204;
+}
+
+static void start_session(struct web_login *login, const struct web_user *user, int64_t now_ns,
+	struct web_reply *reply)
+{
+	struct sweep sweep = {login, now_ns};
+	struct session *session;
+	char *token = make_token();
+	char *csrf = make_token();
+
+	(void)g_hash_table_foreach_remove(login->sessions, is_swept, &sweep);
+	if (token == NULL || csrf == NULL || g_hash_table_size(login->sessions) >= SESSIONS_MOST) {
+		web_reply_error(reply, 503, "there are too many sessions");
+	} else {
+		session = g_new0(struct session, 1);
+		(void)snprintf(session->shown.user, sizeof(session->shown.user), "%s", user->name);
+		(void)snprintf(session->shown.csrf, sizeof(session->shown.csrf), "%s", csrf);
+		(void)snprintf(session->secret, sizeof(session->secret), "%s", user->secret);
+		session->shown.role = user->role;
+		session->began_ns = now_ns;
+		session->used_ns = now_ns;
+		(void)g_hash_table_replace(login->sessions,
+			g_compute_checksum_for_string(G_CHECKSUM_SHA256, token, -1), session);
+		web_login_show(&session->shown, reply);
+		set_cookie(login, reply, token);
+	}
+	g_free(token);
+	g_free(csrf);
+}
+
+// ---- passwords ----------------------------------------------------------------------------------
+
+static void count_failure(const struct web_login *login, struct web_user *user,
+	const struct check *check, int64_t now_ns)
+{
+	int64_t lock_s = LOCK_S;
+
+	audit(login, check->user, check->peer, "login refused");
+	if (user == NULL)
+		return;
+	user->failures++;
+	if (user->failures < FAILURES_FREE)
+		return;
+	for (unsigned int i = FAILURES_FREE; i < user->failures && lock_s < LOCK_MOST_S; i++)
+		lock_s *= 2;
+	user->locked_until_ns = now_ns + MIN(lock_s, LOCK_MOST_S) * NS_PER_S;
+	audit(login, check->user, check->peer, "locked out");
+}
+
+static void answer_check(struct web_login *login, const struct check *check)
+{
+	struct web_user *user = g_hash_table_lookup(login->users, check->user);
+	struct web_reply reply = {0};
+	int64_t now_ns = control_now_ns();
+
+	// The file may be another one by now.
+	if (user != NULL && strcmp(user->secret, check->secret) != 0)
+		user = NULL;
+	if (user != NULL && check->is_right) {
+		user->failures = 0;
+		start_session(login, user, now_ns, &reply);
+		audit(login, user->name, check->peer, "login");
+	} else {
+		count_failure(login, user, check, now_ns);
+		web_reply_error(&reply, 401, "the name or the password is wrong");
+	}
+	(void)web_server_answer(check->server, check->token, &reply);
+}
+
+static gboolean take_checked(gpointer ctx)
+{
+	struct web_login *login = ctx;
+	struct check *check;
+
+	while ((check = g_async_queue_try_pop(login->checked)) != NULL) {
+		answer_check(login, check);
+		free_check(check);
+	}
+	return G_SOURCE_REMOVE;
+}
+
+static void check_password(gpointer data, gpointer ctx)
+{
+	struct check *check = data;
+	struct web_login *login = ctx;
+
+	check->is_right = web_users_check(check->secret, check->password) && check->is_known;
+	g_async_queue_push(login->checked, check);
+	(void)g_idle_add(take_checked, login);
+}
+
+static const struct web_user *find_unlocked(
+	struct web_login *login, const char *name, const char *peer, struct web_reply *reply)
+{
+	const struct web_user *user = g_hash_table_lookup(login->users, name);
+
+	if (user == NULL || control_now_ns() >= user->locked_until_ns)
+		return user;
+	audit(login, name, peer, "login refused");
+	web_reply_error(reply, 423, "too many failures: this name is locked for a while");
+	return NULL;
+}
+
+void web_login_take(struct web_login *login, struct web_server *server,
+	const struct web_request *request, struct web_reply *reply)
+{
+	char error[512] = "";
+	json_t *body = json_loadb(request->body, request->bytes, JSON_REJECT_DUPLICATES, NULL);
+	const char *name = json_string_value(json_object_get(body, "user"));
+	const char *password = json_string_value(json_object_get(body, "password"));
+	const struct web_user *user = NULL;
+
+	if (name == NULL || password == NULL || strlen(name) >= WEB_USER_BYTES)
+		web_reply_error(reply, 422, "{\"user\", \"password\"} are needed");
+	else if (!address_rate_take(login->rate, request->peer, control_now_ns()) ||
+		 g_thread_pool_unprocessed(login->checks) >= TRIES_WAITING)
+		web_reply_error(reply, 429, "too many tries: wait a minute");
+	else if (read_users(login, error, sizeof(error)) != 0)
+		web_reply_error(reply, 503, error);
+	else
+		user = find_unlocked(login, name, request->peer, reply);
+	if (reply->status == 0) {
+		struct check *check = g_new0(struct check, 1);
+
+		check->login = login;
+		check->server = server;
+		check->token = request->token;
+		check->is_known = user != NULL;
+		check->password = g_strdup(password);
+		(void)snprintf(check->user, sizeof(check->user), "%s", name);
+		(void)snprintf(check->peer, sizeof(check->peer), "%s", request->peer);
+		(void)snprintf(check->secret, sizeof(check->secret), "%s",
+			user != NULL ? user->secret : WEB_USERS_NOBODY);
+		reply->is_later = true;
+		(void)g_thread_pool_push(login->checks, check, NULL);
+	}
+	json_decref(body);
+}
+
+// ---- start and stop -----------------------------------------------------------------------------
+
+int web_login_open(const struct web_login_options *options, struct web_login **out, char *error,
+	size_t error_bytes)
+{
+	struct web_login *login = calloc(1, sizeof(*login));
+	int err;
+
+	if (login == NULL)
+		return -ENOMEM;
+	login->options = *options;
+	login->path = g_strdup(options->users);
+	login->options.users = login->path;
+	login->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	login->checked = g_async_queue_new();
+	login->checks = g_thread_pool_new(check_password, login, 1, FALSE, NULL);
+	err = address_rate_new(TRIES_PER_MINUTE, &login->rate);
+	if (err == 0)
+		err = read_users(login, error, error_bytes);
+	if (err != 0)
+		web_login_close(login);
+	else
+		*out = login;
+	return err;
+}
+
+void web_login_close(struct web_login *login)
+{
+	struct check *check;
+
+	if (login == NULL)
+		return;
+	g_thread_pool_free(login->checks, TRUE, TRUE);
+	while (g_idle_remove_by_data(login))
+		continue;
+	while ((check = g_async_queue_try_pop(login->checked)) != NULL)
+		free_check(check);
+	g_async_queue_unref(login->checked);
+	if (login->users != NULL)
+		g_hash_table_unref(login->users);
+	g_hash_table_unref(login->sessions);
+	address_rate_free(login->rate);
+	g_free(login->path);
+	free(login);
+}

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A real browser (Debian's Chromium, driven by chromedriver) inside one of the lab's namespaces.
+
+Its console's errors are kept: a page that is fine has none. `shot` writes what it shows to
+build/tests/web/NAME.png, to be looked at.
+"""
+import ctypes
+import os
+import shutil
+import socket
+import tempfile
+import time
+
+from lablib import BUILD, Failed, Skipped, until
+
+try:
+    from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.remote.webdriver import WebDriver
+    MISSING = None
+except ImportError as error:
+    MISSING = str(error)
+
+CLONE_NEWNET = 0x40000000
+PORT = 9515
+ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--disable-default-apps", "--ignore-certificate-errors", "--force-color-profile=srgb")
+
+
+class Namespace:
+    """This thread's sockets are made there meanwhile."""
+
+    def __init__(self, name):
+        self.path = "/var/run/netns/" + name
+
+    def __enter__(self):
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        self.enter(self.path)
+
+    def __exit__(self, *_):
+        self.set(self.home)
+        os.close(self.home)
+
+    @staticmethod
+    def set(descriptor):
+        if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def enter(self, path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            self.set(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Browser:
+    """`find` and `click` wait for what they name; texts are as a person reads them."""
+
+    def __init__(self, lab, side="server", width=1280, height=900, dark=False):
+        if MISSING or not shutil.which("chromedriver") or not shutil.which("chromium"):
+            raise Skipped("no browser here: %s" % (MISSING or "chromium, chromedriver"))
+        self.lab, self.namespace = lab, Namespace(lab.namespace(side))
+        self.folder = tempfile.mkdtemp(prefix="cordon-browser-")
+        self.process = lab.start(side, "chromedriver", ["chromedriver", "--port=%d" % PORT])
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for argument in ARGUMENTS + ("--user-data-dir=" + self.folder,
+                                     "--window-size=%d,%d" % (width, height)):
+            options.add_argument(argument)
+        if dark:
+            options.add_argument("--force-dark-mode")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        with self.namespace:
+            until("chromedriver", self.answers)
+            self.driver = WebDriver("http://127.0.0.1:%d" % PORT, options=options)
+        self.width, self.height = width, height
+
+    @staticmethod
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+    def close(self):
+        with self.namespace:
+            self.driver.quit()
+        self.process.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def do(self, function):
+        """function(driver), in the namespace."""
+        with self.namespace:
+            return function(self.driver)
+
+    def open(self, url):
+        self.do(lambda d: d.get(url))
+
+    def wait(self, what, function, seconds=15):
+        """What function(driver) gives once it is true."""
+        found = []
+
+        def look():
+            try:
+                found.append(self.do(function))
+            except WebDriverException:
+                return False
+            return bool(found[-1])
+        try:
+            until(what, look, seconds)
+        except Failed:
+            raise Failed("%s is not on the page; it shows:\n%s" % (what, self.text()[-2000:])) from None
+        return found[-1]
+
+    def text(self):
+        return self.do(lambda d: d.find_element(By.TAG_NAME, "body").text)
+
+    def see(self, text, seconds=15):
+        """Waits until the page shows this text."""
+        self.wait(repr(text), lambda d: text in d.find_element(By.TAG_NAME, "body").text, seconds)
+
+    def see_not(self, text, seconds=15):
+        self.wait("no " + repr(text), lambda d: text not in d.find_element(By.TAG_NAME, "body").text,
+                  seconds)
+
+    def find(self, selector):
+        """The first element of a CSS selector that is shown."""
+        return self.wait(selector, lambda d: next(
+            (e for e in d.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()), None))
+
+    def click(self, text, within="button, a, label, summary"):
+        """A button or link with exactly this text."""
+        element = self.wait("a button %r" % text, lambda d: next(
+            (e for e in d.find_elements(By.CSS_SELECTOR, within)
+             if e.is_displayed() and e.is_enabled() and e.text.strip() == text), None))
+        self.do(lambda d: element.click())
+
+    def fill(self, label, text):
+        """The field with this label."""
+        field = self.wait("a field %r" % label, lambda d: next(
+            (e.find_element(By.CSS_SELECTOR, "input, textarea, select")
+             for e in d.find_elements(By.CSS_SELECTOR, "label")
+             if e.is_displayed() and e.text.strip().split("\n")[0] == label), None))
+
+        def write(_):
+            if field.tag_name == "select":
+                next(o for o in field.find_elements(By.TAG_NAME, "option")
+                     if o.text == text or o.get_attribute("value") == text).click()
+                return
+            field.clear()
+            field.send_keys(text)
+        self.do(write)
+
+    def log_in(self, url, user, password):
+        self.open(url)
+        self.fill("Name", user)
+        self.fill("Password", password)
+        self.click("Log in")
+        self.see("Log out")
+
+    def resize(self, width, height):
+        self.do(lambda d: d.set_window_size(width, height))
+
+    def shot(self, name):
+        """The whole page as a picture."""
+        folder = os.path.join(BUILD, "tests/web")
+        os.makedirs(folder, exist_ok=True)
+        time.sleep(0.2)  # what moves has come to rest
+        height = self.do(lambda d: d.execute_script("return document.documentElement.scrollHeight"))
+        width = self.do(lambda d: d.get_window_size()["width"])
+        self.resize(width, max(height + 140, 400))
+        self.do(lambda d: d.save_screenshot(os.path.join(folder, name + ".png")))
+        self.resize(width, self.height)
+
+    def errors(self):
+        """What the browser's console complained about since the last call."""
+        return [e["message"] for e in self.do(lambda d: d.get_log("browser")) if e["level"] == "SEVERE"]

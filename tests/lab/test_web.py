@@ -1,0 +1,111 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The gateway's page in a real browser, and what machines ask the same server for."""
+import json
+import subprocess
+
+import labmail
+from labbrowser import Browser
+from labcontrol import Control, spool_settings
+from labgateway import Gateway
+from lablib import BUILD, Cases, Lab, until
+from labmail import message
+from labpostfix import Server
+
+cases = Cases()
+WEB = "127.0.0.1:7900"
+URL = "http://%s/" % WEB
+PASSWORD = "correct horse battery"
+
+
+def set_user(path, name, role, password=PASSWORD):
+    subprocess.run([BUILD + "/cordon-control", "user", path, "set", name, role],
+                   input=password.encode() + b"\n", check=True)
+
+
+def start(lab):
+    """A gateway with its page, where alice may act and victor may look."""
+    users = lab.folder + "/users"
+    set_user(users, "alice", "operator")
+    set_user(users, "victor", "viewer")
+    Server(lab)
+    gateway = Gateway(lab, **spool_settings(lab))
+    return gateway, Control(lab, web={"listen": WEB, "plain": "true", "users": users})
+
+
+def curl(lab, *arguments, data=None):
+    """(status, body)."""
+    done = subprocess.run(["ip", "netns", "exec", lab.namespace("server"), "curl", "-s", "-m", "10",
+                           "-w", "\n%{http_code}", *arguments], input=data, stdout=subprocess.PIPE,
+                          check=False)
+    text, _, status = done.stdout.decode().rpartition("\n")
+    return int(status), text
+
+
+@cases.case("a browser logs in, sees a seal at once, and logs out")
+def look(case):
+    with Lab(case) as lab:
+        _, control = start(lab)
+        with Browser(lab) as browser:
+            browser.log_in(URL, "alice", PASSWORD)
+            browser.see("Overview")
+            control.ask("seal", "--virus-id", "CV-7")
+            browser.see("CV-7 (hold)")
+            case.equal(labmail.send(lab, message("s1", [], b"hello\n"))[0], 250, "held")
+            browser.see("Held\n1")
+            browser.shot("gateway-overview")
+            browser.click("Log out")
+            browser.see("Log in")
+            case.equal(browser.errors(), [], "the console's errors")
+
+
+@cases.case("no session, no answer; a wrong password is refused, then locked; a viewer may not act")
+def refuse(case):
+    with Lab(case) as lab:
+        start(lab)
+        call = ["-X", "POST", "--data-binary", "@-", URL + "api/call"]
+        status = json.dumps({"command": "status"}).encode()
+        case.equal(curl(lab, *call, data=status)[0], 401, "without a session")
+        log_in = ["-X", "POST", "--data-binary", "@-", "-c", lab.folder + "/jar", URL + "api/session"]
+
+        def enter(name, password=PASSWORD):
+            return curl(lab, *log_in, data=json.dumps({"user": name, "password": password}).encode())
+        case.equal(enter("nobody")[0], 401, "an unknown name")
+        code, text = enter("victor")
+        case.equal(code, 200, text)
+        session = json.loads(text)
+        case.equal(session["role"], "viewer", "the role")
+        jar = ["-b", lab.folder + "/jar"]
+        case.equal(curl(lab, *jar, *call, data=status)[0], 401, "without the token")
+        token = ["-H", "X-CSRF-Token: " + session["csrf"]]
+        case.equal(curl(lab, *jar, *token, *call, data=status)[0], 200, "with it")
+        seal = json.dumps({"command": "seal", "virus_id": "X"}).encode()
+        code, text = curl(lab, *jar, *token, *call, data=seal)
+        case.equal((code, "may look" in text), (422, True), text)
+        for _ in range(5):
+            case.equal(enter("alice", "wrong password")[0], 401, "a wrong password")
+        case.equal(enter("alice")[0], 423, "locked")
+
+
+@cases.case("metrics as Prometheus reads them; health and readiness")
+def measure(case):
+    with Lab(case) as lab:
+        gateway, _ = start(lab)
+        until("readiness", lambda: curl(lab, URL + "readyz")[0] == 200)
+        case.equal(labmail.send(lab, message("s1", [], b"hello\n"))[0], 250, "a mail")
+        gateway.wait_mails(1)
+
+        def counted():
+            code, text = curl(lab, URL + "metrics")
+            return code == 200 and "\ncordon_messages_total 1\n" in text and text
+        text = until("the mail in the metrics", counted)
+        names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+        case.equal(len(names), len(set(names)), "each metric once")
+        case.equal([n for n in names if not n.startswith("cordon_")], [], "other names")
+        gateway.stop()
+        until("not ready", lambda: curl(lab, URL + "readyz")[0] == 503)
+        case.equal(curl(lab, URL + "healthz")[0], 200, "alive")
+
+
+if __name__ == "__main__":
+    cases.main()

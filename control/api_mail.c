@@ -249,11 +249,15 @@ static json_t *change_mail(struct api_call *call, enum spool_state state, const 
 static json_t *change_checked(struct api_call *call, enum spool_state state, const char *what)
 {
 	size_t n = json_array_size(json_object_get(call->request, "ids"));
+	const char *why = api_text(call->request, "why");
 
 	if (call->control->store == NULL)
 		return no_store();
 	if (n == 0 || n > IDS_MOST)
 		return api_refusal("ids: a list of 1 to %d ids is needed", IDS_MOST);
+	// Who and why is what an audit asks for.
+	if (why[strspn(why, " \t\r\n")] == '\0')
+		return api_refusal("why: a reason is needed");
 	return change_mail(call, state, what);
 }
 

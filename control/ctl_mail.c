@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define COPY_BYTES (1u << 20)
+#define PAGE 500 // of those that are changed at once
 
 struct mail_arguments {
 	const char *state; // "held" or "quarantined"
@@ -30,7 +31,7 @@ static void print_usage(const char *name, FILE *out)
 		"usage: cordonctl %s [list] [FILTER...] [--limit N] [--after ID]\n"
 		"       cordonctl %s show ID\n"
 		"       cordonctl %s export ID [-o FILE] [--why TEXT]\n"
-		"       cordonctl %s release|delete ID...|--all [FILTER...] [--why TEXT]\n"
+		"       cordonctl %s release|delete ID...|--all [FILTER...] --why TEXT\n"
 		"\n"
 		"  list     what there is, oldest first\n"
 		"  show     envelope, headers, reason, parts, history of one, and until when the\n"
@@ -169,75 +170,106 @@ static int export_mail(const struct mail_arguments *arguments, const char *id)
 
 // ---- release and delete -------------------------------------------------------------------------
 
-static int change_some(const struct mail_arguments *arguments, const char *command, json_t *ids)
+// Takes ids. Returns what the answer says of all, or the error; answer: what the caller lets go of, or NULL.
+static int change_some(
+	const struct mail_arguments *arguments, const char *command, json_t *ids, json_t **answer)
 {
-	json_t *answer = NULL;
-	json_t *failed;
-	size_t i;
+	const json_t *failed;
+	size_t count;
 	int status = ctl_ask(arguments->socket_path,
 		json_pack("{s:s, s:o, s:s, s:O}", "command", command, "ids", ids, "why",
 			arguments->why, "state", json_object_get(arguments->filter, "state")),
-		CTL_ASK_LONG_SECONDS, &answer);
+		CTL_ASK_LONG_SECONDS, answer);
 
 	if (status != CTL_OK)
 		return status;
-	status = json_is_true(json_object_get(answer, "ok")) ? CTL_OK : CTL_FOUND;
+	status = json_is_true(json_object_get(*answer, "ok")) ? CTL_OK : CTL_FOUND;
 	if (arguments->as_json) {
-		ctl_print_answer(answer);
+		ctl_print_answer(json_incref(*answer));
 		return status;
 	}
-	(void)printf("%zu done\n", json_array_size(json_object_get(answer, "done")));
-	json_array_foreach(json_object_get(answer, "failed"), i, failed)(void) fprintf(
-		stderr, "cordonctl: %s: %s\n", ctl_text(failed, "id"), ctl_text(failed, "why"));
-	{
-		json_decref(answer);
-	}
+	(void)printf("%zu done\n", json_array_size(json_object_get(*answer, "done")));
+	failed = json_object_get(*answer, "failed");
+	count = json_array_size(failed);
+	for (size_t i = 0; i < count; i++)
+		(void)fprintf(stderr, "cordonctl: %s: %s\n",
+			ctl_text(json_array_get(failed, i), "id"),
+			ctl_text(json_array_get(failed, i), "why"));
 	return status;
 }
 
-// Page by page: what was changed is not in the next list any more.
+// The ids of a page of those that the filter names.
+static int next_ids(const struct mail_arguments *arguments, json_t *ids, bool *more)
+{
+	json_t *request = json_pack("{s:s, s:i}", "command", "mail list", "limit", PAGE);
+	json_t *answer = NULL;
+	json_t *record;
+	size_t i;
+	int status;
+
+	(void)json_object_update(request, arguments->filter);
+	status = ctl_ask(arguments->socket_path, request, CTL_ASK_SECONDS, &answer);
+	json_array_foreach(json_object_get(answer, "records"), i, record)
+	{
+		(void)json_array_append(ids, json_object_get(record, "id"));
+	}
+	*more = json_is_true(json_object_get(answer, "more"));
+	json_decref(answer);
+	return status;
+}
+
+// Page by page: what was changed is not in the next list any more, and what could not be does not keep what is
+// behind it.
 static int change_all(const struct mail_arguments *arguments, const char *command)
 {
-	int status = CTL_OK;
+	int worst = CTL_OK;
+	bool more = true;
 
-	for (;;) {
-		json_t *request = json_pack("{s:s, s:i}", "command", "mail list", "limit", 500);
+	while (more) {
 		json_t *ids = json_array();
 		json_t *answer = NULL;
-		json_t *record;
-		bool more;
-		size_t i;
+		const json_t *failed;
+		int status = next_ids(arguments, ids, &more);
 
-		(void)json_object_update(request, arguments->filter);
-		(void)json_object_set_new(request, "limit", json_integer(500));
-		status = ctl_ask(arguments->socket_path, request, CTL_ASK_SECONDS, &answer);
-		json_array_foreach(json_object_get(answer, "records"), i, record)
-		{
-			(void)json_array_append(ids, json_object_get(record, "id"));
-		}
-		more = json_is_true(json_object_get(answer, "more"));
-		json_decref(answer);
-		if (status != CTL_OK || json_array_size(ids) == 0) {
+		if (status == CTL_OK && json_array_size(ids) > 0) {
+			status = change_some(arguments, command, ids, &answer);
+		} else {
 			json_decref(ids);
-			return status;
+			if (status == CTL_OK && worst == CTL_OK && !arguments->as_json)
+				(void)printf("none left\n");
+			return status != CTL_OK ? status : worst;
 		}
-		status = change_some(arguments, command, ids);
-		if (status != CTL_OK || !more)
-			return status;
+		worst = status != CTL_OK ? status : worst;
+		failed = json_object_get(answer, "failed");
+		if (json_array_size(failed) > 0)
+			(void)json_object_set(arguments->filter, "after",
+				json_object_get(
+					json_array_get(failed, json_array_size(failed) - 1), "id"));
+		more = more && answer != NULL;
+		json_decref(answer);
 	}
+	return worst;
 }
 
 static int change_mail(
 	const struct mail_arguments *arguments, const char *command, int count, char **names)
 {
+	json_t *answer = NULL;
 	json_t *ids;
+	int status;
 
+	if (arguments->why[strspn(arguments->why, " \t")] == '\0') {
+		(void)fprintf(stderr, "cordonctl: %s: a reason is needed: --why TEXT\n", command);
+		return CTL_ERROR;
+	}
 	if (arguments->all)
 		return change_all(arguments, command);
 	ids = json_array();
 	for (int i = 0; i < count; i++)
 		(void)json_array_append_new(ids, json_string(names[i]));
-	return change_some(arguments, command, ids);
+	status = change_some(arguments, command, ids, &answer);
+	json_decref(answer);
+	return status;
 }
 
 // ---- arguments ----------------------------------------------------------------------------------
@@ -281,13 +313,36 @@ static bool take_option(struct mail_arguments *arguments, int letter)
 	number = strtoll(optarg, &end, 10);
 	(void)json_object_set_new(
 		arguments->filter, filter_names[letter - OPTION_FILTER], json_integer(number));
-	return *optarg != '\0' && *end == '\0' && number >= 0;
+	if (*optarg != '\0' && *end == '\0' && number >= 0)
+		return true;
+	(void)fprintf(stderr, "cordonctl: --%s %s: not a number\n",
+		filter_names[letter - OPTION_FILTER], optarg);
+	return false;
+}
+
+// What picks some of many is of no use beside what names them; a page of --all would be all the same.
+static bool fits(const struct mail_arguments *arguments, bool is_list, const char **why)
+{
+	const json_t *filter = arguments->filter;
+
+	*why = NULL;
+	if (!is_list && !arguments->all && json_object_size(filter) > 1)
+		*why = "a filter is for a list, or for --all";
+	else if (arguments->all && (json_object_get(filter, "limit") != NULL ||
+					   json_object_get(filter, "after") != NULL))
+		*why = "--all has no pages: not with --limit or --after";
+	return *why == NULL;
 }
 
 static int run(const struct mail_arguments *arguments, const char *name, int count, char **rest)
 {
 	const char *what = count > 0 ? rest[0] : "list";
+	const char *why;
 
+	if (!fits(arguments, strcmp(what, "list") == 0, &why)) {
+		(void)fprintf(stderr, "cordonctl: %s %s: %s\n", name, what, why);
+		return CTL_ERROR;
+	}
 	if (strcmp(what, "list") == 0 && count <= 1)
 		return list_mail(arguments);
 	if (strcmp(what, "show") == 0 && count == 2)

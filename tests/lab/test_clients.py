@@ -114,25 +114,28 @@ def many(case):
         rig.finish(case, sent)
 
 
-@cases.case("a server that has had enough of RSET says 421: each mail before it was kept, none is lost", engine=True)
+@cases.case("three hundred mails for a server that has had enough of RSET after a hundred: it says 421, the client comes "
+            "back, each mail is there once", engine=True)
 def enough(case):
     with Lab(case) as lab:
-        rig = Rig(lab, server="smtpd_junk_command_limit = 20\nsmtpd_hard_error_limit = 10\n")
+        # The limits are Postfix' own, but for the pauses that it makes behind errors.
+        rig = Rig(lab, server="smtpd_error_sleep_time = 0\n")
         sent, connections, client = {}, 0, None
-        for i in range(80):
-            data = message("m%d" % i, [], b"text\n")
+        while len(sent) < 300:
+            data = message("m%d" % len(sent), [], b"text\n")
             if client is None:
                 client, connections = labmail.Client(lab), connections + 1
+                case.check(connections < 10, "connections", len(sent))
             try:
                 code = client.mail_bytes(data)[0]
             except (smtplib.SMTPException, OSError):
                 code = 0
             if code == 250:
-                sent["m%d" % i] = data
+                sent["m%d" % len(sent)] = data
             else:
                 client.close()
                 client = None
-        case.check(connections < 8 and len(sent) > 70, "kept and connections", len(sent), connections)
+        case.check(connections > 1, "the server had enough", connections)
         rig.finish(case, sent)
 
 

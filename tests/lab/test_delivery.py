@@ -82,7 +82,7 @@ def copy_and_release(case):
         case.equal(labmail.send(lab, data)[0], 250, "the answer")
         until("the copy is on its way", lambda: len(sink.mails) == 1)
         record = out.control.held()[0]["id"]
-        refused = out.control.ask("held", "delete", record, status=1)["failed"][0]
+        refused = out.control.ask("held", "delete", record, "--why", "x", status=1)["failed"][0]
         case.equal(refused["why"], "it is being delivered", "deleting it now")
         out.control.ask("held", "release", record, "--why", "needed now")
         sink.answers.set()
@@ -105,7 +105,10 @@ def operators(case):
         ids = [r["id"] for r in out.control.held()]
 
         def refusal(*arguments):
-            return out.control.ask(*arguments, status=1)["failed"][0]["why"]
+            return out.control.ask(*arguments, "--why", "the second", status=1)["failed"][0]["why"]
+        for wrong in (["release", ids[0]], ["release", ids[0], "--why", " "], ["release", "--all", "--limit", "1", "--why", "x"],
+                      ["delete", ids[0], "--sender", "*", "--why", "x"], ["--since", "1h"]):
+            out.control.ask("held", *wrong, status=2)
         out.control.ask("held", "release", ids[0], "--why", "the first")
         case.equal(refusal("held", "release", ids[0]), "it is released already", "the second")
         case.equal(refusal("quarantine", "release", ids[1]), "it is held, not in quarantine", "the list")
@@ -123,6 +126,14 @@ def operators(case):
         audits = [e for e in out.control.events("audit") if e["what"] == "release" and e["ids"]]
         case.equal([(e["ids"], e["why"]) for e in audits], [([ids[0]], "the first")], "audit")
         case.equal(len(sink.mails), 1, "deliveries")
+        # What is on its way by an operator's word is not among those that are held.
+        sink.answers.clear()
+        out.control.ask("held", "release", ids[1], "--why", "the first")
+        until("it is on its way", lambda: len(sink.mails) == 2)
+        out.control.ask("held", "delete", "--all", "--subject", "*m*", "--why", "tidying up")
+        case.equal(out.control.held(), [], "held")
+        out.control.ask("held", "delete", "--all", "--why", "again")
+        sink.answers.set()
 
 
 @cases.case("held show says which open seals keep a mail and until when, also those that came later", engine=True)

@@ -3,13 +3,11 @@
 
 #include "control/alert_part.h"
 #include "control/control.h"
-#include "control/durable.h"
 #include "control/envelope.h"
+#include "control/maildir.h"
 #include "dataplane/dataplane.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +15,6 @@
 #include <unistd.h>
 
 #define RECORDS 64 // looked at in one turn
-#define FILES 16
 #define PAUSE_S 60 // after a Maildir that could not be worked with
 #define NS_PER_S 1000000000
 
@@ -155,60 +152,25 @@ bool alert_mail_has(struct alert_mail *mail, struct spool_id id)
 
 // ---- a Maildir ----------------------------------------------------------------------------------
 
-static void look_at_file(struct alert_mail *mail, const char *folder, const char *name)
+static bool take_mail(void *ctx, const void *data, size_t bytes)
 {
-	char from[PATH_MAX];
-	char to[PATH_MAX];
-	struct stat info;
-	char *data = NULL;
-	size_t bytes = 0;
-	unsigned int count = 0;
+	struct alert_mail *mail = ctx;
+	unsigned int count = data != NULL ? take(mail, "maildir", data, bytes, NULL) : 0;
 
-	if (snprintf(from, sizeof(from), "%s/new/%s", folder, name) >= (int)sizeof(from) ||
-		snprintf(to, sizeof(to), "%s/cur/%s:2,S", folder, name) >= (int)sizeof(to))
-		return;
-	if (lstat(from, &info) == 0 && S_ISREG(info.st_mode) &&
-		durable_read(from, ALERT_PART_MAIL_BYTES, &data, &bytes) == 0)
-		count = take(mail, "maildir", data, bytes, NULL);
-	free(data);
 	mail->passed += count == 0;
-	// Seen, or only not new any more.
-	if (count == 0)
-		to[strlen(to) - 1] = '\0';
-	if (rename(from, to) == 0)
+	return count > 0;
+}
+
+static void look_at_maildir(struct alert_mail *mail, const char *folder)
+{
+	int err = maildir_take(folder, ALERT_PART_MAIL_BYTES, take_mail, mail);
+
+	if (err == 0)
 		return;
 	mail->pause_s = control_now_ns() / NS_PER_S + PAUSE_S;
 	control_events_write(mail->control->events, "fault",
-		json_pack("{s:s, s:s}", "what", "alerts.mail.maildir", "why",
-			strerrordesc_np(errno)));
-}
-
-static int by_name(gconstpointer a, gconstpointer b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-// Names of Maildirs begin with the time: the oldest first.
-static void look_at_maildir(struct alert_mail *mail, const char *folder)
-{
-	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-	char path[PATH_MAX];
-	const struct dirent *entry;
-	DIR *dir;
-
-	(void)snprintf(path, sizeof(path), "%s/new", folder);
-	dir = opendir(path);
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.')
-			g_ptr_array_add(names, g_strdup(entry->d_name));
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-	g_ptr_array_sort(names, by_name);
-	for (guint i = 0; i < names->len && i < FILES && mail->pause_s == 0; i++)
-		look_at_file(mail, folder, names->pdata[i]);
-	g_ptr_array_unref(names);
+		json_pack(
+			"{s:s, s:s}", "what", "alerts.mail.maildir", "why", strerrordesc_np(-err)));
 }
 
 // ---- a pipe -------------------------------------------------------------------------------------

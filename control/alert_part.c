@@ -8,15 +8,18 @@
 #include <string.h>
 
 struct walk {
+	const char *type;
+	bool takes_text;
 	alert_part_fn each;
 	void *ctx;
 	unsigned int count;
 };
 
-static bool is_alert(GMimeObject *object)
+static bool is_wanted(const struct walk *walk, GMimeObject *object)
 {
 	char *type = g_mime_content_type_get_mime_type(g_mime_object_get_content_type(object));
-	bool same = g_ascii_strcasecmp(type, ENVELOPE_ALERT) == 0;
+	bool same = g_ascii_strcasecmp(type, walk->type) == 0 ||
+		    (walk->takes_text && g_ascii_strcasecmp(type, "text/plain") == 0);
 
 	g_free(type);
 	return same;
@@ -29,7 +32,7 @@ static void look(GMimeObject *parent, GMimeObject *object, gpointer ctx)
 	GMimeStream *stream;
 
 	(void)parent;
-	if (!GMIME_IS_PART(object) || !is_alert(object) || walk->count >= ALERT_PART_MOST)
+	if (!GMIME_IS_PART(object) || !is_wanted(walk, object) || walk->count >= ALERT_PART_MOST)
 		return;
 	content = g_mime_part_get_content(GMIME_PART(object));
 	if (content == NULL)
@@ -64,9 +67,8 @@ static void look_at_mail(const void *data, size_t bytes, struct walk *walk)
 	g_object_unref(stream);
 }
 
-unsigned int alert_part_each(const void *data, size_t bytes, alert_part_fn each, void *ctx)
+static unsigned int each_part(const void *data, size_t bytes, struct walk *walk)
 {
-	struct walk walk = {each, ctx, 0};
 	const char *text = data;
 	size_t at = 0;
 
@@ -75,10 +77,24 @@ unsigned int alert_part_each(const void *data, size_t bytes, alert_part_fn each,
 	while (at < bytes && text[at] != '\0' && strchr(" \t\r\n", text[at]) != NULL)
 		at++;
 	if (at < bytes && text[at] == '{') {
-		each(ctx, text + at, bytes - at);
+		walk->each(walk->ctx, text + at, bytes - at);
 		return 1;
 	}
 	g_mime_init();
-	look_at_mail(data, bytes, &walk);
-	return walk.count;
+	look_at_mail(data, bytes, walk);
+	return walk->count;
+}
+
+unsigned int alert_part_each(const void *data, size_t bytes, alert_part_fn each, void *ctx)
+{
+	struct walk walk = {.type = ENVELOPE_ALERT, .each = each, .ctx = ctx};
+
+	return each_part(data, bytes, &walk);
+}
+
+unsigned int alert_part_receipts(const void *data, size_t bytes, alert_part_fn each, void *ctx)
+{
+	struct walk walk = {.type = ENVELOPE_RECEIPT, .takes_text = true, .each = each, .ctx = ctx};
+
+	return each_part(data, bytes, &walk);
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/channel_mqtt.h"
 
-#include <gio/gio.h>
+#include <glib.h>
 #include <mosquitto.h>
 
 #include <errno.h>
 #include <string.h>
 
-#define SECRET_BYTES 4096 // of a file of credentials
 #define OFF "-"
 
 bool mqtt_is_text(const char *line, size_t bytes)
@@ -17,56 +16,6 @@ bool mqtt_is_text(const char *line, size_t bytes)
 			return true;
 	}
 	return false;
-}
-
-bool mqtt_parse_broker(const char *text, char **host, uint16_t *port)
-{
-	GSocketConnectable *named = g_network_address_parse(text, 0, NULL);
-
-	if (named == NULL)
-		return false;
-	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
-	*host = g_strdup(g_network_address_get_hostname(G_NETWORK_ADDRESS(named)));
-	g_object_unref(named);
-	return *port != 0;
-}
-
-static int read_line(const char *key, const char *path, char **out, char *error, size_t error_bytes)
-{
-	GError *mistake = NULL;
-	gsize bytes = 0;
-	char *text = NULL;
-
-	if (!g_file_get_contents(path, &text, &bytes, &mistake)) {
-		(void)snprintf(error, error_bytes, "alerts.mqtt.%s: %s", key, mistake->message);
-		g_clear_error(&mistake);
-		return -EACCES;
-	}
-	if (bytes > SECRET_BYTES || strlen(text) != bytes) {
-		(void)snprintf(
-			error, error_bytes, "alerts.mqtt.%s: %s is not a line of text", key, path);
-		g_free(text);
-		return -EINVAL;
-	}
-	text[strcspn(text, "\r\n")] = '\0';
-	*out = text;
-	return 0;
-}
-
-int mqtt_read_credentials(const struct control_options *options, char **user, char **password,
-	char *error, size_t error_bytes)
-{
-	int err;
-
-	if (options->alerts.mqtt.user[0] == '\0')
-		return 0;
-	err = read_line("user", options->alerts.mqtt.user, user, error, error_bytes);
-	if (err == 0 && options->alerts.mqtt.password[0] != '\0')
-		err = read_line(
-			"password", options->alerts.mqtt.password, password, error, error_bytes);
-	if (err != 0)
-		g_clear_pointer(user, g_free);
-	return err;
 }
 
 // ---- topics -------------------------------------------------------------------------------------

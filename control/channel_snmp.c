@@ -2,11 +2,10 @@
 // Alerts as SNMP notifications (docs/CORDON-MIB.txt): traps and informs of version 3 with authentication and
 // privacy (RFC 3414), of version 2c only where a community is configured. An inform is confirmed when a trusted
 // key has signed what it carries; the receipt is asked for by GET.
-#include "control/channel_snmp.h"
-
 #include "control/channel.h"
 #include "control/control_events.h"
 #include "control/segments.h"
+#include "control/snmp_library.h"
 #include "control/snmp_receipts.h"
 
 #include <glib-unix.h>
@@ -26,15 +25,8 @@
 
 // cordonNotifications and cordonObjects
 static const oid trap_name[] = {1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0};
-static const oid alert_name[] = {1, 3, 6, 1, 4, 1, 32473, 1, 0, 1};
-static const oid object_name[] = {1, 3, 6, 1, 4, 1, 32473, 1, 1};
-
-enum object {
-	OBJECT_ID = 1,
-	OBJECT_SEGMENT,
-	OBJECT_SEGMENTS,
-	OBJECT_DATA,
-};
+static const oid alert_name[] = {SNMP_MIB, 0, 1};
+static const oid object_name[] = {SNMP_MIB, 1};
 
 struct channel_snmp {
 	struct alerts *alerts;
@@ -119,14 +111,14 @@ static bool parse(const netsnmp_pdu *pdu, struct segment *segment)
 		oid object = object_of(at);
 
 		found = found || is_alert(at);
-		if (object == OBJECT_SEGMENT) {
+		if (object == SNMP_OBJECT_SEGMENT) {
 			segment->number = number_of(at);
-		} else if (object == OBJECT_SEGMENTS) {
+		} else if (object == SNMP_OBJECT_SEGMENTS) {
 			segment->count = number_of(at);
-		} else if (object == OBJECT_ID && at->type == ASN_OCTET_STR) {
+		} else if (object == SNMP_OBJECT_ID && at->type == ASN_OCTET_STR) {
 			segment->id = at->val.string;
 			segment->id_bytes = at->val_len;
-		} else if (object == OBJECT_DATA && at->type == ASN_OCTET_STR) {
+		} else if (object == SNMP_OBJECT_DATA && at->type == ASN_OCTET_STR) {
 			segment->data = at->val.string;
 			segment->bytes = at->val_len;
 		}
@@ -329,6 +321,11 @@ static int listen_at(
 static int open_snmp(const struct control_options *options, struct alerts *alerts, void **out,
 	char *error, size_t error_bytes)
 {
+	const struct snmp_settings settings = {.section = "alerts.snmp",
+		.state = options->state,
+		.name = options->gateway,
+		.users = options->alerts.snmp.users,
+		.community = options->alerts.snmp.community};
 	struct channel_snmp *channel;
 	int err;
 
@@ -338,7 +335,7 @@ static int open_snmp(const struct control_options *options, struct alerts *alert
 	if (channel == NULL)
 		return -ENOMEM;
 	channel->alerts = alerts;
-	err = snmp_library_start(options, channel->community, error, error_bytes);
+	err = snmp_library_start(&settings, channel->community, error, error_bytes);
 	if (err == 0)
 		err = segments_new(&channel->segments);
 	if (err == 0)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINE_MOST 990
+
 // ---- parts --------------------------------------------------------------------------------------
 
 static GMimePart *part_new(const char *type, const char *subtype, const void *data, size_t bytes)
@@ -32,12 +34,25 @@ static bool is_ascii(const void *data, size_t bytes)
 	return true;
 }
 
+// RFC 5321 section 4.5.3.1.6: a server need not take a line of more than 1000 bytes.
+static bool has_long_line(const char *text)
+{
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+
+		if (n > LINE_MOST)
+			return true;
+		text += n + (text[n] == '\n' ? 1 : 0);
+	}
+	return false;
+}
+
 static GMimeObject *text_part(const char *text)
 {
 	GMimePart *part = part_new("text", "plain", text, strlen(text));
 
 	g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
-	if (!is_ascii(text, strlen(text)))
+	if (!is_ascii(text, strlen(text)) || has_long_line(text))
 		g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
 	return GMIME_OBJECT(part);
 }
@@ -56,7 +71,8 @@ static GMimeMessage *message_new(
 			   ? g_strdup_printf("cordon-%s@%s", letter->key, letter->gateway)
 			   : g_mime_utils_generate_message_id(letter->gateway);
 
-	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_FROM, "Mail gateway", from);
+	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_FROM,
+		letter->name != NULL ? letter->name : "Mail gateway", from);
 	g_mime_message_add_mailbox(message, GMIME_ADDRESS_TYPE_TO, NULL, letter->to);
 	g_mime_message_set_subject(message, letter->subject, "utf-8");
 	g_mime_message_set_date(message, now);
@@ -92,10 +108,29 @@ static uint8_t *write_out(GMimeMessage *message, size_t *bytes)
 	return out;
 }
 
+static GMimeObject *with_attachment(const struct letter *letter)
+{
+	GMimeMultipart *mixed = g_mime_multipart_new_with_subtype("mixed");
+	GMimeObject *text = text_part(letter->text);
+	GMimePart *part = part_new(
+		"application", letter->attached_type, letter->attached, letter->attached_bytes);
+
+	g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_BASE64);
+	g_mime_part_set_filename(part, letter->attached_name);
+	g_mime_multipart_add(mixed, text);
+	g_mime_multipart_add(mixed, GMIME_OBJECT(part));
+	g_object_unref(text);
+	g_object_unref(part);
+	return GMIME_OBJECT(mixed);
+}
+
 uint8_t *letter_write(const struct letter *letter, size_t *bytes)
 {
+	GMimeObject *body;
+
 	g_mime_init();
-	return write_out(message_new(letter, text_part(letter->text), "auto-generated"), bytes);
+	body = letter->attached != NULL ? with_attachment(letter) : text_part(letter->text);
+	return write_out(message_new(letter, body, "auto-generated"), bytes);
 }
 
 // ---- delivery status notifications --------------------------------------------------------------

@@ -16,6 +16,12 @@ struct letter {
 	const char *subject;
 	const char *text; // UTF-8, lines end in "\n"
 	const char *key;  // the same notice has the same Message-ID; NULL: any
+	const char *name; // of who writes; NULL: a mail gateway
+	// What is attached; NULL: nothing is.
+	const char *attached;
+	size_t attached_bytes;
+	const char *attached_type; // application/... without that
+	const char *attached_name; // of the file
 };
 
 // Returns the message, which the caller frees with free(); NULL: no memory.

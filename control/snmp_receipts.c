@@ -2,6 +2,7 @@
 #include "control/snmp_receipts.h"
 
 #include "control/envelope.h"
+#include "control/snmp_library.h"
 
 #include <jansson.h>
 
@@ -11,14 +12,9 @@
 #include <string.h>
 
 // cordonReceiptEntry; then the column, and the digest as SNMP_DIGEST_BYTES numbers.
-static const oid entry_name[] = {1, 3, 6, 1, 4, 1, 32473, 1, 1, 5, 1};
+static const oid entry_name[] = {SNMP_MIB, 1, SNMP_OBJECT_RECEIPTS, 1};
 #define ENTRY OID_LENGTH(entry_name)
 #define NAME (ENTRY + 1 + SNMP_DIGEST_BYTES)
-
-enum column {
-	COLUMN_RESULT = 2,
-	COLUMN_DATA = 3,
-};
 
 struct entry {
 	uint8_t digest[SNMP_DIGEST_BYTES];
@@ -146,7 +142,7 @@ static void write_name(oid name[NAME], oid column, const struct entry *entry)
 static const struct entry *look_up(const struct snmp_receipts *receipts,
 	const netsnmp_variable_list *variable, bool is_next, oid found[NAME])
 {
-	for (oid column = COLUMN_RESULT; column <= COLUMN_DATA; column++) {
+	for (oid column = SNMP_COLUMN_RESULT; column <= SNMP_COLUMN_DATA; column++) {
 		for (size_t i = 0; i < receipts->count; i++) {
 			int order;
 
@@ -173,7 +169,7 @@ int snmp_receipts_get(
 			variable, is_next ? SNMP_ENDOFMIBVIEW : SNMP_NOSUCHINSTANCE, NULL, 0);
 		return failed == 0 ? 0 : -ENOMEM;
 	}
-	value = found[ENTRY] == COLUMN_RESULT ? entry->result : entry->receipt;
+	value = found[ENTRY] == SNMP_COLUMN_RESULT ? entry->result : entry->receipt;
 	failed = snmp_set_var_objid(variable, found, NAME);
 	if (failed == 0)
 		failed = snmp_set_var_typed_value(variable, ASN_OCTET_STR, value, strlen(value));

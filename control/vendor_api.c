@@ -115,12 +115,8 @@ static unsigned int status_of(struct call *call, int err, unsigned int good)
 
 static void describe_tries(const struct call *call, json_t *gateway)
 {
-	unsigned int tries = 0;
-	const char *why = fanout_why(
-		call->server->fanout, json_string_value(json_object_get(gateway, "id")), &tries);
-
-	(void)json_object_set_new(gateway, "tries", json_integer(tries));
-	(void)json_object_set_new(gateway, "why", json_string(why));
+	fanout_describe(
+		call->server->fanout, json_string_value(json_object_get(gateway, "id")), gateway);
 }
 
 static unsigned int list_gateways(struct call *call)

@@ -145,10 +145,11 @@ static bool send_round(struct fanout *fanout, struct gateway *gateway)
 		if ((gateway->sent >> i & 1) != 0)
 			continue;
 		for (unsigned int k = 0; k < count; k++) {
-			const struct vendor_try try = {
-				gateway->id, channel, alerts[k]->envelope, alerts[k]->bytes};
+			const struct vendor_try try = {gateway->id, channel, alerts[k]->envelope,
+				alerts[k]->bytes, alerts[k]->digest};
 			int err = fanout->options.send(fanout->options.ctx, &try);
 
+			fanout_state_sent(gateway, channel, err);
 			if (err == 0)
 				fanout->sent++;
 			else if (err == -EAGAIN)
@@ -230,7 +231,7 @@ void fanout_failed(struct fanout *fanout, const char *id, const char *channel, c
 	struct gateway *gateway = g_hash_table_lookup(fanout->gateways, id);
 
 	if (gateway != NULL)
-		(void)snprintf(gateway->why, sizeof(gateway->why), "%s: %s", channel, why);
+		fanout_state_failed(gateway, channel, why);
 }
 
 // ---- issuing ------------------------------------------------------------------------------------
@@ -313,6 +314,7 @@ static void free_gateway(gpointer data)
 	vendor_queue_clear(&gateway->queue);
 	json_decref(gateway->groups);
 	json_decref(gateway->channels);
+	free(gateway->states);
 	free(gateway);
 }
 
@@ -325,8 +327,12 @@ static struct gateway *set_gateway(struct fanout *fanout, const json_t *told)
 
 	if (is_new)
 		gateway = calloc(1, sizeof(*gateway));
-	if (gateway == NULL)
+	if (gateway == NULL ||
+		fanout_states_make(gateway, json_object_get(told, "channels")) != 0) {
+		if (is_new)
+			free(gateway);
 		return NULL;
+	}
 	if (is_new) {
 		vendor_queue_init(&gateway->queue);
 		(void)snprintf(gateway->id, sizeof(gateway->id), "%s", id);
@@ -334,10 +340,8 @@ static struct gateway *set_gateway(struct fanout *fanout, const json_t *told)
 	} else {
 		(void)g_hash_table_remove(fanout->by_key, gateway->key.id);
 		json_decref(gateway->groups);
-		json_decref(gateway->channels);
 	}
 	gateway->groups = json_incref(json_object_get(told, "groups"));
-	gateway->channels = json_incref(json_object_get(told, "channels"));
 	if (envelope_key_parse(&gateway->key, key != NULL ? key : "") == 0)
 		(void)g_hash_table_insert(fanout->by_key, gateway->key.id, gateway);
 	return gateway;
@@ -473,14 +477,25 @@ int fanout_resume(struct fanout *fanout)
 
 // ---- for people and programs --------------------------------------------------------------------
 
-void fanout_each(const struct fanout *fanout, fanout_alert_fn each, void *ctx)
+static size_t add_open(
+	const struct fanout *fanout, bool roots, const struct queue_alert **out, size_t count)
 {
-	for (GList *link = fanout->alerts.head; link != NULL; link = link->next) {
+	for (const GList *link = fanout->alerts.head; link != NULL; link = link->next) {
 		const struct queue_alert *alert = link->data;
 
-		if (!alert->is_over)
-			each(ctx, alert);
+		if (!alert->is_over && (alert->type == ALERT_ROOT) == roots)
+			out[count++] = alert;
 	}
+	return count;
+}
+
+const struct queue_alert **fanout_open(const struct fanout *fanout, size_t *count)
+{
+	const struct queue_alert **open =
+		g_new(const struct queue_alert *, fanout->alerts.length + 1);
+
+	*count = add_open(fanout, false, open, add_open(fanout, true, open, 0));
+	return open;
 }
 
 json_t *fanout_status(const struct fanout *fanout)
@@ -497,12 +512,4 @@ json_t *fanout_status(const struct fanout *fanout)
 		(json_int_t)fanout->alerts.length, "waiting", waiting, "sent",
 		(json_int_t)fanout->sent, "receipts", (json_int_t)fanout->receipts, "forged",
 		(json_int_t)fanout->forged);
-}
-
-const char *fanout_why(const struct fanout *fanout, const char *id, unsigned int *tries)
-{
-	const struct gateway *gateway = g_hash_table_lookup(fanout->gateways, id);
-
-	*tries = gateway != NULL ? gateway->tries : 0;
-	return gateway != NULL ? gateway->why : "";
 }

@@ -50,10 +50,11 @@ void fanout_failed(struct fanout *fanout, const char *id, const char *channel, c
 // Ends what has expired. Now and then.
 void fanout_turn(struct fanout *fanout, int64_t now_s);
 
-// Open alerts, in order, to be published: whoever takes them all ends where everybody else is.
-typedef void (*fanout_alert_fn)(void *ctx, const struct queue_alert *alert);
-void fanout_each(const struct fanout *fanout, fanout_alert_fn each, void *ctx);
+// Open alerts to be published: root documents first, then all in the order of issue. An array that the caller
+// frees with g_free; its entries last until the main loop goes on.
+const struct queue_alert **fanout_open(const struct fanout *fanout, size_t *count);
 // {"gateways", "alerts", "waiting", "sent", "receipts", "forged"}; the caller's.
 json_t *fanout_status(const struct fanout *fanout);
-// The last failure of a gateway, "": none, and how often it was tried since its last receipt.
-const char *fanout_why(const struct fanout *fanout, const char *id, unsigned int *tries);
+// Adds to out: "delivery": {KIND: {"sent", "last_sent", "receipts", "last_receipt", "why"}} of the gateway's
+// kinds of channels; "tries" since its last receipt; and "why", the last failure.
+void fanout_describe(const struct fanout *fanout, const char *id, json_t *out);

@@ -7,11 +7,21 @@
 
 #define WHY_BYTES 128
 
+// What was done over a kind of channel.
+struct channel_state {
+	uint64_t sent;
+	uint64_t receipts;
+	int64_t sent_s;
+	int64_t receipt_s;
+	char why[WHY_BYTES]; // the last failure since a receipt
+};
+
 struct gateway {
 	char id[REGISTRY_ID_BYTES];
 	struct envelope_key key;
 	json_t *groups;
 	json_t *channels;
+	struct channel_state *states; // as many; the first of a kind is that kind's
 	struct vendor_queue queue;
 	uint32_t sent; // channels, a bit each, in this round
 	unsigned int tries;
@@ -33,6 +43,13 @@ struct fanout {
 	uint64_t receipts;
 	uint64_t forged;
 };
+
+// Of gateways that have them; they know no others. The first makes them anew when the channels are others.
+int fanout_states_make(struct gateway *gateway, json_t *channels)
+	__attribute__((warn_unused_result));
+void fanout_state_sent(struct gateway *gateway, const json_t *channel, int err);
+void fanout_state_failed(struct gateway *gateway, const char *kind, const char *why);
+void fanout_state_heard(struct gateway *gateway, const char *kind);
 
 bool fanout_is_for(const struct gateway *gateway, const struct queue_alert *alert);
 // From the first pause on again.

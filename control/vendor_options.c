@@ -84,6 +84,83 @@ static const struct config_option tcp_table[] = {
 	END,
 };
 
+static const struct config_option mqtt_table[] = {
+	{.key = "broker",
+		TEXT(mqtt.broker),
+		.help = "`host:port` of an MQTT broker that alerts are published to and receipts "
+			"are "
+			"taken from. Empty: none."},
+	{.key = "plain",
+		.kind = OPTION_BOOL,
+		MEMBER(mqtt.plain),
+		.choices = bools,
+		.preset = "false",
+		.help = "Whether it is without TLS: anybody on the way can read the password."},
+	{.key = "ca",
+		TEXT(mqtt.ca),
+		.help = "File of the authorities of the broker's certificate, PEM. Empty: the "
+			"system's."},
+	{.key = "certificate",
+		TEXT(mqtt.certificate),
+		.help = "File of our own certificate, PEM. Empty: none is shown."},
+	{.key = "key", TEXT(mqtt.key), .help = "File of its private key, PEM."},
+	{.key = "user",
+		TEXT(mqtt.user),
+		.help = "File whose first line is the user's name at the broker. Empty: none."},
+	{.key = "password", TEXT(mqtt.password), .help = "File whose first line is the password."},
+	{.key = "client",
+		TEXT(mqtt.client),
+		.help = "Our name at the broker, under which it keeps receipts while we are away. "
+			"Empty: `cordon-vendor-` and the root document's."},
+	{.key = "repeat_seconds",
+		UINT(mqtt.repeat_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "60",
+		.help = "Until an alert without a receipt is published to its gateway alone; "
+			"doubled "
+			"each time."},
+	END,
+};
+
+static const struct config_option snmp_table[] = {
+	{.key = "users",
+		TEXT(snmp.users),
+		.help = "File of users of version 3, a line each as in snmptrapd.conf: `createUser "
+			"NAME SHA \"PASSPHRASE\" AES \"PASSPHRASE\"`; the first one is asked for "
+			"where a channel names none. Empty: version 3 is off."},
+	{.key = "community",
+		TEXT(snmp.community),
+		.help = "File whose first line is the community of version 2c. Empty: version 2c "
+			"is "
+			"off."},
+	{.key = "at_once",
+		UINT(snmp.at_once, 1, 10000),
+		.unit = "gateways",
+		.preset = "256",
+		.help = "That are spoken with at once."},
+	END,
+};
+
+static const struct config_option mail_table[] = {
+	{.key = "host",
+		TEXT(mail.host),
+		.help = "Next hop of alerts by mail. Empty: none are sent."},
+	{.key = "port", UINT(mail.port, 1, 65535), .preset = "25", .help = "Its port."},
+	{.key = "from",
+		TEXT(mail.from),
+		.help = "Address that they are sent from; bounces come back to it."},
+	{.key = "maildir",
+		TEXT(mail.maildir),
+		.help = "Maildir that receipts are read from: mail for the gateways' "
+			"`alerts.mail.receipts`. Empty: none."},
+	{.key = "repeat_seconds",
+		UINT(mail.repeat_seconds, 1, 86400),
+		.unit = "seconds",
+		.preset = "600",
+		.help = "Until an alert without a receipt is mailed again; doubled each time."},
+	END,
+};
+
 static const struct config_option publish_table[] = {
 	{.key = "folder",
 		TEXT(publish.folder),
@@ -145,9 +222,35 @@ static const struct config_option top_table[] = {
 	{.key = "web", SECTION(web_table), .help = "The REST interface."},
 	{.key = "https", SECTION(https_table), .help = "Alerts to gateways over HTTPS."},
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts to gateways over TCP."},
+	{.key = "snmp", SECTION(snmp_table), .help = "Alerts to gateways by SNMP."},
+	{.key = "mqtt", SECTION(mqtt_table), .help = "Alerts to gateways by an MQTT broker."},
+	{.key = "mail", SECTION(mail_table), .help = "Alerts to gateways by mail."},
 	{.key = "publish", SECTION(publish_table), .help = "Files for gateways that pull."},
 	END,
 };
+
+static void check_mqtt(struct options_lines *lines, const struct vendor_options *options)
+{
+	bool has_certificate = options->mqtt.certificate[0] != '\0';
+
+	if (has_certificate != (options->mqtt.key[0] != '\0'))
+		options_mistake_at(lines, has_certificate ? "mqtt.certificate" : "mqtt.key",
+			"`certificate` and `key` go together");
+	if (options->mqtt.plain && (has_certificate || options->mqtt.ca[0] != '\0'))
+		options_mistake_at(lines, "mqtt.plain", "does not go with certificates");
+	if (options->mqtt.password[0] != '\0' && options->mqtt.user[0] == '\0')
+		options_mistake_at(lines, "mqtt.password", "needs a user");
+}
+
+static void check_mail(struct options_lines *lines, const struct vendor_options *options)
+{
+	const char *from = options->mail.from;
+
+	if (options->mail.host[0] == '\0')
+		return;
+	if (from[0] == '\0' || strchr(from, '@') == NULL || strpbrk(from, " <>\t\r\n") != NULL)
+		options_mistake_at(lines, "mail.from", "must be an address");
+}
 
 static void check_all(struct options_lines *lines, const void *base, const void *ctx)
 {
@@ -165,6 +268,8 @@ static void check_all(struct options_lines *lines, const void *base, const void 
 		(options->publish.folder[0] == '\0' || options->publish.url[0] == '\0'))
 		options_mistake_at(
 			lines, "publish.signatures", "needs publish.folder and publish.url");
+	check_mqtt(lines, options);
+	check_mail(lines, options);
 	if (options->web.listen[0] == '\0')
 		return;
 	if (!has_certificate && !options->web.plain)

@@ -38,6 +38,29 @@ struct vendor_options {
 		uint32_t at_once;
 	} tcp;
 	struct {
+		char broker[CONTROL_TEXT_BYTES];      // host:port, "": off
+		bool plain;                           // without TLS
+		char ca[CONTROL_TEXT_BYTES];          // "": the system's
+		char certificate[CONTROL_TEXT_BYTES]; // our own, "": none
+		char key[CONTROL_TEXT_BYTES];
+		char user[CONTROL_TEXT_BYTES]; // files of one line each, "": none
+		char password[CONTROL_TEXT_BYTES];
+		char client[CONTROL_TEXT_BYTES]; // "": made of the vendor's name
+		uint32_t repeat_seconds;
+	} mqtt;
+	struct {
+		char users[CONTROL_TEXT_BYTES];     // file, "": no version 3
+		char community[CONTROL_TEXT_BYTES]; // file, "": no version 2c
+		uint32_t at_once;
+	} snmp;
+	struct {
+		char host[CONTROL_TEXT_BYTES]; // next hop, "": off
+		uint32_t port;
+		char from[CONTROL_TEXT_BYTES];    // who sends, and whom receipts go to
+		char maildir[CONTROL_TEXT_BYTES]; // of receipts, "": none
+		uint32_t repeat_seconds;
+	} mail;
+	struct {
 		char folder[CONTROL_TEXT_BYTES];
 		char url[CONTROL_TEXT_BYTES];
 		char signatures[CONTROL_TEXT_BYTES];

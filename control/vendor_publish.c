@@ -16,24 +16,12 @@
 
 // ---- the feed -----------------------------------------------------------------------------------
 
-static void add_root(void *ctx, const struct queue_alert *alert)
-{
-	if (alert->type == ALERT_ROOT)
-		g_string_append_printf(ctx, "%s\n", alert->envelope);
-}
-
-static void add_other(void *ctx, const struct queue_alert *alert)
-{
-	if (alert->type != ALERT_ROOT)
-		g_string_append_printf(ctx, "%s\n", alert->envelope);
-}
-
-char *vendor_publish_feed(const struct fanout *fanout)
+char *vendor_publish_feed(const struct queue_alert *const *open, size_t count)
 {
 	GString *feed = g_string_new(NULL);
 
-	fanout_each(fanout, add_root, feed);
-	fanout_each(fanout, add_other, feed);
+	for (size_t i = 0; i < count; i++)
+		g_string_append_printf(feed, "%s\n", open[i]->envelope);
 	return g_string_free(feed, FALSE);
 }
 

@@ -13,9 +13,8 @@
 
 #include <stddef.h>
 
-// The feed of what is open: root documents first, then all in the order of issue, so that a gateway which
-// starts now takes each sequence. The caller's; NULL: no memory.
-char *vendor_publish_feed(const struct fanout *fanout);
+// The feed of what is open, as fanout_open has it. The caller's.
+char *vendor_publish_feed(const struct queue_alert *const *open, size_t count);
 // Writes it. Returns 0 or -errno.
 int vendor_publish_write(const struct vendor_options *options, const char *feed)
 	__attribute__((warn_unused_result));

@@ -69,6 +69,7 @@ static void note_receipt(struct fanout *fanout, struct gateway *gateway,
 	if (registry_seen(fanout->options.database, gateway->id, answer->time_s, answer->counter,
 		    state) != 0)
 		return;
+	fanout_state_heard(gateway, answer->channel);
 	// Answers to pings are as many as gateways, each time; what they say is in the registry.
 	if (alert == NULL || alert->type != ALERT_PING)
 		err = journal_receipt(fanout->options.database, answer);

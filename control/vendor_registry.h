@@ -5,9 +5,7 @@
 //   {"id", "name", "public_key": BASE64, "groups": [NAME], "channels": [{"kind", ...}],
 //    "enrolled", "last_seen": SECONDS, "state": {...} of its last receipt}
 //
-// where id is what the gateway calls itself, and a channel one of {"kind": "https", "url"},
-// {"kind": "tcp", "address": "host:port"}, {"kind": "udp", "address"}, {"kind": "tcp-in"}: the gateway
-// connects, {"kind": "pull"}: it asks by itself.
+// where id is what the gateway calls itself, and what a channel is vendor_send.h says.
 #pragma once
 
 #include "control/vendor_database.h"

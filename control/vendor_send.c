@@ -11,8 +11,9 @@
 // A gateway that pulls asks for the feed, which is published: nothing is sent to it.
 static const struct vendor_way pull = {.kind = "pull"};
 
-static const struct vendor_way *const ways[] = {
-	&vendor_way_https, &vendor_way_tcp, &vendor_way_tcp_in, &vendor_way_udp, &pull};
+static const struct vendor_way *const ways[] = {&vendor_way_https, &vendor_way_tcp,
+	&vendor_way_tcp_in, &vendor_way_udp, &vendor_way_snmp, &vendor_way_mqtt, &vendor_way_mail,
+	&pull};
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -30,31 +31,44 @@ static size_t find_way(const json_t *channel)
 	return i;
 }
 
+static int check_member(
+	const struct vendor_member *member, const json_t *channel, char *why, size_t why_bytes)
+{
+	const json_t *given = json_object_get(channel, member->name);
+	const char *value = json_string_value(given);
+
+	if (given == NULL && !member->is_needed)
+		return 0;
+	if (value == NULL || strlen(value) >= CONTROL_TEXT_BYTES) {
+		(void)snprintf(why, why_bytes, "channels: %s must be a text of at most %d bytes",
+			member->name, CONTROL_TEXT_BYTES - 1);
+		return -EINVAL;
+	}
+	return member->check != NULL ? member->check(value, why, why_bytes) : 0;
+}
+
 int vendor_send_check(const json_t *channel, char *why, size_t why_bytes)
 {
-	size_t i = find_way(channel);
-	const char *parameter;
+	size_t known = 1; // its kind
+	size_t way = find_way(channel);
+	int err = 0;
 
-	if (i == WAYS) {
-		(void)snprintf(
-			why, why_bytes, "channels: kind must be https, tcp, tcp-in, udp or pull");
+	if (way == WAYS) {
+		(void)snprintf(why, why_bytes,
+			"channels: kind must be https, tcp, tcp-in, udp, snmp, mqtt, mail or pull");
 		return -EINVAL;
 	}
-	if (json_object_size(channel) != (ways[i]->parameter != NULL ? 2 : 1)) {
-		(void)snprintf(why, why_bytes, "channels: a channel of kind %s has %s",
-			ways[i]->kind,
-			ways[i]->parameter != NULL ? ways[i]->parameter : "nothing else");
-		return -EINVAL;
+	for (const struct vendor_member *member = ways[way]->members;
+		member->name != NULL && err == 0; member++) {
+		known += json_object_get(channel, member->name) != NULL ? 1 : 0;
+		err = check_member(member, channel, why, why_bytes);
 	}
-	if (ways[i]->parameter == NULL)
-		return 0;
-	parameter = json_string_value(json_object_get(channel, ways[i]->parameter));
-	if (parameter == NULL || strlen(parameter) >= CONTROL_TEXT_BYTES) {
-		(void)snprintf(why, why_bytes, "channels: %s must be a text of at most %d bytes",
-			ways[i]->parameter, CONTROL_TEXT_BYTES - 1);
-		return -EINVAL;
+	if (err == 0 && json_object_size(channel) != known) {
+		(void)snprintf(why, why_bytes, "channels: a channel of kind %s has no such member",
+			ways[way]->kind);
+		err = -EINVAL;
 	}
-	return ways[i]->check(parameter, why, why_bytes);
+	return err;
 }
 
 int vendor_send_open(const struct vendor_options *options, const struct vendor_sink *sink,
@@ -96,4 +110,21 @@ int vendor_send_try(struct vendor_send *send, const struct vendor_try *try)
 	if (i == WAYS || send->opened[i] == NULL)
 		return -ENOENT;
 	return ways[i]->send(send->opened[i], try);
+}
+
+void vendor_send_publish(
+	struct vendor_send *send, const struct queue_alert *const *open, size_t count)
+{
+	for (size_t i = 0; i < WAYS; i++) {
+		if (send->opened[i] != NULL && ways[i]->publish != NULL)
+			ways[i]->publish(send->opened[i], open, count);
+	}
+}
+
+void vendor_send_turn(struct vendor_send *send)
+{
+	for (size_t i = 0; i < WAYS; i++) {
+		if (send->opened[i] != NULL && ways[i]->turn != NULL)
+			ways[i]->turn(send->opened[i]);
+	}
 }

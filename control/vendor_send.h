@@ -22,21 +22,33 @@ struct vendor_sink {
 	void (*here)(void *ctx, const char *gateway);
 	// The envelope of the root document in force.
 	const char *(*root)(void *ctx);
+	const char *vendor; // its name
 	void *ctx;
 };
 
 struct vendor_try {
 	const char *gateway;   // its id
-	const json_t *channel; // its parameters
+	const json_t *channel; // its members
 	const char *envelope;
 	size_t bytes;
+	const char *digest; // of the alert, by which its receipt names it
 };
+
+#define VENDOR_MEMBERS_MOST 4
+
+// A member of a channel, always a text.
+struct vendor_member {
+	const char *name; // NULL: the list ends here
+	bool is_needed;
+	// Returns 0, -EINVAL with a text in why.
+	int (*check)(const char *value, char *why, size_t why_bytes);
+};
+
+struct queue_alert;
 
 struct vendor_way {
 	const char *kind;
-	const char *parameter; // of the channel, or NULL: it has none
-	// Returns 0, -EINVAL with a text in why.
-	int (*check)(const char *parameter, char *why, size_t why_bytes);
+	struct vendor_member members[VENDOR_MEMBERS_MOST + 1];
 	// *out may stay NULL, then send is not called. Returns 0, or -errno with a text in error.
 	int (*open)(const struct vendor_options *options, const struct vendor_sink *sink,
 		void **out, char *error, size_t error_bytes);
@@ -44,12 +56,20 @@ struct vendor_way {
 	// One try, which may go on after this returns. Returns 0, -EAGAIN: too many at once, try again
 	// soon; -ENOTCONN: not now; else -errno.
 	int (*send)(void *way, const struct vendor_try *try);
+	// NULL for a way that reaches one gateway at a time. Else: all alerts that are open, the oldest
+	// first; whoever takes them in this order ends where everybody else is. They last as long as the call.
+	void (*publish)(void *way, const struct queue_alert *const *open, size_t count);
+	// Now and then, each second; or NULL.
+	void (*turn)(void *way);
 };
 
 extern const struct vendor_way vendor_way_https;  // POST to the gateway
 extern const struct vendor_way vendor_way_tcp;    // a connection to the gateway
 extern const struct vendor_way vendor_way_tcp_in; // a connection that the gateway makes
 extern const struct vendor_way vendor_way_udp;    // a datagram each
+extern const struct vendor_way vendor_way_snmp;   // informs or traps
+extern const struct vendor_way vendor_way_mqtt;   // by a broker
+extern const struct vendor_way vendor_way_mail;   // by a mail server
 
 struct vendor_send;
 
@@ -65,3 +85,7 @@ void vendor_send_close(struct vendor_send *send);
 // One try by the way that the channel names; as vendor_way's send, -ENOENT when it goes by none.
 int vendor_send_try(struct vendor_send *send, const struct vendor_try *try)
 	__attribute__((warn_unused_result));
+// To the ways that publish, and to those that look after something.
+void vendor_send_publish(
+	struct vendor_send *send, const struct queue_alert *const *open, size_t count);
+void vendor_send_turn(struct vendor_send *send);

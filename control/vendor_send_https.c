@@ -19,13 +19,14 @@ struct way {
 	const struct vendor_options *options;
 	struct vendor_sink sink;
 	struct fetcher *fetcher;
-	GHashTable *tries; // gateways that are asked: struct try_https
+	GHashTable *tries; // by gateway and alert: struct try_https
 };
 
 struct try_https {
 	struct way *way;
 	struct fetch *fetch;
-	char gateway[]; // its id
+	char *name; // in tries
+	char *gateway;
 };
 
 static int check(const char *url, char *why, size_t why_bytes)
@@ -42,6 +43,15 @@ static int check(const char *url, char *why, size_t why_bytes)
 	return good ? 0 : -EINVAL;
 }
 
+static void free_try(gpointer data)
+{
+	struct try_https *try = data;
+
+	g_free(try->name);
+	g_free(try->gateway);
+	free(try);
+}
+
 static void answered(void *ctx, const struct fetch_result *result)
 {
 	struct try_https *try = ctx;
@@ -56,8 +66,7 @@ static void answered(void *ctx, const struct fetch_result *result)
 		way->sink.failed(way->sink.ctx, try->gateway, KIND, why);
 	else if (!way->sink.receipt(way->sink.ctx, KIND, result->body, result->bytes, NULL))
 		way->sink.failed(way->sink.ctx, try->gateway, KIND, "no receipt of this gateway");
-	(void)g_hash_table_remove(way->tries, try->gateway);
-	free(try);
+	(void)g_hash_table_remove(way->tries, try->name);
 }
 
 static int send_https(void *ctx, const struct vendor_try *try)
@@ -75,37 +84,35 @@ static int send_https(void *ctx, const struct vendor_try *try)
 		.most_bytes = ANSWER_BYTES,
 		.file = -1,
 	};
-	size_t room = strlen(try->gateway) + 1;
 	struct try_https *made;
+	char *name;
 	int err;
 
-	// One request to a gateway at a time; the next alert goes when it has answered.
-	if (g_hash_table_size(way->tries) >= way->options->https.at_once ||
-		g_hash_table_contains(way->tries, try->gateway))
+	if (g_hash_table_size(way->tries) >= way->options->https.at_once)
 		return -EAGAIN;
-	made = calloc(1, sizeof(*made) + room);
-	if (made == NULL)
-		return -ENOMEM;
+	// An update is answered when it is done: a seal does not wait for that.
+	name = g_strconcat(try->gateway, "\n", try->digest, NULL);
+	made = g_hash_table_contains(way->tries, name) ? NULL : calloc(1, sizeof(*made));
+	if (made == NULL) {
+		g_free(name);
+		return -EALREADY;
+	}
 	made->way = way;
-	memcpy(made->gateway, try->gateway, room);
+	made->name = name;
+	made->gateway = g_strdup(try->gateway);
 	err = fetch_start(way->fetcher, &request, answered, made, &made->fetch);
 	if (err != 0)
-		free(made);
+		free_try(made);
 	else
-		(void)g_hash_table_insert(way->tries, made->gateway, made);
+		(void)g_hash_table_insert(way->tries, made->name, made);
 	return err;
 }
 
 static void close_https(void *ctx)
 {
 	struct way *way = ctx;
-	GHashTableIter iter;
-	gpointer value;
 
 	fetcher_free(way->fetcher);
-	g_hash_table_iter_init(&iter, way->tries);
-	while (g_hash_table_iter_next(&iter, NULL, &value))
-		free(value);
 	g_hash_table_unref(way->tries);
 	free(way);
 }
@@ -121,7 +128,7 @@ static int open_https(const struct vendor_options *options, const struct vendor_
 		return -ENOMEM;
 	way->options = options;
 	way->sink = *sink;
-	way->tries = g_hash_table_new(g_str_hash, g_str_equal);
+	way->tries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_try);
 	if (fetcher_new(&way->fetcher) != 0) {
 		close_https(way);
 		return -ENOMEM;
@@ -130,5 +137,8 @@ static int open_https(const struct vendor_options *options, const struct vendor_
 	return 0;
 }
 
-const struct vendor_way vendor_way_https = {
-	KIND, "url", check, open_https, close_https, send_https};
+const struct vendor_way vendor_way_https = {.kind = KIND,
+	.members = {{"url", true, check}},
+	.open = open_https,
+	.close = close_https,
+	.send = send_https};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts over connections that the vendor makes to its gateways. One is closed when nothing was said on it
 // for a while, and made again for the next alert; sooner where others wait and it has had its answer.
+#include "control/vendor_address.h"
 #include "control/vendor_peer.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_send.h"
@@ -31,17 +32,6 @@ struct link {
 	char *name;               // in links
 	char gateway[REGISTRY_ID_BYTES];
 };
-
-static int check(const char *address, char *why, size_t why_bytes)
-{
-	GSocketConnectable *named = g_network_address_parse(address, 0, NULL);
-	bool good = named != NULL && g_network_address_get_port(G_NETWORK_ADDRESS(named)) != 0;
-
-	g_clear_object(&named);
-	if (!good)
-		(void)snprintf(why, why_bytes, "channels: address must be host:port");
-	return good ? 0 : -EINVAL;
-}
 
 static void rest(struct link *link)
 {
@@ -226,4 +216,8 @@ static int open_tcp(const struct vendor_options *options, const struct vendor_si
 	return 0;
 }
 
-const struct vendor_way vendor_way_tcp = {KIND, "address", check, open_tcp, close_tcp, send_tcp};
+const struct vendor_way vendor_way_tcp = {.kind = KIND,
+	.members = {{"address", true, vendor_address_check}},
+	.open = open_tcp,
+	.close = close_tcp,
+	.send = send_tcp};

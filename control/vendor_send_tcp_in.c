@@ -203,4 +203,4 @@ static int open_tcp_in(const struct vendor_options *options, const struct vendor
 }
 
 const struct vendor_way vendor_way_tcp_in = {
-	KIND, NULL, NULL, open_tcp_in, close_tcp_in, send_tcp_in};
+	.kind = KIND, .open = open_tcp_in, .close = close_tcp_in, .send = send_tcp_in};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts in a datagram each, repeated until the receipt has come back in another. One that is too long for
 // a datagram goes by the gateway's other channels.
+#include "control/vendor_address.h"
 #include "control/vendor_send.h"
 
 #include <gio/gio.h>
@@ -21,6 +22,7 @@ struct way {
 	GSocket *sockets[2]; // IPv4, IPv6; NULL: the host has none
 	GSource *sources[2];
 	GCancellable *cancel;
+	bool is_full; // the socket, when something was last sent
 	char data[65536];
 };
 
@@ -30,7 +32,6 @@ struct lookup {
 	char *gateway;
 	char *envelope;
 	size_t bytes;
-	guint16 port;
 };
 
 static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
@@ -49,23 +50,22 @@ static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 	return G_SOURCE_CONTINUE;
 }
 
-static int send_datagram(struct way *way, GSocketAddress *address, const char *gateway,
+static void send_datagram(struct way *way, GSocketAddress *address, const char *gateway,
 	const char *text, size_t bytes)
 {
 	GSocket *socket =
 		way->sockets[g_socket_address_get_family(address) == G_SOCKET_FAMILY_IPV6 ? 1 : 0];
 	GError *error = NULL;
-	int err = 0;
 
 	if (socket == NULL)
-		return -EAFNOSUPPORT;
-	if (g_socket_send_to(socket, address, text, bytes, NULL, &error) < 0) {
-		err = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? -EAGAIN : -EIO;
-		if (err != -EAGAIN)
-			way->sink.failed(way->sink.ctx, gateway, KIND, error->message);
-	}
+		way->sink.failed(way->sink.ctx, gateway, KIND, "no socket of its family");
+	else if (g_socket_send_to(socket, address, text, bytes, NULL, &error) >= 0)
+		way->is_full = false;
+	else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+		way->is_full = true;
+	else
+		way->sink.failed(way->sink.ctx, gateway, KIND, error->message);
 	g_clear_error(&error);
-	return err;
 }
 
 static void free_lookup(struct lookup *lookup)
@@ -76,67 +76,37 @@ static void free_lookup(struct lookup *lookup)
 }
 
 // To all addresses of the name: a repeat costs a gateway nothing.
-static void found(GObject *source, GAsyncResult *result, gpointer ctx)
+static void found(void *ctx, const GList *addresses, const char *why)
 {
 	struct lookup *lookup = ctx;
-	GError *error = NULL;
-	GList *addresses = g_resolver_lookup_by_name_finish(G_RESOLVER(source), result, &error);
+	const struct vendor_sink *sink = &lookup->way->sink;
 
-	for (const GList *link = addresses; link != NULL; link = link->next) {
-		GSocketAddress *address = g_inet_socket_address_new(link->data, lookup->port);
-
-		(void)send_datagram(
-			lookup->way, address, lookup->gateway, lookup->envelope, lookup->bytes);
-		g_object_unref(address);
-	}
-	g_resolver_free_addresses(addresses);
-	if (error != NULL && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-		lookup->way->sink.failed(
-			lookup->way->sink.ctx, lookup->gateway, KIND, error->message);
-	g_clear_error(&error);
+	for (const GList *link = addresses; link != NULL; link = link->next)
+		send_datagram(
+			lookup->way, link->data, lookup->gateway, lookup->envelope, lookup->bytes);
+	if (why != NULL)
+		sink->failed(sink->ctx, lookup->gateway, KIND, why);
 	free_lookup(lookup);
-}
-
-static void look_up(struct way *way, GNetworkAddress *named, const struct vendor_try *try)
-{
-	struct lookup *lookup = g_new0(struct lookup, 1);
-	GResolver *resolver = g_resolver_get_default();
-
-	lookup->way = way;
-	lookup->gateway = g_strdup(try->gateway);
-	lookup->envelope = g_strndup(try->envelope, try->bytes);
-	lookup->bytes = try->bytes;
-	lookup->port = g_network_address_get_port(named);
-	g_resolver_lookup_by_name_async(
-		resolver, g_network_address_get_hostname(named), way->cancel, found, lookup);
-	g_object_unref(resolver);
 }
 
 static int send_udp(void *ctx, const struct vendor_try *try)
 {
 	struct way *way = ctx;
-	const char *text = json_string_value(json_object_get(try->channel, "address"));
-	GSocketConnectable *named;
-	GSocketAddress *address;
-	int err = 0;
+	struct lookup *lookup;
 
 	if (try->bytes > DATAGRAM_BYTES) {
 		way->sink.failed(way->sink.ctx, try->gateway, KIND, "too long for a datagram");
 		return -EMSGSIZE;
 	}
-	named = g_network_address_parse(text, 0, NULL);
-	if (named == NULL)
-		return -EINVAL;
-	address = g_inet_socket_address_new_from_string(
-		g_network_address_get_hostname(G_NETWORK_ADDRESS(named)),
-		g_network_address_get_port(G_NETWORK_ADDRESS(named)));
-	if (address != NULL)
-		err = send_datagram(way, address, try->gateway, try->envelope, try->bytes);
-	else
-		look_up(way, G_NETWORK_ADDRESS(named), try);
-	g_clear_object(&address);
-	g_object_unref(named);
-	return err;
+	way->is_full = false;
+	lookup = g_new0(struct lookup, 1);
+	lookup->way = way;
+	lookup->gateway = g_strdup(try->gateway);
+	lookup->envelope = g_strndup(try->envelope, try->bytes);
+	lookup->bytes = try->bytes;
+	vendor_address_find(json_string_value(json_object_get(try->channel, "address")),
+		way->cancel, found, lookup);
+	return way->is_full ? -EAGAIN : 0;
 }
 
 static void close_udp(void *ctx)
@@ -191,9 +161,8 @@ static int open_udp(const struct vendor_options *options, const struct vendor_si
 	return 0;
 }
 
-static int check(const char *address, char *why, size_t why_bytes)
-{
-	return vendor_way_tcp.check(address, why, why_bytes);
-}
-
-const struct vendor_way vendor_way_udp = {KIND, "address", check, open_udp, close_udp, send_udp};
+const struct vendor_way vendor_way_udp = {.kind = KIND,
+	.members = {{"address", true, vendor_address_check}},
+	.open = open_udp,
+	.close = close_udp,
+	.send = send_udp};

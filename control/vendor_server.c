@@ -39,7 +39,9 @@ static unsigned int refuse(unsigned int status, char *why, size_t why_bytes, con
 
 static void publish(struct vendor_server *server)
 {
-	char *feed = vendor_publish_feed(server->fanout);
+	size_t count = 0;
+	const struct queue_alert **open = fanout_open(server->fanout, &count);
+	char *feed = vendor_publish_feed(open, count);
 	char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, feed, -1);
 	char reason[128];
 	int err = vendor_publish_write(&server->options, feed);
@@ -50,6 +52,8 @@ static void publish(struct vendor_server *server)
 	server->feed = feed;
 	(void)snprintf(server->feed_etag, sizeof(server->feed_etag), "\"%s\"", digest);
 	g_free(digest);
+	vendor_send_publish(server->send, open, count);
+	g_free(open);
 }
 
 // ---- the root document --------------------------------------------------------------------------
@@ -396,6 +400,7 @@ void vendor_server_turn(struct vendor_server *server)
 		publish(server);
 	json_decref(before);
 	json_decref(after);
+	vendor_send_turn(server->send);
 	if (server->options.heartbeat_seconds == 0 || now_s() < server->ping_s || !may_ping(server))
 		return;
 	server->ping_s = now_s() + server->options.heartbeat_seconds;
@@ -489,7 +494,8 @@ static int serve_web(struct vendor_server *server, char *error, size_t error_byt
 
 int vendor_server_open(struct vendor_server *server, char *error, size_t error_bytes)
 {
-	const struct vendor_sink sink = {take_receipt, take_failure, take_here, tell_root, server};
+	const struct vendor_sink sink = {
+		take_receipt, take_failure, take_here, tell_root, server->root.vendor, server};
 	struct fanout_options fanout = {.retry_s = server->options.retry_seconds,
 		.retry_most_s = server->options.retry_most_seconds,
 		.send = send_one,

@@ -86,10 +86,36 @@ static void mails_of_many_parts_and_many_levels_are_bounded(void **state)
 	free(text);
 }
 
+static void receipts_are_parts_of_their_own_type_or_text(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *found;
+	} cases[] = {
+		{"{\"a\":1}", "{\"a\":1}|"},
+		{"Subject: x\r\n\r\n{\"a\":1}", "{\"a\":1}|"},
+		{"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+		 "Content-Transfer-Encoding: quoted-printable\r\n\r\n{=22a=22:=\r\n1}",
+			"{\"a\":1}|"},
+		{"MIME-Version: 1.0\r\nContent-Type: application/vnd.cordon.receipt+json\r\n\r\n{}",
+			"{}|"},
+		{"MIME-Version: 1.0\r\nContent-Type: " TYPE "\r\n\r\n{}", ""},
+		{"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n{}", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		seen[0] = '\0';
+		(void)alert_part_receipts(cases[i].text, strlen(cases[i].text), note, NULL);
+		assert_string_equal(seen, cases[i].found);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_of_the_type_are_found_wherever_they_are),
+		cmocka_unit_test(receipts_are_parts_of_their_own_type_or_text),
 		cmocka_unit_test(mails_of_many_parts_and_many_levels_are_bounded),
 	};
 

@@ -202,6 +202,38 @@ static void a_notice_is_a_message_that_no_machine_answers(void **state)
 	free(text);
 }
 
+static void no_line_of_it_is_longer_than_servers_take(void **state)
+{
+	char words[3000];
+	struct letter letter = {.gateway = "gate.example",
+		.from = "",
+		.to = "vendor@example",
+		.subject = "s",
+		.text = words,
+		.attached = words,
+		.attached_bytes = sizeof(words) - 1,
+		.attached_type = "vnd.cordon.alert+json",
+		.attached_name = "alert.json"};
+
+	(void)state;
+	memset(words, 'x', sizeof(words) - 1);
+	words[sizeof(words) - 1] = '\0';
+	for (int i = 0; i < 2; i++) {
+		size_t bytes = 0;
+		char *text = (char *)letter_write(&letter, &bytes);
+		size_t line = 0;
+
+		assert_non_null(text);
+		for (size_t at = 0; at < bytes; at++) {
+			line = text[at] == '\n' ? 0 : line + 1;
+			assert_true(line < 999);
+		}
+		assert_int_equal(strstr(text, "application/vnd.cordon.alert+json") != NULL, i == 0);
+		free(text);
+		letter.attached = NULL;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +243,7 @@ int main(void)
 		cmocka_unit_test(the_whole_message_comes_back_when_that_was_asked_for),
 		cmocka_unit_test(nobody_is_told_where_nobody_wants_to_know),
 		cmocka_unit_test(a_notice_is_a_message_that_no_machine_answers),
+		cmocka_unit_test(no_line_of_it_is_longer_than_servers_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_list.h"
 
+#include "scan/scan_object.h"
 #include "scan/scan_pool.h"
+
+struct scan_part *scan_add_part(struct scan *scan)
+{
+	size_t count = scan->result.parts_count;
+	struct scan_part *part;
+
+	if (!scan_pool_grow_parts(scan))
+		return NULL;
+	part = &scan->table->parts[count];
+	*part = (struct scan_part){
+		.index = (uint32_t)count + 1,
+		.content_type = "",
+		.encoding = "",
+		.filename = "",
+		.disposition = "",
+		.detected_type = "",
+	};
+	scan->result.parts_count++;
+	return part;
+}
 
 // A part of another reading, or inside of one, is left out unless a match is in it.
 static void choose(struct scan *scan)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_object.h"
 
+#include "scan/scan_container.h"
 #include "scan/scan_copy.h"
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
@@ -180,26 +181,6 @@ static void matching_feed(
 
 // ---- members -----------------------------------------------------------------------------------
 
-struct scan_part *scan_add_part(struct scan *scan)
-{
-	size_t count = scan->result.parts_count;
-	struct scan_part *part;
-
-	if (!scan_pool_grow_parts(scan))
-		return NULL;
-	part = &scan->table->parts[count];
-	*part = (struct scan_part){
-		.index = (uint32_t)count + 1,
-		.content_type = "",
-		.encoding = "",
-		.filename = "",
-		.disposition = "",
-		.detected_type = "",
-	};
-	scan->result.parts_count++;
-	return part;
-}
-
 static void unpacking_end(struct scan_object *object)
 {
 	if (object->unpack != NULL) {
@@ -216,56 +197,13 @@ static void unpacking_stop(struct scan *scan, struct scan_object *object, const 
 	object->is_opaque = true;
 }
 
-// What signatures call the type of the archive that the members are in.
-static enum filetype_container container_of_kind(
-	const struct scan_object *object, enum unpack_kind kind)
-{
-	switch (kind) {
-	case UNPACK_ZIP:
-		return FILETYPE_CONTAINER_ZIP;
-	case UNPACK_GZIP:
-		return FILETYPE_CONTAINER_GZIP;
-	case UNPACK_BZIP2:
-		return FILETYPE_CONTAINER_BZIP2;
-	case UNPACK_TAR:
-		return FILETYPE_CONTAINER_TAR;
-	case UNPACK_TNEF:
-		return FILETYPE_CONTAINER_TNEF;
-	case UNPACK_PDF:
-	case UNPACK_PDF_OBJECTS:
-		return FILETYPE_CONTAINER_PDF;
-	case UNPACK_RTF:
-	case UNPACK_OLE1:
-		return FILETYPE_CONTAINER_RTF;
-	case UNPACK_FAT:
-		return FILETYPE_CONTAINER_MACHO_UNIBIN;
-	case UNPACK_BINHEX:
-		return FILETYPE_CONTAINER_OTHER;
-	case UNPACK_ZIP_INSIDE:
-	case UNPACK_NONE:
-		break;
-	}
-	return filetype_container_of(filetype_detect(object->prefix, object->prefix_bytes)->name);
-}
-
-// A zip is a document of an office program from the first member on that is in a folder of one.
-static void document_detect(struct scan_object *object, const char *name)
-{
-	if (object->container != FILETYPE_CONTAINER_ZIP)
-		return;
-	if (strncmp(name, "word/", 5) == 0)
-		object->container = FILETYPE_CONTAINER_OOXML_WORD;
-	else if (strncmp(name, "xl/", 3) == 0)
-		object->container = FILETYPE_CONTAINER_OOXML_EXCEL;
-	else if (strncmp(name, "ppt/", 4) == 0)
-		object->container = FILETYPE_CONTAINER_OOXML_POWERPOINT;
-}
-
 // An ordinary PDF has thousands of streams: many of them take no room from what else is listed.
 static bool is_member_listed(const struct scan *scan, const struct scan_object *object)
 {
-	return object->container != FILETYPE_CONTAINER_PDF ||
-	       scan->result.parts_count < scan->scanner->options.max_members / 2;
+	const bool is_pdf = object->container == FILETYPE_CONTAINER_PDF ||
+			    object->second.container == FILETYPE_CONTAINER_PDF;
+
+	return !is_pdf || scan->result.parts_count < scan->scanner->options.max_members / 2;
 }
 
 static void member_begin(
@@ -298,7 +236,7 @@ static void member_begin(
 	part->parent = object->part;
 	part->is_reading = object->unpack != NULL && scan_whole_is_other(object);
 	part->filename = scan_pool_text(scan, event->name);
-	document_detect(object, event->name);
+	container_see_member(object, event->name);
 	object->member = object_begin(scan, object, object->container, part->index);
 	if (object->member != NULL)
 		object->member->kind = event->kind;
@@ -448,7 +386,7 @@ static void unpacking_begin(
 		object->is_opaque = true;
 		scan_set_unscannable(scan, "memory");
 	}
-	object->container = container_of_kind(object, kind);
+	container_begin(object, kind);
 }
 
 // Bytes that are none of an archive's: a zip may begin anywhere. Returns how many were looked at.
@@ -483,10 +421,13 @@ static void change_view(struct scan_object *object)
 {
 	struct scan_view view = object->second;
 
-	object->second = (struct scan_view){object->unpack, object->member, object->bytes};
+	object->second = (struct scan_view){object->unpack, object->member, object->bytes,
+		object->container, object->is_inside};
 	object->unpack = view.unpack;
 	object->member = view.member;
 	object->bytes = view.bytes;
+	object->container = view.container;
+	object->is_inside = view.is_inside;
 }
 
 static void look_into(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
@@ -528,21 +469,6 @@ static void detect(struct scan *scan, struct scan_object *object)
 
 // ---- objects -----------------------------------------------------------------------------------
 
-static void note_outer(struct scan_object *object, const struct scan_object *parent)
-{
-	uint32_t count = parent != NULL ? parent->outer_count : 0;
-
-	object->outer_count = 0;
-	if (object->lies_in == FILETYPE_CONTAINER_NONE)
-		return;
-	if (count == SCAN_MAX_OUTER)
-		count--;
-	object->outer[0] = (uint8_t)object->lies_in;
-	if (count > 0)
-		memcpy(object->outer + 1, parent->outer, count);
-	object->outer_count = count + 1;
-}
-
 struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
 	enum filetype_container container, uint32_t part)
 {
@@ -566,7 +492,7 @@ struct scan_object *object_begin(struct scan *scan, const struct scan_object *pa
 	object->depth = parent != NULL ? parent->depth + 1 : 0;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
 	object->lies_in = container;
-	note_outer(object, parent);
+	container_note_outer(object, parent);
 	object->screening = screening_begin(&scan->scanner->screenings,
 		(size_t)(object - scan->scanner->objects), screened_as(scan, object));
 	if (target == MATCH_TARGET_ANY)

@@ -21,6 +21,8 @@ struct scan_view {
 	struct unpack *unpack;
 	struct scan_object *member; // the open one of unpack
 	uint64_t bytes;
+	enum filetype_container container;
+	bool is_inside;
 };
 
 // A signature of what lies in a container that is true of a part if only the container has a certain size.
@@ -63,6 +65,7 @@ struct scan_object {
 	uint32_t outer_count; // of what it lies in, the innermost first
 	uint8_t outer[SCAN_MAX_OUTER];
 	enum filetype_container container; // that it is to its members
+	bool is_inside;                    // these are of an archive that begins inside of it
 	uint32_t zip_search;               // state of unpack_find_zip
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests

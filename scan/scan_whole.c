@@ -76,7 +76,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	}
 	object->is_watched = object->depth < max_depth;
 	object->is_probed = object->whole == NULL && object->is_watched &&
-			    (kind == UNPACK_NONE || kind == UNPACK_FAT);
+			    (kind == UNPACK_NONE || kind == UNPACK_FAT || kind == UNPACK_PDF);
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	object->is_pdf = kind == UNPACK_PDF && object->is_watched && object->whole == NULL;
 	// What seems to be text is not worth the copy.
@@ -349,6 +349,7 @@ static void unpack_from(struct scan *scan, struct scan_object *object, uint64_t 
 
 	object->is_opaque = false;
 	object->container = container_of(object);
+	object->is_inside = object->insides_count > 0;
 	whole_init(&whole, object->whole, &object->capture, &scan->budget,
 		scan->scanner->options.max_ratio);
 	whole.from = from;

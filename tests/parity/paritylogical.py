@@ -220,6 +220,10 @@ def nested_containers(book, rng, count):
         data = core
         for kind in around:
             data = packed(rng, data, kind)
+        behind = rng.choice([None, None, None, "CL_TYPE_MSEXE", "CL_TYPE_PDF"])
+        if behind and around and around[-1] == "CL_TYPE_ZIP":
+            data = {"CL_TYPE_MSEXE": b"MZ" + bytes(2000), "CL_TYPE_PDF": b"%PDF-1.4\n" * 9}[behind] + data
+            around.append(behind)
         is_mail = rng.random() < 0.4
         if is_mail:
             around.append("CL_TYPE_MAIL")

@@ -28,6 +28,7 @@ struct exchange {
 	size_t sent;
 	uint64_t token;
 	bool is_answered;
+	bool has_body_ended;
 	bool has_headers;
 	bool is_late; // its stream did not read
 	char path[WEB_TEXT_BYTES];
@@ -188,7 +189,9 @@ static int write_answer(struct lws *wsi, struct exchange *exchange)
 		exchange->has_headers = true;
 		if (write_headers(wsi, exchange) != 0)
 			return -1;
-		if (strcmp(exchange->method, "HEAD") == 0)
+		// Who has the headers of an answer without a body has all of it, and may ask on at once.
+		if (strcmp(exchange->method, "HEAD") == 0 ||
+			(left == 0 && !exchange->reply.is_stream))
 			return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 		(void)lws_callback_on_writable(wsi);
 		return 0;
@@ -380,6 +383,12 @@ static void add_body(const struct web_server *server, struct lws *wsi, struct ex
 		(void)g_byte_array_append(exchange->body, data, (guint)bytes);
 }
 
+static void end_body(struct web_server *server, struct lws *wsi, struct exchange *exchange)
+{
+	exchange->has_body_ended = true;
+	answer(server, wsi, exchange);
+}
+
 static int filter_peer(struct web_server *server, lws_sockfd_type fd)
 {
 	struct sockaddr_storage address;
@@ -410,8 +419,10 @@ static int serve(
 		begin(server, wsi, exchange, in);
 	else if (reason == LWS_CALLBACK_HTTP_BODY)
 		add_body(server, wsi, exchange, in, bytes);
+	else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && exchange->has_body_ended)
+		return -1; // more than its length; lws would not stop saying so
 	else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION)
-		answer(server, wsi, exchange);
+		end_body(server, wsi, exchange);
 	else if (reason == LWS_CALLBACK_HTTP_WRITEABLE)
 		return write_answer(wsi, exchange);
 	else if (reason == LWS_CALLBACK_CLOSED_HTTP && exchange != NULL)

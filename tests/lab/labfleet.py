@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import socket
+import ssl
 import subprocess
 
 from labcontrol import Control, spool_settings
@@ -178,3 +180,20 @@ class Fleet(Corners):
     def close(self):
         self.files.kill()
         self.files.wait()
+
+
+def talk_raw(lab, where, port, data, seconds=5):
+    """What comes back over TLS for bytes that no decent client sends."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with lab.inside(where):
+        plain = socket.create_connection(("127.0.0.1", port), seconds)
+    got = b""
+    with context.wrap_socket(plain) as tls:
+        tls.sendall(data)
+        try:
+            while chunk := tls.recv(65536):
+                got += chunk
+        except (TimeoutError, OSError):
+            pass
+    return got

@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import labmail
-from labfleet import FILES, SIGNATURES, Fleet, run
+from labfleet import FILES, SIGNATURES, WEB, Fleet, VendorServer, run, talk_raw
 from lablib import BUILD, Cases, Lab, until
 from labmail import message
 from labvendor import Vendor
@@ -144,6 +144,18 @@ def forged(case):
             after = answer["next"]
         case.equal(pages, [["far", "in"], ["lab", "pull"], ["tcp", "udp"], []], "pages")
         fleet.close()
+
+
+@cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)
+def pipelined(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab)
+        post = b"POST /v1/receipts HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        for more in (b"x", b"\r\n", post, b"GET /feed HTTP/1.1\r\nHost: x\r\n\r\n" * 50):
+            talk_raw(lab, "server", WEB, post + more)
+            case.equal(vendor.ask("GET", "/v1/status")[0], 200, "others are served")
+        answers = talk_raw(lab, "server", WEB, post.replace(b"{}", b"[]"), seconds=1)
+        case.check(answers.startswith(b"HTTP/1.1 "), "an answer", answers)
 
 
 @cases.case("a configuration is checked with the line of each mistake", engine=False)

@@ -3,8 +3,9 @@
 //
 // All windows are looked for in one pass, whatever their lengths: by the checksum of their first
 // SCREEN_LEAST_WINDOW bytes (the upper half of screen_rolling), of which the vector forms compute the low 16
-// bits at every position. These go through two small tables that stay in registers (few windows) or one of 8
-// KiB; what passes is compared in full by the caller.
+// bits at every position. These go through two small tables that stay in registers and, with more than a few
+// windows, one of 8 KiB; what passes is compared in full by the caller. Of random bytes one in 65536 passes for
+// each different head.
 #pragma once
 
 #include <stddef.h>
@@ -17,8 +18,8 @@
 #define SCREEN_BLOCK 2048
 // Bytes behind the last position that are read.
 #define SCREEN_BLOCK_SLACK 192
-// With more heads than this the small tables tell nothing any more.
-#define SCREEN_FEW_HEADS 160
+// With more heads than this what the small tables let pass is looked up in the large one, too.
+#define SCREEN_FEW_HEADS 8
 
 struct screen_filter {
 	uint32_t heads;     // 0: there are no windows

@@ -131,15 +131,30 @@ static uint32_t first_window(const struct screen *screen, uint32_t head)
 	return low;
 }
 
+// In four parts that do not wait for each other.
+static uint32_t head_of(const uint8_t *data)
+{
+	// The factor to the power of 24, 16 and 8.
+	static const uint32_t factors[] = {
+		UINT32_C(0xdb21cda1), UINT32_C(0x9fbdafc1), UINT32_C(0x35df95e1), 1};
+	uint32_t sums[4] = {0};
+	uint32_t head = 0;
+
+	for (size_t i = 0; i < SCREEN_HEAD_BYTES / 4; i++)
+		for (size_t k = 0; k < 4; k++)
+			sums[k] = sums[k] * SCREEN_FACTOR + data[k * SCREEN_HEAD_BYTES / 4 + i];
+	for (size_t k = 0; k < 4; k++)
+		head += sums[k] * factors[k];
+	return head;
+}
+
 // Something may begin there.
 static void candidate(struct screening *screening, const uint8_t *data, uint64_t at)
 {
 	const struct screen *screen = screening->owner->screen;
 	struct confirmed last = {.at = UINT64_MAX};
-	uint32_t head = 0;
+	uint32_t head = head_of(data);
 
-	for (size_t i = 0; i < SCREEN_HEAD_BYTES; i++)
-		head = head * SCREEN_FACTOR + data[i];
 	for (uint32_t i = first_window(screen, head); i < screen->windows_count; i++) {
 		const struct screen_window *window = &screen->windows[i];
 		uint32_t sum;

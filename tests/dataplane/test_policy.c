@@ -56,11 +56,53 @@ static void a_reply_is_one_printable_line_that_fits(void **state)
 	assert_int_equal(strlen(reply), 15);
 }
 
+static void an_entry_may_name_what_is_done_with_its_hits(void **state)
+{
+	static const uint8_t digest[32] = {0xab, 0xcd};
+	const struct engine_policy policy = {
+		.infected = POLICY_REJECT, .suspect = POLICY_TEMPFAIL, .screening = POLICY_DELIVER};
+	struct scan_match matches[] = {{.signature = "Screened",
+					       .kind = MATCH_CHECKSUM,
+					       .part = 3,
+					       .algorithm = DIGEST_MD5},
+		{.signature = "Other", .kind = MATCH_CHECKSUM, .algorithm = DIGEST_SHA256}};
+	struct scan_result result = {.matches = matches, .matches_count = 2};
+	static const struct {
+		enum screen_action asked[2];
+		enum policy_action done;
+	} cases[] = {
+		{{SCREEN_ACTION_DEFAULT, SCREEN_ACTION_DEFAULT}, POLICY_DELIVER},
+		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_DISCARD}, POLICY_DISCARD},
+		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_QUARANTINE}, POLICY_QUARANTINE},
+		{{SCREEN_ACTION_QUARANTINE, SCREEN_ACTION_DEFAULT}, POLICY_QUARANTINE},
+		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_DEFAULT}, POLICY_DELIVER},
+	};
+	char detail[POLICY_DETAIL_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		matches[0].action = cases[i].asked[0];
+		matches[1].action = cases[i].asked[1];
+		assert_int_equal(
+			policy_decide_scan(&policy, VERDICT_SUSPECT, &result), cases[i].done);
+		assert_int_equal(
+			policy_decide_scan(&policy, VERDICT_INFECTED, &result), POLICY_REJECT);
+	}
+	matches[0].digest = digest;
+	policy_detail(&result, detail);
+	assert_string_equal(
+		detail, "checksum of Screened: part 3, md5 abcd0000000000000000000000000000");
+	result.matches_count = 0;
+	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_TEMPFAIL);
+	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, NULL), POLICY_TEMPFAIL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_verdict_gets_the_action_of_its_policy),
 		cmocka_unit_test(a_reply_names_what_was_found),
+		cmocka_unit_test(an_entry_may_name_what_is_done_with_its_hits),
 		cmocka_unit_test(a_reply_is_one_printable_line_that_fits),
 	};
 

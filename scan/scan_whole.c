@@ -3,13 +3,12 @@
 
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
+#include "scan/scan_probe.h"
 
 #include <string.h>
 
 // A message's work is worth so many times the bytes that it may unpack and have kept.
 #define BUDGET_FACTOR 8
-// So many bytes of an object are looked at together.
-#define PROBE_BLOCK 32u
 
 // ---- keeping -----------------------------------------------------------------------------------
 
@@ -194,26 +193,6 @@ static bool may_begin(const struct scan_object *object)
 	return false;
 }
 
-// How many bytes there are before a block in which an archive may begin. What is less than a block is
-// looked at byte by byte.
-static size_t count_barren(const uint8_t *data, size_t n)
-{
-	size_t at;
-
-	for (at = 0; at + PROBE_BLOCK < n; at += PROBE_BLOCK) {
-		const uint8_t *block = data + at;
-		uint8_t any = 0;
-
-		for (size_t i = 0; i < PROBE_BLOCK; i++)
-			any |= (uint8_t)(((block[i] ^ '7') | (block[i + 1] ^ 'z')) == 0) |
-			       (uint8_t)(((block[i] ^ 'M') | (block[i + 1] ^ 'S')) == 0) |
-			       (uint8_t)(((block[i] ^ 'R') | (block[i + 1] ^ 'a')) == 0);
-		if (any != 0)
-			break;
-	}
-	return at;
-}
-
 static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	const struct whole_format *format;
@@ -222,8 +201,8 @@ static void probe(struct scan *scan, struct scan_object *object, const uint8_t *
 
 	for (size_t at = 0; at < n && object->is_probed; at++) {
 		if (object->probe_bytes == 0 && at >= searched) {
-			at += count_barren(data + at, n - at);
-			searched = at + PROBE_BLOCK;
+			at += scan_probe_barren(data + at, n - at);
+			searched = at + SCAN_PROBE_BLOCK;
 		}
 		if (object->probe_bytes == 0 && data[at] != '7' && data[at] != 'M' &&
 			data[at] != 'R')

@@ -176,6 +176,7 @@ static void was_fetched(void *ctx, const struct fetch_result *result)
 	unsigned int wait = channel->options->alerts.pull.wait_seconds;
 	bool was_held =
 		wait > 0 && control_now_ns() - channel->asked_ns > (int64_t)wait * NS_PER_S / 2;
+	bool is_new;
 
 	channel->fetch = NULL;
 	channel->asked++;
@@ -185,12 +186,18 @@ static void was_fetched(void *ctx, const struct fetch_result *result)
 	}
 	channel->retry_s = 1;
 	channel->why[0] = '\0';
+	is_new = result->status == 200 && result->etag[0] != '\0' &&
+		 strcmp(result->etag, channel->etag) != 0;
 	if (result->status == 200) {
 		(void)snprintf(channel->etag, sizeof(channel->etag), "%s", result->etag);
 		take_feed(channel, result->body, result->bytes);
 	}
-	// A server that has held its answer is asked again at once.
-	ask_later(channel, was_held ? 0 : channel->options->alerts.pull.interval_seconds);
+	// A server that has held its answer is asked again at once, and soon one that had news, which may have
+	// held it until there were.
+	if (was_held || (is_new && wait > 0))
+		ask_later(channel, was_held ? 0 : 1);
+	else
+		ask_later(channel, channel->options->alerts.pull.interval_seconds);
 }
 
 static gboolean ask_now(gpointer ctx)

@@ -446,22 +446,12 @@ static unsigned int find_and_run(struct call *call, struct web_reply *reply)
 				    : refuse(call, 404, "there is no such path");
 }
 
-static void give_feed(const struct vendor_server *server, const struct web_request *request,
-	struct web_reply *reply)
-{
-	reply->etag = server->feed_etag;
-	reply->type = "application/x-ndjson";
-	reply->status = strcmp(request->etag, server->feed_etag) == 0 ? 304 : 200;
-	if (reply->status == 200)
-		reply->body = strdup(server->feed);
-}
-
 void vendor_api_answer(void *ctx, const struct web_request *request, struct web_reply *reply)
 {
 	struct call call = {.server = ctx, .request = request, .who = ""};
 
 	if (strcmp(request->path, "/feed") == 0 && strcmp(request->method, "GET") == 0) {
-		give_feed(call.server, request, reply);
+		vendor_feed_answer(call.server->feed, request, reply);
 		return;
 	}
 	reply->status = find_and_run(&call, reply);

@@ -42,16 +42,12 @@ static void publish(struct vendor_server *server)
 	size_t count = 0;
 	const struct queue_alert **open = fanout_open(server->fanout, &count);
 	char *feed = vendor_publish_feed(open, count);
-	char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, feed, -1);
 	char reason[128];
 	int err = vendor_publish_write(&server->options, feed);
 
 	if (err != 0)
 		fault(server, "publish", strerror_r(-err, reason, sizeof(reason)));
-	g_free(server->feed);
-	server->feed = feed;
-	(void)snprintf(server->feed_etag, sizeof(server->feed_etag), "\"%s\"", digest);
-	g_free(digest);
+	vendor_feed_set(server->feed, feed);
 	vendor_send_publish(server->send, open, count);
 	g_free(open);
 }
@@ -401,6 +397,7 @@ void vendor_server_turn(struct vendor_server *server)
 	json_decref(before);
 	json_decref(after);
 	vendor_send_turn(server->send);
+	vendor_feed_turn(server->feed);
 	if (server->options.heartbeat_seconds == 0 || now_s() < server->ping_s || !may_ping(server))
 		return;
 	server->ping_s = now_s() + server->options.heartbeat_seconds;
@@ -489,7 +486,11 @@ static int serve_web(struct vendor_server *server, char *error, size_t error_byt
 
 	if (options->web.listen[0] == '\0')
 		return 0;
-	return web_server_open(&web, vendor_api_answer, server, &server->web, error, error_bytes);
+	int err =
+		web_server_open(&web, vendor_api_answer, server, &server->web, error, error_bytes);
+
+	vendor_feed_serve(server->feed, server->web);
+	return err;
 }
 
 int vendor_server_open(struct vendor_server *server, char *error, size_t error_bytes)
@@ -503,6 +504,7 @@ int vendor_server_open(struct vendor_server *server, char *error, size_t error_b
 		.ctx = server};
 	int err = open_files(server, error, error_bytes);
 
+	server->feed = vendor_feed_new();
 	fanout.database = server->database;
 	if (err == 0)
 		err = fanout_new(&fanout, &server->fanout);
@@ -526,5 +528,5 @@ void vendor_server_close(struct vendor_server *server)
 	alerts_root_close(&server->root);
 	control_events_close(server->events);
 	g_free(server->root_text);
-	g_free(server->feed);
+	vendor_feed_free(server->feed);
 }

@@ -6,6 +6,7 @@
 #include "control/control_events.h"
 #include "control/vendor_database.h"
 #include "control/vendor_fanout.h"
+#include "control/vendor_feed.h"
 #include "control/vendor_options.h"
 #include "control/vendor_payload.h"
 #include "control/web_server.h"
@@ -28,8 +29,7 @@ struct vendor_server {
 	struct fanout *fanout;
 	struct vendor_send *send;
 	struct web_server *web; // NULL: nothing is served;
-	char *feed;
-	char feed_etag[80];
+	struct vendor_feed *feed;
 	int64_t ping_s; // when the next one is due
 };
 

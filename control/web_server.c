@@ -36,6 +36,7 @@ struct exchange {
 	char bearer[128];
 	char cookie[WEB_TEXT_BYTES];
 	char csrf[128];
+	char prefer[64];
 	char etag[128];
 	char accept[128];
 	char reply_etag[128];
@@ -249,6 +250,13 @@ static void copy_header(struct lws *wsi, enum lws_token_indexes token, char *out
 		out[0] = '\0';
 }
 
+// Of a header that lws has no token for.
+static void copy_named(struct lws *wsi, const char *name, char *out, size_t room)
+{
+	if (lws_hdr_custom_copy(wsi, out, (int)room, name, (int)strlen(name)) < 0)
+		out[0] = '\0';
+}
+
 static void read_query(struct lws *wsi, struct exchange *exchange)
 {
 	size_t at = 0;
@@ -283,9 +291,8 @@ static void read_headers(struct lws *wsi, struct exchange *exchange, const char 
 		wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, exchange->accept, sizeof(exchange->accept));
 	copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, exchange->cookie, sizeof(exchange->cookie));
 	copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization));
-	if (lws_hdr_custom_copy(wsi, exchange->csrf, sizeof(exchange->csrf),
-		    "x-csrf-token:", (int)strlen("x-csrf-token:")) < 0)
-		exchange->csrf[0] = '\0';
+	copy_named(wsi, "x-csrf-token:", exchange->csrf, sizeof(exchange->csrf));
+	copy_named(wsi, "prefer:", exchange->prefer, sizeof(exchange->prefer));
 	if (strncasecmp(authorization, BEARER, strlen(BEARER)) == 0)
 		(void)snprintf(exchange->bearer, sizeof(exchange->bearer), "%s",
 			authorization + strlen(BEARER));
@@ -309,6 +316,7 @@ static void answer(struct web_server *server, struct lws *wsi, struct exchange *
 		.csrf = exchange->csrf,
 		.etag = exchange->etag,
 		.accept = exchange->accept,
+		.prefer = exchange->prefer,
 		.bytes = exchange->body->len,
 		.peer = exchange->peer};
 

@@ -20,6 +20,7 @@ struct web_request {
 	const char *csrf;   // of X-CSRF-Token; "": none
 	const char *etag;   // of If-None-Match; "": none
 	const char *accept; // of Accept-Encoding; "": none
+	const char *prefer; // of Prefer (RFC 7240); "": none
 	const char *body;   // a NUL behind it
 	size_t bytes;
 	const char *peer; // its address

@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import labmail
-from labfleet import FILES, SIGNATURES, WEB, Fleet, VendorServer, run, talk_raw
+from labfleet import FILES, SIGNATURES, WEB, Corners, Fleet, VendorServer, run, talk_raw
 from lablib import BUILD, Cases, Lab, until
 from labmail import message
 from labvendor import Vendor
@@ -144,6 +144,29 @@ def forged(case):
             after = answer["next"]
         case.equal(pages, [["far", "in"], ["lab", "pull"], ["tcp", "udp"], []], "pages")
         fleet.close()
+
+
+@cases.case("a feed is held until there is news: a gateway that pulls is sealed at once", engine=False)
+def held_feed(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab)
+        fleet, web = Corners(lab, vendor), "https://127.0.0.1:%d" % WEB
+        fleet.corner("pull", {"pull": {
+            "url": web + "/feed", "ca": vendor.file("tls.crt"), "interval_seconds": 3600,
+            "wait_seconds": 600, "receipts": web + "/v1/receipts"}}, {"kind": "pull"})
+        for number in range(3):
+            seal = vendor.post({"type": "seal", "virus_id": "CV-%d" % number, "seal": {"mode": "hold"}})
+            until("delivered", lambda: vendor.deliveries(seal) == {"pull": "delivered"})
+        quiet = ("-o", "/dev/null")
+        got = vendor.ask("GET", "/feed", more=quiet + ("-D", vendor.file("headers")))
+        case.equal(got[0], 200, "the feed")
+        with open(vendor.file("headers")) as f:
+            tag, = [line.split(": ")[1].strip() for line in f if line.lower().startswith("etag")]
+        same = quiet + ("-H", "If-None-Match: " + tag)
+        for more in ((), ("-H", "Prefer: wait=1"), ("-H", "Prefer: respond-async, wait=1")):
+            case.equal(vendor.ask("GET", "/feed", more=same + more)[0], 304, str(more))
+        case.equal(vendor.ask("GET", "/feed", more=quiet + ("-H", "Prefer: wait=60"))[0], 200,
+                   "who has nothing")
 
 
 @cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)

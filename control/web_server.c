@@ -433,7 +433,10 @@ static int serve(
 		end_body(server, wsi, exchange);
 	else if (reason == LWS_CALLBACK_HTTP_WRITEABLE)
 		return write_answer(wsi, exchange);
-	else if (reason == LWS_CALLBACK_CLOSED_HTTP && exchange != NULL)
+	else if ((reason == LWS_CALLBACK_CLOSED_HTTP ||
+			 reason == LWS_CALLBACK_HTTP_DROP_PROTOCOL) &&
+		 exchange != NULL)
+		// lws lets go of the exchange after each request, not only with the connection.
 		clear_exchange(server, wsi, exchange);
 	else
 		return lws_callback_http_dummy(wsi, reason, user, in, bytes);

@@ -218,6 +218,7 @@ static void start_broker(void)
 static void try_mqtt(const uint8_t *data, size_t n)
 {
 	static const uint8_t pong[] = {0xd0, 0};
+	static const uint8_t topic[] = {0, 1, 't'};
 	static uint8_t packet[MOST + 16] = {0x30};
 	uint8_t ping[2];
 	size_t left = 3 + n;
@@ -233,8 +234,8 @@ static void try_mqtt(const uint8_t *data, size_t n)
 		packet[at++] = (uint8_t)(left % 128 | (left > 127 ? 128 : 0));
 		left /= 128;
 	} while (left > 0);
-	memcpy(packet + at, "\0\1t", 3);
-	memcpy(packet + at + 3, data, n);
+	memcpy(packet + at, topic, sizeof(topic));
+	memcpy(packet + at + sizeof(topic), data, n);
 	must(send(lab.broker, packet, at + 3 + n, MSG_NOSIGNAL) == (ssize_t)(at + 3 + n));
 	for (int i = 0; i < TURNS && !is_complete(); i++) {
 		if (!g_main_context_iteration(NULL, FALSE))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts in lines: a feed that is fetched, and what a broker publishes. The channels are the real ones, with
 // their libraries; this file is the server of files and the broker. What is handed over are the lines that
-// are more than blanks, in their order.
+// are more than blanks: of a feed in their order, of a broker's state each once, before the next message
+// that is alone.
 //
 // The first byte chooses the channel; the rest is the feed, or the message.
 #include "control/alerts.h"
@@ -22,6 +23,9 @@
 #define MOST 8192u
 #define TURNS 2000
 
+static const char last[] =
+	"{\"last\": 1}"; // alone in its message: what waits is handed over before it
+
 static struct {
 	int listener[2]; // of the feed, of the broker
 	int broker;      // the connection, -1: none
@@ -29,9 +33,9 @@ static struct {
 	struct control_options options;
 	const uint8_t *data; // what is expected
 	size_t bytes;
-	size_t at; // up to there it was handed over
-	size_t most_lines;
-	size_t lines;
+	size_t at;     // up to there it was handed over
+	bool is_state; // of a broker
+	bool is_over;  // the message behind it has come
 } lab = {.broker = -1};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -69,6 +73,19 @@ static bool next_line(const uint8_t **line, size_t *n)
 	return false;
 }
 
+static bool is_one_of_them(const void *text, size_t bytes)
+{
+	const uint8_t *line = NULL;
+	size_t n = 0;
+
+	lab.at = 0;
+	while (next_line(&line, &n)) {
+		if (n == bytes && memcmp(line, text, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
 {
@@ -77,8 +94,13 @@ void alerts_take(struct alerts *alerts, const struct alerts_source *source, cons
 
 	(void)alerts;
 	(void)now_s;
-	must(next_line(&line, &n) && n == bytes && memcmp(line, text, n) == 0);
-	must(++lab.lines <= lab.most_lines);
+	must(!lab.is_over);
+	if (!lab.is_state)
+		must(next_line(&line, &n) && n == bytes && memcmp(line, text, n) == 0);
+	else if (bytes == strlen(last) && memcmp(text, last, bytes) == 0)
+		lab.is_over = true;
+	else
+		must(is_one_of_them(text, bytes));
 	source->answer(source->ctx, source->token, NULL);
 }
 
@@ -88,13 +110,13 @@ json_t *alerts_status(const struct alerts *alerts)
 	return json_object();
 }
 
-static void expect(const uint8_t *data, size_t n, size_t most_lines)
+static void expect(const uint8_t *data, size_t n, bool is_state)
 {
 	lab.data = data;
 	lab.bytes = n;
 	lab.at = 0;
-	lab.lines = 0;
-	lab.most_lines = most_lines;
+	lab.is_state = is_state;
+	lab.is_over = false;
 }
 
 static bool is_complete(void)
@@ -105,7 +127,7 @@ static bool is_complete(void)
 	bool more = next_line(&line, &n);
 
 	lab.at = at;
-	return !more || lab.lines == lab.most_lines;
+	return lab.is_state ? lab.is_over : !more;
 }
 
 // ---- sockets ------------------------------------------------------------------------------------
@@ -156,7 +178,7 @@ static void try_pull(const uint8_t *data, size_t n)
 	void *channel = NULL;
 	int fd;
 
-	expect(data, n, SIZE_MAX);
+	expect(data, n, false);
 	must(channel_pull.open(&lab.options, NULL, &channel, error, sizeof(error)) == 0);
 	must(turn_until(lab.listener[0]));
 	fd = accept(lab.listener[0], NULL, NULL);
@@ -215,35 +237,42 @@ static void start_broker(void)
 	must(send(lab.broker, granted, sizeof(granted), MSG_NOSIGNAL) > 0);
 }
 
+static void publish(const void *data, size_t n)
+{
+	static const uint8_t topic[] = {0, 1, 't'};
+	static uint8_t packet[MOST + 16] = {0x30};
+	size_t left = sizeof(topic) + n;
+	size_t at = 1;
+
+	do {
+		packet[at++] = (uint8_t)(left % 128 | (left > 127 ? 128 : 0));
+		left /= 128;
+	} while (left > 0);
+	memcpy(packet + at, topic, sizeof(topic));
+	if (n > 0)
+		memcpy(packet + at + sizeof(topic), data, n);
+	n += at + sizeof(topic);
+	must(send(lab.broker, packet, n, MSG_NOSIGNAL) == (ssize_t)n);
+}
+
 static void try_mqtt(const uint8_t *data, size_t n)
 {
 	static const uint8_t pong[] = {0xd0, 0};
-	static const uint8_t topic[] = {0, 1, 't'};
-	static uint8_t packet[MOST + 16] = {0x30};
 	uint8_t ping[2];
-	size_t left = 3 + n;
-	size_t at = 1;
 
 	if (lab.broker < 0)
 		start_broker();
 	// All that the client has to say now is that it is alive.
 	while (recv(lab.broker, ping, sizeof(ping), MSG_DONTWAIT) > 0)
 		must(send(lab.broker, pong, sizeof(pong), MSG_NOSIGNAL) > 0);
-	expect(data, n, MQTT_MAX_LINES);
-	do {
-		packet[at++] = (uint8_t)(left % 128 | (left > 127 ? 128 : 0));
-		left /= 128;
-	} while (left > 0);
-	memcpy(packet + at, topic, sizeof(topic));
-	memcpy(packet + at + sizeof(topic), data, n);
-	must(send(lab.broker, packet, at + 3 + n, MSG_NOSIGNAL) == (ssize_t)(at + 3 + n));
+	expect(data, n, true);
+	publish(data, n);
+	publish(last, strlen(last));
 	for (int i = 0; i < TURNS && !is_complete(); i++) {
 		if (!g_main_context_iteration(NULL, FALSE))
 			g_usleep(100);
 	}
 	must(is_complete());
-	while (g_main_context_iteration(NULL, FALSE))
-		;
 }
 
 static void start(void)

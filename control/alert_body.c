@@ -209,9 +209,12 @@ int alert_check_update(const struct alert_reader *reader, const json_t *body)
 
 int alert_check_revoke(const struct alert_reader *reader, const json_t *body)
 {
-	static const char *const names[] = {"signatures", "digests", NULL};
+	static const char *const names[] = {"signatures", "digests", "undo", NULL};
+	const json_t *undo = json_object_get(body, "undo");
 	int err = alert_only(reader, body, "revoke", names);
 
+	if (err == 0 && undo != NULL && !json_is_boolean(undo))
+		err = alert_refuse(reader, "undo: must be true or false");
 	if (err == 0)
 		err = check_texts(reader, body, "signatures");
 	if (err == 0)

@@ -264,6 +264,27 @@ static json_t *roll_back(struct api_call *call)
 						  : strerror_r(-err, reason, sizeof(reason)));
 }
 
+// {"signatures": [NAME], "digests": [DIGEST]}; then as `rules install`.
+static json_t *unrevoke(struct api_call *call)
+{
+	struct control *control = call->control;
+	json_t *body = json_pack("{s:O*, s:O*}", "signatures",
+		json_object_get(call->request, "signatures"), "digests",
+		json_object_get(call->request, "digests"));
+	char why[ALERT_WHY_BYTES] = "";
+	char reason[128];
+	int err = update_unrevoke(control->update, body, why, sizeof(why));
+
+	if (err == 0)
+		control_audit(control, call->who, "rules unrevoke", json_copy(body));
+	json_decref(body);
+	if (err == 0)
+		return install_rules(call);
+	return api_refusal("%s", err == -EBUSY    ? "other rules are on their way"
+				 : why[0] != '\0' ? why
+						  : strerror_r(-err, reason, sizeof(reason)));
+}
+
 // ---- the table ----------------------------------------------------------------------------------
 
 static const struct api_command commands[] = {
@@ -275,6 +296,7 @@ static const struct api_command commands[] = {
 	{"rules", get_rules, false},
 	{"rules install", install_rules, true},
 	{"rules rollback", roll_back, true},
+	{"rules unrevoke", unrevoke, true},
 };
 
 static const struct api_command *find_command(const char *name)

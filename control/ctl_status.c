@@ -20,7 +20,7 @@ static const char status_help[] =
 	"not\nreachable or bad usage.\n";
 
 static const char rules_help[] =
-	"usage: cordonctl rules [show|install|rollback] [--socket PATH] [--json]\n"
+	"usage: cordonctl rules [show|install|rollback|unrevoke NAME...] [--socket PATH] [--json]\n"
 	"\n"
 	"  show      the rules in force and where they come from (default)\n"
 	"  install   compiles the signature files of the configuration (rules.sources) and of the\n"
@@ -28,6 +28,8 @@ static const char rules_help[] =
 	"  rollback  goes back to the version before the vendor's last update, until the next "
 	"one;\n"
 	"            seals that the update has ended stay ended\n"
+	"  unrevoke  lets signatures (or digests) count again that the vendor has taken back, and\n"
+	"            installs\n"
 	"\n"
 	"Exit status: 0 done, 1 refused or not in force, 2 not reachable or bad usage.\n";
 
@@ -213,33 +215,55 @@ int ctl_status(int argc, char **argv)
 	return status == CTL_OK ? show_status(answer, as_json) : status;
 }
 
+// What the rest of the words name, for unrevoke.
+static json_t *unrevoke_request(int argc, char **argv)
+{
+	json_t *signatures = json_array();
+	json_t *digests = json_array();
+
+	for (; optind < argc; optind++) {
+		const char *name = argv[optind];
+		size_t n = strlen(name);
+		bool is_digest =
+			(n == 32 || n == 40 || n == 64) && strspn(name, "0123456789abcdef") == n;
+
+		(void)json_array_append_new(is_digest ? digests : signatures, json_string(name));
+	}
+	return json_pack("{s:s, s:o, s:o}", "command", "rules unrevoke", "signatures", signatures,
+		"digests", digests);
+}
+
 int ctl_rules(int argc, char **argv)
 {
+	static const struct {
+		const char *word;
+		const char *command;
+	} words[] = {{"show", "rules"}, {"install", "rules install"},
+		{"rollback", "rules rollback"}, {"unrevoke", "rules unrevoke"}};
 	const char *socket_path = CONTROL_SOCKET;
 	const char *what = "show";
 	bool as_json = false;
 	json_t *answer = NULL;
 	int status = parse(argc, argv, rules_help, &socket_path, &as_json);
-	bool is_install;
-	bool is_back;
+	size_t i = 0;
+	bool has_names;
 
 	if (status >= 0)
 		return status;
 	if (optind < argc)
 		what = argv[optind++];
-	is_install = strcmp(what, "install") == 0;
-	is_back = strcmp(what, "rollback") == 0;
-	if (optind != argc || (!is_install && !is_back && strcmp(what, "show") != 0)) {
+	while (i < sizeof(words) / sizeof(words[0]) && strcmp(what, words[i].word) != 0)
+		i++;
+	has_names = i == 3;
+	if (i == sizeof(words) / sizeof(words[0]) || has_names != (optind < argc)) {
 		(void)fputs(rules_help, stderr);
 		return CTL_ERROR;
 	}
 	status = ctl_ask(socket_path,
-		json_pack("{s:s}", "command",
-			is_install ? "rules install"
-			: is_back  ? "rules rollback"
-				   : "rules"),
-		is_install || is_back ? CTL_ASK_LONG_SECONDS : CTL_ASK_SECONDS, &answer);
+		has_names ? unrevoke_request(argc, argv)
+			  : json_pack("{s:s}", "command", words[i].command),
+		i > 0 ? CTL_ASK_LONG_SECONDS : CTL_ASK_SECONDS, &answer);
 	if (status != CTL_OK)
 		return status;
-	return is_back ? show_rollback(answer, as_json) : show_rules(answer, is_install, as_json);
+	return i == 2 ? show_rollback(answer, as_json) : show_rules(answer, i != 0, as_json);
 }

@@ -58,10 +58,25 @@ int revoked_check(const json_t *body, char *why, size_t why_bytes)
 	return 0;
 }
 
-// Lines that are in the file already stay as they are.
-static int add_lines(const char *folder, const char *name, GPtrArray *lines)
+// The file with these lines as its last ones, or without them; others stay as they are. Text begins with a
+// line end that is not the file's.
+static void change_text(GString *text, GPtrArray *lines, bool is_undo)
 {
-	GString *text = g_string_new(NULL);
+	for (guint i = 0; i < lines->len; i++) {
+		char *line = g_strdup_printf("\n%s\n", (const char *)lines->pdata[i]);
+		const char *found = strstr(text->str, line);
+
+		if (found != NULL && is_undo)
+			(void)g_string_erase(text, found - text->str, (gssize)strlen(line) - 1);
+		else if (found == NULL && !is_undo)
+			(void)g_string_append(text, line + 1);
+		g_free(line);
+	}
+}
+
+static int change_file(const char *folder, const char *name, GPtrArray *lines, bool is_undo)
+{
+	GString *text = g_string_new("\n");
 	char path[PATH_MAX];
 	size_t bytes = 0;
 	char *old = NULL;
@@ -72,24 +87,17 @@ static int add_lines(const char *folder, const char *name, GPtrArray *lines)
 	err = lines->len > 0 ? durable_read(path, FILE_BYTES, &old, &bytes) : 0;
 	if (err == -ENOENT)
 		err = 0;
-	(void)g_string_append_c(text, '\n');
 	if (old != NULL)
 		(void)g_string_append(text, old);
-	for (guint i = 0; i < lines->len; i++) {
-		char *line = g_strdup_printf("\n%s\n", (const char *)lines->pdata[i]);
-
-		if (strstr(text->str, line) == NULL)
-			(void)g_string_append(text, line + 1);
-		g_free(line);
-	}
-	if (err == 0 && lines->len > 0 && text->len - 1 > bytes)
+	change_text(text, lines, is_undo);
+	if (err == 0 && lines->len > 0 && text->len - 1 != bytes)
 		err = durable_write(path, text->str + 1, text->len - 1);
 	free(old);
 	(void)g_string_free(text, TRUE);
 	return err;
 }
 
-int revoked_add(const char *folder, const json_t *body, char *why, size_t why_bytes)
+static int change(const char *folder, const json_t *body, bool is_undo, char *why, size_t why_bytes)
 {
 	const json_t *signatures = json_object_get(body, "signatures");
 	const json_t *digests = json_object_get(body, "digests");
@@ -119,13 +127,23 @@ int revoked_add(const char *folder, const json_t *body, char *why, size_t why_by
 		g_ptr_array_add(strlen(digest) == 32 ? md5 : sha,
 			g_strdup_printf("%s:*:Revoked.%.16s:73", digest, digest));
 	}
-	err = add_lines(folder, "revoked.ign2", names);
+	err = change_file(folder, "revoked.ign2", names, is_undo);
 	if (err == 0)
-		err = add_lines(folder, "revoked.fp", md5);
+		err = change_file(folder, "revoked.fp", md5, is_undo);
 	if (err == 0)
-		err = add_lines(folder, "revoked.sfp", sha);
+		err = change_file(folder, "revoked.sfp", sha, is_undo);
 	g_ptr_array_unref(names);
 	g_ptr_array_unref(md5);
 	g_ptr_array_unref(sha);
 	return err;
+}
+
+int revoked_add(const char *folder, const json_t *body, char *why, size_t why_bytes)
+{
+	return change(folder, body, false, why, why_bytes);
+}
+
+int revoked_remove(const char *folder, const json_t *body, char *why, size_t why_bytes)
+{
+	return change(folder, body, true, why, why_bytes);
 }

@@ -11,6 +11,9 @@
 // 0; -EINVAL with a text in why: then nothing was added; or -errno.
 int revoked_add(const char *folder, const json_t *body, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
+// Takes out what it names, as far as it is there; as above.
+int revoked_remove(const char *folder, const json_t *body, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
 // That what it names can be written down; the same without doing it.
 int revoked_check(const json_t *body, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));

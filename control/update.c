@@ -271,6 +271,13 @@ static void published(void *ctx, const struct publish_result *result)
 	// else it is tried again in the next turn
 }
 
+// What was revoked counts again.
+static bool is_undo(const struct job *job)
+{
+	return job->journal.kind == UPDATE_REVOKE &&
+	       json_is_true(json_object_get(job->revoke, "undo"));
+}
+
 static void compile(struct update *update)
 {
 	struct job *job = update->jobs;
@@ -279,7 +286,9 @@ static void compile(struct update *update)
 
 	if (update->is_compiling)
 		return;
-	if (job->journal.kind == UPDATE_REVOKE)
+	if (is_undo(job))
+		err = revoked_remove(update->revoked_path, job->revoke, why, sizeof(why));
+	else if (job->journal.kind == UPDATE_REVOKE)
 		err = revoked_add(update->revoked_path, job->revoke, why, sizeof(why));
 	if (err != 0) {
 		fail(update, err, "it cannot be written down");
@@ -306,6 +315,8 @@ static bool is_released(const struct update *update)
 
 	if (control->release == NULL)
 		return true;
+	if (is_undo(job))
+		return true; // what was let go is gone
 	if (job->journal.kind == UPDATE_REVOKE)
 		return release_reconsider(control->release, job->revoke);
 	if (now_s() > job->journal.swapped_s + control->options.updates.release_seconds)
@@ -487,6 +498,12 @@ int update_roll_back(struct update *update, uint64_t client)
 	(void)snprintf(job->journal.version, sizeof(job->journal.version), "%s", folder->former);
 	add(update, job);
 	return 0;
+}
+
+int update_unrevoke(struct update *update, const json_t *body, char *why, size_t why_bytes)
+{
+	return update->jobs != NULL ? -EBUSY
+				    : revoked_remove(update->revoked_path, body, why, why_bytes);
 }
 
 json_t *update_status(const struct update *update)

@@ -5,7 +5,8 @@
 //   update    fetched, checked, a folder of its own (update_folder.h); compiled with the configured sources
 //             and tried (update_check.h); in force; what is held is judged again and let go; then the seals
 //             of the virus ids that the rules know end. Those that they do not know stay.
-//   revoke    noted (revoked.h), compiled; what was quarantined for it alone is held again, and let go
+//   revoke    noted (revoked.h), compiled; what was quarantined for it alone is held again, and let go. With
+//             "undo" it is taken out again, and compiled
 //   rollback  the operator's: the former version, until the next update
 //
 // Until new rules are in force nothing has changed, and a seal ends last: whatever fails on the way leaves
@@ -33,6 +34,10 @@ int update_take(struct update *update, const struct alert *alert, const char *di
 // Goes back to the former version; client is answered (api_answer) when it is in force. Returns 0, -EBUSY,
 // -ENOENT: there is none, or -errno.
 int update_roll_back(struct update *update, uint64_t client) __attribute__((warn_unused_result));
+// Takes back what was revoked, by the operator, from the next compilation on: {"signatures", "digests"}.
+// Returns 0, -EBUSY, -EINVAL with a text in why, or -errno.
+int update_unrevoke(struct update *update, const json_t *body, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
 // A step: once a second.
 void update_turn(struct update *update);
 

@@ -371,6 +371,31 @@ static void what_was_taken_back_is_written_down_once(void **state)
 	check_file("revoked/revoked.ign2", "One\nTwo\nThree\n");
 }
 
+static void what_was_revoked_can_be_taken_back(void **state)
+{
+	json_t *body = json_pack(
+		"{s:[s, s, s], s:[s]}", "signatures", "One", "Two", "Three", "digests", OF_ABC);
+	json_t *undo = json_pack(
+		"{s:[s, s], s:[s], s:b}", "signatures", "Tw", "Two", "digests", OF_ABC, "undo", 1);
+	json_t *all = json_pack("{s:[s, s]}", "signatures", "Three", "One");
+	char why[256];
+
+	(void)state;
+	assert_int_equal(revoked_remove(in("revoked"), undo, why, sizeof(why)), 0);
+	assert_int_equal(revoked_add(in("revoked"), body, why, sizeof(why)), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(revoked_remove(in("revoked"), undo, why, sizeof(why)), 0);
+	check_file("revoked/revoked.ign2", "One\nThree\n");
+	check_file("revoked/revoked.sfp", "");
+	assert_int_equal(revoked_remove(in("revoked"), all, why, sizeof(why)), 0);
+	check_file("revoked/revoked.ign2", "");
+	(void)json_object_set_new(undo, "undo", json_integer(1));
+	assert_int_equal(revoked_check(undo, why, sizeof(why)), -EINVAL);
+	json_decref(body);
+	json_decref(undo);
+	json_decref(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +410,7 @@ int main(void)
 			a_rollback_stays_until_the_next_version, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_file_counts_only_with_its_size_and_digest, begin, end),
+		cmocka_unit_test_setup_teardown(what_was_revoked_can_be_taken_back, begin, end),
 		cmocka_unit_test(a_digest_to_try_is_read_or_refused),
 		cmocka_unit_test_setup_teardown(
 			what_was_taken_back_is_written_down_once, begin, end),

@@ -254,6 +254,15 @@ def revoke(case):
         case.equal(labmail.send(lab, again)[0], 250, "it does not hit any more, also later")
         said = at.tell(at.vendor.alert("revoke", revoke={"signatures": ["a\nb"]}))
         case.equal(said["result"], "refused", "a name that is none")
+        said = at.tell(at.vendor.alert("revoke", revoke={"signatures": [NEW_NAME], "undo": True}))
+        case.equal(said["result"], "applied", "the vendor takes it back")
+        back = labmail.mixed("back", labmail.TEXT, labmail.attachment(NEW_VIRUS))
+        case.equal(labmail.send(lab, back)[0], 554, "it hits again")
+        told = labmail.mixed("told", labmail.TEXT, labmail.attachment(b"a-file-of-good-will" * 9))
+        case.equal(labmail.send(lab, told)[0], 250, "what is revoked still")
+        at.control.ask("rules", "unrevoke", digest)
+        case.equal(labmail.send(lab, told)[0], 554, "the operator takes it back")
+        case.equal(at.control.ask("rules", "unrevoke", "a:b", status=1), None, "a name that is none")
 
 
 @cases.case("killed at every step it goes on by itself, and the seal never ends too early", engine=True)

@@ -13,12 +13,12 @@ PORT = 7700  # in a namespace of the lab's own, where control runs
 class Alerted:
     """A gateway with its control process, and the vendor that it trusts."""
 
-    def __init__(self, case, lab, vendor=None, gateway=None, settings=None, **alerts):
+    def __init__(self, case, lab, vendor=None, gateway=None, settings=None, server=None, **alerts):
         """vendor: one that has signed something already, and its first root document. gateway, settings: more
         for the dataplane and for the control process."""
         self.case, self.lab = case, lab
         self.vendor, root = vendor or (Vendor(lab.folder), None)
-        self.server = Server(lab)
+        self.server = server or Server(lab)
         self.gateway = Gateway(lab, **spool_settings(lab), **(gateway or {}))
         alerts["root"] = self.vendor.write_root(root)
         self.control = Control(lab, alerts=alerts, **(settings or {}))

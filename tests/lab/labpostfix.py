@@ -162,7 +162,7 @@ class Postfix:
 class Server(Postfix):
     """Takes mail for anyone at lab.example and keeps it. With tls it offers STARTTLS."""
 
-    def __init__(self, lab, tls=False, extra=""):
+    def __init__(self, lab, tls=False, extra="", services=""):
         main = """\
 inet_interfaces = all
 smtpd_banner = mail.lab.example ESMTP
@@ -176,7 +176,8 @@ virtual_gid_maps = static:65534
             certificate(lab.folder)
             main += ("smtpd_tls_security_level = may\nsmtpd_tls_cert_file = %s/cert.pem\n"
                      "smtpd_tls_key_file = %s/key.pem\n" % (lab.folder, lab.folder))
-        super().__init__(lab, "server", "server", main, "25 inet n - n - 200 smtpd\n")
+        super().__init__(lab, "server", "server", main,
+                         "25 inet n - n - 200 smtpd\n" + services)
         lab.wait_listening("server", 25)
 
     def mails(self):

@@ -5,6 +5,7 @@ trusted key has signed acts and is answered by mail; all else is mail like any o
 import email
 import email.policy
 import os
+import shutil
 import subprocess
 import time
 
@@ -12,6 +13,7 @@ import labmail
 from labalerts import Alerted
 from lablib import BUILD, SERVER, Cases, Lab, until
 from labmail import mixed, part
+from labpostfix import Server
 from labvendor import ALERT, Vendor
 
 cases = Cases()
@@ -29,6 +31,14 @@ def mailed(at, alert, to=OURS, name="alert"):
         "An alert.", "--attach-type", ALERT, "--attach", "@" + path])
     assert status == 0 and "250 2.0.0" in text, text
     return text, time.monotonic()
+
+
+def program(lab):
+    """A copy that another user may run."""
+    path = lab.folder + "/cordonctl"
+    shutil.copy(BUILD + "/cordonctl", path)
+    os.chmod(path, 0o755)
+    return path
 
 
 def with_mail(case, lab, **more):
@@ -98,6 +108,26 @@ def not_alerts(case):
         status = at.control.ask("status")["channels"]["mail"]
         case.equal((status["answered"], status["passed"]), (1, 3), "counted")
         case.equal([e["result"] for e in at.control.events("alert")].count("applied"), 1, "one alert")
+
+
+@cases.case("Postfix pipes mail for an address into cordonctl; what is no alert bounces", engine=True)
+def postfix_pipe(case):
+    with Lab(case) as lab:
+        socket = lab.folder + "/control.sock"
+        server = Server(lab, extra="transport_maps = inline:{{%s=cordon:}}\n" % OURS, services=(
+            "cordon unix - n n - - pipe\n  user=nobody argv=%s alerts take - --socket %s\n"
+            % (program(lab), socket)))
+        at = Alerted(case, lab, server=server)
+        os.chmod(lab.folder, 0o755)
+        os.chmod(socket, 0o666)
+        mailed(at, at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"}))
+        until("sealed", at.sealed)
+        case.equal([(e["result"], e["channel"]) for e in at.control.events("alert")],
+                   [("applied", "mail")], "the alert")
+        at.control.ask("unseal", "--all")
+        mailed(at, Vendor(lab.folder + "/thief").alert("seal", virus_id="CV-9", seal={"mode": "hold"}))
+        until("refused", lambda: "status=bounced" in server.log() or "status=deferred" in server.log())
+        case.check(not at.sealed(), "not sealed by another")
 
 
 @cases.case("alerts are read from a Maildir and from a pipe; a signed one is not taken twice", engine=True)

@@ -169,6 +169,39 @@ def held_feed(case):
                    "who has nothing")
 
 
+@cases.case("signed heartbeats tell a gateway that nothing is held back; silence is a fault until the next one",
+            engine=False)
+def heartbeats(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab, heartbeat_seconds=1)
+        fleet = Corners(lab, vendor)
+        fleet.corner("tcp", {"tcp": {"listen": "127.0.0.1:7811"}, "stale_seconds": 4},
+                     {"kind": "tcp", "address": "127.0.0.1:7811"})
+        control = fleet.controls["tcp"]
+
+        def status():
+            return control.ask("status", status=1)["alerts"]
+
+        def faults():
+            return [e for e in control.events("fault") if "heard of the vendor" in e["why"]]
+        first = until("a ping", lambda: status()["applied"] and status()["last_heard"])
+        until("another one", lambda: status()["last_heard"] > first)
+        case.equal((status()["stale"], faults()), (False, []), "while it is heard")
+        case.equal({e["type"] for e in control.events("alert")}, {"ping"}, "what was heard")
+        case.check(until("the vendor knows", lambda: vendor.ask("GET", "/v1/gateways/tcp")[1]["last_seen"]),
+                   "last seen")
+        vendor.process.stop()
+        until("silence", lambda: status()["stale"])
+        until("a fault", lambda: len(faults()) == 1)
+        control.kill()
+        control.start()
+        until("silence, after a start", lambda: status()["stale"])
+        vendor.start()
+        until("heard again", lambda: not status()["stale"])
+        case.equal(vendor.ask("GET", "/v1/alerts")[1]["alerts"][0]["type"], "ping", "what is open")
+        case.check(len(vendor.ask("GET", "/v1/alerts?limit=1000")[1]["alerts"]) < 4, "old pings are let go of")
+
+
 @cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)
 def pipelined(case):
     with Lab(case) as lab:

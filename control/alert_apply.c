@@ -61,6 +61,7 @@ static int apply_seal(
 static int apply_all_clear(
 	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
 {
+	const struct screen_store_choice screened = {.virus_id = alert->virus_id};
 	int ended = seals_end(control->seals, alert->virus_id);
 
 	if (ended < 0)
@@ -68,7 +69,8 @@ static int apply_all_clear(
 	if (ended > 0)
 		(void)control_seals_changed(control, "unseal",
 			json_pack("{s:s, s:s}", "virus_id", alert->virus_id, "why", "all-clear"));
-	return 0;
+	ended = (int)MIN(screens_end(control->screening, &screened, SCREENS_CLEARED), 0);
+	return ended == 0 ? 0 : refuse(why, why_bytes, ended, "");
 }
 
 static int apply(
@@ -81,8 +83,12 @@ static int apply(
 		return apply_seal(control, alert, why, why_bytes);
 	if (alert->type == ALERT_ALL_CLEAR)
 		return apply_all_clear(control, alert, why, why_bytes);
+	if (alert->type == ALERT_SCREEN)
+		return screens_take(control->screening, alert, digest, why, why_bytes);
 	if (alert->type == ALERT_UPDATE || alert->type == ALERT_REVOKE) {
 		err = update_take(control->update, alert, digest, why, why_bytes);
+		if (err == -EINPROGRESS && alert->type == ALERT_REVOKE)
+			screens_revoke(control->screening, alert);
 		return err == -EINPROGRESS || why[0] != '\0' ? err
 							     : refuse(why, why_bytes, err, "");
 	}

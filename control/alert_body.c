@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alert_body.h"
 
+#include "dataplane/dataplane.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_MOST 255
@@ -13,13 +16,6 @@
 static bool is_digest(const char *text, size_t bytes)
 {
 	return strlen(text) == 2 * bytes && strspn(text, "0123456789abcdef") == 2 * bytes;
-}
-
-static bool is_one_of(const char *text, const char *const *names)
-{
-	while (*names != NULL && strcmp(*names, text) != 0)
-		names++;
-	return *names != NULL;
 }
 
 // Texts in a list that may be missing.
@@ -63,81 +59,27 @@ int alert_check_seal(const struct alert_reader *reader, const json_t *body)
 
 // ---- screen -------------------------------------------------------------------------------------
 
-static size_t digest_bytes(const char *algorithm)
-{
-	static const struct {
-		const char *name;
-		size_t bytes;
-	} known[] = {{"md5", 16}, {"sha1", 20}, {"sha256", 32}};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strcmp(known[i].name, algorithm) == 0)
-			return known[i].bytes;
-	}
-	return 0;
-}
-
-static int check_place(const struct alert_reader *reader, const json_t *entry)
-{
-	static const char *const numbers[] = {"bytes", "offset", "length", NULL};
-	static const char *const ends[] = {"start", "end", NULL};
-	const char *from = NULL;
-	uint64_t value;
-	int err = 0;
-
-	for (size_t i = 0; numbers[i] != NULL && err == 0; i++) {
-		if (json_object_get(entry, numbers[i]) != NULL)
-			err = alert_number(reader, entry, numbers[i], 0, ALERT_NUMBER_MOST, &value);
-	}
-	if (err != 0 || json_object_get(entry, "from") == NULL)
-		return err;
-	err = alert_text(reader, entry, "from", 8, &from);
-	if (err == 0 && !is_one_of(from, ends))
-		err = alert_refuse(reader, "from: must be start or end");
-	return err;
-}
-
-static int check_entry(const struct alert_reader *reader, const json_t *entry)
-{
-	static const char *const names[] = {"kind", "algorithm", "digest", "bytes", "offset",
-		"length", "from", "name", "action", "file_type", "section", "rolling", NULL};
-	const char *kind = NULL;
-	const char *algorithm = NULL;
-	const char *digest = NULL;
-	int err = alert_only(reader, entry, "screen", names);
-
-	if (err == 0)
-		err = alert_text(reader, entry, "kind", 32, &kind);
-	if (err == 0)
-		err = alert_text(reader, entry, "algorithm", 16, &algorithm);
-	if (err == 0)
-		err = alert_text(reader, entry, "digest", 128, &digest);
-	if (err != 0)
-		return err;
-	if (digest_bytes(algorithm) == 0)
-		return alert_refuse(reader, "algorithm: must be md5, sha1 or sha256");
-	if (!is_digest(digest, digest_bytes(algorithm)))
-		return alert_refuse(
-			reader, "digest: must be lower-case hexadecimal of %s", algorithm);
-	return check_place(reader, entry);
-}
-
+// What entries are is screen_json.h's to say; that of an alert all are of its virus id.
 int alert_check_screen(const struct alert_reader *reader, const json_t *body)
 {
-	json_t *entry;
-	size_t i;
+	struct screen_list list;
+	json_t *whole;
+	char *text;
+	int err;
 
 	if (!json_is_array(body) || json_array_size(body) == 0 ||
-		json_array_size(body) > ALERT_LIST_MOST)
-		return alert_refuse(reader, "screen: must be a list of 1 to %d", ALERT_LIST_MOST);
-	json_array_foreach(body, i, entry)
-	{
-		int err = check_entry(reader, entry);
-
-		if (err != 0)
-			return err;
-	}
-	return 0;
+		json_array_size(body) > ALERT_SCREEN_MOST)
+		return alert_refuse(reader, "screen: must be a list of 1 to %d", ALERT_SCREEN_MOST);
+	whole = json_pack("{s:s, s:O}", "virus_id", "the alert's", "screen", body);
+	text = whole != NULL ? json_dumps(whole, JSON_COMPACT) : NULL;
+	json_decref(whole);
+	if (text == NULL)
+		return -ENOMEM;
+	err = screen_list_parse(text, strlen(text), &list, reader->error, reader->error_bytes);
+	free(text);
+	if (err == 0)
+		screen_list_free(&list);
+	return err;
 }
 
 // ---- update -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 // The largest whole number that every JSON reader keeps exactly (RFC 8259, section 6).
 #define ALERT_NUMBER_MOST ((UINT64_C(1) << 53) - 1)
 #define ALERT_LIST_MOST 4096
+#define ALERT_SCREEN_MOST 100000 // entries of one alert; lists add up
 #define ALERT_SELFTEST                                                                             \
 	"selftest/" // begins the names of an update's files that its rules are tried on
 

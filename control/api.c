@@ -57,14 +57,16 @@ static json_t *get_status(struct api_call *call)
 		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
 	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "gateway",
-		control->options.gateway, "sealed", seals_count(control->seals) > 0, "in_force",
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+		"gateway", control->options.gateway, "sealed", seals_count(control->seals) > 0,
+		"in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
 		seals_list(control->seals), "seals_generation",
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"alerts", alerts_status(control->alerts), "updates", update_status(control->update),
-		"channels", channels, "counters", control_counts_json(&control->counts),
-		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+		"screening", screens_status(control->screening), "channels", channels, "counters",
+		control_counts_json(&control->counts), "uptime_seconds",
+		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
 // ---- seals --------------------------------------------------------------------------------------
@@ -206,6 +208,8 @@ static void published(void *ctx, const struct publish_result *result)
 		(void)snprintf(control->link.ruleset, sizeof(control->link.ruleset), "%s",
 			result->version);
 	control_events_write(control->events, "rules", event);
+	if (result->applied)
+		screens_look_at_rules(control->screening);
 	api_answer(control->api, publishing->client, answer);
 	free(publishing);
 }
@@ -301,8 +305,10 @@ static const struct api_command commands[] = {
 
 static const struct api_command *find_command(const char *name)
 {
-	const struct api_command *const tables[] = {commands, api_mail_commands};
-	const size_t counts[] = {sizeof(commands) / sizeof(commands[0]), api_mail_commands_count};
+	const struct api_command *const tables[] = {
+		commands, api_mail_commands, api_screen_commands};
+	const size_t counts[] = {sizeof(commands) / sizeof(commands[0]), api_mail_commands_count,
+		api_screen_commands_count};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (size_t i = 0; i < counts[t]; i++) {

@@ -34,6 +34,9 @@ struct api_command {
 // Those about kept mail (api_mail.c).
 extern const struct api_command api_mail_commands[];
 extern const size_t api_mail_commands_count;
+// Those about screening (api_screen.c).
+extern const struct api_command api_screen_commands[];
+extern const size_t api_screen_commands_count;
 
 int api_open(struct control *control, const char *path, struct api **out)
 	__attribute__((warn_unused_result));

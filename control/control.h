@@ -17,6 +17,7 @@
 //   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
 //   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,
 //                   update_journal, revoked
+//   screening, screens_work, screens_hits, screen_store: checksums that stand in for signatures
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   alert_mail, alert_part: alerts that come as mail
 //   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
@@ -35,6 +36,7 @@
 #include "control/publish.h"
 #include "control/release.h"
 #include "control/rules_watch.h"
+#include "control/screens.h"
 #include "control/seals.h"
 #include "control/store.h"
 #include "control/update.h"
@@ -59,6 +61,7 @@ struct control {
 	struct alerts *alerts;
 	struct web *web; // NULL: nothing is served
 	struct update *update;
+	struct screens *screening;
 	struct channels *channels;
 	struct alert_mail *alert_mail;
 	int64_t start_ns; // since 1970

@@ -31,6 +31,11 @@ static const struct {
 	{"seals_expired", "unseal", "why", "expired", NULL},
 	{"rules_applied", "rules", "result", "applied", NULL},
 	{"rules_refused", "rules", "result", "refused", NULL},
+	{"screens_added", "screening", "result", "added", NULL},
+	{"screens_ended", "screening", "result", "off", NULL},
+	{"screens_covered", "screening", "why", "covered", NULL},
+	{"screens_expired", "screening", "why", "expired", NULL},
+	{"mails_judged_again", "screening", "result", "judged again", NULL},
 	{"faults", "fault", NULL, NULL, NULL},
 };
 

@@ -176,6 +176,7 @@ static gboolean once_a_second(gpointer ctx)
 	look_at_dataplane(control);
 	look_at_store(control);
 	update_turn(control->update);
+	screens_turn(control->screening);
 	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
 	web_turn(control->web);
 	return G_SOURCE_CONTINUE;
@@ -251,6 +252,10 @@ static int open_alerts(struct control *control)
 	char error[512] = "";
 	int err = update_new(control, &control->update, error, sizeof(error));
 
+	if (err == 0)
+		err = screens_new(control, &control->screening, error, sizeof(error));
+	if (err == 0)
+		update_when_covered(control->update, screens_covered, control->screening);
 	if (err == 0)
 		err = alert_apply_open(control, &control->alerts, error, sizeof(error));
 	if (err == 0)
@@ -351,6 +356,7 @@ static int run(struct control *control)
 	control->web = NULL;
 	channels_close(control->channels);
 	update_free(control->update);
+	screens_free(control->screening);
 	alerts_free(control->alerts);
 	alert_mail_free(control->alert_mail);
 	rules_watch_free(control->rules_watch);

@@ -4,6 +4,7 @@
 #include "control/api.h"
 #include "control/control_options_table.h"
 #include "dataplane/dataplane.h"
+#include "scan/scan.h"
 
 #include <string.h>
 
@@ -91,6 +92,8 @@ static const struct option_choice outbound_policies[] = {{"same", RELEASE_SAME},
 static const struct option_choice outbound_suspect_policies[] = {{"same", RELEASE_SAME},
 	{"quarantine", RELEASE_QUARANTINE}, {"delete", RELEASE_DELETE},
 	{"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP}, {NULL, 0}};
+static const struct option_choice screening_policies[] = {{"quarantine", RELEASE_QUARANTINE},
+	{"delete", RELEASE_DELETE}, {"strip", RELEASE_STRIP}, {NULL, 0}};
 static const struct option_choice undisinfected_policies[] = {{"quarantine", RELEASE_QUARANTINE},
 	{"delete", RELEASE_DELETE}, {"strip", RELEASE_STRIP}, {NULL, 0}};
 static const struct config_option release_table[] = {
@@ -184,6 +187,40 @@ static const struct config_option release_table[] = {
 		.preset = "quarantine",
 		.help = "Infected mail that was to be disinfected and could not be: no signature "
 			"says how, it is inside of an archive, or it is not clean then either."},
+	{.key = "screening",
+		.kind = OPTION_CHOICE,
+		MEMBER(release.screening),
+		.choices = screening_policies,
+		.preset = "quarantine",
+		.help = "Held mail in which a screening entry hits that names no action itself, "
+			"and "
+			"nothing else."},
+	END,
+};
+
+static const struct option_choice cleared_choices[] = {{"release", 0}, {"keep", 1}, {NULL, 0}};
+static const struct config_option screening_table[] = {
+	{.key = "entries",
+		UINT(screening.entries, 1, SCREEN_MAX_ENTRIES),
+		.unit = "entries",
+		.preset = "2000000",
+		.help = "Of all lists together that may count at once; one that does not fit is "
+			"refused as a whole."},
+	{.key = "max_seconds",
+		UINT(screening.max_seconds, 60, 31536000),
+		.unit = "seconds",
+		.preset = "2592000",
+		.help = "The longest that an entry counts, whatever its alert says; those that are "
+			"added by hand count as long if nothing else is said."},
+	{.key = "cleared",
+		.kind = OPTION_CHOICE,
+		MEMBER(screening.keep_cleared),
+		.choices = cleared_choices,
+		.preset = "release",
+		.help = "Mail that is in quarantine for a screening entry alone, and clean by the "
+			"rules that cover its virus id now. `release`: it goes the way of held "
+			"mail, "
+			"as it would have after a seal; `keep`: it waits for the operator."},
 	END,
 };
 
@@ -317,6 +354,9 @@ static const struct config_option top_table[] = {
 	{.key = "release",
 		SECTION(release_table),
 		.help = "What becomes of held mail when no seal covers it any more."},
+	{.key = "screening",
+		SECTION(screening_table),
+		.help = "Checksums that stand in for signatures."},
 	{.key = "notify", SECTION(notify_table), .help = "Mail that the gateway writes itself."},
 	{.key = "alerts", SECTION(control_options_alerts), .help = "What the vendor sends."},
 	{.key = "updates", SECTION(updates_table), .help = "Rules that the vendor sends."},

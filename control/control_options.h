@@ -51,7 +51,14 @@ struct control_options {
 		uint32_t outbound_infected; // RELEASE_SAME: infected
 		uint32_t outbound_suspect;
 		uint32_t undisinfected; // of what RELEASE_DISINFECT fails on
+		uint32_t screening;     // of what hits in screening, and no more
 	} release;
+	struct {
+		uint64_t entries; // that may be on
+		uint32_t max_seconds;
+		uint32_t
+			keep_cleared; // mail in quarantine that is clean by the rules which cover it
+	} screening;
 	struct {
 		char host[CONTROL_TEXT_BYTES]; // next hop of our own mail, "": release.host
 		uint32_t port;

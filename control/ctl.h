@@ -26,6 +26,7 @@ int ctl_rules(int argc, char **argv);
 int ctl_held(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_alerts(int argc, char **argv);
+int ctl_screen(int argc, char **argv);
 
 // ---- rules (ctl_rules.c) -----------------------------------------------------------------------
 

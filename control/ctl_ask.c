@@ -64,6 +64,11 @@ int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *fi
 	return ask(socket_path, request, -1, CTL_ASK_SECONDS, out, file);
 }
 
+int ctl_ask_long(const char *socket_path, json_t *request, int passed, json_t **out)
+{
+	return ask(socket_path, request, passed, CTL_ASK_LONG_SECONDS, out, NULL);
+}
+
 int ctl_ask_with(const char *socket_path, json_t *request, int passed, json_t **out)
 {
 	return ask(socket_path, request, passed, CTL_ASK_SECONDS, out, NULL);

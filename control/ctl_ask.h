@@ -17,6 +17,8 @@ int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json
 int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file);
 // With a file that goes with the request, and stays the caller's.
 int ctl_ask_with(const char *socket_path, json_t *request, int passed, json_t **out);
+// The same, for what takes its time.
+int ctl_ask_long(const char *socket_path, json_t *request, int passed, json_t **out);
 // A member's text, "" where it has none.
 const char *ctl_text(const json_t *object, const char *member);
 // The answer as one JSON line on stdout; lets go of it.

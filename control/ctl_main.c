@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{"held", ctl_held, "mail that was diverted under a seal"},
 	{"quarantine", ctl_quarantine, "mail that was kept back as infected or suspect"},
 	{"alerts", ctl_alerts, "what the vendor has sent"},
+	{"screen", ctl_screen, "checksums that stand in for signatures"},
 	{"rules", ctl_rules, "the rules in force, and new ones"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
 };

@@ -42,6 +42,10 @@ static int ask(struct dataplane_link *link, const struct control_options *option
 	link->why[0] = '\0';
 	text = json_string_value(json_object_get(root, "ruleset"));
 	(void)snprintf(link->ruleset, sizeof(link->ruleset), "%s", text != NULL ? text : "");
+	text = json_string_value(json_object_get(root, "screen"));
+	(void)snprintf(link->screen, sizeof(link->screen), "%s", text != NULL ? text : "");
+	link->screen_entries =
+		(uint64_t)json_integer_value(json_object_get(root, "screen_entries"));
 	link->seals_generation =
 		(uint64_t)json_integer_value(json_object_get(root, "seals_generation"));
 	link->uptime_seconds =

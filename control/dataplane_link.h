@@ -14,6 +14,8 @@ struct dataplane_link {
 	bool is_up;       // it answered last time
 	char why[512];    // when it did not
 	char ruleset[40]; // in force
+	char screen[40];  // version of the screening list in force, "": none
+	uint64_t screen_entries;
 	uint64_t seals_generation;
 	uint64_t uptime_seconds;
 	bool told_rules; // that its ruleset is not the one of the image: said once for each

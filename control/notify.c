@@ -43,7 +43,7 @@ static int64_t now_of(void)
 void notify_event(void *ctx, const char *event, const json_t *members)
 {
 	static const char *const told[] = {
-		"seal", "unseal", "quarantine", "release", "fault", "audit"};
+		"seal", "unseal", "quarantine", "release", "fault", "audit", "screening"};
 	struct notify *notify = ctx;
 	const char *admin = notify->control->options.notify.admin;
 	bool is_told = false;

@@ -4,6 +4,7 @@
 #include "control/control.h"
 #include "control/release_queue.h"
 #include "control/release_scan.h"
+#include "control/screens_hits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +34,28 @@ static void put(json_t *object, const char *member, json_t *value)
 
 // ---- after the scan -----------------------------------------------------------------------------
 
+// What screening found is told with its part and its digest, and counted.
+static char *text_of_screened(const struct release_verdict *verdict)
+{
+	const json_t *first = json_array_get(verdict->screened, 0);
+
+	return verdict->verdict == VERDICT_SUSPECT && first != NULL ? screens_hits_text(first)
+								    : NULL;
+}
+
+static void count_screened(struct control *control, const struct release_verdict *verdict)
+{
+	char text[SPOOL_ID_TEXT_BYTES];
+	json_t *hit;
+	size_t i;
+
+	json_array_foreach(verdict->screened, i, hit)
+	{
+		screens_hits_add(control, screens_store(control->screening),
+			spool_id_text(verdict->message.id, text), hit);
+	}
+}
+
 static void keep_or_delete(
 	struct release *release, const struct release_verdict *verdict, enum spool_state state)
 {
@@ -40,13 +63,15 @@ static void keep_or_delete(
 	struct spool_id id = verdict->message.id;
 	const char *signature = json_string_value(json_array_get(verdict->signatures, 0));
 	const char *what = signature != NULL ? signature : verdict->reason;
+	char *screened = text_of_screened(verdict);
 	char text[SPOOL_ID_TEXT_BYTES];
 	char why[512];
 	json_t *event;
 	int err;
 
-	(void)snprintf(why, sizeof(why), "%s%s%s", what,
+	(void)snprintf(why, sizeof(why), "%s%s%s", screened != NULL ? screened : what,
 		verdict->refusal[0] != '\0' ? "; not disinfected: " : "", verdict->refusal);
+	g_free(screened);
 	err = state == SPOOL_QUARANTINED ? notify_quarantined(control->notify, id, why) : 0;
 	if (err == 0)
 		err = store_change(control->store, id, state, "cordon-control", why);
@@ -56,6 +81,10 @@ static void keep_or_delete(
 		verdict->signatures);
 	if (verdict->refusal[0] != '\0')
 		put(event, "not_disinfected", json_string(verdict->refusal));
+	if (json_array_size(verdict->screened) > 0)
+		put(event, "screened", json_incref(verdict->screened));
+	if (err == 0)
+		count_screened(control, verdict);
 
 	if (err != 0) {
 		put(event, "error", json_string(strerrordesc_np(-err)));
@@ -301,15 +330,15 @@ static bool scan_again(struct release *release)
 
 // What was found by screening and stays: people are told why.
 static void tell_again(
-	struct release *release, const struct release_verdict *verdict, const char *result)
+	struct release *release, const struct release_verdict *verdict, const char *outcome)
 {
 	char text[SPOOL_ID_TEXT_BYTES];
 
 	if (!json_is_true(json_object_get(release->revoke, "screening")))
 		return;
 	control_events_write(release->control->events, "screening",
-		json_pack("{s:s, s:s, s:s, s:s, s:O}", "action", "judged-again", "id",
-			spool_id_text(verdict->message.id, text), "result", result, "verdict",
+		json_pack("{s:s, s:s, s:s, s:s, s:O}", "result", "judged again", "id",
+			spool_id_text(verdict->message.id, text), "outcome", outcome, "verdict",
 			verdict_name(verdict->verdict), "signatures", verdict->signatures));
 }
 

@@ -2,6 +2,7 @@
 #include "control/release_scan.h"
 
 #include "control/body.h"
+#include "control/screens_hits.h"
 #include "dataplane/dataplane.h"
 
 #include <glib.h>
@@ -24,11 +25,17 @@ struct basis {
 	char key[RELEASE_KEY_BYTES];
 };
 
+// Of the image and what lies beside it.
+struct stats {
+	struct stat image;
+	struct stat delta;
+	struct stat screen;
+};
+
 struct release_scanner {
 	GThreadPool *pool;   // one thread
 	struct basis *basis; // NULL: no rules yet
-	struct stat image;   // as it was when it was opened
-	struct stat delta;   // beside it; no size: none
+	struct stats stats;  // as they were when it was opened; no size: none
 	size_t pending;
 	const struct control_options *options;
 	release_verdict_fn done;
@@ -123,8 +130,23 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 	return decision.mode;
 }
 
-static enum release_policy policy_of(const struct job *job, enum verdict verdict)
+static enum release_policy screening_policy(const struct job *job, const struct scan_result *result)
 {
+	switch (scan_screen_action(result)) {
+	case SCREEN_ACTION_QUARANTINE:
+		return RELEASE_QUARANTINE;
+	case SCREEN_ACTION_DISCARD:
+		return RELEASE_DELETE;
+	case SCREEN_ACTION_DEFAULT:
+	case SCREEN_ACTIONS_COUNT:
+		break;
+	}
+	return (enum release_policy)job->scanner->options->release.screening;
+}
+
+static enum release_policy policy_of(const struct job *job, const struct scan_result *result)
+{
+	enum verdict verdict = result->verdict;
 	const struct control_options *options = job->scanner->options;
 	const json_t *envelope = job->verdict.message.envelope;
 	bool is_outbound = strcmp(text_of(envelope, "direction"), "outbound") == 0;
@@ -133,6 +155,8 @@ static enum release_policy policy_of(const struct job *job, enum verdict verdict
 	uint32_t outbound = verdict == VERDICT_INFECTED ? options->release.outbound_infected
 							: options->release.outbound_suspect;
 
+	if (verdict == VERDICT_SUSPECT && strcmp(result->reason, "checksum") == 0)
+		return screening_policy(job, result);
 	return is_outbound && outbound != RELEASE_SAME ? outbound : policy;
 }
 
@@ -231,8 +255,13 @@ static void judge(struct job *job, struct scan *scan)
 
 	verdict->verdict = result->verdict;
 	verdict->reason = result->reason;
-	verdict->policy = policy_of(job, result->verdict);
+	verdict->policy = policy_of(job, result);
 	list_signatures(result, verdict->signatures);
+	for (size_t i = 0; i < result->matches_count; i++) {
+		if (result->matches[i].kind == MATCH_CHECKSUM)
+			(void)json_array_append_new(verdict->screened,
+				screens_hits_describe(&result->matches[i], result));
+	}
 	verdict->mode = mode_of(job, result);
 	if (verdict->verdict == VERDICT_CLEAN &&
 		(verdict->mode == SEAL_STRIP || verdict->mode == SEAL_HOLD_ATTACHMENTS))
@@ -258,6 +287,7 @@ static gboolean job_done(gpointer data)
 	scanner->pending--;
 	scanner->done(scanner->ctx, &job->verdict);
 	json_decref(job->verdict.signatures);
+	json_decref(job->verdict.screened);
 	json_decref(job->verdict.seals);
 	rebuild_plan_free(job->verdict.plan);
 	store_message_fini(&job->verdict.message);
@@ -341,8 +371,9 @@ static int make_basis(const char *image, const char *seals, struct basis **out)
 		basis_put(basis);
 		return err;
 	}
-	(void)snprintf(basis->key, sizeof(basis->key), "%s/%llu",
+	(void)snprintf(basis->key, sizeof(basis->key), "%s/%s/%llu",
 		ruleset_get_info(basis->ruleset)->version,
+		ruleset_get_screen(basis->ruleset)->version,
 		(unsigned long long)basis->seals->generation);
 	*out = basis;
 	return 0;
@@ -354,33 +385,36 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static int stat_image(const char *path, struct stat *image, struct stat *delta)
+static void stat_beside(const char *path, const char *suffix, struct stat *out)
 {
-	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
+	char beside[CONTROL_TEXT_BYTES + 16];
 
-	(void)snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, path);
-	memset(delta, 0, sizeof(*delta));
-	if (stat(path, image) != 0)
-		return -errno;
-	if (stat(beside, delta) != 0)
-		memset(delta, 0, sizeof(*delta));
-	return 0;
+	(void)snprintf(beside, sizeof(beside), "%s%s", path, suffix);
+	memset(out, 0, sizeof(*out));
+	if (stat(beside, out) != 0)
+		memset(out, 0, sizeof(*out));
 }
 
-static bool is_same_image(
-	const struct release_scanner *scanner, const struct stat *image, const struct stat *delta)
+static int stat_image(const char *path, struct stats *out)
 {
-	return scanner->basis != NULL && is_same_file(image, &scanner->image) &&
-	       is_same_file(delta, &scanner->delta);
+	stat_beside(path, RULESET_DELTA_SUFFIX, &out->delta);
+	stat_beside(path, RULESET_SCREEN_SUFFIX, &out->screen);
+	return stat(path, &out->image) == 0 ? 0 : -errno;
+}
+
+static bool is_same_image(const struct release_scanner *scanner, const struct stats *now)
+{
+	return scanner->basis != NULL && is_same_file(&now->image, &scanner->stats.image) &&
+	       is_same_file(&now->delta, &scanner->stats.delta) &&
+	       is_same_file(&now->screen, &scanner->stats.screen);
 }
 
 bool release_scanner_is_current(
 	const struct release_scanner *scanner, const char *image, uint64_t seals_generation)
 {
-	struct stat status;
-	struct stat delta;
+	struct stats now;
 
-	return stat_image(image, &status, &delta) == 0 && is_same_image(scanner, &status, &delta) &&
+	return stat_image(image, &now) == 0 && is_same_image(scanner, &now) &&
 	       seals_generation == scanner->basis->seals->generation;
 }
 
@@ -400,21 +434,19 @@ static bool has_seals(const struct release_scanner *scanner, const char *seals)
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 {
 	struct basis *basis = NULL;
-	struct stat status;
-	struct stat delta;
-	int err = stat_image(image, &status, &delta);
+	struct stats now;
+	int err = stat_image(image, &now);
 
 	if (err != 0)
 		return err;
-	if (is_same_image(scanner, &status, &delta) && has_seals(scanner, seals))
+	if (is_same_image(scanner, &now) && has_seals(scanner, seals))
 		return 0;
 	err = make_basis(image, seals, &basis);
 	if (err != 0)
 		return err;
 	basis_put(scanner->basis);
 	scanner->basis = basis;
-	scanner->image = status;
-	scanner->delta = delta;
+	scanner->stats = now;
 	return 0;
 }
 
@@ -440,6 +472,7 @@ int release_scanner_push(struct release_scanner *scanner, struct store_message *
 	job->verdict.message = *message;
 	memset(message, 0, sizeof(*message));
 	job->verdict.signatures = json_array();
+	job->verdict.screened = json_array();
 	job->verdict.seals = json_array();
 	(void)snprintf(job->verdict.key, sizeof(job->verdict.key), "%s", job->basis->key);
 	scanner->pending++;

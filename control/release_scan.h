@@ -24,6 +24,7 @@ struct release_verdict {
 	char refusal
 		[256]; // why it could not be disinfected, though that is the policy; "" otherwise
 	json_t *signatures;          // that hit
+	json_t *screened;            // of these, what screening found: screens_hits_describe
 	char key[RELEASE_KEY_BYTES]; // of rules and seals that it is good for
 	struct store_message message;
 };

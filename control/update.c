@@ -212,13 +212,29 @@ static void look(void *ctx, const struct ruleset *ruleset)
 		(void)json_array_clear(job->journal.covered);
 }
 
+static void tell_covered(const struct update *update, const struct job *job)
+{
+	const char *name;
+	json_t *id;
+	size_t i;
+
+	if (update->covered == NULL)
+		return;
+	json_array_foreach(job->journal.covered, i, id)
+	{
+		update->covered(update->covered_ctx, json_string_value(id), true);
+	}
+	json_object_foreach(job->journal.uncovered, name, id)
+	{
+		update->covered(update->covered_ctx, name, false);
+	}
+}
+
 // The rules are in force: from here on it goes forward only.
 static void swapped(struct update *update)
 {
 	struct control *control = update->control;
 	struct job *job = update->jobs;
-	json_t *id;
-	size_t i;
 	int err = 0;
 
 	job->journal.swapped_s = now_s();
@@ -230,11 +246,7 @@ static void swapped(struct update *update)
 		return;
 	}
 	tell(update, job, "in force", "");
-	json_array_foreach(job->journal.covered, i, id)
-	{
-		if (update->covered != NULL)
-			update->covered(update->covered_ctx, json_string_value(id));
-	}
+	tell_covered(update, job);
 	err = seals_begin_closing(control->seals, job->journal.covered);
 	// It diverts as before; if it cannot be told of the new generation now, it is in a second.
 	if (err > 0 && dataplane_link_seal(&control->link, &control->options, control->seals) != 0)
@@ -317,6 +329,10 @@ static bool is_released(const struct update *update)
 		return true;
 	if (is_undo(job))
 		return true; // what was let go is gone
+	// What was screened for until now is not looked for any more.
+	if (!screens_is_settled(control->screening) &&
+		now_s() <= job->journal.swapped_s + control->options.updates.release_seconds)
+		return false;
 	if (job->journal.kind == UPDATE_REVOKE)
 		return release_reconsider(control->release, job->revoke);
 	if (now_s() > job->journal.swapped_s + control->options.updates.release_seconds)

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,7 @@ void update_turn(struct update *update);
 // As update_folder_json, with "progress": {"kind", "step", "version", "bytes", "of"} or null; the caller's.
 json_t *update_status(const struct update *update);
 
-// Told of each virus id that the rules know now: what stood in for a signature until then can go.
-typedef void (*update_covered_fn)(void *ctx, const char *virus_id);
+// Told of each virus id that an update says it covers: that the rules know it now, so that what stood in for a
+// signature until then can go, or that they do not, whatever they hold.
+typedef void (*update_covered_fn)(void *ctx, const char *virus_id, bool is_covered);
 void update_when_covered(struct update *update, update_covered_fn covered, void *ctx);

@@ -23,6 +23,7 @@ int vendor_countersign_command(int argc, char **argv);
 int vendor_verify_command(int argc, char **argv);
 int vendor_root_command(int argc, char **argv);
 int vendor_catalogue_command(int argc, char **argv);
+int vendor_screen_command(int argc, char **argv); // vendor_screen.c
 
 // vendor_admin.c: beside the server.
 int vendor_apikey_command(int argc, char **argv);

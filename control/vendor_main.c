@@ -21,6 +21,7 @@ static const struct vendor_command commands[] = {
 	{"countersign", "add signatures to an envelope", vendor_countersign_command},
 	{"verify", "say who has signed an envelope and what it says", vendor_verify_command},
 	{"catalogue", "say what a folder of signature files covers", vendor_catalogue_command},
+	{"screen", "make the screening entries of a sample", vendor_screen_command},
 	{"apikey", "make a key for those who ask the server", vendor_apikey_command},
 	{"token", "make a token that a gateway is enrolled by", vendor_token_command},
 	{"gateways", "list the gateways", vendor_gateways_command},

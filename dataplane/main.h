@@ -15,6 +15,7 @@
 #define SECOND_NS 1000000000u
 
 struct gateway {
+	uint64_t run; // names this process: what it counts begins with it
 	struct options options;
 	struct ports ports;
 	struct ruleset *ruleset;    // until the workers' rules take it

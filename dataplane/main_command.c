@@ -157,6 +157,7 @@ static char *get_screen_hits(const struct gateway *gateway)
 	json_open(&json, NULL, '{');
 	json_text(&json, "screen", screen->version);
 	json_number(&json, "entries", screen->entries);
+	json_number(&json, "run", gateway->run);
 	json_open(&json, "hits", '[');
 	for (uint32_t i = 0; i < screen->entries; i++) {
 		uint64_t hits = ruleset_get_screen_hits(ruleset, i);

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/screen_store.h"
+
+#include "control/statement.h"
+#include "dataplane/dataplane.h"
+#include "scan/scan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUSY_MS 60000
+#define SWEEP_ENTRIES 20000 // in one go
+
+struct screen_store {
+	sqlite3 *db;
+};
+
+static const char schema[] =
+	"PRAGMA journal_mode = WAL;"
+	"PRAGMA synchronous = FULL;"
+	"CREATE TABLE IF NOT EXISTS list(number INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT,"
+	" virus_id TEXT, origin TEXT, why TEXT, added INTEGER, expires INTEGER, entries INTEGER,"
+	" hits INTEGER DEFAULT 0, off INTEGER, off_why TEXT);"
+	"CREATE UNIQUE INDEX IF NOT EXISTS list_alert ON list(alert, virus_id) WHERE alert <> '';"
+	"CREATE TABLE IF NOT EXISTS entry(number INTEGER PRIMARY KEY, list INTEGER, id INTEGER,"
+	" name TEXT, kind INTEGER, action INTEGER, algorithm INTEGER, digest BLOB, bytes INTEGER,"
+	" file_type TEXT, offset INTEGER, from_end INTEGER, length INTEGER, section INTEGER,"
+	" rolling INTEGER, hits INTEGER DEFAULT 0, hit INTEGER);"
+	"CREATE INDEX IF NOT EXISTS entry_list ON entry(list);"
+	"CREATE INDEX IF NOT EXISTS entry_id ON entry(id);"
+	"CREATE INDEX IF NOT EXISTS entry_hits ON entry(hits DESC, number);"
+	"CREATE TABLE IF NOT EXISTS seen(id INTEGER PRIMARY KEY, count INTEGER, run INTEGER);"
+	"CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT);";
+
+// ---- statements ---------------------------------------------------------------------------------
+
+static int execute(struct screen_store *store, const char *sql)
+{
+	return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+static const char *column(sqlite3_stmt *statement, int i)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, i);
+
+	return text != NULL ? text : "";
+}
+
+int screen_store_begin(struct screen_store *store)
+{
+	return execute(store, "BEGIN IMMEDIATE");
+}
+
+int screen_store_end(struct screen_store *store, int err)
+{
+	if (err == 0)
+		err = execute(store, "COMMIT");
+	if (err != 0)
+		(void)execute(store, "ROLLBACK");
+	return err;
+}
+
+static int64_t ask_number(struct screen_store *store, const char *sql, int64_t otherwise)
+{
+	sqlite3_stmt *statement = statement_prepare(store->db, sql, "");
+	int64_t value = otherwise;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW &&
+		sqlite3_column_type(statement, 0) != SQLITE_NULL)
+		value = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return value;
+}
+
+// ---- open and close -----------------------------------------------------------------------------
+
+int screen_store_open(const char *path, struct screen_store **out, char *error, size_t error_bytes)
+{
+	struct screen_store *store = calloc(1, sizeof(*store));
+	int code;
+
+	if (store == NULL)
+		return -ENOMEM;
+	code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	if (code == SQLITE_OK) {
+		(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+		code = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
+	}
+	if (code != SQLITE_OK) {
+		(void)snprintf(error, error_bytes, "%s: %s", path, sqlite3_errmsg(store->db));
+		screen_store_close(store);
+		return code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EBADMSG : -EIO;
+	}
+	*out = store;
+	return 0;
+}
+
+void screen_store_close(struct screen_store *store)
+{
+	if (store == NULL)
+		return;
+	(void)sqlite3_close(store->db);
+	free(store);
+}
+
+// ---- entries in columns -------------------------------------------------------------------------
+
+#define ENTRY_COLUMNS                                                                              \
+	"entry.name, entry.kind, entry.action, entry.algorithm, entry.digest, entry.bytes,"        \
+	" entry.file_type, entry.offset, entry.from_end, entry.length, entry.section,"             \
+	" entry.rolling, list.virus_id"
+#define ENTRY_COUNT 13
+// From the lists to their entries, which are many more; or in the order of hits.
+#define ON " FROM list CROSS JOIN entry ON entry.list = list.number WHERE list.off IS NULL"
+#define ON_BY_HITS " FROM entry JOIN list ON list.number = entry.list WHERE list.off IS NULL"
+
+static void bind_entry(sqlite3_stmt *add, int64_t list, const struct screen_entry *entry)
+{
+	const char *name = entry->name != NULL ? entry->name : "";
+	const char *type = entry->file_type != NULL ? entry->file_type : "";
+
+	(void)sqlite3_bind_int64(add, 1, list);
+	(void)sqlite3_bind_int64(add, 2, (int64_t)screen_id(entry));
+	(void)sqlite3_bind_text(add, 3, name, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int(add, 4, (int)entry->kind);
+	(void)sqlite3_bind_int(add, 5, (int)entry->action);
+	(void)sqlite3_bind_int(add, 6, (int)entry->algorithm);
+	(void)sqlite3_bind_blob(
+		add, 7, entry->digest, (int)digest_length(entry->algorithm), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(add, 8, (int64_t)entry->bytes);
+	(void)sqlite3_bind_text(add, 9, type, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(add, 10, (int64_t)entry->offset);
+	(void)sqlite3_bind_int(add, 11, entry->from_end);
+	(void)sqlite3_bind_int64(add, 12, (int64_t)entry->length);
+	(void)sqlite3_bind_int64(add, 13, (int64_t)entry->section);
+	(void)sqlite3_bind_int64(add, 14, (int64_t)entry->rolling);
+}
+
+// Of ENTRY_COLUMNS; texts live as long as the row.
+static void read_entry(sqlite3_stmt *row, struct screen_entry *out)
+{
+	int bytes = sqlite3_column_bytes(row, 4);
+
+	*out = (struct screen_entry){
+		.name = column(row, 0),
+		.kind = (enum screen_kind)sqlite3_column_int(row, 1),
+		.action = (enum screen_action)sqlite3_column_int(row, 2),
+		.algorithm = (unsigned int)sqlite3_column_int(row, 3),
+		.bytes = (uint64_t)sqlite3_column_int64(row, 5),
+		.file_type = column(row, 6),
+		.offset = (uint64_t)sqlite3_column_int64(row, 7),
+		.from_end = sqlite3_column_int(row, 8) != 0,
+		.length = (uint64_t)sqlite3_column_int64(row, 9),
+		.section = (uint32_t)sqlite3_column_int64(row, 10),
+		.rolling = (uint64_t)sqlite3_column_int64(row, 11),
+		.virus_id = column(row, 12),
+	};
+	if (bytes > 0 && bytes <= (int)sizeof(out->digest))
+		memcpy(out->digest, sqlite3_column_blob(row, 4), (size_t)bytes);
+}
+
+// ---- adding -------------------------------------------------------------------------------------
+
+static int add_list(struct screen_store *store, const struct screen_store_list *list, size_t count,
+	int64_t *number)
+{
+	sqlite3_stmt *statement = statement_prepare(store->db,
+		"INSERT INTO list(alert, virus_id, origin, why, added, expires, entries)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"ttttiii", list->alert, list->virus_id, list->origin, list->why, list->added_s,
+		list->expires_s, (int64_t)count);
+	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
+
+	(void)sqlite3_finalize(statement);
+	*number = sqlite3_last_insert_rowid(store->db);
+	return code == SQLITE_DONE ? 0 : code == SQLITE_CONSTRAINT ? -EEXIST : -EIO;
+}
+
+int screen_store_add(struct screen_store *store, const struct screen_store_list *list,
+	const struct screen_entry *entries, size_t count)
+{
+	sqlite3_stmt *add = NULL;
+	int64_t number = 0;
+	int err = add_list(store, list, count, &number);
+
+	if (err != 0)
+		return err;
+	add = statement_prepare(store->db,
+		"INSERT INTO entry(list, id, name, kind, action, algorithm, digest, bytes,"
+		" file_type, offset, from_end, length, section, rolling)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"");
+	if (add == NULL)
+		return -EIO;
+	for (size_t i = 0; err == 0 && i < count; i++) {
+		struct screen_entry own = entries[i];
+
+		own.virus_id = list->virus_id;
+		bind_entry(add, number, &own);
+		if (sqlite3_step(add) != SQLITE_DONE)
+			err = -EIO;
+		(void)sqlite3_reset(add);
+	}
+	(void)sqlite3_finalize(add);
+	return err;
+}
+
+// ---- choosing -----------------------------------------------------------------------------------
+
+// A statement whose conditions stand behind a WHERE; those that are not asked for hold of all.
+#define CHOSEN                                                                                     \
+	" AND (?1 IS NULL OR list.virus_id = ?1) AND (?2 IS NULL OR hex(entry.digest) = "          \
+	"upper(?2))"                                                                               \
+	" AND (?3 = 0 OR list.number = ?3) AND (?4 = 0 OR entry.id = ?4)"                          \
+	" AND (?5 = 0 OR list.expires <= ?5) AND (?6 IS NULL OR entry.name = ?6)"
+
+static sqlite3_stmt *prepare_chosen(
+	struct screen_store *store, const char *sql, const struct screen_store_choice *choice)
+{
+	return statement_prepare(store->db, sql, "ttiiit", choice->virus_id, choice->digest,
+		choice->list, (int64_t)choice->id, choice->expires_s, choice->name);
+}
+
+static bool is_of_lists(const struct screen_store_choice *choice)
+{
+	return choice->digest == NULL && choice->id == 0 && choice->name == NULL;
+}
+
+static int collect(struct screen_store *store, const char *sql,
+	const struct screen_store_choice *choice, json_t *out)
+{
+	sqlite3_stmt *statement = prepare_chosen(store, sql, choice);
+	int code = SQLITE_ERROR;
+
+	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		(void)json_array_append_new(out, json_string(column(statement, 0)));
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_DONE ? 0 : -EIO;
+}
+
+static int64_t count_chosen(struct screen_store *store, const struct screen_store_choice *choice)
+{
+	sqlite3_stmt *statement = prepare_chosen(store, "SELECT count(*)" ON CHOSEN, choice);
+	int64_t count = -EIO;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		count = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return count;
+}
+
+// ---- switching off ------------------------------------------------------------------------------
+
+static int run_chosen(
+	struct screen_store *store, const char *sql, const struct screen_store_choice *choice)
+{
+	return statement_run(prepare_chosen(store, sql, choice));
+}
+
+// Whole lists: their entries are deleted later.
+static int lists_off(struct screen_store *store, const struct screen_store_choice *choice,
+	const char *why, int64_t now_s)
+{
+	return statement_run(statement_prepare(store->db,
+		"UPDATE list SET off = ?, off_why = ?, hits = hits + coalesce((SELECT sum(hits)"
+		" FROM entry WHERE entry.list = list.number), 0) WHERE off IS NULL"
+		" AND (?3 IS NULL OR virus_id = ?3) AND (?4 = 0 OR number = ?4)"
+		" AND (?5 = 0 OR expires <= ?5)",
+		"ittii", now_s, why, choice->virus_id, choice->list, choice->expires_s));
+}
+
+// Single entries; a list without any is off.
+static int entries_off(struct screen_store *store, const struct screen_store_choice *choice,
+	const char *why, int64_t now_s)
+{
+	int err = run_chosen(store,
+		"DELETE FROM entry WHERE number IN (SELECT entry.number" ON CHOSEN ")", choice);
+
+	if (err == 0)
+		err = execute(store,
+			"UPDATE list SET entries = (SELECT count(*) FROM entry WHERE entry.list ="
+			" list.number) WHERE off IS NULL");
+	if (err == 0)
+		err = statement_run(statement_prepare(store->db,
+			"UPDATE list SET off = ?, off_why = ? WHERE off IS NULL AND entries = 0",
+			"it", now_s, why));
+	return err;
+}
+
+int64_t screen_store_off(struct screen_store *store, const struct screen_store_choice *choice,
+	const char *why, int64_t now_s, json_t *names, json_t *ids)
+{
+	int64_t count = count_chosen(store, choice);
+	int err = count < 0 ? (int)count : 0;
+
+	if (count == 0)
+		return 0;
+	if (err == 0)
+		err = collect(store, "SELECT DISTINCT list.virus_id" ON CHOSEN, choice, ids);
+	if (err == 0)
+		err = collect(store,
+			"SELECT DISTINCT CASE entry.name WHEN '' THEN list.virus_id ELSE entry.name"
+			" END" ON CHOSEN,
+			choice, names);
+	if (err == 0)
+		err = is_of_lists(choice) ? lists_off(store, choice, why, now_s)
+					  : entries_off(store, choice, why, now_s);
+	return err == 0 ? count : err;
+}
+
+bool screen_store_sweep(struct screen_store *store, int64_t before_s)
+{
+	int err = statement_run(statement_prepare(store->db,
+		"DELETE FROM entry WHERE number IN (SELECT entry.number FROM entry JOIN list ON"
+		" list.number = entry.list WHERE list.off IS NOT NULL LIMIT ?)",
+		"i", (int64_t)SWEEP_ENTRIES));
+	bool more = err == 0 && sqlite3_changes(store->db) == SWEEP_ENTRIES;
+
+	if (err == 0 && !more)
+		(void)statement_run(statement_prepare(
+			store->db, "DELETE FROM list WHERE off < ?", "i", before_s));
+	return more;
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+static int each_row(sqlite3_stmt *statement, screen_store_fn fn, void *ctx)
+{
+	struct screen_entry entry;
+	int code = SQLITE_ERROR;
+
+	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		read_entry(statement, &entry);
+		if (!fn(ctx, &entry)) {
+			code = SQLITE_DONE;
+			break;
+		}
+	}
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_DONE ? 0 : -EIO;
+}
+
+int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
+{
+	return each_row(
+		statement_prepare(store->db,
+			"SELECT " ENTRY_COLUMNS ON " ORDER BY list.number, entry.number", ""),
+		fn, ctx);
+}
+
+int screen_store_select(struct screen_store *store, const struct screen_store_choice *choice,
+	screen_store_fn fn, void *ctx)
+{
+	return each_row(
+		prepare_chosen(store,
+			"SELECT " ENTRY_COLUMNS ON CHOSEN " ORDER BY list.number, entry.number",
+			choice),
+		fn, ctx);
+}
+
+static json_t *read_list(sqlite3_stmt *row)
+{
+	json_t *list = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "list",
+		(json_int_t)sqlite3_column_int64(row, 0), "virus_id", column(row, 1), "origin",
+		column(row, 2), "alert", column(row, 3), "why", column(row, 4), "added",
+		(json_int_t)sqlite3_column_int64(row, 5), "expires",
+		(json_int_t)sqlite3_column_int64(row, 6), "entries",
+		(json_int_t)sqlite3_column_int64(row, 7), "hits",
+		(json_int_t)sqlite3_column_int64(row, 8), "on",
+		sqlite3_column_type(row, 9) == SQLITE_NULL);
+
+	if (sqlite3_column_type(row, 9) != SQLITE_NULL) {
+		(void)json_object_set_new(
+			list, "off", json_integer((json_int_t)sqlite3_column_int64(row, 9)));
+		(void)json_object_set_new(list, "off_why", json_string(column(row, 10)));
+	}
+	return list;
+}
+
+json_t *screen_store_lists(struct screen_store *store, bool all)
+{
+	sqlite3_stmt *statement = statement_prepare(store->db,
+		"SELECT number, virus_id, origin, alert, why, added, expires, entries, hits +"
+		" CASE WHEN off IS NULL THEN coalesce((SELECT sum(hits) FROM entry WHERE"
+		" entry.list = list.number), 0) ELSE 0 END, off, off_why FROM list"
+		" WHERE off IS NULL OR ? ORDER BY number DESC LIMIT 1000",
+		"i", (int64_t)all);
+	json_t *lists = json_array();
+
+	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		(void)json_array_append_new(lists, read_list(statement));
+	(void)sqlite3_finalize(statement);
+	return lists;
+}
+
+static json_t *describe_row(sqlite3_stmt *row)
+{
+	static const char *const names[] = {"hits", "last_hit", "list", "added", "expires"};
+	struct screen_entry entry;
+	char *text;
+	json_t *list;
+	json_t *object;
+
+	read_entry(row, &entry);
+	text = screen_list_print(&entry, 1, true);
+	list = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	object = json_incref(json_array_get(list, 0));
+	free(text);
+	json_decref(list);
+	for (int i = 0; i < 5; i++)
+		(void)json_object_set_new(object, names[i],
+			json_integer((json_int_t)sqlite3_column_int64(row, ENTRY_COUNT + i)));
+	(void)json_object_set_new(object, "origin", json_string(column(row, ENTRY_COUNT + 5)));
+	(void)json_object_set_new(object, "alert", json_string(column(row, ENTRY_COUNT + 6)));
+	return object;
+}
+
+json_t *screen_store_entries(struct screen_store *store, const struct screen_store_choice *choice,
+	uint64_t behind, unsigned int limit)
+{
+	char sql[2048];
+	sqlite3_stmt *statement;
+	json_t *entries = json_array();
+
+	(void)snprintf(sql, sizeof(sql),
+		"SELECT " ENTRY_COLUMNS ", entry.hits, entry.hit, list.number, list.added,"
+		" list.expires, list.origin, list.alert" ON_BY_HITS CHOSEN
+		" ORDER BY entry.hits DESC, entry.number LIMIT %u OFFSET %llu",
+		limit, (unsigned long long)behind);
+	statement = prepare_chosen(store, sql, choice);
+	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		(void)json_array_append_new(entries, describe_row(statement));
+	(void)sqlite3_finalize(statement);
+	return entries;
+}
+
+int64_t screen_store_next_expiry(struct screen_store *store)
+{
+	return ask_number(store, "SELECT min(expires) FROM list WHERE off IS NULL", INT64_MAX);
+}
+
+uint64_t screen_store_count(struct screen_store *store)
+{
+	return (uint64_t)ask_number(store, "SELECT sum(entries) FROM list WHERE off IS NULL", 0);
+}
+
+json_t *screen_store_ids(struct screen_store *store)
+{
+	sqlite3_stmt *statement = statement_prepare(store->db,
+		"SELECT DISTINCT virus_id FROM list WHERE off IS NULL AND virus_id <> ''", "");
+	json_t *ids = json_array();
+
+	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		(void)json_array_append_new(ids, json_string(column(statement, 0)));
+	(void)sqlite3_finalize(statement);
+	return ids;
+}
+
+// ---- hits ---------------------------------------------------------------------------------------
+
+int screen_store_add_hits(struct screen_store *store, uint64_t id, uint64_t hits, int64_t now_s)
+{
+	return statement_run(statement_prepare(store->db,
+		"UPDATE entry SET hits = hits + ?, hit = ? WHERE id = ?", "iii", (int64_t)hits,
+		now_s, (int64_t)id));
+}
+
+// What was seen of a former run, or of an entry that was away meanwhile, is no base.
+static int64_t seen_before(struct screen_store *store, uint64_t id, uint64_t count, int64_t run)
+{
+	sqlite3_stmt *statement = statement_prepare(
+		store->db, "SELECT count, run FROM seen WHERE id = ?", "i", (int64_t)id);
+	int64_t before = 0;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
+		before = sqlite3_column_int64(statement, 0);
+		if (sqlite3_column_int64(statement, 1) != run || before > (int64_t)count)
+			before = 0;
+	}
+	(void)sqlite3_finalize(statement);
+	return before;
+}
+
+int64_t screen_store_hits(
+	struct screen_store *store, uint64_t id, uint64_t count, int64_t run, int64_t now_s)
+{
+	int64_t before = seen_before(store, id, count, run);
+	int64_t more = (int64_t)count - before;
+	int err;
+
+	if (more == 0)
+		return 0;
+	err = statement_run(statement_prepare(store->db,
+		"INSERT INTO seen VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET count ="
+		" excluded.count, run = excluded.run",
+		"iii", (int64_t)id, (int64_t)count, run));
+	if (err == 0)
+		err = screen_store_add_hits(store, id, (uint64_t)more, now_s);
+	return err == 0 ? more : err;
+}
+
+// ---- notes --------------------------------------------------------------------------------------
+
+char *screen_store_note(struct screen_store *store, const char *name)
+{
+	sqlite3_stmt *statement =
+		statement_prepare(store->db, "SELECT value FROM note WHERE name = ?", "t", name);
+	char *text = NULL;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		text = strdup(column(statement, 0));
+	(void)sqlite3_finalize(statement);
+	return text != NULL ? text : strdup("");
+}
+
+int screen_store_set_note(struct screen_store *store, const char *name, const char *text)
+{
+	return statement_run(statement_prepare(store->db,
+		"INSERT INTO note VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value ="
+		" excluded.value",
+		"tt", name, text));
+}

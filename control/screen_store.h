@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The screening lists that outlive the process: SQLite, durable before anybody is told.
+//
+// A list is what one alert or one command has brought: entries of one virus id with one expiry. All lists
+// that are on count together. One that was covered, cleared, removed or has expired is off: its entries are
+// deleted, what it was and how often it hit stays for a while.
+//
+// Two connections to one file are two of these: one for the main loop, one for the thread that writes much.
+#pragma once
+
+#include "scan/scan.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCREEN_STORE_ALERT_BYTES 65
+#define SCREEN_STORE_TEXT_BYTES 256
+
+struct screen_store;
+
+struct screen_store_list {
+	char alert[SCREEN_STORE_ALERT_BYTES]; // digest of the alert's payload, "": made by hand
+	char virus_id[SCREEN_STORE_TEXT_BYTES];
+	char origin[SCREEN_STORE_TEXT_BYTES]; // "vendor acme", "operator root"
+	char why[SCREEN_STORE_TEXT_BYTES];
+	int64_t added_s;
+	int64_t expires_s;
+};
+
+// Opens or makes it. Returns 0, -EBADMSG or -EIO with a text in error, or -ENOMEM.
+int screen_store_open(const char *path, struct screen_store **out, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
+void screen_store_close(struct screen_store *store);
+
+// Changes belong between these two, and are all there or none is.
+int screen_store_begin(struct screen_store *store) __attribute__((warn_unused_result));
+// Returns err if it is not 0: nothing has changed then.
+int screen_store_end(struct screen_store *store, int err) __attribute__((warn_unused_result));
+
+// Adds a list with its entries, whose own virus ids do not count. Returns 0, -EEXIST: that alert's list of this
+// virus id was added before, or -EIO.
+int screen_store_add(struct screen_store *store, const struct screen_store_list *list,
+	const struct screen_entry *entries, size_t count) __attribute__((warn_unused_result));
+
+// What is switched off, or shown: what all of these hold of that are set.
+struct screen_store_choice {
+	const char *virus_id; // NULL: any
+	const char *digest;   // lower-case hexadecimal, NULL: any
+	const char *name;     // NULL: any
+	int64_t list;         // 0: any
+	uint64_t id;          // of an entry (screen_id), 0: any
+	int64_t expires_s;    // then or before, 0: any
+};
+
+// Switches off. names gets those of the entries, each once, by which mail in quarantine is known; ids the virus
+// ids. Both are lists of the caller's. Returns how many entries, or -EIO: then nothing has changed.
+int64_t screen_store_off(struct screen_store *store, const struct screen_store_choice *choice,
+	const char *why, int64_t now_s, json_t *names, json_t *ids)
+	__attribute__((warn_unused_result));
+// Deletes what is off: some of the entries, and lists that went off before. Returns whether there may be more.
+bool screen_store_sweep(struct screen_store *store, int64_t before_s);
+
+// Returns false to end.
+typedef bool (*screen_store_fn)(void *ctx, const struct screen_entry *entry);
+// Each that is on; its texts live as long as the call. Returns 0 or -EIO.
+int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
+	__attribute__((warn_unused_result));
+
+// What was counted of an entry in a run of the dataplane. Entries that say the same count together. Returns by how
+// much it has grown since the last time, or -EIO.
+int64_t screen_store_hits(struct screen_store *store, uint64_t id, uint64_t count, int64_t run,
+	int64_t now_s) __attribute__((warn_unused_result));
+// Adds hits that were counted elsewhere.
+int screen_store_add_hits(struct screen_store *store, uint64_t id, uint64_t hits, int64_t now_s)
+	__attribute__((warn_unused_result));
+
+// When the first of those that are on expires: seconds since 1970, INT64_MAX: none does.
+int64_t screen_store_next_expiry(struct screen_store *store);
+uint64_t screen_store_count(struct screen_store *store); // entries that are on
+json_t *screen_store_ids(struct screen_store *store);    // virus ids of what is on
+// Lists, the newest first; also those that are off, with all.
+json_t *screen_store_lists(struct screen_store *store, bool all);
+// Entries that are on, those that hit most first, at most limit behind that many.
+json_t *screen_store_entries(struct screen_store *store, const struct screen_store_choice *choice,
+	uint64_t behind, unsigned int limit);
+// All of them, for export. Returns 0 or -EIO.
+int screen_store_select(struct screen_store *store, const struct screen_store_choice *choice,
+	screen_store_fn fn, void *ctx) __attribute__((warn_unused_result));
+
+// A text that outlives the process; "" at first. Freed by the caller.
+char *screen_store_note(struct screen_store *store, const char *name);
+int screen_store_set_note(struct screen_store *store, const char *name, const char *text)
+	__attribute__((warn_unused_result));

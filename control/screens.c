@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/screens.h"
+
+#include "control/control.h"
+#include "control/screens_hits.h"
+#include "control/screens_work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000
+#define HITS_EVERY_S 2
+#define RETRY_S 5
+
+struct screens {
+	struct control *control;
+	struct screen_store *store; // the main loop's
+	struct screens_work *work;
+	json_t *again; // what is to be judged again: bodies of release_reconsider, one after the other
+	json_t *doubted;  // virus ids that an update says it covers, and does not
+	size_t changes;   // on their way to the dataplane
+	bool is_told;     // the dataplane has what is on
+	bool has_looked;  // at the rules
+	bool is_counting; // hits
+	bool is_ending;
+	int64_t tried_s;
+	int64_t counted_s;
+	int64_t expiry_s;
+	char version[40]; // in force
+	char why[256];    // when it is not
+};
+
+// Who waits for the end of a job.
+struct waiter {
+	char alert[SCREEN_STORE_ALERT_BYTES]; // "": nobody of the vendor's
+	uint64_t client;
+};
+
+static int64_t now_s(void)
+{
+	return control_now_ns() / NS_PER_S;
+}
+
+static void tell(const struct screens *screening, const char *result, json_t *members)
+{
+	(void)json_object_set_new(members, "result", json_string(result));
+	control_events_write(screening->control->events, "screening", members);
+}
+
+static void fault(struct screens *screening, const char *why)
+{
+	control_events_write(screening->control->events, "fault",
+		json_pack("{s:s, s:s}", "what", "screening", "why", why));
+}
+
+static struct screens_job *job_new(enum screens_job_kind kind)
+{
+	struct screens_job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return NULL;
+	job->kind = kind;
+	job->now_s = now_s();
+	return job;
+}
+
+static void push(struct screens *screening, enum screens_job_kind kind)
+{
+	struct screens_job *job = screening->is_ending ? NULL : job_new(kind);
+
+	if (job == NULL)
+		return;
+	if (kind == SCREENS_PUT) {
+		screening->changes++;
+		screening->tried_s = job->now_s;
+	}
+	if (kind == SCREENS_HITS) {
+		screening->is_counting = true;
+		screening->counted_s = job->now_s;
+	}
+	screens_work_push(screening->work, job);
+}
+
+// ---- notes --------------------------------------------------------------------------------------
+
+static json_t *read_note(struct screens *screening, const char *name)
+{
+	char *text = screen_store_note(screening->store, name);
+	json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
+
+	free(text);
+	if (json_is_array(list))
+		return list;
+	json_decref(list);
+	return json_array();
+}
+
+static int write_note(struct screens *screening, const char *name, const json_t *list)
+{
+	char *text = json_dumps(list, JSON_COMPACT);
+	int err = text != NULL ? screen_store_set_note(screening->store, name, text) : -ENOMEM;
+
+	free(text);
+	return err;
+}
+
+static size_t find_text(const json_t *list, const char *text)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(list, i, value)
+	{
+		if (strcmp(json_string_value(value), text) == 0)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+static void set_doubted(struct screens *screening, const char *virus_id, bool is_doubted)
+{
+	size_t at = find_text(screening->doubted, virus_id);
+
+	if (is_doubted == (at != SIZE_MAX))
+		return;
+	if (is_doubted)
+		(void)json_array_append_new(screening->doubted, json_string(virus_id));
+	else
+		(void)json_array_remove(screening->doubted, at);
+	if (write_note(screening, "doubted", screening->doubted) != 0)
+		fault(screening, "what an update does not cover cannot be written down");
+}
+
+static struct waiter *waiter_new(const char *alert, uint64_t client)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (waiter == NULL)
+		return NULL;
+	(void)snprintf(waiter->alert, sizeof(waiter->alert), "%s", alert);
+	waiter->client = client;
+	return waiter;
+}
+
+// ---- adding -------------------------------------------------------------------------------------
+
+static int push_list(
+	struct screens *screening, struct screens_job *job, const char *alert, uint64_t client)
+{
+	struct waiter *waiter = waiter_new(alert, client);
+
+	if (waiter == NULL)
+		return -ENOMEM;
+	(void)snprintf(job->list.alert, sizeof(job->list.alert), "%s", alert);
+	job->most = screening->control->options.screening.entries;
+	job->list.added_s = job->now_s;
+	if (job->list.expires_s == 0 ||
+		job->list.expires_s >
+			job->now_s + screening->control->options.screening.max_seconds)
+		job->list.expires_s =
+			job->now_s + screening->control->options.screening.max_seconds;
+	job->ctx = waiter;
+	screening->changes++;
+	screens_work_push(screening->work, job);
+	return 0;
+}
+
+static bool is_known(const struct screens *screening, const char *virus_id)
+{
+	struct ruleset *ruleset = NULL;
+	bool known;
+
+	if (virus_id[0] == '\0' || find_text(screening->doubted, virus_id) != SIZE_MAX ||
+		ruleset_open(screening->control->options.rules.image, &ruleset) != 0)
+		return false;
+	known = ruleset_has_virus_id(ruleset, virus_id);
+	ruleset_close(ruleset);
+	return known;
+}
+
+int screens_take(struct screens *screening, const struct alert *alert, const char *digest,
+	char *why, size_t why_bytes)
+{
+	struct screens_job *job;
+	int err = -ENOMEM;
+
+	if (is_known(screening, alert->virus_id)) {
+		tell(screening, "off",
+			json_pack("{s:[s], s:I, s:s}", "virus_ids", alert->virus_id, "entries",
+				(json_int_t)0, "why", "covered before it came"));
+		return 0;
+	}
+	job = job_new(SCREENS_ADD);
+	if (job != NULL) {
+		(void)snprintf(
+			job->list.virus_id, sizeof(job->list.virus_id), "%s", alert->virus_id);
+		(void)snprintf(
+			job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
+		job->list.expires_s = alert->expires_s;
+		job->text = json_dumps(alert->body, JSON_COMPACT);
+		if (job->text != NULL)
+			err = push_list(screening, job, digest, API_NOBODY);
+		if (err != 0) {
+			free(job->text);
+			free(job);
+		}
+	}
+	if (err != 0)
+		(void)snprintf(why, why_bytes, "no memory for the list");
+	return err == 0 ? -EINPROGRESS : err;
+}
+
+int screens_add(struct screens *screening, const struct screens_order *order)
+{
+	struct screens_job *job = job_new(SCREENS_ADD);
+	int err;
+
+	if (job == NULL) {
+		free(order->text);
+		return -ENOMEM;
+	}
+	job->text = order->text;
+	(void)snprintf(job->list.virus_id, sizeof(job->list.virus_id), "%s", order->virus_id);
+	(void)snprintf(job->list.origin, sizeof(job->list.origin), "operator %s", order->who);
+	(void)snprintf(job->list.why, sizeof(job->list.why), "%s", order->why);
+	job->list.expires_s = order->seconds > 0 ? job->now_s + order->seconds : 0;
+	err = push_list(screening, job, "", order->client);
+	if (err != 0) {
+		free(job->text);
+		free(job);
+	}
+	return err;
+}
+
+int screens_copy(struct screens *screening, const struct screen_store_choice *choice,
+	const json_t *request, int fd, uint64_t client)
+{
+	struct screens_job *job = job_new(SCREENS_COPY);
+	struct waiter *waiter = waiter_new("", client);
+
+	if (job == NULL || waiter == NULL) {
+		free(job);
+		free(waiter);
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	job->request = json_deep_copy(request);
+	job->choice = *choice;
+	job->choice.virus_id = json_string_value(json_object_get(job->request, "virus_id"));
+	job->choice.digest = json_string_value(json_object_get(job->request, "digest"));
+	job->choice.name = json_string_value(json_object_get(job->request, "name"));
+	job->fd = fd;
+	job->ctx = waiter;
+	screens_work_push(screening->work, job);
+	return 0;
+}
+
+// ---- after a job --------------------------------------------------------------------------------
+
+static void note_told(struct screens *screening, const struct screens_job *job)
+{
+	bool said = screening->why[0] != '\0';
+
+	screening->is_told = job->told == 0;
+	if (job->told == 0) {
+		(void)snprintf(screening->version, sizeof(screening->version), "%s", job->version);
+		(void)snprintf(screening->control->link.screen,
+			sizeof(screening->control->link.screen), "%s", job->version);
+		screening->why[0] = '\0';
+		return;
+	}
+	(void)snprintf(screening->why, sizeof(screening->why), "%s", job->why);
+	// It is tried again, and told once.
+	if (!said)
+		fault(screening, job->why);
+}
+
+static json_t *describe_added(const struct screens *screening, const struct screens_job *job)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s}", "virus_id", job->list.virus_id,
+		"origin", job->list.origin, "alert", job->list.alert, "entries",
+		(json_int_t)job->entries, "expires", (json_int_t)job->list.expires_s, "in_force",
+		screening->is_told, "version", screening->version);
+}
+
+static void list_added(struct screens *screening, struct screens_job *job)
+{
+	struct control *control = screening->control;
+	struct waiter *waiter = job->ctx;
+	json_t *answer;
+
+	screening->changes--;
+	// It was there: a process before has added it, and was ended.
+	if (job->err == -EEXIST)
+		push(screening, SCREENS_PUT);
+	else if (job->err == 0)
+		note_told(screening, job);
+	if (job->err == -EEXIST)
+		job->err = 0;
+	screening->expiry_s = screen_store_next_expiry(screening->store);
+	tell(screening, job->err == 0 ? "added" : "refused", describe_added(screening, job));
+	if (waiter->alert[0] != '\0')
+		alerts_done(control->alerts, waiter->alert, job->err, job->why, now_s());
+	if (waiter->client != API_NOBODY) {
+		answer = job->err == 0 ? describe_added(screening, job)
+				       : api_refusal("%s", job->why);
+		if (job->err == 0)
+			(void)json_object_set_new(answer, "ok", json_true());
+		if (job->err == 0 && !screening->is_told)
+			(void)json_object_set_new(answer, "why", json_string(screening->why));
+		api_answer(control->api, waiter->client, answer);
+	}
+	free(waiter);
+}
+
+static void copied(struct screens *screening, struct screens_job *job)
+{
+	struct waiter *waiter = job->ctx;
+	json_t *answer = job->err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "entries",
+						 (json_int_t)job->entries)
+				       : api_refusal("the lists cannot be read or copied");
+
+	api_answer(screening->control->api, waiter->client, answer);
+	free(waiter);
+}
+
+static void job_done(void *ctx, struct screens_job *job)
+{
+	struct screens *screening = ctx;
+
+	switch (job->kind) {
+	case SCREENS_ADD:
+		list_added(screening, job);
+		break;
+	case SCREENS_PUT:
+		screening->changes--;
+		if (job->err != 0)
+			job->told = job->err;
+		note_told(screening, job);
+		break;
+	case SCREENS_HITS:
+		screening->is_counting = false;
+		screens_hits_tell(screening->control, screening->store, job->hits);
+		break;
+	case SCREENS_SWEEP:
+		break;
+	case SCREENS_COPY:
+		copied(screening, job);
+		break;
+	}
+}
+
+// ---- the end of lists ---------------------------------------------------------------------------
+
+static const struct {
+	const char *name;
+	const char *why; // of mail that is let go then; NULL: it is not judged again
+} ends[] = {
+	[SCREENS_COVERED] = {"covered", "clean by rules that know what it was screened for"},
+	[SCREENS_CLEARED] = {"cleared", "the vendor took back what it was screened for"},
+	[SCREENS_REMOVED] = {"removed", NULL},
+	[SCREENS_EXPIRED] = {"expired", NULL},
+};
+
+static int note_again(struct screens *screening, enum screens_end how, const json_t *names)
+{
+	bool keep =
+		how == SCREENS_COVERED && screening->control->options.screening.keep_cleared != 0;
+	json_t *body;
+
+	if (ends[how].why == NULL || screening->control->release == NULL)
+		return 0;
+	body = json_pack("{s:O, s:b, s:b, s:s}", "signatures", names, "screening", 1, "keep", keep,
+		"why", ends[how].why);
+	(void)json_array_append_new(screening->again, body);
+	return write_note(screening, "again", screening->again);
+}
+
+int64_t screens_end(
+	struct screens *screening, const struct screen_store_choice *choice, enum screens_end how)
+{
+	json_t *names = json_array();
+	json_t *ids = json_array();
+	size_t before = json_array_size(screening->again);
+	int64_t count = screen_store_begin(screening->store);
+	int err;
+
+	if (count == 0) {
+		count = screen_store_off(
+			screening->store, choice, ends[how].name, now_s(), names, ids);
+		err = count < 0 ? (int)count : 0;
+		if (count > 0)
+			err = note_again(screening, how, names);
+		err = screen_store_end(screening->store, err);
+		count = err != 0 ? err : count;
+	}
+	if (count < 0) {
+		while (json_array_size(screening->again) > before)
+			(void)json_array_remove(screening->again, before);
+		fault(screening, "what is to end cannot be written down");
+	}
+	if (count > 0) {
+		tell(screening, "off",
+			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
+				"why", ends[how].name));
+		screening->expiry_s = screen_store_next_expiry(screening->store);
+		push(screening, SCREENS_PUT);
+		push(screening, SCREENS_SWEEP);
+	}
+	json_decref(names);
+	json_decref(ids);
+	return count;
+}
+
+void screens_covered(void *ctx, const char *virus_id, bool is_covered)
+{
+	struct screens *screening = ctx;
+	const struct screen_store_choice choice = {.virus_id = virus_id};
+
+	set_doubted(screening, virus_id, !is_covered);
+	if (is_covered)
+		(void)screens_end(screening, &choice, SCREENS_COVERED);
+}
+
+void screens_look_at_rules(struct screens *screening)
+{
+	json_t *ids = screen_store_ids(screening->store);
+	struct ruleset *ruleset = NULL;
+	json_t *id;
+	size_t i;
+
+	if (json_array_size(ids) > 0 &&
+		ruleset_open(screening->control->options.rules.image, &ruleset) == 0) {
+		json_array_foreach(ids, i, id)
+		{
+			const char *text = json_string_value(id);
+			const struct screen_store_choice choice = {.virus_id = text};
+
+			if (find_text(screening->doubted, text) == SIZE_MAX &&
+				ruleset_has_virus_id(ruleset, text))
+				(void)screens_end(screening, &choice, SCREENS_COVERED);
+		}
+		ruleset_close(ruleset);
+	}
+	json_decref(ids);
+}
+
+void screens_revoke(struct screens *screening, const struct alert *alert)
+{
+	struct screen_store_choice choice = {.virus_id = alert->virus_id};
+	json_t *value;
+	size_t i;
+
+	if (json_is_true(json_object_get(alert->body, "undo")))
+		return;
+	if (alert->virus_id[0] != '\0')
+		(void)screens_end(screening, &choice, SCREENS_CLEARED);
+	json_array_foreach(json_object_get(alert->body, "digests"), i, value)
+	{
+		choice = (struct screen_store_choice){.digest = json_string_value(value)};
+		(void)screens_end(screening, &choice, SCREENS_CLEARED);
+	}
+	json_array_foreach(json_object_get(alert->body, "signatures"), i, value)
+	{
+		choice = (struct screen_store_choice){.name = json_string_value(value)};
+		(void)screens_end(screening, &choice, SCREENS_CLEARED);
+	}
+}
+
+// ---- a step -------------------------------------------------------------------------------------
+
+static void look_at_dataplane(struct screens *screening)
+{
+	const struct dataplane_link *link = &screening->control->link;
+
+	if (screening->changes > 0 || !link->is_up)
+		return;
+	if (screening->is_told && strcmp(link->screen, screening->version) == 0)
+		return;
+	if (now_s() >= screening->tried_s + RETRY_S || screening->is_told)
+		push(screening, SCREENS_PUT);
+}
+
+static void judge_again(struct screens *screening)
+{
+	struct release *release = screening->control->release;
+	json_t *first = json_array_get(screening->again, 0);
+
+	if (first == NULL || screening->changes > 0)
+		return;
+	if (release != NULL && !release_reconsider(release, first))
+		return;
+	(void)json_array_remove(screening->again, 0);
+	if (write_note(screening, "again", screening->again) != 0)
+		fault(screening, "what was judged again cannot be written down");
+}
+
+void screens_turn(struct screens *screening)
+{
+	const struct screen_store_choice expired = {.expires_s = now_s()};
+
+	if (!screening->has_looked) {
+		screening->has_looked = true;
+		screens_look_at_rules(screening);
+	}
+	if (screening->expiry_s <= expired.expires_s)
+		(void)screens_end(screening, &expired, SCREENS_EXPIRED);
+	look_at_dataplane(screening);
+	if (!screening->is_counting && screening->control->link.is_up &&
+		screening->version[0] != '\0' && now_s() >= screening->counted_s + HITS_EVERY_S)
+		push(screening, SCREENS_HITS);
+	judge_again(screening);
+}
+
+bool screens_is_settled(const struct screens *screening)
+{
+	return screening->changes == 0;
+}
+
+json_t *screens_status(const struct screens *screening)
+{
+	return json_pack("{s:I, s:b, s:s, s:s, s:I, s:I}", "entries",
+		(json_int_t)screen_store_count(screening->store), "in_force", screening->is_told,
+		"version", screening->version, "why", screening->why, "waiting",
+		(json_int_t)screening->changes, "judged_again",
+		(json_int_t)json_array_size(screening->again));
+}
+
+struct screen_store *screens_store(const struct screens *screening)
+{
+	return screening->store;
+}
+
+// ---- begin and end ------------------------------------------------------------------------------
+
+static bool has_file(const struct control *control)
+{
+	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
+
+	(void)snprintf(
+		path, sizeof(path), "%s" RULESET_SCREEN_SUFFIX, control->options.rules.image);
+	return access(path, F_OK) == 0;
+}
+
+int screens_new(struct control *control, struct screens **out, char *error, size_t error_bytes)
+{
+	struct screens *screening = calloc(1, sizeof(*screening));
+	char path[CONTROL_TEXT_BYTES + 16];
+	const struct screens_work_setup setup = {&control->options, path, job_done, screening};
+	int err;
+
+	if (screening == NULL)
+		return -ENOMEM;
+	screening->control = control;
+	(void)snprintf(path, sizeof(path), "%s/screen.db", control->options.state);
+	err = screen_store_open(path, &screening->store, error, error_bytes);
+	if (err == 0)
+		err = screens_work_new(&setup, &screening->work, error, error_bytes);
+	if (err != 0) {
+		screens_free(screening);
+		return err;
+	}
+	screening->again = read_note(screening, "again");
+	screening->doubted = read_note(screening, "doubted");
+	screening->expiry_s = screen_store_next_expiry(screening->store);
+	// What lies beside the image may be older than what is on.
+	screening->is_told = screen_store_count(screening->store) == 0 && !has_file(control);
+	if (!screening->is_told)
+		push(screening, SCREENS_PUT);
+	*out = screening;
+	return 0;
+}
+
+void screens_free(struct screens *screening)
+{
+	if (screening == NULL)
+		return;
+	screening->is_ending = true;
+	screens_work_free(screening->work);
+	screen_store_close(screening->store);
+	json_decref(screening->again);
+	json_decref(screening->doubted);
+	free(screening);
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/screens_work.h"
+
+#include "control/durable.h"
+#include "dataplane/dataplane.h"
+#include "scan/scan.h"
+
+#include <glib.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SWAP_SECONDS 60
+#define HITS_SECONDS 5
+#define LIST_OFF_S (30 * 86400ll) // that a list which is off is told of
+
+struct screens_work {
+	const struct control_options *options;
+	struct screen_store *store; // the thread's
+	GThreadPool *pool;          // one thread
+	GAsyncQueue *finished;
+	size_t pending;
+	screens_done_fn done;
+	void *ctx;
+};
+
+struct task {
+	struct screens_work *work;
+	struct screens_job *job;
+};
+
+struct image {
+	void *data; // NULL: there is no list
+	size_t bytes;
+};
+
+// ---- the image ----------------------------------------------------------------------------------
+
+struct gathered {
+	GArray *entries;
+	GStringChunk *texts;
+};
+
+static bool gather(void *ctx, const struct screen_entry *entry)
+{
+	const struct gathered *gathered = ctx;
+	struct screen_entry own = *entry;
+
+	own.virus_id = g_string_chunk_insert_const(gathered->texts, entry->virus_id);
+	own.name = g_string_chunk_insert_const(gathered->texts, entry->name);
+	own.file_type = g_string_chunk_insert_const(gathered->texts, entry->file_type);
+	(void)g_array_append_val(gathered->entries, own);
+	return true;
+}
+
+// Of all that is on.
+static int build(struct screens_work *work, struct image *out, char *why, size_t why_bytes)
+{
+	struct gathered gathered = {
+		g_array_new(FALSE, FALSE, sizeof(struct screen_entry)), g_string_chunk_new(65536)};
+	int err = screen_store_each(work->store, gather, &gathered);
+
+	*out = (struct image){NULL, 0};
+	if (err != 0)
+		(void)snprintf(why, why_bytes, "the lists cannot be read");
+	else if (gathered.entries->len > 0)
+		err = screen_build((const struct screen_entry *)(void *)gathered.entries->data,
+			gathered.entries->len, &out->data, &out->bytes, why, why_bytes);
+	(void)g_array_free(gathered.entries, TRUE);
+	g_string_chunk_free(gathered.texts);
+	return err;
+}
+
+// ---- handing over -------------------------------------------------------------------------------
+
+// Beside the rules' image, for whoever starts. Without a list there is no file.
+static int keep(const struct screens_work *work, const struct image *image)
+{
+	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
+
+	(void)snprintf(path, sizeof(path), "%s" RULESET_SCREEN_SUFFIX, work->options->rules.image);
+	if (image->data != NULL)
+		return durable_write(path, image->data, image->bytes);
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+// A memfd that nobody can change any more. Returns it, or -errno.
+static int seal_image(const struct image *image)
+{
+	int memory = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err = 0;
+
+	if (memory < 0)
+		return -errno;
+	for (size_t at = 0; err == 0 && at < image->bytes;) {
+		ssize_t n = write(memory, (const char *)image->data + at, image->bytes - at);
+
+		if (n <= 0)
+			err = n < 0 ? -errno : -EIO;
+		else
+			at += (size_t)n;
+	}
+	if (err == 0 && fcntl(memory, F_ADD_SEALS,
+				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		err = -errno;
+	if (err == 0)
+		return memory;
+	(void)close(memory);
+	return err;
+}
+
+// The dataplane's answer, or NULL with why in the job.
+static json_t *ask(const struct screens_work *work, struct screens_job *job, const char *command,
+	int fd, unsigned int seconds)
+{
+	char *answer = NULL;
+	char reason[128];
+	const char *refusal;
+	json_t *root;
+
+	job->told = local_ask(work->options->dataplane, command, fd, seconds, &answer, NULL);
+	if (job->told != 0) {
+		(void)snprintf(job->why, sizeof(job->why), "the dataplane cannot be asked: %s",
+			strerror_r(-job->told, reason, sizeof(reason)));
+		return NULL;
+	}
+	root = json_loads(answer, 0, NULL);
+	free(answer);
+	refusal = json_string_value(json_object_get(root, "error"));
+	if (json_is_object(root) && refusal == NULL)
+		return root;
+	job->told = -EPROTO;
+	(void)snprintf(job->why, sizeof(job->why), "the dataplane refused: %s",
+		refusal != NULL ? refusal : "no reason given");
+	json_decref(root);
+	return NULL;
+}
+
+static void hand_over(
+	const struct screens_work *work, struct screens_job *job, const struct image *image)
+{
+	bool has_list = image->data != NULL;
+	int fd = has_list ? seal_image(image) : -1;
+	const char *version;
+	json_t *root;
+
+	if (has_list && fd < 0) {
+		job->told = fd;
+		(void)snprintf(job->why, sizeof(job->why), "no memory to hand over the list");
+		return;
+	}
+	root = ask(work, job, has_list ? "screen" : "screen none", fd, SWAP_SECONDS);
+	if (fd >= 0)
+		(void)close(fd);
+	version = json_string_value(json_object_get(root, "screen"));
+	if (version != NULL)
+		(void)snprintf(job->version, sizeof(job->version), "%s", version);
+	json_decref(root);
+}
+
+// A file that is ahead of the database is made anew at the next start; one that is behind, too.
+static void put(const struct screens_work *work, struct screens_job *job, const struct image *image)
+{
+	char reason[128];
+	int err = keep(work, image);
+
+	if (err != 0) {
+		job->told = err;
+		(void)snprintf(job->why, sizeof(job->why), "%.100s" RULESET_SCREEN_SUFFIX ": %s",
+			work->options->rules.image, strerror_r(-err, reason, sizeof(reason)));
+		return;
+	}
+	hand_over(work, job, image);
+}
+
+// ---- adding -------------------------------------------------------------------------------------
+
+// Entries by the virus ids that they name themselves.
+static int add_by_ids(
+	struct screens_work *work, struct screens_job *job, const struct screen_list *list)
+{
+	GHashTable *groups =
+		g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
+	struct screen_store_list own = job->list;
+	GHashTableIter iter;
+	gpointer id;
+	gpointer value;
+	int err = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = list->entries[i].virus_id;
+		GArray *group;
+
+		name = name != NULL ? name : "";
+		group = g_hash_table_lookup(groups, name);
+		if (group == NULL) {
+			group = g_array_new(FALSE, FALSE, sizeof(struct screen_entry));
+			(void)g_hash_table_insert(groups, (gpointer)(uintptr_t)name, group);
+		}
+		(void)g_array_append_val(group, list->entries[i]);
+	}
+	g_hash_table_iter_init(&iter, groups);
+	while (err == 0 && g_hash_table_iter_next(&iter, &id, &value)) {
+		const GArray *group = value;
+
+		(void)snprintf(own.virus_id, sizeof(own.virus_id), "%s", (const char *)id);
+		err = screen_store_add(work->store, &own,
+			(const struct screen_entry *)(void *)group->data, group->len);
+	}
+	if (g_hash_table_size(groups) == 1)
+		job->list = own;
+	g_hash_table_destroy(groups);
+	return err;
+}
+
+static int add_all(struct screens_work *work, struct screens_job *job,
+	const struct screen_list *list, struct image *image)
+{
+	uint64_t on = screen_store_count(work->store);
+	int err;
+
+	if (on + list->count > job->most) {
+		(void)snprintf(job->why, sizeof(job->why),
+			"too many screening entries: %llu are on and %zu come, %llu are allowed",
+			(unsigned long long)on, list->count, (unsigned long long)job->most);
+		return -ENOSPC;
+	}
+	err = job->list.virus_id[0] != '\0'
+		      ? screen_store_add(work->store, &job->list, list->entries, list->count)
+		      : add_by_ids(work, job, list);
+	if (err == -EIO)
+		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
+	// What cannot be built together is not taken.
+	return err == 0 ? build(work, image, job->why, sizeof(job->why)) : err;
+}
+
+// A list without more, as that of a virus id: its entries need not name one then.
+static char *with_id(char *text, const char *virus_id)
+{
+	json_t *id = json_string(virus_id);
+	char *quoted = json_dumps(id, JSON_ENCODE_ANY);
+	char *whole = NULL;
+
+	if (quoted != NULL &&
+		asprintf(&whole, "{\"virus_id\": %s, \"screen\": %s}", quoted, text) < 0)
+		whole = NULL;
+	free(quoted);
+	json_decref(id);
+	if (whole == NULL)
+		return text;
+	free(text);
+	return whole;
+}
+
+static void run_add(struct screens_work *work, struct screens_job *job)
+{
+	struct screen_list list = {NULL, 0, NULL};
+	struct image image = {NULL, 0};
+
+	if (job->list.virus_id[0] != '\0' && job->text[strspn(job->text, " \t\r\n")] == '[')
+		job->text = with_id(job->text, job->list.virus_id);
+	job->err =
+		screen_list_parse(job->text, strlen(job->text), &list, job->why, sizeof(job->why));
+	if (job->err != 0)
+		return;
+	job->err = screen_store_begin(work->store);
+	if (job->err == 0)
+		job->err = screen_store_end(work->store, add_all(work, job, &list, &image));
+	if (job->err != 0 && job->why[0] == '\0')
+		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
+	job->entries = list.count;
+	screen_list_free(&list);
+	if (job->err == 0)
+		put(work, job, &image);
+	free(image.data);
+}
+
+// ---- the other jobs -----------------------------------------------------------------------------
+
+static void run_put(struct screens_work *work, struct screens_job *job)
+{
+	struct image image = {NULL, 0};
+
+	job->err = build(work, &image, job->why, sizeof(job->why));
+	if (job->err == 0)
+		put(work, job, &image);
+	free(image.data);
+}
+
+static int take_hit(
+	struct screens_work *work, const struct screens_job *job, int64_t run, const json_t *hit)
+{
+	const char *text = json_string_value(json_object_get(hit, "id"));
+	uint64_t count = (uint64_t)json_integer_value(json_object_get(hit, "hits"));
+	uint64_t id = text != NULL ? g_ascii_strtoull(text, NULL, 16) : 0;
+	int64_t more;
+
+	if (id == 0)
+		return 0;
+	more = screen_store_hits(work->store, id, count, run, job->now_s);
+	if (more > 0)
+		(void)json_array_append_new(
+			job->hits, json_pack("{s:s, s:I}", "id", text, "more", (json_int_t)more));
+	return more < 0 ? (int)more : 0;
+}
+
+static void run_hits(struct screens_work *work, struct screens_job *job)
+{
+	json_t *root = ask(work, job, "screen-hits", -1, HITS_SECONDS);
+	const json_t *hits = json_object_get(root, "hits");
+	int64_t run = json_integer_value(json_object_get(root, "run"));
+	json_t *hit;
+	size_t i;
+
+	job->hits = json_array();
+	if (json_array_size(hits) > 0) {
+		job->err = screen_store_begin(work->store);
+		json_array_foreach(hits, i, hit)
+		{
+			if (job->err == 0)
+				job->err = take_hit(work, job, run, hit);
+		}
+		job->err = screen_store_end(work->store, job->err);
+	}
+	if (job->err != 0)
+		(void)json_array_clear(job->hits);
+	json_decref(root);
+}
+
+struct copy {
+	FILE *out;
+	uint64_t count;
+};
+
+// One entry a line, so that nobody needs room for all.
+static bool write_entry(void *ctx, const struct screen_entry *entry)
+{
+	struct copy *copy = ctx;
+	char *text = screen_list_print(entry, 1, false);
+	size_t n = text != NULL ? strlen(text) : 0;
+	bool is_good = n > 2 && fputs(copy->count > 0 ? ",\n" : "[\n", copy->out) >= 0 &&
+		       fwrite(text + 1, 1, n - 2, copy->out) == n - 2;
+
+	copy->count++;
+	free(text);
+	return is_good;
+}
+
+static void run_copy(struct screens_work *work, struct screens_job *job)
+{
+	struct copy copy = {.out = fdopen(job->fd, "w")};
+
+	if (copy.out == NULL) {
+		(void)close(job->fd);
+		job->err = -ENOMEM;
+		return;
+	}
+	job->err = screen_store_select(work->store, &job->choice, write_entry, &copy);
+	if (fputs(copy.count > 0 ? "\n]\n" : "[]\n", copy.out) < 0 || ferror(copy.out) != 0)
+		job->err = -EIO;
+	if (fclose(copy.out) != 0)
+		job->err = -EIO;
+	job->entries = copy.count;
+}
+
+static gboolean take_finished(gpointer data)
+{
+	struct screens_work *work = data;
+	struct task *task;
+
+	while ((task = g_async_queue_try_pop(work->finished)) != NULL) {
+		work->pending--;
+		work->done(work->ctx, task->job);
+		json_decref(task->job->hits);
+		json_decref(task->job->request);
+		free(task->job->text);
+		free(task->job);
+		free(task);
+	}
+	return G_SOURCE_REMOVE;
+}
+
+static void run(gpointer data, gpointer ctx)
+{
+	struct task *task = data;
+	struct screens_work *work = task->work;
+	struct screens_job *job = task->job;
+
+	(void)ctx;
+	switch (job->kind) {
+	case SCREENS_ADD:
+		run_add(work, job);
+		break;
+	case SCREENS_PUT:
+		run_put(work, job);
+		break;
+	case SCREENS_HITS:
+		run_hits(work, job);
+		break;
+	case SCREENS_SWEEP:
+		while (screen_store_sweep(work->store, job->now_s - LIST_OFF_S))
+			;
+		break;
+	case SCREENS_COPY:
+		run_copy(work, job);
+		break;
+	}
+	g_async_queue_push(work->finished, task);
+	(void)g_idle_add(take_finished, work);
+}
+
+// ---- begin and end ------------------------------------------------------------------------------
+
+void screens_work_push(struct screens_work *work, struct screens_job *job)
+{
+	struct task *task = calloc(1, sizeof(*task));
+
+	if (task == NULL) {
+		job->err = -ENOMEM;
+		work->done(work->ctx, job);
+		free(job->text);
+		free(job);
+		return;
+	}
+	*task = (struct task){work, job};
+	work->pending++;
+	(void)g_thread_pool_push(work->pool, task, NULL);
+}
+
+size_t screens_work_count(const struct screens_work *work)
+{
+	return work->pending;
+}
+
+void screens_work_free(struct screens_work *work)
+{
+	if (work == NULL)
+		return;
+	if (work->pool != NULL)
+		g_thread_pool_free(work->pool, FALSE, TRUE);
+	while (g_idle_remove_by_data(work))
+		;
+	(void)take_finished(work);
+	g_async_queue_unref(work->finished);
+	screen_store_close(work->store);
+	free(work);
+}
+
+int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
+	size_t error_bytes)
+{
+	struct screens_work *work = calloc(1, sizeof(*work));
+	int err;
+
+	if (work == NULL)
+		return -ENOMEM;
+	work->options = setup->options;
+	work->done = setup->done;
+	work->ctx = setup->ctx;
+	work->finished = g_async_queue_new();
+	err = screen_store_open(setup->path, &work->store, error, error_bytes);
+	if (err == 0) {
+		work->pool = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
+		err = work->pool != NULL ? 0 : -ENOMEM;
+	}
+	if (err != 0) {
+		screens_work_free(work);
+		return err;
+	}
+	*out = work;
+	return 0;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What screening does on a thread of its own, so that a list of a million entries keeps nobody waiting: lists
+// are read, made durable, built into an image and handed to the dataplane. One job after the other.
+#pragma once
+
+#include "control/control_options.h"
+#include "control/screen_store.h"
+
+#include <jansson.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct screens_work;
+
+enum screens_job_kind {
+	SCREENS_ADD,   // a list; then as PUT
+	SCREENS_PUT,   // what is on is built and handed over
+	SCREENS_HITS,  // the dataplane's counts are taken over
+	SCREENS_SWEEP, // what is off is deleted
+	SCREENS_COPY,  // what is chosen is written to a file
+};
+
+struct screens_job {
+	enum screens_job_kind kind;
+	// For ADD: the list as JSON (screen_json.h), of malloc or NULL; whose virus id is "" takes those of the entries.
+	char *text;
+	struct screen_store_list list;
+	uint64_t most; // entries that may be on
+	int64_t now_s;
+	// COPY: what is chosen, by texts of the request, which the job has a copy of; and where it goes, which is closed.
+	struct screen_store_choice choice;
+	json_t *request;
+	int fd;
+	void *ctx; // the caller's
+	// What came of it.
+	int err;          // of adding or building: nothing has changed then; -EEXIST: it was there
+	int told;         // of handing over, or of the dataplane's answer
+	char why[256];    // of either
+	char version[40]; // of the image in force; "" none
+	uint64_t entries; // added, or copied
+	json_t *hits;     // HITS: [{"id", "more"}]
+};
+
+// Called on the main loop; the job is freed after it.
+typedef void (*screens_done_fn)(void *ctx, struct screens_job *job);
+
+struct screens_work_setup {
+	const struct control_options *options; // outlive it
+	const char *path;                      // of the database
+	screens_done_fn done;
+	void *ctx;
+};
+
+// Returns 0, -ENOMEM, or as screen_store_open.
+int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));
+// Waits for what is being done at the moment.
+void screens_work_free(struct screens_work *work);
+// Takes the job, of malloc, and what is in it.
+void screens_work_push(struct screens_work *work, struct screens_job *job);
+size_t screens_work_count(const struct screens_work *work);

@@ -1,0 +1,284 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A virus is stopped by its checksums before there is a signature: lists that arrive in alerts or by hand are in
+force at once, survive restarts, end when the rules know the virus, and keep nothing back by mistake."""
+import hashlib
+import json
+import random
+import subprocess
+import threading
+
+import labmail
+from lablib import BUILD, Cases, Lab, until
+from laboutbreak import NEW_VIRUS, Mailer, Try, make_mail, new_signature
+from labscreen import ID, Screened, file_entry, window_entry
+
+cases = Cases()
+VIRUS = labmail.noise(5000, 5) + NEW_VIRUS + labmail.noise(3000, 6)
+COVERING = "#cordon: virus_id=%s\n%s" % (ID, new_signature())
+
+
+@cases.case("an alert's list counts before its receipt, over restarts of both, and ends by the update that covers it",
+            engine=True)
+def story(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        decoy = labmail.noise(2000, 9)
+        at.send("before", VIRUS)
+        said = at.screen([file_entry(VIRUS, name="Worm.File"), file_entry(decoy, name="Worm.Decoy")])
+        case.equal((said["result"], said["state"]["in_force"]), ("applied", True), "the receipt")
+        at.send("evil", VIRUS)
+        at.send("clean", VIRUS[:-1])
+        record, = at.quarantined("evil")
+        case.equal((record["verdict"], record["reason"], record["signatures"]),
+                   ("suspect", "checksum", ["Worm.File"]), "why it was kept")
+        mail = [m for m in at.gateway.events("mail") if m["verdict"] == "suspect"][0]
+        hit, = mail["matches"]
+        part = [p for p in mail["parts"] if p["index"] == hit["part"]][0]
+        case.equal((hit["signature"], hit["virus_id"], hit["kind"], hit["digest"], part["filename"]),
+                   ("Worm.File", ID, "checksum", hashlib.sha256(VIRUS).hexdigest(), "x.bin"),
+                   "the hit names entry, digest and part")
+        shown = at.control.ask("quarantine", "show", record["id"])
+        case.check(hashlib.sha256(VIRUS).hexdigest() in json.dumps(shown), "and the record", shown)
+        until("the hit is counted", lambda: at.hits() == {"Worm.File": 1, "Worm.Decoy": 0})
+        told = until("it is told", lambda: [e for e in at.control.events("screening")
+                                            if e["result"] == "hits"])
+        case.equal((told[0]["name"], told[0]["virus_id"]), ("Worm.File", ID), "the event")
+
+        at.gateway.kill()
+        at.control.kill()
+        at.gateway.start()
+        at.send("evil2", VIRUS)
+        at.control.start()
+        at.quarantined("evil", "evil2")
+        until("counts go on", lambda: at.hits()["Worm.File"] == 2)
+        at.send("decoy", decoy)
+        at.quarantined("evil", "evil2", "decoy")
+
+        said = at.update("2026.1", {"new.ndb": COVERING})
+        case.equal(said["result"], "applied", "the update")
+        until("nothing is screened for", lambda: at.listed()["total"] == 0)
+        ended = [e for e in at.control.events("screening") if e["result"] == "off"]
+        case.equal([(e["virus_ids"], e["entries"], e["why"]) for e in ended],
+                   [([ID], 2, "covered")], "it is logged")
+        case.equal(at.control.ask("status")["counters"]["screens_covered"], 1, "and counted")
+        at.quarantined("evil", "evil2")
+        until("the false alarm is delivered", lambda: len(at.server.mails()) == 3)
+        at.send("evil3", VIRUS, 554)
+        before = screened_bytes(at)
+        at.send("again", VIRUS[:-1].replace(NEW_VIRUS, b"x" * len(NEW_VIRUS)))
+        case.equal(screened_bytes(at), before, "nothing is spent on screening any more")
+
+
+def screened_bytes(at):
+    """What the counters tell of screening."""
+    return {k: v for k, v in at.gateway.stats().items() if k.startswith("screen")}
+
+
+@cases.case("one byte is changed: the digest of the file misses, that of a window in what is the same hits",
+            engine=True)
+def polymorphic(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        at.screen([file_entry(VIRUS, name="Worm.File")])
+        changed = VIRUS[:100] + bytes([VIRUS[100] ^ 1]) + VIRUS[101:]
+        at.send("evil", VIRUS)
+        missed = at.send("changed", changed)
+        labmail.check_arrived(case, at.server, [missed])
+        at.quarantined("evil")
+        at.screen([window_entry(VIRUS[4000:4512], name="Worm.Window")], virus_id="CV-2026-2")
+        at.send("changed2", b"in front" + changed)
+        clean = at.send("other", VIRUS[:4200])
+        at.quarantined("evil", "changed2")
+        labmail.check_arrived(case, at.server, [missed, clean])
+
+
+@cases.case("a list is added by hand, of a sample and of digests, listed, copied, removed, and expires", engine=True)
+def by_hand(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        sample = lab.folder + "/sample.bin"
+        with open(sample, "wb") as f:
+            f.write(VIRUS)
+        told = at.control.ask("screen", "add", sample, "--virus-id", ID, "--why", "seen today")
+        case.check(told["in_force"] and told["entries"] > 1, "added", told)
+        kinds = {e["kind"] for e in at.listed("list", "--limit", "500")["entries"]}
+        case.check({"file", "range", "window"} <= kinds, "all kinds of a file", kinds)
+        at.send("evil", VIRUS)
+        at.send("longer", b"x" + VIRUS)
+        at.quarantined("evil", "longer")
+        copy = subprocess.run([BUILD + "/cordonctl", "screen", "export", "--socket", at.control.socket],
+                              stdout=subprocess.PIPE, check=True).stdout
+        case.equal(len(json.loads(copy)), told["entries"], "the copy")
+        case.equal(at.control.ask("screen", "remove", ID)["removed"], told["entries"], "removed")
+        at.send("evil2", VIRUS)
+        at.quarantined("evil", "longer")
+        case.equal(at.control.ask("screen", "remove", ID, status=1), None, "what is not there")
+        with open(lab.folder + "/list.json", "wb") as f:
+            f.write(copy)
+        at.control.ask("screen", "add", "--list", lab.folder + "/list.json")
+        case.equal(at.listed()["total"], told["entries"], "from the copy")
+        at.control.ask("screen", "remove", "--all")
+        digest = hashlib.sha1(VIRUS).hexdigest()
+        at.control.ask("screen", "add", "--digest", "sha1:%s:%d" % (digest, len(VIRUS)),
+                       "--virus-id", "CV-3", "--name", "By.Hand", "--seconds", "4")
+        at.send("evil3", VIRUS)
+        at.quarantined("evil", "longer", "evil3")
+        until("it has expired", lambda: at.listed()["total"] == 0)
+        at.send("evil4", VIRUS)
+        until("it is not looked for", lambda: len(at.server.mails()) == 2)
+        at.quarantined("evil", "longer", "evil3")
+        for bad in (["add"], ["add", lab.folder + "/none"], ["add", "--digest", "12", "--virus-id", "x"],
+                    ["remove"], ["nonsense"], ["--action", "nonsense"]):
+            done = subprocess.run([BUILD + "/cordonctl", "screen", *bad, "--socket", at.control.socket],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+            case.check(done.returncode in (1, 2) and done.stderr, "refused: %s" % bad, done)
+
+
+@cases.case("held mail that a list hits is kept when its seal ends; a hit under a seal goes to quarantine",
+            engine=True)
+def sealed(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        at.tell(at.vendor.alert("seal", virus_id="CV-9", seal={"mode": "hold"}))
+        at.send("evil", VIRUS)
+        clean = at.send("clean", b"harmless")
+        until("both are held", lambda: len(at.control.held()) == 2)
+        at.screen([file_entry(VIRUS, name="Worm.File")])
+        at.send("evil2", VIRUS)
+        at.control.ask("unseal", "CV-9")
+        labmail.check_arrived(case, at.server, [clean])
+        at.quarantined("evil", "evil2")
+        until("both were counted", lambda: at.hits() == {"Worm.File": 2})
+        told = [e for e in at.control.events("quarantine") if e["action"] == "quarantine"]
+        case.check(told and told[0]["screened"][0]["filename"] == "x.bin", "what was found", told)
+
+
+@cases.case("an all-clear ends a list and lets go of its mail; a revoked digest, too; the other list stays", engine=True)
+def taken_back(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        other = labmail.noise(3000, 11)
+        third = labmail.noise(3500, 12)
+        at.screen([file_entry(VIRUS, name="Worm.File")])
+        at.screen([file_entry(other, name="Other.File"), file_entry(third, name="Third.File")], "CV-2")
+        first, second = at.send("one", VIRUS), at.send("two", other)
+        at.send("three", third)
+        at.quarantined("one", "two", "three")
+        at.tell(at.vendor.alert("all-clear", virus_id=ID))
+        labmail.check_arrived(case, at.server, [first])
+        at.quarantined("two", "three")
+        at.tell(at.vendor.alert("revoke", revoke={
+            "digests": [hashlib.sha256(other).hexdigest()]}))
+        labmail.check_arrived(case, at.server, [first, second])
+        at.quarantined("three")
+        case.equal(at.hits(), {"Third.File": 1}, "what is left")
+
+
+@cases.case("entries are discarded or refused by name where entry or policy says so", engine=True)
+def policies(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab, gateway={"policy": {"screening": "reject"}})
+        gone = labmail.noise(3000, 12)
+        kept = labmail.noise(3000, 13)
+        at.screen([file_entry(VIRUS, name="Worm.File"), file_entry(gone, action="discard"),
+                   file_entry(kept, action="quarantine")])
+        code, text = labmail.send(lab, at.mail("evil", VIRUS))
+        case.check(code == 554 and "Worm.File" in text, "refused with the name", code, text)
+        at.send("gone", gone)
+        at.send("kept", kept)
+        at.quarantined("kept")
+        case.equal(at.server.mails(), [], "none of them is delivered")
+
+
+@cases.case("what a list cannot be is refused with its reason, and changes nothing", engine=True)
+def refused(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab, screening={"entries": 10})
+        good = file_entry(VIRUS)
+        case.equal(at.screen([good])["result"], "applied", "a good one")
+        for what, entries in {
+                "another kind": [dict(good, kind="soul")], "no digest": [{"kind": "file"}],
+                "too short": [dict(good, digest="12")], "none": [],
+                "an unknown member": [dict(good, colour="red")],
+                "a window without its checksum": [dict(good, kind="window", length=100)],
+                "too many": [dict(good, bytes=n) for n in range(1, 12)]}.items():
+            said = at.screen(entries)
+            case.check(said["result"] == "refused" and said["why"], what, said)
+        case.check("too many screening entries" in said["why"], "the budget", said)
+        case.equal(at.listed()["total"], 1, "what is on")
+        at.send("evil", VIRUS)
+        at.quarantined("evil")
+
+
+@cases.case("a late alert for what the rules know changes nothing; the vendor's own tools make one of a sample",
+            engine=True)
+def tools(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        sample, listing = lab.folder + "/sample", lab.folder + "/list.json"
+        with open(sample, "wb") as f:
+            f.write(VIRUS)
+        vendor = [BUILD + "/cordon-vendor"]
+        subprocess.run(vendor + ["screen", "-i", ID, "--name", "Worm", "-o", listing, sample], check=True)
+        made = subprocess.run(vendor + [
+            "sign", "screen", "--vendor", "acme", "--epoch", "1", "--sequence", "7", "-i", ID, "-k",
+            at.vendor.path("alerts"), "--screen", listing], stdout=subprocess.PIPE, check=True)
+        case.equal(at.tell(made.stdout.strip())["result"], "applied", "the alert")
+        at.vendor.sequences["alerts"] = 7
+        at.send("evil", VIRUS + b"appended")
+        at.quarantined("evil")
+        at.update("2026.1", {"new.ndb": COVERING})
+        case.equal(at.listed()["total"], 0, "covered")
+        case.equal(at.screen([file_entry(VIRUS)])["result"], "applied", "a late one")
+        case.equal(at.listed()["total"], 0, "does not come back")
+
+
+def many(count, seed):
+    source = random.Random(seed)
+    return [{"kind": "file", "algorithm": "sha256", "digest": source.randbytes(32).hex(),
+             "bytes": source.randrange(1, 1 << 20)} for _ in range(count)]
+
+
+@cases.case("a million entries in ten alerts come into force under load, and no mail is lost", engine=True)
+def million(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        done, tries, stop = [], [], threading.Event()
+
+        def load(number):
+            mailer = Mailer(lab, patience=60)
+            count = 0
+            while not stop.is_set():
+                one = Try(make_mail("m%d-%d" % (number, count), count), False)
+                mailer.send(one, "data")
+                tries.append(one)
+                count += 1
+            mailer.leave()
+        senders = [threading.Thread(target=load, args=(n,), daemon=True) for n in range(4)]
+        for sender in senders:
+            sender.start()
+        try:
+            for n in range(10):
+                entries = many(100000, n)
+                if n == 4:
+                    entries[777] = file_entry(VIRUS, name="Worm.File")
+                done.append(at.screen(entries, virus_id="CV-%d" % n)["result"])
+            at.send("evil", VIRUS)
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+        case.equal(done, ["applied"] * 10, "receipts")
+        case.equal(at.listed("list", "--limit", "1")["total"], 1000000, "entries in force")
+        at.quarantined("evil")
+        case.equal({t.code for t in tries}, {250}, "each mail was taken")
+        labmail.check_arrived(case, at.server, [t.data for t in tries])
+        stats = at.gateway.stats()
+        case.equal((stats["tx_dropped"], stats["messages_tempfailed"]), (0, 0), "losses")
+        print("     %d mails while they came" % len(tries))
+
+
+if __name__ == "__main__":
+    cases.main()

@@ -212,24 +212,6 @@ static void look(void *ctx, const struct ruleset *ruleset)
 		(void)json_array_clear(job->journal.covered);
 }
 
-static void tell_covered(const struct update *update, const struct job *job)
-{
-	const char *name;
-	json_t *id;
-	size_t i;
-
-	if (update->covered == NULL)
-		return;
-	json_array_foreach(job->journal.covered, i, id)
-	{
-		update->covered(update->covered_ctx, json_string_value(id), true);
-	}
-	json_object_foreach(job->journal.uncovered, name, id)
-	{
-		update->covered(update->covered_ctx, name, false);
-	}
-}
-
 // The rules are in force: from here on it goes forward only.
 static void swapped(struct update *update)
 {
@@ -246,7 +228,7 @@ static void swapped(struct update *update)
 		return;
 	}
 	tell(update, job, "in force", "");
-	tell_covered(update, job);
+	update_journal_tell(&job->journal, update->covered, update->covered_ctx);
 	err = seals_begin_closing(control->seals, job->journal.covered);
 	// It diverts as before; if it cannot be told of the new generation now, it is in a second.
 	if (err > 0 && dataplane_link_seal(&control->link, &control->options, control->seals) != 0)

@@ -147,6 +147,25 @@ int update_journal_write(
 	return err;
 }
 
+void update_journal_tell(const struct update_journal *journal,
+	void (*covered)(void *ctx, const char *virus_id, bool is_covered), void *ctx)
+{
+	const char *name;
+	json_t *id;
+	size_t i;
+
+	if (covered == NULL)
+		return;
+	json_array_foreach(journal->covered, i, id)
+	{
+		covered(ctx, json_string_value(id), true);
+	}
+	json_object_foreach(journal->uncovered, name, id)
+	{
+		covered(ctx, name, false);
+	}
+}
+
 void update_journal_fini(struct update_journal *journal)
 {
 	json_decref(journal->covered);

@@ -47,4 +47,7 @@ int update_journal_parse(const char *text, size_t bytes, struct update_journal *
 // entry) the process ends itself as by a crash; "": none.
 int update_journal_write(const char *path, const struct update_journal *journal,
 	const char *kill_at) __attribute__((warn_unused_result));
+// Tells of each virus id of the update whether the rules know it; covered may be NULL.
+void update_journal_tell(const struct update_journal *journal,
+	void (*covered)(void *ctx, const char *virus_id, bool is_covered), void *ctx);
 void update_journal_fini(struct update_journal *journal);

@@ -91,7 +91,7 @@ static gboolean was_tried(gpointer ctx)
 static void deliver_batch(gpointer data, gpointer ctx)
 {
 	struct batch *batch = data;
-	const struct way *way = ctx;
+	struct way *way = ctx;
 	struct deliver deliver = {.host = way->options->mail.host,
 		.port = (uint16_t)way->options->mail.port,
 		.seconds = REPLY_SECONDS,

@@ -213,6 +213,7 @@ static bool look_at_quarantined(struct notify_kept *kept, const json_t *record)
 	if (err == 0)
 		err = store_change(control->store, id, SPOOL_QUARANTINED, "cordon-control",
 			"its recipients are told");
+	(void)err;
 	// It is looked at again in the next pass, and what is in the journal already is not told twice.
 	return true;
 }

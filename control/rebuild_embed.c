@@ -58,7 +58,7 @@ static size_t read_reference(const char *at, size_t n, int *out)
 	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
 		used = strlen(entities[i].name);
 		if (used <= n && strncasecmp(at, entities[i].name, used) == 0) {
-			*out = entities[i].value;
+			*out = (unsigned char)entities[i].value;
 			return used;
 		}
 	}
@@ -140,9 +140,12 @@ bool rebuild_embed_in_html(const uint8_t *data, size_t bytes)
 	static const char scheme[] = "data:";
 	struct plain plain = make_plain(data, bytes);
 	const char *at = plain.text;
-	bool found = plain.text == NULL; // without memory it is not let through
+	bool found = false;
 
-	while (!found && at != NULL) {
+	// Without memory it is not let through.
+	if (at == NULL)
+		return true;
+	while (!found) {
 		size_t left = plain.bytes - (size_t)(at - plain.text);
 		const char *hit = memmem(at, left, scheme, strlen(scheme));
 		size_t before;

@@ -29,6 +29,7 @@ struct release_mail {
 	bool is_lost;    // the connection was, while it went over
 	uint32_t tries;
 	uint32_t put_offs; // of these
+	size_t behind;     // recipients that wait for an earlier mail in this try
 	bool *noted;       // of each recipient: that it has the mail is written down
 	// While it is being delivered:
 	struct deliver deliver;

@@ -60,6 +60,9 @@ static void try_later(struct release_mail *mail, int64_t now_s)
 	struct release_queue *queue = mail->queue;
 	bool is_down = mail->deliver.is_down && !(mail->deliver.is_in_message && mail->is_lost);
 
+	// By the server, not for an earlier mail alone: only then its pauses grow.
+	if (release_mail_count(mail, DELIVER_LATER) > mail->behind)
+		mail->put_offs++;
 	mail->is_lost = mail->is_lost || (mail->deliver.is_down && mail->deliver.is_in_message);
 	release_end_begin(mail, now_s);
 	// At the end of its lifetime what did not succeed has failed.
@@ -71,7 +74,7 @@ static void try_later(struct release_mail *mail, int64_t now_s)
 			now_s + pause_after(queue, mail->place.line->fails + 1), mail->deliver.why);
 	else
 		release_order_put_off(
-			&mail->place, now_s, now_s + pause_after(queue, ++mail->put_offs));
+			&mail->place, now_s, now_s + pause_after(queue, mail->put_offs));
 }
 
 // Another decision came while it was being delivered by an older one: it is made again.
@@ -247,6 +250,7 @@ static void start_try(struct release_queue *queue, struct release_mail *mail, in
 	const struct control_options *options = &queue->control->options;
 
 	release_order_begin(&mail->place, now_s, options->release.order_seconds);
+	mail->behind = release_mail_count(mail, DELIVER_LATER);
 	queue->delivering++;
 	queue->in_minute++;
 	(void)g_hash_table_replace(queue->to_server, g_strdup(mail->server),

@@ -447,10 +447,18 @@ static void resume(struct engine *engine, struct session *session, uint64_t now_
 		session_flush(engine, session);
 }
 
+// The server has heard RSET as often as it may: the client goes on with another connection.
+static bool has_enough(const struct engine *engine, const struct splice *splice)
+{
+	return engine->options.max_held != 0 && splice->taken_in >= engine->options.max_held &&
+	       !splice->recorded && !splice->server_quits;
+}
+
 static void finish(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct splice *splice = session->splice;
 	struct message *message = session->building;
+	const char *why = "server-closed";
 
 	if (message != NULL && message->complete && splice->recorded) {
 		// What the server said then stands for the engine's reply, which takes its place.
@@ -465,9 +473,14 @@ static void finish(struct engine *engine, struct session *session, uint64_t now_
 		if (session->mode != SESSION_DIVERT)
 			return;
 	}
-	if (!splice->server_lost)
+	splice->taken_in++;
+	if (!splice->server_lost && has_enough(engine, splice))
+		why = "held-enough";
+	else if (!splice->server_lost) {
 		resume(engine, session, now_ns);
-	else if (takeover_begin(engine, session, "server-closed", now_ns) == 0)
+		return;
+	}
+	if (takeover_begin(engine, session, why, now_ns) == 0)
 		takeover_answered(engine, session, now_ns);
 }
 

@@ -84,6 +84,7 @@ struct engine_options {
 	uint32_t verdict_seconds;  // that it may take
 	uint64_t helper_bytes;     // of memory that it may take, for whoever limits the process
 	bool recorded;             // both ends are a capture's: they cannot react to the engine
+	uint32_t max_held;         // messages taken in on a connection, then 421; 0: any number
 	uint32_t room_seconds;     // that a body which is taken in waits for room in the spool
 	bool capture; // keep a copy of every message in progress, where there is a spool
 	struct scan_options scan; // max_messages is the limit of messages in progress

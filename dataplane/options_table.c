@@ -244,6 +244,17 @@ static const struct config_option limits_table[] = {
 		UINT(struct engine_options, max_fragments, 1, 1u << 20),
 		.unit = "datagrams",
 		.help = "IP datagrams being put together at once."},
+	{.key = "max_held",
+		UINT(struct engine_options, max_held, 0, 1u << 24),
+		.unit = "messages",
+		.help = "Of one connection that a seal takes in, before its client is told 421 at "
+			"the "
+			"end of a message, and comes back on another one; 0: any number. The "
+			"server "
+			"hears RSET for each, and may have enough of that: Postfix says 421 itself "
+			"some mails after `smtpd_junk_command_limit` (100), at whatever comes "
+			"then, "
+			"and pauses before. Below that limit this spares it."},
 	{.key = "idle_seconds",
 		UINT(struct engine_options, idle_seconds, 1, 604800),
 		.unit = "seconds",

@@ -45,6 +45,7 @@ struct splice {
 	uint8_t asked;        // commands of the engine's that the server owes a reply to
 	uint8_t noops;
 	uint32_t window;   // that the client may be told
+	uint32_t taken_in; // messages, on this connection
 	bool server_lost;  // it has closed, was reset or says so; it is told nothing any more
 	bool server_quits; // the client has said QUIT: the server is told when the divert ends
 	bool recorded;     // the server's side is a capture's

@@ -9,12 +9,14 @@
 static bool in_html(const char *text)
 {
 	// In memory of its own, so that nothing behind it is read unseen.
-	uint8_t *copy = malloc(strlen(text) + 1);
+	size_t n = strlen(text);
+	uint8_t *copy = malloc(n > 0 ? n : 1);
 	bool found;
 
 	assert_non_null(copy);
-	memcpy(copy, text, strlen(text));
-	found = rebuild_embed_in_html(copy, strlen(text));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = (uint8_t)text[i];
+	found = rebuild_embed_in_html(copy, n);
 	free(copy);
 	return found;
 }

@@ -105,6 +105,32 @@ static void a_server_that_refuses_rset_may_go_on(void **state)
 	sealed_finish();
 }
 
+static void after_enough_of_them_the_client_comes_back_on_another_connection(void **state)
+{
+	(void)state;
+	for (int pipelined = 0; pipelined < 2; pipelined++) {
+		sealed_begin_limited(32, 3);
+		sealed_connect();
+		(void)sealed_on(SEAL_HOLD);
+		for (uint32_t i = 0; i < 3; i++) {
+			assert_false(world.server.reset);
+			assert_true(world_mail(&world, SEALED_MAIL));
+			assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+			assert_int_equal(world.sink.count, i + 1);
+		}
+		// The server has nothing of it, and the client is told at its next command alone.
+		assert_int_equal(world.mails_count, 0);
+		assert_true(world.server.reset);
+		assert_true(world_say(&world,
+			pipelined ? "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n" : "RSET\r\n",
+			1));
+		assert_memory_equal(world_last_reply(&world), "421", 3);
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		assert_int_equal(world.sink.count, 3);
+		sealed_finish();
+	}
+}
+
 static void nothing_is_kept_of_a_client_that_vanishes(void **state)
 {
 	(void)state;
@@ -294,6 +320,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_leaves_before_the_mail_is_durable_costs_none_either),
 		cmocka_unit_test(a_server_that_says_nothing_any_more_is_left),
 		cmocka_unit_test(a_server_that_refuses_rset_may_go_on),
+		cmocka_unit_test(after_enough_of_them_the_client_comes_back_on_another_connection),
 		cmocka_unit_test(nothing_is_kept_of_a_client_that_vanishes),
 		cmocka_unit_test(a_client_that_vanishes_before_the_answer_is_not_answered),
 		cmocka_unit_test(a_client_may_close_with_its_last_segment),

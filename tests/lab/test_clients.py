@@ -17,10 +17,10 @@ REFUSING = "smtpd_recipient_restrictions = check_recipient_access inline:{{no@la
 
 
 class Rig:
-    def __init__(self, lab, server="", **spool):
+    def __init__(self, lab, server="", gateway=(), **spool):
         self.lab = lab
         self.server = Server(lab, extra=server)
-        self.gateway = Gateway(lab, **spool_settings(lab, **spool))
+        self.gateway = Gateway(lab, **spool_settings(lab, **spool), **dict(gateway))
         self.control = Control(lab)
         self.control.ask("seal", "--virus-id", "CV-1")
 
@@ -114,29 +114,44 @@ def many(case):
         rig.finish(case, sent)
 
 
+def send_hundreds(case, lab, rig):
+    """Mails on one connection after the other; returns how many connections that took."""
+    sent, connections, client = {}, 0, None
+    while len(sent) < 300:
+        data = message("m%d" % len(sent), [], b"text\n")
+        if client is None:
+            client, connections = labmail.Client(lab), connections + 1
+            case.check(connections < 10, "connections", len(sent))
+        try:
+            code = client.mail_bytes(data)[0]
+        except (smtplib.SMTPException, OSError):
+            code = 0
+        if code == 250:
+            sent["m%d" % len(sent)] = data
+        else:
+            client.close()
+            client = None
+    rig.finish(case, sent)
+    return connections
+
+
 @cases.case("three hundred mails for a server that has had enough of RSET after a hundred: it says 421, the client comes "
             "back, each mail is there once", engine=True)
 def enough(case):
     with Lab(case) as lab:
         # The limits are Postfix' own, but for the pauses that it makes behind errors.
         rig = Rig(lab, server="smtpd_error_sleep_time = 0\n")
-        sent, connections, client = {}, 0, None
-        while len(sent) < 300:
-            data = message("m%d" % len(sent), [], b"text\n")
-            if client is None:
-                client, connections = labmail.Client(lab), connections + 1
-                case.check(connections < 10, "connections", len(sent))
-            try:
-                code = client.mail_bytes(data)[0]
-            except (smtplib.SMTPException, OSError):
-                code = 0
-            if code == 250:
-                sent["m%d" % len(sent)] = data
-            else:
-                client.close()
-                client = None
+        connections = send_hundreds(case, lab, rig)
         case.check(connections > 1, "the server had enough", connections)
-        rig.finish(case, sent)
+        case.check("too many errors" in rig.server.log(), "and said so")
+
+
+@cases.case("with limits.max_held below that the server counts no error, and each mail is there once", engine=True)
+def before_enough(case):
+    with Lab(case) as lab:
+        rig = Rig(lab, gateway={"limits": {"max_held": 90}})
+        case.equal(send_hundreds(case, lab, rig), 4, "connections")
+        case.check("too many errors" not in rig.server.log(), "the server is content")
 
 
 @cases.case("50 MB under a seal, and behind a VLAN tag", engine=True)

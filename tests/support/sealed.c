@@ -32,9 +32,15 @@ void sealed_off(void)
 
 void sealed_begin(uint64_t seed)
 {
+	sealed_begin_limited(seed, 0);
+}
+
+void sealed_begin_limited(uint64_t seed, uint32_t max_held)
+{
 	struct engine_options options;
 
 	engine_options_init(&options);
+	options.max_held = max_held;
 	options.max_connections = 64;
 	options.max_half_open = 16;
 	options.max_pages = 4096;

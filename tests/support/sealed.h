@@ -19,6 +19,8 @@ extern struct world world;
 
 // Makes it, with rules that know SEALED_EVIL. Every third seed's is of IPv6.
 void sealed_begin(uint64_t seed);
+// The same, and so many messages of a connection are taken in.
+void sealed_begin_limited(uint64_t seed, uint32_t max_held);
 // Connects and says EHLO.
 void sealed_connect(void);
 // One seal of the inbound direction is in force; the caller may narrow its scope.

@@ -105,7 +105,8 @@ static int add_file(
 		json_pack("{s:s, s:I, s:s}", "name", file, "bytes", (json_int_t)bytes, "sha256",
 			digest));
 	// What is compressed or signed holds no comments: a NUL ends the look.
-	read_covers(json_object_get(catalogue, "covers"), file, text);
+	if (!g_str_has_prefix(file, VENDOR_SELFTEST))
+		read_covers(json_object_get(catalogue, "covers"), file, text);
 	g_free(digest);
 	g_free(text);
 	g_free(path);
@@ -119,28 +120,43 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+// Names of regular files go to files, each behind the prefix.
+static void add_names(GPtrArray *files, GDir *dir, const char *folder, const char *prefix)
+{
+	const char *name;
+
+	while ((name = g_dir_read_name(dir)) != NULL) {
+		char *path = g_build_filename(folder, prefix, name, NULL);
+
+		if (name[0] != '.' && g_file_test(path, G_FILE_TEST_IS_REGULAR))
+			g_ptr_array_add(files, g_strconcat(prefix, name, NULL));
+		g_free(path);
+	}
+}
+
 static GPtrArray *list_files(const char *folder, char *why, size_t why_bytes)
 {
 	GError *mistake = NULL;
 	GDir *dir = g_dir_open(folder, 0, &mistake);
-	GPtrArray *files;
-	const char *name;
+	char *below = g_build_filename(folder, VENDOR_SELFTEST, NULL);
+	GDir *selftest = g_dir_open(below, 0, NULL);
+	GPtrArray *files = NULL;
 
 	if (dir == NULL) {
 		(void)snprintf(why, why_bytes, "%s", mistake->message);
 		g_error_free(mistake);
-		return NULL;
+	} else {
+		files = g_ptr_array_new_with_free_func(g_free);
+		add_names(files, dir, folder, "");
+		g_dir_close(dir);
 	}
-	files = g_ptr_array_new_with_free_func(g_free);
-	while ((name = g_dir_read_name(dir)) != NULL) {
-		char *path = g_build_filename(folder, name, NULL);
-
-		if (name[0] != '.' && g_file_test(path, G_FILE_TEST_IS_REGULAR))
-			g_ptr_array_add(files, g_strdup(name));
-		g_free(path);
-	}
-	g_dir_close(dir);
-	g_ptr_array_sort(files, by_name);
+	if (files != NULL && selftest != NULL)
+		add_names(files, selftest, folder, VENDOR_SELFTEST);
+	if (selftest != NULL)
+		g_dir_close(selftest);
+	if (files != NULL)
+		g_ptr_array_sort(files, by_name);
+	g_free(below);
 	return files;
 }
 
@@ -184,7 +200,7 @@ static void add_urls(json_t *files, const char *url)
 	json_array_foreach(files, i, entry)
 	{
 		char *name = g_uri_escape_string(
-			json_string_value(json_object_get(entry, "name")), NULL, FALSE);
+			json_string_value(json_object_get(entry, "name")), "/", FALSE);
 		char *where = g_strconcat(url, g_str_has_suffix(url, "/") ? "" : "/", name, NULL);
 
 		(void)json_object_set_new(entry, "url", json_string(where));

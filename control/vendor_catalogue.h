@@ -7,8 +7,11 @@
 
 #include <stddef.h>
 
-// {"files": [{"name", "bytes", "sha256"}], "covers": {VIRUS ID: [SIGNATURE]}}; files by name. Those that
-// begin with a dot are left out. Returns 0, or -errno with a text in why.
+#define VENDOR_SELFTEST                                                                            \
+	"selftest/" // a folder in it: what a gateway tries an update with (docs/alerts.md)
+
+// {"files": [{"name", "bytes", "sha256"}], "covers": {VIRUS ID: [SIGNATURE]}}; files by name, those of
+// VENDOR_SELFTEST too. Those that begin with a dot are left out. Returns 0, or -errno with a text in why.
 int vendor_catalogue_read(const char *folder, json_t **out, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
 

@@ -61,10 +61,12 @@ static int copy_file(const char *from, const char *to, const char *name)
 
 static int copy_files(const char *from, const char *to, const json_t *catalogue)
 {
+	char *selftest = g_build_filename(to, VENDOR_SELFTEST, NULL);
 	json_t *file;
 	size_t i;
-	int err = 0;
+	int err = mkdir(selftest, 0755) == 0 && chmod(selftest, 0755) == 0 ? 0 : -errno;
 
+	g_free(selftest);
 	json_array_foreach(json_object_get(catalogue, "files"), i, file)
 	{
 		if (err == 0)

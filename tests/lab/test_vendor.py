@@ -76,12 +76,19 @@ def update(case):
         seal = vendor.post({"type": "seal", "virus_id": "CV-2", "seal": {"mode": "hold"},
                             "target": "gateway:lab"})
         until("sealed", lambda: vendor.deliveries(seal) == {"lab": "delivered"})
+        os.mkdir(vendor.file("sigs/selftest"))
+        with open(vendor.file("sigs/selftest/CV-2.b64"), "wb") as f:
+            f.write(base64.b64encode(b"vendor-lab-virus"))
         made = vendor.post({"type": "update", "update": {"version": "v1"}, "target": "gateway:lab"})
         case.check(os.path.exists(vendor.file("www/bundles/v1/test.ndb")), "a bundle")
         until("answered", lambda: vendor.deliveries(made)["lab"] != "open")
         with open(vendor.file("www/feed")) as f:
             last = json.loads(base64.b64decode(json.loads(f.readlines()[-1])["payload"]))
-        one, = last["update"]["files"]
+        selftest, one = last["update"]["files"]
+        case.equal((selftest["name"], selftest["url"].rsplit("/", 2)[1:]),
+                   ("selftest/CV-2.b64", ["selftest", "CV-2.b64"]), "the sample to try it with")
+        until("covered", lambda: vendor.deliveries(made)["lab"] == "delivered")
+        case.equal(vendor.ask("GET", "/v1/gateways/lab")[1]["state"]["open"], [], "it hits the sample")
         case.equal((last["update"]["covers"], one["sha256"], one["url"]), (
             ["CV-2"], hashlib.sha256(SIGNATURES.encode()).hexdigest(),
             "http://127.0.0.1:%d/bundles/v1/test.ndb" % FILES), "what the feed says")

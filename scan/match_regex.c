@@ -97,6 +97,8 @@ int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
 
 		regexes->codes[i] = compile(ruleset->strings + ruleset->regexes[i].text,
 			ruleset->strings + ruleset->regexes[i].letters, &error);
+		if (regexes->codes[i] != NULL)
+			(void)pcre2_jit_compile(regexes->codes[i], PCRE2_JIT_COMPLETE);
 	}
 	*out = regexes;
 	return 0;
@@ -176,6 +178,19 @@ static bool find_range(const struct ruleset_regex *regex, const struct match_reg
 	return true;
 }
 
+// What machine code of an expression gives up, for its stack is small, is searched for without it.
+static int search(const struct match_regexes *regexes, uint32_t number, PCRE2_SPTR subject,
+	PCRE2_SIZE n, PCRE2_SIZE at, uint32_t options)
+{
+	int found = pcre2_match(
+		regexes->codes[number], subject, n, at, options, regexes->data, regexes->context);
+
+	if (found >= 0 || found == PCRE2_ERROR_NOMATCH)
+		return found;
+	return pcre2_match(regexes->codes[number], subject, n, at, options | PCRE2_NO_JIT,
+		regexes->data, regexes->context);
+}
+
 uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 	const struct match_regex_object *object, bool *partial)
 {
@@ -195,9 +210,8 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 	while (range.from <= range.to && at <= range.to - range.from && count < MAX_COUNT) {
 		const PCRE2_SIZE *places;
 
-		found = pcre2_match(regexes->codes[number], subject + range.from,
-			(PCRE2_SIZE)(range.to - range.from), at, range.options, regexes->data,
-			regexes->context);
+		found = search(regexes, number, subject + range.from,
+			(PCRE2_SIZE)(range.to - range.from), at, range.options);
 		if (found < 0)
 			break;
 		places = pcre2_get_ovector_pointer(regexes->data);

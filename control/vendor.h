@@ -27,6 +27,7 @@ int vendor_screen_command(int argc, char **argv); // vendor_screen.c
 
 // vendor_admin.c: beside the server.
 int vendor_apikey_command(int argc, char **argv);
+int vendor_user_command(int argc, char **argv);
 int vendor_token_command(int argc, char **argv);
 int vendor_gateways_command(int argc, char **argv);
 int vendor_alerts_command(int argc, char **argv);

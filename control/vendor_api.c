@@ -2,6 +2,7 @@
 // The REST interface: docs/vendor-api.md is its reference. One table of paths; who may ask is looked at
 // before anything else of a request.
 #include "control/vendor_catalogue.h"
+#include "control/vendor_console.h"
 #include "control/vendor_journal.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_server.h"
@@ -387,12 +388,20 @@ static bool is_path(const char *pattern, const char *path, char **name)
 
 static unsigned int check_right(struct call *call, enum right right, char **who)
 {
+	struct web_login *login = call->server->pages.login;
+	const struct web_session *session = NULL;
 	bool writes = false;
 
 	if (right == RIGHT_NONE)
 		return 0;
 	if (call->request->bearer[0] != '\0')
 		*who = registry_apikey_find(call->server->database, call->request->bearer, &writes);
+	else if (login != NULL)
+		session = web_login_find(login, call->request, control_now_ns());
+	if (session != NULL) {
+		*who = strdup(session->user);
+		writes = session->role == WEB_OPERATOR;
+	}
 	if (*who == NULL)
 		return refuse(call, 401, "needs a key: Authorization: Bearer KEY");
 	if (right == RIGHT_WRITE && !writes)
@@ -454,6 +463,8 @@ void vendor_api_answer(void *ctx, const struct web_request *request, struct web_
 		vendor_feed_answer(call.server->feed, request, reply);
 		return;
 	}
+	if (vendor_console_take(call.server, request, reply))
+		return;
 	reply->status = find_and_run(&call, reply);
 	if (reply->status >= 300) {
 		json_decref(call.out);

@@ -23,6 +23,7 @@ static const struct vendor_command commands[] = {
 	{"catalogue", "say what a folder of signature files covers", vendor_catalogue_command},
 	{"screen", "make the screening entries of a sample", vendor_screen_command},
 	{"apikey", "make a key for those who ask the server", vendor_apikey_command},
+	{"user", "keep those who may log in to the console", vendor_user_command},
 	{"token", "make a token that a gateway is enrolled by", vendor_token_command},
 	{"gateways", "list the gateways", vendor_gateways_command},
 	{"alerts", "list the alerts", vendor_alerts_command},

@@ -50,6 +50,24 @@ static const struct config_option web_table[] = {
 		.unit = "requests",
 		.preset = "6000",
 		.help = "Of one address; what is more gets 429."},
+	{.key = "users",
+		TEXT(web.users),
+		.help = "File of those who may log in to the console, kept with `cordon-vendor "
+			"user`. Empty: there is no console."},
+	{.key = "metrics_key",
+		TEXT(web.metrics_key),
+		.help = "File with the token that `/metrics` asks for (`Authorization: Bearer`). "
+			"Empty: none."},
+	{.key = "idle_seconds",
+		UINT(web.idle_seconds, 60, 86400),
+		.unit = "seconds",
+		.preset = "1800",
+		.help = "After which a session that is not used ends."},
+	{.key = "most_seconds",
+		UINT(web.most_seconds, 60, 604800),
+		.unit = "seconds",
+		.preset = "43200",
+		.help = "After which any session ends."},
 	END,
 };
 
@@ -219,7 +237,7 @@ static const struct config_option top_table[] = {
 		.unit = "seconds",
 		.preset = "300",
 		.help = "The longest pause between two tries."},
-	{.key = "web", SECTION(web_table), .help = "The REST interface."},
+	{.key = "web", SECTION(web_table), .help = "The REST interface and the console."},
 	{.key = "https", SECTION(https_table), .help = "Alerts to gateways over HTTPS."},
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts to gateways over TCP."},
 	{.key = "snmp", SECTION(snmp_table), .help = "Alerts to gateways by SNMP."},

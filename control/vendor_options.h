@@ -26,6 +26,10 @@ struct vendor_options {
 		char allow[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
 		uint32_t allow_count;
 		uint32_t per_minute;
+		char users[CONTROL_TEXT_BYTES];       // file, "": no console
+		char metrics_key[CONTROL_TEXT_BYTES]; // file, "": metrics need none
+		uint32_t idle_seconds;                // of a session
+		uint32_t most_seconds;
 	} web;
 	struct {
 		char ca[CONTROL_TEXT_BYTES];

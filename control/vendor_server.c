@@ -2,7 +2,7 @@
 #include "control/vendor_server.h"
 
 #include "control/durable.h"
-#include "control/envelope.h"
+#include "control/vendor_console.h"
 #include "control/vendor_journal.h"
 #include "control/vendor_publish.h"
 #include "control/vendor_registry.h"
@@ -14,9 +14,7 @@
 #include <sys/stat.h>
 
 #define NS_PER_S 1000000000
-#define IDLE_SECONDS 60
-#define ORDER_BYTES ((size_t)2 * ENVELOPE_MAX_BYTES) // an order is longer than what is made of it
-#define PING_SECONDS 120                             // the least that one is good for
+#define PING_SECONDS 120 // the least that one is good for
 
 static int64_t now_s(void)
 {
@@ -398,6 +396,7 @@ void vendor_server_turn(struct vendor_server *server)
 	json_decref(after);
 	vendor_send_turn(server->send);
 	vendor_feed_turn(server->feed);
+	vendor_console_turn(server);
 	if (server->options.heartbeat_seconds == 0 || now_s() < server->ping_s || !may_ping(server))
 		return;
 	server->ping_s = now_s() + server->options.heartbeat_seconds;
@@ -470,29 +469,6 @@ static int open_files(struct vendor_server *server, char *error, size_t error_by
 	return err == 0 ? database_open(path, &server->database, error, error_bytes) : err;
 }
 
-static int serve_web(struct vendor_server *server, char *error, size_t error_bytes)
-{
-	const struct vendor_options *options = &server->options;
-	const struct web_server_options web = {.section = "web",
-		.listen = options->web.listen,
-		.certificate = options->web.certificate,
-		.key = options->web.key,
-		.clients = "",
-		.allow = options->web.allow,
-		.allow_count = options->web.allow_count,
-		.per_minute = options->web.per_minute,
-		.body_bytes = ORDER_BYTES,
-		.idle_seconds = IDLE_SECONDS};
-
-	if (options->web.listen[0] == '\0')
-		return 0;
-	int err =
-		web_server_open(&web, vendor_api_answer, server, &server->web, error, error_bytes);
-
-	vendor_feed_serve(server->feed, server->web);
-	return err;
-}
-
 int vendor_server_open(struct vendor_server *server, char *error, size_t error_bytes)
 {
 	const struct vendor_sink sink = {
@@ -515,12 +491,14 @@ int vendor_server_open(struct vendor_server *server, char *error, size_t error_b
 	if (err != 0)
 		return err;
 	publish(server);
-	return serve_web(server, error, error_bytes);
+	err = vendor_console_open(server, error, error_bytes);
+	vendor_feed_serve(server->feed, server->pages.server);
+	return err;
 }
 
 void vendor_server_close(struct vendor_server *server)
 {
-	web_server_close(server->web);
+	web_pages_close(&server->pages);
 	vendor_send_close(server->send);
 	fanout_free(server->fanout);
 	database_close(server->database);

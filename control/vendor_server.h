@@ -9,7 +9,7 @@
 #include "control/vendor_feed.h"
 #include "control/vendor_options.h"
 #include "control/vendor_payload.h"
-#include "control/web_server.h"
+#include "control/web_pages.h"
 
 #include <jansson.h>
 
@@ -28,7 +28,7 @@ struct vendor_server {
 	bool may_sign[VENDOR_KEYS_MOST][ROLES]; // which roles each of them holds
 	struct fanout *fanout;
 	struct vendor_send *send;
-	struct web_server *web; // NULL: nothing is served;
+	struct web_pages pages; // their server is NULL: nothing is served
 	struct vendor_feed *feed;
 	int64_t ping_s; // when the next one is due
 };

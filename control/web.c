@@ -2,13 +2,10 @@
 #include "control/web.h"
 
 #include "control/control.h"
-#include "control/durable.h"
 #include "control/metrics.h"
 #include "control/web_history.h"
 #include "control/web_pages.h"
 #include "dataplane/dataplane.h"
-
-#include <openssl/crypto.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +17,6 @@
 #define BODY_BYTES 1048576u
 #define IDLE_SECONDS 60
 #define STATS_SECONDS 1 // of waiting for the dataplane's answer
-#define KEY_BYTES 1024u
 #define MAIL_PATH "/api/mail/"
 #define POINTS 1000
 
@@ -28,8 +24,7 @@ struct web {
 	struct control *control;
 	struct web_pages pages;
 	struct web_history *history;
-	json_t *stats;     // the dataplane's, at most a second old; NULL: it is away
-	char *metrics_key; // "": none
+	json_t *stats; // the dataplane's, at most a second old; NULL: it is away
 };
 
 struct web_call {
@@ -84,22 +79,13 @@ static void give_readiness(struct web_call *call)
 	json_decref(status);
 }
 
-static bool may_measure(const struct web *web, const char *bearer)
-{
-	size_t n = strlen(web->metrics_key);
-
-	return n == 0 || (strlen(bearer) == n && CRYPTO_memcmp(bearer, web->metrics_key, n) == 0);
-}
-
 static void give_metrics(struct web_call *call)
 {
 	struct web *web = call->web;
 	json_t *status;
 
-	if (!may_measure(web, call->request->bearer)) {
-		web_reply_error(call->reply, 401, "needs the token of web.metrics_key");
+	if (!web_pages_may_measure(&web->pages, call->request, call->reply))
 		return;
-	}
 	status = ask(web, "status");
 	call->reply->status = 200;
 	call->reply->type = "text/plain; version=0.0.4; charset=utf-8";
@@ -324,25 +310,6 @@ void web_event(struct web *web, const char *event, const json_t *members)
 
 // ---- start and stop -----------------------------------------------------------------------------
 
-static int read_metrics_key(struct web *web, char *error, size_t error_bytes)
-{
-	const char *path = web->control->options.web.metrics_key;
-	char *text = NULL;
-	size_t bytes;
-	int err = 0;
-
-	if (path[0] != '\0')
-		err = durable_read(path, KEY_BYTES, &text, &bytes);
-	web->metrics_key = g_strdup(text != NULL ? g_strstrip(text) : "");
-	free(text);
-	if (err == 0 && path[0] != '\0' && web->metrics_key[0] == '\0')
-		err = -EINVAL;
-	if (err != 0)
-		(void)snprintf(error, error_bytes, "web.metrics_key: %s: %s", path,
-			err == -EINVAL ? "is empty" : g_strerror(-err));
-	return err;
-}
-
 static int start(struct web *web, char *error, size_t error_bytes)
 {
 	const struct control_options *options = &web->control->options;
@@ -362,7 +329,7 @@ static int start(struct web *web, char *error, size_t error_bytes)
 		.per_minute = options->web.per_minute,
 		.body_bytes = BODY_BYTES,
 		.idle_seconds = IDLE_SECONDS};
-	int err = read_metrics_key(web, error, error_bytes);
+	int err = web_pages_read_key(&web->pages, options->web.metrics_key, error, error_bytes);
 
 	if (err == 0 && options->web.users[0] != '\0')
 		err = web_login_open(&login, &web->pages.login, error, error_bytes);
@@ -397,10 +364,8 @@ void web_close(struct web *web)
 {
 	if (web == NULL)
 		return;
-	web_login_close(web->pages.login);
-	web_server_close(web->pages.server);
+	web_pages_close(&web->pages);
 	web_history_free(web->history);
 	json_decref(web->stats);
-	g_free(web->metrics_key);
 	free(web);
 }

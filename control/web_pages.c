@@ -2,10 +2,17 @@
 #include "control/web_pages.h"
 
 #include "control/control_events.h"
+#include "control/durable.h"
 
+#include <glib.h>
+#include <openssl/crypto.h>
+
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define KEY_BYTES 1024u
 #define SESSION_PATH "/api/session"
 #define POLICY                                                                                     \
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "          \
@@ -106,4 +113,44 @@ bool web_pages_take(
 		return false;
 	give_file(pages, file, request, reply);
 	return true;
+}
+
+// ---- metrics ------------------------------------------------------------------------------------
+
+int web_pages_read_key(struct web_pages *pages, const char *path, char *error, size_t error_bytes)
+{
+	char *text = NULL;
+	size_t bytes;
+	int err = 0;
+
+	if (path[0] != '\0')
+		err = durable_read(path, KEY_BYTES, &text, &bytes);
+	pages->metrics_key = g_strdup(text != NULL ? g_strstrip(text) : "");
+	free(text);
+	if (err == 0 && path[0] != '\0' && pages->metrics_key[0] == '\0')
+		err = -EINVAL;
+	if (err != 0)
+		(void)snprintf(error, error_bytes, "web.metrics_key: %s: %s", path,
+			err == -EINVAL ? "is empty" : g_strerror(-err));
+	return err;
+}
+
+bool web_pages_may_measure(
+	const struct web_pages *pages, const struct web_request *request, struct web_reply *reply)
+{
+	size_t n = strlen(pages->metrics_key);
+
+	if (n == 0 || (strlen(request->bearer) == n &&
+			      CRYPTO_memcmp(request->bearer, pages->metrics_key, n) == 0))
+		return true;
+	web_reply_error(reply, 401, "needs the token of web.metrics_key");
+	return false;
+}
+
+void web_pages_close(struct web_pages *pages)
+{
+	web_login_close(pages->login);
+	web_server_close(pages->server);
+	g_free(pages->metrics_key);
+	*pages = (struct web_pages){0};
 }

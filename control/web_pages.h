@@ -29,7 +29,18 @@ struct web_pages {
 	struct web_login *login;   // NULL: nobody can log in, and there are no pages
 	const struct web_file *files;
 	bool is_secure;
+	char *metrics_key; // "": metrics need none
 };
+
+// Reads the token that metrics ask for; path "": they ask for none. Returns 0, or -errno with a text in
+// error.
+int web_pages_read_key(struct web_pages *pages, const char *path, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
+// Whether the request has that token; else it is answered.
+bool web_pages_may_measure(
+	const struct web_pages *pages, const struct web_request *request, struct web_reply *reply);
+// The log-in, the server and the key.
+void web_pages_close(struct web_pages *pages);
 
 // Answers what is the same for both. Returns false when it is something else.
 bool web_pages_take(

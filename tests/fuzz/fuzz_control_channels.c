@@ -71,6 +71,12 @@ json_t *alerts_status(const struct alerts *alerts)
 	return json_object();
 }
 
+static bool is_taken(size_t i, const uint8_t *data, size_t n)
+{
+	return i < lab.taken_count && lab.taken[i].bytes == n &&
+	       (n == 0 || memcmp(lab.taken[i].data, data, n) == 0);
+}
+
 static void forget(void)
 {
 	while (lab.taken_count > 0)
@@ -180,8 +186,7 @@ static size_t read_frames(const uint8_t *data, size_t n, bool *cut)
 			break;
 		data += HEAD_BYTES;
 		if (bytes > 0) {
-			must(taken < lab.taken_count && lab.taken[taken].bytes == bytes &&
-				memcmp(lab.taken[taken].data, data, bytes) == 0);
+			must(is_taken(taken, data, bytes));
 			taken++;
 		}
 		strangers += is_stranger(data, bytes);
@@ -254,8 +259,7 @@ static void try_udp(uint8_t seed, const uint8_t *data, size_t n)
 	}
 	must(send(fd, data, n, 0) == (ssize_t)n);
 	turn();
-	must(lab.taken_count == 1 && lab.taken[0].bytes == n &&
-		memcmp(lab.taken[0].data, data, n) == 0);
+	must(lab.taken_count == 1 && is_taken(0, data, n));
 	must(recv(fd, text, sizeof(text), MSG_DONTWAIT) == (ssize_t)strlen("receipt"));
 	(void)close(fd);
 }
@@ -280,8 +284,7 @@ static void try_http(uint8_t seed, const uint8_t *data, size_t n)
 			(lab.taken[i].bytes == 0 || memmem(data, n, "hunked", 6) != NULL ||
 				memmem(data, n, lab.taken[i].data, lab.taken[i].bytes) != NULL));
 	if (seed % 2 == 0 && n > 0)
-		must(lab.taken_count >= 1 && lab.taken[0].bytes == n &&
-			memcmp(lab.taken[0].data, data, n) == 0);
+		must(is_taken(0, data, n));
 	hang_up(fd);
 }
 

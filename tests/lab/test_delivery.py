@@ -261,7 +261,7 @@ def lifetime_goes_on(case):
             return [e for e in out.control.events("notice") if e["kind"] == kind and e["action"] == "sent"]
         until("both senders are told of the delay", lambda: len(told("delay")) == 2)
         # No process lives as long as the lifetime is.
-        for _ in range(40):
+        for _ in range(30):
             out.control.kill()
             starts = len(out.control.events("start"))
             out.control.start()
@@ -270,6 +270,7 @@ def lifetime_goes_on(case):
             until("a try, or the end", lambda: len(deliveries(out, "later")) > tries or deliveries(out, "failed"))
             if deliveries(out, "failed"):
                 break
+        case.check(deliveries(out, "failed"), "the end came while no process lived so long")
         until("both have failed", lambda: len(told("failure")) == 2)
         case.equal(len(told("delay")), 2, "notices of the delay")
         case.equal(sink.mails, [], "deliveries")

@@ -9,7 +9,7 @@
 #include <string.h>
 
 // Places that are looked at together.
-#define BATCH 1024
+#define BATCH 4096
 // What has passed the filter waits for so many batches more, until memory has brought what it needs.
 #define STEPS 3
 
@@ -367,6 +367,6 @@ void anchor_search_both(const struct anchor_side *sides, const uint8_t *sieve,
 
 void anchor_join_sieves(const struct anchor_table *a, const struct anchor_table *b, uint8_t *sieve)
 {
-	for (size_t i = 0; i < ANCHOR_SIEVE_BYTES; i++)
+	for (size_t i = 0; i < anchor_sieve_bytes(a->content); i++)
 		sieve[i] = a->sieve[i] | b->sieve[i];
 }

@@ -12,8 +12,9 @@
 // neither for memory nor for guesses that fail.
 //
 // Mails are text, and most patterns are not. Of some targets there are tables besides for bytes that are
-// plain text, and for such without capitals: they hold only what can be there, and their sieve has four
-// times as many classes, of the third and the fourth byte, since pairs of 7 bits need less room.
+// plain text, and for such without capitals: they hold only what can be there. In text two places side by
+// side are looked up at once, by the two bytes that both have: they are the second and the third one of the
+// first place, whose first byte then chooses a bit, and the first two of the other, whose third one does.
 //
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
@@ -38,11 +39,9 @@ struct ruleset;
 // A piece begins so far before its window at most, and so far behind where that begins.
 #define ANCHOR_PIECE_BEFORE 12
 #define ANCHOR_PIECE_BEHIND 8
-// A byte for each two bytes, a bit for each class of what follows. In text the other bits of the class stand
-// above those of the two bytes, one by each.
-#define ANCHOR_SIEVE_BYTES 65536u
+// A byte for each two bytes, a bit for each class of the third; in text a byte for each of two places.
+#define ANCHOR_SLOTS 65536u
 #define ANCHOR_CLASSES 8u
-#define ANCHOR_TEXT_CLASSES 32u
 
 // What bytes are. What is one of the latter kinds is of those before as well.
 enum anchor_content {
@@ -155,22 +154,29 @@ static inline uint64_t anchor_hash(uint32_t window)
 	return (window | ANCHOR_FOLD) * ANCHOR_FACTOR;
 }
 
-// The third byte of a window chooses a bit of the sieve; in text a bit of the fourth does it, too.
-static inline unsigned int anchor_class(enum anchor_content content, uint8_t third, uint8_t fourth)
+static inline size_t anchor_sieve_bytes(enum anchor_content content)
 {
-	if (content == ANCHOR_BYTES)
-		return third & (ANCHOR_CLASSES - 1);
-	return (third & 15u) | (fourth & 8u) << 1;
+	return content == ANCHOR_BYTES ? ANCHOR_SLOTS : 2 * (size_t)ANCHOR_SLOTS;
 }
 
-// The byte of the sieve for the two bytes before; of it the class, modulo 8, is the bit.
-static inline uint16_t anchor_slot(
-	enum anchor_content content, uint8_t first, uint8_t second, unsigned int class)
+// A byte chooses a bit of the sieve.
+static inline unsigned int anchor_class(uint8_t byte)
 {
-	if (content == ANCHOR_BYTES)
-		return (uint16_t)(first | second << 8);
-	return (uint16_t)((first & 0x7fu) | (class & 8u) << 4 | (second & 0x7fu) << 8 |
-			  (class & 16u) << 11);
+	return byte & (ANCHOR_CLASSES - 1);
+}
+
+// The sieve's byte for a place, by its first two bytes; its third one chooses the bit.
+static inline size_t anchor_slot(uint8_t first, uint8_t second)
+{
+	return first | (size_t)second << 8;
+}
+
+// In text the first of the sieve's bytes for two places, by what both of them have, what only the first one
+// has before it, and what is behind it: pairs of 7 bits leave room for a bit of each of these.
+static inline size_t anchor_text_slot(uint8_t before, uint8_t one, uint8_t other, uint8_t behind)
+{
+	return 2 *
+	       ((one & 0x7fu) | (behind & 8u) << 4 | (other & 0x7fu) << 8 | (before & 8u) << 12);
 }
 
 // Two bits of one word of the filter are set for a window.

@@ -2,6 +2,7 @@
 #include "scan/anchor_ops.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define BLOCK 64
@@ -9,36 +10,44 @@
 // So many blocks are done at once: what is written of them is read when it lies in the nearest memory.
 #define BLOCKS 8
 
-// A byte and the bit of the second one behind it that counts in text: of two side by side the byte of the
-// sieve is made, see anchor_slot.
-static inline __m512i mark(const uint8_t *data)
-{
-	const __m512i behind = _mm512_slli_epi16(_mm512_loadu_si512(data + 2), 4);
-
-	// Bit by bit: of the second where the first has ones, else of the third.
-	return _mm512_ternarylogic_epi64(
-		_mm512_set1_epi8(0x7f), _mm512_loadu_si512(data), behind, 0xca);
-}
-
-static void mark_all(const uint8_t *data, size_t n, uint8_t *out)
-{
-	for (size_t at = 0; at < n; at += BLOCK)
-		_mm512_storeu_si512(out + at, mark(data + at));
-	out[n] = (uint8_t)((data[n] & 0x7f) | (data[n + 2] << 4 & 0x80));
-}
-
-// The sieve's bytes.
-static void look_up(const uint8_t *sieve, const uint8_t *pairs, size_t n, uint8_t *out)
+// The sieve's bytes, one for each place.
+static inline void look_up(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
 {
 	for (size_t at = 0; at < n; at += BLOCK / 4) {
 #pragma GCC unroll 16
 		for (size_t i = 0; i < BLOCK / 4; i++) {
 			uint16_t pair;
 
-			memcpy(&pair, pairs + at + i, sizeof(pair));
+			memcpy(&pair, data + at + i, sizeof(pair));
 			out[at + i] = sieve[pair];
 		}
 	}
+}
+
+// Of every second place: see anchor_text_slot.
+static inline __m512i slots_of(const uint8_t *data)
+{
+	const __m512i bit = _mm512_set1_epi16(8);
+	const __m512i before = _mm512_and_si512(_mm512_loadu_si512(data), bit);
+	const __m512i behind = _mm512_and_si512(_mm512_loadu_si512(data + 3), bit);
+	const __m512i pairs =
+		_mm512_and_si512(_mm512_loadu_si512(data + 1), _mm512_set1_epi16(0x7f7f));
+
+	return _mm512_or_si512(pairs,
+		_mm512_or_si512(_mm512_slli_epi16(before, 12), _mm512_slli_epi16(behind, 4)));
+}
+
+// The same of text: two for each two places.
+static inline void look_up_text(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
+{
+	uint16_t slots[BLOCKS * BLOCK / 2];
+
+	for (size_t at = 0; at < n; at += BLOCK)
+		_mm512_storeu_si512(slots + at / 2, slots_of(data + at));
+	for (size_t at = 0; at < n / 2; at += BLOCK / 4)
+#pragma GCC unroll 16
+		for (size_t i = at; i < at + BLOCK / 4; i++)
+			memcpy(out + 2 * i, sieve + 2 * (size_t)slots[i], 2);
 }
 
 static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
@@ -47,9 +56,18 @@ static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
 	return (size_t)_mm_popcnt_u32(passed);
 }
 
-static inline __attribute__((always_inline)) size_t sieve_blocks(const uint8_t *sieve,
-	const uint8_t *data, size_t n, uint16_t *out,
-	const uint8_t *(*pairs_of)(const uint8_t *data, size_t n, uint8_t *room))
+// The bytes that choose the bits of the places from there on.
+static inline __m512i choosers(const uint8_t *data, bool is_text)
+{
+	const __mmask64 even = UINT64_C(0x5555555555555555);
+
+	if (!is_text)
+		return _mm512_loadu_si512(data + 2);
+	return _mm512_mask_mov_epi8(_mm512_loadu_si512(data + 2), even, _mm512_loadu_si512(data));
+}
+
+static inline __attribute__((always_inline)) size_t sieve_blocks(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out, const bool is_text)
 {
 	const __m512i class_bits = _mm512_set1_epi64((int64_t)UINT64_C(0x8040201008040201));
 	const __m512i half = _mm512_set1_epi16(BLOCK / 2);
@@ -60,14 +78,16 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(const uint8_t *
 	n &= ~(size_t)(BLOCK - 1);
 	for (size_t from = 0; from < n; from += BLOCKS * BLOCK) {
 		const size_t to = n - from < BLOCKS * BLOCK ? n : from + BLOCKS * BLOCK;
-		uint8_t room[BLOCKS * BLOCK + 1];
 		uint8_t rows[BLOCKS * BLOCK];
 
-		look_up(sieve, pairs_of(data + from, to - from, room), to - from, rows);
+		if (is_text)
+			look_up_text(sieve, data + from, to - from, rows);
+		else
+			look_up(sieve, data + from, to - from, rows);
 		for (size_t at = from; at < to; at += BLOCK) {
-			const __m512i third = _mm512_loadu_si512(data + at + 2);
-			const __m512i bits = _mm512_shuffle_epi8(
-				class_bits, _mm512_and_si512(third, _mm512_set1_epi8(7)));
+			const __m512i classes =
+				_mm512_and_si512(choosers(data + at, is_text), _mm512_set1_epi8(7));
+			const __m512i bits = _mm512_shuffle_epi8(class_bits, classes);
 			const __mmask64 passed =
 				_mm512_test_epi8_mask(_mm512_loadu_si512(rows + at - from), bits);
 
@@ -80,27 +100,14 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(const uint8_t *
 	return count;
 }
 
-static const uint8_t *plain_pairs(const uint8_t *data, size_t n, uint8_t *room)
-{
-	(void)n;
-	(void)room;
-	return data;
-}
-
-static const uint8_t *text_pairs(const uint8_t *data, size_t n, uint8_t *room)
-{
-	mark_all(data, n, room);
-	return room;
-}
-
 size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_blocks(sieve, data, n, out, plain_pairs);
+	return sieve_blocks(sieve, data, n, out, false);
 }
 
 size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_blocks(sieve, data, n, out, text_pairs);
+	return sieve_blocks(sieve, data, n, out, true);
 }
 
 // ---- the content -------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ static int open_windows(struct rest *rest, struct anchor_table *table)
 	if (table->words_log < 1 || table->words_log > MAX_LOG || table->buckets_log < 1 ||
 		table->buckets_log > MAX_LOG)
 		return -EBADMSG;
-	table->sieve = take(rest, ANCHOR_SIEVE_BYTES);
+	table->sieve = take(rest, anchor_sieve_bytes(table->content));
 	table->filter = take(rest, (UINT64_C(1) << table->words_log) * sizeof(uint32_t));
 	buckets = take(rest, ((UINT64_C(1) << table->buckets_log) + 1) * sizeof(uint32_t));
 	table->entries = take(rest, table->entries_count * (uint64_t)sizeof(struct anchor_entry));

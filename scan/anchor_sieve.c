@@ -16,11 +16,10 @@ size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned int class = anchor_class(ANCHOR_BYTES, data[i + 2], 0);
-		uint16_t slot = anchor_slot(ANCHOR_BYTES, data[i], data[i + 1], class);
+		const unsigned int passed = sieve[anchor_slot(data[i], data[i + 1])];
 
 		out[count] = (uint16_t)i;
-		count += (unsigned int)sieve[slot] >> class & 1;
+		count += passed >> anchor_class(data[i + 2]) & 1;
 	}
 	return count;
 }
@@ -30,12 +29,14 @@ size_t anchor_sieve_text_portable(
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned int class = anchor_class(ANCHOR_TEXT, data[i + 2], data[i + 3]);
-		uint16_t slot = anchor_slot(ANCHOR_TEXT, data[i], data[i + 1], class);
+	for (size_t i = 0; i < n; i += 2) {
+		const uint8_t *both =
+			sieve + anchor_text_slot(data[i], data[i + 1], data[i + 2], data[i + 3]);
 
 		out[count] = (uint16_t)i;
-		count += (unsigned int)sieve[slot] >> class % 8 & 1;
+		count += (unsigned int)both[0] >> anchor_class(data[i]) & 1;
+		out[count] = (uint16_t)(i + 1);
+		count += (unsigned int)both[1] >> anchor_class(data[i + 3]) & (i + 1 < n);
 	}
 	return count;
 }

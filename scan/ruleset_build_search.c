@@ -192,7 +192,8 @@ static size_t set_sizes(const struct tables *tables, struct anchor_header *heade
 	if (header->words_log > MOST_WORDS_LOG)
 		header->words_log = MOST_WORDS_LOG;
 	header->buckets_log = log > 0 ? log : 1;
-	return ANCHOR_SIEVE_BYTES + aligned(sizeof(uint32_t) << header->words_log) +
+	return anchor_sieve_bytes(tables->content) +
+	       aligned(sizeof(uint32_t) << header->words_log) +
 	       aligned((((size_t)1 << header->buckets_log) + 1) * sizeof(uint32_t)) +
 	       aligned(count * sizeof(struct anchor_entry));
 }
@@ -206,13 +207,13 @@ static uint8_t *write_windows(
 	unsigned int filter_shift = 64 - header->words_log;
 	unsigned int bucket_shift = 64 - header->buckets_log;
 	size_t buckets_count = (size_t)1 << header->buckets_log;
-	uint32_t *filter = (void *)(at + ANCHOR_SIEVE_BYTES);
+	uint32_t *filter = (void *)(at + anchor_sieve_bytes(tables->content));
 	uint32_t *buckets =
 		(void *)((uint8_t *)filter + aligned(sizeof(uint32_t) << header->words_log));
 	struct anchor_entry *out =
 		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
 
-	memcpy(at, build_windows_sieve(tables->windows), ANCHOR_SIEVE_BYTES);
+	memcpy(at, build_windows_sieve(tables->windows), anchor_sieve_bytes(tables->content));
 	for (size_t i = 0; i < count; i++) {
 		uint64_t hash = anchor_hash(waiting[i].window);
 

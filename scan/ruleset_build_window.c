@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build_window.h"
 
+#include "scan/ruleset_build_sieve.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <math.h>
@@ -36,11 +38,10 @@ struct four {
 struct build_windows {
 	enum anchor_content content;
 	float first[256];
-	float follow[256][256];              // how likely the second is behind the first
-	float passes[ANCHOR_SIEVE_BYTES][8]; // how likely a place has that bit of the sieve
+	float follow[256][256]; // how likely the second is behind the first
 	struct four fours[1u << FOURS_LOG];
 	uint16_t loads[1u << LOADS_LOG];
-	uint8_t sieve[ANCHOR_SIEVE_BYTES];
+	struct build_sieve sieve;
 };
 
 // Of what is searched: programs, texts, and what is packed, in which all bytes are alike.
@@ -116,53 +117,14 @@ static void add_fours(struct build_windows *windows, const char *text, float wei
 	}
 }
 
-static unsigned int classes_count(const struct build_windows *windows)
+static void foresee_fours(struct build_windows *windows)
 {
-	return windows->content == ANCHOR_BYTES ? ANCHOR_CLASSES : ANCHOR_TEXT_CLASSES;
-}
-
-// How likely the bit of the sieve is met.
-static float *pass_of(
-	struct build_windows *windows, uint8_t first, uint8_t second, unsigned int class)
-{
-	return &windows->passes[anchor_slot(windows->content, first, second, class)][class % 8];
-}
-
-// How likely each bit of the sieve is met: by pairs, or by what is known to be frequent.
-static void foresee_passes(struct build_windows *windows)
-{
-	const unsigned int classes = classes_count(windows);
-	float share[256][ANCHOR_TEXT_CLASSES] = {{0}};
-	float fourth[256][2] = {{0}}; // by the bit of it that counts
-
-	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int k = 0; k < 256; k++)
-			fourth[i][k >> 3 & 1] += windows->follow[i][k];
-	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int k = 0; k < 256; k++)
-			for (unsigned int bit = 0; bit < 2; bit++)
-				share[i][anchor_class(
-					windows->content, (uint8_t)k, (uint8_t)(bit << 3))] +=
-					windows->follow[i][k] * fourth[k][bit];
 	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
 		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
 		memcpy(bytes, &windows->fours[i].window, sizeof(bytes));
-		*pass_of(windows, bytes[0], bytes[1],
-			anchor_class(windows->content, bytes[2], bytes[3])) +=
-			windows->fours[i].share;
-	}
-	for (unsigned int i = 0; i < 256; i++) {
-		for (unsigned int k = 0; k < 256; k++) {
-			float pair = windows->first[i] * windows->follow[i][k];
-
-			for (unsigned int class = 0; class < classes; class ++) {
-				float *passes = pass_of(windows, (uint8_t)i, (uint8_t)k, class);
-
-				if (*passes < pair * share[k][class])
-					*passes = pair * share[k][class];
-			}
-		}
+		if (windows->fours[i].share > 0)
+			build_sieve_foresee_four(&windows->sieve, bytes, windows->fours[i].share);
 	}
 }
 
@@ -174,6 +136,7 @@ struct build_windows *build_windows_new(uint32_t target, enum anchor_content con
 	if (windows == NULL)
 		return NULL;
 	windows->content = content;
+	windows->sieve.content = content;
 	add_frequencies(windows, &build_programs, mixture.programs);
 	add_frequencies(windows, &build_texts, mixture.texts);
 	add_fours(windows, build_programs.fours, mixture.programs);
@@ -186,7 +149,8 @@ struct build_windows *build_windows_new(uint32_t target, enum anchor_content con
 		for (unsigned int k = 0; k < 256; k++)
 			windows->follow[i][k] /= windows->first[i];
 	}
-	foresee_passes(windows);
+	foresee_fours(windows);
+	build_sieve_foresee(&windows->sieve, windows->first, windows->follow);
 	return windows;
 }
 
@@ -197,18 +161,12 @@ void build_windows_free(struct build_windows *windows)
 
 const uint8_t *build_windows_sieve(const struct build_windows *windows)
 {
-	return windows->sieve;
+	return windows->sieve.bytes;
 }
 
 // ---- a window ----------------------------------------------------------------------------------
 
-// The values of some bytes of a pattern.
-struct values {
-	uint32_t count;
-	uint8_t bytes[256];
-};
-
-static void list(const struct build_spelling *spelling, uint32_t at, struct values *out)
+static void list(const struct build_spelling *spelling, uint32_t at, struct build_values *out)
 {
 	out->count = 0;
 	for (unsigned int half = 0; half < 4; half++) {
@@ -221,7 +179,7 @@ static void list(const struct build_spelling *spelling, uint32_t at, struct valu
 }
 
 // How many windows there are without regard to case; more than MOST_VARIANTS: too many.
-static uint32_t variants_of(const struct values *const *values)
+static uint32_t variants_of(const struct build_values *const *values)
 {
 	uint32_t variants = 1;
 
@@ -243,45 +201,9 @@ static uint32_t variants_of(const struct values *const *values)
 	return variants;
 }
 
-static unsigned int classes_of(const struct build_windows *windows, const struct values *third,
-	const struct values *fourth)
-{
-	unsigned int classes = 0;
-	bool has[2] = {false, false};
-
-	for (uint32_t i = 0; i < fourth->count; i++)
-		has[fourth->bytes[i] >> 3 & 1] = true;
-	for (uint32_t i = 0; i < third->count; i++)
-		for (unsigned int bit = 0; bit < 2; bit++)
-			if (has[bit])
-				classes |= 1u << anchor_class(windows->content, third->bytes[i],
-						   (uint8_t)(bit << 3));
-	return classes;
-}
-
-// How likely a place passes the sieve that would not without this window.
-static float sieve_share(struct build_windows *windows, const struct values *const *values)
-{
-	const unsigned int classes = classes_of(windows, values[2], values[3]);
-	float share = 0;
-
-	for (uint32_t i = 0; i < values[0]->count; i++) {
-		for (uint32_t k = 0; k < values[1]->count; k++) {
-			for (unsigned int left = classes; left != 0; left &= left - 1) {
-				unsigned int class = (unsigned int)__builtin_ctz(left);
-				size_t slot = anchor_slot(windows->content, values[0]->bytes[i],
-					values[1]->bytes[k], class);
-
-				if ((windows->sieve[slot] >> class % 8 & 1) == 0)
-					share += windows->passes[slot][class % 8];
-			}
-		}
-	}
-	return share;
-}
-
 // How likely the window is there, by its pairs.
-static float chained_share(const struct build_windows *windows, const struct values *const *values)
+static float chained_share(
+	const struct build_windows *windows, const struct build_values *const *values)
 {
 	float before[256] = {0};
 	float all = 0;
@@ -308,7 +230,8 @@ static float chained_share(const struct build_windows *windows, const struct val
 }
 
 // The same by what is known to be frequent; of many variants, by the first ones.
-static float known_share(const struct build_windows *windows, const struct values *const *values)
+static float known_share(
+	const struct build_windows *windows, const struct build_values *const *values)
 {
 	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
 	float share = 0;
@@ -330,7 +253,8 @@ static float known_share(const struct build_windows *windows, const struct value
 }
 
 // The same where each byte has one value, as almost all have.
-static float single_share(const struct build_windows *windows, const struct values *const *values)
+static float single_share(
+	const struct build_windows *windows, const struct build_values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
 	uint32_t window;
@@ -346,7 +270,8 @@ static float single_share(const struct build_windows *windows, const struct valu
 	return share > known ? share : known;
 }
 
-static float window_share(const struct build_windows *windows, const struct values *const *values)
+static float window_share(
+	const struct build_windows *windows, const struct build_values *const *values)
 {
 	float chained;
 	float known;
@@ -366,8 +291,8 @@ float build_windows_share(
 	if (spelling->length > MOST_LOOKED)
 		return 0;
 	for (uint32_t at = 0; at < spelling->length && least > TOO_RARE; at++) {
-		struct values bytes[ANCHOR_WINDOW_BYTES];
-		const struct values *values[ANCHOR_WINDOW_BYTES];
+		struct build_values bytes[ANCHOR_WINDOW_BYTES];
+		const struct build_values *values[ANCHOR_WINDOW_BYTES];
 		float share;
 
 		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
@@ -386,7 +311,7 @@ float build_windows_share(
 	return least;
 }
 
-static uint16_t *load_of(struct build_windows *windows, const struct values *const *values)
+static uint16_t *load_of(struct build_windows *windows, const struct build_values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
 	uint32_t window;
@@ -398,7 +323,8 @@ static uint16_t *load_of(struct build_windows *windows, const struct values *con
 }
 
 // What the window costs, or something that is not less than the limit if it costs that.
-static float cost_of(struct build_windows *windows, const struct values *const *values, float limit)
+static float cost_of(
+	struct build_windows *windows, const struct build_values *const *values, float limit)
 {
 	uint32_t variants = variants_of(values);
 	float cost;
@@ -411,24 +337,16 @@ static float cost_of(struct build_windows *windows, const struct values *const *
 	if (cost >= limit)
 		return cost;
 	return cost + share * COST_ENTRY * (float)*load_of(windows, values) +
-	       COST_SIEVE * sieve_share(windows, values);
+	       COST_SIEVE * build_sieve_share(&windows->sieve, values);
 }
 
-static void take_window(struct build_windows *windows, const struct values *const *values)
+static void take_window(struct build_windows *windows, const struct build_values *const *values)
 {
-	const unsigned int classes = classes_of(windows, values[2], values[3]);
 	uint16_t *load = load_of(windows, values);
 
 	if (*load < UINT16_MAX)
 		++*load;
-	for (uint32_t i = 0; i < values[0]->count; i++)
-		for (uint32_t k = 0; k < values[1]->count; k++)
-			for (unsigned int left = classes; left != 0; left &= left - 1) {
-				unsigned int class = (unsigned int)__builtin_ctz(left);
-
-				windows->sieve[anchor_slot(windows->content, values[0]->bytes[i],
-					values[1]->bytes[k], class)] |= (uint8_t)(1u << class % 8);
-			}
+	build_sieve_take(&windows->sieve, values);
 }
 
 // ---- a piece -----------------------------------------------------------------------------------
@@ -525,8 +443,8 @@ static void choose_piece(
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out)
 {
-	struct values ring[ANCHOR_WINDOW_BYTES]; // of the byte at i in place i % 4
-	const struct values *values[ANCHOR_WINDOW_BYTES];
+	struct build_values ring[ANCHOR_WINDOW_BYTES]; // of the byte at i in place i % 4
+	const struct build_values *values[ANCHOR_WINDOW_BYTES];
 	uint32_t best = spelling->length;
 	float least = INFINITY;
 

@@ -57,7 +57,7 @@ static int join_sieves(struct ruleset *both)
 		if (own->entries_count == 0 || over->entries_count == 0 ||
 			own->content != over->content || own->content != content)
 			continue;
-		both->sieves[i] = malloc(ANCHOR_SIEVE_BYTES + ANCHOR_PADDING);
+		both->sieves[i] = malloc(anchor_sieve_bytes(own->content) + ANCHOR_PADDING);
 		if (both->sieves[i] == NULL)
 			return -ENOMEM;
 		anchor_join_sieves(own, over, both->sieves[i]);

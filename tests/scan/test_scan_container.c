@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_BYTES 8192
+#define MAX_BYTES ((size_t)8192)
+#define FOUND_BYTES 256
 #define INSIDE "what-lies-in-the-zip"
 #define STREAM "what-lies-in-streams"
 
@@ -64,7 +65,8 @@ static void add_stream(struct text *text)
 }
 
 // The signatures of members, each with a space behind it.
-static void scan_all(struct scanner *scanner, const struct text *text, size_t piece, char out[256])
+static void scan_all(
+	struct scanner *scanner, const struct text *text, size_t piece, char out[FOUND_BYTES])
 {
 	const struct scan_result *result;
 	struct scan *scan;
@@ -74,12 +76,12 @@ static void scan_all(struct scanner *scanner, const struct text *text, size_t pi
 		scan_feed(
 			scan, text->data + at, text->bytes - at < piece ? text->bytes - at : piece);
 	result = scan_end(scan);
-	out[0] = '\0';
+	*out = '\0';
 	for (size_t i = 0; i < result->matches_count; i++) {
 		if (result->matches[i].part == 0)
 			continue;
-		(void)strcat(out, result->matches[i].signature);
-		(void)strcat(out, " ");
+		(void)snprintf(out + strlen(out), FOUND_BYTES - strlen(out), "%s ",
+			result->matches[i].signature);
 	}
 	scan_free(scan);
 }
@@ -91,7 +93,7 @@ static void expect(const struct text *text, const char *wanted)
 	struct scan_options options;
 	struct scanner *scanner;
 	struct ruleset *ruleset;
-	char found[256];
+	char found[FOUND_BYTES];
 
 	assert_int_equal(image.err, 0);
 	assert_int_equal(ruleset_attach(image.image, image.bytes, &ruleset), 0);

@@ -451,14 +451,25 @@ static void look_finish(struct scan *scan, struct scan_object *object)
 	}
 }
 
+// The MIME parser finds what is uuencoded in all parts but such as are base64 and no text.
+static bool is_read_by_mime(const struct scan *scan, const struct scan_object *object)
+{
+	const struct scan_part *part =
+		object->number > 0 ? &scan->table->parts[object->part - 1] : NULL;
+
+	return part != NULL && (strcmp(part->encoding, "base64") != 0 ||
+				       strncmp(part->content_type, "text/", 5) == 0);
+}
+
 static void detect(struct scan *scan, struct scan_object *object)
 {
 	enum unpack_kind kind = object->kind;
 
 	if (kind == UNPACK_NONE)
 		kind = scan_whole_kind(object);
-	object->has_second = kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX ||
-			     kind == UNPACK_FAT;
+	if (kind == UNPACK_UU && is_read_by_mime(scan, object))
+		kind = UNPACK_NONE;
+	object->has_second = unpack_is_partial(kind);
 	object->is_detected = true;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);

@@ -61,8 +61,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
 	const struct filetype *type = scan_whole_type(object, object->prefix, object->prefix_bytes);
 
-	if (kind == UNPACK_NONE || kind == UNPACK_PDF || kind == UNPACK_BINHEX ||
-		kind == UNPACK_FAT)
+	if (kind == UNPACK_NONE || unpack_is_partial(kind))
 		object->whole = whole_detect(type, object->prefix, object->prefix_bytes);
 	// A mail need not look like one.
 	if (object->whole == NULL && kind == UNPACK_NONE && is_told(object, "CL_TYPE_MAIL"))
@@ -75,7 +74,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	}
 	object->is_watched = object->depth < max_depth;
 	object->is_probed = object->whole == NULL && object->is_watched &&
-			    (kind == UNPACK_NONE || kind == UNPACK_FAT || kind == UNPACK_PDF);
+			    (kind == UNPACK_NONE || unpack_is_partial(kind));
 	object->is_zip = kind == UNPACK_ZIP && object->is_watched;
 	object->is_pdf = kind == UNPACK_PDF && object->is_watched && object->whole == NULL;
 	// What seems to be text is not worth the copy.

@@ -142,9 +142,19 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_BINHEX;
 	if (fat_is_header(data, n))
 		return UNPACK_FAT;
+	if (swf_is_header(data, n))
+		return UNPACK_SWF;
+	if (uu_is_header(data, n))
+		return UNPACK_UU;
 	if (tar_is_header(data, n))
 		return UNPACK_TAR;
 	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
+}
+
+bool unpack_is_partial(enum unpack_kind kind)
+{
+	return kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX ||
+	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU;
 }
 
 // The third byte of the signature is rare, in text above all, so it is what is looked for.
@@ -316,6 +326,10 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 	case UNPACK_PDF:
 	case UNPACK_PDF_OBJECTS:
 		return pdf_feed(unpack, data, n, event);
+	case UNPACK_SWF:
+		return swf_feed(unpack, data, n, event);
+	case UNPACK_UU:
+		return uu_feed(unpack, data, n, event);
 	case UNPACK_FAT:
 		return fat_feed(unpack, data, n, event);
 	case UNPACK_NONE:
@@ -373,6 +387,8 @@ static bool finish_step(struct unpack *unpack, struct unpack_event *event)
 		return zip_finish(unpack, event);
 	if (unpack->kind == UNPACK_BINHEX)
 		return binhex_finish(unpack, event);
+	if (unpack->kind == UNPACK_UU)
+		return uu_finish(unpack, event);
 	if (unpack->kind == UNPACK_RTF)
 		return rtf_finish(unpack, event);
 	return is_pdf(unpack) && pdf_finish(unpack, event);

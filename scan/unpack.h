@@ -31,6 +31,9 @@
 // in them. Its filters and their predictors are undone, but for those of images; parameters that stand in
 // another object are "unsupported-method". What is encrypted is not decrypted here: see unpack_pdf_whole.h.
 //
+// Of a uuencoded file each block is a member, of compressed Flash the file without compression; Flash packed
+// with LZMA is "unsupported-method".
+//
 // Sources: PKWARE APPNOTE 6.3.10, RFC 1951 and 1952, POSIX.1-2017 pax, GNU tar's manual ("Basic
 // Tar Format"), the bzip2 manual, MS-OXTNEF, ISO 32000-1, RFC 1741, MS-OLEDS.
 #pragma once
@@ -54,7 +57,9 @@ enum unpack_kind {
 	UNPACK_RTF,
 	UNPACK_OLE1, // an object in RTF
 	UNPACK_PDF,
-	UNPACK_FAT,         // a universal binary of macOS
+	UNPACK_FAT, // a universal binary of macOS
+	UNPACK_SWF, // compressed Flash
+	UNPACK_UU,
 	UNPACK_PDF_OBJECTS, // objects that a stream of a PDF holds
 };
 
@@ -100,6 +105,8 @@ size_t unpack_bytes(void);
 
 // What the first n bytes of an object are, UNPACK_DETECT_BYTES of them or all.
 enum unpack_kind unpack_detect(const uint8_t *data, size_t n);
+// Whether what is of that kind may be something else besides: a zip or another archive in it is looked for, too.
+bool unpack_is_partial(enum unpack_kind kind);
 // Looks for the signature of a zip's member in data that follows what was looked at before; state is
 // 0 at first. Returns the bytes up to its end, or 0 where it does not end in data.
 size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n);

@@ -19,6 +19,8 @@
 //   unpack_chain.c   filters of a stream, one behind the other
 //   unpack_binhex.c  BinHex 4.0
 //   unpack_fat.c     universal binaries
+//   unpack_swf.c     compressed Flash
+//   unpack_uu.c      uuencoded files
 //   unpack_rtf.c     objects in RTF
 //   unpack_filter.c  those that no library undoes
 //   unpack_predictor.c rows of pixels that are told by their neighbours
@@ -279,6 +281,20 @@ struct ole1 {
 	uint8_t head[8];
 };
 
+struct swf {
+	bool is_over;
+	uint32_t head_bytes;
+	uint8_t head[8];
+};
+
+#define UU_LINE_BYTES 256
+
+struct uu {
+	bool is_long; // more than has room
+	uint32_t line_bytes;
+	uint8_t line[UU_LINE_BYTES];
+};
+
 #define FAT_SLICES 39
 
 struct fat_slice {
@@ -340,6 +356,8 @@ struct unpack {
 		struct rtf rtf;
 		struct ole1 ole1;
 		struct fat fat;
+		struct swf swf;
+		struct uu uu;
 	} as;
 };
 
@@ -370,11 +388,14 @@ size_t binhex_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t rtf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t ole1_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t swf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t uu_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t fat_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event);
 bool binhex_finish(struct unpack *unpack, struct unpack_event *event);
+bool uu_finish(struct unpack *unpack, struct unpack_event *event);
 bool rtf_finish(struct unpack *unpack, struct unpack_event *event);
 // Whether more may come without more input.
 bool pdf_is_stepping(const struct unpack *unpack);
@@ -394,6 +415,8 @@ bool tnef_is_header(const uint8_t *data, size_t n);
 bool pdf_is_header(const uint8_t *data, size_t n);
 bool binhex_is_header(const uint8_t *data, size_t n);
 bool rtf_is_header(const uint8_t *data, size_t n);
+bool swf_is_header(const uint8_t *data, size_t n);
+bool uu_is_header(const uint8_t *data, size_t n);
 bool fat_is_header(const uint8_t *data, size_t n);
 
 // unpack.c

@@ -477,6 +477,31 @@ static void the_bytes_of_a_message_tell_of_what_searches_it(void **state)
 	scanner_free(scanner);
 }
 
+// In any other part the MIME parser finds what is uuencoded.
+static void a_uuencoded_file_in_base64_is_decoded(void **state)
+{
+	static const char text[] =
+		MIXED "--b\r\nContent-Type: application/octet-stream\r\n"
+		      "Content-Transfer-Encoding: base64\r\n\r\n"
+		      "YmVnaW4gNjQ0IGEuYmluCi81JDUzNSJVNjI1KTU0UlUiM1QxOQpgCmVuZAo=\r\n--b--\r\n";
+	struct scanner *scanner = make_scanner(0, true, 1);
+
+	(void)state;
+	for (size_t step = 1; step < sizeof(text); step *= 3) {
+		struct scan *scan = scan_text(scanner, SCAN_MESSAGE, text, 0, step);
+		const struct scan_result *result = scan_end(scan);
+
+		bool is_found = false;
+
+		for (size_t i = 0; i < result->matches_count; i++)
+			is_found |= strcmp(result->parts[result->matches[i].part - 1].filename,
+					    "a.bin") == 0;
+		assert_true(is_found);
+		scan_free(scan);
+	}
+	scanner_free(scanner);
+}
+
 // Tables for many parts are shared: the message that gets none cannot be scanned, and says so.
 static void without_room_for_its_parts_a_message_is_unscannable(void **state)
 {
@@ -542,6 +567,7 @@ int main(void)
 		cmocka_unit_test(past_a_limit_a_message_is_suspect_but_a_hit_counts_more),
 		cmocka_unit_test(a_scanner_takes_as_many_messages_as_it_was_made_for),
 		cmocka_unit_test(the_bytes_of_a_message_tell_of_what_searches_it),
+		cmocka_unit_test(a_uuencoded_file_in_base64_is_decoded),
 		cmocka_unit_test(without_room_for_its_parts_a_message_is_unscannable),
 		cmocka_unit_test(text_becomes_valid_utf8),
 	};

@@ -9,6 +9,7 @@ member, those of archives inside archives after theirs, "M PARENT NAME-IN-HEX BY
 for the members says that they are not compared.
 """
 import base64
+import binascii
 import bz2
 import gzip
 import hashlib
@@ -19,6 +20,7 @@ import struct
 import sys
 import tarfile
 import zipfile
+import zlib
 
 STAMP = (2020, 1, 1, 0, 0, 0)
 rng = random.Random(4)
@@ -53,6 +55,11 @@ def make_zip(entries, method=zipfile.ZIP_DEFLATED, one_way=False, zip64=False, c
             else:
                 archive.writestr(info, data)
     return bytes(out.bytes if one_way else out.getvalue())
+
+
+def uuencoded(name, data):
+    return b"begin 644 " + name.encode() + b"\n" + b"".join(
+        binascii.b2a_uu(data[at:at + 45]) for at in range(0, len(data), 45)) + b"`\nend\n"
 
 
 def make_fat(slices, wide=False, moved=0):
@@ -221,6 +228,17 @@ odd = {
     "fat-zip-behind": (make_fat([(7, text)]) + plain, "clean", "", [(0, "i386", text)] + members(plain, 0, [])),
     "fat-zip-between": (make_fat([(7, text)])[:4000] + b"PK" + make_fat([(7, text)])[4002:], "clean", "",
                         [(0, "i386", text)]),
+    "block.uu": (uuencoded("a.bin", text), "clean", "", [(0, "a.bin", text)]),
+    "blocks.uu": (uuencoded("a b.bin", noise).replace(b"\n", b"\r\n") + b"words\r\n" + uuencoded("b", plain) + plain,
+                  "clean", "", [(0, "a b.bin", noise), (0, "b", plain)] + members(plain, 2, []) +
+                  members(plain, 0, [])),
+    "no-end.uu": (uuencoded("a", text)[:-6] + uuencoded("b", b"short")[:-7], "clean", "",
+                  [(0, "a", text), (0, "b", b"short")]),
+    "flash.swf": (b"CWS\x0a" + struct.pack("<I", len(text) + 8) + zlib.compress(text) + b"tail", "clean", "",
+                  [(0, "", b"FWS\x0a" + struct.pack("<I", len(text) + 8) + text)]),
+    "flash-cut.swf": (b"CWS\x0a" + bytes(4) + zlib.compress(noise)[:20000], "clean", "", None),
+    "flash-bomb.swf": (b"CWS\x0a" + bytes(4) + zlib.compress(bytes(40 << 20), 9), "suspect", "archive-bomb", None),
+    "flash-lzma.swf": (b"ZWS\x0d" + bytes(4) + noise, "suspect", "unsupported-method", []),
     "class": (b"\xca\xfe\xba\xbe\0\0\0\x34" + noise, "clean", "", []),
     "cut.zip": (plain[:len(plain) // 2], "clean", "", None),
     "cut.gz": (gzip.compress(noise)[:9000], "clean", "", None),

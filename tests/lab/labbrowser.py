@@ -4,6 +4,7 @@
 Its console's errors are kept: a page that is fine has none. `shot` writes what it shows to
 build/tests/web/NAME.png, to be looked at.
 """
+import base64
 import ctypes
 import os
 import shutil
@@ -168,16 +169,31 @@ class Browser:
     def resize(self, width, height):
         self.do(lambda d: d.set_window_size(width, height))
 
+    def phone(self):
+        """As on a phone from here on: 390 pixels wide."""
+        self.width, self.height = 390, 844
+        self.do(lambda d: d.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}))
+
+    def dark(self, value="dark"):
+        """What the page is told of the wish for dark colours."""
+        self.do(lambda d: d.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": value}]}))
+
     def shot(self, name):
         """The whole page as a picture."""
         folder = os.path.join(BUILD, "tests/web")
         os.makedirs(folder, exist_ok=True)
         time.sleep(0.2)  # what moves has come to rest
-        height = self.do(lambda d: d.execute_script("return document.documentElement.scrollHeight"))
-        width = self.do(lambda d: d.get_window_size()["width"])
-        self.resize(width, max(height + 140, 400))
-        self.do(lambda d: d.save_screenshot(os.path.join(folder, name + ".png")))
-        self.resize(width, self.height)
+        picture = self.do(lambda d: d.execute_cdp_cmd("Page.captureScreenshot", {
+            "format": "png", "captureBeyondViewport": True}))
+        with open(os.path.join(folder, name + ".png"), "wb") as f:
+            f.write(base64.b64decode(picture["data"]))
+
+    def wide(self):
+        """By how many pixels the page is wider than its window: none, or one has to scroll sideways."""
+        return self.do(lambda d: d.execute_script(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
     def errors(self):
         """What the browser's console complained about since the last call."""

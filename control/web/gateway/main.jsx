@@ -10,7 +10,8 @@ function useGateway() {
   return {
     name: live.status ? `Cordon ${live.status.gateway}` : "",
     banner: <LiveBanner live={live} />,
-    pages: [{ path: "overview", name: "Overview", view: () => <Overview live={live} /> }],
+    props: { live },
+    pages: [{ path: "overview", name: "Overview", view: Overview }],
   };
 }
 

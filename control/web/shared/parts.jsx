@@ -83,14 +83,15 @@ export function Field({ label, hint, children }) {
 
 // ---- tables ---------------------------------------------------------------------------------------
 
-// columns: [{ name, show(row), class }]. On a phone each row is a card, the column's name beside each value.
+// columns: [{ name, show(row), class, head }]; head: what stands in the heading in place of the name. On a phone
+// each row is a card, the column's name beside each value.
 export function Table({ columns, rows, rowKey, empty = "Nothing is here.", caption }) {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
     <table>
       {caption && <caption>{caption}</caption>}
       <thead>
-        <tr>{columns.map((c) => <th scope="col" class={c.class}>{c.name}</th>)}</tr>
+        <tr>{columns.map((c) => <th scope="col" class={c.class}>{c.head ?? c.name}</th>)}</tr>
       </thead>
       <tbody>
         {rows.map((row) => (
@@ -147,8 +148,9 @@ function LogIn({ title, begin }) {
 
 const here = () => window.location.hash.replace(/^#\/?/, "").split("/");
 
-// pages: [{ path, name, view, badge }]; a view gets the rest of the address as `rest`. `banner` stands above.
-function Frame({ title, pages, banner, end }) {
+// pages: [{ path, name, view, badge }]; a view gets the rest of the address as `rest`, and `props`. It has to be the
+// same function each time, or it would begin anew with each event. `banner` stands above.
+function Frame({ title, pages, banner, props, end }) {
   const session = useSession();
   const [address, setAddress] = useState(here());
 
@@ -184,13 +186,13 @@ function Frame({ title, pages, banner, end }) {
       </header>
       {banner}
       <main id="main" tabIndex={-1}>
-        <View rest={address.slice(1)} />
+        <View key={page.path} rest={address.slice(1)} {...props} />
       </main>
     </>
   );
 }
 
-// Everything behind the log-in. `content` is called with the session and gives what Frame wants.
+// Everything behind the log-in. `use` is a hook that gives what Frame wants.
 export function Console({ title, use }) {
   const [session, setSession] = useState(undefined);
   const [error, setError] = useState("");
@@ -218,6 +220,6 @@ export function Console({ title, use }) {
 }
 
 function Inside({ title, use, end }) {
-  const { pages, banner, name } = use();
-  return <Frame title={name || title} pages={pages} banner={banner} end={end} />;
+  const { pages, banner, name, props } = use();
+  return <Frame title={name || title} pages={pages} banner={banner} props={props} end={end} />;
 }

@@ -167,6 +167,7 @@ static void compare_buckets(const struct search *search, const struct met *met, 
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
 		uint32_t next = buckets[met[i].bucket];
 		uint32_t left = buckets[met[i].bucket + 1] - next;
 

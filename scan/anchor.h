@@ -175,8 +175,10 @@ static inline size_t anchor_slot(uint8_t first, uint8_t second)
 // has before it, and what is behind it: pairs of 7 bits leave room for a bit of each of these.
 static inline size_t anchor_text_slot(uint8_t before, uint8_t one, uint8_t other, uint8_t behind)
 {
-	return 2 *
-	       ((one & 0x7fu) | (behind & 8u) << 4 | (other & 0x7fu) << 8 | (before & 8u) << 12);
+	const unsigned int slot =
+		(one & 0x7fu) | (behind & 8u) << 4 | (other & 0x7fu) << 8 | (before & 8u) << 12;
+
+	return 2 * (size_t)slot;
 }
 
 // Two bits of one word of the filter are set for a window.

@@ -7,8 +7,8 @@
 
 #define BLOCK 64
 
-// So many blocks are done at once: what is written of them is read when it lies in the nearest memory.
-#define BLOCKS 8
+// So many places are done at once: what is written of them is read when it lies in the nearest memory.
+#define AT_ONCE ((size_t)512)
 
 // The sieve's bytes, one for each place.
 static inline void look_up(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
@@ -40,7 +40,7 @@ static inline __m512i slots_of(const uint8_t *data)
 // The same of text: two for each two places.
 static inline void look_up_text(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
 {
-	uint16_t slots[BLOCKS * BLOCK / 2];
+	uint16_t slots[AT_ONCE / 2];
 
 	for (size_t at = 0; at < n; at += BLOCK)
 		_mm512_storeu_si512(slots + at / 2, slots_of(data + at));
@@ -76,9 +76,9 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(
 	size_t count = 0;
 
 	n &= ~(size_t)(BLOCK - 1);
-	for (size_t from = 0; from < n; from += BLOCKS * BLOCK) {
-		const size_t to = n - from < BLOCKS * BLOCK ? n : from + BLOCKS * BLOCK;
-		uint8_t rows[BLOCKS * BLOCK];
+	for (size_t from = 0; from < n; from += AT_ONCE) {
+		const size_t to = n - from < AT_ONCE ? n : from + AT_ONCE;
+		uint8_t rows[AT_ONCE];
 
 		if (is_text)
 			look_up_text(sieve, data + from, to - from, rows);

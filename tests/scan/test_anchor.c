@@ -315,8 +315,8 @@ static void patterns_of_one_window_are_all_found(void **state)
 
 		for (size_t i = 0; i < OBJECT; i++)
 			object_bytes[i] = (uint8_t)word[i % 4];
-		for (size_t i = 0; i < OBJECT; i += 4 * (1 + random_below(&random, 4000)))
-			object_bytes[i + random_below(&random, 2) * 2] &= 0xdf;
+		for (size_t i = 0; i < OBJECT; i += 4 + 4 * (size_t)random_below(&random, 4000))
+			object_bytes[i + (size_t)2 * random_below(&random, 2)] &= 0xdf;
 		for (unsigned int i = 0; i < 8; i++) {
 			uint8_t pattern[4] = {(uint8_t)("kK"[i & 1]), '~',
 				(uint8_t)("wW"[i >> 1 & 1]), (uint8_t)("qQ"[i >> 2 & 1])};

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
 
 import labmail
@@ -207,6 +208,25 @@ def heartbeats(case):
         until("heard again", lambda: not status()["stale"])
         case.equal(vendor.ask("GET", "/v1/alerts")[1]["alerts"][0]["type"], "ping", "what is open")
         case.check(len(vendor.ask("GET", "/v1/alerts?limit=1000")[1]["alerts"]) < 4, "old pings are let go of")
+
+
+@cases.case("a seal over HTTPS does not wait for an update that takes its time", engine=False)
+def beside_an_update(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab)
+        fleet = Corners(lab, vendor)
+        fleet.corner("gw", {"https": {"listen": "127.0.0.1:7810", "certificate": vendor.file("tls.crt"),
+                                      "key": vendor.file("tls.key")}},
+                     {"kind": "https", "url": "https://127.0.0.1:7810/v1/alerts"})
+        with lab.inside("server"):
+            hole = socket.create_server(("127.0.0.1", FILES))  # nobody accepts or answers
+        made = vendor.post({"type": "update", "update": {"version": "v1"}})
+        until("it is being fetched", lambda: [
+            e for e in fleet.controls["gw"].events("alert") if e["result"] == "taken"])
+        seal = vendor.post({"type": "seal", "virus_id": "CV-1", "seal": {"mode": "hold"}})
+        until("sealed", lambda: vendor.deliveries(seal) == {"gw": "delivered"}, 15)
+        case.equal(vendor.deliveries(made), {"gw": "open"}, "the update")
+        hole.close()
 
 
 @cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)

@@ -196,12 +196,17 @@ static void put_part(struct json_writer *json, const struct scan_part *part)
 	json_close(json, '}');
 }
 
-static void put_scan(struct json_writer *json, const struct scan_result *scan)
+static void put_matches(struct json_writer *json, const struct scan_result *scan)
 {
 	json_open(json, "matches", '[');
 	for (size_t i = 0; scan != NULL && i < scan->matches_count; i++)
 		put_match(json, &scan->matches[i]);
 	json_close(json, ']');
+}
+
+static void put_scan(struct json_writer *json, const struct scan_result *scan)
+{
+	put_matches(json, scan);
 	json_open(json, "parts", '[');
 	for (size_t i = 0; scan != NULL && i < scan->parts_count; i++)
 		put_part(json, &scan->parts[i]);
@@ -338,6 +343,7 @@ size_t events_format_hold(const struct events_context *events, const struct hold
 	json_text(&json, "signature", mail->signature);
 	json_text(&json, "mode", mail->seal_mode);
 	json_text(&json, "virus_id", mail->virus_id);
+	put_matches(&json, mail->scan);
 	json_text(&json, "ruleset", mail->ruleset);
 	return put_tail(&json, out);
 }

@@ -5,6 +5,7 @@
 #include "tests/support/unit.h"
 
 #include <openssl/evp.h>
+#include <zlib.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -453,6 +454,81 @@ static void parts_hit_as_they_are_decoded(void **state)
 	assert_false(hits(&entry, SCAN_MESSAGE, parts_mail, n));
 }
 
+// The same bytes in a message, in some encoding.
+static size_t carry(char *out, const char *encoding, const uint8_t *data, size_t n)
+{
+	bool is_base64 = strcmp(encoding, "base64") == 0;
+	size_t at = (size_t)sprintf(out,
+		"Subject: z\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+		"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+		encoding);
+
+	for (size_t i = 0; i < n; i += 57) {
+		size_t line = n - i < 57 ? n - i : 57;
+
+		if (is_base64) {
+			at += (size_t)EVP_EncodeBlock(
+				(unsigned char *)out + at, data + i, (int)line);
+			at += (size_t)sprintf(out + at, "\r\n");
+			continue;
+		}
+		for (size_t k = 0; k < line; k++)
+			at += (size_t)sprintf(out + at, "=%02X", data[i + k]);
+		at += (size_t)sprintf(out + at, "=\r\n");
+	}
+	return at + (size_t)sprintf(out + at, "\r\n--b--\r\n");
+}
+
+static size_t pack(uint8_t *out, size_t room, const uint8_t *data, size_t n)
+{
+	z_stream stream = {0};
+
+	assert_int_equal(
+		deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	stream.next_in = (Bytef *)(uintptr_t)data;
+	stream.avail_in = (uInt)n;
+	stream.next_out = out;
+	stream.avail_out = (uInt)room;
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(deflateEnd(&stream), Z_OK);
+	return room - stream.avail_out;
+}
+
+static void how_a_file_was_carried_makes_no_difference(void **state)
+{
+	static const size_t steps[] = {0, 1, 4000};
+	struct screen_sample_options options = {.virus_id = "CV-4", .algorithms = DIGEST_SHA1};
+	const size_t n = 9001;
+	struct screen_entry *entries = NULL;
+	struct random random = {31};
+	uint8_t packed[2 * MOST_BYTES];
+	char *mail = malloc(4 * MOST_BYTES);
+	size_t count = 0;
+	struct rig rig;
+
+	(void)state;
+	assert_non_null(mail);
+	for (size_t i = 0; i < n; i++)
+		sample[i] = (uint8_t)random_below(&random, 200);
+	assert_int_equal(screen_compute(&options, sample, n, &entries, &count), 0);
+	rig_init(&rig, entries, count);
+	for (size_t i = 0; i < 12; i++) {
+		size_t inner = i % 4 < 2 ? n : pack(packed, sizeof(packed), sample, n);
+		size_t bytes = carry(mail, i % 2 == 0 ? "base64" : "quoted-printable",
+			i % 4 < 2 ? sample : packed, inner);
+		struct scan *scan =
+			rig_scan(&rig, SCAN_MESSAGE, mail, bytes, steps[i / 4], &random);
+
+		for (size_t k = 0; k < count; k++)
+			assert_true(has_entry(scan_end(scan), &entries[k]));
+		assert_int_equal(scan_end(scan)->matches_count, count);
+		scan_free(scan);
+	}
+	rig_fini(&rig);
+	free(entries);
+	free(mail);
+}
+
 static void a_type_is_a_condition(void **state)
 {
 	static const char picture[] = "GIF89a, or so it says, and goes on";
@@ -721,6 +797,7 @@ int main(void)
 		cmocka_unit_test(too_many_false_candidates_make_a_file_suspect),
 		cmocka_unit_test(messages_and_bodies_hit_with_and_without_their_last_line_break),
 		cmocka_unit_test(parts_hit_as_they_are_decoded),
+		cmocka_unit_test(how_a_file_was_carried_makes_no_difference),
 		cmocka_unit_test(a_type_is_a_condition),
 		cmocka_unit_test(a_sample_is_hit_by_each_kind_that_is_computed_of_it),
 		cmocka_unit_test(

@@ -42,12 +42,17 @@ int ruleset_attach_screen(
 int ruleset_attach_screen_mapped(
 	const struct ruleset *base, void *mapping, size_t bytes, struct ruleset **out)
 {
-	int err = ruleset_attach_screen(base, mapping, bytes, out);
+	struct screen *screen = NULL;
+	int err = screen_open(mapping, bytes, &screen);
 
-	if (err != 0)
+	if (err == 0)
+		err = lay(base, screen, out);
+	if (err != 0) {
+		screen_close(screen);
 		return err;
-	(*out)->own_screen->mapping = mapping;
-	(*out)->own_screen->mapping_bytes = bytes;
+	}
+	screen->mapping = mapping;
+	screen->mapping_bytes = bytes;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "scan/scan_member.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
+#include "scan/scan_screen.h"
 #include "scan/scan_whole.h"
 
 #include <errno.h>
@@ -316,6 +317,7 @@ static void finish(struct scan *scan)
 	}
 	object_end(scan, scan->object);
 	scan->object = NULL;
+	scan_screen_flush(scan);
 }
 
 bool scan_finish(struct scan *scan)
@@ -342,6 +344,7 @@ void scan_work(struct scan *scan)
 	if (scan->home->helper != NULL)
 		scan->scanner = scan->home->helper;
 	scan_whole_work(scan);
+	scan_screen_flush(scan);
 	scan->scanner = scan->home;
 }
 
@@ -360,6 +363,7 @@ const struct scan_result *scan_end(struct scan *scan)
 	scan->is_ended = true;
 	finish(scan);
 	scan_whole_work(scan);
+	scan_screen_flush(scan);
 	scan_whole_free(scan);
 
 	scan_list(scan);
@@ -376,6 +380,7 @@ void scan_free(struct scan *scan)
 		return;
 	while (scan->open != NULL)
 		object_drop(scan, scan->open);
+	scan_screen_drop(scan);
 	scan_whole_drop(scan, 0);
 	scan_whole_free(scan);
 	scan_pool_put(scan);

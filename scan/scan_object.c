@@ -5,6 +5,7 @@
 #include "scan/scan_copy.h"
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
+#include "scan/scan_screen.h"
 #include "scan/scan_whole.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ static bool has_match(const struct scan *scan, const char *signature, uint64_t e
 	return false;
 }
 
-static void add_match(struct scan *scan, const struct scan_match *match)
+void object_add(struct scan *scan, const struct scan_match *match)
 {
 	// An allow list may still name an object around this one.
 	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
@@ -60,7 +61,7 @@ void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t p
 		.part = part,
 	};
 
-	add_match(scan, &match);
+	object_add(scan, &match);
 }
 
 bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
@@ -78,56 +79,6 @@ static void drop_matches(struct scan *scan, uint32_t outer)
 	for (size_t i = 0; i < count; i++) {
 		if (!object_is_inside(scan, scan->matches[i].part, outer))
 			scan->matches[scan->result.matches_count++] = scan->matches[i];
-	}
-}
-
-// Of a part that is lines the last line break may be the mail's, or may have been taken for the mail's.
-static enum screening_what screened_as(const struct scan *scan, const struct scan_object *object)
-{
-	static const char *const lines[] = {"", "7bit", "8bit", "binary", "quoted-printable"};
-	const char *encoding;
-
-	if (object->part == 0)
-		return scan->mime != NULL ? SCREENING_MESSAGE : SCREENING_EXACT;
-	if (object->number == 0 || object->part > scan->result.parts_count)
-		return SCREENING_EXACT;
-	encoding = scan->table->parts[object->part - 1].encoding;
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		if (strcmp(encoding, lines[i]) == 0)
-			return SCREENING_LINES;
-	return SCREENING_EXACT;
-}
-
-// Also where the matcher has failed. Hits follow those of signatures.
-static void screen_end(struct scan *scan, struct scan_object *object, const char *type)
-{
-	const struct screen *screen = scan->scanner->ruleset->screen;
-	struct screening_result result;
-
-	if (object->screening == NULL)
-		return;
-	screening_end(object->screening, screened_as(scan, object), type, &result);
-	object->screening = NULL;
-	if (result.is_partial)
-		scan_set_suspect(scan, "limit-screening");
-	for (uint32_t i = 0; i < result.hits_count; i++) {
-		const struct screen_record *record = &screen->records[result.hits[i]];
-		const struct scan_match match = {
-			.signature = screen->strings + record->name,
-			.virus_id = screen->strings + record->virus_id,
-			.recipe = "",
-			.kind = MATCH_CHECKSUM,
-			.part = object->part,
-			.entry = record->id,
-			.action = (enum screen_action)record->action,
-			.screened = (enum screen_kind)record->kind,
-			.algorithm = 1u << record->algorithm,
-			.digest = record->digest,
-		};
-
-		// Relaxed: a count that nothing else depends on.
-		atomic_fetch_add_explicit(&screen->hits[result.hits[i]], 1, memory_order_relaxed);
-		add_match(scan, &match);
 	}
 }
 
@@ -149,9 +100,10 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 		object_add_match(scan, &scanner->hits[i], object->part);
 	if (hits > 0 && matcher_had_more(scanner->matcher))
 		scan->result.has_more_matches = true;
-	screen_end(scan, object, type != NULL ? type : "");
+	scan_screen_end(scan, object, type != NULL ? type : "");
 	if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
+		scan_screen_flush(scan);
 		drop_matches(scan, object->part);
 		scan_whole_drop(scan, object->part);
 	}
@@ -505,7 +457,7 @@ struct scan_object *object_begin(struct scan *scan, const struct scan_object *pa
 	object->lies_in = container;
 	container_note_outer(object, parent);
 	object->screening = screening_begin(&scan->scanner->screenings,
-		(size_t)(object - scan->scanner->objects), screened_as(scan, object));
+		(size_t)(object - scan->scanner->objects), scan_screened_as(scan, object));
 	if (target == MATCH_TARGET_ANY)
 		scan_copy_begin(scan, object);
 	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
@@ -579,7 +531,7 @@ void object_end(struct scan *scan, struct scan_object *object)
 	scan_copy_end(scan, object);
 	scan_member_settle(scan, object);
 	matching_end(scan, object);
-	screen_end(scan, object, "");
+	scan_screen_end(scan, object, "");
 	if (!scan_whole_defer(scan, object))
 		object_put(object);
 }

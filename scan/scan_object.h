@@ -126,6 +126,8 @@ void object_unlink(struct scan_object *object);
 // What an unpacker says of it. True when the archive is over, or is given up.
 bool object_unpacked(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event);
+// A match, unless it is there.
+void object_add(struct scan *scan, const struct scan_match *match);
 // A hit in the object that is this part.
 void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part);
 // Whether part is the outer one, or lies in it.

@@ -87,6 +87,8 @@ struct scan {
 	uint32_t origin;     // of the object that is being looked at
 	uint32_t suspect_origin;
 	const char *unscannable;
+	struct screening_waiting waiting[SCREENING_WAITING]; // of the scanner that is used
+	uint32_t waiting_count;
 	bool is_hit;
 	bool is_unpacking; // what was put off
 	bool is_finished;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS (SCREEN_SETS * DIGEST_ALGORITHMS)
+#define SETS ((size_t)SCREEN_SETS * DIGEST_ALGORITHMS)
 #define LEAST_BITS_LOG 9
 #define MOST_BITS_LOG 20
 
@@ -91,8 +91,8 @@ static int texts_grow(struct texts *texts, size_t bytes)
 		room *= 2;
 	if (room == texts->room)
 		return 0;
-	grown = realloc(texts->bytes, room);
-	if (grown == NULL || room > UINT32_MAX)
+	grown = room <= UINT32_MAX ? realloc(texts->bytes, room) : NULL;
+	if (grown == NULL)
 		return -ENOMEM;
 	texts->bytes = grown;
 	texts->room = room;
@@ -231,7 +231,7 @@ static enum screen_set_kind set_of(enum screen_kind kind)
 
 static struct set_list *list_of(struct build *build, const struct screen_record *record)
 {
-	return &build->sets[set_of((enum screen_kind)record->kind) * DIGEST_ALGORITHMS +
+	return &build->sets[(size_t)set_of((enum screen_kind)record->kind) * DIGEST_ALGORITHMS +
 			    record->algorithm];
 }
 
@@ -299,7 +299,7 @@ static int make_room(struct build *build)
 
 	for (size_t i = 0; i < build->order_count; i++) {
 		const struct screen_entry *entry = &build->entries[build->order[i].entry];
-		size_t set = set_of(entry->kind) * DIGEST_ALGORITHMS +
+		size_t set = (size_t)set_of(entry->kind) * DIGEST_ALGORITHMS +
 			     (size_t)__builtin_ctz(entry->algorithm);
 
 		counts[entry->kind == SCREEN_WINDOW ? SETS : set]++;
@@ -396,18 +396,18 @@ static void *put_section(
 
 static void put_sets(const struct build *build, struct writer *writer)
 {
-	for (uint32_t i = 0; i < SETS; i++) {
+	for (size_t i = 0; i < SETS; i++) {
 		const struct set_list *list = &build->sets[i];
 		void *block;
 
 		if (list->count == 0)
 			continue;
-		block = put_section(
-			writer, SCREEN_DIGESTS, i, NULL, hashset_block_bytes(list->count));
+		block = put_section(writer, SCREEN_DIGESTS, (uint32_t)i, NULL,
+			hashset_block_bytes(list->count));
 		if (block != NULL)
 			hashset_build(list->entries, list->count, block);
 	}
-	for (uint32_t i = 0; i < SETS; i++) {
+	for (size_t i = 0; i < SETS; i++) {
 		const struct set_list *list = &build->sets[i];
 		size_t bits_bytes =
 			list->bits != NULL ? (size_t)1 << (list->sizes.bits_log - 3) : 0;
@@ -415,7 +415,8 @@ static void put_sets(const struct build *build, struct writer *writer)
 
 		if (list->count == 0)
 			continue;
-		at = put_section(writer, SCREEN_SIZES, i, NULL, sizeof(list->sizes) + bits_bytes);
+		at = put_section(
+			writer, SCREEN_SIZES, (uint32_t)i, NULL, sizeof(list->sizes) + bits_bytes);
 		if (at == NULL)
 			continue;
 		memcpy(at, &list->sizes, sizeof(list->sizes));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/screening.h"
 
+#include "scan/md5_lanes.h"
 #include "scan/scan.h"
+#include "scan/sha256_lanes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -74,9 +76,10 @@ int screenings_init(struct screenings *screenings, const struct screen *screen, 
 			    waits_for_end(screenings, SCREEN_SET_FILE) ||
 			    waits_for_end(screenings, SCREEN_SET_MESSAGE) ||
 			    waits_for_end(screenings, SCREEN_SET_BODY);
-	screenings->all = calloc(objects, sizeof(*screenings->all));
+	screenings->all = calloc(objects + 1, sizeof(*screenings->all));
 	if (screenings->all == NULL)
 		return -ENOMEM;
+	screenings->spare = &screenings->all[objects];
 	if (!screenings->keeps)
 		return 0;
 	return capture_pool_init(
@@ -229,37 +232,38 @@ static void try_form(struct screening *screening, const struct digest *fed, cons
 }
 
 // As it is and, where the last line break is in doubt, without one or with one more.
-static void try_forms(
-	struct screening *screening, const struct digest *fed, struct form *form, bool is_doubtful)
+static void try_forms(struct screening *screening, const struct digest *fed, const struct form *of,
+	bool is_doubtful)
 {
-	const struct screening_whole *whole = form->whole;
+	const struct screening_whole *whole = of->whole;
+	const size_t held = whole->held_bytes;
 	uint8_t more[2 * BREAK_BYTES];
-	size_t held = whole->held_bytes;
-	size_t line = 0;
+	struct form form = *of;
 
 	memcpy(more, whole->held, held);
-	form->behind = more;
-	form->behind_bytes = held;
-	form->bytes = whole->bytes;
-	try_form(screening, fed, form);
+	form.behind = more;
+	form.behind_bytes = held;
+	form.bytes = whole->bytes;
+	try_form(screening, fed, &form);
 	if (!is_doubtful || held == 0)
 		return;
-	if (more[held - 1] == '\n')
-		line = held == BREAK_BYTES && more[0] == '\r' ? BREAK_BYTES : 1;
-	if (line > 0) {
-		form->behind_bytes = held - line;
-		form->bytes = whole->bytes - line;
-		try_form(screening, fed, form);
+	if (more[held - 1] == '\n') {
+		size_t line = held == BREAK_BYTES && more[0] == '\r' ? BREAK_BYTES : 1;
+
+		form.behind_bytes = held - line;
+		form.bytes = whole->bytes - line;
+		try_form(screening, fed, &form);
 		return;
 	}
-	memcpy(more + held, "\r\n", BREAK_BYTES);
-	form->behind_bytes = held + BREAK_BYTES;
-	form->bytes = whole->bytes + BREAK_BYTES;
-	try_form(screening, fed, form);
+	more[held] = '\r';
+	more[held + 1] = '\n';
+	form.behind_bytes = held + BREAK_BYTES;
+	form.bytes = whole->bytes + BREAK_BYTES;
+	try_form(screening, fed, &form);
 	more[held] = '\n';
-	form->behind_bytes = held + 1;
-	form->bytes = whole->bytes + 1;
-	try_form(screening, fed, form);
+	form.behind_bytes = held + 1;
+	form.bytes = whole->bytes + 1;
+	try_form(screening, fed, &form);
 }
 
 // Which digests that did not run may be on the list.
@@ -282,9 +286,9 @@ static unsigned int missing(const struct screening *screening, const struct scre
 	return wanted;
 }
 
-// from: where it begins in the copy.
+// from: where it begins in the copy. wait: digests that are computed later.
 static void whole_end(struct screening *screening, const struct screening_whole *whole,
-	const struct whole_sets *sets, uint64_t from, uint64_t types)
+	const struct whole_sets *sets, uint64_t from, uint64_t types, unsigned int wait)
 {
 	struct form form = {.whole = whole, .sets = sets, .types = types};
 	bool is_doubtful = screening->what != SCREENING_EXACT;
@@ -295,7 +299,7 @@ static void whole_end(struct screening *screening, const struct screening_whole 
 		try_forms(screening, &whole->late, &form, is_doubtful);
 		return;
 	}
-	digest_begin(&digest, missing(screening, whole, sets, types));
+	digest_begin(&digest, missing(screening, whole, sets, types) & ~wait);
 	if (digest.running == 0)
 		return;
 	if (screening_digest_of(screening, from, whole->bytes - whole->held_bytes, &digest))
@@ -491,32 +495,98 @@ static void settle_hits(struct screening *screening, uint64_t types)
 	qsort(screening->hits, count, sizeof(screening->hits[0]), compare_records);
 }
 
-void screening_end(struct screening *screening, enum screening_what what, const char *type,
-	struct screening_result *out)
+// Which digests can be computed later with those of others: where the bytes are exact, and not many.
+static unsigned int can_wait(
+	const struct screening *screening, const struct whole_sets *sets, uint64_t types)
 {
+	const struct capture_pool *pool = screening->copy.pool;
+
+	if (screening->what != SCREENING_EXACT || screening->is_late || pool == NULL ||
+		screening->bytes > SCREENING_WAITING_BYTES ||
+		pool->free_count < pool->chunks_count / 2)
+		return 0;
+	return missing(screening, &screening->whole, sets, types) &
+	       (DIGEST_MD5 | (sha256_lanes_win() ? DIGEST_SHA256 : 0));
+}
+
+void screening_end(struct screening *screening, enum screening_what what, const char *type,
+	struct screening_waiting *later, struct screening_result *out)
+{
+	unsigned int wait = 0;
 	struct whole_sets sets;
 	uint64_t types;
 
 	*out = (struct screening_result){0};
+	if (later != NULL)
+		later->wanted = 0;
 	if (screening == NULL)
 		return;
 	screening->what = (uint8_t)what;
 	sets = sets_of(screening);
 	types = SCREEN_ANY_TYPE | screen_type_bit(screening->owner->screen, type);
 	if (screening->bytes > 0) {
-		whole_end(screening, &screening->whole, &sets, 0, types);
+		if (later != NULL)
+			wait = can_wait(screening, &sets, types);
+		whole_end(screening, &screening->whole, &sets, 0, types, wait);
 		if (screening->body_at != NOT_YET)
 			whole_end(screening, &screening->body, &body_sets, screening->body_at,
-				SCREEN_ANY_TYPE);
+				SCREEN_ANY_TYPE, 0);
 		screening_places(screening, types, true);
 		screening_sections(screening, types);
 		if (screening->owner->screen->windows_count > 0)
 			screening_windows(screening, types, true);
 	}
 	settle_hits(screening, types);
-	capture_free(&screening->copy);
+	if (wait != 0)
+		*later = (struct screening_waiting){
+			.copy = screening->copy, .types = types, .wanted = wait};
+	else
+		capture_free(&screening->copy);
 	*out = (struct screening_result){
 		screening->hits_count, screening->hits, screening->is_partial};
+}
+
+void screening_compute(
+	struct screening_waiting *waiting, size_t count, uint8_t digests[][2][DIGEST_MAX_BYTES])
+{
+	struct sha256_job sha256s[SCREENING_WAITING];
+	struct md5_job md5s[SCREENING_WAITING];
+	size_t sha256s_count = 0;
+	size_t md5s_count = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		memset(digests[i], 0, sizeof(digests[i]));
+		if ((waiting[i].wanted & DIGEST_MD5) != 0)
+			md5s[md5s_count++] = (struct md5_job){&waiting[i].copy, digests[i][0]};
+		if ((waiting[i].wanted & DIGEST_SHA256) != 0)
+			sha256s[sha256s_count++] =
+				(struct sha256_job){&waiting[i].copy, digests[i][1]};
+	}
+	if (md5s_count > 0)
+		md5_lanes(md5s, md5s_count);
+	if (sha256s_count > 0)
+		sha256_lanes(sha256s, sha256s_count);
+}
+
+void screening_take(struct screenings *screenings, struct screening_waiting *waiting,
+	uint8_t digests[2][DIGEST_MAX_BYTES], struct screening_result *out)
+{
+	struct screening *spare = screenings->spare;
+	uint64_t bytes = waiting->copy.bytes;
+
+	spare->owner = screenings;
+	spare->hits_count = 0;
+	spare->is_partial = false;
+	if ((waiting->wanted & DIGEST_MD5) != 0)
+		screening_look_up(spare, set_of(screenings, SCREEN_SET_FILE, DIGEST_INDEX_MD5),
+			digests[0], bytes, waiting->types);
+	if ((waiting->wanted & DIGEST_SHA256) != 0)
+		screening_look_up(spare, set_of(screenings, SCREEN_SET_FILE, DIGEST_INDEX_SHA256),
+			digests[1], bytes, waiting->types);
+	settle_hits(spare, waiting->types);
+	capture_free(&waiting->copy);
+	waiting->wanted = 0;
+	*out = (struct screening_result){spare->hits_count, spare->hits, spare->is_partial};
 }
 
 void screening_drop(struct screening *screening)

@@ -67,6 +67,18 @@ struct screening_trace {
 	bool is_known;
 };
 
+// Objects whose digests wait so that several are computed together.
+#define SCREENING_WAITING 4
+// Larger ones are not worth the delay at the message's end.
+#define SCREENING_WAITING_BYTES (1u << 20)
+
+struct screening_waiting {
+	struct capture copy; // all of the object
+	uint64_t types;
+	unsigned int wanted; // DIGEST_MD5, DIGEST_SHA256
+	uint32_t part;       // the caller's
+};
+
 // What a thread needs for it.
 struct screenings {
 	const struct screen *screen; // NULL: there is no list
@@ -79,6 +91,7 @@ struct screenings {
 	screen_find_fn find;
 	struct capture_pool chunks;
 	struct screening *all;
+	struct screening *spare; // for what has waited
 	struct executable executable;
 	struct screening_trace traces[SCREEN_MAX_LENGTHS];
 	uint8_t stage[SCREEN_BLOCK + SCREEN_BLOCK_SLACK];
@@ -101,9 +114,16 @@ struct screening_result {
 	bool is_partial;      // something of the list could be in it that was not looked for
 };
 
-// type: detected by content, "" where unknown.
+// type: detected by content, "" where unknown. later: NULL, or room for what is left to be computed of the
+// object; wanted is 0 then if nothing is.
 void screening_end(struct screening *screening, enum screening_what what, const char *type,
-	struct screening_result *out);
+	struct screening_waiting *later, struct screening_result *out);
+// Computes the digests that wait, of at most SCREENING_WAITING objects. screening_take gives each one's hits.
+void screening_compute(
+	struct screening_waiting *waiting, size_t count, uint8_t digests[][2][DIGEST_MAX_BYTES]);
+// Ends its waiting.
+void screening_take(struct screenings *screenings, struct screening_waiting *waiting,
+	uint8_t digests[2][DIGEST_MAX_BYTES], struct screening_result *out);
 void screening_drop(struct screening *screening);
 
 // ---- between the files of it ---------------------------------------------------------------------

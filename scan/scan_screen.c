@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_screen.h"
+
+#include "scan/scan_pool.h"
+
+#include <string.h>
+
+static void add_hits(struct scan *scan, const struct screening_result *result, uint32_t part)
+{
+	const struct screen *screen = scan->scanner->ruleset->screen;
+
+	if (result->is_partial)
+		scan_set_suspect(scan, "limit-screening");
+	for (uint32_t i = 0; i < result->hits_count; i++) {
+		const struct screen_record *record = &screen->records[result->hits[i]];
+		const struct scan_match match = {
+			.signature = screen->strings + record->name,
+			.virus_id = screen->strings + record->virus_id,
+			.recipe = "",
+			.kind = MATCH_CHECKSUM,
+			.part = part,
+			.entry = record->id,
+			.action = (enum screen_action)record->action,
+			.screened = (enum screen_kind)record->kind,
+			.algorithm = 1u << record->algorithm,
+			.digest = record->digest,
+		};
+
+		// Relaxed: a count that nothing else depends on.
+		atomic_fetch_add_explicit(&screen->hits[result->hits[i]], 1, memory_order_relaxed);
+		object_add(scan, &match);
+	}
+}
+
+// Of a part that is lines the last line break may be the mail's, or may have been taken for the mail's.
+enum screening_what scan_screened_as(const struct scan *scan, const struct scan_object *object)
+{
+	static const char *const lines[] = {"", "7bit", "8bit", "binary", "quoted-printable"};
+	const char *encoding;
+
+	if (object->part == 0)
+		return scan->mime != NULL ? SCREENING_MESSAGE : SCREENING_EXACT;
+	if (object->number == 0 || object->part > scan->result.parts_count)
+		return SCREENING_EXACT;
+	encoding = scan->table->parts[object->part - 1].encoding;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (strcmp(encoding, lines[i]) == 0)
+			return SCREENING_LINES;
+	return SCREENING_EXACT;
+}
+
+void scan_screen_flush(struct scan *scan)
+{
+	uint8_t digests[SCREENING_WAITING][2][DIGEST_MAX_BYTES];
+	uint32_t count = scan->waiting_count;
+
+	scan->waiting_count = 0;
+	if (count == 0)
+		return;
+	screening_compute(scan->waiting, count, digests);
+	for (uint32_t i = 0; i < count; i++) {
+		struct screening_waiting *waiting = &scan->waiting[i];
+		struct screening_result result;
+
+		screening_take(&scan->scanner->screenings, waiting, digests[i], &result);
+		add_hits(scan, &result, waiting->part);
+	}
+}
+
+void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type)
+{
+	struct screening_result result;
+	struct screening_waiting *later;
+
+	if (object->screening == NULL)
+		return;
+	later = &scan->waiting[scan->waiting_count];
+	screening_end(object->screening, scan_screened_as(scan, object), type, later, &result);
+	object->screening = NULL;
+	add_hits(scan, &result, object->part);
+	if (later->wanted == 0)
+		return;
+	later->part = object->part;
+	if (++scan->waiting_count == SCREENING_WAITING)
+		scan_screen_flush(scan);
+}
+
+void scan_screen_drop(struct scan *scan)
+{
+	for (uint32_t i = 0; i < scan->waiting_count; i++)
+		capture_free(&scan->waiting[i].copy);
+	scan->waiting_count = 0;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Screening of a message's objects. Private to scan*.c.
+#pragma once
+
+#include "scan/scan_object.h"
+
+// What the object is to it.
+enum screening_what scan_screened_as(const struct scan *scan, const struct scan_object *object);
+// The object has ended, or the matcher has failed on it; type is what its content tells, or "".
+void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type);
+// Computes what waits for digests of other objects: before the scanner changes, and at the end.
+void scan_screen_flush(struct scan *scan);
+// Gives it up.
+void scan_screen_drop(struct scan *scan);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNKS_SHARED (2048 * (size_t)32768 / SCREENING_CHUNK)
+// For objects that are large at once; each keeps little more than the list can ask for.
+#define CHUNKS_SHARED ((128u << 20) / SCREENING_CHUNK)
 #define NOT_YET UINT64_MAX
 // A line break more or less.
 #define BREAK_BYTES 2

@@ -18,7 +18,7 @@
 
 #define SCREENING_CHUNK 32768u
 #define SCREENING_STEP (256u << 10) // bytes that come before they are worked on
-#define SCREENING_LATE_BYTES (4u << 20)
+#define SCREENING_LATE_BYTES (1u << 20)
 #define SCREENING_HITS 64
 // Windows whose rolling checksum is that of an entry and whose digest is not; only a sender who knows the
 // list makes as many.

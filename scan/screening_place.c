@@ -127,15 +127,16 @@ void screening_sections(struct screening *screening, uint64_t types)
 	struct executable *pe = &screening->owner->executable;
 	const struct executable_source source = {
 		.capture = &screening->copy, .bytes = screening->bytes};
+	enum executable_result result;
 
 	if (!screening->owner->has_sections || !is_program(screening))
 		return;
+	result = executable_parse(FILETYPE_TARGET_PE, &source, pe);
 	// Headers that lie behind what could be kept.
-	if (executable_parse(FILETYPE_TARGET_PE, &source, pe) != EXECUTABLE_TAKEN) {
-		screening->is_partial = screening->is_partial || screening->is_cut;
-		if (!screening->is_cut)
-			return;
-	}
+	if (result != EXECUTABLE_TAKEN && screening->is_cut)
+		screening->is_partial = true;
+	if (result == EXECUTABLE_REFUSED)
+		return;
 	for (uint32_t i = 0; i < pe->sections_count; i++) {
 		uint64_t offset = pe->sections[i].offset;
 		uint64_t bytes = pe->sections[i].bytes;

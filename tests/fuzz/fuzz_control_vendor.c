@@ -329,6 +329,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		.csrf = "",
 		.etag = "",
 		.accept = "",
+		.prefer = query,
 		.peer = "192.0.2.1"};
 
 	if (n < 4 || n > MOST)

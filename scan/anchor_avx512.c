@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(
 				_mm512_and_si512(choosers(data + at, is_text), _mm512_set1_epi8(7));
 			const __m512i bits = _mm512_shuffle_epi8(class_bits, classes);
 			const __mmask64 passed =
-				_mm512_test_epi8_mask(_mm512_loadu_si512(rows + at - from), bits);
+				_mm512_test_epi8_mask(_mm512_loadu_si512(rows + (at - from)), bits);
 
 			count += append(out + count, (__mmask32)passed, places);
 			places = _mm512_add_epi16(places, half);

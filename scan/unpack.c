@@ -115,7 +115,8 @@ bool unpack_has_word(const uint8_t *data, size_t n, const char *word)
 		data = memchr(data, word[0], (size_t)(end - data) - length + 1);
 		if (data != NULL && memcmp(data, word, length) == 0)
 			return true;
-		data += data != NULL;
+		if (data != NULL)
+			data++;
 	}
 	return false;
 }

@@ -20,6 +20,7 @@ struct screen_store {
 static const char schema[] =
 	"PRAGMA journal_mode = WAL;"
 	"PRAGMA synchronous = FULL;"
+	"PRAGMA journal_size_limit = 16777216;" // a large list leaves no large journal
 	"CREATE TABLE IF NOT EXISTS list(number INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT,"
 	" virus_id TEXT, origin TEXT, why TEXT, added INTEGER, expires INTEGER, entries INTEGER,"
 	" hits INTEGER DEFAULT 0, off INTEGER, off_why TEXT);"

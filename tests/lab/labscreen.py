@@ -6,7 +6,7 @@ import hashlib
 import labmail
 from labcontrol import Control, spool_settings
 from labgateway import Gateway
-from lablib import until
+from lablib import PATIENCE, until
 from labpostfix import Server
 from labupdate import ALERTS, Web, tell
 from labvendor import Vendor
@@ -47,7 +47,7 @@ class Screened:
                                **settings)
 
     def tell(self, envelope, wait=True):
-        return tell(self.lab, envelope, wait)
+        return tell(self.lab, envelope, wait, 4 * PATIENCE)  # a large list takes its time
 
     def screen(self, entries, virus_id=ID, **more):
         """A screen alert; the receipt's payload."""

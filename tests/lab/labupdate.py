@@ -7,6 +7,7 @@ import http.server
 import re
 import threading
 
+from lablib import PATIENCE
 from labvendor import open_receipt
 
 PORT, WEB_PORT = 7700, 7780  # in a namespace of the lab's own, where control runs
@@ -69,9 +70,9 @@ class Web:
         return {"version": version, "covers": list(covers), "files": listed}
 
 
-def tell(lab, envelope, wait=True):
+def tell(lab, envelope, wait=True, seconds=PATIENCE):
     """The receipt's payload, once it is there; None where nobody waits for it."""
-    with lab.connect("127.0.0.1", PORT, side="server") as talk:
+    with lab.connect("127.0.0.1", PORT, seconds, side="server") as talk:
         talk.sendall(len(envelope).to_bytes(4, "big") + envelope)
         if not wait:
             return None

@@ -131,6 +131,7 @@ static json_t *add_screen(struct api_call *call)
 
 // ---- removing -----------------------------------------------------------------------------------
 
+// NULL: the answer comes when they are out of force.
 static json_t *remove_screen(struct api_call *call)
 {
 	bool all = json_is_true(json_object_get(call->request, "all"));
@@ -143,7 +144,7 @@ static json_t *remove_screen(struct api_call *call)
 		return refusal;
 	if (all != is_empty(&choice))
 		return api_refusal("name a virus id, a digest, an entry or a list, or say all");
-	count = screens_end(call->control->screening, &choice, SCREENS_REMOVED);
+	count = screens_remove(call->control->screening, &choice, call->client);
 	if (count < 0)
 		return api_refusal("%s", strerror_r((int)-count, reason, sizeof(reason)));
 	if (count == 0 && !all)
@@ -155,7 +156,9 @@ static json_t *remove_screen(struct api_call *call)
 			json_object_get(call->request, "entry"), "list",
 			json_object_get(call->request, "list"), "all", all, "why",
 			api_text(call->request, "why")));
-	return json_pack("{s:b, s:I}", "ok", 1, "removed", (json_int_t)count);
+	return count > 0 ? NULL
+			 : json_pack("{s:b, s:I, s:b}", "ok", 1, "removed", (json_int_t)0,
+				   "in_force", 1);
 }
 
 // ---- a copy -------------------------------------------------------------------------------------

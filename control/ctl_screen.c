@@ -211,19 +211,24 @@ static int add(struct arguments *arguments, int count, char **files)
 static int remove_entries(const struct arguments *arguments)
 {
 	json_t *answer = NULL;
+	bool in_force;
 	int status;
 
 	(void)json_object_set_new(arguments->request, "command", json_string("screen remove"));
 	status = ctl_ask_long(arguments->socket_path, json_incref(arguments->request), -1, &answer);
 	if (status != CTL_OK)
 		return status;
+	in_force = json_is_true(json_object_get(answer, "in_force"));
 	if (arguments->as_json) {
 		ctl_print_answer(answer);
-		return CTL_OK;
+		return in_force ? CTL_OK : CTL_FOUND;
 	}
 	(void)printf("%lld entries removed\n", number(answer, "removed"));
+	if (!in_force)
+		(void)fprintf(stderr, "cordonctl: recorded, but not in force: %s\n",
+			ctl_text(answer, "why"));
 	json_decref(answer);
-	return CTL_OK;
+	return in_force ? CTL_OK : CTL_FOUND;
 }
 
 // ---- copies -------------------------------------------------------------------------------------

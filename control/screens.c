@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/screens_hits.h"
+#include "control/screens_notes.h"
 #include "control/screens_work.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ struct screens {
 struct waiter {
 	char alert[SCREEN_STORE_ALERT_BYTES]; // "": nobody of the vendor's
 	uint64_t client;
+	int64_t removed;
 };
 
 static int64_t now_s(void)
@@ -67,12 +69,15 @@ static struct screens_job *job_new(enum screens_job_kind kind)
 	return job;
 }
 
-static void push(struct screens *screening, enum screens_job_kind kind)
+static void push_for(struct screens *screening, enum screens_job_kind kind, struct waiter *waiter)
 {
 	struct screens_job *job = screening->is_ending ? NULL : job_new(kind);
 
-	if (job == NULL)
+	if (job == NULL) {
+		free(waiter);
 		return;
+	}
+	job->ctx = waiter;
 	if (kind == SCREENS_PUT) {
 		screening->changes++;
 		screening->tried_s = job->now_s;
@@ -84,45 +89,16 @@ static void push(struct screens *screening, enum screens_job_kind kind)
 	screens_work_push(screening->work, job);
 }
 
+static void push(struct screens *screening, enum screens_job_kind kind)
+{
+	push_for(screening, kind, NULL);
+}
+
 // ---- notes --------------------------------------------------------------------------------------
-
-static json_t *read_note(struct screens *screening, const char *name)
-{
-	char *text = screen_store_note(screening->store, name);
-	json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
-
-	free(text);
-	if (json_is_array(list))
-		return list;
-	json_decref(list);
-	return json_array();
-}
-
-static int write_note(struct screens *screening, const char *name, const json_t *list)
-{
-	char *text = json_dumps(list, JSON_COMPACT);
-	int err = text != NULL ? screen_store_set_note(screening->store, name, text) : -ENOMEM;
-
-	free(text);
-	return err;
-}
-
-static size_t find_text(const json_t *list, const char *text)
-{
-	json_t *value;
-	size_t i;
-
-	json_array_foreach(list, i, value)
-	{
-		if (strcmp(json_string_value(value), text) == 0)
-			return i;
-	}
-	return SIZE_MAX;
-}
 
 static void set_doubted(struct screens *screening, const char *virus_id, bool is_doubted)
 {
-	size_t at = find_text(screening->doubted, virus_id);
+	size_t at = screens_notes_find(screening->doubted, virus_id);
 
 	if (is_doubted == (at != SIZE_MAX))
 		return;
@@ -130,7 +106,7 @@ static void set_doubted(struct screens *screening, const char *virus_id, bool is
 		(void)json_array_append_new(screening->doubted, json_string(virus_id));
 	else
 		(void)json_array_remove(screening->doubted, at);
-	if (write_note(screening, "doubted", screening->doubted) != 0)
+	if (screens_notes_write(screening->store, "doubted", screening->doubted) != 0)
 		fault(screening, "what an update does not cover cannot be written down");
 }
 
@@ -173,7 +149,7 @@ static bool is_known(const struct screens *screening, const char *virus_id)
 	struct ruleset *ruleset = NULL;
 	bool known;
 
-	if (virus_id[0] == '\0' || find_text(screening->doubted, virus_id) != SIZE_MAX ||
+	if (virus_id[0] == '\0' || screens_notes_find(screening->doubted, virus_id) != SIZE_MAX ||
 		ruleset_open(screening->control->options.rules.image, &ruleset) != 0)
 		return false;
 	known = ruleset_has_virus_id(ruleset, virus_id);
@@ -327,6 +303,17 @@ static void copied(struct screens *screening, struct screens_job *job)
 	free(waiter);
 }
 
+// What was removed is not looked for any more, or why it is.
+static void answer_removed(const struct screens *screening, struct waiter *waiter)
+{
+	if (waiter == NULL)
+		return;
+	api_answer(screening->control->api, waiter->client,
+		json_pack("{s:b, s:I, s:b, s:s}", "ok", 1, "removed", (json_int_t)waiter->removed,
+			"in_force", screening->is_told, "why", screening->why));
+	free(waiter);
+}
+
 static void job_done(void *ctx, struct screens_job *job)
 {
 	struct screens *screening = ctx;
@@ -340,6 +327,7 @@ static void job_done(void *ctx, struct screens_job *job)
 		if (job->err != 0)
 			job->told = job->err;
 		note_told(screening, job);
+		answer_removed(screening, job->ctx);
 		break;
 	case SCREENS_HITS:
 		screening->is_counting = false;
@@ -376,11 +364,11 @@ static int note_again(struct screens *screening, enum screens_end how, const jso
 	body = json_pack("{s:O, s:b, s:b, s:s}", "signatures", names, "screening", 1, "keep", keep,
 		"why", ends[how].why);
 	(void)json_array_append_new(screening->again, body);
-	return write_note(screening, "again", screening->again);
+	return screens_notes_write(screening->store, "again", screening->again);
 }
 
-int64_t screens_end(
-	struct screens *screening, const struct screen_store_choice *choice, enum screens_end how)
+static int64_t end_for(struct screens *screening, const struct screen_store_choice *choice,
+	enum screens_end how, struct waiter *waiter)
 {
 	json_t *names = json_array();
 	json_t *ids = json_array();
@@ -407,11 +395,31 @@ int64_t screens_end(
 			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
 				"why", ends[how].name));
 		screening->expiry_s = screen_store_next_expiry(screening->store);
-		push(screening, SCREENS_PUT);
+		if (waiter != NULL)
+			waiter->removed = count;
+		push_for(screening, SCREENS_PUT, waiter);
 		push(screening, SCREENS_SWEEP);
 	}
 	json_decref(names);
 	json_decref(ids);
+	return count;
+}
+
+int64_t screens_end(
+	struct screens *screening, const struct screen_store_choice *choice, enum screens_end how)
+{
+	return end_for(screening, choice, how, NULL);
+}
+
+int64_t screens_remove(
+	struct screens *screening, const struct screen_store_choice *choice, uint64_t client)
+{
+	struct waiter *waiter = waiter_new("", client);
+	int64_t count =
+		waiter != NULL ? end_for(screening, choice, SCREENS_REMOVED, waiter) : -ENOMEM;
+
+	if (count <= 0)
+		free(waiter);
 	return count;
 }
 
@@ -439,7 +447,7 @@ void screens_look_at_rules(struct screens *screening)
 			const char *text = json_string_value(id);
 			const struct screen_store_choice choice = {.virus_id = text};
 
-			if (find_text(screening->doubted, text) == SIZE_MAX &&
+			if (screens_notes_find(screening->doubted, text) == SIZE_MAX &&
 				ruleset_has_virus_id(ruleset, text))
 				(void)screens_end(screening, &choice, SCREENS_COVERED);
 		}
@@ -494,7 +502,7 @@ static void judge_again(struct screens *screening)
 	if (release != NULL && !release_reconsider(release, first))
 		return;
 	(void)json_array_remove(screening->again, 0);
-	if (write_note(screening, "again", screening->again) != 0)
+	if (screens_notes_write(screening->store, "again", screening->again) != 0)
 		fault(screening, "what was judged again cannot be written down");
 }
 
@@ -536,15 +544,6 @@ struct screen_store *screens_store(const struct screens *screening)
 
 // ---- begin and end ------------------------------------------------------------------------------
 
-static bool has_file(const struct control *control)
-{
-	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
-
-	(void)snprintf(
-		path, sizeof(path), "%s" RULESET_SCREEN_SUFFIX, control->options.rules.image);
-	return access(path, F_OK) == 0;
-}
-
 int screens_new(struct control *control, struct screens **out, char *error, size_t error_bytes)
 {
 	struct screens *screening = calloc(1, sizeof(*screening));
@@ -563,11 +562,12 @@ int screens_new(struct control *control, struct screens **out, char *error, size
 		screens_free(screening);
 		return err;
 	}
-	screening->again = read_note(screening, "again");
-	screening->doubted = read_note(screening, "doubted");
+	screening->again = screens_notes_read(screening->store, "again");
+	screening->doubted = screens_notes_read(screening->store, "doubted");
 	screening->expiry_s = screen_store_next_expiry(screening->store);
 	// What lies beside the image may be older than what is on.
-	screening->is_told = screen_store_count(screening->store) == 0 && !has_file(control);
+	screening->is_told = screen_store_count(screening->store) == 0 &&
+			     !screens_work_has_file(&control->options);
 	if (!screening->is_told)
 		push(screening, SCREENS_PUT);
 	*out = screening;

@@ -57,6 +57,9 @@ enum screens_end {
 // Switches off what is chosen. Returns how many entries, or -errno: then nothing has changed.
 int64_t screens_end(
 	struct screens *screening, const struct screen_store_choice *choice, enum screens_end how);
+// By the operator; client is answered when they are out of force, if there were any.
+int64_t screens_remove(
+	struct screens *screening, const struct screen_store_choice *choice, uint64_t client);
 // What an update alert has said of a virus id (update_when_covered).
 void screens_covered(void *ctx, const char *virus_id, bool is_covered);
 // Rules have come into force otherwise: what they know is covered.

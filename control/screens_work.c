@@ -79,14 +79,27 @@ static int build(struct screens_work *work, struct image *out, char *why, size_t
 // ---- handing over -------------------------------------------------------------------------------
 
 // Beside the rules' image, for whoever starts. Without a list there is no file.
+static void path_of(const struct control_options *options, char *out, size_t room)
+{
+	(void)snprintf(out, room, "%s" RULESET_SCREEN_SUFFIX, options->rules.image);
+}
+
 static int keep(const struct screens_work *work, const struct image *image)
 {
 	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
 
-	(void)snprintf(path, sizeof(path), "%s" RULESET_SCREEN_SUFFIX, work->options->rules.image);
+	path_of(work->options, path, sizeof(path));
 	if (image->data != NULL)
 		return durable_write(path, image->data, image->bytes);
 	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+bool screens_work_has_file(const struct control_options *options)
+{
+	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
+
+	path_of(options, path, sizeof(path));
+	return access(path, F_OK) == 0;
 }
 
 // A memfd that nobody can change any more. Returns it, or -errno.

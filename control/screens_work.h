@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,3 +61,5 @@ void screens_work_free(struct screens_work *work);
 // Takes the job, of malloc, and what is in it.
 void screens_work_push(struct screens_work *work, struct screens_job *job);
 size_t screens_work_count(const struct screens_work *work);
+// Whether a list lies beside the rules' image.
+bool screens_work_has_file(const struct control_options *options);

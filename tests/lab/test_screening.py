@@ -121,11 +121,14 @@ def by_hand(case):
         case.equal(at.listed()["total"], told["entries"], "from the copy")
         at.control.ask("screen", "remove", "--all")
         digest = hashlib.sha1(VIRUS).hexdigest()
-        at.control.ask("screen", "add", "--digest", "sha1:%s:%d" % (digest, len(VIRUS)),
-                       "--virus-id", "CV-3", "--name", "By.Hand", "--seconds", "4")
+        by_digest = ("screen", "add", "--digest", "sha1:%s:%d" % (digest, len(VIRUS)), "--virus-id", "CV-3",
+                     "--name", "By.Hand")
+        at.control.ask(*by_digest)
         at.send("evil3", VIRUS)
         at.quarantined("evil", "longer", "evil3")
-        until("it has expired", lambda: at.listed()["total"] == 0)
+        at.control.ask("screen", "remove", "--name", "By.Hand")
+        at.control.ask(*by_digest, "--seconds", "1")
+        until("it has expired", lambda: at.listed()["total"] == 0 and at.listed()["waiting"] == 0)
         at.send("evil4", VIRUS)
         until("it is not looked for", lambda: len(at.server.mails()) == 2)
         at.quarantined("evil", "longer", "evil3")

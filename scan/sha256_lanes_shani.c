@@ -25,7 +25,8 @@ static inline __attribute__((always_inline)) void take_four(
 	struct lane *lane, __m128i *w, const unsigned int step)
 {
 	const unsigned int at = step % 4;
-	__m128i sum = _mm_add_epi32(w[at], _mm_loadu_si128((const void *)(constants + 4 * step)));
+	__m128i sum =
+		_mm_add_epi32(w[at], _mm_loadu_si128((const void *)(constants + (size_t)4 * step)));
 
 	lane->cdgh = _mm_sha256rnds2_epu32(lane->cdgh, lane->abef, sum);
 	lane->abef = _mm_sha256rnds2_epu32(lane->abef, lane->cdgh, _mm_shuffle_epi32(sum, 0x0e));

@@ -63,6 +63,7 @@ struct screen_entry {
 	enum screen_kind kind;
 	enum screen_action action;
 	unsigned int algorithm;              // one DIGEST_*
+	uint32_t section;                    // section: its number from 0, or SCREEN_ANY_SECTION
 	uint8_t digest[SCREEN_DIGEST_BYTES]; // shorter ones padded with zeros
 	// Conditions on the object. Of a section and a range it is the file that they are in.
 	uint64_t bytes;        // 0: of any size
@@ -71,11 +72,10 @@ struct screen_entry {
 	// there are so many, so offset 512 and length 512 are the last 512. An object in which the range does not
 	// lie as a whole is not hit.
 	uint64_t offset;
-	bool from_end;
 	// Range and window: bytes of it; section: bytes of it in the file, 0: any.
 	uint64_t length;
-	uint32_t section; // section: its number from 0, or SCREEN_ANY_SECTION
 	uint64_t rolling; // window: screen_rolling of it
+	bool from_end;    // range
 };
 
 const char *screen_kind_name(enum screen_kind kind);

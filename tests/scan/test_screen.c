@@ -138,21 +138,21 @@ static void a_long_file_is_screened_where_its_copy_has_lost_its_beginning(void *
 {
 	static const size_t n = 23 * 1000 * 1000 + 17;
 	static const struct {
-		enum screen_kind kind;
 		size_t from;
 		size_t length;
+		enum screen_kind kind;
 		bool from_end;
 	} cases[] = {
-		{SCREEN_FILE, 0, n, false},
-		{SCREEN_RANGE, 0, 1 << 20, false},
-		{SCREEN_RANGE, 3999000, 4 << 20, false},
-		{SCREEN_RANGE, 21999000, 1000, false},
-		{SCREEN_RANGE, n - 4000000, 4000000, true},
-		{SCREEN_RANGE, n - 1, 1, true},
-		{SCREEN_WINDOW, 5, 1 << 20, false},
-		{SCREEN_WINDOW, 4194304 - 50, 100, false},
-		{SCREEN_WINDOW, 9000001, 3333, false},
-		{SCREEN_WINDOW, n - 64, 64, false},
+		{0, n, SCREEN_FILE, false},
+		{0, 1 << 20, SCREEN_RANGE, false},
+		{3999000, 4 << 20, SCREEN_RANGE, false},
+		{21999000, 1000, SCREEN_RANGE, false},
+		{n - 4000000, 4000000, SCREEN_RANGE, true},
+		{n - 1, 1, SCREEN_RANGE, true},
+		{5, 1 << 20, SCREEN_WINDOW, false},
+		{4194304 - 50, 100, SCREEN_WINDOW, false},
+		{9000001, 3333, SCREEN_WINDOW, false},
+		{n - 64, 64, SCREEN_WINDOW, false},
 	};
 	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
 	struct screen_entry entries[2 * COUNT];

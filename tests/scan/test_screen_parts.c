@@ -131,8 +131,8 @@ static void how_a_file_was_carried_makes_no_difference(void **state)
 	const size_t n = 9001;
 	struct screen_entry *entries = NULL;
 	struct random random = {31};
-	uint8_t packed[2 * MOST_BYTES];
-	char *mail = malloc(4 * MOST_BYTES);
+	uint8_t packed[(size_t)2 * MOST_BYTES];
+	char *mail = malloc((size_t)4 * MOST_BYTES);
 	size_t count = 0;
 	struct screened rig;
 
@@ -308,14 +308,17 @@ static void a_message_that_was_saved_with_other_line_ends_is_hit_as_it_was_sent(
 static size_t make_program(uint8_t *out)
 {
 	static const uint32_t places[2][2] = {{1024, 2000}, {3024, 5000}};
+	// Signature; a processor of 32 bits; two sections.
+	static const uint8_t head[] = {'P', 'E', 0, 0, 0x4c, 1, 2, 0};
 	struct random random = {21};
 	uint8_t *pe = out + 128;
 
 	for (size_t i = 0; i < 6000; i++)
 		out[i] = i < 1024 ? 0 : (uint8_t)random_below(&random, 256);
-	memcpy(out, "MZ", 2);
+	out[0] = 'M';
+	out[1] = 'Z';
 	out[60] = 128;
-	memcpy(pe, "PE\0\0\x4c\x01\x02\0", 8);
+	memcpy(pe, head, sizeof(head));
 	pe[20] = 224;
 	pe[24] = 0x0b;
 	pe[25] = 0x01;
@@ -325,10 +328,10 @@ static size_t make_program(uint8_t *out)
 	out[128 + 24 + 33] = 0x10; // alignment of sections
 	out[128 + 24 + 37] = 0x02; // of the file: 512
 	for (size_t i = 0; i < 2; i++) {
-		uint8_t *section = pe + 24 + 224 + 40 * i;
+		uint8_t *section = pe + 24 + 224 + (size_t)40 * i;
 		uint32_t address = 0x1000 + 0x2000 * (uint32_t)i;
 
-		memcpy(section, ".part", 5);
+		section[0] = (uint8_t)('a' + i);
 		memcpy(section + 8, &places[i][1], 4);
 		memcpy(section + 12, &address, 4);
 		memcpy(section + 16, &places[i][1], 4);

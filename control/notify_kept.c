@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/letter.h"
+#include "control/screens_hits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -204,12 +205,19 @@ static bool look_at_quarantined(struct notify_kept *kept, const json_t *record)
 	const char *why =
 		json_string_value(json_array_get(json_object_get(record, "signatures"), 0));
 	struct spool_id id;
+	json_t *mail;
+	char *screened;
 	int err;
 
 	if (spool_id_parse(text_of(record, "id"), &id) != 0 || store_is_changed(control->store, id))
 		return false;
+	mail = store_show(control->store, id);
+	screened = screens_hits_text_of_mail(mail);
+	why = screened != NULL ? screened : why;
 	err = notify_quarantined(
 		control->notify, id, why != NULL ? why : text_of(record, "reason"));
+	g_free(screened);
+	json_decref(mail);
 	if (err == 0)
 		err = store_change(control->store, id, SPOOL_QUARANTINED, "cordon-control",
 			"its recipients are told");

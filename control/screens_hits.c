@@ -23,6 +23,40 @@ static void tell(struct control *control, const char *result, json_t *members)
 	control_events_write(control->events, "screening", members);
 }
 
+static const char *text_of(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL ? text : "";
+}
+
+static const char *file_of(const json_t *mail, json_int_t index)
+{
+	json_t *part;
+	size_t i;
+
+	json_array_foreach(json_object_get(mail, "parts"), i, part)
+	{
+		if (json_integer_value(json_object_get(part, "index")) == index)
+			return text_of(part, "filename");
+	}
+	return "";
+}
+
+// Of the first match of that name; 0: all of the message.
+static json_int_t part_of(const json_t *mail, const char *name)
+{
+	json_t *match;
+	size_t i;
+
+	json_array_foreach(json_object_get(mail, "matches"), i, match)
+	{
+		if (strcmp(text_of(match, "signature"), name) == 0)
+			return json_integer_value(json_object_get(match, "part"));
+	}
+	return 0;
+}
+
 // Mails in quarantine that an entry has hit, the latest: what of each was hit.
 static json_t *name_mails(const struct control *control, const char *name)
 {
@@ -38,15 +72,15 @@ static json_t *name_mails(const struct control *control, const char *name)
 	{
 		const char *text = json_string_value(json_object_get(record, "id"));
 		struct spool_id id;
+		json_int_t part;
 		json_t *mail;
 
 		if (text == NULL || spool_id_parse(text, &id) != 0)
 			continue;
 		mail = store_show(store, id);
-		(void)json_array_append_new(
-			mails, json_pack("{s:s, s:O*, s:O*}", "id", text, "matches",
-				       json_object_get(mail, "matches"), "parts",
-				       json_object_get(mail, "parts")));
+		part = part_of(mail, name);
+		(void)json_array_append_new(mails, json_pack("{s:s, s:I, s:s}", "id", text, "part",
+							   part, "filename", file_of(mail, part)));
 		json_decref(mail);
 	}
 	json_decref(found);
@@ -67,13 +101,6 @@ static json_t *describe_entry(struct screen_store *store, uint64_t id)
 			members, kept[i], json_object_get(json_array_get(found, 0), kept[i]));
 	json_decref(found);
 	return members;
-}
-
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-
-	return text != NULL ? text : "";
 }
 
 void screens_hits_tell(struct control *control, struct screen_store *store, const json_t *hits)
@@ -146,4 +173,30 @@ char *screens_hits_text(const json_t *hit)
 		text_of(hit, "algorithm"), text_of(hit, "kind"), text_of(hit, "digest"),
 		json_integer_value(json_object_get(hit, "part")), file[0] != '\0' ? " (" : "", file,
 		file[0] != '\0' ? ")" : "");
+}
+
+char *screens_hits_text_of_mail(const json_t *mail)
+{
+	json_t *match;
+	size_t i;
+
+	if (strcmp(text_of(mail, "reason"), "checksum") != 0)
+		return NULL;
+	json_array_foreach(json_object_get(mail, "matches"), i, match)
+	{
+		json_int_t part = json_integer_value(json_object_get(match, "part"));
+		json_t *hit;
+		char *text;
+
+		if (strcmp(text_of(match, "kind"), "checksum") != 0)
+			continue;
+		hit = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "name",
+			text_of(match, "signature"), "kind", text_of(match, "screened"),
+			"algorithm", text_of(match, "algorithm"), "digest",
+			text_of(match, "digest"), "part", part, "filename", file_of(mail, part));
+		text = screens_hits_text(hit);
+		json_decref(hit);
+		return text;
+	}
+	return NULL;
 }

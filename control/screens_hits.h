@@ -18,3 +18,5 @@ void screens_hits_add(
 json_t *screens_hits_describe(const struct scan_match *match, const struct scan_result *result);
 // The same for people: "NAME; sha256 ... of part 2 (x.exe)". Freed by the caller (g_free).
 char *screens_hits_text(const json_t *hit);
+// The same of a kept mail as store_show has it; NULL where it was not kept for screening.
+char *screens_hits_text_of_mail(const json_t *mail);

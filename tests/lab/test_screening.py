@@ -10,6 +10,7 @@ import threading
 import time
 
 import labmail
+import lablib
 from lablib import BUILD, Cases, Lab, until
 from laboutbreak import NEW_VIRUS, Mailer, Try, make_mail, new_signature
 from labscreen import ID, Screened, file_entry, window_entry
@@ -279,6 +280,20 @@ def kept(case):
         record, = at.quarantined("decoy")
         at.control.ask("quarantine", "release", record["id"], "--why", "looked at")
         until("it is delivered", lambda: len(at.server.mails()) == 1)
+
+
+@cases.case("recipients and administrator are told of entry, digest and part", engine=True)
+def told(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab, notify={"host": lablib.SERVER, "recipients": "true", "interval_seconds": 1,
+                                         "admin": "admin@lab.example"})
+        at.screen([file_entry(VIRUS, name="Worm.File")])
+        at.send("evil", VIRUS)
+        digest = hashlib.sha256(VIRUS).hexdigest().encode()
+        for subject in (b"Mail for you was quarantined", b"what has happened"):
+            until("a notice with %s" % subject, lambda: any(
+                subject in m and all(what in m.replace(b"=\n", b"") for what in (
+                    b"Worm.File", digest, b"x.bin")) for m in at.server.mails()))
 
 
 def many(count, seed):

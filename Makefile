@@ -2,6 +2,7 @@
 #
 #   make             the programs             make test    all tests
 #   make demo        the main job, live       make lint    format, static checks, include rules
+#   make drill       an outbreak, measured; CHANNEL=https|pull|tcp|udp|snmp|mqtt|mail
 #   make fuzz        libFuzzer, FUZZ_SECONDS each           make install DESTDIR=...
 #   make bench       all measurements: a table, build/bench.json, build/bench.svg
 #   make bench-quick the same in two minutes
@@ -15,11 +16,12 @@ CC := gcc
 BUILD := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 PREFIX := /usr/local
 FUZZ_SECONDS := 60
+CHANNEL := https
 
 # What is missing is installed before anything asks for it. NODEPS=1 skips the look.
 ifeq ($(filter clean,$(MAKECMDGOALS)),)
 ifndef NODEPS
-DEPS_GROUPS := build $(if $(filter test lab demo,$(MAKECMDGOALS)),test) \
+DEPS_GROUPS := build $(if $(filter test lab demo drill,$(MAKECMDGOALS)),test) \
 	$(if $(filter lint fuzz,$(MAKECMDGOALS)),lint) $(if $(filter bench bench-quick,$(MAKECMDGOALS)),test perf)
 DEPS_DONE := $(shell scripts/deps $(DEPS_GROUPS) && echo yes)
 ifneq ($(DEPS_DONE),yes)
@@ -85,7 +87,7 @@ LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 PERF_PROGRAMS := $(BUILD)/perf/micro $(patsubst %.c,$(BUILD)/%,$(PERF_SRC))
 
-.PHONY: all test units bench bench-quick lab demo lint fuzz fuzz-libs install clean
+.PHONY: all test units bench bench-quick lab demo drill lint fuzz fuzz-libs install clean
 all: $(PROGRAMS)
 
 $(BUILD)/libscan.a: $(call obj,$(SCAN_SRC))
@@ -231,6 +233,9 @@ lab: all $(LAB_PROGRAMS)
 
 demo: all
 	BUILD=$(BUILD) scripts/demo
+
+drill: all
+	BUILD=$(BUILD) scripts/drill --channel $(CHANNEL)
 
 # libFuzzer builds of the same targets, with clang, in a build folder of their own.
 fuzz:

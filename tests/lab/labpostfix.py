@@ -201,10 +201,10 @@ virtual_gid_maps = static:65534
 
 class Relay(Postfix):
     """Takes mail on 127.0.0.1:10025 of the client's namespace and brings it to the server, trying
-    again at once and for as long as the test lasts."""
+    again at once and for as long as the test lasts. patience: seconds that it waits for any answer."""
 
-    def __init__(self, lab, server="[192.0.2.25]:25", extra=""):
-        super().__init__(lab, "client", "relay", """\
+    def __init__(self, lab, server="[192.0.2.25]:25", extra="", patience=None):
+        main = """\
 inet_interfaces = 127.0.0.1
 relayhost = %s
 minimal_backoff_time = 1s
@@ -221,7 +221,10 @@ smtp_skip_quit_response = no
 smtp_connection_cache_on_demand = no
 smtp_destination_concurrency_failed_cohort_limit = 0
 default_destination_concurrency_limit = 5
-""" % server + extra, "127.0.0.1:10025 inet n - n - 50 smtpd\n")
+""" % server
+        if patience:  # not in `extra`: each key that is given twice is a warning of every daemon
+            main = re.sub(r"_timeout = \d+s", "_timeout = %ds" % patience, main)
+        super().__init__(lab, "client", "relay", main + extra, "127.0.0.1:10025 inet n - n - 50 smtpd\n")
         lab.wait_listening("client", 10025)
 
     def statuses(self):

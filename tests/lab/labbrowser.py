@@ -77,6 +77,8 @@ class Browser:
         with self.namespace:
             until("chromedriver", self.answers)
             self.driver = WebDriver("http://127.0.0.1:%d" % PORT, options=options)
+        self.driver.command_executor._commands["devtools"] = (
+            "POST", "/session/$sessionId/goog/cdp/execute")
         self.width, self.height = width, height
 
     @staticmethod
@@ -169,24 +171,27 @@ class Browser:
     def resize(self, width, height):
         self.do(lambda d: d.set_window_size(width, height))
 
+    def devtools(self, command, **parameters):
+        """A command of Chromium's own (DevTools protocol)."""
+        return self.do(lambda d: d.execute("devtools", {"cmd": command, "params": parameters}))["value"]
+
     def phone(self):
         """As on a phone from here on: 390 pixels wide."""
         self.width, self.height = 390, 844
-        self.do(lambda d: d.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}))
+        self.devtools("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1,
+                      mobile=True)
 
     def dark(self, value="dark"):
         """What the page is told of the wish for dark colours."""
-        self.do(lambda d: d.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": value}]}))
+        self.devtools("Emulation.setEmulatedMedia",
+                      features=[{"name": "prefers-color-scheme", "value": value}])
 
     def shot(self, name):
         """The whole page as a picture."""
         folder = os.path.join(BUILD, "tests/web")
         os.makedirs(folder, exist_ok=True)
         time.sleep(0.2)  # what moves has come to rest
-        picture = self.do(lambda d: d.execute_cdp_cmd("Page.captureScreenshot", {
-            "format": "png", "captureBeyondViewport": True}))
+        picture = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         with open(os.path.join(folder, name + ".png"), "wb") as f:
             f.write(base64.b64decode(picture["data"]))
 

@@ -146,16 +146,36 @@ static bool has_header(const struct capture *capture, uint64_t at, uint64_t *fro
 	return false;
 }
 
-// Texts have no NUL, which is found faster than what stands before it.
+#define BLOCK 64
+
+// Whether any place of the block begins with the signature's two letters. One byte more is looked at.
+static bool has_letters(const uint8_t *block)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < BLOCK; i++)
+		any |= (uint8_t)((block[i] == (uint8_t)SIGNATURE[0]) &
+				 (block[i + 1] == (uint8_t)SIGNATURE[1]));
+	return any != 0;
+}
+
+// Letters side by side are rare in programs, in which memmem stops at every other byte.
 static const uint8_t *find_in_piece(const uint8_t *data, size_t n)
 {
-	const uint8_t *nul = memchr(data, '\0', n);
-	size_t before;
+	const size_t end = n < SIGNATURE_BYTES ? 0 : n - (SIGNATURE_BYTES - 1);
 
-	if (nul == NULL)
-		return NULL;
-	before = nul - data < 2 ? (size_t)(nul - data) : 2;
-	return memmem(nul - before, n - (size_t)(nul - before - data), SIGNATURE, SIGNATURE_BYTES);
+	for (size_t at = 0; at < end;) {
+		const size_t to = at + BLOCK < end ? at + BLOCK : end;
+
+		if (at + BLOCK < n && !has_letters(data + at)) {
+			at += BLOCK;
+			continue;
+		}
+		for (; at < to; at++)
+			if (memcmp(data + at, SIGNATURE, SIGNATURE_BYTES) == 0)
+				return data + at;
+	}
+	return NULL;
 }
 
 // Where the next PE header begins, from there on. A piece of the capture may cut one.

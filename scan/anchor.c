@@ -133,6 +133,36 @@ struct meeting {
 #define MEETINGS 256
 #define MEETINGS_SLACK 4
 
+// Whose piece is there. Of most patterns the piece is all, and of the others what is to be compared lies far
+// apart: all of it is asked for before the first is needed.
+static void compare_fitting(const struct search *search, struct meeting *fitting, size_t n)
+{
+	const struct anchor_entry *entries = search->table->entries;
+	const struct ruleset *ruleset = search->ruleset;
+	const struct anchor_input *input = search->input;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&ruleset->expressions[entries[fitting[i].entry].expression]);
+	for (size_t i = 0; i < n; i++) {
+		const struct anchor_entry *entry = &entries[fitting[i].entry];
+		const size_t end = fitting[i].at - entry->at + entry->whole;
+
+		if (entry->whole == 0) {
+			__builtin_prefetch(ruleset->check_bytes +
+					   ruleset->expressions[entry->expression].check);
+			fitting[count++] = fitting[i];
+		} else if (end > input->from && end <= input->to) {
+			search->found(search->ctx, entry->expression, input->base + end);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct anchor_entry *entry = &entries[fitting[i].entry];
+
+		confirm(search, entry->expression, fitting[i].at - entry->at, input->from);
+	}
+}
+
 // First all pieces, in no way that depends on what is found, then the patterns.
 static void compare_meetings(const struct search *search, const struct meeting *meetings, size_t n)
 {
@@ -152,11 +182,7 @@ static void compare_meetings(const struct search *search, const struct meeting *
 		fitting[count] = meetings[i];
 		count += (size_t)is_in & (size_t)fits;
 	}
-	for (size_t i = 0; i < count; i++) {
-		const struct anchor_entry *entry = &entries[fitting[i].entry];
-
-		confirm(search, entry->expression, fitting[i].at - entry->at, search->input->from);
-	}
+	compare_fitting(search, fitting, count);
 }
 
 // Most buckets have a few entries.
@@ -189,6 +215,17 @@ static void compare_buckets(const struct search *search, const struct met *met, 
 	compare_meetings(search, meetings, count);
 }
 
+// Of a large bucket the processor foresees the rest by itself.
+static inline void ask_for_entries(const struct anchor_table *table, uint32_t bucket)
+{
+	const uint32_t next = table->buckets[bucket];
+	const uint32_t end = table->buckets[bucket + 1];
+
+	__builtin_prefetch(&table->entries[next]);
+	if (end - next > 1)
+		__builtin_prefetch(&table->entries[end - 1]);
+}
+
 // Takes a batch in: places that have passed the sieve. Those of the batch before get their entries, those
 // of the one before that are compared.
 static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_t *places, size_t n)
@@ -204,7 +241,7 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 		__builtin_prefetch(&table->buckets[lane->met[now][i].bucket]);
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
-		__builtin_prefetch(&table->entries[table->buckets[lane->met[middle][i].bucket]]);
+		ask_for_entries(table, lane->met[middle][i].bucket);
 	compare_buckets(search, lane->met[oldest], lane->counts[oldest]);
 }
 

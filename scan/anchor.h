@@ -73,8 +73,9 @@ struct anchor_entry {
 	uint64_t piece; // of the pattern, where the mask has ones
 	uint64_t mask;
 	uint32_t expression;
-	uint16_t at;      // of the window in the pattern
-	int16_t piece_at; // from the window
+	uint16_t at;     // of the window in the pattern
+	int8_t piece_at; // from the window
+	uint8_t whole;   // the pattern's length if the piece tells all of it, or 0
 };
 
 struct anchor_place {

@@ -89,7 +89,9 @@ static bool is_checked(const struct ruleset *ruleset, uint32_t expression)
 static bool is_entry(const struct anchor_entry *entry, const struct ruleset *ruleset)
 {
 	return is_checked(ruleset, entry->expression) && entry->piece_at >= -(int)entry->at &&
-	       entry->piece_at <= ANCHOR_PIECE_BEHIND;
+	       entry->piece_at <= ANCHOR_PIECE_BEHIND &&
+	       (entry->whole == 0 ||
+		       entry->whole == ruleset->expressions[entry->expression].length);
 }
 
 int anchor_check(const struct anchor_table *table, const struct ruleset *ruleset)

@@ -142,6 +142,8 @@ static void add_expression(struct tables *tables, uint32_t number)
 	if (!narrow(&tables->spelling, tables->content))
 		return;
 	build_choose_window(tables->windows, &tables->spelling, &entry);
+	if ((expression->flags & RULESET_EXPRESSION_AT_END) != 0)
+		entry.whole = 0;
 	add_windows(tables, &entry);
 	if (expression->length - entry.at > tables->reach)
 		tables->reach = expression->length - entry.at;

@@ -414,6 +414,25 @@ static void read_span(
 	}
 }
 
+// Whether the piece that begins with the pattern tells all of it.
+static bool is_whole(const struct build_spelling *spelling, uint64_t mask)
+{
+	uint8_t masks[ANCHOR_PIECE_BYTES];
+
+	if (spelling->length > ANCHOR_PIECE_BYTES)
+		return false;
+	memcpy(masks, &mask, sizeof(masks));
+	for (uint32_t i = 0; i < spelling->length; i++) {
+		unsigned int values = 0;
+
+		for (unsigned int k = 0; k < 4; k++)
+			values += (unsigned int)__builtin_popcountll(spelling->sets[i].bits[k]);
+		if (values != 256u >> __builtin_popcount(masks[i]))
+			return false;
+	}
+	return true;
+}
+
 // The piece that tells most.
 static void choose_piece(
 	const struct build_spelling *spelling, uint32_t window, struct anchor_entry *out)
@@ -437,7 +456,10 @@ static void choose_piece(
 	}
 	memcpy(&out->piece, span.values + best, sizeof(out->piece));
 	memcpy(&out->mask, span.masks + best, sizeof(out->mask));
-	out->piece_at = (int16_t)((int32_t)(first + best) - (int32_t)window);
+	out->piece_at = (int8_t)((int32_t)(first + best) - (int32_t)window);
+	out->whole = 0;
+	if (first + best == 0 && is_whole(spelling, out->mask))
+		out->whole = (uint8_t)spelling->length;
 }
 
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,

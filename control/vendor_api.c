@@ -3,6 +3,7 @@
 // before anything else of a request.
 #include "control/vendor_catalogue.h"
 #include "control/vendor_console.h"
+#include "control/vendor_history.h"
 #include "control/vendor_journal.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_server.h"
@@ -15,6 +16,7 @@
 #define NS_PER_S 1000000000
 #define PAGE 100
 #define PAGE_MOST 1000
+#define SILENT_SECONDS 3600
 #define TOKEN_SECONDS 86400
 #define TOKEN_SECONDS_MOST 7776000 // ninety days
 
@@ -26,7 +28,10 @@ struct call {
 	json_t *body;     // of a POST or PUT, an object
 	const char *name; // what stands for * in the path
 	const char *who;  // whose key it is
+	const char *via;  // "key", "page" or "token"
 	json_t *out;      // the answer
+	const char *what; // was done, or asked for: the history's
+	json_t *details;
 	char why[VENDOR_WHY_BYTES];
 };
 
@@ -87,10 +92,33 @@ static unsigned int page(struct call *call, const char *what, json_t *list, cons
 	return 200;
 }
 
-static void audit(const struct call *call, const char *what, json_t *members)
+// What the history says of the call, also when it is refused in the end.
+static void tell(struct call *call, const char *what, json_t *details)
 {
+	json_decref(call->details);
+	call->what = what;
+	call->details = details;
+}
+
+static void audit(const struct call *call, unsigned int status)
+{
+	const struct history_entry entry = {.who = call->who,
+		.via = call->via,
+		.peer = call->request->peer,
+		.what = call->what,
+		.why = status >= 300 ? call->why : "",
+		.status = status,
+		.details = call->details};
+	json_t *members;
+
+	if (history_add(call->server->database, &entry) != 0)
+		control_events_write(call->server->events, "fault",
+			json_pack("{s:s, s:s}", "what", "history", "why", "it could not be kept"));
+	if (status >= 300)
+		return;
+	members = json_deep_copy(call->details);
 	(void)json_object_set_new(members, "who", json_string(call->who));
-	(void)json_object_set_new(members, "what", json_string(what));
+	(void)json_object_set_new(members, "what", json_string(call->what));
 	control_events_write(call->server->events, "audit", members);
 }
 
@@ -124,8 +152,17 @@ static unsigned int list_gateways(struct call *call)
 {
 	char *after = argument(call, "after");
 	char *group = argument(call, "group");
-	json_t *list = registry_list(
-		call->server->database, after != NULL ? after : "", page_size(call), group);
+	char *search = argument(call, "search");
+	char *state = argument(call, "state");
+	const struct registry_filter filter = {.after = after != NULL ? after : "",
+		.group = group,
+		.search = search,
+		.state = state,
+		.silent_s = now_s() - SILENT_SECONDS,
+		.most = page_size(call)};
+	int64_t total = 0;
+	json_t *list = registry_find(call->server->database, &filter, &total);
+	unsigned int status;
 	json_t *gateway;
 	size_t i;
 
@@ -135,7 +172,11 @@ static unsigned int list_gateways(struct call *call)
 	}
 	g_free(after);
 	g_free(group);
-	return page(call, "gateways", list, "id");
+	g_free(search);
+	g_free(state);
+	status = page(call, "gateways", list, "id");
+	(void)json_object_set_new(call->out, "total", json_integer(total));
+	return status;
 }
 
 static unsigned int get_gateway(struct call *call)
@@ -165,6 +206,8 @@ static unsigned int put_gateway(struct call *call)
 	unsigned int status;
 
 	json_decref(old);
+	tell(call, good == 201 ? "gateway added" : "gateway changed",
+		json_pack("{s:s}", "id", call->name));
 	(void)json_object_set_new(call->body, "id", json_string(call->name));
 	status = status_of(call,
 		registry_put(
@@ -172,19 +215,17 @@ static unsigned int put_gateway(struct call *call)
 		good);
 	if (status >= 300)
 		return status;
-	audit(call, "gateway", json_pack("{s:s}", "id", call->name));
 	return tell_fanout(call, call->name, status);
 }
 
 static unsigned int delete_gateway(struct call *call)
 {
-	unsigned int status =
-		status_of(call, registry_remove(call->server->database, call->name), 204);
+	unsigned int status;
 
-	if (status == 204) {
+	tell(call, "gateway removed", json_pack("{s:s}", "id", call->name));
+	status = status_of(call, registry_remove(call->server->database, call->name), 204);
+	if (status == 204)
 		fanout_forget(call->server->fanout, call->name);
-		audit(call, "gateway removed", json_pack("{s:s}", "id", call->name));
-	}
 	return status;
 }
 
@@ -206,17 +247,16 @@ static unsigned int make_token(struct call *call)
 	char token[REGISTRY_SECRET_BYTES];
 	int err;
 
+	tell(call, "token made", json_pack("{s:s*, s:O*}", "gateway", gateway, "groups", groups));
 	if (seconds < 1 || seconds > TOKEN_SECONDS_MOST)
 		return refuse(call, 422, "seconds: must be 1 to 7776000");
 	if (groups != NULL && !json_is_array(groups))
 		return refuse(call, 422, "groups: must be a list of names");
 	err = registry_token_make(
 		call->server->database, gateway, groups, now_s(), now_s() + seconds, token);
-	if (err == 0) {
+	if (err == 0)
 		call->out = json_pack(
 			"{s:s, s:I}", "token", token, "expires", (json_int_t)(now_s() + seconds));
-		audit(call, "token", json_pack("{s:s*}", "gateway", gateway));
-	}
 	return status_of(call, err, 201);
 }
 
@@ -230,8 +270,9 @@ static unsigned int enrol(struct call *call)
 
 	if (status != 201)
 		return status;
-	call->who = call->request->peer;
-	audit(call, "enrolled", json_pack("{s:s}", "id", id));
+	call->who = id;
+	call->via = "token";
+	tell(call, "gateway enrolled", json_pack("{s:s}", "id", id));
 	status = tell_fanout(call, id, 201);
 	if (status == 201) {
 		// What it needs to trust this vendor; it has to know that it is the right one.
@@ -278,12 +319,39 @@ static unsigned int list_deliveries(struct call *call)
 			    : refuse(call, 404, "there is no such alert");
 }
 
+static unsigned int get_progress(struct call *call)
+{
+	json_t *alert = journal_get(call->server->database, call->name, false);
+
+	if (alert == NULL)
+		return refuse(call, 404, "there is no such alert");
+	call->out = journal_progress(
+		call->server->database, json_integer_value(json_object_get(alert, "number")));
+	json_decref(alert);
+	return 200;
+}
+
+// What the history says of an alert, of an order or of what was made of it.
+static void copy(json_t *details, const json_t *from)
+{
+	static const char *const names[] = {"type", "virus_id", "target"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		json_t *value = json_object_get(from, names[i]);
+
+		if (json_is_string(value))
+			(void)json_object_set(details, names[i], value);
+	}
+}
+
 static unsigned int post_alert(struct call *call)
 {
 	const struct web_request *request = call->request;
 	char digest[ENVELOPE_KEY_ID_BYTES] = "";
 	unsigned int status;
 
+	tell(call, "alert", json_pack("{}"));
+	copy(call->details, call->body);
 	if (json_object_get(call->body, "payloadType") != NULL)
 		status = vendor_server_take(call->server, request->body, request->bytes, digest,
 			call->why, sizeof(call->why));
@@ -292,8 +360,9 @@ static unsigned int post_alert(struct call *call)
 			call->server, call->body, digest, call->why, sizeof(call->why));
 	if (status >= 300)
 		return status;
-	audit(call, "alert", json_pack("{s:s, s:i}", "alert", digest, "status", (int)status));
 	call->out = journal_get(call->server->database, digest, true);
+	copy(call->details, call->out);
+	(void)json_object_set_new(call->details, "alert", json_string(digest));
 	return status;
 }
 
@@ -320,6 +389,33 @@ static unsigned int post_receipt(struct call *call)
 	return 204;
 }
 
+static unsigned int list_history(struct call *call)
+{
+	char *search = argument(call, "search");
+	json_t *list = history_list(call->server->database, number(call, "before", 0, INT64_MAX),
+		page_size(call), search);
+
+	g_free(search);
+	return page(call, "history", list, "number");
+}
+
+// How many signatures each role asks for, and how many of them can be made here.
+static json_t *describe_roles(const struct vendor_server *server)
+{
+	json_t *roles = json_object();
+
+	for (enum key_role role = ROLE_ROOT; role < ROLES; role++) {
+		int here = 0;
+
+		for (size_t i = 0; i < server->signers.count; i++)
+			here += server->may_sign[i][role] ? 1 : 0;
+		(void)json_object_set_new(roles, key_role_name(role),
+			json_pack("{s:i, s:i}", "threshold",
+				(int)keys_threshold(server->root.keys, role), "here", here));
+	}
+	return roles;
+}
+
 static unsigned int get_status(struct call *call)
 {
 	const struct alerts_root *root = &call->server->root;
@@ -330,6 +426,7 @@ static unsigned int get_status(struct call *call)
 		call->out, "root_version", json_integer((json_int_t)root->version));
 	(void)json_object_set_new(
 		call->out, "root_expires", json_integer(keys_expires(root->keys)));
+	(void)json_object_set_new(call->out, "roles", describe_roles(call->server));
 	return 200;
 }
 
@@ -350,22 +447,25 @@ static const struct route {
 	const char *path; // * is one part
 	unsigned int (*run)(struct call *call);
 	enum right right;
+	const char *what; // for the history, when it is refused at once
 } routes[] = {
-	{"GET", "/v1/status", get_status, RIGHT_READ},
-	{"GET", "/v1/gateways", list_gateways, RIGHT_READ},
-	{"GET", "/v1/gateways/*", get_gateway, RIGHT_READ},
-	{"PUT", "/v1/gateways/*", put_gateway, RIGHT_WRITE},
-	{"DELETE", "/v1/gateways/*", delete_gateway, RIGHT_WRITE},
-	{"GET", "/v1/tokens", list_tokens, RIGHT_READ},
-	{"POST", "/v1/tokens", make_token, RIGHT_WRITE},
-	{"POST", "/v1/enrol", enrol, RIGHT_NONE},
-	{"GET", "/v1/alerts", list_alerts, RIGHT_READ},
-	{"POST", "/v1/alerts", post_alert, RIGHT_WRITE},
-	{"GET", "/v1/alerts/*", get_alert, RIGHT_READ},
-	{"GET", "/v1/alerts/*/deliveries", list_deliveries, RIGHT_READ},
-	{"GET", "/v1/receipts", list_receipts, RIGHT_READ},
-	{"POST", "/v1/receipts", post_receipt, RIGHT_NONE},
-	{"GET", "/v1/catalogue", get_catalogue, RIGHT_READ},
+	{"GET", "/v1/status", get_status, RIGHT_READ, NULL},
+	{"GET", "/v1/gateways", list_gateways, RIGHT_READ, NULL},
+	{"GET", "/v1/gateways/*", get_gateway, RIGHT_READ, NULL},
+	{"PUT", "/v1/gateways/*", put_gateway, RIGHT_WRITE, "gateway changed"},
+	{"DELETE", "/v1/gateways/*", delete_gateway, RIGHT_WRITE, "gateway removed"},
+	{"GET", "/v1/tokens", list_tokens, RIGHT_READ, NULL},
+	{"POST", "/v1/tokens", make_token, RIGHT_WRITE, "token made"},
+	{"POST", "/v1/enrol", enrol, RIGHT_NONE, NULL},
+	{"GET", "/v1/alerts", list_alerts, RIGHT_READ, NULL},
+	{"POST", "/v1/alerts", post_alert, RIGHT_WRITE, "alert"},
+	{"GET", "/v1/alerts/*", get_alert, RIGHT_READ, NULL},
+	{"GET", "/v1/alerts/*/deliveries", list_deliveries, RIGHT_READ, NULL},
+	{"GET", "/v1/alerts/*/progress", get_progress, RIGHT_READ, NULL},
+	{"GET", "/v1/history", list_history, RIGHT_READ, NULL},
+	{"GET", "/v1/receipts", list_receipts, RIGHT_READ, NULL},
+	{"POST", "/v1/receipts", post_receipt, RIGHT_NONE, NULL},
+	{"GET", "/v1/catalogue", get_catalogue, RIGHT_READ, NULL},
 };
 
 // What stands for * goes to name, the caller's.
@@ -398,6 +498,7 @@ static unsigned int check_right(struct call *call, enum right right, char **who)
 		*who = registry_apikey_find(call->server->database, call->request->bearer, &writes);
 	else if (login != NULL)
 		session = web_login_find(login, call->request, control_now_ns());
+	call->via = session != NULL ? "page" : "key";
 	if (session != NULL) {
 		*who = strdup(session->user);
 		writes = session->role == WEB_OPERATOR;
@@ -405,8 +506,8 @@ static unsigned int check_right(struct call *call, enum right right, char **who)
 	if (*who == NULL)
 		return refuse(call, 401, "needs a key: Authorization: Bearer KEY");
 	if (right == RIGHT_WRITE && !writes)
-		return refuse(call, 403, "this key may only read");
-	call->who = *who;
+		return refuse(call, 403,
+			session != NULL ? "you may look, but not act" : "this key may only read");
 	return 0;
 }
 
@@ -417,6 +518,8 @@ static unsigned int run(struct call *call, const struct route *route)
 	char *who = NULL;
 	unsigned int status = check_right(call, route->right, &who);
 
+	if (who != NULL)
+		call->who = who;
 	if (status == 0 && has_body) {
 		call->body =
 			json_loadb(request->body, request->bytes, JSON_REJECT_DUPLICATES, NULL);
@@ -425,6 +528,11 @@ static unsigned int run(struct call *call, const struct route *route)
 	}
 	if (status == 0)
 		status = route->run(call);
+	if (call->what == NULL && route->right == RIGHT_WRITE && who != NULL)
+		tell(call, route->what, json_pack("{s:s*}", "id", call->name));
+	if (call->what != NULL)
+		audit(call, status);
+	json_decref(call->details);
 	json_decref(call->body);
 	free(who);
 	return status;

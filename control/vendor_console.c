@@ -3,6 +3,7 @@
 
 #include "control/envelope.h"
 #include "control/metrics.h"
+#include "control/vendor_history.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -123,7 +124,17 @@ static void event_written(void *ctx, const char *event, const json_t *members)
 static void audit_login(void *ctx, const char *user, const char *peer, const char *what)
 {
 	const struct vendor_server *server = ctx;
+	bool is_good = strcmp(what, "login") == 0 || strcmp(what, "logout") == 0;
+	const struct history_entry entry = {.who = user,
+		.via = "login",
+		.peer = peer,
+		.what = what,
+		.why = "",
+		.status = is_good ? 200 : 401};
 
+	if (history_add(server->database, &entry) != 0)
+		control_events_write(server->events, "fault",
+			json_pack("{s:s, s:s}", "what", "history", "why", "it could not be kept"));
 	control_events_write(server->events, "audit",
 		json_pack("{s:s, s:s, s:s}", "who", user, "what", what, "peer", peer));
 }

@@ -35,7 +35,15 @@ static const char schema[] =
 	"CREATE INDEX IF NOT EXISTS delivery_open ON delivery(gateway) WHERE state = 'open';"
 	"CREATE TABLE IF NOT EXISTS receipt(number INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT,"
 	" gateway TEXT, result TEXT, why TEXT, channel TEXT, time INTEGER, counter INTEGER,"
-	" envelope TEXT, digest TEXT UNIQUE);";
+	" envelope TEXT, digest TEXT UNIQUE);"
+	"CREATE TABLE IF NOT EXISTS history(number INTEGER PRIMARY KEY AUTOINCREMENT, time "
+	"INTEGER,"
+	" who TEXT, via TEXT, peer TEXT, what TEXT, why TEXT, status INTEGER, details TEXT);";
+
+// What tables have got since they were first made: when an alert went out, and how long until it was answered,
+// in milliseconds. In a database that has a column already the statement fails and changes nothing.
+static const char *const columns[] = {"ALTER TABLE alert ADD COLUMN sent INTEGER",
+	"ALTER TABLE delivery ADD COLUMN took INTEGER"};
 
 int database_open(const char *path, struct database **out, char *error, size_t error_bytes)
 {
@@ -49,6 +57,8 @@ int database_open(const char *path, struct database **out, char *error, size_t e
 	if (code == SQLITE_OK) {
 		(void)sqlite3_busy_timeout(database->db, BUSY_MS);
 		code = sqlite3_exec(database->db, schema, NULL, NULL, NULL);
+		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+			(void)sqlite3_exec(database->db, columns[i], NULL, NULL, NULL);
 	}
 	if (code != SQLITE_OK) {
 		(void)snprintf(error, error_bytes, "%s: %s", path, sqlite3_errmsg(database->db));

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/vendor_journal.h"
 
+#include "control/control_events.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NS_PER_MS 1000000
+
+// When something goes out, in milliseconds.
+static int64_t now_ms(void)
+{
+	return control_now_ns() / NS_PER_MS;
+}
 
 // ---- order --------------------------------------------------------------------------------------
 
@@ -111,12 +121,12 @@ int journal_add(struct database *database, const struct alert *alert, const char
 	if (err == 0)
 		err = statement_run(database_prepare(database,
 			"INSERT INTO alert(digest, role, type, epoch, sequence, virus_id, target,"
-			" issued, expires, state, envelope) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-			"?)",
-			"tttiittiitt", digest, key_role_name(alert->role),
+			" issued, expires, state, envelope, sent) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?,"
+			" ?10, ?, CASE WHEN ?10 = 'open' THEN ? END)",
+			"tttiittiitti", digest, key_role_name(alert->role),
 			alert_type_name(alert->type), (int64_t)alert->epoch,
 			(int64_t)alert->sequence, alert->virus_id, target, alert->issued_s,
-			alert->expires_s, state, envelope));
+			alert->expires_s, state, envelope, now_ms()));
 	if (err == 0)
 		*number = database_number(
 			database_prepare(database, "SELECT last_insert_rowid()", ""), 0);
@@ -130,9 +140,9 @@ int journal_sign(
 
 	if (err == 0)
 		err = statement_run(database_prepare(database,
-			"UPDATE alert SET envelope = ?, state = ? WHERE digest = ? AND state = "
-			"'draft'",
-			"ttt", envelope, state, digest));
+			"UPDATE alert SET envelope = ?1, state = ?2, sent = CASE WHEN ?2 = 'open'"
+			" THEN ?4 END WHERE digest = ?3 AND state = 'draft'",
+			"ttti", envelope, state, digest, now_ms()));
 	return err == 0 && database_changes(database) == 0 ? -ENOENT : err;
 }
 
@@ -185,8 +195,8 @@ int journal_address(struct database *database, int64_t number, const char *gatew
 
 	if (err == 0)
 		err = statement_run(database_prepare(database,
-			"INSERT OR IGNORE INTO delivery VALUES(?, ?, 'open', NULL, NULL, NULL, "
-			"NULL)",
+			"INSERT OR IGNORE INTO delivery(alert, gateway, state) VALUES(?, ?, "
+			"'open')",
 			"it", number, gateway));
 	return err;
 }
@@ -212,13 +222,15 @@ int journal_deliver(struct database *database, int64_t number, const char *state
 
 	if (err == 0)
 		err = statement_run(database_prepare(database,
-			"INSERT INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(alert, "
-			"gateway)"
-			" DO UPDATE SET state = excluded.state, why = excluded.why, channel ="
-			" excluded.channel, time = excluded.time, counter = excluded.counter"
-			" WHERE state <> 'delivered'",
-			"ittttii", number, answer->gateway, state, answer->why, answer->channel,
-			answer->time_s, (int64_t)answer->counter));
+			"INSERT INTO delivery(alert, gateway, state, why, channel, time, counter, "
+			"took)"
+			" VALUES(?1, ?, ?, ?, ?, ?, ?, ? - (SELECT sent FROM alert WHERE number = "
+			"?1))"
+			" ON CONFLICT(alert, gateway) DO UPDATE SET state = excluded.state, why ="
+			" excluded.why, channel = excluded.channel, time = excluded.time, counter ="
+			" excluded.counter, took = excluded.took WHERE state <> 'delivered'",
+			"ittttiii", number, answer->gateway, state, answer->why, answer->channel,
+			answer->time_s, (int64_t)answer->counter, now_ms()));
 	return err;
 }
 
@@ -334,6 +346,38 @@ json_t *journal_deliveries(struct database *database, int64_t number, const char
 				(json_int_t)sqlite3_column_int64(statement, 4)));
 	(void)sqlite3_finalize(statement);
 	return list;
+}
+
+// After how many seconds this share of all had the alert; null: not yet.
+static json_t *reached(struct database *database, int64_t number, int64_t total, int64_t percent)
+{
+	int64_t needed = (total * percent + 99) / 100;
+	int64_t ms = -1;
+
+	if (needed > 0)
+		ms = database_number(
+			database_prepare(database,
+				"SELECT coalesce(took, 1000 * (time - (SELECT issued FROM alert"
+				" WHERE number = ?1))) AS ms FROM delivery WHERE alert = ?1 AND"
+				" state = 'delivered' ORDER BY ms LIMIT 1 OFFSET ?2",
+				"ii", number, needed - 1),
+			-1);
+	return ms >= 0 ? json_real((double)ms / 1000) : json_null();
+}
+
+json_t *journal_progress(struct database *database, int64_t number)
+{
+	json_t *counts = count_deliveries(database, number);
+	json_int_t delivered = json_integer_value(json_object_get(counts, "delivered"));
+	json_int_t refused = json_integer_value(json_object_get(counts, "refused"));
+	json_int_t open = json_integer_value(json_object_get(counts, "open"));
+	int64_t total = delivered + refused + open;
+
+	json_decref(counts);
+	return json_pack("{s:I, s:I, s:I, s:I, s:{s:o, s:o, s:o}}", "gateways", (json_int_t)total,
+		"delivered", delivered, "refused", refused, "open", open, "seconds", "50",
+		reached(database, number, total, 50), "90", reached(database, number, total, 90),
+		"100", reached(database, number, total, 100));
 }
 
 json_t *journal_receipts(struct database *database, int64_t after, unsigned int most,

@@ -76,6 +76,9 @@ json_t *journal_get(struct database *database, const char *digest, bool with_env
 // The latest ones below a number (0: all), newest first; of a state (NULL: all).
 json_t *journal_list(
 	struct database *database, int64_t before, unsigned int most, const char *state);
+// {"gateways", "delivered", "refused", "open", "seconds": {"50", "90", "100"}}: to how many gateways an alert goes, and
+// how long after it went out so many percent of them had it, null as long as they do not.
+json_t *journal_progress(struct database *database, int64_t number);
 // [{"gateway", "state", "why", "channel", "time"}] of an alert, by gateway after one; of a state (NULL).
 json_t *journal_deliveries(struct database *database, int64_t number, const char *after,
 	unsigned int most, const char *state);

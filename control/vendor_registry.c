@@ -220,6 +220,44 @@ json_t *registry_list(
 	return list;
 }
 
+// ?1 group, ?2 text, ?3 state, ?4 silent since; then what is the list's alone.
+#define WAITING                                                                                    \
+	"(SELECT count(*) FROM delivery JOIN alert ON alert.number = delivery.alert WHERE"         \
+	" delivery.gateway = gateway.id AND delivery.state = 'open' AND alert.state = 'open' AND"  \
+	" alert.type <> 'ping')"
+#define WANTED                                                                                     \
+	" FROM gateway WHERE (?1 IS NULL OR EXISTS(SELECT 1 FROM json_each(groups) WHERE value ="  \
+	" ?1)) AND (?2 IS NULL OR instr(lower(id || ' ' || name || ' ' || groups), lower(?2)) > "  \
+	"0)"                                                                                       \
+	" AND (?3 IS NULL OR CASE ?3 WHEN 'sealed' THEN json_extract(state, '$.sealed') = 1"       \
+	" WHEN 'open' THEN json_extract(state, '$.sealed') = 0 WHEN 'silent' THEN last_seen < ?4"  \
+	" WHEN 'waiting' THEN " WAITING " > 0 END)"
+
+json_t *registry_find(
+	struct database *database, const struct registry_filter *filter, int64_t *total)
+{
+	sqlite3_stmt *statement = database_prepare(database,
+		"SELECT id, name, key, keyid, groups, channels, enrolled, last_seen, "
+		"state, " WAITING WANTED " AND id > ?5 ORDER BY id LIMIT ?6",
+		"tttiti", filter->group, filter->search, filter->state, filter->silent_s,
+		filter->after, (int64_t)filter->most);
+	json_t *list = json_array();
+
+	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
+		json_t *gateway = gateway_json(statement);
+
+		(void)json_object_set_new(
+			gateway, "waiting", json_integer(sqlite3_column_int64(statement, 9)));
+		(void)json_array_append_new(list, gateway);
+	}
+	(void)sqlite3_finalize(statement);
+	*total = database_number(
+		database_prepare(database, "SELECT count(*)" WANTED, "ttti", filter->group,
+			filter->search, filter->state, filter->silent_s),
+		0);
+	return list;
+}
+
 int registry_remove(struct database *database, const char *id)
 {
 	int err = database_begin(database);

@@ -28,6 +28,22 @@ json_t *registry_get(struct database *database, const char *id);
 // At most so many with an id after this one ("": the first), of a group (NULL: all). The caller's.
 json_t *registry_list(
 	struct database *database, const char *after, unsigned int most, const char *group);
+
+struct registry_filter {
+	const char *after;  // id; "": the first
+	const char *group;  // NULL: all
+	const char *search; // in id, name and groups, whatever the case; NULL: all
+	// By its last receipt "sealed" or "open"; "waiting": an alert that holds is not answered;
+	// "silent": not heard of since silent_s; NULL: all.
+	const char *state;
+	int64_t silent_s;
+	unsigned int most;
+};
+// Such gateways, in answers also "waiting": how many alerts that hold they have not answered; and how many such
+// there are. The caller's.
+json_t *registry_find(
+	struct database *database, const struct registry_filter *filter, int64_t *total);
+
 // Returns 0, -ENOENT or -EIO. Durable.
 int registry_remove(struct database *database, const char *id) __attribute__((warn_unused_result));
 // Notes a receipt of a gateway, unless a later one was noted (its counter says); state may be NULL. Not

@@ -6,6 +6,7 @@ build/tests/web/NAME.png, to be looked at.
 """
 import base64
 import ctypes
+import json
 import os
 import shutil
 import socket
@@ -17,7 +18,10 @@ from lablib import BUILD, Failed, Skipped, until
 try:
     from selenium import webdriver
     from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.remote.file_detector import UselessFileDetector
     from selenium.webdriver.remote.webdriver import WebDriver
     MISSING = None
 except ImportError as error:
@@ -73,10 +77,11 @@ class Browser:
             options.add_argument(argument)
         if dark:
             options.add_argument("--force-dark-mode")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         with self.namespace:
             until("chromedriver", self.answers)
             self.driver = WebDriver("http://127.0.0.1:%d" % PORT, options=options)
+        self.driver.file_detector = UselessFileDetector()  # the driver runs here
         self.driver.command_executor._commands["devtools"] = (
             "POST", "/session/$sessionId/goog/cdp/execute")
         self.width, self.height = width, height
@@ -157,7 +162,7 @@ class Browser:
                 next(o for o in field.find_elements(By.TAG_NAME, "option")
                      if o.text == text or o.get_attribute("value") == text).click()
                 return
-            field.clear()
+            field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
             field.send_keys(text)
         self.do(write)
 
@@ -203,3 +208,27 @@ class Browser:
     def errors(self):
         """What the browser's console complained about since the last call."""
         return [e["message"] for e in self.do(lambda d: d.get_log("browser")) if e["level"] == "SEVERE"]
+
+    def requests(self):
+        """(method, URL, body) of each request that the page has sent since the last call."""
+        found = []
+        for entry in self.do(lambda d: d.get_log("performance")):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] != "Network.requestWillBeSent":
+                continue
+            asked = message["params"]["request"]
+            found.append((asked["method"], asked["url"], asked.get("postData", "")))
+        return found
+
+    def choose(self, selector, path):
+        """Gives a file to an input."""
+        self.wait(selector, lambda d: d.find_elements(By.CSS_SELECTOR, selector))[0]
+        self.do(lambda d: d.find_element(By.CSS_SELECTOR, selector).send_keys(path))
+
+    def run(self, script, *arguments):
+        return self.do(lambda d: d.execute_script(script, *arguments))
+
+    def press(self, key):
+        """A key by its name (Tab, Enter) where the focus is."""
+        value = getattr(Keys, key.upper())
+        self.do(lambda d: ActionChains(d).send_keys(value).perform())

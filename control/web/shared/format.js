@@ -6,6 +6,9 @@ const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle
 
 export const count = (n) => number.format(n ?? 0);
 
+// "1 file", "2 files".
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
 export function bytes(n) {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
   let unit = 0;

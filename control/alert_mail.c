@@ -51,20 +51,20 @@ static void mail_receipt(struct alert_mail *mail, const char *receipt)
 	envelope_free(envelope);
 }
 
-static void answer(void *ctx, uint64_t token, const char *receipt)
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct alert_mail *mail = ctx;
 
 	(void)token;
-	if (receipt == NULL) {
-		mail->strangers++;
+	if (said->receipt == NULL) {
+		mail->strangers += !said->is_busy;
 		return;
 	}
 	mail->answered++;
 	if (mail->receipts != NULL)
-		(void)json_array_append_new(mail->receipts, json_string(receipt));
+		(void)json_array_append_new(mail->receipts, json_string(said->receipt));
 	if (!mail->is_asked)
-		mail_receipt(mail, receipt);
+		mail_receipt(mail, said->receipt);
 }
 
 static void take_part(void *ctx, const void *envelope, size_t bytes)

@@ -196,16 +196,18 @@ void alert_order_close(struct alert_order *order)
 
 // ---- asking -------------------------------------------------------------------------------------
 
-int alert_order_find(struct alert_order *order, const char *digest, char **receipt)
+int alert_order_find(
+	struct alert_order *order, const char *digest, char **receipt, bool *is_refusal)
 {
 	sqlite3_stmt *statement = statement_prepare(
-		order->db, "SELECT receipt FROM alert WHERE digest = ?", "t", digest);
+		order->db, "SELECT receipt, result FROM alert WHERE digest = ?", "t", digest);
 	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
 	int err = code == SQLITE_DONE ? -ENOENT : -EIO;
 
 	*receipt = NULL;
 	if (code == SQLITE_ROW) {
 		err = 0;
+		*is_refusal = strcmp(column(statement, 1), "refused") == 0;
 		if (sqlite3_column_type(statement, 0) != SQLITE_NULL) {
 			*receipt = strdup(column(statement, 0));
 			err = *receipt != NULL ? 0 : -ENOMEM;
@@ -247,7 +249,9 @@ int alert_order_check(struct alert_order *order, const struct alert *alert,
 		*why = "an old epoch";
 		err = -EACCES;
 	} else if (code == SQLITE_DONE) {
-		err = 0;
+		// One that nothing can come after would be the last that is ever taken.
+		err = alert->epoch <= limits->epoch_least + limits->most_ahead ? 0 : -EACCES;
+		*why = "too far ahead in epoch";
 	} else if (code == SQLITE_ROW) {
 		err = compare(alert, limits, (uint64_t)sqlite3_column_int64(statement, 0),
 			(uint64_t)sqlite3_column_int64(statement, 1), why);

@@ -10,6 +10,7 @@
 
 #include "control/alert.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +23,9 @@ int alert_order_open(const char *path, struct alert_order **out, char *error, si
 void alert_order_close(struct alert_order *order);
 
 // Whether this payload was taken before. Returns 0 and its receipt, freed by the caller, NULL when it has
-// none yet; -ENOENT when it is new; -EIO.
-int alert_order_find(struct alert_order *order, const char *digest, char **receipt)
-	__attribute__((warn_unused_result));
+// none yet, and whether that is a refusal; -ENOENT when it is new; -EIO.
+int alert_order_find(struct alert_order *order, const char *digest, char **receipt,
+	bool *is_refusal) __attribute__((warn_unused_result));
 
 struct order_limits {
 	uint64_t epoch_least; // of the role (keys_epoch)
@@ -32,7 +33,8 @@ struct order_limits {
 };
 
 // Whether it is newer than all that the vendor sent under this role, and not too far ahead: an epoch may
-// grow by one, a sequence by most_ahead; the first of a vendor and role is where it is. Returns 0, -EACCES
+// grow by one, a sequence by most_ahead; the first of a vendor and role begins at any sequence, and at an epoch
+// that is not further ahead of epoch_least than most_ahead. Returns 0, -EACCES
 // with *why (a text that stays), or -EIO.
 int alert_order_check(struct alert_order *order, const struct alert *alert,
 	const struct order_limits *limits, const char **why) __attribute__((warn_unused_result));

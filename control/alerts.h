@@ -20,13 +20,21 @@
 
 struct alerts;
 
+// What is said to an envelope.
+struct alerts_answer {
+	const char *receipt; // lasts as long as the call; NULL: there is none
+	bool is_refusal;     // so the receipt says; without one: no trusted key has signed it
+	bool is_repeat;      // it was answered before
+	bool is_busy; // there is no receipt, which is not the sender's fault: to be sent again
+};
+
 // Where an envelope came from, and who is told of its receipt.
 struct alerts_source {
 	const char *channel; // "https", "udp", ...
 	const char *peer;    // an address or a name, for people
-	// Once for each alerts_take, at once or later. receipt is NULL when there is none, and lasts as long as
-	// the call. The token is the caller's: who has gone is not found by it any more.
-	void (*answer)(void *ctx, uint64_t token, const char *receipt);
+	// Once for each alerts_take, at once or later. The token is the caller's: who has gone is not found by
+	// it any more.
+	void (*answer)(void *ctx, uint64_t token, const struct alerts_answer *answer);
 	void *ctx;
 	uint64_t token;
 };

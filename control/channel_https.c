@@ -4,7 +4,7 @@
 //   200 the receipt of an alert that was applied, or applied before
 //   422 the receipt of one that was refused
 //   403 no trusted key has signed it     411 without a length, 413 too long     429 too many from this
-//   address
+//   address     503 too many wait for what is going on: to be sent again
 //
 // TLS 1.3 alone (RFC 8446), with the clients' certificates if the configuration asks for them.
 #include "control/channel.h"
@@ -33,38 +33,20 @@ static void say(struct web_reply *reply, unsigned int status, const char *text)
 	reply->body = strdup(text);
 }
 
-// The gateway's own receipt, of which the result is all that is looked at here.
-static bool is_refusal(const char *receipt)
-{
-	struct envelope *envelope = NULL;
-	const char *why;
-	const char *payload;
-	size_t bytes;
-	json_t *root;
-	bool refused = false;
-
-	if (envelope_parse(receipt, strlen(receipt), &envelope, &why) != 0)
-		return false;
-	payload = envelope_payload(envelope, &bytes);
-	root = json_loadb(payload, bytes, 0, NULL);
-	refused = json_object_get(root, "why") != NULL;
-	json_decref(root);
-	envelope_free(envelope);
-	return refused;
-}
-
-static void answer(void *ctx, uint64_t token, const char *receipt)
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_https *channel = ctx;
 	struct web_reply reply = {.type = ENVELOPE_RECEIPT};
 
-	if (receipt == NULL) {
+	if (said->is_busy) {
+		say(&reply, 503, "send it again later\n");
+	} else if (said->receipt == NULL) {
 		say(&reply, 403, "not signed by a key that is trusted\n");
 	} else {
-		reply.status = is_refusal(receipt) ? 422 : 200;
-		reply.body = strdup(receipt);
+		reply.status = said->is_refusal ? 422 : 200;
+		reply.body = strdup(said->receipt);
 	}
-	if (web_server_answer(channel->server, token, &reply) && receipt != NULL)
+	if (web_server_answer(channel->server, token, &reply) && said->receipt != NULL)
 		channel->answered++;
 }
 

@@ -56,18 +56,18 @@ static void publish_next(void *ctx)
 	}
 }
 
-static void answer(void *ctx, uint64_t token, const char *receipt)
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_mqtt *channel = ctx;
 
 	(void)token;
-	if (receipt == NULL || channel->topics.receipts == NULL)
+	if (said->receipt == NULL || channel->topics.receipts == NULL)
 		return;
 	if (g_queue_get_length(channel->receipts) >= RECEIPTS_WAITING) {
 		g_free(g_queue_pop_head(channel->receipts));
 		channel->dropped++;
 	}
-	g_queue_push_tail(channel->receipts, g_strdup(receipt));
+	g_queue_push_tail(channel->receipts, g_strdup(said->receipt));
 	publish_next(channel);
 }
 

@@ -109,16 +109,16 @@ static void post_next(struct channel_pull *channel)
 			g_timeout_add(jitter_ms(channel->post_retry_s), post_again, channel);
 }
 
-static void answer(void *ctx, uint64_t token, const char *receipt)
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_pull *channel = ctx;
 
 	(void)token;
-	if (receipt == NULL || channel->options->alerts.pull.receipts[0] == '\0')
+	if (said->receipt == NULL || channel->options->alerts.pull.receipts[0] == '\0')
 		return;
 	if (g_queue_get_length(channel->receipts) >= RECEIPTS_WAITING)
 		g_free(g_queue_pop_head(channel->receipts));
-	g_queue_push_tail(channel->receipts, g_strdup(receipt));
+	g_queue_push_tail(channel->receipts, g_strdup(said->receipt));
 	post_next(channel);
 }
 

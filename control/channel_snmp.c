@@ -47,18 +47,18 @@ struct channel_snmp {
 
 // ---- alerts -------------------------------------------------------------------------------------
 
-static void answer(void *ctx, uint64_t token, const char *receipt)
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_snmp *channel = ctx;
 
 	(void)token;
-	channel->is_known = receipt != NULL;
-	if (receipt == NULL) {
-		channel->strangers++;
+	channel->is_known = said->receipt != NULL || said->is_busy;
+	if (said->receipt == NULL) {
+		channel->strangers += !said->is_busy;
 		return;
 	}
 	channel->answered++;
-	snmp_receipts_put(channel->receipts, receipt);
+	snmp_receipts_put(channel->receipts, said->receipt);
 }
 
 static void take(struct channel_snmp *channel, const char *peer, const void *data, size_t bytes)

@@ -5,17 +5,17 @@
 // life and is sent back. Who sends what no trusted key has signed is cut off after a few.
 #include "control/channel.h"
 #include "control/control_events.h"
+#include "control/framed.h"
 
 #include <gio/gio.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_BYTES 4
-#define READ_BYTES 65536
 #define WAITING_BYTES (1u << 20) // of receipts that a peer does not take
+#define PARTS_BYTES (96u << 20)  // of frames that are not whole, of all peers
+#define PART_BYTES 65536         // of one peer, which nobody minds
 #define STRANGERS 10             // unsigned envelopes from a peer
 #define RETRY_S 1                // first pause before it is connected again, doubled each time
 #define RETRY_MOST_S 60
@@ -26,17 +26,12 @@ struct channel_tcp;
 struct peer {
 	struct peer *next;
 	struct channel_tcp *channel;
-	GSocketConnection *connection;
-	GSource *input;
-	GSource *output; // while something waits to be sent
-	GByteArray *in;
-	GByteArray *out;
+	struct framed *framed;
 	uint64_t token;
-	int64_t heard_s;
 	unsigned int strangers;
 	unsigned int unanswered; // envelopes
 	bool is_ours;            // we have connected
-	bool has_ended;          // its side; ours ends when it has its answers
+	bool is_known;           // it has sent what was taken
 	char name[96];
 };
 
@@ -60,26 +55,7 @@ static void connect_later(struct channel_tcp *channel);
 
 // ---- peers --------------------------------------------------------------------------------------
 
-static void drop_source(GSource **source)
-{
-	if (*source == NULL)
-		return;
-	g_source_destroy(*source);
-	g_source_unref(*source);
-	*source = NULL;
-}
-
-static void free_peer(struct peer *peer)
-{
-	drop_source(&peer->input);
-	drop_source(&peer->output);
-	g_byte_array_unref(peer->in);
-	g_byte_array_unref(peer->out);
-	g_object_unref(peer->connection);
-	free(peer);
-}
-
-static void drop_peer(struct peer *peer)
+static void forget_peer(struct peer *peer)
 {
 	struct channel_tcp *channel = peer->channel;
 	struct peer **link = &channel->peers;
@@ -89,11 +65,17 @@ static void drop_peer(struct peer *peer)
 		link = &(*link)->next;
 	*link = peer->next;
 	channel->peers_count--;
-	free_peer(peer);
+	free(peer);
 	if (is_ours) {
 		channel->is_connected = false;
 		connect_later(channel);
 	}
+}
+
+static void drop_peer(struct peer *peer)
+{
+	framed_free(peer->framed);
+	forget_peer(peer);
 }
 
 static struct peer *find_peer(struct channel_tcp *channel, uint64_t token)
@@ -105,67 +87,27 @@ static struct peer *find_peer(struct channel_tcp *channel, uint64_t token)
 	return peer;
 }
 
-static bool is_done(const struct peer *peer)
+// Of those that have at least so many bytes of a frame; the vendor that we have connected to stays.
+static struct peer *find_most_silent(struct channel_tcp *channel, size_t least)
 {
-	return peer->has_ended && peer->unanswered == 0 && peer->out->len == 0;
-}
+	struct peer *found = NULL;
 
-// ---- sending ------------------------------------------------------------------------------------
-
-// Returns whether the peer may stay.
-static bool flush(struct peer *peer)
-{
-	GSocket *socket = g_socket_connection_get_socket(peer->connection);
-	GError *error = NULL;
-	bool good = true;
-
-	while (peer->out->len > 0 && good) {
-		gssize n = g_socket_send(
-			socket, (const char *)peer->out->data, peer->out->len, NULL, &error);
-
-		if (n > 0)
-			(void)g_byte_array_remove_range(peer->out, 0, (guint)n);
-		else
-			good = false;
+	for (struct peer *peer = channel->peers; peer != NULL; peer = peer->next) {
+		if (peer->is_ours || framed_input_bytes(peer->framed) < least)
+			continue;
+		// Strangers go before those that are known.
+		if (found == NULL || peer->is_known < found->is_known ||
+			(peer->is_known == found->is_known &&
+				framed_active_us(peer->framed) < framed_active_us(found->framed)))
+			found = peer;
 	}
-	good = good || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-	g_clear_error(&error);
-	return good && peer->out->len <= WAITING_BYTES;
+	return found;
 }
 
-static gboolean writable(GSocket *socket, GIOCondition condition, gpointer ctx)
-{
-	struct peer *peer = ctx;
+// ---- envelopes and receipts ---------------------------------------------------------------------
 
-	(void)socket;
-	(void)condition;
-	if (!flush(peer)) {
-		drop_peer(peer);
-		return G_SOURCE_REMOVE;
-	}
-	if (peer->out->len > 0)
-		return G_SOURCE_CONTINUE;
-	drop_source(&peer->output);
-	if (is_done(peer))
-		drop_peer(peer);
-	return G_SOURCE_REMOVE;
-}
-
-static void send_frame(struct peer *peer, const char *text, size_t bytes)
-{
-	uint32_t head = htonl((uint32_t)bytes);
-
-	(void)g_byte_array_append(peer->out, (const guint8 *)&head, HEAD_BYTES);
-	(void)g_byte_array_append(peer->out, (const guint8 *)text, (guint)bytes);
-	if (peer->output != NULL)
-		return;
-	peer->output = g_socket_create_source(
-		g_socket_connection_get_socket(peer->connection), G_IO_OUT, NULL);
-	g_source_set_callback(peer->output, G_SOURCE_FUNC(writable), peer, NULL);
-	(void)g_source_attach(peer->output, NULL);
-}
-
-static void answer(void *ctx, uint64_t token, const char *receipt)
+// Who brings news is read before those who do not.
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_tcp *channel = ctx;
 	struct peer *peer = find_peer(channel, token);
@@ -173,136 +115,80 @@ static void answer(void *ctx, uint64_t token, const char *receipt)
 	if (peer == NULL)
 		return;
 	peer->unanswered--;
-	if (receipt == NULL) {
-		peer->strangers++;
+	framed_prefer(peer->framed, said->receipt != NULL && !said->is_repeat && !said->is_refusal);
+	if (said->receipt == NULL) {
+		peer->strangers += !said->is_busy;
+		framed_wake(peer->framed);
 		return;
 	}
+	peer->is_known = peer->is_known || !said->is_refusal;
 	channel->answered++;
-	send_frame(peer, receipt, strlen(receipt));
+	framed_send(peer->framed, said->receipt, strlen(said->receipt));
 }
 
-// ---- receiving ----------------------------------------------------------------------------------
-
-static void take(struct peer *peer, const void *text, size_t bytes)
+static bool take_frame(void *ctx, struct framed *framed, const void *text, size_t bytes)
 {
+	struct peer *peer = ctx;
 	const struct alerts_source source = {.channel = "tcp",
 		.peer = peer->name,
 		.answer = answer,
 		.ctx = peer->channel,
 		.token = peer->token};
 
-	if (bytes == 0) {
-		send_frame(peer, "", 0);
-		return;
-	}
+	(void)framed;
 	peer->channel->received++;
 	peer->unanswered++;
 	alerts_take(peer->channel->alerts, &source, text, bytes, control_now_ns() / NS_PER_S);
-}
-
-// One frame a turn, so that nobody keeps the others waiting. Returns whether the peer may stay.
-static bool take_frame(struct peer *peer)
-{
-	uint32_t head;
-	size_t bytes;
-
-	if (peer->in->len < HEAD_BYTES)
-		return true;
-	memcpy(&head, peer->in->data, HEAD_BYTES);
-	bytes = ntohl(head);
-	if (bytes > ENVELOPE_MAX_BYTES)
-		return false;
-	if (peer->in->len < HEAD_BYTES + bytes)
-		return true;
-	take(peer, peer->in->data + HEAD_BYTES, bytes);
-	(void)g_byte_array_remove_range(peer->in, 0, (guint)(HEAD_BYTES + bytes));
 	return peer->strangers < STRANGERS;
 }
 
-// After its last frame: nothing is read any more. Returns whether the peer may stay.
-static bool end_input(struct peer *peer)
-{
-	drop_source(&peer->input);
-	peer->has_ended = true;
-	return !is_done(peer);
-}
-
-static bool has_frame(const struct peer *peer)
-{
-	uint32_t head;
-
-	if (peer->in->len < HEAD_BYTES)
-		return false;
-	memcpy(&head, peer->in->data, HEAD_BYTES);
-	return peer->in->len >= HEAD_BYTES + (size_t)ntohl(head);
-}
-
-static gboolean more_frames(gpointer ctx);
-
-static void watch_input(struct peer *peer);
-
-static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
+// Frames that never become whole must not fill the memory.
+static bool has_grown(void *ctx, struct framed *framed)
 {
 	struct peer *peer = ctx;
-	GError *error = NULL;
-	char data[READ_BYTES];
-	gssize n = g_socket_receive(socket, data, sizeof(data), NULL, &error);
-	bool stays = n >= 0 || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+	struct peer *silent;
+	size_t bytes = 0;
 
-	(void)condition;
-	g_clear_error(&error);
-	if (n > 0) {
-		(void)g_byte_array_append(peer->in, (const guint8 *)data, (guint)n);
-		peer->heard_s = control_now_ns() / NS_PER_S;
-		stays = take_frame(peer);
-	} else if (n == 0) {
-		stays = end_input(peer);
-	}
-	if (!stays) {
-		drop_peer(peer);
-		return G_SOURCE_REMOVE;
-	}
-	if (n == 0)
-		return G_SOURCE_REMOVE;
-	if (!has_frame(peer))
-		return G_SOURCE_CONTINUE;
-	// Nothing is read until the frames that are here are done with.
-	drop_source(&peer->input);
-	peer->input = g_idle_source_new();
-	g_source_set_priority(peer->input, G_PRIORITY_DEFAULT);
-	g_source_set_callback(peer->input, more_frames, peer, NULL);
-	(void)g_source_attach(peer->input, NULL);
-	return G_SOURCE_REMOVE;
+	if (framed_input_bytes(framed) <= PART_BYTES)
+		return true;
+	for (const struct peer *other = peer->channel->peers; other != NULL; other = other->next)
+		bytes += framed_input_bytes(other->framed);
+	if (bytes <= PARTS_BYTES)
+		return true;
+	silent = find_most_silent(peer->channel, PART_BYTES);
+	if (silent == NULL || silent == peer)
+		return peer->is_ours;
+	drop_peer(silent);
+	return true;
 }
 
-static gboolean more_frames(gpointer ctx)
+static bool is_unanswered(void *ctx, struct framed *framed)
 {
-	struct peer *peer = ctx;
+	const struct peer *peer = ctx;
 
-	if (!take_frame(peer)) {
-		drop_peer(peer);
-		return G_SOURCE_REMOVE;
-	}
-	if (has_frame(peer))
-		return G_SOURCE_CONTINUE;
-	drop_source(&peer->input);
-	watch_input(peer);
-	return G_SOURCE_REMOVE;
+	(void)framed;
+	return peer->unanswered > 0;
 }
 
-static void watch_input(struct peer *peer)
+static void gone(void *ctx, struct framed *framed)
 {
-	peer->input = g_socket_create_source(
-		g_socket_connection_get_socket(peer->connection), G_IO_IN, NULL);
-	g_source_set_callback(peer->input, G_SOURCE_FUNC(readable), peer, NULL);
-	(void)g_source_attach(peer->input, NULL);
+	(void)framed; // which frees itself
+	forget_peer(ctx);
 }
+
+static const struct framed_owner owner = {.frame_bytes = ENVELOPE_MAX_BYTES,
+	.waiting_bytes = WAITING_BYTES,
+	.echoes = true,
+	.frame = take_frame,
+	.grown = has_grown,
+	.unanswered = is_unanswered,
+	.gone = gone};
 
 // ---- connections --------------------------------------------------------------------------------
 
-static void name_peer(struct peer *peer)
+static void name_peer(struct peer *peer, GSocketConnection *connection)
 {
-	GSocketAddress *address = g_socket_connection_get_remote_address(peer->connection, NULL);
+	GSocketAddress *address = g_socket_connection_get_remote_address(connection, NULL);
 	char *name;
 
 	if (address == NULL)
@@ -313,43 +199,32 @@ static void name_peer(struct peer *peer)
 	g_object_unref(address);
 }
 
-static void drop_most_silent(struct channel_tcp *channel)
+// Takes a reference of its own. Returns whether it is there.
+static bool add_peer(struct channel_tcp *channel, GSocketConnection *connection, bool is_ours)
 {
-	struct peer *found = NULL;
-
-	for (struct peer *peer = channel->peers; peer != NULL; peer = peer->next) {
-		if (!peer->is_ours && (found == NULL || peer->heard_s < found->heard_s))
-			found = peer;
-	}
-	if (found != NULL)
-		drop_peer(found);
-}
-
-// Takes a reference of its own.
-static void add_peer(struct channel_tcp *channel, GSocketConnection *connection, bool is_ours)
-{
-	GSocket *socket = g_socket_connection_get_socket(connection);
+	struct peer *silent = NULL;
 	struct peer *peer;
 
 	if (channel->peers_count >= channel->peers_most)
-		drop_most_silent(channel);
+		silent = find_most_silent(channel, 0);
+	if (silent != NULL)
+		drop_peer(silent);
 	peer = calloc(1, sizeof(*peer));
 	if (peer == NULL)
-		return;
-	g_socket_set_blocking(socket, FALSE);
-	g_socket_set_keepalive(socket, TRUE);
+		return false;
+	peer->framed = framed_new(connection, &owner, peer);
+	if (peer->framed == NULL) {
+		free(peer);
+		return false;
+	}
 	peer->channel = channel;
-	peer->connection = g_object_ref(connection);
-	peer->in = g_byte_array_new();
-	peer->out = g_byte_array_new();
 	peer->token = ++channel->tokens;
-	peer->heard_s = control_now_ns() / NS_PER_S;
 	peer->is_ours = is_ours;
-	name_peer(peer);
+	name_peer(peer, connection);
 	peer->next = channel->peers;
 	channel->peers = peer;
 	channel->peers_count++;
-	watch_input(peer);
+	return true;
 }
 
 static gboolean incoming(
@@ -357,7 +232,7 @@ static gboolean incoming(
 {
 	(void)service;
 	(void)source;
-	add_peer(ctx, connection, false);
+	(void)add_peer(ctx, connection, false);
 	return TRUE;
 }
 
@@ -377,8 +252,9 @@ static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
 		return;
 	}
 	channel->retry_s = RETRY_S;
-	channel->is_connected = true;
-	add_peer(channel, connection, true);
+	channel->is_connected = add_peer(channel, connection, true);
+	if (!channel->is_connected)
+		connect_later(channel);
 	g_object_unref(connection);
 }
 
@@ -423,7 +299,8 @@ static void close_tcp(void *ctx)
 		struct peer *peer = channel->peers;
 
 		channel->peers = peer->next;
-		free_peer(peer);
+		framed_free(peer->framed);
+		free(peer);
 	}
 	if (channel->retry != 0)
 		(void)g_source_remove(channel->retry);

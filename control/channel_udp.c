@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts over UDP: an envelope in a datagram, its receipt in a datagram back. The vendor repeats the one
 // until it has the other, which costs nothing here: a repeat is answered by the same receipt. What no
-// trusted key has signed is answered by silence, and only so many of those are looked at in a second.
+// trusted key has signed is answered by silence, and only so many of those of a source are looked at in a
+// second.
 #include "control/channel.h"
 #include "control/control_events.h"
 
@@ -13,10 +14,12 @@
 #include <string.h>
 
 #define DATAGRAM_BYTES 65536
-#define BURST 64       // taken in one turn of the loop, at most
-#define TURN_US 200    // that they may take together: the other channels want their turn
-#define STRANGERS 1000 // unsigned ones in a second, after which the rest of it is dropped unread
-#define PEERS 256      // whose receipts may be outstanding
+#define BURST 64    // taken in one turn of the loop, at most
+#define TURN_US 200 // that they may take together: the other channels want their turn
+#define STRANGERS                                                                                  \
+	1000 // unsigned ones in a second, after which those of the same source are dropped unread
+#define SOURCES 256 // that are told apart
+#define PEERS 256   // whose receipts may be outstanding
 #define NS_PER_S 1000000000
 
 struct peer {
@@ -31,24 +34,37 @@ struct channel_udp {
 	struct peer peers[PEERS];
 	uint64_t tokens;
 	int64_t second;
-	unsigned int strangers; // in it
+	unsigned int strangers[SOURCES]; // in it
+	guint seed;
 	uint64_t received;
 	uint64_t answered;
 	uint64_t dropped;
 	char data[DATAGRAM_BYTES];
 };
 
-static void answer(void *ctx, uint64_t token, const char *receipt)
+// The count of where it came from, of which some share one.
+static unsigned int *strangers_of(struct channel_udp *channel, GSocketAddress *address)
+{
+	GInetAddress *host = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address));
+	const guint8 *bytes = g_inet_address_to_bytes(host);
+	guint hash = channel->seed;
+
+	for (gsize i = 0; i < g_inet_address_get_native_size(host); i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return &channel->strangers[(hash ^ hash >> 16) % SOURCES];
+}
+
+static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct channel_udp *channel = ctx;
 	struct peer *peer = &channel->peers[token % PEERS];
 
 	if (peer->token != token)
 		return;
-	if (receipt == NULL)
-		channel->strangers++;
-	else if (g_socket_send_to(
-			 channel->socket, peer->address, receipt, strlen(receipt), NULL, NULL) > 0)
+	if (said->receipt == NULL)
+		*strangers_of(channel, peer->address) += !said->is_busy;
+	else if (g_socket_send_to(channel->socket, peer->address, said->receipt,
+			 strlen(said->receipt), NULL, NULL) > 0)
 		channel->answered++;
 	g_object_unref(peer->address);
 	peer->token = 0;
@@ -95,9 +111,9 @@ static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 		if (n < 0)
 			break;
 		if (second != channel->second)
-			channel->strangers = 0;
+			memset(channel->strangers, 0, sizeof(channel->strangers));
 		channel->second = second;
-		if (channel->strangers < STRANGERS) {
+		if (*strangers_of(channel, address) < STRANGERS) {
 			take(channel, (size_t)n, address);
 			continue;
 		}
@@ -175,6 +191,7 @@ static int open_udp(const struct control_options *options, struct alerts *alerts
 	if (channel == NULL)
 		return -ENOMEM;
 	channel->alerts = alerts;
+	channel->seed = g_random_int();
 	channel->socket = listen_at(options->alerts.udp.listen, error, error_bytes);
 	if (channel->socket == NULL) {
 		close_udp(channel);

@@ -111,10 +111,15 @@ static int read_role(const struct reader *reader, json_t *table, enum key_role w
 	json_t *entry = json_object_get(table, name);
 	json_t *epoch = json_object_get(entry, "epoch");
 	json_int_t threshold = json_integer_value(json_object_get(entry, "threshold"));
+	size_t known = 2 + (epoch != NULL);
 	int err = read_members(reader, name, json_object_get(entry, "keys"), role);
 
 	if (err != 0)
 		return err;
+	if (json_object_size(entry) != known)
+		return refuse(reader,
+			"root.roles.%s: must have keys, threshold and epoch, and nothing unknown",
+			name);
 	if (threshold < 1 || threshold > __builtin_popcountll(role->members))
 		return refuse(reader,
 			"root.roles.%s: the threshold must be 1 to the number of its keys", name);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Alerts over connections that the vendor makes to its gateways. One is closed when nothing was said on it
 // for a while, and made again for the next alert; sooner where others wait and it has had its answer.
+#include "control/framed.h"
 #include "control/vendor_address.h"
-#include "control/vendor_peer.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_send.h"
 
@@ -14,6 +14,8 @@
 #define KIND "tcp"
 #define IDLE_S 20
 #define CONNECT_S 20
+#define RECEIPT_BYTES 65536
+#define WAITING_BYTES (16u << 20) // that a gateway does not take
 
 struct way {
 	struct vendor_sink sink;
@@ -26,10 +28,10 @@ struct way {
 
 struct link {
 	struct way *way;
-	struct vendor_peer *peer; // NULL: it is being connected
-	GByteArray *waits;        // the envelope that is sent then
-	GList *rests;             // in resting; NULL: an answer is outstanding
-	char *name;               // in links
+	struct framed *framed; // NULL: it is being connected
+	GByteArray *waits;     // the envelope that is sent then
+	GList *rests;          // in resting; NULL: an answer is outstanding
+	char *name;            // in links
 	char gateway[REGISTRY_ID_BYTES];
 };
 
@@ -53,32 +55,35 @@ static void free_link(gpointer data)
 	struct link *link = data;
 
 	rest_no_more(link);
-	if (link->peer != NULL)
-		vendor_peer_free(link->peer);
+	if (link->framed != NULL)
+		framed_free(link->framed);
 	g_byte_array_unref(link->waits);
 	g_free(link->name);
 	free(link);
 }
 
-static bool take_frame(void *ctx, struct vendor_peer *peer, const void *text, size_t bytes)
+static bool take_frame(void *ctx, struct framed *framed, const void *text, size_t bytes)
 {
 	struct link *link = ctx;
 
-	(void)peer;
+	(void)framed;
 	rest(link);
 	return link->way->sink.receipt(link->way->sink.ctx, KIND, text, bytes, NULL);
 }
 
-static void gone(void *ctx, struct vendor_peer *peer)
+static void gone(void *ctx, struct framed *framed)
 {
 	struct link *link = ctx;
 
-	(void)peer;
-	link->peer = NULL; // it frees itself
+	(void)framed;
+	link->framed = NULL; // it frees itself
 	(void)g_hash_table_remove(link->way->links, link->name);
 }
 
-static const struct vendor_peer_owner owner = {take_frame, gone};
+static const struct framed_owner owner = {.frame_bytes = RECEIPT_BYTES,
+	.waiting_bytes = WAITING_BYTES,
+	.frame = take_frame,
+	.gone = gone};
 
 static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
 {
@@ -99,13 +104,13 @@ static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
 		g_error_free(error);
 		return;
 	}
-	link->peer = vendor_peer_new(connection, &owner, link);
+	link->framed = framed_new(connection, &owner, link);
 	g_object_unref(connection);
-	if (link->peer == NULL) {
+	if (link->framed == NULL) {
 		(void)g_hash_table_remove(link->way->links, link->name);
 		return;
 	}
-	vendor_peer_send(link->peer, link->waits->data, link->waits->len);
+	framed_send(link->framed, link->waits->data, link->waits->len);
 	(void)g_byte_array_set_size(link->waits, 0);
 }
 
@@ -147,10 +152,10 @@ static int send_tcp(void *ctx, const struct vendor_try *try)
 	if (link == NULL && g_hash_table_size(way->links) < way->at_once)
 		return connect_link(way, try, address, name);
 	g_free(name);
-	if (link == NULL || link->peer == NULL)
+	if (link == NULL || link->framed == NULL)
 		return -EAGAIN;
 	rest_no_more(link);
-	vendor_peer_send(link->peer, try->envelope, try->bytes);
+	framed_send(link->framed, try->envelope, try->bytes);
 	return 0;
 }
 
@@ -160,8 +165,8 @@ static gboolean is_idle(gpointer key, gpointer value, gpointer ctx)
 	const gint64 *now_us = ctx;
 
 	(void)key;
-	return link->peer != NULL &&
-	       *now_us - vendor_peer_active_us(link->peer) > (gint64)IDLE_S * G_USEC_PER_SEC;
+	return link->framed != NULL &&
+	       *now_us - framed_active_us(link->framed) > (gint64)IDLE_S * G_USEC_PER_SEC;
 }
 
 static gboolean close_idle(gpointer ctx)
@@ -180,7 +185,7 @@ static gboolean is_connecting(gpointer key, gpointer value, gpointer ctx)
 
 	(void)key;
 	(void)ctx;
-	return link->peer == NULL;
+	return link->framed == NULL;
 }
 
 static void close_tcp(void *ctx)

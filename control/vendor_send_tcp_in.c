@@ -2,7 +2,7 @@
 // Alerts over connections that gateways make, which works from behind an address translator. Nothing that
 // a gateway sends by itself says who it is; its receipts do. So whoever connects is sent the root document
 // in force, which every gateway answers by a receipt and which changes nothing where it is known.
-#include "control/vendor_peer.h"
+#include "control/framed.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_send.h"
 
@@ -14,6 +14,8 @@
 #define KIND "tcp-in"
 #define STRANGER_S 30       // until it has shown who it is
 #define STRANGERS_MOST 4096 // at once
+#define RECEIPT_BYTES 65536
+#define WAITING_BYTES (16u << 20) // that a gateway does not take
 
 struct way {
 	struct vendor_sink sink;
@@ -26,7 +28,7 @@ struct way {
 
 struct link {
 	struct way *way;
-	struct vendor_peer *peer;
+	struct framed *framed;
 	gint64 since_us;
 	char gateway[REGISTRY_ID_BYTES]; // "": a stranger
 };
@@ -46,18 +48,18 @@ static void free_link(gpointer data)
 	struct link *link = data;
 
 	forget(link);
-	if (link->peer != NULL)
-		vendor_peer_free(link->peer);
+	if (link->framed != NULL)
+		framed_free(link->framed);
 	free(link);
 }
 
-static bool take_frame(void *ctx, struct vendor_peer *peer, const void *text, size_t bytes)
+static bool take_frame(void *ctx, struct framed *framed, const void *text, size_t bytes)
 {
 	struct link *link = ctx;
 	struct way *way = link->way;
 	char gateway[REGISTRY_ID_BYTES] = "";
 
-	(void)peer;
+	(void)framed;
 	if (!way->sink.receipt(way->sink.ctx, KIND, text, bytes, gateway))
 		return false;
 	if (link->gateway[0] != '\0')
@@ -70,16 +72,19 @@ static bool take_frame(void *ctx, struct vendor_peer *peer, const void *text, si
 	return true;
 }
 
-static void gone(void *ctx, struct vendor_peer *peer)
+static void gone(void *ctx, struct framed *framed)
 {
 	struct link *link = ctx;
 
-	(void)peer;
-	link->peer = NULL; // it frees itself
+	(void)framed;
+	link->framed = NULL; // it frees itself
 	(void)g_hash_table_remove(link->way->links, link);
 }
 
-static const struct vendor_peer_owner owner = {take_frame, gone};
+static const struct framed_owner owner = {.frame_bytes = RECEIPT_BYTES,
+	.waiting_bytes = WAITING_BYTES,
+	.frame = take_frame,
+	.gone = gone};
 
 static gboolean incoming(
 	GSocketService *service, GSocketConnection *connection, GObject *source, gpointer ctx)
@@ -97,14 +102,14 @@ static gboolean incoming(
 		return TRUE;
 	link->way = way;
 	link->since_us = g_get_monotonic_time();
-	link->peer = vendor_peer_new(connection, &owner, link);
-	if (link->peer == NULL) {
+	link->framed = framed_new(connection, &owner, link);
+	if (link->framed == NULL) {
 		free(link);
 		return TRUE;
 	}
 	way->strangers++;
 	(void)g_hash_table_add(way->links, link);
-	vendor_peer_send(link->peer, root, strlen(root));
+	framed_send(link->framed, root, strlen(root));
 	return TRUE;
 }
 
@@ -115,7 +120,7 @@ static int send_tcp_in(void *ctx, const struct vendor_try *try)
 
 	if (link == NULL)
 		return -ENOTCONN;
-	vendor_peer_send(link->peer, try->envelope, try->bytes);
+	framed_send(link->framed, try->envelope, try->bytes);
 	return 0;
 }
 

@@ -17,11 +17,13 @@
 #define HEADERS_BYTES 4096
 #define CHUNK_BYTES 16384
 #define STREAM_BYTES 1048576u // that wait for one reader
+#define BODIES 4              // of the longest kind, that are here in part or whole
 #define BEARER "Bearer "
 #define MAPPED "::ffff:" // before an address of version 4 (RFC 4291, section 2.5.5.2)
 
 struct exchange {
 	GByteArray *body;
+	size_t counted;      // of it in bodies_bytes
 	GByteArray *waiting; // of a stream: what it has not read
 	const char *method;
 	struct web_reply reply;
@@ -53,6 +55,7 @@ struct web_server {
 	struct address_list *allowed;
 	struct address_rate *rate;
 	size_t body_bytes;
+	size_t bodies_bytes; // of all exchanges
 	uint64_t tokens;
 	struct web_server_counts counts;
 };
@@ -221,6 +224,7 @@ static void clear_exchange(struct web_server *server, struct lws *wsi, struct ex
 	(void)g_hash_table_remove(server->streams, wsi);
 	if (exchange->body != NULL)
 		g_byte_array_unref(exchange->body);
+	server->bodies_bytes -= exchange->counted;
 	if (exchange->waiting != NULL)
 		g_byte_array_unref(exchange->waiting);
 	free_reply(&exchange->reply);
@@ -380,15 +384,21 @@ static void begin(
 	}
 }
 
-static void add_body(const struct web_server *server, struct lws *wsi, struct exchange *exchange,
+// Bodies of many that never become whole must not fill the memory.
+static void add_body(struct web_server *server, struct lws *wsi, struct exchange *exchange,
 	const void *data, size_t bytes)
 {
 	if (exchange->is_answered)
 		return;
 	if (exchange->body->len + bytes > server->body_bytes)
 		refuse(wsi, exchange, 413, "too long a body");
-	else
+	else if (server->bodies_bytes + bytes > BODIES * server->body_bytes)
+		refuse(wsi, exchange, 503, "too much is being sent; send it again later");
+	else {
 		(void)g_byte_array_append(exchange->body, data, (guint)bytes);
+		exchange->counted += bytes;
+		server->bodies_bytes += bytes;
+	}
 }
 
 static void end_body(struct web_server *server, struct lws *wsi, struct exchange *exchange)

@@ -35,6 +35,7 @@ static struct {
 	// answers
 	unsigned int answers;
 	char *receipt;
+	struct alerts_answer said;
 	uint64_t token;
 } lab;
 
@@ -70,13 +71,14 @@ static inline void event(void *ctx, const char *name, json_t *members)
 	json_decref(members);
 }
 
-static inline void answer(void *ctx, uint64_t token, const char *receipt)
+static inline void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	(void)ctx;
 	lab.answers++;
 	lab.token = token;
 	free(lab.receipt);
-	lab.receipt = receipt != NULL ? strdup(receipt) : NULL;
+	lab.receipt = said->receipt != NULL ? strdup(said->receipt) : NULL;
+	lab.said = *said;
 }
 
 // ---- what the vendor would do -------------------------------------------------------------------

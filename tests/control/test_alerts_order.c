@@ -73,6 +73,36 @@ static void a_clock_that_goes_back_opens_nothing_and_closes_nothing(void **test_
 	assert_result("applied");
 }
 
+// Whoever can set the clock cannot bring back what has expired while the process runs.
+static void a_clock_that_goes_back_while_it_runs_is_not_believed(void **test_state)
+{
+	json_t *old = make_seal(1);
+
+	(void)test_state;
+	(void)json_object_set_new(old, "issued", json_string(time_text(lab.now_s - 31 * DAY)));
+	(void)json_object_set_new(old, "expires", json_string(time_text(lab.now_s - 29 * DAY)));
+	lab.now_s -= 30 * DAY;
+	send_alert(old, ALERTS_A);
+	assert_refused("expired");
+	alerts_turn(lab.alerts, lab.now_s);
+	assert_int_equal(lab.faults, 1);
+}
+
+// After it nothing could ever come.
+static void the_first_epoch_is_not_far_ahead(void **test_state)
+{
+	json_t *far = make_seal(1);
+	json_t *near = make_seal(1);
+
+	(void)test_state;
+	(void)json_object_set_new(far, "epoch", json_integer((INT64_C(1) << 53) - 1));
+	send_alert(far, ALERTS_A);
+	assert_refused("too far ahead in epoch");
+	(void)json_object_set_new(near, "epoch", json_integer(7));
+	send_alert(near, ALERTS_A);
+	assert_result("applied");
+}
+
 // The log has its blocks from the start, and keeps them: no alert waits for the disk to find some.
 static void the_log_stays_and_is_taken_in_when_nothing_goes_on(void **test_state)
 {
@@ -243,6 +273,8 @@ int main(void)
 		TEST(a_jump_is_refused),
 		TEST(it_must_be_fresh),
 		TEST(a_clock_that_goes_back_opens_nothing_and_closes_nothing),
+		TEST(a_clock_that_goes_back_while_it_runs_is_not_believed),
+		TEST(the_first_epoch_is_not_far_ahead),
 		TEST(the_log_stays_and_is_taken_in_when_nothing_goes_on),
 		TEST(sealing_is_limited_in_number),
 		TEST(what_was_taken_before_a_crash_is_applied_after_it),

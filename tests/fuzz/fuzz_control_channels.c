@@ -57,12 +57,14 @@ static bool is_stranger(const uint8_t *data, size_t n)
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
 {
+	const struct alerts_answer said = {.receipt = is_stranger(text, bytes) ? NULL : "receipt"};
+
 	(void)alerts;
 	must(now_s > 0 && source->answer != NULL && source->channel[0] != '\0');
 	must(lab.taken_count < TAKEN && bytes <= ENVELOPE_MAX_BYTES);
 	lab.taken[lab.taken_count].data = g_memdup2(text, bytes);
 	lab.taken[lab.taken_count++].bytes = bytes;
-	source->answer(source->ctx, source->token, is_stranger(text, bytes) ? NULL : "receipt");
+	source->answer(source->ctx, source->token, &said);
 }
 
 json_t *alerts_status(const struct alerts *alerts)

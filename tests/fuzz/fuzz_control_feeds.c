@@ -89,6 +89,7 @@ static bool is_one_of_them(const void *text, size_t bytes)
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
 {
+	static const struct alerts_answer nothing = {.is_refusal = true};
 	const uint8_t *line = NULL;
 	size_t n = 0;
 
@@ -101,7 +102,7 @@ void alerts_take(struct alerts *alerts, const struct alerts_source *source, cons
 		lab.is_over = true;
 	else
 		must(is_one_of_them(text, bytes));
-	source->answer(source->ctx, source->token, NULL);
+	source->answer(source->ctx, source->token, &nothing);
 }
 
 json_t *alerts_status(const struct alerts *alerts)

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Alerts from inside: what alerts.c, alerts_judge.c, alerts_apply.c and alerts_tell.c share.
+#pragma once
+
+#include "control/alert_order.h"
+#include "control/alerts.h"
+#include "control/alerts_root.h"
+#include "control/alerts_seen.h"
+
+#include <limits.h>
+
+// Who waits for an alert whose action is in progress.
+struct waiting {
+	struct waiting *next;
+	struct alerts_source source;
+	char digest[ENVELOPE_KEY_ID_BYTES];
+};
+
+// What is told one by one only while it is seldom.
+struct told {
+	int64_t minute;
+	unsigned int count;  // in it
+	unsigned int untold; // since it was said last how many
+};
+
+enum told_kind { TOLD_UNSIGNED, TOLD_REFUSED, TOLD_REPEATED, TOLD_KINDS };
+
+struct alerts {
+	struct alerts_options options;
+	struct alerts_actions actions;
+	struct alerts_root root;
+	struct alert_order *order;
+	struct alerts_seen *seen;
+	struct envelope_signer *signer;
+	struct waiting *waiting;
+	unsigned int waiting_count;
+	json_t *refused; // why: count
+	uint64_t applied;
+	uint64_t repeated;
+	int64_t last_heard_s;
+	int64_t began_s;    // by the clock,
+	int64_t began_up_s; // and by one that is never set
+	bool stale;         // and was told
+	bool root_ended;
+	bool clock_is_behind;
+	double seals_left; // of seals_in_an_hour
+	int64_t seals_left_at_s;
+	struct told told[TOLD_KINDS];
+	char root_path[PATH_MAX];
+};
+
+// One envelope on its way.
+struct taking {
+	const struct alerts_source *source;
+	struct envelope *envelope;
+	const char *text;
+	size_t bytes;
+	const char *digest; // of the payload; NULL: it cannot be read
+	struct seen_key key;
+	struct alert alert;
+	struct keys *keys; // of a new root document
+	int64_t now_s;
+	char why[ALERT_WHY_BYTES];
+};
+
+// ---- alerts_tell.c ------------------------------------------------------------------------------
+
+// Freed by the caller; NULL: there is none.
+char *alerts_tell_receipt(
+	struct alerts *alerts, const char *digest, const char *result, const char *why);
+// Takes members.
+void alerts_tell(struct alerts *alerts, const char *event, json_t *members);
+void alerts_tell_fault(struct alerts *alerts, const char *why);
+void alerts_tell_taking(struct alerts *alerts, const struct taking *taking, const char *result);
+// The same, of what anybody can send again and again.
+void alerts_tell_seldom(struct alerts *alerts, enum told_kind kind, const struct taking *taking);
+// What was not told one by one.
+void alerts_tell_sums(struct alerts *alerts, int64_t now_s);
+void alerts_tell_answer(const struct alerts_source *source, const struct alerts_answer *answer);
+void alerts_count_refusal(struct alerts *alerts, const char *why);
+// No trusted key has signed it.
+void alerts_refuse_stranger(struct alerts *alerts, struct taking *taking, const char *why);
+// A trusted one has: taking->why says what is wrong with it.
+void alerts_refuse(struct alerts *alerts, const struct taking *taking);
+
+// ---- alerts_judge.c -----------------------------------------------------------------------------
+
+// Returns 0 or -EACCES with taking->why. signers: bits of the trusted keys; clock_s: what the clock says,
+// which may have gone back.
+int alerts_judge(struct alerts *alerts, struct taking *taking, uint64_t signers, int64_t clock_s);
+
+// ---- alerts_apply.c -----------------------------------------------------------------------------
+
+// Taken, which is durable, then applied and answered.
+void alerts_apply(struct alerts *alerts, struct taking *taking);
+// The source is answered when the alert of this digest is.
+void alerts_wait(struct alerts *alerts, const struct alerts_source *source, const char *digest);

@@ -2,6 +2,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "scan/match_regex.h"
 
+#include "scan/match_regex_start.h"
+
 #include <pcre2.h>
 
 #include <errno.h>
@@ -11,10 +13,12 @@
 #define MATCH_LIMIT 200000 // steps of one search
 #define HEAP_KIB 16384
 #define MAX_COUNT 100000 // of matches of one expression
+#define MAX_STARTS 64    // at which an expression is tried by itself, in one search
 
 struct match_regexes {
 	const struct ruleset *ruleset;
 	pcre2_code **codes;
+	struct regex_start *starts;
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 };
@@ -84,9 +88,11 @@ int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
 		return -ENOMEM;
 	regexes->ruleset = ruleset;
 	regexes->codes = calloc(ruleset->regexes_count + 1, sizeof(pcre2_code *));
+	regexes->starts = calloc(ruleset->regexes_count + 1, sizeof(struct regex_start));
 	regexes->data = pcre2_match_data_create(1, NULL);
 	regexes->context = pcre2_match_context_create(NULL);
-	if (regexes->codes == NULL || regexes->data == NULL || regexes->context == NULL) {
+	if (regexes->codes == NULL || regexes->starts == NULL || regexes->data == NULL ||
+		regexes->context == NULL) {
 		match_regexes_free(regexes);
 		return -ENOMEM;
 	}
@@ -97,6 +103,8 @@ int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
 
 		regexes->codes[i] = compile(ruleset->strings + ruleset->regexes[i].text,
 			ruleset->strings + ruleset->regexes[i].letters, &error);
+		regex_start_read(ruleset->strings + ruleset->regexes[i].text,
+			ruleset->strings + ruleset->regexes[i].letters, &regexes->starts[i]);
 		if (regexes->codes[i] != NULL)
 			(void)pcre2_jit_compile(regexes->codes[i], PCRE2_JIT_COMPLETE);
 	}
@@ -113,6 +121,7 @@ void match_regexes_free(struct match_regexes *regexes)
 	pcre2_match_context_free(regexes->context);
 	pcre2_match_data_free(regexes->data);
 	free(regexes->codes);
+	free(regexes->starts);
 	free(regexes);
 }
 
@@ -179,7 +188,7 @@ static bool find_range(const struct ruleset_regex *regex, const struct match_reg
 }
 
 // What machine code of an expression gives up, for its stack is small, is searched for without it.
-static int search(const struct match_regexes *regexes, uint32_t number, PCRE2_SPTR subject,
+static int match(const struct match_regexes *regexes, uint32_t number, PCRE2_SPTR subject,
 	PCRE2_SIZE n, PCRE2_SIZE at, uint32_t options)
 {
 	int found = pcre2_match(
@@ -189,6 +198,28 @@ static int search(const struct match_regexes *regexes, uint32_t number, PCRE2_SP
 		return found;
 	return pcre2_match(regexes->codes[number], subject, n, at, options | PCRE2_NO_JIT,
 		regexes->data, regexes->context);
+}
+
+// Where it is known what an expression begins with, it is tried where that is. What has it too often is
+// left to PCRE2, so that the limit of steps is one of all.
+static int search(const struct match_regexes *regexes, uint32_t number, PCRE2_SPTR subject,
+	PCRE2_SIZE n, PCRE2_SIZE at, uint32_t options)
+{
+	const struct regex_start *start = &regexes->starts[number];
+
+	if (start->count == 0 || (options & PCRE2_ANCHORED) != 0)
+		return match(regexes, number, subject, n, at, options);
+	for (unsigned int tries = 0; tries < MAX_STARTS; tries++, at++) {
+		int found;
+
+		at = regex_start_find(start, subject, n, at);
+		if (at == n)
+			return PCRE2_ERROR_NOMATCH;
+		found = match(regexes, number, subject, n, at, options | PCRE2_ANCHORED);
+		if (found != PCRE2_ERROR_NOMATCH)
+			return found;
+	}
+	return match(regexes, number, subject, n, at, options);
 }
 
 uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/match_regex_start.h"
+
+#include <ctype.h>
+#include <string.h>
+
+// ---- reading -----------------------------------------------------------------------------------
+
+struct reader {
+	const char *at;
+	bool is_caseless;
+	struct regex_start *start;
+	uint32_t branch; // its first word
+};
+
+// Passes over one thing of the expression: a byte, an escape, a class. Returns false where it does not end.
+static bool pass(const char **at)
+{
+	const char *end = *at + 1;
+
+	if (**at == '\\') {
+		end++;
+		if ((*at)[1] == '\0')
+			return false;
+	} else if (**at == '[') {
+		end += *end == '^';
+		end += *end == ']';
+		while (*end != ']') {
+			// Classes by name.
+			if (*end == '\0' || *end == '[')
+				return false;
+			end += *end == '\\' && end[1] != '\0' ? 2 : 1;
+		}
+		end++;
+	}
+	*at = end;
+	return true;
+}
+
+// To the end of the branch that is being read, or of the expression.
+static bool pass_branch(const char **at)
+{
+	unsigned int depth = 0;
+
+	while (**at != '\0' && (depth > 0 || (**at != '|' && **at != ')'))) {
+		depth += **at == '(' ? 1 : 0;
+		depth -= **at == ')' ? 1 : 0;
+		if (!pass(at))
+			return false;
+	}
+	return depth == 0;
+}
+
+// Expressions with a syntax that could change what other parts of them mean.
+static bool is_plain(const char *text, const char *letters)
+{
+	static const char *const odd[] = {"(*", "\\Q", "\\E", "\\K"};
+
+	if (strpbrk(letters, "xA") != NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		if (strstr(text, odd[i]) != NULL)
+			return false;
+	while ((text = strstr(text, "(?")) != NULL) {
+		if (text[2] != ':')
+			return false;
+		text += 2;
+	}
+	return true;
+}
+
+// A byte that stands for itself; 0: none.
+static uint8_t read_byte(const char **at)
+{
+	const char *end = *at;
+
+	if (*end == '\\' && ispunct((unsigned char)end[1]))
+		end++;
+	else if (!isprint((unsigned char)*end) || strchr("\\^$.[]|(){}?*+", *end) != NULL)
+		return 0;
+	*at = end + 1;
+	return (uint8_t)*end;
+}
+
+static void append(const struct reader *reader, struct regex_word *word, uint8_t byte)
+{
+	const bool both = reader->is_caseless && isalpha(byte);
+	const uint8_t mask = both ? 0xdf : 0xff;
+	uint8_t values[REGEX_START_MOST];
+	uint8_t masks[REGEX_START_MOST];
+
+	memcpy(values, &word->value, sizeof(values));
+	memcpy(masks, &word->mask, sizeof(masks));
+	values[word->bytes] = byte & mask;
+	masks[word->bytes] = mask;
+	memcpy(&word->value, values, sizeof(values));
+	memcpy(&word->mask, masks, sizeof(masks));
+	word->bytes++;
+}
+
+// Appends the byte to all words of the branch, or to copies of them where it may be missing. Returns false
+// when there is no room.
+static bool append_all(struct reader *reader, uint8_t byte, bool may_be_missing)
+{
+	struct regex_start *start = reader->start;
+	const uint32_t count = start->count;
+
+	for (uint32_t i = reader->branch; i < count; i++) {
+		if (start->words[i].bytes == REGEX_START_MOST)
+			return false;
+		if (may_be_missing) {
+			if (start->count == REGEX_START_WORDS)
+				return false;
+			start->words[start->count++] = start->words[i];
+		}
+		append(reader, &start->words[i], byte);
+	}
+	return true;
+}
+
+// The words that a branch begins with.
+static bool read_branch(struct reader *reader)
+{
+	struct regex_start *start = reader->start;
+	const char *at = reader->at;
+	uint8_t byte;
+
+	if (start->count == REGEX_START_WORDS)
+		return false;
+	reader->branch = start->count;
+	start->words[start->count++] = (struct regex_word){0};
+	while ((byte = read_byte(&at)) != 0) {
+		const bool may_be_missing = *at == '?';
+
+		if (*at == '*' || *at == '{' || !append_all(reader, byte, may_be_missing))
+			break;
+		if (may_be_missing)
+			at += at[1] == '?' || at[1] == '+' ? 2 : 1;
+		if (*at == '+')
+			break;
+	}
+	for (uint32_t i = reader->branch; i < start->count; i++)
+		if (start->words[i].bytes < REGEX_START_LEAST)
+			return false;
+	return pass_branch(&reader->at);
+}
+
+static bool read_group(struct reader *reader)
+{
+	if (strncmp(reader->at, "\\b", 2) == 0)
+		reader->at += 2;
+	if (*reader->at != '(')
+		return false;
+	reader->at += reader->at[1] == '?' ? 3 : 1;
+	while (read_branch(reader)) {
+		if (*reader->at == ')')
+			return true;
+		if (*reader->at != '|')
+			return false;
+		reader->at++;
+	}
+	return false;
+}
+
+void regex_start_read(const char *text, const char *letters, struct regex_start *out)
+{
+	struct reader reader = {text, strchr(letters, 'i') != NULL, out, 0};
+
+	*out = (struct regex_start){0};
+	if (!is_plain(text, letters) || !read_group(&reader) ||
+		(reader.at[1] != '\0' && strchr("?*{", reader.at[1]) != NULL)) {
+		out->count = 0;
+		return;
+	}
+	reader.at++;
+	// What follows has no other branch.
+	if (!pass_branch(&reader.at) || *reader.at != '\0')
+		out->count = 0;
+}
+
+// ---- finding -----------------------------------------------------------------------------------
+
+#define BLOCK 64u
+#define BEHIND (REGEX_START_MOST - 1) // so many bytes behind a place are looked at
+
+static inline uint64_t load(const uint8_t *data)
+{
+	uint64_t value;
+
+	memcpy(&value, data, sizeof(value));
+	return value;
+}
+
+// Marks where the first two bytes of a word are.
+static void mark(const struct regex_word *word, const uint8_t *block, uint8_t *marks)
+{
+	const uint8_t one = (uint8_t)word->value;
+	const uint8_t other = (uint8_t)(word->value >> 8);
+	const uint8_t one_mask = (uint8_t)word->mask;
+	const uint8_t other_mask = (uint8_t)(word->mask >> 8);
+
+	for (size_t i = 0; i < BLOCK; i++)
+		marks[i] |= (uint8_t)(((block[i] & one_mask) == one) &
+				      ((block[i + 1] & other_mask) == other));
+}
+
+static bool begins(const struct regex_start *start, const uint8_t *data)
+{
+	const uint64_t bytes = load(data);
+
+	for (uint32_t i = 0; i < start->count; i++)
+		if ((bytes & start->words[i].mask) == start->words[i].value)
+			return true;
+	return false;
+}
+
+// The first place of the block where a word begins; BLOCK: none.
+static size_t find_in_block(const struct regex_start *start, const uint8_t *block)
+{
+	uint8_t marks[BLOCK] = {0};
+
+	for (uint32_t i = 0; i < start->count; i++)
+		mark(&start->words[i], block, marks);
+	for (size_t at = 0; at < BLOCK; at += sizeof(uint64_t))
+		for (size_t i = at; load(marks + at) != 0 && i < at + sizeof(uint64_t); i++)
+			if (marks[i] != 0 && begins(start, block + i))
+				return i;
+	return BLOCK;
+}
+
+size_t regex_start_find(const struct regex_start *start, const uint8_t *data, size_t n, size_t at)
+{
+	uint8_t last[2 * BLOCK];
+	size_t found;
+
+	for (; n - at >= BLOCK + BEHIND; at += BLOCK) {
+		found = find_in_block(start, data + at);
+		if (found < BLOCK)
+			return at + found;
+	}
+	// Words hold no zeros.
+	for (; at < n; at += BLOCK) {
+		memset(last, 0, sizeof(last));
+		memcpy(last, data + at, n - at);
+		found = find_in_block(start, last);
+		if (found < BLOCK)
+			return at + found;
+	}
+	return n;
+}

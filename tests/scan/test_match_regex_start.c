@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What regular expressions begin with, and that PCRE2 finds nothing that does not begin so.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "scan/match_regex_start.h"
+#include "tests/support/random.h"
+#include "tests/support/unit.h"
+
+#include <pcre2.h>
+
+#include <string.h>
+
+#define MOST 700
+
+static uint32_t words_of(const char *text, const char *letters)
+{
+	struct regex_start start;
+
+	regex_start_read(text, letters, &start);
+	return start.count;
+}
+
+static void words_are_read(void **state)
+{
+	(void)state;
+	assert_int_equal(words_of("\\b(FedEx|DHL|US?PS).{0,100}\\.(exe|scr|js)", ""), 4);
+	assert_int_equal(words_of("(Case|Paiement|dossier).{0,20}\\.(exe|scr)", ""), 3);
+	assert_int_equal(words_of("(?:ab(c|d)*|ef[x)|]|g\\.h)", "i"), 3);
+	assert_int_equal(words_of("(abcdefghijk)", ""), 1);
+}
+
+static void what_may_begin_otherwise_has_none(void **state)
+{
+	static const char *const texts[] = {"ab|(cd|ef)", "(cd|ef)|ab", "(cd|ef)?ab", "(cd|ef)*ab",
+		"(cd|ef){0,2}ab", "(cd|)ab", "(c*d|ef)", "(c|ef)", "(cd?|ef)", "(\\w+|ef)",
+		"(?i)(cd|ef)", "(?=(cd|ef))", "(cd|ef)(?#))|x", "(*COMMIT)(cd|ef)", "\\Q(cd|ef)\\E",
+		"(cd|ef)\\K", "(cd|ef)[[:alpha:]]", "(a?b?c?d?e?f?gh)", "", "\\b", "("};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(words_of(texts[i], ""), 0);
+	assert_int_equal(words_of("(c d|ef)", "x"), 0);
+	assert_int_equal(words_of("(cd|ef)", "A"), 0);
+}
+
+// Where the first match begins; n: there is none.
+static size_t match_at(const pcre2_code *code, const uint8_t *data, size_t n)
+{
+	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+	int found = pcre2_match(code, data, n, 0, 0, match, NULL);
+	size_t at = found >= 0 ? pcre2_get_ovector_pointer(match)[0] : n;
+
+	pcre2_match_data_free(match);
+	return at;
+}
+
+static bool is_match(const pcre2_code *code, const uint8_t *data, size_t n, size_t at)
+{
+	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+	int found = pcre2_match(code, data, n, at, PCRE2_ANCHORED, match, NULL);
+
+	pcre2_match_data_free(match);
+	return found >= 0;
+}
+
+static void check_expression(const char *text, const char *letters, const char *alphabet)
+{
+	const bool is_caseless = strchr(letters, 'i') != NULL;
+	struct random random = {4711};
+	uint8_t data[MOST];
+	struct regex_start start;
+	PCRE2_SIZE where;
+	int error;
+	pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
+		is_caseless ? PCRE2_CASELESS : 0, &error, &where, NULL);
+	unsigned int hits = 0;
+
+	assert_non_null(code);
+	regex_start_read(text, letters, &start);
+	assert_true(start.count > 0);
+	for (unsigned int round = 0; round < 3000; round++) {
+		const size_t n = random_below(&random, MOST);
+		size_t first;
+		size_t at;
+
+		for (size_t i = 0; i < n; i++)
+			data[i] = random_below(&random, 8) < 7
+					  ? (uint8_t)alphabet[random_below(
+						    &random, (uint32_t)strlen(alphabet))]
+					  : (uint8_t)random_below(&random, 256);
+		first = match_at(code, data, n);
+		at = regex_start_find(&start, data, n, 0);
+		while (at < n && !is_match(code, data, n, at))
+			at = regex_start_find(&start, data, n, at + 1);
+		assert_int_equal(at, first);
+		hits += first < n;
+	}
+	assert_true(hits > 0);
+	pcre2_code_free(code);
+}
+
+static void pcre2_finds_the_same(void **state)
+{
+	(void)state;
+	check_expression("\\b(FeEx|DHL|US?PS).{0,100}\\.(xe|PS)", "", "FeExDHLUS?PS. ");
+	check_expression("(?:aab|ba+|ca??b|b\\.c|acb*)c", "i", "abcABC.");
+	check_expression("(abcabcabcabc|cb|aac{2}|bb[)|]c)+a", "", "abc");
+	check_expression("\\b(ab(c|d)|b-b)", "i", "abc- B");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_are_read),
+		cmocka_unit_test(what_may_begin_otherwise_has_none),
+		cmocka_unit_test(pcre2_finds_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -60,6 +60,8 @@ REASSEMBLY_SRC := $(wildcard reassembly/*.c)
 DPDK_SRC := $(wildcard $(addprefix dataplane/,main*.c port*.c worker*.c telemetry.c distributor.c))
 DATAPLANE_SRC := $(filter-out $(DPDK_SRC),$(wildcard dataplane/*.c))
 CTL_SRC := $(wildcard control/ctl_*.c)
+# Of the control process's, what reads its configuration, for cordonctl doctor.
+CTL_SHARED_SRC := $(wildcard control/control_options*.c)
 VENDOR_SRC := $(wildcard control/vendor_*.c)
 CONTROL_SRC := $(filter-out $(CTL_SRC),$(wildcard control/*.c))
 DPDK_UNIT_SRC := $(wildcard tests/dpdk/test_*.c)
@@ -137,7 +139,7 @@ $(BUILD)/cordon-dataplane: $(call obj,$(DPDK_SRC)) $(BUILD)/libdataplane.a $(BUI
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) $(HS_RUNTIME) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
-$(BUILD)/cordonctl: $(call obj,$(CTL_SRC)) $(LIBS)
+$(BUILD)/cordonctl: $(call obj,$(CTL_SRC) $(CTL_SHARED_SRC)) $(LIBS)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) -lpthread
 

@@ -27,6 +27,8 @@ int ctl_held(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_alerts(int argc, char **argv);
 int ctl_screen(int argc, char **argv);
+int ctl_doctor(int argc, char **argv);
+int ctl_top(int argc, char **argv);
 
 // ---- rules (ctl_rules.c) -----------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ static const char help[] =
 	"usage: cordonctl doctor [--config FILE] [--dataplane-config FILE] [--json]\n"
 	"\n"
 	"Looks through all that the gateway needs, says ok, warn or fail of each, and what to do:\n"
-	"configuration, folders, keys, certificates, root document, disk, rules, clock, hugepages,\n"
+	"configuration, folders, keys, certificates, root document, disk, rules, clock, "
+	"hugepages,\n"
 	"both processes, the next hop of released mail. Changes nothing.\n"
 	"\n"
 	"  --config FILE            of cordon-control (default " CONTROL_CONFIG ")\n"
@@ -67,7 +68,7 @@ static void print_table(const struct doctor *doctor)
 
 static int examine(struct doctor *doctor, bool as_json)
 {
-	static void (*const checks[])(struct doctor *doctor) = {doctor_check_configuration,
+	static void (*const checks[])(struct doctor * doctor) = {doctor_check_configuration,
 		doctor_check_processes, doctor_check_protection, doctor_check_folders,
 		doctor_check_disk, doctor_check_rules, doctor_check_secrets,
 		doctor_check_certificates, doctor_check_root, doctor_check_clock,
@@ -76,10 +77,10 @@ static int examine(struct doctor *doctor, bool as_json)
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		checks[i](doctor);
 	if (as_json)
-		ctl_print_answer(json_pack("{s:b, s:i, s:i, s:O}", "ok",
-			doctor->counts[DOCTOR_FAIL] == 0, "warnings",
-			(int)doctor->counts[DOCTOR_WARN], "failures",
-			(int)doctor->counts[DOCTOR_FAIL], "checks", doctor->checks));
+		ctl_print_answer(
+			json_pack("{s:b, s:i, s:i, s:O}", "ok", doctor->counts[DOCTOR_FAIL] == 0,
+				"warnings", (int)doctor->counts[DOCTOR_WARN], "failures",
+				(int)doctor->counts[DOCTOR_FAIL], "checks", doctor->checks));
 	else
 		print_table(doctor);
 	return doctor->counts[DOCTOR_FAIL] == 0 ? CTL_OK : CTL_FOUND;
@@ -88,8 +89,8 @@ static int examine(struct doctor *doctor, bool as_json)
 int ctl_doctor(int argc, char **argv)
 {
 	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-		{"dataplane-config", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"dataplane-config", required_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct doctor *doctor = calloc(1, sizeof(*doctor));
 	bool as_json = false;
 	int status = -1;

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "control/control_options.h"
-#include "dataplane/options.h"
+#include "dataplane/dataplane.h"
 
 #include <jansson.h>
 
@@ -24,7 +24,7 @@ struct doctor {
 	bool has_control; // the configuration could be read
 	bool has_dataplane;
 	struct control_options control;
-	struct options dataplane;
+	struct options_outline dataplane;
 	json_t *status; // of the control process, NULL: it does not answer
 	json_t *stats;  // of the dataplane
 	json_t *checks; // [{"check", "result", "what", "do"}]

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/ctl_doctor.h"
-
 #include "scan/scan.h"
-
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MIB (1u << 20)
@@ -37,10 +35,11 @@ static void say_read(struct doctor *doctor, const char *path, int err, const cha
 			err == -ENOENT ? "name the file that the process runs with (--config, "
 					 "--dataplane-config)"
 				       : "correct it; --check-config of the program tells all",
-			"%s: %s", path, describe(err, lines, reason, sizeof(reason)));
+			"%s", describe(err, lines, reason, sizeof(reason)));
 }
 
-static void check_same(struct doctor *doctor, const char *what, const char *ours, const char *theirs)
+static void check_same(
+	struct doctor *doctor, const char *what, const char *ours, const char *theirs)
 {
 	char advice[128];
 
@@ -55,7 +54,7 @@ static void check_same(struct doctor *doctor, const char *what, const char *ours
 void doctor_check_configuration(struct doctor *doctor)
 {
 	const struct control_options *control = &doctor->control;
-	const struct options *dataplane = &doctor->dataplane;
+	const struct options_outline *dataplane = &doctor->dataplane;
 	char *lines = NULL;
 	size_t bytes = 0;
 	FILE *errors;
@@ -73,8 +72,7 @@ void doctor_check_configuration(struct doctor *doctor)
 	errors = open_memstream(&lines, &bytes);
 	if (errors == NULL)
 		return;
-	options_init(&doctor->dataplane);
-	err = options_load(doctor->dataplane_path, OPTIONS_DAEMON, &doctor->dataplane, errors);
+	err = options_outline_load(doctor->dataplane_path, &doctor->dataplane, errors);
 	(void)fclose(errors);
 	doctor->has_dataplane = err == 0;
 	say_read(doctor, doctor->dataplane_path, err, lines);
@@ -97,8 +95,9 @@ static void check_folder(struct doctor *doctor, const char *what, const char *pa
 	char reason[128];
 
 	if (stat(path, &file) != 0)
-		doctor_say(doctor, what, DOCTOR_FAIL, "make the folder, for the user of the processes",
-			"%s: %s", path, strerror_r(errno, reason, sizeof(reason)));
+		doctor_say(doctor, what, DOCTOR_FAIL,
+			"make the folder, for the user of the processes", "%s: %s", path,
+			strerror_r(errno, reason, sizeof(reason)));
 	else if (!S_ISDIR(file.st_mode))
 		doctor_say(doctor, what, DOCTOR_FAIL, "name a folder", "%s is none", path);
 	else if ((file.st_mode & S_IWOTH) != 0)
@@ -171,8 +170,8 @@ void doctor_check_disk(struct doctor *doctor)
 
 void doctor_check_rules(struct doctor *doctor)
 {
-	const char *path = doctor->has_dataplane ? doctor->dataplane.rules
-						 : doctor->control.rules.image;
+	const char *path =
+		doctor->has_dataplane ? doctor->dataplane.rules : doctor->control.rules.image;
 	const json_t *running = json_object_get(doctor->stats, "ruleset");
 	const char *in_force = json_string_value(json_object_get(running, "version"));
 	const struct ruleset_info *info;
@@ -185,9 +184,9 @@ void doctor_check_rules(struct doctor *doctor)
 	err = ruleset_open(path, &ruleset);
 	if (err != 0) {
 		doctor_say(doctor, "rules", DOCTOR_FAIL,
-			"make the image: cordonctl rules install, or cordonctl compile",
-			"%s: %s", path,
-			err == -EBADMSG	  ? "damaged, or no image"
+			"make the image: cordonctl rules install, or cordonctl compile", "%s: %s",
+			path,
+			err == -EBADMSG   ? "damaged, or no image"
 			: err == -ENOTSUP ? "made by another version, or for another processor"
 					  : strerror_r(-err, reason, sizeof(reason)));
 		return;

@@ -15,7 +15,7 @@ static const struct command commands[] = {
 	{"compile", ctl_compile, "signature files to a ruleset image"},
 	{"scan", ctl_scan, "messages, mailboxes and files against a ruleset"},
 	{"replay", ctl_replay, "captures through the whole dataplane"},
-	{"status", ctl_status, "is the gateway protected, is it sealed"},
+	{"status", ctl_status, "am I protected, am I sealed, is anything waiting for me"},
 	{"seal", ctl_seal, "divert mail instead of delivering it"},
 	{"unseal", ctl_unseal, "end a seal"},
 	{"held", ctl_held, "mail that was diverted under a seal"},
@@ -24,6 +24,8 @@ static const struct command commands[] = {
 	{"screen", ctl_screen, "checksums that stand in for signatures"},
 	{"rules", ctl_rules, "the rules in force, and new ones"},
 	{"stats", ctl_stats, "the counters of the running dataplane"},
+	{"top", ctl_top, "the same, live: rates, verdicts, what is held"},
+	{"doctor", ctl_doctor, "what is wrong with this gateway, and what to do"},
 };
 
 static void print_usage(FILE *out)

@@ -7,11 +7,12 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char status_help[] =
 	"usage: cordonctl status [--socket PATH] [--json]\n"
 	"\n"
-	"Says on one screen whether mail is scanned, by which rules, and whether it is sealed.\n"
+	"Says on one screen: am I protected, am I sealed, is anything waiting for me?\n"
 	"\n"
 	"  --socket PATH  of cordon-control (default " CONTROL_SOCKET ")\n"
 	"  --json         the answer as one JSON line\n"
@@ -38,18 +39,69 @@ static json_int_t number(const json_t *object, const char *member)
 	return json_integer_value(json_object_get(object, member));
 }
 
-static void show_mail(const json_t *mail, const json_t *counters)
+// What the operator may have to decide, and what waits for others.
+static void show_waiting(const json_t *mail, const json_t *counters)
 {
-	if (json_object_get(mail, "segments") == NULL)
-		return;
-	(void)printf("kept       %" JSON_INTEGER_FORMAT " held, %" JSON_INTEGER_FORMAT
-		     " quarantined, %" JSON_INTEGER_FORMAT " notices waiting\n",
-		number(mail, "held"), number(mail, "quarantined"), number(mail, "notices"));
+	const struct {
+		json_int_t count;
+		const char *what;
+	} lines[] = {
+		{number(mail, "held"), "held: until no seal covers it, or cordonctl held release"},
+		{number(mail, "quarantined"),
+			"in quarantine, for you to judge: cordonctl quarantine"},
+		{number(mail, "released"), "on its way to a server, tried again until it takes it"},
+		{number(mail, "notices"), "notices, for a server that does not take them yet"}};
+	bool is_waiting = false;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (lines[i].count == 0)
+			continue;
+		(void)printf("%-10s %" JSON_INTEGER_FORMAT " %s\n", is_waiting ? "" : "waiting",
+			lines[i].count, lines[i].what);
+		is_waiting = true;
+	}
+	if (!is_waiting)
+		(void)printf("waiting    nothing\n");
 	(void)printf("since      %" JSON_INTEGER_FORMAT " delivered, %" JSON_INTEGER_FORMAT
 		     " failed, %" JSON_INTEGER_FORMAT " notices sent\n",
 		number(counters, "mails_delivered") + number(counters, "mails_stripped") +
 			number(counters, "mails_disinfected"),
 		number(counters, "mails_failed"), number(counters, "notices_sent"));
+}
+
+static void show_screening(const json_t *screening)
+{
+	if (number(screening, "entries") == 0 &&
+		json_is_true(json_object_get(screening, "in_force")))
+		return;
+	(void)printf("screening  %" JSON_INTEGER_FORMAT " checksums%s%s\n",
+		number(screening, "entries"),
+		json_is_true(json_object_get(screening, "in_force")) ? "" : " (NOT in force: ",
+		json_is_true(json_object_get(screening, "in_force")) ? "" : "cordonctl screen)");
+}
+
+// Whom orders are taken from, and by which ways, those that do not work by name.
+static void show_vendor(const json_t *alerts, json_t *channels)
+{
+	long long silent = (long long)time(NULL) - number(alerts, "last_heard");
+	const char *name;
+	json_t *channel;
+
+	if (ctl_text(alerts, "vendor")[0] == '\0') {
+		(void)printf("vendor     none is trusted (alerts.root): no alerts are taken\n");
+		return;
+	}
+	(void)printf("vendor     %s, ", ctl_text(alerts, "vendor"));
+	if (number(alerts, "last_heard") == 0)
+		(void)printf("not heard of yet\n");
+	else
+		(void)printf("heard of %lld s ago%s\n", silent,
+			json_is_true(json_object_get(alerts, "stale")) ? ": TOO LONG" : "");
+	json_object_foreach(channels, name, channel)
+	{
+		if (ctl_text(channel, "why")[0] != '\0')
+			(void)printf("channel    %s: %s\n", name, ctl_text(channel, "why"));
+	}
 }
 
 static const char *name_of(const json_t *updates, const char *member)
@@ -131,7 +183,9 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
 	}
 	show_updates(json_object_get(answer, "updates"), false);
-	show_mail(json_object_get(answer, "mail"), json_object_get(answer, "counters"));
+	show_screening(json_object_get(answer, "screening"));
+	show_waiting(json_object_get(answer, "mail"), json_object_get(answer, "counters"));
+	show_vendor(json_object_get(answer, "alerts"), json_object_get(answer, "channels"));
 	json_decref(answer);
 	return is_up && in_force ? CTL_OK : CTL_FOUND;
 }

@@ -16,6 +16,7 @@
 
 #include "dataplane/local_socket.h"
 #include "dataplane/options_file.h"
+#include "dataplane/options_outline.h"
 #include "dataplane/screen_json.h"
 #include "dataplane/seal_json.h"
 #include "dataplane/spool.h"

@@ -53,7 +53,7 @@ static void add_headers(const struct control *control, struct spool_id id, json_
 	const char *end;
 	size_t n;
 
-	if (store_read(control->store, id, control->options.spool.message_bytes, &message) != 0)
+	if (store_read_head(control->store, id, HEADER_BYTES, &message) != 0)
 		return;
 	text = (const char *)message.data;
 	n = message.bytes;
@@ -61,7 +61,6 @@ static void add_headers(const struct control *control, struct spool_id id, json_
 	if (end == NULL)
 		end = memmem(text, n, "\n\n", 2);
 	n = end != NULL ? (size_t)(end - text) : n;
-	n = n < HEADER_BYTES ? n : HEADER_BYTES;
 	(void)json_object_set_new(mail, "headers", store_json_text((struct spool_text){text, n}));
 	store_message_fini(&message);
 }

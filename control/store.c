@@ -246,49 +246,67 @@ json_t *store_show(struct store *store, struct spool_id id)
 	return object;
 }
 
-static int read_body(struct spoolfile_reader *reader, uint8_t *out, size_t room, size_t *bytes)
+// all: there must be no more of it than there is room for; else what there is room for is enough.
+static int read_body(
+	struct spoolfile_reader *reader, uint8_t *out, size_t room, bool all, size_t *bytes)
 {
 	*bytes = 0;
-	for (;;) {
+	while (all || *bytes < room) {
 		const uint8_t *data;
 		size_t n;
 		int err = spoolfile_read(reader, &data, &n);
 
 		if (err != 0 || n == 0)
 			return err;
-		if (n > room - *bytes)
+		if (all && n > room - *bytes)
 			return -EBADMSG;
+		n = n < room - *bytes ? n : room - *bytes;
 		memcpy(out + *bytes, data, n);
 		*bytes += n;
 	}
+	return 0;
 }
 
-int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
+int store_read_head(
+	struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
 {
 	const struct spoolfile_record *record = spoolfile_find(store->files, id);
 	struct spoolfile_reader *reader = NULL;
+	size_t room;
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	if (record == NULL)
 		return -ENOENT;
-	if (record->body_bytes > max_bytes)
-		return -EFBIG;
+	room = record->body_bytes < max_bytes ? record->body_bytes : max_bytes;
 	err = spoolfile_reader_open(store->files, id, &reader);
 	if (err != 0)
 		return err;
 	out->id = id;
 	out->state = record->state;
 	out->envelope = store_json_envelope(spoolfile_envelope(reader));
-	out->data = malloc(record->body_bytes + 1);
-	err = out->data != NULL ? read_body(reader, out->data, record->body_bytes, &out->bytes)
-				: -ENOMEM;
-	if (err == 0 && out->bytes != record->body_bytes)
+	out->data = malloc(room + 1);
+	err = out->data == NULL
+		      ? -ENOMEM
+		      : read_body(reader, out->data, room, room == record->body_bytes, &out->bytes);
+	if (err == 0 && out->bytes != room)
 		err = -EBADMSG;
 	spoolfile_reader_close(reader);
 	if (err != 0)
 		store_message_fini(out);
 	return err;
+}
+
+int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
+{
+	const struct spoolfile_record *record = spoolfile_find(store->files, id);
+
+	memset(out, 0, sizeof(*out));
+	if (record == NULL)
+		return -ENOENT;
+	if (record->body_bytes > max_bytes)
+		return -EFBIG;
+	return store_read_head(store, id, max_bytes, out);
 }
 
 void store_message_fini(struct store_message *message)

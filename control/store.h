@@ -38,8 +38,10 @@ void store_reap(struct store *store, int64_t now_ns);
 json_t *store_counts(const struct store *store);
 
 // Those that all conditions of filter hold of: {"state": "held", "sender", "recipient", "subject" (each
-// with * and ?), "virus_id", "signature", "since", "until" (seconds since 1970), "limit", "after" (an id:
-// go on behind it)}. Returns {"records": [...], "total": n, "more": bool}, by arrival.
+// with * and ?), "virus_id", "signature", "text" (each of its words is in one of these or the id, in any case),
+// "min_bytes", "max_bytes", "since", "until" (seconds since 1970), "order" ("arrival", "bytes", "sender",
+// "subject"), "descending": true, "limit", "offset" (rows that are passed over), "after" (an id: go on behind
+// it)}. Returns {"records": [...], "total": n, "more": bool}.
 json_t *store_list(const struct store *store, const json_t *filter);
 // One, with envelope, reason, parts and the history of its states; NULL: there is none.
 json_t *store_show(struct store *store, struct spool_id id);
@@ -65,6 +67,9 @@ struct store_message {
 // Returns 0, -ENOENT, -EFBIG past max_bytes, or what spoolfile_read says.
 int store_read(struct store *store, struct spool_id id, size_t max_bytes, struct store_message *out)
 	__attribute__((warn_unused_result));
+// The same of its beginning alone, max_bytes at most. Returns 0, -ENOENT, or what spoolfile_read says.
+int store_read_head(struct store *store, struct spool_id id, size_t max_bytes,
+	struct store_message *out) __attribute__((warn_unused_result));
 void store_message_fini(struct store_message *message);
 
 // A change can be written down, also on a disk that is full. What cannot be taken back is not begun without.

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/store_index.h"
 
-#include "control/control_events.h"
+#include "control/store_query.h"
 
 #include <glib.h>
 #include <sqlite3.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_LIMIT 100
-#define LIST_MOST 1000
-#define FILTER_BYTES 1024
-#define PATTERN_BYTES 512
 #define KEY_BYTES 160
 #define SPOOL_STATES_COUNT (SPOOL_WITHDRAWN + 1)
 
 static const char schema[] =
 	"CREATE TABLE record(id TEXT PRIMARY KEY, state TEXT, arrival INTEGER, seen INTEGER,"
 	" bytes INTEGER, sender TEXT, recipients TEXT, subject TEXT, verdict TEXT, reason TEXT,"
-	" seals TEXT, signatures TEXT, judged TEXT, due INTEGER, covered TEXT) WITHOUT ROWID;"
-	"CREATE INDEX by_state ON record(state, arrival, id);"
+	" seals TEXT, signatures TEXT, judged TEXT, due INTEGER, covered TEXT, words TEXT)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX by_state ON record(state, arrival, id, bytes);"
+	"CREATE INDEX by_bytes ON record(state, bytes, id);"
+	"CREATE INDEX by_sender ON record(state, lower(sender), id);"
+	"CREATE INDEX by_subject ON record(state, lower(subject), id);"
 	"CREATE INDEX by_due ON record(state, arrival, id) WHERE due=1;"
 	"CREATE INDEX by_arrival ON record(arrival, id);";
 
@@ -44,6 +43,7 @@ struct store_index {
 	sqlite3_stmt *covered;
 	sqlite3_stmt *due;
 	GHashTable *known; // by id
+	json_t *counts;    // NULL: to be counted anew
 	GQueue *alerts;    // ids of what may be one and was not looked at, by arrival
 	uint64_t pass;
 	char keys[SPOOL_STATES_COUNT][KEY_BYTES]; // what due is reckoned by
@@ -87,7 +87,7 @@ int store_index_open(struct store_index **out)
 			&index->due) ||
 		!prepare(index,
 			"INSERT OR REPLACE INTO record VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
-			"?11,?12,'',1,'')",
+			"?11,?12,'',1,'',?13)",
 			&index->add)) {
 		store_index_close(index);
 		return -ENOMEM;
@@ -107,6 +107,7 @@ void store_index_close(struct store_index *index)
 	(void)sqlite3_finalize(index->covered);
 	(void)sqlite3_finalize(index->due);
 	(void)sqlite3_close(index->db);
+	json_decref(index->counts);
 	g_queue_free_full(index->alerts, g_free);
 	g_hash_table_destroy(index->known);
 	free(index);
@@ -124,6 +125,12 @@ static int run(sqlite3_stmt *statement)
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
 	return result == SQLITE_DONE ? 0 : -ENOMEM;
+}
+
+static void count_anew(struct store_index *index)
+{
+	json_decref(index->counts);
+	index->counts = NULL;
 }
 
 // ---- what is in it ------------------------------------------------------------------------------
@@ -180,6 +187,28 @@ static void bind_joined(sqlite3_stmt *statement, int column, const json_t *list,
 	free(text);
 }
 
+// All that a free text is looked for in, without regard to case.
+static void bind_words(sqlite3_stmt *statement, int column, const char *id, const json_t *envelope,
+	const json_t *reason)
+{
+	char *recipients = join(json_object_get(envelope, "rcpt_to"), "address");
+	char *seals = join(json_object_get(reason, "seals"), NULL);
+	char *signatures = join(json_object_get(reason, "signatures"), NULL);
+	const char *sender = json_string_value(json_object_get(envelope, "mail_from"));
+	const char *subject = json_string_value(json_object_get(reason, "subject"));
+	char *all = g_strjoin("\n", id, sender != NULL ? sender : "",
+		recipients != NULL ? recipients : "", subject != NULL ? subject : "",
+		seals != NULL ? seals : "", signatures != NULL ? signatures : "", NULL);
+	char *folded = g_utf8_casefold(all, -1);
+
+	bind_text(statement, column, folded);
+	g_free(folded);
+	g_free(all);
+	free(recipients);
+	free(seals);
+	free(signatures);
+}
+
 // The dataplane's reason, with the mode of a seal behind it.
 static bool is_alert(const json_t *reason)
 {
@@ -199,6 +228,7 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 
 	bind_text(add, 1, spool_id_text(record->id, id));
 	bind_text(add, 2, spool_state_name(record->state));
+	bind_words(add, 13, id, envelope, reason);
 	(void)sqlite3_bind_int64(add, 3, record->arrival_ns);
 	(void)sqlite3_bind_int64(add, 4, now_ns);
 	(void)sqlite3_bind_int64(add, 5, (sqlite3_int64)record->body_bytes);
@@ -211,6 +241,7 @@ int store_index_add(struct store_index *index, const struct spoolfile_record *re
 	bind_joined(add, 12, json_object_get(reason, "signatures"), NULL);
 	if (run(add) != 0)
 		return -ENOMEM;
+	count_anew(index);
 	known = g_new(struct known, 1);
 	*known = (struct known){record->id, record->state, record->is_changed, index->pass};
 	(void)g_hash_table_replace(index->known, &known->id, known);
@@ -244,6 +275,7 @@ static void drop_row(struct store_index *index, struct spool_id id)
 {
 	char text[SPOOL_ID_TEXT_BYTES];
 
+	count_anew(index);
 	bind_text(index->gone, 1, spool_id_text(id, text));
 	(void)run(index->gone);
 }
@@ -281,6 +313,7 @@ void store_index_set_state(struct store_index *index, struct spool_id id, enum s
 	if (known == NULL || known->state == state)
 		return;
 	known->state = state;
+	count_anew(index);
 	bind_text(index->state, 1, spool_id_text(id, text));
 	bind_text(index->state, 2, spool_state_name(state));
 	(void)run(index->state);
@@ -315,158 +348,11 @@ bool store_index_get_state(
 	return true;
 }
 
-json_t *store_index_counts(const struct store_index *index)
+json_t *store_index_counts(struct store_index *index)
 {
-	json_t *counts = json_object();
-	sqlite3_stmt *statement = NULL;
-	sqlite3_int64 bytes = 0;
-	char time[32];
-
-	if (sqlite3_prepare_v2(index->db,
-		    "SELECT state, count(*), sum(bytes), min(arrival) FROM record GROUP BY state",
-		    -1, &statement, NULL) != SQLITE_OK)
-		return counts;
-	while (sqlite3_step(statement) == SQLITE_ROW) {
-		const char *state = (const char *)sqlite3_column_text(statement, 0);
-
-		bytes += sqlite3_column_int64(statement, 2);
-		(void)json_object_set_new(
-			counts, state, json_integer(sqlite3_column_int64(statement, 1)));
-		if (strcmp(state, spool_state_name(SPOOL_HELD)) == 0)
-			(void)json_object_set_new(counts, "oldest_held",
-				json_string(control_time_text(
-					sqlite3_column_int64(statement, 3), time)));
-	}
-	(void)sqlite3_finalize(statement);
-	(void)json_object_set_new(counts, "bytes", json_integer(bytes));
-	return counts;
-}
-
-// * and ? as GLOB knows them, nothing else; in lower case.
-static void glob_of(const char *pattern, char out[PATTERN_BYTES])
-{
-	size_t n = 0;
-
-	for (; *pattern != '\0' && n < PATTERN_BYTES - 4; pattern++) {
-		if (*pattern == '[') {
-			memcpy(out + n, "[[]", 3);
-			n += 3;
-		} else {
-			out[n++] = (char)tolower((unsigned char)*pattern);
-		}
-	}
-	out[n] = '\0';
-}
-
-// One condition: the filter's member, what it asks of the table, and how its value is bound.
-static const struct {
-	const char *member;
-	const char *sql;
-	enum { FILTER_EXACT, FILTER_GLOB, FILTER_LINE, FILTER_SECONDS } kind;
-} conditions[] = {
-	{"state", "state=?", FILTER_EXACT},
-	{"sender", "lower(sender) GLOB ?", FILTER_GLOB},
-	{"recipient", "lower(recipients) GLOB ?", FILTER_LINE},
-	{"subject", "lower(subject) GLOB ?", FILTER_GLOB},
-	{"virus_id", "lower(seals) GLOB ?", FILTER_LINE},
-	{"signature", "lower(signatures) GLOB ?", FILTER_LINE},
-	{"since", "arrival>=?", FILTER_SECONDS},
-	{"until", "arrival<?", FILTER_SECONDS},
-	{"seen_until", "seen<?", FILTER_SECONDS},
-	{"after", "(arrival,id)>(SELECT arrival,id FROM record WHERE id=?)", FILTER_EXACT},
-};
-
-#define CONDITIONS (sizeof(conditions) / sizeof(conditions[0]))
-
-static void bind_condition(
-	sqlite3_stmt *statement, int column, size_t condition, const json_t *value)
-{
-	char glob[PATTERN_BYTES];
-	char among[PATTERN_BYTES + 8];
-
-	switch (conditions[condition].kind) {
-	case FILTER_EXACT:
-		bind_text(statement, column, json_string_value(value));
-		break;
-	case FILTER_GLOB:
-		glob_of(json_string_value(value) != NULL ? json_string_value(value) : "", glob);
-		bind_text(statement, column, glob);
-		break;
-	case FILTER_LINE:
-		// One of several lines.
-		glob_of(json_string_value(value) != NULL ? json_string_value(value) : "", glob);
-		(void)snprintf(among, sizeof(among), "*%s*", glob);
-		bind_text(statement, column, among);
-		break;
-	case FILTER_SECONDS:
-		(void)sqlite3_bind_int64(
-			statement, column, json_integer_value(value) * 1000000000LL);
-		break;
-	}
-}
-
-// Prepares "SELECT what FROM record WHERE ... rest" with the filter's conditions; is_page: with that of
-// where to go on too.
-static sqlite3_stmt *ask(const struct store_index *index, const char *what, const json_t *filter,
-	bool is_page, const char *rest)
-{
-	char sql[FILTER_BYTES];
-	sqlite3_stmt *statement = NULL;
-	int column = 0;
-
-	(void)snprintf(sql, sizeof(sql), "SELECT %s FROM record WHERE 1", what);
-	for (size_t i = 0; i < CONDITIONS; i++) {
-		bool is_after = strcmp(conditions[i].member, "after") == 0;
-
-		if (json_object_get(filter, conditions[i].member) == NULL || (is_after && !is_page))
-			continue;
-		(void)snprintf(
-			sql + strlen(sql), sizeof(sql) - strlen(sql), " AND %s", conditions[i].sql);
-	}
-	(void)snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql), " %s", rest);
-	if (sqlite3_prepare_v2(index->db, sql, -1, &statement, NULL) != SQLITE_OK)
-		return NULL;
-	for (size_t i = 0; i < CONDITIONS; i++) {
-		const json_t *value = json_object_get(filter, conditions[i].member);
-		bool is_after = strcmp(conditions[i].member, "after") == 0;
-
-		if (value != NULL && (!is_after || is_page))
-			bind_condition(statement, ++column, i, value);
-	}
-	return statement;
-}
-
-static json_t *lines_of(const char *text)
-{
-	json_t *list = json_array();
-
-	while (text != NULL && *text != '\0') {
-		size_t n = strcspn(text, "\n");
-
-		(void)json_array_append_new(list, json_stringn(text, n));
-		text += n + (text[n] == '\n');
-	}
-	return list;
-}
-
-static const char *text_at(sqlite3_stmt *statement, int column)
-{
-	const char *text = (const char *)sqlite3_column_text(statement, column);
-
-	return text != NULL ? text : "";
-}
-
-static json_t *row_of(sqlite3_stmt *statement)
-{
-	char time[32];
-
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s, s:o, s:o}", "id",
-		text_at(statement, 0), "state", text_at(statement, 1), "arrival",
-		control_time_text(sqlite3_column_int64(statement, 2), time), "bytes",
-		(json_int_t)sqlite3_column_int64(statement, 3), "mail_from", text_at(statement, 4),
-		"rcpt_to", lines_of(text_at(statement, 5)), "subject", text_at(statement, 6),
-		"verdict", text_at(statement, 7), "reason", text_at(statement, 8), "seals",
-		lines_of(text_at(statement, 9)), "signatures", lines_of(text_at(statement, 10)));
+	if (index->counts == NULL)
+		index->counts = store_query_counts(index->db);
+	return json_copy(index->counts);
 }
 
 json_t *store_index_covered(const struct store_index *index, struct spool_id id)
@@ -479,7 +365,7 @@ json_t *store_index_covered(const struct store_index *index, struct spool_id id)
 		    NULL) == SQLITE_OK) {
 		bind_text(statement, 1, spool_id_text(id, text));
 		if (sqlite3_step(statement) == SQLITE_ROW)
-			list = lines_of(text_at(statement, 0));
+			list = store_query_lines((const char *)sqlite3_column_text(statement, 0));
 	}
 	(void)sqlite3_finalize(statement);
 	return list != NULL ? list : json_array();
@@ -487,30 +373,7 @@ json_t *store_index_covered(const struct store_index *index, struct spool_id id)
 
 json_t *store_index_list(const struct store_index *index, const json_t *filter)
 {
-	json_int_t limit = json_integer_value(json_object_get(filter, "limit"));
-	json_t *records = json_array();
-	json_int_t total = 0;
-	char rest[64];
-	sqlite3_stmt *statement = ask(index, "count(*)", filter, false, "");
-	bool more = false;
-
-	limit = limit > 0 ? limit : LIST_LIMIT;
-	limit = limit < LIST_MOST ? limit : LIST_MOST;
-	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
-		total = sqlite3_column_int64(statement, 0);
-	(void)sqlite3_finalize(statement);
-	(void)snprintf(rest, sizeof(rest), "ORDER BY arrival, id LIMIT %lld", (long long)limit + 1);
-	statement = ask(index,
-		"id, state, arrival, bytes, sender, recipients, subject, verdict, reason, seals, "
-		"signatures",
-		filter, true, rest);
-	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
-		more = json_array_size(records) == (size_t)limit;
-		if (!more)
-			(void)json_array_append_new(records, row_of(statement));
-	}
-	(void)sqlite3_finalize(statement);
-	return json_pack("{s:o, s:I, s:b}", "records", records, "total", total, "more", (int)more);
+	return store_query_list(index->db, filter);
 }
 
 static bool is_current(const struct store_index *index, const char *key)
@@ -559,7 +422,7 @@ size_t store_index_settled(struct store_index *index, enum spool_state state, co
 	(void)sqlite3_bind_int64(due, 2, seen_before_ns);
 	(void)sqlite3_bind_int64(due, 3, (sqlite3_int64)room);
 	while (n < room && sqlite3_step(due) == SQLITE_ROW)
-		n += spool_id_parse(text_at(due, 0), &out[n]) == 0;
+		n += spool_id_parse((const char *)sqlite3_column_text(due, 0), &out[n]) == 0;
 	(void)sqlite3_reset(due);
 	(void)sqlite3_clear_bindings(due);
 	return n;

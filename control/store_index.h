@@ -34,7 +34,8 @@ bool store_index_is_changed(const struct store_index *index, struct spool_id id)
 // Which open seals cover it, as it was judged last.
 void store_index_set_covered(struct store_index *index, struct spool_id id, const json_t *seals);
 json_t *store_index_covered(const struct store_index *index, struct spool_id id);
-json_t *store_index_counts(const struct store_index *index);
+json_t *store_index_counts(struct store_index *index);
+// As store_list.
 json_t *store_index_list(const struct store_index *index, const json_t *filter);
 // Notes what a record was judged by.
 void store_index_set_judged(struct store_index *index, struct spool_id id, const char *key);

@@ -306,9 +306,9 @@ static const struct api_command commands[] = {
 static const struct api_command *find_command(const char *name)
 {
 	const struct api_command *const tables[] = {
-		commands, api_mail_commands, api_screen_commands};
+		commands, api_mail_commands, api_screen_commands, api_show_commands};
 	const size_t counts[] = {sizeof(commands) / sizeof(commands[0]), api_mail_commands_count,
-		api_screen_commands_count};
+		api_screen_commands_count, api_show_commands_count};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (size_t i = 0; i < counts[t]; i++) {

@@ -34,6 +34,9 @@ struct api_command {
 // Those about kept mail (api_mail.c).
 extern const struct api_command api_mail_commands[];
 extern const size_t api_mail_commands_count;
+// Those that show (api_show.c).
+extern const struct api_command api_show_commands[];
+extern const size_t api_show_commands_count;
 // Those about screening (api_screen.c).
 extern const struct api_command api_screen_commands[];
 extern const size_t api_screen_commands_count;

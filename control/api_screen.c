@@ -102,7 +102,8 @@ static char *read_given(int fd, json_t **refusal)
 	return NULL;
 }
 
-// NULL: the answer comes when it is in force.
+// The list is a file that comes with the request, or the text "entries". NULL: the answer comes when it is in
+// force.
 static json_t *add_screen(struct api_call *call)
 {
 	struct screens_order order = {
@@ -116,9 +117,12 @@ static json_t *add_screen(struct api_call *call)
 	char reason[128];
 	int err;
 
-	order.text = read_given(call->given, &refusal);
+	if (call->given < 0 && api_text(call->request, "entries")[0] != '\0')
+		order.text = strdup(api_text(call->request, "entries"));
+	else
+		order.text = read_given(call->given, &refusal);
 	if (order.text == NULL)
-		return refusal;
+		return refusal != NULL ? refusal : api_refusal("no memory");
 	if (strlen(order.virus_id) >= SCREEN_STORE_TEXT_BYTES) {
 		free(order.text);
 		return api_refusal("virus_id: at most %d bytes", SCREEN_STORE_TEXT_BYTES - 1);

@@ -3,7 +3,7 @@
 
 #include "control/rebuild_leaf.h"
 
-#include <gmime/gmime.h>
+#include <glib.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,24 +23,6 @@ struct body {
 };
 
 // ---- texts --------------------------------------------------------------------------------------
-
-static char *decode(const struct rebuild_leaf *leaf, const uint8_t *data, size_t *bytes)
-{
-	static const GMimeContentEncoding encodings[] = {
-		[REBUILD_ENCODING_PLAIN] = GMIME_CONTENT_ENCODING_8BIT,
-		[REBUILD_ENCODING_BASE64] = GMIME_CONTENT_ENCODING_BASE64,
-		[REBUILD_ENCODING_QUOTED] = GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
-		[REBUILD_ENCODING_OTHER] = GMIME_CONTENT_ENCODING_UUENCODE,
-	};
-	size_t n = leaf->content.end - leaf->content.begin;
-	GMimeEncoding state;
-	char *out;
-
-	g_mime_encoding_init_decode(&state, encodings[leaf->encoding]);
-	out = g_malloc(g_mime_encoding_outlen(&state, n) + 1);
-	*bytes = g_mime_encoding_flush(&state, (const char *)data + leaf->content.begin, n, out);
-	return out;
-}
 
 // Takes text.
 static void add_text(struct body *body, char *text, size_t bytes)
@@ -150,7 +132,7 @@ static void add_leaf(struct body *body, const struct rebuild_leaf *leaf, const u
 
 	if (!leaf->is_text && strncmp(leaf->type, "text/", 5) != 0)
 		return;
-	text = decode(leaf, data, &bytes);
+	text = rebuild_leaf_decode(leaf, data, &bytes);
 	is_html = is_html || (bytes > 0 && memchr(text, '<', bytes) != NULL);
 	add_charsets(body, leaf, text, bytes);
 	count = body->texts->len;

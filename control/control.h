@@ -3,9 +3,10 @@
 //
 //   control_main    reads the configuration, starts, loops
 //   api             cordonctl's questions           seals      which seals are open
+//   api_mail, api_screen, api_show: more of them; preview: what a mail says
 //   publish         signature files to rules in force
 //   dataplane_link  the dataplane: is it there, has it what it should have
-//   store, store_index, store_json: mail that was kept back
+//   store, store_index, store_query, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
 //   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
 //   rebuild, rebuild_write, rebuild_leaf, rebuild_note: mail without some of its parts

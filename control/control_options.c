@@ -410,3 +410,11 @@ void control_options_write_reference(FILE *out)
 	control_options_init(&defaults);
 	options_file_reference("cordon-control", top_table, &defaults, out);
 }
+
+char *control_options_json(const struct control_options *options)
+{
+	static struct control_options defaults;
+
+	control_options_init(&defaults);
+	return options_file_json(top_table, options, &defaults);
+}

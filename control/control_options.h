@@ -180,5 +180,7 @@ void control_options_init(struct control_options *options);
 // file; each mistake is one line "file:line: what" on errors.
 int control_options_load(const char *path, struct control_options *options, FILE *errors)
 	__attribute__((warn_unused_result));
+// All options with what is in force (options_file_json); freed by the caller, NULL: no memory.
+char *control_options_json(const struct control_options *options);
 // The reference of all options with their defaults, as Markdown.
 void control_options_write_reference(FILE *out);

@@ -249,6 +249,24 @@ static void read_message(struct walk *walk, GMimeMessage *message, struct rebuil
 		out->boundary = g_strdup(g_mime_multipart_get_boundary(GMIME_MULTIPART(object)));
 }
 
+char *rebuild_leaf_decode(const struct rebuild_leaf *leaf, const uint8_t *data, size_t *bytes)
+{
+	static const GMimeContentEncoding encodings[] = {
+		[REBUILD_ENCODING_PLAIN] = GMIME_CONTENT_ENCODING_8BIT,
+		[REBUILD_ENCODING_BASE64] = GMIME_CONTENT_ENCODING_BASE64,
+		[REBUILD_ENCODING_QUOTED] = GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
+		[REBUILD_ENCODING_OTHER] = GMIME_CONTENT_ENCODING_UUENCODE,
+	};
+	size_t n = leaf->content.end - leaf->content.begin;
+	GMimeEncoding state;
+	char *out;
+
+	g_mime_encoding_init_decode(&state, encodings[leaf->encoding]);
+	out = g_malloc(g_mime_encoding_outlen(&state, n) + 1);
+	*bytes = g_mime_encoding_flush(&state, (const char *)data + leaf->content.begin, n, out);
+	return out;
+}
+
 int rebuild_leaves_read(const uint8_t *data, size_t bytes, struct rebuild_leaves *out)
 {
 	struct walk walk = {.data = data, .bytes = bytes, .is_outermost = true};

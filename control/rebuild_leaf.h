@@ -52,4 +52,6 @@ struct rebuild_leaves {
 // Returns 0, -ENOMEM, or -EBADMSG when the places of its parts cannot be told.
 int rebuild_leaves_read(const uint8_t *data, size_t bytes, struct rebuild_leaves *out)
 	__attribute__((warn_unused_result));
+// What the part of this message says; freed with g_free.
+char *rebuild_leaf_decode(const struct rebuild_leaf *leaf, const uint8_t *data, size_t *bytes);
 void rebuild_leaves_fini(struct rebuild_leaves *leaves);

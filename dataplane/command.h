@@ -14,6 +14,7 @@
 	X(SCREEN,                                                                                    \
 		"screen") /* with the image of a list of checksums, likewise; "screen none": none */ \
 	X(SCREEN_HITS, "screen-hits") /* which of its entries have hit, and how often */             \
+	X(CONFIG, "config")           /* the options in force */                                     \
 	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */
 
 enum command {

@@ -223,6 +223,9 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 	case COMMAND_SCREEN_HITS:
 		answer->text = get_screen_hits(gateway);
 		break;
+	case COMMAND_CONFIG:
+		answer->text = options_json(&gateway->options);
+		break;
 	case COMMAND_STATS:
 		answer->text = get_stats(gateway);
 		break;

@@ -118,5 +118,8 @@ int options_set_policy(struct engine_options *engine, const char *assignment, ch
 // Sets what follows from other settings; loading and options_set_policy do it themselves.
 void options_derive(struct engine_options *engine);
 
+// All options with what is in force, as options_file_json; freed by the caller, NULL: no memory.
+char *options_json(const struct options *options);
+
 // The reference of all options with their defaults, as Markdown.
 void options_write_reference(FILE *out);

@@ -32,6 +32,10 @@ void options_apply_presets(const struct config_option *table, void *base);
 void options_file_reference(
 	const char *name, const struct config_option *table, const void *base, FILE *out);
 
+// [{"key": "spool.key", "value", "default", "unit", "help"}]: all of the table with what stands in base, and in
+// defaults; freed by the caller, NULL: no memory. What a value names (a file) is not read.
+char *options_file_json(const struct config_option *table, const void *base, const void *defaults);
+
 // For checks: writes "file:line: path: what"; whether the file has this key.
 void options_mistake_at(struct options_lines *lines, const char *path, const char *what);
 bool options_is_given(const struct options_lines *lines, const char *path);

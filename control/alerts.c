@@ -45,6 +45,13 @@ static void repeat(
 	alerts_tell_answer(taking->source, &answer);
 }
 
+// Something that a trusted key has signed came by this channel.
+static void note_channel(struct alerts *alerts, const struct taking *taking)
+{
+	(void)json_object_set_new(
+		alerts->heard, taking->source->channel, json_integer(taking->now_s));
+}
+
 static void take_signed(
 	struct alerts *alerts, struct taking *taking, uint64_t signers, int64_t clock_s)
 {
@@ -52,6 +59,7 @@ static void take_signed(
 	bool is_refusal = false;
 	int err = alert_order_find(alerts->order, taking->digest, &receipt, &is_refusal);
 
+	note_channel(alerts, taking);
 	if (err == 0) {
 		repeat(alerts, taking, receipt, is_refusal);
 	} else if (err != -ENOENT) {
@@ -101,6 +109,8 @@ static void say_again(struct alerts *alerts, struct taking *taking, const struct
 
 	taking->digest = seen->digest;
 	(void)snprintf(taking->why, sizeof(taking->why), "%s", seen->why);
+	if (seen->kind != SEEN_STRANGER)
+		note_channel(alerts, taking);
 	if (seen->kind == SEEN_ANSWERED)
 		alerts->repeated++;
 	else
@@ -174,6 +184,7 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 	alerts->options = *options;
 	alerts->actions = *actions;
 	alerts->refused = json_object();
+	alerts->heard = json_object();
 	alerts->seals_left = options->seals_in_an_hour;
 	alerts->began_s = control_now_ns() / NS_PER_S;
 	alerts->began_up_s = up_s();
@@ -208,6 +219,7 @@ void alerts_free(struct alerts *alerts)
 	envelope_signer_free(alerts->signer);
 	alerts_seen_free(alerts->seen);
 	json_decref(alerts->refused);
+	json_decref(alerts->heard);
 	free(alerts);
 }
 
@@ -242,13 +254,13 @@ json_t *alerts_status(const struct alerts *alerts)
 {
 	bool trusted = alerts->root.keys != NULL;
 
-	return json_pack("{s:s, s:I, s:I, s:s, s:I, s:b, s:I, s:I, s:O}", "vendor",
+	return json_pack("{s:s, s:I, s:I, s:s, s:I, s:b, s:I, s:I, s:O, s:O}", "vendor",
 		alerts->root.vendor, "root_version", (json_int_t)alerts->root.version,
 		"root_expires", (json_int_t)(trusted ? keys_expires(alerts->root.keys) : 0), "key",
 		envelope_signer_key(alerts->signer)->id, "last_heard",
 		(json_int_t)alerts->last_heard_s, "stale", alerts->stale, "applied",
 		(json_int_t)alerts->applied, "repeated", (json_int_t)alerts->repeated, "refused",
-		alerts->refused);
+		alerts->refused, "heard", alerts->heard);
 }
 
 json_t *alerts_list(struct alerts *alerts, unsigned int most)

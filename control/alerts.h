@@ -80,6 +80,6 @@ void alerts_done(
 void alerts_turn(struct alerts *alerts, int64_t now_s);
 
 // {"vendor", "root_version", "root_expires", "key", "last_heard", "stale", "applied", "repeated",
-// "refused": {why: count}}; the caller's.
+// "refused": {why: count}, "heard": {channel: when}}; the caller's.
 json_t *alerts_status(const struct alerts *alerts);
 json_t *alerts_list(struct alerts *alerts, unsigned int most);

@@ -35,6 +35,7 @@ struct alerts {
 	struct waiting *waiting;
 	unsigned int waiting_count;
 	json_t *refused; // why: count
+	json_t *heard;   // channel: when something signed came by it
 	uint64_t applied;
 	uint64_t repeated;
 	int64_t last_heard_s;

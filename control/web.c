@@ -19,12 +19,15 @@
 #define STATS_SECONDS 1 // of waiting for the dataplane's answer
 #define MAIL_PATH "/api/mail/"
 #define POINTS 1000
+#define EVENTS_KEPT 500
+#define WHY_BYTES 512
 
 struct web {
 	struct control *control;
 	struct web_pages pages;
 	struct web_history *history;
-	json_t *stats; // the dataplane's, at most a second old; NULL: it is away
+	GQueue *events; // texts, the latest first
+	json_t *stats;  // the dataplane's, at most a second old; NULL: it is away
 };
 
 struct web_call {
@@ -173,18 +176,43 @@ static void open_stream(struct web_call *call)
 	call->reply->is_stream = true;
 }
 
+// Those of before the page was opened.
+static void give_events(struct web_call *call)
+{
+	GString *text = g_string_new("[");
+
+	for (const GList *at = call->web->events->head; at != NULL; at = at->next)
+		g_string_append_printf(
+			text, "%s%s", text->len > 1 ? "," : "", (const char *)at->data);
+	(void)g_string_append(text, "]");
+	call->reply->status = 200;
+	call->reply->body = strdup(text->str);
+	(void)g_string_free(text, TRUE);
+}
+
+// What the query says of a reason; otherwise "page".
+static void reason_in(const char *query, char out[WHY_BYTES])
+{
+	const char *why = strncmp(query, "why=", 4) == 0 ? query + 4 : "";
+
+	(void)snprintf(out, WHY_BYTES, "%s", why[0] != '\0' ? why : "page");
+}
+
 // As a file to save: never as something that the browser shows.
 static void give_mail(struct web_call *call)
 {
 	const char *id = call->request->path + strlen(MAIL_PATH);
-	json_t *request =
-		json_pack("{s:s, s:s, s:s}", "command", "mail export", "id", id, "why", "page");
-	struct api_call inner = {
-		.control = call->web->control, .request = request, .fd = -1, .given = -1};
+	char why[WHY_BYTES];
+	json_t *request;
+	struct api_call inner = {.control = call->web->control, .fd = -1, .given = -1};
 	bool may = call->session->role == WEB_OPERATOR;
 	json_t *answer;
 	size_t bytes;
 
+	reason_in(call->request->query, why);
+	request = json_pack(
+		"{s:s, s:s, s:s%}", "command", "mail export", "id", id, "why", why, strlen(why));
+	inner.request = request;
 	(void)snprintf(inner.who, sizeof(inner.who), "%s", call->session->user);
 	answer = api_run(&inner, may);
 	bytes = (size_t)json_integer_value(json_object_get(answer, "bytes"));
@@ -217,7 +245,7 @@ static const struct {
 	{"GET", "/healthz", true, give_health}, {"GET", "/readyz", true, give_readiness},
 	{"GET", "/metrics", true, give_metrics}, {"POST", "/api/call", false, run_command},
 	{"GET", "/api/history", false, give_history}, {"GET", "/api/stats", false, give_stats},
-	{"GET", "/api/stream", false, open_stream},
+	{"GET", "/api/stream", false, open_stream}, {"GET", "/api/events", false, give_events},
 	{"GET", MAIL_PATH, false, give_mail}, // and what is behind it
 };
 
@@ -267,8 +295,22 @@ static void audit_login(void *ctx, const char *user, const char *peer, const cha
 	control_audit(ctx, user, what, json_pack("{s:s}", "peer", peer));
 }
 
+// To those who look on; takes data.
+static void push(struct web *web, const char *name, json_t *data)
+{
+	char *text = NULL;
+
+	if (web_server_streams(web->pages.server) > 0)
+		text = json_dumps(data, JSON_COMPACT);
+	if (text != NULL)
+		web_server_push(web->pages.server, name, text);
+	free(text);
+	json_decref(data);
+}
+
 void web_turn(struct web *web)
 {
+	int64_t now_s = control_now_ns() / NS_PER_S;
 	char *text = NULL;
 	json_t *status;
 
@@ -280,14 +322,12 @@ void web_turn(struct web *web)
 						STATS_SECONDS, &text, NULL) == 0)
 		web->stats = json_loads(text, 0, NULL);
 	free(text);
+	if (web->pages.login != NULL)
+		web_server_end_streams(web->pages.server, web_login_is_open, web->pages.login);
 	status = ask(web, "status");
-	web_history_take(web->history, status, web->stats, control_now_ns() / NS_PER_S);
-	if (web_server_streams(web->pages.server) > 0) {
-		text = json_dumps(status, JSON_COMPACT);
-		web_server_push(web->pages.server, "status", text);
-		free(text);
-	}
-	json_decref(status);
+	if (web_history_take(web->history, status, web->stats, now_s))
+		push(web, "history", web_history_json(web->history, now_s - 1, 1));
+	push(web, "status", status);
 }
 
 void web_event(struct web *web, const char *event, const json_t *members)
@@ -296,7 +336,7 @@ void web_event(struct web *web, const char *event, const json_t *members)
 	json_t *object;
 	char *text;
 
-	if (web == NULL || web_server_streams(web->pages.server) == 0)
+	if (web == NULL)
 		return;
 	object = json_pack(
 		"{s:s, s:s}", "event", event, "time", control_time_text(control_now_ns(), time));
@@ -304,7 +344,9 @@ void web_event(struct web *web, const char *event, const json_t *members)
 		(void)json_object_update(object, (json_t *)(uintptr_t)members);
 	text = json_dumps(object, JSON_COMPACT);
 	web_server_push(web->pages.server, "event", text);
-	free(text);
+	g_queue_push_head(web->events, text);
+	if (g_queue_get_length(web->events) > EVENTS_KEPT)
+		free(g_queue_pop_tail(web->events));
 	json_decref(object);
 }
 
@@ -350,6 +392,7 @@ int web_open(struct control *control, struct web **out, char *error, size_t erro
 		return -ENOMEM;
 	web->control = control;
 	web->history = web_history_new();
+	web->events = g_queue_new();
 	web->pages.files = web_gateway_files;
 	web->pages.is_secure = !control->options.web.plain;
 	err = start(web, error, error_bytes);
@@ -366,6 +409,7 @@ void web_close(struct web *web)
 		return;
 	web_pages_close(&web->pages);
 	web_history_free(web->history);
+	g_queue_free_full(web->events, free);
 	json_decref(web->stats);
 	free(web);
 }

@@ -8,8 +8,9 @@
 //   POST /api/call          a command of api.h: what cordonctl asks at its socket, with the same answers
 //   GET  /api/history       samples of the counters, as columns
 //   GET  /api/stats         the dataplane's counters as they are now
-//   GET  /api/stream        events, as they are written (text/event-stream)
-//   GET  /api/mail/ID       a kept mail, to save
+//   GET  /api/stream        events, as they are written; status, history (text/event-stream)
+//   GET  /api/events        the latest of them, the newest first
+//   GET  /api/mail/ID       a kept mail, to save; ?why=REASON is written down
 #pragma once
 
 #include <jansson.h>

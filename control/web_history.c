@@ -3,8 +3,6 @@
 
 #include <glib.h>
 
-#include <stdbool.h>
-
 // Columns of a sample: counters that only grow (while the dataplane runs), then gauges.
 static const char *const counters[] = {"smtp_bytes", "rx_packets", "messages", "messages_clean",
 	"messages_infected", "messages_suspect", "messages_delivered", "messages_rejected",
@@ -40,7 +38,7 @@ static const struct sample *sample_at(const struct web_history *history, uint64_
 	return &history->samples[number % WEB_HISTORY_SAMPLES];
 }
 
-void web_history_take(
+bool web_history_take(
 	struct web_history *history, const json_t *status, const json_t *stats, int64_t now_s)
 {
 	const json_t *of_stats = json_object_get(stats, "counters");
@@ -49,7 +47,7 @@ void web_history_take(
 
 	if (history->taken > 0 &&
 		now_s - sample_at(history, history->taken - 1)->time_s < WEB_HISTORY_SECONDS)
-		return;
+		return false;
 	sample->time_s = now_s;
 	sample->is_up = of_stats != NULL;
 	for (size_t i = 0; i < COLUMNS; i++)
@@ -57,6 +55,7 @@ void web_history_take(
 			i < COUNTERS ? json_object_get(of_stats, counters[i])
 				     : json_object_get(of_mail, gauges[i - COUNTERS]));
 	history->taken++;
+	return true;
 }
 
 json_t *web_history_json(const struct web_history *history, int64_t since, uint32_t points)

@@ -231,6 +231,21 @@ const struct web_session *web_login_find(
 	return &session->shown;
 }
 
+bool web_login_is_open(void *ctx, const char *cookie)
+{
+	struct web_login *login = ctx;
+	char *key = session_key(login, cookie);
+	const struct session *session;
+	char ignored[256];
+
+	if (key == NULL)
+		return false;
+	(void)read_users(login, ignored, sizeof(ignored));
+	session = g_hash_table_lookup(login->sessions, key);
+	g_free(key);
+	return session != NULL && !is_old(login, session, control_now_ns());
+}
+
 void web_login_show(const struct web_session *session, struct web_reply *reply)
 {
 	json_t *answer = json_pack("{s:s, s:s, s:s}", "user", session->user, "role",

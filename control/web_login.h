@@ -55,6 +55,8 @@ void web_login_end(
 // until the next call.
 const struct web_session *web_login_find(
 	struct web_login *login, const struct web_request *request, int64_t now_ns);
+// For web_server_end_streams; ctx: the struct web_login. To look does not count as use.
+bool web_login_is_open(void *ctx, const char *cookie);
 // {"user", "role", "csrf"}.
 void web_login_show(const struct web_session *session, struct web_reply *reply);
 

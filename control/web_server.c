@@ -32,7 +32,7 @@ struct exchange {
 	bool is_answered;
 	bool has_body_ended;
 	bool has_headers;
-	bool is_late; // its stream did not read
+	bool has_ended; // its stream did not read, or whose it is has gone
 	char path[WEB_TEXT_BYTES];
 	char query[WEB_TEXT_BYTES];
 	char bearer[128];
@@ -166,7 +166,7 @@ static int write_stream(struct lws *wsi, struct exchange *exchange)
 	size_t chunk = MIN(exchange->waiting->len, (guint)CHUNK_BYTES);
 	uint8_t buffer[LWS_PRE + CHUNK_BYTES];
 
-	if (exchange->is_late)
+	if (exchange->has_ended)
 		return -1;
 	if (chunk == 0)
 		return 0;
@@ -471,7 +471,7 @@ void web_server_push(struct web_server *server, const char *name, const char *da
 		struct exchange *exchange = lws_wsi_user(wsi);
 
 		if (exchange->waiting->len + text->len > STREAM_BYTES)
-			exchange->is_late = true;
+			exchange->has_ended = true;
 		else
 			(void)g_byte_array_append(
 				exchange->waiting, (const guint8 *)text->str, (guint)text->len);
@@ -479,6 +479,23 @@ void web_server_push(struct web_server *server, const char *name, const char *da
 	}
 	g_strfreev(lines);
 	(void)g_string_free(text, TRUE);
+}
+
+void web_server_end_streams(
+	struct web_server *server, bool (*may_go_on)(void *ctx, const char *cookie), void *ctx)
+{
+	GHashTableIter iter;
+	gpointer wsi;
+
+	g_hash_table_iter_init(&iter, server->streams);
+	while (g_hash_table_iter_next(&iter, &wsi, NULL)) {
+		struct exchange *exchange = lws_wsi_user(wsi);
+
+		if (may_go_on(ctx, exchange->cookie))
+			continue;
+		exchange->has_ended = true;
+		(void)lws_callback_on_writable(wsi);
+	}
 }
 
 size_t web_server_streams(const struct web_server *server)

@@ -78,6 +78,9 @@ bool web_server_answer(struct web_server *server, uint64_t token, struct web_rep
 // Sends one event to every open stream; one that does not read is closed. name: one line. data: text,
 // which may have several.
 void web_server_push(struct web_server *server, const char *name, const char *data);
+// Closes every open stream whose request had a cookie that may not go on.
+void web_server_end_streams(
+	struct web_server *server, bool (*may_go_on)(void *ctx, const char *cookie), void *ctx);
 size_t web_server_streams(const struct web_server *server);
 void web_server_get_counts(const struct web_server *server, struct web_server_counts *out);
 

@@ -31,7 +31,7 @@ CLONE_NEWNET = 0x40000000
 PORT = 9515
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--disable-default-apps", "--ignore-certificate-errors", "--force-color-profile=srgb")
+             "--disable-default-apps", "--ignore-certificate-errors", "--hide-scrollbars", "--force-color-profile=srgb")
 
 
 class Namespace:

@@ -2,44 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gateway's page in a real browser, and what machines ask the same server for."""
 import json
-import subprocess
 
 import labmail
 from labbrowser import Browser
-from labcontrol import Control, spool_settings
-from labgateway import Gateway
-from lablib import BUILD, Cases, Lab, until
+from lablib import Cases, Lab, until
 from labmail import message
-from labpostfix import Server
+from labweb import PASSWORD, URL, curl, start
 
 cases = Cases()
-WEB = "127.0.0.1:7900"
-URL = "http://%s/" % WEB
-PASSWORD = "correct horse battery"
-
-
-def set_user(path, name, role, password=PASSWORD):
-    subprocess.run([BUILD + "/cordon-control", "user", path, "set", name, role],
-                   input=password.encode() + b"\n", check=True)
-
-
-def start(lab):
-    """A gateway with its page, where alice may act and victor may look."""
-    users = lab.folder + "/users"
-    set_user(users, "alice", "operator")
-    set_user(users, "victor", "viewer")
-    Server(lab)
-    gateway = Gateway(lab, **spool_settings(lab))
-    return gateway, Control(lab, web={"listen": WEB, "plain": "true", "users": users})
-
-
-def curl(lab, *arguments, data=None):
-    """(status, body)."""
-    done = subprocess.run(["ip", "netns", "exec", lab.namespace("server"), "curl", "-s", "-m", "10",
-                           "-w", "\n%{http_code}", *arguments], input=data, stdout=subprocess.PIPE,
-                          check=False)
-    text, _, status = done.stdout.decode().rpartition("\n")
-    return int(status), text
 
 
 @cases.case("a browser logs in, sees a seal at once, and logs out")

@@ -60,12 +60,28 @@ export async function logOut() {
 }
 
 // Events as they happen: handlers by name, which get what was sent, parsed. `state` is told "live" or "lost".
-// Returns how to stop.
+// Returns how to stop. A browser gives up where it is refused; then it is asked whether the session is over, and
+// tried again if it is not.
 export function listen(handlers, state = () => {}) {
-  const source = new EventSource("/api/stream");
-  source.onopen = () => state("live");
-  source.onerror = () => state("lost");
-  for (const [name, handle] of Object.entries(handlers))
-    source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
-  return () => source.close();
+  const AGAIN_MS = 5000;
+  let source = null;
+  let timer = 0;
+
+  const begin = () => {
+    source = new EventSource("/api/stream");
+    source.onopen = () => state("live");
+    source.onerror = () => {
+      state("lost");
+      if (source.readyState !== EventSource.CLOSED) return;
+      findSession().then((session) => session === null && onLost(), () => {});
+      timer = setTimeout(begin, AGAIN_MS);
+    };
+    for (const [name, handle] of Object.entries(handlers))
+      source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+  };
+  begin();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }

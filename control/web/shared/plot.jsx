@@ -5,6 +5,8 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 const HEIGHT = 190;
+const LEAST_SECONDS = 60;
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 // lines: [{ name, colour }], colour one of the style sheet's ("good", "bad", "warn", "accent", "soft"). data:
@@ -26,8 +28,8 @@ export function Plot({ title, lines, data, show = String }) {
           height: HEIGHT,
           legend: { show: false },
           cursor: { y: false },
-          scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 0) * 1.1)] } },
-          axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((v) => latest.current(v)) }],
+          scales: { x: { range: (_, from, to) => [Math.min(from, to - LEAST_SECONDS), to] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 0) * 1.1)] } },
+          axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map((t) => clock.format(t * 1000)) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((v) => latest.current(v)) }],
           series: [
             {},
             ...lines.map((l) => ({ label: l.name, stroke: colour(l.colour), width: 2, points: { show: false } })),

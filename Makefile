@@ -72,8 +72,11 @@ FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
-PERF_CASES_SRC := perf/perf.c $(wildcard perf/case_*.c)
+PERF_CASES_SRC := perf/perf.c perf/rules.c $(wildcard perf/case_*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
+# What measures a worker sees DPDK, and is a program of the dataplane's.
+PERF_DPDK_SRC := perf/bench_traffic.c perf/rig.c perf/light.c
+PERF_TRAFFIC_SRC := perf/perf.c perf/mails.c perf/rules.c perf/traffic.c perf/rig.c perf/light.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
@@ -121,6 +124,7 @@ $(BUILD)/obj/dataplane/%.o: CFLAGS += $(if $(filter $(DPDK_SRC),$*.c),$(DPDK_CFL
 $(call obj,$(CONTROL_SRC) $(CONTROL_UNIT_SRC) $(CONTROL_FUZZ_SRC) $(PERF_SRC) perf/fleet.c): CFLAGS += $(CONTROL_CFLAGS)
 $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/perf/%.o: CFLAGS += $(HS_CFLAGS)
+$(call obj,$(PERF_DPDK_SRC)): CFLAGS += $(DPDK_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2
@@ -215,6 +219,12 @@ $(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC))
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+
+$(BUILD)/perf/bench_traffic: $(call obj,perf/bench_traffic.c $(PERF_TRAFFIC_SRC) \
+		$(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 $(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(call obj,perf/perf.c perf/fleet.c) $(BUILD)/libcontrol.a $(LIBS)
 	@mkdir -p $(@D)

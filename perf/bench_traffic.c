@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker under complete SMTP conversations: bench_traffic [--quick] [-s SIZE] [-w FOLDER]
+//
+// Traffic on one core, the worker on another, ring ports between them (rig.h). Mails are of all kinds (mails.h),
+// one in 25 is infected; every reply, verdict and byte is checked. What counts is the processor's time of the
+// worker's thread and its helper's, so that a machine that others use as well gives the same figures. Beside it
+// stands the speed of light (light.h) of the same mails, measured in turn; the ratio is the median of rounds.
+//
+// -s: mails of about so many bytes alone. -w: writes the signatures and one mail of each kind to a folder,
+// for peers, and ends.
+#include "perf/light.h"
+#include "perf/perf.h"
+#include "perf/rig.h"
+#include "perf/rules.h"
+
+#include <rte_cycles.h>
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SIGNATURES 10000u
+#define SET 25u
+#define MOST_ROUNDS 15u
+#define CONNECTIONS 64u
+#define PER_CONNECTION 20u
+#define FLIGHT_BYTES 45000u
+
+enum stage {
+	STAGE_FORWARD, // no SMTP: only forwarded
+	STAGE_PARSE,   // one signature
+	STAGE_MATCH,
+	STAGE_DIGEST, // SHA-256 of every part
+	STAGES,
+};
+
+struct bench {
+	struct rules rules;
+	struct rules one;
+	struct ruleset *ruleset;
+	struct ruleset *one_ruleset;
+	void *image;
+	void *one_image;
+	struct light *light;
+	const char *folder; // of the spool
+	uint32_t rounds;
+	bool quick;
+	bool digests; // are in use
+};
+
+struct figures {       // medians over the rounds
+	double cost;   // s of the worker and its helper for a byte of mail
+	double worker; // of the worker alone
+	double light;
+	double ratio;
+	struct rig_result last;
+	double packets_s; // that the worker took, a second of its time
+};
+
+static const char *const kind_names[] = {
+#define X(name, text) text,
+	MAIL_KINDS(X)
+#undef X
+};
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a;
+	double y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, uint32_t count)
+{
+	qsort(values, count, sizeof(*values), compare);
+	return values[count / 2];
+}
+
+// ---- mails --------------------------------------------------------------------------------------
+
+// Four of each kind, which share their bytes, and an infected one.
+static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
+{
+	struct mail_bytes sign = rules_get(&bench->one, 0);
+
+	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
+		mail_make(&set[i], (enum mail_kind)i, bytes, NULL);
+	for (uint32_t i = MAIL_KINDS_COUNT; i < SET - 1; i++)
+		set[i] = set[i - MAIL_KINDS_COUNT];
+	mail_make(&set[SET - 1], MAIL_PE, bytes, &sign);
+}
+
+static void free_set(struct mail *set)
+{
+	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
+		mail_free(&set[i]);
+	mail_free(&set[SET - 1]);
+}
+
+static size_t set_bytes(const struct mail *set, uint32_t count)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += set[i].wire.bytes;
+	return bytes;
+}
+
+// ---- one measurement ----------------------------------------------------------------------------
+
+static void check(const struct rig_result *result, const struct traffic_options *traffic)
+{
+	const struct traffic_totals *totals = &result->totals;
+	uint32_t infected = 0;
+	uint32_t sealed = 0;
+
+	for (uint32_t i = 0; i < totals->begun; i++) {
+		bool is_sealed = (uint64_t)(i + 1) * traffic->sealed_percent / 100 !=
+				 (uint64_t)i * traffic->sealed_percent / 100;
+
+		if (traffic->set[i % traffic->set_count].infected && !traffic->unseen)
+			infected++;
+		else if (is_sealed)
+			sealed++;
+	}
+	if (totals->wrong + totals->refused + totals->resets + result->verdicts_wrong == 0 &&
+		totals->lost + totals->changed + result->dropped == 0 &&
+		totals->begun == traffic->mails &&
+		result->events == (traffic->unseen ? 0 : totals->begun) &&
+		totals->rejected == infected &&
+		totals->delivered + infected + sealed == totals->begun)
+		return;
+	(void)fprintf(stderr,
+		"of %u mails, %u infected, %u sealed: accepted %u, rejected %u, refused %u, "
+		"delivered %u, wrong %u, resets %u; verdicts %lu, wrong %lu; segments lost %lu, "
+		"changed %lu; dropped %lu\n",
+		totals->begun, infected, sealed, totals->accepted, totals->rejected,
+		totals->refused, totals->delivered, totals->wrong, totals->resets, result->events,
+		result->verdicts_wrong, totals->lost, totals->changed, result->dropped);
+	perf_need(false, "all mails as they must be");
+}
+
+static void measure_round(struct bench *bench, struct rig *rig,
+	const struct traffic_options *traffic, struct rig_result *result, double *out)
+{
+	struct light_cost light;
+	double bytes = (double)set_bytes(traffic->set, traffic->set_count);
+
+	rig_run(rig, traffic, result);
+	check(result, traffic);
+	light_measure(bench->light, traffic->set, traffic->set_count, bench->digests, &light);
+	out[0] = (result->worker_s + result->others_s) / (double)result->totals.mail_bytes;
+	out[1] = result->worker_s / (double)result->totals.mail_bytes;
+	out[2] = (light.forward + light.decode + light.match + light.digest) / bytes;
+	out[3] = out[2] / out[0];
+}
+
+static void measure(struct bench *bench, struct rig *rig, const struct traffic_options *traffic,
+	struct figures *figures)
+{
+	double values[4][MOST_ROUNDS];
+	struct rig_result result;
+
+	// Memory is taken up, caches are filled.
+	rig_run(rig, traffic, &result);
+	check(&result, traffic);
+
+	for (uint32_t round = 0; round < bench->rounds; round++) {
+		double one[4];
+
+		measure_round(bench, rig, traffic, &result, one);
+		for (int i = 0; i < 4; i++)
+			values[i][round] = one[i];
+	}
+	figures->cost = median(values[0], bench->rounds);
+	figures->worker = median(values[1], bench->rounds);
+	figures->light = median(values[2], bench->rounds);
+	figures->ratio = median(values[3], bench->rounds);
+	figures->last = result;
+	figures->packets_s = (double)figures->last.totals.frames / figures->last.worker_s;
+}
+
+static void prepare(struct options *options)
+{
+	options_init(options);
+	options->engine.max_connections = 4096;
+	options->engine.scan.max_messages = 1024;
+}
+
+// Of so many mails a round takes some tenths of a second.
+static struct traffic_options traffic_of(
+	const struct bench *bench, const struct mail *set, size_t bytes)
+{
+	uint32_t mails = (uint32_t)((bench->quick ? 5e6 : 30e6) / (double)bytes);
+
+	return (struct traffic_options){.connections = CONNECTIONS,
+		.per_connection = PER_CONNECTION,
+		.mails = mails / SET * SET > 0 ? mails / SET * SET : SET,
+		.flight_bytes = FLIGHT_BYTES,
+		.port = 25,
+		.set = set,
+		.set_count = SET};
+}
+
+static void name_row(char name[96], const char *size, const char *what)
+{
+	(void)snprintf(name, 96, "traffic/%s/%s", size, what);
+}
+
+// ---- what is shown ------------------------------------------------------------------------------
+
+static void show_quantiles(const char *size, const char *what, const uint32_t *ns, const char *unit)
+{
+	static const char *const names[] = {"p50", "p99", "p99.9"};
+	char name[96];
+	char last[64];
+
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(last, sizeof(last), "%s/%s", what, names[i]);
+		name_row(name, size, last);
+		perf_row(name, (double)ns[i] / 1e3, unit, NULL, 0);
+	}
+}
+
+static void show(const char *size, double mail_bytes, const struct figures *figures)
+{
+	char name[96];
+
+	name_row(name, size, "throughput");
+	perf_row_ratio(name, 8e-9 / figures->cost, "Gbit/s", "speed of light",
+		8e-9 / figures->light, figures->ratio);
+	name_row(name, size, "mails");
+	perf_row(name, 1 / figures->cost / mail_bytes, "mails/s", NULL, 0);
+	name_row(name, size, "worker-alone");
+	perf_row(name, 8e-9 / figures->worker, "Gbit/s", NULL, 0);
+	name_row(name, size, "packets");
+	perf_row(name, figures->packets_s / 1e6, "Mpps", NULL, 0);
+	name_row(name, size, "lost");
+	perf_row(name, (double)(figures->last.dropped + figures->last.totals.lost), "packets", NULL,
+		0);
+	show_quantiles(size, "end-of-data/added", figures->last.engine_latencies, "us");
+	show_quantiles(size, "end-of-data/loaded", figures->last.latencies, "us");
+}
+
+// ---- parts of the bench -------------------------------------------------------------------------
+
+static void bench_stages(
+	struct bench *bench, const struct mail *set, const char *size, size_t bytes)
+{
+	static const char *const names[STAGES] = {
+		"stage/forward", "stage/parse-and-decode", "stage/match", "stage/sha256"};
+	static const char *const against[STAGES] = {
+		"rx and tx alone", "decoding alone", "hs_scan alone", "EVP_Digest alone"};
+	double hz = (double)rte_get_tsc_hz();
+	double before = 0;
+	double total = (double)set_bytes(set, SET);
+	struct light_cost light;
+
+	light_measure(bench->light, set, SET, true, &light);
+	for (int stage = 0; stage < STAGES; stage++) {
+		const double alone[STAGES] = {
+			light.forward, light.decode, light.match, light.digest};
+		struct traffic_options traffic = traffic_of(bench, set, bytes);
+		struct options options;
+		struct figures figures;
+		struct rig *rig;
+		char name[96];
+
+		prepare(&options);
+		bench->digests = stage == STAGE_DIGEST;
+		if (stage == STAGE_DIGEST)
+			options.engine.scan.digests = DIGEST_SHA256;
+		if (stage == STAGE_FORWARD)
+			traffic.port = 26;
+		traffic.unseen = stage == STAGE_FORWARD;
+		rig = rig_new(
+			&options, stage < STAGE_MATCH ? bench->one_ruleset : bench->ruleset, NULL);
+		measure(bench, rig, &traffic, &figures);
+		name_row(name, size, names[stage]);
+		perf_row_ratio(name, (figures.cost - before) * hz, "cycles/B", against[stage],
+			alone[stage] / total * hz, alone[stage] / total / (figures.cost - before));
+		before = figures.cost;
+		rig_free(rig);
+		bench->digests = false;
+	}
+}
+
+static void bench_alone(struct bench *bench, struct rig *rig, const struct mail *set,
+	const char *size, size_t bytes)
+{
+	struct traffic_options traffic = traffic_of(bench, set, bytes);
+	struct rig_result result;
+
+	traffic.connections = 1;
+	traffic.mails = bench->quick ? 4 * SET : 40 * SET;
+	rig_run(rig, &traffic, &result);
+	check(&result, &traffic);
+	show_quantiles(size, "end-of-data/one-connection", result.latencies, "us");
+}
+
+static void bench_sealed(struct bench *bench, const struct mail *set, const char *size,
+	size_t bytes, uint32_t percent)
+{
+	struct traffic_options traffic = traffic_of(bench, set, bytes);
+	struct rig_result result;
+	struct options options;
+	struct rig *rig;
+	char name[96];
+	char what[64];
+
+	prepare(&options);
+	traffic.sealed_percent = percent;
+	rig = rig_new(&options, bench->ruleset, bench->folder);
+	rig_run(rig, &traffic, &result);
+	check(&result, &traffic);
+	rig_run(rig, &traffic, &result);
+	check(&result, &traffic);
+	(void)snprintf(what, sizeof(what), "sealed-%u/worker-alone", percent);
+	name_row(name, size, what);
+	perf_row(
+		name, 8e-9 * (double)result.totals.mail_bytes / result.worker_s, "Gbit/s", NULL, 0);
+	(void)snprintf(what, sizeof(what), "sealed-%u/wall", percent);
+	name_row(name, size, what);
+	perf_row(name, (double)result.totals.begun / result.wall_s, "mails/s", NULL, 0);
+	rig_free(rig);
+}
+
+// Mails of one kind alone, all clean: what is inside decides what there is to do.
+static void bench_kinds(struct bench *bench, struct rig *rig, const struct mail *set,
+	const char *size, size_t bytes)
+{
+	for (uint32_t kind = 0; kind < MAIL_KINDS_COUNT; kind++) {
+		struct traffic_options traffic = traffic_of(bench, set, bytes);
+		struct figures figures;
+		char name[96];
+		char what[64];
+
+		traffic.set = &set[kind];
+		traffic.set_count = 1;
+		measure(bench, rig, &traffic, &figures);
+		(void)snprintf(what, sizeof(what), "only-%s", kind_names[kind]);
+		name_row(name, size, what);
+		perf_row_ratio(name, 8e-9 / figures.cost, "Gbit/s", "speed of light",
+			8e-9 / figures.light, figures.ratio);
+	}
+}
+
+static void bench_size(struct bench *bench, const char *size, size_t bytes, bool all)
+{
+	static struct mail set[SET];
+	struct traffic_options traffic;
+	struct figures figures;
+	struct options options;
+	struct rig *rig;
+	char name[96];
+
+	make_set(bench, set, bytes);
+	traffic = traffic_of(bench, set, bytes);
+	prepare(&options);
+	rig = rig_new(&options, bench->ruleset, NULL);
+	measure(bench, rig, &traffic, &figures);
+	show(size, (double)set_bytes(set, SET) / SET, &figures);
+	bench_alone(bench, rig, set, size, bytes);
+	if (all)
+		bench_kinds(bench, rig, set, size, bytes);
+	name_row(name, size, "memory/idle");
+	perf_row(name, (double)rig_connection_bytes(rig), "B/connection", NULL, 0);
+	name_row(name, size, "memory/message");
+	perf_row(name, (double)rig_message_bytes(rig), "B/connection", NULL, 0);
+	rig_free(rig);
+	if (all) {
+		bench_sealed(bench, set, size, bytes, 10);
+		bench_sealed(bench, set, size, bytes, 100);
+		bench_stages(bench, set, size, bytes);
+	}
+	free_set(set);
+}
+
+// ---- all of it ----------------------------------------------------------------------------------
+
+static void write_mails(const struct bench *bench, const char *folder)
+{
+	static struct mail set[SET];
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/perf.ndb", folder);
+	rules_write(&bench->rules, path);
+	make_set(bench, set, 100000);
+	for (uint32_t i = 0; i <= MAIL_KINDS_COUNT; i++) {
+		const struct mail *mail = i < MAIL_KINDS_COUNT ? &set[i] : &set[SET - 1];
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "%s/%s%s.eml", folder, kind_names[mail->kind],
+			mail->infected ? "-infected" : "");
+		file = fopen(path, "we");
+		// Without the end-of-data's dot.
+		perf_need(file != NULL &&
+				  fwrite(mail->wire.data, mail->wire.bytes - 3, 1, file) == 1 &&
+				  fclose(file) == 0,
+			path);
+	}
+	free_set(set);
+}
+
+static void prepare_rules(struct bench *bench)
+{
+	rules_make(&bench->rules, SIGNATURES);
+	rules_make(&bench->one, 1);
+	bench->ruleset = rules_build(&bench->rules, &bench->image);
+	bench->one_ruleset = rules_build(&bench->one, &bench->one_image);
+	bench->light = light_new(&bench->rules);
+}
+
+static void remove_folder(const char *folder)
+{
+	const char *const command[] = {"/bin/rm", "-rf", folder, NULL};
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execv(command[0], (char **)(uintptr_t)command);
+		_exit(127);
+	}
+	(void)waitpid(pid, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option names[] = {{"quick", no_argument, NULL, 'q'}, {0}};
+	static struct bench bench = {.rounds = 7};
+	char folder[] = "cordon-traffic-XXXXXX";
+	const char *out = NULL;
+	size_t only = 0;
+	int option;
+
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+	while ((option = getopt_long(argc, argv, "s:w:", names, NULL)) != -1) {
+		if (option == 'q')
+			bench.quick = true;
+		else if (option == 's')
+			only = strtoul(optarg, NULL, 10);
+		else if (option == 'w')
+			out = optarg;
+		else
+			return 2;
+	}
+	bench.rounds = bench.quick ? 3 : bench.rounds;
+	if (out != NULL) {
+		rules_make(&bench.rules, SIGNATURES);
+		rules_make(&bench.one, 1);
+		write_mails(&bench, out);
+		return 0;
+	}
+	perf_need(mkdtemp(folder) != NULL, folder);
+	bench.folder = folder;
+	rig_start_dpdk();
+	prepare_rules(&bench);
+	if (only == 0 || only == 10000)
+		bench_size(&bench, "10k", 10000, false);
+	if (only == 0 || only == 100000)
+		bench_size(&bench, "100k", 100000, only == 0);
+	if (only == 1000000 || (only == 0 && !bench.quick))
+		bench_size(&bench, "1m", 1000000, false);
+	remove_folder(folder);
+	return 0;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/light.h"
+
+#include "perf/perf.h"
+#include "perf/rig.h"
+#include "scan/decode.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <openssl/evp.h>
+
+#include <stdlib.h>
+#include <time.h>
+
+#define LEAST_S 0.01 // that each is measured for
+
+struct light {
+	hs_database_t *database;
+	hs_scratch_t *scratch;
+	uint8_t *out;
+	size_t room;
+};
+
+typedef void (*work_fn)(struct light *light, const struct mail *mail);
+
+struct light *light_new(const struct rules *rules)
+{
+	struct light *light = perf_alloc(sizeof(*light));
+
+	light->database = rules_compile(rules);
+	perf_need(hs_alloc_scratch(light->database, &light->scratch) == HS_SUCCESS, "memory");
+	return light;
+}
+
+void light_free(struct light *light)
+{
+	(void)hs_free_scratch(light->scratch);
+	(void)hs_free_database(light->database);
+	free(light->out);
+	free(light);
+}
+
+static void unpack(struct light *light, const struct mail *mail)
+{
+	struct archive *archive = archive_read_new();
+	struct archive_entry *entry;
+	la_ssize_t n = 0;
+
+	perf_need(archive != NULL && archive_read_support_format_zip(archive) == ARCHIVE_OK &&
+			  archive_read_open_memory(archive, mail->attachment.data,
+				  mail->attachment.bytes) == ARCHIVE_OK,
+		"an archive");
+	while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+		do
+			n = archive_read_data(archive, light->out, light->room);
+		while (n > 0);
+	}
+	perf_need(n == 0, "an archive");
+	(void)archive_read_free(archive);
+}
+
+static void decode(struct light *light, const struct mail *mail)
+{
+	struct base64_state state = {0};
+	size_t n;
+
+	if (mail->body.bytes == 0)
+		return;
+	n = base64_decode(&state, mail->body.data, mail->body.bytes, light->out);
+	n += base64_end(&state, light->out + n);
+	perf_need(n == mail->attachment.bytes, "the attachment");
+	if (mail->member.bytes > 0)
+		unpack(light, mail);
+}
+
+static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
+	unsigned int flags, void *ctx)
+{
+	(void)id;
+	(void)from;
+	(void)to;
+	(void)flags;
+	(void)ctx;
+	return 0;
+}
+
+static void match_in(struct light *light, const struct mail_bytes *bytes)
+{
+	if (bytes->bytes > 0)
+		(void)hs_scan(light->database, (const char *)bytes->data,
+			(unsigned int)bytes->bytes, 0, light->scratch, on_match, NULL);
+}
+
+static void match(struct light *light, const struct mail *mail)
+{
+	match_in(light, &mail->text);
+	match_in(light, &mail->attachment);
+	match_in(light, &mail->member);
+}
+
+static void digest_of(const struct mail_bytes *bytes)
+{
+	uint8_t digest[32];
+
+	if (bytes->bytes == 0)
+		return;
+	perf_need(EVP_Digest(bytes->data, bytes->bytes, digest, NULL, EVP_sha256(), NULL) == 1,
+		"a digest");
+	perf_keep(digest[0]);
+}
+
+static void digest(struct light *light, const struct mail *mail)
+{
+	(void)light;
+	digest_of(&mail->text);
+	digest_of(&mail->attachment);
+	digest_of(&mail->member);
+}
+
+static double processor_s(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double measure(struct light *light, const struct mail *set, uint32_t count, work_fn work)
+{
+	double began = processor_s();
+	double spent = 0;
+	uint32_t rounds = 0;
+
+	for (; spent < LEAST_S; rounds++) {
+		for (uint32_t i = 0; i < count; i++)
+			work(light, &set[i]);
+		spent = processor_s() - began;
+	}
+	return spent / rounds;
+}
+
+void light_measure(struct light *light, const struct mail *set, uint32_t count, bool digests,
+	struct light_cost *cost)
+{
+	uint32_t frames = 0;
+	size_t room = 65536;
+
+	for (uint32_t i = 0; i < count; i++) {
+		frames += (uint32_t)(set[i].wire.bytes / TRAFFIC_SEGMENT_BYTES + 1);
+		if (set[i].wire.bytes > room)
+			room = set[i].wire.bytes;
+	}
+	if (room > light->room) {
+		free(light->out);
+		light->out = perf_alloc(room + DECODE_SLACK);
+		light->room = room;
+	}
+	cost->forward = rig_forward_s(frames, TRAFFIC_FRAME_BYTES);
+	cost->decode = measure(light, set, count, decode);
+	cost->match = measure(light, set, count, match);
+	cost->digest = digests ? measure(light, set, count, digest) : 0;
+}

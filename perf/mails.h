@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mails to measure with: some text and an attachment of a kind, as a client sends them, and beside it what
+// is in them once it is decoded, for whoever measures the work alone.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// X(NAME, name)
+#define MAIL_KINDS(X)                                                                              \
+	X(TEXT, "text")                                                                            \
+	X(HTML, "html")                                                                            \
+	X(IMAGE, "image")                                                                          \
+	X(OFFICE, "office")                                                                        \
+	X(ZIP, "zip")                                                                              \
+	X(PE, "pe")
+
+enum mail_kind {
+#define X(name, text) MAIL_##name,
+	MAIL_KINDS(X)
+#undef X
+		MAIL_KINDS_COUNT
+};
+
+struct mail_bytes {
+	uint8_t *data;
+	size_t bytes;
+};
+
+struct mail {
+	enum mail_kind kind;
+	bool infected;
+	struct mail_bytes wire; // with the end-of-data; no line of it begins with a dot but that
+	struct mail_bytes
+		body; // the attachment as it stands in the mail, in base64; none in TEXT and HTML
+	struct mail_bytes attachment; // the same decoded
+	struct mail_bytes text;       // the other part, which is not encoded
+	struct mail_bytes member;     // what is packed in the attachment, before it was
+};
+
+// About so many bytes on the wire. sign: is in the attachment, or in the text where there is none; NULL: the
+// mail is clean.
+void mail_make(struct mail *mail, enum mail_kind kind, size_t bytes, const struct mail_bytes *sign);
+void mail_free(struct mail *mail);

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker of the dataplane (dataplane/worker.h) on a core of its own between two ring ports (net_ring), and
+// traffic on the core of the caller that talks through it. What a processor spends is told apart by thread.
+#pragma once
+
+#include "dataplane/options.h"
+#include "perf/traffic.h"
+
+#include <stdint.h>
+
+struct rig;
+
+struct rig_result {
+	struct traffic_totals totals;
+	double worker_s; // of a processor, by the thread of the engine
+	double others_s; // by its helper, and by the spool's threads
+	double wall_s;
+	uint64_t dropped; // packets, by any counter
+	uint64_t events;  // lines about mails
+	uint64_t verdicts_wrong;
+	uint32_t latencies[3];        // p50, p99, p99.9 in ns, from client to server
+	uint32_t engine_latencies[3]; // of what the engine has added to the end of data, in ns
+};
+
+// Once in a process, before anything else.
+void rig_start_dpdk(void);
+// engine: what differs from the defaults is set in options. spool: a folder for sealed mail, NULL: none.
+struct rig *rig_new(
+	const struct options *options, const struct ruleset *ruleset, const char *spool);
+void rig_free(struct rig *rig);
+// Until all mails are answered.
+void rig_run(struct rig *rig, const struct traffic_options *traffic, struct rig_result *result);
+size_t rig_connection_bytes(const struct rig *rig);
+size_t rig_message_bytes(const struct rig *rig);
+// Processor time to take frames of so many bytes from a ring port and give them to another one.
+double rig_forward_s(uint32_t frames, uint32_t bytes);

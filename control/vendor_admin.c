@@ -2,6 +2,7 @@
 // Commands beside the server, on its own machine: they read and write its database.
 #include "control/control_events.h"
 #include "control/vendor.h"
+#include "control/vendor_history.h"
 #include "control/vendor_journal.h"
 #include "control/vendor_options.h"
 #include "control/vendor_registry.h"
@@ -35,6 +36,22 @@ static int open_database(const char *name, const char *config, struct database *
 	return database_open(path, out, error, sizeof(error)) == 0
 		       ? 0
 		       : vendor_cli_fail(name, "%s", error);
+}
+
+// What was done goes into the history. Returns 0 or VENDOR_ERROR.
+static int note(struct database *database, const char *name, const char *what, json_t *details)
+{
+	const struct history_entry entry = {.who = g_get_user_name(),
+		.via = "command",
+		.peer = "",
+		.what = what,
+		.why = "",
+		.status = 200,
+		.details = details};
+	int err = history_add(database, &entry);
+
+	json_decref(details);
+	return err == 0 ? 0 : vendor_cli_fail(name, "the history cannot be kept");
 }
 
 // ---- apikey -------------------------------------------------------------------------------------
@@ -71,6 +88,9 @@ int vendor_apikey_command(int argc, char **argv)
 			err = vendor_cli_fail("apikey", "%s: %s", argv[1],
 				err == -EEXIST ? "the name is taken" : "it cannot be kept");
 	}
+	if (err == 0)
+		err = note(database, "apikey", removes ? "key removed" : "key made",
+			json_pack("{s:s, s:b}", "id", argv[1], "writes", (int)writes));
 	database_close(database);
 	g_free(config);
 	return err;
@@ -109,6 +129,10 @@ int vendor_token_command(int argc, char **argv)
 		err = vendor_cli_fail("token", "it cannot be kept");
 	if (err == 0)
 		(void)puts(token);
+	if (err == 0)
+		err = note(database, "token", "token made",
+			json_pack("{s:s*, s:O}", "gateway", argc == 2 ? argv[1] : NULL, "groups",
+				list));
 	database_close(database);
 	json_decref(list);
 	g_strfreev(groups);

@@ -11,7 +11,7 @@
 
 struct history_entry {
 	const char *who;
-	const char *via;  // "page", "key", "token", "login"
+	const char *via;  // "page", "key", "token", "login", "command"
 	const char *peer; // address
 	const char *what;
 	const char *why;       // it was refused; "" if not

@@ -65,11 +65,13 @@ function Remove({ gateway, close, done }) {
   );
 }
 
-function Chip({ name, state, chosen, choose, news }) {
-  const { answer } = useAsked(`/v1/gateways?${query({ state, limit: 1 })}`, news);
+// The server knows those that have not answered without looking.
+function Chip({ name, state, chosen, choose, live }) {
+  const { answer } = useAsked(state === "waiting" ? null : `/v1/gateways?${query({ state, limit: 1 })}`, live.news);
+  const total = state === "waiting" ? live.status.waiting : answer?.total;
   return (
     <button aria-pressed={chosen} onClick={choose}>
-      {name}{answer ? ` ${count(answer.total)}` : ""}
+      {name}{total === undefined ? "" : ` ${count(total)}`}
     </button>
   );
 }
@@ -122,7 +124,7 @@ export function Gateways({ live }) {
       </div>
       <div class="chips" role="group" aria-label="State">
         {STATES.map(([value, name]) => (
-          <Chip name={name} state={value} chosen={state === value} choose={() => setState(value)} news={live.news} />
+          <Chip name={name} state={value} chosen={state === value} choose={() => setState(value)} live={live} />
         ))}
       </div>
       <div class="row">

@@ -5,7 +5,7 @@ import { time } from "../shared/format.js";
 import { Notice, Table, Tag } from "../shared/parts.jsx";
 import { Pager, query, useAsked, useCalm, usePages } from "./live.jsx";
 
-const VIA = { page: "on this page", key: "with a key", token: "with a token", login: "at the log-in" };
+const VIA = { page: "on this page", key: "with a key", token: "with a token", login: "at the log-in", command: "by a command" };
 
 function About({ entry }) {
   const d = entry.details ?? {};
@@ -41,7 +41,7 @@ export function History({ live }) {
           <Table rows={answer.history} rowKey={(e) => e.number} empty="Nothing of that kind was done."
             columns={[
               { name: "Time", show: (e) => time(e.time) },
-              { name: "Who", show: (e) => <div><strong>{e.who}</strong><span class="sub">{VIA[e.via]}, {e.peer}</span></div> },
+              { name: "Who", show: (e) => <div><strong>{e.who}</strong><span class="sub">{[VIA[e.via], e.peer].filter(Boolean).join(", ")}</span></div> },
               { name: "What", show: (e) => e.what },
               { name: "About", show: (e) => <About entry={e} /> },
               { name: "Result", show: (e) => <div><Result entry={e} /></div> },

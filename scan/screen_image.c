@@ -238,6 +238,53 @@ static int check(const struct screen *screen)
 	return 0;
 }
 
+// ---- what windows are found by -------------------------------------------------------------------
+
+static int compare_windows(const void *a, const void *b)
+{
+	const struct screen_window *x = a;
+	const struct screen_window *y = b;
+
+	if (x->rolling >> 32 != y->rolling >> 32)
+		return x->rolling < y->rolling ? -1 : 1;
+	if (x->length != y->length)
+		return x->length < y->length ? -1 : 1;
+	if (x->rolling != y->rolling)
+		return x->rolling < y->rolling ? -1 : 1;
+	return (x->record > y->record) - (x->record < y->record);
+}
+
+static int group_windows(struct screen *screen)
+{
+	uint32_t count = screen->windows_count;
+
+	screen->by_group = calloc((size_t)count + 1, sizeof(*screen->by_group));
+	screen->groups = calloc((size_t)count + 1, sizeof(*screen->groups));
+	if (screen->by_group == NULL || screen->groups == NULL)
+		return -ENOMEM;
+	if (count > 0)
+		memcpy(screen->by_group, screen->windows, count * sizeof(*screen->by_group));
+	qsort(screen->by_group, count, sizeof(*screen->by_group), compare_windows);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct screen_window *window = &screen->by_group[i];
+		uint32_t head = (uint32_t)(window->rolling >> 32);
+		struct screen_group *group = &screen->groups[screen->groups_count];
+		uint32_t number = 0;
+
+		while (screen->lengths[number] != window->length)
+			number++;
+		if (i > 0 && group[-1].head == head && group[-1].length == number) {
+			group[-1].count++;
+			continue;
+		}
+		*group = (struct screen_group){head, number, i, 1};
+		if (i == 0 || group[-1].head != head)
+			screen_filter_add(&screen->filter, head);
+		screen->groups_count++;
+	}
+	return 0;
+}
+
 static void fill(struct screen *screen, const struct screen_header *header)
 {
 	for (unsigned int i = 0; i < 8; i++)
@@ -247,11 +294,6 @@ static void fill(struct screen *screen, const struct screen_header *header)
 		if (screen->places[i].from_end != 0 &&
 			screen->places[i].offset > screen->max_from_end)
 			screen->max_from_end = screen->places[i].offset;
-	for (uint32_t i = 0; i < screen->windows_count; i++)
-		if (i == 0 ||
-			screen->windows[i].rolling >> 32 != screen->windows[i - 1].rolling >> 32)
-			screen_filter_add(
-				&screen->filter, (uint32_t)(screen->windows[i].rolling >> 32));
 }
 
 int screen_open(const void *image, size_t bytes, struct screen **out)
@@ -273,7 +315,7 @@ int screen_open(const void *image, size_t bytes, struct screen **out)
 		err = check(screen);
 	if (err == 0) {
 		screen->hits = calloc((size_t)screen->records_count + 1, sizeof(*screen->hits));
-		err = screen->hits != NULL ? 0 : -ENOMEM;
+		err = screen->hits != NULL ? group_windows(screen) : -ENOMEM;
 	}
 	if (err != 0) {
 		screen_close(screen);
@@ -289,6 +331,8 @@ void screen_close(struct screen *screen)
 	if (screen == NULL || --screen->users > 0)
 		return;
 	free(screen->hits);
+	free(screen->by_group);
+	free(screen->groups);
 	if (screen->mapping != NULL)
 		(void)munmap(screen->mapping, screen->mapping_bytes);
 	free(screen);

@@ -98,6 +98,14 @@ struct screen_window {
 	uint32_t record;
 };
 
+// Windows of one head and one length.
+struct screen_group {
+	uint32_t head;
+	uint32_t length; // its number
+	uint32_t first;
+	uint32_t count;
+};
+
 // Which objects a digest can be of.
 struct screen_sizes {
 	uint64_t any_size; // types of entries of any size
@@ -113,7 +121,7 @@ struct screen_set {
 	const uint64_t *bits;
 };
 
-// The checked view; all but the counts points into the image.
+// The checked view; all but the counts and what windows are found by points into the image.
 struct screen {
 	struct screen_info info;
 	const char *strings;
@@ -131,9 +139,13 @@ struct screen {
 	uint32_t windows_count;
 	uint64_t max_from_end;       // how many last bytes ranges need
 	struct screen_filter filter; // of windows
-	_Atomic uint64_t *hits;      // of each record: any scanner adds, anybody reads
-	uint32_t users;              // rulesets
-	void *mapping;               // that goes with it, NULL: none
+	// The windows by head, length and the rest of the checksum, and what these have in common.
+	struct screen_window *by_group;
+	struct screen_group *groups;
+	uint32_t groups_count;
+	_Atomic uint64_t *hits; // of each record: any scanner adds, anybody reads
+	uint32_t users;         // rulesets
+	void *mapping;          // that goes with it, NULL: none
 	size_t mapping_bytes;
 };
 

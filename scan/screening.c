@@ -361,6 +361,8 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	screening->worked = 0;
 	screening->searched = 0;
 	screening->body_at = NOT_YET;
+	screening->steps = 0;
+	screening->run = (struct screening_run){0, 0};
 	screening->false_candidates = 0;
 	screening->hits_count = 0;
 	screening->what = (uint8_t)what;

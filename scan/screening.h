@@ -23,6 +23,9 @@
 // Windows whose rolling checksum is that of an entry and whose digest is not; only a sender who knows the
 // list makes as many.
 #define SCREENING_FALSE_CANDIDATES 256
+// Bytes that checksums and digests of candidates are computed of, at most.
+#define SCREENING_STEPS (UINT64_C(64) << 20)
+#define SCREENING_STEPS_PER_BYTE 4
 
 // What is an object.
 enum screening_what {
@@ -40,6 +43,12 @@ struct screening_whole {
 	uint8_t held_bytes;
 };
 
+// Bytes of one value, from one offset to another; more of them may follow.
+struct screening_run {
+	uint64_t from;
+	uint64_t to;
+};
+
 struct screening {
 	struct screenings *owner;
 	struct capture copy;
@@ -50,6 +59,8 @@ struct screening {
 	struct screening_whole whole;
 	struct screening_whole body;
 	uint64_t places_done[SCREEN_MAX_PLACES / 64];
+	uint64_t steps; // of candidates
+	struct screening_run run;
 	uint32_t false_candidates;
 	uint32_t hits_count;
 	uint32_t hits[SCREENING_HITS]; // numbers of records
@@ -64,6 +75,7 @@ struct screening {
 struct screening_trace {
 	uint64_t at;
 	uint32_t sum;
+	uint32_t first; // what the first byte's place is worth, 0: not known yet
 	bool is_known;
 };
 
@@ -94,6 +106,7 @@ struct screenings {
 	struct screening *spare; // for what has waited
 	struct executable executable;
 	struct screening_trace traces[SCREEN_MAX_LENGTHS];
+	struct screening_run run;
 	uint8_t stage[SCREEN_BLOCK + SCREEN_BLOCK_SLACK];
 };
 

@@ -39,10 +39,9 @@ static bool sum_at(const struct capture *copy, uint64_t at, uint32_t length, uin
 }
 
 // From one position to a later one: cheaper than anew where that is near, as in runs of one byte.
-static bool roll(
-	const struct capture *copy, struct screening_trace *trace, uint64_t at, uint32_t length)
+static bool roll(const struct capture *copy, struct screening_trace *trace, uint64_t at,
+	uint32_t length, uint32_t first)
 {
-	const uint32_t first = power(length - 1);
 	const uint8_t *leaving = NULL;
 	const uint8_t *entering = NULL;
 
@@ -62,19 +61,21 @@ static bool roll(
 	return true;
 }
 
-static bool sum_of(struct screening *screening, uint64_t at, uint32_t length, uint32_t *sum)
+// number: of the length.
+static bool sum_of(struct screening *screening, uint64_t at, uint32_t number, uint32_t *sum)
 {
-	const struct screen *screen = screening->owner->screen;
-	struct screening_trace *trace = screening->owner->traces;
-	uint32_t i = 0;
+	struct screening_trace *trace = &screening->owner->traces[number];
+	uint32_t length = screening->owner->screen->lengths[number];
 
-	while (screen->lengths[i] != length)
-		i++;
-	trace += i;
-	if (trace->is_known && trace->at <= at && at - trace->at < length)
-		trace->is_known = roll(&screening->copy, trace, at, length);
-	else
+	if (trace->first == 0)
+		trace->first = power(length - 1);
+	if (trace->is_known && trace->at <= at && at - trace->at < length) {
+		screening->steps += at - trace->at;
+		trace->is_known = roll(&screening->copy, trace, at, length, trace->first);
+	} else {
+		screening->steps += length;
 		trace->is_known = sum_at(&screening->copy, at, length, &trace->sum);
+	}
 	trace->at = at;
 	*sum = trace->sum;
 	return trace->is_known;
@@ -97,6 +98,7 @@ static void confirm(struct screening *screening, const struct screen_window *win
 	struct digest digest;
 
 	if (is_new) {
+		screening->steps += window->length;
 		digest_begin(&digest, 1u << record->algorithm);
 		if (!screening_digest_of(screening, at, window->length, &digest) ||
 			!digest_end(
@@ -112,23 +114,6 @@ static void confirm(struct screening *screening, const struct screen_window *win
 		screening_hit(screening, window->record);
 	else if (is_new)
 		screening->false_candidates++;
-}
-
-// The first window with this head, or the end.
-static uint32_t first_window(const struct screen *screen, uint32_t head)
-{
-	uint32_t low = 0;
-	uint32_t high = screen->windows_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (screen->windows[middle].rolling >> 32 < head)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 // In four parts that do not wait for each other.
@@ -148,29 +133,126 @@ static uint32_t head_of(const uint8_t *data)
 	return head;
 }
 
+// ---- runs of one byte ----------------------------------------------------------------------------
+
+// Where every window of a length begins in the same bytes all are what the first is.
+static bool is_run(const uint8_t *data)
+{
+	return memcmp(data, data + 1, SCREEN_HEAD_BYTES - 1) == 0;
+}
+
+// Notes the run that goes on there, as far as it counts.
+static void follow_run(struct screening *screening, uint8_t value, uint64_t at, uint64_t most)
+{
+	struct screening_run *run = &screening->run;
+	const uint8_t *data = NULL;
+	size_t n;
+
+	if (at < run->from || at >= run->to)
+		*run = (struct screening_run){at, at};
+	while (run->to - at < most && (n = capture_piece(&screening->copy, run->to, &data)) > 0) {
+		size_t i = 0;
+
+		n = n < most - (run->to - at) ? n : (size_t)(most - (run->to - at));
+		while (i < n && data[i] == value)
+			i++;
+		run->to += i;
+		if (i < n)
+			return;
+	}
+}
+
+// Whether bytes from there on are the same as those that begin one before.
+static bool is_as_before(const struct screening *screening, uint64_t at, uint64_t length)
+{
+	const struct screening_run *run = &screening->run;
+
+	return at > run->from && at + length <= run->to;
+}
+
+// ---- candidates ----------------------------------------------------------------------------------
+
+// Whoever knows the list can make more of them than there is time for.
+static bool is_exhausted(const struct screening *screening)
+{
+	return screening->false_candidates > SCREENING_FALSE_CANDIDATES ||
+	       screening->steps > SCREENING_STEPS + SCREENING_STEPS_PER_BYTE * screening->bytes;
+}
+
+// The first group with this head, or the end.
+static uint32_t first_group(const struct screen *screen, uint32_t head)
+{
+	uint32_t low = 0;
+	uint32_t high = screen->groups_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (screen->groups[middle].head < head)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+// The first window of the group with this checksum, or with a larger one.
+static uint32_t first_window(
+	const struct screen *screen, const struct screen_group *group, uint32_t sum)
+{
+	uint32_t low = group->first;
+	uint32_t high = group->first + group->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if ((uint32_t)screen->by_group[middle].rolling < sum)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void try_group(struct screening *screening, const struct screen_group *group, uint64_t at,
+	struct confirmed *last)
+{
+	const struct screen *screen = screening->owner->screen;
+	uint32_t sum;
+
+	if (!sum_of(screening, at, group->length, &sum)) {
+		screening->is_partial = true;
+		return;
+	}
+	for (uint32_t i = first_window(screen, group, sum); i < group->first + group->count; i++) {
+		const struct screen_window *window = &screen->by_group[i];
+
+		if ((uint32_t)window->rolling != sum)
+			return;
+		if (!screening_has_hit(screening, window->record))
+			confirm(screening, window, at, last);
+	}
+}
+
 // Something may begin there.
 static void candidate(struct screening *screening, const uint8_t *data, uint64_t at)
 {
 	const struct screen *screen = screening->owner->screen;
+	uint64_t longest = screen->lengths[screen->lengths_count - 1];
 	struct confirmed last = {.at = UINT64_MAX};
 	uint32_t head = head_of(data);
+	uint32_t i = first_group(screen, head);
 
-	for (uint32_t i = first_window(screen, head); i < screen->windows_count; i++) {
-		const struct screen_window *window = &screen->windows[i];
-		uint32_t sum;
+	if (i < screen->groups_count && screen->groups[i].head == head && is_run(data))
+		follow_run(screening, data[0], at, longest + SCREEN_BLOCK);
+	for (; i < screen->groups_count && screen->groups[i].head == head; i++) {
+		uint32_t length = screen->lengths[screen->groups[i].length];
 
-		if (window->rolling >> 32 != head)
-			return;
-		if (window->length > screening->bytes - at ||
-			screening_has_hit(screening, window->record))
+		screening->steps++;
+		if (length > screening->bytes - at || is_as_before(screening, at, length))
 			continue;
-		if (!sum_of(screening, at, window->length, &sum)) {
-			screening->is_partial = true;
-			continue;
-		}
-		if (sum == (uint32_t)window->rolling)
-			confirm(screening, window, at, &last);
-		if (screening->false_candidates > SCREENING_FALSE_CANDIDATES) {
+		try_group(screening, &screen->groups[i], at, &last);
+		if (is_exhausted(screening)) {
 			screening->is_partial = true;
 			return;
 		}
@@ -195,13 +277,14 @@ static const uint8_t *block_at(struct screening *screening, uint64_t at)
 static void search(struct screening *screening, uint64_t end)
 {
 	const struct screenings *owner = screening->owner;
+	uint64_t longest = owner->screen->lengths[owner->screen->lengths_count - 1];
 	uint64_t positions[SCREEN_BLOCK / 64];
 
 	while (screening->searched < end) {
 		uint64_t at = screening->searched;
 		const uint8_t *data = block_at(screening, at);
 
-		if (screening->false_candidates > SCREENING_FALSE_CANDIDATES) {
+		if (is_exhausted(screening)) {
 			screening->searched = end;
 			return;
 		}
@@ -210,7 +293,7 @@ static void search(struct screening *screening, uint64_t end)
 			for (uint64_t bits = positions[i / 64]; bits != 0; bits &= bits - 1) {
 				size_t from = i + (size_t)__builtin_ctzll(bits);
 
-				if (at + from < end)
+				if (at + from < end && !is_as_before(screening, at + from, longest))
 					candidate(screening, data + from, at + from);
 			}
 		}

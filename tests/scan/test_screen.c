@@ -233,7 +233,8 @@ static void too_many_false_candidates_make_a_file_suspect(void **state)
 	struct scan *scan;
 
 	(void)state;
-	memset(sample, 'A', sizeof(sample));
+	for (size_t i = 0; i < sizeof(sample); i++)
+		sample[i] = i % 2 == 0 ? 'A' : 'B';
 	entry = screened_entry(SCREEN_WINDOW, DIGEST_SHA256, sample, 64);
 	entry.digest[3] ^= 1;
 	screened_init(&rig, &entry, 1);
@@ -245,6 +246,76 @@ static void too_many_false_candidates_make_a_file_suspect(void **state)
 	assert_string_equal(scan_end(scan)->reason, "limit-screening");
 	scan_free(scan);
 	screened_fini(&rig);
+}
+
+static enum verdict verdict_of(struct screened *rig, const uint8_t *data, size_t n)
+{
+	struct scan *scan = screened_scan(rig, SCAN_FILE, data, n, 65536, NULL);
+	const struct scan_result *result = scan_end(scan);
+	enum verdict verdict = result->verdict;
+
+	if (verdict == VERDICT_SUSPECT && result->matches_count == 0)
+		assert_string_equal(result->reason, "limit-screening");
+	scan_free(scan);
+	return verdict;
+}
+
+// Disk images are full of them: what is the same as one byte before is not looked at again.
+static void a_run_of_one_byte_is_neither_work_nor_a_doubt(void **state)
+{
+	static const size_t lengths[] = {32, 33, 5000, 1 << 20};
+	enum { COUNT = sizeof(lengths) / sizeof(lengths[0]) };
+	size_t n = (size_t)20 << 20;
+	uint8_t *data = calloc(1, n);
+	struct screen_entry entries[2 * COUNT];
+	struct screened rig;
+	struct scan *scan;
+
+	(void)state;
+	assert_non_null(data);
+	for (size_t i = 0; i < COUNT; i++) {
+		// One that lies in the run and whose digest is another's, and one that its end is in.
+		entries[2 * i] = screened_entry(SCREEN_WINDOW, DIGEST_SHA256, data, lengths[i]);
+		entries[2 * i].digest[0] ^= 1;
+		data[n - 20] = 7;
+		entries[2 * i + 1] = screened_entry(
+			SCREEN_WINDOW, DIGEST_MD5, data + n - 20 - 40, lengths[i] > 60 ? 60 : 42);
+		entries[2 * i + 1].virus_id = &"abcd"[i];
+		data[n - 20] = 0;
+	}
+	screened_init(&rig, entries, (size_t)2 * COUNT);
+	assert_int_equal(verdict_of(&rig, data, n), VERDICT_CLEAN);
+	data[n - 20] = 7;
+	scan = screened_scan(&rig, SCAN_FILE, data, n, 65536, NULL);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_true(screened_has(scan_end(scan), &entries[2 * i + 1]));
+	scan_free(scan);
+	screened_fini(&rig);
+	free(data);
+}
+
+// Heads that lie close to each other, of windows of all lengths: so much work is not done, and that is told.
+static void more_work_than_a_file_is_worth_makes_it_suspect(void **state)
+{
+	struct screen_entry entries[SCREEN_MAX_LENGTHS];
+	size_t n = (size_t)8 << 20;
+	uint8_t *data = malloc(n);
+	struct random random = {31};
+	struct screened rig;
+
+	(void)state;
+	assert_non_null(data);
+	for (size_t i = 0; i < n; i++)
+		data[i] = (uint8_t)random_below(&random, 256);
+	for (size_t i = 0; i < SCREEN_MAX_LENGTHS; i++)
+		entries[i] = screened_entry(SCREEN_WINDOW, DIGEST_SHA256, data + 1000, 3000 + i);
+	screened_init(&rig, entries, SCREEN_MAX_LENGTHS);
+	assert_int_equal(verdict_of(&rig, data + 1100, n - 1100), VERDICT_CLEAN);
+	for (size_t at = 5000; at + 32 < n; at += 100)
+		memcpy(data + at, data + 1000, 32);
+	assert_int_equal(verdict_of(&rig, data + 1100, n - 1100), VERDICT_SUSPECT);
+	screened_fini(&rig);
+	free(data);
 }
 
 // ---- lists by themselves -------------------------------------------------------------------------
@@ -362,6 +433,8 @@ int main(void)
 		cmocka_unit_test(one_changed_byte_escapes_the_file_and_not_the_window),
 		cmocka_unit_test(the_rolling_checksum_alone_is_never_a_hit),
 		cmocka_unit_test(too_many_false_candidates_make_a_file_suspect),
+		cmocka_unit_test(a_run_of_one_byte_is_neither_work_nor_a_doubt),
+		cmocka_unit_test(more_work_than_a_file_is_worth_makes_it_suspect),
 		cmocka_unit_test(counts_move_to_the_next_list),
 		cmocka_unit_test(an_empty_list_is_allowed_and_one_twice_is_one),
 		cmocka_unit_test(what_is_wrong_with_an_entry_is_told),

@@ -311,18 +311,63 @@ int64_t screen_store_off(struct screen_store *store, const struct screen_store_c
 	return err == 0 ? count : err;
 }
 
-bool screen_store_sweep(struct screen_store *store, int64_t before_s)
+bool screen_store_sweep(struct screen_store *store, int64_t before_s, int64_t now_s)
 {
 	int err = statement_run(statement_prepare(store->db,
 		"DELETE FROM entry WHERE number IN (SELECT entry.number FROM entry JOIN list ON"
-		" list.number = entry.list WHERE list.off IS NOT NULL LIMIT ?)",
-		"i", (int64_t)SWEEP_ENTRIES));
+		" list.number = entry.list WHERE list.off IS NOT NULL AND NOT (list.off_why ="
+		" '" SCREEN_STORE_COVERED "' AND list.expires > ?) LIMIT ?)",
+		"ii", now_s, (int64_t)SWEEP_ENTRIES));
 	bool more = err == 0 && sqlite3_changes(store->db) == SWEEP_ENTRIES;
 
 	if (err == 0 && !more)
-		(void)statement_run(statement_prepare(
-			store->db, "DELETE FROM list WHERE off < ?", "i", before_s));
+		(void)statement_run(statement_prepare(store->db,
+			"DELETE FROM list WHERE off < ? AND NOT EXISTS (SELECT 1 FROM entry"
+			" WHERE entry.list = list.number)",
+			"i", before_s));
 	return more;
+}
+
+// ---- coming back --------------------------------------------------------------------------------
+
+#define MAY_COME_BACK                                                                              \
+	" off_why = '" SCREEN_STORE_COVERED "' AND off IS NOT NULL AND expires > ?1 AND EXISTS"    \
+	" (SELECT 1 FROM entry WHERE entry.list = list.number)"
+
+json_t *screen_store_covered(struct screen_store *store, int64_t now_s)
+{
+	sqlite3_stmt *statement = statement_prepare(store->db,
+		"SELECT DISTINCT virus_id FROM list WHERE virus_id <> '' AND" MAY_COME_BACK, "i",
+		now_s);
+	json_t *ids = json_array();
+
+	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		(void)json_array_append_new(ids, json_string(column(statement, 0)));
+	(void)sqlite3_finalize(statement);
+	return ids;
+}
+
+// Hits that were counted of the list as one that is off are its entries' again.
+int64_t screen_store_on(struct screen_store *store, const char *virus_id, int64_t now_s)
+{
+	int64_t before = (int64_t)screen_store_count(store);
+	int err = statement_run(statement_prepare(store->db,
+		"UPDATE list SET off = NULL, off_why = NULL, entries = (SELECT count(*) FROM entry"
+		" WHERE entry.list = list.number), hits = max(0, hits - (SELECT"
+		" coalesce(sum(hits), 0) FROM entry WHERE entry.list = list.number))"
+		" WHERE virus_id = ?2 AND" MAY_COME_BACK,
+		"it", now_s, virus_id));
+
+	return err == 0 ? (int64_t)screen_store_count(store) - before : err;
+}
+
+int screen_store_forget(struct screen_store *store, const struct screen_store_choice *choice)
+{
+	return run_chosen(store,
+		"DELETE FROM entry WHERE number IN (SELECT entry.number FROM list CROSS JOIN entry"
+		" ON entry.list = list.number WHERE list.off_why = '" SCREEN_STORE_COVERED
+		"'" CHOSEN ")",
+		choice);
 }
 
 // ---- reading ------------------------------------------------------------------------------------

@@ -60,8 +60,19 @@ struct screen_store_choice {
 int64_t screen_store_off(struct screen_store *store, const struct screen_store_choice *choice,
 	const char *why, int64_t now_s, json_t *names, json_t *ids)
 	__attribute__((warn_unused_result));
-// Deletes what is off: some of the entries, and lists that went off before. Returns whether there may be more.
-bool screen_store_sweep(struct screen_store *store, int64_t before_s);
+// Why lists are off that may come back.
+#define SCREEN_STORE_COVERED "covered"
+// Deletes what is off: some of the entries, but not of lists that may come back and have not expired, and lists
+// that went off before. Returns whether there may be more.
+bool screen_store_sweep(struct screen_store *store, int64_t before_s, int64_t now_s);
+// Virus ids of lists that were covered and have not expired.
+json_t *screen_store_covered(struct screen_store *store, int64_t now_s);
+// Switches those of this virus id on again. Returns how many entries, or -EIO: then nothing has changed.
+int64_t screen_store_on(struct screen_store *store, const char *virus_id, int64_t now_s)
+	__attribute__((warn_unused_result));
+// What was covered does not come back. Returns 0 or -EIO.
+int screen_store_forget(struct screen_store *store, const struct screen_store_choice *choice)
+	__attribute__((warn_unused_result));
 
 // Returns false to end.
 typedef bool (*screen_store_fn)(void *ctx, const struct screen_entry *entry);

@@ -347,7 +347,8 @@ static const struct {
 	const char *name;
 	const char *why; // of mail that is let go then; NULL: it is not judged again
 } ends[] = {
-	[SCREENS_COVERED] = {"covered", "clean by rules that know what it was screened for"},
+	[SCREENS_COVERED] = {SCREEN_STORE_COVERED,
+		"clean by rules that know what it was screened for"},
 	[SCREENS_CLEARED] = {"cleared", "the vendor took back what it was screened for"},
 	[SCREENS_REMOVED] = {"removed", NULL},
 	[SCREENS_EXPIRED] = {"expired", NULL},
@@ -380,7 +381,9 @@ static int64_t end_for(struct screens *screening, const struct screen_store_choi
 		count = screen_store_off(
 			screening->store, choice, ends[how].name, now_s(), names, ids);
 		err = count < 0 ? (int)count : 0;
-		if (count > 0)
+		if (err == 0 && (how == SCREENS_CLEARED || how == SCREENS_REMOVED))
+			err = screen_store_forget(screening->store, choice);
+		if (count > 0 && err == 0)
 			err = note_again(screening, how, names);
 		err = screen_store_end(screening->store, err);
 		count = err != 0 ? err : count;
@@ -433,27 +436,69 @@ void screens_covered(void *ctx, const char *virus_id, bool is_covered)
 		(void)screens_end(screening, &choice, SCREENS_COVERED);
 }
 
-void screens_look_at_rules(struct screens *screening)
+// Whoever is known to the rules, where there are some, stays covered.
+static void uncover(struct screens *screening, const struct ruleset *ruleset)
 {
-	json_t *ids = screen_store_ids(screening->store);
-	struct ruleset *ruleset = NULL;
+	json_t *ids = screen_store_covered(screening->store, now_s());
+	int64_t count = 0;
 	json_t *id;
 	size_t i;
 
-	if (json_array_size(ids) > 0 &&
-		ruleset_open(screening->control->options.rules.image, &ruleset) == 0) {
+	for (i = json_array_size(ids); ruleset != NULL && i-- > 0;)
+		if (ruleset_has_virus_id(ruleset, json_string_value(json_array_get(ids, i))))
+			(void)json_array_remove(ids, i);
+	if (json_array_size(ids) > 0 && screen_store_begin(screening->store) == 0) {
 		json_array_foreach(ids, i, id)
 		{
-			const char *text = json_string_value(id);
-			const struct screen_store_choice choice = {.virus_id = text};
+			int64_t more =
+				screen_store_on(screening->store, json_string_value(id), now_s());
 
-			if (screens_notes_find(screening->doubted, text) == SIZE_MAX &&
-				ruleset_has_virus_id(ruleset, text))
-				(void)screens_end(screening, &choice, SCREENS_COVERED);
+			count = more < 0 || count < 0 ? -EIO : count + more;
 		}
-		ruleset_close(ruleset);
+		if (screen_store_end(screening->store, count < 0 ? -EIO : 0) != 0)
+			fault(screening, "what is to come back cannot be written down");
+		else if (count > 0)
+			tell(screening, "on",
+				json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries",
+					(json_int_t)count, "why", "not covered any more"));
+		screening->expiry_s = screen_store_next_expiry(screening->store);
+		push(screening, SCREENS_PUT);
 	}
 	json_decref(ids);
+}
+
+void screens_uncover(struct screens *screening)
+{
+	uncover(screening, NULL);
+}
+
+static void end_known(struct screens *screening, const struct ruleset *ruleset)
+{
+	json_t *ids = screen_store_ids(screening->store);
+	json_t *id;
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+	{
+		const char *text = json_string_value(id);
+		const struct screen_store_choice choice = {.virus_id = text};
+
+		if (screens_notes_find(screening->doubted, text) == SIZE_MAX &&
+			ruleset_has_virus_id(ruleset, text))
+			(void)screens_end(screening, &choice, SCREENS_COVERED);
+	}
+	json_decref(ids);
+}
+
+void screens_look_at_rules(struct screens *screening)
+{
+	struct ruleset *ruleset = NULL;
+
+	if (ruleset_open(screening->control->options.rules.image, &ruleset) != 0)
+		return;
+	end_known(screening, ruleset);
+	uncover(screening, ruleset);
+	ruleset_close(ruleset);
 }
 
 void screens_revoke(struct screens *screening, const struct alert *alert)

@@ -62,8 +62,12 @@ int64_t screens_remove(
 	struct screens *screening, const struct screen_store_choice *choice, uint64_t client);
 // What an update alert has said of a virus id (update_when_covered).
 void screens_covered(void *ctx, const char *virus_id, bool is_covered);
-// Rules have come into force otherwise: what they know is covered.
+// Rules have come into force otherwise: what they know is covered; what was covered and they do not know is looked
+// for again.
 void screens_look_at_rules(struct screens *screening);
+// Rules that know less are to come: all that was covered is looked for again, until screens_look_at_rules. When it
+// is settled (screens_is_settled) they may come.
+void screens_uncover(struct screens *screening);
 // A revoke alert's body.
 void screens_revoke(struct screens *screening, const struct alert *alert);
 // Nothing is on its way: what lies beside the rules' image is what is on.

@@ -416,7 +416,7 @@ static void run(gpointer data, gpointer ctx)
 		run_hits(work, job);
 		break;
 	case SCREENS_SWEEP:
-		while (screen_store_sweep(work->store, job->now_s - LIST_OFF_S))
+		while (screen_store_sweep(work->store, job->now_s - LIST_OFF_S, job->now_s))
 			;
 		break;
 	case SCREENS_COPY:

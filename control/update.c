@@ -25,6 +25,7 @@ struct job {
 	struct update_plan plan; // of an update
 	json_t *revoke;          // the body of a revoke
 	uint64_t client;         // of a rollback
+	bool is_uncovered;       // the same: what was covered is screened for again
 };
 
 struct update {
@@ -229,6 +230,8 @@ static void swapped(struct update *update)
 	}
 	tell(update, job, "in force", "");
 	update_journal_tell(&job->journal, update->covered, update->covered_ctx);
+	if (job->journal.kind == UPDATE_ROLLBACK)
+		screens_look_at_rules(control->screening);
 	err = seals_begin_closing(control->seals, job->journal.covered);
 	// It diverts as before; if it cannot be told of the new generation now, it is in a second.
 	if (err > 0 && dataplane_link_seal(&control->link, &control->options, control->seals) != 0)
@@ -272,13 +275,28 @@ static bool is_undo(const struct job *job)
 	       json_is_true(json_object_get(job->revoke, "undo"));
 }
 
+// Rules that know less come when what they do not know is screened for again.
+static bool is_screened(struct update *update)
+{
+	struct control *control = update->control;
+	struct job *job = update->jobs;
+
+	if (job->journal.kind != UPDATE_ROLLBACK)
+		return true;
+	if (!job->is_uncovered)
+		screens_uncover(control->screening);
+	job->is_uncovered = true;
+	return screens_is_settled(control->screening) ||
+	       now_s() > job->journal.begun_s + control->options.updates.release_seconds;
+}
+
 static void compile(struct update *update)
 {
 	struct job *job = update->jobs;
 	char why[ALERT_WHY_BYTES] = "";
 	int err = 0;
 
-	if (update->is_compiling)
+	if (update->is_compiling || !is_screened(update))
 		return;
 	if (is_undo(job))
 		err = revoked_remove(update->revoked_path, job->revoke, why, sizeof(why));

@@ -187,14 +187,14 @@ static void what_is_off_is_gone_and_its_names_are_told(void **state)
 	assert_int_equal(screen_store_next_expiry(fixture->store), NOW + 200);
 	// It is known still, and an alert that comes again does not bring it back.
 	assert_int_equal(add(fixture, "a1", "CV-1", NOW + 100, entries, 3), -EEXIST);
-	while (screen_store_sweep(fixture->store, NOW))
+	while (screen_store_sweep(fixture->store, NOW, NOW))
 		;
 	lists = screen_store_lists(fixture->store, true);
 	assert_int_equal(json_array_size(lists), 2);
 	assert_string_equal(
 		json_string_value(json_object_get(json_array_get(lists, 1), "off_why")), "test");
 	json_decref(lists);
-	(void)screen_store_sweep(fixture->store, NOW + 2);
+	(void)screen_store_sweep(fixture->store, NOW + 2, NOW);
 	lists = screen_store_lists(fixture->store, true);
 	assert_int_equal(json_array_size(lists), 1);
 	json_decref(lists);
@@ -225,6 +225,54 @@ static void single_entries_end_by_digest_by_name_and_by_id(void **state)
 	assert_int_equal(screen_store_next_expiry(fixture->store), INT64_MAX);
 	json_decref(names);
 	json_decref(ids);
+}
+
+static size_t covered(const struct fixture *fixture, int64_t now_s)
+{
+	json_t *ids = screen_store_covered(fixture->store, now_s);
+	size_t count = json_array_size(ids);
+
+	json_decref(ids);
+	return count;
+}
+
+static void what_was_covered_comes_back_until_it_expires_or_is_forgotten(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct screen_entry entries[] = {
+		entry_of(1, "One"), entry_of(2, ""), entry_of(3, "Three")};
+	const struct screen_store_choice first = {.virus_id = "CV-1"};
+	const struct screen_store_choice second = {.virus_id = "CV-2"};
+	const struct screen_store_choice third = {.name = "Three"};
+	json_t *names = json_array();
+
+	assert_int_equal(add(fixture, "a1", "CV-1", NOW + 100, entries, 3), 0);
+	assert_int_equal(add(fixture, "a2", "CV-2", NOW + 200, entries, 2), 0);
+	assert_int_equal(
+		screen_store_add_hits(fixture->store, id_of(&entries[0], "CV-1"), 5, NOW), 0);
+	assert_int_equal(covered(fixture, NOW), 0);
+	assert_int_equal(
+		screen_store_off(fixture->store, &first, SCREEN_STORE_COVERED, NOW, names, names),
+		3);
+	assert_int_equal(
+		screen_store_off(fixture->store, &second, "removed", NOW, names, names), 2);
+	assert_int_equal(covered(fixture, NOW), 1);
+	assert_false(screen_store_sweep(fixture->store, NOW + 50, NOW));
+	assert_int_equal(screen_store_on(fixture->store, "CV-2", NOW), 0);
+	assert_int_equal(screen_store_on(fixture->store, "CV-1", NOW + 100), 0);
+	assert_int_equal(screen_store_forget(fixture->store, &third), 0);
+	assert_int_equal(screen_store_on(fixture->store, "CV-1", NOW), 2);
+	assert_int_equal(screen_store_count(fixture->store), 2);
+	assert_int_equal(covered(fixture, NOW), 0);
+	json_decref(names);
+	names = screen_store_lists(fixture->store, false);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(names, 0), "hits")), 5);
+	assert_int_equal(
+		screen_store_off(fixture->store, &first, SCREEN_STORE_COVERED, NOW, names, names),
+		2);
+	(void)screen_store_sweep(fixture->store, NOW, NOW + 100);
+	assert_int_equal(screen_store_on(fixture->store, "CV-1", NOW), 0);
+	json_decref(names);
 }
 
 static void only_what_has_expired_ends(void **state)
@@ -318,6 +366,7 @@ int main(void)
 		TEST(the_list_of_an_alert_is_added_once),
 		TEST(what_is_off_is_gone_and_its_names_are_told),
 		TEST(single_entries_end_by_digest_by_name_and_by_id),
+		TEST(what_was_covered_comes_back_until_it_expires_or_is_forgotten),
 		TEST(only_what_has_expired_ends),
 		TEST(hits_go_on_over_restarts_of_either_side),
 		TEST(notes_outlive_the_process),

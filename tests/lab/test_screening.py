@@ -296,6 +296,44 @@ def told(case):
                     b"Worm.File", digest, b"x.bin")) for m in at.server.mails()))
 
 
+@cases.case("under load an update that covers a list lets none of the virus through, nor does the way back, which"
+            " brings the list back", engine=True)
+def seamless(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        at.update("2026.0", {"old.ndb": "Test.Old:0:*:%s\n" % b"of-an-older-virus".hex()}, covers=())
+        at.screen([file_entry(VIRUS, name="Worm.File")])
+        answers, stop = [], threading.Event()
+
+        def load(number):
+            while not stop.is_set():
+                name = "%d-%d" % (number, len(answers))
+                answers.append((name, labmail.send(lab, at.mail(name, VIRUS))[0]))
+        senders = [threading.Thread(target=load, args=(n,), daemon=True) for n in range(2)]
+        for sender in senders:
+            sender.start()
+        try:
+            until("some were kept", lambda: len(answers) > 5)
+            case.equal(at.update("2026.1", {"new.ndb": COVERING})["result"], "applied", "the update")
+            until("the list has ended", lambda: at.listed()["total"] == 0 and not at.listed()["waiting"])
+            until("the rules refuse", lambda: answers[-1][1] == 554)
+            at.control.ask("rules", "rollback")
+            case.equal(at.listed()["total"], 1, "the list is back")
+            count = len(answers)
+            until("some were kept again", lambda: len(answers) > count + 5)
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+        case.equal({code for _, code in answers}, {250, 554}, "kept by the list, refused by the rules")
+        case.equal(at.server.mails(), [], "none got through")
+        told = [(e["result"], e["virus_ids"], e["entries"]) for e in at.control.events("screening")
+                if e["result"] in ("on", "off")]
+        case.equal(told, [("off", [ID], 1), ("on", [ID], 1)], "it is told")
+        at.tell(at.vendor.alert("all-clear", virus_id=ID))
+        until("the list has ended", lambda: at.listed()["total"] == 0)
+
+
 def many(count, seed):
     source = random.Random(seed)
     return [{"kind": "file", "algorithm": "sha256", "digest": source.randbytes(32).hex(),

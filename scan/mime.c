@@ -101,6 +101,7 @@ void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 	inner->inner = next_of(inner);
 	inner->unclear_name = mime->unclear_name;
 	inner->alts = mime->alts;
+	inner->tells_messages = mime->tells_messages;
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);
 	if (kind == MIME_MESSAGE)
 		return;
@@ -114,6 +115,50 @@ void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 	mime_frame_push(inner, MIME_MULTIPART);
 	mime_body_begin(inner);
 	mime_leaf_open(inner, MIME_SINK_HELD, MIME_IDENTITY);
+}
+
+void mime_tell_messages(struct mime *mime)
+{
+	mime->tells_messages = true;
+	mime->tells_places = true;
+}
+
+uint64_t mime_settled(const struct mime *mime)
+{
+	uint64_t at = mime->next - (mime->replay_end - mime->replay_at);
+	bool is_header = mime->state == MIME_STATE_HEADER;
+
+	if (((is_header && mime->in_line) || (!is_header && mime->held_bytes > 0)) &&
+		mime->line_at < at)
+		at = mime->line_at;
+	// The line break before a boundary is the boundary's.
+	if (!is_header)
+		at -= mime->held_break_bytes;
+	if (is_header && mime->has_junk && mime->junk_at < at)
+		at = mime->junk_at;
+	return at;
+}
+
+// Those that have ended, and then those that have begun since.
+static bool message_event(struct mime *mime, struct mime_event *event)
+{
+	if (mime->messages_told > mime->messages_left && mime->tells_places) {
+		mime->messages_told--;
+		*event = (struct mime_event){.type = MIME_MESSAGE_END, .offset = mime->cut_at};
+		return true;
+	}
+	if (mime->messages > mime->messages_told && mime->tells_places) {
+		mime->messages_left = ++mime->messages_told;
+		*event = (struct mime_event){.type = MIME_MESSAGE_BEGIN,
+			.offset = mime->next - (mime->replay_end - mime->replay_at)};
+		return true;
+	}
+	return false;
+}
+
+static bool any_event(struct mime *mime, struct mime_event *event)
+{
+	return message_event(mime, event) || mime_leaf_event(mime, event);
 }
 
 static size_t feed(struct mime *mime, const uint8_t *data, size_t n)
@@ -151,6 +196,7 @@ static bool replay(struct mime *mime)
 
 	if (n == 0)
 		return false;
+	mime->at = mime->next - n;
 	if (mime->state == MIME_STATE_BODY) {
 		mime->replay_at += feed(mime, data, n);
 		return true;
@@ -167,22 +213,26 @@ static bool replay(struct mime *mime)
 size_t mime_next(struct mime *mime, const uint8_t *data, size_t n, struct mime_event *event)
 {
 	size_t used = 0;
+	size_t taken;
 
-	while (!mime_leaf_event(mime, event)) {
+	while (!any_event(mime, event)) {
 		if (replay(mime))
 			continue;
 		if (used == n) {
 			*event = (struct mime_event){.type = MIME_NEED_INPUT};
 			break;
 		}
-		used += feed(mime, data + used, n - used);
+		mime->at = mime->next;
+		taken = feed(mime, data + used, n - used);
+		mime->next += taken;
+		used += taken;
 	}
 	return used;
 }
 
 void mime_finish(struct mime *mime, struct mime_event *event)
 {
-	while (!mime_leaf_event(mime, event)) {
+	while (!any_event(mime, event)) {
 		if (replay(mime))
 			continue;
 		switch (mime->state) {

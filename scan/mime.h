@@ -34,7 +34,14 @@ enum mime_event_type {
 	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", "limit-readings",
 			 // "message-partial", "message-external-body" (it is fetched from
 			 // elsewhere), "ambiguous-boundary", each at most once
-	MIME_END,        // after mime_finish only: the message is over
+	// Only after mime_tell_messages. Attached messages as a whole: where the raw bytes of one begin and end, which
+	// are told when it is known, the innermost first to end; what has not ended does with the message. Of one
+	// that is encoded its decoded bytes and its end, with the number of encodings around it.
+	MIME_MESSAGE_BEGIN,
+	MIME_MESSAGE_END,
+	MIME_MESSAGE_DATA,
+	MIME_MESSAGE_DATA_END,
+	MIME_END, // after mime_finish only: the message is over
 };
 
 // What mail readers may disagree about is read in more than one way. Only the first reading's parts
@@ -65,6 +72,7 @@ struct mime_event {
 	const struct mime_part *part;
 	const uint8_t *data;
 	size_t bytes;
+	uint64_t offset; // of MIME_MESSAGE_BEGIN and MIME_MESSAGE_END, in the message
 	const char *why;
 };
 
@@ -72,6 +80,11 @@ struct mime_event {
 size_t mime_bytes(const struct mime_limits *limits);
 // Starts in the caller's memory, which stays the caller's.
 struct mime *mime_init(void *memory, const struct mime_limits *limits);
+
+// To be called before the first byte.
+void mime_tell_messages(struct mime *mime);
+// How many raw bytes can be of no event any more that is still to come.
+uint64_t mime_settled(const struct mime *mime);
 
 // Reads from data; stops after one event. Returns how many bytes were consumed: call again with the
 // rest until MIME_NEED_INPUT.

@@ -24,6 +24,12 @@ void mime_frames_cut(struct mime *mime, uint32_t depth)
 	while (mime->depth > depth) {
 		struct mime_frame *frame = &mime->frames[--mime->depth];
 
+		if (frame->kind == MIME_MESSAGE && --mime->messages < mime->messages_left) {
+			mime->messages_left = mime->messages;
+			mime->cut_at = mime->line_at;
+			if (mime->state == MIME_STATE_BODY && mime->line_at > 0)
+				mime->cut_at -= mime->held_break_bytes;
+		}
 		if (frame->kind != MIME_MULTIPART)
 			continue;
 		mime->boundaries--;
@@ -36,6 +42,7 @@ void mime_frame_push(struct mime *mime, enum mime_kind kind)
 	struct mime_frame *frame = &mime->frames[mime->depth++];
 
 	*frame = (struct mime_frame){.kind = kind};
+	mime->messages += kind == MIME_MESSAGE ? 1 : 0;
 	if (kind != MIME_MULTIPART)
 		return;
 	frame->digest = mime->entity.digest;
@@ -160,6 +167,8 @@ static size_t line_collect(struct mime *mime, const uint8_t *data, size_t n)
 	const uint8_t *lf = mime_line_end(mime, data, n);
 	size_t take = lf != NULL ? (size_t)(lf + 1 - data) : n;
 
+	if (mime->held_bytes == 0)
+		mime->line_at = mime->at;
 	if (mime->held_bytes == 0 && lf != NULL && take <= MIME_LINE_BYTES) {
 		line_decide(mime, data, take);
 		return take;

@@ -110,6 +110,7 @@ static void header_is_body(struct mime *mime, size_t n)
 	mime->replay_end = n + rest;
 	mime->has_junk = false;
 	if (mime->sniff) {
+		mime->line_at = 0; // it was none
 		mime_frames_cut(mime, mime->depth - 1);
 		mime_body_begin(mime);
 		mime_leaf_open(mime, MIME_SINK_INNER, mime->sniff_coding);
@@ -188,6 +189,7 @@ static void header_line_take(struct mime *mime, struct span line)
 		return;
 	} else {
 		mime->has_junk = true;
+		mime->junk_at = mime->line_at;
 		mime->field_bytes = raw;
 	}
 	mime->header_lines++;
@@ -287,6 +289,7 @@ size_t mime_header_feed(struct mime *mime, const uint8_t *data, size_t n)
 		if (mime->has_field && *data != ' ' && *data != '\t')
 			mime_field_end(mime);
 		mime->in_line = true;
+		mime->line_at = mime->at;
 		mime->line_cut = false;
 		mime->line_bytes = 0;
 	}

@@ -81,6 +81,7 @@ void mime_leaf_open(struct mime *mime, enum mime_sink sink, enum mime_coding cod
 		block_init_uu(&mime->block);
 	else
 		block_init(&mime->block);
+	leaf->message = sink == MIME_SINK_INNER && mime->tells_messages;
 	if (sink == MIME_SINK_INNER)
 		mime_inner_begin(mime, MIME_MESSAGE);
 	leaf->begin_due = sink == MIME_SINK_LEAF;
@@ -328,8 +329,15 @@ static bool end_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
+	if (leaf->sink == MIME_SINK_INNER && inner_event(mime, true, event))
+		return true;
+	if (leaf->sink == MIME_SINK_INNER && leaf->message) {
+		leaf->message = false;
+		*event = (struct mime_event){.type = MIME_MESSAGE_DATA_END, .number = mime->level};
+		return true;
+	}
 	if (leaf->sink == MIME_SINK_INNER)
-		return inner_event(mime, true, event);
+		return false;
 	if (leaf->scan && mime_block_finish_event(mime, event))
 		return true;
 	leaf->scan = false;
@@ -365,6 +373,14 @@ static bool flush_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
+	if (leaf->message && !leaf->data_given) {
+		leaf->data_given = true;
+		*event = (struct mime_event){.type = MIME_MESSAGE_DATA,
+			.number = mime->level,
+			.data = mime->gather,
+			.bytes = leaf->gather_bytes};
+		return true;
+	}
 	if (leaf->sink == MIME_SINK_INNER ? inner_event(mime, false, event)
 					  : leaf_data_event(mime, event))
 		return true;

@@ -187,6 +187,7 @@ struct mime_leaf {
 	bool tap_end_due;  // the raw bytes are over
 	bool peek;         // the raw bytes are kept until the first line shows whether it is base64
 	bool epilogue_due; // its raw bytes are to be looked through
+	bool message;      // its decoded bytes are one
 	bool alts;         // there are other readings of it
 	bool begin_due;
 	bool flush_due;  // gather, or direct, is to be given out
@@ -238,8 +239,20 @@ struct mime {
 	bool after_boundary; // the header began with a boundary line, not with a message's container
 	bool sniff; // an encoded message: its first line tells whether it is encoded in fact
 	enum mime_coding sniff_coding;
+	uint64_t junk_at; // where has_junk began in the message
 	size_t replay_at; // field[replay_at..replay_end) is to be read once more
 	size_t replay_end;
+
+	// Places in what is read, of messages that stand in it as they are.
+	bool tells_messages;
+	bool tells_places;      // it is the outermost
+	uint64_t next;          // of the next byte of input
+	uint64_t at;            // of the first byte that is being fed
+	uint64_t line_at;       // of the line that is held
+	uint64_t cut_at;        // where they ended
+	uint32_t messages;      // frames of this kind
+	uint32_t messages_told; // that have begun
+	uint32_t messages_left; // of these, the fewest that there have been since
 
 	// Body.
 	bool at_line_start;

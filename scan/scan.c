@@ -3,6 +3,7 @@
 // of it. What goes wrong on the way is part of the verdict, never an error of a function.
 #include "scan/scan.h"
 
+#include "scan/scan_attached.h"
 #include "scan/scan_list.h"
 #include "scan/scan_member.h"
 #include "scan/scan_object.h"
@@ -155,6 +156,12 @@ static void scan_event(struct scan *scan, const struct mime_event *event)
 		scan->origin = last_part(scan);
 		scan_set_suspect(scan, event->why);
 		break;
+	case MIME_MESSAGE_BEGIN:
+	case MIME_MESSAGE_END:
+	case MIME_MESSAGE_DATA:
+	case MIME_MESSAGE_DATA_END:
+		scan_attached_event(scan, event);
+		break;
 	case MIME_NEED_INPUT:
 	case MIME_END:
 		break;
@@ -171,6 +178,7 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 		return -ENOMEM;
 	scan->mime = kind == SCAN_MESSAGE ? mime_init(scan->mime, &scanner->limits) : NULL;
 	scan->object = object_begin(scan, NULL, FILETYPE_CONTAINER_NONE, 0);
+	scan_attached_begin(scan);
 	*out = scan;
 	return 0;
 }
@@ -190,6 +198,7 @@ static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
 		data += used;
 		n -= used;
 	} while (event.type != MIME_NEED_INPUT || n > 0);
+	scan_attached_feed(scan);
 }
 
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
@@ -315,6 +324,7 @@ static void finish(struct scan *scan)
 		mime_finish(scan->mime, &event);
 		scan_event(scan, &event);
 	}
+	scan_attached_end(scan);
 	object_end(scan, scan->object);
 	scan->object = NULL;
 	scan_screen_flush(scan);
@@ -381,6 +391,7 @@ void scan_free(struct scan *scan)
 	while (scan->open != NULL)
 		object_drop(scan, scan->open);
 	scan_screen_drop(scan);
+	scan_attached_drop(scan);
 	scan_whole_drop(scan, 0);
 	scan_whole_free(scan);
 	scan_pool_put(scan);

@@ -54,6 +54,16 @@ struct part_table {
 	size_t room;
 };
 
+#define SCAN_MAX_ATTACHED 4 // one in the other
+#define SCAN_MAX_DECODED 3  // encoded, one in the other
+
+// An attached message.
+struct scan_attached {
+	struct screening *screening;
+	const char *type; // NULL: not known yet
+	uint64_t at;      // of the raw message, as far as it was fed
+};
+
 struct scan {
 	struct scan *next;          // in the pool
 	struct scanner *scanner;    // whose matcher and pools are used: the helper's in scan_work
@@ -89,6 +99,10 @@ struct scan {
 	const char *unscannable;
 	struct screening_waiting waiting[SCREENING_WAITING]; // of the scanner that is used
 	uint32_t waiting_count;
+	uint32_t attached_count;
+	uint32_t attached_more; // in these, for which there is no room
+	struct scan_attached attached[SCAN_MAX_ATTACHED];
+	struct scan_attached attached_decoded[SCAN_MAX_DECODED];
 	bool is_hit;
 	bool is_unpacking; // what was put off
 	bool is_finished;

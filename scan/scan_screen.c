@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static void add_hits(struct scan *scan, const struct screening_result *result, uint32_t part)
+void scan_screen_add(struct scan *scan, const struct screening_result *result, uint32_t part)
 {
 	const struct screen *screen = scan->scanner->ruleset->screen;
 
@@ -63,7 +63,7 @@ void scan_screen_flush(struct scan *scan)
 		struct screening_result result;
 
 		screening_take(&scan->scanner->screenings, waiting, digests[i], &result);
-		add_hits(scan, &result, waiting->part);
+		scan_screen_add(scan, &result, waiting->part);
 	}
 }
 
@@ -77,7 +77,7 @@ void scan_screen_end(struct scan *scan, struct scan_object *object, const char *
 	later = &scan->waiting[scan->waiting_count];
 	screening_end(object->screening, scan_screened_as(scan, object), type, later, &result);
 	object->screening = NULL;
-	add_hits(scan, &result, object->part);
+	scan_screen_add(scan, &result, object->part);
 	if (later->wanted == 0)
 		return;
 	later->part = object->part;

@@ -6,6 +6,8 @@
 
 // What the object is to it.
 enum screening_what scan_screened_as(const struct scan *scan, const struct scan_object *object);
+// Adds what was hit.
+void scan_screen_add(struct scan *scan, const struct screening_result *result, uint32_t part);
 // The object has ended, or the matcher has failed on it; type is what its content tells, or "".
 void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type);
 // Computes what waits for digests of other objects: before the scanner changes, and at the end.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/screening.h"
 
-#include "scan/md5_lanes.h"
 #include "scan/scan.h"
 #include "scan/sha256_lanes.h"
 
@@ -12,8 +11,7 @@
 // For objects that are large at once; each keeps little more than the list can ask for.
 #define CHUNKS_SHARED ((128u << 20) / SCREENING_CHUNK)
 #define NOT_YET UINT64_MAX
-// A line break more or less.
-#define BREAK_BYTES 2
+#define BREAK_BYTES SCREENING_BREAK_BYTES
 
 // ---- a thread's ----------------------------------------------------------------------------------
 
@@ -77,11 +75,17 @@ int screenings_init(struct screenings *screenings, const struct screen *screen, 
 			    waits_for_end(screenings, SCREEN_SET_FILE) ||
 			    waits_for_end(screenings, SCREEN_SET_MESSAGE) ||
 			    waits_for_end(screenings, SCREEN_SET_BODY);
-	screenings->all = calloc(objects + 1, sizeof(*screenings->all));
+	screenings->has_attached = has_set(screenings, SCREEN_SET_FILE) ||
+				   screenings->has_sections || screen->places_count > 0 ||
+				   screen->windows_count > 0;
+	screenings->all = calloc(objects + 1 + SCREENING_ATTACHED, sizeof(*screenings->all));
 	if (screenings->all == NULL)
 		return -ENOMEM;
 	screenings->spare = &screenings->all[objects];
-	if (!screenings->keeps)
+	for (uint32_t i = 0; i < SCREENING_ATTACHED; i++)
+		screenings->attached[i] = i;
+	screenings->attached_free = SCREENING_ATTACHED;
+	if (!screenings->keeps && !screenings->has_attached)
 		return 0;
 	return capture_pool_init(
 		&screenings->chunks, SCREENING_CHUNK, (uint32_t)(CHUNKS_SHARED + objects));
@@ -352,6 +356,7 @@ static void whole_begin_late(struct screening *screening, struct screening_whole
 struct screening *screening_begin(struct screenings *screenings, size_t i, enum screening_what what)
 {
 	struct screening *screening;
+	bool keeps;
 
 	if (screenings->screen == NULL)
 		return NULL;
@@ -360,6 +365,7 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	screening->bytes = 0;
 	screening->worked = 0;
 	screening->searched = 0;
+	screening->settled = NOT_YET;
 	screening->body_at = NOT_YET;
 	screening->steps = 0;
 	screening->run = (struct screening_run){0, 0};
@@ -371,7 +377,8 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	screening->is_cut = false;
 	screening->is_partial = false;
 	memset(screening->places_done, 0, sizeof(screening->places_done));
-	capture_begin(&screening->copy, screenings->keeps ? &screenings->chunks : NULL,
+	keeps = screenings->keeps || (what == SCREENING_MESSAGE && screenings->has_attached);
+	capture_begin(&screening->copy, keeps ? &screenings->chunks : NULL,
 		SCREENING_CHUNK / 4 * (uint64_t)SCREENING_CHUNK);
 	whole_begin(&screening->whole,
 		what == SCREENING_MESSAGE ? screenings->running_message : screenings->running);
@@ -442,6 +449,8 @@ static void drop_outgrown(struct screening *screening)
 // What the copy is for as far as it can be done by now; what nobody asks for any more goes.
 static void work(struct screening *screening)
 {
+	uint64_t needed;
+
 	screening->worked = screening->bytes;
 	if (screening->owner->screen->windows_count > 0)
 		screening_windows(screening, UINT64_MAX, false);
@@ -450,7 +459,9 @@ static void work(struct screening *screening)
 	begin_late(screening);
 	drop_outgrown(screening);
 	screening_places(screening, UINT64_MAX, false);
-	capture_drop_before(&screening->copy, screening_needs_from(screening, UINT64_MAX));
+	needed = screening_needs_from(screening, UINT64_MAX);
+	capture_drop_before(
+		&screening->copy, needed < screening->settled ? needed : screening->settled);
 }
 
 void screening_feed(struct screening *screening, const uint8_t *data, size_t n)
@@ -460,7 +471,7 @@ void screening_feed(struct screening *screening, const uint8_t *data, size_t n)
 	if (screening == NULL || n == 0)
 		return;
 	kept = screening->is_cut ? 0 : capture_append(&screening->copy, data, n);
-	if (screening->owner->keeps && kept < n && !screening->is_cut) {
+	if (screening->copy.pool != NULL && kept < n && !screening->is_cut) {
 		screening->is_cut = true;
 		begin_late(screening);
 	}
@@ -468,7 +479,7 @@ void screening_feed(struct screening *screening, const uint8_t *data, size_t n)
 		body_feed(screening, data, n);
 	whole_feed(&screening->whole, data, n);
 	screening->bytes += n;
-	if (screening->owner->keeps && !screening->is_cut &&
+	if (screening->copy.pool != NULL && !screening->is_cut &&
 		screening->bytes - screening->worked >= SCREENING_STEP)
 		work(screening);
 }
@@ -481,6 +492,19 @@ static int compare_records(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+// Of a size that it has or, where the last line break is in doubt, may have had.
+static bool takes(
+	const struct screening *screening, const struct screen_record *record, uint64_t types)
+{
+	const struct screen *screen = screening->owner->screen;
+	uint64_t doubt = screening->what == SCREENING_EXACT ? 0 : BREAK_BYTES;
+	uint64_t bytes = screening->bytes;
+
+	if (record->bytes != 0 && record->bytes + doubt >= bytes && record->bytes <= bytes + doubt)
+		bytes = record->bytes;
+	return screen_record_takes(screen, record, bytes, types);
+}
+
 // Of ranges, sections and windows the object's size and type count, which were not known.
 static void settle_hits(struct screening *screening, uint64_t types)
 {
@@ -490,8 +514,7 @@ static void settle_hits(struct screening *screening, uint64_t types)
 	for (uint32_t i = 0; i < screening->hits_count; i++) {
 		const struct screen_record *record = &screen->records[screening->hits[i]];
 
-		if (record->kind <= SCREEN_MESSAGE ||
-			screen_record_takes(screen, record, screening->bytes, types))
+		if (record->kind <= SCREEN_MESSAGE || takes(screening, record, types))
 			screening->hits[count++] = screening->hits[i];
 	}
 	screening->hits_count = count;
@@ -547,28 +570,6 @@ void screening_end(struct screening *screening, enum screening_what what, const 
 		capture_free(&screening->copy);
 	*out = (struct screening_result){
 		screening->hits_count, screening->hits, screening->is_partial};
-}
-
-void screening_compute(
-	struct screening_waiting *waiting, size_t count, uint8_t digests[][2][DIGEST_MAX_BYTES])
-{
-	struct sha256_job sha256s[SCREENING_WAITING];
-	struct md5_job md5s[SCREENING_WAITING];
-	size_t sha256s_count = 0;
-	size_t md5s_count = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		memset(digests[i], 0, sizeof(digests[i]));
-		if ((waiting[i].wanted & DIGEST_MD5) != 0)
-			md5s[md5s_count++] = (struct md5_job){&waiting[i].copy, digests[i][0]};
-		if ((waiting[i].wanted & DIGEST_SHA256) != 0)
-			sha256s[sha256s_count++] =
-				(struct sha256_job){&waiting[i].copy, digests[i][1]};
-	}
-	if (md5s_count > 0)
-		md5_lanes(md5s, md5s_count);
-	if (sha256s_count > 0)
-		sha256_lanes(sha256s, sha256s_count);
 }
 
 void screening_take(struct screenings *screenings, struct screening_waiting *waiting,

@@ -27,6 +27,9 @@
 #define SCREENING_STEPS (UINT64_C(64) << 20)
 #define SCREENING_STEPS_PER_BYTE 4
 
+// A line break more or less.
+#define SCREENING_BREAK_BYTES 2
+
 // What is an object.
 enum screening_what {
 	SCREENING_EXACT,  // its bytes are what the sender had
@@ -54,6 +57,7 @@ struct screening {
 	struct capture copy;
 	uint64_t bytes;
 	uint64_t worked;   // when the copy was worked on last
+	uint64_t settled;  // what lies behind it is kept, UINT64_MAX: nothing for this
 	uint64_t searched; // no window that begins before is left
 	uint64_t body_at;  // UINT64_MAX: the header goes on
 	struct screening_whole whole;
@@ -84,6 +88,9 @@ struct screening_trace {
 // Larger ones are not worth the delay at the message's end.
 #define SCREENING_WAITING_BYTES (1u << 20)
 
+// Attached messages of a thread at once.
+#define SCREENING_ATTACHED 32
+
 struct screening_waiting {
 	struct capture copy; // all of the object
 	uint64_t types;
@@ -96,6 +103,7 @@ struct screenings {
 	const struct screen *screen; // NULL: there is no list
 	bool keeps;
 	bool has_sections;
+	bool has_attached; // entries that can be of attached messages
 	bool has_body;
 	unsigned int running;         // of all objects; DIGEST_*
 	unsigned int running_message; // of raw messages besides
@@ -104,6 +112,8 @@ struct screenings {
 	struct capture_pool chunks;
 	struct screening *all;
 	struct screening *spare; // for what has waited
+	uint32_t attached_free;  // of SCREENING_ATTACHED that follow it, those in attached are
+	uint32_t attached[SCREENING_ATTACHED];
 	struct executable executable;
 	struct screening_trace traces[SCREEN_MAX_LENGTHS];
 	struct screening_run run;

@@ -41,25 +41,72 @@ static void look_up_place(struct screening *screening, uint32_t place, struct di
 	}
 }
 
-static void digest_place(struct screening *screening, uint32_t number, uint64_t from)
+// more: the range goes on with these.
+static void digest_place(struct screening *screening, uint32_t number, uint64_t from,
+	const uint8_t *more, size_t more_bytes)
 {
 	const struct screen_place *place = &screening->owner->screen->places[number];
 	struct digest digest;
 
 	screening->places_done[number / 64] |= UINT64_C(1) << (number % 64);
 	digest_begin(&digest, place->algorithms);
-	if (screening_digest_of(screening, from, place->length, &digest))
-		look_up_place(screening, number, &digest);
-	else
+	if (!screening_digest_of(screening, from, place->length - more_bytes, &digest)) {
 		screening->is_partial = true;
+		return;
+	}
+	digest_feed(&digest, more, more_bytes);
+	look_up_place(screening, number, &digest);
+}
+
+// From the end of an object that has so many bytes, of which some at the end are not its own.
+static void place_from_end(
+	struct screening *screening, uint32_t number, uint64_t bytes, const char *more)
+{
+	const struct screen_place *place = &screening->owner->screen->places[number];
+	uint64_t left = place->offset - place->length; // behind the range
+	size_t n = strlen(more);
+
+	if (place->offset > bytes || place->offset < n)
+		return;
+	n = left < n ? n - (size_t)left : 0;
+	if (n <= place->length)
+		digest_place(screening, number, bytes - place->offset, (const uint8_t *)more, n);
+}
+
+// As it is and, where the last line break is in doubt, without one or with one more.
+static void try_from_end(struct screening *screening, uint32_t number)
+{
+	const uint64_t bytes = screening->bytes;
+	uint8_t last[2] = {0};
+	size_t n;
+
+	place_from_end(screening, number, bytes, "");
+	if (screening->what == SCREENING_EXACT || bytes < sizeof(last))
+		return;
+	n = capture_read(&screening->copy, bytes - sizeof(last), last, sizeof(last));
+	if (n < sizeof(last)) {
+		screening->is_partial = true;
+	} else if (last[1] == '\n') {
+		place_from_end(screening, number, bytes - (last[0] == '\r' ? 2 : 1), "");
+	} else {
+		place_from_end(screening, number, bytes + 1, "\n");
+		place_from_end(screening, number, bytes + 2, "\r\n");
+	}
 }
 
 // What ends here can be of no other size.
 static bool can_be(
 	const struct screening *screening, const struct screen_place *place, uint64_t types)
 {
-	return (place->types & types) != 0 &&
-	       (place->sizes >> screen_size_bit(screening->bytes, 6) & 1) != 0;
+	uint64_t doubt = screening->what == SCREENING_EXACT ? 0 : SCREENING_BREAK_BYTES;
+	uint64_t least = screening->bytes > doubt ? screening->bytes - doubt : 0;
+
+	if ((place->types & types) == 0)
+		return false;
+	for (uint64_t bytes = least; bytes <= screening->bytes + doubt; bytes++)
+		if ((place->sizes >> screen_size_bit(bytes, 6) & 1) != 0)
+			return true;
+	return false;
 }
 
 void screening_places(struct screening *screening, uint64_t types, bool is_last)
@@ -74,10 +121,10 @@ void screening_places(struct screening *screening, uint64_t types, bool is_last)
 		if (is_done(screening, i) || (is_last && !can_be(screening, place, types)))
 			continue;
 		if (place->from_end != 0) {
-			if (is_last && place->offset <= bytes)
-				digest_place(screening, i, bytes - place->offset);
+			if (is_last)
+				try_from_end(screening, i);
 		} else if (from <= bytes && place->length <= bytes - from) {
-			digest_place(screening, i, from);
+			digest_place(screening, i, from, NULL, 0);
 		}
 	}
 }
@@ -162,9 +209,10 @@ uint64_t screening_needs_from(const struct screening *screening, uint64_t types)
 
 	if (screening->owner->has_sections && is_program(screening))
 		return 0;
-	if (screen->max_from_end >= from)
+	// One that has no last line break of its own is looked for before that.
+	if (screen->max_from_end + SCREENING_BREAK_BYTES >= from)
 		return 0;
-	from -= screen->max_from_end;
+	from -= screen->max_from_end + SCREENING_BREAK_BYTES;
 	if (screen->windows_count > 0 && screening->searched < from)
 		from = screening->searched;
 	for (uint32_t i = 0; i < screen->places_count; i++) {

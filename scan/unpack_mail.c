@@ -139,6 +139,10 @@ static void pass_end(struct mail *mail, struct unpack_event *event)
 static void translate(struct mail *mail, const struct mime_event *mime, struct unpack_event *event)
 {
 	switch (mime->type) {
+	case MIME_MESSAGE_BEGIN:
+	case MIME_MESSAGE_END:
+	case MIME_MESSAGE_DATA:
+	case MIME_MESSAGE_DATA_END:
 	case MIME_NEED_INPUT:
 		break;
 	case MIME_PART_BEGIN:

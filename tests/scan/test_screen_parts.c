@@ -84,6 +84,31 @@ static void parts_hit_as_they_are_decoded(void **state)
 	assert_false(screened_hits(&entry, SCAN_MESSAGE, parts_mail, n));
 }
 
+// The same goes for ranges that are told from the end.
+static void ranges_from_the_end_hit_with_and_without_the_last_line_break(void **state)
+{
+	static const char *const files[] = {"one\r\ntwo", "one\r\ntwo\r\n", "one\r\ntwo\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		size_t n = strlen(files[i]);
+
+		for (size_t from = 0; from < n; from++) {
+			for (size_t length = 1; length <= n - from; length++) {
+				struct screen_entry entry = screened_entry(
+					SCREEN_RANGE, DIGEST_SHA256, files[i] + from, length);
+
+				entry.from_end = true;
+				entry.offset = n - from;
+				entry.bytes = length % 2 == 0 ? n : 0;
+				if (!screened_hits(&entry, SCAN_MESSAGE, parts_mail,
+					    sizeof(parts_mail) - 1))
+					fail_msg("file %zu from %zu, %zu", i, from, length);
+			}
+		}
+	}
+}
+
 // The same bytes in a message, in some encoding.
 static size_t carry(char *out, const char *encoding, const uint8_t *data, size_t n)
 {
@@ -380,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_and_bodies_hit_with_and_without_their_last_line_break),
 		cmocka_unit_test(parts_hit_as_they_are_decoded),
+		cmocka_unit_test(ranges_from_the_end_hit_with_and_without_the_last_line_break),
 		cmocka_unit_test(how_a_file_was_carried_makes_no_difference),
 		cmocka_unit_test(each_of_many_attachments_hits_as_it_is),
 		cmocka_unit_test(a_type_is_a_condition),

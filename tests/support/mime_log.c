@@ -142,6 +142,10 @@ static void take(struct mime_log *log, const struct mime_event *event)
 	case MIME_SUSPICIOUS:
 		write_line(log, "suspicious %s\n", event->why);
 		break;
+	case MIME_MESSAGE_BEGIN:
+	case MIME_MESSAGE_END:
+	case MIME_MESSAGE_DATA:
+	case MIME_MESSAGE_DATA_END:
 	case MIME_NEED_INPUT:
 	case MIME_END:
 		break;

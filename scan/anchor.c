@@ -91,6 +91,7 @@ struct met {
 // What one search has met in the latest batches.
 struct lane {
 	const struct search *search;
+	anchor_fit_fn fit;
 	size_t counts[STEPS];
 	struct met met[STEPS][BATCH];
 };
@@ -129,9 +130,8 @@ struct meeting {
 	uint32_t entry;
 };
 
-// So many are compared together, and so many more may be written than there are.
+// So many are compared together.
 #define MEETINGS 256
-#define MEETINGS_SLACK 4
 
 // Whose piece is there. Of most patterns the piece is all, and of the others what is to be compared lies far
 // apart: all of it is asked for before the first is needed.
@@ -164,55 +164,36 @@ static void compare_fitting(const struct search *search, struct meeting *fitting
 }
 
 // First all pieces, in no way that depends on what is found, then the patterns.
-static void compare_meetings(const struct search *search, const struct meeting *meetings, size_t n)
+static void compare_buckets(
+	const struct search *search, anchor_fit_fn fit, const struct met *met, size_t n)
 {
+	const uint32_t *buckets = search->table->buckets;
 	const struct anchor_entry *entries = search->table->entries;
-	const uint8_t *data = search->input->data;
 	struct meeting fitting[MEETINGS];
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct anchor_entry *entry = &entries[meetings[i].entry];
-		const uint32_t at = meetings[i].at;
-		const bool is_in = entry->at <= at;
-		// What would begin before the bytes at hand is read at some other place.
-		const int64_t piece_at = is_in ? (int64_t)at + entry->piece_at : 0;
-		const bool fits = (load(data + piece_at) & entry->mask) == entry->piece;
-
-		fitting[count] = meetings[i];
-		count += (size_t)is_in & (size_t)fits;
-	}
-	compare_fitting(search, fitting, count);
-}
-
-// Most buckets have a few entries.
-static void compare_buckets(const struct search *search, const struct met *met, size_t n)
-{
-	const uint32_t *buckets = search->table->buckets;
-	struct meeting meetings[MEETINGS + MEETINGS_SLACK];
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
+		const uint32_t at = met[i].at;
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
+		const uint32_t end = buckets[met[i].bucket + 1];
 		uint32_t next = buckets[met[i].bucket];
-		uint32_t left = buckets[met[i].bucket + 1] - next;
 
-		while (left > MEETINGS - count) {
-			const uint32_t room = (uint32_t)(MEETINGS - count);
+		for (; next < end; next += ANCHOR_FIT_ENTRIES) {
+			const uint32_t left = end - next;
+			unsigned int bits = fit(entries + next,
+				left < ANCHOR_FIT_ENTRIES ? left : ANCHOR_FIT_ENTRIES,
+				search->input->data, at);
 
-			for (uint32_t k = 0; k < room; k++)
-				meetings[count++] = (struct meeting){met[i].at, next + k};
-			next += room;
-			left -= room;
-			compare_meetings(search, meetings, count);
+			for (; bits != 0; bits &= bits - 1)
+				fitting[count++] =
+					(struct meeting){at, next + (uint32_t)__builtin_ctz(bits)};
+			if (count <= MEETINGS - ANCHOR_FIT_ENTRIES)
+				continue;
+			compare_fitting(search, fitting, count);
 			count = 0;
 		}
-		for (uint32_t k = 0; k < left; k += MEETINGS_SLACK)
-			for (uint32_t j = 0; j < MEETINGS_SLACK; j++)
-				meetings[count + k + j] = (struct meeting){met[i].at, next + k + j};
-		count += left;
 	}
-	compare_meetings(search, meetings, count);
+	compare_fitting(search, fitting, count);
 }
 
 // Of a large bucket the processor foresees the rest by itself.
@@ -240,9 +221,9 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 	for (size_t i = 0; i < lane->counts[now]; i++)
 		__builtin_prefetch(&table->buckets[lane->met[now][i].bucket]);
 	for (size_t i = 0; i < lane->counts[middle]; i++)
-		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
+		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): counted is set
 		ask_for_entries(table, lane->met[middle][i].bucket);
-	compare_buckets(search, lane->met[oldest], lane->counts[oldest]);
+	compare_buckets(search, lane->fit, lane->met[oldest], lane->counts[oldest]);
 }
 
 static anchor_sieve_fn best_sieve(enum anchor_content content)
@@ -253,10 +234,18 @@ static anchor_sieve_fn best_sieve(enum anchor_content content)
 	return fastest != NULL ? fastest : anchor_sieve_variant(is_text, 0);
 }
 
+static anchor_fit_fn best_fit(void)
+{
+	anchor_fit_fn fastest = anchor_fit_variant(1);
+
+	return fastest != NULL ? fastest : anchor_fit_variant(0);
+}
+
 static void search_windows(const struct search *searches, size_t count, const uint8_t *sieve)
 {
 	const struct anchor_input *input = searches->input;
 	const anchor_sieve_fn pass_sieve = best_sieve(searches->table->content);
+	const anchor_fit_fn fit = best_fit();
 	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
 	struct lane lanes[2];
 	unsigned int batch = 0;
@@ -265,6 +254,7 @@ static void search_windows(const struct search *searches, size_t count, const ui
 
 	for (size_t i = 0; i < count; i++) {
 		lanes[i].search = &searches[i];
+		lanes[i].fit = fit;
 		memset(lanes[i].counts, 0, sizeof(lanes[i].counts));
 		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;
 	}

@@ -33,3 +33,17 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i);
 // The same of anchor_content_of.
 typedef enum anchor_content (*anchor_content_fn)(const uint8_t *data, size_t n);
 anchor_content_fn anchor_content_variant(size_t i);
+
+// ---- pieces ------------------------------------------------------------------------------------
+
+#define ANCHOR_FIT_ENTRIES 8u
+
+// Bits of those of so many entries whose piece stands by the window that begins at data[at].
+typedef unsigned int (*anchor_fit_fn)(
+	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
+unsigned int anchor_fit_portable(
+	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
+unsigned int anchor_fit_avx512(
+	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
+// The portable one is 0; NULL: none, or not for this processor.
+anchor_fit_fn anchor_fit_variant(size_t i);

@@ -87,6 +87,41 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 	return is_text ? sieve_text_avx512 : sieve_avx512;
 }
 
+// ---- pieces ------------------------------------------------------------------------------------
+
+unsigned int anchor_fit_portable(
+	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at)
+{
+	unsigned int bits = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct anchor_entry *entry = &entries[i];
+		const bool is_in = entry->at <= at;
+		// What would begin before the bytes at hand is read at some other place.
+		const uint8_t *piece = data + (is_in ? (int64_t)at + entry->piece_at : 0);
+		uint64_t bytes;
+
+		memcpy(&bytes, piece, sizeof(bytes));
+		bits |= ((unsigned int)is_in & ((bytes & entry->mask) == entry->piece)) << i;
+	}
+	return bits;
+}
+
+// Pieces of the first places could begin before the bytes at hand.
+static unsigned int fit_avx512(
+	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at)
+{
+	return at < ANCHOR_PIECE_BEFORE ? anchor_fit_portable(entries, count, data, at)
+					: anchor_fit_avx512(entries, count, data, at);
+}
+
+anchor_fit_fn anchor_fit_variant(size_t i)
+{
+	if (i == 0)
+		return anchor_fit_portable;
+	return i == 1 && has_avx512() ? fit_avx512 : NULL;
+}
+
 // ---- the content -------------------------------------------------------------------------------
 
 enum anchor_content anchor_content_portable(const uint8_t *data, size_t n)

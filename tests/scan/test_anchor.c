@@ -485,6 +485,56 @@ static void one_byte_tells_what_all_are(void **state)
 	}
 }
 
+static void all_variants_fit_the_same_pieces(void **state)
+{
+	static uint8_t data[200];
+	struct random random = {16};
+	unsigned int fitting = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < 20000; round++) {
+		const uint32_t count = 1 + random_below(&random, ANCHOR_FIT_ENTRIES);
+		const uint32_t at = random_below(&random, 60);
+		// Not one byte more than there are: of the entries, and of the bytes behind.
+		const size_t n = at + ANCHOR_PADDING;
+		uint8_t *bytes = malloc(n);
+		struct anchor_entry *entries = calloc(count, sizeof(*entries));
+		unsigned int expected;
+
+		assert_non_null(bytes);
+		assert_non_null(entries);
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = data[i] = (uint8_t)random_below(&random, 3);
+		for (uint32_t i = 0; i < count; i++) {
+			struct anchor_entry *entry = &entries[i];
+			const int before = (int)random_below(&random, ANCHOR_PIECE_BEFORE + 1);
+
+			entry->at = (uint16_t)(before + (int)random_below(&random, 30));
+			entry->piece_at =
+				(int8_t)((int)random_below(&random,
+						 (uint32_t)before + ANCHOR_PIECE_BEHIND + 1) -
+					 before);
+			entry->expression = random_below(&random, 1u << 30);
+			entry->whole = (uint8_t)random_below(&random, 9);
+			entry->mask = random_below(&random, 2) != 0 ? 0xff00ff : 0xff;
+			if ((int)at + entry->piece_at >= 0 && random_below(&random, 2) != 0)
+				memcpy(&entry->piece, data + at + entry->piece_at, 8);
+			entry->piece &= entry->mask;
+		}
+		expected = anchor_fit_variant(0)(entries, count, bytes, at);
+		for (uint32_t i = 0; i < count; i++)
+			if (entries[i].at > at)
+				assert_int_equal(expected >> i & 1, 0);
+		for (size_t i = 0; anchor_fit_variant(i) != NULL; i++)
+			assert_int_equal(
+				anchor_fit_variant(i)(entries, count, bytes, at), expected);
+		fitting += expected != 0;
+		free(entries);
+		free(bytes);
+	}
+	assert_true(fitting > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +544,7 @@ int main(void)
 		cmocka_unit_test(patterns_of_one_window_are_all_found),
 		cmocka_unit_test(patterns_are_found_at_their_places_alone),
 		cmocka_unit_test(all_variants_of_the_sieve_pass_the_same_places),
+		cmocka_unit_test(all_variants_fit_the_same_pieces),
 		cmocka_unit_test(one_byte_tells_what_all_are),
 	};
 

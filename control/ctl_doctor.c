@@ -41,6 +41,11 @@ void doctor_say(struct doctor *doctor, const char *check, enum doctor_result res
 	va_start(values, format);
 	(void)vsnprintf(what, sizeof(what), format, values);
 	va_end(values);
+	// What another machine said must not steer the terminal.
+	for (char *at = what; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ' || *at == '\177')
+			*at = '?';
+	}
 	text = ctl_json_text(what);
 	doctor->counts[result]++;
 	(void)json_array_append_new(doctor->checks,

@@ -223,6 +223,7 @@ void doctor_check_root(struct doctor *doctor)
 		"have the vendor publish the next one before then; alerts end with it";
 	const json_t *alerts = json_object_get(doctor->status, "alerts");
 	time_t end = (time_t)json_integer_value(json_object_get(alerts, "root_expires"));
+	char renewed[CONTROL_TEXT_BYTES + 16];
 
 	if (!doctor->has_control)
 		return;
@@ -232,6 +233,10 @@ void doctor_check_root(struct doctor *doctor)
 			"none is configured: no vendor's alerts are taken");
 		return;
 	}
+	// A later one that the vendor has sent lies in the state (alerts.h).
+	(void)snprintf(renewed, sizeof(renewed), "%s/root.json", doctor->control.state);
+	if (end == 0)
+		end = root_end(renewed);
 	if (end == 0)
 		end = root_end(doctor->control.alerts.root);
 	if (end == 0)

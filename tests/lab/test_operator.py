@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -71,20 +73,20 @@ class Operator:
 def status(case):
     with Lab(case) as lab:
         at = Operator(lab)
-        socket = at.sockets[:2]
-        code, text = at.ask("status", *socket)
+        where = at.sockets[:2]
+        code, text = at.ask("status", *where)
         case.equal(code, 0, text)
         for words in ("protected  yes", "sealed     no", "waiting    nothing", "vendor     acme, heard of"):
             case.check(words in text, "it says " + words, text)
         at.control.ask("seal", "--virus-id", "CV-1")
         case.equal(labmail.send(lab, message("one", [], b"text\n"))[0], 250, "held")
-        until("it is told", lambda: "waiting    1 held" in at.ask("status", *socket)[1])
-        case.check("sealed     CV-1, hold, by operator" in at.ask("status", *socket)[1], "sealed")
+        until("it is told", lambda: "waiting    1 held" in at.ask("status", *where)[1])
+        case.check("sealed     CV-1, hold, by operator" in at.ask("status", *where)[1], "sealed")
         at.gateway.stop()
-        until("not protected", lambda: at.ask("status", *socket)[0] == 1)
-        case.check("protected  NO" in at.ask("status", *socket)[1], "and it says so")
+        until("not protected", lambda: at.ask("status", *where)[0] == 1)
+        case.check("protected  NO" in at.ask("status", *where)[1], "and it says so")
         at.control.stop()
-        case.equal(at.ask("status", *socket)[0], 2, "nobody to ask")
+        case.equal(at.ask("status", *where)[0], 2, "nobody to ask")
 
 
 @cases.case("top shows rates, totals and state: once, as JSON lines, or on a terminal until q", engine=True)
@@ -157,7 +159,14 @@ def doctor(case):
         at.server.stop()
         code, found = at.doctor()
         case.equal((code, sorted(found)), (1, ["next hop"]), "no mail server")
+        with lab.inside("server"):
+            rude = socket.create_server((SERVER, 25))
+        threading.Thread(target=lambda: rude.accept()[0].sendall(b"\033[2J554 away\r\n"), daemon=True).start()
+        code, text = at.ask("doctor", "--config", at.control.config, "--dataplane-config", at.gateway.config)
+        case.check(code == 1 and "?[2J554 away" in text and "\033" not in text, "one that tries the terminal", text)
+        rude.close()
         at.server.start()
+        lab.wait_listening("server", 25)
         at.gateway.stop()
         code, found = at.doctor()
         case.check(code == 1 and "processes" in found, "no dataplane", found)

@@ -16,7 +16,7 @@ CC := gcc
 BUILD := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 PREFIX := /usr/local
 FUZZ_SECONDS := 60
-CHANNEL := https
+CHANNEL ?= https
 
 # What is missing is installed before anything asks for it. NODEPS=1 skips the look.
 ifeq ($(filter clean,$(MAKECMDGOALS)),)

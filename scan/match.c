@@ -325,6 +325,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->is_searched = false;
 	object->is_again = false;
 	object->has_hashed = false;
+	object->is_doubtful = false;
 	object->target = target;
 	object->type = NULL;
 	object->told = NULL;
@@ -487,6 +488,8 @@ static void end_digests(struct match_object *object, struct match_digests *diges
 
 	digests->set = 0;
 	digests->allowed = false;
+	if (object->is_doubtful && object->bytes > 0)
+		match_look_up_with_break(object);
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		enum digest_algorithm algorithm = (enum digest_algorithm)i;
 

@@ -77,6 +77,8 @@ bool match_is_hit(const struct match_object *object);
 // Of objects that get no more bytes: what they have to do in common at their ends, which takes less time
 // than each by itself. NULLs are passed over.
 void match_prepare_end(struct match_object *const *objects, size_t count);
+// Whether the object's last line break was the mail's is in doubt: hash lists see it with one, too.
+void match_set_doubtful(struct match_object *object);
 // Ends the object and gives it back. Writes at most max hits (one, without all_matches) and returns
 // how many; digests receives those that were computed; detected_type names the content or is "".
 size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,

@@ -54,7 +54,9 @@ int match_digester_init(
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		bool any;
 
-		if (!has_entries(ruleset, i, &any) || (digester->running >> i & 1) != 0)
+		if (has_entries(ruleset, i, &any))
+			digester->listed |= 1u << i;
+		if ((digester->listed >> i & 1) == 0 || (digester->running >> i & 1) != 0)
 			continue;
 		if (any) {
 			digester->running |= 1u << i;
@@ -121,12 +123,12 @@ void match_digest_feed(const struct match_digester *digester, struct match_diges
 	digest_feed(&state->late, data, n);
 }
 
-// Whether some entry has the object's size.
+// Whether some entry has this size.
 static bool has_size(const struct match_digester *digester, const struct match_digesting *state,
-	enum digest_algorithm algorithm)
+	enum digest_algorithm algorithm, uint64_t bytes)
 {
 	const uint64_t *sizes = digester->sizes[algorithm];
-	uint64_t bit = size_bit(state->bytes);
+	uint64_t bit = size_bit(bytes);
 
 	return state->is_wanted && (digester->late >> algorithm & 1) != 0 &&
 	       (sizes[bit / 64] >> (bit % 64) & 1) != 0;
@@ -136,7 +138,7 @@ bool match_digest_takes_md5(
 	const struct match_digester *digester, const struct match_digesting *state)
 {
 	return !state->is_late && state->md5_bytes != state->bytes &&
-	       has_size(digester, state, DIGEST_INDEX_MD5);
+	       has_size(digester, state, DIGEST_INDEX_MD5, state->bytes);
 }
 
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
@@ -148,7 +150,7 @@ bool match_digest_end(const struct match_digester *digester, struct match_digest
 		return false;
 	if ((digester->running >> algorithm & 1) != 0)
 		return digest_end(&state->running, algorithm, out);
-	if (!has_size(digester, state, algorithm))
+	if (!has_size(digester, state, algorithm, state->bytes))
 		return false;
 	if (algorithm == DIGEST_INDEX_MD5 && state->md5_bytes == state->bytes) {
 		memset(out, 0, DIGEST_MAX_BYTES);
@@ -159,5 +161,29 @@ bool match_digest_end(const struct match_digester *digester, struct match_digest
 		return digest_end(&state->late, algorithm, out);
 	digest_begin(&digest, 1u << algorithm);
 	feed_copy(&digest, copy);
+	return digest_end(&digest, algorithm, out);
+}
+
+bool match_digest_end_more(const struct match_digester *digester,
+	const struct match_digesting *state, const struct capture *copy,
+	enum digest_algorithm algorithm, const char *more, uint8_t *out)
+{
+	const size_t n = strlen(more);
+	struct digest digest;
+
+	if (!state->is_wanted || (digester->listed >> algorithm & 1) == 0)
+		return false;
+	if ((digester->running >> algorithm & 1) != 0) {
+		digest = state->running;
+	} else if (!has_size(digester, state, algorithm, state->bytes + n)) {
+		return false;
+	} else if (state->is_late) {
+		digest = state->late;
+	} else {
+		digest_begin(&digest, 1u << algorithm);
+		feed_copy(&digest, copy);
+	}
+	digest.running &= 1u << algorithm;
+	digest_feed(&digest, (const uint8_t *)more, n);
 	return digest_end(&digest, algorithm, out);
 }

@@ -20,6 +20,7 @@ struct match_digester {
 	const struct ruleset *ruleset;
 	unsigned int running; // DIGEST_*
 	unsigned int late;
+	unsigned int listed;                   // that there are entries of
 	uint64_t *sizes[DIGEST_ALGORITHMS];    // a bit for each size that entries have, hashed
 	uint64_t max_bytes[DIGEST_ALGORITHMS]; // the largest of these
 };
@@ -53,3 +54,7 @@ bool match_digest_takes_md5(
 // be of this object.
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out);
+// The same as if the object went on with these few bytes, which it does not; before match_digest_end.
+bool match_digest_end_more(const struct match_digester *digester,
+	const struct match_digesting *state, const struct capture *copy,
+	enum digest_algorithm algorithm, const char *more, uint8_t *out);

@@ -42,6 +42,7 @@ struct match_object {
 	struct match_over *over; // NULL: no delta
 	struct match_copy copy;
 	struct match_digesting digesting;
+	bool is_doubtful; // its last line break
 	struct match_sections sections;
 	struct match_share share;
 	struct executable executable;
@@ -176,6 +177,8 @@ bool match_may_find_programs(const struct match_object *object, bool is_last);
 // Searches the object again from object->from on, as one of this target. Hits remain.
 void match_again(struct match_object *object, unsigned int target);
 
+// Hits of the object as if it had a line break more; nothing is allowed for it.
+void match_look_up_with_break(struct match_object *object);
 // Looks up the digests of the object's import table, if it is a PE file.
 void match_imports(struct match_object *object);
 

@@ -92,6 +92,8 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 
 	if (object->match == NULL)
 		return;
+	if (scan_screened_as(scan, object) == SCREENING_LINES)
+		match_set_doubtful(object->match);
 	hits = match_end(object->match, scanner->hits, scanner->matches_room, &digests, &type);
 	object->match = NULL;
 	if (matcher_was_partial(scanner->matcher))

@@ -180,10 +180,73 @@ static void what_ends_together_is_found_by_its_own_digest(void **state)
 	free(none.image);
 }
 
+static bool is_hit(const char *rules, const struct mail *mail, size_t chunk)
+{
+	struct case_image built = case_build_one("a.hsb", rules);
+	size_t room = (built.bytes + 63) / 64 * 64;
+	void *image = aligned_alloc(64, room);
+	struct ruleset *ruleset;
+	struct scanner *scanner;
+	struct scan *scan;
+	bool found;
+
+	assert_int_equal(built.err, 0);
+	assert_non_null(image);
+	memcpy(image, built.image, built.bytes);
+	assert_int_equal(ruleset_attach(image, built.bytes, &ruleset), 0);
+	scanner = make_scanner(ruleset, 0);
+	found = scan_mail(scanner, mail, chunk, &scan)->matches_count > 0;
+	scan_free(scan);
+	scanner_free(scanner);
+	ruleset_close(ruleset);
+	free(image);
+	free(built.image);
+	return found;
+}
+
+// In 7bit and the like the line break before a boundary is the boundary's, and was the file's.
+static void lists_see_parts_with_their_last_line_break(void **state)
+{
+	static const char *const files[] = {
+		"one\r\ntwo", "one\r\ntwo\r\n", "one\r\ntwo\n", "one\r\ntwo\r\n\r\n"};
+	static const char *const encodings[] = {"7bit", "8bit", "binary", "base64"};
+	static const char *const contents[] = {
+		"one\r\ntwo", "one\r\ntwo", "one\r\ntwo", "b25lDQp0d28="};
+
+	(void)state;
+	for (size_t i = 0; i < 16; i++) {
+		const char *file = files[i % 4];
+		struct mail mail = {0};
+		char rules[2][256];
+		uint8_t digest[DIGEST_MAX_BYTES];
+		struct digest running;
+		size_t n = 0;
+
+		digest_begin(&running, DIGEST_SHA256);
+		digest_feed(&running, (const uint8_t *)file, strlen(file));
+		assert_true(digest_end(&running, DIGEST_INDEX_SHA256, digest));
+		for (size_t k = 0; k < 32; k++)
+			n += (size_t)snprintf(rules[0] + n, sizeof(rules[0]) - n, "%02x",
+				(unsigned int)digest[k]);
+		(void)snprintf(rules[1], sizeof(rules[1]), "%.64s:*:Test:73\n", rules[0]);
+		(void)snprintf(rules[0] + n, sizeof(rules[0]) - n, ":%zu:Test\n", strlen(file));
+		put(&mail, "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+			   "Content-Transfer-Encoding: ");
+		put(&mail, encodings[i / 4]);
+		put(&mail, "\r\n\r\n");
+		put(&mail, contents[i / 4]);
+		put(&mail, "\r\n--b--\r\n");
+		for (size_t k = 0; k < 4; k++)
+			assert_int_equal(is_hit(rules[k % 2], &mail, k < 2 ? 1 : MAX_BYTES),
+				i / 4 == 3 ? i % 4 == 0 : i % 4 < 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_ends_together_is_found_by_its_own_digest),
+		cmocka_unit_test(lists_see_parts_with_their_last_line_break),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,12 +165,12 @@ static const char *choose_params(
 		if (is_binary && takes_binary)
 			session->is_binary = true;
 		else if (is_binary && !has_plain_lines(session->deliver))
-			return "550 5.6.1 the server does not take binary mail";
+			return "5.6.1 the server does not take binary mail";
 		if (extension != NULL && has_extension(session, extension) && used + n + 2 < room)
 			used += (size_t)snprintf(out + used, room - used, " %.*s",
 				is_binary && !takes_binary ? 0 : (int)n, params);
 		else if (extension != NULL && strcmp(extension, "SMTPUTF8") == 0)
-			return "550 5.6.7 the server does not take internationalised mail";
+			return "5.6.7 the server does not take internationalised mail";
 		params += n;
 		params += strspn(params, " ");
 	}

@@ -3,6 +3,7 @@
 
 #include <gmime/gmime.h>
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,7 @@ static char *param_of(const char *params, const char *name)
 {
 	size_t n = strlen(name);
 	GString *value;
+	char *valid;
 
 	while (g_ascii_strncasecmp(params, name, n) != 0 || params[n] != '=') {
 		params += strcspn(params, " ");
@@ -157,7 +159,20 @@ static char *param_of(const char *params, const char *name)
 		}
 		g_string_append_c(value, (unsigned char)c < ' ' || c == 127 ? '?' : c);
 	}
-	return g_string_free(value, FALSE);
+	valid = g_utf8_make_valid(value->str, -1);
+	(void)g_string_free(value, TRUE);
+	return valid;
+}
+
+static char *one_line(const char *text)
+{
+	char *valid = g_utf8_make_valid(text, -1);
+
+	for (char *at = valid; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ' || *at == 127)
+			*at = ' ';
+	}
+	return valid;
 }
 
 static bool is_asked(enum dsn_kind kind, const char *notify)
@@ -192,11 +207,19 @@ bool dsn_is_wanted(enum dsn_kind kind, const char *sender, const char *rcpt_para
 	return wanted && sender[0] != '\0';
 }
 
+// A reply of a server begins with its code; what the gateway itself has to say does not, though it may begin with an
+// address.
+static bool has_code(const char *reply)
+{
+	return reply[0] >= '2' && reply[0] <= '5' && g_ascii_isdigit(reply[1]) &&
+	       g_ascii_isdigit(reply[2]) && strchr(" -", reply[3]) != NULL;
+}
+
 // RFC 3463: the code in the reply, else what the reply says in general.
 static char *status_of(const struct dsn *dsn, const char *reply)
 {
 	static const char *const forms[] = {
-		[DSN_FAILED] = "^5\\d\\d[ -](5\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
+		[DSN_FAILED] = "^(?:5\\d\\d[ -])?(5\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
 		[DSN_DELAYED] = "^4\\d\\d[ -](4\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
 		[DSN_RELAYED] = "^2\\d\\d[ -](2\\.\\d{1,3}\\.\\d{1,3})(?: |$)",
 	};
@@ -217,22 +240,23 @@ static char *status_of(const struct dsn *dsn, const char *reply)
 	if (dsn->kind == DSN_DELAYED)
 		return g_strdup(dsn->server[0] != '\0' ? "4.4.1" : "4.7.0");
 	// Anything but a refusal was tried until its time was over.
-	return g_strdup(reply[0] == '5' ? "5.0.0" : "4.4.7");
-}
-
-static char *one_line(const char *text)
-{
-	char *valid = g_utf8_make_valid(text, -1);
-
-	for (char *at = valid; *at != '\0'; at++) {
-		if ((unsigned char)*at < ' ' || *at == 127)
-			*at = ' ';
-	}
-	return valid;
+	return g_strdup(has_code(reply) && reply[0] == '5' ? "5.0.0" : "4.4.7");
 }
 
 static const char *const actions[] = {
 	[DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_RELAYED] = "relayed"};
+
+// An address is a literal there (RFC 5321 section 4.1.3).
+static char *name_of(const char *server)
+{
+	uint8_t address[sizeof(struct in6_addr)];
+
+	if (inet_pton(AF_INET, server, address) == 1)
+		return g_strdup_printf("[%s]", server);
+	if (inet_pton(AF_INET6, server, address) == 1)
+		return g_strdup_printf("[IPv6:%s]", server);
+	return g_strdup(server);
+}
 
 static void put_recipient(
 	const struct dsn *dsn, const struct dsn_recipient *recipient, GString *out)
@@ -248,9 +272,13 @@ static void put_recipient(
 	g_string_append_printf(out, "Final-Recipient: %s; %s\nAction: %s\nStatus: %s\n",
 		is_ascii(address, strlen(address)) ? "rfc822" : "utf-8", address,
 		actions[dsn->kind], status);
-	if (g_ascii_isdigit(reply[0]))
-		g_string_append_printf(out, "Remote-MTA: dns; %s\nDiagnostic-Code: smtp; %s\n",
-			dsn->server, reply);
+	if (dsn->server[0] != '\0' && has_code(reply)) {
+		char *server = name_of(dsn->server);
+
+		g_string_append_printf(
+			out, "Remote-MTA: dns; %s\nDiagnostic-Code: smtp; %s\n", server, reply);
+		g_free(server);
+	}
 	if (dsn->kind == DSN_DELAYED && dsn->until[0] != '\0')
 		g_string_append_printf(out, "Will-Retry-Until: %s\n", dsn->until);
 	g_free(status);
@@ -266,8 +294,9 @@ static char *status_text(const struct dsn *dsn)
 
 	if (envelope != NULL)
 		g_string_append_printf(out, "Original-Envelope-Id: %s\n", envelope);
-	g_string_append_printf(
-		out, "Reporting-MTA: dns; %s\nArrival-Date: %s\n", dsn->gateway, dsn->arrival);
+	g_string_append_printf(out, "Reporting-MTA: dns; %s\n", dsn->gateway);
+	if (dsn->arrival[0] != '\0')
+		g_string_append_printf(out, "Arrival-Date: %s\n", dsn->arrival);
 	for (size_t i = 0; i < dsn->recipients_count; i++) {
 		if (dsn_is_wanted(dsn->kind, dsn->sender, dsn->recipients[i].params))
 			put_recipient(dsn, &dsn->recipients[i], out);
@@ -307,23 +336,39 @@ static char *words_of(const struct dsn *dsn)
 	return g_string_free(out, FALSE);
 }
 
-// Header and its empty line, or all of it when the sender has asked for that (RFC 3461 section 4.3).
+// Up to the empty line, and with it.
+static size_t header_bytes(const uint8_t *data, size_t bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes) {
+		const uint8_t *end = memchr(data + at, '\n', bytes - at);
+		size_t n = end != NULL ? (size_t)(end - data) + 1 - at : bytes - at;
+		bool is_empty = data[at] == '\n' || (n == 2 && data[at] == '\r');
+
+		at += n;
+		if (is_empty)
+			break;
+	}
+	return at;
+}
+
+// Header and its empty line, or all of it when the sender has asked for that (RFC 3461 section 4.3). What has UTF-8
+// in its header is of other types (RFC 6533 section 4).
 static GMimePart *returned_part(const struct dsn *dsn)
 {
 	char *ret = param_of(dsn->mail_params, "RET");
 	bool is_full =
 		dsn->kind == DSN_FAILED && ret != NULL && g_ascii_strcasecmp(ret, "FULL") == 0;
-	const uint8_t *end = memmem(dsn->data, dsn->bytes, "\r\n\r\n", 4);
-	const uint8_t *bare = memmem(dsn->data, dsn->bytes, "\n\n", 2);
-	size_t bytes = dsn->bytes;
-	GMimePart *part;
+	size_t header = header_bytes(dsn->data, dsn->bytes);
+	size_t bytes = is_full ? dsn->bytes : header;
+	bool is_global = !is_ascii(dsn->data, header) &&
+			 g_utf8_validate((const char *)dsn->data, (gssize)header, NULL);
+	const char *headers = is_global ? "global-headers" : "rfc822-headers";
+	const char *all = is_global ? "global" : "rfc822";
+	GMimePart *part = part_new(is_full || is_global ? "message" : "text",
+		is_full ? all : headers, dsn->data, bytes);
 
-	if (end == NULL || (bare != NULL && bare < end))
-		end = bare != NULL ? bare - 1 : end;
-	if (!is_full && end != NULL)
-		bytes = (size_t)(end - dsn->data) + 2;
-	part = is_full ? part_new("message", "rfc822", dsn->data, bytes)
-		       : part_new("text", "rfc822-headers", dsn->data, bytes);
 	if (!is_ascii(dsn->data, bytes))
 		g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_8BIT);
 	g_free(ret);

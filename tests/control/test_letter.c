@@ -53,7 +53,7 @@ static void a_notification_names_those_that_are_wanted(void **state)
 	assert_true(has(text,
 		"\r\n\r\nOriginal-Recipient: rfc822;x+y@b.example\r\n"
 		"Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
-		"Remote-MTA: dns; 192.0.2.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no  X: y\r\n"));
+		"Remote-MTA: dns; [192.0.2.1]\r\nDiagnostic-Code: smtp; 550 5.1.1 no  X: y\r\n"));
 	assert_true(has(text, "Final-Recipient: rfc822; late@b.example\r\nAction: failed\r\n"
 			      "Status: 4.4.7\r\n"));
 	assert_false(has(text, "never@b.example"));
@@ -158,7 +158,7 @@ static void the_whole_message_comes_back_when_that_was_asked_for(void **state)
 	char *text = write_text("s@c.example", "RET=FULL", 1);
 
 	(void)state;
-	assert_true(has(text, "Content-Type: message/rfc822\r\n"));
+	assert_true(has(text, "Content-Type: message/global\r\n"));
 	assert_true(has(text, MAIL));
 	free(text);
 }

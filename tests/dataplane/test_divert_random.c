@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Mails over faulty networks while a seal comes and goes, by seed: each is delivered exactly once byte for
-// byte, or kept exactly once byte for byte, or refused; what the client was told says which.
+// byte, or kept exactly once byte for byte, or refused; what the client was told says which. In wild runs seals
+// and rules change between any two packets, several times at once, and the client may vanish.
 #include "dataplane/seal.h"
 #include "dataplane/session.h"
 #include "tests/support/random.h"
@@ -14,6 +15,10 @@
 #ifndef SEEDS
 #define SEEDS 1500
 #endif
+#ifndef WILD_SEEDS
+#define WILD_SEEDS 300
+#endif
+#define WILD (1u << 30) // added to the numbers of wild runs
 #define MAILS 6
 #define COMMAND_BYTES 50 // part of a command waits for the rest, or until its sender repeats it
 
@@ -49,6 +54,44 @@ static void set_seal(bool on)
 	seal->mode = SEAL_HOLD;
 	seal->directions = SEAL_INBOUND;
 	engine_set_seals(world.engine, on ? &snapshot.head : NULL);
+}
+
+// How often things change in a wild run: one in so many steps; 0: it is a tame one.
+static uint32_t wild;
+static bool vanishes;
+static bool has_vanished;
+static struct ruleset *others;
+static void *others_image;
+
+static void swap_rules(void)
+{
+	struct scanner *scanner;
+
+	while ((scanner = engine_take_idle_scanner(world.engine)) != NULL)
+		scanner_free(scanner);
+	if (!engine_has_room_for_scanner(world.engine))
+		return;
+	if (others == NULL)
+		others = world_make_ruleset("Test.New:0:*:6e65772d7669727573\n", &others_image);
+	assert_int_equal(scanner_new(&world.options.scan, others, &scanner), 0);
+	engine_set_scanner(world.engine, scanner);
+}
+
+static void change_something(void)
+{
+	if (wild == 0 || roll(wild) != 0)
+		return;
+	for (uint32_t i = 1 + roll(3); i > 0; i--)
+		set_seal(!is_sealed);
+	if (roll(8) == 0)
+		swap_rules();
+	if (!vanishes || has_vanished || roll(20) != 0)
+		return;
+	has_vanished = true;
+	if (roll(2) == 0)
+		peer_abort(&world.client, world.now_ns);
+	else
+		world.client.stopped = true;
 }
 
 struct mail {
@@ -91,7 +134,8 @@ static void make_mail(struct mail *mail, uint64_t seed)
 
 static bool has_replies(struct world *at, uint32_t value)
 {
-	return at->replies_count >= value || at->client.reset ||
+	change_something();
+	return at->replies_count >= value || at->client.reset || has_vanished ||
 	       (at->client.fin_received && at->client.fin_acked);
 }
 
@@ -211,7 +255,7 @@ static void check_mail(const struct mail *mail, bool server_dies)
 		assert_int_equal(kept, 0);
 	if (strncmp(reply, "250", 3) == 0)
 		assert_int_equal(delivered + kept, 1);
-	else if (!server_dies)
+	else if (!server_dies && !has_vanished)
 		assert_int_equal(delivered + kept, 0);
 }
 
@@ -263,6 +307,13 @@ static void begin(uint64_t seed)
 	world.sink.polls = roll(3) == 0 ? roll(3000) : 0;
 	world.sink.fail_from = roll(8) == 0 ? 1 + roll(MAILS) : 0;
 	mails_count = 0;
+	wild = 0;
+	vanishes = false;
+	has_vanished = false;
+	if (seed < WILD)
+		return;
+	wild = 1 + roll(60);
+	vanishes = roll(4) == 0;
 }
 
 static void die(void)
@@ -298,8 +349,8 @@ static bool talk(uint64_t seed, uint32_t count, uint32_t dies_at)
 			set_seal(roll(2) == 0);
 		make_mail(mail, seed * MAILS + i + 1);
 		mails_count = i + 1;
-		mail->sealed = is_sealed;
-		mail->unsealed = !is_sealed;
+		mail->sealed = is_sealed && wild == 0;
+		mail->unsealed = !is_sealed && wild == 0;
 		if (!(mail->chunks ? send_chunks(mail, &replies) : send_data(mail, &replies)))
 			return false;
 		if (i == dies_at) {
@@ -340,15 +391,18 @@ static void run(uint64_t seed)
 		     (world.client.nagle && (world.client.chunk > 0 || world.client.mss < 99)) ||
 		     world.client.flight < COMMAND_BYTES;
 	done = talk(seed, count, dies ? roll(count) : UINT32_MAX);
-	if (!dies && world.sink.fail_from == 0 && !world.client.fin_received)
+	if (!dies && world.sink.fail_from == 0 && !world.client.fin_received && !has_vanished)
 		assert_true(done);
 	// A reset may be lost, and then nobody has anything to say.
-	if (!world.server.reset)
+	if (!world.server.reset && !has_vanished)
 		assert_true(world_run(&world, is_over, 0, 3600000));
 	for (uint32_t i = 0; i < mails_count; i++)
 		check_mail(&mails[i], dies);
-	check_peer(&world.client, has_faults || dies);
-	check_peer(&world.server, has_faults || dies);
+	// What is told of nothing any more is seen by time-outs alone.
+	if (has_vanished)
+		world_pass(&world, 120000);
+	check_peer(&world.client, has_faults || dies || has_vanished);
+	check_peer(&world.server, has_faults || dies || has_vanished);
 	assert_true(engine_counters(world.engine)->made_packets < 60000);
 	world_fini(&world);
 	for (uint32_t i = 0; i < mails_count; i++) {
@@ -374,10 +428,26 @@ static void each_mail_is_in_one_place_whatever_happens(void **state)
 	current_seed = 0;
 }
 
+static void nor_does_it_matter_when_seals_and_rules_change(void **state)
+{
+	(void)state;
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+	if (getenv("CORDON_TEST_SEED") != NULL)
+		return;
+	for (uint64_t seed = WILD; seed < WILD + WILD_SEEDS; seed++) {
+		current_seed = seed;
+		run(seed);
+	}
+	current_seed = 0;
+	ruleset_close(others);
+	free(others_image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mail_is_in_one_place_whatever_happens),
+		cmocka_unit_test(nor_does_it_matter_when_seals_and_rules_change),
 	};
 
 	(void)atexit(say_seed);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define HEAD_MOST 300 // between "data:" and its comma
-#define AROUND_MOST 4 // blanks and quotes before "data:"
+#define HEAD_MOST 300   // between "data:" and its comma: what is longer counts as one
+#define SPELT_QUOTE '`' // a quote that is spelt as a reference or an escape: it ends no value
 
 // ---- HTML as a reader of URLs takes it ----------------------------------------------------------
 
@@ -82,6 +82,11 @@ static size_t read_escape(const char *at, size_t n, int *out)
 	return used < n && at[used] == ' ' ? used + 1 : used;
 }
 
+static bool is_quote(int c)
+{
+	return c == '"' || c == '\'';
+}
+
 static struct plain make_plain(const uint8_t *data, size_t bytes)
 {
 	const char *at = (const char *)data;
@@ -89,12 +94,19 @@ static struct plain make_plain(const uint8_t *data, size_t bytes)
 
 	for (size_t i = 0; plain.text != NULL && i < bytes;) {
 		int c = (unsigned char)at[i++];
+		size_t used = 0;
 
 		if (c == '&')
-			i += read_reference(at + i, bytes - i, &c);
+			used = read_reference(at + i, bytes - i, &c);
 		else if (c == '\\')
-			i += read_escape(at + i, bytes - i, &c);
-		// Readers of URLs leave these out.
+			used = read_escape(at + i, bytes - i, &c);
+		// A style sheet takes what stands behind it as it is.
+		if (c == '\\' && used == 0)
+			continue;
+		if (used > 0 && is_quote(c))
+			c = SPELT_QUOTE;
+		i += used;
+		// Readers of URLs leave these out, and control characters before one.
 		if (c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\0')
 			continue;
 		plain.text[plain.bytes++] = (char)(c < 0x80 ? tolower(c) : '?');
@@ -104,35 +116,58 @@ static struct plain make_plain(const uint8_t *data, size_t bytes)
 
 // ---- data: URLs ---------------------------------------------------------------------------------
 
-// Whether an attribute's value, or url( of a style sheet, begins here: behind a few blanks and quotes.
-static bool begins_value(const char *text, size_t at)
+// What stands around a URL.
+struct around {
+	bool is_value; // of an attribute, or of url( in a style sheet
+	char quote;    // that ends it; 0: none
+};
+
+// Where a URL begins.
+static struct around look_around(const char *text, size_t at)
 {
-	for (size_t i = 0; i < AROUND_MOST && at > 0 && strchr(" \"'`", text[at - 1]) != NULL; i++)
+	struct around around = {false, '\0'};
+
+	while (at > 0 &&
+		(text[at - 1] <= ' ' || is_quote(text[at - 1]) || text[at - 1] == SPELT_QUOTE)) {
 		at--;
-	return (at > 0 && text[at - 1] == '=') ||
-	       (at >= 4 && strncmp(text + at - 4, "url(", 4) == 0);
+		// The innermost one.
+		if (text[at] > ' ' && around.quote == '\0')
+			around.quote = text[at];
+	}
+	around.is_value = (at > 0 && text[at - 1] == '=') ||
+			  (at >= 4 && strncmp(text + at - 4, "url(", 4) == 0);
+	return around;
+}
+
+static bool ends_url(const struct around *around, char c)
+{
+	if (!around->is_value)
+		return strchr(" \"'`>", c) != NULL;
+	if (around->quote == '\0')
+		return c == ' ' || c == '>';
+	return c == around->quote && c != SPELT_QUOTE;
 }
 
 // Whether what stands behind "data:" is what a URL would have there: a type or parameters, a comma, and
 // content. In a value that cannot be anything else they may be missing.
-static bool is_url(const char *at, size_t n, bool is_value)
+static bool is_url(const char *at, size_t n, const struct around *around)
 {
 	size_t most = n < HEAD_MOST ? n : HEAD_MOST;
 	size_t length = 0;
-	bool has_type = false;
+	bool has_type = around->is_value;
 
-	while (length < most && at[length] != ',' && strchr("<>", at[length]) == NULL) {
-		if (!is_value && strchr(" \"'`", at[length]) != NULL)
+	while (length < most && at[length] != ',') {
+		if (ends_url(around, at[length]) || (!around->is_value && at[length] == '<'))
 			return false;
 		has_type = has_type || at[length] == '/' || at[length] == ';';
 		length++;
 	}
-	if (length == most || at[length] != ',' || !(has_type || is_value))
-		return false;
+	if (length == most)
+		return n > most && has_type;
 	do
 		length++;
-	while (is_value && length < n && at[length] == ' ');
-	return length < n && strchr("\"' <>", at[length]) == NULL;
+	while (around->quote != '\0' && length < n && at[length] == ' ');
+	return has_type && length < n && !ends_url(around, at[length]);
 }
 
 bool rebuild_embed_in_html(const uint8_t *data, size_t bytes)
@@ -148,6 +183,7 @@ bool rebuild_embed_in_html(const uint8_t *data, size_t bytes)
 	while (!found) {
 		size_t left = plain.bytes - (size_t)(at - plain.text);
 		const char *hit = memmem(at, left, scheme, strlen(scheme));
+		struct around around;
 		size_t before;
 
 		if (hit == NULL)
@@ -157,8 +193,8 @@ bool rebuild_embed_in_html(const uint8_t *data, size_t bytes)
 		// Not the end of another word.
 		if (before == 0 || isalnum((unsigned char)plain.text[before - 1]))
 			continue;
-		found = is_url(at, plain.bytes - (size_t)(at - plain.text),
-			begins_value(plain.text, before));
+		around = look_around(plain.text, before);
+		found = is_url(at, plain.bytes - (size_t)(at - plain.text), &around);
 	}
 	free(plain.text);
 	return found;

@@ -3,6 +3,7 @@
 #include "control/rebuild_embed.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,18 @@ static void a_data_url_is_found_however_it_is_spelt(void **state)
 		"<style>p{background:url(\\64 ata:,x)}</style>",
 		"<style>@import \"data:text/css,p\";</style>",
 		"<meta http-equiv=refresh content=\"0;url=data:text/html,x\">",
+		// What would end it elsewhere is content in a quoted value.
+		"<a href=\"data:text/html,<script>x</script>\">",
+		"<a href=\"data:text/html,'x'\">",
+		"<a href='data:text/html;a=<b>,x'>",
+		"<img srcset=\"a.png 1x, data:image/svg+xml,<svg/> 2x\">",
+		"<a href=\"data:text/html;a=&quot;b&#34;,x\">",
+		"<a href=\"data:text/html;a=\\22,x\">",
+		"<a download=a.exe href=\"          data:,x\">",
+		"<a download=a.exe href=\"\x01\x1f data:,x\">",
+		"<style>p{background:url(da\\ta:,x)}</style>",
+		"<style>p{background:url('da\\\nta:,x')}</style>",
+		"<p style=\"background:url(&quot;data:,x&quot;)\">",
 	};
 
 	(void)state;
@@ -51,6 +64,21 @@ static void a_data_url_is_found_however_it_is_spelt(void **state)
 		if (!in_html(pages[i]))
 			fail_msg("not found: %s", pages[i]);
 	}
+}
+
+// Its parameters may be of any length.
+static void nor_does_length_hide_it(void **state)
+{
+	char page[2000];
+	char many[1500];
+
+	(void)state;
+	memset(many, 'b', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	(void)snprintf(page, sizeof(page), "<a href=\"data:text/html;a=%s,x\">", many);
+	assert_true(in_html(page));
+	(void)snprintf(page, sizeof(page), "<p>(data:text/html;a=%s,x)</p>", many);
+	assert_true(in_html(page));
 }
 
 static void what_only_looks_like_one_is_text(void **state)
@@ -112,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_data_url_is_found_however_it_is_spelt),
+		cmocka_unit_test(nor_does_length_hide_it),
 		cmocka_unit_test(what_only_looks_like_one_is_text),
 		cmocka_unit_test(blocks_begin_a_line),
 		cmocka_unit_test(only_what_has_ascii_can_be_looked_at),

@@ -28,6 +28,7 @@ struct notify_kept {
 	struct pass quarantined;
 	GHashTable *done;    // names of held mail whose senders are told, or will not be
 	GHashTable *senders; // when each was told last
+	int said;            // errno of what was reported as a fault last
 };
 
 static const char *text_of(const json_t *object, const char *member)
@@ -198,6 +199,18 @@ static void look_for_held(struct notify_kept *kept)
 
 // ---- recipients of quarantined mail -------------------------------------------------------------
 
+static void say(struct notify_kept *kept, const char *name, int err)
+{
+	char reason[128];
+
+	if (err != 0 && err != kept->said)
+		control_events_write(kept->control->events, "fault",
+			json_pack("{s:s, s:s, s:s}", "what",
+				"who is told of a quarantined mail cannot be noted", "id", name,
+				"why", strerror_r(-err, reason, sizeof(reason))));
+	kept->said = err;
+}
+
 // What has a history was put there by this process or one before it, which has told of it, or was told of.
 static bool look_at_quarantined(struct notify_kept *kept, const json_t *record)
 {
@@ -221,8 +234,8 @@ static bool look_at_quarantined(struct notify_kept *kept, const json_t *record)
 	if (err == 0)
 		err = store_change(control->store, id, SPOOL_QUARANTINED, "cordon-control",
 			"its recipients are told");
-	(void)err;
 	// It is looked at again in the next pass, and what is in the journal already is not told twice.
+	say(kept, text_of(record, "id"), err);
 	return true;
 }
 

@@ -76,7 +76,8 @@ PERF_CASES_SRC := perf/perf.c perf/rules.c $(wildcard perf/case_*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
 # What measures a worker sees DPDK, and is a program of the dataplane's.
 PERF_DPDK_SRC := perf/bench_traffic.c perf/rig.c perf/light.c
-PERF_TRAFFIC_SRC := perf/perf.c perf/mails.c perf/rules.c perf/traffic.c perf/rig.c perf/light.c
+PERF_TRAFFIC_SRC := perf/perf.c perf/mails.c perf/rules.c perf/traffic.c perf/traffic_smtp.c perf/rig.c \
+	perf/light.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)

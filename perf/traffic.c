@@ -3,79 +3,18 @@
 
 #include "dataplane/packet_checksum.h"
 #include "perf/perf.h"
+#include "perf/traffic_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HEADER_BYTES 54u
 #define WINDOW 65535u
-#define LATENCIES (1u << 18)
 #define MSS_OPTION_BYTES 4u
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 
-enum client_state {
-	CLIENT_CLOSED,
-	CLIENT_GREETING, // waits for the reply to this
-	CLIENT_EHLO,
-	CLIENT_IDLE,
-	CLIENT_MAIL,
-	CLIENT_RCPT,
-	CLIENT_DATA,
-	CLIENT_BODY,
-	CLIENT_QUIT,
-	CLIENT_DONE, // nothing more is to be sent, ever
-};
-
-struct end {
-	const uint8_t *out; // what is being said
-	uint32_t out_bytes;
-	uint32_t out_sent;
-	uint32_t next; // number of the next byte
-	uint32_t acked;
-	uint32_t expected; // of the other side
-	uint32_t window;
-	uint8_t unanswered; // segments that were not acknowledged
-	bool open;          // both have said SYN
-	bool syn_due;
-	bool fin_due;
-	bool fin_sent;
-	bool fin_seen;
-	bool ack_due;
-	bool gone; // reset
-	bool queued;
-};
-
-struct talk {
-	struct end end[2];
-	uint64_t sent_ns; // the last segment of the mail
-	uint32_t body_at; // of what the server has
-	uint32_t mail;    // of all
-	uint16_t port;
-	uint8_t state; // enum client_state
-	uint8_t sent_here;
-	bool in_body; // at the server
-	bool sealed;
-	bool quits; // at the server
-	char text[56];
-};
-
-struct traffic {
-	struct traffic_options options;
-	struct traffic_ops ops;
-	struct traffic_totals totals;
-	struct talk *talks;
-	uint32_t *queue; // talk * 2 + side of those with something to do, a ring
-	uint32_t queue_mask;
-	uint32_t queue_head;
-	uint32_t queue_tail;
-	uint32_t closed; // talks that are
-	uint32_t *latencies;
-	uint32_t latencies_count;
-};
-
-static void wake(struct traffic *traffic, struct talk *talk, enum traffic_side side)
+void traffic_wake(struct traffic *traffic, struct talk *talk, enum traffic_side side)
 {
 	if (talk->end[side].queued)
 		return;
@@ -84,7 +23,7 @@ static void wake(struct traffic *traffic, struct talk *talk, enum traffic_side s
 		(uint32_t)(talk - traffic->talks) * 2 + side;
 }
 
-static void say(struct traffic *traffic, struct talk *talk, enum traffic_side side,
+void traffic_say(struct traffic *traffic, struct talk *talk, enum traffic_side side,
 	const void *data, size_t n)
 {
 	struct end *end = &talk->end[side];
@@ -92,13 +31,13 @@ static void say(struct traffic *traffic, struct talk *talk, enum traffic_side si
 	end->out = data;
 	end->out_bytes = (uint32_t)n;
 	end->out_sent = 0;
-	wake(traffic, talk, side);
+	traffic_wake(traffic, talk, side);
 }
 
-static void say_text(
+void traffic_say_text(
 	struct traffic *traffic, struct talk *talk, enum traffic_side side, const char *text)
 {
-	say(traffic, talk, side, text, strlen(text));
+	traffic_say(traffic, talk, side, text, strlen(text));
 }
 
 // ---- frames -------------------------------------------------------------------------------------
@@ -188,14 +127,9 @@ static bool send_segment(struct traffic *traffic, struct talk *talk, enum traffi
 	return true;
 }
 
-// ---- the client ---------------------------------------------------------------------------------
+// ---- connections --------------------------------------------------------------------------------
 
-static const struct mail *mail_of(const struct traffic *traffic, const struct talk *talk)
-{
-	return &traffic->options.set[talk->mail % traffic->options.set_count];
-}
-
-static bool has_more(const struct traffic *traffic)
+bool traffic_has_more(const struct traffic *traffic)
 {
 	return traffic->totals.begun < traffic->options.mails;
 }
@@ -217,7 +151,7 @@ static void begin_talk(struct traffic *traffic, struct talk *talk)
 		talk->end[side].window = WINDOW;
 	}
 	talk->end[TRAFFIC_CLIENT].syn_due = true;
-	wake(traffic, talk, TRAFFIC_CLIENT);
+	traffic_wake(traffic, talk, TRAFFIC_CLIENT);
 }
 
 static void close_talk(struct traffic *traffic, struct talk *talk)
@@ -236,171 +170,10 @@ static void close_talk(struct traffic *traffic, struct talk *talk)
 		return;
 	traffic->totals.ended++;
 	talk->state = CLIENT_CLOSED;
-	if (has_more(traffic))
+	if (traffic_has_more(traffic))
 		begin_talk(traffic, talk);
 	else
 		traffic->closed++;
-}
-
-static void next_mail(struct traffic *traffic, struct talk *talk)
-{
-	if (traffic->options.idle) {
-		talk->state = CLIENT_IDLE;
-		return;
-	}
-	if (!has_more(traffic) || talk->sent_here == traffic->options.per_connection) {
-		talk->state = CLIENT_QUIT;
-		say_text(traffic, talk, TRAFFIC_CLIENT, "QUIT\r\n");
-		return;
-	}
-	talk->mail = traffic->totals.begun++;
-	talk->sent_here++;
-	talk->sealed = (uint64_t)(talk->mail + 1) * traffic->options.sealed_percent / 100 !=
-		       (uint64_t)talk->mail * traffic->options.sealed_percent / 100;
-	talk->state = CLIENT_MAIL;
-	(void)snprintf(talk->text, sizeof(talk->text), "MAIL FROM:<m%u-%c@perf.example>\r\n",
-		talk->mail,
-		mail_of(traffic, talk)->infected ? 'i'
-		: talk->sealed                   ? 's'
-						 : 'c');
-	say_text(traffic, talk, TRAFFIC_CLIENT, talk->text);
-}
-
-static void take_answer(struct traffic *traffic, struct talk *talk, uint32_t code)
-{
-	const struct mail *mail = mail_of(traffic, talk);
-	uint32_t due = mail->infected && !traffic->options.unseen ? 554 : 250;
-
-	traffic->totals.mail_bytes += mail->wire.bytes;
-	if (code == 250)
-		traffic->totals.accepted++;
-	else if (code == 554)
-		traffic->totals.rejected++;
-	else
-		traffic->totals.refused++;
-	traffic->totals.wrong += code != due;
-	if (code != 250)
-		talk->sent_here = (uint8_t)traffic->options.per_connection;
-	next_mail(traffic, talk);
-}
-
-static void hear_reply(struct traffic *traffic, struct talk *talk, uint32_t code)
-{
-	static const uint32_t due[] = {0, 220, 250, 0, 250, 250, 354, 0, 221, 0};
-	const struct mail *mail = mail_of(traffic, talk);
-
-	if (talk->state != CLIENT_BODY && code != due[talk->state]) {
-		traffic->totals.wrong++;
-		talk->state = CLIENT_QUIT;
-	}
-	switch ((enum client_state)talk->state) {
-	case CLIENT_GREETING:
-		traffic->totals.greeted++;
-		talk->state = CLIENT_EHLO;
-		say_text(traffic, talk, TRAFFIC_CLIENT, "EHLO client.perf.example\r\n");
-		break;
-	case CLIENT_EHLO:
-		next_mail(traffic, talk);
-		break;
-	case CLIENT_MAIL:
-		talk->state = CLIENT_RCPT;
-		say_text(traffic, talk, TRAFFIC_CLIENT,
-			talk->sealed ? "RCPT TO:<sealed@perf.example>\r\n"
-				     : "RCPT TO:<user@perf.example>\r\n");
-		break;
-	case CLIENT_RCPT:
-		talk->state = CLIENT_DATA;
-		talk->body_at = 0;
-		say_text(traffic, talk, TRAFFIC_CLIENT, "DATA\r\n");
-		break;
-	case CLIENT_DATA:
-		talk->state = CLIENT_BODY;
-		say(traffic, talk, TRAFFIC_CLIENT, mail->wire.data, mail->wire.bytes);
-		break;
-	case CLIENT_BODY:
-		take_answer(traffic, talk, code);
-		break;
-	case CLIENT_CLOSED:
-	case CLIENT_IDLE:
-	case CLIENT_QUIT:
-	case CLIENT_DONE:
-		talk->state = CLIENT_DONE;
-		talk->end[TRAFFIC_CLIENT].fin_due = true;
-		wake(traffic, talk, TRAFFIC_CLIENT);
-		break;
-	}
-}
-
-// Replies come whole; of one of several lines the last one has no hyphen.
-static void client_hears(
-	struct traffic *traffic, struct talk *talk, const uint8_t *data, uint32_t n)
-{
-	uint32_t line = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (data[i] != '\n')
-			continue;
-		if (i - line >= 4 && data[line + 3] != '-')
-			hear_reply(traffic, talk,
-				(uint32_t)(data[line] - '0') * 100 +
-					(uint32_t)(data[line + 1] - '0') * 10 +
-					(uint32_t)(data[line + 2] - '0'));
-		line = i + 1;
-	}
-}
-
-// ---- the server ---------------------------------------------------------------------------------
-
-static void note_latency(struct traffic *traffic, const struct talk *talk, uint64_t now_ns)
-{
-	uint64_t ns = now_ns - talk->sent_ns;
-
-	if (traffic->latencies_count < LATENCIES)
-		traffic->latencies[traffic->latencies_count++] =
-			ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
-}
-
-static void server_reads_body(struct traffic *traffic, struct talk *talk, const uint8_t *data,
-	uint32_t n, uint64_t now_ns)
-{
-	const struct mail_bytes *wire = &mail_of(traffic, talk)->wire;
-
-	if (n > wire->bytes - talk->body_at || memcmp(data, wire->data + talk->body_at, n) != 0) {
-		traffic->totals.changed++;
-		return;
-	}
-	talk->body_at += n;
-	if (talk->body_at < wire->bytes)
-		return;
-	talk->in_body = false;
-	traffic->totals.delivered++;
-	note_latency(traffic, talk, now_ns);
-	say_text(traffic, talk, TRAFFIC_SERVER, "250 2.0.0 taken\r\n");
-}
-
-static void server_hears(struct traffic *traffic, struct talk *talk, const uint8_t *data,
-	uint32_t n, uint64_t now_ns)
-{
-	if (talk->in_body) {
-		server_reads_body(traffic, talk, data, n, now_ns);
-		return;
-	}
-	if (n < 6 || data[n - 1] != '\n') {
-		traffic->totals.changed++;
-		return;
-	}
-	if (memcmp(data, "DATA", 4) == 0) {
-		talk->in_body = true;
-		say_text(traffic, talk, TRAFFIC_SERVER, "354 go on\r\n");
-	} else if (memcmp(data, "EHLO", 4) == 0) {
-		say_text(traffic, talk, TRAFFIC_SERVER,
-			"250-server.perf.example\r\n250-SIZE 50000000\r\n250 8BITMIME\r\n");
-	} else if (memcmp(data, "QUIT", 4) == 0) {
-		talk->end[TRAFFIC_SERVER].fin_due = true;
-		say_text(traffic, talk, TRAFFIC_SERVER, "221 2.0.0 bye\r\n");
-	} else {
-		say_text(traffic, talk, TRAFFIC_SERVER, "250 2.1.0 ok\r\n");
-	}
 }
 
 // ---- TCP ----------------------------------------------------------------------------------------
@@ -420,7 +193,7 @@ static void take_syn(
 		end->syn_due = true;
 	else
 		end->ack_due = true;
-	wake(traffic, talk, side);
+	traffic_wake(traffic, talk, side);
 }
 
 static void take_ack(
@@ -435,9 +208,10 @@ static void take_ack(
 		return;
 	end->acked = ack;
 	if (greets)
-		say_text(traffic, talk, TRAFFIC_SERVER, "220 server.perf.example ESMTP\r\n");
+		traffic_say_text(
+			traffic, talk, TRAFFIC_SERVER, "220 server.perf.example ESMTP\r\n");
 	if (end->out_sent < end->out_bytes || end->fin_due)
-		wake(traffic, talk, side);
+		traffic_wake(traffic, talk, side);
 }
 
 static void take_payload(struct traffic *traffic, struct talk *talk, enum traffic_side side,
@@ -449,10 +223,10 @@ static void take_payload(struct traffic *traffic, struct talk *talk, enum traffi
 	end->ack_due = true;
 	end->unanswered++;
 	if (side == TRAFFIC_CLIENT)
-		client_hears(traffic, talk, data, n);
+		traffic_client_hears(traffic, talk, data, n);
 	else
-		server_hears(traffic, talk, data, n, now_ns);
-	wake(traffic, talk, side);
+		traffic_server_hears(traffic, talk, data, n, now_ns);
+	traffic_wake(traffic, talk, side);
 }
 
 static void take_reset(struct traffic *traffic, struct talk *talk, enum traffic_side side)
@@ -476,7 +250,7 @@ static void take_unexpected(
 	}
 	traffic->totals.repeated++;
 	end->ack_due = true;
-	wake(traffic, talk, side);
+	traffic_wake(traffic, talk, side);
 }
 
 static void take_segment(struct traffic *traffic, struct talk *talk, enum traffic_side side,
@@ -513,7 +287,7 @@ static void take_segment(struct traffic *traffic, struct talk *talk, enum traffi
 		end->fin_due = end->fin_due || !end->fin_sent;
 		if (side == TRAFFIC_CLIENT)
 			talk->state = CLIENT_DONE;
-		wake(traffic, talk, side);
+		traffic_wake(traffic, talk, side);
 	}
 }
 
@@ -643,7 +417,7 @@ struct traffic *traffic_new(const struct traffic_options *options, const struct 
 	traffic->talks = perf_alloc(sizeof(*traffic->talks) * options->connections);
 	traffic->queue = perf_alloc(sizeof(*traffic->queue) * room);
 	traffic->queue_mask = room - 1;
-	traffic->latencies = perf_alloc(sizeof(*traffic->latencies) * LATENCIES);
+	traffic->latencies = perf_alloc(sizeof(*traffic->latencies) * TRAFFIC_LATENCIES);
 	for (uint32_t i = 0; i < options->connections; i++) {
 		traffic->talks[i].port = (uint16_t)(1024 + i % 50000);
 		begin_talk(traffic, &traffic->talks[i]);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Changes of the rules from inside: what update.c, which takes them, and update_steps.c, which does them, share.
+#pragma once
+
+#include "control/control.h"
+#include "control/update.h"
+#include "control/update_fetch.h"
+#include "control/update_folder.h"
+#include "control/update_journal.h"
+
+#include <limits.h>
+
+// One change, that waits or is on its way.
+struct job {
+	struct job *next;
+	struct update_journal journal;
+	struct update_plan plan; // of an update
+	json_t *revoke;          // the body of a revoke
+	uint64_t client;         // of a rollback
+	bool is_uncovered;       // the same: what was covered is screened for again
+};
+
+struct update {
+	struct control *control;
+	struct update_folder folder;
+	char journal_path[PATH_MAX];
+	char revoked_path[PATH_MAX];
+	struct job *jobs;            // the first is on its way
+	struct update_journal found; // where the last process stopped; kind and digest say of what
+	bool has_found;
+	bool is_compiling;
+	unsigned int compiles; // of this job
+	struct update_fetch *fetch;
+	update_covered_fn covered;
+	void *covered_ctx;
+	guint idle; // that begins; 0: none
+};
+
+void update_job_free(struct job *job);
+// What the next compilation reads.
+void update_use_version(struct update *update, const char *version);
+// Does what the first job's step asks for, or waits for its end.
+void update_run(struct update *update);

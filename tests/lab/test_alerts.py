@@ -11,6 +11,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 
 import labmail
 from labalerts import PORT, Alerted
@@ -273,6 +274,38 @@ def connected(case):
         case.equal([s["result"] for s in said], ["applied"] * 3, "receipts")
         case.equal(got[2], got[0], "the repeat's")
         case.equal(said[1]["state"]["open"], ["CV-1"], "the state")
+
+
+@cases.case("silence of the vendor is a fault, and a metric that an alarm can be made of, until it is heard again",
+            engine=True)
+def silent(case):
+    with Lab(case) as lab:
+        web = "127.0.0.1:%d" % (PORT + 1)
+        at = Alerted(case, lab, udp={"listen": "127.0.0.1:%d" % PORT}, stale_seconds=2,
+                     settings={"web": {"listen": web, "plain": "true"}})
+
+        def metrics():
+            done = subprocess.run(["ip", "netns", "exec", lab.namespace("server"), "curl", "-sf",
+                                   "http://%s/metrics" % web], stdout=subprocess.PIPE, check=True)
+            return dict(line.rsplit(" ", 1) for line in done.stdout.decode().splitlines() if line[0] != "#")
+
+        def heard(count):
+            said = at.receipt(at.socat("UDP:127.0.0.1:%d" % PORT, at.vendor.alert("ping")))
+            case.equal(said["result"], "applied", "ping %d" % count)
+            until("it is heard", lambda: metrics()["cordon_alerts_applied_total"] == str(count))
+        heard(1)
+        last = float(metrics()["cordon_alerts_last_heard_timestamp_seconds"])
+        case.check(abs(last - time.time()) < 60, "when it was heard", last)
+        until("the silence is a metric", lambda: metrics()["cordon_alerts_stale"] == "1")
+        faults = [e["why"] for e in at.control.events("fault") if e["what"] == "alerts"]
+        case.equal(faults, ["nothing was heard of the vendor for too long"], "told once")
+        case.check(at.control.ask("status")["alerts"]["stale"], "and in the status")
+        heard(2)
+        until("it is over, or it is silent again", lambda: float(
+            metrics()["cordon_alerts_last_heard_timestamp_seconds"]) > last)
+        at.control.stop()
+        at.control.start()
+        until("the silence is found again after a restart", lambda: metrics()["cordon_alerts_stale"] == "1")
 
 
 if __name__ == "__main__":

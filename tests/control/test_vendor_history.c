@@ -5,7 +5,8 @@
 #include "control/vendor_registry.h"
 #include "tests/support/unit.h"
 
-#include <errno.h>
+#include <glib.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +39,13 @@ static int enter(void **state)
 
 static int leave(void **state)
 {
-	char command[96];
+	char *command = g_strdup_printf("rm -r %s", lab.folder);
 
 	(void)state;
 	database_close(lab.database);
-	(void)snprintf(command, sizeof(command), "rm -r %s", lab.folder);
-	return system(command);
+	(void)g_spawn_command_line_sync(command, NULL, NULL, NULL, NULL);
+	g_free(command);
+	return 0;
 }
 
 static void execute(const char *sql)

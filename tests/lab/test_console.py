@@ -421,6 +421,15 @@ def many(case):
         case.check({"To the content", "Gateways", "New alert", "History"} <= set(seen), "tabs", seen)
         browser.press("Enter")
         browser.see("at the log-in")
+        # Sessions end with the process: the page says so, and is where it was after the log-in.
+        vendor.process.stop()
+        browser.see("Not live.")
+        vendor.start()
+        browser.see("Password")
+        browser.fill("Name", "alice")
+        browser.fill("Password", PASSWORD)
+        browser.click("Log in")
+        browser.see("at the log-in")
         browser.errors()  # of the restart
 
 

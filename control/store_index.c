@@ -75,6 +75,7 @@ int store_index_open(struct store_index **out)
 	index->known = g_hash_table_new_full(id_hash, id_equal, NULL, g_free);
 	index->alerts = g_queue_new();
 	if (sqlite3_open(":memory:", &index->db) != SQLITE_OK ||
+		store_query_prepare(index->db) != 0 ||
 		sqlite3_exec(index->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
 		!prepare(index, "UPDATE record SET state=?2, due=1 WHERE id=?1", &index->state) ||
 		!prepare(

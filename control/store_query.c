@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,29 @@
 #define REST_BYTES 256
 #define PATTERN_BYTES 512
 #define WORDS_MOST 8 // of a free text
+
+// ---- a function of its own ----------------------------------------------------------------------
+
+// holds(text, part): as instr, many times faster where there is nothing.
+static void holds(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	const void *text = sqlite3_value_text(values[0]);
+	const void *part = sqlite3_value_text(values[1]);
+
+	(void)count;
+	sqlite3_result_int(
+		context, text != NULL && part != NULL &&
+				 memmem(text, (size_t)sqlite3_value_bytes(values[0]), part,
+					 (size_t)sqlite3_value_bytes(values[1])) != NULL);
+}
+
+int store_query_prepare(sqlite3 *db)
+{
+	return sqlite3_create_function(db, "holds", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+		       holds, NULL, NULL) == SQLITE_OK
+		       ? 0
+		       : -ENOMEM;
+}
 
 // ---- conditions ---------------------------------------------------------------------------------
 
@@ -91,6 +115,18 @@ static void bind_condition(
 	}
 }
 
+// What no index has has to be looked for in the rows, which is done fastest in their own order.
+static bool needs_rows(const json_t *filter, char **words)
+{
+	bool needs = words[0] != NULL;
+
+	for (size_t i = 0; i < CONDITIONS; i++)
+		needs = needs ||
+			((conditions[i].kind == FILTER_GLOB || conditions[i].kind == FILTER_LINE) &&
+				json_object_get(filter, conditions[i].member) != NULL);
+	return needs;
+}
+
 // Each of its words has to be there; freed by g_strfreev.
 static char **words_of(const json_t *filter)
 {
@@ -138,6 +174,7 @@ static sqlite3_stmt *ask(
 	const char *order = order_of(filter);
 	bool falls = json_is_true(json_object_get(filter, "descending"));
 	char **words = words_of(filter);
+	bool scan = needs_rows(filter, words);
 	sqlite3_stmt *statement = NULL;
 	char sql[SQL_BYTES];
 	size_t n;
@@ -146,11 +183,12 @@ static sqlite3_stmt *ask(
 	n = (size_t)snprintf(sql, sizeof(sql), "SELECT %s FROM record WHERE 1", what);
 	for (size_t i = 0; i < CONDITIONS; i++) {
 		if (json_object_get(filter, conditions[i].member) != NULL)
-			n += (size_t)snprintf(
-				sql + n, sizeof(sql) - n, " AND %s", conditions[i].sql);
+			n += (size_t)snprintf(sql + n, sizeof(sql) - n, " AND %s%s",
+				scan && conditions[i].kind == FILTER_EXACT ? "+" : "",
+				conditions[i].sql);
 	}
 	for (size_t i = 0; words[i] != NULL; i++)
-		n += (size_t)snprintf(sql + n, sizeof(sql) - n, " AND instr(words,?)>0");
+		n += (size_t)snprintf(sql + n, sizeof(sql) - n, " AND holds(words,?)");
 	if (after != NULL)
 		n += (size_t)snprintf(sql + n, sizeof(sql) - n,
 			" AND (%s,id)%s(SELECT %s,id FROM record WHERE id=?)", order,
@@ -224,22 +262,28 @@ json_t *store_query_list(sqlite3 *db, const json_t *filter)
 	json_int_t limit = json_integer_value(json_object_get(filter, "limit"));
 	json_int_t offset = json_integer_value(json_object_get(filter, "offset"));
 	const char *way = json_is_true(json_object_get(filter, "descending")) ? " DESC" : "";
+	const char *order = order_of(filter);
+	char **words = words_of(filter);
+	bool scan = needs_rows(filter, words);
 	json_t *records = json_array();
 	json_int_t total = count_all(db, filter);
 	sqlite3_stmt *statement;
 	char rest[REST_BYTES];
 	bool more = false;
 
+	g_strfreev(words);
 	limit = limit > 0 ? limit : LIST_LIMIT;
 	limit = limit < LIST_MOST ? limit : LIST_MOST;
-	(void)snprintf(rest, sizeof(rest), "ORDER BY %s%s, id%s LIMIT %lld OFFSET %lld",
-		order_of(filter), way, way, (long long)limit + 1,
-		(long long)(offset > 0 ? offset : 0));
+	(void)snprintf(rest, sizeof(rest),
+		"ORDER BY %s%s%s, id%s LIMIT %lld OFFSET %lld) ORDER BY +%s%s, id%s",
+		scan ? "+" : "", order, way, way, (long long)limit + 1,
+		(long long)(offset > 0 ? offset : 0), order, way, way);
+	// What is passed over or sorted is ids alone.
 	statement = ask(db,
 		"id, state, arrival, bytes, sender, recipients, subject, verdict, reason, seals, "
-		"signatures",
+		"signatures FROM record WHERE id IN (SELECT id",
 		filter, true, rest);
-	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
+	while (total > 0 && statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
 		more = json_array_size(records) == (size_t)limit;
 		if (!more)
 			(void)json_array_append_new(records, row_of(statement));

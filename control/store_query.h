@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
+// Before any other. Returns 0 or -ENOMEM.
+int store_query_prepare(sqlite3 *db) __attribute__((warn_unused_result));
 // As store_list.
 json_t *store_query_list(sqlite3 *db, const json_t *filter);
 // By state, with their bytes and the oldest that is held.

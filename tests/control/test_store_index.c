@@ -107,6 +107,83 @@ static void a_filter_chooses_and_counts(void **state)
 	store_index_close(index);
 }
 
+// The numbers of the records that a filter gives, in their order.
+static size_t numbers_of(struct store_index *index, json_t *filter, uint64_t *out, size_t room)
+{
+	json_t *answer = store_index_list(index, filter);
+	json_t *record;
+	size_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "records"), i, record)
+	{
+		struct spool_id id;
+
+		assert_int_equal(
+			spool_id_parse(json_string_value(json_object_get(record, "id")), &id), 0);
+		assert_true(n < room);
+		out[n++] = id.number;
+	}
+	json_decref(answer);
+	json_decref(filter);
+	return n;
+}
+
+static void words_are_all_there_in_any_case(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t total;
+	} cases[] = {{"", 100}, {"  ", 100}, {"S7@A", 1}, {"hello s7@", 1}, {"hELLO cv-1", 100},
+		{"hello nobody", 0}, {"%", 0}, {"*", 0}, {"b@b.example S9", 11}};
+	struct store_index *index = index_of(100);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *filter = json_pack("{s:s}", "text", cases[i].text);
+		json_t *answer = store_index_list(index, filter);
+
+		assert_int_equal(
+			json_integer_value(json_object_get(answer, "total")), cases[i].total);
+		json_decref(answer);
+		json_decref(filter);
+	}
+	store_index_close(index);
+}
+
+static void lists_are_sorted_both_ways_and_begin_anywhere(void **state)
+{
+	struct store_index *index = index_of(20);
+	uint64_t found[32];
+
+	(void)state;
+	assert_int_equal(numbers_of(index,
+				 json_pack("{s:s, s:b, s:i, s:i}", "order", "bytes", "descending",
+					 1, "limit", 3, "offset", 2),
+				 found, 32),
+		3);
+	assert_int_equal(found[0], 18);
+	assert_int_equal(found[2], 16);
+	// As texts: s10@, s11@, ... before s1@.
+	assert_int_equal(numbers_of(index, json_pack("{s:s, s:i}", "order", "sender", "limit", 3),
+				 found, 32),
+		3);
+	assert_int_equal(found[0], 10);
+	assert_int_equal(found[2], 12);
+	assert_int_equal(
+		numbers_of(index,
+			json_pack("{s:s, s:b, s:i}", "order", "subject); DROP TABLE record",
+				"descending", 1, "limit", 1),
+			found, 32),
+		1);
+	assert_int_equal(found[0], 20);
+	assert_int_equal(numbers_of(index, json_pack("{s:i, s:i}", "min_bytes", 5, "max_bytes", 7),
+				 found, 32),
+		3);
+	assert_int_equal(numbers_of(index, json_pack("{s:i}", "offset", 20), found, 32), 0);
+	store_index_close(index);
+}
+
 static void what_is_gone_is_forgotten_and_what_has_changed_is_seen(void **state)
 {
 	struct store_index *index = index_of(10);
@@ -201,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_hold_each_of_a_hundred_thousand_once),
 		cmocka_unit_test(a_filter_chooses_and_counts),
+		cmocka_unit_test(words_are_all_there_in_any_case),
+		cmocka_unit_test(lists_are_sorted_both_ways_and_begin_anywhere),
 		cmocka_unit_test(what_is_gone_is_forgotten_and_what_has_changed_is_seen),
 		cmocka_unit_test(each_is_judged_once_for_each_key_in_the_order_of_arrival),
 		cmocka_unit_test(what_may_be_an_alert_is_shown_once_by_arrival),

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gateway's page in a real browser, and what machines ask the same server for."""
 import json
+import re
 
 import labmail
 from labbrowser import Browser
-from lablib import Cases, Lab, until
+from lablib import ROOT, Cases, Lab, until
 from labmail import message
 from labweb import PASSWORD, URL, curl, start
 
@@ -72,6 +73,9 @@ def measure(case):
         names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         case.equal(len(names), len(set(names)), "each metric once")
         case.equal([n for n in names if not n.startswith("cordon_")], [], "other names")
+        with open(ROOT + "/docs/grafana-gateway.json") as board:
+            asked = set(re.findall(r"\bcordon_\w+", json.dumps(json.load(board)["panels"])))
+        case.equal(sorted(asked - set(names)), [], "metrics of the dashboard that are not there")
         gateway.stop()
         until("not ready", lambda: curl(lab, URL + "readyz")[0] == 503)
         case.equal(curl(lab, URL + "healthz")[0], 200, "alive")

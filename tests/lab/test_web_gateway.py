@@ -308,7 +308,7 @@ def many(case):
     with Lab(case) as lab:
         _, control = start(lab)
         control.ask("seal", "--virus-id", "CV-1")
-        subprocess.run(["ip", "netns", "exec", lab.namespace("client"), "smtp-source", "-s", "20", "-d",
+        subprocess.run(["ip", "netns", "exec", lab.namespace("client"), "smtp-source", "-s", "20",
                         "-l", "600", "-m", str(wanted), "-f", labmail.FROM, "-t", labmail.TO,
                         SERVER + ":25"], check=True)
         until("all are held", lambda: counts(control)[0] == wanted, 120)

@@ -4,6 +4,7 @@
 #include "control/control.h"
 #include "control/screens_hits.h"
 #include "control/screens_notes.h"
+#include "control/screens_rules.h"
 #include "control/screens_work.h"
 
 #include <errno.h>
@@ -439,28 +440,15 @@ void screens_covered(void *ctx, const char *virus_id, bool is_covered)
 // Whoever is known to the rules, where there are some, stays covered.
 static void uncover(struct screens *screening, const struct ruleset *ruleset)
 {
-	json_t *ids = screen_store_covered(screening->store, now_s());
-	int64_t count = 0;
-	json_t *id;
-	size_t i;
+	json_t *ids = json_array();
+	int64_t count = screens_rules_uncover(screening->store, ruleset, now_s(), ids);
 
-	for (i = json_array_size(ids); ruleset != NULL && i-- > 0;)
-		if (ruleset_has_virus_id(ruleset, json_string_value(json_array_get(ids, i))))
-			(void)json_array_remove(ids, i);
-	if (json_array_size(ids) > 0 && screen_store_begin(screening->store) == 0) {
-		json_array_foreach(ids, i, id)
-		{
-			int64_t more =
-				screen_store_on(screening->store, json_string_value(id), now_s());
-
-			count = more < 0 || count < 0 ? -EIO : count + more;
-		}
-		if (screen_store_end(screening->store, count < 0 ? -EIO : 0) != 0)
-			fault(screening, "what is to come back cannot be written down");
-		else if (count > 0)
-			tell(screening, "on",
-				json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries",
-					(json_int_t)count, "why", "not covered any more"));
+	if (count < 0)
+		fault(screening, "what is to come back cannot be written down");
+	if (count > 0) {
+		tell(screening, "on",
+			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
+				"why", "not covered any more"));
 		screening->expiry_s = screen_store_next_expiry(screening->store);
 		push(screening, SCREENS_PUT);
 	}
@@ -499,28 +487,6 @@ void screens_look_at_rules(struct screens *screening)
 	end_known(screening, ruleset);
 	uncover(screening, ruleset);
 	ruleset_close(ruleset);
-}
-
-void screens_revoke(struct screens *screening, const struct alert *alert)
-{
-	struct screen_store_choice choice = {.virus_id = alert->virus_id};
-	json_t *value;
-	size_t i;
-
-	if (json_is_true(json_object_get(alert->body, "undo")))
-		return;
-	if (alert->virus_id[0] != '\0')
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	json_array_foreach(json_object_get(alert->body, "digests"), i, value)
-	{
-		choice = (struct screen_store_choice){.digest = json_string_value(value)};
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	}
-	json_array_foreach(json_object_get(alert->body, "signatures"), i, value)
-	{
-		choice = (struct screen_store_choice){.name = json_string_value(value)};
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	}
 }
 
 // ---- a step -------------------------------------------------------------------------------------

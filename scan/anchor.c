@@ -173,6 +173,7 @@ static void compare_buckets(
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): counted is set
 		const uint32_t at = met[i].at;
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
 		const uint32_t end = buckets[met[i].bucket + 1];

@@ -19,8 +19,9 @@
 
 #define VARIABLES 8             // in a question
 #define PIECES_BYTES (4u << 20) // of an envelope that comes in several
+#define SOURCES 256             // that are told apart: a byte
 #define STRANGERS                                                                                  \
-	1000 // envelopes of nobody in a second, after which the rest of it is dropped unread
+	1000 // envelopes of nobody in a second, after which those of the same source are dropped unread
 #define NS_PER_S 1000000000
 
 // cordonNotifications and cordonObjects
@@ -38,7 +39,9 @@ struct channel_snmp {
 	char community[SNMP_SECRET_BYTES]; // "": version 2c is off
 	bool is_known; // the latest envelope is signed by a trusted key, or may be
 	int64_t second;
-	unsigned int strangers; // in it
+	unsigned int strangers[SOURCES]; // in it, of peers of which some share one
+	unsigned int *from;              // the latest envelope's
+	guint seed;
 	uint64_t received;
 	uint64_t answered;
 	uint64_t dropped;
@@ -54,7 +57,7 @@ static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 	(void)token;
 	channel->is_known = said->receipt != NULL || said->is_busy;
 	if (said->receipt == NULL) {
-		channel->strangers += !said->is_busy;
+		*channel->from += !said->is_busy;
 		return;
 	}
 	channel->answered++;
@@ -155,10 +158,11 @@ static bool take_notification(struct channel_snmp *channel, const netsnmp_pdu *p
 	int got;
 
 	if (second != channel->second)
-		channel->strangers = 0;
+		memset(channel->strangers, 0, sizeof(channel->strangers));
 	channel->second = second;
 	name_peer(pdu, peer, sizeof(peer));
-	if (channel->strangers >= STRANGERS || !parse(pdu, &segment)) {
+	channel->from = &channel->strangers[g_str_hash(peer) * channel->seed >> 24];
+	if (*channel->from >= STRANGERS || !parse(pdu, &segment)) {
 		channel->dropped++;
 		return false;
 	}
@@ -335,6 +339,7 @@ static int open_snmp(const struct control_options *options, struct alerts *alert
 	if (channel == NULL)
 		return -ENOMEM;
 	channel->alerts = alerts;
+	channel->seed = g_random_int() | 1;
 	err = snmp_library_start(&settings, channel->community, error, error_bytes);
 	if (err == 0)
 		err = segments_new(&channel->segments);

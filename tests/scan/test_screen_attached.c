@@ -16,20 +16,16 @@
 static char mail[MOST_BYTES];
 static size_t mail_bytes;
 
-static void add(const char *text)
-{
-	size_t n = strlen(text);
-
-	assert_true(mail_bytes + n < MOST_BYTES);
-	memcpy(mail + mail_bytes, text, n);
-	mail_bytes += n;
-}
-
 static void add_bytes(const void *data, size_t n)
 {
 	assert_true(mail_bytes + n < MOST_BYTES);
 	memcpy(mail + mail_bytes, data, n);
 	mail_bytes += n;
+}
+
+static void add(const char *text)
+{
+	add_bytes(text, strlen(text));
 }
 
 static void begin_mail(const char *encoding)
@@ -71,13 +67,16 @@ static bool hits(const struct screen_entry *entry)
 	return found;
 }
 
+#define WITH_PARTS                                                                                 \
+	"Subject: in\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\npreamble\r\n--i\r\n"      \
+	"Content-Type: text/plain\r\n\r\none\r\n--i\r\nContent-Type: text/html\r\n\r\n<p>two\r\n"  \
+	"--i--\r\nepilogue\r\n-- \r\nnot a boundary\r\n"
+
 static const char *const inners[] = {
 	"Subject: in\r\n\r\nbody\r\n",
 	"Subject: in\r\n\r\nno line break at the end",
 	"Subject: only a header\r\n\r\n",
-	"Subject: in\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\npreamble\r\n--i\r\n"
-	"Content-Type: text/plain\r\n\r\none\r\n--i\r\nContent-Type: text/html\r\n\r\n<p>two\r\n"
-	"--i--\r\nepilogue\r\n-- \r\nnot a boundary\r\n",
+	WITH_PARTS,
 	"Subject: in\r\nContent-Type: multipart/mixed; boundary=never\r\n\r\nnothing in it\r\n",
 	"From a@b\r\nSubject: in\r\nodd line in a header\r\nTo: x\r\n\r\nbody\r\n\r\n\r\n",
 	"no header at all\r\nbut text\r\n",

@@ -95,7 +95,7 @@ struct engine {
 	void *memory;
 	size_t memory_bytes;
 	size_t message_bytes; // of one in progress; written by the engine, read by any thread
-	uint64_t sessions; // ever begun
+	uint64_t sessions;    // ever begun
 	uint32_t walk_cursor;
 	uint32_t outdate_cursor; // of sessions whose rules have to be given up
 	struct counters counters;

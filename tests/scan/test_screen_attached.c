@@ -67,16 +67,16 @@ static bool hits(const struct screen_entry *entry)
 	return found;
 }
 
-#define WITH_PARTS                                                                                 \
-	"Subject: in\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\npreamble\r\n--i\r\n"      \
-	"Content-Type: text/plain\r\n\r\none\r\n--i\r\nContent-Type: text/html\r\n\r\n<p>two\r\n"  \
-	"--i--\r\nepilogue\r\n-- \r\nnot a boundary\r\n"
+static const char with_parts[] =
+	"Subject: in\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\npreamble\r\n--i\r\n"
+	"Content-Type: text/plain\r\n\r\none\r\n--i\r\nContent-Type: text/html\r\n\r\n<p>two\r\n"
+	"--i--\r\nepilogue\r\n-- \r\nnot a boundary\r\n";
 
 static const char *const inners[] = {
 	"Subject: in\r\n\r\nbody\r\n",
 	"Subject: in\r\n\r\nno line break at the end",
 	"Subject: only a header\r\n\r\n",
-	WITH_PARTS,
+	with_parts,
 	"Subject: in\r\nContent-Type: multipart/mixed; boundary=never\r\n\r\nnothing in it\r\n",
 	"From a@b\r\nSubject: in\r\nodd line in a header\r\nTo: x\r\n\r\nbody\r\n\r\n\r\n",
 	"no header at all\r\nbut text\r\n",

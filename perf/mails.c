@@ -164,9 +164,10 @@ static void put_base64(struct mail_bytes *out, const struct mail_bytes *from)
 
 static void put_attachment(struct mail *mail)
 {
-	static const char *const types[] = {"", "", "image/jpeg; name=\"a.jpg\"",
+	static const char office[] =
 		"application/vnd.openxmlformats-officedocument.wordprocessingml.document; "
-		"name=\"a.docx\"",
+		"name=\"a.docx\"";
+	static const char *const types[] = {"", "", "image/jpeg; name=\"a.jpg\"", office,
 		"application/zip; name=\"a.zip\"", "application/octet-stream; name=\"a.exe\""};
 	char head[512];
 

@@ -70,7 +70,7 @@ static uint32_t get16(const uint8_t *at)
 static void put_addresses(const struct traffic *traffic, const struct talk *talk,
 	enum traffic_side side, uint8_t *frame)
 {
-	uint32_t client = 0x0a000000u + (uint32_t)(talk - traffic->talks) + 1;
+	uint32_t client = 0x0a000001u + traffic->options.first + (uint32_t)(talk - traffic->talks);
 	bool from_client = side == TRAFFIC_CLIENT;
 
 	put32(frame + 26, from_client ? client : 0xc6336402u);
@@ -302,7 +302,7 @@ void traffic_input(struct traffic *traffic, enum traffic_side side, const uint8_
 		traffic->totals.changed++;
 		return;
 	}
-	index = get32(frame + (to_client ? 30 : 26)) - 0x0a000001u;
+	index = get32(frame + (to_client ? 30 : 26)) - 0x0a000001u - traffic->options.first;
 	if (index >= traffic->options.connections) {
 		traffic->totals.changed++;
 		return;

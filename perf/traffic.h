@@ -30,6 +30,7 @@ struct traffic_options {
 	uint32_t flight_bytes;   // most that is not acknowledged
 	bool idle;               // connections stay as they are after EHLO
 	bool unseen;             // nobody looks at the mails: infected ones arrive, too
+	uint32_t first;          // of the clients' addresses, behind 10.0.0.1
 	uint16_t port;           // of the servers
 	const struct mail *set;  // sent in turn
 	uint32_t set_count;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 76u
+#define COLUMNS 76ul
 #define TEXT_BYTES 2000u // beside an attachment
 
 static const char end_of_data[] = "\r\n.\r\n";

@@ -292,7 +292,8 @@ static void flush(struct rig *rig, int side)
 
 	rig->burst_count[side] -= sent;
 	memmove(rig->burst[side], rig->burst[side] + sent,
-		rig->burst_count[side] * sizeof(rig->burst[side][0]));
+		rig->burst_count[side] *
+			sizeof(struct rte_mbuf *)); // NOLINT(bugprone-sizeof-expression)
 }
 
 static uint8_t *give_frame(void *ctx, enum traffic_side from, uint32_t bytes)

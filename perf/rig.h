@@ -29,8 +29,8 @@ struct rig *rig_new(
 	const struct options *options, const struct ruleset *ruleset, const char *spool);
 void rig_free(struct rig *rig);
 // Until all mails are answered.
-void rig_run(struct rig *rig, const struct traffic_options *traffic, struct rig_result *result);
+void rig_run(struct rig *rig, const struct traffic_options *options, struct rig_result *result);
 size_t rig_connection_bytes(const struct rig *rig);
 size_t rig_message_bytes(const struct rig *rig);
-// Processor time to take frames of so many bytes from a ring port and give them to another one.
-double rig_forward_s(uint32_t frames, uint32_t bytes);
+// Processor time to take so many frames of so many bytes from a ring port and give them to another one.
+double rig_forward_s(uint32_t count, uint32_t bytes);

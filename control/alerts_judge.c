@@ -57,6 +57,7 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 }
 
 // A clock that has gone back says nothing of the future; the latest time that was seen says what is past.
+// By a second or two the clocks that make it differ always.
 static int check_freshness(const struct alerts *alerts, struct taking *taking, int64_t clock_s)
 {
 	const struct alert *alert = &taking->alert;
@@ -65,7 +66,8 @@ static int check_freshness(const struct alerts *alerts, struct taking *taking, i
 		return refused(taking, "the root document has expired");
 	if (alert->expires_s <= taking->now_s)
 		return refused(taking, "expired");
-	if (clock_s >= taking->now_s && alert->issued_s > taking->now_s + alerts->options.skew_s)
+	if (clock_s + alerts->options.skew_s >= taking->now_s &&
+		alert->issued_s > taking->now_s + alerts->options.skew_s)
 		return refused(taking, "issued in the future");
 	return 0;
 }

@@ -88,6 +88,19 @@ static void a_clock_that_goes_back_while_it_runs_is_not_believed(void **test_sta
 	assert_int_equal(lab.faults, 1);
 }
 
+// Two clocks are never at the same fraction of a second.
+static void a_second_back_is_no_clock_that_goes_back(void **test_state)
+{
+	json_t *early = make_seal(1);
+
+	(void)test_state;
+	(void)json_object_set_new(early, "issued", json_string(time_text(lab.now_s + DAY)));
+	(void)json_object_set_new(early, "expires", json_string(time_text(lab.now_s + 2 * DAY)));
+	lab.now_s -= 1;
+	send_alert(early, ALERTS_A);
+	assert_refused("issued in the future");
+}
+
 // After it nothing could ever come.
 static void the_first_epoch_is_not_far_ahead(void **test_state)
 {
@@ -274,6 +287,7 @@ int main(void)
 		TEST(it_must_be_fresh),
 		TEST(a_clock_that_goes_back_opens_nothing_and_closes_nothing),
 		TEST(a_clock_that_goes_back_while_it_runs_is_not_believed),
+		TEST(a_second_back_is_no_clock_that_goes_back),
 		TEST(the_first_epoch_is_not_far_ahead),
 		TEST(the_log_stays_and_is_taken_in_when_nothing_goes_on),
 		TEST(sealing_is_limited_in_number),

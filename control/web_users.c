@@ -55,11 +55,18 @@ int web_role_find(const char *text, enum web_role *out)
 
 // ---- secrets ------------------------------------------------------------------------------------
 
-static bool derive(const char *password, const uint8_t *salt, size_t salt_bytes, uint64_t n,
-	uint64_t r, uint64_t p, uint8_t out[KEY_BYTES])
+// As RFC 7914 names them.
+struct cost {
+	uint64_t n;
+	uint64_t r;
+	uint64_t p;
+};
+
+static bool derive(const char *password, const uint8_t *salt, size_t salt_bytes,
+	const struct cost *cost, uint8_t out[KEY_BYTES])
 {
-	return EVP_PBE_scrypt(password, strlen(password), salt, salt_bytes, n, r, p, SCRYPT_MEMORY,
-		       out, KEY_BYTES) == 1;
+	return EVP_PBE_scrypt(password, strlen(password), salt, salt_bytes, cost->n, cost->r,
+		       cost->p, SCRYPT_MEMORY, out, KEY_BYTES) == 1;
 }
 
 bool web_users_check(const char *secret, const char *password)
@@ -73,10 +80,11 @@ bool web_users_check(const char *secret, const char *password)
 		gsize key_bytes = 0;
 		guchar *salt = g_base64_decode(fields[3], &salt_bytes);
 		guchar *key = g_base64_decode(fields[4], &key_bytes);
+		const struct cost cost = {g_ascii_strtoull(fields[0], NULL, 10),
+			g_ascii_strtoull(fields[1], NULL, 10),
+			g_ascii_strtoull(fields[2], NULL, 10)};
 
-		is_right = derive(password, salt, salt_bytes, g_ascii_strtoull(fields[0], NULL, 10),
-				   g_ascii_strtoull(fields[1], NULL, 10),
-				   g_ascii_strtoull(fields[2], NULL, 10), got) &&
+		is_right = derive(password, salt, salt_bytes, &cost, got) &&
 			   key_bytes == KEY_BYTES && CRYPTO_memcmp(got, key, KEY_BYTES) == 0;
 		g_free(salt);
 		g_free(key);
@@ -90,12 +98,13 @@ static char *make_secret(const char *password)
 {
 	uint8_t salt[SALT_BYTES];
 	uint8_t key[KEY_BYTES];
+	const struct cost cost = {SCRYPT_N, SCRYPT_R, SCRYPT_P};
 	char *salt_text;
 	char *key_text;
 	char *secret;
 
 	if (RAND_bytes(salt, sizeof(salt)) != 1 ||
-		!derive(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, key))
+		!derive(password, salt, sizeof(salt), &cost, key))
 		return NULL;
 	salt_text = g_base64_encode(salt, sizeof(salt));
 	key_text = g_base64_encode(key, sizeof(key));

@@ -12,6 +12,7 @@
 
 #define PROBE_BYTES 8192
 #define LINE_BYTES 8192
+#define AHEAD_BYTES 131072
 
 enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
 
@@ -25,6 +26,9 @@ struct ctl_input {
 	bool is_after_empty;   // the line before was empty, or there was none
 	char held[3];          // that empty line's end, which may be the mailbox's own
 	char line[LINE_BYTES]; // a line or a piece of a long one
+	size_t ahead_from;     // of a mailbox: what was read and not looked at yet
+	size_t ahead_to;
+	char ahead[AHEAD_BYTES];
 };
 
 // ---- what a file is ----------------------------------------------------------------------------
@@ -120,6 +124,7 @@ int ctl_input_open(const char *path, bool is_mail, struct ctl_input **out)
 		free(input);
 		return errno != 0 ? -errno : -EIO;
 	}
+	(void)setvbuf(input->file, NULL, _IOFBF, AHEAD_BYTES);
 	n = fread(probe, 1, sizeof(probe), input->file);
 	if (ferror(input->file) != 0 || fseek(input->file, 0, SEEK_SET) != 0) {
 		ctl_input_close(input);
@@ -152,11 +157,27 @@ bool ctl_input_has_failed(const struct ctl_input *input)
 static size_t read_piece(struct ctl_input *input)
 {
 	size_t n = 0;
-	int c = 0;
+	bool is_end = false;
 
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while (n < sizeof(input->line) && c != '\n' && (c = getc_unlocked(input->file)) != EOF)
-		input->line[n++] = (char)c;
+	while (n < sizeof(input->line) && !is_end) {
+		const char *from = input->ahead + input->ahead_from;
+		size_t left = input->ahead_to - input->ahead_from;
+		size_t take = left < sizeof(input->line) - n ? left : sizeof(input->line) - n;
+		const char *end = memchr(from, '\n', take);
+
+		if (left == 0) {
+			input->ahead_from = 0;
+			input->ahead_to = fread(input->ahead, 1, sizeof(input->ahead), input->file);
+			if (input->ahead_to == 0)
+				break;
+			continue;
+		}
+		is_end = end != NULL;
+		take = is_end ? (size_t)(end - from) + 1 : take;
+		memcpy(input->line + n, from, take);
+		input->ahead_from += take;
+		n += take;
+	}
 	return n;
 }
 

@@ -3,8 +3,9 @@
 """The same mails by the same signatures in other scanners: perf/bench_peers.py [--quick]
 
 clamd takes them as a stream over a unix socket, its cache off; Postfix takes them by SMTP and asks clamav-milter,
-which asks the same clamd. A peer's rate is by the processor time of its own processes, as Cordon's is, which
-bench_traffic measures right before; every verdict is checked. What is not installed is skipped and said.
+which asks the same clamd; Suricata reads them from a capture (suricata.py). A peer's rate is by the processor time of
+its own processes, as Cordon's is, which bench_traffic measures right before; every verdict is checked. What is not
+installed is skipped and said.
 """
 import json
 import os
@@ -25,6 +26,8 @@ PATIENCE = 60.0
 PORT = 2626
 TICKS = os.sysconf("SC_CLK_TCK")
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
+sys.path.insert(0, os.path.join(ROOT, "perf"))
+import suricata  # noqa: E402 pylint: disable=wrong-import-position
 
 
 def find(name):
@@ -201,11 +204,9 @@ def mails_of(folder):
 
 def main():
     quick = "--quick" in sys.argv[1:]
-    print("skipped suricata: it is not installed, and Debian 12 has no package of it"
-          if not find("suricata") else "skipped suricata: its rules are not ClamAV's", flush=True)
-    if not find("clamd"):
-        print("skipped clamd: it is not installed (scripts/deps perf)")
-        return
+    for peer in ("suricata", "clamd"):
+        if not find(peer):
+            print("skipped %s: it is not installed (scripts/deps perf)" % peer, flush=True)
     with tempfile.TemporaryDirectory(prefix="cordon-peers-") as folder:
         os.chmod(folder, 0o755)
         os.mkdir(folder + "/rules")
@@ -213,15 +214,20 @@ def main():
         os.rename(folder + "/perf.ndb", folder + "/rules/perf.ndb")
         mails = mails_of(folder)
         ours = cordon_rate(quick)
+        if find("suricata"):
+            show("suricata", ours, suricata.rate(find("suricata"), folder, folder + "/rules/perf.ndb",
+                                                 mails, 40 if quick else 160))
+        if not find("clamd"):
+            return
         room = Room(folder)
         try:
-            show("clamd", ours, clamd_rate(room, start_clamd(room), mails, 1 if quick else 8))
+            show("clamd", ours, clamd_rate(room, start_clamd(room), mails, 4 if quick else 16))
             if not find("clamav-milter") or not find("postfix") or os.getuid() != 0:
                 print("skipped postfix: it needs postfix, clamav-milter (scripts/deps perf) and root")
                 return
             start_milter(room)
             start_postfix(room)
-            show("postfix-clamav-milter", ours, postfix_rate(room, mails, 1 if quick else 8))
+            show("postfix-clamav-milter", ours, postfix_rate(room, mails, 4 if quick else 16))
         finally:
             room.stop()
 

@@ -38,7 +38,9 @@ struct control_options {
 	struct {
 		char host[CONTROL_TEXT_BYTES]; // next hop, "": the server that the mail was for
 		uint32_t port;
-		uint32_t servers;    // at once
+		uint32_t servers;     // at once
+		uint32_t connections; // to each of them
+		uint32_t per_connection;
 		uint32_t per_minute; // 0: any number
 		uint32_t server_per_minute;
 		uint32_t reply_seconds;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/deliver.h"
 
-#include <libetpan/libetpan.h>
+#include "control/deliver_link.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,14 +11,19 @@
 #include <strings.h>
 
 #define LINE_BYTES 4096
+#define AT_ONCE                                                                                    \
+	50 // recipients that are named before the server is listened to (RFC 2920 section 3.1)
 
 struct session {
 	struct deliver *deliver;
-	mailsmtp *smtp;
+	struct deliver_link *link;
 	MMAPString *line;
-	bool is_binary; // it must not go by DATA
-	bool is_taken;  // the server has said 2xx to the whole message
-	int code;       // of the last reply
+	bool is_binary;  // it must not go by DATA
+	bool is_taken;   // the server has said 2xx to the whole message
+	bool is_refused; // it does not go, by ourselves
+	bool is_lost;    // nothing can be read any more
+	size_t heard;    // replies that are about this mail
+	int code;        // of the last reply
 	char reply[DELIVER_REPLY_BYTES];
 };
 
@@ -32,6 +37,7 @@ static int lose(struct session *session)
 {
 	(void)snprintf(session->reply, sizeof(session->reply), "%s", "the connection was lost");
 	session->code = 0;
+	session->is_lost = true;
 	note_down(session);
 	return 0;
 }
@@ -51,7 +57,7 @@ static int read_reply(struct session *session)
 	const char *line;
 
 	do {
-		line = mailstream_read_line_remove_eol(session->smtp->stream, session->line);
+		line = mailstream_read_line_remove_eol(session->link->smtp->stream, session->line);
 		if (line == NULL || strlen(line) < 3)
 			return lose(session);
 	} while (line[3] == '-');
@@ -59,11 +65,14 @@ static int read_reply(struct session *session)
 	session->code = (int)strtol(line, NULL, 10);
 	if (is_of_all(line))
 		note_down(session);
+	else
+		session->heard++;
 	return session->code;
 }
 
-static int __attribute__((format(printf, 2, 3)))
-say(struct session *session, const char *format, ...)
+// Writes a line, which goes out with the next `hear` at the latest.
+static bool __attribute__((format(printf, 2, 3)))
+tell(struct session *session, const char *format, ...)
 {
 	char line[LINE_BYTES];
 	va_list values;
@@ -72,9 +81,13 @@ say(struct session *session, const char *format, ...)
 	va_start(values, format);
 	n = vsnprintf(line, sizeof(line), format, values);
 	va_end(values);
-	if (n < 0 || (size_t)n >= sizeof(line) ||
-		mailstream_write(session->smtp->stream, line, (size_t)n) != n ||
-		mailstream_flush(session->smtp->stream) != 0)
+	return n >= 0 && (size_t)n < sizeof(line) &&
+	       mailstream_write(session->link->smtp->stream, line, (size_t)n) == n;
+}
+
+static int hear(struct session *session, bool is_told)
+{
+	if (!is_told || mailstream_flush(session->link->smtp->stream) != 0)
 		return lose(session);
 	return read_reply(session);
 }
@@ -82,7 +95,8 @@ say(struct session *session, const char *format, ...)
 // Does the server's answer to EHLO name this extension?
 static bool has_extension(const struct session *session, const char *keyword)
 {
-	const char *at = session->smtp != NULL ? session->smtp->response : NULL;
+	const mailsmtp *smtp = session->link != NULL ? session->link->smtp : NULL;
+	const char *at = smtp != NULL ? smtp->response : NULL;
 	size_t n = strlen(keyword);
 
 	while (at != NULL && *at != '\0') {
@@ -181,7 +195,8 @@ static const char *choose_params(
 
 static bool put(struct session *session, const void *data, size_t bytes)
 {
-	return bytes == 0 || mailstream_write(session->smtp->stream, data, bytes) == (ssize_t)bytes;
+	return bytes == 0 ||
+	       mailstream_write(session->link->smtp->stream, data, bytes) == (ssize_t)bytes;
 }
 
 // RFC 5321 section 4.5.2: a dot at the beginning of a line is doubled. Servers do not agree on what ends a
@@ -211,7 +226,7 @@ static bool put_stuffed(struct session *session)
 
 static void end_message(struct session *session, bool is_sent)
 {
-	if (is_sent && mailstream_flush(session->smtp->stream) == 0)
+	if (is_sent && mailstream_flush(session->link->smtp->stream) == 0)
 		session->is_taken = read_reply(session) / 100 == 2;
 	else
 		(void)lose(session);
@@ -221,7 +236,7 @@ static void send_data(struct session *session)
 {
 	const char *trace = session->deliver->trace;
 
-	if (say(session, "DATA\r\n") != 354)
+	if (hear(session, tell(session, "DATA\r\n")) != 354)
 		return;
 	session->deliver->is_in_message = true;
 	end_message(session, put(session, trace, strlen(trace)) && put_stuffed(session));
@@ -251,80 +266,203 @@ static void send_message(struct session *session)
 		send_data(session);
 }
 
-// MAIL and RCPT. Returns how many recipients were accepted: they are left as PENDING.
-static size_t say_envelope(struct session *session)
+// ---- the envelope -------------------------------------------------------------------------------
+
+// The reply to MAIL stands for all of it: what the server says to the rest is read and forgotten.
+static void forget(struct session *session, size_t replies)
 {
-	struct deliver *deliver = session->deliver;
+	const struct session kept = *session;
+	const struct deliver deliver = *session->deliver;
+
+	while (replies-- > 0 && read_reply(session) != 0)
+		continue;
+	session->code = kept.code;
+	(void)snprintf(session->reply, sizeof(session->reply), "%s", kept.reply);
+	session->deliver->is_down = deliver.is_down;
+	(void)snprintf(session->deliver->why, sizeof(deliver.why), "%s", deliver.why);
+}
+
+// Names recipients from *at on, at_once of those that are to be tried. Returns how many were named.
+static size_t name_some(struct session *session, size_t *at, size_t at_once, bool *is_told)
+{
+	const struct deliver *deliver = session->deliver;
 	char params[LINE_BYTES / 2];
-	char size[40] = "";
-	size_t accepted = 0;
+	size_t named = 0;
 
-	const char *refusal = choose_params(session, deliver->mail_params, params, sizeof(params));
-
-	if (refusal != NULL) {
-		session->code = 550;
-		(void)snprintf(session->reply, sizeof(session->reply), "%s", refusal);
-		return 0;
-	}
-	if (has_extension(session, "SIZE"))
-		(void)snprintf(size, sizeof(size), " SIZE=%zu",
-			deliver->bytes + strlen(deliver->trace) + 2);
-	if (say(session, "MAIL FROM:<%s>%s%s\r\n", deliver->mail_from, size, params) / 100 != 2)
-		return 0;
-	for (size_t i = 0; i < deliver->recipients_count; i++) {
-		struct deliver_recipient *recipient = &deliver->recipients[i];
+	for (; *at < deliver->recipients_count && named < at_once; (*at)++) {
+		const struct deliver_recipient *recipient = &deliver->recipients[*at];
 
 		if (recipient->outcome != DELIVER_PENDING)
 			continue;
 		(void)choose_params(session, recipient->params, params, sizeof(params));
-		if (say(session, "RCPT TO:<%s>%s\r\n", recipient->address, params) / 100 == 2)
+		*is_told =
+			*is_told && tell(session, "RCPT TO:<%s>%s\r\n", recipient->address, params);
+		named++;
+	}
+	return named;
+}
+
+// Reads what the server says to those that were named, from `from` on. Returns how many it takes.
+static size_t hear_some(struct session *session, size_t from, size_t named)
+{
+	struct deliver *deliver = session->deliver;
+	size_t accepted = 0;
+
+	for (size_t i = from; named > 0 && !deliver->is_down; i++) {
+		struct deliver_recipient *recipient = &deliver->recipients[i];
+
+		if (recipient->outcome != DELIVER_PENDING)
+			continue;
+		named--;
+		if (read_reply(session) / 100 == 2)
 			accepted++;
 		else
 			settle(session, recipient);
+	}
+	return accepted;
+}
+
+// RCPT for all, in one go where the server takes it (RFC 2920). Returns how many were accepted: they are left as
+// PENDING. is_told: whether MAIL was written; is_open: its reply is still to come.
+static size_t name_all(struct session *session, bool is_told, bool is_open)
+{
+	const struct deliver *deliver = session->deliver;
+	bool is_pipelined = is_open;
+	size_t accepted = 0;
+	size_t at = 0;
+
+	while (at < deliver->recipients_count) {
+		size_t from = at;
+		size_t named = name_some(session, &at, is_pipelined ? AT_ONCE : 1, &is_told);
+
+		if (!is_told || mailstream_flush(session->link->smtp->stream) != 0) {
+			(void)lose(session);
+			return 0;
+		}
+		if (is_open && read_reply(session) / 100 != 2) {
+			if (!deliver->is_down)
+				forget(session, named);
+			return 0;
+		}
+		is_open = false;
+		accepted += hear_some(session, from, named);
 		if (deliver->is_down)
 			return 0;
 	}
 	return accepted;
 }
 
-static bool greet(struct session *session)
+// MAIL and RCPT. Returns how many recipients were accepted.
+static size_t say_envelope(struct session *session)
 {
 	const struct deliver *deliver = session->deliver;
-	int result = mailsmtp_socket_connect(session->smtp, deliver->host, deliver->port);
+	char params[LINE_BYTES / 2];
+	char size[40] = "";
+	const char *refusal = choose_params(session, deliver->mail_params, params, sizeof(params));
+	bool is_told;
 
-	if (result == MAILSMTP_NO_ERROR)
-		result = mailesmtp_ehlo(session->smtp);
+	if (refusal != NULL) {
+		session->code = 550;
+		session->is_refused = true;
+		(void)snprintf(session->reply, sizeof(session->reply), "%s", refusal);
+		return 0;
+	}
+	if (has_extension(session, "SIZE"))
+		(void)snprintf(size, sizeof(size), " SIZE=%zu",
+			deliver->bytes + strlen(deliver->trace) + 2);
+	is_told = tell(session, "MAIL FROM:<%s>%s%s\r\n", deliver->mail_from, size, params);
+	if (has_extension(session, "PIPELINING"))
+		return name_all(session, is_told, true);
+	return hear(session, is_told) / 100 == 2 ? name_all(session, true, false) : 0;
+}
+
+// ---- the connection -----------------------------------------------------------------------------
+
+static bool greet(struct session *session)
+{
+	struct deliver *deliver = session->deliver;
+	int result =
+		deliver_link_connect(session->link, deliver->host, deliver->port, deliver->seconds);
+
 	if (result == MAILSMTP_NO_ERROR)
 		return true;
 	(void)snprintf(session->reply, sizeof(session->reply), "%s port %u: %s", deliver->host,
 		deliver->port, mailsmtp_strerror(result));
 	session->code = 0;
+	session->is_lost = true;
+	deliver->is_at_door = true;
 	note_down(session);
 	return false;
 }
 
-void deliver_run(struct deliver *deliver)
+// The connection that is there, if it still works.
+static bool resume(struct session *session)
 {
-	struct session session = {.deliver = deliver, .smtp = mailsmtp_new(0, NULL)};
+	const struct deliver *deliver = session->deliver;
+	struct deliver_link *link = session->link;
+
+	if (!deliver_link_is_ready(link, deliver->host, deliver->port))
+		return false;
+	return !link->is_dirty || hear(session, tell(session, "RSET\r\n")) / 100 == 2;
+}
+
+static void converse(struct session *session)
+{
+	session->heard = 0;
+	if (say_envelope(session) > 0)
+		send_message(session);
+}
+
+// A connection that was kept, and ends before the server has said anything about this mail, tells nothing of the
+// server: servers end them as they like.
+static void converse_somewhere(struct session *session)
+{
+	struct deliver *deliver = session->deliver;
+
+	if (resume(session)) {
+		converse(session);
+		if (!deliver->is_down || session->heard > 0)
+			return;
+	}
+	session->is_lost = false;
+	deliver->is_down = false;
+	deliver->why[0] = '\0';
+	if (greet(session))
+		converse(session);
+}
+
+// What is left of it for the next mail.
+static void keep_or_drop(struct session *session)
+{
+	struct deliver_link *link = session->link;
+	bool is_in_step = session->is_taken || session->is_refused || session->code / 100 == 4 ||
+			  session->code / 100 == 5;
+
+	if (session->is_lost || session->deliver->is_down || !is_in_step) {
+		deliver_link_drop(link);
+		return;
+	}
+	link->mails++;
+	link->is_dirty = !session->is_taken;
+}
+
+void deliver_run(struct deliver *deliver, struct deliver_link *kept)
+{
+	struct deliver_link *link = kept != NULL ? kept : deliver_link_new();
+	struct session session = {.deliver = deliver, .link = link};
 
 	session.line = mmap_string_new("");
 	(void)snprintf(session.reply, sizeof(session.reply), "%s", "out of memory");
-	if (session.smtp != NULL && session.line != NULL) {
-		mailsmtp_set_timeout(session.smtp, (time_t)deliver->seconds);
-		if (greet(&session)) {
-			if (say_envelope(&session) > 0)
-				send_message(&session);
-		}
-	}
+	if (link != NULL && session.line != NULL)
+		converse_somewhere(&session);
 	for (size_t i = 0; i < deliver->recipients_count; i++) {
 		if (deliver->recipients[i].outcome == DELIVER_PENDING)
 			settle(&session, &deliver->recipients[i]);
 	}
-	if (session.smtp != NULL) {
-		if (session.smtp->stream != NULL)
-			(void)mailsmtp_quit(session.smtp);
-		mailsmtp_free(session.smtp);
-	}
+	if (link != NULL)
+		keep_or_drop(&session);
 	if (session.line != NULL)
 		mmap_string_free(session.line);
+	if (kept == NULL)
+		deliver_link_free(link);
 }

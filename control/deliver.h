@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One message to one server, with its envelope and all ESMTP parameters, byte for byte. Blocks: runs on
-// a thread of its own.
+// a thread of its own. A connection may be kept for the next one (deliver_link.h).
 //
 // Connection, time-outs and EHLO are libetpan's. Its commands know neither the parameters of every
 // extension nor bodies whose lines end in odd ways, so these are written here, to its stream.
@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #define DELIVER_REPLY_BYTES 512
+
+struct deliver_link;
 
 enum deliver_outcome {
 	DELIVER_PENDING, // not tried
@@ -40,9 +42,11 @@ struct deliver {
 	size_t bytes;
 	// Afterwards:
 	bool is_down; // the server does not serve anybody now: it is not there, went away, or said so
+	bool is_at_door; // and that was before it had let us in: greeting or EHLO of a new connection
 	bool is_in_message;            // and that was while the message went over, or behind it
 	char why[DELIVER_REPLY_BYTES]; // it is down
 };
 
-// Every recipient that was PENDING has another outcome afterwards.
-void deliver_run(struct deliver *deliver);
+// Every recipient that was PENDING has another outcome afterwards. link: is used, if it leads there, or connected, and can
+// be given to the next one as it is left; NULL: there is a connection for this message alone.
+void deliver_run(struct deliver *deliver, struct deliver_link *link);

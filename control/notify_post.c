@@ -174,7 +174,7 @@ static void run_try(gpointer data, gpointer ctx)
 	struct parcel *parcel = data;
 
 	(void)ctx;
-	deliver_run(&parcel->deliver);
+	deliver_run(&parcel->deliver, NULL);
 	(void)g_idle_add(try_done, parcel);
 }
 

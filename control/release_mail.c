@@ -172,7 +172,7 @@ static bool repair(struct release_mail *mail)
 void release_mail_run(struct release_mail *mail)
 {
 	if (mail->plan == NULL || repair(mail))
-		deliver_run(&mail->deliver);
+		deliver_run(&mail->deliver, mail->link);
 	else
 		release_mail_settle(mail, DELIVER_PENDING, DELIVER_LATER);
 }

@@ -32,6 +32,7 @@ struct release_mail {
 	size_t behind;     // recipients that wait for an earlier mail in this try
 	bool *noted;       // of each recipient: that it has the mail is written down
 	// While it is being delivered:
+	struct deliver_link *link;
 	struct deliver deliver;
 	struct store_message message;
 	uint8_t *repaired; // by the plan

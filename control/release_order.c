@@ -5,9 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A walk ends when it has met so many that wait for one that is being delivered: a line of mail for one mailbox alone
+// is not searched through each time.
+#define WAITING_MOST 128
+#define SERVED_UNTIL_MORE 64 // mails, until more are tried at a time than a server has once let in
+
 struct release_order {
 	GQueue *lines; // whose turn it was longest ago comes first
 	GHashTable *by_name;
+	uint32_t most;
 };
 
 static void queue_free(gpointer queue)
@@ -19,15 +25,24 @@ static void line_free(struct release_line *line)
 {
 	g_queue_free(line->places);
 	g_hash_table_destroy(line->pairs);
+	g_hash_table_destroy(line->going);
 	g_free(line);
 }
 
-struct release_order *release_order_new(void)
+static void forget_going(struct release_place *place)
+{
+	if (place->going != NULL)
+		g_ptr_array_free(place->going, TRUE);
+	place->going = NULL;
+}
+
+struct release_order *release_order_new(uint32_t most)
 {
 	struct release_order *order = g_new0(struct release_order, 1);
 
 	order->lines = g_queue_new();
 	order->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+	order->most = most;
 	return order;
 }
 
@@ -35,8 +50,13 @@ void release_order_free(struct release_order *order)
 {
 	if (order == NULL)
 		return;
-	for (GList *at = order->lines->head; at != NULL; at = at->next)
-		line_free(at->data);
+	for (GList *at = order->lines->head; at != NULL; at = at->next) {
+		struct release_line *line = at->data;
+
+		for (GList *in = line->places->head; in != NULL; in = in->next)
+			forget_going(in->data);
+		line_free(line);
+	}
 	g_queue_free(order->lines);
 	g_hash_table_destroy(order->by_name);
 	g_free(order);
@@ -149,6 +169,18 @@ static size_t count_behind(
 
 // ---- places -------------------------------------------------------------------------------------
 
+static void end_try(struct release_place *place)
+{
+	struct release_line *line = place->line;
+
+	for (guint i = 0; place->going != NULL && i < place->going->len; i++)
+		(void)g_hash_table_remove(line->going, place->going->pdata[i]);
+	forget_going(place);
+	if (place->is_tried)
+		line->tried--;
+	place->is_tried = false;
+}
+
 void release_order_add(struct release_order *order, const char *name, struct release_place *place)
 {
 	struct release_line *line = g_hash_table_lookup(order->by_name, name);
@@ -159,6 +191,9 @@ void release_order_add(struct release_order *order, const char *name, struct rel
 		(void)snprintf(line->name, sizeof(line->name), "%s", name);
 		line->places = g_queue_new();
 		line->pairs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, queue_free);
+		line->going = g_hash_table_new(g_str_hash, g_str_equal);
+		line->most = order->most;
+		line->room = 1;
 		(void)g_hash_table_insert(order->by_name, line->name, line);
 		g_queue_push_tail(order->lines, line);
 	}
@@ -177,9 +212,7 @@ void release_order_remove(struct release_order *order, struct release_place *pla
 	if (line == NULL)
 		return;
 	remove_pairs(place);
-	if (place->is_tried)
-		line->is_tried = false;
-	place->is_tried = false;
+	end_try(place);
 	g_queue_delete_link(line->places, place->link);
 	place->line = NULL;
 	place->link = NULL;
@@ -192,13 +225,18 @@ void release_order_remove(struct release_order *order, struct release_place *pla
 
 // ---- whose turn it is ---------------------------------------------------------------------------
 
+bool release_order_has_room(const struct release_line *line, int64_t now_s)
+{
+	return line->next_s <= now_s && line->tried < (line->fails > 0 ? 1 : line->room);
+}
+
 struct release_line *release_order_line(struct release_order *order, int64_t now_s, size_t *steps)
 {
 	while ((*steps)++ < g_queue_get_length(order->lines)) {
 		struct release_line *line = g_queue_pop_head(order->lines);
 
 		g_queue_push_tail(order->lines, line);
-		if (!line->is_tried && line->next_s <= now_s)
+		if (release_order_has_room(line, now_s))
 			return line;
 	}
 	return NULL;
@@ -212,20 +250,67 @@ static bool may_go(const struct release_place *place, int64_t now_s, uint32_t be
 	       (count_behind(place, now_s, behind_s, &pending) < pending || pending == 0);
 }
 
-struct release_place *release_order_next(const struct release_line *line, int64_t now_s,
-	uint32_t behind_s, const struct release_place *after)
+// Whether it has to wait for one that is being delivered, or for one that waits for such.
+static bool is_in_the_way(const struct release_walk *walk, const struct release_place *place)
 {
-	GList *at = after != NULL ? after->link->next : line->places->head;
+	bool is = false;
 
-	while (at != NULL && !may_go(at->data, now_s, behind_s))
-		at = at->next;
-	return at != NULL ? at->data : NULL;
+	if (g_hash_table_size(walk->line->going) == 0)
+		return false;
+	for (size_t i = 0; i < place->recipients_count && !is; i++) {
+		char *pair;
+
+		if (place->recipients[i].outcome != DELIVER_PENDING)
+			continue;
+		pair = pair_of(place, i);
+		is = g_hash_table_contains(walk->line->going, pair) ||
+		     g_hash_table_contains(walk->pairs, pair);
+		g_free(pair);
+	}
+	return is;
+}
+
+static void wait_for_it(struct release_walk *walk, const struct release_place *place)
+{
+	walk->waiting++;
+	for (size_t i = 0; i < place->recipients_count; i++) {
+		if (place->recipients[i].outcome == DELIVER_PENDING)
+			(void)g_hash_table_add(walk->pairs, pair_of(place, i));
+	}
+}
+
+void release_walk_init(struct release_walk *walk, struct release_line *line)
+{
+	*walk = (struct release_walk){.line = line,
+		.next = line->places->head,
+		.pairs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
+}
+
+void release_walk_fini(struct release_walk *walk)
+{
+	g_hash_table_destroy(walk->pairs);
+}
+
+struct release_place *release_walk_next(struct release_walk *walk, int64_t now_s, uint32_t behind_s)
+{
+	while (walk->next != NULL && walk->waiting < WAITING_MOST) {
+		struct release_place *place = walk->next->data;
+
+		walk->next = walk->next->next;
+		if (place->is_tried || !may_go(place, now_s, behind_s))
+			continue;
+		if (!is_in_the_way(walk, place))
+			return place;
+		wait_for_it(walk, place);
+	}
+	return NULL;
 }
 
 void release_order_begin(struct release_place *place, int64_t now_s, uint32_t behind_s)
 {
 	place->is_tried = true;
-	place->line->is_tried = true;
+	place->outages = place->line->outages;
+	place->line->tried++;
 	for (size_t i = 0; i < place->recipients_count; i++) {
 		struct deliver_recipient *recipient = &place->recipients[i];
 
@@ -235,19 +320,45 @@ void release_order_begin(struct release_place *place, int64_t now_s, uint32_t be
 		(void)snprintf(recipient->reply, sizeof(recipient->reply), "%s",
 			"it waits for an earlier mail of its sender");
 	}
+	place->going = g_ptr_array_new_with_free_func(g_free);
+	for (size_t i = 0; i < place->recipients_count; i++) {
+		char *pair;
+
+		if (place->recipients[i].outcome != DELIVER_PENDING)
+			continue;
+		pair = pair_of(place, i);
+		g_ptr_array_add(place->going, pair);
+		if (!g_hash_table_contains(place->line->going, pair))
+			(void)g_hash_table_add(place->line->going, pair);
+	}
 }
 
-static void end_try(struct release_place *place)
-{
-	place->is_tried = false;
-	place->line->is_tried = false;
-}
-
+// What began before the server was seen to be down says nothing of it now.
 void release_order_served(struct release_place *place)
 {
+	struct release_line *line = place->line;
+
 	end_try(place);
-	place->line->fails = 0;
-	place->line->next_s = 0;
+	if (place->outages != line->outages)
+		return;
+	line->fails = 0;
+	line->next_s = 0;
+	if (line->ceiling != 0 && ++line->served >= SERVED_UNTIL_MORE) {
+		line->served = 0;
+		line->ceiling++;
+	}
+	if (line->room < line->most && (line->ceiling == 0 || line->room < line->ceiling))
+		line->room++;
+}
+
+void release_order_crowded(struct release_place *place)
+{
+	struct release_line *line = place->line;
+
+	end_try(place);
+	line->ceiling = MAX(line->tried, 1);
+	line->room = line->ceiling;
+	line->served = 0;
 }
 
 void release_order_put_off(struct release_place *place, int64_t now_s, int64_t next_s)
@@ -262,10 +373,17 @@ void release_order_put_off(struct release_place *place, int64_t now_s, int64_t n
 
 void release_order_down(struct release_place *place, int64_t next_s, const char *why)
 {
+	struct release_line *line = place->line;
+
 	end_try(place);
-	place->line->fails++;
-	place->line->next_s = next_s;
-	(void)snprintf(place->line->why, sizeof(place->line->why), "%s", why);
+	// Several that were under way meet the same outage.
+	if (place->outages != line->outages)
+		return;
+	line->outages++;
+	line->fails++;
+	line->room = 1;
+	line->next_s = next_s;
+	(void)snprintf(line->why, sizeof(line->why), "%s", why);
 }
 
 bool release_order_is_waiting(const struct release_place *place, uint32_t behind_s, int64_t now_s)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whose turn it is: mail on its way out stands in a line for each destination (server and port), by
-// arrival, and one goes at a time.
+// arrival, and several go at a time, but never two of the same sender for the same recipient: these see their
+// mails in order.
 //
+// - A line begins with one mail at a time, and goes on with one more for each that the server has served, up to
+//   what is configured. A server that does not let so many in gets fewer.
 // - A destination that does not serve anybody now (not there, 421, full) waits as a whole: its line stays in
 //   order, and the first of it is tried again after a pause that grows.
 // - A mail that the server puts off by itself (4xx to it or to a recipient: greylisting, a full mailbox) steps
@@ -39,6 +42,8 @@ struct release_place {
 	int64_t next_s;    // it is not tried before; 0: it stands in line
 	int64_t put_off_s; // since when it has stepped aside; 0: it has not
 	bool is_tried;     // just now
+	GPtrArray *going;  // its pairs, meanwhile; NULL: it is not tried
+	uint64_t outages;  // of the line when it began
 };
 
 struct release_line {
@@ -46,13 +51,20 @@ struct release_line {
 	GQueue *places; // by arrival
 	GHashTable
 		*pairs; // "sender\nrecipient" to those that have stepped aside with it, by arrival
-	bool is_tried;  // one of it is being delivered
-	int64_t next_s; // nobody is tried before
-	uint32_t fails; // one after the other; 0: it serves
+	GHashTable *going; // pairs of those that are being delivered
+	uint32_t tried;    // so many are
+	uint32_t most;     // so many may be, ever
+	uint32_t room;     // and now
+	uint32_t ceiling;  // that the server has shown; 0: none
+	uint32_t served;   // since it grew
+	uint64_t outages;
+	int64_t next_s;                // nobody is tried before
+	uint32_t fails;                // one after the other; 0: it serves
 	char why[DELIVER_REPLY_BYTES]; // it does not
 };
 
-struct release_order *release_order_new(void);
+// most: of a line at a time.
+struct release_order *release_order_new(uint32_t most);
 // The places are their owners'.
 void release_order_free(struct release_order *order);
 void release_order_add(struct release_order *order, const char *name, struct release_place *place);
@@ -60,10 +72,21 @@ void release_order_remove(struct release_order *order, struct release_place *pla
 
 // The next line, in turn, that could be tried now: call until NULL. steps: 0 at first.
 struct release_line *release_order_line(struct release_order *order, int64_t now_s, size_t *steps);
-// The first of the line whose turn it is; NULL: nobody's. behind_s: how long pairs wait. after: look behind
-// this one, or NULL.
-struct release_place *release_order_next(const struct release_line *line, int64_t now_s,
-	uint32_t behind_s, const struct release_place *after);
+// A look along a line, from its beginning. What it has given may be begun or removed meanwhile, nothing else.
+struct release_walk {
+	struct release_line *line;
+	GList *next;
+	GHashTable *pairs; // of those that wait for one that is being delivered
+	uint32_t waiting;  // so many do
+};
+
+void release_walk_init(struct release_walk *walk, struct release_line *line);
+void release_walk_fini(struct release_walk *walk);
+// The next whose turn it is; NULL: nobody's. behind_s: how long pairs wait for one that was put off.
+struct release_place *release_walk_next(
+	struct release_walk *walk, int64_t now_s, uint32_t behind_s);
+// Whether another one of the line may be tried now.
+bool release_order_has_room(const struct release_line *line, int64_t now_s);
 
 // It is being delivered. Recipients for whom an earlier mail waits become DELIVER_LATER.
 void release_order_begin(struct release_place *place, int64_t now_s, uint32_t behind_s);
@@ -71,6 +94,8 @@ void release_order_begin(struct release_place *place, int64_t now_s, uint32_t be
 void release_order_served(struct release_place *place);
 // The same, and what is PENDING still is tried not before next_s.
 void release_order_put_off(struct release_place *place, int64_t now_s, int64_t next_s);
+// It was tried, and did not come in, while others were being served: there are too many at a time.
+void release_order_crowded(struct release_place *place);
 // It was tried, and the server does not serve: nobody is tried before next_s.
 void release_order_down(struct release_place *place, int64_t next_s, const char *why);
 // Whether it is neither tried now nor could be, for the line or for itself or for an earlier one.

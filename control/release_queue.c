@@ -3,6 +3,7 @@
 
 #include "control/control.h"
 #include "control/release_end.h"
+#include "control/release_links.h"
 #include "control/release_mail.h"
 #include "control/release_order.h"
 
@@ -21,8 +22,10 @@ struct release_queue {
 	void *ctx;
 	GHashTable *mails; // by name
 	struct release_order *order;
+	struct release_links *links;
 	GThreadPool *pool;
 	size_t delivering;
+	size_t servers; // that these go to
 	int64_t minute; // of the count
 	uint32_t in_minute;
 	GHashTable *to_server; // how many of that minute, by server
@@ -77,6 +80,17 @@ static void try_later(struct release_mail *mail, int64_t now_s)
 			&mail->place, now_s, now_s + pause_after(queue, mail->put_offs));
 }
 
+// It did not come in while others of the line did: the server does not let so many in at a time. Nothing has happened to
+// the mail.
+static bool was_crowded(struct release_mail *mail)
+{
+	if (!mail->deliver.is_at_door || mail->place.line->tried < 2)
+		return false;
+	release_mail_settle(mail, DELIVER_LATER, DELIVER_PENDING);
+	release_order_crowded(&mail->place);
+	return true;
+}
+
 // Another decision came while it was being delivered by an older one: it is made again.
 static void decide_anew(struct release_queue *queue, struct release_mail *mail)
 {
@@ -102,7 +116,16 @@ static gboolean try_done(gpointer data)
 	int64_t now_s = now_of();
 
 	queue->delivering--;
+	queue->servers -= mail->place.line->tried == 1;
+	release_links_give(queue->links, mail->server, mail->link, now_s);
+	mail->link = NULL;
 	release_mail_end(mail);
+	if (was_crowded(mail)) {
+		if (mail->is_stale)
+			decide_anew(queue, mail);
+		release_queue_turn(queue);
+		return G_SOURCE_REMOVE;
+	}
 	if (release_mail_count(mail, DELIVER_LATER) > 0)
 		try_later(mail, now_s);
 	else
@@ -172,7 +195,7 @@ static void sweep_one(
 static void sweep_line(void *ctx, struct release_line *line)
 {
 	struct release_queue *queue = ctx;
-	GList *next = line->fails > 0 && !line->is_tried ? line->places->head : NULL;
+	GList *next = line->fails > 0 && line->tried == 0 ? line->places->head : NULL;
 	char why[DELIVER_REPLY_BYTES];
 
 	(void)snprintf(why, sizeof(why), "%s", line->why);
@@ -205,8 +228,7 @@ static bool may_send(struct release_queue *queue, int64_t now_s)
 		g_hash_table_remove_all(queue->to_server);
 	}
 	// What could not be noted as delivered would be delivered again and again.
-	return queue->delivering < options->release.servers &&
-	       (options->release.per_minute == 0 ||
+	return (options->release.per_minute == 0 ||
 		       queue->in_minute < options->release.per_minute) &&
 	       store_can_change(queue->control->store);
 }
@@ -216,11 +238,13 @@ static uint32_t sent_to(const struct release_queue *queue, const char *server)
 	return GPOINTER_TO_UINT(g_hash_table_lookup(queue->to_server, server));
 }
 
-static bool may_send_to(const struct release_queue *queue, const char *server)
+static bool may_send_to(const struct release_queue *queue, const struct release_line *line)
 {
-	uint32_t most = queue->control->options.release.server_per_minute;
+	const struct control_options *options = &queue->control->options;
+	uint32_t most = options->release.server_per_minute;
 
-	return most == 0 || sent_to(queue, server) < most;
+	return (line->tried > 0 || queue->servers < options->release.servers) &&
+	       (most == 0 || sent_to(queue, line->name) < most);
 }
 
 // Whether it can be tried now: else it is gone, or its decision is made again.
@@ -251,6 +275,8 @@ static void start_try(struct release_queue *queue, struct release_mail *mail, in
 
 	release_order_begin(&mail->place, now_s, options->release.order_seconds);
 	mail->behind = release_mail_count(mail, DELIVER_LATER);
+	mail->link = release_links_take(queue->links, mail->server);
+	queue->servers += mail->place.line->tried == 1;
 	queue->delivering++;
 	queue->in_minute++;
 	(void)g_hash_table_replace(queue->to_server, g_strdup(mail->server),
@@ -258,21 +284,23 @@ static void start_try(struct release_queue *queue, struct release_mail *mail, in
 	(void)g_thread_pool_push(queue->pool, mail, NULL);
 }
 
-// Tries the first of the line that is ready. The line may be gone afterwards.
-static void serve(struct release_queue *queue, const struct release_line *line, int64_t now_s)
+// Tries those of the line that are ready, as many as there is room for. The line may be gone afterwards.
+static void serve(struct release_queue *queue, struct release_line *line, int64_t now_s)
 {
 	uint32_t behind_s = queue->control->options.release.order_seconds;
-	struct release_place *place = release_order_next(line, now_s, behind_s, NULL);
+	struct release_walk walk;
+	struct release_place *place;
 
-	while (place != NULL) {
-		struct release_place *next = release_order_next(line, now_s, behind_s, place);
-
-		if (is_ready(queue, place->owner)) {
-			start_try(queue, place->owner, now_s);
-			return;
-		}
-		place = next;
+	release_walk_init(&walk, line);
+	while ((place = release_walk_next(&walk, now_s, behind_s)) != NULL) {
+		if (!is_ready(queue, place->owner))
+			continue;
+		start_try(queue, place->owner, now_s);
+		if (!release_order_has_room(line, now_s) || !may_send(queue, now_s) ||
+			!may_send_to(queue, line))
+			break;
 	}
+	release_walk_fini(&walk);
 }
 
 void release_queue_turn(struct release_queue *queue)
@@ -281,12 +309,13 @@ void release_queue_turn(struct release_queue *queue)
 	size_t steps = 0;
 
 	sweep(queue, now_s);
+	release_links_turn(queue->links, now_s);
 	while (may_send(queue, now_s)) {
-		const struct release_line *line = release_order_line(queue->order, now_s, &steps);
+		struct release_line *line = release_order_line(queue->order, now_s, &steps);
 
 		if (line == NULL)
 			return;
-		if (may_send_to(queue, line->name))
+		if (may_send_to(queue, line))
 			serve(queue, line, now_s);
 	}
 }
@@ -375,6 +404,7 @@ static void mail_free(gpointer mail)
 int release_queue_new(
 	struct control *control, release_valid_fn valid, void *ctx, struct release_queue **out)
 {
+	const struct control_options *options = &control->options;
 	struct release_queue *queue = calloc(1, sizeof(*queue));
 
 	if (queue == NULL)
@@ -383,10 +413,11 @@ int release_queue_new(
 	queue->valid = valid;
 	queue->ctx = ctx;
 	queue->mails = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, mail_free);
-	queue->order = release_order_new();
+	queue->order = release_order_new(options->release.connections);
+	queue->links = release_links_new(options->release.per_connection);
 	queue->to_server = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	queue->pool = g_thread_pool_new(
-		run_try, NULL, (gint)control->options.release.servers, FALSE, NULL);
+	queue->pool = g_thread_pool_new(run_try, NULL,
+		(gint)(options->release.servers * options->release.connections), FALSE, NULL);
 	*out = queue;
 	return 0;
 }
@@ -408,6 +439,7 @@ void release_queue_free(struct release_queue *queue)
 	while (queue->delivering > 0)
 		(void)g_main_context_iteration(NULL, TRUE);
 	release_order_free(queue->order);
+	release_links_free(queue->links);
 	g_hash_table_destroy(queue->mails);
 	g_hash_table_destroy(queue->to_server);
 	free(queue);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Mail on its way out: in the order it came for each server, one message at a time to each, several
-// servers at once; what does not succeed is tried again later, with growing pauses (release_order.h).
+// Mail on its way out: in the order it came for each pair of sender and recipient, several messages at a time to each
+// server, over connections that are used again, and several servers at once; what does not succeed is tried again later, with growing pauses (release_order.h).
 //
 // A mail's lifetime counts from when it was put off first, by the server or with all that waits for it. That
 // moment is in the record's history: another process goes on from it.

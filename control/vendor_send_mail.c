@@ -104,7 +104,7 @@ static void deliver_batch(gpointer data, gpointer ctx)
 		.bytes = batch->bytes};
 
 	if (!g_atomic_int_get(&way->is_closing))
-		deliver_run(&deliver);
+		deliver_run(&deliver, NULL);
 	(void)g_idle_add(was_tried, batch);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One message to a server that says what the test wants it to say.
 #include "control/deliver.h"
+#include "control/deliver_link.h"
 #include "tests/support/unit.h"
 
 #include <arpa/inet.h>
@@ -178,7 +179,7 @@ static void deliver(struct server *server, const char *params, const void *body,
 	deliver.port = ntohs(address.sin_port);
 	assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
 	recipient = (struct deliver_recipient){.address = "b@b.example", .params = ""};
-	deliver_run(&deliver);
+	deliver_run(&deliver, NULL);
 	is_down = deliver.is_down;
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	(void)close(server->listener);
@@ -347,6 +348,203 @@ static void a_server_that_is_down_is_told_from_a_mail_that_is_put_off(void **sta
 	}
 }
 
+// ---- several over one connection ----------------------------------------------------------------
+
+// Serves several connections, one after the other, and says what the table says to the nth mail of all.
+struct talk {
+	struct server server;
+	int listener;
+	int connections;  // that were made
+	int closes_after; // so many mails of a connection; 0: never
+	int mails;
+};
+
+static void *serve_several(void *ctx)
+{
+	struct talk *talk = ctx;
+	struct server *server = &talk->server;
+	char line[1024];
+
+	while ((server->peer = accept4(talk->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		int used = 0;
+
+		talk->connections++;
+		server->pending_bytes = 0;
+		say(server, "220 server.example ESMTP");
+		while (read_line(server, line, sizeof(line))) {
+			size_t n = strlen(server->commands);
+
+			(void)snprintf(
+				server->commands + n, sizeof(server->commands) - n, "%s\n", line);
+			if (strcmp(line, "RSET") == 0)
+				say(server, "250 forgotten");
+			else
+				answer(server, line);
+			if (strcmp(line, "QUIT") == 0)
+				break;
+			if (strcmp(line, "DATA") != 0)
+				continue;
+			talk->mails++;
+			if (++used == talk->closes_after)
+				break;
+		}
+		(void)close(server->peer);
+	}
+	return NULL;
+}
+
+struct wish {
+	const char *addresses[3];
+	enum deliver_outcome outcomes[3];
+	bool is_down;
+};
+
+// Delivers these mails through one link; how is set before, and says afterwards what came of it.
+static void deliver_several(struct talk *talk, struct wish *wishes, size_t count)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct deliver_link *link = deliver_link_new();
+	socklen_t n = sizeof(address);
+	pthread_t thread;
+
+	assert_non_null(link);
+	talk->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+		bind(talk->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(talk->listener, 5), 0);
+	assert_int_equal(getsockname(talk->listener, (struct sockaddr *)&address, &n), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve_several, talk), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct deliver_recipient recipients[3] = {0};
+		struct deliver deliver = {.host = "127.0.0.1",
+			.port = ntohs(address.sin_port),
+			.seconds = 20,
+			.mail_from = "a@a.example",
+			.mail_params = "",
+			.recipients = recipients,
+			.trace = TRACE,
+			.data = (const uint8_t *)HEAD,
+			.bytes = strlen(HEAD)};
+
+		while (deliver.recipients_count < 3 &&
+			wishes[i].addresses[deliver.recipients_count] != NULL) {
+			recipients[deliver.recipients_count] = (struct deliver_recipient){
+				.address = wishes[i].addresses[deliver.recipients_count],
+				.params = ""};
+			deliver.recipients_count++;
+		}
+		deliver_run(&deliver, link);
+		for (size_t r = 0; r < deliver.recipients_count; r++)
+			wishes[i].outcomes[r] = recipients[r].outcome;
+		wishes[i].is_down = deliver.is_down;
+	}
+	deliver_link_free(link);
+	(void)shutdown(talk->listener, SHUT_RDWR);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(talk->listener);
+}
+
+static void several_mails_go_over_one_connection(void **state)
+{
+	static const char *const keywords[] = {MIB, MIB "\r\n250-PIPELINING"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		static struct talk talk;
+		struct wish wishes[] = {{.addresses = {"b@b"}}, {.addresses = {"c@b", "d@b"}},
+			{.addresses = {"e@b", "f@b", "g@b"}}};
+
+		talk = (struct talk){.server = {.keywords = keywords[i]}};
+		deliver_several(&talk, wishes, 3);
+		assert_int_equal(talk.connections, 1);
+		assert_int_equal(talk.mails, 3);
+		assert_int_equal(wishes[0].outcomes[0], DELIVER_DONE);
+		assert_int_equal(wishes[1].outcomes[1], DELIVER_DONE);
+		assert_int_equal(wishes[2].outcomes[2], DELIVER_DONE);
+		assert_null(strstr(talk.server.commands, "RSET"));
+		assert_non_null(strstr(talk.server.commands, "QUIT"));
+	}
+}
+
+static void servers_end_connections_as_they_like(void **state)
+{
+	static struct talk talk;
+	struct wish wishes[4] = {0};
+
+	(void)state;
+	talk = (struct talk){.server = {.keywords = MIB "\r\n250-PIPELINING"}, .closes_after = 1};
+	for (size_t i = 0; i < 4; i++)
+		wishes[i].addresses[0] = "b@b";
+	deliver_several(&talk, wishes, 4);
+	assert_int_equal(talk.connections, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(wishes[i].outcomes[0], DELIVER_DONE);
+		assert_false(wishes[i].is_down);
+	}
+}
+
+// An answer to nothing would be taken for the one to the next command.
+static void what_a_server_says_unasked_ends_the_connection(void **state)
+{
+	static struct talk talk;
+	struct wish wishes[3] = {0};
+
+	(void)state;
+	talk = (struct talk){.server = {.keywords = ALL, .taken = "250 ok\r\n250 and more"}};
+	for (size_t i = 0; i < 3; i++)
+		wishes[i].addresses[0] = "b@b";
+	deliver_several(&talk, wishes, 3);
+	assert_int_equal(talk.mails, 3);
+	assert_int_equal(talk.connections, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(wishes[i].outcomes[0], DELIVER_DONE);
+}
+
+static void what_was_refused_is_forgotten_before_the_next(void **state)
+{
+	static const struct {
+		struct server server;
+		enum deliver_outcome outcome;
+	} cases[] = {
+		{{.keywords = MIB, .mail = "550 no"}, DELIVER_NEVER},
+		{{.keywords = MIB "\r\n250-PIPELINING", .mail = "451 no"}, DELIVER_LATER},
+		{{.keywords = MIB "\r\n250-PIPELINING", .rcpt = "550 no"}, DELIVER_NEVER},
+		{{.keywords = MIB, .data = "451 no"}, DELIVER_LATER},
+		{{.keywords = MIB, .taken = "554 no"}, DELIVER_NEVER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static struct talk talk;
+		struct wish wishes[] = {{.addresses = {"b@b", "c@b"}}, {.addresses = {"b@b"}}};
+
+		talk = (struct talk){.server = cases[i].server};
+		deliver_several(&talk, wishes, 2);
+		assert_int_equal(talk.connections, 1);
+		assert_int_equal(wishes[0].outcomes[0], cases[i].outcome);
+		assert_int_equal(wishes[0].outcomes[1], cases[i].outcome);
+		assert_int_equal(wishes[1].outcomes[0], cases[i].outcome);
+		assert_false(wishes[1].is_down);
+		assert_non_null(strstr(talk.server.commands, "RSET\nMAIL"));
+	}
+}
+
+static void an_outage_that_a_new_connection_meets_too_is_one(void **state)
+{
+	static struct talk talk;
+	struct wish wishes[] = {{.addresses = {"b@b"}}, {.addresses = {"b@b"}}};
+
+	(void)state;
+	talk = (struct talk){.server = {.keywords = MIB, .mail = "421 4.3.2 closing"}};
+	deliver_several(&talk, wishes, 2);
+	assert_int_equal(talk.connections, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(wishes[i].is_down);
+		assert_int_equal(wishes[i].outcomes[0], DELIVER_LATER);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +554,11 @@ int main(void)
 		cmocka_unit_test(binary_mail_goes_to_who_takes_it),
 		cmocka_unit_test(only_what_was_taken_is_done),
 		cmocka_unit_test(a_server_that_is_down_is_told_from_a_mail_that_is_put_off),
+		cmocka_unit_test(several_mails_go_over_one_connection),
+		cmocka_unit_test(servers_end_connections_as_they_like),
+		cmocka_unit_test(what_a_server_says_unasked_ends_the_connection),
+		cmocka_unit_test(what_was_refused_is_forgotten_before_the_next),
+		cmocka_unit_test(an_outage_that_a_new_connection_meets_too_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #define BEHIND 3600
 #define MOST 3
+#define AT_ONCE 4
 
 struct mail {
 	struct release_place place;
@@ -21,7 +22,7 @@ static struct release_order *order;
 static int make_order(void **state)
 {
 	(void)state;
-	order = release_order_new();
+	order = release_order_new(AT_ONCE);
 	return 0;
 }
 
@@ -61,9 +62,14 @@ static struct mail *go(int64_t now_s)
 {
 	size_t steps = 0;
 	struct release_line *line = release_order_line(order, now_s, &steps);
-	struct release_place *place =
-		line != NULL ? release_order_next(line, now_s, BEHIND, NULL) : NULL;
+	struct release_place *place;
+	struct release_walk walk;
 
+	if (line == NULL)
+		return NULL;
+	release_walk_init(&walk, line);
+	place = release_walk_next(&walk, now_s, BEHIND);
+	release_walk_fini(&walk);
 	if (place == NULL)
 		return NULL;
 	release_order_begin(place, now_s, BEHIND);
@@ -256,6 +262,179 @@ static void lines_take_turns(void **state)
 	assert_null(release_order_line(order, 100, &steps));
 }
 
+static const char *const to_d[MOST] = {"d@b.example"};
+static const char *const to_e[MOST] = {"e@b.example"};
+
+static struct mail anchor; // keeps the line
+
+static void keep_line(void)
+{
+	add(&anchor, "anchor", 50, to_e);
+	anchor.place.next_s = 1000000;
+}
+
+static void each_that_is_served_lets_one_more_go_at_a_time(void **state)
+{
+	struct mail mails[10];
+	static const char *const to[10][MOST] = {{"0@b"}, {"1@b"}, {"2@b"}, {"3@b"}, {"4@b"},
+		{"5@b"}, {"6@b"}, {"7@b"}, {"8@b"}, {"9@b"}};
+	static const char *const names[10] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		add(&mails[i], names[i], i + 1, to[i]);
+	expect(100, &mails[0]);
+	expect(100, NULL);
+	deliver(&mails[0]);
+	expect(100, &mails[1]);
+	expect(100, &mails[2]);
+	expect(100, NULL);
+	deliver(&mails[2]);
+	deliver(&mails[1]);
+	for (int i = 3; i < 3 + AT_ONCE; i++)
+		expect(100, &mails[i]);
+	expect(100, NULL);
+	for (int i = 3; i < 3 + AT_ONCE; i++)
+		deliver(&mails[i]);
+	for (int i = 3 + AT_ONCE; i < 10; i++) {
+		expect(100, &mails[i]);
+		deliver(&mails[i]);
+	}
+}
+
+static void of_one_pair_there_is_one_at_a_time(void **state)
+{
+	struct mail first;
+	struct mail both;
+	struct mail behind_both;
+	struct mail other;
+
+	(void)state;
+	keep_line();
+	anchor.place.line->room = AT_ONCE;
+	add(&first, "first", 1, to_b);
+	add(&both, "both", 2, to_both);
+	add(&behind_both, "behind both", 3, to_c);
+	add(&other, "other", 4, to_d);
+	expect(100, &first);
+	// What waits for it is not passed by what shares its other recipient.
+	expect(100, &other);
+	expect(100, NULL);
+	deliver(&first);
+	expect(100, &both);
+	expect(100, NULL);
+	deliver(&other);
+	expect(100, NULL);
+	deliver(&both);
+	expect(100, &behind_both);
+	deliver(&behind_both);
+}
+
+static void one_outage_that_several_meet_counts_once(void **state)
+{
+	struct mail mails[4];
+
+	(void)state;
+	keep_line();
+	anchor.place.line->room = AT_ONCE;
+	add(&mails[0], "first", 1, to_b);
+	add(&mails[1], "second", 2, to_c);
+	add(&mails[2], "third", 3, to_d);
+	add(&mails[3], "fourth", 4, to_b);
+	for (int i = 0; i < 3; i++)
+		expect(100, &mails[i]);
+	release_order_down(&mails[1].place, 160, "it is away");
+	release_order_down(&mails[0].place, 170, "it is away");
+	assert_int_equal(anchor.place.line->fails, 1);
+	// This one had begun before: that it was served says nothing of now.
+	deliver(&mails[2]);
+	assert_int_equal(anchor.place.line->fails, 1);
+	expect(159, NULL);
+	expect(160, &mails[0]);
+	expect(160, NULL);
+	deliver(&mails[0]);
+	assert_int_equal(anchor.place.line->fails, 0);
+	expect(160, &mails[1]);
+	expect(160, &mails[3]);
+	deliver(&mails[1]);
+	deliver(&mails[3]);
+}
+
+static void a_server_that_lets_in_fewer_gets_fewer(void **state)
+{
+	struct mail mails[4];
+
+	(void)state;
+	keep_line();
+	anchor.place.line->room = AT_ONCE;
+	add(&mails[0], "first", 1, to_b);
+	add(&mails[1], "second", 2, to_c);
+	add(&mails[2], "third", 3, to_d);
+	for (int i = 0; i < 3; i++)
+		expect(100, &mails[i]);
+	release_order_crowded(&mails[2].place);
+	expect(100, NULL);
+	deliver(&mails[0]);
+	expect(100, &mails[2]);
+	expect(100, NULL);
+	deliver(&mails[1]);
+	deliver(&mails[2]);
+	assert_int_equal(anchor.place.line->room, 2);
+	// Later it is tried with more again.
+	for (int i = 0; i < 100; i++) {
+		add(&mails[3], "one more", 4, to_b);
+		expect(100, &mails[3]);
+		deliver(&mails[3]);
+	}
+	assert_int_equal(anchor.place.line->room, 3);
+}
+
+// Random mails, servers and orders: no mail passes another one of its pair, and never are there more than may be.
+static void no_mail_passes_another_one_of_its_pair(void **state)
+{
+	static const char *const all[] = {"a@b", "b@b", "c@b", "d@b", "e@b"};
+	static struct mail mails[60];
+	const char *to[60][MOST];
+	struct mail *going[AT_ONCE];
+	unsigned int random = 1;
+	size_t count = 0;
+	size_t left = 60;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		for (int r = 0; r < MOST; r++) {
+			random = random * 1103515245 + 12345;
+			to[i][r] = r <= i % MOST ? all[(random >> 16) % 5] : NULL;
+		}
+		add(&mails[i], "mail", i, to[i]);
+	}
+	while (left > 0) {
+		struct mail *mail = count < AT_ONCE ? go(100) : NULL;
+
+		if (mail == NULL) {
+			random = random * 1103515245 + 12345;
+			assert_true(count > 0);
+			deliver(going[(random >> 16) % count]);
+			going[(random >> 16) % count]->name = NULL;
+			going[(random >> 16) % count] = going[count - 1];
+			count--;
+			left--;
+			continue;
+		}
+		for (const struct mail *before = mails; before < mail; before++) {
+			for (size_t i = 0; i < (size_t)MOST * MOST && before->name != NULL; i++) {
+				const char *const *mine = to[mail - mails];
+				const char *const *theirs = to[before - mails];
+
+				assert_true(mine[i % MOST] == NULL ||
+					    mine[i % MOST] != theirs[i / MOST]);
+			}
+		}
+		going[count++] = mail;
+		assert_true(count <= AT_ONCE);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_order, drop_order)
 
 int main(void)
@@ -269,6 +448,11 @@ int main(void)
 		CASE(what_leaves_the_line_is_in_nobodys_way),
 		CASE(what_has_nobody_left_goes_to_be_concluded),
 		CASE(lines_take_turns),
+		CASE(each_that_is_served_lets_one_more_go_at_a_time),
+		CASE(of_one_pair_there_is_one_at_a_time),
+		CASE(one_outage_that_several_meet_counts_once),
+		CASE(a_server_that_lets_in_fewer_gets_fewer),
+		CASE(no_mail_passes_another_one_of_its_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

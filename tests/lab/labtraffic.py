@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+import zlib
 
 import labmail
 import lablib
@@ -13,6 +14,7 @@ from labmail import as_stored, lab_id, without_trace
 from laboutbreak import make_mail
 
 CONNECTIONS = 4  # on which mail is given to the sending Postfix
+SENDERS = 25     # what one of them sends to the same recipient goes out of a seal in order, one at a time
 
 
 class Sent:
@@ -20,6 +22,7 @@ class Sent:
 
     def __init__(self, data, infected):
         self.name, self.data, self.infected, self.given = lab_id(data), data, infected, 0
+        self.sender = "sender%d@client.example" % (zlib.crc32(self.name.encode()) % SENDERS)
 
 
 class Traffic:
@@ -68,7 +71,7 @@ class Traffic:
             try:
                 client = client or labmail.Client(self.lab, "127.0.0.1", 10025)
                 one.given = time.time()
-                code, text = client.mail_bytes(one.data)
+                code, text = client.mail_bytes(one.data, one.sender)
             except (OSError, lablib.Failed) as why:
                 code, text, client = 0, str(why), None
             with self.lock:

@@ -9,7 +9,6 @@
 #include <glib-unix.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EXIT_CONFIG 2
 #define NS_PER_S 1000000000
 
 static const char usage[] =
@@ -372,41 +370,23 @@ static int run(struct control *control)
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void write_usage(FILE *out)
+{
+	(void)fputs(usage, out);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-		{"check-config", no_argument, NULL, 'k'},
-		{"config-reference", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-		{0}};
+	struct options_command command = {
+		write_usage, control_options_write_reference, NULL, false};
 	static struct control control;
-	const char *config = NULL;
-	bool check = false;
-	int letter;
+	int status;
 
 	if (argc > 1 && strcmp(argv[1], "user") == 0)
 		return web_user_command(argv[0], argc - 1, argv + 1);
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread is started
-	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (letter) {
-		case 'c':
-			config = optarg;
-			break;
-		case 'k':
-			check = true;
-			break;
-		case 'r':
-			control_options_write_reference(stdout);
-			return EXIT_SUCCESS;
-		default:
-			(void)fputs(usage, letter == 'h' ? stdout : stderr);
-			return letter == 'h' ? EXIT_SUCCESS : EXIT_CONFIG;
-		}
-	}
-	if (config == NULL || optind != argc) {
-		(void)fputs(usage, stderr);
-		return EXIT_CONFIG;
-	}
-	if (control_options_load(config, &control.options, stderr) != 0)
-		return EXIT_CONFIG;
-	return check ? EXIT_SUCCESS : run(&control);
+	if (!options_command_read(&command, argc, argv, &status))
+		return status;
+	if (control_options_load(command.config, &control.options, stderr) != 0)
+		return OPTIONS_EXIT_CONFIG;
+	return command.is_check ? EXIT_SUCCESS : run(&control);
 }

@@ -374,7 +374,9 @@ static const struct config_option top_table[] = {
 	{.key = "alerts", SECTION(control_options_alerts), .help = "What the vendor sends."},
 	{.key = "updates", SECTION(updates_table), .help = "Rules that the vendor sends."},
 	{.key = "web",
-		SECTION(control_options_web),
+		.kind = OPTION_SECTION,
+		MEMBER(web),
+		.children = control_options_web,
 		.help = "The operator's page, metrics and health."},
 	{.key = "test_faults",
 		SECTION(test_faults_table),
@@ -405,7 +407,7 @@ static void check_all(struct options_lines *lines, const void *base, const void 
 			options_mistake_at(lines, needed[i].key, "must not be empty");
 	}
 	control_options_check_alerts(lines, options);
-	control_options_check_web(lines, options);
+	control_options_check_web(lines, &options->web);
 }
 
 int control_options_load(const char *path, struct control_options *options, FILE *errors)

@@ -2,6 +2,8 @@
 // Configuration of the control process: one YAML file, checked against one table (control_options.c).
 #pragma once
 
+#include "control/control_options_web.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -142,19 +144,7 @@ struct control_options {
 		uint32_t retry_seconds;
 		uint32_t release_seconds;
 	} updates;
-	struct {
-		char listen[CONTROL_TEXT_BYTES];      // address:port, "": off
-		char certificate[CONTROL_TEXT_BYTES]; // PEM
-		char key[CONTROL_TEXT_BYTES];
-		bool plain;                                        // HTTP without TLS
-		char allow[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES]; // networks
-		uint32_t allow_count;
-		uint32_t per_minute;
-		char users[CONTROL_TEXT_BYTES];       // file, "": no page, only metrics and health
-		char metrics_key[CONTROL_TEXT_BYTES]; // file, "": metrics need none
-		uint32_t idle_seconds;                // of a session
-		uint32_t most_seconds;
-	} web;
+	struct web_options web;
 	struct {
 		char update_kill[CONTROL_TEXT_BYTES]; // a step at which the process ends itself
 	} test_faults;

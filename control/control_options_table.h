@@ -33,8 +33,6 @@ struct options_lines;
 
 extern const struct option_choice control_options_bools[];
 extern const struct config_option control_options_alerts[];
-extern const struct config_option control_options_web[];
 // What one value of them cannot tell.
-void control_options_check_web(struct options_lines *lines, const struct control_options *options);
 void control_options_check_alerts(
 	struct options_lines *lines, const struct control_options *options);

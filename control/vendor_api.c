@@ -16,7 +16,6 @@
 #define NS_PER_S 1000000000
 #define PAGE 100
 #define PAGE_MOST 1000
-#define SILENT_SECONDS 3600
 #define TOKEN_SECONDS 86400
 #define TOKEN_SECONDS_MOST 7776000 // ninety days
 
@@ -158,7 +157,7 @@ static unsigned int list_gateways(struct call *call)
 		.group = group,
 		.search = search,
 		.state = state,
-		.silent_s = now_s() - SILENT_SECONDS,
+		.silent_s = now_s() - REGISTRY_SILENT_SECONDS,
 		.most = page_size(call)};
 	int64_t total = 0;
 	json_t *list = registry_find(call->server->database, &filter, &total);

@@ -4,6 +4,7 @@
 #include "control/envelope.h"
 #include "control/metrics.h"
 #include "control/vendor_history.h"
+#include "control/vendor_registry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,9 +12,59 @@
 #include <string.h>
 
 #define IDLE_SECONDS 60
+#define NS_PER_S 1000000000
 #define ORDER_BYTES ((size_t)2 * ENVELOPE_MAX_BYTES) // an order is longer than what is made of it
 
 // ---- for machines -------------------------------------------------------------------------------
+
+static int64_t now_s(void)
+{
+	return control_now_ns() / NS_PER_S;
+}
+
+static void add_states(const struct vendor_server *server, GString *text)
+{
+	static const char *const states[] = {"sealed", "open", "waiting", "silent"};
+
+	metrics_head(text, "cordon_vendor_gateways_state", METRIC_GAUGE,
+		"Gateways that are sealed or open by their last receipt, wait to answer an alert, "
+		"or "
+		"were not heard of lately");
+	for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+		const struct registry_filter filter = {.after = "",
+			.state = states[i],
+			.silent_s = now_s() - REGISTRY_SILENT_SECONDS};
+		int64_t count = 0;
+
+		json_decref(registry_find(server->database, &filter, &count));
+		metrics_sample(
+			text, "cordon_vendor_gateways_state", "state", states[i], (double)count);
+	}
+}
+
+static void add_channels(const struct vendor_server *server, GString *text)
+{
+	static const struct {
+		const char *member;
+		const char *name;
+		const char *help;
+	} table[] = {{"sent", "cordon_vendor_channel_sent_total", "Envelopes sent, by channel"},
+		{"failures", "cordon_vendor_channel_failures_total",
+			"Envelopes that a channel could not deliver"},
+		{"receipts", "cordon_vendor_channel_receipts_total",
+			"Receipts taken, by the channel that they came over"}};
+	json_t *totals = fanout_totals(server->fanout);
+	const char *kind;
+	json_t *total;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table) && json_object_size(totals) > 0; i++) {
+		metrics_head(text, table[i].name, METRIC_COUNTER, table[i].help);
+		json_object_foreach(totals, kind, total)
+			metrics_sample(text, table[i].name, "channel", kind,
+				json_number_value(json_object_get(total, table[i].member)));
+	}
+	json_decref(totals);
+}
 
 static void give_metrics(const struct vendor_server *server, struct web_reply *reply)
 {
@@ -36,6 +87,8 @@ static void give_metrics(const struct vendor_server *server, struct web_reply *r
 	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
 		metrics_one(text, table[i].name, table[i].kind, table[i].help,
 			json_number_value(json_object_get(status, table[i].member)));
+	add_states(server, text);
+	add_channels(server, text);
 	metrics_one(text, "cordon_vendor_root_version", METRIC_GAUGE,
 		"Of the root document in force", (double)server->root.version);
 	metrics_one(text, "cordon_vendor_root_expiry_timestamp_seconds", METRIC_GAUGE,
@@ -46,6 +99,24 @@ static void give_metrics(const struct vendor_server *server, struct web_reply *r
 	reply->body = g_string_free(text, FALSE);
 }
 
+// Whether an order that comes now would be taken, kept and believed.
+static void give_readiness(const struct vendor_server *server, struct web_reply *reply)
+{
+	const char *why = NULL;
+	json_t *answer;
+
+	if (keys_expires(server->root.keys) <= now_s())
+		why = "the root document has expired";
+	else if (database_number(database_prepare(server->database,
+					 "SELECT count(*) FROM gateway LIMIT 1", ""),
+			 -1) < 0)
+		why = "the database does not answer";
+	answer = json_pack("{s:b, s:s*}", "ready", why == NULL, "why", why);
+	reply->status = why == NULL ? 200 : 503;
+	reply->body = json_dumps(answer, JSON_COMPACT);
+	json_decref(answer);
+}
+
 // ---- requests -----------------------------------------------------------------------------------
 
 static void answer_machine(
@@ -54,6 +125,8 @@ static void answer_machine(
 	if (strcmp(request->path, "/healthz") == 0) {
 		reply->status = 200;
 		reply->body = strdup("{\"ok\":true}");
+	} else if (strcmp(request->path, "/readyz") == 0) {
+		give_readiness(server, reply);
 	} else if (strcmp(request->path, "/metrics") == 0) {
 		if (web_pages_may_measure(&server->pages, request, reply))
 			give_metrics(server, reply);
@@ -66,7 +139,7 @@ static void answer_machine(
 bool vendor_console_take(
 	struct vendor_server *server, const struct web_request *request, struct web_reply *reply)
 {
-	static const char *const paths[] = {"/healthz", "/metrics", "/api/stream"};
+	static const char *const paths[] = {"/healthz", "/readyz", "/metrics", "/api/stream"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
 		if (strcmp(request->path, paths[i]) != 0)
@@ -85,6 +158,14 @@ bool vendor_console_take(
 
 // ---- what happens -------------------------------------------------------------------------------
 
+// Who is not logged in any more gets nothing more.
+static void end_streams(const struct vendor_server *server)
+{
+	if (server->pages.server != NULL && server->pages.login != NULL)
+		web_server_end_streams(
+			server->pages.server, web_login_is_open, server->pages.login);
+}
+
 static void push(const struct vendor_server *server, const char *name, json_t *object)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
@@ -102,6 +183,7 @@ static bool is_watched(const struct vendor_server *server)
 
 void vendor_console_turn(const struct vendor_server *server)
 {
+	end_streams(server);
 	if (is_watched(server))
 		push(server, "status", fanout_status(server->fanout));
 }
@@ -112,6 +194,7 @@ static void event_written(void *ctx, const char *event, const json_t *members)
 	char time[32];
 	json_t *object;
 
+	end_streams(server);
 	if (!is_watched(server))
 		return;
 	object = json_pack(

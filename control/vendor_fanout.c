@@ -131,6 +131,14 @@ static gint64 pause_us(const struct fanout *fanout, unsigned int tries)
 	       1000;
 }
 
+static void note_sent(struct fanout *fanout, const json_t *channel)
+{
+	const char *kind = json_string_value(json_object_get(channel, "kind"));
+
+	fanout->sent++;
+	fanout_total(fanout, kind != NULL ? kind : "")->sent++;
+}
+
 // Returns whether a channel could not go yet.
 static bool send_round(struct fanout *fanout, struct gateway *gateway)
 {
@@ -151,7 +159,7 @@ static bool send_round(struct fanout *fanout, struct gateway *gateway)
 
 			fanout_state_sent(gateway, channel, err);
 			if (err == 0)
-				fanout->sent++;
+				note_sent(fanout, channel);
 			else if (err == -EAGAIN)
 				waits |= UINT32_C(1) << i;
 		}
@@ -230,6 +238,7 @@ void fanout_failed(struct fanout *fanout, const char *id, const char *channel, c
 {
 	struct gateway *gateway = g_hash_table_lookup(fanout->gateways, id);
 
+	fanout_total(fanout, channel)->failures++;
 	if (gateway != NULL)
 		fanout_state_failed(gateway, channel, why);
 }
@@ -403,6 +412,7 @@ int fanout_new(const struct fanout_options *options, struct fanout **out)
 	fanout->gateways = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_gateway);
 	fanout->by_key = g_hash_table_new(g_str_hash, g_str_equal);
 	fanout->by_digest = g_hash_table_new(g_str_hash, g_str_equal);
+	fanout->totals = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	g_queue_init(&fanout->alerts);
 	g_queue_init(&fanout->ready);
 	fanout->tick = g_timeout_add(TICK_MS, tick, fanout);
@@ -418,6 +428,7 @@ void fanout_free(struct fanout *fanout)
 	if (fanout->work != 0)
 		(void)g_source_remove(fanout->work);
 	g_queue_clear(&fanout->ready);
+	g_hash_table_unref(fanout->totals);
 	g_hash_table_unref(fanout->by_key);
 	g_hash_table_unref(fanout->by_digest);
 	g_hash_table_unref(fanout->gateways);

@@ -55,6 +55,8 @@ void fanout_turn(struct fanout *fanout, int64_t now_s);
 const struct queue_alert **fanout_open(const struct fanout *fanout, size_t *count);
 // {"gateways", "alerts", "waiting", "sent", "receipts", "forged"}; the caller's.
 json_t *fanout_status(const struct fanout *fanout);
+// {KIND: {"sent", "failures", "receipts"}} of the channels since the start; the caller's.
+json_t *fanout_totals(const struct fanout *fanout);
 // Adds to out: "delivery": {KIND: {"sent", "last_sent", "receipts", "last_receipt", "why"}} of the gateway's
 // kinds of channels; "tries" since its last receipt; and "why", the last failure.
 void fanout_describe(const struct fanout *fanout, const char *id, json_t *out);

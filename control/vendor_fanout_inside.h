@@ -42,6 +42,14 @@ struct fanout {
 	uint64_t sent;
 	uint64_t receipts;
 	uint64_t forged;
+	GHashTable
+		*totals; // by kind of channel: struct channel_total; of gateways that are gone too
+};
+
+struct channel_total {
+	uint64_t sent;
+	uint64_t failures;
+	uint64_t receipts;
 };
 
 // Of gateways that have them; they know no others. The first makes them anew when the channels are others.
@@ -50,6 +58,9 @@ int fanout_states_make(struct gateway *gateway, json_t *channels)
 void fanout_state_sent(struct gateway *gateway, const json_t *channel, int err);
 void fanout_state_failed(struct gateway *gateway, const char *kind, const char *why);
 void fanout_state_heard(struct gateway *gateway, const char *kind);
+
+// Of this kind, made when it is not there.
+struct channel_total *fanout_total(struct fanout *fanout, const char *kind);
 
 bool fanout_is_for(const struct gateway *gateway, const struct queue_alert *alert);
 // From the first pause on again.

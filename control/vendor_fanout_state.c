@@ -79,6 +79,36 @@ void fanout_state_heard(struct gateway *gateway, const char *kind)
 	state->why[0] = '\0';
 }
 
+struct channel_total *fanout_total(struct fanout *fanout, const char *kind)
+{
+	struct channel_total *total = g_hash_table_lookup(fanout->totals, kind);
+
+	if (total == NULL) {
+		total = g_new0(struct channel_total, 1);
+		(void)g_hash_table_insert(fanout->totals, g_strdup(kind), total);
+	}
+	return total;
+}
+
+json_t *fanout_totals(const struct fanout *fanout)
+{
+	json_t *kinds = json_object();
+	GHashTableIter iter;
+	gpointer kind;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, fanout->totals);
+	while (g_hash_table_iter_next(&iter, &kind, &value)) {
+		const struct channel_total *total = value;
+
+		(void)json_object_set_new(kinds, kind,
+			json_pack("{s:I, s:I, s:I}", "sent", (json_int_t)total->sent, "failures",
+				(json_int_t)total->failures, "receipts",
+				(json_int_t)total->receipts));
+	}
+	return kinds;
+}
+
 void fanout_describe(const struct fanout *fanout, const char *id, json_t *out)
 {
 	const struct gateway *gateway = g_hash_table_lookup(fanout->gateways, id);

@@ -3,10 +3,10 @@
 // make keys, root documents and alerts on files.
 #include "control/vendor.h"
 #include "control/vendor_server.h"
+#include "dataplane/dataplane.h"
 
 #include <glib-unix.h>
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,39 +122,15 @@ static int run(struct vendor_server *server)
 
 static int serve(int argc, char **argv)
 {
-	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-		{"check-config", no_argument, NULL, 'k'},
-		{"config-reference", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-		{0}};
+	struct options_command command = {write_usage, vendor_options_write_reference, NULL, false};
 	static struct vendor_server server;
-	const char *config = NULL;
-	bool check = false;
-	int letter;
+	int status;
 
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread is started
-	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (letter) {
-		case 'c':
-			config = optarg;
-			break;
-		case 'k':
-			check = true;
-			break;
-		case 'r':
-			vendor_options_write_reference(stdout);
-			return EXIT_SUCCESS;
-		default:
-			write_usage(letter == 'h' ? stdout : stderr);
-			return letter == 'h' ? EXIT_SUCCESS : VENDOR_ERROR;
-		}
-	}
-	if (config == NULL || optind != argc) {
-		write_usage(stderr);
-		return VENDOR_ERROR;
-	}
-	if (vendor_options_load(config, &server.options, stderr) != 0)
-		return VENDOR_ERROR;
-	return check ? EXIT_SUCCESS : run(&server);
+	if (!options_command_read(&command, argc, argv, &status))
+		return status;
+	if (vendor_options_load(command.config, &server.options, stderr) != 0)
+		return OPTIONS_EXIT_CONFIG;
+	return command.is_check ? EXIT_SUCCESS : run(&server);
 }
 
 int main(int argc, char **argv)

@@ -27,50 +27,6 @@
 
 static const struct option_choice bools[] = {{"false", false}, {"true", true}, {NULL, 0}};
 
-static const struct config_option web_table[] = {
-	{.key = "listen",
-		TEXT(web.listen),
-		.help = "`address:port` of the REST interface (docs/vendor-api.md). Empty: there "
-			"is none."},
-	{.key = "certificate",
-		TEXT(web.certificate),
-		.help = "File of the server's certificate and those that it hangs on, PEM."},
-	{.key = "key", TEXT(web.key), .help = "File of its private key, PEM."},
-	{.key = "plain",
-		.kind = OPTION_BOOL,
-		MEMBER(web.plain),
-		.choices = bools,
-		.preset = "false",
-		.help = "Whether it is plain HTTP, as behind a proxy that speaks TLS."},
-	{.key = "allow",
-		TEXTS(web.allow, web.allow_count),
-		.help = "Addresses and networks that may connect. Empty: all."},
-	{.key = "per_minute",
-		UINT(web.per_minute, 1, 10000000),
-		.unit = "requests",
-		.preset = "6000",
-		.help = "Of one address; what is more gets 429."},
-	{.key = "users",
-		TEXT(web.users),
-		.help = "File of those who may log in to the console, kept with `cordon-vendor "
-			"user`. Empty: there is no console."},
-	{.key = "metrics_key",
-		TEXT(web.metrics_key),
-		.help = "File with the token that `/metrics` asks for (`Authorization: Bearer`). "
-			"Empty: none."},
-	{.key = "idle_seconds",
-		UINT(web.idle_seconds, 60, 86400),
-		.unit = "seconds",
-		.preset = "1800",
-		.help = "After which a session that is not used ends."},
-	{.key = "most_seconds",
-		UINT(web.most_seconds, 60, 604800),
-		.unit = "seconds",
-		.preset = "43200",
-		.help = "After which any session ends."},
-	END,
-};
-
 static const struct config_option https_table[] = {
 	{.key = "ca",
 		TEXT(https.ca),
@@ -237,7 +193,12 @@ static const struct config_option top_table[] = {
 		.unit = "seconds",
 		.preset = "300",
 		.help = "The longest pause between two tries."},
-	{.key = "web", SECTION(web_table), .help = "The REST interface and the console."},
+	{.key = "web",
+		.kind = OPTION_SECTION,
+		MEMBER(web),
+		.children = control_options_web,
+		.help = "The REST interface (docs/vendor-api.md), the console, metrics and "
+			"health."},
 	{.key = "https", SECTION(https_table), .help = "Alerts to gateways over HTTPS."},
 	{.key = "tcp", SECTION(tcp_table), .help = "Alerts to gateways over TCP."},
 	{.key = "snmp", SECTION(snmp_table), .help = "Alerts to gateways by SNMP."},
@@ -273,7 +234,6 @@ static void check_mail(struct options_lines *lines, const struct vendor_options 
 static void check_all(struct options_lines *lines, const void *base, const void *ctx)
 {
 	const struct vendor_options *options = base;
-	bool has_certificate = options->web.certificate[0] != '\0';
 
 	(void)ctx;
 	if (options->state[0] == '\0')
@@ -288,15 +248,7 @@ static void check_all(struct options_lines *lines, const void *base, const void 
 			lines, "publish.signatures", "needs publish.folder and publish.url");
 	check_mqtt(lines, options);
 	check_mail(lines, options);
-	if (options->web.listen[0] == '\0')
-		return;
-	if (!has_certificate && !options->web.plain)
-		options_mistake_at(lines, "web.certificate",
-			"is needed, or `plain: true` for HTTP without TLS");
-	if (has_certificate && options->web.plain)
-		options_mistake_at(lines, "web.plain", "does not go with a certificate");
-	if (has_certificate && options->web.key[0] == '\0')
-		options_mistake_at(lines, "web.key", "is needed with a certificate");
+	control_options_check_web(lines, &options->web);
 }
 
 static void set_presets(struct vendor_options *options)

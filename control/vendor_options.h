@@ -18,19 +18,7 @@ struct vendor_options {
 	uint32_t expiry_seconds;    // of alerts that do not say
 	uint32_t retry_seconds;
 	uint32_t retry_most_seconds;
-	struct {
-		char listen[CONTROL_TEXT_BYTES];
-		char certificate[CONTROL_TEXT_BYTES];
-		char key[CONTROL_TEXT_BYTES];
-		bool plain;
-		char allow[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];
-		uint32_t allow_count;
-		uint32_t per_minute;
-		char users[CONTROL_TEXT_BYTES];       // file, "": no console
-		char metrics_key[CONTROL_TEXT_BYTES]; // file, "": metrics need none
-		uint32_t idle_seconds;                // of a session
-		uint32_t most_seconds;
-	} web;
+	struct web_options web;
 	struct {
 		char ca[CONTROL_TEXT_BYTES];
 		char certificate[CONTROL_TEXT_BYTES];

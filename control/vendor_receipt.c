@@ -128,10 +128,12 @@ bool fanout_receipt(
 	}
 	if (good && id != NULL)
 		(void)snprintf(id, REGISTRY_ID_BYTES, "%s", gateway->id);
-	if (good)
+	if (good) {
 		fanout->receipts++;
-	else
+		fanout_total(fanout, channel)->receipts++;
+	} else {
 		fanout->forged++;
+	}
 	free(line);
 	envelope_free(envelope);
 	return good;

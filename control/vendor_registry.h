@@ -29,6 +29,8 @@ json_t *registry_get(struct database *database, const char *id);
 json_t *registry_list(
 	struct database *database, const char *after, unsigned int most, const char *group);
 
+#define REGISTRY_SILENT_SECONDS 3600 // since when one that is not heard of is called silent
+
 struct registry_filter {
 	const char *after;  // id; "": the first
 	const char *group;  // NULL: all

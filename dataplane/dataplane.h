@@ -15,6 +15,7 @@
 #pragma once
 
 #include "dataplane/local_socket.h"
+#include "dataplane/options_command.h"
 #include "dataplane/options_file.h"
 #include "dataplane/options_outline.h"
 #include "dataplane/screen_json.h"

@@ -6,6 +6,7 @@
 #include "dataplane/main_spool.h"
 #include "dataplane/memory_limit.h"
 #include "dataplane/options_check.h"
+#include "dataplane/options_command.h"
 #include "dataplane/port_eal.h"
 #include "dataplane/telemetry.h"
 
@@ -14,7 +15,6 @@
 #include <rte_lcore.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,7 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_CONFIG 2
 #define TURN_MS 10
 #define FLUSH_NS (2 * (uint64_t)SECOND_NS)
 #define OWN_RING_BYTES 65536
@@ -467,42 +466,24 @@ static int run(struct gateway *gateway)
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void write_usage(FILE *out)
+{
+	(void)fputs(usage, out);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-		{"check-config", no_argument, NULL, 'k'},
-		{"config-reference", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-		{0}};
+	struct options_command command = {write_usage, options_write_reference, NULL, false};
 	static struct gateway gateway;
-	const char *config = NULL;
-	bool check = false;
-	int letter;
+	int status;
 
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread is started
-	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (letter) {
-		case 'c':
-			config = optarg;
-			break;
-		case 'k':
-			check = true;
-			break;
-		case 'r':
-			options_write_reference(stdout);
-			return EXIT_SUCCESS;
-		default:
-			(void)fputs(usage, letter == 'h' ? stdout : stderr);
-			return letter == 'h' ? EXIT_SUCCESS : EXIT_CONFIG;
-		}
-	}
-	if (config == NULL || optind != argc) {
-		(void)fputs(usage, stderr);
-		return EXIT_CONFIG;
-	}
-	if (options_load(config, OPTIONS_DAEMON, &gateway.options, stderr) != 0)
-		return EXIT_CONFIG;
-	if (!check)
+	if (!options_command_read(&command, argc, argv, &status))
+		return status;
+	if (options_load(command.config, OPTIONS_DAEMON, &gateway.options, stderr) != 0)
+		return OPTIONS_EXIT_CONFIG;
+	if (!command.is_check)
 		return run(&gateway);
-	return options_check_files(&gateway.options, config, stderr) == 0 ? EXIT_SUCCESS
-									  : EXIT_CONFIG;
+	return options_check_files(&gateway.options, command.config, stderr) == 0
+		       ? EXIT_SUCCESS
+		       : OPTIONS_EXIT_CONFIG;
 }

@@ -234,6 +234,27 @@ void fanout_wake(struct fanout *fanout, const char *id)
 		fanout_start_over(fanout, gateway);
 }
 
+int64_t fanout_retry(struct fanout *fanout, const char *digest)
+{
+	const struct queue_alert *alert = g_hash_table_lookup(fanout->by_digest, digest);
+	GHashTableIter iter;
+	gpointer value;
+	int64_t count = 0;
+
+	if (alert == NULL || alert->is_over)
+		return -ENOENT;
+	g_hash_table_iter_init(&iter, fanout->gateways);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct gateway *gateway = value;
+
+		if (!vendor_queue_has(&gateway->queue, alert))
+			continue;
+		fanout_start_over(fanout, gateway);
+		count++;
+	}
+	return count;
+}
+
 void fanout_failed(struct fanout *fanout, const char *id, const char *channel, const char *why)
 {
 	struct gateway *gateway = g_hash_table_lookup(fanout->gateways, id);

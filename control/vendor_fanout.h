@@ -42,6 +42,10 @@ int64_t fanout_issue(struct fanout *fanout, int64_t number, const struct alert *
 // Sends what may go and was not sent yet, from the main loop.
 void fanout_wake(struct fanout *fanout, const char *id);
 
+// Sends the alert of this digest at once to all who have not answered it, whatever pause they are in. Returns how many
+// they are, -ENOENT: it is not open.
+int64_t fanout_retry(struct fanout *fanout, const char *digest);
+
 // As vendor_sink's: whether it was a good receipt of one of the gateways.
 bool fanout_receipt(
 	struct fanout *fanout, const char *channel, const void *text, size_t bytes, char *id);

@@ -60,6 +60,11 @@ bool vendor_queue_remove(struct vendor_queue *queue, const struct queue_alert *a
 	return g_queue_remove(&queue->roles[alert->role], alert);
 }
 
+bool vendor_queue_has(const struct vendor_queue *queue, const struct queue_alert *alert)
+{
+	return g_list_find(queue->roles[alert->role].head, alert) != NULL;
+}
+
 bool vendor_queue_is_empty(const struct vendor_queue *queue)
 {
 	for (enum key_role role = ROLE_ROOT; role < ROLES; role++) {

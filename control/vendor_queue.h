@@ -42,4 +42,5 @@ void vendor_queue_add(struct vendor_queue *queue, struct queue_alert *alert);
 unsigned int vendor_queue_next(struct vendor_queue *queue, struct queue_alert *out[ROLES]);
 // Lets go of one. Returns whether it was there.
 bool vendor_queue_remove(struct vendor_queue *queue, const struct queue_alert *alert);
+bool vendor_queue_has(const struct vendor_queue *queue, const struct queue_alert *alert);
 bool vendor_queue_is_empty(const struct vendor_queue *queue);

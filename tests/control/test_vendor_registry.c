@@ -461,6 +461,32 @@ static void what_is_missing_is_sent_again_after_a_restart(void **state)
 	assert_string_equal(state_of(second), "delivered");
 }
 
+static void who_asks_again_does_not_wait_for_the_pause(void **state)
+{
+	char digest[ENVELOPE_KEY_ID_BYTES];
+	json_t *totals;
+
+	(void)state;
+	add_gateway();
+	assert_int_equal(issue("seal", 1, NULL, digest), 1);
+	run_loop();
+	lab.tries = 0;
+	run_loop();
+	assert_int_equal(lab.tries, 0); // the pause is an hour
+	assert_int_equal(fanout_retry(lab.fanout, digest), 1);
+	run_loop();
+	assert_int_equal(lab.tries, 2); // both channels
+	totals = fanout_totals(lab.fanout);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(totals, "udp"), "sent")), 2);
+	json_decref(totals);
+	assert_true(receipt(digest, "applied", NULL, 1, lab.gateway));
+	assert_int_equal(fanout_retry(lab.fanout, digest), 0);
+	assert_int_equal(fanout_retry(lab.fanout, "nothing"), -ENOENT);
+	fanout_turn(lab.fanout, NOW + 100);
+	assert_int_equal(fanout_retry(lab.fanout, digest), -ENOENT);
+}
+
 static void an_all_clear_supersedes_the_seal_that_it_ends(void **state)
 {
 	char seal[ENVELOPE_KEY_ID_BYTES];
@@ -519,6 +545,7 @@ int main(void)
 		TEST(a_ping_goes_only_when_it_is_the_latest),
 		TEST(an_alert_goes_over_each_channel_until_its_receipt_is_in),
 		TEST(what_is_missing_is_sent_again_after_a_restart),
+		TEST(who_asks_again_does_not_wait_for_the_pause),
 		TEST(an_all_clear_supersedes_the_seal_that_it_ends),
 		TEST(an_old_sequence_is_not_issued),
 		TEST(what_has_expired_is_tried_no_more),

@@ -205,6 +205,21 @@ class Browser:
         return self.do(lambda d: d.execute_script(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    def axe(self):
+        """What axe-core, a judge of accessibility (WCAG 2.2, levels A and AA, and good practice), has against the page
+        as it is: [(rule, elements)]."""
+        path = os.path.join(BUILD, "web/npm/node_modules/axe-core/axe.min.js")
+        if not os.path.exists(path):
+            raise Skipped("no axe-core here: npm did not deliver it (scripts/pages)")
+        if not self.run("return !!window.axe"):
+            with open(path) as f:
+                self.run(f.read())
+        found = self.do(lambda d: d.execute_async_script(
+            "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then("
+            "(r) => done(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html + ' ' + n.failureSummary)])),"
+            "(e) => done([['axe', ['' + e]]]))"))
+        return [(rule, elements[:3]) for rule, elements in found]
+
     def errors(self):
         """What the browser's console complained about since the last call."""
         return [e["message"] for e in self.do(lambda d: d.get_log("browser")) if e["level"] == "SEVERE"]

@@ -108,7 +108,8 @@ class Drill:
         self.say("%7.2f s  %-72s %s" % (self.now(), what, "" if took is None else "%8.3f s" % took))
 
     def order(self, what, order, seconds=90):
-        """Sends an alert; it is done when the gateway's signed receipt says that it is in force."""
+        """Sends an alert; it is done when the gateway's signed receipt is back and it is in force: on a busy machine
+        the receipt may say that the dataplane has not answered yet."""
         began = time.time()
         alert = self.vendor.post(dict(order, virus_id=ID, target="group:" + GROUP)
                                  if order["type"] != "update" else dict(order, target="group:" + GROUP))
@@ -117,8 +118,10 @@ class Drill:
             found = self.vendor.ask("GET", "/v1/receipts?alert=" + alert["digest"])[1]["receipts"]
             return found and json.loads(base64.b64decode(json.loads(found[0]["envelope"])["payload"]))
         said = until("the receipt of " + what, receipt, seconds)
-        if said["result"] != "applied" or not said["state"]["in_force"]:
+        if said["result"] != "applied":
             raise Failed("%s: %s" % (what, said))
+        if not said["state"]["in_force"]:
+            until(what + " in force", lambda: self.control.ask("status")["in_force"], seconds)
         self.ordered = (what + ": signed, sent by %s, in force, receipt back" % self.channel, time.time() - began)
         if order["type"] != "update":  # whose steps are told first
             self.step(*self.ordered)

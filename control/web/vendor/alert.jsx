@@ -36,7 +36,26 @@ function Progress({ digest, live }) {
   );
 }
 
-function Deliveries({ digest, live }) {
+// Pauses between tries grow: who has seen to a gateway does not want to wait for the next one.
+function Retry({ digest }) {
+  const [said, setSaid] = useState(null);
+  const act = async () => {
+    try {
+      const { gateways } = await ask("POST", `/v1/alerts/${digest}/retry`, {});
+      setSaid({ kind: "good", text: `Sent again to ${plural(gateways, "gateway")}.` });
+    } catch (failure) {
+      setSaid({ kind: "bad", text: failure.message });
+    }
+  };
+  return (
+    <div class="row">
+      <button onClick={act}>Try the missing ones now</button>
+      {said && <Notice kind={said.kind}>{said.text}</Notice>}
+    </div>
+  );
+}
+
+function Deliveries({ digest, live, mayRetry }) {
   const [state, setState] = useState("open");
   const [after, pager] = usePages(state);
   const { answer, error } = useAsked(
@@ -62,6 +81,7 @@ function Deliveries({ digest, live }) {
               { name: "Time", show: (d) => (d.time ? time(d.time) : "–") },
             ]} />
           <Pager {...pager} next={answer.next} />
+          {mayRetry && state === "open" && answer.deliveries.length > 0 && <Retry digest={digest} />}
         </>
       )}
     </section>
@@ -206,7 +226,7 @@ export function Alert({ digest, live }) {
       </div>
       {alert.state === "draft" && <Countersign alert={alert} signatures={signatures} again={again} />}
       {isAnswered && <Progress digest={alert.digest} live={live} />}
-      {isAnswered && <Deliveries digest={alert.digest} live={live} />}
+      {isAnswered && <Deliveries digest={alert.digest} live={live} mayRetry={mayAct && alert.state === "open"} />}
       {alert.type === "ping" && <Notice>Who has answered a ping was seen at that time: <a href="#/gateways">Gateways</a>.</Notice>}
       <Said said={said} />
       <section class="card" aria-label="Where it stands">

@@ -75,9 +75,10 @@ BENCH_SRC := $(wildcard tests/bench/*.c)
 PERF_CASES_SRC := perf/perf.c perf/rules.c $(wildcard perf/case_*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
 # What measures a worker sees DPDK, and is a program of the dataplane's.
-PERF_DPDK_SRC := perf/bench_traffic.c perf/rig.c perf/light.c
-PERF_TRAFFIC_SRC := perf/perf.c perf/mails.c perf/rules.c perf/traffic.c perf/traffic_smtp.c perf/rig.c \
-	perf/light.c
+PERF_RIG_PROGRAMS_SRC := perf/bench_traffic.c perf/bench_idle.c
+PERF_DPDK_SRC := $(PERF_RIG_PROGRAMS_SRC) $(wildcard perf/rig*.c) perf/light.c
+PERF_TRAFFIC_SRC := perf/perf.c perf/mails.c perf/rules.c perf/traffic.c perf/traffic_smtp.c perf/light.c \
+	$(wildcard perf/rig*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
@@ -221,8 +222,8 @@ $(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC))
 	@echo "LD   $@"
 	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
-$(BUILD)/perf/bench_traffic: $(call obj,perf/bench_traffic.c $(PERF_TRAFFIC_SRC) \
-		$(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)
+$(patsubst %.c,$(BUILD)/%,$(PERF_RIG_PROGRAMS_SRC)): $(BUILD)/perf/%: $(BUILD)/obj/perf/%.o \
+		$(call obj,$(PERF_TRAFFIC_SRC) $(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread

@@ -19,6 +19,9 @@
 #define FRAGMENT_TIMEOUT_NS (30 * NS_PER_S)
 #define CLOSING_NS (10 * NS_PER_S)
 #define IDLE_TRIM_NS (1 * NS_PER_S) // without traffic, then acknowledged bytes are forgotten
+#define IDLE_TRIMS 4                // connections a turn
+#define PREFETCH_BYTES sizeof(struct session)
+#define WALK_NS 100000ull // between looks at one slot of the table
 
 void engine_options_init(struct engine_options *options)
 {
@@ -41,6 +44,7 @@ void engine_options_init(struct engine_options *options)
 	}
 	options->max_connections = 65536;
 	options->max_half_open = 8192;
+	options->max_diverted = 65536;
 	options->capture = true;
 	options->max_pages = 65536;
 	options->max_stream_bytes = 4u << 20;
@@ -83,6 +87,12 @@ static struct flow_table_options flow_options(const struct engine_options *optio
 	return flows;
 }
 
+static uint32_t splices(const struct engine_options *options)
+{
+	return options->max_diverted < options->max_connections ? options->max_diverted
+								: options->max_connections;
+}
+
 static size_t lay_out(const struct engine_options *options, size_t offset[POOLS])
 {
 	struct flow_table_options flows = flow_options(options);
@@ -96,7 +106,7 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 			message_pool_bytes(options->scan.max_messages * MESSAGE_BLOCKS_EACH),
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
 		[POOL_DEFERRALS] = deferral_pool_bytes(engine_max_deferred(options)),
-		[POOL_SPLICES] = splice_pool_bytes(options->max_connections),
+		[POOL_SPLICES] = splice_pool_bytes(splices(options)),
 	};
 	size_t total = 0;
 
@@ -140,7 +150,7 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 		takeover_pool_init(memory + offset[POOL_TAKEOVERS], options->scan.max_messages);
 	engine->deferrals =
 		deferral_pool_init(memory + offset[POOL_DEFERRALS], engine_max_deferred(options));
-	engine->splices = splice_pool_init(memory + offset[POOL_SPLICES], options->max_connections);
+	engine->splices = splice_pool_init(memory + offset[POOL_SPLICES], splices(options));
 	*out = engine;
 	return 0;
 
@@ -225,7 +235,7 @@ static void whole_datagram(
 	unsigned int flags = engine->options.packet_flags & ~PACKET_CHECKSUMS_DONE;
 	struct frame joined = {engine->joined, 0, sizeof(engine->joined), NULL};
 	struct packet packet;
-	struct arrival arrival = {&joined, &packet, link, side, now_ns, true};
+	struct arrival arrival = {&joined, &packet, link, side, now_ns, true, NULL};
 
 	if (fragment_join(result, &joined) != 0) {
 		free_pieces(engine, result);
@@ -283,56 +293,105 @@ static void inspected(struct engine *engine, const struct arrival *arrival)
 	}
 }
 
+static void dispatch(struct engine *engine, const struct arrival *arrival)
+{
+	const struct packet *packet = arrival->packet;
+
+	switch (packet->kind) {
+	case PACKET_OTHER:
+		untouched(engine, arrival->link, arrival->at, arrival->frame);
+		return;
+	case PACKET_TCP:
+		if (is_smtp(engine, packet->from.port_be))
+			inspected(engine, arrival);
+		else
+			untouched(engine, arrival->link, arrival->at, arrival->frame);
+		return;
+	case PACKET_FRAGMENT:
+		inspected(engine, arrival);
+		return;
+	case PACKET_BAD:
+		// With ports that say it is none of ours it is not ours to drop either.
+		if (packet->from.port_be[0] != 0 && !is_smtp(engine, packet->from.port_be)) {
+			untouched(engine, arrival->link, arrival->at, arrival->frame);
+			return;
+		}
+		malformed(engine, packet);
+		engine->ops.free(engine->ops.ctx, arrival->frame);
+		return;
+	}
+}
+
 void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
 	uint64_t now_ns)
 {
 	struct packet packet;
-	struct arrival arrival = {frame, &packet, link, side, now_ns, false};
+	const struct arrival arrival = {frame, &packet, link, side, now_ns, false, NULL};
 
 	packet_parse(frame, engine->options.packet_flags | PACKET_CHECKSUMS_DONE, &packet);
-	switch (packet.kind) {
-	case PACKET_OTHER:
-		untouched(engine, link, side, frame);
-		return;
-	case PACKET_TCP:
-		if (is_smtp(engine, packet.from.port_be))
-			inspected(engine, &arrival);
-		else
-			untouched(engine, link, side, frame);
-		return;
-	case PACKET_FRAGMENT:
-		inspected(engine, &arrival);
-		return;
-	case PACKET_BAD:
-		// With ports that say it is none of ours it is not ours to drop either.
-		if (packet.from.port_be[0] != 0 && !is_smtp(engine, packet.from.port_be)) {
-			untouched(engine, link, side, frame);
-			return;
-		}
-		malformed(engine, &packet);
-		engine->ops.free(engine->ops.ctx, frame);
-		return;
+	dispatch(engine, &arrival);
+}
+
+// Reads the headers; of an SMTP connection the key is made, and its place in the table asked for.
+static bool look(struct engine *engine, struct engine_frame *in, struct packet *packet,
+	struct session_key *key)
+{
+	packet_parse(&in->frame, engine->options.packet_flags | PACKET_CHECKSUMS_DONE, packet);
+	if (packet->kind != PACKET_TCP || !is_smtp(engine, packet->from.port_be))
+		return false;
+	session_key_make(engine, packet, in->link, key);
+	flow_prefetch(engine->flows, key->hash);
+	return true;
+}
+
+void engine_input_burst(
+	struct engine *engine, struct engine_frame *frames, uint32_t count, uint64_t now_ns)
+{
+	struct packet packets[ENGINE_BURST];
+	struct session_key keys[ENGINE_BURST];
+	bool has_key[ENGINE_BURST];
+
+	assert(count <= ENGINE_BURST);
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(frames[i].frame.data);
+	for (uint32_t i = 0; i < count; i++)
+		has_key[i] = look(engine, &frames[i], &packets[i], &keys[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		if (has_key[i])
+			flow_prefetch_state(engine->flows, keys[i].hash, PREFETCH_BYTES);
 	}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct arrival arrival = {&frames[i].frame, &packets[i], frames[i].link,
+			frames[i].side, now_ns, false, has_key[i] ? &keys[i] : NULL};
+
+		dispatch(engine, &arrival);
+	}
+}
+
+// Each connection gives its pages back once after each use. What then became free without a packet of it
+// (a message that another thread was done with, or the spool) is found by a slow walk.
+static void trim_idle(struct engine *engine, uint64_t now_ns)
+{
+	struct flow *flow;
+
+	session_trim_quiet(engine, IDLE_TRIMS, now_ns, IDLE_TRIM_NS);
+	if (now_ns - engine->walked_ns < WALK_NS)
+		return;
+	engine->walked_ns = now_ns;
+	flow = flow_step(engine->flows, &engine->walk_cursor);
+	if (flow != NULL && now_ns - flow->used_ns > IDLE_TRIM_NS)
+		session_trim(engine, (struct session *)flow);
 }
 
 void engine_tick(struct engine *engine, uint64_t now_ns)
 {
 	struct flow *flow = flow_expired(engine->flows, now_ns);
-	struct session *session;
 
 	if (flow != NULL) {
-		session = (struct session *)flow;
 		engine->counters.connections_aged++;
-		session_end(engine, session, NULL, now_ns);
+		session_end(engine, (struct session *)flow, NULL, now_ns);
 	}
-	flow = flow_walk(engine->flows, &engine->walk_cursor);
-	if (flow == NULL) {
-		engine->walk_cursor = 0;
-	} else if (now_ns - flow->used_ns > IDLE_TRIM_NS) {
-		session = (struct session *)flow;
-		stream_trim(&session->stream[TCP_CLIENT], engine->pages);
-		stream_trim(&session->stream[TCP_SERVER], engine->pages);
-	}
+	trim_idle(engine, now_ns);
 	takeover_tick(engine, now_ns);
 	deferral_tick(engine, now_ns);
 	divert_tick(engine, now_ns);

@@ -72,6 +72,7 @@ struct engine_options {
 	struct engine_policy policy[DIRECTIONS];
 	uint32_t max_connections;
 	uint32_t max_half_open;
+	uint32_t max_diverted;     // of these, that had a message taken in for a seal
 	uint32_t max_pages;        // of STREAM_PAGE_BYTES, all connections together
 	uint32_t max_stream_bytes; // of one direction, unacknowledged or out of order
 	uint32_t max_fragments;    // datagrams being reassembled
@@ -264,6 +265,19 @@ void engine_set_seals(struct engine *engine, const struct engine_seals *seals);
 // One frame that came in at side of link. Takes the frame. now_ns never goes back.
 void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,
 	uint64_t now_ns);
+
+#define ENGINE_BURST 32
+
+struct engine_frame {
+	struct frame frame;
+	uint32_t link;
+	enum link_side side; // that it came in at
+};
+
+// The same for frames that came together, at most ENGINE_BURST, one after another in this order. What has to be
+// fetched from memory for each is asked for at once: with many connections that is most of the time.
+void engine_input_burst(
+	struct engine *engine, struct engine_frame *frames, uint32_t count, uint64_t now_ns);
 // Housekeeping in a small fixed dose: timers, ageing. To be called once a loop turn.
 void engine_tick(struct engine *engine, uint64_t now_ns);
 // What another thread has: until there is nothing the engine cannot be freed.

@@ -31,13 +31,10 @@ bool engine_has_room_for_scanner(struct engine *engine)
 		return true;
 	deferral_outdate(engine, engine->older[0]);
 	for (uint32_t i = 0; i < OUTDATE_SESSIONS; i++) {
-		struct flow *flow = flow_walk(engine->flows, &engine->outdate_cursor);
+		struct flow *flow = flow_step(engine->flows, &engine->outdate_cursor);
 
-		if (flow == NULL) {
-			engine->outdate_cursor = 0;
-			break;
-		}
-		give_up(engine, (struct session *)flow, engine->older[0]);
+		if (flow != NULL)
+			give_up(engine, (struct session *)flow, engine->older[0]);
 	}
 	return false;
 }

@@ -29,6 +29,7 @@ static_assert(sizeof(struct bucket) == LINE_BYTES, "a bucket is one cache line")
 struct class_list {
 	uint32_t oldest;
 	uint32_t newest;
+	uint32_t quiet; // the oldest that flow_quiet has not given since its last use
 	uint32_t count;
 };
 
@@ -87,7 +88,8 @@ struct flow_table *flow_table_init(void *memory, const struct flow_table_options
 	memcpy(table->idle_ns, options->idle_ns, sizeof(table->idle_ns));
 	memcpy(table->hash_key, options->hash_key, sizeof(table->hash_key));
 	for (int i = 0; i < FLOW_CLASSES; i++)
-		table->classes[i] = (struct class_list){.oldest = NONE, .newest = NONE};
+		table->classes[i] =
+			(struct class_list){.oldest = NONE, .newest = NONE, .quiet = NONE};
 	return table;
 }
 
@@ -274,6 +276,25 @@ static void bucket_remove(struct flow_table *table, uint32_t hash, uint32_t slot
 	}
 }
 
+void flow_prefetch(const struct flow_table *table, uint32_t hash)
+{
+	__builtin_prefetch(&table->buckets[hash & table->mask]);
+}
+
+void flow_prefetch_state(const struct flow_table *table, uint32_t hash, uint32_t bytes)
+{
+	const struct bucket *bucket = &table->buckets[hash & table->mask];
+	uint32_t places = match_tags(bucket, tag_of(hash));
+
+	for (; places != 0; places &= places - 1) {
+		const uint8_t *flow =
+			table->flows + bucket->slots[__builtin_ctz(places)] * table->stride;
+
+		for (uint32_t at = 0; at < bytes; at += LINE_BYTES)
+			__builtin_prefetch(flow + at, 1);
+	}
+}
+
 struct flow *flow_find(struct flow_table *table, const struct flow_key *key, uint32_t hash)
 {
 	uint32_t at = hash & table->mask;
@@ -307,6 +328,8 @@ static void list_append(struct flow_table *table, struct flow *flow, enum flow_c
 		flow_at(table, list->newest)->newer = slot;
 	else
 		list->oldest = slot;
+	if (list->quiet == NONE)
+		list->quiet = slot;
 	list->newest = slot;
 	list->count++;
 }
@@ -315,6 +338,8 @@ static void list_remove(struct flow_table *table, struct flow *flow)
 {
 	struct class_list *list = &table->classes[flow->class];
 
+	if (list->quiet == slot_of(table, flow))
+		list->quiet = flow->newer;
 	if (flow->older != NONE)
 		flow_at(table, flow->older)->newer = flow->newer;
 	else
@@ -336,8 +361,11 @@ static struct flow *oldest(const struct flow_table *table, enum flow_class class
 void flow_touch(struct flow_table *table, struct flow *flow, enum flow_class class, uint64_t now_ns)
 {
 	flow->used_ns = now_ns;
-	if (flow->class == class && flow->newer == NONE)
+	if (flow->class == class && flow->newer == NONE) {
+		if (table->classes[class].quiet == NONE)
+			table->classes[class].quiet = slot_of(table, flow);
 		return;
+	}
 	list_remove(table, flow);
 	list_append(table, flow, class);
 }
@@ -349,6 +377,20 @@ struct flow *flow_expired(struct flow_table *table, uint64_t now_ns)
 
 		if (flow != NULL && now_ns - flow->used_ns >= table->idle_ns[i])
 			return flow;
+	}
+	return NULL;
+}
+
+struct flow *flow_quiet(struct flow_table *table, uint64_t now_ns, uint64_t quiet_ns)
+{
+	for (int i = FLOW_CLASSES - 1; i >= 0; i--) {
+		struct class_list *list = &table->classes[i];
+		struct flow *flow = list->quiet != NONE ? flow_at(table, list->quiet) : NULL;
+
+		if (flow == NULL || now_ns - flow->used_ns < quiet_ns)
+			continue;
+		list->quiet = flow->newer;
+		return flow;
 	}
 	return NULL;
 }
@@ -413,6 +455,18 @@ struct flow *flow_walk(struct flow_table *table, uint32_t *cursor)
 			return flow;
 	}
 	return NULL;
+}
+
+struct flow *flow_step(struct flow_table *table, uint32_t *cursor)
+{
+	struct flow *flow;
+
+	if (*cursor >= table->fresh) {
+		*cursor = 0;
+		return NULL;
+	}
+	flow = flow_at(table, (*cursor)++);
+	return flow->in_use ? flow : NULL;
 }
 
 void flow_get_counts(const struct flow_table *table, struct flow_counts *counts)

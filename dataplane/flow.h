@@ -56,6 +56,10 @@ bool flow_key_make(const struct packet_address *from, uint32_t link, struct flow
 
 // Find and insert want the key's hash, computed once.
 uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key);
+// For several finds at once, whose waits for memory then pass together: first flow_prefetch of each hash, then
+// flow_prefetch_state of each, then the finds. bytes: of the caller's struct that will be looked at.
+void flow_prefetch(const struct flow_table *table, uint32_t hash);
+void flow_prefetch_state(const struct flow_table *table, uint32_t hash, uint32_t bytes);
 // NULL when there is none. Does not count as use.
 struct flow *flow_find(struct flow_table *table, const struct flow_key *key, uint32_t hash);
 
@@ -71,8 +75,15 @@ void flow_touch(
 	struct flow_table *table, struct flow *flow, enum flow_class class, uint64_t now_ns);
 // A flow whose idle time is over, or NULL. Looks at one flow a class.
 struct flow *flow_expired(struct flow_table *table, uint64_t now_ns);
+// The flow that was used the longest ago, of those that were not given by this since their last use, and at
+// least quiet_ns ago; or NULL. Each flow is given once after each use. Looks at one flow a class.
+struct flow *flow_quiet(struct flow_table *table, uint64_t now_ns, uint64_t quiet_ns);
 // Next flow in slot order after *cursor (0 to begin with); NULL at the end.
 struct flow *flow_walk(struct flow_table *table, uint32_t *cursor);
+
+// The flow in the slot at *cursor (0 to begin with), or NULL where there is none; the cursor moves on by one
+// slot, and from the last one to the first.
+struct flow *flow_step(struct flow_table *table, uint32_t *cursor);
 
 struct flow_counts {
 	uint32_t flows[FLOW_CLASSES];

@@ -229,6 +229,11 @@ static const struct config_option limits_table[] = {
 		.unit = "connections",
 		.help = "Of these, not established yet: what a SYN flood can take. The oldest "
 			"makes room."},
+	{.key = "max_diverted",
+		UINT(struct engine_options, max_diverted, 1, 1u << 24),
+		.unit = "connections",
+		.help = "Of `max_connections`, that had a message taken in for a seal, at once: "
+			"each takes 2.3 KB. One more is reset, and its sender comes back."},
 	{.key = "max_pages",
 		UINT(struct engine_options, max_pages, 16, 1u << 24),
 		.unit = "pages",

@@ -104,7 +104,7 @@ void packet_renumber(struct frame *frame, struct packet *packet, uint32_t seq, u
 	const struct seqmap *map);
 
 // What it takes to send a segment of one's own in one side's name: its headers as last seen.
-#define PACKET_TEMPLATE_BYTES 78 // 14 + 2 * 4 + 40, and 16 to spare
+#define PACKET_TEMPLATE_BYTES 70 // 14 + 4 * 4 + 40: as many tags as packet_parse takes
 struct packet_template {
 	uint8_t header[PACKET_TEMPLATE_BYTES]; // Ethernet, tags, IP without options or extensions
 	uint8_t l2_bytes;

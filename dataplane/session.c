@@ -15,6 +15,9 @@
 // for those that fill a hole, and so give pages back.
 #define SCARCE_SHARE 8
 #define SCARCE_PAGES 16
+// Before that, connections that are silent just now give back what both sides have had.
+#define RECLAIM_SHARE 4
+#define RECLAIM_SESSIONS 4
 
 void session_count_drop(struct engine *engine, enum tcp_reason reason)
 {
@@ -81,6 +84,23 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 	stream_init(&session->stream[TCP_SERVER], 0);
 	session->mode = SESSION_DEAD;
 	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
+}
+
+void session_trim(struct engine *engine, struct session *session)
+{
+	stream_trim(&session->stream[TCP_CLIENT], engine->pages);
+	stream_trim(&session->stream[TCP_SERVER], engine->pages);
+}
+
+void session_trim_quiet(struct engine *engine, uint32_t most, uint64_t now_ns, uint64_t quiet_ns)
+{
+	for (; most > 0; most--) {
+		struct flow *flow = flow_quiet(engine->flows, now_ns, quiet_ns);
+
+		if (flow == NULL)
+			return;
+		session_trim(engine, (struct session *)flow);
+	}
 }
 
 // In a divert nothing passes but what a recorded server says.
@@ -206,6 +226,8 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 	uint32_t rewritten = 0;
 	uint64_t to = result->offset + packet->tcp.payload_bytes;
 
+	if (stream_pool_free_pages(engine->pages) < engine->options.max_pages / RECLAIM_SHARE)
+		session_trim_quiet(engine, RECLAIM_SESSIONS, arrival->now_ns, 0);
 	// Forgotten bytes cannot be compared any more: nobody sees them a second time.
 	if (result->offset < stream->trimmed && to > stream->trimmed) {
 		packet_trim(
@@ -488,16 +510,27 @@ static bool splice_arrival(
 	return false;
 }
 
+void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
+	struct session_key *key)
+{
+	key->swapped = flow_key_make(&packet->from, link, &key->key);
+	key->hash = flow_hash(engine->flows, &key->key);
+}
+
 void session_arrival(struct engine *engine, const struct arrival *arrival)
 {
 	struct packet *packet = arrival->packet;
+	const struct session_key *key = arrival->key;
 	struct tcp_result result;
-	struct flow_key key;
-	bool swapped = flow_key_make(&packet->from, arrival->link, &key);
-	struct session *session =
-		(struct session *)flow_find(engine->flows, &key, flow_hash(engine->flows, &key));
+	struct session_key own;
+	struct session *session;
 	enum tcp_side side;
 
+	if (key == NULL) {
+		session_key_make(engine, packet, arrival->link, &own);
+		key = &own;
+	}
+	session = (struct session *)flow_find(engine->flows, &key->key, key->hash);
 	engine->counters.smtp_packets++;
 	engine->counters.smtp_bytes += packet->tcp.payload_bytes;
 	if (session != NULL && session->mode == SESSION_DEAD && session_opens(&packet->tcp)) {
@@ -506,12 +539,12 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 	}
 	if (session == NULL) {
 		if (session_opens(&packet->tcp))
-			session_open(engine, arrival, &key, swapped);
+			session_open(engine, arrival, &key->key, key->swapped);
 		else
-			session_midstream(engine, arrival, &key, swapped);
+			session_midstream(engine, arrival, &key->key, key->swapped);
 		return;
 	}
-	side = swapped == session->key_swapped ? TCP_CLIENT : TCP_SERVER;
+	side = key->swapped == session->key_swapped ? TCP_CLIENT : TCP_SERVER;
 	if (session_port(session, side) != arrival->at) {
 		// Its addresses belong to the other end of the link.
 		engine->counters.dropped_tcp++;
@@ -527,7 +560,7 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 		side == TCP_SERVER && session_opens(&packet->tcp) &&
 		session_is_smtp_port(engine, packet->from.port_be[1])) {
 		session_end(engine, session, NULL, arrival->now_ns);
-		session_open(engine, arrival, &key, swapped);
+		session_open(engine, arrival, &key->key, key->swapped);
 		return;
 	}
 	if (side == TCP_SERVER && session->splice != NULL && !session->splice->recorded &&
@@ -538,7 +571,7 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);
 	if (result.fate == TCP_NEW && session_opens(&packet->tcp)) {
 		session_end(engine, session, NULL, arrival->now_ns);
-		session_open(engine, arrival, &key, swapped);
+		session_open(engine, arrival, &key->key, key->swapped);
 		return;
 	}
 	known(engine, session, side, arrival, &result);

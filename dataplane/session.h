@@ -96,6 +96,7 @@ struct engine {
 	size_t memory_bytes;
 	size_t message_bytes; // of one in progress; written by the engine, read by any thread
 	uint64_t sessions;    // ever begun
+	uint64_t walked_ns;
 	uint32_t walk_cursor;
 	uint32_t outdate_cursor; // of sessions whose rules have to be given up
 	struct counters counters;
@@ -146,6 +147,13 @@ static inline uint64_t session_limit(const struct session *session, enum tcp_sid
 	return side == TCP_CLIENT && session->hold < read ? session->hold : read;
 }
 
+// What a session is found by.
+struct session_key {
+	struct flow_key key;
+	uint32_t hash;
+	bool swapped;
+};
+
 // A packet at hand: where it came from and what is known of it.
 struct arrival {
 	struct frame *frame;
@@ -154,10 +162,13 @@ struct arrival {
 	enum link_side at;
 	uint64_t now_ns;
 	bool made; // put together from fragments in the engine's scratch: not to be sent itself
+	const struct session_key *key; // of the packet, NULL: not made yet
 };
 
 // ---- session.c ----
 
+void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
+	struct session_key *key);
 // One TCP packet with an SMTP port. Takes arrival->frame.
 void session_arrival(struct engine *engine, const struct arrival *arrival);
 // Ends a session: reports its messages and itself, gives everything back, forgets the flow.
@@ -167,6 +178,11 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 
 // The building message, whose verdict had to be waited for, is decided: goes on where it was left.
 void session_resume(struct engine *engine, struct session *session, uint64_t now_ns);
+
+// Gives back the pages of what both sides have had: of one session; of as many as are given, of those that were
+// silent for so long, the one that was silent longest first.
+void session_trim(struct engine *engine, struct session *session);
+void session_trim_quiet(struct engine *engine, uint32_t most, uint64_t now_ns, uint64_t quiet_ns);
 
 // Sends what may go on now, of both directions, and FINs whose turn has come.
 void session_flush(struct engine *engine, struct session *session);

@@ -146,6 +146,13 @@ void session_midstream(struct engine *engine, const struct arrival *arrival,
 			engine->ops.ctx, arrival->link, link_other(arrival->at), arrival->frame);
 		return;
 	}
+	// The answer to a SYN whose place another one took: the client asks again, and is answered again. A reset
+	// would end what can still become a connection.
+	if ((packet->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK)) {
+		session_count_drop(engine, TCP_REASON_BAD_HANDSHAKE);
+		emit_drop(engine, arrival);
+		return;
+	}
 	switch (engine->options.policy[direction].midstream) {
 	case MIDSTREAM_RESET:
 		engine->counters.midstream_resets++;

@@ -9,6 +9,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_prefetch.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BURST 32
+#define BURST ENGINE_BURST
 #define SEND_TRIES 16
 #define DEFERRED_NAP_US 500
 #define DEFERRED_STOP_NS (5ull * NS_PER_S) // that a scan in another thread may take to end
@@ -226,46 +227,65 @@ static struct deferral *op_deferred(void *ctx)
 
 // ---- receiving ----------------------------------------------------------------------------------
 
-static void input(struct worker *worker, struct rte_mbuf *mbuf)
+// False: there is no memory for it, and it is gone.
+static bool frame_in(struct worker *worker, struct rte_mbuf *mbuf, struct engine_frame *in)
 {
 	const struct port *port = &worker->shared->ports->port[worker->index_of[mbuf->port]];
-	struct frame frame;
 
 	if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) {
 		worker->counters->dropped_memory++;
 		rte_pktmbuf_free(mbuf);
-		return;
+		return false;
 	}
-	frame_of(mbuf, &frame);
-	engine_input(worker->engine, port->link, port->side, &frame, worker->now_ns);
+	frame_of(mbuf, &in->frame);
+	in->link = port->link;
+	in->side = port->side;
+	return true;
 }
 
+static void input(struct worker *worker, struct rte_mbuf **mbufs, uint32_t n)
+{
+	struct engine_frame frames[BURST];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		count += frame_in(worker, mbufs[i], &frames[count]);
+	engine_input_burst(worker->engine, frames, count, worker->now_ns);
+}
+
+// At most BURST.
 static void take(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
 {
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(frames[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		worker->counters->rx_packets++;
 		worker->counters->rx_bytes += rte_pktmbuf_pkt_len(frames[i]);
 		if (worker->faults != NULL)
 			port_faults_push(worker->faults, frames[i], worker->now_ns);
-		else
-			input(worker, frames[i]);
 	}
+	if (worker->faults == NULL)
+		input(worker, frames, n);
 }
 
 static void distribute(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
 {
 	struct distributor *distributor = worker->shared->distributor;
+	uint32_t own = 0;
 
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t target = distributor_worker_of(distributor, frames[i]);
 
 		if (target == 0) {
-			take(worker, &frames[i], 1);
+			frames[own++] = frames[i];
 		} else if (rte_ring_sp_enqueue(distributor->to_worker[target], frames[i]) != 0) {
 			worker->counters->dropped_memory++;
 			rte_pktmbuf_free(frames[i]);
 		}
 	}
+	take(worker, frames, own);
 }
 
 // One burst from each port of this worker's own. Returns how many frames there were.
@@ -332,7 +352,7 @@ static uint32_t receive(struct worker *worker)
 		struct rte_mbuf *mbuf;
 
 		while ((mbuf = port_faults_pull(worker->faults, worker->now_ns)) != NULL) {
-			input(worker, mbuf);
+			input(worker, &mbuf, 1);
 			n++;
 		}
 	}

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define SIGNATURES 10000u
-#define SET 25u
+#define SET MAIL_SET
 #define MOST_ROUNDS 15u
 #define CONNECTIONS 64u
 #define PER_CONNECTION 20u
@@ -81,34 +81,11 @@ static double median(double *values, uint32_t count)
 	return values[count / 2];
 }
 
-// ---- mails --------------------------------------------------------------------------------------
-
-// Four of each kind, which share their bytes, and an infected one.
 static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
 {
 	struct mail_bytes sign = rules_get(&bench->one, 0);
 
-	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
-		mail_make(&set[i], (enum mail_kind)i, bytes, NULL);
-	for (uint32_t i = MAIL_KINDS_COUNT; i < SET - 1; i++)
-		set[i] = set[i - MAIL_KINDS_COUNT];
-	mail_make(&set[SET - 1], MAIL_PE, bytes, &sign);
-}
-
-static void free_set(struct mail *set)
-{
-	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
-		mail_free(&set[i]);
-	mail_free(&set[SET - 1]);
-}
-
-static size_t set_bytes(const struct mail *set, uint32_t count)
-{
-	size_t bytes = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		bytes += set[i].wire.bytes;
-	return bytes;
+	mail_set_make(set, bytes, &sign);
 }
 
 // ---- one measurement ----------------------------------------------------------------------------
@@ -149,7 +126,7 @@ static void measure_round(struct bench *bench, struct rig *rig,
 	const struct traffic_options *traffic, struct rig_result *result, double *out)
 {
 	struct light_cost light;
-	double bytes = (double)set_bytes(traffic->set, traffic->set_count);
+	double bytes = (double)mail_set_bytes(traffic->set, traffic->set_count);
 
 	rig_run(rig, traffic, result);
 	check(result, traffic);
@@ -259,7 +236,7 @@ static void bench_stages(
 		"rx and tx alone", "decoding alone", "hs_scan alone", "EVP_Digest alone"};
 	double hz = (double)rte_get_tsc_hz();
 	double before = 0;
-	double total = (double)set_bytes(set, SET);
+	double total = (double)mail_set_bytes(set, SET);
 	struct light_cost light;
 
 	light_measure(bench->light, set, SET, true, &light);
@@ -365,7 +342,7 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes, bool
 	prepare(&options);
 	rig = rig_new(&options, bench->ruleset, NULL);
 	measure(bench, rig, &traffic, &figures);
-	show(size, (double)set_bytes(set, SET) / SET, &figures);
+	show(size, (double)mail_set_bytes(set, SET) / SET, &figures);
 	bench_alone(bench, rig, set, size, bytes);
 	if (all)
 		bench_kinds(bench, rig, set, size, bytes);
@@ -379,7 +356,7 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes, bool
 		bench_sealed(bench, set, size, bytes, 100);
 		bench_stages(bench, set, size, bytes);
 	}
-	free_set(set);
+	mail_set_free(set);
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
@@ -405,7 +382,7 @@ static void write_mails(const struct bench *bench, const char *folder)
 				  fclose(file) == 0,
 			path);
 	}
-	free_set(set);
+	mail_set_free(set);
 }
 
 static void prepare_rules(struct bench *bench)

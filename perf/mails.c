@@ -227,3 +227,28 @@ void mail_free(struct mail *mail)
 	free(mail->attachment.data);
 	free(mail->member.data);
 }
+
+void mail_set_make(struct mail set[MAIL_SET], size_t bytes, const struct mail_bytes *sign)
+{
+	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
+		mail_make(&set[i], (enum mail_kind)i, bytes, NULL);
+	for (uint32_t i = MAIL_KINDS_COUNT; i < MAIL_SET - 1; i++)
+		set[i] = set[i - MAIL_KINDS_COUNT];
+	mail_make(&set[MAIL_SET - 1], MAIL_PE, bytes, sign);
+}
+
+void mail_set_free(struct mail set[MAIL_SET])
+{
+	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
+		mail_free(&set[i]);
+	mail_free(&set[MAIL_SET - 1]);
+}
+
+size_t mail_set_bytes(const struct mail *set, uint32_t count)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += set[i].wire.bytes;
+	return bytes;
+}

@@ -43,3 +43,10 @@ struct mail {
 // mail is clean.
 void mail_make(struct mail *mail, enum mail_kind kind, size_t bytes, const struct mail_bytes *sign);
 void mail_free(struct mail *mail);
+
+#define MAIL_SET 25u
+
+// Four of each kind, which share their bytes, and an infected one, with sign in it.
+void mail_set_make(struct mail set[MAIL_SET], size_t bytes, const struct mail_bytes *sign);
+void mail_set_free(struct mail set[MAIL_SET]);
+size_t mail_set_bytes(const struct mail *set, uint32_t count); // on the wire

@@ -32,5 +32,19 @@ void rig_free(struct rig *rig);
 void rig_run(struct rig *rig, const struct traffic_options *options, struct rig_result *result);
 size_t rig_connection_bytes(const struct rig *rig);
 size_t rig_message_bytes(const struct rig *rig);
+size_t rig_memory_bytes(const struct rig *rig);  // of all its pools
+uint32_t rig_connections(const struct rig *rig); // that the engine knows
+
+// Lets time pass without mails.
+void rig_wait(struct rig *rig, uint32_t ms, struct rig_result *result);
+
+// Connections that stay, beside those of rig_run: opens them all, until they rest (options: idle); has them send a
+// mail each, so many at once; closes them. Totals of mails and connections are
+// those since they were opened.
+void rig_idle_open(
+	struct rig *rig, const struct traffic_options *options, struct rig_result *result);
+void rig_idle_wake(struct rig *rig, const uint32_t *which, uint32_t count, uint32_t at_once,
+	struct rig_result *result);
+void rig_idle_close(struct rig *rig, uint32_t at_once, struct rig_result *result);
 // Processor time to take so many frames of so many bytes from a ring port and give them to another one.
 double rig_forward_s(uint32_t count, uint32_t bytes);

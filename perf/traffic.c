@@ -143,7 +143,8 @@ static void begin_talk(struct traffic *traffic, struct talk *talk)
 		talk->port < 1024 || talk->port == UINT16_MAX ? 1024 : (uint16_t)(talk->port + 1);
 	talk->state = CLIENT_GREETING;
 	talk->in_body = false;
-	talk->quits = false;
+	talk->roused = traffic->options.mail_each > 0 &&
+		       (talk - traffic->talks) % traffic->options.mail_each == 0;
 	talk->sent_here = 0;
 	for (int side = 0; side < 2; side++) {
 		talk->end[side].next = iss * (uint32_t)(side + 1);
@@ -152,6 +153,48 @@ static void begin_talk(struct traffic *traffic, struct talk *talk)
 	}
 	talk->end[TRAFFIC_CLIENT].syn_due = true;
 	traffic_wake(traffic, talk, TRAFFIC_CLIENT);
+}
+
+static void open_next(struct traffic *traffic)
+{
+	if (traffic->opened < traffic->options.connections)
+		begin_talk(traffic, &traffic->talks[traffic->opened++]);
+}
+
+void traffic_rest(struct traffic *traffic, struct talk *talk)
+{
+	talk->state = CLIENT_IDLE;
+	traffic->totals.resting++;
+	open_next(traffic);
+}
+
+static bool leave_rest(struct traffic *traffic, struct talk *talk)
+{
+	if (talk->state != CLIENT_IDLE)
+		return false;
+	traffic->totals.resting--;
+	return true;
+}
+
+bool traffic_rouse(struct traffic *traffic, uint32_t connection)
+{
+	struct talk *talk = &traffic->talks[connection];
+
+	if (!leave_rest(traffic, talk))
+		return false;
+	talk->roused = true;
+	traffic_next_mail(traffic, talk);
+	return true;
+}
+
+bool traffic_close(struct traffic *traffic, uint32_t connection)
+{
+	struct talk *talk = &traffic->talks[connection];
+
+	if (!leave_rest(traffic, talk))
+		return false;
+	traffic_quit(traffic, talk);
+	return true;
 }
 
 static void close_talk(struct traffic *traffic, struct talk *talk)
@@ -170,7 +213,7 @@ static void close_talk(struct traffic *traffic, struct talk *talk)
 		return;
 	traffic->totals.ended++;
 	talk->state = CLIENT_CLOSED;
-	if (traffic_has_more(traffic))
+	if (traffic_has_more(traffic) && !traffic->options.idle)
 		begin_talk(traffic, talk);
 	else
 		traffic->closed++;
@@ -232,6 +275,7 @@ static void take_payload(struct traffic *traffic, struct talk *talk, enum traffi
 static void take_reset(struct traffic *traffic, struct talk *talk, enum traffic_side side)
 {
 	if (side == TRAFFIC_CLIENT && !talk->end[side].gone) {
+		(void)leave_rest(traffic, talk);
 		traffic->totals.resets++;
 		talk->state = CLIENT_DONE;
 	}
@@ -285,10 +329,24 @@ static void take_segment(struct traffic *traffic, struct talk *talk, enum traffi
 		end->ack_due = true;
 		// A server closes when its client does, and a client of which nothing more is wanted.
 		end->fin_due = end->fin_due || !end->fin_sent;
-		if (side == TRAFFIC_CLIENT)
+		if (side == TRAFFIC_CLIENT) {
+			(void)leave_rest(traffic, talk);
 			talk->state = CLIENT_DONE;
+		}
 		traffic_wake(traffic, talk, side);
 	}
+}
+
+static uint32_t index_of(
+	const struct traffic *traffic, enum traffic_side side, const uint8_t *frame)
+{
+	return get32(frame + (side == TRAFFIC_CLIENT ? 30 : 26)) - 0x0a000001u -
+	       traffic->options.first;
+}
+
+bool traffic_owns(const struct traffic *traffic, enum traffic_side side, const uint8_t *frame)
+{
+	return index_of(traffic, side, frame) < traffic->options.connections;
 }
 
 void traffic_input(struct traffic *traffic, enum traffic_side side, const uint8_t *frame,
@@ -302,7 +360,7 @@ void traffic_input(struct traffic *traffic, enum traffic_side side, const uint8_
 		traffic->totals.changed++;
 		return;
 	}
-	index = get32(frame + (to_client ? 30 : 26)) - 0x0a000001u - traffic->options.first;
+	index = index_of(traffic, side, frame);
 	if (index >= traffic->options.connections) {
 		traffic->totals.changed++;
 		return;
@@ -380,9 +438,14 @@ bool traffic_step(struct traffic *traffic, uint64_t now_ns, uint32_t most)
 bool traffic_is_done(const struct traffic *traffic)
 {
 	if (traffic->options.idle)
-		return traffic->totals.greeted == traffic->options.connections &&
+		return traffic->totals.resting + traffic->closed == traffic->options.connections &&
 		       traffic->queue_head == traffic->queue_tail;
 	return traffic->closed == traffic->options.connections;
+}
+
+uint32_t traffic_busy(const struct traffic *traffic)
+{
+	return traffic->opened - traffic->totals.resting - traffic->closed;
 }
 
 const struct traffic_totals *traffic_totals(const struct traffic *traffic)
@@ -418,10 +481,11 @@ struct traffic *traffic_new(const struct traffic_options *options, const struct 
 	traffic->queue = perf_alloc(sizeof(*traffic->queue) * room);
 	traffic->queue_mask = room - 1;
 	traffic->latencies = perf_alloc(sizeof(*traffic->latencies) * TRAFFIC_LATENCIES);
-	for (uint32_t i = 0; i < options->connections; i++) {
+	for (uint32_t i = 0; i < options->connections; i++)
 		traffic->talks[i].port = (uint16_t)(1024 + i % 50000);
-		begin_talk(traffic, &traffic->talks[i]);
-	}
+	while (traffic->opened < (options->opening > 0 ? options->opening : options->connections) &&
+		traffic->opened < options->connections)
+		open_next(traffic);
 	return traffic;
 }
 

@@ -28,7 +28,9 @@ struct traffic_options {
 	uint32_t mails;          // to be sent; UINT32_MAX: no end
 	uint32_t sealed_percent; // of them, spread evenly, go to <sealed@perf.example>
 	uint32_t flight_bytes;   // most that is not acknowledged
-	bool idle;               // connections stay as they are after EHLO
+	bool idle;               // connections rest after EHLO, until they are roused or closed
+	uint32_t opening;        // of idle ones: at once at most; 0: all
+	uint32_t mail_each;      // of idle ones: each so many-th sends a mail before; 0: none
 	bool unseen;             // nobody looks at the mails: infected ones arrive, too
 	uint32_t first;          // of the clients' addresses, behind 10.0.0.1
 	uint16_t port;           // of the servers
@@ -53,6 +55,7 @@ struct traffic_totals {
 	uint64_t changed; // segments that are not what was sent
 	uint64_t strays;  // of connections that had ended
 	uint32_t greeted; // connections
+	uint32_t resting; // idle ones, now
 	uint32_t ended;
 	uint32_t resets; // connections that a client saw reset
 };
@@ -64,9 +67,17 @@ void traffic_free(struct traffic *traffic);
 // A frame that came to this side.
 void traffic_input(struct traffic *traffic, enum traffic_side side, const uint8_t *frame,
 	uint32_t bytes, uint64_t now_ns);
+// Whether a frame that came to this side is of one of these connections.
+bool traffic_owns(const struct traffic *traffic, enum traffic_side side, const uint8_t *frame);
+// An idle connection that rests sends a mail and rests again, if the mail was taken; or is closed. False: it does
+// not rest.
+bool traffic_rouse(struct traffic *traffic, uint32_t connection);
+bool traffic_close(struct traffic *traffic, uint32_t connection);
+// Idle connections that were opened, do not rest and are not closed.
+uint32_t traffic_busy(const struct traffic *traffic);
 // Sends what is due, up to most frames' worth of it. Returns whether there was anything.
 bool traffic_step(struct traffic *traffic, uint64_t now_ns, uint32_t most);
-// All mails are answered and all connections closed; of idle ones: all are greeted.
+// All mails are answered and all connections closed; idle ones: or at rest.
 bool traffic_is_done(const struct traffic *traffic);
 const struct traffic_totals *traffic_totals(const struct traffic *traffic);
 // From the last segment of a clean mail leaving its client to its reaching the server; sorted after this

@@ -12,17 +12,23 @@ static const struct mail *mail_of(const struct traffic *traffic, const struct ta
 	return &traffic->options.set[talk->mail % traffic->options.set_count];
 }
 
-static void next_mail(struct traffic *traffic, struct talk *talk)
+void traffic_quit(struct traffic *traffic, struct talk *talk)
 {
-	if (traffic->options.idle) {
-		talk->state = CLIENT_IDLE;
-		return;
-	}
+	talk->state = CLIENT_QUIT;
+	traffic_say_text(traffic, talk, TRAFFIC_CLIENT, "QUIT\r\n");
+}
+
+void traffic_next_mail(struct traffic *traffic, struct talk *talk)
+{
 	if (!traffic_has_more(traffic) || talk->sent_here == traffic->options.per_connection) {
-		talk->state = CLIENT_QUIT;
-		traffic_say_text(traffic, talk, TRAFFIC_CLIENT, "QUIT\r\n");
+		traffic_quit(traffic, talk);
 		return;
 	}
+	if (traffic->options.idle && !talk->roused) {
+		traffic_rest(traffic, talk);
+		return;
+	}
+	talk->roused = false;
 	talk->mail = traffic->totals.begun++;
 	talk->sent_here++;
 	talk->sealed = (uint64_t)(talk->mail + 1) * traffic->options.sealed_percent / 100 !=
@@ -51,7 +57,7 @@ static void take_answer(struct traffic *traffic, struct talk *talk, uint32_t cod
 	traffic->totals.wrong += code != due;
 	if (code != 250)
 		talk->sent_here = (uint8_t)traffic->options.per_connection;
-	next_mail(traffic, talk);
+	traffic_next_mail(traffic, talk);
 }
 
 static void hear_reply(struct traffic *traffic, struct talk *talk, uint32_t code)
@@ -70,7 +76,7 @@ static void hear_reply(struct traffic *traffic, struct talk *talk, uint32_t code
 		traffic_say_text(traffic, talk, TRAFFIC_CLIENT, "EHLO client.perf.example\r\n");
 		break;
 	case CLIENT_EHLO:
-		next_mail(traffic, talk);
+		traffic_next_mail(traffic, talk);
 		break;
 	case CLIENT_MAIL:
 		talk->state = CLIENT_RCPT;

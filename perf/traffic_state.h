@@ -48,7 +48,7 @@ struct talk {
 	uint8_t sent_here;
 	bool in_body; // at the server
 	bool sealed;
-	bool quits; // at the server
+	bool roused; // an idle one is to send a mail
 	char text[56];
 };
 
@@ -62,6 +62,7 @@ struct traffic {
 	uint32_t queue_head;
 	uint32_t queue_tail;
 	uint32_t closed; // talks that are
+	uint32_t opened; // talks that ever were
 	uint32_t *latencies;
 	uint32_t latencies_count;
 };
@@ -71,6 +72,10 @@ void traffic_say(struct traffic *traffic, struct talk *talk, enum traffic_side s
 	const void *data, size_t n);
 void traffic_say_text(
 	struct traffic *traffic, struct talk *talk, enum traffic_side side, const char *text);
+// An idle connection has nothing more to say.
+void traffic_rest(struct traffic *traffic, struct talk *talk);
+void traffic_next_mail(struct traffic *traffic, struct talk *talk);
+void traffic_quit(struct traffic *traffic, struct talk *talk);
 // Whether one more mail is to be sent.
 bool traffic_has_more(const struct traffic *traffic);
 // Bytes that came in order.

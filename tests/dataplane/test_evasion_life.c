@@ -203,6 +203,37 @@ static void a_flood_of_syns_leaves_open_connections_alone(void **state)
 	bench_finish(&bench);
 }
 
+// The client asks again: neither side may be told that there is nothing.
+static void a_connection_that_a_flood_displaced_opens_all_the_same(void **state)
+{
+	uint32_t *next = bench.talk.next;
+
+	(void)state;
+	bench_init(&bench, 4, NULL);
+	bench.several = true;
+	bench_segment(&bench, TCP_CLIENT, 0, TCP_FLAG_SYN, "");
+	flood(100);
+	assert_int_equal(bench.view[TCP_SERVER]->syns, 1);
+	next[TCP_CLIENT]++;
+	bench_segment(&bench, TCP_SERVER, 0, TCP_FLAG_SYN | TCP_FLAG_ACK, "");
+	assert_int_equal(bench.view[TCP_CLIENT]->frames, 0);
+	assert_int_equal(bench.view[TCP_SERVER]->resets, 0);
+	bench_segment(&bench, TCP_CLIENT, -1, TCP_FLAG_SYN, "");
+	bench_segment(&bench, TCP_SERVER, 0, TCP_FLAG_SYN | TCP_FLAG_ACK, "");
+	assert_int_equal(bench.view[TCP_CLIENT]->syns, 1);
+	next[TCP_SERVER]++;
+	for (int i = 0; i < 2; i++)
+		bench.view[tcp_other((enum tcp_side)i)]->base = next[i];
+	bench_ack(&bench, TCP_CLIENT);
+	bench_say(&bench, TCP_SERVER, "220 mx\r\n");
+	bench_say(&bench, TCP_CLIENT, "HELO c\r\n");
+	bench_say(&bench, TCP_SERVER, "250 mx\r\n");
+	bench_say(&bench, TCP_CLIENT, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n");
+	bench_say(&bench, TCP_SERVER, "250 ok\r\n250 ok\r\n354 go\r\n");
+	expect_refusal();
+	bench_finish(&bench);
+}
+
 static void a_full_table_lets_nothing_pass(void **state)
 {
 	struct engine_options options;
@@ -278,7 +309,8 @@ static void without_a_page_nothing_passes_and_nothing_hangs(void **state)
 	bench_options(&options);
 	options.max_pages = 6;
 	bench_begin_with(&bench, 4, &options);
-	for (uint32_t i = 1; i < 4; i++) {
+	// What was acknowledged is given back: what fills the pages is not.
+	for (uint32_t i = 1; i < 7; i++) {
 		bench_switch(&bench, i);
 		bench_open(&bench);
 		bench_say(&bench, TCP_SERVER, "220 mx\r\n");
@@ -288,9 +320,9 @@ static void without_a_page_nothing_passes_and_nothing_hangs(void **state)
 	assert_int_equal(stream_pool_free_pages(bench.engine->pages), 0);
 	bench_switch(&bench, 0);
 	bench_pass(&bench, 1500);
-	bench_switch(&bench, 4);
+	bench_switch(&bench, 7);
 	bench_segment(&bench, TCP_CLIENT, 0, TCP_FLAG_SYN, "");
-	for (uint32_t i = 1; i < 4; i++) {
+	for (uint32_t i = 1; i < 7; i++) {
 		bench_switch(&bench, i);
 		bench_segment(&bench, TCP_CLIENT, 0, TCP_FLAG_RST, "");
 	}
@@ -389,6 +421,7 @@ int main(void)
 		cmocka_unit_test(ports_are_used_again_in_and_after_a_takeover),
 		cmocka_unit_test(midstream_is_reset_dropped_or_passed_by_policy),
 		cmocka_unit_test(a_flood_of_syns_leaves_open_connections_alone),
+		cmocka_unit_test(a_connection_that_a_flood_displaced_opens_all_the_same),
 		cmocka_unit_test(a_full_table_lets_nothing_pass),
 		cmocka_unit_test(pages_run_out_and_come_back),
 		cmocka_unit_test(without_a_page_nothing_passes_and_nothing_hangs),

@@ -301,6 +301,128 @@ static void a_new_flow_is_zeroed_behind_its_head(void **state)
 	free(fixture.memory);
 }
 
+// What a plain list says of the flow that was silent longest and not given since its last use.
+struct silent {
+	int class; // -1: there is none
+	bool given;
+	uint32_t used;
+};
+
+static int expected_silent(const struct silent *model, uint32_t now, uint32_t quiet)
+{
+	for (int class = FLOW_CLASSES - 1; class >= 0; class --) {
+		int oldest = -1;
+
+		for (int i = 0; i < 60; i++) {
+			if (model[i].class == class && !model[i].given &&
+				(oldest < 0 || model[i].used < model[oldest].used))
+				oldest = i;
+		}
+		if (oldest >= 0 && now - model[oldest].used >= quiet)
+			return oldest;
+	}
+	return -1;
+}
+
+static void silent_flows_are_given_once_after_each_use(void **state)
+{
+	struct flow_table_options options = basic_options(60, 60);
+	struct fixture fixture = open_table(&options);
+	struct silent model[60];
+	uint32_t random = 99;
+	uint32_t given = 0;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		model[i].class = -1;
+	for (uint32_t step = 1; step < 100000; step++) {
+		uint32_t number = (random = random * 1664525 + 1013904223) >> 8;
+		uint32_t what = (number >> 12) % 8;
+		struct silent *it = &model[number %= 60];
+
+		if (what < 3) {
+			uint32_t quiet = what * 20;
+			int expected = expected_silent(model, step, quiet);
+			struct item *item = (struct item *)flow_quiet(fixture.table, step, quiet);
+
+			assert_int_equal(item != NULL ? (int)item->number : -1, expected);
+			if (expected >= 0)
+				model[expected].given = true;
+			given += expected >= 0;
+		} else if (it->class < 0) {
+			assert_non_null(insert(fixture.table, number, step));
+			*it = (struct silent){FLOW_HALF_OPEN, false, step};
+		} else if (what == 3) {
+			flow_remove(fixture.table, &find(fixture.table, number)->flow);
+			it->class = -1;
+		} else {
+			*it = (struct silent){(int)(what % FLOW_CLASSES), false, step};
+			flow_touch(fixture.table, &find(fixture.table, number)->flow,
+				(enum flow_class)it->class, step);
+		}
+	}
+	assert_true(given > 10000);
+	free(fixture.memory);
+}
+
+static void a_step_looks_at_one_slot(void **state)
+{
+	struct flow_table_options options = basic_options(50, 50);
+	struct fixture fixture = open_table(&options);
+	uint32_t cursor = 0;
+	uint32_t seen = 0;
+
+	(void)state;
+	assert_null(flow_step(fixture.table, &cursor));
+	for (uint32_t i = 0; i < 40; i++)
+		assert_non_null(insert(fixture.table, i, i));
+	for (uint32_t i = 0; i < 40; i += 2)
+		flow_remove(fixture.table, &find(fixture.table, i)->flow);
+	// Twice round: each slot, and once the way back to the first.
+	for (uint32_t i = 0; i < 2 * 41; i++) {
+		struct item *item = (struct item *)flow_step(fixture.table, &cursor);
+
+		if (item != NULL) {
+			assert_int_equal(item->number % 2, 1);
+			seen += item->number;
+		}
+	}
+	assert_int_equal(seen, 2 * 400);
+	for (uint32_t i = 1; i < 40; i += 2)
+		flow_remove(fixture.table, &find(fixture.table, i)->flow);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint32_t before = cursor;
+
+		assert_null(flow_step(fixture.table, &cursor));
+		assert_true(cursor == before + 1 || cursor == 0);
+	}
+	free(fixture.memory);
+}
+
+// What is prefetched changes nothing, whatever the hash, and is asked for before the first flow as well.
+static void prefetching_finds_what_a_find_does(void **state)
+{
+	struct flow_table_options options = basic_options(300, 300);
+	struct fixture fixture = open_table(&options);
+
+	(void)state;
+	for (uint32_t i = 0; i < 300; i++) {
+		struct flow_key key;
+		uint32_t hash;
+
+		make_key(i, &key);
+		hash = flow_hash(fixture.table, &key);
+		flow_prefetch(fixture.table, hash);
+		flow_prefetch_state(fixture.table, hash, sizeof(struct item));
+		assert_null(flow_find(fixture.table, &key, hash));
+		assert_non_null(insert(fixture.table, i, i));
+		flow_prefetch(fixture.table, hash);
+		flow_prefetch_state(fixture.table, hash, sizeof(struct item));
+		assert_int_equal(find(fixture.table, i)->number, i);
+	}
+	free(fixture.memory);
+}
+
 static void each_class_ages_by_last_use(void **state)
 {
 	struct flow_table_options options = basic_options(16, 16);
@@ -341,6 +463,9 @@ int main(void)
 		cmocka_unit_test(a_flood_of_syns_displaces_nothing_but_itself),
 		cmocka_unit_test(a_full_table_still_finds_and_refuses),
 		cmocka_unit_test(a_new_flow_is_zeroed_behind_its_head),
+		cmocka_unit_test(silent_flows_are_given_once_after_each_use),
+		cmocka_unit_test(a_step_looks_at_one_slot),
+		cmocka_unit_test(prefetching_finds_what_a_find_does),
 		cmocka_unit_test(each_class_ages_by_last_use),
 	};
 

@@ -30,6 +30,9 @@ bool pools_are_whole(const struct engine *engine)
 {
 	const struct engine_options *options = &engine->options;
 	uint32_t messages = options->scan.max_messages;
+	uint32_t splices = options->max_diverted < options->max_connections
+				   ? options->max_diverted
+				   : options->max_connections;
 	bool whole = is_whole("pages", stream_pool_free_pages(engine->pages), options->max_pages);
 
 	whole &= is_whole("lines", smtp_pool_free_lines(engine->lines), messages);
@@ -38,7 +41,7 @@ bool pools_are_whole(const struct engine *engine)
 		"deferrals", deferral_pool_free(engine->deferrals), engine_max_deferred(options));
 	whole &= is_whole("captures", engine->scanner->captures.free_count,
 		engine->scanner->captures.chunks_count);
-	whole &= is_whole("splices", splice_pool_free(engine->splices), options->max_connections);
+	whole &= is_whole("splices", splice_pool_free(engine->splices), splices);
 	whole &= is_whole("message blocks", message_pool_free_blocks(engine->messages),
 		messages * MESSAGE_BLOCKS_EACH);
 	whole &= is_whole("scans", free_scans(engine->scanner), messages);

@@ -48,7 +48,7 @@ HS_RUNTIME := -lhs_runtime
 DPDK_LIBS := $(shell pkg-config --libs libdpdk)
 # Only dataplane/spool_ring.c needs it: what does not ask for a ring (cordonctl) is not linked to it.
 RING_LIBS := -luring
-SCAN_LIBS := -lcrypto -lIPSec_MB -lz -lpcre2-8 -lbz2 -larchive
+SCAN_LIBS := -lcrypto -lIPSec_MB -lisal -lz -lpcre2-8 -lbz2 -larchive
 OFFLINE_LIBS := -lpcap -lcyaml -lyaml -ljansson
 
 # ---- sources ----------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker under complete SMTP conversations: bench_traffic [--quick] [-s SIZE] [-w FOLDER]
+// A worker under complete SMTP conversations: bench_traffic [--quick] [-s SIZE] [-k KIND] [-w FOLDER]
 //
 // Traffic on one core, the worker on another, ring ports between them (rig.h). Mails are of all kinds (mails.h),
 // one in 25 is infected; every reply, verdict and byte is checked. What counts is the processor's time of the
 // worker's thread and its helper's, so that a machine that others use as well gives the same figures. Beside it
 // stands the speed of light (light.h) of the same mails, measured in turn; the ratio is the median of rounds.
 //
-// -s: mails of about so many bytes alone. -w: writes the signatures and one mail of each kind to a folder,
+// -s: mails of about so many bytes alone. -k: of that kind alone (office, zip), with 100 KB or -s. -w: writes the signatures and one mail of each kind to a folder,
 // for peers, and ends.
 #include "perf/light.h"
 #include "perf/perf.h"
@@ -46,6 +46,7 @@ struct bench {
 	void *one_image;
 	struct light *light;
 	const char *folder; // of the spool
+	const char *kind;   // NULL: all
 	uint32_t rounds;
 	bool quick;
 	bool digests; // are in use
@@ -318,6 +319,8 @@ static void bench_kinds(struct bench *bench, struct rig *rig, const struct mail 
 		char name[96];
 		char what[64];
 
+		if (bench->kind != NULL && strcmp(bench->kind, kind_names[kind]) != 0)
+			continue;
 		traffic.set = &set[kind];
 		traffic.set_count = 1;
 		measure(bench, rig, &traffic, &figures);
@@ -357,6 +360,20 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes, bool
 		bench_stages(bench, set, size, bytes);
 	}
 	mail_set_free(set);
+}
+
+static void bench_kind(struct bench *bench, size_t bytes)
+{
+	static struct mail set[SET];
+	struct options options;
+	struct rig *rig;
+
+	make_set(bench, set, bytes);
+	prepare(&options);
+	rig = rig_new(&options, bench->ruleset, NULL);
+	bench_kinds(bench, rig, set, "kind", bytes);
+	rig_free(rig);
+	free_set(set);
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
@@ -416,11 +433,13 @@ int main(int argc, char **argv)
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while ((option = getopt_long(argc, argv, "s:w:", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "k:s:w:", names, NULL)) != -1) {
 		if (option == 'q')
 			bench.quick = true;
 		else if (option == 's')
 			only = strtoul(optarg, NULL, 10);
+		else if (option == 'k')
+			bench.kind = optarg;
 		else if (option == 'w')
 			out = optarg;
 		else
@@ -437,6 +456,11 @@ int main(int argc, char **argv)
 	bench.folder = folder;
 	rig_start_dpdk();
 	prepare_rules(&bench);
+	if (bench.kind != NULL) {
+		bench_kind(&bench, only > 0 ? only : 100000);
+		remove_folder(folder);
+		return 0;
+	}
 	if (only == 0 || only == 10000)
 		bench_size(&bench, "10k", 10000, false);
 	if (only == 0 || only == 100000)

@@ -3,6 +3,8 @@
 
 #include "scan/unpack_state.h"
 
+#include <isa-l/crc.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,7 +242,7 @@ uint32_t unpack_crc(uint32_t crc, const struct unpack_event *event)
 {
 	if (event->type != UNPACK_MEMBER_DATA)
 		return crc;
-	return (uint32_t)crc32(crc, event->data, (unsigned int)event->bytes);
+	return crc32_gzip_refl(crc, event->data, event->bytes);
 }
 
 size_t unpack_collect(uint8_t *buffer, uint32_t *have, uint32_t want, const uint8_t *data, size_t n)
@@ -404,7 +406,7 @@ size_t unpack_next(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		size_t step;
 
 		if (unpack->waiting > 0) {
-			unpack_member_data(unpack, unpack->out, unpack->waiting, event);
+			unpack_member_data(unpack, unpack->waiting_data, unpack->waiting, event);
 			unpack->waiting = 0;
 			break;
 		}

@@ -127,7 +127,7 @@ static size_t stage_run(struct unpack *unpack, uint32_t i, const uint8_t *data, 
 	if (step == CODEC_BOMB)
 		unpack_warn(unpack, WARN_BOMB);
 	if (bytes > 0 && i + 1 == chain->count) {
-		unpack_member_data(unpack, unit->out, bytes, event);
+		unpack_member_data(unpack, unit->codec.data, bytes, event);
 	} else if (bytes > 0) {
 		chain->stages[i + 1].at = 0;
 		chain->stages[i + 1].bytes = (uint32_t)bytes;
@@ -150,8 +150,8 @@ size_t chain_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct u
 
 		if (!has_input(stage))
 			continue;
-		used = stage_run(
-			unpack, i, chain->stages[i - 1].unit->out + stage->at, stage->bytes, event);
+		used = stage_run(unpack, i, chain->stages[i - 1].unit->codec.data + stage->at,
+			stage->bytes, event);
 		stage->at += (uint32_t)used;
 		stage->bytes -= (uint32_t)used;
 		return 0;

@@ -3,6 +3,7 @@
 //
 // Packed data goes to the decoder in steps that end at multiples of 4 KiB, and how much may come out
 // is reckoned by the step that it came from. So where a bomb is cut off does not depend on chunks.
+#include "scan/unpack_inflate.h"
 #include "scan/unpack_state.h"
 
 #include <string.h>
@@ -21,11 +22,6 @@ static void *arena_take(struct arena *arena, size_t bytes)
 	return arena->memory + at;
 }
 
-static void *take_for_zlib(void *ctx, unsigned int items, unsigned int bytes)
-{
-	return arena_take(ctx, (size_t)items * bytes);
-}
-
 static void *take_for_bzip2(void *ctx, int items, int bytes)
 {
 	return arena_take(ctx, (size_t)items * (size_t)bytes);
@@ -37,14 +33,12 @@ static void leave(void *ctx, void *memory)
 	(void)memory;
 }
 
-static bool begin_deflate(struct unpack *unpack)
+static struct inflate *deflate_of(struct unpack *unpack)
 {
-	struct codec *codec = &unpack->codec;
+	static_assert(sizeof(struct inflate) <= UNPACK_INFLATE_BYTES + UNPACK_OUT_BYTES,
+		"the output buffer is part of the window");
 
-	codec->arena = (struct arena){unpack->inflate_memory, UNPACK_INFLATE_BYTES, 0};
-	codec->stream.z =
-		(z_stream){.zalloc = take_for_zlib, .zfree = leave, .opaque = &codec->arena};
-	return inflateInit2(&codec->stream.z, -MAX_WBITS) == Z_OK;
+	return (struct inflate *)(void *)unpack->inflate_memory;
 }
 
 static bool take_great(struct codec *codec, struct unpack *unpack, enum codec_kind kind)
@@ -76,7 +70,8 @@ static bool begin_kind(struct unpack *unpack, enum codec_kind kind)
 	switch (kind) {
 	case CODEC_DEFLATE:
 	case CODEC_ZLIB:
-		return begin_deflate(unpack);
+		inflate_begin(deflate_of(unpack));
+		return true;
 	case CODEC_BZIP2:
 		return begin_bzip2(unpack);
 	case CODEC_HEX:
@@ -140,19 +135,16 @@ void codec_end(struct unpack *unpack)
 static enum codec_step run_deflate(
 	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes)
 {
-	z_stream *z = &unpack->codec.stream.z;
-	int result;
+	struct inflate_output output;
+	enum inflate_result result = inflate_feed(deflate_of(unpack), data, n, &output);
 
-	z->next_in = (z_const Bytef *)(uintptr_t)data;
-	z->avail_in = (unsigned int)n;
-	z->next_out = unpack->out;
-	z->avail_out = UNPACK_OUT_BYTES;
-	result = inflate(z, Z_NO_FLUSH);
-	*used = n - z->avail_in;
-	*bytes = UNPACK_OUT_BYTES - z->avail_out;
-	if (result == Z_STREAM_END)
+	*used = output.used;
+	*bytes = output.bytes;
+	unpack->codec.data = output.data;
+	unpack->codec.is_full = output.is_full;
+	if (result == INFLATE_DONE)
 		return CODEC_END;
-	return result == Z_OK || result == Z_BUF_ERROR ? CODEC_MORE : CODEC_BROKEN;
+	return result == INFLATE_MORE ? CODEC_MORE : CODEC_BROKEN;
 }
 
 static enum codec_step run_bzip2(
@@ -260,9 +252,11 @@ enum codec_step codec_run(
 		n = room;
 	if (codec->is_full)
 		n = 0; // the output of the step before comes first
+	codec->data = unpack->out;
+	codec->is_full = false;
 	step = run_kind(unpack, data, n, used, bytes);
 	codec->in += *used;
-	codec->is_full = step == CODEC_MORE && *bytes == UNPACK_OUT_BYTES;
+	codec->is_full |= step == CODEC_MORE && *bytes == UNPACK_OUT_BYTES;
 	allowed = (codec->in + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES * codec->max_ratio;
 	if (allowed < 1u << 20)
 		allowed = 1u << 20;
@@ -281,7 +275,7 @@ bool codec_feed(struct unpack *unpack, const uint8_t *data, size_t n, size_t *us
 	enum codec_step step = codec_run(unpack, data, n, used, &bytes);
 
 	if (bytes > 0)
-		unpack_member_data(unpack, unpack->out, bytes, event);
+		unpack_member_data(unpack, unpack->codec.data, bytes, event);
 	switch (step) {
 	case CODEC_MORE:
 	case CODEC_OUTPUT:

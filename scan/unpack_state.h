@@ -2,7 +2,8 @@
 // Inside of the unpackers, shared by scan/unpack*.c alone.
 //
 //   unpack.c         pool, detection, the public functions
-//   unpack_codec.c   deflate and bzip2
+//   unpack_codec.c   what undoes packing, in memory laid ready
+//   unpack_inflate.c deflate (unpack_inflate.h has its own)
 //   unpack_inflate64.c deflate64
 //   unpack_implode.c implode and shrink
 //   unpack_huffman.c bits and prefix codes
@@ -30,13 +31,12 @@
 #include "scan/unpack_pdf.h"
 
 #include <bzlib.h>
-#include <zlib.h>
 
 #include <assert.h>
 
 #define UNPACK_NAME_BYTES 1024
 #define UNPACK_OUT_BYTES 16384u
-// Of zlib 1.2: its state and a window of 32 KiB.
+// What the smaller decoders keep. That of deflate has the output buffer behind it, too: its window is both.
 #define UNPACK_INFLATE_BYTES 45056u
 // The great decoders' room. Of libbz2 1.0: its state and four bytes for each of 900 000.
 #define UNPACK_BZIP2_BYTES 3700000u
@@ -72,9 +72,9 @@ struct codec {
 	uint32_t max_ratio;
 	uint64_t in;
 	uint64_t out;
+	const uint8_t *data; // that came out last
 	struct arena arena;
 	union {
-		z_stream z;
 		bz_stream bz;
 		struct filter filter;
 		struct predictor predictor;
@@ -87,8 +87,8 @@ struct codec {
 
 enum codec_step {
 	CODEC_MORE,   // all that could be unpacked was
-	CODEC_OUTPUT, // *bytes are in the output buffer; call again
-	CODEC_END,    // the packed data is over; *bytes may be in the output buffer
+	CODEC_OUTPUT, // *bytes are at codec.data; call again
+	CODEC_END,    // the packed data is over; *bytes may be at codec.data
 	CODEC_BROKEN, // the same, by an error
 	CODEC_BOMB,
 };
@@ -340,7 +340,8 @@ struct unpack {
 	unsigned int told; // each is told once
 	unsigned int kept; // warnings that count only when the archive turns out to be one
 	struct codec codec;
-	size_t waiting;            // bytes in out of the member that was just begun
+	size_t waiting; // bytes at waiting_data of the member that was just begun
+	const uint8_t *waiting_data;
 	struct unpack_facts facts; // of the open member
 	uint32_t name_bytes;
 	char name[UNPACK_NAME_BYTES];

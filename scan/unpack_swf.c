@@ -31,6 +31,7 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 	memcpy(unpack->out, swf->head, HEADER_BYTES);
 	unpack->out[0] = 'F';
 	unpack->waiting = HEADER_BYTES;
+	unpack->waiting_data = unpack->out;
 }
 
 size_t swf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)

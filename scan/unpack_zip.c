@@ -404,6 +404,7 @@ static void packed_data(struct unpack *unpack, struct unpack_event *event)
 	zip->crc = unpack_crc(zip->crc, event);
 	if (event->type == UNPACK_MEMBER_DATA && !unpack->is_open) {
 		unpack->waiting = event->bytes;
+		unpack->waiting_data = event->data;
 		unpack_member_begin(unpack, event);
 	}
 }

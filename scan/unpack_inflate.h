@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Deflate (RFC 1951) in pieces: bytes in, bytes out, in a window that is all the memory there is. Shared by
+// scan/unpack*.c alone.
+//
+// What comes out stays where it was made, in a window that goes round: distances reach into it, the next
+// call goes on behind it, nothing is copied. Of whatever came in everything comes out that can be told from
+// it; what is taken for an error, and how many bytes were read when it is found, is as in zlib (its
+// inflate() is what tests compare with).
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Further back than a distance can reach, and more by what one call gives at most.
+#define INFLATE_WINDOW_BYTES 49152u
+#define INFLATE_REACH_BYTES 32768u
+#define INFLATE_OUT_BYTES 16384u
+
+// Codes of up to so many bits are found in one step. A table's room is for the worst code (zlib's enough.c
+// reckons it): 288 symbols by 11 bits, 32 by 8.
+#define INFLATE_LITERAL_BITS 11u
+#define INFLATE_DISTANCE_BITS 8u
+#define INFLATE_LENGTH_BITS 7u
+#define INFLATE_LITERAL_ROOM 2342u
+#define INFLATE_DISTANCE_ROOM 402u
+#define INFLATE_MOST_LITERALS 288u
+#define INFLATE_MOST_DISTANCES 32u
+
+// An entry of a table, lowest bits first: 8 bits, how many the code takes with its extra bits; 4, how many
+// without; flags; 15, a value: the length or distance to which the extra bits are added, the literal, or
+// where the table for longer codes begins. Of such a table the 4 bits say by how many bits it goes.
+#define INFLATE_LITERAL 0x80000000u
+#define INFLATE_ODD 0x8000u // one of these:
+#define INFLATE_LONGER 0x4000u
+#define INFLATE_END 0x2000u
+
+enum inflate_code { INFLATE_LITERALS, INFLATE_DISTANCES, INFLATE_LENGTHS };
+
+enum inflate_state {
+	INFLATE_BLOCK,
+	INFLATE_STORED_HEAD,
+	INFLATE_STORED,
+	INFLATE_COUNTS,
+	INFLATE_ORDER,
+	INFLATE_CODES,
+	INFLATE_SYMBOLS,
+	INFLATE_OVER,
+	INFLATE_BROKEN,
+};
+
+struct inflate {
+	uint64_t bits; // that were read and are not used, the next one lowest; zeros above them
+	uint32_t count;
+	enum inflate_state state;
+	bool is_last;    // block
+	bool is_fixed;   // the tables are those of the fixed codes
+	bool is_wrapped; // the window was full once
+	uint32_t at;     // in the window, of the next byte
+	uint32_t left;   // bytes of a stored block, or of a match that did not fit
+	uint32_t distance;
+	uint32_t literals; // codes of a block
+	uint32_t distances;
+	uint32_t orders;
+	uint32_t have; // lengths of these
+	uint32_t literal_bits;
+	uint32_t distance_bits;
+	uint8_t lengths[INFLATE_MOST_LITERALS + INFLATE_MOST_DISTANCES];
+	uint32_t literal_table[INFLATE_LITERAL_ROOM];
+	uint32_t distance_table[INFLATE_DISTANCE_ROOM]; // before: of the codes' lengths
+	uint8_t window[INFLATE_WINDOW_BYTES];
+};
+
+enum inflate_result {
+	INFLATE_MORE, // all input was used, or there was no room for more output
+	INFLATE_DONE,
+	INFLATE_ERROR,
+};
+
+// What is in and out of a call.
+struct inflate_run {
+	const uint8_t *in;
+	const uint8_t *end;
+	uint8_t *out;
+	uint8_t *limit;
+};
+
+void inflate_begin(struct inflate *inflate);
+// Takes up to n bytes of data; *used is how many, *out and *bytes what came of them, valid until the next call.
+// Where *is_full says so, more may come without more input.
+struct inflate_output {
+	size_t used;
+	const uint8_t *data;
+	size_t bytes;
+	bool is_full;
+};
+enum inflate_result inflate_feed(
+	struct inflate *inflate, const uint8_t *data, size_t n, struct inflate_output *output);
+
+// unpack_inflate_table.c
+// The table of a code, given the lengths of its symbols' codes, to table; *bits is by how many bits it goes.
+// False where there is no such code, as zlib has it.
+bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const uint8_t *lengths,
+	uint32_t symbols);
+
+// unpack_inflate_fast.c
+enum inflate_edge {
+	INFLATE_EDGE_NEAR,  // too near to the end of the input or of the room
+	INFLATE_EDGE_BLOCK, // of the block
+	INFLATE_EDGE_ERROR,
+};
+// So far from the end of either it goes.
+#define INFLATE_FAST_IN 24
+#define INFLATE_FAST_OUT 320
+// Symbols of a block.
+enum inflate_edge inflate_symbols(struct inflate *inflate, struct inflate_run *run);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tables of prefix codes: one step for codes that are short, two for the others.
+#include "scan/unpack_inflate.h"
+
+#include <string.h>
+
+#define MOST_BITS 15u
+
+// The code while its table is made: words in their order, the shorter first.
+struct maker {
+	uint32_t *table;
+	enum inflate_code code;
+	uint32_t bits;
+	uint32_t length; // of the next word
+	uint32_t word;   // its bits, the first of them lowest
+	uint32_t left;   // words of that length
+	uint32_t count[MOST_BITS + 1];
+	uint16_t sorted[INFLATE_MOST_LITERALS];
+	const uint16_t *next; // symbol
+};
+
+// ---- entries -----------------------------------------------------------------------------------
+
+// RFC 1951, 3.2.5.
+static uint32_t length_entry(uint32_t symbol)
+{
+	static const uint16_t base[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35,
+		43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
+	static const uint8_t extra[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3,
+		4, 4, 4, 4, 5, 5, 5, 5, 0};
+
+	if (symbol >= sizeof(extra))
+		return INFLATE_ODD;
+	return (uint32_t)base[symbol] << 16 | extra[symbol];
+}
+
+static uint32_t distance_entry(uint32_t symbol)
+{
+	uint32_t extra = symbol < 4 ? 0 : symbol / 2 - 1;
+
+	if (symbol >= 30)
+		return INFLATE_ODD;
+	if (symbol < 4)
+		return (symbol + 1) << 16;
+	return (((2 + symbol % 2) << extra) + 1) << 16 | extra;
+}
+
+static uint32_t entry_of(enum inflate_code code, uint32_t symbol, uint32_t length)
+{
+	uint32_t entry = symbol << 16;
+
+	if (code == INFLATE_DISTANCES)
+		entry = distance_entry(symbol);
+	else if (code == INFLATE_LITERALS && symbol < 256)
+		entry |= INFLATE_LITERAL;
+	else if (code == INFLATE_LITERALS)
+		entry = symbol == 256 ? INFLATE_ODD | INFLATE_END : length_entry(symbol - 257);
+	return entry + (length << 8) + length;
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+// The next word. False behind the last, which is all ones.
+static bool step(struct maker *maker)
+{
+	uint32_t ones = (1u << maker->length) - 1;
+	uint32_t zeros = maker->word ^ ones;
+	uint32_t bit;
+
+	maker->next++;
+	maker->left--;
+	if (zeros == 0)
+		return false;
+	bit = 1u << (31 - __builtin_clz(zeros));
+	maker->word = (maker->word & (bit - 1)) | bit;
+	return true;
+}
+
+static void lengthen(struct maker *maker)
+{
+	maker->length++;
+	maker->left = maker->count[maker->length];
+}
+
+// Words of the table's own bits. It doubles as they get longer.
+static void fill_short(struct maker *maker)
+{
+	for (;;) {
+		size_t size = (size_t)1 << maker->length;
+
+		while (maker->left > 0) {
+			maker->table[maker->word] =
+				entry_of(maker->code, *maker->next, maker->length);
+			(void)step(maker);
+		}
+		if (maker->length == maker->bits)
+			return;
+		memcpy(maker->table + size, maker->table, size * sizeof(*maker->table));
+		lengthen(maker);
+	}
+}
+
+// How many bits the words have behind the table's own that begin as this one does.
+static uint32_t longer_bits(const struct maker *maker)
+{
+	uint32_t bits = maker->length - maker->bits;
+	uint32_t words = maker->left;
+
+	while (words < 1u << bits) {
+		bits++;
+		words = 2 * words + maker->count[maker->bits + bits];
+	}
+	return bits;
+}
+
+static void fill_long(struct maker *maker)
+{
+	uint32_t mask = (1u << maker->bits) - 1;
+	uint32_t prefix = UINT32_MAX;
+	uint32_t start = 0;
+	uint32_t end = mask + 1;
+
+	do {
+		uint32_t length;
+
+		while (maker->left == 0)
+			lengthen(maker);
+		length = maker->length - maker->bits;
+		if ((maker->word & mask) != prefix) {
+			uint32_t bits = longer_bits(maker);
+
+			prefix = maker->word & mask;
+			start = end;
+			end = start + (1u << bits);
+			maker->table[prefix] = start << 16 | INFLATE_ODD | INFLATE_LONGER |
+					       bits << 8 | maker->bits;
+		}
+		for (uint32_t i = start + (maker->word >> maker->bits); i < end; i += 1u << length)
+			maker->table[i] = entry_of(maker->code, *maker->next, length);
+	} while (step(maker));
+}
+
+static void sort(struct maker *maker, const uint8_t *lengths, uint32_t symbols)
+{
+	uint32_t at[MOST_BITS + 2] = {0};
+
+	for (uint32_t i = 1; i <= MOST_BITS; i++)
+		at[i + 1] = at[i] + maker->count[i];
+	for (uint32_t i = 0; i < symbols; i++)
+		if (lengths[i] != 0)
+			maker->sorted[at[lengths[i]]++] = (uint16_t)i;
+}
+
+// A code of one word, or of none: the other bits are an error. Of the codes' lengths all are then 0.
+static void fill_few(struct maker *maker, bool is_empty)
+{
+	uint32_t none = entry_of(INFLATE_LENGTHS, 0, 1);
+
+	if (maker->code != INFLATE_LENGTHS)
+		none = INFLATE_ODD + (1u << 8) + 1;
+	maker->table[0] = is_empty ? none : entry_of(maker->code, maker->sorted[0], 1);
+	maker->table[1] = none;
+}
+
+bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const uint8_t *lengths,
+	uint32_t symbols)
+{
+	static const uint32_t most[] = {
+		INFLATE_LITERAL_BITS, INFLATE_DISTANCE_BITS, INFLATE_LENGTH_BITS};
+	struct maker maker = {.table = table, .code = code};
+	uint32_t longest = MOST_BITS;
+	int32_t room = 1;
+
+	for (uint32_t i = 0; i < symbols; i++)
+		maker.count[lengths[i]]++;
+	while (longest > 0 && maker.count[longest] == 0)
+		longest--;
+	for (uint32_t i = 1; i <= MOST_BITS; i++) {
+		room = 2 * room - (int32_t)maker.count[i];
+		if (room < 0)
+			return false;
+	}
+	if (longest > 0 && room > 0 && (code == INFLATE_LENGTHS || longest != 1))
+		return false;
+	sort(&maker, lengths, symbols);
+	maker.bits = longest < most[code] ? longest : most[code];
+	*bits = maker.bits;
+	if (room > 0) {
+		*bits = 1;
+		fill_few(&maker, longest == 0);
+		return true;
+	}
+	maker.next = maker.sorted;
+	while (maker.left == 0)
+		lengthen(&maker);
+	fill_short(&maker);
+	if (longest > maker.bits)
+		fill_long(&maker);
+	return true;
+}

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S 1000000000
@@ -26,35 +27,101 @@ static const char *title_of(const struct alert *alert)
 	return title != NULL ? title : "";
 }
 
-static int apply_seal(
-	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
+// A seal that the dataplane goes by, and that is not in its file yet.
+struct staged {
+	struct control *control;
+	struct seals_write *write; // NULL: there is no memory
+};
+
+static int stage_seal(struct control *control, const struct alert *alert, const char *origin,
+	char *why, size_t why_bytes)
 {
 	json_t *seal = json_copy((json_t *)(uintptr_t)alert->body);
 	char error[ALERT_WHY_BYTES] = "";
-	char origin[ALERT_NAME_BYTES + 16];
-	int told;
 	int err;
 
-	(void)snprintf(origin, sizeof(origin), "vendor %s", alert->vendor);
 	(void)json_object_set_new(seal, "virus_id", json_string(alert->virus_id));
 	(void)json_object_set_new(seal, "why", json_string(title_of(alert)));
 	err = seals_stage(
 		control->seals, seal, origin, control_now_ns() / NS_PER_S, error, sizeof(error));
 	json_decref(seal);
+	return err == 0 ? 0 : refuse(why, why_bytes, err, err == -EINVAL ? error : "");
+}
+
+// A dataplane that has not understood is told again every second: the seal stands.
+static void report_seal(
+	struct control *control, const struct alert *alert, const char *origin, int told)
+{
+	control_seals_report(control, told, "seal",
+		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
+			json_object_get(alert->body, "mode"), "origin", origin));
+}
+
+static void name_origin(const struct alert *alert, char out[ALERT_NAME_BYTES + 16])
+{
+	(void)snprintf(out, ALERT_NAME_BYTES + 16, "vendor %s", alert->vendor);
+}
+
+// One that is durable by now, or behind another alert.
+static int apply_seal(
+	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
+{
+	char origin[ALERT_NAME_BYTES + 16];
+	int told;
+	int err;
+
+	name_origin(alert, origin);
+	err = stage_seal(control, alert, origin, why, why_bytes);
 	if (err != 0)
-		return refuse(why, why_bytes, err, err == -EINVAL ? error : "");
-	// Each millisecond lets mail pass. The alert itself is durable and applied again after a crash, so
-	// that the dataplane need not wait until the seal is in its file too.
+		return err;
 	told = control_seals_tell(control);
 	err = seals_settle(control->seals);
 	if (err != 0) {
 		(void)control_seals_tell(control);
 		return refuse(why, why_bytes, err, "");
 	}
-	// A dataplane that has not understood is told again every second: the seal stands.
-	control_seals_report(control, told, "seal",
-		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
-			json_object_get(alert->body, "mode"), "origin", origin));
+	report_seal(control, alert, origin, told);
+	return 0;
+}
+
+static int write_staged(void *data)
+{
+	const struct staged *staged = data;
+
+	return staged->write != NULL ? seals_write(staged->write) : -ENOMEM;
+}
+
+static void end_staged(void *data, int err)
+{
+	struct staged *staged = data;
+
+	if (staged->write != NULL)
+		seals_write_end(staged->control->seals, staged->write, err);
+	free(staged);
+}
+
+static int act(
+	void *ctx, const struct alert *alert, char *why, size_t why_bytes, struct alerts_kept *kept)
+{
+	struct control *control = ctx;
+	struct staged *staged = calloc(1, sizeof(*staged));
+	char origin[ALERT_NAME_BYTES + 16];
+	int told;
+	int err;
+
+	if (staged == NULL)
+		return refuse(why, why_bytes, -ENOMEM, "");
+	name_origin(alert, origin);
+	err = stage_seal(control, alert, origin, why, why_bytes);
+	if (err != 0) {
+		free(staged);
+		return err;
+	}
+	told = control_seals_tell(control);
+	staged->control = control;
+	staged->write = seals_settle_later(control->seals);
+	*kept = (struct alerts_kept){write_staged, end_staged, staged};
+	report_seal(control, alert, origin, told);
 	return 0;
 }
 
@@ -134,7 +201,7 @@ int alert_apply_open(struct control *control, struct alerts **out, char *error, 
 		.stale_s = from->alerts.stale_seconds,
 		.seals_in_an_hour = from->alerts.seals_per_hour,
 	};
-	const struct alerts_actions actions = {apply, get_state, tell, control};
+	const struct alerts_actions actions = {apply, get_state, tell, control, act};
 
 	for (uint32_t i = 0; i < from->alerts.groups_count; i++)
 		groups[i] = from->alerts.groups[i];

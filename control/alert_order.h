@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the gateway remembers of alerts, durably: the highest epoch and sequence of each vendor and role,
 // each alert that was taken with the receipt that answers it, the latest time that was ever seen. An alert
-// is taken before it acts; one that was taken and not finished when the process ended is found again.
+// that was taken and not finished when the process ended is found again.
 //
-// SQLite in write-ahead mode with a sync for each commit. What waits for an alert waits for that sync: the
-// log is a file whose blocks are there and are written again, so that it has no metadata to sync, and it is
-// taken into the database when nothing else goes on.
+// What is asked is answered from memory and by reading; what is written goes through a journal (journal.h) and
+// counts at once for what is asked, durably from its done on. All of it on one thread, the main loop's.
+//
+// SQLite in write-ahead mode with a sync for each commit. The log is a file whose blocks are there and are
+// written again, so that it has no metadata to sync, and it is taken into the database when nothing else goes on.
 #pragma once
 
 #include "control/alert.h"
+#include "control/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,10 +19,10 @@
 
 struct alert_order;
 
-// Opens or makes the file. Returns 0, -EBADMSG when it is something else or damaged, or -EIO; a text in
-// error.
-int alert_order_open(const char *path, struct alert_order **out, char *error, size_t error_bytes)
-	__attribute__((warn_unused_result));
+// Opens or makes the file; the journal must outlive it, and have nothing of it left when it is closed. Returns 0,
+// -EBADMSG when it is something else or damaged, or -EIO; a text in error.
+int alert_order_open(const char *path, struct journal *journal, struct alert_order **out,
+	char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void alert_order_close(struct alert_order *order);
 
 // Whether this payload was taken before. Returns 0 and its receipt, freed by the caller, NULL when it has
@@ -39,12 +42,28 @@ struct order_limits {
 int alert_order_check(struct alert_order *order, const struct alert *alert,
 	const struct order_limits *limits, const char **why) __attribute__((warn_unused_result));
 
-// Takes it: durable when this returns 0. -EIO: nothing was taken.
-int alert_order_take(struct alert_order *order, const struct alert *alert, const char *digest,
-	const char *envelope, int64_t now_s) __attribute__((warn_unused_result));
-// Its end: the receipt is what a repeat is answered with. Returns 0 or -EIO.
-int alert_order_finish(struct alert_order *order, const char *digest, const char *result,
-	const char *why, const char *receipt, int64_t now_s) __attribute__((warn_unused_result));
+// An alert that is taken, and its end (alert_order_finish), if that is known by now.
+struct order_entry {
+	const struct alert *alert;
+	const char *digest;
+	const char *envelope; // as it came: what is done again after a crash
+	int64_t now_s;
+	const char *receipt; // that a repeat is answered with; NULL: its end is to come
+	const char *result;
+	const char *why;
+	// On the journal's thread, before it: what must be durable first. NULL: nothing.
+	int (*before)(void *ctx);
+	// On the main loop: 0 when it is durable; else nothing was taken.
+	void (*done)(void *ctx, int err);
+	void *ctx;
+};
+
+// Takes it. Returns 0: done follows; or -ENOMEM.
+int alert_order_take(struct alert_order *order, const struct order_entry *entry)
+	__attribute__((warn_unused_result));
+// Its end; of entry what is behind now_s counts, and the digest. Returns 0: done follows; or -ENOMEM.
+int alert_order_finish(struct alert_order *order, const struct order_entry *entry)
+	__attribute__((warn_unused_result));
 
 // Now and then: keeps house, when no alert came since the last time or the log is full.
 void alert_order_turn(struct alert_order *order);

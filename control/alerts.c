@@ -169,7 +169,7 @@ static int open_files(struct alerts *alerts, char *error, size_t error_bytes)
 	if (err == 0)
 		err = open_signer(alerts, error, error_bytes);
 	if (err == 0)
-		err = alert_order_open(path, &alerts->order, error, error_bytes);
+		err = alert_order_open(path, alerts->journal, &alerts->order, error, error_bytes);
 	return err;
 }
 
@@ -194,7 +194,9 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 		alerts_free(alerts);
 		return -ENOMEM;
 	}
-	err = open_files(alerts, error, error_bytes);
+	err = journal_new(&alerts->journal);
+	if (err == 0)
+		err = open_files(alerts, error, error_bytes);
 	if (err != 0) {
 		alerts_free(alerts);
 		return err;
@@ -204,16 +206,35 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 	return 0;
 }
 
-void alerts_free(struct alerts *alerts)
+void alerts_flush(struct alerts *alerts)
 {
-	if (alerts == NULL)
-		return;
+	journal_flush(alerts->journal);
+}
+
+void alerts_drain(struct alerts *alerts)
+{
+	journal_drain(alerts->journal);
+}
+
+void alerts_stop(struct alerts *alerts)
+{
 	while (alerts->waiting != NULL) {
 		struct waiting *waiting = alerts->waiting;
 
 		alerts->waiting = waiting->next;
 		free(waiting);
 	}
+	alerts->waiting_count = 0;
+	if (alerts->journal != NULL)
+		alerts_flush(alerts);
+}
+
+void alerts_free(struct alerts *alerts)
+{
+	if (alerts == NULL)
+		return;
+	alerts_stop(alerts);
+	journal_free(alerts->journal);
 	alert_order_close(alerts->order);
 	alerts_root_close(&alerts->root);
 	envelope_signer_free(alerts->signer);

@@ -5,6 +5,10 @@
 //   bytes -> envelope (signed by a key that we trust?) -> alert (what does it say?) -> enough keys of its
 //   role, our vendor, for us, fresh, newer than all before -> alert_order (durable) -> apply -> receipt
 //
+// A seal acts first and becomes durable beside it: each millisecond lets mail pass, and nothing opens by it. Nobody
+// hears of it before it is durable, and nothing that came after it acts before that (docs/alerts.md, "What is
+// durable when"). All that is durable is written by a thread of its own; answers come later than alerts_take returns.
+//
 // What is not signed by any key that we trust gets no answer and is only counted: an answer would be an
 // amplifier in an attacker's hands. All else gets a receipt: applied, repeated, or refused with the reason.
 #pragma once
@@ -39,6 +43,13 @@ struct alerts_source {
 	uint64_t token;
 };
 
+// What a seal that is in force needs written down.
+struct alerts_kept {
+	int (*write)(void *data); // on another thread: durable when it returns 0; else -errno
+	void (*end)(void *data, int err); // on this one, once; frees data
+	void *data;
+};
+
 // What an alert does, which is its owner's business.
 struct alerts_actions {
 	// Returns 0: done; -EINPROGRESS: alerts_done follows; else it is refused with why. An alert that was
@@ -50,6 +61,10 @@ struct alerts_actions {
 	// "alert" and "fault" events; takes members.
 	void (*event)(void *ctx, const char *event, json_t *members);
 	void *ctx;
+	// The same as apply for a seal, at once; what is durable of it is written then, by kept. Returns 0, or -errno
+	// with why. NULL: a seal is applied as all others are.
+	int (*act)(void *ctx, const struct alert *alert, char *why, size_t why_bytes,
+		struct alerts_kept *kept);
 };
 
 struct alerts_options {
@@ -68,6 +83,12 @@ struct alerts_options {
 int alerts_new(const struct alerts_options *options, const struct alerts_actions *actions,
 	struct alerts **out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void alerts_free(struct alerts *alerts);
+// Until all that was taken is durable and, but for what is in progress, answered.
+void alerts_flush(struct alerts *alerts);
+// Until all that was taken is durable; what follows from that is done later.
+void alerts_drain(struct alerts *alerts);
+// The same as alerts_flush, and nobody is answered any more: those that would be may be gone.
+void alerts_stop(struct alerts *alerts);
 // Applies again what was taken when the process ended last. Once, when all actions can be done.
 int alerts_resume(struct alerts *alerts) __attribute__((warn_unused_result));
 

@@ -10,14 +10,29 @@
 #define NS_PER_S 1000000000
 #define WAITING_MOST 1024 // who asks then is to ask again
 
+// An alert between being taken and being durable.
+struct pending {
+	struct alerts *alerts;
+	struct alerts_source source; // for events
+	struct taking taking;
+	struct alerts_kept kept;
+	char *receipt; // of a seal
+	const char *result;
+	char digest[ENVELOPE_KEY_ID_BYTES];
+	char peer[96];
+};
+
 static int apply_root(struct alerts *alerts, struct taking *taking)
 {
-	char *text = strndup(taking->text, taking->bytes);
-	int err = text != NULL ? alerts_root_renew(&alerts->root, alerts->root_path, text,
-					 &taking->alert, taking->keys)
-			       : -ENOMEM;
+	int err;
 
-	free(text);
+	// Another one has come between.
+	if (taking->alert.sequence <= alerts->root.version) {
+		(void)snprintf(taking->why, sizeof(taking->why), "an old sequence");
+		return -EACCES;
+	}
+	err = alerts_root_renew(
+		&alerts->root, alerts->root_path, taking->text, &taking->alert, taking->keys);
 	if (err != 0) {
 		(void)snprintf(
 			taking->why, sizeof(taking->why), "the root document cannot be kept");
@@ -77,23 +92,60 @@ void alerts_wait(struct alerts *alerts, const struct alerts_source *source, cons
 	alerts->waiting_count++;
 }
 
+// ---- its end ------------------------------------------------------------------------------------
+
+// A receipt that is being written.
+struct ending {
+	struct alerts *alerts;
+	char *receipt; // NULL: none could be made
+	bool is_refusal;
+	char digest[ENVELOPE_KEY_ID_BYTES];
+};
+
+static void ended(void *ctx, int err)
+{
+	struct ending *ending = ctx;
+	const struct alerts_answer answer = {.receipt = ending->receipt,
+		.is_refusal = ending->is_refusal,
+		.is_busy = ending->receipt == NULL};
+
+	// That it was taken is durable, and so is what it did.
+	if (err != 0)
+		alerts_tell_fault(ending->alerts, "a receipt cannot be kept");
+	answer_waiting(ending->alerts, ending->digest, &answer);
+	free(ending->receipt);
+	free(ending);
+}
+
 static void finish(
 	struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s)
 {
-	const char *result = err == 0 ? "applied" : "refused";
-	char *receipt = alerts_tell_receipt(alerts, digest, result, why);
-	const struct alerts_answer answer = {
-		.receipt = receipt, .is_refusal = err != 0, .is_busy = receipt == NULL};
+	static const struct alerts_answer busy = {.is_busy = true};
+	struct ending *ending = calloc(1, sizeof(*ending));
+	struct order_entry entry = {.digest = digest,
+		.now_s = now_s,
+		.result = err == 0 ? "applied" : "refused",
+		.why = why,
+		.done = ended,
+		.ctx = ending};
 
 	if (err == 0)
 		alerts->applied++;
 	else
 		alerts_count_refusal(alerts, why);
-	if (receipt != NULL &&
-		alert_order_finish(alerts->order, digest, result, why, receipt, now_s) != 0)
-		alerts_tell_fault(alerts, "a receipt cannot be kept");
-	answer_waiting(alerts, digest, &answer);
-	free(receipt);
+	if (ending == NULL) {
+		answer_waiting(alerts, digest, &busy);
+		return;
+	}
+	ending->alerts = alerts;
+	ending->is_refusal = err != 0;
+	(void)snprintf(ending->digest, sizeof(ending->digest), "%s", digest);
+	ending->receipt = alerts_tell_receipt(alerts, digest, entry.result, why);
+	entry.receipt = ending->receipt;
+	if (entry.receipt == NULL)
+		ended(ending, 0);
+	else if (alert_order_finish(alerts->order, &entry) != 0)
+		ended(ending, -ENOMEM);
 }
 
 void alerts_done(struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s)
@@ -112,16 +164,154 @@ static void tell_applied(struct alerts *alerts, const struct taking *taking, int
 				      : "refused");
 }
 
+// ---- its way ------------------------------------------------------------------------------------
+
+static void pending_free(struct pending *pending)
+{
+	free((char *)(uintptr_t)pending->taking.text);
+	free(pending->receipt);
+	alert_clear(&pending->taking.alert);
+	keys_free(pending->taking.keys);
+	free(pending);
+}
+
+// What it needs of taking, which loses its alert and its keys; NULL: no memory.
+static struct pending *pending_new(struct alerts *alerts, struct taking *taking)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+	char *text = strndup(taking->text, taking->bytes);
+
+	if (pending == NULL || text == NULL) {
+		free(pending);
+		free(text);
+		return NULL;
+	}
+	pending->alerts = alerts;
+	pending->taking = *taking;
+	pending->taking.text = text;
+	pending->taking.envelope = NULL;
+	memset(&taking->alert, 0, sizeof(taking->alert));
+	taking->keys = NULL;
+	(void)snprintf(pending->digest, sizeof(pending->digest), "%s", taking->digest);
+	(void)snprintf(pending->peer, sizeof(pending->peer), "%s", taking->source->peer);
+	pending->source = *taking->source;
+	pending->source.peer = pending->peer;
+	pending->taking.digest = pending->digest;
+	pending->taking.source = &pending->source;
+	return pending;
+}
+
+// Nothing of it is in the order: it may come again.
+static void refuse_pending(struct pending *pending)
+{
+	struct taking *taking = &pending->taking;
+	char *receipt;
+
+	(void)snprintf(taking->why, sizeof(taking->why), "it cannot be made durable");
+	receipt = alerts_tell_receipt(pending->alerts, pending->digest, "refused", taking->why);
+	alerts_count_refusal(pending->alerts, taking->why);
+	alerts_tell_seldom(pending->alerts, TOLD_REFUSED, taking);
+	answer_waiting(pending->alerts, pending->digest,
+		&(struct alerts_answer){
+			.receipt = receipt, .is_refusal = true, .is_busy = receipt == NULL});
+	free(receipt);
+}
+
+static void taken(void *ctx, int err)
+{
+	struct pending *pending = ctx;
+	struct alerts *alerts = pending->alerts;
+
+	alerts->to_act--;
+	if (err != 0) {
+		refuse_pending(pending);
+	} else {
+		err = apply(alerts, &pending->taking);
+		tell_applied(alerts, &pending->taking, err);
+		if (err != -EINPROGRESS)
+			finish(alerts, pending->digest, err, pending->taking.why,
+				pending->taking.now_s);
+	}
+	pending_free(pending);
+}
+
+static void take_first(struct pending *pending)
+{
+	const struct order_entry entry = {.alert = &pending->taking.alert,
+		.digest = pending->digest,
+		.envelope = pending->taking.text,
+		.now_s = pending->taking.now_s,
+		.done = taken,
+		.ctx = pending};
+
+	pending->alerts->to_act++;
+	if (alert_order_take(pending->alerts->order, &entry) != 0)
+		taken(pending, -ENOMEM);
+}
+
+// ---- a seal's way -------------------------------------------------------------------------------
+
+static int write_kept(void *ctx)
+{
+	const struct pending *pending = ctx;
+
+	return pending->kept.write != NULL ? pending->kept.write(pending->kept.data) : 0;
+}
+
+// The seal stays in force also when this has failed: then nobody has a receipt, and it comes again.
+static void kept(void *ctx, int err)
+{
+	struct pending *pending = ctx;
+	struct alerts *alerts = pending->alerts;
+	const char *why = pending->taking.why;
+	bool is_refusal = strcmp(pending->result, "refused") == 0;
+	const struct alerts_answer answer = {.receipt = err == 0 ? pending->receipt : NULL,
+		.is_refusal = is_refusal && err == 0,
+		.is_busy = err != 0 || pending->receipt == NULL};
+
+	if (pending->kept.end != NULL)
+		pending->kept.end(pending->kept.data, err);
+	if (err != 0)
+		alerts_tell_fault(alerts, "a seal cannot be made durable");
+	else if (is_refusal)
+		alerts_count_refusal(alerts, why);
+	else
+		alerts->applied++;
+	answer_waiting(alerts, pending->digest, &answer);
+	pending_free(pending);
+}
+
+static void act_first(struct pending *pending)
+{
+	struct alerts *alerts = pending->alerts;
+	struct taking *taking = &pending->taking;
+	int err = alerts->actions.act(alerts->actions.ctx, &taking->alert, taking->why,
+		sizeof(taking->why), &pending->kept);
+	struct order_entry entry = {.alert = &taking->alert,
+		.digest = pending->digest,
+		.envelope = taking->text,
+		.now_s = taking->now_s,
+		.why = taking->why,
+		.before = write_kept,
+		.done = kept,
+		.ctx = pending};
+
+	pending->result = err == 0 ? "applied" : "refused";
+	pending->receipt =
+		alerts_tell_receipt(alerts, pending->digest, pending->result, taking->why);
+	entry.result = pending->result;
+	entry.receipt = pending->receipt;
+	tell_applied(alerts, taking, err);
+	if (alert_order_take(alerts->order, &entry) != 0)
+		kept(pending, -ENOMEM);
+}
+
 void alerts_apply(struct alerts *alerts, struct taking *taking)
 {
-	const char *digest = taking->digest;
-	char *text = strndup(taking->text, taking->bytes);
-	int err = text != NULL ? alert_order_take(
-					 alerts->order, &taking->alert, digest, text, taking->now_s)
-			       : -ENOMEM;
+	bool is_root = taking->alert.type == ALERT_ROOT;
+	struct pending *pending = pending_new(alerts, taking);
 
-	free(text);
-	if (err != 0) {
+	if (pending == NULL) {
 		(void)snprintf(taking->why, sizeof(taking->why), "it cannot be made durable");
 		alerts_refuse(alerts, taking);
 		return;
@@ -129,13 +319,18 @@ void alerts_apply(struct alerts *alerts, struct taking *taking)
 	alerts_seen_changed(alerts->seen);
 	alerts->last_heard_s = taking->now_s;
 	alerts->stale = false;
-	if (taking->alert.type == ALERT_SEAL)
+	if (pending->taking.alert.type == ALERT_SEAL)
 		alerts->seals_left -= 1;
-	alerts_wait(alerts, taking->source, digest);
-	err = apply(alerts, taking);
-	tell_applied(alerts, taking, err);
-	if (err != -EINPROGRESS)
-		finish(alerts, digest, err, taking->why, taking->now_s);
+	alerts_wait(alerts, taking->source, pending->digest);
+	// What came before it and opens something must not act after it.
+	if (pending->taking.alert.type == ALERT_SEAL && alerts->actions.act != NULL &&
+		alerts->to_act == 0)
+		act_first(pending);
+	else
+		take_first(pending);
+	// Whose keys count for the next one is known by then.
+	if (is_root)
+		alerts_flush(alerts);
 }
 
 // ---- after a crash ------------------------------------------------------------------------------
@@ -176,5 +371,8 @@ static void resume(void *ctx, const char *digest, const char *envelope)
 
 int alerts_resume(struct alerts *alerts)
 {
-	return alert_order_pending(alerts->order, resume, alerts);
+	int err = alert_order_pending(alerts->order, resume, alerts);
+
+	alerts_flush(alerts);
+	return err;
 }

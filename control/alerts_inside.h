@@ -29,13 +29,15 @@ struct alerts {
 	struct alerts_options options;
 	struct alerts_actions actions;
 	struct alerts_root root;
+	struct journal *journal;
 	struct alert_order *order;
 	struct alerts_seen *seen;
 	struct envelope_signer *signer;
 	struct waiting *waiting;
 	unsigned int waiting_count;
-	json_t *refused; // why: count
-	json_t *heard;   // channel: when something signed came by it
+	unsigned int to_act; // alerts that are to act when they are durable
+	json_t *refused;     // why: count
+	json_t *heard;       // channel: when something signed came by it
 	uint64_t applied;
 	uint64_t repeated;
 	int64_t last_heard_s;
@@ -92,7 +94,7 @@ int alerts_judge(struct alerts *alerts, struct taking *taking, uint64_t signers,
 
 // ---- alerts_apply.c -----------------------------------------------------------------------------
 
-// Taken, which is durable, then applied and answered.
+// Taken and made durable, applied, and answered; a seal is applied first. Takes what it needs of taking.
 void alerts_apply(struct alerts *alerts, struct taking *taking);
 // The source is answered when the alert of this digest is.
 void alerts_wait(struct alerts *alerts, const struct alerts_source *source, const char *digest);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// cordon-control from inside: what its parts share. One thread, GLib's main loop.
+// cordon-control from inside: what its parts share. One thread, GLib's main loop; others help.
 //
 //   control_main    reads the configuration, starts, loops
 //   api             cordonctl's questions           seals      which seals are open
 //   api_mail, api_screen, api_show: more of them; preview: what a mail says
 //   publish         signature files to rules in force
+//   journal         what is written by a thread, in order
 //   dataplane_link  the dataplane: is it there, has it what it should have
 //   store, store_index, store_query, store_json: mail that was kept back
 //   release, release_scan, release_queue, deliver: what becomes of it
@@ -54,6 +55,7 @@ struct control {
 	struct rules_watch *rules_watch; // NULL: sources are not watched
 	struct store *store;             // NULL: no buffer is configured
 	bool store_failed;               // and was said
+	bool seals_failed;               // to be written, and was said
 	struct release *release;         // with the store
 	struct notify *notify;
 	struct control_counts counts;

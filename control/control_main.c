@@ -93,6 +93,23 @@ static void end_expired(struct control *control)
 	json_decref(ended);
 }
 
+static void catch_up(struct control *control)
+{
+	int err = seals_catch_up(control->seals);
+
+	if (err != 0 && !control->seals_failed)
+		complain(err, control->options.seals.file);
+	control->seals_failed = err != 0;
+}
+
+static void wait_for_journal(void *ctx)
+{
+	const struct control *control = ctx;
+
+	if (control->alerts != NULL)
+		alerts_drain(control->alerts);
+}
+
 // ---- the dataplane ------------------------------------------------------------------------------
 
 // The image that it would start with may be newer than what it runs on.
@@ -124,6 +141,27 @@ static bool sources_changed(void *ctx)
 	return err != -EBUSY;
 }
 
+// It has seals that never came into the file: this process was killed in between, or the file is an old one. They
+// stay, for what is open by mistake is worse than what is closed by mistake.
+static void adopt_seals(struct control *control)
+{
+	json_t *theirs = NULL;
+	char reason[128];
+	int err = dataplane_link_seals(&control->link, &control->options, &theirs);
+
+	if (err == 0)
+		err = seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S);
+	json_decref(theirs);
+	if (err != 0)
+		report_fault(control, "seals of the dataplane",
+			strerror_r(-err, reason, sizeof(reason)));
+	else
+		control_events_write(control->events, "seal",
+			json_pack("{s:s, s:s, s:I}", "origin", "dataplane", "why",
+				"the dataplane had seals that were not written down", "open",
+				(json_int_t)seals_count(control->seals)));
+}
+
 static void look_at_dataplane(struct control *control)
 {
 	struct dataplane_link *link = &control->link;
@@ -138,6 +176,8 @@ static void look_at_dataplane(struct control *control)
 	if (err != 0)
 		return;
 	renew_rules(control);
+	if (link->seals_generation > seals_generation(control->seals))
+		adopt_seals(control);
 	if (link->seals_generation == seals_generation(control->seals))
 		return;
 	err = dataplane_link_seal(link, &control->options, control->seals);
@@ -170,6 +210,7 @@ static gboolean once_a_second(gpointer ctx)
 {
 	struct control *control = ctx;
 
+	catch_up(control);
 	end_expired(control);
 	look_at_dataplane(control);
 	look_at_store(control);
@@ -306,6 +347,12 @@ static int start(struct control *control)
 				stderr, "cordon-control: %s: %s\n", options->seals.file, error);
 		return err;
 	}
+	seals_set_barrier(control->seals, wait_for_journal, control);
+	// Before anything tells it other ones.
+	if (dataplane_link_look(&control->link, options) == 0 &&
+		control->link.seals_generation > seals_generation(control->seals))
+		adopt_seals(control);
+	control->link.is_up = false;
 	err = open_store(control);
 	if (err != 0)
 		return err;
@@ -350,12 +397,17 @@ static int run(struct control *control)
 	err = start(control);
 	if (err == 0)
 		loop(control);
+	if (control->alerts != NULL)
+		alerts_flush(control->alerts);
 	web_close(control->web);
 	control->web = NULL;
 	channels_close(control->channels);
+	if (control->alerts != NULL)
+		alerts_stop(control->alerts);
 	update_free(control->update);
 	screens_free(control->screening);
 	alerts_free(control->alerts);
+	control->alerts = NULL;
 	alert_mail_free(control->alert_mail);
 	rules_watch_free(control->rules_watch);
 	api_close(control->api);

@@ -76,3 +76,24 @@ int dataplane_link_seal(struct dataplane_link *link, const struct control_option
 	}
 	return err;
 }
+
+int dataplane_link_seals(
+	struct dataplane_link *link, const struct control_options *options, json_t **out)
+{
+	char *answer = NULL;
+	json_t *root;
+	int err = local_ask(options->dataplane, "open-seals", -1, LOOK_SECONDS, &answer, NULL);
+
+	if (err != 0)
+		return err;
+	root = json_loads(answer, JSON_REJECT_DUPLICATES, NULL);
+	free(answer);
+	if (!json_is_array(json_object_get(root, "seals"))) {
+		(void)snprintf(
+			link->why, sizeof(link->why), "the dataplane does not tell its seals");
+		json_decref(root);
+		return -EPROTO;
+	}
+	*out = root;
+	return 0;
+}

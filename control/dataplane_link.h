@@ -24,6 +24,9 @@ struct dataplane_link {
 // Asks how it is. Returns 0 or -errno.
 int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
 	__attribute__((warn_unused_result));
+// Its seals, as it was told them last or has found them; the caller's. Returns 0 or -errno with a text in link->why.
+int dataplane_link_seals(struct dataplane_link *link, const struct control_options *options,
+	json_t **out) __attribute__((warn_unused_result));
 // Tells it the seals. Returns 0 when every worker diverts by them, or -errno with a text in link->why.
 int dataplane_link_seal(struct dataplane_link *link, const struct control_options *options,
 	const struct seals *seals) __attribute__((warn_unused_result));

@@ -16,11 +16,17 @@
 
 #define PENDING_MOST 16
 
-// Rules and seals of one moment; jobs hold it as long as they need it.
-struct basis {
+// Large, and the same under many seals.
+struct rules {
 	atomic_uint users;
 	struct ruleset *ruleset;
 	struct scanner *scanner; // of the scanning thread
+};
+
+// Rules and seals of one moment; jobs hold it as long as they need it.
+struct basis {
+	atomic_uint users;
+	struct rules *rules;
 	struct engine_seals *seals;
 	char key[RELEASE_KEY_BYTES];
 };
@@ -48,13 +54,22 @@ struct job {
 	struct release_verdict verdict;
 };
 
+static void rules_put(struct rules *rules)
+{
+	// Release and acquire, as in basis_put.
+	if (rules == NULL || atomic_fetch_sub_explicit(&rules->users, 1, memory_order_acq_rel) != 1)
+		return;
+	scanner_free(rules->scanner);
+	ruleset_close(rules->ruleset);
+	free(rules);
+}
+
 static void basis_put(struct basis *basis)
 {
 	// Release and acquire: whoever frees it sees all that the others have done with it.
 	if (basis == NULL || atomic_fetch_sub_explicit(&basis->users, 1, memory_order_acq_rel) != 1)
 		return;
-	scanner_free(basis->scanner);
-	ruleset_close(basis->ruleset);
+	rules_put(basis->rules);
 	free(basis->seals);
 	free(basis);
 }
@@ -198,7 +213,7 @@ static const char *repair_fault(struct job *job, const struct rebuild_plan *plan
 		return err == -ERANGE    ? "the part has not the bytes that the recipe is about"
 		       : err == -ENOTSUP ? "it cannot be written in its transfer encoding"
 					 : "the message cannot be taken apart";
-	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
+	if (scan_begin(job->basis->rules->scanner, SCAN_MESSAGE, &scan) == 0) {
 		scan_feed(scan, data, bytes);
 		result = scan_end(scan);
 		fault = NULL;
@@ -306,7 +321,7 @@ static void run_job(gpointer data, gpointer ctx)
 	verdict->verdict = VERDICT_UNSCANNABLE;
 	verdict->reason = "memory";
 	verdict->mode = SEAL_HOLD;
-	if (scan_begin(job->basis->scanner, SCAN_MESSAGE, &scan) == 0) {
+	if (scan_begin(job->basis->rules->scanner, SCAN_MESSAGE, &scan) == 0) {
 		scan_feed(scan, verdict->message.data, verdict->message.bytes);
 		judge(job, scan);
 		scan_free(scan);
@@ -346,34 +361,53 @@ void release_scanner_free(struct release_scanner *scanner)
 	free(scanner);
 }
 
-static int make_basis(const char *image, const char *seals, struct basis **out)
+static int make_rules(const char *image, struct rules **out)
 {
-	struct basis *basis = calloc(1, sizeof(*basis));
+	struct rules *rules = calloc(1, sizeof(*rules));
 	struct scan_options options;
-	char error[128];
 	int err;
 
-	if (basis == NULL)
+	if (rules == NULL)
 		return -ENOMEM;
-	atomic_init(&basis->users, 1);
+	atomic_init(&rules->users, 1);
 	scan_options_init(&options);
 	// What is repaired is scanned while the first scan still tells what is in it.
 	options.max_messages = 2;
 	options.all_matches = true;
 	// By which parts are found in the message again.
 	options.digests = DIGEST_SHA256;
+	err = ruleset_open(image, &rules->ruleset);
+	if (err == 0)
+		err = scanner_new(&options, rules->ruleset, &rules->scanner);
+	if (err != 0) {
+		rules_put(rules);
+		return err;
+	}
+	*out = rules;
+	return 0;
+}
+
+// Takes rules.
+static int make_basis(struct rules *rules, const char *seals, struct basis **out)
+{
+	struct basis *basis = calloc(1, sizeof(*basis));
+	char error[128];
+	int err;
+
+	if (basis == NULL) {
+		rules_put(rules);
+		return -ENOMEM;
+	}
+	atomic_init(&basis->users, 1);
+	basis->rules = rules;
 	err = seals_parse(seals, strlen(seals), &basis->seals, error, sizeof(error));
-	if (err == 0)
-		err = ruleset_open(image, &basis->ruleset);
-	if (err == 0)
-		err = scanner_new(&options, basis->ruleset, &basis->scanner);
 	if (err != 0) {
 		basis_put(basis);
 		return err;
 	}
 	(void)snprintf(basis->key, sizeof(basis->key), "%s/%s/%llu",
-		ruleset_get_info(basis->ruleset)->version,
-		ruleset_get_screen(basis->ruleset)->version,
+		ruleset_get_info(rules->ruleset)->version,
+		ruleset_get_screen(rules->ruleset)->version,
 		(unsigned long long)basis->seals->generation);
 	*out = basis;
 	return 0;
@@ -433,15 +467,25 @@ static bool has_seals(const struct release_scanner *scanner, const char *seals)
 
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 {
+	struct rules *rules = NULL;
 	struct basis *basis = NULL;
 	struct stats now;
+	bool same;
 	int err = stat_image(image, &now);
 
 	if (err != 0)
 		return err;
-	if (is_same_image(scanner, &now) && has_seals(scanner, seals))
+	same = is_same_image(scanner, &now);
+	if (same && has_seals(scanner, seals))
 		return 0;
-	err = make_basis(image, seals, &basis);
+	if (same) {
+		rules = scanner->basis->rules;
+		(void)atomic_fetch_add_explicit(&rules->users, 1, memory_order_relaxed);
+	} else {
+		err = make_rules(image, &rules);
+	}
+	if (err == 0)
+		err = make_basis(rules, seals, &basis);
 	if (err != 0)
 		return err;
 	basis_put(scanner->basis);

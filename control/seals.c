@@ -15,6 +15,9 @@ struct seals {
 	uint32_t max_seconds;
 	json_t *root;   // {"generation", "seals"}
 	json_t *before; // what it was, while it is not in the file; else NULL
+	bool is_behind; // the file, after a write that has failed
+	void (*barrier)(void *ctx);
+	void *barrier_ctx;
 };
 
 static json_t *list_of(const struct seals *seals)
@@ -96,10 +99,10 @@ void seals_close(struct seals *seals)
 }
 
 // Puts list in the place of the present one, if the dataplane will understand it.
-static int stage(struct seals *seals, json_t *list, char *error, size_t error_bytes)
+static int stage_as(
+	struct seals *seals, uint64_t generation, json_t *list, char *error, size_t error_bytes)
 {
-	json_t *root = json_pack(
-		"{s:I, s:o}", "generation", (json_int_t)seals_generation(seals) + 1, "seals", list);
+	json_t *root = json_pack("{s:I, s:o}", "generation", (json_int_t)generation, "seals", list);
 	char *text = json_dumps(root, JSON_COMPACT);
 	struct engine_seals *parsed = NULL;
 	int err = -ENOMEM;
@@ -117,12 +120,31 @@ static int stage(struct seals *seals, json_t *list, char *error, size_t error_by
 	return 0;
 }
 
-int seals_settle(struct seals *seals)
+static int stage(struct seals *seals, json_t *list, char *error, size_t error_bytes)
+{
+	return stage_as(seals, seals_generation(seals) + 1, list, error, error_bytes);
+}
+
+static int write_file(struct seals *seals)
 {
 	char *text = seals_text(seals);
-	int err = text != NULL ? durable_write(seals->path, text, strlen(text)) : -ENOMEM;
+	int err = -ENOMEM;
 
+	if (text != NULL) {
+		if (seals->barrier != NULL)
+			seals->barrier(seals->barrier_ctx);
+		err = durable_write(seals->path, text, strlen(text));
+	}
 	free(text);
+	if (err == 0)
+		seals->is_behind = false;
+	return err;
+}
+
+int seals_settle(struct seals *seals)
+{
+	int err = write_file(seals);
+
 	if (err != 0) {
 		json_decref(seals->root);
 		seals->root = seals->before;
@@ -132,6 +154,63 @@ int seals_settle(struct seals *seals)
 	seals->before = NULL;
 	return err;
 }
+
+// ---- beside the main loop -----------------------------------------------------------------------
+
+struct seals_write {
+	char *text;
+	uint64_t generation;
+	char path[];
+};
+
+struct seals_write *seals_settle_later(struct seals *seals)
+{
+	size_t bytes = strlen(seals->path) + 1;
+	struct seals_write *write = malloc(sizeof(*write) + bytes);
+	char *text = seals_text(seals);
+
+	json_decref(seals->before);
+	seals->before = NULL;
+	if (write == NULL || text == NULL) {
+		free(write);
+		free(text);
+		seals->is_behind = true;
+		return NULL;
+	}
+	write->text = text;
+	write->generation = seals_generation(seals);
+	memcpy(write->path, seals->path, bytes);
+	return write;
+}
+
+int seals_write(const struct seals_write *write)
+{
+	return durable_write(write->path, write->text, strlen(write->text));
+}
+
+void seals_write_end(struct seals *seals, struct seals_write *write, int err)
+{
+	// A later one holds what this one did.
+	if (err != 0)
+		seals->is_behind = true;
+	else if (write->generation == seals_generation(seals))
+		seals->is_behind = false;
+	free(write->text);
+	free(write);
+}
+
+void seals_set_barrier(struct seals *seals, void (*barrier)(void *ctx), void *ctx)
+{
+	seals->barrier = barrier;
+	seals->barrier_ctx = ctx;
+}
+
+int seals_catch_up(struct seals *seals)
+{
+	return seals->is_behind ? write_file(seals) : 0;
+}
+
+// ---- changes ------------------------------------------------------------------------------------
 
 // The same, durably.
 static int replace(struct seals *seals, json_t *list, char *error, size_t error_bytes)
@@ -146,6 +225,19 @@ static bool is_of(const json_t *seal, const char *virus_id)
 	const char *id = json_string_value(json_object_get(seal, "virus_id"));
 
 	return id != NULL && strcmp(id, virus_id) == 0;
+}
+
+static bool is_listed(const json_t *seal, const json_t *virus_ids)
+{
+	json_t *id;
+	size_t i;
+
+	json_array_foreach(virus_ids, i, id)
+	{
+		if (json_is_string(id) && is_of(seal, json_string_value(id)))
+			return true;
+	}
+	return false;
 }
 
 // The present list without the seal of this virus id.
@@ -202,6 +294,48 @@ int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64
 	return err == 0 ? seals_settle(seals) : err;
 }
 
+// Nobody's seal lasts longer than ours would.
+static json_t *adopted(const struct seals *seals, const json_t *seal, int64_t now_s)
+{
+	json_t *copy = json_copy((json_t *)(uintptr_t)seal);
+	int64_t expires = json_integer_value(json_object_get(copy, "expires"));
+
+	if (expires <= 0 || expires > now_s + seals->max_seconds)
+		expires = now_s + seals->max_seconds;
+	(void)json_object_set_new(copy, "expires", json_integer(expires));
+	if (!json_is_integer(json_object_get(copy, "begun")))
+		(void)json_object_set_new(copy, "begun", json_integer(now_s));
+	if (!json_is_string(json_object_get(copy, "origin")))
+		(void)json_object_set_new(copy, "origin", json_string("dataplane"));
+	return copy;
+}
+
+int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s)
+{
+	uint64_t theirs = (uint64_t)json_integer_value(json_object_get(other, "generation"));
+	uint64_t ours = seals_generation(seals);
+	json_t *list = json_array();
+	json_t *ids = json_array();
+	char error[128];
+	json_t *seal;
+	size_t i;
+	int err;
+
+	json_array_foreach(json_object_get(other, "seals"), i, seal)
+	{
+		(void)json_array_append(ids, json_object_get(seal, "virus_id"));
+		(void)json_array_append_new(list, adopted(seals, seal, now_s));
+	}
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		if (!is_listed(seal, ids))
+			(void)json_array_append(list, seal);
+	}
+	json_decref(ids);
+	err = stage_as(seals, (theirs > ours ? theirs : ours) + 1, list, error, sizeof(error));
+	return err == 0 ? seals_settle(seals) : err;
+}
+
 int seals_end(struct seals *seals, const char *virus_id)
 {
 	json_t *list = virus_id != NULL ? list_without(seals, virus_id) : json_array();
@@ -247,19 +381,6 @@ int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 static bool is_closing(const json_t *seal)
 {
 	return json_is_true(json_object_get(seal, "closing"));
-}
-
-static bool is_listed(const json_t *seal, const json_t *virus_ids)
-{
-	json_t *id;
-	size_t i;
-
-	json_array_foreach(virus_ids, i, id)
-	{
-		if (json_is_string(id) && is_of(seal, json_string_value(id)))
-			return true;
-	}
-	return false;
 }
 
 int seals_begin_closing(struct seals *seals, const json_t *virus_ids)

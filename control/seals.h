@@ -25,12 +25,26 @@ void seals_close(struct seals *seals);
 // file: then nothing has changed.
 int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
 	char *error, size_t error_bytes) __attribute__((warn_unused_result));
-// The same in two steps, for who has written down elsewhere, durably, that this seal is to be set, and sets
-// it again after a crash: after the first it can be told to others, after the second it is in the file, or,
-// when that returns an error, all is as it was before. Nothing else is called in between but what asks.
+// The same in two steps, for who must tell others before it waits for the file: after the first it can be told,
+// after the second it is in the file, or, when that returns an error, all is as it was before. Nothing else is
+// called in between but what asks.
 int seals_stage(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
 	char *error, size_t error_bytes) __attribute__((warn_unused_result));
 int seals_settle(struct seals *seals) __attribute__((warn_unused_result));
+// In the place of seals_settle: what is staged stands, and is written by another thread: write to be called there, and
+// end here with what it returned. Until then, or when it has failed, the file is behind. NULL: no memory, and the
+// file is behind.
+struct seals_write *seals_settle_later(struct seals *seals) __attribute__((warn_unused_result));
+int seals_write(const struct seals_write *write) __attribute__((warn_unused_result));
+void seals_write_end(struct seals *seals, struct seals_write *write, int err);
+// Called before this thread writes the file: it waits for the other one.
+void seals_set_barrier(struct seals *seals, void (*barrier)(void *ctx), void *ctx);
+// Writes the file if that has failed. Returns 0 or -errno.
+int seals_catch_up(struct seals *seals) __attribute__((warn_unused_result));
+// Takes over what somebody has that was told seals which never came into the file: other's seals (in the file's
+// format) are added, and take the place of those of the same virus ids. Returns 0, -EINVAL, or -errno.
+int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s)
+	__attribute__((warn_unused_result));
 // Ends the seal of a virus id; NULL: all. Returns how many, or -errno.
 int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unused_result));
 // Ends those whose time is over; their virus ids go to ended, a new list of the caller's. Returns 0 or

@@ -15,7 +15,8 @@
 		"screen") /* with the image of a list of checksums, likewise; "screen none": none */ \
 	X(SCREEN_HITS, "screen-hits") /* which of its entries have hit, and how often */             \
 	X(CONFIG, "config")           /* the options in force */                                     \
-	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */
+	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */            \
+	X(OPEN_SEALS, "open-seals") /* that text, as it was told or read from the file */
 
 enum command {
 #define X(name, text) COMMAND_##name,

@@ -309,8 +309,9 @@ static int read_seals(struct gateway *gateway)
 	const char *path = gateway->options.seals;
 	char error[256] = "";
 	struct engine_seals *seals = NULL;
-	int err = path[0] != '\0' ? seals_read(path, &seals, error, sizeof(error))
-				  : seals_none(&seals);
+	int err = path[0] != '\0'
+			  ? seals_read(path, &seals, &gateway->seals_text, error, sizeof(error))
+			  : seals_none(&seals);
 
 	if (err == 0)
 		err = main_apply_seals(gateway, seals);
@@ -430,6 +431,7 @@ static void release(struct gateway *gateway)
 	distributor_fini(&gateway->distributor);
 	worker_rules_free(gateway->rules);
 	free(gateway->seals);
+	free(gateway->seals_text);
 	if (gateway->ruleset != NULL)
 		ruleset_close(gateway->ruleset);
 	event_ring_free(gateway->own_ring);

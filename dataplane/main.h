@@ -21,6 +21,7 @@ struct gateway {
 	struct ruleset *ruleset;    // until the workers' rules take it
 	struct worker_rules *rules; // in force
 	struct engine_seals *seals; // in force
+	char *seals_text;           // that they are of; NULL: none
 	struct spool *spool;        // NULL: nothing can be kept
 	uint64_t spool_level;       // of fill, as was reported last
 	uint64_t spool_refusal;     // errno, the same

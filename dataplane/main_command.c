@@ -70,6 +70,10 @@ static char *set_seals(struct gateway *gateway, const char *text)
 		if (err != 0)
 			(void)snprintf(error, sizeof(error), "a worker does not turn");
 	}
+	if (err == 0) {
+		free(gateway->seals_text);
+		gateway->seals_text = strdup(text);
+	}
 	json_begin(&json, members, sizeof(members));
 	json_text(&json, "result", err == 0 ? "applied" : "refused");
 	json_text(&json, "why", error);
@@ -210,6 +214,11 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		break;
 	case COMMAND_SEALS:
 		answer->text = set_seals(gateway, text);
+		break;
+	case COMMAND_OPEN_SEALS:
+		answer->text =
+			strdup(gateway->seals_text != NULL ? gateway->seals_text
+							   : "{\"generation\":0,\"seals\":[]}");
 		break;
 	case COMMAND_RULES:
 		answer->text = set_rules(gateway, request->fd, WORKER_RULES_IMAGE);

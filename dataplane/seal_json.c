@@ -163,14 +163,16 @@ int seals_none(struct engine_seals **out)
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
-int seals_read(const char *path, struct engine_seals **out, char *error, size_t error_bytes)
+int seals_read(
+	const char *path, struct engine_seals **out, char **text, char *error, size_t error_bytes)
 {
 	const size_t room = 1u << 20;
 	FILE *file = fopen(path, "rbe");
-	char *text;
+	char *data;
 	size_t n;
 	int err;
 
+	*text = NULL;
 	if (file == NULL && errno == ENOENT)
 		return seals_none(out);
 	if (file == NULL) {
@@ -178,14 +180,19 @@ int seals_read(const char *path, struct engine_seals **out, char *error, size_t 
 		(void)snprintf(error, error_bytes, "cannot be read");
 		return err;
 	}
-	text = malloc(room);
-	n = text != NULL ? fread(text, 1, room, file) : 0;
-	err = text == NULL ? -ENOMEM : ferror(file) != 0 ? -EIO : 0;
+	data = malloc(room + 1);
+	n = data != NULL ? fread(data, 1, room, file) : 0;
+	err = data == NULL ? -ENOMEM : ferror(file) != 0 ? -EIO : 0;
 	if (err == 0)
-		err = seals_parse(text, n, out, error, error_bytes);
+		err = seals_parse(data, n, out, error, error_bytes);
 	else
 		(void)snprintf(error, error_bytes, "cannot be read");
-	free(text);
+	if (err == 0) {
+		data[n] = '\0';
+		*text = data;
+	} else {
+		free(data);
+	}
 	(void)fclose(file);
 	return err;
 }

@@ -20,6 +20,7 @@ int seals_parse(const char *text, size_t bytes, struct engine_seals **out, char 
 	size_t error_bytes) __attribute__((warn_unused_result));
 // No seal at all: generation 0. Returns 0 or -ENOMEM.
 int seals_none(struct engine_seals **out) __attribute__((warn_unused_result));
-// The file's; one that is missing is no seal (generation 0). Returns as above, or -errno of the file.
-int seals_read(const char *path, struct engine_seals **out, char *error, size_t error_bytes)
-	__attribute__((warn_unused_result));
+// The file's; one that is missing is no seal (generation 0). Returns as above, or -errno of the file. text: what it
+// says, the caller's; NULL: no file.
+int seals_read(const char *path, struct engine_seals **out, char **text, char *error,
+	size_t error_bytes) __attribute__((warn_unused_result));

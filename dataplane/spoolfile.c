@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUCKETS 1024
+#define PAST_S 2
 
 int spoolfile_open(const char *directory, const struct spool_keys *keys, struct spoolfile **out)
 {
@@ -93,6 +95,43 @@ static ssize_t place_of(struct spoolfile *store, const char *name)
 	return store->files_count++;
 }
 
+// Whether all that was written until status was taken is of a time that no later write can have: file systems
+// count time in ticks. A clock that was set back only costs another look.
+static bool is_past(const struct stat *status)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return status->st_mtim.tv_sec + PAST_S < now.tv_sec;
+}
+
+static bool is_unchanged(const struct store_file *file, const struct stat *status)
+{
+	return file->is_read && file->changed.tv_sec == status->st_mtim.tv_sec &&
+	       file->changed.tv_nsec == status->st_mtim.tv_nsec;
+}
+
+// Behind what is known of a segment there is a stretch of zeros to be read again each time, for writes may come in
+// any order; unless nobody has written since.
+static int scan_file(
+	struct spoolfile *store, ssize_t place, int fd, const struct stat *status, bool thorough)
+{
+	struct store_file *file = &store->files[place];
+	uint64_t bad = store->stats.chunks_bad + store->stats.chunks_torn;
+	bool past = is_past(status);
+	int err;
+
+	if (!thorough && is_unchanged(file, status))
+		return 0;
+	err = store_scan_file(store, (uint32_t)place, fd, thorough);
+	file = &store->files[place];
+	file->changed = status->st_mtim;
+	// What is bad is counted anew each time.
+	file->is_read = err == 0 && past && !file->unclear && !file->is_log &&
+			store->stats.chunks_bad + store->stats.chunks_torn == bad;
+	return err;
+}
+
 static int refresh_open_file(struct spoolfile *store, const char *name, int fd, bool thorough)
 {
 	struct store_file *file;
@@ -120,7 +159,7 @@ static int refresh_open_file(struct spoolfile *store, const char *name, int fd, 
 		store->stats.segments++;
 		store->stats.segment_bytes += file->bytes;
 	}
-	return store_scan_file(store, (uint32_t)place, fd, thorough);
+	return scan_file(store, place, fd, &status, thorough);
 }
 
 static int refresh_file(struct spoolfile *store, const char *name, bool thorough)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define STORE_NAME_BYTES 64
 
@@ -19,6 +20,8 @@ struct store_file {
 	bool is_log;
 	bool present; // seen by the refresh that is going on
 	bool unclear; // something in it could not be read, and not because of a torn write
+	bool is_read; // since it was last changed, and all of it was good
+	struct timespec changed;
 };
 
 struct store_extent {

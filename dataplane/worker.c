@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define BURST ENGINE_BURST
+#define CLOCK_TRIES 16
+#define CLOCK_US 50000 // in which a microsecond is 20 in a million
 #define SEND_TRIES 16
 #define DEFERRED_NAP_US 500
 #define DEFERRED_STOP_NS (5ull * NS_PER_S) // that a scan in another thread may take to end
@@ -46,10 +48,38 @@ struct worker {
 	struct send_buffer send[PORTS_MAX];
 };
 
+// One moment by both clocks: of several tries the one that was interrupted least.
+static void read_clocks(uint64_t *ticks, uint64_t *ns)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < CLOCK_TRIES; i++) {
+		struct timespec now;
+		uint64_t before = rte_rdtsc();
+		uint64_t took;
+
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		took = rte_rdtsc() - before;
+		if (took >= least)
+			continue;
+		least = took;
+		*ticks = before + took / 2;
+		*ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	}
+}
+
+// Measured: rte_get_tsc_hz is rounded to 10 MHz, by which events would be off by milliseconds.
 void worker_clock_init(struct worker_shared *shared)
 {
+	uint64_t ticks[2] = {0};
+	uint64_t ns[2] = {0};
+
+	read_clocks(&ticks[0], &ns[0]);
+	(void)usleep(CLOCK_US);
+	read_clocks(&ticks[1], &ns[1]);
 	shared->clock_base = rte_rdtsc();
-	shared->clock_scale = ((uint64_t)NS_PER_S << 32) / rte_get_tsc_hz();
+	shared->clock_scale =
+		(uint64_t)(((unsigned __int128)(ns[1] - ns[0]) << 32) / (ticks[1] - ticks[0]));
 }
 
 uint64_t worker_clock_ns(const struct worker_shared *shared)

@@ -28,6 +28,10 @@ static struct {
 	char virus_id[ALERT_NAME_BYTES];
 	char digest[ENVELOPE_KEY_ID_BYTES];
 	int say;
+	int kept_says;     // of a seal
+	unsigned int kept; // seals that were
+	bool acts_first;   // a seal does, from the next start on
+	bool is_hasty;     // what was sent is not waited for
 	// events
 	unsigned int events;
 	unsigned int faults;
@@ -52,6 +56,28 @@ static inline int apply(
 	if (lab.say != 0 && lab.say != -EINPROGRESS)
 		(void)snprintf(why, why_bytes, "the gateway says no");
 	return lab.say;
+}
+
+static inline int write_kept(void *data)
+{
+	(void)data;
+	return lab.kept_says;
+}
+
+static inline void end_kept(void *data, int err)
+{
+	(void)data;
+	lab.kept += err == 0;
+}
+
+static inline int act(
+	void *ctx, const struct alert *alert, char *why, size_t why_bytes, struct alerts_kept *kept)
+{
+	int err = apply(ctx, alert, "", why, why_bytes);
+
+	if (err == 0)
+		*kept = (struct alerts_kept){write_kept, end_kept, NULL};
+	return err;
 }
 
 static inline json_t *state(void *ctx)
@@ -171,6 +197,8 @@ static inline void send_text(char *text)
 
 	lab.why[0] = '\0';
 	alerts_take(lab.alerts, &source, text, strlen(text), lab.now_s);
+	if (!lab.is_hasty)
+		alerts_flush(lab.alerts);
 	free(text);
 }
 
@@ -224,7 +252,7 @@ static inline void assert_refused(const char *why)
 
 // ---- set-up -------------------------------------------------------------------------------------
 
-static inline void start(void)
+static inline void start_with(const struct alerts_actions *actions)
 {
 	static const char *const groups[] = {"mail"};
 	static char root[96];
@@ -239,11 +267,18 @@ static inline void start(void)
 		.stale_s = DAY,
 		.seals_in_an_hour = 5,
 	};
-	const struct alerts_actions actions = {apply, state, event, NULL};
 	char error[256] = "";
 
 	(void)snprintf(root, sizeof(root), "%s/first.json", lab.folder);
-	assert_int_equal(alerts_new(&options, &actions, &lab.alerts, error, sizeof(error)), 0);
+	assert_int_equal(alerts_new(&options, actions, &lab.alerts, error, sizeof(error)), 0);
+}
+
+static inline void start(void)
+{
+	const struct alerts_actions actions = {
+		apply, state, event, NULL, lab.acts_first ? act : NULL};
+
+	start_with(&actions);
 }
 
 static inline void restart(void)

@@ -126,6 +126,7 @@ static void who_waits_is_counted_and_told_to_come_again(void **test_state)
 	assert_in_range(lab.answers, 3000, 4999);
 	assert_true(lab.said.is_busy && !lab.said.is_refusal && lab.receipt == NULL);
 	alerts_done(lab.alerts, lab.digest, 0, "", lab.now_s);
+	alerts_flush(lab.alerts);
 	assert_int_equal(lab.answers, 5000);
 	assert_result("applied");
 }

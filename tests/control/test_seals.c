@@ -100,6 +100,101 @@ static void what_the_dataplane_would_not_understand_changes_nothing(void **state
 	assert_int_equal(seals_generation(lab.seals), 0);
 }
 
+static int barriers;
+
+static void barrier(void *ctx)
+{
+	(void)ctx;
+	barriers++;
+}
+
+static void what_is_written_beside_is_in_the_file_when_it_was_written(void **state)
+{
+	struct seals_write *first;
+	struct seals_write *second;
+
+	(void)state;
+	barriers = 0;
+	seals_set_barrier(lab.seals, barrier, NULL);
+	assert_int_equal(stage("CV-1", "hold"), 0);
+	first = seals_settle_later(lab.seals);
+	assert_int_equal(stage("CV-2", "hold"), 0);
+	second = seals_settle_later(lab.seals);
+	assert_true(first != NULL && second != NULL);
+	assert_int_equal(seals_count(lab.seals), 2);
+	assert_int_equal(access(lab.path, F_OK), -1);
+	assert_int_equal(seals_write(first), 0);
+	seals_write_end(lab.seals, first, 0);
+	assert_int_equal(seals_write(second), 0);
+	seals_write_end(lab.seals, second, 0);
+	assert_int_equal(barriers, 0);
+	// What this thread writes waits for the other one.
+	assert_int_equal(seals_end(lab.seals, "CV-1"), 1);
+	assert_int_equal(barriers, 1);
+	seals_close(lab.seals);
+	open_seals();
+	assert_int_equal(seals_count(lab.seals), 1);
+	assert_int_equal(seals_generation(lab.seals), 3);
+}
+
+static void what_could_not_be_written_beside_stays_and_is_written_later(void **state)
+{
+	struct seals_write *write;
+	char temporary[80];
+
+	(void)state;
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	assert_int_equal(stage("CV-1", "hold"), 0);
+	write = seals_settle_later(lab.seals);
+	assert_non_null(write);
+	seals_write_end(lab.seals, write, seals_write(write));
+	assert_int_equal(seals_count(lab.seals), 1);
+	assert_int_equal(seals_catch_up(lab.seals), -EISDIR);
+	assert_int_equal(rmdir(temporary), 0);
+	assert_int_equal(seals_catch_up(lab.seals), 0);
+	seals_close(lab.seals);
+	open_seals();
+	assert_int_equal(seals_count(lab.seals), 1);
+}
+
+static void seals_that_others_have_are_taken_over(void **state)
+{
+	static const char text[] =
+		"{\"generation\": 9, \"seals\": [{\"virus_id\": \"CV-2\", \"mode\": "
+		"\"strip\", \"expires\": 9000000}, {\"virus_id\": \"CV-1\", \"mode\": "
+		"\"hold\", \"origin\": \"vendor acme\", \"begun\": 900, \"expires\": 2000}]}";
+	json_t *other = json_loads(text, 0, NULL);
+	json_t *bad = json_loads(
+		"{\"generation\": 99, \"seals\": [{\"virus_id\": \"X\", \"mode\": 5}]}", 0, NULL);
+	const json_t *list;
+
+	(void)state;
+	assert_int_equal(stage("CV-1", "strip"), 0);
+	assert_int_equal(seals_settle(lab.seals), 0);
+	assert_int_equal(stage("CV-3", "hold"), 0);
+	assert_int_equal(seals_settle(lab.seals), 0);
+	assert_int_equal(seals_adopt(lab.seals, bad, 1500), -EINVAL);
+	assert_int_equal(seals_count(lab.seals), 2);
+	assert_int_equal(seals_adopt(lab.seals, other, 1500), 0);
+	seals_close(lab.seals);
+	open_seals();
+	assert_int_equal(seals_generation(lab.seals), 10);
+	assert_int_equal(seals_count(lab.seals), 3);
+	list = seals_list(lab.seals);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(list, 1), "mode")), "hold");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(list, 1), "expires")), 2000);
+	// No longer than ours would.
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "expires")),
+		1500 + 3600);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(list, 0), "origin")), "dataplane");
+	json_decref(other);
+	json_decref(bad);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +205,14 @@ int main(void)
 			what_cannot_be_kept_was_never_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_the_dataplane_would_not_understand_changes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_written_beside_is_in_the_file_when_it_was_written, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_written_beside_stays_and_is_written_later, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			seals_that_others_have_are_taken_over, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,18 +112,22 @@ static void a_file_that_is_missing_is_no_seal_and_a_damaged_one_an_error(void **
 	char path[] = "/tmp/test_seal_json.XXXXXX";
 	int fd = mkstemp(path);
 	struct engine_seals *seals = NULL;
+	char *text = NULL;
 
 	assert_true(fd >= 0);
-	assert_int_equal(seals_read(path, &seals, error, sizeof(error)), -EINVAL);
+	assert_int_equal(seals_read(path, &seals, &text, error, sizeof(error)), -EINVAL);
 	assert_int_equal(write(fd, "{\"generation\":3,\"seals\":[]}", 27), 27);
-	assert_int_equal(seals_read(path, &seals, error, sizeof(error)), 0);
+	assert_int_equal(seals_read(path, &seals, &text, error, sizeof(error)), 0);
 	assert_int_equal(seals->generation, 3);
+	assert_string_equal(text, "{\"generation\":3,\"seals\":[]}");
+	free(text);
 	free(seals);
 	(void)close(fd);
 	(void)unlink(path);
-	assert_int_equal(seals_read(path, &seals, error, sizeof(error)), 0);
+	assert_int_equal(seals_read(path, &seals, &text, error, sizeof(error)), 0);
 	assert_int_equal(seals->generation, 0);
 	assert_int_equal(seals->count, 0);
+	assert_null(text);
 	free(seals);
 }
 

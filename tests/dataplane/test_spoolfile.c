@@ -525,6 +525,45 @@ static void a_store_follows_what_writers_do(void **state)
 	shelf_free(shelf);
 }
 
+// It is not read again each time, and what is written then is found all the same.
+static void a_segment_that_was_left_for_long_is_written_on(void **state)
+{
+	struct shelf *shelf = shelf_new();
+	static const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	const struct spoolfile_record *list;
+	size_t bytes;
+	uint8_t *whole;
+	uint8_t *half;
+	int fd = open(shelf->path, O_RDWR);
+	size_t known;
+
+	(void)state;
+	assert_true(fd >= 0);
+	bytes = (size_t)lseek(fd, 0, SEEK_END);
+	whole = malloc(bytes);
+	half = calloc(1, bytes);
+	assert_true(whole != NULL && half != NULL);
+	assert_int_equal(pread(fd, whole, bytes, 0), bytes);
+	assert_int_equal(pwrite(fd, half, bytes - 8192, 8192), bytes - 8192);
+	assert_int_equal(futimens(fd, old), 0);
+	spoolfile_close(shelf->store);
+	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &shelf->store), 0);
+	assert_int_equal(spoolfile_refresh(shelf->store, true), 0);
+	known = spoolfile_list(shelf->store, &list);
+	assert_true(known < MAILS);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+		assert_int_equal(spoolfile_list(shelf->store, &list), known);
+	}
+	assert_int_equal(pwrite(fd, whole + 8192, bytes - 8192, 8192), bytes - 8192);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
+	(void)close(fd);
+	free(whole);
+	free(half);
+	shelf_free(shelf);
+}
+
 static void rewrapped_files_need_the_old_key_no_more(void **state)
 {
 	struct shelf *shelf = shelf_new();
@@ -588,6 +627,7 @@ int main(void)
 		cmocka_unit_test(a_log_has_one_owner),
 		cmocka_unit_test(a_segment_goes_with_its_last_record),
 		cmocka_unit_test(a_store_follows_what_writers_do),
+		cmocka_unit_test(a_segment_that_was_left_for_long_is_written_on),
 		cmocka_unit_test(rewrapped_files_need_the_old_key_no_more),
 	};
 

@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import json
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -271,6 +272,40 @@ def killed(case):
         case.equal([s["virus_id"] for s in at.control.ask("status")["seals"] if s["virus_id"] == "CV-0"], ["CV-0"],
                    "sealed still")
         case.equal(at.server.mails(), [], "and nothing was let go")
+
+
+@cases.case("killed after the dataplane has a seal and before it is written down: it stays, and its alert may come "
+            "again", engine=True)
+def killed_between(case):
+    with Lab(case) as lab:
+        at = Alerted(case, lab, tcp={"listen": UDP})
+        vendor = at.vendor
+        case.equal(open_receipt(ask(lab, vendor.alert("seal", virus_id="CV-0", seal={"mode": "hold"})),
+                                lab.folder + "/state")["result"], "applied", "a seal")
+        at.control.stop()
+        before = lab.folder + "/before"
+        shutil.copytree(lab.folder + "/state", before)
+        shutil.copy(lab.folder + "/seals.json", before)
+        at.control.start()
+        seal = vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
+        case.equal(open_receipt(ask(lab, seal), lab.folder + "/state")["result"], "applied", "another one")
+        at.control.kill()
+        # What a kill between act and record leaves: the disk as it was before, and the dataplane as it is.
+        shutil.rmtree(lab.folder + "/state")
+        shutil.copytree(before, lab.folder + "/state")
+        shutil.move(lab.folder + "/state/seals.json", lab.folder + "/seals.json")
+        at.control.start()
+        state = at.control.ask("status")
+        case.equal(sorted(s["virus_id"] for s in state["seals"]), ["CV-0", "CV-1"], "both are open at once")
+        with open(lab.folder + "/seals.json") as f:
+            case.equal(sorted(s["virus_id"] for s in json.load(f)["seals"]), ["CV-0", "CV-1"], "and written down")
+        case.equal(sorted({s["origin"] for s in state["seals"]}), ["vendor acme"], "whose they are")
+        case.equal([e["origin"] for e in at.control.events("seal")][-1], "dataplane", "the event")
+        held = message("held", [], b"under the seal\n")
+        case.equal(labmail.send(lab, held)[0], 250, "mail is taken in")
+        case.equal(at.server.mails(), [], "and kept")
+        case.equal(open_receipt(ask(lab, seal), lab.folder + "/state")["result"], "applied", "the same alert again")
+        case.equal(len(at.control.ask("status")["seals"]), 2, "which changes nothing")
 
 
 def ask(lab, envelope):

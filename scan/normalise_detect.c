@@ -226,6 +226,112 @@ static enum answer is_tag(const uint8_t *data, size_t n)
 	return ANSWER_NO;
 }
 
+static bool is_name(uint8_t byte)
+{
+	return is_letter(byte) || (byte >= '0' && byte <= '9');
+}
+
+// Whether these letters and digits are that word; both have so many.
+static bool is_word(const uint8_t *data, const char *word, size_t n)
+{
+	uint8_t other = 0;
+
+	for (size_t i = 0; i < n; i++)
+		other |= (uint8_t)((data[i] | 0x20) ^ (uint8_t)word[i]);
+	return other == 0;
+}
+
+static bool is_element(const uint8_t *name, size_t n)
+{
+	// How long those are that begin with a letter: most of what is no element ends here.
+#define OF(letter) [letter - 'a']
+	static const uint16_t lengths[26] = {
+		OF('a') = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6,
+		OF('b') = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 10,
+		OF('c') = 1 << 6,
+		OF('d') = 1 << 3,
+		OF('e') = 1 << 5,
+		OF('f') = 1 << 4 | 1 << 5 | 1 << 8,
+		OF('h') = 1 << 2 | 1 << 4,
+		OF('i') = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6,
+		OF('l') = 1 << 2 | 1 << 4,
+		OF('m') = 1 << 4,
+		OF('o') = 1 << 2 | 1 << 6,
+		OF('p') = 1 << 1 | 1 << 3,
+		OF('s') = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6,
+		OF('t') = 1 << 2 | 1 << 5,
+		OF('u') = 1 << 1 | 1 << 2,
+		OF('v') = 1 << 5,
+	};
+#undef OF
+
+	if ((lengths[(name[0] | 0x20) - 'a'] >> n & 1) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(elements) / sizeof(elements[0]); i++)
+		if (strlen(elements[i]) == n && is_word(name, elements[i], n))
+			return true;
+	return false;
+}
+
+// Bytes of the word that needs no end, 0 where there is none. n: of the name.
+static size_t start_bytes(const uint8_t *name, size_t n)
+{
+	for (size_t i = 0; n >= 3 && i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t length;
+
+		if ((name[0] | 0x20) != starts[i][1])
+			continue;
+		length = strlen(starts[i]) - 1;
+
+		if (length <= n && is_word(name, starts[i] + 1, length))
+			return length;
+	}
+	return 0;
+}
+
+// The same as is_tag says of these bytes one after the other, NORMALISE_TAG_BYTES of which are there, the
+// second no "!". *n is by how many of them it is known.
+static bool is_tag_here(const uint8_t *data, size_t *n)
+{
+	size_t end = 2;
+	size_t start;
+
+	*n = end;
+	if (!is_letter(data[1]))
+		return false;
+	while (end < NORMALISE_TAG_BYTES && is_name(data[end]))
+		end++;
+	start = start_bytes(data + 1, end - 1);
+	*n = start > 0 ? start + 1 : end + 1;
+	if (end == NORMALISE_TAG_BYTES)
+		*n = start > 0 ? *n : end;
+	return start > 0 || (end < NORMALISE_TAG_BYTES && is_name_end(data[end]) &&
+				    is_element(data + 1, end - 1));
+}
+
+// Over what can be told at once. Returns how many bytes of data that is; where a tag was found its bytes
+// are in search.
+static size_t find_fast(struct normalise_search *search, const uint8_t *data, size_t n)
+{
+	const uint8_t *end = data + n;
+	const uint8_t *at = data;
+
+	while ((at = memchr(at, '<', (size_t)(end - at))) != NULL) {
+		size_t bytes;
+
+		if ((size_t)(end - at) < NORMALISE_TAG_BYTES || at[1] == '!')
+			return (size_t)(at - data);
+		if (is_tag_here(at, &bytes)) {
+			memcpy(search->bytes, at, bytes);
+			search->count = (uint8_t)bytes;
+			return (size_t)(at - data) + bytes;
+		}
+		// The last of them may be the next one's first.
+		at += at[bytes - 1] == '<' ? bytes - 1 : bytes;
+	}
+	return n;
+}
+
 bool normalise_find_tag(struct normalise_search *search, const uint8_t *data, size_t n, size_t *at)
 {
 	size_t used = 0;
@@ -234,11 +340,12 @@ bool normalise_find_tag(struct normalise_search *search, const uint8_t *data, si
 		enum answer answer;
 
 		if (search->count == 0) {
-			const uint8_t *start = memchr(data + used, '<', n - used);
-
-			if (start == NULL)
+			used += find_fast(search, data + used, n - used);
+			*at = used;
+			if (search->count > 0)
+				return true;
+			if (used == n)
 				return false;
-			used = (size_t)(start - data);
 		}
 		search->bytes[search->count++] = data[used++];
 		answer = is_tag(search->bytes, search->count);

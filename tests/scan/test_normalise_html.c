@@ -470,6 +470,62 @@ static void a_tag_is_found_in_any_cut(void **state)
 	}
 }
 
+// Words of tags and what is nearly one, in any order.
+static size_t make_soup(struct random *random, uint8_t *out, size_t room)
+{
+	static const char *const words[] = {"<", "<", "<", "<", "<", "<", "</", "<!", "<!-",
+		"<!doctyp", "a", "B", "p", "w:p", "row", "iFram", "e", "scripT", "tabl", "img",
+		"Object", "blockquote", "h1", "h2", "x9", "averyverylongna", "mes", ">", " ", "\n",
+		"/", ":", "\xe4", "=", "TD", "frameset", "1", "{", "@", "`", "[", "applet", "area",
+		"audio", "base", "body", "br", "button", "center", "div", "embed", "font", "form",
+		"frame", "h3", "head", "html", "i", "input", "li", "link", "math", "meta", "ol",
+		"pre", "span", "strong", "style", "svg", "table", "title", "tr", "u", "ul",
+		"video"};
+	size_t n = 0;
+
+	for (;;) {
+		const char *word = words[random_below(random, sizeof(words) / sizeof(words[0]))];
+		size_t length = strlen(word);
+
+		if (n + length > room)
+			return n;
+		memcpy(out + n, word, length);
+		n += length;
+	}
+}
+
+// Of a chunk of few bytes each is looked at by itself, in a great one many are passed over at once.
+static void a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks(void **state)
+{
+	(void)state;
+	struct random random = {11};
+	uint32_t found = 0;
+	uint8_t data[120];
+
+	for (uint32_t i = 0; i < 200000; i++) {
+		size_t n = make_soup(&random, data, 20 + random_below(&random, 100));
+		struct normalise_search small = {0};
+		struct normalise_search great = {0};
+		size_t at = 0;
+		bool is_small = false;
+		bool is_great = normalise_find_tag(&great, data, n, &at);
+		size_t byte = 0;
+
+		while (byte < n && !is_small) {
+			size_t used;
+
+			is_small = normalise_find_tag(&small, data + byte++, 1, &used);
+		}
+		assert_int_equal(is_great, is_small);
+		assert_int_equal(great.count, small.count);
+		assert_memory_equal(great.bytes, small.bytes, great.count);
+		if (is_great)
+			assert_int_equal(at, byte);
+		found += is_great;
+	}
+	assert_in_range(found, 20000, 180000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +538,7 @@ int main(void)
 		cmocka_unit_test(names_of_characters_are_known),
 		cmocka_unit_test(text_and_html_are_told_as_clamav_does),
 		cmocka_unit_test(a_tag_is_found_in_any_cut),
+		cmocka_unit_test(a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,3 +137,38 @@ uint32_t distributor_worker_of(const struct distributor *distributor, const stru
 	hash ^= hash >> 15;
 	return (uint32_t)((uint64_t)hash * distributor->workers >> 32);
 }
+
+static uint32_t give(struct distributor *distributor, uint32_t worker)
+{
+	struct distributor_burst *burst = &distributor->burst[worker];
+	uint32_t taken = rte_ring_sp_enqueue_burst(
+		distributor->to_worker[worker], (void **)burst->frames, burst->count, NULL);
+	uint32_t lost = burst->count - taken;
+
+	if (lost > 0)
+		rte_pktmbuf_free_bulk(burst->frames + taken, lost);
+	burst->count = 0;
+	return lost;
+}
+
+uint32_t distributor_spread(
+	struct distributor *distributor, struct rte_mbuf **frames, uint32_t n, uint32_t *own)
+{
+	uint32_t lost = 0;
+
+	*own = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t worker = distributor_worker_of(distributor, frames[i]);
+		struct distributor_burst *burst = &distributor->burst[worker];
+
+		if (worker == 0)
+			frames[(*own)++] = frames[i];
+		else
+			burst->frames[burst->count++] = frames[i];
+	}
+	for (uint32_t worker = 1; worker < distributor->workers; worker++) {
+		if (distributor->burst[worker].count > 0)
+			lost += give(distributor, worker);
+	}
+	return lost;
+}

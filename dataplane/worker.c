@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 #define DEFERRED_NAP_US 500
 #define DEFERRED_STOP_NS (5ull * NS_PER_S) // that a scan in another thread may take to end
 #define NS_PER_US 1000u
+
+static_assert(BURST <= DISTRIBUTOR_BURST, "a burst can be handed over at once");
 
 // Frames for one port that go out together.
 struct send_buffer {
@@ -300,21 +303,12 @@ static void take(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
 
 static void distribute(struct worker *worker, struct rte_mbuf **frames, uint32_t n)
 {
-	struct distributor *distributor = worker->shared->distributor;
-	uint32_t own = 0;
+	uint32_t own;
 
 	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t target = distributor_worker_of(distributor, frames[i]);
-
-		if (target == 0) {
-			frames[own++] = frames[i];
-		} else if (rte_ring_sp_enqueue(distributor->to_worker[target], frames[i]) != 0) {
-			worker->counters->dropped_memory++;
-			rte_pktmbuf_free(frames[i]);
-		}
-	}
+	worker->counters->dropped_memory +=
+		distributor_spread(worker->shared->distributor, frames, n, &own);
 	take(worker, frames, own);
 }
 

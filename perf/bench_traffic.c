@@ -8,6 +8,7 @@
 //
 // -s: mails of about so many bytes alone. -k: of that kind alone (office, zip), with 100 KB or -s. -w: writes the signatures and one mail of each kind to a folder,
 // for peers, and ends.
+#include "perf/figures.h"
 #include "perf/light.h"
 #include "perf/perf.h"
 #include "perf/rig.h"
@@ -24,7 +25,6 @@
 
 #define SIGNATURES 10000u
 #define SET MAIL_SET
-#define MOST_ROUNDS 15u
 #define CONNECTIONS 64u
 #define PER_CONNECTION 20u
 #define FLIGHT_BYTES 45000u
@@ -52,34 +52,19 @@ struct bench {
 	bool digests; // are in use
 };
 
-struct figures {       // medians over the rounds
-	double cost;   // s of the worker and its helper for a byte of mail
-	double least;  // not the median: the round that was disturbed least
-	double worker; // of the worker alone
-	double light;
-	double ratio;
-	struct rig_result last;
-	double packets_s; // that the worker took, a second of its time
-};
-
 static const char *const kind_names[] = {
 #define X(name, text) text,
 	MAIL_KINDS(X)
 #undef X
 };
 
-static int compare(const void *a, const void *b)
+static void measure(const struct bench *bench, struct rig *rig,
+	const struct traffic_options *traffic, struct figures *figures)
 {
-	double x = *(const double *)a;
-	double y = *(const double *)b;
+	const struct figures_how how = {
+		figures_run_rig, rig, bench->light, bench->rounds, bench->digests};
 
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t count)
-{
-	qsort(values, count, sizeof(*values), compare);
-	return values[count / 2];
+	figures_measure(&how, traffic, figures);
 }
 
 static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
@@ -87,81 +72,6 @@ static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
 	struct mail_bytes sign = rules_get(&bench->one, 0);
 
 	mail_set_make(set, bytes, &sign);
-}
-
-// ---- one measurement ----------------------------------------------------------------------------
-
-static void check(const struct rig_result *result, const struct traffic_options *traffic)
-{
-	const struct traffic_totals *totals = &result->totals;
-	uint32_t infected = 0;
-	uint32_t sealed = 0;
-
-	for (uint32_t i = 0; i < totals->begun; i++) {
-		bool is_sealed = (uint64_t)(i + 1) * traffic->sealed_percent / 100 !=
-				 (uint64_t)i * traffic->sealed_percent / 100;
-
-		if (traffic->set[i % traffic->set_count].infected && !traffic->unseen)
-			infected++;
-		else if (is_sealed)
-			sealed++;
-	}
-	if (totals->wrong + totals->refused + totals->resets + result->verdicts_wrong == 0 &&
-		totals->lost + totals->changed + result->dropped == 0 &&
-		totals->begun == traffic->mails &&
-		result->events == (traffic->unseen ? 0 : totals->begun) &&
-		totals->rejected == infected &&
-		totals->delivered + infected + sealed == totals->begun)
-		return;
-	(void)fprintf(stderr,
-		"of %u mails, %u infected, %u sealed: accepted %u, rejected %u, refused %u, "
-		"delivered %u, wrong %u, resets %u; verdicts %lu, wrong %lu; segments lost %lu, "
-		"changed %lu; dropped %lu\n",
-		totals->begun, infected, sealed, totals->accepted, totals->rejected,
-		totals->refused, totals->delivered, totals->wrong, totals->resets, result->events,
-		result->verdicts_wrong, totals->lost, totals->changed, result->dropped);
-	perf_need(false, "all mails as they must be");
-}
-
-static void measure_round(struct bench *bench, struct rig *rig,
-	const struct traffic_options *traffic, struct rig_result *result, double *out)
-{
-	struct light_cost light;
-	double bytes = (double)mail_set_bytes(traffic->set, traffic->set_count);
-
-	rig_run(rig, traffic, result);
-	check(result, traffic);
-	light_measure(bench->light, traffic->set, traffic->set_count, bench->digests, &light);
-	out[0] = (result->worker_s + result->others_s) / (double)result->totals.mail_bytes;
-	out[1] = result->worker_s / (double)result->totals.mail_bytes;
-	out[2] = (light.forward + light.decode + light.match + light.digest) / bytes;
-	out[3] = out[2] / out[0];
-}
-
-static void measure(struct bench *bench, struct rig *rig, const struct traffic_options *traffic,
-	struct figures *figures)
-{
-	double values[4][MOST_ROUNDS];
-	struct rig_result result;
-
-	// Memory is taken up, caches are filled.
-	rig_run(rig, traffic, &result);
-	check(&result, traffic);
-
-	for (uint32_t round = 0; round < bench->rounds; round++) {
-		double one[4];
-
-		measure_round(bench, rig, traffic, &result, one);
-		for (int i = 0; i < 4; i++)
-			values[i][round] = one[i];
-	}
-	figures->cost = median(values[0], bench->rounds);
-	figures->least = values[0][0];
-	figures->worker = median(values[1], bench->rounds);
-	figures->light = median(values[2], bench->rounds);
-	figures->ratio = median(values[3], bench->rounds);
-	figures->last = result;
-	figures->packets_s = (double)figures->last.totals.frames / figures->last.worker_s;
 }
 
 static void prepare(struct options *options)
@@ -278,7 +188,7 @@ static void bench_alone(struct bench *bench, struct rig *rig, const struct mail 
 	traffic.connections = 1;
 	traffic.mails = bench->quick ? 4 * SET : 40 * SET;
 	rig_run(rig, &traffic, &result);
-	check(&result, &traffic);
+	figures_check(&result, &traffic);
 	show_quantiles(size, "end-of-data/one-connection", result.latencies, "us");
 }
 
@@ -296,9 +206,9 @@ static void bench_sealed(struct bench *bench, const struct mail *set, const char
 	traffic.sealed_percent = percent;
 	rig = rig_new(&options, bench->ruleset, bench->folder);
 	rig_run(rig, &traffic, &result);
-	check(&result, &traffic);
+	figures_check(&result, &traffic);
 	rig_run(rig, &traffic, &result);
-	check(&result, &traffic);
+	figures_check(&result, &traffic);
 	(void)snprintf(what, sizeof(what), "sealed-%u/worker-alone", percent);
 	name_row(name, size, what);
 	perf_row(

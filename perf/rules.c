@@ -69,6 +69,28 @@ struct ruleset *rules_build(const struct rules *rules, void **image)
 	return ruleset;
 }
 
+struct ruleset *rules_screen(const struct ruleset *base, uint32_t checksums, void **image)
+{
+	struct screen_entry *entries = perf_alloc(sizeof(*entries) * checksums);
+	struct ruleset *ruleset = NULL;
+	char error[256] = "";
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < checksums; i++) {
+		entries[i] = (struct screen_entry){.virus_id = "CV-PERF",
+			.name = "Perf",
+			.kind = SCREEN_FILE,
+			.algorithm = DIGEST_SHA256,
+			.section = SCREEN_ANY_SECTION};
+		perf_fill(entries[i].digest, sizeof(entries[i].digest), 1000 + i);
+	}
+	perf_need(screen_build(entries, checksums, image, &bytes, error, sizeof(error)) == 0 &&
+			  ruleset_attach_screen(base, *image, bytes, &ruleset) == 0,
+		error);
+	free(entries);
+	return ruleset;
+}
+
 hs_database_t *rules_compile(const struct rules *rules)
 {
 	const char **texts = perf_alloc(sizeof(*texts) * rules->count);

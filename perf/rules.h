@@ -24,4 +24,6 @@ struct mail_bytes rules_get(const struct rules *rules, uint32_t i);
 void rules_write(const struct rules *rules, const char *path);
 // *image is to be freed when the ruleset is closed.
 struct ruleset *rules_build(const struct rules *rules, void **image);
+// So many SHA-256 of files of any size, none of which is in a mail, laid on a ruleset. *image likewise.
+struct ruleset *rules_screen(const struct ruleset *base, uint32_t checksums, void **image);
 hs_database_t *rules_compile(const struct rules *rules);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -233,6 +234,64 @@ static void what_is_cut_short_or_not_ip_has_a_worker_too(void **state)
 	}
 }
 
+static struct rte_ring *make_ring(void)
+{
+	struct rte_ring *ring = aligned_alloc(64, (size_t)rte_ring_get_memsize(64));
+
+	assert_non_null(ring);
+	assert_int_equal(rte_ring_init(ring, "ring", 64, RING_F_SP_ENQ | RING_F_SC_DEQ), 0);
+	return ring;
+}
+
+static void a_burst_comes_to_its_workers_in_its_order(void **state)
+{
+	static struct made made[DISTRIBUTOR_BURST];
+	static struct rte_mbuf mbufs[DISTRIBUTOR_BURST];
+	struct distributor distributor = {.workers = 4, .spread = SPREAD_FLOWS};
+
+	(void)state;
+	for (uint32_t i = 1; i < 4; i++)
+		distributor.to_worker[i] = make_ring();
+	for (uint32_t n = 0; n <= DISTRIBUTOR_BURST; n++) {
+		struct rte_mbuf *frames[DISTRIBUTOR_BURST];
+		struct rte_mbuf *expected[4][DISTRIBUTOR_BURST];
+		uint32_t counts[4] = {0};
+		uint32_t own = 99;
+
+		for (uint32_t i = 0; i < n; i++) {
+			struct ends ends = pair(i * 7 + n);
+			uint32_t worker;
+
+			make_ipv4(&made[i], PLAIN, &ends, 5, 0);
+			mbufs[i] = (struct rte_mbuf){.buf_addr = made[i].bytes,
+				.data_len = (uint16_t)made[i].end,
+				.pkt_len = (uint32_t)made[i].end,
+				.nb_segs = 1};
+			frames[i] = &mbufs[i];
+			worker = distributor_worker_of(&distributor, &mbufs[i]);
+			expected[worker][counts[worker]++] = &mbufs[i];
+		}
+		assert_int_equal(distributor_spread(&distributor, frames, n, &own), 0);
+		assert_int_equal(own, counts[0]);
+		for (uint32_t i = 0; i < own; i++)
+			assert_ptr_equal(frames[i], expected[0][i]);
+		for (uint32_t worker = 1; worker < 4; worker++) {
+			void *mbuf;
+
+			for (uint32_t i = 0; i < counts[worker]; i++) {
+				assert_int_equal(
+					rte_ring_sc_dequeue(distributor.to_worker[worker], &mbuf),
+					0);
+				assert_ptr_equal(mbuf, expected[worker][i]);
+			}
+			assert_int_not_equal(
+				rte_ring_sc_dequeue(distributor.to_worker[worker], &mbuf), 0);
+		}
+	}
+	for (uint32_t i = 1; i < 4; i++)
+		free(distributor.to_worker[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +300,7 @@ int main(void)
 		cmocka_unit_test(by_flows_the_fragments_of_a_datagram_stay_together),
 		cmocka_unit_test(hosts_and_flows_are_spread_evenly),
 		cmocka_unit_test(what_is_cut_short_or_not_ip_has_a_worker_too),
+		cmocka_unit_test(a_burst_comes_to_its_workers_in_its_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,7 +283,7 @@ static void bench_kind(struct bench *bench, size_t bytes)
 	rig = rig_new(&options, bench->ruleset, NULL);
 	bench_kinds(bench, rig, set, "kind", bytes);
 	rig_free(rig);
-	free_set(set);
+	mail_set_free(set);
 }
 
 // ---- all of it ----------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ static bool is_word(const uint8_t *data, const char *word, size_t n)
 static bool is_element(const uint8_t *name, size_t n)
 {
 	// How long those are that begin with a letter: most of what is no element ends here.
-#define OF(letter) [letter - 'a']
+#define OF(letter) [(letter) - 'a']
 	static const uint16_t lengths[26] = {
 		OF('a') = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6,
 		OF('b') = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 10,

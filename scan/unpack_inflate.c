@@ -11,8 +11,18 @@ enum step {
 	STEP_ERROR,
 };
 
+static inflate_symbols_fn best_symbols(void)
+{
+	size_t i = 1;
+
+	while (inflate_variant(i) != NULL)
+		i++;
+	return inflate_variant(i - 1);
+}
+
 void inflate_begin(struct inflate *inflate)
 {
+	inflate->symbols = best_symbols();
 	inflate->bits = 0;
 	inflate->count = 0;
 	inflate->state = INFLATE_BLOCK;
@@ -358,7 +368,7 @@ static enum step symbols(struct inflate *inflate, struct inflate_run *run)
 			step = symbol(inflate, run);
 			continue;
 		}
-		switch (inflate_symbols(inflate, run)) {
+		switch (inflate->symbols(inflate, run)) {
 		case INFLATE_EDGE_NEAR:
 			break;
 		case INFLATE_EDGE_BLOCK:

@@ -49,7 +49,20 @@ enum inflate_state {
 	INFLATE_BROKEN,
 };
 
+struct inflate;
+struct inflate_run;
+
+enum inflate_edge {
+	INFLATE_EDGE_NEAR,  // too near to the end of the input or of the room
+	INFLATE_EDGE_BLOCK, // of the block
+	INFLATE_EDGE_ERROR,
+};
+
+// Symbols of a block, up to an edge.
+typedef enum inflate_edge (*inflate_symbols_fn)(struct inflate *inflate, struct inflate_run *run);
+
 struct inflate {
+	inflate_symbols_fn symbols; // the variant that is used
 	uint64_t bits; // that were read and are not used, the next one lowest; zeros above them
 	uint32_t count;
 	enum inflate_state state;
@@ -103,14 +116,11 @@ enum inflate_result inflate_feed(
 bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const uint8_t *lengths,
 	uint32_t symbols);
 
-// unpack_inflate_fast.c
-enum inflate_edge {
-	INFLATE_EDGE_NEAR,  // too near to the end of the input or of the room
-	INFLATE_EDGE_BLOCK, // of the block
-	INFLATE_EDGE_ERROR,
-};
+// unpack_inflate_fast.c, and _avx2
 // So far from the end of either it goes.
 #define INFLATE_FAST_IN 24
 #define INFLATE_FAST_OUT 320
-// Symbols of a block.
-enum inflate_edge inflate_symbols(struct inflate *inflate, struct inflate_run *run);
+enum inflate_edge inflate_symbols_portable(struct inflate *inflate, struct inflate_run *run);
+enum inflate_edge inflate_symbols_avx2(struct inflate *inflate, struct inflate_run *run);
+// Variant number i that this processor can run, the slowest first; NULL past the last.
+inflate_symbols_fn inflate_variant(size_t i);

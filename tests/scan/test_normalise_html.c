@@ -489,8 +489,8 @@ static size_t make_soup(struct random *random, uint8_t *out, size_t room)
 
 		if (n + length > room)
 			return n;
-		memcpy(out + n, word, length);
-		n += length;
+		while (*word != '\0')
+			out[n++] = (uint8_t)*word++;
 	}
 }
 

@@ -74,7 +74,8 @@ static const char *difference(const struct both *both)
 	return both->hash != both->z_hash ? "what came out" : NULL;
 }
 
-enum inflated inflated_compare(const uint8_t *data, size_t n, size_t step, const char **what)
+static enum inflated compare(
+	inflate_symbols_fn symbols, const uint8_t *data, size_t n, size_t step, const char **what)
 {
 	struct both both = {.inflate = malloc(sizeof(*both.inflate))};
 	enum inflated own = INFLATED_CUT;
@@ -84,6 +85,7 @@ enum inflated inflated_compare(const uint8_t *data, size_t n, size_t step, const
 		abort();
 	memset(both.inflate, 0xa5, sizeof(*both.inflate));
 	inflate_begin(both.inflate);
+	both.inflate->symbols = symbols;
 	*what = NULL;
 	for (size_t i = 1; at < n && own == INFLATED_CUT && *what == NULL; i++) {
 		size_t take = step > 0 ? step : 1 + i * 7919 % (i % 3 == 0 ? 5000 : 40);
@@ -103,4 +105,13 @@ enum inflated inflated_compare(const uint8_t *data, size_t n, size_t step, const
 	(void)inflateEnd(&both.z);
 	free(both.inflate);
 	return own;
+}
+
+enum inflated inflated_compare(const uint8_t *data, size_t n, size_t step, const char **what)
+{
+	enum inflated result = compare(inflate_variant(0), data, n, step, what);
+
+	for (size_t i = 1; *what == NULL && inflate_variant(i) != NULL; i++)
+		result = compare(inflate_variant(i), data, n, step, what);
+	return result;
 }

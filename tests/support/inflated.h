@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Deflate by scan/unpack_inflate.h and by zlib, side by side.
+// Deflate by all variants of scan/unpack_inflate.h and by zlib, side by side.
 #pragma once
 
 #include <stddef.h>

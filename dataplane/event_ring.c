@@ -29,7 +29,8 @@ int event_ring_new(size_t bytes, struct event_ring **out)
 	ring = aligned_alloc(LINE, (sizeof(*ring) + size + LINE - 1) / LINE * LINE);
 	if (ring == NULL)
 		return -ENOMEM;
-	memset(ring, 0, sizeof(*ring));
+	// All of it: no page of it is missing the first time round, when packets wait.
+	memset(ring, 0, sizeof(*ring) + size);
 	ring->bytes = size;
 	*out = ring;
 	return 0;

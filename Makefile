@@ -226,7 +226,7 @@ $(patsubst %.c,$(BUILD)/%,$(PERF_RIG_PROGRAMS_SRC)): $(BUILD)/perf/%: $(BUILD)/o
 		$(call obj,$(PERF_TRAFFIC_SRC) $(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 $(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(call obj,perf/perf.c perf/fleet.c) $(BUILD)/libcontrol.a $(LIBS)
 	@mkdir -p $(@D)

@@ -190,6 +190,7 @@ static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
 	object_feed(scan, scan->object, data, n);
 	if (scan->mime == NULL || n == 0)
 		return;
+	scan_attached_step(scan, data, n);
 	do {
 		size_t used = mime_next(scan->mime, data, n, &event);
 

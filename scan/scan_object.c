@@ -434,11 +434,9 @@ static void detect(struct scan *scan, struct scan_object *object)
 
 // ---- objects -----------------------------------------------------------------------------------
 
-struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
-	enum filetype_container container, uint32_t part)
+// NULL: there is no memory.
+static struct scan_object *take(struct scan *scan, uint32_t part, enum filetype_container container)
 {
-	enum match_target target =
-		part == 0 && scan->mime != NULL ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
 	struct scan_object *object = scan_pool_get_object(scan->scanner);
 
 	if (object == NULL) {
@@ -452,23 +450,59 @@ struct scan_object *object_begin(struct scan *scan, const struct scan_object *pa
 		scan->open->link = &object->next;
 	scan->open = object;
 	object->part = part;
+	object->lies_in = container;
+	return object;
+}
+
+static void matching_begin(struct scan *scan, struct scan_object *object, enum match_target target)
+{
+	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
+		scan_set_unscannable(scan, "memory");
+		object->match = NULL;
+	} else {
+		match_set_container(object->match, object->lies_in);
+		match_set_outer(object->match, object->outer, object->outer_count);
+	}
+}
+
+struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
+	enum filetype_container container, uint32_t part)
+{
+	enum match_target target =
+		part == 0 && scan->mime != NULL ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
+	struct scan_object *object = take(scan, part, container);
+
+	if (object == NULL)
+		return NULL;
 	object->is_listed = part > 0;
 	object->origin = part == 0 && scan->mime != NULL ? UINT32_MAX : scan->origin;
 	object->depth = parent != NULL ? parent->depth + 1 : 0;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
-	object->lies_in = container;
 	container_note_outer(object, parent);
 	object->screening = screening_begin(&scan->scanner->screenings,
 		(size_t)(object - scan->scanner->objects), scan_screened_as(scan, object));
 	if (target == MATCH_TARGET_ANY)
 		scan_copy_begin(scan, object);
-	if (match_begin(scan->scanner->matcher, target, &object->match) != 0) {
-		scan_set_unscannable(scan, "memory");
-		object->match = NULL;
-	} else {
-		match_set_container(object->match, container);
-		match_set_outer(object->match, object->outer, object->outer_count);
+	matching_begin(scan, object, target);
+	return object;
+}
+
+struct scan_object *object_begin_mail(struct scan *scan, const struct scan_object *file)
+{
+	struct scan_object *object = take(scan, file != NULL ? file->part : 0,
+		file != NULL ? file->lies_in : FILETYPE_CONTAINER_MAIL);
+
+	if (object == NULL)
+		return NULL;
+	object->origin = file != NULL ? file->origin : UINT32_MAX;
+	object->is_mail = true;
+	object->is_unlisted = true;
+	object->is_opaque = true;
+	if (file != NULL) {
+		object->outer_count = file->outer_count;
+		memcpy(object->outer, file->outer, sizeof(object->outer));
 	}
+	matching_begin(scan, object, MATCH_TARGET_MAIL);
 	return object;
 }
 
@@ -479,6 +513,8 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 	scan->origin = object->origin;
 	object->fed += n;
 	matching_feed(scan, object, data, n);
+	if (object->is_mail)
+		return;
 	screening_feed(object->screening, data, n);
 	scan_copy_feed(scan, object, data, n);
 	if (object->part > 0 || scan->mime == NULL)

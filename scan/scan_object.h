@@ -69,7 +69,8 @@ struct scan_object {
 	uint32_t zip_search;               // state of unpack_find_zip
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
-	bool is_unlisted; // a member that is not listed: the part is what it lies in
+	bool is_unlisted; // the part is what it lies in: a member that is not listed, or a mail that is a file
+	bool is_mail;     // as which it is matched, and no more
 	bool has_second;
 	bool is_opaque; // not, or no longer, looked into
 	bool is_detected;
@@ -107,6 +108,9 @@ void scan_set_unscannable(struct scan *scan, const char *why);
 // message is unscannable then.
 struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
 	enum filetype_container container, uint32_t part);
+// A mail that is no message of its own, to be matched as a mail alone: an attached one, or one that is a file, which
+// is the object. Hits are the object's, or the message's.
+struct scan_object *object_begin_mail(struct scan *scan, const struct scan_object *file);
 void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
 // Ends it and gives it back; the part's digests and type are filled in. NULL is allowed.
 void object_end(struct scan *scan, struct scan_object *object);

@@ -15,6 +15,8 @@
 // Matches that are listed of one message; the verdict counts all.
 #define MATCHES_FIRST 32
 #define MATCHES_ALL 2048
+// Of SCAN_LATE_CHUNK, besides one for each message: few have long lines or fields.
+#define LATE_CHUNKS 1024
 
 static size_t align_up(size_t n)
 {
@@ -152,6 +154,9 @@ static int pool_make(struct scanner *scanner)
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
 		0)
 		return -ENOMEM;
+	if (capture_pool_init(
+		    &scanner->lates, SCAN_LATE_CHUNK, options->max_messages + LATE_CHUNKS) != 0)
+		return -ENOMEM;
 	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count,
 		    options->max_archive_depth > 0) != 0)
 		return -ENOMEM;
@@ -230,6 +235,7 @@ void scanner_free(struct scanner *scanner)
 	scanner_free(scanner->helper);
 	unpack_pool_free(scanner->unpacks);
 	capture_pool_fini(&scanner->captures);
+	capture_pool_fini(&scanner->lates);
 	scan_copy_pool_fini(&scanner->copies);
 	screenings_fini(&scanner->screenings);
 	free(scanner->objects);

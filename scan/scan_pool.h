@@ -59,9 +59,22 @@ struct part_table {
 
 // An attached message.
 struct scan_attached {
-	struct screening *screening;
-	const char *type; // NULL: not known yet
-	uint64_t at;      // of the raw message, as far as it was fed
+	struct scan_object *object;  // NULL: there is none
+	struct screening *screening; // NULL: there is no list
+	const char *type;            // for it; NULL: not known yet
+	uint64_t at;                 // of the raw message, as far as it was fed
+};
+
+#define SCAN_LATE_CHUNK 1024u
+
+// The raw message's bytes of which it is not known yet whether an attached message begins or ends in them.
+struct scan_late {
+	struct capture copy; // from `from` to `end`
+	uint64_t from;
+	uint64_t end; // the step begins
+	const uint8_t *step;
+	size_t step_bytes;
+	bool is_cut; // there was no room for all of the copy
 };
 
 struct scan {
@@ -103,6 +116,7 @@ struct scan {
 	uint32_t attached_more; // in these, for which there is no room
 	struct scan_attached attached[SCAN_MAX_ATTACHED];
 	struct scan_attached attached_decoded[SCAN_MAX_DECODED];
+	struct scan_late late;
 	bool is_hit;
 	bool is_unpacking; // what was put off
 	bool is_finished;
@@ -121,6 +135,7 @@ struct scanner {
 	bool can_allow;                    // the ruleset has allow lists
 	struct unpack_pool *unpacks;
 	struct capture_pool captures;
+	struct capture_pool lates;
 	struct scan_copy_pool copies;
 	struct screenings screenings;
 	struct scanner *helper; // what scan_work uses on its thread; NULL: there is no such thread

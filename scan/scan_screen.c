@@ -38,6 +38,8 @@ enum screening_what scan_screened_as(const struct scan *scan, const struct scan_
 	static const char *const lines[] = {"", "7bit", "8bit", "binary", "quoted-printable"};
 	const char *encoding;
 
+	if (object->is_mail)
+		return SCREENING_LINES;
 	if (object->part == 0)
 		return scan->mime != NULL ? SCREENING_MESSAGE : SCREENING_EXACT;
 	if (object->number == 0 || object->part > scan->result.parts_count)

@@ -344,11 +344,26 @@ static void unpack_from(struct scan *scan, struct scan_object *object, uint64_t 
 		scan_set_suspect(scan, "unsupported-method");
 }
 
+// Signatures of mails are for mails that are files, too.
+static void match_mail(struct scan *scan, const struct scan_object *file)
+{
+	struct scan_object *mail = object_begin_mail(scan, file);
+	const uint8_t *data = NULL;
+	size_t n;
+
+	for (uint64_t at = 0; (n = capture_piece(&file->capture, at, &data)) > 0; at += n)
+		object_feed(scan, mail, data, n);
+	object_end(scan, mail);
+}
+
 static void work_on(struct scan *scan, struct scan_object *object)
 {
 	scan->origin = object->origin;
-	if (object->insides_count == 0)
+	if (object->insides_count == 0) {
+		if (object->whole->container == FILETYPE_CONTAINER_MAIL)
+			match_mail(scan, object);
 		unpack_from(scan, object, 0);
+	}
 	for (uint32_t i = 0; i < object->insides_count; i++) {
 		object->whole = object->insides[i].whole;
 		unpack_from(scan, object, object->insides[i].at);

@@ -85,7 +85,7 @@ int screenings_init(struct screenings *screenings, const struct screen *screen, 
 	for (uint32_t i = 0; i < SCREENING_ATTACHED; i++)
 		screenings->attached[i] = i;
 	screenings->attached_free = SCREENING_ATTACHED;
-	if (!screenings->keeps && !screenings->has_attached)
+	if (!screenings->keeps)
 		return 0;
 	return capture_pool_init(
 		&screenings->chunks, SCREENING_CHUNK, (uint32_t)(CHUNKS_SHARED + objects));
@@ -356,7 +356,6 @@ static void whole_begin_late(struct screening *screening, struct screening_whole
 struct screening *screening_begin(struct screenings *screenings, size_t i, enum screening_what what)
 {
 	struct screening *screening;
-	bool keeps;
 
 	if (screenings->screen == NULL)
 		return NULL;
@@ -365,7 +364,6 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	screening->bytes = 0;
 	screening->worked = 0;
 	screening->searched = 0;
-	screening->settled = NOT_YET;
 	screening->body_at = NOT_YET;
 	screening->steps = 0;
 	screening->run = (struct screening_run){0, 0};
@@ -377,8 +375,7 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	screening->is_cut = false;
 	screening->is_partial = false;
 	memset(screening->places_done, 0, sizeof(screening->places_done));
-	keeps = screenings->keeps || (what == SCREENING_MESSAGE && screenings->has_attached);
-	capture_begin(&screening->copy, keeps ? &screenings->chunks : NULL,
+	capture_begin(&screening->copy, screenings->keeps ? &screenings->chunks : NULL,
 		SCREENING_CHUNK / 4 * (uint64_t)SCREENING_CHUNK);
 	whole_begin(&screening->whole,
 		what == SCREENING_MESSAGE ? screenings->running_message : screenings->running);
@@ -449,8 +446,6 @@ static void drop_outgrown(struct screening *screening)
 // What the copy is for as far as it can be done by now; what nobody asks for any more goes.
 static void work(struct screening *screening)
 {
-	uint64_t needed;
-
 	screening->worked = screening->bytes;
 	if (screening->owner->screen->windows_count > 0)
 		screening_windows(screening, UINT64_MAX, false);
@@ -459,9 +454,7 @@ static void work(struct screening *screening)
 	begin_late(screening);
 	drop_outgrown(screening);
 	screening_places(screening, UINT64_MAX, false);
-	needed = screening_needs_from(screening, UINT64_MAX);
-	capture_drop_before(
-		&screening->copy, needed < screening->settled ? needed : screening->settled);
+	capture_drop_before(&screening->copy, screening_needs_from(screening, UINT64_MAX));
 }
 
 void screening_feed(struct screening *screening, const uint8_t *data, size_t n)

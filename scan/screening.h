@@ -57,7 +57,6 @@ struct screening {
 	struct capture copy;
 	uint64_t bytes;
 	uint64_t worked;   // when the copy was worked on last
-	uint64_t settled;  // what lies behind it is kept, UINT64_MAX: nothing for this
 	uint64_t searched; // no window that begins before is left
 	uint64_t body_at;  // UINT64_MAX: the header goes on
 	struct screening_whole whole;

@@ -42,6 +42,24 @@ static bool is_field(const uint8_t *line, size_t n, const char *const *names, si
 	return false;
 }
 
+// What ClamAV takes for a mail by its first bytes alone, as they are written here.
+static bool is_mail_to_clamav(const uint8_t *data, size_t n)
+{
+	static const char *const firsts[] = {"From ", ">From ",
+		"From: ", "To: ", "Subject: ", "Date: ", "For: ", "Received: ", "Return-Path: ",
+		"Return-path: ", "Message-ID: ", "Message-Id: ", "Delivered-To: ", "Envelope-to: ",
+		"Delivery-date: ", "X-UIDL: ", "X-Apparently-To: ", "X-Envelope-From: ",
+		"X-Original-To: ", "X-Sieve: ", "X-Real-To: ", "X-Symantec-", "X-EVS"};
+
+	for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		size_t length = strlen(firsts[i]);
+
+		if (n >= length && memcmp(data, firsts[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool mail_is_header(const uint8_t *data, size_t n)
 {
 	static const char *const firsts[] = {"From ",
@@ -55,6 +73,8 @@ bool mail_is_header(const uint8_t *data, size_t n)
 	uint32_t fields = 0;
 	uint32_t mime = 0;
 
+	if (is_mail_to_clamav(data, n))
+		return true;
 	if (!is_field(data, n, firsts, sizeof(firsts) / sizeof(firsts[0])))
 		return false;
 	while (n > 0) {

@@ -94,6 +94,8 @@ DIFFERENCES = [
     Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
     Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool({"target 0", "target 3"} & tags)),
     Difference("inline-container", "cordon", has("in page", "Container")),
+    Difference("inline-container", "clamav", has("in page", "target 4")),
+    Difference("inline-container", "clamav", has("in page", "of Member")),
     Difference("part-names", "cordon", lambda tags: "of Member" in tags and bool(
         {"in overlay zip", "in overlay"} & tags)),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),

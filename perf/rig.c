@@ -163,7 +163,7 @@ static void take_line(struct rig *rig)
 			(uint32_t)strtoul(member(rig->line, "\"latency_us\":"), NULL, 10);
 }
 
-static void take_events(struct rig *rig)
+void rig_take_events(struct rig *rig)
 {
 	struct event_ring *ring = worker_ring(rig->worker);
 	struct iovec pieces[2];
@@ -192,69 +192,7 @@ static void take_events(struct rig *rig)
 
 // ---- traffic ------------------------------------------------------------------------------------
 
-static void flush(struct rig *rig, int side)
-{
-	unsigned int sent = rig_wires_send(side, rig->burst[side], rig->burst_count[side]);
-
-	rig->burst_count[side] -= sent;
-	memmove(rig->burst[side], rig->burst[side] + sent,
-		rig->burst_count[side] *
-			sizeof(struct rte_mbuf *)); // NOLINT(bugprone-sizeof-expression)
-}
-
-static uint8_t *give_frame(void *ctx, enum traffic_side from, uint32_t bytes)
-{
-	struct rig *rig = ctx;
-	int side = from == TRAFFIC_CLIENT ? LINK_OUTSIDE : LINK_INSIDE;
-	struct rte_mbuf *mbuf;
-
-	if (rig->burst_count[side] == RIG_BURST)
-		flush(rig, side);
-	if (rig->burst_count[side] == RIG_BURST)
-		return NULL;
-	mbuf = rte_pktmbuf_alloc(rig_wires_ports()->pool);
-	if (mbuf == NULL)
-		return NULL;
-	mbuf->port = rig_wires_ports()->port[side].id;
-	rig->burst[side][rig->burst_count[side]++] = mbuf;
-	return (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)bytes);
-}
-
-static bool receive(struct rig *rig, int side, uint64_t now_ns)
-{
-	enum traffic_side at = side == LINK_OUTSIDE ? TRAFFIC_CLIENT : TRAFFIC_SERVER;
-	struct rte_mbuf *frames[RIG_BURST];
-	uint32_t n = rig_wires_receive(side, frames, RIG_BURST);
-
-	for (uint32_t i = 0; i < n; i++) {
-		const uint8_t *frame = rte_pktmbuf_mtod(frames[i], const uint8_t *);
-		bool is_idle = rig->idle != NULL &&
-			       (rig->active == NULL || traffic_owns(rig->idle, at, frame));
-
-		traffic_input(is_idle ? rig->idle : rig->active, at, frame,
-			rte_pktmbuf_data_len(frames[i]), now_ns);
-	}
-	if (n > 0)
-		rte_pktmbuf_free_bulk(frames, n);
-	return n > 0;
-}
-
-static bool turn(struct rig *rig, uint64_t now_ns)
-{
-	bool any = receive(rig, LINK_OUTSIDE, now_ns);
-
-	any = receive(rig, LINK_INSIDE, now_ns) || any;
-	if (rig->idle != NULL)
-		any = traffic_step(rig->idle, now_ns, RIG_BURST) || any;
-	if (rig->active != NULL)
-		any = traffic_step(rig->active, now_ns, RIG_BURST) || any;
-	flush(rig, LINK_OUTSIDE);
-	flush(rig, LINK_INSIDE);
-	take_events(rig);
-	return any;
-}
-
-static double seconds(clockid_t clock)
+double rig_seconds(clockid_t clock)
 {
 	struct timespec now;
 
@@ -270,7 +208,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void quantiles(const uint32_t *sorted, uint32_t count, uint32_t scale, uint32_t out[3])
+void rig_quantiles(const uint32_t *sorted, uint32_t count, uint32_t scale, uint32_t out[3])
 {
 	static const double at[] = {0.5, 0.99, 0.999};
 
@@ -278,7 +216,7 @@ static void quantiles(const uint32_t *sorted, uint32_t count, uint32_t scale, ui
 		out[i] = count > 0 ? sorted[(uint32_t)(at[i] * (count - 1))] * scale : 0;
 }
 
-static uint64_t drops(const struct engine *engine)
+uint64_t rig_drops(const struct engine *engine)
 {
 	const struct counters *counters = engine_counters(engine);
 
@@ -296,7 +234,7 @@ static void stalled(const struct rig *rig, const struct traffic_totals *totals)
 		totals->begun, totals->accepted, totals->rejected, totals->refused, totals->wrong,
 		totals->delivered, totals->lost, totals->changed, totals->greeted, totals->resting,
 		totals->ended, totals->resets, rig->result->events,
-		drops(worker_engine(rig->worker)));
+		rig_drops(worker_engine(rig->worker)));
 	perf_need(false, "traffic that moves");
 }
 
@@ -308,7 +246,10 @@ static void complete(struct rig *rig, struct traffic *traffic, rig_more_fn more,
 	while (more(rig, ctx)) {
 		uint64_t now_ns = worker_clock_ns(&rig->shared);
 
-		if (turn(rig, now_ns)) {
+		bool any = rig_ends_turn(&rig->ends, now_ns);
+
+		rig_take_events(rig);
+		if (any) {
 			moved_ns = now_ns;
 			empty = 0;
 		} else if (++empty > IDLE_TURNS) {
@@ -322,11 +263,11 @@ static void complete(struct rig *rig, struct traffic *traffic, rig_more_fn more,
 void rig_drive(struct rig *rig, struct traffic *traffic, rig_more_fn more, void *ctx,
 	struct rig_result *result)
 {
-	uint64_t dropped = drops(worker_engine(rig->worker));
-	double worker = seconds(rig->worker_clock);
-	double own = seconds(CLOCK_THREAD_CPUTIME_ID);
-	double all = seconds(CLOCK_PROCESS_CPUTIME_ID);
-	double wall = seconds(CLOCK_MONOTONIC);
+	uint64_t dropped = rig_drops(worker_engine(rig->worker));
+	double worker = rig_seconds(rig->worker_clock);
+	double own = rig_seconds(CLOCK_THREAD_CPUTIME_ID);
+	double all = rig_seconds(CLOCK_PROCESS_CPUTIME_ID);
+	double wall = rig_seconds(CLOCK_MONOTONIC);
 	const uint32_t *latencies;
 	uint32_t count;
 
@@ -334,41 +275,34 @@ void rig_drive(struct rig *rig, struct traffic *traffic, rig_more_fn more, void 
 	rig->result = result;
 	rig->latencies_count = 0;
 	complete(rig, traffic, more, ctx);
-	result->wall_s = seconds(CLOCK_MONOTONIC) - wall;
-	result->worker_s = seconds(rig->worker_clock) - worker;
-	own = seconds(CLOCK_THREAD_CPUTIME_ID) - own;
-	result->others_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - all - own - result->worker_s;
-	result->dropped = drops(worker_engine(rig->worker)) - dropped;
+	result->wall_s = rig_seconds(CLOCK_MONOTONIC) - wall;
+	result->worker_s = rig_seconds(rig->worker_clock) - worker;
+	own = rig_seconds(CLOCK_THREAD_CPUTIME_ID) - own;
+	result->others_s = rig_seconds(CLOCK_PROCESS_CPUTIME_ID) - all - own - result->worker_s;
+	result->dropped = rig_drops(worker_engine(rig->worker)) - dropped;
 	if (traffic != NULL) {
 		result->totals = *traffic_totals(traffic);
 		count = traffic_latencies(traffic, &latencies);
-		quantiles(latencies, count, 1, result->latencies);
+		rig_quantiles(latencies, count, 1, result->latencies);
 	}
 	qsort(rig->latencies, rig->latencies_count, sizeof(*rig->latencies), compare);
-	quantiles(rig->latencies, rig->latencies_count, 1000, result->engine_latencies);
-}
-
-struct traffic *rig_traffic(struct rig *rig, const struct traffic_options *options)
-{
-	const struct traffic_ops ops = {rig, give_frame};
-
-	return traffic_new(options, &ops);
+	rig_quantiles(rig->latencies, rig->latencies_count, 1000, result->engine_latencies);
 }
 
 static bool has_more(struct rig *rig, void *ctx)
 {
 	const struct traffic_options *options = ctx;
 
-	return !traffic_is_done(rig->active) ||
-	       (!options->unseen && rig->result->events < traffic_totals(rig->active)->begun);
+	return !traffic_is_done(rig->ends.active) ||
+	       (!options->unseen && rig->result->events < traffic_totals(rig->ends.active)->begun);
 }
 
 void rig_run(struct rig *rig, const struct traffic_options *options, struct rig_result *result)
 {
 	struct traffic_options own = *options;
 
-	rig->active = rig_traffic(rig, options);
-	rig_drive(rig, rig->active, has_more, &own, result);
-	traffic_free(rig->active);
-	rig->active = NULL;
+	rig->ends.active = rig_ends_traffic(&rig->ends, options);
+	rig_drive(rig, rig->ends.active, has_more, &own, result);
+	traffic_free(rig->ends.active);
+	rig->ends.active = NULL;
 }

@@ -17,30 +17,30 @@ struct idle_work {
 static bool is_opening(struct rig *rig, void *ctx)
 {
 	(void)ctx;
-	return !traffic_is_done(rig->idle) ||
-	       rig->result->events < traffic_totals(rig->idle)->begun;
+	return !traffic_is_done(rig->ends.idle) ||
+	       rig->result->events < traffic_totals(rig->ends.idle)->begun;
 }
 
 void rig_idle_open(
 	struct rig *rig, const struct traffic_options *options, struct rig_result *result)
 {
-	perf_need(rig->idle == NULL && options->idle, "idle connections, once");
-	rig->idle = rig_traffic(rig, options);
-	rig_drive(rig, rig->idle, is_opening, NULL, result);
+	perf_need(rig->ends.idle == NULL && options->idle, "idle connections, once");
+	rig->ends.idle = rig_ends_traffic(&rig->ends, options);
+	rig_drive(rig, rig->ends.idle, is_opening, NULL, result);
 }
 
 static bool has_work(struct rig *rig, void *ctx)
 {
 	struct idle_work *work = ctx;
 
-	while (work->given < work->count && traffic_busy(rig->idle) < work->at_once) {
+	while (work->given < work->count && traffic_busy(rig->ends.idle) < work->at_once) {
 		uint32_t connection = work->which != NULL ? work->which[work->given] : work->given;
 
-		(void)work->give(rig->idle, connection);
+		(void)work->give(rig->ends.idle, connection);
 		work->given++;
 	}
-	return work->given < work->count || !traffic_is_done(rig->idle) ||
-	       rig->result->events < traffic_totals(rig->idle)->begun - work->begun;
+	return work->given < work->count || !traffic_is_done(rig->ends.idle) ||
+	       rig->result->events < traffic_totals(rig->ends.idle)->begun - work->begun;
 }
 
 void rig_idle_wake(struct rig *rig, const uint32_t *which, uint32_t count, uint32_t at_once,
@@ -50,21 +50,21 @@ void rig_idle_wake(struct rig *rig, const uint32_t *which, uint32_t count, uint3
 		.which = which,
 		.count = count,
 		.at_once = at_once,
-		.begun = traffic_totals(rig->idle)->begun};
+		.begun = traffic_totals(rig->ends.idle)->begun};
 
-	rig_drive(rig, rig->idle, has_work, &work, result);
+	rig_drive(rig, rig->ends.idle, has_work, &work, result);
 }
 
 void rig_idle_close(struct rig *rig, uint32_t at_once, struct rig_result *result)
 {
 	struct idle_work work = {.give = traffic_close,
-		.count = traffic_totals(rig->idle)->greeted,
+		.count = traffic_totals(rig->ends.idle)->greeted,
 		.at_once = at_once,
-		.begun = traffic_totals(rig->idle)->begun};
+		.begun = traffic_totals(rig->ends.idle)->begun};
 
-	rig_drive(rig, rig->idle, has_work, &work, result);
-	traffic_free(rig->idle);
-	rig->idle = NULL;
+	rig_drive(rig, rig->ends.idle, has_work, &work, result);
+	traffic_free(rig->ends.idle);
+	rig->ends.idle = NULL;
 }
 
 static bool has_time(struct rig *rig, void *ctx)
@@ -76,5 +76,5 @@ void rig_wait(struct rig *rig, uint32_t ms, struct rig_result *result)
 {
 	uint64_t until_ns = worker_clock_ns(&rig->shared) + ms * NS_PER_MS;
 
-	rig_drive(rig, rig->idle, has_time, &until_ns, result);
+	rig_drive(rig, rig->ends.idle, has_time, &until_ns, result);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What rig.c and rig_idle.c share.
+// What rig*.c share.
 #pragma once
 
 #include "dataplane/seal.h"
 #include "dataplane/worker.h"
 #include "perf/rig.h"
-#include "perf/rig_wires.h"
+#include "perf/rig_ends.h"
 
 #include <time.h>
 
@@ -16,21 +16,24 @@ struct rig {
 	struct engine_seals *seals;
 	clockid_t worker_clock;
 	atomic_bool has_clock;
-	struct rte_mbuf *burst[2][RIG_BURST];
-	uint32_t burst_count[2];
+	struct rig_ends ends; // beside the run's there may be idle ones
 	char *line;
 	size_t line_bytes;
 	uint32_t *latencies; // of the engine, in us
 	uint32_t latencies_count;
 	struct rig_result *result; // of the run
-	struct traffic *active;    // of the run, NULL: none
-	struct traffic *idle;      // beside it, NULL: none
 };
 
 // Asked before each turn whether there is more to do or to wait for.
 typedef bool (*rig_more_fn)(struct rig *rig, void *ctx);
 
-struct traffic *rig_traffic(struct rig *rig, const struct traffic_options *options);
 // Takes turns, and measures them; the totals are this traffic's (NULL: nobody's).
 void rig_drive(struct rig *rig, struct traffic *traffic, rig_more_fn more, void *ctx,
 	struct rig_result *result);
+// Lines about mails are looked at.
+void rig_take_events(struct rig *rig);
+// Packets, by any counter.
+uint64_t rig_drops(const struct engine *engine);
+double rig_seconds(clockid_t clock);
+// p50, p99 and p99.9, times scale.
+void rig_quantiles(const uint32_t *sorted, uint32_t count, uint32_t scale, uint32_t out[3]);

@@ -23,6 +23,7 @@
 #define POOL_FRAMES 65535u
 #define SPARE_IN 2
 #define SPARE_OUT 3
+#define CONNECT_MS 20000u
 #define DISTURBED 20e-6 // s: a burst that takes longer was interrupted
 
 // What all rigs of the process share: ports cannot be taken away from a ring.
@@ -32,6 +33,7 @@ static struct {
 	struct rte_ring *to[4];
 	struct rte_ring *from[4];
 	unsigned int lcore; // of the worker
+	bool memif;         // to another process, not rings
 } wires;
 
 // ---- ports --------------------------------------------------------------------------------------
@@ -47,9 +49,24 @@ static struct rte_ring *make_ring(const char *name, int side)
 	return ring;
 }
 
-static void open_port(int side)
+static void start_port(uint16_t id, int side)
 {
 	const struct rte_eth_conf conf = {0};
+
+	perf_need(rte_eth_dev_configure(id, 1, 1, &conf) == 0 &&
+			  rte_eth_rx_queue_setup(id, 0, 1024, 0, NULL, wires.ports.pool) == 0 &&
+			  rte_eth_tx_queue_setup(id, 0, 1024, 0, NULL) == 0 &&
+			  rte_eth_dev_start(id) == 0,
+		"a port");
+	wires.ports.port[side] = (struct port){.id = id,
+		.side = (enum link_side)side,
+		.frame_bytes = TRAFFIC_FRAME_BYTES + 8,
+		.link_name = "wire",
+		.up = true};
+}
+
+static void open_port(int side)
+{
 	char name[32];
 	int id;
 
@@ -57,40 +74,82 @@ static void open_port(int side)
 	wires.from[side] = make_ring("from", side);
 	(void)snprintf(name, sizeof(name), "wire%d", side);
 	id = rte_eth_from_rings(name, &wires.to[side], 1, &wires.from[side], 1, 0);
-	perf_need(id >= 0 && rte_eth_dev_configure((uint16_t)id, 1, 1, &conf) == 0 &&
-			  rte_eth_rx_queue_setup(
-				  (uint16_t)id, 0, 1024, 0, NULL, wires.ports.pool) == 0 &&
-			  rte_eth_tx_queue_setup((uint16_t)id, 0, 1024, 0, NULL) == 0 &&
-			  rte_eth_dev_start((uint16_t)id) == 0,
-		"a port");
-	wires.ports.port[side] = (struct port){.id = (uint16_t)id,
-		.side = (enum link_side)side,
-		.frame_bytes = TRAFFIC_FRAME_BYTES + 8,
-		.link_name = "wire",
-		.up = true};
+	perf_need(id >= 0, "a port");
+	start_port((uint16_t)id, side);
 }
 
-void rig_start_dpdk(void)
+// Two threads, on whatever processors there are. wires: of DPDK's arguments, those after the common ones.
+static void start_eal(const char *const *more, uint32_t count)
 {
 	static char arguments[][64] = {"bench", "--no-shconf", "--no-huge", "-m", "512", "--no-pci",
 		"--no-telemetry", "--log-level=error", "--lcores", ""};
-	char *argv[10];
+	char texts[4][128];
+	char *argv[14];
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+	perf_need(count <= 4, "few arguments");
 	(void)snprintf(
 		arguments[9], sizeof(arguments[9]), "0@(0-%ld),1@(0-%ld)", cores - 1, cores - 1);
 	for (size_t i = 0; i < 10; i++)
 		argv[i] = arguments[i];
-	perf_need(rte_eal_init(10, argv) >= 0, "DPDK");
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(texts[i], sizeof(texts[i]), "%s", more[i]);
+		argv[10 + i] = texts[i];
+	}
+	perf_need(rte_eal_init((int)(10 + count), argv) >= 0, "DPDK");
 	wires.ports.pool = rte_pktmbuf_pool_create(
 		"frames", POOL_FRAMES, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	perf_need(wires.ports.pool != NULL, rte_strerror(rte_errno));
 	wires.ports.count = 2;
 	wires.lcore = rte_get_next_lcore(UINT_MAX, 1, 0);
-	open_port(LINK_OUTSIDE);
-	open_port(LINK_INSIDE);
 	open_port(SPARE_IN);
 	open_port(SPARE_OUT);
+}
+
+void rig_start_dpdk(void)
+{
+	start_eal(NULL, 0);
+	open_port(LINK_OUTSIDE);
+	open_port(LINK_INSIDE);
+}
+
+// ---- ports of shared memory ---------------------------------------------------------------------
+
+static void open_memif(int side)
+{
+	char name[32];
+	uint16_t id = 0;
+
+	(void)snprintf(name, sizeof(name), "net_memif%d", side);
+	perf_need(rte_eth_dev_get_port_by_name(name, &id) == 0, name);
+	start_port(id, side);
+}
+
+static bool is_up(int side)
+{
+	struct rte_eth_link link = {0};
+
+	return rte_eth_link_get_nowait(wires.ports.port[side].id, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_UP;
+}
+
+void rig_start_memif(const char *name, bool is_engine)
+{
+	char texts[2][128];
+	const char *more[2] = {texts[0], texts[1]};
+
+	for (int side = 0; side < 2; side++)
+		(void)snprintf(texts[side], sizeof(texts[side]),
+			"--vdev=net_memif%d,role=%s,id=%d,rsize=13,socket=%s", side,
+			is_engine ? "client" : "server", side, name);
+	wires.memif = true;
+	start_eal(more, 2);
+	open_memif(LINK_OUTSIDE);
+	open_memif(LINK_INSIDE);
+	for (uint32_t ms = 0; !is_up(LINK_OUTSIDE) || !is_up(LINK_INSIDE); ms++) {
+		perf_need(ms < CONNECT_MS, "the other process");
+		rte_delay_us_sleep(1000);
+	}
 }
 
 const struct ports *rig_wires_ports(void)
@@ -105,11 +164,15 @@ unsigned int rig_wires_lcore(void)
 
 uint32_t rig_wires_send(int side, struct rte_mbuf **frames, uint32_t n)
 {
+	if (wires.memif)
+		return rte_eth_tx_burst(wires.ports.port[side].id, 0, frames, (uint16_t)n);
 	return rte_ring_sp_enqueue_burst(wires.to[side], (void **)frames, n, NULL);
 }
 
 uint32_t rig_wires_receive(int side, struct rte_mbuf **frames, uint32_t n)
 {
+	if (wires.memif)
+		return rte_eth_rx_burst(wires.ports.port[side].id, 0, frames, (uint16_t)n);
 	return rte_ring_sc_dequeue_burst(wires.from[side], (void **)frames, n, NULL);
 }
 

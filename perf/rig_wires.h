@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The ring ports between a rig's worker and its traffic. One set for the process: ports cannot be taken away
-// from a ring.
+// The ports between a rig's worker and its traffic: rings, or memory that is shared with another process
+// (net_memif). One set for the process: ports cannot be taken away from a ring.
 #pragma once
 
 #include "dataplane/port.h"
@@ -11,6 +11,9 @@
 
 #define RIG_BURST 32u
 
+// In place of rig_start_dpdk: the name is of a socket that both processes know (an abstract one). Returns when the
+// other process is there.
+void rig_start_memif(const char *name, bool is_engine);
 const struct ports *rig_wires_ports(void);
 unsigned int rig_wires_lcore(void); // of the worker
 // The traffic's ends, by enum link_side. Return how many frames were taken, or given.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/vendor_payload.h"
 
-#include "control/alert.h"
+#include "dataplane/dataplane.h"
 
 #include <glib.h>
 
@@ -37,21 +37,69 @@ static json_t *target_json(const char *target)
 	return NULL;
 }
 
+static int check_seal(const struct alert *alert, char *why, size_t why_bytes)
+{
+	static const char *const names[] = {"mode", "scope", "directions"};
+	json_t *seal = json_pack("{s:s}", "virus_id", alert->virus_id);
+	struct engine_seals *seals = NULL;
+	json_t *all;
+	char *text;
+	int err = -ENOMEM;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)json_object_set(seal, names[i], json_object_get(alert->body, names[i]));
+	all = json_pack("{s:i, s:[o]}", "generation", 1, "seals", seal);
+	text = json_dumps(all, JSON_COMPACT);
+	if (text != NULL)
+		err = seals_parse(text, strlen(text), &seals, why, why_bytes);
+	free(seals);
+	free(text);
+	json_decref(all);
+	return err;
+}
+
+static int check_screen(const struct alert *alert, char *why, size_t why_bytes)
+{
+	json_t *all = json_pack("{s:s, s:O}", "virus_id", alert->virus_id, "screen", alert->body);
+	char *text = json_dumps(all, JSON_COMPACT);
+	struct screen_list list;
+	int err = -ENOMEM;
+
+	if (text != NULL)
+		err = screen_list_parse(text, strlen(text), &list, why, why_bytes);
+	if (err == 0)
+		screen_list_free(&list);
+	free(text);
+	json_decref(all);
+	return err;
+}
+
+int vendor_payload_check(const struct alert *alert, char *why, size_t why_bytes)
+{
+	if (alert->type == ALERT_SEAL)
+		return check_seal(alert, why, why_bytes);
+	return alert->type == ALERT_SCREEN ? check_screen(alert, why, why_bytes) : 0;
+}
+
 static int check_payload(const json_t *payload, char *why, size_t why_bytes)
 {
 	char *text = json_dumps(payload, JSON_COMPACT);
 	struct alert alert = {.payload = NULL};
+	bool is_parsed;
 	int err = -ENOMEM;
 
 	if (text != NULL)
 		err = alert_parse(text, strlen(text), &alert, why, why_bytes);
+	is_parsed = err == 0;
+	if (err == 0)
+		err = vendor_payload_check(&alert, why, why_bytes);
 	if (err == 0 && alert.type == ALERT_ROOT) {
 		struct keys *keys = NULL;
 
 		err = keys_parse(alert.body, &keys, why, why_bytes);
 		keys_free(keys);
 	}
-	if (err == 0)
+	if (is_parsed)
 		alert_clear(&alert);
 	free(text);
 	return err;

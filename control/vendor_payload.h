@@ -3,6 +3,7 @@
 // keys.h does. Nothing is signed that a gateway would not understand: each payload is read back first.
 #pragma once
 
+#include "control/alert.h"
 #include "control/envelope.h"
 
 #include <jansson.h>
@@ -28,6 +29,10 @@ struct vendor_draft {
 
 // The payload, the caller's. Returns 0, -EINVAL with a text in why, or -ENOMEM.
 int vendor_payload_make(const struct vendor_draft *draft, json_t **out, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+// Whether gateways will understand what it says, down to the conditions of a seal and the entries of a screen, which
+// alert_parse leaves to the dataplane. Returns as above.
+int vendor_payload_check(const struct alert *alert, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
 // A payload in an envelope with the signatures of all signers, freed by the caller. Returns as above,
 // and -EIO.

@@ -140,7 +140,8 @@ static unsigned int check_envelope(struct vendor_server *server, struct taking *
 	if (signers == 0)
 		return refuse(403, taking->why, taking->why_bytes,
 			"not signed by a key of the root document");
-	if (alert_parse(payload, bytes, &taking->alert, mistake, sizeof(mistake)) != 0)
+	if (alert_parse(payload, bytes, &taking->alert, mistake, sizeof(mistake)) != 0 ||
+		vendor_payload_check(alert, mistake, sizeof(mistake)) != 0)
 		return refuse(422, taking->why, taking->why_bytes, mistake);
 	if (strcmp(alert->vendor, server->root.vendor) != 0)
 		return refuse(422, taking->why, taking->why_bytes, "another vendor's");

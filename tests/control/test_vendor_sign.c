@@ -161,10 +161,14 @@ static void what_no_gateway_would_understand_is_not_signed(void **state)
 		"sign revoke --vendor acme --sequence 1 -k a -o e", // revokes nothing
 		"sign update --vendor acme --sequence 1 -k a -o e --folder . --version 1",
 		"sign ping --vendor acme --sequence 1 -k s.json -o e",
-		"sign ping --sequence 1 -k a -o e"};
+		"sign ping --sequence 1 -k a -o e",
+		"sign seal --vendor acme --sequence 1 -i V -k a -o e --mode shut",
+		"sign screen --vendor acme --sequence 1 -i V -k a -o e --screen odd.json"};
 
 	(void)state;
 	make_keys();
+	write_file("odd.json", "[{\"kind\": \"window\", \"algorithm\": \"md5\", "
+			       "\"digest\": \"44d88612fea8a8f36de82e1278abb02f\"}]");
 	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
 		assert_int_equal(run(vendor_sign_command, orders[i]), VENDOR_ERROR);
 		assert_int_equal(access("e", F_OK), -1);

@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import tempfile
-import time
 
 from lablib import BUILD, Failed, Skipped, until
 
@@ -32,6 +31,14 @@ PORT = 9515
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--disable-default-apps", "--ignore-certificate-errors", "--hide-scrollbars", "--force-color-profile=srgb")
+
+# Asked of the page in one go: each question to the driver takes its time.
+SHOWS = """return document.body.innerText.replace(/[ \\t]+/g, ' ').replace(/ ?\\n\\s*/g, '\\n').includes(arguments[0]);"""
+BUTTON = """return [...document.querySelectorAll(arguments[0])].find((e) =>
+    e.checkVisibility() && !e.matches(':disabled') && e.innerText.trim() === arguments[1]) ?? null;"""
+FIELD = """return [...document.querySelectorAll('label')].find((e) =>
+    e.checkVisibility() && e.innerText.trim().split('\\n')[0].trim() === arguments[0])
+    ?.querySelector('input, textarea, select') ?? null;"""
 
 
 class Namespace:
@@ -132,7 +139,8 @@ class Browser:
 
     def see(self, text, seconds=15):
         """Waits until the page shows this text."""
-        self.wait(repr(text), lambda d: text in d.find_element(By.TAG_NAME, "body").text, seconds)
+        self.wait(repr(text), lambda d: d.execute_script(SHOWS, text) or
+                  text in d.find_element(By.TAG_NAME, "body").text, seconds)
 
     def see_not(self, text, seconds=15):
         self.wait("no " + repr(text), lambda d: text not in d.find_element(By.TAG_NAME, "body").text,
@@ -145,17 +153,12 @@ class Browser:
 
     def click(self, text, within="button, a, label, summary"):
         """A button or link with exactly this text."""
-        element = self.wait("a button %r" % text, lambda d: next(
-            (e for e in d.find_elements(By.CSS_SELECTOR, within)
-             if e.is_displayed() and e.is_enabled() and e.text.strip() == text), None))
+        element = self.wait("a button %r" % text, lambda d: d.execute_script(BUTTON, within, text))
         self.do(lambda d: element.click())
 
     def fill(self, label, text):
         """The field with this label."""
-        field = self.wait("a field %r" % label, lambda d: next(
-            (e.find_element(By.CSS_SELECTOR, "input, textarea, select")
-             for e in d.find_elements(By.CSS_SELECTOR, "label")
-             if e.is_displayed() and e.text.strip().split("\n")[0] == label), None))
+        field = self.wait("a field %r" % label, lambda d: d.execute_script(FIELD, label))
 
         def write(_):
             if field.tag_name == "select":
@@ -190,12 +193,20 @@ class Browser:
         """What the page is told of the wish for dark colours."""
         self.devtools("Emulation.setEmulatedMedia",
                       features=[{"name": "prefers-color-scheme", "value": value}])
+        self.settle()
+
+    def settle(self):
+        """Until what was changed is drawn, and what moves has come to rest."""
+        self.do(lambda d: d.execute_async_script(
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => Promise.all("
+            "document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity)"
+            ".map((a) => a.finished)).then(() => done(), () => done())))"))
 
     def shot(self, name):
         """The whole page as a picture."""
         folder = os.path.join(BUILD, "tests/web")
         os.makedirs(folder, exist_ok=True)
-        time.sleep(0.2)  # what moves has come to rest
+        self.settle()
         picture = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         with open(os.path.join(folder, name + ".png"), "wb") as f:
             f.write(base64.b64decode(picture["data"]))
@@ -205,9 +216,9 @@ class Browser:
         return self.do(lambda d: d.execute_script(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
-    def axe(self):
+    def axe(self, rules=None):
         """What axe-core, a judge of accessibility (WCAG 2.2, levels A and AA, and good practice), has against the page
-        as it is: [(rule, elements)]."""
+        as it is: [(rule, elements)]. rules: these alone."""
         path = os.path.join(BUILD, "web/npm/node_modules/axe-core/axe.min.js")
         if not os.path.exists(path):
             raise Skipped("no axe-core here: npm did not deliver it (scripts/pages)")
@@ -215,9 +226,10 @@ class Browser:
             with open(path) as f:
                 self.run(f.read())
         found = self.do(lambda d: d.execute_async_script(
-            "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then("
+            "const [rules, done] = arguments; axe.run(document, { resultTypes: ['violations'],"
+            " ...(rules && { runOnly: rules }) }).then("
             "(r) => done(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html + ' ' + n.failureSummary)])),"
-            "(e) => done([['axe', ['' + e]]]))"))
+            "(e) => done([['axe', ['' + e]]]))", rules))
         return [(rule, elements[:3]) for rule, elements in found]
 
     def errors(self):
@@ -242,6 +254,10 @@ class Browser:
 
     def run(self, script, *arguments):
         return self.do(lambda d: d.execute_script(script, *arguments))
+
+    def keys(self, text):
+        """Typed where the focus is."""
+        self.do(lambda d: ActionChains(d).send_keys(text).perform())
 
     def press(self, key):
         """A key by its name (Tab, Enter) where the focus is."""

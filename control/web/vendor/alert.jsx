@@ -201,7 +201,7 @@ function Said({ said }) {
       <dl>{rows.map(([name, value]) => <><dt>{name}</dt><dd>{String(value)}</dd></>)}</dl>
       <details>
         <summary>All of it</summary>
-        <pre class="scroll">{text.length > LONG ? `${text.slice(0, LONG)}\n… ${count(text.length - LONG)} more` : text}</pre>
+        <pre class="scroll" role="region" aria-label="Text" tabIndex={0}>{text.length > LONG ? `${text.slice(0, LONG)}\n… ${count(text.length - LONG)} more` : text}</pre>
       </details>
     </section>
   );
@@ -220,8 +220,7 @@ export function Alert({ digest, live }) {
     <>
       <p><a href="#/alerts">All alerts</a></p>
       <div class="title">
-        <h1>{alert.type} {alert.virus_id}</h1>
-        <StateTag state={alert.state} />
+        <h1>{alert.type} {alert.virus_id} <StateTag state={alert.state} /></h1>
         {mayAct && endable && <button class="primary" onClick={() => setClearing(true)}>Send the all-clear…</button>}
       </div>
       {alert.state === "draft" && <Countersign alert={alert} signatures={signatures} again={again} />}

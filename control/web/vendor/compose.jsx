@@ -24,7 +24,7 @@ const SCOPE = [
   ["file_type", "File type", "pe, zip, ole2, …"],
   ["name", "File name", "invoice*.exe"],
   ["subject", "Subject", "*invoice*"],
-  ["body", "Text", ""],
+  ["body", "Words in the mail", ""],
   ["min_bytes", "At least bytes", ""],
   ["max_bytes", "At most bytes", ""],
 ];
@@ -158,7 +158,10 @@ export function Compose({ live }) {
   const [form, setForm] = useState(EMPTY);
   const [reviewing, setReviewing] = useState(false);
   const [error, setError] = useState("");
-  const set = (members) => setForm((f) => ({ ...f, ...members }));
+  const set = (members) => {
+    setForm((f) => ({ ...f, ...members }));
+    setError("");
+  };
 
   const submit = (event) => {
     event.preventDefault();

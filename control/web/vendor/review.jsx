@@ -91,7 +91,7 @@ export function Review({ order, live, back }) {
         </dl>
         <details>
           <summary>As it is signed</summary>
-          <pre class="scroll">{JSON.stringify(shown, null, 1)}{order.screen?.length > SHOWN ? `\n… ${count(order.screen.length - SHOWN)} more entries` : ""}</pre>
+          <pre class="scroll" role="region" aria-label="Text" tabIndex={0}>{JSON.stringify(shown, null, 1)}{order.screen?.length > SHOWN ? `\n… ${count(order.screen.length - SHOWN)} more entries` : ""}</pre>
         </details>
       </section>
       {reach === 0 && <Notice kind="warn">There is no such gateway: nobody would get it.</Notice>}

@@ -108,7 +108,7 @@ export function SampleDrop({ action, name, change }) {
       {error && <Notice kind="bad">{error}</Notice>}
       <p role="status">{busy ? "Computing…" : plural(entries.length, "entry", "entries")}</p>
       {entries.length > 0 && (
-        <div class="scroll">
+        <div class="scroll" role="region" aria-label="Entries" tabIndex={0}>
           <Table rows={entries.slice(0, SHOWN)} rowKey={(e) => JSON.stringify(e)}
             caption={entries.length > SHOWN ? `The first ${SHOWN}` : undefined}
             columns={[

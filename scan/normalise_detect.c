@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/normalise_detect.h"
 
+#include <emmintrin.h>
+
 #include <string.h>
 #include <strings.h>
 
@@ -290,44 +292,87 @@ static size_t start_bytes(const uint8_t *name, size_t n)
 }
 
 // The same as is_tag says of these bytes one after the other, NORMALISE_TAG_BYTES of which are there, the
-// second no "!". *n is by how many of them it is known.
+// second no "!". *n is by how many of them it is known that they are a tag's.
 static bool is_tag_here(const uint8_t *data, size_t *n)
 {
 	size_t end = 2;
 	size_t start;
 
-	*n = end;
 	if (!is_letter(data[1]))
 		return false;
 	while (end < NORMALISE_TAG_BYTES && is_name(data[end]))
 		end++;
 	start = start_bytes(data + 1, end - 1);
 	*n = start > 0 ? start + 1 : end + 1;
-	if (end == NORMALISE_TAG_BYTES)
-		*n = start > 0 ? *n : end;
 	return start > 0 || (end < NORMALISE_TAG_BYTES && is_name_end(data[end]) &&
 				    is_element(data + 1, end - 1));
 }
 
+// Whether the next two bytes rule it out that these begin a tag; most do that are no HTML's.
+static bool may_be_tag(const uint8_t *data)
+{
+#define LETTER(c) (1u << ((c) - 'a'))
+	static const uint32_t firsts = LETTER('a') | LETTER('b') | LETTER('c') | LETTER('d') |
+				       LETTER('e') | LETTER('f') | LETTER('h') | LETTER('i') |
+				       LETTER('l') | LETTER('m') | LETTER('o') | LETTER('p') |
+				       LETTER('s') | LETTER('t') | LETTER('u') | LETTER('v');
+	static const uint32_t alone =
+		LETTER('a') | LETTER('b') | LETTER('i') | LETTER('p') | LETTER('u');
+#undef LETTER
+	uint32_t letter;
+
+	if (data[1] == '!')
+		return true;
+	if (!is_letter(data[1]))
+		return false;
+	letter = 1u << ((data[1] | 0x20) - 'a');
+	return is_name(data[2]) ? (letter & firsts) != 0
+				: (letter & alone) != 0 && is_name_end(data[2]);
+}
+
+static uint64_t openings(const uint8_t *data)
+{
+	const __m128i opening = _mm_set1_epi8('<');
+	uint64_t mask = 0;
+
+	for (unsigned int i = 0; i < BLOCK; i += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + i));
+
+		mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, opening)) << i;
+	}
+	return mask;
+}
+
+// The next "<" that may begin a tag, or is too near to the end to tell. NULL: there is none.
+static const uint8_t *next_opening(const uint8_t *at, const uint8_t *end)
+{
+	for (; end - at >= BLOCK + NORMALISE_TAG_BYTES; at += BLOCK)
+		for (uint64_t mask = openings(at); mask != 0; mask &= mask - 1) {
+			const uint8_t *opening = at + __builtin_ctzll(mask);
+
+			if (may_be_tag(opening))
+				return opening;
+		}
+	return memchr(at, '<', (size_t)(end - at));
+}
+
 // Over what can be told at once. Returns how many bytes of data that is; where a tag was found its bytes
-// are in search.
+// are in search. Each "<" is looked at by itself: in what another one begins there is none.
 static size_t find_fast(struct normalise_search *search, const uint8_t *data, size_t n)
 {
 	const uint8_t *end = data + n;
 	const uint8_t *at = data;
 
-	while ((at = memchr(at, '<', (size_t)(end - at))) != NULL) {
+	for (; (at = next_opening(at, end)) != NULL; at++) {
 		size_t bytes;
 
 		if ((size_t)(end - at) < NORMALISE_TAG_BYTES || at[1] == '!')
 			return (size_t)(at - data);
-		if (is_tag_here(at, &bytes)) {
-			memcpy(search->bytes, at, bytes);
-			search->count = (uint8_t)bytes;
-			return (size_t)(at - data) + bytes;
-		}
-		// The last of them may be the next one's first.
-		at += at[bytes - 1] == '<' ? bytes - 1 : bytes;
+		if (!is_tag_here(at, &bytes))
+			continue;
+		memcpy(search->bytes, at, bytes);
+		search->count = (uint8_t)bytes;
+		return (size_t)(at - data) + bytes;
 	}
 	return n;
 }

@@ -500,10 +500,11 @@ static void a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks(void *
 	(void)state;
 	struct random random = {11};
 	uint32_t found = 0;
-	uint8_t data[120];
+	uint8_t data[400];
 
 	for (uint32_t i = 0; i < 200000; i++) {
-		size_t n = make_soup(&random, data, 20 + random_below(&random, 100));
+		size_t n = make_soup(
+			&random, data, 20 + random_below(&random, i % 2 == 0 ? 100 : 380));
 		struct normalise_search small = {0};
 		struct normalise_search great = {0};
 		size_t at = 0;

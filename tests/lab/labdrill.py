@@ -26,15 +26,33 @@ APART = "virtual_mailbox_maps = inline:{{%s=receipts/}} static:all/\n" % RECEIPT
 SEALED, CURED = 0.35, 0.6  # of the clean mail has been sent when the seal and the signature come
 
 
+def merge(into, more):
+    """Settings of several channels: each has sections of its own."""
+    for name, value in more.items():
+        if isinstance(value, dict):
+            merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value
+
+
 class Drill:
-    """One gateway, its vendor, a sender and a server. tell: is called with each step's text."""
+    """One gateway, its vendor, a sender and a server. channel: one of them, or several with commas between them, which
+    the orders take in turn (not mail, whose vendor is elsewhere). tell: is called with each step's text."""
 
     def __init__(self, lab, channel="https", tell=print):
-        self.lab, self.channel, self.say = lab, channel, tell
+        self.lab, self.say = lab, tell
+        self.ways = [(name, getattr(self, "over_" + name)) for name in channel.split(",")]
+        self.channel, self.orders = channel, 0
         self.steps = []
         self.server = Server(lab, extra=APART)
         self.relay = Relay(lab, patience=60)
-        vendor, gateway, control, channels = getattr(self, "over_" + channel)()
+        vendor, gateway, control = {}, {}, {}
+        self.channels = []
+        for _, settings in self.ways:
+            *told, channels = settings()
+            for into, more in zip((vendor, gateway, control), told):
+                merge(into, more)
+            self.channels.append(channels)
         self.gateway = Gateway(lab, **spool_settings(lab), **gateway)
         self.vendor = VendorServer(lab, **vendor)
         os.unlink(self.vendor.file("sigs/test.ndb"))
@@ -50,7 +68,7 @@ class Drill:
         self.control = Control(lab, sources=[lab.folder + "/lab.ndb", lab.folder + "/lab.hsb"], **settings)
         corners = Corners(lab, self.vendor)
         corners.controls["lab"] = self.control
-        corners.enrol("lab", channels, group=GROUP)
+        corners.enrol("lab", self.channels[0], group=GROUP)
 
     # ---- channels: what vendor, dataplane, control process and the vendor's registry are told --------
 
@@ -110,6 +128,10 @@ class Drill:
     def order(self, what, order, seconds=90):
         """Sends an alert; it is done when the gateway's signed receipt is back and it is in force: on a busy machine
         the receipt may say that the dataplane has not answered yet."""
+        way = self.orders % len(self.ways)
+        self.orders += 1
+        if len(self.ways) > 1:
+            self.vendor.ask("PUT", "/v1/gateways/lab", {"channels": self.channels[way]})
         began = time.time()
         alert = self.vendor.post(dict(order, virus_id=ID, target="group:" + GROUP)
                                  if order["type"] != "update" else dict(order, target="group:" + GROUP))
@@ -122,7 +144,7 @@ class Drill:
             raise Failed("%s: %s" % (what, said))
         if not said["state"]["in_force"]:
             until(what + " in force", lambda: self.control.ask("status")["in_force"], seconds)
-        self.ordered = (what + ": signed, sent by %s, in force, receipt back" % self.channel, time.time() - began)
+        self.ordered = (what + ": signed, sent by %s, in force, receipt back" % self.ways[way][0], time.time() - began)
         if order["type"] != "update":  # whose steps are told first
             self.step(*self.ordered)
         return began

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The outbreak drill, short: the same story as `make drill` with fewer mails."""
+"""The outbreak drill, short: the same story as `make drill` with fewer mails, each order over another channel."""
 from types import SimpleNamespace
 
 from labdrill import Drill
@@ -15,20 +15,25 @@ def drill(case, channel):
     with Lab(case, calm=True) as lab:
         steps = []
         done = Drill(lab, channel, steps.append)
-        fates, judged = done.run(100, 10, 10)
+        fates, judged = done.run(60, 10, 6)
         case.equal({what: names for what, names in judged.items() if names}, {}, "what became of the mails")
         count = sum(s.infected for s in fates.sent.values())
-        case.equal((len(fates.sent), count), (110, 10), "mails that were sent, infected ones")
-        case.check(done.most_held > 10 and len(fates.kept) == 7 and fates.bounced == 3, "held, kept, refused",
+        case.equal((len(fates.sent), count), (70, 10), "mails that were sent, infected ones")
+        case.check(done.most_held > 0 and len(fates.kept) == 7 and fates.bounced == 3, "held, kept, refused",
                    done.most_held, fates.kept, fates.bounced, *steps)
         longest = fates.delays()[-1]
         case.check(longest > 1 and done.released > done.seal_began, "the seal delayed some", longest)
 
 
-@cases.case("an outbreak ordered over HTTPS, between two Postfixes: nothing infected arrives, nothing clean is lost",
-            engine=True)
-def https(case):
-    drill(case, "https")
+@cases.case("an outbreak ordered over UDP, HTTPS and TCP, between two Postfixes: nothing infected arrives, nothing clean "
+            "is lost", engine=True)
+def pushed(case):
+    drill(case, "udp,https,tcp")
+
+
+@cases.case("the same over SNMP, MQTT and a feed that is pulled", engine=True)
+def carried(case):
+    drill(case, "snmp,mqtt,pull")
 
 
 @cases.case("the verdict sees a mail that was lost, changed, doubled, still held, or let through though infected")

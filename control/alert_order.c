@@ -5,6 +5,7 @@
 #include "control/statement.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,14 @@ int64_t alert_order_now(const struct alert_order *order, int64_t now_s)
 
 static int open_files(struct alert_order *order, const char *path)
 {
+	char marks[PATH_MAX];
 	int err = order_writer_open(&order->writer, path);
 
 	if (err != 0)
 		return err;
+	(void)snprintf(marks, sizeof(marks), "%s-marks", path);
+	if (alert_marks_open(marks, &order->marks) != 0)
+		return -EIO;
 	if (sqlite3_open_v2(path, &order->reader, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
 		return -EIO;
 	(void)sqlite3_busy_timeout(order->reader, BUSY_MS);
@@ -120,6 +125,7 @@ void alert_order_close(struct alert_order *order)
 	// The last one to close takes the log in, which only the one that writes can.
 	(void)sqlite3_close(order->reader);
 	(void)sqlite3_close(order->writer.db);
+	alert_marks_close(order->marks);
 	g_hash_table_destroy(order->unwritten);
 	free(order);
 }
@@ -152,6 +158,21 @@ int alert_order_find(
 	return err;
 }
 
+// What has acted is not written yet, or never was.
+static void raise_to_mark(const struct alert_order *order, struct highest *entry)
+{
+	uint64_t epoch;
+	uint64_t sequence;
+
+	if (!alert_marks_highest(order->marks, entry->vendor, entry->role, &epoch, &sequence))
+		return;
+	entry->is_there = true;
+	if (epoch > entry->epoch || (epoch == entry->epoch && sequence > entry->sequence)) {
+		entry->epoch = epoch;
+		entry->sequence = sequence;
+	}
+}
+
 static int read_highest(const struct alert_order *order, struct highest *entry)
 {
 	sqlite3_stmt *statement = statement_prepare(order->reader,
@@ -170,7 +191,10 @@ static int read_highest(const struct alert_order *order, struct highest *entry)
 		entry->sequence = (uint64_t)sqlite3_column_int64(statement, 1);
 	}
 	(void)sqlite3_finalize(statement);
-	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -EIO;
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return -EIO;
+	raise_to_mark(order, entry);
+	return 0;
 }
 
 static int compare(const struct alert *alert, const struct order_limits *limits,
@@ -219,7 +243,12 @@ static struct highest *find_highest(struct alert_order *order, const struct aler
 	return found;
 }
 
-int alert_order_check(struct alert_order *order, const struct alert *alert,
+int alert_order_mark(struct alert_order *order, const struct alert *alert, const char *digest)
+{
+	return alert_marks_put(order->marks, alert, digest);
+}
+
+int alert_order_check(struct alert_order *order, const struct alert *alert, const char *digest,
 	const struct order_limits *limits, const char **why)
 {
 	const struct highest *highest = find_highest(order, alert);
@@ -230,6 +259,8 @@ int alert_order_check(struct alert_order *order, const struct alert *alert,
 	}
 	if (highest == NULL)
 		return -EIO;
+	if (alert_marks_has(order->marks, alert, digest))
+		return 0;
 	if (!highest->is_there) {
 		// One that nothing can come after would be the last that is ever taken.
 		*why = "too far ahead in epoch";
@@ -299,8 +330,12 @@ void order_note(struct alert_order *order, const struct order_entry *entry)
 		return;
 	highest->unwritten++;
 	highest->is_there = true;
-	highest->epoch = alert->epoch;
-	highest->sequence = alert->sequence;
+	// One that was marked before a crash may be older.
+	if (alert->epoch > highest->epoch ||
+		(alert->epoch == highest->epoch && alert->sequence > highest->sequence)) {
+		highest->epoch = alert->epoch;
+		highest->sequence = alert->sequence;
+	}
 }
 
 void order_noted(struct alert_order *order, const struct alert *alert, const char *digest, int err)
@@ -308,6 +343,8 @@ void order_noted(struct alert_order *order, const struct alert *alert, const cha
 	struct highest *highest = find_highest(order, alert);
 
 	(void)g_hash_table_remove(order->unwritten, digest);
+	if (err == 0)
+		alert_marks_done(order->marks, alert, digest);
 	if (highest == NULL)
 		return;
 	highest->unwritten--;

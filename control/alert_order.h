@@ -39,8 +39,13 @@ struct order_limits {
 // grow by one, a sequence by most_ahead; the first of a vendor and role begins at any sequence, and at an epoch
 // that is not further ahead of epoch_least than most_ahead. Returns 0, -EACCES
 // with *why (a text that stays), or -EIO.
-int alert_order_check(struct alert_order *order, const struct alert *alert,
+// One that was marked before a crash, and is not in the order, passes.
+int alert_order_check(struct alert_order *order, const struct alert *alert, const char *digest,
 	const struct order_limits *limits, const char **why) __attribute__((warn_unused_result));
+// Before an alert acts that is to be taken after that: its sequence is the highest, durably. Returns 0; else it has
+// to be taken first.
+int alert_order_mark(struct alert_order *order, const struct alert *alert, const char *digest)
+	__attribute__((warn_unused_result));
 
 // An alert that is taken, and its end (alert_order_finish), if that is known by now.
 struct order_entry {

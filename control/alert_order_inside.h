@@ -3,6 +3,7 @@
 // jobs the journal's thread does.
 #pragma once
 
+#include "control/alert_mark.h"
 #include "control/alert_order.h"
 
 #include <glib.h>
@@ -32,6 +33,7 @@ struct alert_order {
 	struct journal *journal;
 	struct order_writer writer;
 	sqlite3 *reader;
+	struct alert_marks *marks;
 	struct highest *highest;
 	GHashTable *unwritten; // digests
 	int64_t latest_s;

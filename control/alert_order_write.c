@@ -132,7 +132,8 @@ static int insert(const struct order_writer *writer, const struct order_job *job
 	const char *role = key_role_name(alert->role);
 	int err = statement_run(statement_prepare(writer->db,
 		"INSERT INTO highest VALUES(?, ?, ?, ?) ON CONFLICT(vendor, role) DO UPDATE SET"
-		" epoch = excluded.epoch, sequence = excluded.sequence",
+		" epoch = excluded.epoch, sequence = excluded.sequence WHERE excluded.epoch > epoch"
+		" OR (excluded.epoch = epoch AND excluded.sequence > sequence)",
 		"ttii", alert->vendor, role, (int64_t)alert->epoch, (int64_t)alert->sequence));
 
 	if (err != 0)

@@ -324,7 +324,8 @@ void alerts_apply(struct alerts *alerts, struct taking *taking)
 	alerts_wait(alerts, taking->source, pending->digest);
 	// What came before it and opens something must not act after it.
 	if (pending->taking.alert.type == ALERT_SEAL && alerts->actions.act != NULL &&
-		alerts->to_act == 0)
+		alerts->to_act == 0 &&
+		alert_order_mark(alerts->order, &pending->taking.alert, pending->digest) == 0)
 		act_first(pending);
 	else
 		take_first(pending);

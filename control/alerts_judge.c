@@ -52,7 +52,7 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 	if (alert->type == ALERT_ROOT)
 		return alerts_root_check(&alerts->root, alert, taking->envelope, taking->now_s,
 			&taking->keys, taking->why);
-	err = alert_order_check(alerts->order, alert, &limits, &why);
+	err = alert_order_check(alerts->order, alert, taking->digest, &limits, &why);
 	return err == 0 ? 0 : refused(taking, why);
 }
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int sync_folder_of(const char *path)
+int durable_sync_folder_of(const char *path)
 {
 	char folder[PATH_MAX];
 	char *slash;
@@ -42,7 +42,7 @@ int durable_rename(const char *from, const char *to)
 	if (fsync(fd) != 0 || rename(from, to) != 0)
 		err = -errno;
 	(void)close(fd);
-	return err == 0 ? sync_folder_of(to) : err;
+	return err == 0 ? durable_sync_folder_of(to) : err;
 }
 
 static int write_all(int fd, const char *data, size_t bytes)

@@ -9,6 +9,8 @@ int durable_write(const char *path, const void *data, size_t bytes)
 	__attribute__((warn_unused_result));
 // The rename alone, of a file that is written already: syncs it, renames it, syncs the folder.
 int durable_rename(const char *from, const char *to) __attribute__((warn_unused_result));
+// So that a file that was made in it is there after a crash. Returns 0 or -errno.
+int durable_sync_folder_of(const char *path) __attribute__((warn_unused_result));
 // The whole file, with a NUL behind it, which the caller frees. Returns 0, -EFBIG past max_bytes, or
 // -errno.
 int durable_read(const char *path, size_t max_bytes, char **data, size_t *bytes)

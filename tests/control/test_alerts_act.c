@@ -211,7 +211,8 @@ static void killed_between_act_and_record(void **test_state)
 {
 	(void)test_state;
 	for (int moment = IN_ACT; moment < MOMENTS; moment++) {
-		char *text = sign(make_seal((uint64_t)moment + 1), ALERTS_A, ALERTS_A);
+		uint64_t sequence = 10 * (uint64_t)moment + 10;
+		char *text = sign(make_seal(sequence), ALERTS_A, ALERTS_A);
 		int acted[2];
 		int answered[2];
 		unsigned int before;
@@ -240,7 +241,11 @@ static void killed_between_act_and_record(void **test_state)
 		lab.acts_first = true;
 		start();
 		assert_int_equal(alerts_resume(lab.alerts), 0);
+		// Its sequence was durable before it acted: nothing else that is not newer is taken any more.
 		before = lab.applied;
+		send_alert(make_seal(sequence - 1), ALERTS_A);
+		assert_refused("an old sequence");
+		assert_int_equal(lab.applied, before);
 		send_text(text);
 		assert_result("applied");
 		assert_int_equal(lab.applied - before, durable ? 0 : 1);

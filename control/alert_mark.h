@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The epoch and sequence of alerts that act before they are written to the order (alert_order.h), durable before they
+// do: a few sectors that were written before are written again, which needs no metadata and so a tenth of the time
+// that a transaction takes. With them stand the digests of those that the order does not have yet: after a crash these
+// may come again, and nothing else that is not newer.
+//
+// Two sectors for each vendor and role in turn: one that is torn by a power cut leaves the other.
+#pragma once
+
+#include "control/alert.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ALERT_MARKS 16 // digests of one vendor and role
+
+struct alert_marks;
+
+// Opens or makes the file. Returns 0 or -errno.
+int alert_marks_open(const char *path, struct alert_marks **out)
+	__attribute__((warn_unused_result));
+void alert_marks_close(struct alert_marks *marks);
+
+// Returns 0 when it is durable; -EAGAIN: as many wait for the order as are kept; -ENOSPC: too many vendors; or -errno.
+int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const char *digest)
+	__attribute__((warn_unused_result));
+// The order has it.
+void alert_marks_done(struct alert_marks *marks, const struct alert *alert, const char *digest);
+
+// The highest that was marked; false: none was.
+bool alert_marks_highest(const struct alert_marks *marks, const char *vendor, enum key_role role,
+	uint64_t *epoch, uint64_t *sequence);
+// Whether it was marked, and the order may not have it.
+bool alert_marks_has(
+	const struct alert_marks *marks, const struct alert *alert, const char *digest);

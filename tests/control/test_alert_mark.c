@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Marks survive a process that ends, and a sector that is torn.
+#include "control/alert_mark.h"
+#include "tests/support/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTOR 4096
+
+static char path[] = "/tmp/cordon-marks-XXXXXX";
+static struct alert_marks *marks;
+
+static void reopen(void)
+{
+	alert_marks_close(marks);
+	marks = NULL;
+	assert_int_equal(alert_marks_open(path, &marks), 0);
+}
+
+static int setup(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	return alert_marks_open(path, &marks);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	alert_marks_close(marks);
+	marks = NULL;
+	(void)unlink(path);
+	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+	return 0;
+}
+
+static struct alert seal(const char *vendor, uint64_t epoch, uint64_t sequence)
+{
+	struct alert alert = {.role = ROLE_ALERTS, .epoch = epoch, .sequence = sequence};
+
+	(void)snprintf(alert.vendor, sizeof(alert.vendor), "%s", vendor);
+	return alert;
+}
+
+static void assert_highest(const char *vendor, uint64_t epoch, uint64_t sequence)
+{
+	uint64_t found_epoch = 0;
+	uint64_t found_sequence = 0;
+
+	assert_true(alert_marks_highest(marks, vendor, ROLE_ALERTS, &found_epoch, &found_sequence));
+	assert_int_equal(found_epoch, epoch);
+	assert_int_equal(found_sequence, sequence);
+}
+
+static void what_is_marked_is_there_after_an_end(void **state)
+{
+	struct alert first = seal("acme", 1, 7);
+	struct alert second = seal("acme", 1, 8);
+	struct alert other = seal("other", 3, 1);
+	uint64_t epoch;
+	uint64_t sequence;
+
+	(void)state;
+	assert_false(alert_marks_highest(marks, "acme", ROLE_ALERTS, &epoch, &sequence));
+	assert_int_equal(alert_marks_put(marks, &first, "d1"), 0);
+	reopen();
+	assert_highest("acme", 1, 7);
+	assert_int_equal(alert_marks_put(marks, &second, "d2"), 0);
+	assert_int_equal(alert_marks_put(marks, &other, "d3"), 0);
+	reopen();
+	assert_highest("acme", 1, 8);
+	assert_highest("other", 3, 1);
+	assert_true(alert_marks_has(marks, &first, "d1"));
+	assert_true(alert_marks_has(marks, &second, "d2"));
+	assert_false(alert_marks_has(marks, &second, "d3"));
+	assert_false(alert_marks_has(marks, &first, "d4"));
+	assert_false(alert_marks_highest(marks, "acme", ROLE_UPDATES, &epoch, &sequence));
+}
+
+static void what_comes_again_does_not_lower_it(void **state)
+{
+	struct alert old = seal("acme", 2, 5);
+	struct alert newer = seal("acme", 2, 6);
+
+	(void)state;
+	assert_int_equal(alert_marks_put(marks, &newer, "d2"), 0);
+	assert_int_equal(alert_marks_put(marks, &old, "d1"), 0);
+	assert_highest("acme", 2, 6);
+	reopen();
+	assert_highest("acme", 2, 6);
+}
+
+static void so_many_wait_for_the_order_and_no_more(void **state)
+{
+	struct alert alert = seal("acme", 1, 1);
+	char digest[16];
+
+	(void)state;
+	for (unsigned int i = 0; i < ALERT_MARKS; i++) {
+		(void)snprintf(digest, sizeof(digest), "d%u", i);
+		alert.sequence++;
+		assert_int_equal(alert_marks_put(marks, &alert, digest), 0);
+	}
+	assert_int_equal(alert_marks_put(marks, &alert, "more"), -EAGAIN);
+	assert_int_equal(alert_marks_put(marks, &alert, "d3"), 0);
+	alert_marks_done(marks, &alert, "d5");
+	assert_false(alert_marks_has(marks, &alert, "d5"));
+	assert_int_equal(alert_marks_put(marks, &alert, "more"), 0);
+	reopen();
+	assert_true(alert_marks_has(marks, &alert, "more"));
+	assert_false(alert_marks_has(marks, &alert, "d5"));
+	assert_highest("acme", 1, ALERT_MARKS + 1);
+}
+
+static void too_many_vendors_are_refused(void **state)
+{
+	unsigned int i = 0;
+	int err = 0;
+
+	(void)state;
+	for (; err == 0 && i < 1000; i++) {
+		char name[16];
+		struct alert alert;
+
+		(void)snprintf(name, sizeof(name), "vendor %u", i);
+		alert = seal(name, 1, 1);
+		err = alert_marks_put(marks, &alert, "d");
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_highest("vendor 0", 1, 1);
+}
+
+// Of two sectors one may be torn, wherever; the other is what was there before.
+static void a_torn_sector_leaves_the_one_before(void **state)
+{
+	static const off_t places[] = {0, 9, 40, 200, 1400};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		for (uint64_t k = 0; k < 2; k++) {
+			struct alert alert = seal("acme", 1, 10 * i + 2 * k + 1);
+			int fd;
+
+			assert_int_equal(alert_marks_put(marks, &alert, "a"), 0);
+			alert.sequence++;
+			assert_int_equal(alert_marks_put(marks, &alert, "b"), 0);
+			reopen();
+			// The last one is in one of the two.
+			fd = open(path, O_RDWR | O_CLOEXEC);
+			assert_true(fd >= 0);
+			assert_int_equal(pwrite(fd, "torn", 4, places[i] + (off_t)(k * SECTOR)), 4);
+			(void)close(fd);
+			reopen();
+			{
+				uint64_t epoch = 0;
+				uint64_t sequence = 0;
+
+				assert_true(alert_marks_highest(
+					marks, "acme", ROLE_ALERTS, &epoch, &sequence));
+				assert_true(sequence == alert.sequence ||
+					    sequence == alert.sequence - 1);
+			}
+		}
+	}
+}
+
+static void a_folder_that_is_not_there_is_an_error(void **state)
+{
+	struct alert_marks *none = NULL;
+
+	(void)state;
+	assert_int_equal(alert_marks_open("/nowhere/at/all", &none), -ENOENT);
+	assert_null(none);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_marked_is_there_after_an_end),
+		TEST(what_comes_again_does_not_lower_it),
+		TEST(so_many_wait_for_the_order_and_no_more),
+		TEST(too_many_vendors_are_refused),
+		TEST(a_torn_sector_leaves_the_one_before),
+		TEST(a_folder_that_is_not_there_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

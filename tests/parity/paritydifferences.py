@@ -92,7 +92,8 @@ DIFFERENCES = [
     Difference("part-names", "clamav", has("members", "mail")),
     Difference("part-names", "cordon", has("members", "mail")),
     Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
-    Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool({"target 0", "target 3"} & tags)),
+    Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool(
+        {"target 0", "target 3", "target 7"} & tags)),
     Difference("inline-container", "cordon", has("in page", "Container")),
     Difference("inline-container", "clamav", has("in page", "target 4")),
     Difference("inline-container", "clamav", has("in page", "of Member")),

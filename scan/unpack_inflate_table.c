@@ -140,15 +140,53 @@ static void fill_long(struct maker *maker)
 	} while (step(maker));
 }
 
+// Eight symbols without codes: there are long runs of them.
+static bool has_none(const uint8_t *lengths, uint32_t at, uint32_t symbols)
+{
+	uint64_t word;
+
+	if (symbols - at < sizeof(word))
+		return false;
+	memcpy(&word, lengths + at, sizeof(word));
+	return word == 0;
+}
+
+// By four counters in turn: neighbours often have the same length, and each would wait for the one before.
+static void count_lengths(struct maker *maker, const uint8_t *lengths, uint32_t symbols)
+{
+	uint32_t counts[4][MOST_BITS + 1] = {{0}};
+
+	for (uint32_t i = 0; i < symbols;) {
+		uint32_t end = symbols - i < 8 ? symbols : i + 8;
+
+		if (has_none(lengths, i, symbols))
+			i = end;
+		for (; i < end; i++)
+			counts[i % 4][lengths[i]]++;
+	}
+	for (uint32_t i = 1; i <= MOST_BITS; i++)
+		maker->count[i] = counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i];
+}
+
+// Those of length 0 go before all others, where nobody looks.
 static void sort(struct maker *maker, const uint8_t *lengths, uint32_t symbols)
 {
 	uint32_t at[MOST_BITS + 2] = {0};
 
+	at[1] = symbols;
+	for (uint32_t i = 1; i <= MOST_BITS; i++)
+		at[1] -= maker->count[i];
+	maker->next = maker->sorted + at[1];
 	for (uint32_t i = 1; i <= MOST_BITS; i++)
 		at[i + 1] = at[i] + maker->count[i];
-	for (uint32_t i = 0; i < symbols; i++)
-		if (lengths[i] != 0)
+	for (uint32_t i = 0; i < symbols;) {
+		uint32_t end = symbols - i < 8 ? symbols : i + 8;
+
+		if (has_none(lengths, i, symbols))
+			i = end;
+		for (; i < end; i++)
 			maker->sorted[at[lengths[i]]++] = (uint16_t)i;
+	}
 }
 
 // A code of one word, or of none: the other bits are an error. Of the codes' lengths all are then 0.
@@ -158,7 +196,7 @@ static void fill_few(struct maker *maker, bool is_empty)
 
 	if (maker->code != INFLATE_LENGTHS)
 		none = INFLATE_ODD + (1u << 8) + 1;
-	maker->table[0] = is_empty ? none : entry_of(maker->code, maker->sorted[0], 1);
+	maker->table[0] = is_empty ? none : entry_of(maker->code, *maker->next, 1);
 	maker->table[1] = none;
 }
 
@@ -167,12 +205,11 @@ bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const
 {
 	static const uint32_t most[] = {
 		INFLATE_LITERAL_BITS, INFLATE_DISTANCE_BITS, INFLATE_LENGTH_BITS};
-	struct maker maker = {.table = table, .code = code};
+	struct maker maker;
 	uint32_t longest = MOST_BITS;
 	int32_t room = 1;
 
-	for (uint32_t i = 0; i < symbols; i++)
-		maker.count[lengths[i]]++;
+	count_lengths(&maker, lengths, symbols);
 	while (longest > 0 && maker.count[longest] == 0)
 		longest--;
 	for (uint32_t i = 1; i <= MOST_BITS; i++) {
@@ -183,6 +220,8 @@ bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const
 	if (longest > 0 && room > 0 && (code == INFLATE_LENGTHS || longest != 1))
 		return false;
 	sort(&maker, lengths, symbols);
+	maker.table = table;
+	maker.code = code;
 	maker.bits = longest < most[code] ? longest : most[code];
 	*bits = maker.bits;
 	if (room > 0) {
@@ -190,7 +229,9 @@ bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const
 		fill_few(&maker, longest == 0);
 		return true;
 	}
-	maker.next = maker.sorted;
+	maker.length = 0;
+	maker.word = 0;
+	maker.left = 0;
 	while (maker.left == 0)
 		lengthen(&maker);
 	fill_short(&maker);

@@ -6,6 +6,7 @@
 #include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
+#include "dataplane/source.h"
 #include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 
@@ -70,6 +71,7 @@ enum pool {
 	POOL_TAKEOVERS,
 	POOL_DEFERRALS,
 	POOL_SPLICES,
+	POOL_SOURCES,
 	POOLS
 };
 
@@ -107,6 +109,9 @@ static size_t lay_out(const struct engine_options *options, size_t offset[POOLS]
 		[POOL_TAKEOVERS] = takeover_pool_bytes(options->scan.max_messages),
 		[POOL_DEFERRALS] = deferral_pool_bytes(engine_max_deferred(options)),
 		[POOL_SPLICES] = splice_pool_bytes(splices(options)),
+		[POOL_SOURCES] = options->max_per_source > 0
+					 ? source_table_bytes(options->max_connections)
+					 : 0,
 	};
 	size_t total = 0;
 
@@ -151,6 +156,9 @@ int engine_new(const struct engine_options *options, const struct engine_ops *op
 	engine->deferrals =
 		deferral_pool_init(memory + offset[POOL_DEFERRALS], engine_max_deferred(options));
 	engine->splices = splice_pool_init(memory + offset[POOL_SPLICES], splices(options));
+	if (options->max_per_source > 0)
+		engine->sources =
+			source_table_init(memory + offset[POOL_SOURCES], options->max_connections);
 	*out = engine;
 	return 0;
 

@@ -72,6 +72,7 @@ struct engine_options {
 	struct engine_policy policy[DIRECTIONS];
 	uint32_t max_connections;
 	uint32_t max_half_open;
+	uint32_t max_per_source;   // of these, of one client outside; 0: any number
 	uint32_t max_diverted;     // of these, that had a message taken in for a seal
 	uint32_t max_pages;        // of STREAM_PAGE_BYTES, all connections together
 	uint32_t max_stream_bytes; // of one direction, unacknowledged or out of order

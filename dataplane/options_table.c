@@ -229,6 +229,14 @@ static const struct config_option limits_table[] = {
 		.unit = "connections",
 		.help = "Of these, not established yet: what a SYN flood can take. The oldest "
 			"makes room."},
+	{.key = "max_per_source",
+		UINT(struct engine_options, max_per_source, 0, (1u << 24) - 1),
+		.unit = "connections",
+		.help = "Established ones of one client outside (of IPv6: of one /64), for each "
+			"worker; 0: any number. One more is not let in: its SYN is dropped, and "
+			"its "
+			"sender asks again. With `spread: addresses` a client and a server are one "
+			"worker's."},
 	{.key = "max_diverted",
 		UINT(struct engine_options, max_diverted, 1, 1u << 24),
 		.unit = "connections",

@@ -7,7 +7,10 @@
 #include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 
+#include <assert.h>
 #include <string.h>
+
+static_assert(sizeof(struct session) <= 13 * 64, "idle connections are many");
 
 #define CHALLENGE_NS 20000000ull  // between challenge ACKs of one connection
 #define REASSURE_NS 1000000000ull // that a verdict is waited for before the client is told to wait
@@ -52,6 +55,7 @@ static void report(struct engine *engine, struct session *session, const char *w
 		.messages = session->messages,
 	};
 
+	session_source_give(engine, session);
 	message_abandon(engine, session, now_ns);
 	if (session->reported)
 		return;
@@ -84,23 +88,6 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 	stream_init(&session->stream[TCP_SERVER], 0);
 	session->mode = SESSION_DEAD;
 	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
-}
-
-void session_trim(struct engine *engine, struct session *session)
-{
-	stream_trim(&session->stream[TCP_CLIENT], engine->pages);
-	stream_trim(&session->stream[TCP_SERVER], engine->pages);
-}
-
-void session_trim_quiet(struct engine *engine, uint32_t most, uint64_t now_ns, uint64_t quiet_ns)
-{
-	for (; most > 0; most--) {
-		struct flow *flow = flow_quiet(engine->flows, now_ns, quiet_ns);
-
-		if (flow == NULL)
-			return;
-		session_trim(engine, (struct session *)flow);
-	}
 }
 
 // In a divert nothing passes but what a recorded server says.
@@ -389,6 +376,15 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 
 	session_learn(session, side, arrival);
 	flow_touch(engine->flows, &session->flow, age_class(session), arrival->now_ns);
+	if (session->flow.class == FLOW_CLOSING)
+		session_source_give(engine, session);
+	if (session->flow.class == FLOW_OPEN && !session_source_take(engine, session)) {
+		// Others of its source were established since its SYN.
+		engine->counters.source_refused++;
+		takeover_reset_both(engine, session, "source", arrival->now_ns);
+		emit_drop(engine, arrival);
+		return;
+	}
 	stream_release(other, engine->pages, result->acked);
 	if (result->clear_urg) {
 		engine->counters.urgent_cleared++;
@@ -404,6 +400,8 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		return;
 	}
 	session->reset = session->reset || result->rst;
+	if (session->reset)
+		session_source_give(engine, session);
 	if (session->mode == SESSION_OPAQUE || result->syn || result->rst)
 		emit_forward(engine, session, arrival);
 	else

@@ -24,6 +24,7 @@
 struct message;
 struct message_pool;
 struct splice;
+struct source_table;
 struct splice_pool;
 struct takeover;
 struct takeover_pool;
@@ -72,6 +73,7 @@ struct session {
 	bool reported;   // the session record was written
 	bool tls;        // went over to TLS: read as opaque bytes
 	bool reset;      // a RST was forwarded
+	bool counted;    // among those of its source
 	char helo[SESSION_HELO_BYTES]; // as the client said it last, cut to fit
 };
 
@@ -91,6 +93,7 @@ struct engine {
 	struct takeover_pool *takeovers;
 	struct deferral_pool *deferrals;
 	struct splice_pool *splices;
+	struct source_table *sources; // NULL: they may have any number of connections
 	struct fragment_result fragment_result;
 	void *memory;
 	size_t memory_bytes;
@@ -179,11 +182,6 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 // The building message, whose verdict had to be waited for, is decided: goes on where it was left.
 void session_resume(struct engine *engine, struct session *session, uint64_t now_ns);
 
-// Gives back the pages of what both sides have had: of one session; of as many as are given, of those that were
-// silent for so long, the one that was silent longest first.
-void session_trim(struct engine *engine, struct session *session);
-void session_trim_quiet(struct engine *engine, uint32_t most, uint64_t now_ns, uint64_t quiet_ns);
-
 // Sends what may go on now, of both directions, and FINs whose turn has come.
 void session_flush(struct engine *engine, struct session *session);
 // Counts a segment that the TCP checks refused.
@@ -204,6 +202,22 @@ void session_midstream(struct engine *engine, const struct arrival *arrival,
 void session_strip_options(struct frame *frame, struct packet *packet);
 // Takes the headers for the engine's own segments in side's name.
 void session_learn(struct session *session, enum tcp_side side, const struct arrival *arrival);
+
+// ---- session_trim.c ----
+
+// Gives back the pages of what both sides have had: of one session; of as many as are given, of those that were
+// silent for so long, the one that was silent longest first.
+void session_trim(struct engine *engine, struct session *session);
+void session_trim_quiet(struct engine *engine, uint32_t most, uint64_t now_ns, uint64_t quiet_ns);
+
+// ---- session_source.c ----
+
+// Whether a client may open one more connection.
+bool session_source_has_room(const struct engine *engine, const struct arrival *arrival);
+// The connection is established: it counts from now on. False: there are as many as there may be.
+bool session_source_take(struct engine *engine, struct session *session);
+// It is over.
+void session_source_give(struct engine *engine, struct session *session);
 
 // ---- dialogue.c ----
 

@@ -106,10 +106,12 @@ void session_open(struct engine *engine, const struct arrival *arrival, const st
 	enum tcp_reason reason = tcp_open(&tcp, TCP_CLIENT, &packet->tcp, arrival->now_ns);
 	struct session *session = NULL;
 
-	if (reason == TCP_REASON_NONE)
-		session = new_session(engine, arrival, key, swapped);
-	else
+	if (reason != TCP_REASON_NONE)
 		session_count_drop(engine, reason);
+	else if (!session_source_has_room(engine, arrival))
+		engine->counters.source_refused++;
+	else
+		session = new_session(engine, arrival, key, swapped);
 	if (session == NULL) {
 		emit_drop(engine, arrival); // a SYN: its sender tries again
 		return;

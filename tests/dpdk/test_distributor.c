@@ -254,7 +254,7 @@ static void a_burst_comes_to_its_workers_in_its_order(void **state)
 		distributor.to_worker[i] = make_ring();
 	for (uint32_t n = 0; n <= DISTRIBUTOR_BURST; n++) {
 		struct rte_mbuf *frames[DISTRIBUTOR_BURST];
-		struct rte_mbuf *expected[4][DISTRIBUTOR_BURST];
+		struct rte_mbuf *expected[4][DISTRIBUTOR_BURST] = {{NULL}};
 		uint32_t counts[4] = {0};
 		uint32_t own = 99;
 

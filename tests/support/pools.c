@@ -4,6 +4,7 @@
 #include "dataplane/deferral.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
+#include "dataplane/source.h"
 #include "dataplane/splice.h"
 #include "dataplane/takeover.h"
 #include "scan/scan_pool.h"
@@ -45,6 +46,8 @@ bool pools_are_whole(const struct engine *engine)
 	whole &= is_whole("message blocks", message_pool_free_blocks(engine->messages),
 		messages * MESSAGE_BLOCKS_EACH);
 	whole &= is_whole("scans", free_scans(engine->scanner), messages);
+	if (engine->sources != NULL)
+		whole &= is_whole("sources", source_table_used(engine->sources), 0);
 	whole &= is_whole("connections", engine_open_connections(engine), 0);
 	return whole;
 }

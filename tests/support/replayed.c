@@ -68,6 +68,7 @@ int replayed_run(struct replayed *replayed, const char *path, const char *policy
 		.egress = replayed->egress,
 		.policies = &policy,
 		.policies_count = policy != NULL,
+		.config = replayed->config,
 		.sealed = replayed->sealed,
 		.digests = DIGEST_SHA256};
 	int err;

@@ -24,6 +24,7 @@ struct replayed {
 	size_t text_bytes;
 	char *notes; // of the last run
 	size_t notes_bytes;
+	const char *config; // of the runs that follow, NULL: none
 	const char *sealed; // mode of a seal for the runs that follow, NULL: none
 	struct replay_stats stats;
 	char error[768];

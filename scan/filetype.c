@@ -107,10 +107,13 @@ static bool contains_any(
 	const uint8_t *end = data + n;
 
 	for (; (at = memchr(at, words[0][0], (size_t)(end - at))) != NULL; at++) {
-		for (size_t i = 0; i < words_count; i++) {
-			size_t length = strlen(words[i]);
+		for (size_t i = 0; i < words_count && at + 1 < end; i++) {
+			size_t length;
 
-			if (length <= (size_t)(end - at) && is_same_letter(at[1], words[i][1]) &&
+			if (!is_same_letter(at[1], words[i][1]))
+				continue;
+			length = strlen(words[i]);
+			if (length <= (size_t)(end - at) &&
 				strncasecmp((const char *)at, words[i], length) == 0)
 				return true;
 		}
@@ -134,13 +137,18 @@ static uint8_t is_control(uint8_t byte)
 
 static bool has_control(const uint8_t *data, size_t n)
 {
+	uint8_t rest[BLOCK];
 	uint8_t any = 0;
 
 	for (; n >= BLOCK && any == 0; data += BLOCK, n -= BLOCK)
 		for (size_t i = 0; i < BLOCK; i++)
 			any |= is_control(data[i]);
-	for (size_t i = 0; i < n; i++)
-		any |= is_control(data[i]);
+	if (any != 0)
+		return true;
+	memset(rest, ' ', sizeof(rest));
+	memcpy(rest, data, n);
+	for (size_t i = 0; i < BLOCK; i++)
+		any |= is_control(rest[i]);
 	return any != 0;
 }
 

@@ -78,13 +78,18 @@ static inline bool is_text_byte(uint8_t byte)
 
 static bool is_single_bytes(const uint8_t *data, size_t n)
 {
+	uint8_t rest[BLOCK];
 	uint8_t others = 0;
 
 	for (; n >= BLOCK && others == 0; data += BLOCK, n -= BLOCK)
 		for (size_t i = 0; i < BLOCK; i++)
 			others |= (uint8_t)!is_text_byte(data[i]);
-	for (size_t i = 0; i < n; i++)
-		others |= (uint8_t)!is_text_byte(data[i]);
+	if (others != 0)
+		return false;
+	memset(rest, ' ', sizeof(rest));
+	memcpy(rest, data, n);
+	for (size_t i = 0; i < BLOCK; i++)
+		others |= (uint8_t)!is_text_byte(rest[i]);
 	return others == 0;
 }
 

@@ -68,7 +68,7 @@ static bool is_whole(const struct mark *mark)
 // What is not there is made of zeros, so that nothing but these sectors is ever to be written.
 static int read_all(struct alert_marks *marks)
 {
-	for (uint64_t i = 0; i < 2u * PAIRS; i++) {
+	for (uint64_t i = 0; i < 2ul * PAIRS; i++) {
 		struct mark *pair = &marks->pairs[i / 2];
 		const struct mark *found = (const struct mark *)(const void *)marks->sector;
 		ssize_t n = pread(marks->fd, marks->sector, SECTOR, (off_t)(i * SECTOR));

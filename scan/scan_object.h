@@ -70,7 +70,7 @@ struct scan_object {
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
 	bool is_unlisted; // the part is what it lies in: a member that is not listed, or a mail that is a file
-	bool is_mail;     // as which it is matched, and no more
+	bool is_mail; // as which it is matched, and no more
 	bool has_second;
 	bool is_opaque; // not, or no longer, looked into
 	bool is_detected;

@@ -12,7 +12,7 @@
 
 #define SECTOR 4096
 
-static char path[] = "/tmp/cordon-marks-XXXXXX";
+static char path[32];
 static struct alert_marks *marks;
 
 static void reopen(void)
@@ -24,9 +24,11 @@ static void reopen(void)
 
 static int setup(void **state)
 {
-	int fd = mkstemp(path);
+	int fd;
 
 	(void)state;
+	(void)snprintf(path, sizeof(path), "/tmp/cordon-marks-XXXXXX");
+	fd = mkstemp(path);
 	if (fd < 0)
 		return -1;
 	(void)close(fd);
@@ -39,7 +41,6 @@ static int teardown(void **state)
 	alert_marks_close(marks);
 	marks = NULL;
 	(void)unlink(path);
-	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
 	return 0;
 }
 

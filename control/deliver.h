@@ -47,6 +47,6 @@ struct deliver {
 	char why[DELIVER_REPLY_BYTES]; // it is down
 };
 
-// Every recipient that was PENDING has another outcome afterwards. link: is used, if it leads there, or connected, and can
+// Every recipient that was PENDING has another outcome afterwards. kept: is used, if it leads there, or connected, and can
 // be given to the next one as it is left; NULL: there is a connection for this message alone.
-void deliver_run(struct deliver *deliver, struct deliver_link *link);
+void deliver_run(struct deliver *deliver, struct deliver_link *kept);

@@ -60,8 +60,10 @@ static void add_channels(const struct vendor_server *server, GString *text)
 	for (size_t i = 0; i < G_N_ELEMENTS(table) && json_object_size(totals) > 0; i++) {
 		metrics_head(text, table[i].name, METRIC_COUNTER, table[i].help);
 		json_object_foreach(totals, kind, total)
+		{
 			metrics_sample(text, table[i].name, "channel", kind,
 				json_number_value(json_object_get(total, table[i].member)));
+		}
 	}
 	json_decref(totals);
 }

@@ -38,7 +38,7 @@ static void add(struct mail *mail, const char *name, int second, const char *con
 {
 	*mail = (struct mail){.name = name};
 	(void)snprintf(
-		mail->arrival, sizeof(mail->arrival), "2026-01-01T00:00:%02d.000000Z", second);
+		mail->arrival, sizeof(mail->arrival), "2026-01-01T00:00:%02d.000000Z", second % 60);
 	mail->place = (struct release_place){.owner = mail,
 		.id = {1, (uint64_t)second + 1},
 		.arrival = mail->arrival,

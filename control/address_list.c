@@ -3,6 +3,7 @@
 
 #include <gio/gio.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define ADDRESSES 4096 // that are remembered
 #define ADDRESS_TEXT 48
+#define NETWORK_BYTES 8 // of an address of version 6
 #define NS_PER_MINUTE (60 * INT64_C(1000000000))
 
 int address_split(const char *text, char *address, int *port)
@@ -23,6 +25,28 @@ int address_split(const char *text, char *address, int *port)
 	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
 	g_object_unref(named);
 	return *port != 0 ? 0 : -EINVAL;
+}
+
+const char *address_unmapped(const char *address)
+{
+	static const char before[] = "::ffff:";
+
+	return strncmp(address, before, sizeof(before) - 1) == 0 ? address + sizeof(before) - 1
+								 : address;
+}
+
+void address_place(const char *address, char out[ADDRESS_BYTES])
+{
+	const char *plain = address_unmapped(address);
+	char text[INET6_ADDRSTRLEN] = "";
+	struct in6_addr network;
+
+	if (inet_pton(AF_INET6, plain, &network) == 1) {
+		memset(network.s6_addr + NETWORK_BYTES, 0, sizeof(network.s6_addr) - NETWORK_BYTES);
+		if (inet_ntop(AF_INET6, &network, text, sizeof(text)) != NULL)
+			plain = text;
+	}
+	(void)snprintf(out, ADDRESS_BYTES, "%.*s", ADDRESS_BYTES - 1, plain);
 }
 
 struct address_list {
@@ -61,8 +85,7 @@ void address_list_free(struct address_list *list)
 
 bool address_list_has(const struct address_list *list, const char *address)
 {
-	// As a socket of both families names an old address.
-	const char *text = strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address;
+	const char *text = address_unmapped(address);
 	GInetAddress *parsed;
 	bool found = false;
 

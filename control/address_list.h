@@ -11,6 +11,13 @@
 // "address:port" or "[address]:port" into its parts; address has room for ADDRESS_BYTES. Returns 0 or -EINVAL.
 int address_split(const char *text, char *address, int *port) __attribute__((warn_unused_result));
 
+// As a socket of both families names an address of version 4 ("::ffff:192.0.2.1", RFC 4291, section 2.5.5.2): without
+// what stands before it. Any other as it is.
+const char *address_unmapped(const char *address);
+
+// What is counted as one when addresses are counted: an address, of version 6 its /64, all of which one machine has.
+void address_place(const char *address, char out[ADDRESS_BYTES]);
+
 struct address_list;
 
 // texts: "192.0.2.0/24", "2001:db8::/32" or an address. Returns 0, -EINVAL with the text that is none in

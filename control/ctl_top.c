@@ -3,6 +3,7 @@
 #include "control/api.h"
 #include "control/ctl.h"
 #include "control/ctl_ask.h"
+#include "control/ctl_screenful.h"
 #include "dataplane/dataplane.h"
 
 #include <termios.h>
@@ -21,12 +22,9 @@
 #define MS_PER_S 1000
 #define MEGA 1e6
 
-// ECMA-48: another screen without a cursor, back again, to the top, the rest of the line, the rest of all.
+// ECMA-48: another screen without a cursor, back again.
 #define SCREEN_BEGIN "\033[?1049h\033[?25l"
 #define SCREEN_END "\033[?25h\033[?1049l"
-#define SCREEN_HOME "\033[H"
-#define LINE_END "\033[K\n"
-#define SCREEN_REST "\033[J"
 
 static const char help[] =
 	"usage: cordonctl top [--once] [--interval SECONDS] [--json] [--socket PATH]\n"
@@ -65,6 +63,12 @@ static void end(int number)
 {
 	(void)number;
 	ended = 1;
+}
+
+// A window of another size: the pause is over.
+static void look_again(int signal_number)
+{
+	(void)signal_number;
 }
 
 // ---- asking -------------------------------------------------------------------------------------
@@ -152,36 +156,58 @@ static json_t *figures(const struct look *before, const struct look *now)
 
 // ---- the screen ---------------------------------------------------------------------------------
 
-static void show_state(const json_t *top, const char *eol)
+// In one line, those that are down before the others.
+static void show_ports(FILE *out, const json_t *ports)
+{
+	const char *before = "ports      ";
+	json_t *port;
+	size_t i;
+
+	for (int up = 0; up < 2; up++) {
+		json_array_foreach(ports, i, port)
+		{
+			if (json_is_true(json_object_get(port, "up")) != (up == 1))
+				continue;
+			(void)fprintf(out, "%s%s %s", before, ctl_text(port, "device"),
+				up == 1 ? "up" : "DOWN");
+			before = ", ";
+		}
+	}
+	(void)fputs(before[0] == ',' ? "\n" : "", out);
+}
+
+static void show_state(FILE *out, const json_t *top)
 {
 	const json_t *seals = json_object_get(top, "seals");
 	bool in_force = json_is_true(json_object_get(top, "in_force"));
 	const json_t *seal;
 	size_t i;
 
-	(void)printf("Cordon %s%s%s", ctl_text(top, "gateway"), eol, eol);
-	(void)printf("protected  %s%s%s",
+	(void)fprintf(out, "Cordon %s\n\n", ctl_text(top, "gateway"));
+	(void)fprintf(out, "protected  %s%s\n",
 		json_is_true(json_object_get(top, "dataplane_up"))
 			? "yes, ruleset "
 			: "NO: the dataplane does not answer",
-		ctl_text(top, "ruleset"), eol);
+		ctl_text(top, "ruleset"));
 	if (!json_is_true(json_object_get(top, "control_up")))
-		(void)printf("sealed     ? cordon-control does not answer%s", eol);
+		(void)fprintf(out, "sealed     ? cordon-control does not answer\n");
 	else if (json_array_size(seals) == 0)
-		(void)printf("sealed     no%s", eol);
+		(void)fprintf(out, "sealed     no\n");
 	json_array_foreach(seals, i, seal)
 	{
-		(void)printf("%-10s %.40s, %s%s%s", i == 0 ? "sealed" : "",
+		(void)fprintf(out, "%-10s %.40s, %s%s\n", i == 0 ? "sealed" : "",
 			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
-			in_force ? "" : " (NOT in force yet)", eol);
+			in_force ? "" : " (NOT in force yet)");
 	}
-	(void)printf("kept       %" JSON_INTEGER_FORMAT " held, %" JSON_INTEGER_FORMAT
-		     " in quarantine%s%s",
+	(void)fprintf(out,
+		"kept       %" JSON_INTEGER_FORMAT " held, %" JSON_INTEGER_FORMAT
+		" in quarantine\n",
 		json_integer_value(json_object_get(top, "held")),
-		json_integer_value(json_object_get(top, "quarantined")), eol, eol);
+		json_integer_value(json_object_get(top, "quarantined")));
+	show_ports(out, json_object_get(top, "ports"));
 }
 
-static void show_rates(const json_t *top, const char *eol)
+static void show_rates(FILE *out, const json_t *top)
 {
 	static const struct {
 		const char *name;
@@ -196,39 +222,42 @@ static void show_rates(const json_t *top, const char *eol)
 	const json_t *a_second = json_object_get(top, "per_second");
 	const json_t *totals = json_object_get(top, "totals");
 
-	(void)printf("%-16s %12s %16s%s", "", "a second", "since start", eol);
+	(void)fprintf(out, "\n%-16s %12s %16s\n", "", "a second", "since start");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		(void)printf("%-16s %12.1f %16" JSON_INTEGER_FORMAT "%s", rows[i].label,
+		(void)fprintf(out, "%-16s %12.1f %16" JSON_INTEGER_FORMAT "\n", rows[i].label,
 			json_real_value(json_object_get(a_second, rows[i].name)),
-			json_integer_value(json_object_get(totals, rows[i].name)), eol);
-	(void)printf("%-16s %12.3f%s", "Mbit/s",
-		8 * json_real_value(json_object_get(a_second, "rx_bytes")) / MEGA, eol);
-	(void)printf("%-16s %12s %16" JSON_INTEGER_FORMAT "%s", "open connections", "",
-		json_integer_value(json_object_get(top, "open_connections")), eol);
+			json_integer_value(json_object_get(totals, rows[i].name)));
+	(void)fprintf(out, "%-16s %12.3f\n", "Mbit/s",
+		8 * json_real_value(json_object_get(a_second, "rx_bytes")) / MEGA);
+	(void)fprintf(out, "%-16s %12s %16" JSON_INTEGER_FORMAT "\n", "open connections", "",
+		json_integer_value(json_object_get(top, "open_connections")));
 }
 
 static void show(const struct top *top, json_t *found)
 {
-	const char *eol = top->is_screen ? LINE_END : "\n";
-	json_t *port;
-	size_t i;
+	char *lines = NULL;
+	size_t bytes = 0;
+	FILE *text;
 
 	if (top->as_json) {
 		ctl_print_answer(found);
 		(void)fflush(stdout);
 		return;
 	}
-	(void)fputs(top->is_screen ? SCREEN_HOME : "", stdout);
-	show_state(found, eol);
-	show_rates(found, eol);
-	json_array_foreach(json_object_get(found, "ports"), i, port)
-	{
-		(void)printf("port %-11s %12s  %s%s", ctl_text(port, "side"),
-			json_is_true(json_object_get(port, "up")) ? "up" : "DOWN",
-			ctl_text(port, "device"), eol);
+	text = open_memstream(&lines, &bytes);
+	if (text == NULL) {
+		json_decref(found);
+		return;
 	}
-	(void)fputs(top->is_screen ? SCREEN_REST : "", stdout);
+	show_state(text, found);
+	show_rates(text, found);
+	(void)fclose(text);
+	if (top->is_screen)
+		screenful_write(stdout, lines, screenful_size(STDOUT_FILENO));
+	else
+		(void)fputs(lines, stdout);
 	(void)fflush(stdout);
+	free(lines);
 	json_decref(found);
 }
 
@@ -321,6 +350,7 @@ static int parse(int argc, char **argv, struct top *top)
 int ctl_top(int argc, char **argv)
 {
 	const struct sigaction action = {.sa_handler = end};
+	const struct sigaction resized = {.sa_handler = look_again};
 	struct top top = {
 		.control = CONTROL_SOCKET, .dataplane = DATAPLANE_SOCKET, .interval_s = 1};
 	int status = parse(argc, argv, &top);
@@ -331,6 +361,7 @@ int ctl_top(int argc, char **argv)
 	}
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGWINCH, &resized, NULL);
 	top.is_screen = !top.once && !top.as_json && isatty(STDOUT_FILENO) == 1 &&
 			isatty(STDIN_FILENO) == 1;
 	top.once = top.once || (!top.is_screen && !top.as_json);

@@ -16,6 +16,8 @@
 #define NS_PER_S 1000000000
 #define BODY_BYTES 1048576u
 #define IDLE_SECONDS 60
+#define CONNECTIONS 256 // a page has a few, and one stream
+#define CONNECTIONS_EACH 64
 #define STATS_SECONDS 1 // of waiting for the dataplane's answer
 #define MAIL_PATH "/api/mail/"
 #define POINTS 1000
@@ -370,7 +372,9 @@ static int start(struct web *web, char *error, size_t error_bytes)
 		.allow_count = options->web.allow_count,
 		.per_minute = options->web.per_minute,
 		.body_bytes = BODY_BYTES,
-		.idle_seconds = IDLE_SECONDS};
+		.idle_seconds = IDLE_SECONDS,
+		.connections = CONNECTIONS,
+		.connections_each = CONNECTIONS_EACH};
 	int err = web_pages_read_key(&web->pages, options->web.metrics_key, error, error_bytes);
 
 	if (err == 0 && options->web.users[0] != '\0')

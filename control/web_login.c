@@ -3,6 +3,7 @@
 
 #include "control/address_list.h"
 #include "control/control_events.h"
+#include "control/web_lock.h"
 #include "control/web_users.h"
 
 #include <jansson.h>
@@ -18,12 +19,11 @@
 #define TOKEN_BYTES 32
 #define SESSIONS_MOST 1000
 #define TRIES_WAITING 16    // for the one thread that checks passwords
-#define TRIES_PER_MINUTE 10 // of one address
-#define FAILURES_FREE 5     // before a user is locked
-#define LOCK_S 30           // the first time, then twice as long, up to
-#define LOCK_MOST_S 900
-#define COOKIE "cordon-session"
-#define COOKIE_SECURE "__Host-cordon-session" // RFC 6265bis, section 4.1.3.2
+#define TRIES_PER_MINUTE 10 // of one place (web_lock.h)
+#define SECURE "__Host-"    // before a cookie's name: RFC 6265bis, section 4.1.3.2
+#define SESSION_COOKIE "cordon-session"
+#define KNOWN_COOKIE "cordon-known"
+#define KNOWN_SECONDS 31536000
 
 struct session {
 	struct web_session shown;
@@ -39,6 +39,7 @@ struct web_login {
 	GHashTable *users;
 	GHashTable *sessions; // SHA-256 of the cookie, in hex: session
 	struct address_rate *rate;
+	struct web_lock *lock;
 	GThreadPool *checks;
 	GAsyncQueue *checked;
 };
@@ -50,9 +51,12 @@ struct check {
 	uint64_t token;
 	char user[WEB_USER_BYTES];
 	char peer[ADDRESS_BYTES];
+	char place[WEB_PLACE_BYTES];
 	char secret[256];
 	char *password;
+	char *former; // key of the session that this browser has; NULL: none
 	bool is_known;
+	bool is_browser_known;
 	bool is_right;
 };
 
@@ -60,6 +64,7 @@ static void free_check(struct check *check)
 {
 	OPENSSL_cleanse(check->password, strlen(check->password));
 	g_free(check->password);
+	g_free(check->former);
 	g_free(check);
 }
 
@@ -81,23 +86,6 @@ static gboolean is_over(gpointer key, gpointer value, gpointer ctx)
 	(void)key;
 	return user == NULL || strcmp(user->secret, session->secret) != 0 ||
 	       user->role != session->shown.role;
-}
-
-static void keep_failures(GHashTable *from, GHashTable *to)
-{
-	GHashTableIter iter;
-	gpointer value;
-
-	g_hash_table_iter_init(&iter, from);
-	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		const struct web_user *before = value;
-		struct web_user *now = g_hash_table_lookup(to, before->name);
-
-		if (now == NULL || strcmp(now->secret, before->secret) != 0)
-			continue;
-		now->failures = before->failures;
-		now->locked_until_ns = before->locked_until_ns;
-	}
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -123,10 +111,8 @@ static int read_users(struct web_login *login, char *error, size_t error_bytes)
 	}
 	if (err != 0)
 		return err;
-	if (login->users != NULL) {
-		keep_failures(login->users, users);
+	if (login->users != NULL)
 		g_hash_table_unref(login->users);
-	}
 	login->users = users;
 	login->read = now;
 	(void)g_hash_table_foreach_remove(login->sessions, is_over, login);
@@ -168,39 +154,70 @@ static gboolean is_swept(gpointer key, gpointer value, gpointer ctx)
 	return is_old(sweep->login, value, sweep->now_ns);
 }
 
-static const char *cookie_name(const struct web_login *login)
+// seconds: it lasts; 0: as long as the browser runs.
+static void set_cookie(const struct web_login *login, struct web_reply *reply, const char *name,
+	const char *value, long seconds)
 {
-	return login->options.is_secure ? COOKIE_SECURE : COOKIE;
+	char lasts[32] = "";
+
+	if (seconds > 0 || value[0] == '\0')
+		(void)snprintf(lasts, sizeof(lasts), "; Max-Age=%ld", seconds);
+	web_reply_header(reply, "set-cookie:", "%s%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
+		login->options.is_secure ? SECURE : "", name, value,
+		login->options.is_secure ? "; Secure" : "", lasts);
 }
 
-static void set_cookie(const struct web_login *login, struct web_reply *reply, const char *value)
+// The value of a cookie, the caller's; NULL: there is none.
+static char *find_cookie(const struct web_login *login, const char *cookies, const char *name)
 {
-	web_reply_header(reply, "set-cookie:", "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
-		cookie_name(login), value, login->options.is_secure ? "; Secure" : "",
-		value[0] == '\0' ? "; Max-Age=0" : "");
+	char *wanted = g_strconcat(login->options.is_secure ? SECURE : "", name, "=", NULL);
+	char **each = g_strsplit(cookies, ";", -1);
+	char *value = NULL;
+
+	for (size_t i = 0; each[i] != NULL && value == NULL; i++) {
+		const char *cookie = g_strstrip(each[i]);
+
+		if (g_str_has_prefix(cookie, wanted))
+			value = g_strdup(cookie + strlen(wanted));
+	}
+	g_strfreev(each);
+	g_free(wanted);
+	return value;
 }
 
 // The SHA-256 of the session cookie, the caller's; NULL: there is none.
 static char *session_key(const struct web_login *login, const char *cookies)
 {
-	char **each = g_strsplit(cookies, ";", -1);
-	const char *name = cookie_name(login);
-	size_t n = strlen(name);
-	char *key = NULL;
+	char *value = find_cookie(login, cookies, SESSION_COOKIE);
+	char *key =
+		value != NULL ? g_compute_checksum_for_string(G_CHECKSUM_SHA256, value, -1) : NULL;
 
-	for (size_t i = 0; each[i] != NULL && key == NULL; i++) {
-		const char *cookie = g_strstrip(each[i]);
-
-		if (strncmp(cookie, name, n) == 0 && cookie[n] == '=')
-			key = g_compute_checksum_for_string(G_CHECKSUM_SHA256, cookie + n + 1, -1);
-	}
-	g_strfreev(each);
+	g_free(value);
 	return key;
 }
 
 static bool is_change(const struct web_request *request)
 {
 	return strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+}
+
+// Whether a page of another site has made the browser ask (W3C Fetch Metadata; else RFC 6454, section 7).
+static bool is_foreign(const struct web_request *request)
+{
+	const char *host = strstr(request->origin, "://");
+
+	if (request->site[0] != '\0')
+		return strcmp(request->site, "same-origin") != 0 &&
+		       strcmp(request->site, "none") != 0;
+	return request->origin[0] != '\0' &&
+	       (host == NULL || g_ascii_strcasecmp(host + strlen("://"), request->host) != 0);
+}
+
+// What a page asks by itself, while nobody may be there, does not keep the session.
+static bool is_unattended(const struct web_request *request)
+{
+	return strcmp(request->prefer, "unattended") == 0 ||
+	       strcmp(request->query, "unattended") == 0;
 }
 
 static bool is_own(const struct web_session *session, const char *csrf)
@@ -225,9 +242,12 @@ const struct web_session *web_login_find(
 		session = NULL;
 	}
 	g_free(key);
-	if (session == NULL || (is_change(request) && !is_own(&session->shown, request->csrf)))
+	if (session == NULL ||
+		(is_change(request) &&
+			(is_foreign(request) || !is_own(&session->shown, request->csrf))))
 		return NULL;
-	session->used_ns = now_ns;
+	if (!is_unattended(request))
+		session->used_ns = now_ns;
 	return &session->shown;
 }
 
@@ -270,7 +290,7 @@ void web_login_end(
 	key = session_key(login, request->cookie);
 	(void)g_hash_table_remove(login->sessions, key);
 	g_free(key);
-	set_cookie(login, reply, "");
+	set_cookie(login, reply, SESSION_COOKIE, "", 0);
 	reply->status = 204;
 }
 
@@ -296,7 +316,7 @@ static void start_session(struct web_login *login, const struct web_user *user, 
 		(void)g_hash_table_replace(login->sessions,
 			g_compute_checksum_for_string(G_CHECKSUM_SHA256, token, -1), session);
 		web_login_show(&session->shown, reply);
-		set_cookie(login, reply, token);
+		set_cookie(login, reply, SESSION_COOKIE, token, 0);
 	}
 	g_free(token);
 	g_free(csrf);
@@ -304,38 +324,43 @@ static void start_session(struct web_login *login, const struct web_user *user, 
 
 // ---- passwords ----------------------------------------------------------------------------------
 
-static void count_failure(const struct web_login *login, struct web_user *user,
-	const struct check *check, int64_t now_ns)
+// The browser is one that this user has been logged in with, from now on.
+static void make_known(
+	const struct web_login *login, const struct web_user *user, struct web_reply *reply)
 {
-	int64_t lock_s = LOCK_S;
+	char value[WEB_KNOWN_BYTES];
 
-	audit(login, check->user, check->peer, "login refused");
-	if (user == NULL)
-		return;
-	user->failures++;
-	if (user->failures < FAILURES_FREE)
-		return;
-	for (unsigned int i = FAILURES_FREE; i < user->failures && lock_s < LOCK_MOST_S; i++)
-		lock_s *= 2;
-	user->locked_until_ns = now_ns + MIN(lock_s, LOCK_MOST_S) * NS_PER_S;
-	audit(login, check->user, check->peer, "locked out");
+	if (web_lock_make_known(user->name, user->secret, value) == 0)
+		set_cookie(login, reply, KNOWN_COOKIE, value, KNOWN_SECONDS);
+}
+
+static void let_in(struct web_login *login, const struct web_user *user, const struct check *check,
+	struct web_reply *reply)
+{
+	web_lock_clear(login->lock, user->name, user->secret, check->place);
+	if (check->former != NULL)
+		(void)g_hash_table_remove(login->sessions, check->former);
+	start_session(login, user, control_now_ns(), reply);
+	if (reply->status == 200 && !check->is_browser_known)
+		make_known(login, user, reply);
+	audit(login, user->name, check->peer, "login");
 }
 
 static void answer_check(struct web_login *login, const struct check *check)
 {
-	struct web_user *user = g_hash_table_lookup(login->users, check->user);
+	const struct web_user *user = g_hash_table_lookup(login->users, check->user);
 	struct web_reply reply = {0};
-	int64_t now_ns = control_now_ns();
 
 	// The file may be another one by now.
 	if (user != NULL && strcmp(user->secret, check->secret) != 0)
 		user = NULL;
 	if (user != NULL && check->is_right) {
-		user->failures = 0;
-		start_session(login, user, now_ns, &reply);
-		audit(login, user->name, check->peer, "login");
+		let_in(login, user, check, &reply);
 	} else {
-		count_failure(login, user, check, now_ns);
+		audit(login, check->user, check->peer, "login refused");
+		if (web_lock_count(login->lock, check->user, user != NULL ? user->secret : "",
+			    check->place, control_now_ns()))
+			audit(login, check->user, check->peer, "locked out");
 		web_reply_error(&reply, 401, "the name or the password is wrong");
 	}
 	(void)web_server_answer(check->server, check->token, &reply);
@@ -363,16 +388,61 @@ static void check_password(gpointer data, gpointer ctx)
 	(void)g_idle_add(take_checked, login);
 }
 
-static const struct web_user *find_unlocked(
-	struct web_login *login, const char *name, const char *peer, struct web_reply *reply)
+// Where a password is tried from.
+static void find_place(const struct web_login *login, const struct web_request *request,
+	const struct web_user *user, struct check *check)
 {
-	const struct web_user *user = g_hash_table_lookup(login->users, name);
+	char *known = find_cookie(login, request->cookie, KNOWN_COOKIE);
 
-	if (user == NULL || control_now_ns() >= user->locked_until_ns)
-		return user;
-	audit(login, name, peer, "login refused");
-	web_reply_error(reply, 423, "too many failures: this name is locked for a while");
+	check->is_browser_known =
+		known != NULL && user != NULL &&
+		web_lock_known_place(known, user->name, user->secret, check->place);
+	if (!check->is_browser_known)
+		address_place(request->peer, check->place);
+	g_free(known);
+}
+
+// What prevents that a password is looked at: a status and its text; NULL: nothing.
+static const char *refusal(struct web_login *login, const struct check *check, const char *secret,
+	unsigned int *status)
+{
+	int64_t now_ns = control_now_ns();
+
+	*status = 429;
+	// Strangers may be many: they do not take the turn of a browser that is known.
+	if (!address_rate_take(login->rate, check->place, now_ns) ||
+		(!check->is_browser_known &&
+			g_thread_pool_unprocessed(login->checks) >= TRIES_WAITING))
+		return "too many tries: wait a minute";
+	*status = 423;
+	if (web_lock_is_locked(login->lock, check->user, secret, check->place, now_ns)) {
+		audit(login, check->user, check->peer, "login refused");
+		return "too many failures: this name is locked here for a while";
+	}
 	return NULL;
+}
+
+static void begin_check(struct web_login *login, const struct web_request *request,
+	struct check *check, const char *password, struct web_reply *reply)
+{
+	const struct web_user *user = g_hash_table_lookup(login->users, check->user);
+	unsigned int status;
+	const char *why;
+
+	find_place(login, request, user, check);
+	why = refusal(login, check, user != NULL ? user->secret : "", &status);
+	if (why != NULL) {
+		web_reply_error(reply, status, why);
+		g_free(check);
+		return;
+	}
+	check->is_known = user != NULL;
+	check->password = g_strdup(password);
+	check->former = session_key(login, request->cookie);
+	(void)snprintf(check->secret, sizeof(check->secret), "%s",
+		user != NULL ? user->secret : WEB_USERS_NOBODY);
+	reply->is_later = true;
+	(void)g_thread_pool_push(login->checks, check, NULL);
 }
 
 void web_login_take(struct web_login *login, struct web_server *server,
@@ -382,31 +452,22 @@ void web_login_take(struct web_login *login, struct web_server *server,
 	json_t *body = json_loadb(request->body, request->bytes, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = json_string_value(json_object_get(body, "user"));
 	const char *password = json_string_value(json_object_get(body, "password"));
-	const struct web_user *user = NULL;
 
-	if (name == NULL || password == NULL || strlen(name) >= WEB_USER_BYTES)
+	if (is_foreign(request)) {
+		web_reply_error(reply, 403, "another site's page asks");
+	} else if (name == NULL || password == NULL || strlen(name) >= WEB_USER_BYTES) {
 		web_reply_error(reply, 422, "{\"user\", \"password\"} are needed");
-	else if (!address_rate_take(login->rate, request->peer, control_now_ns()) ||
-		 g_thread_pool_unprocessed(login->checks) >= TRIES_WAITING)
-		web_reply_error(reply, 429, "too many tries: wait a minute");
-	else if (read_users(login, error, sizeof(error)) != 0)
+	} else if (read_users(login, error, sizeof(error)) != 0) {
 		web_reply_error(reply, 503, error);
-	else
-		user = find_unlocked(login, name, request->peer, reply);
-	if (reply->status == 0) {
+	} else {
 		struct check *check = g_new0(struct check, 1);
 
 		check->login = login;
 		check->server = server;
 		check->token = request->token;
-		check->is_known = user != NULL;
-		check->password = g_strdup(password);
 		(void)snprintf(check->user, sizeof(check->user), "%s", name);
 		(void)snprintf(check->peer, sizeof(check->peer), "%s", request->peer);
-		(void)snprintf(check->secret, sizeof(check->secret), "%s",
-			user != NULL ? user->secret : WEB_USERS_NOBODY);
-		reply->is_later = true;
-		(void)g_thread_pool_push(login->checks, check, NULL);
+		begin_check(login, request, check, password, reply);
 	}
 	json_decref(body);
 }
@@ -425,6 +486,7 @@ int web_login_open(const struct web_login_options *options, struct web_login **o
 	login->path = g_strdup(options->users);
 	login->options.users = login->path;
 	login->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	login->lock = web_lock_new();
 	login->checked = g_async_queue_new();
 	login->checks = g_thread_pool_new(check_password, login, 1, FALSE, NULL);
 	err = address_rate_new(TRIES_PER_MINUTE, &login->rate);
@@ -453,6 +515,7 @@ void web_login_close(struct web_login *login)
 		g_hash_table_unref(login->users);
 	g_hash_table_unref(login->sessions);
 	address_rate_free(login->rate);
+	web_lock_free(login->lock);
 	g_free(login->path);
 	free(login);
 }

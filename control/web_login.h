@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who is at a page: users with a password (scrypt, RFC 7914), sessions by cookie (RFC 6265), a token
-// against cross-site requests, and a lock after failures. Users are lines of a file:
+// against cross-site requests, and a lock after failures (web_lock.h). Users are lines of a file:
 //
 //   name:role:scrypt:N:r:p:salt:key      role: viewer or operator; salt and key in base64
 //
@@ -45,14 +45,16 @@ int web_login_open(const struct web_login_options *options, struct web_login **o
 // Before the server that it answers through is closed.
 void web_login_close(struct web_login *login);
 // {"user": ..., "password": ...} in a POST: the answer comes later, by server, and has the cookie and
-// {"user", "role", "csrf"}; or 401, 423 when the user is locked, 429.
+// {"user", "role", "csrf"}; or 401, 403 of another site's page, 423 when the name is locked there, 429. A session
+// that the browser had ends.
 void web_login_take(struct web_login *login, struct web_server *server,
 	const struct web_request *request, struct web_reply *reply);
 // Ends the session of the request.
 void web_login_end(
 	struct web_login *login, const struct web_request *request, struct web_reply *reply);
-// Whose request it is; NULL: nobody's, or a change (not GET or HEAD) without the session's token. Lasts
-// until the next call.
+// Whose request it is; NULL: nobody's, or a change (not GET or HEAD) without the session's token or from another
+// site's page. Counts as use, but for what says of itself that nobody may be there: "Prefer: unattended", or a query
+// of this one word. Lasts until the next call.
 const struct web_session *web_login_find(
 	struct web_login *login, const struct web_request *request, int64_t now_ns);
 // For web_server_end_streams; ctx: the struct web_login. To look does not count as use.

@@ -52,6 +52,7 @@ static void take_session(
 		web_login_take(pages->login, pages->server, request, reply);
 	} else if (strcmp(request->method, "DELETE") == 0) {
 		web_login_end(pages->login, request, reply);
+		web_server_end_streams(pages->server, web_login_is_open, pages->login);
 	} else if (strcmp(request->method, "GET") == 0) {
 		session = web_login_find(pages->login, request, control_now_ns());
 		if (session != NULL) {

@@ -3,14 +3,13 @@
 
 #include "control/address_list.h"
 #include "control/control_events.h"
+#include "control/web_connections.h"
 
 #include <gio/gio.h>
-#include <jansson.h>
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +17,10 @@
 #define CHUNK_BYTES 16384
 #define STREAM_BYTES 1048576u // that wait for one reader
 #define BODIES 4              // of the longest kind, that are here in part or whole
+#define BODY_FREE 16384u      // of each that does not count: a log-in or a command has always room
+#define END_SECONDS 1         // for a stream to end by itself
+#define NS_PER_S INT64_C(1000000000)
 #define BEARER "Bearer "
-#define MAPPED "::ffff:" // before an address of version 4 (RFC 4291, section 2.5.5.2)
 
 struct exchange {
 	GByteArray *body;
@@ -43,6 +44,10 @@ struct exchange {
 	char accept[128];
 	char reply_etag[128];
 	char peer[64];
+	char origin[300];
+	char host[300];
+	char site[32];
+	int64_t began_ns;
 };
 
 struct web_server {
@@ -52,45 +57,14 @@ struct web_server {
 	GMainLoop *loop;     // the default context's, which lws wants named
 	GHashTable *waiting; // token: wsi
 	GHashTable *streams; // wsi
-	struct address_list *allowed;
 	struct address_rate *rate;
+	struct web_connections *connections;
+	int64_t request_ns; // for all of a request to come
 	size_t body_bytes;
 	size_t bodies_bytes; // of all exchanges
 	uint64_t tokens;
 	struct web_server_counts counts;
 };
-
-// ---- replies ------------------------------------------------------------------------------------
-
-void web_reply_header(struct web_reply *reply, const char *name, const char *format, ...)
-{
-	va_list values;
-
-	if (reply->headers_count == WEB_HEADERS_MOST)
-		return;
-	va_start(values, format);
-	reply->headers[reply->headers_count].name = name;
-	reply->headers[reply->headers_count].value = g_strdup_vprintf(format, values);
-	reply->headers_count++;
-	va_end(values);
-}
-
-void web_reply_error(struct web_reply *reply, unsigned int status, const char *text)
-{
-	json_t *error = json_pack("{s:s}", "error", text);
-
-	reply->status = status;
-	reply->body = json_dumps(error, JSON_COMPACT);
-	json_decref(error);
-}
-
-static void free_reply(struct web_reply *reply)
-{
-	for (size_t i = 0; i < reply->headers_count; i++)
-		g_free(reply->headers[i].value);
-	free(reply->body);
-	memset(reply, 0, sizeof(*reply));
-}
 
 // ---- answers ------------------------------------------------------------------------------------
 
@@ -227,7 +201,7 @@ static void clear_exchange(struct web_server *server, struct lws *wsi, struct ex
 	server->bodies_bytes -= exchange->counted;
 	if (exchange->waiting != NULL)
 		g_byte_array_unref(exchange->waiting);
-	free_reply(&exchange->reply);
+	web_reply_fini(&exchange->reply);
 	memset(exchange, 0, sizeof(*exchange));
 }
 
@@ -282,11 +256,10 @@ static void read_query(struct lws *wsi, struct exchange *exchange)
 static void read_headers(struct lws *wsi, struct exchange *exchange, const char *path)
 {
 	char authorization[sizeof(exchange->bearer)] = "";
+	char peer[sizeof(exchange->peer)] = "";
 
-	(void)lws_get_peer_simple(wsi, exchange->peer, sizeof(exchange->peer));
-	if (g_str_has_prefix(exchange->peer, MAPPED))
-		memmove(exchange->peer, exchange->peer + strlen(MAPPED),
-			strlen(exchange->peer + strlen(MAPPED)) + 1);
+	(void)lws_get_peer_simple(wsi, peer, sizeof(peer));
+	(void)snprintf(exchange->peer, sizeof(exchange->peer), "%s", address_unmapped(peer));
 	(void)snprintf(exchange->path, sizeof(exchange->path), "%s", path);
 	exchange->method = find_method(wsi);
 	read_query(wsi, exchange);
@@ -296,6 +269,9 @@ static void read_headers(struct lws *wsi, struct exchange *exchange, const char 
 	copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, exchange->cookie, sizeof(exchange->cookie));
 	copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization));
 	copy_named(wsi, "x-csrf-token:", exchange->csrf, sizeof(exchange->csrf));
+	copy_header(wsi, WSI_TOKEN_ORIGIN, exchange->origin, sizeof(exchange->origin));
+	copy_header(wsi, WSI_TOKEN_HOST, exchange->host, sizeof(exchange->host));
+	copy_named(wsi, "sec-fetch-site:", exchange->site, sizeof(exchange->site));
 	copy_named(wsi, "prefer:", exchange->prefer, sizeof(exchange->prefer));
 	if (strncasecmp(authorization, BEARER, strlen(BEARER)) == 0)
 		(void)snprintf(exchange->bearer, sizeof(exchange->bearer), "%s",
@@ -321,6 +297,9 @@ static void answer(struct web_server *server, struct lws *wsi, struct exchange *
 		.etag = exchange->etag,
 		.accept = exchange->accept,
 		.prefer = exchange->prefer,
+		.origin = exchange->origin,
+		.host = exchange->host,
+		.site = exchange->site,
 		.bytes = exchange->body->len,
 		.peer = exchange->peer};
 
@@ -349,7 +328,7 @@ bool web_server_answer(struct web_server *server, uint64_t token, struct web_rep
 	struct exchange *exchange = wsi != NULL ? lws_wsi_user(wsi) : NULL;
 
 	if (exchange == NULL || exchange->is_answered) {
-		free_reply(reply);
+		web_reply_fini(reply);
 		return false;
 	}
 	exchange->reply = *reply;
@@ -367,6 +346,7 @@ static void begin(
 	clear_exchange(server, wsi, exchange);
 	server->counts.requests++;
 	exchange->body = g_byte_array_new();
+	exchange->began_ns = control_now_ns();
 	read_headers(wsi, exchange, path);
 	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
@@ -384,20 +364,29 @@ static void begin(
 	}
 }
 
-// Bodies of many that never become whole must not fill the memory.
+// lws waits anew after each piece.
+static bool is_slow(const struct web_server *server, const struct exchange *exchange)
+{
+	return control_now_ns() - exchange->began_ns > server->request_ns;
+}
+
+// Bodies of many that never become whole must not fill the memory, nor keep short ones out.
 static void add_body(struct web_server *server, struct lws *wsi, struct exchange *exchange,
 	const void *data, size_t bytes)
 {
+	size_t before = MAX(exchange->body->len, BODY_FREE);
+	size_t counted = MAX(exchange->body->len + bytes, BODY_FREE) - before;
+
 	if (exchange->is_answered)
 		return;
 	if (exchange->body->len + bytes > server->body_bytes)
 		refuse(wsi, exchange, 413, "too long a body");
-	else if (server->bodies_bytes + bytes > BODIES * server->body_bytes)
+	else if (counted > 0 && server->bodies_bytes + counted > BODIES * server->body_bytes)
 		refuse(wsi, exchange, 503, "too much is being sent; send it again later");
 	else {
 		(void)g_byte_array_append(exchange->body, data, (guint)bytes);
-		exchange->counted += bytes;
-		server->bodies_bytes += bytes;
+		exchange->counted += counted;
+		server->bodies_bytes += counted;
 	}
 }
 
@@ -407,19 +396,20 @@ static void end_body(struct web_server *server, struct lws *wsi, struct exchange
 	answer(server, wsi, exchange);
 }
 
-static int filter_peer(struct web_server *server, lws_sockfd_type fd)
+static int filter_peer(struct web_server *server, int fd)
 {
-	struct sockaddr_storage address;
-	socklen_t bytes = sizeof(address);
-	char text[NI_MAXHOST] = "";
-
-	if (getpeername(fd, (struct sockaddr *)&address, &bytes) == 0)
-		(void)getnameinfo((struct sockaddr *)&address, bytes, text, sizeof(text), NULL, 0,
-			NI_NUMERICHOST);
-	if (address_list_has(server->allowed, text))
+	if (web_connections_may_come(server->connections, fd))
 		return 0;
 	server->counts.unwanted++;
 	return -1;
+}
+
+static void count_connection(struct web_server *server, struct lws *wsi)
+{
+	char address[ADDRESS_BYTES] = "";
+
+	(void)lws_get_peer_simple(wsi, address, sizeof(address));
+	web_connections_add(server->connections, wsi, address);
 }
 
 static int serve(
@@ -432,13 +422,18 @@ static int serve(
 	if (reason == LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION)
 		return bytes == 1 ? 0 : 1;
 	if (reason == LWS_CALLBACK_FILTER_NETWORK_CONNECTION)
-		return filter_peer(server, (lws_sockfd_type)(intptr_t)in);
+		return filter_peer(server, (int)(intptr_t)in);
+	if (reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
+		count_connection(server, wsi);
+	if (reason == LWS_CALLBACK_WSI_DESTROY && server != NULL)
+		web_connections_remove(server->connections, wsi);
 	if (reason == LWS_CALLBACK_HTTP)
 		begin(server, wsi, exchange, in);
-	else if (reason == LWS_CALLBACK_HTTP_BODY)
+	else if (reason == LWS_CALLBACK_HTTP_BODY && !is_slow(server, exchange))
 		add_body(server, wsi, exchange, in, bytes);
-	else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && exchange->has_body_ended)
-		return -1; // more than its length; lws would not stop saying so
+	else if (reason == LWS_CALLBACK_HTTP_BODY ||
+		 (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && exchange->has_body_ended))
+		return -1; // too slow; or more than its length, which lws would not stop saying
 	else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION)
 		end_body(server, wsi, exchange);
 	else if (reason == LWS_CALLBACK_HTTP_WRITEABLE)
@@ -472,7 +467,7 @@ void web_server_push(struct web_server *server, const char *name, const char *da
 
 		if (exchange->waiting->len + text->len > STREAM_BYTES)
 			exchange->has_ended = true;
-		else
+		else if (!exchange->has_ended)
 			(void)g_byte_array_append(
 				exchange->waiting, (const guint8 *)text->str, (guint)text->len);
 		(void)lws_callback_on_writable(wsi);
@@ -491,10 +486,13 @@ void web_server_end_streams(
 	while (g_hash_table_iter_next(&iter, &wsi, NULL)) {
 		struct exchange *exchange = lws_wsi_user(wsi);
 
-		if (may_go_on(ctx, exchange->cookie))
+		if (exchange->has_ended || may_go_on(ctx, exchange->cookie))
 			continue;
 		exchange->has_ended = true;
+		(void)g_byte_array_set_size(exchange->waiting, 0);
 		(void)lws_callback_on_writable(wsi);
+		// Also of one who does not read.
+		lws_set_timeout(wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, END_SECONDS);
 	}
 }
 
@@ -519,8 +517,8 @@ void web_server_close(struct web_server *server)
 	g_main_loop_unref(server->loop);
 	g_hash_table_unref(server->waiting);
 	g_hash_table_unref(server->streams);
-	address_list_free(server->allowed);
 	address_rate_free(server->rate);
+	web_connections_free(server->connections);
 	free(server);
 }
 
@@ -582,11 +580,11 @@ int web_server_open(const struct web_server_options *options, web_fn answer_fn, 
 	server->answer = answer_fn;
 	server->ctx = ctx;
 	server->body_bytes = options->body_bytes;
+	server->request_ns = options->idle_seconds * NS_PER_S;
 	server->loop = g_main_loop_new(NULL, FALSE);
 	server->waiting = g_hash_table_new(g_int64_hash, g_int64_equal);
 	server->streams = g_hash_table_new(NULL, NULL);
-	err = address_list_new(
-		options->allow, options->allow_count, &server->allowed, error, error_bytes);
+	err = web_connections_new(options, &server->connections, error, error_bytes);
 	if (err == 0)
 		err = address_rate_new(options->per_minute, &server->rate);
 	if (err == 0)

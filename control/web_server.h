@@ -21,6 +21,9 @@ struct web_request {
 	const char *etag;   // of If-None-Match; "": none
 	const char *accept; // of Accept-Encoding; "": none
 	const char *prefer; // of Prefer (RFC 7240); "": none
+	const char *origin; // of Origin (RFC 6454); "": none
+	const char *host;   // of Host
+	const char *site;   // of Sec-Fetch-Site; "": none
 	const char *body;   // a NUL behind it
 	size_t bytes;
 	const char *peer; // its address
@@ -49,18 +52,20 @@ struct web_server_options {
 	const char *listen;      // address:port
 	const char *certificate; // PEM; "": plain HTTP
 	const char *key;
-	const char *clients;      // CA of their certificates; "": none are asked for
-	const char (*allow)[256]; // networks
-	size_t allow_count;       // 0: anybody
-	unsigned int per_minute;  // requests of one address
-	size_t body_bytes;        // at most
-	unsigned int idle_seconds;
+	const char *clients;       // CA of their certificates; "": none are asked for
+	const char (*allow)[256];  // networks
+	size_t allow_count;        // 0: anybody
+	unsigned int per_minute;   // requests of one address
+	size_t body_bytes;         // at most
+	unsigned int idle_seconds; // of a connection; for all of a request to come
+	size_t connections;        // at a time; 0: any number
+	size_t connections_each;   // of one address; 0: any number
 };
 
 struct web_server_counts {
 	uint64_t requests;
 	uint64_t limited;  // too many from one address
-	uint64_t unwanted; // of addresses that may not ask
+	uint64_t unwanted; // connections of addresses that may not ask, or that have too many
 };
 
 typedef void (*web_fn)(void *ctx, const struct web_request *request, struct web_reply *reply);
@@ -89,3 +94,5 @@ void web_reply_header(struct web_reply *reply, const char *name, const char *for
 	__attribute__((format(printf, 3, 4)));
 // {"error": text} with this status.
 void web_reply_error(struct web_reply *reply, unsigned int status, const char *text);
+// Frees what it holds.
+void web_reply_fini(struct web_reply *reply);

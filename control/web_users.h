@@ -12,9 +12,6 @@ struct web_user {
 	char name[WEB_USER_BYTES];
 	enum web_role role;
 	char secret[256]; // "N:r:p:salt:key"
-	// Of failures in a row.
-	unsigned int failures;
-	int64_t locked_until_ns;
 };
 
 const char *web_role_name(enum web_role role);

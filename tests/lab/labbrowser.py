@@ -2,7 +2,7 @@
 """A real browser (Debian's Chromium, driven by chromedriver) inside one of the lab's namespaces.
 
 Its console's errors are kept: a page that is fine has none. `shot` writes what it shows to
-build/tests/web/NAME.png, to be looked at.
+build/tests/web/NAME.png, to be looked at. `used` are the names of all that was clicked and filled in.
 """
 import base64
 import ctypes
@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 
-from lablib import BUILD, Failed, Skipped, until
+from lablib import BUILD, ROOT, Failed, Skipped, until
 
 try:
     from selenium import webdriver
@@ -38,7 +38,7 @@ BUTTON = """return [...document.querySelectorAll(arguments[0])].find((e) =>
     e.checkVisibility() && !e.matches(':disabled') && e.innerText.trim() === arguments[1]) ?? null;"""
 FIELD = """return [...document.querySelectorAll('label')].find((e) =>
     e.checkVisibility() && e.innerText.trim().split('\\n')[0].trim() === arguments[0])
-    ?.querySelector('input, textarea, select') ?? null;"""
+    ?.querySelector('input, textarea, select') ?? document.querySelector(`[aria-label="${arguments[0]}"]`);"""
 
 
 class Namespace:
@@ -91,7 +91,9 @@ class Browser:
         self.driver.file_detector = UselessFileDetector()  # the driver runs here
         self.driver.command_executor._commands["devtools"] = (
             "POST", "/session/$sessionId/goog/cdp/execute")
-        self.width, self.height = width, height
+        self.width, self.height, self.used = width, height, set()
+        self.media = {"prefers-color-scheme": "light", "prefers-reduced-motion": "reduce"}
+        self.show()
 
     @staticmethod
     def answers():
@@ -137,14 +139,18 @@ class Browser:
     def text(self):
         return self.do(lambda d: d.find_element(By.TAG_NAME, "body").text)
 
+    def shows(self, text):
+        """Whether it does now. The page's own answer is there at once; the driver's puts the words of a table's row
+        together as they are read."""
+        return self.driver.execute_script(SHOWS, text) or (
+            text in self.driver.find_element(By.TAG_NAME, "body").text)
+
     def see(self, text, seconds=15):
         """Waits until the page shows this text."""
-        self.wait(repr(text), lambda d: d.execute_script(SHOWS, text) or
-                  text in d.find_element(By.TAG_NAME, "body").text, seconds)
+        self.wait(repr(text), lambda d: self.shows(text), seconds)
 
     def see_not(self, text, seconds=15):
-        self.wait("no " + repr(text), lambda d: text not in d.find_element(By.TAG_NAME, "body").text,
-                  seconds)
+        self.wait("no " + repr(text), lambda d: not self.shows(text), seconds)
 
     def find(self, selector):
         """The first element of a CSS selector that is shown."""
@@ -154,16 +160,29 @@ class Browser:
     def click(self, text, within="button, a, label, summary"):
         """A button or link with exactly this text."""
         element = self.wait("a button %r" % text, lambda d: d.execute_script(BUTTON, within, text))
+        self.used.add(text)
         self.do(lambda d: element.click())
+
+    def tick(self, label):
+        """The box with this label, which is not shown."""
+        self.used.add(label)
+        box = self.find("input[aria-label='%s']" % label)
+        self.do(lambda d: box.click())
 
     def fill(self, label, text):
         """The field with this label."""
         field = self.wait("a field %r" % label, lambda d: d.execute_script(FIELD, label))
+        self.used.add(label)
 
         def write(_):
             if field.tag_name == "select":
                 next(o for o in field.find_elements(By.TAG_NAME, "option")
                      if o.text == text or o.get_attribute("value") == text).click()
+                return
+            if field.get_attribute("type") == "datetime-local":  # typed by the habits of a place
+                self.driver.execute_script(
+                    "Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(arguments[0],"
+                    "arguments[1]); arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", field, text)
                 return
             field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
             field.send_keys(text)
@@ -183,16 +202,20 @@ class Browser:
         """A command of Chromium's own (DevTools protocol)."""
         return self.do(lambda d: d.execute("devtools", {"cmd": command, "params": parameters}))["value"]
 
-    def phone(self):
-        """As on a phone from here on: 390 pixels wide."""
-        self.width, self.height = 390, 844
-        self.devtools("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1,
+    def phone(self, width=390):
+        """As on a phone from here on."""
+        self.width, self.height = width, 780
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=780, deviceScaleFactor=1,
                       mobile=True)
+
+    def show(self):
+        self.devtools("Emulation.setEmulatedMedia", features=[
+            {"name": name, "value": value} for name, value in self.media.items()])
 
     def dark(self, value="dark"):
         """What the page is told of the wish for dark colours."""
-        self.devtools("Emulation.setEmulatedMedia",
-                      features=[{"name": "prefers-color-scheme", "value": value}])
+        self.media["prefers-color-scheme"] = value
+        self.show()
         self.settle()
 
     def settle(self):
@@ -219,7 +242,7 @@ class Browser:
     def axe(self, rules=None):
         """What axe-core, a judge of accessibility (WCAG 2.2, levels A and AA, and good practice), has against the page
         as it is: [(rule, elements)]. rules: these alone."""
-        path = os.path.join(BUILD, "web/npm/node_modules/axe-core/axe.min.js")
+        path = os.path.join(ROOT, "build/web/npm/node_modules/axe-core/axe.min.js")
         if not os.path.exists(path):
             raise Skipped("no axe-core here: npm did not deliver it (scripts/pages)")
         if not self.run("return !!window.axe"):

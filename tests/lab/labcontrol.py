@@ -59,6 +59,14 @@ class Control:
             return len(self.events("start")) > starts and os.path.exists(self.socket)
         until("the control process's start event", ready)
 
+    def change(self, old, new):
+        """The configuration, for the next start."""
+        with open(self.config) as f:
+            text = f.read()
+        assert old in text, text
+        with open(self.config, "w") as f:
+            f.write(text.replace(old, new))
+
     def kill(self):
         self.process.stop(signal.SIGKILL)
 

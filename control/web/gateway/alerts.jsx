@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the vendor has sent, and the ways by which it comes.
-import { Notice, Table, Tag } from "../shared/parts.jsx";
+import { Notice, Said, Table, Tag } from "../shared/parts.jsx";
 import { count, time } from "../shared/format.js";
 import { Answer, useAnswer } from "./live.jsx";
 
@@ -10,12 +10,12 @@ const RESULTS = { applied: "good", refused: "bad" };
 const alertColumns = [
   { name: "Time", class: "when", show: (a) => time(a.time) },
   { name: "Type", show: (a) => a.type },
-  { name: "Virus id", show: (a) => <bdi>{a.virus_id}</bdi> },
-  { name: "Vendor", show: (a) => <bdi>{a.vendor}</bdi> },
+  { name: "Virus id", show: (a) => <Said>{a.virus_id}</Said> },
+  { name: "Vendor", show: (a) => <Said>{a.vendor}</Said> },
   { name: "Role", show: (a) => a.role },
   { name: "Number", class: "number", show: (a) => `${a.epoch}.${a.sequence}` },
   { name: "Result", show: (a) => <Tag kind={RESULTS[a.result] ?? "info"}>{a.result || "on its way"}</Tag> },
-  { name: "Why", show: (a) => <bdi>{a.why}</bdi> },
+  { name: "Why", show: (a) => <Said>{a.why}</Said> },
 ];
 
 // Members of a channel that have a column of their own.
@@ -28,7 +28,7 @@ const channelColumns = [
   { name: "Received", class: "number", show: (c) => count(c.received) },
   { name: "Answered", class: "number", show: (c) => count(c.answered ?? c.posted) },
   { name: "Otherwise", show: (c) => Object.entries(c.all).filter(([k, v]) => !known.includes(k) && typeof v !== "object").map(([k, v]) => `${k} ${v}`).join(", ") },
-  { name: "Why", show: (c) => <bdi>{c.why}</bdi> },
+  { name: "Why", show: (c) => <Said>{c.why}</Said> },
 ];
 
 function Vendor({ status }) {
@@ -40,7 +40,7 @@ function Vendor({ status }) {
       <h2>The vendor</h2>
       {alerts.stale && <Notice kind="warn" title="Nothing is heard.">The last word of the vendor is too old.</Notice>}
       <dl>
-        <dt>Vendor</dt><dd><bdi>{alerts.vendor}</bdi></dd>
+        <dt>Vendor</dt><dd><Said>{alerts.vendor}</Said></dd>
         <dt>Root document</dt><dd>version {alerts.root_version}, expires {time(alerts.root_expires)}</dd>
         <dt>Last heard</dt><dd>{time(alerts.last_heard)}</dd>
         <dt>Applied</dt><dd>{count(alerts.applied)}, {count(alerts.repeated)} came again</dd>

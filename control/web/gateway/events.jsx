@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the gateway has done, as it happens.
 import { useState } from "preact/hooks";
-import { Field, Table, Tag } from "../shared/parts.jsx";
+import { Field, Said, Table, Tag } from "../shared/parts.jsx";
 import { time } from "../shared/format.js";
 
+const TIMES = ["expires", "begun", "until"]; // in seconds since 1970
 const KINDS = { fault: "bad", alert: "warn", seal: "warn", unseal: "good", release: "good" };
+
+function wording(name, value) {
+  if (TIMES.includes(name) && typeof value === "number") return time(value);
+  return typeof value === "object" ? JSON.stringify(value) : value;
+}
+
+// A fault without a reason is one that is over.
+const kindOf = (event) => (event.event === "fault" && !event.why ? "good" : KINDS[event.event] ?? "info");
 
 // The members that are not shown otherwise, as "name: value".
 function details(event) {
   return Object.entries(event)
     .filter(([name, value]) => !["event", "time", "gateway"].includes(name) && value !== "" && value !== null)
-    .map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .map(([name, value]) => `${name}: ${wording(name, value)}`)
     .join(" · ");
 }
 
 const columns = [
   { name: "Time", class: "when", show: (e) => time(e.time) },
-  { name: "What", show: (e) => <Tag kind={KINDS[e.event] ?? "info"}>{e.event}</Tag> },
-  { name: "Details", show: (e) => <bdi class="details">{details(e)}</bdi> },
+  { name: "What", show: (e) => <Tag kind={kindOf(e)}>{e.event}</Tag> },
+  { name: "Details", show: (e) => <span class="details"><Said>{details(e)}</Said></span> },
 ];
 
 export const EventList = ({ events }) => (

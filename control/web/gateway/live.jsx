@@ -2,7 +2,7 @@
 // The gateway as it is now: its status once a second, its history, and events as they happen.
 import { useEffect, useState } from "preact/hooks";
 import { ask, listen } from "../shared/api.js";
-import { Notice } from "../shared/parts.jsx";
+import { Notice, Said } from "../shared/parts.jsx";
 
 const EVENTS_KEPT = 500;
 const SAMPLES_KEPT = 720; // an hour
@@ -52,7 +52,7 @@ export function LiveBanner({ live }) {
       <div class="banner">
         <Notice kind={status.in_force ? "warn" : "bad"}
           title={status.in_force ? "Sealed." : "Sealed, but not in force yet."}>
-          {status.seals.map((s) => `${s.virus_id} (${s.mode})`).join(", ")}
+          <Said>{status.seals.map((s) => `${s.virus_id} (${s.mode})`).join(", ")}</Said>
         </Notice>
       </div>
     );

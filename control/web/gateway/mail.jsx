@@ -2,7 +2,7 @@
 // Mail that was kept back: a list that is searched, sorted and paged by the server, and what is done with many at
 // once.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Ask, Field, Notice, Table, Tag, useMayAct } from "../shared/parts.jsx";
+import { Ask, Field, Notice, Said, Table, Tag, useMayAct } from "../shared/parts.jsx";
 import { bytes, count, time } from "../shared/format.js";
 import { Answer, call, useAnswer } from "./live.jsx";
 import { MailDetail } from "./mail_detail.jsx";
@@ -11,6 +11,7 @@ const TITLES = { held: "Held mail", quarantined: "Quarantine" };
 export const PATHS = { held: "held", quarantined: "quarantine" };
 const SIZES = [50, 100, 500];
 const TYPING_MS = 250;
+const BATCH = 1000; // of what is asked for at once: as many as the gateway takes
 const NOTHING = { text: "", sender: "", recipient: "", subject: "", virus_id: "", signature: "", since: "", until: "", min_kib: "", max_kib: "" };
 const BEGIN = { filter: NOTHING, order: "arrival", descending: true, offset: 0, limit: SIZES[0] };
 
@@ -40,6 +41,7 @@ function Filters({ filter, put }) {
     </Field>
   );
   const used = Object.entries(filter).filter(([name, value]) => name !== "text" && value !== "").length;
+  const [open, setOpen] = useState(used > 0);
   return (
     <form class="filters" role="search" onSubmit={(e) => e.preventDefault()}>
       <div class="row">
@@ -49,7 +51,7 @@ function Filters({ filter, put }) {
         </Field>
         <button type="button" disabled={!used && !filter.text} onClick={() => put(NOTHING)}>Clear</button>
       </div>
-      <details open={used > 0}>
+      <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
         <summary>Filters{used > 0 && ` (${used})`}</summary>
         <div class="grid fields">
           {field("sender", "Sender")}
@@ -67,22 +69,59 @@ function Filters({ filter, put }) {
   );
 }
 
-// action: "release" or "delete". ids: of one or many mails.
-export function Decide({ action, ids, state, close, done }) {
+// All that `members` hold of, the oldest first, but for what comes meanwhile; going(n) after each batch says whether to
+// go on.
+async function decideAll(action, members, why, going) {
+  const { state, seen, offset, ...rest } = members;
+  const latest = await call("mail list", { ...rest, state, order: "arrival", descending: true, limit: 1 });
+  const answer = { done: [], failed: [] };
+  if (latest.total === 0) return answer;
+  const until = Math.min(rest.until ?? Infinity, seconds(latest.records[0].arrival) + 1);
+  for (;;) {
+    const batch = await call("mail list", { ...rest, state, until, order: "arrival", descending: false, limit: BATCH, offset: answer.failed.length });
+    if (batch.records.length === 0) return answer;
+    const part = await call(`mail ${action}`, { ids: batch.records.map((r) => r.id), state, why });
+    answer.done.push(...part.done);
+    answer.failed.push(...part.failed);
+    if (!going(answer.done.length + answer.failed.length)) return answer;
+  }
+}
+
+// action: "release" or "delete". ids: of one or many mails; or every: { members, total } of all that are found.
+export function Decide({ action, ids, every, state, found, close, done }) {
   const [why, setWhy] = useState("");
+  const [typed, setTyped] = useState("");
+  const [progress, setProgress] = useState(0);
+  const gone = useRef(false);
   const release = action === "release";
-  const mails = ids.length === 1 ? "this mail" : `these ${count(ids.length)} mails`;
+  const number = every ? every.total : ids.length;
+  const mails = number === 1 ? "this mail" : `these ${count(number)} mails`;
+  const isTyped = !every || typed.replace(/\D/g, "") === String(number);
+
+  useEffect(() => () => { gone.current = true; }, []);
 
   async function act() {
-    const answer = await call(`mail ${action}`, { ids, state, why });
-    done(answer);
+    const going = (n) => {
+      setProgress(n);
+      return !gone.current;
+    };
+    done(every ? await decideAll(action, every.members, why, going) : await call(`mail ${action}`, { ids, state, why }));
   }
   return (
-    <Ask title={`${release ? "Release" : "Delete"} ${mails}`} action={release ? "Release" : "Delete"} kind={release ? "" : "bad"}
-      ready={why.trim() !== ""} act={act} close={close}>
+    <Ask title={`${release ? "Release" : "Delete"} ${mails}`} action={release ? "Release" : "Delete"} kind={release && state !== "quarantined" ? "" : "bad"}
+      ready={why.trim() !== "" && isTyped} act={act} close={close}>
       <p>{release
-        ? `${ids.length === 1 ? "It is" : "They are"} delivered to the recipients as ${ids.length === 1 ? "it" : "they"} came, whatever the rules say.`
-        : `${ids.length === 1 ? "It is" : "They are"} gone for good; nobody is told.`}</p>
+        ? `${number === 1 ? "It is" : "They are"} delivered to the recipients as ${number === 1 ? "it" : "they"} came, whatever the rules say.`
+        : `${number === 1 ? "It is" : "They are"} gone for good; nobody is told.`}</p>
+      {release && state === "quarantined" && (
+        <Notice kind="bad" title="It is not clean."><Said>{found ? `${found} reaches the recipients.` : "What was found in it reaches the recipients."}</Said></Notice>
+      )}
+      {every && (
+        <Field label="Type the number of mails" hint={`${count(number)}, on all pages; Cancel stops on the way`}>
+          <input required inputmode="numeric" autocomplete="off" value={typed} onInput={(e) => setTyped(e.target.value)} />
+        </Field>
+      )}
+      {progress > 0 && <p role="status">{count(progress)} of {count(number)} <progress value={progress} max={number} aria-label="done" /></p>}
       <Field label="Reason" hint="It is written down with your name."><input required autofocus value={why} onInput={(e) => setWhy(e.target.value)} /></Field>
     </Ask>
   );
@@ -122,10 +161,10 @@ function columns(state, view, sortBy, chosen, choose, chooseAll, records) {
   return [
     ...(chosen ? [box] : []),
     sorted("Arrived", "arrival", { class: "when", show: (r) => time(r.arrival) }),
-    sorted("Subject", "subject", { show: (r) => <a href={`#/${PATHS[state]}/${r.id}`}><bdi>{r.subject || "(no subject)"}</bdi></a> }),
-    sorted("Sender", "sender", { class: "address", show: (r) => <bdi>{r.mail_from || "<>"}</bdi> }),
-    { name: "Recipients", class: "address", show: (r) => <bdi>{r.rcpt_to.slice(0, 2).join(", ")}{r.rcpt_to.length > 2 ? ` and ${r.rcpt_to.length - 2} more` : ""}</bdi> },
-    { name: "Why", show: (r) => names(r).length ? names(r).map((n) => <Tag kind={r.signatures.length ? "bad" : "warn"}><bdi>{n}</bdi></Tag>) : r.reason },
+    sorted("Subject", "subject", { show: (r) => <a href={`#/${PATHS[state]}/${r.id}`}><Said>{r.subject || "(no subject)"}</Said></a> }),
+    sorted("Sender", "sender", { class: "address", show: (r) => <Said>{r.mail_from || "<>"}</Said> }),
+    { name: "Recipients", class: "address", show: (r) => <><Said>{r.rcpt_to.slice(0, 2).join(", ")}</Said>{r.rcpt_to.length > 2 ? ` and ${r.rcpt_to.length - 2} more` : ""}</> },
+    { name: "Why", show: (r) => names(r).length ? names(r).map((n) => <Tag kind={r.signatures.length ? "bad" : "warn"}><Said>{n}</Said></Tag>) : r.reason },
     sorted("Size", "bytes", { class: "number", show: (r) => bytes(r.bytes) }),
   ];
 }
@@ -163,6 +202,7 @@ function MailList({ state, live }) {
   const mayAct = useMayAct();
   const [view, setView] = useState(kept[state]);
   const [chosen, setChosen] = useState(new Set());
+  const [every, setEvery] = useState(null); // all that are found, on other pages too
   const [asked, setAsked] = useState("");
   const [outcome, setOutcome] = useState(null);
   const settled = useSettled(view);
@@ -170,24 +210,30 @@ function MailList({ state, live }) {
   const shownNumber = useRef(number);
   // While some are chosen the list keeps still.
   if (chosen.size === 0) shownNumber.current = number;
-  const [answer, again] = useAnswer("mail list", { ...request(state, settled), seen: shownNumber.current });
+  const members = request(state, settled);
+  const [answer, again] = useAnswer("mail list", { ...members, seen: shownNumber.current });
 
   const go = (change) => {
     kept[state] = { ...view, ...change };
     setView(kept[state]);
-    setChosen(new Set());
+    choose(new Set());
   };
   const sortBy = (order) => go({ order, descending: view.order === order ? !view.descending : order === "arrival", offset: 0 });
-  const choose = (id) => {
+  const choose = (ids) => {
+    setChosen(ids);
+    setEvery(null);
+  };
+  const chooseOne = (id) => {
     const next = new Set(chosen);
     if (!next.delete(id)) next.add(id);
-    setChosen(next);
+    choose(next);
   };
   const records = answer?.records ?? [];
-  const chooseAll = (on) => setChosen(new Set(on ? records.map((r) => r.id) : []));
+  const chooseAll = (on) => choose(new Set(on ? records.map((r) => r.id) : []));
+  const isPage = records.length > 0 && chosen.size === records.length && answer.total > records.length;
   const done = (result) => {
     setOutcome({ action: asked, answer: result });
-    setChosen(new Set());
+    choose(new Set());
     again();
   };
 
@@ -200,19 +246,21 @@ function MailList({ state, live }) {
         <div class="row actions">
           <button disabled={chosen.size === 0} onClick={() => setAsked("release")}>Release</button>
           <button disabled={chosen.size === 0} onClick={() => setAsked("delete")}>Delete</button>
-          <span role="status">{chosen.size > 0 && `${chosen.size} chosen`}</span>
+          <span role="status">{chosen.size > 0 && `${count(every ? every.total : chosen.size)} chosen`}</span>
+          {isPage && !every && <button onClick={() => setEvery({ members, total: answer.total })}>Choose all {count(answer.total)} found</button>}
+          {chosen.size > 0 && <button onClick={() => choose(new Set())}>Choose none</button>}
         </div>
       )}
       <Answer answer={answer}>
         {(list) => (
           <>
-            <Table columns={columns(state, view, sortBy, mayAct ? chosen : null, choose, chooseAll, list.records)}
+            <Table columns={columns(state, view, sortBy, mayAct ? chosen : null, chooseOne, chooseAll, list.records)}
               rows={list.records} rowKey={(r) => r.id} empty="No such mail." />
             <Pages view={settled} total={list.total} shown={list.records.length} go={go} />
           </>
         )}
       </Answer>
-      {asked && <Decide action={asked} ids={[...chosen]} state={state} close={() => setAsked("")} done={done} />}
+      {asked && <Decide action={asked} ids={[...chosen]} every={every} state={state} close={() => setAsked("")} done={done} />}
     </>
   );
 }

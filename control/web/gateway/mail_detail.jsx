@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One mail: why it is kept, what is in it, and what was done with it. Nothing of it is shown as anything but text.
 import { useState } from "preact/hooks";
-import { Ask, Field, Notice, Table, Tag, useMayAct } from "../shared/parts.jsx";
+import { Ask, Field, Notice, Said, Table, Tag, useMayAct } from "../shared/parts.jsx";
 import { bytes, time } from "../shared/format.js";
 import { Answer, call, useAnswer } from "./live.jsx";
 import { Decide, Outcome, PATHS } from "./mail.jsx";
@@ -10,8 +10,8 @@ const STATES = { held: "held", quarantined: "in quarantine", released: "released
 
 const partColumns = [
   { name: "Part", class: "number", show: (p) => (p.parent ? `${p.index} in ${p.parent}` : p.index) },
-  { name: "Name", show: (p) => p.filename && <bdi>{p.filename}</bdi> },
-  { name: "Type as said", show: (p) => <bdi>{p.content_type}</bdi> },
+  { name: "Name", show: (p) => p.filename && <Said>{p.filename}</Said> },
+  { name: "Type as said", show: (p) => <Said>{p.content_type}</Said> },
   { name: "Type by content", show: (p) => p.detected_type },
   { name: "Size", class: "number", show: (p) => (p.bytes == null ? "" : bytes(p.bytes)) },
   { name: "SHA-256", show: (p) => p.sha256 && <code>{p.sha256}</code> },
@@ -20,15 +20,15 @@ const partColumns = [
 const historyColumns = [
   { name: "Time", class: "when", show: (h) => time(h.time) },
   { name: "State", show: (h) => h.state },
-  { name: "Who", show: (h) => <bdi>{h.who}</bdi> },
-  { name: "Why", show: (h) => <bdi>{h.why}</bdi> },
+  { name: "Who", show: (h) => <Said>{h.who}</Said> },
+  { name: "Why", show: (h) => <Said>{h.why}</Said> },
 ];
 
 const matchColumns = [
-  { name: "Signature", show: (m) => <bdi>{m.signature ?? m.name}</bdi> },
-  { name: "Virus id", show: (m) => <bdi>{m.virus_id}</bdi> },
+  { name: "Signature", show: (m) => <Said>{m.signature ?? m.name}</Said> },
+  { name: "Virus id", show: (m) => <Said>{m.virus_id}</Said> },
   { name: "Part", class: "number", show: (m) => m.part },
-  { name: "Source", show: (m) => <bdi>{m.source ?? m.kind}</bdi> },
+  { name: "Source", show: (m) => <Said>{m.source ?? m.kind}</Said> },
 ];
 
 function Facts({ mail }) {
@@ -51,7 +51,7 @@ function Facts({ mail }) {
   return (
     <section class="card">
       <h2>Why it is kept</h2>
-      <dl>{rows.filter(([, value]) => value).map(([name, value]) => <><dt>{name}</dt><dd><bdi>{value}</bdi></dd></>)}</dl>
+      <dl>{rows.filter(([, value]) => value).map(([name, value]) => <><dt>{name}</dt><dd><Said>{value}</Said></dd></>)}</dl>
     </section>
   );
 }
@@ -80,8 +80,8 @@ function Text({ id }) {
               {preview.cut && <Notice>It is long: what is behind its beginning is not shown.</Notice>}
               {preview.parts.map((p) => (
                 <div class="part">
-                  <h3><bdi>{p.name || "text"}</bdi> <small>{p.type}, {bytes(p.bytes)}{p.attached ? ", attached" : ""}</small></h3>
-                  {p.text === null ? <p class="empty">Not text.</p> : <pre tabIndex={0}>{p.text}</pre>}
+                  <h3><Said>{p.name || "text"}</Said> <small><Said>{p.type}</Said>, {bytes(p.bytes)}{p.attached ? ", attached" : ""}</small></h3>
+                  {p.text === null ? <p class="empty">Not text.</p> : <pre tabIndex={0}><Said>{p.text}</Said></pre>}
                   {p.cut && <p class="empty">There is more of it.</p>}
                 </div>
               ))}
@@ -121,7 +121,7 @@ export function MailDetail({ id, state }) {
   return (
     <>
       <p><a href={`#/${PATHS[state]}`}>← Back to the list</a></p>
-      <h1><bdi>{(mail && mail.subject) || "(no subject)"}</bdi> {mail?.state && <Tag kind={mail.state === "quarantined" ? "bad" : "warn"}>{STATES[mail.state] ?? mail.state}</Tag>}</h1>
+      <h1><Said>{(mail && mail.subject) || "(no subject)"}</Said> {mail?.state && <Tag kind={mail.state === "quarantined" ? "bad" : "warn"}>{STATES[mail.state] ?? mail.state}</Tag>}</h1>
       <div aria-live="polite"><Outcome outcome={outcome} /></div>
       <Answer answer={mail}>
         {(m) => (
@@ -137,12 +137,12 @@ export function MailDetail({ id, state }) {
             {m.matches?.length > 0 && <section class="card"><h2>What was found</h2><Table columns={matchColumns} rows={m.matches} rowKey={(x) => JSON.stringify(x)} /></section>}
             {m.parts?.length > 0 && <section class="card"><h2>Parts</h2><Table columns={partColumns.filter((c) => c.name !== "SHA-256" || m.parts.some((p) => p.sha256))} rows={m.parts} rowKey={(p) => p.index} /></section>}
             {mayAct && <Text id={id} />}
-            {m.headers && <section class="card"><h2>Headers</h2><pre tabIndex={0}>{m.headers}</pre></section>}
+            {m.headers && <section class="card"><h2>Headers</h2><pre tabIndex={0}><Said>{m.headers}</Said></pre></section>}
             <section class="card"><h2>History</h2><Table columns={historyColumns} rows={m.history} rowKey={(h) => h.time + h.state} empty="Nothing was done with it yet." /></section>
           </>
         )}
       </Answer>
-      {(asked === "release" || asked === "delete") && <Decide action={asked} ids={[id]} close={() => setAsked("")} done={done} />}
+      {(asked === "release" || asked === "delete") && <Decide action={asked} ids={[id]} state={mail.state} found={mail.signatures.join(", ") || mail.reason} close={() => setAsked("")} done={done} />}
       {asked === "save" && <Save mail={mail} close={() => setAsked("")} />}
     </>
   );

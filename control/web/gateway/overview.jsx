@@ -140,7 +140,7 @@ export function Overview({ live }) {
           <div class="grid">{status.seals.map((s) => <SealCard seal={s} />)}</div>
         </section>
       )}
-      {history?.time?.length > 1 && <Plots history={history} />}
+      {history?.time?.length > 2 && <Plots history={history} />}
       <section class="card" aria-labelledby="recent">
         <h2 id="recent">Recent events</h2>
         <EventList events={events.slice(0, EVENTS_SHOWN)} />

@@ -8,7 +8,10 @@ import { Answer, call, useAnswer } from "./live.jsx";
 function Install({ close, done }) {
   return (
     <Ask title="Compile and install the rules" action="Install" close={close}
-      act={async () => done(await call("rules install"))}>
+      act={async () => {
+        const answer = await call("rules install");
+        done(`Ruleset ${answer.ruleset} with ${count(answer.signatures)} signatures; ${count(answer.skipped)} lines were not taken.`);
+      }}>
       <p>The signature files of the configuration and of the vendor's update are compiled, which may take minutes, and put in force. Mail goes on meanwhile.</p>
     </Ask>
   );
@@ -18,7 +21,10 @@ function RollBack({ updates, close, done }) {
   const [why, setWhy] = useState("");
   return (
     <Ask title="Roll the rules back" action="Roll back" kind="bad" ready={why.trim() !== ""} close={close}
-      act={async () => done(await call("rules rollback", { why }))}>
+      act={async () => {
+        await call("rules rollback", { why });
+        done(`The rules are those of ${updates.former || "the configured sources alone"} again.`);
+      }}>
       <p>From <b>{updates.active || "none"}</b> to <b>{updates.former || "the configured sources alone"}</b>, until the next update. What only the newer version knows is not found then; seals that it has ended stay ended.</p>
       <Field label="Reason"><input required value={why} onInput={(e) => setWhy(e.target.value)} /></Field>
     </Ask>
@@ -75,8 +81,8 @@ export function Rules({ live }) {
   const [asked, setAsked] = useState("");
   const [said, setSaid] = useState("");
   const [rules, again] = useAnswer("rules", { seen: live.status?.dataplane.ruleset, step: live.status?.updates?.progress?.step });
-  const done = (answer) => {
-    setSaid(answer.ruleset ? `Ruleset ${answer.ruleset} with ${count(answer.signatures)} signatures; ${count(answer.skipped)} lines were not taken.` : "Done.");
+  const done = (text) => {
+    setSaid(text);
     again();
   };
   return (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Screening: checksums of files that stand in for signatures until there are some.
 import { useState } from "preact/hooks";
-import { Ask, Field, Notice, Table, useMayAct } from "../shared/parts.jsx";
+import { Ask, Field, Notice, Said, Table, useMayAct } from "../shared/parts.jsx";
 import { count, plural, time } from "../shared/format.js";
 import { Answer, call, useAnswer } from "./live.jsx";
 
@@ -56,14 +56,14 @@ function Remove({ list, close, done }) {
 
 const listColumns = (remove) => [
   { name: "List", class: "number", show: (l) => l.list },
-  { name: "Virus id", show: (l) => <bdi>{l.virus_id}</bdi> },
-  { name: "Origin", show: (l) => <bdi>{l.origin}</bdi> },
+  { name: "Virus id", show: (l) => <Said>{l.virus_id}</Said> },
+  { name: "Origin", show: (l) => <Said>{l.origin}</Said> },
   { name: "Entries", class: "number", show: (l) => count(l.entries) },
   { name: "Hits", class: "number", show: (l) => count(l.hits) },
   { name: "Added", show: (l) => time(l.added) },
   { name: "Until", show: (l) => time(l.expires) },
-  { name: "Why", show: (l) => <bdi>{l.why}</bdi> },
-  ...(remove ? [{ name: "", show: (l) => <button onClick={() => remove(l)}>Remove</button> }] : []),
+  { name: "Why", show: (l) => <Said>{l.why}</Said> },
+  ...(remove ? [{ name: "Change", show: (l) => <button onClick={() => remove(l)}>Remove</button> }] : []),
 ];
 
 const digestOf = (e) => `${e.algorithm} ${e.digest}`;
@@ -71,8 +71,8 @@ const digestOf = (e) => `${e.algorithm} ${e.digest}`;
 const entryColumns = [
   { name: "Checksum", show: (e) => <code>{digestOf(e)}</code> },
   { name: "Of", show: (e) => e.kind },
-  { name: "Virus id", show: (e) => <bdi>{e.virus_id}</bdi> },
-  { name: "Name", show: (e) => <bdi>{e.name}</bdi> },
+  { name: "Virus id", show: (e) => <Said>{e.virus_id}</Said> },
+  { name: "Name", show: (e) => <Said>{e.name}</Said> },
   { name: "Action", show: (e) => e.action },
   { name: "Hits", class: "number", show: (e) => count(e.hits) },
   { name: "Last hit", show: (e) => time(e.last_hit) },

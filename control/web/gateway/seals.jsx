@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Seals: which are open and why; setting one, ending one.
 import { useState } from "preact/hooks";
-import { Ask, Field, Notice, Tag, useMayAct } from "../shared/parts.jsx";
+import { Ask, Field, Notice, Said, Tag, useMayAct } from "../shared/parts.jsx";
 import { bytes, span, time } from "../shared/format.js";
 import { call } from "./live.jsx";
 
@@ -31,12 +31,12 @@ export function SealCard({ seal, end }) {
   const left = seal.expires - Date.now() / 1000;
   return (
     <div class="card seal">
-      <h3><bdi>{seal.virus_id}</bdi> <Tag kind="warn">{seal.mode}</Tag> {seal.closing && <Tag kind="info">closing: the rules know it</Tag>}</h3>
+      <h3><Said>{seal.virus_id}</Said> <Tag kind="warn">{seal.mode}</Tag> {seal.closing && <Tag kind="info">closing: the rules know it</Tag>}</h3>
       <dl>
         <dt>Mode</dt><dd>{MODES[seal.mode] ?? seal.mode}</dd>
-        <dt>Covers</dt><dd><bdi>{scopeText(seal)}</bdi></dd>
-        <dt>Set by</dt><dd><bdi>{seal.origin}</bdi></dd>
-        {seal.why && <><dt>Why</dt><dd><bdi>{seal.why}</bdi></dd></>}
+        <dt>Covers</dt><dd><Said>{scopeText(seal)}</Said></dd>
+        <dt>Set by</dt><dd><Said>{seal.origin}</Said></dd>
+        {seal.why && <><dt>Why</dt><dd><Said>{seal.why}</Said></dd></>}
         <dt>Since</dt><dd>{time(seal.begun)}</dd>
         <dt>Until</dt><dd>{time(seal.expires)} (in {span(left)})</dd>
       </dl>
@@ -122,6 +122,7 @@ export function Seals({ live }) {
         ? <Notice kind={status.in_force ? "warn" : "bad"} title={status.in_force ? "In force." : "Not in force yet."}>The dataplane {status.in_force ? "diverts by these seals." : "does not go by these seals."}</Notice>
         : <Notice kind="good" title="Open.">No seal is set: clean mail passes.</Notice>}
       {mayAct && <div class="row"><button class="primary" onClick={() => setAsked("set")}>Set a seal</button></div>}
+      {status.seals.length > 0 && <h2>Open seals</h2>}
       <div class="grid">
         {status.seals.map((s) => <SealCard key={s.virus_id} seal={s} end={mayAct ? setAsked : null} />)}
       </div>

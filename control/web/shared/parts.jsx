@@ -21,6 +21,17 @@ export function Notice({ kind = "info", title, children }) {
 
 export const Tag = ({ kind = "info", children }) => <span class={`tag ${kind}`}>{children}</span>;
 
+// What others wrote, mails above all: kept apart from the direction of the text around it. Characters that are not
+// seen, or that turn the direction (so that "exe.pdf" is read where "fdp.exe" stands), are shown by their numbers.
+const UNSEEN = /([\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff])/;
+const numbered = (c) => `U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+export function Said({ children }) {
+  const text = children === undefined || children === null ? "" : String(children);
+  const pieces = text.split(UNSEEN);
+  return <bdi>{pieces.map((piece, i) => (i % 2 ? <span class="unseen">{numbered(piece)}</span> : piece))}</bdi>;
+}
+
 // A figure with its name.
 export const Figure = ({ name, value, note, kind = "" }) => (
   <div class={`figure ${kind}`}>
@@ -177,7 +188,7 @@ function Frame({ title, pages, banner, props, end }) {
         <nav aria-label="Pages">
           {pages.map((p) => (
             <a href={`#/${p.path}`} aria-current={p === page ? "page" : undefined}>
-              {p.name}{p.badge ? <span class="badge">{p.badge}</span> : null}
+              {p.name}{p.badge ? <span class="badge">{Intl.NumberFormat("en").format(p.badge)}</span> : null}
             </a>
           ))}
         </nav>

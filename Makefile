@@ -220,7 +220,7 @@ $(BUILD)/obj/perf/perf_main.o: perf/perf_main.cc perf/perf.h Makefile
 $(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC)) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 $(patsubst %.c,$(BUILD)/%,$(PERF_RIG_PROGRAMS_SRC)): $(BUILD)/perf/%: $(BUILD)/obj/perf/%.o \
 		$(call obj,$(PERF_TRAFFIC_SRC) $(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)

@@ -94,6 +94,11 @@ DIFFERENCES = [
     Difference("part-names", "cordon", has("members", "CL_TYPE_MAIL")),
     Difference("types-of-copies", "cordon", lambda tags: "types" in tags and bool(
         {"target 0", "target 3", "target 7"} & tags)),
+    Difference("part-names", "clamav", lambda tags: "of Member" in tags and bool(
+        {"in base64", "in overlay zip", "in overlay"} & tags)),
+    Difference("padded-base64", "clamav", has("base64 padded lines", "offset end")),
+    Difference("line-copies", "clamav", has("logical", "in body", "absence")),
+    Difference("script-copies", "clamav", has("normalised", "HTML", "target 7")),
     Difference("inline-container", "cordon", has("in page", "Container")),
     Difference("inline-container", "clamav", has("in page", "target 4")),
     Difference("inline-container", "clamav", has("in page", "of Member")),

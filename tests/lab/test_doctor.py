@@ -163,7 +163,8 @@ def wrong_files(case, at):
     only(case, at, "key files", "fail", "is none", at.changed("control", folder + "/web.key", folder))
     only(case, at, "key files", "warn", "cannot be read", user=NOBODY)
     key = "spool.key"
-    only(case, at, "key files", "warn", "spool.key: ", at.changed("control", key, "no.key"), at.changed("gateway", key, "no.key"))
+    only(case, at, "key files", "warn", "spool.key: ", at.changed("control", key, "no.key"),
+         at.changed("gateway", key, "no.key"))
     only(case, at, "key files", "fail", "spool.key: ", at.changed("control", folder + "/" + key, folder + "/text"),
          at.changed("gateway", folder + "/" + key, folder + "/text"))
     only(case, at, "certificates", "fail", "no certificate can be read",
@@ -175,7 +176,8 @@ def wrong_files(case, at):
         os.makedirs(folder + "/ca", exist_ok=True)
         open(folder + "/ca/index", "w").close()
         with open(folder + "/ca/conf", "w") as f:
-            f.write("[ca]\ndefault_ca=a\n[a]\ndir=%s/ca\ndatabase=%s/ca/index\nnew_certs_dir=%s/ca\nserial=%s/ca/serial\n"
+            f.write("[ca]\ndefault_ca=a\n[a]\ndir=%s/ca\ndatabase=%s/ca/index\nnew_certs_dir=%s/ca\n"
+                    "serial=%s/ca/serial\n"
                     "rand_serial=yes\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n"
                     % ((folder,) * 4))
         openssl("ca", "-batch", "-selfsign", "-config", folder + "/ca/conf", "-keyfile", "%s/%s.key" % (folder, name),
@@ -198,11 +200,13 @@ def wrong_options(case, at):
     only(case, at, "disk", "warn", "may be needed",
          dataplane=at.changed("gateway", "spool:\n", "spool:\n  quota_bytes: %d\n" % (1 << 50)))
     only(case, at, "disk", "fail", "no room for the next segments",
-         dataplane=at.changed("gateway", "segment_bytes: %d" % (8 << 20), "segment_bytes: %d" % (1 << 36), "spares: 1\n", "spares: 16\n"))
+         dataplane=at.changed("gateway", "segment_bytes: %d" % (8 << 20), "segment_bytes: %d" % (1 << 36),
+                              "spares: 1\n", "spares: 64\n"))
     root = folder + "/vendor/root.json"
     only(case, at, "root document", "fail", "cannot be read", at.changed(
         "control", root, folder + "/text", folder + "/state", folder, "control.sock", "none.sock"))
-    only(case, at, "root document", "warn", "none is configured", at.changed("control", "alerts:\n  root: %s\n" % root, ""))
+    only(case, at, "root document", "warn", "none is configured",
+         at.changed("control", "alerts:\n  root: %s\n" % root, ""))
     only(case, at, "next hop", "warn", "neither notify.host nor release.host", at.changed(
         "control", "  host: %s\n" % SERVER, ""))
     with open("/proc/meminfo") as f:

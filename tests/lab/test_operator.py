@@ -40,7 +40,8 @@ def status(case):
 def on_terminals(case, lab, at, command):
     top = [*command, *at.sockets]
     usual = Terminal(lab, top, 24, 80)
-    usual.shows("Cordon lab", "sealed     CV-1, hold", "protected  yes", "since start", "open connections", "outside0 up")
+    usual.shows("Cordon lab", "sealed     CV-1, hold", "protected  yes", "since start", "open connections",
+                "outside0 up")
     case.equal(labmail.send(lab, message("live", [], b"text\n"))[0], 250, "mail")
     usual.shows("6 held")
     small, flat = Terminal(lab, top, 8, 30), Terminal(lab, top, 1, 200)

@@ -121,7 +121,8 @@ def actions():
     for path in glob.glob(SOURCES + "/gateway/*.jsx") + [SOURCES + "/shared/parts.jsx"]:
         with open(path) as f:
             text = f.read()
-        for pattern in (r"<button(?:[^>]|(?<==)>)*(?<!=)>([^<{]+)</button>", r'(?<!-)\baction="([^"]+)"', r'(?<!-)\blabel="([^"]+)"',
+        for pattern in (r"<button(?:[^>]|(?<==)>)*(?<!=)>([^<{]+)</button>", r'(?<!-)\baction="([^"]+)"',
+                        r'(?<!-)\blabel="([^"]+)"',
                         r'field\("\w+", "([^"]+)"', r'sorted\("([^"]+)"', r"<summary>([^<{]+)",
                         r'<a [^>]*href=[^>]+>([^<{]+)</a>', r'name: "([^"]+)", view:'):
             found |= {name.strip() for name in re.findall(pattern, text)}

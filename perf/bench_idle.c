@@ -3,9 +3,10 @@
 //
 // A worker between ring ports as in bench_traffic (rig.h). Mails are driven through it alone; then connections are
 // opened from as many addresses, each a whole session up to EHLO, every thousandth with a mail, and left as they
-// are; then the same mails are driven beside them. Shown are the memory that the engine has really taken for them,
-// what the active mails lose, and what silence costs. A random sample then sends a mail each, and all are closed.
-// Every reply, verdict and byte is checked, and a packet or connection lost ends it.
+// are; then the same mails are driven beside them. Shown are the memory that the engine has really taken for them
+// (with the pages that opening them needed, which are free again), what the active mails lose, and what silence
+// costs. A random sample then sends a mail each, and all are closed. Every reply, verdict and byte is checked, and
+// a packet or connection lost ends it.
 #include "perf/light.h"
 #include "perf/perf.h"
 #include "perf/rig.h"

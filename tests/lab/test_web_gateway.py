@@ -482,7 +482,7 @@ def streams_end(case, lab):
             engine=True)
 def sessions(case):
     with Lab(case) as lab:
-        _, control = start(lab, None, [lab.folder + "/lab.ndb"], web={"idle_seconds": 5, "most_seconds": 3600})
+        _, control = start(lab, None, [lab.folder + "/lab.ndb"], web={"idle_seconds": 3600, "most_seconds": 3601})
         control.ask("seal", "--virus-id", "CV-1")
         send(case, lab, message("m1", [], b"hello\n"))
         streams_end(case, lab)
@@ -490,6 +490,10 @@ def sessions(case):
         with Browser(lab) as browser:
             browser.log_in(URL, "victor", PASSWORD)
             only_looks(case, control, browser)
+            control.stop()
+            control.change("idle_seconds: 3600", "idle_seconds: 4")
+            control.start()
+            browser.log_in(URL, "victor", PASSWORD)
             # Nobody touches it: what is live ends, and the page asks who is there. Nor does a page keep it open that
             # asks by itself.
             left = Session(lab, "alice")
@@ -498,8 +502,8 @@ def sessions(case):
             browser.see_not("Log out")
             browser.shot("gateway-over")
             control.stop()
-            control.change("idle_seconds: 5", "idle_seconds: 3600")
-            control.change("most_seconds: 3600", "most_seconds: 5")
+            control.change("idle_seconds: 4", "idle_seconds: 3600")
+            control.change("most_seconds: 3601", "most_seconds: 4")
             control.start()
             browser.log_in(URL, "victor", PASSWORD)
             used = Session(lab, "alice")

@@ -69,6 +69,14 @@ class VendorServer:
         self.reader = run("apikey", "-c", self.config, "reader").strip()
         self.start()
 
+    def configure(self, change):
+        """From the next start on; change is called with what there is."""
+        with open(self.config) as f:
+            values = json.load(f)
+        change(values)
+        with open(self.config, "w") as f:
+            json.dump(values, f)
+
     def file(self, name):
         return self.folder + "/" + name
 

@@ -500,6 +500,7 @@ def restarted(case, console):
     browser.see("at the log-in")
     vendor.process.stop()
     browser.see("Not live.")
+    vendor.configure(lambda values: values["web"].update(idle_seconds=8))
     vendor.start()
     browser.see("Password")
     console.write(Name="alice", Password=PASSWORD)
@@ -514,6 +515,9 @@ def restarted(case, console):
     database.close()
     case.equal([vendor.ask("GET", path, key="none") for path in ("/healthz", "/readyz")],
                [(200, {"ok": True}), (503, {"ready": False, "why": "the database does not answer"})], "alive alone")
+    # Nobody uses the page any more.
+    browser.see("Password", seconds=30)
+    browser.errors()
 
 
 @cases.case("10,000 gateways stay usable; the keyboard is enough; what is live ends with its session", engine=False)

@@ -372,6 +372,10 @@ static int start(struct control *control)
 
 static void loop(struct control *control)
 {
+	int err = priority_set(control->options.priority);
+
+	if (err != 0)
+		complain(err, "priority");
 	control->loop = g_main_loop_new(NULL, FALSE);
 	(void)g_unix_signal_add(SIGTERM, stop_signal, control);
 	(void)g_unix_signal_add(SIGINT, stop_signal, control);

@@ -356,6 +356,12 @@ static const struct config_option top_table[] = {
 		TEXT(state),
 		.preset = "/var/lib/cordon",
 		.help = "Folder of what has to outlive the process."},
+	{.key = "priority",
+		UINT(priority, 0, 99),
+		.preset = "0",
+		.help = "Real-time priority (SCHED_RR) of the main loop, and of none of its "
+			"helpers: for "
+			"a machine whose processors others use too. As the dataplane's."},
 	{.key = "events",
 		TEXT(events),
 		.preset = "-",

@@ -16,6 +16,7 @@ struct control_options {
 	char socket[CONTROL_TEXT_BYTES];    // where cordonctl asks
 	char dataplane[CONTROL_TEXT_BYTES]; // the dataplane's command socket
 	char state[CONTROL_TEXT_BYTES];     // folder of what has to outlive the process
+	uint32_t priority;                  // of the main loop; 0: none
 	char events[CONTROL_TEXT_BYTES];    // a file, or "-"
 	struct {
 		char sources[CONTROL_MAX_TEXTS][CONTROL_TEXT_BYTES];

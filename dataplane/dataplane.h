@@ -18,6 +18,7 @@
 #include "dataplane/options_command.h"
 #include "dataplane/options_file.h"
 #include "dataplane/options_outline.h"
+#include "dataplane/priority.h"
 #include "dataplane/screen_json.h"
 #include "dataplane/seal_json.h"
 #include "dataplane/spool.h"

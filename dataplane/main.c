@@ -8,6 +8,7 @@
 #include "dataplane/options_check.h"
 #include "dataplane/options_command.h"
 #include "dataplane/port_eal.h"
+#include "dataplane/priority.h"
 #include "dataplane/telemetry.h"
 
 #include <rte_eal.h>
@@ -200,6 +201,10 @@ static void once_a_second(struct gateway *gateway)
 
 static void keep_house(struct gateway *gateway)
 {
+	int err = priority_set(gateway->options.priority);
+
+	if (err != 0)
+		main_complain(err, "priority");
 	while (!gateway->stopping) {
 		struct pollfd polls[2] = {
 			{.fd = gateway->signals, .events = POLLIN}, {.fd = -1, .events = POLLIN}};

@@ -80,6 +80,7 @@ struct options {
 	struct options_link links[OPTIONS_MAX_LINKS];
 	uint32_t links_count;
 	uint32_t workers;
+	uint32_t priority; // of the main thread, and of workers that nap; 0: none
 	enum options_spread spread;
 	struct options_idle idle;
 	struct engine_options engine; // one for each worker; its name is the gateway's

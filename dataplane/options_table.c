@@ -483,6 +483,17 @@ static const struct config_option top_table[] = {
 		.unit = "threads",
 		.help = "Threads that poll and scan. Where the ports cannot spread packets, the "
 			"first worker hands them to the others."},
+	{.key = "priority",
+		UINT(struct options, priority, 0, 99),
+		.preset = "0",
+		.help = "Real-time priority (SCHED_RR) of the main thread, and of workers if they "
+			"nap "
+			"(`idle.sleep_us`): for a machine whose processors others use too, where a "
+			"seal "
+			"waits for its turn otherwise. Wants CAP_SYS_NICE. The kernel stops such "
+			"threads for a part of each second in which they never nap "
+			"(kernel.sched_rt_runtime_us): workers that are to be always busy have "
+			"processors of their own and 0."},
 	{.key = "spread",
 		CHOICE(struct options, spread, spreads),
 		.preset = "addresses",

@@ -2,6 +2,7 @@
 #include "dataplane/worker.h"
 
 #include "dataplane/port_faults.h"
+#include "dataplane/priority.h"
 #include "dataplane/spool_engine.h"
 #include "dataplane/worker_events.h"
 #include "dataplane/worker_helper.h"
@@ -471,11 +472,16 @@ int worker_run(void *arg)
 	struct worker *worker = arg;
 	struct worker_shared *shared = worker->shared;
 
+	// What is not allowed the main thread has complained of by now.
+	if (shared->options->idle.sleep_us > 0)
+		(void)priority_set(shared->options->priority);
 	(void)atomic_fetch_add_explicit(&shared->running, 1, memory_order_relaxed);
 	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
 		uint32_t given = worker_orders_given(&worker->orders);
 		uint32_t received;
 
+		if (shared->turned != NULL)
+			shared->turned(shared->turned_ctx, false);
 		advance_clock(worker);
 		worker_orders_take(&worker->orders, worker->engine);
 		received = receive(worker);
@@ -483,6 +489,8 @@ int worker_run(void *arg)
 			turn_spool(worker);
 		engine_tick(worker->engine, worker->now_ns);
 		flush_all(worker);
+		if (shared->turned != NULL)
+			shared->turned(shared->turned_ctx, true);
 		rest(worker, received, given);
 	}
 	finish(worker);

@@ -26,6 +26,9 @@ struct worker_shared {
 	atomic_bool stop;                    // main thread sets
 	atomic_uint running;                 // workers in their loop
 	atomic_uint stopping;                // workers that have not sent everything yet
+	// For who measures, from within the worker's thread: before each turn of its loop and after it. NULL: nobody.
+	void (*turned)(void *ctx, bool ends);
+	void *turned_ctx;
 };
 
 struct worker;

@@ -6,8 +6,10 @@ A gateway as it is installed: cordon-dataplane with two workers between the lab'
 cordon-control beside it, alerts over each channel by plain clients. An alert counts from the moment before
 its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
 goes by the new seals. What the machine's scheduler costs of that is measured at the same time: bench_wake sends
-pings through as many threads that do nothing but wake each other.
+pings through as many threads that do nothing but wake each other. All of it twice: as any program among others
+(alert/...), and with a priority of its own (alert-first/...), which is what the option `priority` is for.
 """
+import contextlib
 import http.client
 import http.server
 import json
@@ -32,6 +34,7 @@ from labvendor import Vendor, openssl
 
 HTTPS, TCP, UDP, SNMP, MQTT, FEED = range(7901, 7907)
 OURS = "alerts@lab.example"
+PRIORITY = 5
 
 
 def row(name, value, unit, against=None, peer=None):
@@ -49,8 +52,11 @@ def share(values, part):
 class Pings:
     """What bench_wake finds while something else is measured: p50, p99, p99.9 and the longest, in ms."""
 
+    def __init__(self, priority):
+        self.priority = str(priority)
+
     def __enter__(self):
-        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f"], stdin=subprocess.PIPE,
+        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f", "-p", self.priority], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE)
         self.found = []
         return self
@@ -131,7 +137,8 @@ class Feed(http.server.BaseHTTPRequestHandler):
         self.send_header("ETag", '"%s"' % tag)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # at the end
+            self.wfile.write(body)
 
     @classmethod
     def add(cls, line):
@@ -145,7 +152,7 @@ class Feed(http.server.BaseHTTPRequestHandler):
 class Bench:
     """A gateway that takes alerts by all channels, and connections of this process to it."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, priority):
         self.lab, self.vendor, self.generation = lab, Vendor(lab.folder), 0
         self.tls = lab.folder + "/tls"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
@@ -159,13 +166,13 @@ class Bench:
         lab.start("server", "broker", ["mosquitto", "-c", lab.folder + "/broker"])
         lab.wait_listening("server", MQTT)
         self.server = Server(lab)
-        self.gateway = Gateway(lab, workers=2, idle={"sleep_us": 50},
+        self.gateway = Gateway(lab, workers=2, idle={"sleep_us": 50}, priority=priority,
                                alerts={"recipient": OURS, "parts": "true"}, **spool_settings(lab))
         with lab.inside("server"):
             self.feed = http.server.ThreadingHTTPServer(("127.0.0.1", FEED), Feed)
         threading.Thread(target=self.feed.serve_forever, daemon=True).start()
         here = "127.0.0.1:%d"
-        self.control = Control(lab, alerts={
+        self.control = Control(lab, priority=priority, alerts={
             "root": self.vendor.write_root(), "seals_per_hour": 100000,
             "https": {"listen": here % HTTPS, "certificate": self.tls + ".crt",
                       "key": self.tls + ".key", "per_minute": 1000000},
@@ -271,6 +278,16 @@ def seconds_of(text):
     return time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0." + (rest or "0"))
 
 
+def run(bench, name, priority, counts):
+    for channel, count in counts.items():
+        with Pings(priority) as pings:
+            found = bench.measure(channel, count)
+        for part, text, ping in zip((0.5, 0.99, 0.999), ("p50", "p99", "p99.9"), pings.found):
+            row("%s/%s/%s" % (name, channel, text), share(found, part), "ms", "threads that wake each other", ping)
+    bench.feed.shutdown()
+    bench.feed.server_close()
+
+
 def main():
     quick = "--quick" in sys.argv[1:]
     chosen = [a for a in sys.argv[1:] if a != "--quick"]
@@ -278,21 +295,12 @@ def main():
     if why:
         print("skipped: " + why)
         return
-    case = Case("bench", None, True)
     counts = {"udp": 1000, "tcp": 1000, "https": 1000, "snmp": 1000, "mqtt": 1000, "pull": 40, "mail": 20}
     if quick:
         counts = {"udp": 60, "tcp": 60, "https": 60, "snmp": 60, "mqtt": 60, "pull": 6, "mail": 3}
-    with Lab(case) as lab:
-        bench = Bench(lab)
-        for channel, count in counts.items():
-            if chosen and channel not in chosen:
-                continue
-            with Pings() as pings:
-                found = bench.measure(channel, count)
-            for part, name, ping in zip((0.5, 0.99, 0.999), ("p50", "p99", "p99.9"), pings.found):
-                row("alert/%s/%s" % (channel, name), share(found, part), "ms",
-                    "threads that wake each other", ping)
-        bench.feed.shutdown()
+    for name, priority in (("alert", 0), ("alert-first", PRIORITY)):
+        with Lab(Case("bench", None, True)) as lab:
+            run(Bench(lab, priority), name, priority, {c: n for c, n in counts.items() if not chosen or c in chosen})
 
 
 if __name__ == "__main__":

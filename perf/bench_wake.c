@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the machine's scheduler alone takes of a message's way: bench_wake [--quick] [-f] [-m MILLISECONDS]
+// What the machine's scheduler alone takes of a message's way: bench_wake [--quick] [-f] [-m MILLISECONDS] [-p PRIORITY]
 //
 // A chain of threads that do nothing but wake the next one by an eventfd, as an alert goes: a client, the control
 // process, the dataplane's main thread, two workers, which nap on a futex, and back. What other programs make of
 // the processors is in these figures and in those of a seal (bench_alert.py) alike.
 //
 // -f: until standard input ends, one ping every MILLISECONDS (5); then p50, p99, p99.9, the longest (ms) and their
-// number, as one line.
+// number, as one line. -p: all threads with this real-time priority.
 #include "perf/perf.h"
 
 #include <linux/futex.h>
@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -175,20 +176,27 @@ int main(int argc, char **argv)
 	unsigned int pause_ms = 5;
 	unsigned int most = 1000;
 	bool follows = false;
+	int priority = 0;
 	unsigned int count;
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
-	while ((option = getopt_long(argc, argv, "fm:", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "fm:p:", names, NULL)) != -1) {
 		if (option == 'f')
 			follows = true;
 		else if (option == 'm')
 			pause_ms = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (option == 'p')
+			priority = (int)strtol(optarg, NULL, 10);
 		else if (option == 'q')
 			most = 200;
 		else
 			return 2;
 	}
+	if (priority > 0)
+		perf_need(sched_setscheduler(0, SCHED_RR,
+				  &(struct sched_param){.sched_priority = priority}) == 0,
+			"a priority");
 	start(threads);
 	count = ping(took, follows ? MOST : most, follows, pause_ms);
 	stop(threads);

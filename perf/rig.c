@@ -62,6 +62,22 @@ static void seal(struct rig *rig)
 		"the seal in force");
 }
 
+static struct {
+	void (*turned)(void *ctx, bool ends);
+	void *ctx;
+} watcher;
+
+void rig_watch_turns(void (*turned)(void *ctx, bool ends), void *ctx)
+{
+	watcher.turned = turned;
+	watcher.ctx = ctx;
+}
+
+struct worker *rig_worker(struct rig *rig)
+{
+	return rig->worker;
+}
+
 struct rig *rig_new(const struct options *options, const struct ruleset *ruleset, const char *spool)
 {
 	struct rig *rig = perf_alloc(sizeof(*rig));
@@ -78,6 +94,8 @@ struct rig *rig_new(const struct options *options, const struct ruleset *ruleset
 	rig->shared.ports = rig_wires_ports();
 	rig->shared.links[0] = "wire";
 	atomic_store_explicit(&rig->shared.stopping, 1, memory_order_relaxed);
+	rig->shared.turned = watcher.turned;
+	rig->shared.turned_ctx = watcher.ctx;
 	worker_clock_init(&rig->shared);
 	if (spool != NULL)
 		open_spool(rig, spool);

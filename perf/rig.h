@@ -28,6 +28,9 @@ void rig_start_dpdk(void);
 struct rig *rig_new(
 	const struct options *options, const struct ruleset *ruleset, const char *spool);
 void rig_free(struct rig *rig);
+// Of rigs that are made from now on: see worker_shared.
+void rig_watch_turns(void (*turned)(void *ctx, bool ends), void *ctx);
+struct worker *rig_worker(struct rig *rig);
 // Until all mails are answered.
 void rig_run(struct rig *rig, const struct traffic_options *options, struct rig_result *result);
 size_t rig_connection_bytes(const struct rig *rig);

@@ -37,7 +37,10 @@ class Control:
             "release": {"retry_seconds": 1},
         }
         for name, value in settings.items():
-            values.setdefault(name, {}).update(value)
+            if isinstance(value, dict):
+                values.setdefault(name, {}).update(value)
+            else:
+                values[name] = value
         text = yaml(values)
         if sources:  # the lab's YAML writer has no lists of plain texts
             text = text.replace("rules:\n", "rules:\n  sources: [%s]\n" % ", ".join(sources))

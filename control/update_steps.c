@@ -56,6 +56,7 @@ static void answer(const struct update *update, const struct job *job, int err, 
 
 	if (job->journal.kind != UPDATE_ROLLBACK) {
 		alerts_done(update->control->alerts, job->journal.digest, err, why, now_s());
+		alerts_drain(update->control->alerts);
 		return;
 	}
 	said = err == 0 ? update_status(update) : api_refusal("%s", why);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How fast mail becomes durable: bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES]
-// [-o WAYS, of abcde] [FOLDER]; without a folder one is made below the present one, on the disk to be measured.
+// [-o WAYS, of abcdefg] [FOLDER]; without a folder one is made below the present one, on the disk to be measured.
 //
 // In turn, so that what else happens on the machine meets all alike, and in this run alone comparable:
 // (a) a file per mail: write, fsync, rename, fsync of the folder; (b) io_uring and O_DIRECT, the same bytes
-// overwritten in one prepared file, each write followed by its own linked fsync, several on their way; (c)
-// the same with RWF_DSYNC in place of the fsync; (d) the buffer: encrypted, with io_uring; (e) with threads.
+// overwritten in one prepared file, each mail a write followed by its own linked fsync, several on their way; (c)
+// the same with RWF_DSYNC in place of the fsync; (d), (e) as (b) and (c), with as many mails in one write as the
+// buffer puts into one, and as many writes on their way as it has: group commit, without all else that it does; (f)
+// the buffer: encrypted, with io_uring; (g) with threads. The buffer is measured by the better of (d) and (e) of the
+// same round. Without -b for mails of 4, 20 and 100 KB.
 #include "dataplane/spool.h"
 #include "dataplane/spool_io.h"
+#include "dataplane/spool_state.h"
 #include "perf/perf.h"
 
 #include <liburing.h>
@@ -27,10 +31,11 @@
 #include <unistd.h>
 
 #define ROUNDS 5
-#define WAYS 5
-#define DEPTH 8u
+#define WAYS 7
+#define DEPTH 8u                // mails on their way, each by itself
 #define FILE_BYTES (512u << 20) // what is written over and over again is faster than mail can be
-#define WAITING 512u            // mails of a worker that are committed and not durable
+#define WAITING 512u            // mails of a worker that are committed and not durable, at least
+#define WAITING_BYTES (2u * GROUPS_WRITING * GROUP_BYTES) // and so many bytes of them
 #define WORKERS 8
 
 struct bench {
@@ -124,9 +129,12 @@ static void submit_mail(
 	io_uring_sqe_set_data(sqe, ring);
 }
 
-static double raw_ring(const struct bench *bench, bool linked)
+// grouped: as many mails in one write as fit into one of the buffer's.
+static double raw_ring(const struct bench *bench, bool linked, bool grouped)
 {
-	size_t bytes = (bench->bytes + 4095) / 4096 * 4096;
+	size_t mails_each = grouped && bench->bytes < GROUP_BYTES ? GROUP_BYTES / bench->bytes : 1;
+	size_t bytes = (mails_each * bench->bytes + 4095) / 4096 * 4096;
+	uint32_t depth = grouped ? GROUPS_WRITING : DEPTH;
 	uint8_t *data = aligned_alloc(4096, bytes < 1 << 20 ? 1 << 20 : bytes);
 	struct io_uring ring;
 	uint64_t offset = 0;
@@ -144,7 +152,7 @@ static double raw_ring(const struct bench *bench, bool linked)
 	do {
 		struct io_uring_cqe *cqe;
 
-		for (; flying < DEPTH; flying++) {
+		for (; flying < depth; flying++) {
 			if (offset + bytes > FILE_BYTES)
 				offset = 0;
 			submit_mail(&ring, fd, data, bytes, offset, linked);
@@ -156,7 +164,7 @@ static double raw_ring(const struct bench *bench, bool linked)
 
 			perf_need(cqe->res >= 0, "write");
 			io_uring_cqe_seen(&ring, cqe);
-			mails += ends;
+			mails += ends ? (uint32_t)mails_each : 0;
 			flying -= ends;
 		}
 		spent = now_s() - begin;
@@ -202,6 +210,7 @@ static bool send_mail(const struct producer *producer)
 static void *produce(void *arg)
 {
 	struct producer *producer = arg;
+	size_t enough = WAITING_BYTES / producer->bench->bytes;
 	double begin = now_s();
 	uint32_t waiting = 0;
 	bool more = true;
@@ -211,7 +220,7 @@ static void *produce(void *arg)
 		size_t n;
 
 		// A mail that finds no room in its middle would be written in vain.
-		while (more && waiting < WAITING &&
+		while (more && (waiting < WAITING || waiting < enough) &&
 			spool_room(producer->worker, NULL) > 2 * producer->bench->bytes &&
 			send_mail(producer))
 			waiting++;
@@ -316,16 +325,19 @@ static double measure(const struct bench *bench, size_t way)
 		return file_per_mail(bench);
 	case 1:
 	case 2:
-		return raw_ring(bench, way == 1);
+		return raw_ring(bench, way == 1, false);
+	case 3:
+	case 4:
+		return raw_ring(bench, way == 3, true);
 	default:
-		return buffer(bench, way == 3);
+		return buffer(bench, way == 5);
 	}
 }
 
 static void run(struct bench *bench, unsigned int rounds)
 {
-	static const char *const names[WAYS] = {
-		"file-per-mail", "write+fsync", "write-dsync", "io_uring", "threads"};
+	static const char *const names[WAYS] = {"file-per-mail", "write+fsync", "write-dsync",
+		"groups+fsync", "groups-dsync", "io_uring", "threads"};
 	char name[64];
 
 	for (unsigned int round = 0; round < rounds; round++) {
@@ -333,21 +345,26 @@ static void run(struct bench *bench, unsigned int rounds)
 			bench->rates[i][round] = wanted(bench, i) ? measure(bench, i) : 0;
 	}
 	for (size_t i = 0; i < WAYS; i++) {
-		// What the buffer is measured by: the better of the two raw ways of that round.
+		// What the buffer is measured by: the better of the two raw ways with groups of that round.
 		double peers[ROUNDS];
 		double ratios[ROUNDS];
 
 		for (unsigned int round = 0; round < rounds; round++) {
-			double raw = bench->rates[1][round];
+			double raw = bench->rates[3][round];
 
-			peers[round] = bench->rates[2][round] > raw ? bench->rates[2][round] : raw;
+			peers[round] = bench->rates[4][round] > raw ? bench->rates[4][round] : raw;
 			ratios[round] = bench->rates[i][round] / peers[round];
 		}
 		(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->bytes, names[i]);
-		if (wanted(bench, i))
-			perf_row_ratio(name, median(bench->rates[i], rounds), "mails/s",
-				"raw io_uring, write and sync", median(peers, rounds),
-				median(ratios, rounds));
+		if (!wanted(bench, i))
+			continue;
+		perf_row_ratio(name, median(bench->rates[i], rounds), "mails/s",
+			"raw io_uring, groups written and synced", median(peers, rounds),
+			median(ratios, rounds));
+		(void)snprintf(name, sizeof(name), "buffer/bytes/%zu/%s", bench->bytes, names[i]);
+		perf_row_ratio(name, median(bench->rates[i], rounds) * (double)bench->bytes / 1e6,
+			"MB/s", "raw io_uring, groups written and synced",
+			median(peers, rounds) * (double)bench->bytes / 1e6, median(ratios, rounds));
 	}
 }
 
@@ -355,21 +372,23 @@ static _Noreturn void usage(void)
 {
 	(void)fprintf(stderr,
 		"bench_spool [--quick] [-b BYTES] [-s SECONDS] [-w WORKERS] [-r SPARES] "
-		"[-o WAYS, of abcde] [FOLDER]\n");
+		"[-o WAYS, of abcdefg] [FOLDER]\n");
 	exit(2); // NOLINT(concurrency-mt-unsafe): no thread yet
 }
 
 static bool read_options(struct bench *bench, int argc, char **argv)
 {
 	static const struct option names[] = {{"quick", no_argument, NULL, 'q'}, {0}};
+	bool has_bytes = false;
 	bool quick = false;
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
 	while ((option = getopt_long(argc, argv, "b:o:r:s:w:", names, NULL)) != -1) {
-		if (option == 'b')
+		if (option == 'b') {
 			bench->bytes = strtoul(optarg, NULL, 10);
-		else if (option == 'o')
+			has_bytes = true;
+		} else if (option == 'o')
 			bench->ways = optarg;
 		else if (option == 'r')
 			bench->spares = (uint32_t)strtoul(optarg, NULL, 10);
@@ -383,7 +402,7 @@ static bool read_options(struct bench *bench, int argc, char **argv)
 			usage();
 	}
 	if (optind + 1 < argc || bench->workers == 0 || bench->workers > WORKERS ||
-		bench->bytes == 0)
+		(bench->bytes == 0 && has_bytes))
 		usage();
 	bench->folder = optind < argc ? argv[optind] : NULL;
 	return quick;
@@ -392,7 +411,9 @@ static bool read_options(struct bench *bench, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct bench bench = {
-		.bytes = 20000, .seconds = 0.5, .workers = 1, .spares = 4, .ways = "abcde"};
+		.bytes = 0, .seconds = 0.5, .workers = 1, .spares = 4, .ways = "abcdefg"};
+	static const size_t sizes[] = {4000, 20000, 100000};
+	size_t only;
 	char made[] = "build/bench-spool-XXXXXX";
 	bool quick = read_options(&bench, argc, argv);
 	char key[512];
@@ -401,11 +422,17 @@ int main(int argc, char **argv)
 		bench.folder = mkdtemp(made);
 	perf_need(bench.folder != NULL, made);
 	(void)snprintf(key, sizeof(key), "%s/key", bench.folder);
-	bench.mail = malloc(bench.bytes);
+	only = bench.bytes;
+	bench.mail = malloc(only > sizes[2] ? only : sizes[2]);
 	perf_need(bench.mail != NULL && spool_keys_open(key, &bench.keys) == 0, key);
-	for (size_t i = 0; bench.mail != NULL && i < bench.bytes; i++)
+	for (size_t i = 0; bench.mail != NULL && i < (only > sizes[2] ? only : sizes[2]); i++)
 		bench.mail[i] = (uint8_t)(i * 7 + i / 251);
-	run(&bench, quick ? 3 : ROUNDS);
+	for (size_t i = 0; i < 3 && only == 0; i++) {
+		bench.bytes = sizes[i];
+		run(&bench, quick ? 3 : ROUNDS);
+	}
+	if (only != 0)
+		run(&bench, quick ? 3 : ROUNDS);
 	spool_keys_free(bench.keys);
 	free(bench.mail);
 	if (bench.folder == made) {

@@ -313,11 +313,10 @@ static unsigned int wanted_digests(const struct matcher *matcher, enum match_tar
 
 int match_begin(struct matcher *matcher, enum match_target target, struct match_object **out)
 {
-	struct match_object *object = matcher->free_objects;
+	struct match_object *object = match_take_object(matcher);
 
 	if (object == NULL)
 		return -ENOMEM;
-	matcher->free_objects = object->next_free;
 	object->bytes = 0;
 	object->file_bytes = 0;
 	object->from = 0;

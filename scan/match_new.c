@@ -60,22 +60,13 @@ static int new_scratch(struct matcher *matcher)
 static int new_objects(struct matcher *matcher)
 {
 	size_t block_bytes = object_stream_bytes(matcher->ruleset);
-	uint8_t *block;
 
 	matcher->objects = calloc(matcher->objects_count, sizeof(*matcher->objects));
 	matcher->blocks = aligned_alloc(
 		MATCH_CACHE_LINE, block_bytes * matcher->objects_count + MATCH_CACHE_LINE);
 	if (matcher->objects == NULL || matcher->blocks == NULL)
 		return -ENOMEM;
-	block = matcher->blocks;
-	for (uint32_t i = matcher->objects_count; i > 0; i--, block += block_bytes) {
-		struct match_object *object = &matcher->objects[i - 1];
-
-		object->matcher = matcher;
-		object->stream_memory = block;
-		object->next_free = matcher->free_objects;
-		matcher->free_objects = object;
-	}
+	matcher->block_bytes = block_bytes;
 	return 0;
 }
 
@@ -84,7 +75,6 @@ static int new_overs(struct matcher *matcher)
 {
 	const struct ruleset *delta = matcher->ruleset->delta;
 	size_t block_bytes;
-	uint8_t *block;
 	int err;
 
 	if (delta == NULL)
@@ -96,13 +86,31 @@ static int new_overs(struct matcher *matcher)
 	matcher->over_events = calloc(1, sizeof(*matcher->over_events));
 	if (matcher->overs == NULL || matcher->over_blocks == NULL || matcher->over_events == NULL)
 		return -ENOMEM;
-	block = matcher->over_blocks;
-	for (uint32_t i = 0; i < matcher->objects_count; i++, block += block_bytes) {
-		matcher->overs[i].stream_memory = block;
-		matcher->objects[i].over = &matcher->overs[i];
-	}
+	matcher->over_block_bytes = block_bytes;
 	err = track_pool_init(&matcher->over_tracks, delta, matcher->objects_count);
 	return err == 0 ? match_rules_new(delta, &matcher->over_rules) : err;
+}
+
+struct match_object *match_take_object(struct matcher *matcher)
+{
+	struct match_object *object = matcher->free_objects;
+	uint32_t i = matcher->objects_begun;
+
+	if (object != NULL) {
+		matcher->free_objects = object->next_free;
+		return object;
+	}
+	if (i == matcher->objects_count)
+		return NULL;
+	matcher->objects_begun++;
+	object = &matcher->objects[i];
+	object->matcher = matcher;
+	object->stream_memory = matcher->blocks + i * matcher->block_bytes;
+	if (matcher->overs != NULL) {
+		object->over = &matcher->overs[i];
+		object->over->stream_memory = matcher->over_blocks + i * matcher->over_block_bytes;
+	}
+	return object;
 }
 
 static void note_hashes(struct matcher *matcher)

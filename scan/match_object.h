@@ -96,9 +96,12 @@ struct matcher {
 	uint32_t objects_count;
 	struct match_object *objects;
 	struct match_object *free_objects;
-	void *blocks; // the objects' stream memory
+	uint32_t objects_begun; // those behind were never used: their memory is not there yet
+	uint8_t *blocks;        // the objects' stream memory
+	size_t block_bytes;
 	struct match_over *overs;
-	void *over_blocks;
+	uint8_t *over_blocks;
+	size_t over_block_bytes;
 	struct track_pool tracks;
 	struct track_pool over_tracks;
 	struct match_copy_pool copies;
@@ -158,6 +161,9 @@ static inline struct executable_source match_source(const struct match_object *o
 		.bytes = object->bytes - object->from,
 		.from = object->from};
 }
+
+// One that is not in use; NULL: all are.
+struct match_object *match_take_object(struct matcher *matcher);
 
 // The bytes are searched in; the last of them only with match_finish. Returns 0 or -EIO.
 int match_pass(struct match_object *object, const uint8_t *data, size_t n);

@@ -49,10 +49,7 @@ int match_shares_init(struct match_shares *shares, const struct ruleset *ruleset
 	shares->memory = calloc(count, sizeof(*shares->memory));
 	if (err != 0 || shares->memory == NULL)
 		return -ENOMEM;
-	for (size_t i = count; i-- > 0;) {
-		shares->memory[i].next_free = shares->free_logs;
-		shares->free_logs = &shares->memory[i];
-	}
+	shares->count = count;
 	return 0;
 }
 
@@ -63,6 +60,17 @@ void match_shares_fini(struct match_shares *shares)
 		free(shares->common[i]);
 }
 
+static struct match_log *take_log(struct match_shares *shares)
+{
+	struct match_log *log = shares->free_logs;
+
+	if (log != NULL)
+		shares->free_logs = log->next_free;
+	else if (shares->begun < shares->count)
+		log = &shares->memory[shares->begun++];
+	return log;
+}
+
 void match_share_begin(struct match_object *object)
 {
 	struct match_shares *shares = &object->matcher->shares;
@@ -70,10 +78,11 @@ void match_share_begin(struct match_object *object)
 
 	share->log = NULL;
 	share->host = NULL;
-	if (object->target != MATCH_TARGET_MAIL || shares->free_logs == NULL)
+	if (object->target != MATCH_TARGET_MAIL)
 		return;
-	share->log = shares->free_logs;
-	shares->free_logs = share->log->next_free;
+	share->log = take_log(shares);
+	if (share->log == NULL)
+		return;
 	share->log->lost_to = 0;
 	share->log->written = 0;
 	share->log->count = 0;

@@ -40,6 +40,8 @@ struct match_log {
 struct match_shares {
 	struct match_log *memory;
 	struct match_log *free_logs;
+	size_t count;
+	size_t begun; // logs behind were never used: their memory is not there yet
 	// Expressions that any object is searched for, of each layer; those at known places are not among them.
 	uint64_t *common[MATCH_LAYERS];
 	size_t end_bytes; // so long are those that end with the object, at most

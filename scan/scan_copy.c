@@ -47,10 +47,7 @@ int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *rules
 	pool->text = malloc(SCAN_COPY_SLICE + NORMALISE_TEXT_SLACK);
 	if (pool->memory == NULL || pool->html == NULL || pool->text == NULL)
 		return -ENOMEM;
-	for (size_t i = objects; i-- > 0;) {
-		pool->memory[i].next = pool->free_copies;
-		pool->free_copies = &pool->memory[i];
-	}
+	pool->count = objects;
 	return 0;
 }
 
@@ -337,11 +334,14 @@ void scan_copy_begin(struct scan *scan, struct scan_object *object)
 
 	if (pool->memory == NULL)
 		return;
-	if (copies == NULL) {
+	if (copies != NULL) {
+		pool->free_copies = copies->next;
+	} else if (pool->begun < pool->count) {
+		copies = &pool->memory[pool->begun++];
+	} else {
 		scan_set_unscannable(scan, "memory");
 		return;
 	}
-	pool->free_copies = copies->next;
 	memset(copies, 0, offsetof(struct scan_copies, prefix));
 	object->copies = copies;
 }

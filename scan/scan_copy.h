@@ -45,6 +45,8 @@ struct scan_copies {
 struct scan_copy_pool {
 	struct scan_copies *free_copies;
 	struct scan_copies *memory;
+	size_t count;
+	size_t begun; // those behind were never used: their memory is not there yet
 	struct normalise_html_out *html;
 	uint8_t *text;
 	bool wants_text; // a signature could see such a copy

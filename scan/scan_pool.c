@@ -46,17 +46,6 @@ static size_t mime_offset(const struct scanner *scanner)
 	return align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
 }
 
-static void pool_fill_messages(struct scanner *scanner)
-{
-	for (size_t i = scanner->options.max_messages; i-- > 0;) {
-		struct scan *scan = (struct scan *)(scanner->messages + i * scanner->message_bytes);
-
-		scan->scanner = scanner;
-		scan->next = scanner->free_scans;
-		scanner->free_scans = scan;
-	}
-}
-
 static void pool_fill_tables(struct scanner *scanner)
 {
 	size_t bytes = table_bytes(scanner);
@@ -91,12 +80,6 @@ static void *pool_memory(size_t count, size_t bytes)
 	if (__builtin_mul_overflow(count, bytes, &total))
 		return NULL;
 	return aligned_alloc(ALIGNMENT, align_up(total > 0 ? total : 1));
-}
-
-static void pool_fill_objects(struct scanner *scanner)
-{
-	for (size_t i = scanner->objects_count; i-- > 0;)
-		scan_pool_put_object(scanner, &scanner->objects[i]);
 }
 
 // Archives being unpacked at once: few messages hold one, and each of these few one inside another, or a
@@ -217,10 +200,8 @@ int scanner_new(
 		scanner_free(scanner);
 		return err;
 	}
-	pool_fill_messages(scanner);
 	pool_fill_tables(scanner);
 	pool_fill_texts(scanner);
-	pool_fill_objects(scanner);
 	*out = scanner;
 	return 0;
 }
@@ -282,9 +263,14 @@ struct scan *scan_pool_get(struct scanner *scanner)
 {
 	struct scan *scan = scanner->free_scans;
 
-	if (scan == NULL)
+	// What was used before, then what nobody has touched: its memory is not there until then.
+	if (scan != NULL)
+		scanner->free_scans = scan->next;
+	else if (scanner->messages_begun < scanner->options.max_messages)
+		scan = (struct scan *)(scanner->messages +
+				       scanner->messages_begun++ * scanner->message_bytes);
+	else
 		return NULL;
-	scanner->free_scans = scan->next;
 	scanner->in_progress++;
 	memset(scan, 0, sizeof(*scan));
 	scan->scanner = scanner;
@@ -306,9 +292,12 @@ struct scan_object *scan_pool_get_object(struct scanner *scanner)
 {
 	struct scan_object *object = scanner->free_objects;
 
-	if (object == NULL)
+	if (object != NULL)
+		scanner->free_objects = object->next;
+	else if (scanner->objects_begun < scanner->objects_count)
+		object = &scanner->objects[scanner->objects_begun++];
+	else
 		return NULL;
-	scanner->free_objects = object->next;
 	// All but the prefix, which is large and has its length.
 	memset(object, 0, offsetof(struct scan_object, prefix));
 	return object;

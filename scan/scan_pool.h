@@ -147,9 +147,11 @@ struct scanner {
 	struct text_block *texts;
 	struct scan_object *objects;
 	struct scan *free_scans;
+	size_t messages_begun; // those behind were never used
 	struct part_table *free_tables;
 	struct text_block *free_texts;
 	struct scan_object *free_objects;
+	size_t objects_begun;
 	size_t parts_room; // of one message
 	size_t objects_count;
 	size_t texts_count;

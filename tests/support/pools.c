@@ -18,9 +18,10 @@ static bool is_whole(const char *name, uint32_t free, uint32_t all)
 	return free == all;
 }
 
+// Those that were given back, and those that were never used.
 static uint32_t free_scans(const struct scanner *scanner)
 {
-	uint32_t count = 0;
+	uint32_t count = scanner->options.max_messages - (uint32_t)scanner->messages_begun;
 
 	for (const struct scan *scan = scanner->free_scans; scan != NULL; scan = scan->next)
 		count++;

@@ -120,7 +120,9 @@ static int act(
 	told = control_seals_tell(control);
 	staged->control = control;
 	staged->write = seals_settle_later(control->seals);
-	*kept = (struct alerts_kept){write_staged, end_staged, staged};
+	kept->write = write_staged;
+	kept->end = end_staged;
+	kept->data = staged;
 	report_seal(control, alert, origin, told);
 	return 0;
 }

@@ -35,7 +35,7 @@
 #define DEPTH 8u                // mails on their way, each by itself
 #define FILE_BYTES (512u << 20) // what is written over and over again is faster than mail can be
 #define WAITING 512u            // mails of a worker that are committed and not durable, at least
-#define WAITING_BYTES (2u * GROUPS_WRITING * GROUP_BYTES) // and so many bytes of them
+#define WAITING_BYTES ((size_t)2 * GROUPS_WRITING * GROUP_BYTES) // and so many bytes of them
 #define WORKERS 8
 
 struct bench {

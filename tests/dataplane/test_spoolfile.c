@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // spoolfile: keys, texts, what is altered, torn or cut, states, housekeeping.
-#include "dataplane/spool.h"
-#include "dataplane/spool_io.h"
-#include "dataplane/spoolfile.h"
 #include "dataplane/spoolfile_chunk.h"
-#include "tests/support/spool_mail.h"
-#include "tests/support/unit.h"
+#include "tests/dataplane/spoolfile_case.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,71 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define MAILS 12
-#define SEGMENT_BYTES (1u << 20)
-
-// A folder with a segment of MAILS small mails (none of several chunks), numbers 0, 1, 2 ...
-struct shelf {
-	struct spool_folder folder;
-	struct spoolfile *store;
-	struct spool_io *io;
-	struct spool_id ids[MAILS];
-	uint8_t times[64];
-	struct spoolfile_stats stats;
-	char path[256]; // of the segment
-};
-
-static void write_mails(struct shelf *shelf, const char *name, uint32_t first, uint32_t count)
-{
-	struct spool_options options;
-	struct spool_done done;
-	struct spool *spool;
-	struct spool_io *io;
-
-	spool_options_init(&options);
-	options.name = name;
-	options.segment_bytes = SEGMENT_BYTES;
-	options.memory_bytes = 4u << 20;
-	options.spares = 1;
-	options.deadline_ns = UINT64_MAX;
-	options.thread = false;
-	assert_int_equal(spool_plain_open(shelf->folder.path, &io), 0);
-	assert_int_equal(spool_open(&options, shelf->folder.keys, io, &spool), 0);
-	for (uint32_t i = first; i < first + count; i++) {
-		assert_int_equal(spool_mail_send(spool_get_worker(spool, 0), i, 0), 0);
-		assert_int_equal(spool_wait(spool, spool_get_worker(spool, 0), &done), 0);
-		assert_int_equal(done.error, 0);
-		if (i < MAILS)
-			shelf->ids[i] = done.id;
-	}
-	spool_close(spool);
-}
-
-static struct shelf *shelf_new(void)
-{
-	struct shelf *shelf = calloc(1, sizeof(*shelf));
-	const struct spoolfile_record *list;
-
-	assert_non_null(shelf);
-	spool_folder_init(&shelf->folder);
-	write_mails(shelf, "d", 0, MAILS);
-	assert_int_equal(spool_plain_open(shelf->folder.path, &shelf->io), 0);
-	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &shelf->store), 0);
-	assert_int_equal(spoolfile_refresh(shelf->store, true), 0);
-	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
-	(void)snprintf(
-		shelf->path, sizeof(shelf->path), "%s/%s", shelf->folder.path, list[0].segment);
-	return shelf;
-}
-
-static void shelf_free(struct shelf *shelf)
-{
-	spoolfile_close(shelf->store);
-	shelf->io->ops->close(shelf->io);
-	spool_folder_fini(&shelf->folder);
-	free(shelf);
-}
 
 // A fresh look.
 static void shelf_look(struct shelf *shelf)
@@ -506,64 +437,6 @@ static void a_segment_goes_with_its_last_record(void **state)
 	shelf_free(shelf);
 }
 
-static void a_store_follows_what_writers_do(void **state)
-{
-	struct shelf *shelf = shelf_new();
-	const struct spoolfile_record *list;
-
-	(void)state;
-	write_mails(shelf, "c", 20, 5);
-	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
-	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS + 5);
-	for (size_t i = 1; i < MAILS + 5; i++)
-		assert_true(list[i - 1].arrival_ns <= list[i].arrival_ns);
-	assert_int_equal(unlink(shelf->path), 0);
-	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
-	assert_int_equal(spoolfile_list(shelf->store, &list), 5);
-	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(spool_mail_check(shelf->store, list[i].id), 20 + i);
-	shelf_free(shelf);
-}
-
-// It is not read again each time, and what is written then is found all the same.
-static void a_segment_that_was_left_for_long_is_written_on(void **state)
-{
-	struct shelf *shelf = shelf_new();
-	static const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
-	const struct spoolfile_record *list;
-	size_t bytes;
-	uint8_t *whole;
-	uint8_t *half;
-	int fd = open(shelf->path, O_RDWR);
-	size_t known;
-
-	(void)state;
-	assert_true(fd >= 0);
-	bytes = (size_t)lseek(fd, 0, SEEK_END);
-	whole = malloc(bytes);
-	half = calloc(1, bytes);
-	assert_true(whole != NULL && half != NULL);
-	assert_int_equal(pread(fd, whole, bytes, 0), bytes);
-	assert_int_equal(pwrite(fd, half, bytes - 8192, 8192), bytes - 8192);
-	assert_int_equal(futimens(fd, old), 0);
-	spoolfile_close(shelf->store);
-	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &shelf->store), 0);
-	assert_int_equal(spoolfile_refresh(shelf->store, true), 0);
-	known = spoolfile_list(shelf->store, &list);
-	assert_true(known < MAILS);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
-		assert_int_equal(spoolfile_list(shelf->store, &list), known);
-	}
-	assert_int_equal(pwrite(fd, whole + 8192, bytes - 8192, 8192), bytes - 8192);
-	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
-	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
-	(void)close(fd);
-	free(whole);
-	free(half);
-	shelf_free(shelf);
-}
-
 static void rewrapped_files_need_the_old_key_no_more(void **state)
 {
 	struct shelf *shelf = shelf_new();
@@ -626,8 +499,6 @@ int main(void)
 		cmocka_unit_test(a_log_that_failed_is_written_to_no_more),
 		cmocka_unit_test(a_log_has_one_owner),
 		cmocka_unit_test(a_segment_goes_with_its_last_record),
-		cmocka_unit_test(a_store_follows_what_writers_do),
-		cmocka_unit_test(a_segment_that_was_left_for_long_is_written_on),
 		cmocka_unit_test(rewrapped_files_need_the_old_key_no_more),
 	};
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// spoolfile: what writers do meanwhile is found.
+#include "tests/dataplane/spoolfile_case.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void a_store_follows_what_writers_do(void **state)
+{
+	struct shelf *shelf = shelf_new();
+	const struct spoolfile_record *list;
+
+	(void)state;
+	write_mails(shelf, "c", 20, 5);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS + 5);
+	for (size_t i = 1; i < MAILS + 5; i++)
+		assert_true(list[i - 1].arrival_ns <= list[i].arrival_ns);
+	assert_int_equal(unlink(shelf->path), 0);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(spool_mail_check(shelf->store, list[i].id), 20 + i);
+	shelf_free(shelf);
+}
+
+// It is not read again each time, and what is written then is found all the same.
+static void a_segment_that_was_left_for_long_is_written_on(void **state)
+{
+	struct shelf *shelf = shelf_new();
+	static const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	const struct spoolfile_record *list;
+	size_t bytes;
+	uint8_t *whole;
+	uint8_t *half;
+	int fd = open(shelf->path, O_RDWR);
+	size_t known;
+
+	(void)state;
+	assert_true(fd >= 0);
+	bytes = (size_t)lseek(fd, 0, SEEK_END);
+	whole = malloc(bytes);
+	half = calloc(1, bytes);
+	assert_true(whole != NULL && half != NULL);
+	assert_int_equal(pread(fd, whole, bytes, 0), bytes);
+	assert_int_equal(pwrite(fd, half, bytes - 8192, 8192), bytes - 8192);
+	assert_int_equal(futimens(fd, old), 0);
+	spoolfile_close(shelf->store);
+	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &shelf->store), 0);
+	assert_int_equal(spoolfile_refresh(shelf->store, true), 0);
+	known = spoolfile_list(shelf->store, &list);
+	assert_true(known < MAILS);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+		assert_int_equal(spoolfile_list(shelf->store, &list), known);
+	}
+	assert_int_equal(pwrite(fd, whole + 8192, bytes - 8192, 8192), bytes - 8192);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
+	(void)close(fd);
+	free(whole);
+	free(half);
+	shelf_free(shelf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_store_follows_what_writers_do),
+		cmocka_unit_test(a_segment_that_was_left_for_long_is_written_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -39,6 +39,11 @@ static inline uint64_t block_below(const struct block *block, char byte)
 	       ~block_high(block);
 }
 
+static inline uint64_t block_space(const struct block *block)
+{
+	return block_equal(block, ' ');
+}
+
 static inline uint64_t block_blank(const struct block *block)
 {
 	return block->blank;
@@ -57,6 +62,11 @@ static inline __m256i copy_of(__m256i bytes, __m256i *is_blank)
 	*is_blank = _mm256_or_si256(_mm256_cmpeq_epi8(bytes, space), between(bytes, '\t', '\r'));
 	bytes = _mm256_add_epi8(bytes, _mm256_and_si256(between(bytes, 'A', 'Z'), space));
 	return _mm256_blendv_epi8(bytes, space, *is_blank);
+}
+
+static inline uint64_t block_letter(const struct block *block, char lower)
+{
+	return block_equal(block, lower) | block_equal(block, (char)(lower - 32));
 }
 
 static inline void block_load(struct block *block, const uint8_t *in, size_t n)
@@ -108,6 +118,24 @@ static inline void block_turn(struct block *block, uint64_t mask, char byte)
 		block->copy[__builtin_ctzll(mask)] = (uint8_t)byte;
 }
 
+static inline uint64_t block_between(uint64_t mask)
+{
+	// Without carries, each bit counts in all above it.
+	const __m128i product = _mm_clmulepi64_si128(
+		_mm_cvtsi64_si128((long long)mask), _mm_set1_epi8((char)0xff), 0);
+
+	return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
+static inline void block_repeat(struct block *block, uint64_t mask)
+{
+	for (; mask != 0; mask &= mask - 1) {
+		uint8_t *at = block->copy + __builtin_ctzll(mask);
+
+		*at = at[-1];
+	}
+}
+
 #include "scan/normalise_html_block.inc"
 
 void normalise_html_run_avx2(struct normalise_html_run *run)
@@ -123,4 +151,9 @@ void normalise_script_run_avx2(struct normalise_html_run *run, bool is_comment)
 void normalise_value_run_avx2(struct normalise_html_run *run)
 {
 	run_value(run);
+}
+
+void normalise_name_run_avx2(struct normalise_html_run *run, bool is_arg)
+{
+	run_name(run, is_arg);
 }

@@ -8,16 +8,24 @@ struct block {
 	__m512i bytes;
 	__m512i copy;
 	uint64_t blank;
+	uint64_t space;
 };
+
+// Read where it is to be compared with: it takes two instructions to make it.
+static inline __m512i all_of(char byte)
+{
+	return byte < 0 ? _mm512_set1_epi8(byte)
+			: _mm512_load_si512(normalise_html_all[(uint8_t)byte]);
+}
 
 static inline uint64_t block_equal(const struct block *block, char byte)
 {
-	return _mm512_cmpeq_epi8_mask(block->bytes, _mm512_set1_epi8(byte));
+	return _mm512_cmpeq_epi8_mask(block->bytes, all_of(byte));
 }
 
 static inline uint64_t block_below(const struct block *block, char byte)
 {
-	return _mm512_cmplt_epu8_mask(block->bytes, _mm512_set1_epi8(byte));
+	return _mm512_cmplt_epu8_mask(block->bytes, all_of(byte));
 }
 
 static inline uint64_t block_high(const struct block *block)
@@ -25,22 +33,34 @@ static inline uint64_t block_high(const struct block *block)
 	return _mm512_movepi8_mask(block->bytes);
 }
 
+static inline uint64_t block_space(const struct block *block)
+{
+	return block->space;
+}
+
 static inline uint64_t block_blank(const struct block *block)
 {
 	return block->blank;
 }
 
+static inline uint64_t block_letter(const struct block *block, char lower)
+{
+	return _mm512_cmpeq_epi8_mask(block->copy, all_of(lower));
+}
+
 static inline void block_load(struct block *block, const uint8_t *in, size_t n)
 {
-	const __m512i space = _mm512_set1_epi8(' ');
-	__m512i bytes = _mm512_maskz_loadu_epi8(_bzhi_u64(~UINT64_C(0), (unsigned int)n), in);
-	uint64_t upper = _mm512_cmplt_epu8_mask(
-		_mm512_sub_epi8(bytes, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
+	const __m512i space = all_of(' ');
+	__m512i bytes = n < sizeof(bytes) ? _mm512_maskz_loadu_epi8(
+						    _bzhi_u64(~UINT64_C(0), (unsigned int)n), in)
+					  : _mm512_loadu_si512(in);
+	const __mmask64 upper =
+		_mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all_of('A')), all_of(26));
 
 	block->bytes = bytes;
-	block->blank = _mm512_cmpeq_epi8_mask(bytes, space) |
-		       _mm512_cmplt_epu8_mask(
-			       _mm512_sub_epi8(bytes, _mm512_set1_epi8('\t')), _mm512_set1_epi8(5));
+	block->space = _mm512_cmpeq_epi8_mask(bytes, space);
+	block->blank = block->space |
+		       _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all_of('\t')), all_of(5));
 	bytes = _mm512_mask_add_epi8(bytes, upper, bytes, space);
 	block->copy = _mm512_mask_mov_epi8(bytes, block->blank, space);
 }
@@ -58,7 +78,24 @@ static inline uint8_t *block_put(
 
 static inline void block_turn(struct block *block, uint64_t mask, char byte)
 {
-	block->copy = _mm512_mask_mov_epi8(block->copy, mask, _mm512_set1_epi8(byte));
+	block->copy = _mm512_mask_mov_epi8(block->copy, mask, all_of(byte));
+}
+
+static inline uint64_t block_between(uint64_t mask)
+{
+	// Without carries, each bit counts in all above it.
+	const __m128i product = _mm_clmulepi64_si128(
+		_mm_cvtsi64_si128((long long)mask), _mm_set1_epi8((char)0xff), 0);
+
+	return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
+static inline void block_repeat(struct block *block, uint64_t mask)
+{
+	// The lane before each lane.
+	const __m512i before = _mm512_alignr_epi64(block->copy, _mm512_setzero_si512(), 6);
+
+	block->copy = _mm512_mask_alignr_epi8(block->copy, mask, block->copy, before, 15);
 }
 
 #include "scan/normalise_html_block.inc"
@@ -76,4 +113,9 @@ void normalise_script_run_avx512(struct normalise_html_run *run, bool is_comment
 void normalise_value_run_avx512(struct normalise_html_run *run)
 {
 	run_value(run);
+}
+
+void normalise_name_run_avx512(struct normalise_html_run *run, bool is_arg)
+{
+	run_name(run, is_arg);
 }

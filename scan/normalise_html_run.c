@@ -8,31 +8,18 @@
 // What a byte ends, or is.
 #define IS_BLANK 1u
 #define IS_NAME 2u // of a character
-#define ENDS_TAG 8u
 #define ENDS_ARG 16u
 #define ENDS_DATA 32u
 
-static const uint8_t classes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 57, 57, 57, 57, 57, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 57, 0, 32, 0, 0, 32, 32, 32, 0, 0, 0, 0, 0, 2, 0, 0,
-	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 16, 56, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+static const uint8_t classes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 49, 49, 49, 49, 49, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 49, 0, 32, 0, 0, 32, 32, 32, 0, 0, 0, 0, 0, 2, 0, 0,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 16, 48, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 2, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-
-// Copies the bytes up to one of this class in lower case. Returns how many.
-static size_t copy_lower(uint8_t *to, const uint8_t *in, size_t n, unsigned int end)
-{
-	size_t used = 0;
-
-	while (used < n && (classes[in[used]] & end) == 0) {
-		to[used] = html_lower(in[used]);
-		used++;
-	}
-	return used;
-}
 
 static const struct normalise_ops *get_ops(const struct normalise_html *html)
 {
@@ -44,8 +31,12 @@ static size_t run_text(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
 {
 	const struct normalise_ops *ops = get_ops(html);
-	struct normalise_html_run run = {in, in + n, out->page + out->page_bytes,
-		out->text + out->text_bytes, html->after_space, false, html->value_wide == 0};
+	struct normalise_html_run run = {.in = in,
+		.end = in + n,
+		.page = out->page + out->page_bytes,
+		.text = out->text + out->text_bytes,
+		.after_space = html->after_space,
+		.takes_tags = html->value_wide == 0};
 
 	if (html->in_script)
 		ops->script_run(&run, html->state == HTML_COMMENT);
@@ -54,8 +45,10 @@ static size_t run_text(
 	out->page_bytes = (size_t)(run.page - out->page);
 	out->text_bytes = (size_t)(run.text - out->text);
 	html->after_space = run.after_space;
-	if (run.skips_blanks)
-		html_skip_to(html, HTML_TEXT);
+	if (run.skips_blanks || run.trims_blanks) {
+		html->state = run.skips_blanks ? HTML_SKIP_BLANKS : HTML_TRIM_BLANKS;
+		html->next = HTML_TEXT;
+	}
 	return (size_t)(run.in - in);
 }
 
@@ -91,15 +84,20 @@ static size_t run_value(
 }
 
 // The first byte of a name is not for here. Of the rest the start is kept.
-static size_t run_name(struct normalise_html_out *out, const uint8_t *in, size_t n, char name[8],
-	uint16_t *name_bytes, unsigned int end)
+static size_t run_name(struct normalise_html *html, struct normalise_html_out *out,
+	const uint8_t *in, size_t n, bool is_arg)
 {
 	const uint8_t *copied = out->page + out->page_bytes;
+	struct normalise_html_run run = {
+		.in = in, .end = in + n, .page = out->page + out->page_bytes};
+	uint16_t *name_bytes = is_arg ? &html->arg_bytes : &html->tag_bytes;
+	char *name = is_arg ? html->arg : html->tag;
 	size_t used;
 
 	if (*name_bytes == 0)
 		return 0;
-	used = copy_lower(out->page + out->page_bytes, in, n, end);
+	get_ops(html)->name_run(&run, is_arg);
+	used = (size_t)(run.in - in);
 	out->page_bytes += used;
 	for (size_t i = *name_bytes; i < 8 && i - *name_bytes < used; i++)
 		name[i] = (char)copied[i - *name_bytes];
@@ -116,9 +114,9 @@ static size_t run_arg(
 		html_put_page(out, html_lower(in[0]));
 		html->arg[0] = (char)html_lower(in[0]);
 		html->arg_bytes = 1;
-		return 1 + run_name(out, in + 1, n - 1, html->arg, &html->arg_bytes, ENDS_ARG);
+		return 1 + run_name(html, out, in + 1, n - 1, true);
 	}
-	return run_name(out, in, n, html->arg, &html->arg_bytes, ENDS_ARG);
+	return run_name(html, out, in, n, true);
 }
 
 static size_t run_entity(struct normalise_html *html, const uint8_t *in, size_t n)
@@ -195,7 +193,7 @@ size_t html_run(
 	case HTML_VALUE:
 		return used + run_value(html, out, in, n);
 	case HTML_TAG:
-		return used + run_name(out, in, n, html->tag, &html->tag_bytes, ENDS_TAG);
+		return used + run_name(html, out, in, n, false);
 	case HTML_ARG:
 		return used + run_arg(html, out, in, n);
 	case HTML_COMMENT:

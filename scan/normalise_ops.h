@@ -28,6 +28,7 @@ struct normalise_html_run {
 	uint8_t *text;
 	bool after_space;  // in the text
 	bool skips_blanks; // behind a tag
+	bool trims_blanks; // in the text: a space comes out with what follows
 	bool takes_tags;
 };
 
@@ -35,13 +36,18 @@ struct normalise_ops {
 	const char *name;
 	void (*text_run)(struct normalise_run *run);
 	// Words, white space and plain tags, from a place in the text outside of scripts: as much as is
-	// simple, perhaps nothing. Ends behind a tag, a word or white space that is complete.
+	// simple, perhaps nothing. Ends in the text.
 	void (*html_run)(struct normalise_html_run *run);
 	// Script without white space, up to "<", "&" or a byte above 127; of a comment in it up to ">".
 	void (*script_run)(struct normalise_html_run *run, bool is_comment);
-	// Of a value up to white space, ">", "&", a quote or a byte above 127.
+	// Of a value up to white space, ">", "&", a quote or a byte above 127 with which nothing else comes out.
 	void (*value_run)(struct normalise_html_run *run);
+	// Of the name of a tag up to white space or ">", of an argument's up to "=", too.
+	void (*name_run)(struct normalise_html_run *run, bool is_arg);
 };
+
+// Each byte below 128, as often as a vector has it.
+extern const uint8_t normalise_html_all[128][64] __attribute__((aligned(64)));
 
 // Whether a byte of HTML text means nothing but itself.
 static inline bool normalise_is_plain(uint8_t byte)
@@ -59,6 +65,8 @@ void normalise_script_run_avx2(struct normalise_html_run *run, bool is_comment);
 void normalise_script_run_avx512(struct normalise_html_run *run, bool is_comment);
 void normalise_value_run_avx2(struct normalise_html_run *run);
 void normalise_value_run_avx512(struct normalise_html_run *run);
+void normalise_name_run_avx2(struct normalise_html_run *run, bool is_arg);
+void normalise_name_run_avx512(struct normalise_html_run *run, bool is_arg);
 
 // Variant number i that this processor can run, the slowest first; NULL past the last.
 const struct normalise_ops *normalise_variant(size_t i);

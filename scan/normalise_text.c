@@ -14,6 +14,20 @@ const uint8_t normalise_text_bytes[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 32, 32
 	105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122,
 	123, 124, 125, 126, 127};
 
+#define EIGHT(byte) byte, byte, byte, byte, byte, byte, byte, byte
+#define VECTOR(byte)                                                                               \
+	{                                                                                          \
+		EIGHT(byte), EIGHT(byte), EIGHT(byte), EIGHT(byte), EIGHT(byte), EIGHT(byte),      \
+			EIGHT(byte), EIGHT(byte)                                                   \
+	}
+#define FROM(byte)                                                                                 \
+	VECTOR(byte), VECTOR((byte) + 1), VECTOR((byte) + 2), VECTOR((byte) + 3),                  \
+		VECTOR((byte) + 4), VECTOR((byte) + 5), VECTOR((byte) + 6), VECTOR((byte) + 7)
+
+const uint8_t normalise_html_all[128][64] __attribute__((aligned(64))) = {FROM(0), FROM(8),
+	FROM(16), FROM(24), FROM(32), FROM(40), FROM(48), FROM(56), FROM(64), FROM(72), FROM(80),
+	FROM(88), FROM(96), FROM(104), FROM(112), FROM(120)};
+
 static void text_run(struct normalise_run *run)
 {
 	uint8_t *out = run->out;
@@ -83,12 +97,23 @@ static void value_run(struct normalise_html_run *run)
 	}
 }
 
+static void name_run(struct normalise_html_run *run, bool is_arg)
+{
+	for (; run->in < run->end; run->in++) {
+		uint8_t byte = *run->in;
+
+		if (is_blank(byte) || byte == '>' || (byte == '=' && is_arg))
+			break;
+		*run->page++ = lower(byte);
+	}
+}
+
 const struct normalise_ops normalise_ops_portable = {
-	"portable", text_run, html_run, script_run, value_run};
+	"portable", text_run, html_run, script_run, value_run, name_run};
 
 const struct normalise_ops *normalise_variant(size_t i)
 {
-	bool has_avx2 = __builtin_cpu_supports("avx2");
+	bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul");
 	bool has_avx512 =
 		has_avx2 && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&

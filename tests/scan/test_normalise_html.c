@@ -90,6 +90,26 @@ static void normalise_with(const struct normalise_ops *ops, const uint8_t *data,
 	collect(out, &buffers);
 }
 
+static void take_no_text(struct normalise_run *run)
+{
+	(void)run;
+}
+
+static void take_nothing(struct normalise_html_run *run)
+{
+	(void)run;
+}
+
+static void take_no_piece(struct normalise_html_run *run, bool is_other)
+{
+	(void)run;
+	(void)is_other;
+}
+
+// Leaves all to the states, which look at one byte after another.
+static const struct normalise_ops states_alone = {
+	"states", take_no_text, take_nothing, take_no_piece, take_nothing, take_no_piece};
+
 static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, struct copies *out)
 {
 	normalise_with(NULL, data, n, first, step, out);
@@ -279,12 +299,29 @@ static void every_variant_gives_the_same_copies(void **state)
 		memset(html, 'x', before);
 		memcpy(html + before, page, sizeof(page) - 1);
 		for (size_t end = n; end > 0; end--) {
-			normalise_with(&normalise_ops_portable, html, end, 0, 0, &expected);
-			for (size_t k = 1; normalise_variant(k) != NULL; k++) {
+			normalise_with(&states_alone, html, end, 0, 1, &expected);
+			for (size_t k = 0; normalise_variant(k) != NULL; k++) {
 				normalise_with(normalise_variant(k), html, end, 0, 0, &copies);
 				check_same(&copies, &expected);
 			}
 		}
+	}
+}
+
+// Whole, cut there, and in small pieces.
+static void check_variants(const uint8_t *html, size_t n, size_t cut)
+{
+	static struct copies expected;
+	static struct copies copies;
+
+	normalise_with(&states_alone, html, n, 0, 1, &expected);
+	for (size_t k = 0; normalise_variant(k) != NULL; k++) {
+		normalise_with(normalise_variant(k), html, n, 0, 0, &copies);
+		check_same(&copies, &expected);
+		normalise_with(normalise_variant(k), html, n, cut, 0, &copies);
+		check_same(&copies, &expected);
+		normalise_with(normalise_variant(k), html, n, cut, 1 + cut % 200, &copies);
+		check_same(&copies, &expected);
 	}
 }
 
@@ -298,11 +335,12 @@ static void random_pages_give_the_same_copies_in_every_variant(void **state)
 		"class=x", " id='q'", "=", "\"", "\"", "'", ">", ">", ">", " ", " ", "\r\n",
 		"  \r\n ", "\t", "\r", "word", "Some longer text, with a stop. ", "x", "&nbsp;",
 		"&lt;", "&Pi;", "&amp", "&none;", "&", ";", "data:", "data:,x", "\x80",
-		"\xe3\x80\x82", "\x01", "!--", "-->", "<script>", "</script>", "<style>",
-		"</style>", "/", "<input type=text value=\"",
+		"\xe3\x80\x82", "\xe3\x80", "\xef\xbc\x8e", "\xef\xb9\x92", "\xa1\x43", "\xc3\xa9",
+		"\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81 ", "\xff\xfe\xfd", "&amp;", "&#65;",
+		"&#8217;", "&#xe9;", "&#", "?a=1&amp;B=2&C=3&d;", " href=\"x?A&amp;", " src='",
+		"\" ", "<!--", "<!", "\x0b", "\n", "\x01", "!--", "-->", "<script>", "</script>",
+		"<style>", "</style>", "/", "<input type=text value=\"",
 		"http://www.Example.ORG/a/very/long/path/that/goes/on/and/on/and/on/and/on.html"};
-	static struct copies expected;
-	static struct copies copies;
 	static uint8_t html[4000];
 	struct random random = {UINT64_C(0x2545f4914f6cdd1d)};
 
@@ -311,7 +349,7 @@ static void random_pages_give_the_same_copies_in_every_variant(void **state)
 		const size_t most = 1 + random_below(&random, round % 10 == 0 ? 4000 : 400);
 		// Of few kinds, so that they fit together more often.
 		const unsigned int from = random_below(&random, sizeof(pieces) / sizeof(pieces[0]));
-		const unsigned int kinds = 2 + random_below(&random, 50);
+		const unsigned int kinds = 2 + random_below(&random, 70);
 		size_t n = 0;
 
 		while (n < most) {
@@ -321,12 +359,31 @@ static void random_pages_give_the_same_copies_in_every_variant(void **state)
 			while (*piece != '\0' && n < most)
 				html[n++] = (uint8_t)*piece++;
 		}
-		normalise_with(&normalise_ops_portable, html, n, 0, 0, &expected);
-		for (size_t k = 1; normalise_variant(k) != NULL; k++) {
-			normalise_with(normalise_variant(k), html, n,
-				random_below(&random, (uint32_t)n), 0, &copies);
-			check_same(&copies, &expected);
-		}
+		check_variants(html, n, random_below(&random, (uint32_t)n));
+	}
+}
+
+// What is no HTML at all, with more or less of what HTML is made of.
+static void random_bytes_give_the_same_copies_in_every_variant(void **state)
+{
+	static const char some[] = "<>\"'=& \r\n\t\x80\xe3\x82\xa1"
+				   "Ca!/";
+	static uint8_t html[20000];
+	struct random random = {UINT64_C(0x9e3779b97f4a7c15)};
+
+	(void)state;
+	for (unsigned int round = 0; round < 1500; round++) {
+		const uint32_t n = 1 + random_below(&random, round % 50 == 0 ? sizeof(html) : 1000);
+		const uint32_t kind = round % 4;
+
+		for (uint32_t i = 0; i < n; i++)
+			html[i] = (uint8_t)random_below(&random, 256);
+		for (uint32_t i = 0; i < n; i++)
+			if (kind == 1 || (kind == 2 && random_below(&random, 20) == 0))
+				html[i] = (uint8_t)some[random_below(&random, sizeof(some) - 1)];
+			else if (kind == 3 && random_below(&random, 3) > 0)
+				html[i] |= 0x80;
+		check_variants(html, n, random_below(&random, n));
 	}
 }
 
@@ -533,6 +590,7 @@ int main(void)
 		cmocka_unit_test(the_copies_are_those_of_clamav),
 		cmocka_unit_test(every_variant_gives_the_same_copies),
 		cmocka_unit_test(random_pages_give_the_same_copies_in_every_variant),
+		cmocka_unit_test(random_bytes_give_the_same_copies_in_every_variant),
 		cmocka_unit_test(any_cut_gives_the_same_copies),
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),

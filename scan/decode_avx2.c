@@ -178,10 +178,27 @@ static const uint8_t *avx2_find_line_control(const uint8_t *data, size_t n)
 	return decode_ops_portable.find_line_control(data + i, n - i);
 }
 
+// What is rarer is looked for first: encoded bodies have no dash at all.
+static const uint8_t *avx2_find_dash_line(const uint8_t *data, size_t n)
+{
+	size_t i = 1;
+
+	for (; n > i && n - i >= STEP; i += STEP) {
+		uint32_t found = mask_equal(load(data + i), '-');
+
+		if (found != 0)
+			found &= mask_equal(load(data + i - 1), '\n');
+		if (found != 0)
+			return data + i + mask_first(found);
+	}
+	return decode_ops_portable.find_dash_line(data + i - 1, n - (i - 1));
+}
+
 const struct decode_ops decode_ops_avx2 = {
 	.name = "avx2",
 	.base64_run = avx2_base64_run,
 	.qp_run = avx2_qp_run,
 	.find_lf = avx2_find_lf,
 	.find_line_control = avx2_find_line_control,
+	.find_dash_line = avx2_find_dash_line,
 };

@@ -254,10 +254,25 @@ static const uint8_t *avx512_find_line_control(const uint8_t *data, size_t n)
 	return NULL;
 }
 
+// What is rarer is looked for first: encoded bodies have no dash at all.
+static const uint8_t *avx512_find_dash_line(const uint8_t *data, size_t n)
+{
+	for (size_t i = 1; i < n; i += STEP) {
+		uint64_t found = mask_equal(load(data + i, (ptrdiff_t)(n - i)), '-');
+
+		if (found != 0)
+			found &= mask_equal(load(data + i - 1, (ptrdiff_t)(n - i + 1)), '\n');
+		if (found != 0)
+			return data + i + mask_first(found);
+	}
+	return NULL;
+}
+
 const struct decode_ops decode_ops_avx512 = {
 	.name = "avx512",
 	.base64_run = avx512_base64_run,
 	.qp_run = avx512_qp_run,
 	.find_lf = avx512_find_lf,
 	.find_line_control = avx512_find_line_control,
+	.find_dash_line = avx512_find_dash_line,
 };

@@ -113,10 +113,24 @@ static const uint8_t *portable_find_line_control(const uint8_t *data, size_t n)
 	return NULL;
 }
 
+static const uint8_t *portable_find_dash_line(const uint8_t *data, size_t n)
+{
+	const uint8_t *at = data;
+	const uint8_t *end = data + n;
+
+	while (n > 1 && (at = portable_find_lf(at, (size_t)(end - at))) != NULL) {
+		at++;
+		if (at < end && *at == '-')
+			return at;
+	}
+	return NULL;
+}
+
 const struct decode_ops decode_ops_portable = {
 	.name = "portable",
 	.base64_run = portable_base64_run,
 	.qp_run = portable_qp_run,
 	.find_lf = portable_find_lf,
 	.find_line_control = portable_find_line_control,
+	.find_dash_line = portable_find_dash_line,
 };

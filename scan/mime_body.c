@@ -189,6 +189,14 @@ static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
 	const uint8_t *at = data;
 	const uint8_t *lf;
 
+	if (!mime->cr_lines) {
+		const uint8_t *dash = find_dash_line(data, n);
+
+		if (dash != NULL)
+			n = (size_t)(dash - data);
+		body_write(mime, data, n);
+		return n;
+	}
 	while ((lf = mime_line_end(mime, at, (size_t)(end - at))) != NULL) {
 		at = lf + 1;
 		if (at == end || *at == '-') {

@@ -50,7 +50,9 @@ static void check_searches(const uint8_t *data, size_t n)
 	for (size_t i = 1; decode_variant(i) != NULL; i++) {
 		if (decode_variant(i)->find_lf(data, n) != decode_ops_portable.find_lf(data, n) ||
 			decode_variant(i)->find_line_control(data, n) !=
-				decode_ops_portable.find_line_control(data, n))
+				decode_ops_portable.find_line_control(data, n) ||
+			decode_variant(i)->find_dash_line(data, n) !=
+				decode_ops_portable.find_dash_line(data, n))
 			abort();
 	}
 }

@@ -455,6 +455,35 @@ static void searches_find_the_first_and_nothing_outside(void **state)
 	}
 }
 
+static const uint8_t *dash_line(const uint8_t *data, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (data[i] == '-' && data[i - 1] == '\n')
+			return data + i;
+	return NULL;
+}
+
+static void a_dash_that_begins_a_line_is_found_and_no_other(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 300; n++) {
+		uint8_t *data = malloc(n + 1);
+
+		assert_non_null(data);
+		for (unsigned int rarity = 2; rarity < 200; rarity *= 3) {
+			for (size_t i = 0; i < n; i++)
+				data[i] = random_below(rarity) != 0
+						  ? 'x'
+						  : (uint8_t) "-\n"[random_below(2)];
+			for (size_t i = 0; decode_variant(i) != NULL; i++)
+				assert_ptr_equal(decode_variant(i)->find_dash_line(data, n),
+					dash_line(data, n));
+			assert_ptr_equal(find_dash_line(data, n), dash_line(data, n));
+		}
+		free(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +497,7 @@ int main(void)
 		cmocka_unit_test(uu_lines_decode),
 		cmocka_unit_test(a_uu_line_of_any_length_gives_back_what_was_encoded),
 		cmocka_unit_test(searches_find_the_first_and_nothing_outside),
+		cmocka_unit_test(a_dash_that_begins_a_line_is_found_and_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,8 @@ $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2 -mpclmul
 $(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
 	-mavx512vbmi2 -mbmi2 -mpopcnt -mpclmul
+$(BUILD)/obj/reassembly/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
+	-mavx512vbmi2 -mbmi2 -mpopcnt
 
 $(BUILD)/obj/scan/%_shani.o: CFLAGS += -msse4.1 -msha
 

@@ -5,80 +5,12 @@
 // The one thing that is searched for is a dot behind a CR, LF or NUL: every stuffed dot, every end
 // and every look-alike begins so, and clean mail has few of them. What lies between two goes out in
 // one piece.
+#include "reassembly/smtp_find.h"
 #include "reassembly/smtp_private.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 static bool is_break(uint8_t byte)
 {
 	return byte == '\r' || byte == '\n' || byte == '\0';
-}
-
-#ifdef __SSE2__
-static __m128i equals(__m128i bytes, char byte)
-{
-	return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte));
-}
-
-static __m128i load(const uint8_t *data)
-{
-	return _mm_loadu_si128((const __m128i *)(const void *)data);
-}
-
-static unsigned int dots_in(const uint8_t *data)
-{
-	__m128i before = load(data - 1);
-	__m128i breaks = _mm_or_si128(
-		_mm_or_si128(equals(before, '\r'), equals(before, '\n')), equals(before, 0));
-
-	return (unsigned int)_mm_movemask_epi8(_mm_and_si128(breaks, equals(load(data), '.')));
-}
-
-static unsigned int bare_in(const uint8_t *data)
-{
-	__m128i bytes = load(data);
-	__m128i odd = _mm_xor_si128(equals(load(data - 1), '\r'), equals(bytes, '\n'));
-
-	return (unsigned int)_mm_movemask_epi8(_mm_or_si128(odd, equals(bytes, 0)));
-}
-#endif
-
-// The first index from 1 on of a dot behind a break, n if there is none.
-static size_t find_dot(const uint8_t *data, size_t n)
-{
-	size_t i = 1;
-
-#ifdef __SSE2__
-	for (; i + 16 <= n; i += 16) {
-		unsigned int found = dots_in(data + i);
-
-		if (found != 0)
-			return i + (unsigned int)__builtin_ctz(found);
-	}
-#endif
-	while (i < n && !(data[i] == '.' && is_break(data[i - 1])))
-		i++;
-	return i < n ? i : n;
-}
-
-// The first index from 1 on of a NUL, of an LF without CR, or of what follows a CR without LF.
-static size_t find_bare(const uint8_t *data, size_t n)
-{
-	size_t i = 1;
-
-#ifdef __SSE2__
-	for (; i + 16 <= n; i += 16) {
-		unsigned int found = bare_in(data + i);
-
-		if (found != 0)
-			return i + (unsigned int)__builtin_ctz(found);
-	}
-#endif
-	while (i < n && data[i] != 0 && (data[i - 1] == '\r') == (data[i] == '\n'))
-		i++;
-	return i < n ? i : n;
 }
 
 void smtp_body_begin(struct smtp *smtp)
@@ -98,7 +30,7 @@ static size_t limit_bare(const struct smtp *smtp, const uint8_t *data, size_t n,
 	if (smtp->body == BODY_CR && data[0] != '\n')
 		return 0;
 	if (data[0] != 0 && (data[0] != '\n' || smtp->body == BODY_CR))
-		i = find_bare(data, n);
+		i = smtp_find_bare(data, n);
 	if (i == n)
 		*found = false;
 	else if (i == 0 || data[i - 1] != '\r' || data[i] == '\n')
@@ -199,7 +131,7 @@ static bool step_text(struct smtp_reader *reader)
 		return false;
 	}
 	if (!is_dot)
-		return emit_text(reader, find_dot(data, smtp_left(reader)));
+		return emit_text(reader, smtp_find_dot(data, smtp_left(reader)));
 	if (!emit_text(reader, 1))
 		return false;
 	smtp->body = BODY_ODD_DOT;

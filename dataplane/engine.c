@@ -352,6 +352,13 @@ static bool look(struct engine *engine, struct engine_frame *in, struct packet *
 	return true;
 }
 
+// All bytes of a frame are read. They come from memory that another core, or the device, has written.
+static void ask_for_bytes(const struct frame *frame)
+{
+	for (uint32_t at = 64; at < frame->bytes; at += 64)
+		__builtin_prefetch(frame->data + at);
+}
+
 void engine_input_burst(
 	struct engine *engine, struct engine_frame *frames, uint32_t count, uint64_t now_ns)
 {
@@ -372,6 +379,9 @@ void engine_input_burst(
 		const struct arrival arrival = {&frames[i].frame, &packets[i], frames[i].link,
 			frames[i].side, now_ns, false, has_key[i] ? &keys[i] : NULL};
 
+		// While this one is worked on.
+		if (i + 1 < count)
+			ask_for_bytes(&frames[i + 1].frame);
 		dispatch(engine, &arrival);
 	}
 }

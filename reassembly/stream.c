@@ -207,17 +207,33 @@ static void ranges_give_if_empty(struct stream *stream, struct stream_pool *pool
 
 // ---- bytes --------------------------------------------------------------------------------------
 
+// What comes next goes behind this, or into the block that was given back last.
+static void ask_for_room(
+	const struct stream_page *page, uint64_t to, const struct stream_pool *pool)
+{
+	const size_t used = (to - 1) % STREAM_PAGE_BYTES + 1;
+
+	for (size_t at = used & ~(size_t)63; at < STREAM_PAGE_BYTES; at += 64)
+		__builtin_prefetch(page->data + at, 1);
+	for (size_t at = 0; pool->free != NULL && at < used; at += 64)
+		__builtin_prefetch((const uint8_t *)pool->free + at, 1);
+}
+
 static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to,
 	const uint8_t *data)
 {
+	struct stream_page *page = NULL;
+
 	while (from < to) {
 		size_t n = page_room(from, to);
-		struct stream_page *page = page_make(stream, pool, from);
 
+		page = page_make(stream, pool, from);
 		memcpy(page->data + from % STREAM_PAGE_BYTES, data, n);
 		from += n;
 		data += n;
 	}
+	if (page != NULL)
+		ask_for_room(page, to, pool);
 }
 
 // Makes data equal to what is stored; returns how many bytes differed.

@@ -9,21 +9,26 @@
 
 #define ALIGN 64u
 
-static size_t rounded(size_t bytes)
+size_t mime_rounded(size_t bytes)
 {
 	return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-static size_t one_bytes(const struct mime_limits *limits)
+static size_t one_bytes(const struct mime_limits *limits, size_t field_room)
 {
-	return rounded(sizeof(struct mime)) + rounded(limits->max_header_bytes) +
-	       rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE) +
-	       rounded(limits->max_depth * sizeof(struct mime_frame));
+	return mime_rounded(sizeof(struct mime)) + mime_rounded(field_room) +
+	       mime_rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE) +
+	       mime_rounded(limits->max_depth * sizeof(struct mime_frame));
 }
 
 static size_t alts_bytes(void)
 {
-	return rounded(MIME_ALTS * sizeof(struct mime_alt));
+	return mime_rounded(MIME_ALTS * sizeof(struct mime_alt));
+}
+
+static size_t own_field_room(const struct mime_limits *limits)
+{
+	return mime_rounded(limits->max_header_bytes / MIME_OWN_FIELD_SHARE);
 }
 
 // The limits of the parser that is so many levels in.
@@ -37,7 +42,7 @@ static struct mime_limits level_limits(const struct mime_limits *limits, unsigne
 }
 
 // Starts a parser, but for what it shares with the others.
-static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
+static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits, size_t field_room)
 {
 	struct mime *mime = (struct mime *)(void *)memory;
 
@@ -45,61 +50,149 @@ static struct mime *one_init(uint8_t *memory, const struct mime_limits *limits)
 	mime->subject[0] = '\0';
 	mime->message_id[0] = '\0';
 	mime->limits = *limits;
-	memory += rounded(sizeof(*mime));
+	mime->outermost = mime;
+	memory += mime_rounded(sizeof(*mime));
 	mime->field = memory;
-	memory += rounded(limits->max_header_bytes);
+	mime->field_room = field_room;
+	memory += mime_rounded(field_room);
 	mime->gather = memory;
-	memory += rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE);
+	memory += mime_rounded(MIME_GATHER_BYTES + MIME_GATHER_SPARE);
 	mime->frames = (struct mime_frame *)(void *)memory;
 	mime_header_begin(mime, false, false);
 	return mime;
 }
 
-size_t mime_bytes(const struct mime_limits *limits)
+// Of the parsers inside the outermost.
+static size_t inner_bytes(const struct mime_limits *limits)
 {
-	size_t bytes = alts_bytes();
+	size_t bytes = 0;
 
-	for (unsigned int level = 0; level < MIME_LEVELS; level++) {
+	for (unsigned int level = 1; level < MIME_LEVELS; level++) {
 		struct mime_limits inner = level_limits(limits, level);
 
-		bytes += one_bytes(&inner);
+		bytes += one_bytes(&inner, inner.max_header_bytes);
 	}
 	return bytes;
+}
+
+size_t mime_bytes(const struct mime_limits *limits)
+{
+	return alts_bytes() + one_bytes(limits, limits->max_header_bytes) + inner_bytes(limits);
+}
+
+size_t mime_own_bytes(const struct mime_limits *limits)
+{
+	return one_bytes(limits, own_field_room(limits));
+}
+
+size_t mime_spare_bytes(enum mime_spare_kind kind, const struct mime_limits *limits)
+{
+	switch (kind) {
+	case MIME_SPARE_FIELD:
+		return mime_rounded(limits->max_header_bytes);
+	case MIME_SPARE_INNER:
+		return inner_bytes(limits);
+	case MIME_SPARE_ALTS:
+		break;
+	}
+	return alts_bytes();
 }
 
 // The parser behind this one.
 static struct mime *next_of(struct mime *mime)
 {
-	uint8_t *end = (uint8_t *)mime + one_bytes(&mime->limits);
+	uint8_t *end = (uint8_t *)mime + one_bytes(&mime->limits, mime->limits.max_header_bytes);
 
 	return mime->level + 1 < MIME_LEVELS ? (struct mime *)(void *)end : NULL;
+}
+
+static void set_alts(struct mime *mime, void *memory)
+{
+	mime->alts = memory;
+	for (size_t i = 0; i < MIME_ALTS; i++)
+		mime->alts[i].is_open = false;
+}
+
+static void check(const void *memory, const struct mime_limits *limits)
+{
+	assert(limits->max_depth > 0 && limits->max_header_bytes >= MIME_MIN_HEADER_BYTES);
+	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
 }
 
 struct mime *mime_init(void *memory, const struct mime_limits *limits)
 {
 	struct mime *mime;
 
-	assert(limits->max_depth > 0 && limits->max_header_bytes >= MIME_MIN_HEADER_BYTES);
-	assert(((uintptr_t)memory & (ALIGN - 1)) == 0);
-	mime = one_init((uint8_t *)memory + alts_bytes(), limits);
+	check(memory, limits);
+	mime = one_init((uint8_t *)memory + alts_bytes(), limits, limits->max_header_bytes);
 	mime->inner = next_of(mime);
-	mime->unclear_name = &mime->has_unclear_name;
-	mime->alts = memory;
-	for (size_t i = 0; i < MIME_ALTS; i++)
-		mime->alts[i].is_open = false;
+	set_alts(mime, memory);
 	return mime;
+}
+
+struct mime *mime_init_shared(
+	void *memory, const struct mime_limits *limits, struct mime_pool *pool)
+{
+	struct mime *mime;
+
+	check(memory, limits);
+	mime = one_init(memory, limits, own_field_room(limits));
+	mime->shared = pool;
+	return mime;
+}
+
+bool mime_inner_is_there(struct mime *mime)
+{
+	if (mime->inner == NULL && mime->shared != NULL) {
+		mime->inner = mime_spare_get(mime, MIME_SPARE_INNER);
+		if (mime->inner == NULL)
+			mime_tell(mime, MIME_LIMIT_MEMORY);
+	} else if (mime->inner == NULL) {
+		mime_tell(mime, MIME_LIMIT_DEPTH);
+	}
+	return mime->inner != NULL;
+}
+
+bool mime_field_grow(struct mime *mime)
+{
+	uint8_t *field = mime_spare_get(mime, MIME_SPARE_FIELD);
+
+	if (field == NULL) {
+		mime_tell(mime, MIME_LIMIT_MEMORY);
+		return false;
+	}
+	memcpy(field, mime->field, mime->field_room);
+	mime->field = field;
+	mime->field_room = mime->limits.max_header_bytes;
+	return true;
+}
+
+struct mime_alt *mime_alts_get(struct mime *mime)
+{
+	struct mime *outermost = mime->outermost;
+
+	if (outermost->alts == NULL) {
+		void *memory = mime_spare_get(outermost, MIME_SPARE_ALTS);
+
+		if (memory != NULL)
+			set_alts(outermost, memory);
+		else
+			mime_tell(mime, MIME_LIMIT_MEMORY);
+	}
+	mime->alts = outermost->alts;
+	return mime->alts;
 }
 
 void mime_inner_begin(struct mime *mime, enum mime_kind kind)
 {
 	unsigned int level = mime->level + 1;
 	struct mime_limits limits = level_limits(&mime->limits, level);
-	struct mime *inner = one_init((uint8_t *)mime->inner, &limits);
+	struct mime *inner = one_init((uint8_t *)mime->inner, &limits, limits.max_header_bytes);
 	const struct mime_frame *frame;
 
 	inner->level = level;
 	inner->inner = next_of(inner);
-	inner->unclear_name = mime->unclear_name;
+	inner->outermost = mime->outermost;
 	inner->alts = mime->alts;
 	inner->tells_messages = mime->tells_messages;
 	inner->base_depth = mime->base_depth + mime->depth + (kind == MIME_MESSAGE ? 1 : 0);

@@ -4,7 +4,8 @@
 // Pull style: mime_next takes input and gives one event at a time. Any chunking of the input gives
 // the same events but for how MIME_PART_DATA is cut. Several parts may be open at once (an enclosing
 // reading and an inner one), so every event names its part by number. Memory is bounded: the
-// caller's block of mime_bytes(limits), nothing else.
+// caller's block of mime_bytes(limits), nothing else; or a smaller one, and a pool for many parsers of
+// what few messages need.
 //
 // A leaf is a part. message/rfc822 (global, news) and multiparts are containers, also when they are
 // themselves in base64, quoted-printable or uuencode; a multipart without a boundary in it, or none
@@ -34,6 +35,7 @@ enum mime_event_type {
 	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", "limit-readings",
 			 // "message-partial", "message-external-body" (it is fetched from
 			 // elsewhere), "ambiguous-boundary", each at most once
+	MIME_NO_MEMORY, // the pool had no more: of what needed it not all was read; at most once
 	// Only after mime_tell_messages. Attached messages as a whole: where the raw bytes of one begin and end, which
 	// are told when it is known, the innermost first to end; what has not ended does with the message. Of one
 	// that is encoded its decoded bytes and its end, with the number of encodings around it.
@@ -80,6 +82,20 @@ struct mime_event {
 size_t mime_bytes(const struct mime_limits *limits);
 // Starts in the caller's memory, which stays the caller's.
 struct mime *mime_init(void *memory, const struct mime_limits *limits);
+
+// For many parsers with the same limits: bytes of a pool, and of one parser's own, aligned to 64. A long header
+// field, a container that is encoded, and a leaf that can be read in several ways take from the pool; all
+// is used by one thread.
+struct mime_pool;
+size_t mime_pool_bytes(const struct mime_limits *limits, uint32_t parsers);
+struct mime_pool *mime_pool_init(void *memory, const struct mime_limits *limits, uint32_t parsers);
+size_t mime_own_bytes(const struct mime_limits *limits);
+// What of the pool is there for one parser.
+size_t mime_pool_share(const struct mime_limits *limits);
+struct mime *mime_init_shared(
+	void *memory, const struct mime_limits *limits, struct mime_pool *pool);
+// Gives back what the parser has of the pool.
+void mime_fini(struct mime *mime);
 
 // To be called before the first byte.
 void mime_tell_messages(struct mime *mime);

@@ -81,7 +81,7 @@ static void note_name(struct mime *mime, struct span value, const char *paramete
 		return;
 	if (is_cut(strlen(name), sizeof(name)) || header_param_count(value, parameter) > 1 ||
 		(entity->filename[0] != '\0' && strcmp(entity->filename, name) != 0))
-		*mime->unclear_name = true;
+		mime->outermost->has_unclear_name = true;
 }
 
 // The first that is not empty.

@@ -25,8 +25,7 @@ void mime_header_begin(struct mime *mime, bool after_boundary, bool digest)
 
 static void message_begin(struct mime *mime, enum mime_coding coding)
 {
-	if (coding != MIME_IDENTITY && mime->inner == NULL) {
-		mime_tell(mime, MIME_LIMIT_DEPTH);
+	if (coding != MIME_IDENTITY && !mime_inner_is_there(mime)) {
 		mime_body_begin(mime);
 		mime_leaf_open(mime, MIME_SINK_LEAF, coding);
 	} else if (coding == MIME_QP) {
@@ -293,7 +292,10 @@ size_t mime_header_feed(struct mime *mime, const uint8_t *data, size_t n)
 		mime->line_cut = false;
 		mime->line_bytes = 0;
 	}
-	room = mime->limits.max_header_bytes - mime->field_bytes - mime->line_bytes;
+	room = mime->field_room - mime->field_bytes - mime->line_bytes;
+	if (take > room && mime->field_room < mime->limits.max_header_bytes && !mime->line_cut &&
+		mime_field_grow(mime))
+		room = mime->field_room - mime->field_bytes - mime->line_bytes;
 	if (!mime->line_cut && take > room)
 		take = room;
 	if (!mime->line_cut && take == 0)

@@ -55,9 +55,7 @@ static void promote(struct mime *mime)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
-	if (leaf->coding != MIME_IDENTITY && mime->inner == NULL)
-		mime_tell(mime, MIME_LIMIT_DEPTH);
-	if (leaf->coding == MIME_IDENTITY || mime->inner == NULL) {
+	if (leaf->coding == MIME_IDENTITY || !mime_inner_is_there(mime)) {
 		leaf->sink = MIME_SINK_LEAF;
 		leaf->begin_due = true;
 		return;
@@ -261,13 +259,16 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event)
 		[MIME_LIMIT_PARTIAL] = "message-partial",
 		[MIME_LIMIT_EXTERNAL] = "message-external-body",
 		[MIME_LIMIT_BOUNDARY] = "ambiguous-boundary",
+		[MIME_LIMIT_MEMORY] = "memory",
 	};
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if ((mime->limits_due & 1u << i) == 0)
 			continue;
 		mime->limits_due &= ~(1u << i);
-		*event = (struct mime_event){.type = MIME_SUSPICIOUS, .why = names[i]};
+		*event = (struct mime_event){
+			.type = i == MIME_LIMIT_MEMORY ? MIME_NO_MEMORY : MIME_SUSPICIOUS,
+			.why = names[i]};
 		return true;
 	}
 	return false;
@@ -360,9 +361,8 @@ static bool begin_event(struct mime *mime, struct mime_event *event)
 	if (!describe(mime))
 		return mime_limit_event(mime, event);
 	if (mime->entity.odd && !leaf->end_due) {
-		mime_alts_open(mime, mime->entity.codings,
+		leaf->alts = mime_alts_open(mime, mime->entity.codings,
 			(struct span){(const char *)mime->field, leaf->junk_bytes});
-		leaf->alts = true;
 	}
 	*event = (struct mime_event){
 		.type = MIME_PART_BEGIN, .number = leaf->part.number, .part = &leaf->part};

@@ -45,13 +45,13 @@ static struct mime_alt *alt_open(struct mime *mime, enum mime_coding coding)
 	return alt;
 }
 
-void mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
+bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 {
 	unsigned int base64 = MIME_CODING_BIT(MIME_BASE64);
 	struct mime_alt *alt;
 
-	if (mime->leaf.sink != MIME_SINK_LEAF)
-		return;
+	if (mime->leaf.sink != MIME_SINK_LEAF || mime_alts_get(mime) == NULL)
+		return false;
 	// What stood where the next field was expected may be the body's first line.
 	if (junk.bytes > 0 && ((codings & base64) != 0 || mime->leaf.coding == MIME_BASE64)) {
 		alt = alt_open(mime, MIME_BASE64);
@@ -62,6 +62,7 @@ void mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 		(void)alt_open(mime, MIME_BASE64);
 	if ((codings & MIME_CODING_BIT(MIME_QP)) != 0 && mime->leaf.coding != MIME_QP)
 		(void)alt_open(mime, MIME_QP);
+	return true;
 }
 
 bool mime_alts_are_ready(const struct mime *mime)

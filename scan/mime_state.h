@@ -10,6 +10,7 @@
 //   mime_block.c  blocks in text: uuencode, yEnc, base64, what looks like a part
 //   mime_uu.c     lines of uuencode
 //   mime_hint.c   encodings that a header names in odd ways
+//   mime_pool.c   memory that many parsers share
 //
 // One leaf is open at a time, and one block inside it. A container that is itself encoded
 // (message/rfc822 in base64) is read by a second parser of the same kind, fed with decoded bytes, and
@@ -30,6 +31,8 @@
 // A line that begins with "--" is a boundary or not after so many bytes.
 #define MIME_LINE_BYTES 1100
 #define MIME_MIN_HEADER_BYTES 256
+// A parser that shares memory with others has room of its own for fields of such a share of the limit.
+#define MIME_OWN_FIELD_SHARE 16
 // Parsers, one inside the other: two levels of encoded containers. Deeper ones are leaves.
 #define MIME_LEVELS 3u
 // The innermost parser's limit for a header field, where the caller's is not less.
@@ -122,6 +125,7 @@ enum mime_limit {
 	MIME_LIMIT_PARTIAL,
 	MIME_LIMIT_EXTERNAL,
 	MIME_LIMIT_BOUNDARY,
+	MIME_LIMIT_MEMORY,
 };
 enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
 
@@ -205,13 +209,21 @@ struct mime_leaf {
 	struct mime_part block_part;
 };
 
+// What many parsers share.
+enum mime_spare_kind { MIME_SPARE_FIELD, MIME_SPARE_INNER, MIME_SPARE_ALTS };
+#define MIME_SPARES 3
+
 struct mime {
 	struct mime_limits limits;
+	struct mime_pool *shared;  // NULL: all memory is its own
+	void *spares[MIME_SPARES]; // that it has of these
 	struct mime
 		*inner; // reads encoded containers, made by mime_inner_begin; NULL in the innermost
+	struct mime *outermost;
 	unsigned int level;    // 0 for the outermost
-	struct mime_alt *alts; // MIME_ALTS, shared by all levels: one leaf is open at a time
-	uint8_t *field;        // max_header_bytes
+	struct mime_alt *alts; // of the outermost: MIME_ALTS; one leaf is open at a time
+	uint8_t *field;        // field_room
+	size_t field_room;     // max_header_bytes, or less until more is needed
 	uint8_t *gather;       // MIME_GATHER_BYTES + MIME_GATHER_SPARE
 	struct mime_frame *frames;
 	uint32_t base_depth; // of what encloses the second parser
@@ -224,7 +236,6 @@ struct mime {
 	unsigned int limits_told; // each is told once a message
 	bool has_unclear_subject;
 	bool has_unclear_name; // of the outermost: all levels note it there
-	bool *unclear_name;
 
 	// Header: field[0..field_bytes) is the field so far, or a line of junk held; after it the line.
 	size_t field_bytes;
@@ -303,8 +314,9 @@ bool mime_leaf_event(struct mime *mime, struct mime_event *event);
 bool mime_limit_event(struct mime *mime, struct mime_event *event);
 
 // mime_reading.c
-// Opens a reading of the open leaf for each of the codings, and one that begins with the junk.
-void mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
+// Opens a reading of the open leaf for each of the codings, and one that begins with the junk. False where
+// there is no room for any.
+bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
 bool mime_alts_are_ready(const struct mime *mime);
 void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_alts_close(struct mime *mime);
@@ -334,5 +346,17 @@ void mime_header_end(struct mime *mime);
 void mime_header_finish(struct mime *mime); // a step of it
 
 // mime.c
+// Whether there is a second parser. What is in the way is told.
+bool mime_inner_is_there(struct mime *mime);
 // Makes the second parser ready to read a container of this kind.
 void mime_inner_begin(struct mime *mime, enum mime_kind kind);
+// Makes room for max_header_bytes in field. False where there is no memory, which is told.
+bool mime_field_grow(struct mime *mime);
+// The other readings' room, which they share, or NULL: there is no memory, which is told.
+struct mime_alt *mime_alts_get(struct mime *mime);
+size_t mime_spare_bytes(enum mime_spare_kind kind, const struct mime_limits *limits);
+size_t mime_rounded(size_t bytes);
+
+// mime_pool.c
+// NULL when there is none.
+void *mime_spare_get(struct mime *mime, enum mime_spare_kind kind);

@@ -156,6 +156,9 @@ static void scan_event(struct scan *scan, const struct mime_event *event)
 		scan->origin = last_part(scan);
 		scan_set_suspect(scan, event->why);
 		break;
+	case MIME_NO_MEMORY:
+		scan_set_unscannable(scan, "memory");
+		break;
 	case MIME_MESSAGE_BEGIN:
 	case MIME_MESSAGE_END:
 	case MIME_MESSAGE_DATA:
@@ -176,7 +179,9 @@ int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 
 	if (scan == NULL)
 		return -ENOMEM;
-	scan->mime = kind == SCAN_MESSAGE ? mime_init(scan->mime, &scanner->limits) : NULL;
+	scan->mime = kind == SCAN_MESSAGE
+			     ? mime_init_shared(scan->mime, &scanner->limits, scanner->mimes)
+			     : NULL;
 	scan->object = object_begin(scan, NULL, FILETYPE_CONTAINER_NONE, 0);
 	scan_attached_begin(scan);
 	*out = scan;

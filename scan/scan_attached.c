@@ -177,6 +177,7 @@ void scan_attached_event(struct scan *scan, const struct mime_event *event)
 	case MIME_PART_BEGIN:
 	case MIME_PART_DATA:
 	case MIME_PART_END:
+	case MIME_NO_MEMORY:
 	case MIME_SUSPICIOUS:
 	case MIME_END:
 		break;

@@ -128,12 +128,15 @@ static int pool_make(struct scanner *scanner)
 
 	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
 	scanner->messages = pool_memory(options->max_messages, scanner->message_bytes);
+	scanner->mimes = pool_memory(1, mime_pool_bytes(&scanner->limits, options->max_messages));
 	scanner->tables_memory = pool_memory(scanner->tables_count, table_bytes(scanner));
 	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
 	scanner->objects = pool_memory(scanner->objects_count, sizeof(*scanner->objects));
-	if (scanner->hits == NULL || scanner->messages == NULL || scanner->tables_memory == NULL ||
-		scanner->texts == NULL || scanner->objects == NULL)
+	if (scanner->hits == NULL || scanner->messages == NULL || scanner->mimes == NULL ||
+		scanner->tables_memory == NULL || scanner->texts == NULL ||
+		scanner->objects == NULL)
 		return -ENOMEM;
+	(void)mime_pool_init(scanner->mimes, &scanner->limits, options->max_messages);
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
 		0)
 		return -ENOMEM;
@@ -178,7 +181,7 @@ int scanner_new(
 	scanner->matches_room = options->all_matches ? MATCHES_ALL : MATCHES_FIRST;
 	scanner->parts_room = options->max_parts > options->max_members ? options->max_parts
 									: options->max_members;
-	scanner->message_bytes = align_up(mime_offset(scanner) + mime_bytes(&scanner->limits));
+	scanner->message_bytes = align_up(mime_offset(scanner) + mime_own_bytes(&scanner->limits));
 	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
 	// Deferred work takes one in any case.
 	scanner->tables_count = messages / (options->has_helper ? 4 : 8) + 1;
@@ -223,6 +226,7 @@ void scanner_free(struct scanner *scanner)
 	free(scanner->texts);
 	free(scanner->tables_memory);
 	free(scanner->messages);
+	free(scanner->mimes);
 	free(scanner->hits);
 	free(scanner);
 }
@@ -252,8 +256,8 @@ size_t scanner_message_bytes(const struct scanner *scanner)
 	const bool has_copies = scanner->copies.wants_text || scanner->copies.wants_html;
 	const size_t searched = has_copies ? MESSAGE_SEARCHED : MESSAGE_SEARCHED_RAW;
 
-	return scanner->message_bytes + sizeof(struct text_block) + table_bytes(scanner) / 8 +
-	       unpack_bytes() / 4 +
+	return scanner->message_bytes + mime_pool_share(&scanner->limits) +
+	       sizeof(struct text_block) + table_bytes(scanner) / 8 + unpack_bytes() / 4 +
 	       (sizeof(struct scan_object) + (has_copies ? sizeof(struct scan_copies) : 0)) * 9 /
 		       4 +
 	       searched * matcher_object_bytes(scanner->matcher);
@@ -333,6 +337,8 @@ void scan_pool_put(struct scan *scan)
 {
 	struct scanner *scanner = scan->home;
 
+	if (scan->mime != NULL)
+		mime_fini(scan->mime);
 	pool_put_table(scan);
 	pool_put_texts(scanner, scan->text);
 	pool_put_texts(scanner, scan->spare);

@@ -130,6 +130,7 @@ struct scanner {
 	uint32_t in_progress; // messages
 	struct scan_options options;
 	struct mime_limits limits;
+	struct mime_pool *mimes;
 	struct matcher *matcher;
 	struct member_rules *member_rules; // NULL: the ruleset has none
 	bool can_allow;                    // the ruleset has allow lists

@@ -181,6 +181,7 @@ static void translate(struct mail *mail, const struct mime_event *mime, struct u
 			*event = (struct unpack_event){.type = UNPACK_MEMBER_END, .name = ""};
 		}
 		break;
+	case MIME_NO_MEMORY:
 	case MIME_SUSPICIOUS:
 		if (mail->passes == 0)
 			*event = (struct unpack_event){

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Property: a message gives the same events whole, byte by byte and in chunks of sizes drawn from it,
-// parts are within the limits, and every part that begins ends.
+// Property: a message gives the same events whole, byte by byte and in chunks of sizes drawn from it, whether a
+// parser has all its memory for itself or takes of a pool; parts are within the limits, and every part that
+// begins ends.
 #include "tests/support/mime_log.h"
 
 #include <stdlib.h>
@@ -37,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (whole == NULL) {
 		whole = mime_log_new(&limits);
-		cut = mime_log_new(&limits);
+		cut = mime_log_new_shared(&limits);
 	}
 	for (size_t i = 0; i < n; i++)
 		seed = seed * 31 + data[i];

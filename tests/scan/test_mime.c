@@ -125,7 +125,7 @@ static void check_same(const struct mime_log *a, const struct mime_log *b, const
 static void every_case_gives_its_parts_in_any_chunks(void **state)
 {
 	struct mime_log *whole = mime_log_new(&limits);
-	struct mime_log *cut = mime_log_new(&limits);
+	struct mime_log *cut = mime_log_new_shared(&limits);
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -221,7 +221,7 @@ static void large_parts_are_the_same_in_any_chunks(void **state)
 	};
 	static const size_t sizes[] = {1, 1460, 5000, 16384, 65536};
 	struct mime_log *whole = mime_log_new(&limits);
-	struct mime_log *cut = mime_log_new(&limits);
+	struct mime_log *cut = mime_log_new_shared(&limits);
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(heads) * COUNT(bodies); i++) {
@@ -317,10 +317,70 @@ static void an_empty_message_has_one_empty_part(void **state)
 	mime_log_free(log);
 }
 
+#define SHARING 3
+
+// Whether there was memory for all of it. Parts come in any case.
+static bool reads_all(struct mime *mime, const char *message)
+{
+	struct mime_event event = {.type = MIME_NEED_INPUT};
+	size_t n = strlen(message);
+	unsigned int parts = 0;
+	bool all = true;
+
+	for (size_t used = 0; used < n || event.type != MIME_NEED_INPUT;) {
+		used += mime_next(mime, (const uint8_t *)message + used, n - used, &event);
+		all = all && event.type != MIME_NO_MEMORY;
+		parts += event.type == MIME_PART_BEGIN ? 1 : 0;
+	}
+	while (event.type != MIME_END) {
+		mime_finish(mime, &event);
+		all = all && event.type != MIME_NO_MEMORY;
+		parts += event.type == MIME_PART_BEGIN ? 1 : 0;
+	}
+	assert_int_not_equal(parts, 0);
+	return all;
+}
+
+// A pool for one parser has two of each kind.
+static void check_sharing(const char *message)
+{
+	struct mime_pool *pool =
+		mime_pool_init(aligned_alloc(64, mime_pool_bytes(&limits, 1)), &limits, 1);
+	struct mime *mimes[SHARING];
+	void *memory[SHARING];
+
+	for (size_t i = 0; i < SHARING; i++) {
+		memory[i] = aligned_alloc(64, mime_own_bytes(&limits));
+		mimes[i] = mime_init_shared(memory[i], &limits, pool);
+		assert_int_equal(reads_all(mimes[i], message), i < 2);
+	}
+	mime_fini(mimes[2]);
+	mime_fini(mimes[1]);
+	mimes[2] = mime_init_shared(memory[2], &limits, pool);
+	assert_true(reads_all(mimes[2], message));
+	mime_fini(mimes[2]);
+	mime_fini(mimes[0]);
+	for (size_t i = 0; i < SHARING; i++)
+		free(memory[i]);
+	free(pool);
+}
+
+static void what_a_pool_has_no_memory_for_is_told(void **state)
+{
+	(void)state;
+	check_sharing("Subject: a field that is longer than what each parser has for itself "
+		      "takes of the pool, as long as there is any\n\ntext\n");
+	check_sharing("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+		      "U3ViamVjdDogeAoKeAo=\n");
+	check_sharing("Content-Transfer-Encoding: base64\n"
+		      "Content-Transfer-Encoding: quoted-printable\n\nAAAA\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_case_gives_its_parts_in_any_chunks),
+		cmocka_unit_test(what_a_pool_has_no_memory_for_is_told),
 		cmocka_unit_test(every_case_has_the_same_structure_with_crlf),
 		cmocka_unit_test(large_parts_are_the_same_in_any_chunks),
 		cmocka_unit_test(a_large_preamble_is_a_part_and_the_parts_after_it_are_found),

@@ -34,22 +34,44 @@ __attribute__((format(printf, 2, 3))) static void write_line(
 	log->text_bytes += (size_t)n;
 }
 
+static void *poisoned(size_t bytes)
+{
+	void *memory;
+
+	bytes = (bytes + 63) & ~(size_t)63;
+	memory = aligned_alloc(64, bytes);
+	must(memory != NULL);
+	memset(memory, 0xa5, bytes);
+	return memory;
+}
+
 struct mime_log *mime_log_new(const struct mime_limits *limits)
 {
 	struct mime_log *log = calloc(1, sizeof(*log));
-	size_t bytes = (mime_bytes(limits) + 63) & ~(size_t)63;
 
 	must(log != NULL);
-	log->memory = aligned_alloc(64, bytes);
-	must(log->memory != NULL);
-	memset(log->memory, 0xa5, bytes);
+	log->memory = poisoned(mime_bytes(limits));
+	mime_log_begin(log, limits);
+	return log;
+}
+
+struct mime_log *mime_log_new_shared(const struct mime_limits *limits)
+{
+	struct mime_log *log = calloc(1, sizeof(*log));
+
+	must(log != NULL);
+	log->memory = poisoned(mime_own_bytes(limits));
+	log->pool = mime_pool_init(poisoned(mime_pool_bytes(limits, 1)), limits, 1);
 	mime_log_begin(log, limits);
 	return log;
 }
 
 void mime_log_begin(struct mime_log *log, const struct mime_limits *limits)
 {
-	log->mime = mime_init(log->memory, limits);
+	if (log->mime != NULL)
+		mime_fini(log->mime);
+	log->mime = log->pool != NULL ? mime_init_shared(log->memory, limits, log->pool)
+				      : mime_init(log->memory, limits);
 	log->text_bytes = 0;
 	log->parts_count = 0;
 	log->marked = 0;
@@ -60,6 +82,7 @@ void mime_log_free(struct mime_log *log)
 {
 	for (uint32_t i = 0; i < MIME_LOG_PARTS; i++)
 		EVP_MD_CTX_free(log->digests[i]);
+	free(log->pool);
 	free(log->memory);
 	free(log->text);
 	free(log);
@@ -139,6 +162,7 @@ static void take(struct mime_log *log, const struct mime_event *event)
 		must(event->number > 0 && event->number <= log->parts_count);
 		part_end(log, event->number);
 		break;
+	case MIME_NO_MEMORY:
 	case MIME_SUSPICIOUS:
 		write_line(log, "suspicious %s\n", event->why);
 		break;

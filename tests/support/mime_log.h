@@ -31,9 +31,12 @@ struct mime_log {
 	char tails[MIME_LOG_PARTS][MIME_LOG_MARKER];
 	uint32_t parts_count;
 	void *memory;
+	struct mime_pool *pool; // NULL: the parser has all its memory for itself
 };
 
 struct mime_log *mime_log_new(const struct mime_limits *limits);
+// The same with a parser that takes what few messages need from a pool.
+struct mime_log *mime_log_new_shared(const struct mime_limits *limits);
 void mime_log_free(struct mime_log *log);
 void mime_log_begin(struct mime_log *log, const struct mime_limits *limits);
 void mime_log_feed(struct mime_log *log, const uint8_t *data, size_t n);

@@ -5,7 +5,7 @@
 
 // Of so many parsers one may have it at the same time.
 static const uint32_t shares[MIME_SPARES] = {
-	[MIME_SPARE_FIELD] = 8,
+	[MIME_SPARE_FIELD] = 16,
 	[MIME_SPARE_INNER] = 16,
 	[MIME_SPARE_ALTS] = 4,
 };

@@ -23,11 +23,18 @@ static size_t align_up(size_t n)
 	return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static size_t table_bytes(const struct scanner *scanner)
+// Tables have room for so many parts, the last of them for all that may be; of so many messages in progress
+// one may have such a table.
+static const struct {
+	size_t room;
+	size_t share;
+} table_sizes[SCAN_TABLE_SIZES] = {{128, 4}, {1280, 16}, {SIZE_MAX, 128}};
+
+static size_t table_bytes(size_t room)
 {
 	return align_up(sizeof(struct part_table) +
-			scanner->parts_room * (sizeof(struct scan_part) + sizeof(uint32_t)) +
-			(scanner->parts_room + 1) * sizeof(struct part_order));
+			room * (sizeof(struct scan_part) + sizeof(uint32_t)) +
+			(room + 1) * sizeof(struct part_order));
 }
 
 // A message: struct scan, a step of its bytes, its matches, the MIME parser.
@@ -46,21 +53,21 @@ static size_t mime_offset(const struct scanner *scanner)
 	return align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
 }
 
-static void pool_fill_tables(struct scanner *scanner)
+static void fill_tables(struct part_tables *tables, unsigned int size)
 {
-	size_t bytes = table_bytes(scanner);
-	size_t room = scanner->parts_room;
+	const size_t room = tables->room;
 
-	for (size_t i = scanner->tables_count; i-- > 0;) {
-		uint8_t *memory = (uint8_t *)scanner->tables_memory + i * bytes;
+	for (size_t i = tables->count; i-- > 0;) {
+		uint8_t *memory = (uint8_t *)tables->memory + i * table_bytes(room);
 		struct part_table *table = (struct part_table *)memory;
 
+		table->size = size;
 		table->parts = (struct scan_part *)(memory + sizeof(*table));
 		table->indexes = (uint32_t *)(table->parts + room);
 		table->order = (struct part_order *)(table->indexes + room);
 		table->room = room;
-		table->next = scanner->free_tables;
-		scanner->free_tables = table;
+		table->next = tables->free;
+		tables->free = table;
 	}
 }
 
@@ -122,6 +129,23 @@ static uint32_t matches_count(const struct scanner *scanner)
 	       (scanner->copies.wants_text || scanner->copies.wants_html ? 3 : 1);
 }
 
+static bool make_tables(struct scanner *scanner)
+{
+	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++) {
+		struct part_tables *tables = &scanner->tables[i];
+
+		tables->room = table_sizes[i].room < scanner->parts_room ? table_sizes[i].room
+									 : scanner->parts_room;
+		// Deferred work takes one in any case.
+		tables->count = scanner->options.max_messages / table_sizes[i].share + 1;
+		tables->memory = pool_memory(tables->count, table_bytes(tables->room));
+		if (tables->memory == NULL)
+			return false;
+		fill_tables(tables, i);
+	}
+	return true;
+}
+
 static int pool_make(struct scanner *scanner)
 {
 	const struct scan_options *options = &scanner->options;
@@ -129,12 +153,10 @@ static int pool_make(struct scanner *scanner)
 	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
 	scanner->messages = pool_memory(options->max_messages, scanner->message_bytes);
 	scanner->mimes = pool_memory(1, mime_pool_bytes(&scanner->limits, options->max_messages));
-	scanner->tables_memory = pool_memory(scanner->tables_count, table_bytes(scanner));
 	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
 	scanner->objects = pool_memory(scanner->objects_count, sizeof(*scanner->objects));
 	if (scanner->hits == NULL || scanner->messages == NULL || scanner->mimes == NULL ||
-		scanner->tables_memory == NULL || scanner->texts == NULL ||
-		scanner->objects == NULL)
+		!make_tables(scanner) || scanner->texts == NULL || scanner->objects == NULL)
 		return -ENOMEM;
 	(void)mime_pool_init(scanner->mimes, &scanner->limits, options->max_messages);
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
@@ -183,9 +205,6 @@ int scanner_new(
 									: options->max_members;
 	scanner->message_bytes = align_up(mime_offset(scanner) + mime_own_bytes(&scanner->limits));
 	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
-	// Deferred work takes one in any case.
-	scanner->tables_count = messages / (options->has_helper ? 4 : 8) + 1;
-
 	scanner->objects_count = objects_count(options);
 	for (size_t i = 0; i < DIGEST_ALGORITHMS; i++)
 		scanner->can_allow = scanner->can_allow || ruleset->hashes[i].allows ||
@@ -203,7 +222,6 @@ int scanner_new(
 		scanner_free(scanner);
 		return err;
 	}
-	pool_fill_tables(scanner);
 	pool_fill_texts(scanner);
 	*out = scanner;
 	return 0;
@@ -224,7 +242,8 @@ void scanner_free(struct scanner *scanner)
 	screenings_fini(&scanner->screenings);
 	free(scanner->objects);
 	free(scanner->texts);
-	free(scanner->tables_memory);
+	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++)
+		free(scanner->tables[i].memory);
 	free(scanner->messages);
 	free(scanner->mimes);
 	free(scanner->hits);
@@ -255,9 +274,12 @@ size_t scanner_message_bytes(const struct scanner *scanner)
 {
 	const bool has_copies = scanner->copies.wants_text || scanner->copies.wants_html;
 	const size_t searched = has_copies ? MESSAGE_SEARCHED : MESSAGE_SEARCHED_RAW;
+	size_t tables = 0;
 
+	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++)
+		tables += table_bytes(scanner->tables[i].room) / table_sizes[i].share;
 	return scanner->message_bytes + mime_pool_share(&scanner->limits) +
-	       sizeof(struct text_block) + table_bytes(scanner) / 8 + unpack_bytes() / 4 +
+	       sizeof(struct text_block) + tables + unpack_bytes() / 4 +
 	       (sizeof(struct scan_object) + (has_copies ? sizeof(struct scan_copies) : 0)) * 9 /
 		       4 +
 	       searched * matcher_object_bytes(scanner->matcher);
@@ -313,12 +335,19 @@ void scan_pool_put_object(struct scanner *scanner, struct scan_object *object)
 	scanner->free_objects = object;
 }
 
+static void put_table(struct scanner *scanner, struct part_table *table)
+{
+	struct part_tables *tables = &scanner->tables[table->size];
+
+	table->next = tables->free;
+	tables->free = table;
+}
+
 static void pool_put_table(struct scan *scan)
 {
 	if (scan->table == &scan->small)
 		return;
-	scan->table->next = scan->home->free_tables;
-	scan->home->free_tables = scan->table;
+	put_table(scan->home, scan->table);
 	scan->table = &scan->small;
 }
 
@@ -353,17 +382,18 @@ static bool is_at_home(const struct scan *scan)
 	return scan->scanner == scan->home;
 }
 
-static bool pool_take_table(struct scan *scan)
+static bool move_to_table(struct scan *scan, struct part_tables *tables)
 {
-	struct part_table *table = is_at_home(scan) ? scan->home->free_tables : NULL;
-	size_t count = scan->result.parts_count;
+	struct part_table *table = tables->free;
+	const size_t count = scan->result.parts_count;
 
-	if (scan->table != &scan->small || table == NULL || table->room <= count ||
-		table->room <= scan->mime_parts)
+	if (table == NULL || tables->room <= scan->table->room || tables->room <= count ||
+		tables->room <= scan->mime_parts)
 		return false;
-	scan->home->free_tables = table->next;
+	tables->free = table->next;
 	memcpy(table->parts, scan->table->parts, count * sizeof(*table->parts));
 	memcpy(table->indexes, scan->table->indexes, scan->mime_parts * sizeof(*table->indexes));
+	pool_put_table(scan);
 	scan->table = table;
 	return true;
 }
@@ -372,13 +402,17 @@ bool scan_pool_grow_parts(struct scan *scan)
 {
 	if (scan->result.parts_count < scan->table->room && scan->mime_parts < scan->table->room)
 		return true;
-	return pool_take_table(scan);
+	for (unsigned int i = 0; is_at_home(scan) && i < SCAN_TABLE_SIZES; i++)
+		if (move_to_table(scan, &scan->home->tables[i]))
+			return true;
+	return false;
 }
 
 // Names for which no block is free are cut; members for which there is no entry cannot be looked at.
 bool scan_pool_reserve(struct scan *scan)
 {
 	struct scanner *scanner = scan->home;
+	unsigned int size = SCAN_TABLE_SIZES;
 
 	for (int i = 0; i < SCAN_SPARE_TEXT_BLOCKS && scanner->free_texts != NULL; i++) {
 		struct text_block *block = scanner->free_texts;
@@ -387,7 +421,10 @@ bool scan_pool_reserve(struct scan *scan)
 		block->next = scan->spare;
 		scan->spare = block;
 	}
-	return scan->table != &scan->small || pool_take_table(scan);
+	// The largest that there is: it cannot be changed on the other thread.
+	while (size > 0 && !move_to_table(scan, &scanner->tables[size - 1]))
+		size--;
+	return scan->table != &scan->small;
 }
 
 // Space for n bytes of text, or for fewer when it runs out. NULL when there is none at all.

@@ -48,10 +48,20 @@ struct part_order {
 // The parts of one message.
 struct part_table {
 	struct part_table *next; // in the pool
+	unsigned int size;       // of the pool
 	struct scan_part *parts;
 	uint32_t *indexes;        // of the MIME parser's parts, by its numbers
 	struct part_order *order; // by indexes; the first is the message
 	size_t room;
+};
+
+// Tables of one size. Few messages have many parts.
+#define SCAN_TABLE_SIZES 3
+struct part_tables {
+	struct part_table *free;
+	void *memory;
+	size_t count;
+	size_t room; // for parts, in each
 };
 
 #define SCAN_MAX_ATTACHED 4 // one in the other
@@ -144,19 +154,17 @@ struct scanner {
 	size_t matches_room;    // of one message
 	size_t message_bytes;
 	uint8_t *messages;
-	void *tables_memory;
+	struct part_tables tables[SCAN_TABLE_SIZES]; // the smallest first
 	struct text_block *texts;
 	struct scan_object *objects;
 	struct scan *free_scans;
 	size_t messages_begun; // those behind were never used
-	struct part_table *free_tables;
 	struct text_block *free_texts;
 	struct scan_object *free_objects;
 	size_t objects_begun;
 	size_t parts_room; // of one message
 	size_t objects_count;
 	size_t texts_count;
-	size_t tables_count;
 };
 
 // A message's block with nothing in it, or NULL when all are in use.
@@ -166,7 +174,7 @@ void scan_pool_put(struct scan *scan);
 // An object with nothing in it but its place in the pool, or NULL.
 struct scan_object *scan_pool_get_object(struct scanner *scanner);
 void scan_pool_put_object(struct scanner *scanner, struct scan_object *object);
-// Makes room for one part more. False when there is none.
+// Makes room for one part more: parts move. False when there is none.
 bool scan_pool_grow_parts(struct scan *scan);
 // Lays by what deferred work on another thread will need. False when there is no room.
 bool scan_pool_reserve(struct scan *scan);

@@ -226,6 +226,39 @@ static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
 	return held + (input->is_after_empty ? 0 : n);
 }
 
+// Where the first line after this one begins that begins with "From ", or the last line that is all there.
+static size_t find_from_line(const char *data, size_t n)
+{
+	const char *at = data;
+	const char *last;
+
+	while ((at = memchr(at, 'F', n - (size_t)(at - data))) != NULL) {
+		if (at > data && at[-1] == '\n' &&
+			(n - (size_t)(at - data) < 5 || memcmp(at, "From ", 5) == 0))
+			return (size_t)(at - data);
+		at++;
+	}
+	last = memrchr(data, '\n', n);
+	return last != NULL ? (size_t)(last - data) + 1 : 0;
+}
+
+// Whole lines in one piece, of which the last one is not empty: there is no other message's beginning in them.
+static size_t mbox_run(struct ctl_input *input, uint8_t *out, size_t room)
+{
+	const char *data = input->ahead + input->ahead_from;
+	size_t n = input->ahead_to - input->ahead_from;
+
+	if (!input->is_line_start || input->is_after_empty || input->held[0] != '\0')
+		return 0;
+	n = find_from_line(data, n < room ? n : room);
+	while (n > 0 && (n == 1 || data[n - 2] == '\n' ||
+				(data[n - 2] == '\r' && (n == 2 || data[n - 3] == '\n'))))
+		n -= n > 1 && data[n - 2] == '\r' ? 2 : 1;
+	memcpy(out, data, n);
+	input->ahead_from += n;
+	return n;
+}
+
 bool ctl_input_next(struct ctl_input *input)
 {
 	size_t n;
@@ -253,7 +286,10 @@ size_t ctl_input_read(struct ctl_input *input, uint8_t *out, size_t room)
 
 	if (input->format != INPUT_MBOX)
 		return fread(out, 1, room, input->file);
-	while (!input->is_over && room - n >= LINE_BYTES + sizeof(input->held))
+	while (!input->is_over && room - n >= LINE_BYTES + sizeof(input->held)) {
 		n += mbox_piece(input, out + n);
+		if (!input->is_over)
+			n += mbox_run(input, out + n, room - n);
+	}
 	return n;
 }

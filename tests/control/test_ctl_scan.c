@@ -117,9 +117,9 @@ static int make_files(void **state)
 static int drop_files(void **state)
 {
 	static const char *const folders[] = {
-		"rules", "mail/cur", "mail/new", "mail/tmp", "mail", "odd", "."};
+		"rules", "mail/cur", "mail/new", "mail/tmp", "mail", "messages", "odd", "."};
 	static const char *const made[] = {
-		"image", "stdout", "stderr", "odd/fifo", "odd/loop", "odd/nowhere"};
+		"image", "made", "stdout", "stderr", "odd/fifo", "odd/loop", "odd/nowhere"};
 	char path[256];
 
 	(void)state;
@@ -370,6 +370,86 @@ static void a_mailbox_is_its_messages(void **state)
 	assert_true(matches(output, "/box: message 2: Test\\.Eicar FOUND$"));
 }
 
+#define MAILBOX_MESSAGES 40
+
+// Lines that look like a mailbox's own, and others.
+static void write_lines(FILE *box, FILE *message, unsigned int *seed)
+{
+	static const char *const lines[] = {"\n", "\r\n", "From here on\n", "From 10:00 on\n",
+		"F\n", "text\r\n", ">From 10:00\n", " From 10:00\n", "a line \r", "long"};
+	bool is_after_empty = true;
+
+	*seed = *seed * 1664525u + 1013904223u;
+	for (unsigned int left = *seed >> 24; left > 0; left--) {
+		const char *line;
+		int width = 0;
+
+		*seed = *seed * 1664525u + 1013904223u;
+		line = lines[(*seed >> 20) % 10];
+		if (is_after_empty && strncmp(line, "From 1", 6) == 0)
+			continue;
+		if (strcmp(line, "long") == 0)
+			width = (int)(*seed >> 18);
+		assert_int_equal(
+			fprintf(box, "%*s", width, line), fprintf(message, "%*s", width, line));
+		is_after_empty = line[0] == '\n' || strcmp(line, "\r\n") == 0;
+	}
+	// The last line of a message must have an end.
+	assert_true(fputs("end\n", box) >= 0 && fputs("end\n", message) >= 0);
+}
+
+static FILE *open_in(const char *name)
+{
+	char path[256];
+	FILE *file;
+
+	path_in(path, sizeof(path), name);
+	file = fopen(path, "wbe");
+	assert_non_null(file);
+	return file;
+}
+
+static void a_mailbox_is_what_was_put_into_it(void **state)
+{
+	static json_t *events[MAILBOX_MESSAGES];
+	FILE *box = open_in("made");
+	char path[256];
+	char name[64];
+	unsigned int seed = 1;
+
+	(void)state;
+	make_folder("messages");
+	for (unsigned int i = 0; i < MAILBOX_MESSAGES; i++) {
+		FILE *message;
+
+		(void)snprintf(name, sizeof(name), "messages/%02u.eml", i);
+		message = open_in(name);
+		assert_true(fputs(FROM_LINE "Subject: x\n\n", box) >= 0 &&
+			    fputs("Subject: x\n\n", message) >= 0);
+		write_lines(box, message, &seed);
+		assert_true(fputs(i % 2 == 0 ? "\n" : "\r\n", box) >= 0);
+		assert_int_equal(fclose(message), 0);
+	}
+	assert_int_equal(fclose(box), 0);
+	assert_int_equal(run("scan --rules @rules --json --digests sha256 @messages"), 0);
+	for (size_t i = 0; i < MAILBOX_MESSAGES; i++)
+		events[i] = event_of_line(i);
+	assert_int_equal(run("scan --rules @rules --json --digests sha256 @made"), 0);
+	for (size_t i = 0; i < MAILBOX_MESSAGES; i++) {
+		json_t *event = event_of_line(i);
+
+		assert_int_equal(json_integer_value(json_object_get(event, "bytes")),
+			json_integer_value(json_object_get(events[i], "bytes")));
+		assert_true(json_equal(
+			json_object_get(event, "parts"), json_object_get(events[i], "parts")));
+		json_decref(event);
+		json_decref(events[i]);
+		(void)snprintf(name, sizeof(name), "messages/%02u.eml", (unsigned int)i);
+		path_in(path, sizeof(path), name);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
 static void a_maildir_holds_messages_whatever_they_look_like(void **state)
 {
 	json_t *event;
@@ -450,6 +530,7 @@ int main(void)
 		cmocka_unit_test(an_image_a_file_and_a_folder_find_the_same),
 		cmocka_unit_test(an_event_says_what_was_found_where),
 		cmocka_unit_test(a_mailbox_is_its_messages),
+		cmocka_unit_test(a_mailbox_is_what_was_put_into_it),
 		cmocka_unit_test(a_maildir_holds_messages_whatever_they_look_like),
 		cmocka_unit_test(workers_say_the_same_in_the_same_order),
 		cmocka_unit_test(what_is_no_file_is_an_error_or_passed_over),

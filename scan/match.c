@@ -215,7 +215,10 @@ static void search_anchors(struct match_object *object, const struct anchor_inpu
 	const struct ruleset *ruleset = matcher->ruleset;
 	const struct ruleset *delta = ruleset->delta;
 	unsigned int target = object->own_target;
-	enum anchor_content content = anchor_content_of(input->data, input->to);
+	// Where no window is looked up the content tells nothing.
+	enum anchor_content content = input->windows_from >= input->to
+					      ? ANCHOR_BYTES
+					      : anchor_content_of(input->data, input->to);
 	struct anchor_side sides[2] = {
 		{ruleset_anchors(ruleset, target, content), ruleset, &matcher->sighting}};
 	const uint8_t *sieve = ruleset->sieves[sides[0].table->content * FILETYPE_TARGETS + target];

@@ -4,27 +4,21 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-static inline uint64_t ends_of_block(const uint8_t *data)
+struct marks {
+	uint64_t ends;
+	uint64_t breaks;
+	uint64_t odd;
+};
+
+// Every line is looked at.
+static inline struct marks marks_of_block(const uint8_t *data)
 {
-	uint64_t ends = 0;
+	struct marks marks = {0};
 
 	for (unsigned int i = 0; i < 64; i++)
 		if (data[i] == '\n' || (data[i] == '\r' && data[i + 1] != '\n'))
-			ends |= UINT64_C(1) << i;
-	return ends;
-}
-
-// Every line is looked at.
-static inline uint64_t breaks_of_block(const uint8_t *data)
-{
-	(void)data;
-	return 0;
-}
-
-static inline uint64_t odd_in_block(const uint8_t *data)
-{
-	(void)data;
-	return 0;
+			marks.ends |= UINT64_C(1) << i;
+	return marks;
 }
 
 #include "scan/mime_lines.inc"
@@ -37,7 +31,8 @@ size_t mime_lines_skip_portable(const uint8_t *data, size_t n)
 mime_lines_skip_fn mime_lines_variant(size_t i)
 {
 	bool has_avx2 = __builtin_cpu_supports("avx2");
-	bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw");
+	bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw") &&
+			  __builtin_cpu_supports("avx512vbmi");
 
 	switch (i) {
 	case 0:

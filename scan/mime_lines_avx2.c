@@ -3,6 +3,12 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+struct marks {
+	uint64_t ends;
+	uint64_t breaks;
+	uint64_t odd;
+};
+
 static inline uint64_t equal(const uint8_t *data, char byte)
 {
 	const __m256i wanted = _mm256_set1_epi8(byte);
@@ -41,6 +47,11 @@ static inline uint64_t odd_in_block(const uint8_t *data)
 
 	return (at_most(data, ' ' - 1) & ~ends) | equal(data, '-') | equal(data, '=') |
 	       equal(data, 'b') | equal(data, 'c') | equal(data, 'C');
+}
+
+static inline struct marks marks_of_block(const uint8_t *data)
+{
+	return (struct marks){ends_of_block(data), breaks_of_block(data), odd_in_block(data)};
 }
 
 #include "scan/mime_lines.inc"

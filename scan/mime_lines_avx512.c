@@ -3,35 +3,41 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-static inline uint64_t ends_of_block(const uint8_t *data)
-{
-	const __m512i lf = _mm512_set1_epi8('\n');
-	__m512i bytes = _mm512_loadu_si512(data);
-	uint64_t cr = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
+struct marks {
+	uint64_t ends;
+	uint64_t breaks;
+	uint64_t odd;
+};
 
-	return _mm512_cmpeq_epi8_mask(bytes, lf) |
-	       (cr & ~_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(data + 1), lf));
+#define LF 1
+#define CR 2
+#define ODD 4
+#define BREAK 8
+#define CONTROL (ODD | BREAK)
+
+// What a byte below 128 is.
+static const uint8_t classes[128] = {CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL,
+	CONTROL, CONTROL, CONTROL, LF | BREAK, CONTROL, CONTROL, CR | BREAK, CONTROL, CONTROL,
+	CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL,
+	CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL,
+	BREAK, ['-'] = ODD, ['='] = ODD, ['b'] = ODD, ['c'] = ODD, ['C'] = ODD};
+
+static inline uint64_t of_class(__m512i found, char class)
+{
+	return _mm512_test_epi8_mask(found, _mm512_set1_epi8(class));
 }
 
-static inline uint64_t breaks_of_block(const uint8_t *data)
+static inline struct marks marks_of_block(const uint8_t *data)
 {
 	const __m512i bytes = _mm512_loadu_si512(data);
+	const uint64_t high = _mm512_movepi8_mask(bytes);
+	const __m512i found = _mm512_maskz_permutex2var_epi8(
+		~high, _mm512_loadu_si512(classes), bytes, _mm512_loadu_si512(classes + 64));
+	const uint64_t lf = of_class(found, LF);
+	const uint64_t lf_behind = lf >> 1 | (uint64_t)(data[64] == '\n') << 63;
 
-	return _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(' ')) | _mm512_movepi8_mask(bytes);
-}
-
-static inline uint64_t odd_in_block(const uint8_t *data)
-{
-	const __m512i bytes = _mm512_loadu_si512(data);
-	const __m512i folded = _mm512_or_si512(bytes, _mm512_set1_epi8(' '));
-	const uint64_t ends = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n')) |
-			      _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
-
-	return (_mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(' ')) & ~ends) |
-	       _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('-')) |
-	       _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('=')) |
-	       _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('b')) |
-	       _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8('c'));
+	return (struct marks){lf | (of_class(found, CR) & ~lf_behind),
+		of_class(found, BREAK) | high, of_class(found, ODD)};
 }
 
 #include "scan/mime_lines.inc"

@@ -108,6 +108,12 @@ bool header_split(struct span line, struct span *name, struct span *value)
 	return true;
 }
 
+// Of two characters at most, none of which is NUL.
+static inline bool is_in(const char *stop, char c)
+{
+	return c != '\0' && (c == stop[0] || c == stop[stop[0] != '\0' ? 1 : 0]);
+}
+
 // One token: up to a blank, a comment, or one of the characters in stop. Quotes round it are left out.
 static size_t token(struct span text, size_t from, const char *stop, struct span *out)
 {
@@ -120,7 +126,7 @@ static size_t token(struct span text, size_t from, const char *stop, struct span
 		return i < text.bytes ? i + 1 : i;
 	}
 	while (i < text.bytes && !is_blank(text.at[i]) && text.at[i] != '(' &&
-		(text.at[i] == '\0' || strchr(stop, text.at[i]) == NULL))
+		!is_in(stop, text.at[i]))
 		i++;
 	*out = (struct span){text.at + begin, i - begin};
 	return i;
@@ -379,22 +385,47 @@ static bool collect_pieces(struct span all, const char *name, struct collected *
 	return true;
 }
 
+// Which forms of the parameter there are: most headers have none, and of those that they have one.
+struct forms {
+	bool has_extended;
+	bool has_first_pieces;
+	bool has_whole;
+};
+
+static struct forms find_forms(struct span all, const char *name)
+{
+	struct forms forms = {0};
+	struct param param;
+	bool percent;
+	int piece;
+
+	while (param_next(&all, &param)) {
+		if (!param_is(&param, name, &piece, &percent))
+			continue;
+		forms.has_extended = forms.has_extended || piece == EXTENDED;
+		forms.has_first_pieces = forms.has_first_pieces || piece == 0 || piece == 1;
+		forms.has_whole = forms.has_whole || piece == WHOLE;
+	}
+	return forms;
+}
+
 // The extended form first, as RFC 6266 section 4.3 orders it; then pieces, then the plain form.
 static bool param_collect(struct span value, const char *name, struct collected *to)
 {
 	struct span all = params_of(value);
+	const struct forms forms = find_forms(all, name);
 	struct span rest = all;
 	struct param param;
 	bool percent;
 
-	if (piece_find(&rest, name, EXTENDED, &param, &percent)) {
+	if (forms.has_extended && piece_find(&rest, name, EXTENDED, &param, &percent)) {
 		collect_percent(to, take_charset(to, param.value));
 		return true;
 	}
-	if (collect_pieces(all, name, to))
+	if (forms.has_first_pieces && collect_pieces(all, name, to))
 		return true;
 	rest = all;
-	if (!piece_find(&rest, name, WHOLE, &param, &percent))
+	if (!forms.has_whole || !piece_find(&rest, name, WHOLE, &param, &percent))
 		return false;
 	collect_plain(to, &param);
 	return true;

@@ -71,17 +71,18 @@ static bool is_cut(size_t bytes, size_t room)
 	return bytes + 5 > room;
 }
 
-// A part has one name, and all of it was read.
-static void note_name(struct mime *mime, struct span value, const char *parameter)
+// A part has one name, and all of it was read. Whether this field has one.
+static bool note_name(struct mime *mime, struct span value, const char *parameter)
 {
 	const struct mime_entity *entity = &mime->entity;
 	char name[sizeof(entity->filename)];
 
 	if (!header_param(value, parameter, name, sizeof(name)))
-		return;
+		return false;
 	if (is_cut(strlen(name), sizeof(name)) || header_param_count(value, parameter) > 1 ||
 		(entity->filename[0] != '\0' && strcmp(entity->filename, name) != 0))
 		mime->outermost->has_unclear_name = true;
+	return true;
 }
 
 // The first that is not empty.
@@ -97,8 +98,8 @@ static void read_subject(struct mime *mime, struct span value)
 static void read_type(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
+	const bool has_name = note_name(mime, value, "name");
 
-	note_name(mime, value, "name");
 	if (entity->has_type) {
 		compare_type(mime, value);
 		return;
@@ -108,7 +109,7 @@ static void read_type(struct mime *mime, struct span value)
 	if (header_type(value, entity->content_type, sizeof(entity->content_type)) == 0)
 		SET(entity->content_type, "text/plain");
 	(void)header_param(value, "charset", entity->charset, sizeof(entity->charset));
-	if (!entity->has_disposition || entity->filename[0] == '\0')
+	if (has_name && (!entity->has_disposition || entity->filename[0] == '\0'))
 		(void)header_param(value, "name", entity->filename, sizeof(entity->filename));
 	if (!is_multipart(entity))
 		return;
@@ -122,13 +123,14 @@ static void read_disposition(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
 	char filename[sizeof(entity->filename)];
+	const bool has_name = note_name(mime, value, "filename");
 
-	note_name(mime, value, "filename");
 	if (entity->has_disposition)
 		return;
 	entity->has_disposition = true;
 	(void)header_token(value, entity->disposition, sizeof(entity->disposition));
-	if (header_param(value, "filename", filename, sizeof(filename)) && filename[0] != '\0')
+	if (has_name && header_param(value, "filename", filename, sizeof(filename)) &&
+		filename[0] != '\0')
 		memcpy(entity->filename, filename, strlen(filename) + 1);
 }
 

@@ -80,7 +80,7 @@ unsigned int mime_codings_hidden(struct span line)
 		if (at == NULL || (size_t)(end - at) < sizeof(field) + 5)
 			return 0;
 		at++;
-	} while (!span_is((struct span){at, sizeof(field) - 1}, field));
+	} while (lower(*at) != field[0] || !span_is((struct span){at, sizeof(field) - 1}, field));
 	at += sizeof(field) - 1;
 	n = (size_t)(end - at) < sizeof(text) - 1 ? (size_t)(end - at) : sizeof(text) - 1;
 	for (size_t i = 0; i < n; i++) {

@@ -13,6 +13,7 @@
 #define BUSY_MS 2000
 #define RECEIPTS_RESERVED 1024
 #define RECEIPTS_AHEAD (RECEIPTS_RESERVED / 2)
+#define WRITTEN_MOST 40000 // digests that are remembered: the database keeps fewer
 
 static const char *column(sqlite3_stmt *statement, int i)
 {
@@ -66,6 +67,21 @@ int64_t alert_order_now(const struct alert_order *order, int64_t now_s)
 	return now_s > order->latest_s ? now_s : order->latest_s;
 }
 
+// ---- what is there ------------------------------------------------------------------------------
+
+// So that of a new alert the database is not asked, which its own thread may be busy with.
+static void read_written(struct alert_order *order)
+{
+	sqlite3_stmt *statement = statement_prepare(order->reader, "SELECT digest FROM alert", "");
+	int code = SQLITE_ERROR;
+
+	g_hash_table_remove_all(order->written);
+	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		(void)g_hash_table_add(order->written, g_strdup(column(statement, 0)));
+	(void)sqlite3_finalize(statement);
+	order->knows_written = code == SQLITE_DONE;
+}
+
 // ---- opening ------------------------------------------------------------------------------------
 
 static int open_files(struct alert_order *order, const char *path)
@@ -94,6 +110,7 @@ int alert_order_open(const char *path, struct journal *journal, struct alert_ord
 		return -ENOMEM;
 	order->journal = journal;
 	order->unwritten = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	order->written = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	err = open_files(order, path);
 	if (err != 0) {
 		sqlite3 *db = order->reader != NULL ? order->reader : order->writer.db;
@@ -102,6 +119,7 @@ int alert_order_open(const char *path, struct journal *journal, struct alert_ord
 		alert_order_close(order);
 		return err;
 	}
+	read_written(order);
 	order->latest_s = get_fact(order, "latest");
 	order->heard_s = get_fact(order, "heard");
 	order->receipts = get_fact(order, "receipts");
@@ -127,6 +145,7 @@ void alert_order_close(struct alert_order *order)
 	(void)sqlite3_close(order->writer.db);
 	alert_marks_close(order->marks);
 	g_hash_table_destroy(order->unwritten);
+	g_hash_table_destroy(order->written);
 	free(order);
 }
 
@@ -142,6 +161,8 @@ int alert_order_find(
 	*receipt = NULL;
 	if (g_hash_table_contains(order->unwritten, digest))
 		return 0;
+	if (order->knows_written && !g_hash_table_contains(order->written, digest))
+		return -ENOENT;
 	statement = statement_prepare(
 		order->reader, "SELECT receipt, result FROM alert WHERE digest = ?", "t", digest);
 	code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
@@ -343,6 +364,10 @@ void order_noted(struct alert_order *order, const struct alert *alert, const cha
 	struct highest *highest = find_highest(order, alert);
 
 	(void)g_hash_table_remove(order->unwritten, digest);
+	if (err == 0)
+		(void)g_hash_table_add(order->written, g_strdup(digest));
+	if (g_hash_table_size(order->written) > WRITTEN_MOST)
+		read_written(order);
 	if (err == 0)
 		alert_marks_done(order->marks, alert, digest);
 	if (highest == NULL)

@@ -36,6 +36,8 @@ struct alert_order {
 	struct alert_marks *marks;
 	struct highest *highest;
 	GHashTable *unwritten; // digests
+	GHashTable *written;   // likewise: all that are in the database, and some that were
+	bool knows_written;
 	int64_t latest_s;
 	int64_t heard_s;
 	int64_t receipts; // the last number that was given

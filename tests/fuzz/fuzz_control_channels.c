@@ -8,11 +8,11 @@
 #include "control/channel.h"
 
 #include <glib.h>
+#include <linux/tcp.h> // netinet/tcp.h has states of the names of reassembly/tcp.h
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,6 @@
 #include "perf/perf.h"
 #include "scan/screening.h"
 
-#include <openssl/evp.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,72 +186,7 @@ static void end_lookup(void *ctx)
 	free(state);
 }
 
-// ---- several attachments -------------------------------------------------------------------------
-
-#define ATTACHMENTS 4
-#define ATTACHMENT_BYTES 65536u
-
-struct lanes_state {
-	uint8_t *data;
-	struct capture_pool pool;
-	struct screening_waiting waiting[ATTACHMENTS];
-};
-
-// number: the algorithm.
-static int begin_lanes(struct perf_run *run)
-{
-	struct lanes_state *state = perf_alloc(sizeof(*state));
-
-	state->data = perf_alloc(ATTACHMENT_BYTES);
-	perf_need(capture_pool_init(&state->pool, SCREENING_CHUNK, 4 * ATTACHMENTS) == 0, "memory");
-	for (size_t i = 0; i < ATTACHMENTS; i++) {
-		perf_fill(state->data, ATTACHMENT_BYTES, 61 + i);
-		state->waiting[i].wanted = (unsigned int)run->it->number;
-		capture_begin(&state->waiting[i].copy, &state->pool, UINT64_MAX);
-		perf_need(capture_append(&state->waiting[i].copy, state->data, ATTACHMENT_BYTES) ==
-				  ATTACHMENT_BYTES,
-			"room");
-	}
-	run->state = state;
-	run->amount = (double)ATTACHMENT_BYTES * ATTACHMENTS;
-	return 0;
-}
-
-static void run_lanes(void *ctx)
-{
-	struct lanes_state *state = ctx;
-	uint8_t digests[ATTACHMENTS][2][DIGEST_MAX_BYTES];
-
-	screening_compute(state->waiting, ATTACHMENTS, digests);
-	perf_keep(digests[0][0][0]);
-}
-
-static void run_evp(void *ctx)
-{
-	const struct lanes_state *state = ctx;
-	const EVP_MD *md = state->waiting[0].wanted == 1 ? EVP_md5() : EVP_sha256();
-	uint8_t out[EVP_MAX_MD_SIZE];
-
-	for (size_t i = 0; i < ATTACHMENTS; i++)
-		perf_need(EVP_Digest(state->data, ATTACHMENT_BYTES, out, NULL, md, NULL) == 1,
-			"EVP_Digest");
-	perf_keep(out[0]);
-}
-
-static void end_lanes(void *ctx)
-{
-	struct lanes_state *state = ctx;
-
-	capture_pool_fini(&state->pool);
-	free(state->data);
-	free(state);
-}
-
 static const struct perf_case cases[] = {
-	{"screen/4-attachments/md5", "EVP_Digest", "B/s", 1, false, false, begin_lanes, run_lanes,
-		run_evp, end_lanes},
-	{"screen/4-attachments/sha256", "EVP_Digest", "B/s", 4, false, false, begin_lanes,
-		run_lanes, run_evp, end_lanes},
 	{"screen/windows/5-of-5-lengths", "5 rolling checksums", "B/s", 5, false, false,
 		begin_windows, run_windows, run_rolling, end_windows},
 	{"screen/windows/100-of-5-lengths", "5 rolling checksums", "B/s", 100, false, false,

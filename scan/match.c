@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match.h"
 
+#include "scan/match_late.h"
 #include "scan/match_object.h"
 
 #include <errno.h>
@@ -448,66 +449,6 @@ static void end_patterns(struct match_object *object)
 	object->from = 0;
 }
 
-// Returns false when the object is on an allow list.
-static bool look_up(
-	struct match_object *object, enum digest_algorithm algorithm, const uint8_t *digest)
-{
-	bool allowed = false;
-
-	for (struct track *at = &object->track; at != NULL; at = at->over)
-		if (track_digest(at, &at->ruleset->hashes[algorithm], digest, object->bytes))
-			allowed = true;
-	return !allowed;
-}
-
-void match_prepare_end(struct match_object *const *objects, size_t count)
-{
-	struct md5_job jobs[MATCH_MOST_TOGETHER];
-	struct match_digesting *states[MATCH_MOST_TOGETHER];
-	size_t used = 0;
-
-	for (size_t i = 0; i < count && used < MATCH_MOST_TOGETHER; i++) {
-		struct match_object *object = objects[i];
-
-		if (object == NULL ||
-			!match_digest_takes_md5(&object->matcher->digester, &object->digesting))
-			continue;
-		states[used] = &object->digesting;
-		jobs[used++] = (struct md5_job){&object->copy.capture, object->digesting.md5};
-	}
-	if (used < 2)
-		return;
-	md5_lanes(jobs, used);
-	for (size_t i = 0; i < used; i++)
-		states[i]->md5_bytes = states[i]->bytes;
-}
-
-static void end_digests(struct match_object *object, struct match_digests *digests)
-{
-	uint8_t *outs[DIGEST_ALGORITHMS] = {digests->md5, digests->sha1, digests->sha256};
-	uint8_t digest[DIGEST_MAX_BYTES];
-	bool allowed = false;
-
-	digests->set = 0;
-	digests->allowed = false;
-	if (object->is_doubtful && object->bytes > 0)
-		match_look_up_with_break(object);
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		enum digest_algorithm algorithm = (enum digest_algorithm)i;
-
-		if (!match_digest_end(&object->matcher->digester, &object->digesting,
-			    &object->copy.capture, algorithm, digest))
-			continue;
-		digests->set |= 1u << i;
-		memcpy(outs[i], digest, digest_bytes(algorithm));
-		if (object->bytes > 0 && !look_up(object, algorithm, digest))
-			allowed = true;
-	}
-	digests->allowed = allowed;
-	for (struct track *at = &object->track; allowed && at != NULL; at = at->over)
-		at->hits.count = 0;
-}
-
 static void name_hit(const struct ruleset *ruleset, uint32_t number, struct match_hit *hit)
 {
 	const struct ruleset_signature *signature = &ruleset->signatures[number];
@@ -518,14 +459,10 @@ static void name_hit(const struct ruleset *ruleset, uint32_t number, struct matc
 	hit->kind = (enum match_kind)signature->kind;
 }
 
-// Names the hits of all layers in the order that the signatures would have in one image. Returns how
-// many there are, of which at most max are named.
-static size_t name_hits(const struct match_object *object, struct match_hit *hits, size_t max)
+size_t match_name_hits(const struct matcher *matcher, const struct track_hits *own,
+	const struct track_hits *over, struct match_hit *hits, size_t max)
 {
-	static const struct track_hits none = {0};
-	const struct ruleset *ruleset = object->matcher->ruleset;
-	const struct track_hits *own = &object->track.hits;
-	const struct track_hits *over = object->over != NULL ? &object->over->track.hits : &none;
+	const struct ruleset *ruleset = matcher->ruleset;
 	uint32_t at = 0;
 	uint32_t over_at = 0;
 
@@ -547,17 +484,19 @@ static size_t name_hits(const struct match_object *object, struct match_hit *hit
 	return at + over_at;
 }
 
-size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
-	struct match_digests *digests, const char **detected_type)
+size_t match_end_late(struct match_object *object, struct match_hit *hits, size_t max,
+	struct match_digests *digests, const char **detected_type, struct digest_late *late)
 {
+	static const struct track_hits none = {0};
 	struct matcher *matcher = object->matcher;
 	const size_t most = matcher->all_matches ? TRACK_MAX_HITS : 1;
 	size_t count;
 
 	end_patterns(object);
-	end_digests(object, digests);
+	match_end_digests(object, digests, late);
 	max = max < most ? max : most;
-	count = name_hits(object, hits, max);
+	count = match_name_hits(matcher, &object->track.hits,
+		object->over != NULL ? &object->over->track.hits : &none, hits, max);
 	matcher->was_partial = false;
 	matcher->had_more = matcher->all_matches && count > max;
 	for (const struct track *at = &object->track; at != NULL; at = at->over) {
@@ -567,6 +506,12 @@ size_t match_end(struct match_object *object, struct match_hit *hits, size_t max
 	*detected_type = object->type != NULL ? object->type->name : "";
 	put_object(object);
 	return count < max ? count : max;
+}
+
+size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,
+	struct match_digests *digests, const char **detected_type)
+{
+	return match_end_late(object, hits, max, digests, detected_type, NULL);
 }
 
 void match_abort(struct match_object *object)

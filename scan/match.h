@@ -28,8 +28,6 @@ enum match_target {
 // Patterns are not looked for in an object that has fewer, as ClamAV does not look at it; of a copy the
 // object counts that it was made of.
 #define MATCH_LEAST_BYTES 6
-// So many objects are ended together at most.
-#define MATCH_MOST_TOGETHER 4
 
 struct match_hit {
 	const char *signature; // points into the ruleset
@@ -74,9 +72,6 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_
 // True when a signature has hit already for certain. What came last may not have been looked at yet:
 // bytes are gathered before they are.
 bool match_is_hit(const struct match_object *object);
-// Of objects that get no more bytes: what they have to do in common at their ends, which takes less time
-// than each by itself. NULLs are passed over.
-void match_prepare_end(struct match_object *const *objects, size_t count);
 // Whether the object's last line break was the mail's is in doubt: hash lists see it with one, too.
 void match_set_doubtful(struct match_object *object);
 // Ends the object and gives it back. Writes at most max hits (one, without all_matches) and returns

@@ -13,12 +13,12 @@ static void look_up(struct match_object *object, enum digest_algorithm algorithm
 {
 	uint8_t digest[DIGEST_MAX_BYTES];
 
-	if (!match_digest_end_more(&object->matcher->digester, &object->digesting,
-		    &object->copy.capture, algorithm, more, digest))
+	if (!match_digest_end_more(
+		    &object->matcher->digester, &object->digesting, algorithm, more, digest))
 		return;
 	for (struct track *at = &object->track; at != NULL; at = at->over)
-		(void)track_digest(
-			at, &at->ruleset->hashes[algorithm], digest, object->bytes + strlen(more));
+		(void)track_digest(&at->hits, &at->ruleset->hashes[algorithm], digest,
+			object->bytes + strlen(more));
 }
 
 void match_look_up_with_break(struct match_object *object)

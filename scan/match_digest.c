@@ -82,7 +82,6 @@ void match_digest_begin(
 	state->is_wanted = wanted != 0;
 	state->is_late = false;
 	state->bytes = 0;
-	state->md5_bytes = UINT64_MAX;
 }
 
 static void feed_copy(struct digest *digest, const struct capture *copy)
@@ -134,56 +133,39 @@ static bool has_size(const struct match_digester *digester, const struct match_d
 	       (sizes[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
-bool match_digest_takes_md5(
-	const struct match_digester *digester, const struct match_digesting *state)
-{
-	return !state->is_late && state->md5_bytes != state->bytes &&
-	       has_size(digester, state, DIGEST_INDEX_MD5, state->bytes);
-}
-
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
-	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out)
+	enum digest_algorithm algorithm, uint8_t *out)
 {
-	struct digest digest;
-
 	if (!state->is_wanted)
 		return false;
 	if ((digester->running >> algorithm & 1) != 0)
 		return digest_end(&state->running, algorithm, out);
-	if (!has_size(digester, state, algorithm, state->bytes))
-		return false;
-	if (algorithm == DIGEST_INDEX_MD5 && state->md5_bytes == state->bytes) {
-		memset(out, 0, DIGEST_MAX_BYTES);
-		memcpy(out, state->md5, sizeof(state->md5));
-		return true;
-	}
-	if (state->is_late)
-		return digest_end(&state->late, algorithm, out);
-	digest_begin(&digest, 1u << algorithm);
-	feed_copy(&digest, copy);
-	return digest_end(&digest, algorithm, out);
+	return state->is_late && has_size(digester, state, algorithm, state->bytes) &&
+	       digest_end(&state->late, algorithm, out);
 }
 
 bool match_digest_end_more(const struct match_digester *digester,
-	const struct match_digesting *state, const struct capture *copy,
-	enum digest_algorithm algorithm, const char *more, uint8_t *out)
+	const struct match_digesting *state, enum digest_algorithm algorithm, const char *more,
+	uint8_t *out)
 {
 	const size_t n = strlen(more);
 	struct digest digest;
 
 	if (!state->is_wanted || (digester->listed >> algorithm & 1) == 0)
 		return false;
-	if ((digester->running >> algorithm & 1) != 0) {
+	if ((digester->running >> algorithm & 1) != 0)
 		digest = state->running;
-	} else if (!has_size(digester, state, algorithm, state->bytes + n)) {
-		return false;
-	} else if (state->is_late) {
+	else if (state->is_late && has_size(digester, state, algorithm, state->bytes + n))
 		digest = state->late;
-	} else {
-		digest_begin(&digest, 1u << algorithm);
-		feed_copy(&digest, copy);
-	}
+	else
+		return false;
 	digest.running &= 1u << algorithm;
 	digest_feed(&digest, (const uint8_t *)more, n);
 	return digest_end(&digest, algorithm, out);
+}
+
+bool match_digest_is_left(const struct match_digester *digester,
+	const struct match_digesting *state, enum digest_algorithm algorithm, size_t more)
+{
+	return !state->is_late && has_size(digester, state, algorithm, state->bytes + more);
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Digests of an object, looked up in the hash lists. Most entries of lists name a size: their digests
 // are computed when the object has ended and only if some entry has its size, from the copy that is
-// kept of it. Those that were asked for, or that entries of any size need, run while bytes pass.
+// kept of it (match_late.h). Those that were asked for, or that entries of any size need, run while bytes pass.
 #pragma once
 
 #include "scan/capture.h"
 #include "scan/digest.h"
-#include "scan/md5_lanes.h"
 #include "scan/ruleset.h"
 
 #include <stdbool.h>
@@ -31,8 +30,6 @@ struct match_digesting {
 	bool is_late;
 	bool is_wanted;
 	uint64_t bytes;
-	uint64_t md5_bytes; // so many have this MD5; UINT64_MAX: it is not known yet
-	uint8_t md5[MD5_DIGEST_BYTES];
 };
 
 // wanted: DIGEST_*, of every object. Returns 0 or -ENOMEM.
@@ -46,15 +43,14 @@ void match_digest_begin(
 // Of the n bytes the first `kept` are in the copy.
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);
-// Whether the object's MD5 will be computed from the copy when it ends as it is now: then it may be
-// computed with those of others, and is told.
-bool match_digest_takes_md5(
-	const struct match_digester *digester, const struct match_digesting *state);
-// Writes the digest, padded with zeros, or returns false when it was not asked for and no entry can
-// be of this object.
+// Writes the digest, padded with zeros, of those that run. False: this one does not, or no entry can be of
+// the object.
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
-	const struct capture *copy, enum digest_algorithm algorithm, uint8_t *out);
+	enum digest_algorithm algorithm, uint8_t *out);
 // The same as if the object went on with these few bytes, which it does not; before match_digest_end.
 bool match_digest_end_more(const struct match_digester *digester,
-	const struct match_digesting *state, const struct capture *copy,
-	enum digest_algorithm algorithm, const char *more, uint8_t *out);
+	const struct match_digesting *state, enum digest_algorithm algorithm, const char *more,
+	uint8_t *out);
+// Whether the digest of the object, with so many bytes more, is to be computed from its copy.
+bool match_digest_is_left(const struct match_digester *digester,
+	const struct match_digesting *state, enum digest_algorithm algorithm, size_t more);

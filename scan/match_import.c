@@ -23,6 +23,6 @@ void match_imports(struct match_object *object)
 			continue;
 		for (struct track *at = &object->track; at != NULL; at = at->over)
 			(void)track_digest(
-				at, &at->ruleset->import_hashes[i], digest, imports.bytes);
+				&at->hits, &at->ruleset->import_hashes[i], digest, imports.bytes);
 	}
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "scan/anchor.h"
+#include "scan/digest_lanes.h"
 #include "scan/executable.h"
 #include "scan/filetype.h"
 #include "scan/match.h"
@@ -185,6 +186,13 @@ void match_again(struct match_object *object, unsigned int target);
 
 // Hits of the object as if it had a line break more; nothing is allowed for it.
 void match_look_up_with_break(struct match_object *object);
+// The digests of the object, as match_end_late gives them; what they find is added to its hits.
+void match_end_digests(
+	struct match_object *object, struct match_digests *digests, struct digest_late *late);
+// Names the hits of an object, those that the delta has, too, in the order that the signatures would have in
+// one image. Returns how many there are, of which at most max are named.
+size_t match_name_hits(const struct matcher *matcher, const struct track_hits *own,
+	const struct track_hits *over, struct match_hit *hits, size_t max);
 // Looks up the digests of the object's import table, if it is a PE file.
 void match_imports(struct match_object *object);
 

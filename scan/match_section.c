@@ -16,7 +16,7 @@ static void finish(struct match_open_section *section, struct track *track)
 			continue;
 		for (struct track *at = track; at != NULL; at = at->over)
 			(void)track_digest(
-				at, &at->ruleset->section_hashes[i], digest, section->bytes);
+				&at->hits, &at->ruleset->section_hashes[i], digest, section->bytes);
 	}
 	section->digest.running = 0;
 }

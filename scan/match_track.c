@@ -29,7 +29,7 @@ void track_hit(struct track_hits *hits, uint32_t signature)
 }
 
 bool track_digest(
-	struct track *track, const struct hashset *set, const uint8_t *digest, uint64_t bytes)
+	struct track_hits *hits, const struct hashset *set, const uint8_t *digest, uint64_t bytes)
 {
 	uint32_t values[TRACK_MAX_HITS];
 	size_t count = hashset_find(set, digest, bytes, values, TRACK_MAX_HITS);
@@ -39,7 +39,7 @@ bool track_digest(
 		if (values[i] == HASHSET_ALLOWED)
 			is_allowed = true;
 		else
-			track_hit(&track->hits, values[i]);
+			track_hit(hits, values[i]);
 	}
 	return is_allowed;
 }

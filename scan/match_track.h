@@ -126,7 +126,7 @@ void track_release(struct track *track);
 void track_hit(struct track_hits *hits, uint32_t signature);
 // Hits of what a set has of a digest. Returns whether it is on an allow list.
 bool track_digest(
-	struct track *track, const struct hashset *set, const uint8_t *digest, uint64_t bytes);
+	struct track_hits *hits, const struct hashset *set, const uint8_t *digest, uint64_t bytes);
 // A match that needs no order.
 void track_sink(struct track *track, uint32_t sink, uint64_t start);
 // Whether a group's match that begins there can count: false only of a first group at a wrong place.

@@ -318,7 +318,7 @@ const struct scan_result *scan_get_known(const struct scan *scan)
 	return &scan->known;
 }
 
-static void finish(struct scan *scan)
+void scan_feed_end(struct scan *scan)
 {
 	struct mime_event event = {.type = MIME_NEED_INPUT};
 
@@ -333,12 +333,14 @@ static void finish(struct scan *scan)
 	scan_attached_end(scan);
 	object_end(scan, scan->object);
 	scan->object = NULL;
-	scan_screen_flush(scan);
+	// What was put off may turn out to be allowed, or to have been found already.
+	if (scan->deferred != NULL)
+		scan_gather_settle(scan);
 }
 
 bool scan_finish(struct scan *scan)
 {
-	finish(scan);
+	scan_feed_end(scan);
 	// What follows could only add to what was found, unless that is a checksum alone.
 	if (is_infected(scan))
 		scan_whole_drop(scan, 0);
@@ -360,7 +362,7 @@ void scan_work(struct scan *scan)
 	if (scan->home->helper != NULL)
 		scan->scanner = scan->home->helper;
 	scan_whole_work(scan);
-	scan_screen_flush(scan);
+	scan_gather_settle(scan);
 	scan->scanner = scan->home;
 }
 
@@ -377,9 +379,9 @@ const struct scan_result *scan_end(struct scan *scan)
 	if (scan->is_ended)
 		return result;
 	scan->is_ended = true;
-	finish(scan);
+	scan_feed_end(scan);
 	scan_whole_work(scan);
-	scan_screen_flush(scan);
+	scan_gather_settle(scan);
 	scan_whole_free(scan);
 
 	scan_list(scan);
@@ -396,7 +398,7 @@ void scan_free(struct scan *scan)
 		return;
 	while (scan->open != NULL)
 		object_drop(scan, scan->open);
-	scan_screen_drop(scan);
+	scan_gather_drop(scan);
 	scan_attached_drop(scan);
 	scan_whole_drop(scan, 0);
 	scan_whole_free(scan);

@@ -209,6 +209,14 @@ bool scan_is_decided(const struct scan *scan);
 // Feeding is over. True: nothing but scan_end is left to do. False: there is work for scan_work, whose
 // result could change the verdict.
 bool scan_finish(struct scan *scan) SCAN_MUST_USE;
+// Feeding is over, and what scan_end would do is done as far as others may have a part in it: digests of several
+// messages are computed together, which takes less time. Of messages that end at about the same time call this,
+// or scan_finish, then scanner_settle, then scan_end of each.
+void scan_feed_end(struct scan *scan);
+// Whether digests of it are not computed yet, which scanner_settle does, and scan_end.
+bool scan_is_waiting(const struct scan *scan);
+// Computes what waits on this scanner, also of messages in progress.
+void scanner_settle(struct scanner *scanner);
 // Does that work. Until it returns, no other function of this scan is called but scan_cancel,
 // scan_get_known and scan_get_scanner. With scan_options.has_helper it may be called on another thread than all else, one
 // scan of a scanner at a time.

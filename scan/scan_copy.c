@@ -2,6 +2,7 @@
 #include "scan/scan_copy.h"
 
 #include "scan/digest.h"
+#include "scan/match_late.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_whole.h"
@@ -79,17 +80,19 @@ static void end_match(
 {
 	struct scanner *scanner = scan->scanner;
 	struct match_digests digests = {0};
+	struct digest_late late;
 	const char *type;
 	size_t hits;
 
 	if (*match == NULL)
 		return;
-	hits = match_end(*match, scanner->hits, scanner->matches_room, &digests, &type);
+	hits = match_end_late(*match, scanner->hits, scanner->matches_room, &digests, &type, &late);
 	*match = NULL;
 	if (matcher_was_partial(scanner->matcher))
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits && !digests.allowed; i++)
 		object_add_match(scan, &scanner->hits[i], object->part);
+	scan_gather_add(scan, object, &late, NULL);
 }
 
 static void feed_match(struct scan *scan, const struct scan_object *object,
@@ -368,18 +371,6 @@ void scan_copy_feed(struct scan *scan, struct scan_object *object, const uint8_t
 		feed_all(scan, object, data, n);
 }
 
-// Bytes of the object and of its copies are over, and those of the message when it is finished.
-static void prepare_end(
-	const struct scan *scan, const struct scan_object *object, const struct scan_copies *copies)
-{
-	const bool is_last = scan->is_finished && scan->object != NULL && scan->object != object;
-	struct match_object *const objects[MATCH_MOST_TOGETHER] = {object->match,
-		copies != NULL ? copies->page : NULL, copies != NULL ? copies->words : NULL,
-		is_last ? scan->object->match : NULL};
-
-	match_prepare_end(objects, MATCH_MOST_TOGETHER);
-}
-
 // Also where there are no copies.
 void scan_copy_end(struct scan *scan, struct scan_object *object)
 {
@@ -390,17 +381,14 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 		give_back(object);
 	else if (copies != NULL && !copies->is_detected)
 		detect(scan, object);
-	if (object->copies == NULL) {
-		prepare_end(scan, object, NULL);
+	if (object->copies == NULL)
 		return;
-	}
 	if (copies->is_html) {
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
 	}
 	if (copies->text != NULL)
 		match_set_file_bytes(copies->text, object->fed);
-	prepare_end(scan, object, copies);
 	end_match(scan, object, &copies->text);
 	end_match(scan, object, &copies->page);
 	end_match(scan, object, &copies->words);

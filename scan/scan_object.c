@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_object.h"
 
+#include "scan/match_late.h"
 #include "scan/scan_container.h"
 #include "scan/scan_copy.h"
 #include "scan/scan_member.h"
@@ -26,97 +27,53 @@ void scan_set_unscannable(struct scan *scan, const char *why)
 
 // ---- what the matcher says ---------------------------------------------------------------------
 
-static bool has_match(const struct scan *scan, const char *signature, uint64_t entry, uint32_t part)
+// Whether it may be gone before its digests are known: what is unpacked next is not where a list allows it.
+static bool can_go(const struct scan *scan, const struct scan_object *object)
 {
-	for (size_t i = scan->result.matches_count; i-- > 0;) {
-		const struct scan_match *match = &scan->matches[i];
-
-		if (match->part == part && match->entry == entry &&
-			strcmp(match->signature, signature) == 0)
-			return true;
-	}
-	return false;
-}
-
-void object_add(struct scan *scan, const struct scan_match *match)
-{
-	// An allow list may still name an object around this one.
-	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
-	if (has_match(scan, match->signature, match->entry, match->part))
-		return;
-	if (scan->result.matches_count == scan->scanner->matches_room) {
-		scan->result.has_more_matches = scan->scanner->options.all_matches;
-		return;
-	}
-	scan->matches[scan->result.matches_count++] = *match;
-}
-
-void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
-{
-	const struct scan_match match = {
-		.signature = hit->signature,
-		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
-		.recipe = hit->recipe != NULL ? hit->recipe : "",
-		.kind = hit->kind,
-		.part = part,
-	};
-
-	object_add(scan, &match);
-}
-
-bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
-{
-	while (part > outer)
-		part = scan->table->parts[part - 1].parent;
-	return part == outer;
-}
-
-static void drop_matches(struct scan *scan, uint32_t outer)
-{
-	size_t count = scan->result.matches_count;
-
-	scan->result.matches_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!object_is_inside(scan, scan->matches[i].part, outer))
-			scan->matches[scan->result.matches_count++] = scan->matches[i];
-	}
+	return object->whole == NULL || !scan->scanner->can_allow;
 }
 
 static void matching_end(struct scan *scan, struct scan_object *object)
 {
 	struct scanner *scanner = scan->scanner;
 	struct match_digests digests = {0};
+	struct digest_late late = {0};
+	struct screening_late screened;
 	struct scan_part *info;
 	const char *type = "";
+	bool has_more;
 	size_t hits;
 
 	if (object->match == NULL)
 		return;
 	if (scan_screened_as(scan, object) == SCREENING_LINES)
 		match_set_doubtful(object->match);
-	hits = match_end(object->match, scanner->hits, scanner->matches_room, &digests, &type);
+	hits = match_end_late(object->match, scanner->hits, scanner->matches_room, &digests, &type,
+		can_go(scan, object) ? &late : NULL);
 	object->match = NULL;
+	has_more = hits > 0 && matcher_had_more(scanner->matcher);
 	if (matcher_was_partial(scanner->matcher))
 		scan_set_suspect(scan, "limit-matching");
 	for (size_t i = 0; i < hits; i++)
 		object_add_match(scan, &scanner->hits[i], object->part);
-	if (hits > 0 && matcher_had_more(scanner->matcher))
+	if (has_more)
 		scan->result.has_more_matches = true;
-	scan_screen_end(scan, object, type != NULL ? type : "");
+	if (object->is_listed) {
+		info = &scan->table->parts[object->part - 1];
+		info->detected_type = type != NULL ? type : "";
+		info->digests = digests.set;
+		memcpy(info->md5, digests.md5, sizeof(info->md5));
+		memcpy(info->sha1, digests.sha1, sizeof(info->sha1));
+		memcpy(info->sha256, digests.sha256, sizeof(info->sha256));
+	}
+	scan_screen_end(
+		scan, object, type != NULL ? type : "", &screened, digest_late_is_any(&late));
+	scan_gather_add(scan, object, &late, &screened);
 	if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
-		scan_screen_flush(scan);
-		drop_matches(scan, object->part);
-		scan_whole_drop(scan, object->part);
+		scan_gather_settle(scan);
+		object_allow(scan, object->part);
 	}
-	if (!object->is_listed)
-		return;
-	info = &scan->table->parts[object->part - 1];
-	info->detected_type = type != NULL ? type : "";
-	info->digests = digests.set;
-	memcpy(info->md5, digests.md5, sizeof(info->md5));
-	memcpy(info->sha1, digests.sha1, sizeof(info->sha1));
-	memcpy(info->sha256, digests.sha256, sizeof(info->sha256));
 }
 
 // An object that the matcher fails on is given up; what it has hit until then still counts.
@@ -569,7 +526,13 @@ void object_end(struct scan *scan, struct scan_object *object)
 	scan_copy_end(scan, object);
 	scan_member_settle(scan, object);
 	matching_end(scan, object);
-	scan_screen_end(scan, object, "");
+	if (object->screening != NULL) {
+		const struct digest_late none = {0};
+		struct screening_late screened;
+
+		scan_screen_end(scan, object, "", &screened, false);
+		scan_gather_add(scan, object, &none, &screened);
+	}
 	if (!scan_whole_defer(scan, object))
 		object_put(object);
 }

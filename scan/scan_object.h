@@ -134,6 +134,8 @@ bool object_unpacked(
 void object_add(struct scan *scan, const struct scan_match *match);
 // A hit in the object that is this part.
 void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part);
+// An allow list names the object that is this part: nothing in it counts.
+void object_allow(struct scan *scan, uint32_t part);
 // Whether part is the outer one, or lies in it.
 bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer);
 

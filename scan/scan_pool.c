@@ -151,12 +151,14 @@ static int pool_make(struct scanner *scanner)
 	const struct scan_options *options = &scanner->options;
 
 	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
+	scanner->gather.hits = calloc(scanner->matches_room, sizeof(*scanner->gather.hits));
 	scanner->messages = pool_memory(options->max_messages, scanner->message_bytes);
 	scanner->mimes = pool_memory(1, mime_pool_bytes(&scanner->limits, options->max_messages));
 	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
 	scanner->objects = pool_memory(scanner->objects_count, sizeof(*scanner->objects));
-	if (scanner->hits == NULL || scanner->messages == NULL || scanner->mimes == NULL ||
-		!make_tables(scanner) || scanner->texts == NULL || scanner->objects == NULL)
+	if (scanner->hits == NULL || scanner->gather.hits == NULL || scanner->messages == NULL ||
+		scanner->mimes == NULL || !make_tables(scanner) || scanner->texts == NULL ||
+		scanner->objects == NULL)
 		return -ENOMEM;
 	(void)mime_pool_init(scanner->mimes, &scanner->limits, options->max_messages);
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
@@ -246,6 +248,7 @@ void scanner_free(struct scanner *scanner)
 		free(scanner->tables[i].memory);
 	free(scanner->messages);
 	free(scanner->mimes);
+	free(scanner->gather.hits);
 	free(scanner->hits);
 	free(scanner);
 }

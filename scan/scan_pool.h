@@ -12,6 +12,7 @@
 #include "scan/ruleset.h"
 #include "scan/scan.h"
 #include "scan/scan_copy.h"
+#include "scan/scan_gather.h"
 #include "scan/scan_object.h"
 
 #include <stdatomic.h>
@@ -120,8 +121,7 @@ struct scan {
 	uint32_t origin;     // of the object that is being looked at
 	uint32_t suspect_origin;
 	const char *unscannable;
-	struct screening_waiting waiting[SCREENING_WAITING]; // of the scanner that is used
-	uint32_t waiting_count;
+	uint32_t gathered; // digests that wait, in the gather of the scanner that is used
 	uint32_t attached_count;
 	uint32_t attached_more; // in these, for which there is no room
 	struct scan_attached attached[SCAN_MAX_ATTACHED];
@@ -149,6 +149,7 @@ struct scanner {
 	struct capture_pool lates;
 	struct scan_copy_pool copies;
 	struct screenings screenings;
+	struct scan_gather gather;
 	struct scanner *helper; // what scan_work uses on its thread; NULL: there is no such thread
 	struct match_hit *hits; // of the object that ends
 	size_t matches_room;    // of one message

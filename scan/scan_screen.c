@@ -51,45 +51,21 @@ enum screening_what scan_screened_as(const struct scan *scan, const struct scan_
 	return SCREENING_EXACT;
 }
 
-void scan_screen_flush(struct scan *scan)
-{
-	uint8_t digests[SCREENING_WAITING][2][DIGEST_MAX_BYTES];
-	uint32_t count = scan->waiting_count;
-
-	scan->waiting_count = 0;
-	if (count == 0)
-		return;
-	screening_compute(scan->waiting, count, digests);
-	for (uint32_t i = 0; i < count; i++) {
-		struct screening_waiting *waiting = &scan->waiting[i];
-		struct screening_result result;
-
-		screening_take(&scan->scanner->screenings, waiting, digests[i], &result);
-		scan_screen_add(scan, &result, waiting->part);
-	}
-}
-
-void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type)
+void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type,
+	struct screening_late *later, bool waits)
 {
 	struct screening_result result;
-	struct screening_waiting *later;
 
+	later->digests = (struct digest_late){0};
+	later->hits_count = 0;
 	if (object->screening == NULL)
 		return;
-	later = &scan->waiting[scan->waiting_count];
 	screening_end(object->screening, scan_screened_as(scan, object), type, later, &result);
 	object->screening = NULL;
+	if (waits && result.hits_count > 0) {
+		later->hits_count = result.hits_count;
+		memcpy(later->hits, result.hits, result.hits_count * sizeof(later->hits[0]));
+		result.hits_count = 0;
+	}
 	scan_screen_add(scan, &result, object->part);
-	if (later->wanted == 0)
-		return;
-	later->part = object->part;
-	if (++scan->waiting_count == SCREENING_WAITING)
-		scan_screen_flush(scan);
-}
-
-void scan_screen_drop(struct scan *scan)
-{
-	for (uint32_t i = 0; i < scan->waiting_count; i++)
-		capture_free(&scan->waiting[i].copy);
-	scan->waiting_count = 0;
 }

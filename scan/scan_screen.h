@@ -8,9 +8,7 @@
 enum screening_what scan_screened_as(const struct scan *scan, const struct scan_object *object);
 // Adds what was hit.
 void scan_screen_add(struct scan *scan, const struct screening_result *result, uint32_t part);
-// The object has ended, or the matcher has failed on it; type is what its content tells, or "".
-void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type);
-// Computes what waits for digests of other objects: before the scanner changes, and at the end.
-void scan_screen_flush(struct scan *scan);
-// Gives it up.
-void scan_screen_drop(struct scan *scan);
+// The object has ended, or the matcher has failed on it; type is what its content tells, or "". later: for
+// scan_gather_add. waits: hits wait there, too, for what comes before them.
+void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type,
+	struct screening_late *later, bool waits);

@@ -9,6 +9,7 @@
 
 #include "scan/capture.h"
 #include "scan/digest.h"
+#include "scan/digest_lanes.h"
 #include "scan/executable.h"
 #include "scan/screen_image.h"
 
@@ -82,19 +83,19 @@ struct screening_trace {
 	bool is_known;
 };
 
-// Objects whose digests wait so that several are computed together.
-#define SCREENING_WAITING 4
-// Larger ones are not worth the delay at the message's end.
-#define SCREENING_WAITING_BYTES (1u << 20)
+// Digests of larger ones are not worth the delay of others.
+#define SCREENING_WAITING_BYTES (512u << 10)
 
 // Attached messages of a thread at once.
 #define SCREENING_ATTACHED 32
 
-struct screening_waiting {
-	struct capture copy; // all of the object
+// An object of which only digests are left.
+struct screening_late {
+	struct digest_late digests;
 	uint64_t types;
-	unsigned int wanted; // DIGEST_MD5, DIGEST_SHA256
-	uint32_t part;       // the caller's
+	uint8_t what; // enum screening_what
+	uint32_t hits_count;
+	uint32_t hits[SCREENING_HITS]; // that are there already
 };
 
 // What a thread needs for it.
@@ -136,16 +137,15 @@ struct screening_result {
 	bool is_partial;      // something of the list could be in it that was not looked for
 };
 
-// type: detected by content, "" where unknown. later: NULL, or room for what is left to be computed of the
-// object; wanted is 0 then if nothing is.
+// type: detected by content, "" where unknown. later: NULL, or room for digests that are computed later, with
+// those of others; none is wanted of it if nothing is left. Else the hits come with these.
 void screening_end(struct screening *screening, enum screening_what what, const char *type,
-	struct screening_waiting *later, struct screening_result *out);
-// Computes the digests that wait, of at most SCREENING_WAITING objects. screening_take gives each one's hits.
-void screening_compute(
-	struct screening_waiting *waiting, size_t count, uint8_t digests[][2][DIGEST_MAX_BYTES]);
-// Ends its waiting.
-void screening_take(struct screenings *screenings, struct screening_waiting *waiting,
-	uint8_t digests[2][DIGEST_MAX_BYTES], struct screening_result *out);
+	struct screening_late *later, struct screening_result *out);
+// What was left is computed: all hits of the object.
+void screening_take(struct screenings *screenings, struct screening_late *late,
+	const digest_late_values *values, struct screening_result *out);
+// Gives it up.
+void screening_late_drop(struct screening_late *late);
 void screening_drop(struct screening *screening);
 
 // ---- between the files of it ---------------------------------------------------------------------

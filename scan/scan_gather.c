@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_gather.h"
+
+#include "scan/match_late.h"
+#include "scan/scan_object.h"
+#include "scan/scan_pool.h"
+#include "scan/scan_screen.h"
+
+#include <assert.h>
+#include <string.h>
+
+// ---- settling ------------------------------------------------------------------------------------
+
+static void compute(struct scan_gather *gather)
+{
+	const struct digest_late *matched[SCAN_GATHER];
+	const struct digest_late *screened[SCAN_GATHER];
+
+	for (size_t i = 0; i < gather->count; i++) {
+		matched[i] = &gather->all[i].matched;
+		screened[i] = &gather->all[i].screened.digests;
+	}
+	digest_late_compute(matched, gather->count, gather->matched);
+	digest_late_compute(screened, gather->count, gather->screened);
+}
+
+static void take_screened(struct scan_gathered *one, const digest_late_values *values)
+{
+	struct scan *scan = one->scan;
+	struct screening_result result = {one->screened.hits_count, one->screened.hits, false};
+
+	if (digest_late_is_any(&one->screened.digests))
+		screening_take(&scan->scanner->screenings, &one->screened, values, &result);
+	scan_screen_add(scan, &result, one->part);
+}
+
+static void tell_digests(struct scan_part *info, const struct match_digests *digests)
+{
+	info->digests |= digests->set;
+	if ((digests->set & DIGEST_MD5) != 0)
+		memcpy(info->md5, digests->md5, sizeof(info->md5));
+	if ((digests->set & DIGEST_SHA1) != 0)
+		memcpy(info->sha1, digests->sha1, sizeof(info->sha1));
+	if ((digests->set & DIGEST_SHA256) != 0)
+		memcpy(info->sha256, digests->sha256, sizeof(info->sha256));
+}
+
+// Returns whether an allow list names the object.
+static bool take_matched(struct scan_gathered *one, digest_late_values *values)
+{
+	struct scan *scan = one->scan;
+	struct scanner *scanner = scan->scanner;
+	struct match_hit *found = scanner->gather.hits;
+	struct match_digests digests;
+	size_t hits = match_settle(
+		scanner->matcher, &one->matched, values, found, scanner->matches_room, &digests);
+	const bool has_more = hits > 0 && matcher_had_more(scanner->matcher);
+
+	for (size_t i = 0; i < hits; i++)
+		object_add_match(scan, &found[i], one->part);
+	if (has_more && !one->is_copy)
+		scan->result.has_more_matches = true;
+	if (one->is_listed)
+		tell_digests(&scan->table->parts[one->part - 1], &digests);
+	return digests.allowed && !one->is_copy && !one->is_unlisted;
+}
+
+static void take(struct scan_gather *gather, size_t i)
+{
+	struct scan_gathered *one = &gather->all[i];
+	bool is_allowed = false;
+
+	one->scan->origin = one->origin;
+	if (digest_late_is_any(&one->matched))
+		is_allowed = take_matched(one, &gather->matched[i]);
+	take_screened(one, (const digest_late_values *)&gather->screened[i]);
+	if (is_allowed)
+		object_allow(one->scan, one->part);
+}
+
+static void empty(struct scan_gather *gather)
+{
+	for (size_t i = 0; i < gather->count; i++)
+		gather->all[i].scan->gathered = 0;
+	gather->count = 0;
+	gather->bytes = 0;
+}
+
+void scanner_settle(struct scanner *scanner)
+{
+	struct scan_gather *gather = &scanner->gather;
+
+	if (gather->count == 0)
+		return;
+	gather->is_settling = true;
+	compute(gather);
+	for (size_t i = 0; i < gather->count; i++)
+		take(gather, i);
+	gather->is_settling = false;
+	empty(gather);
+}
+
+void scan_gather_settle(struct scan *scan)
+{
+	if (scan->gathered > 0 && !scan->scanner->gather.is_settling)
+		scanner_settle(scan->scanner);
+}
+
+bool scan_is_waiting(const struct scan *scan)
+{
+	return scan->gathered > 0;
+}
+
+// ---- gathering -----------------------------------------------------------------------------------
+
+static uint64_t bytes_of(const struct scan_gathered *one)
+{
+	return one->matched.bytes + one->screened.digests.bytes;
+}
+
+void scan_gather_add(struct scan *scan, const struct scan_object *object,
+	const struct digest_late *matched, const struct screening_late *screened)
+{
+	struct scanner *scanner = scan->scanner;
+	struct scan_gather *gather = &scanner->gather;
+	struct scan_gathered *one = &gather->all[gather->count];
+
+	assert(!gather->is_settling && gather->count < SCAN_GATHER);
+	one->scan = scan;
+	one->matched = *matched;
+	one->screened.digests = (struct digest_late){0};
+	one->screened.hits_count = 0;
+	if (screened != NULL)
+		one->screened = *screened;
+	if (!digest_late_is_any(matched) && !digest_late_is_any(&one->screened.digests))
+		return;
+	one->part = object->part;
+	one->origin = scan->origin;
+	one->is_copy = screened == NULL;
+	one->is_listed = object->is_listed && !one->is_copy;
+	one->is_unlisted = object->is_unlisted;
+	gather->count++;
+	gather->bytes += bytes_of(one);
+	scan->gathered++;
+	if (gather->count == SCAN_GATHER || gather->bytes > SCAN_GATHER_BYTES)
+		scanner_settle(scanner);
+}
+
+void scan_gather_drop(struct scan *scan)
+{
+	struct scan_gather *gather = &scan->scanner->gather;
+	size_t count = 0;
+
+	if (scan->gathered == 0)
+		return;
+	for (size_t i = 0; i < gather->count; i++) {
+		struct scan_gathered *one = &gather->all[i];
+
+		if (one->scan == scan) {
+			gather->bytes -= bytes_of(one);
+			capture_free(&one->matched.copy);
+			screening_late_drop(&one->screened);
+		} else {
+			gather->all[count++] = *one;
+		}
+	}
+	gather->count = count;
+	scan->gathered = 0;
+}

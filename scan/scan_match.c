@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Matches of one message.
+#include "scan/scan_object.h"
+#include "scan/scan_pool.h"
+#include "scan/scan_whole.h"
+
+#include <string.h>
+
+static bool has_match(const struct scan *scan, const char *signature, uint64_t entry, uint32_t part)
+{
+	for (size_t i = scan->result.matches_count; i-- > 0;) {
+		const struct scan_match *match = &scan->matches[i];
+
+		if (match->part == part && match->entry == entry &&
+			strcmp(match->signature, signature) == 0)
+			return true;
+	}
+	return false;
+}
+
+void object_add(struct scan *scan, const struct scan_match *match)
+{
+	scan_gather_settle(scan);
+	// An allow list may still name an object around this one.
+	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
+	if (has_match(scan, match->signature, match->entry, match->part))
+		return;
+	if (scan->result.matches_count == scan->scanner->matches_room) {
+		scan->result.has_more_matches = scan->scanner->options.all_matches;
+		return;
+	}
+	scan->matches[scan->result.matches_count++] = *match;
+}
+
+void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part)
+{
+	const struct scan_match match = {
+		.signature = hit->signature,
+		.virus_id = hit->virus_id != NULL ? hit->virus_id : "",
+		.recipe = hit->recipe != NULL ? hit->recipe : "",
+		.kind = hit->kind,
+		.part = part,
+	};
+
+	object_add(scan, &match);
+}
+
+bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer)
+{
+	while (part > outer)
+		part = scan->table->parts[part - 1].parent;
+	return part == outer;
+}
+
+static void drop_matches(struct scan *scan, uint32_t outer)
+{
+	size_t count = scan->result.matches_count;
+
+	scan->result.matches_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!object_is_inside(scan, scan->matches[i].part, outer))
+			scan->matches[scan->result.matches_count++] = scan->matches[i];
+	}
+}
+
+void object_allow(struct scan *scan, uint32_t part)
+{
+	drop_matches(scan, part);
+	scan_whole_drop(scan, part);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Digests that are computed later, with those of others.
+#include "scan/screening_whole.h"
+
+#include <string.h>
+
+// Which digests can be computed later with those of others: where the bytes are not many.
+unsigned int screening_can_wait(
+	const struct screening *screening, const struct screening_sets *sets, uint64_t types)
+{
+	const struct capture_pool *pool = screening->copy.pool;
+
+	if (screening->is_late || pool == NULL || screening->is_cut ||
+		screening->bytes > SCREENING_WAITING_BYTES ||
+		pool->free_count < pool->chunks_count / 2)
+		return 0;
+	return screening_missing(screening, &screening->whole, sets, types);
+}
+
+void screening_wait(const struct screening *screening, unsigned int wait, uint64_t types,
+	struct screening_late *later)
+{
+	const struct screening_whole *whole = &screening->whole;
+	size_t count;
+
+	*later = (struct screening_late){
+		.digests = {.copy = screening->copy, .bytes = whole->bytes - whole->held_bytes},
+		.types = types,
+		.what = screening->what,
+		.hits_count = screening->hits_count};
+	memcpy(later->hits, screening->hits, screening->hits_count * sizeof(later->hits[0]));
+	count = screening_forms_of(whole, screening->what != SCREENING_EXACT, later->digests.forms);
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if ((wait >> i & 1) != 0)
+			later->digests.wanted[i] = (uint8_t)((1u << count) - 1);
+}
+
+static void look_up_form(struct screening *screening, const struct screening_late *late,
+	unsigned int algorithm, size_t form, const uint8_t *digest)
+{
+	const struct screening_sets sets = screening_sets_of(screening);
+	const uint64_t bytes = late->digests.bytes + late->digests.forms[form].behind_bytes;
+
+	for (size_t i = 0; i < sets.count && bytes > 0; i++)
+		screening_look_up(screening,
+			screening_set_of(screening->owner, sets.kinds[i], algorithm), digest, bytes,
+			late->types);
+}
+
+void screening_take(struct screenings *screenings, struct screening_late *late,
+	const digest_late_values *values, struct screening_result *out)
+{
+	const struct digest_late *digests = &late->digests;
+	struct screening *spare = screenings->spare;
+
+	spare->owner = screenings;
+	spare->what = late->what;
+	spare->bytes = digests->copy.bytes;
+	spare->hits_count = late->hits_count;
+	memcpy(spare->hits, late->hits, late->hits_count * sizeof(late->hits[0]));
+	spare->is_partial = false;
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		for (size_t k = 0; k < DIGEST_FORMS; k++)
+			if ((digests->wanted[i] >> k & 1) != 0)
+				look_up_form(spare, late, i, k, (*values)[i][k]);
+	screening_settle_hits(spare, late->types);
+	screening_late_drop(late);
+	*out = (struct screening_result){spare->hits_count, spare->hits, spare->is_partial};
+}
+
+void screening_late_drop(struct screening_late *late)
+{
+	capture_free(&late->digests.copy);
+}

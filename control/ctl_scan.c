@@ -251,7 +251,6 @@ int ctl_scan(int argc, char **argv)
 	int status;
 
 	scan_options_init(&command.options.scan);
-	command.options.scan.max_messages = 1;
 	command.options.workers = 1;
 	command.options.shows_progress = isatty(STDERR_FILENO) == 1;
 	if (!parse_options(argc, argv, &command, &status))

@@ -37,12 +37,37 @@ struct scan_work {
 	struct scan_work_sums sums;
 };
 
+// A file of whose messages not all has been said.
+struct file {
+	struct task *task; // NULL: none
+	FILE *out;         // NULL: there was no memory
+	char *text;
+	size_t text_bytes;
+	uint32_t waiting; // messages
+	bool is_read;     // to its end
+	bool is_found;
+	bool is_clean;
+	bool has_failed;
+};
+
+// Messages that have ended, and wait for digests that are computed together.
+#define WAITING_MOST 8
+
+struct waiting {
+	struct scan *scan;
+	struct file *file;
+	uint64_t message;
+	bool is_mail;
+};
+
 // One thread's own.
 struct worker {
 	struct scan_work *work;
 	struct scanner *scanner;
 	uint8_t *buffer;
-	FILE *out; // of the task
+	size_t waiting_count;
+	struct waiting waiting[WAITING_MOST]; // in the order in which they came
+	struct file files[WAITING_MOST + 1];
 	struct scan_work_sums sums;
 };
 
@@ -105,15 +130,15 @@ static void fail(struct worker *worker, const char *path, int err)
 	scan_work_fail(worker->work, path, strerrordesc_np(-err));
 }
 
-static void print_json(FILE *out, const char *path, uint64_t message, bool is_mail,
-	const struct scan_result *result)
+static void print_json(const struct waiting *of, const struct scan_result *result)
 {
 	json_t *event = ctl_json_event("scan");
+	FILE *out = of->file->out;
 
-	(void)json_object_set_new(event, "path", ctl_json_text(path));
-	(void)json_object_set_new(event, "message", json_integer((json_int_t)message));
+	(void)json_object_set_new(event, "path", ctl_json_text(of->file->task->path));
+	(void)json_object_set_new(event, "message", json_integer((json_int_t)of->message));
 	(void)json_object_set_new(event, "bytes", json_integer((json_int_t)result->bytes));
-	if (is_mail) {
+	if (of->is_mail) {
 		(void)json_object_set_new(event, "subject", ctl_json_text(result->subject));
 		(void)json_object_set_new(event, "message_id", ctl_json_text(result->message_id));
 	}
@@ -134,88 +159,47 @@ static bool is_named_before(const struct scan_result *result, size_t i)
 
 // One line for the first match, or for each name. Messages of a mailbox after the first are told by
 // their number.
-static void print_found(const struct worker *worker, const char *path, uint64_t message,
-	const struct scan_result *result)
+static void print_found(
+	const struct worker *worker, const struct waiting *of, const struct scan_result *result)
 {
+	const char *path = of->file->task->path;
+	FILE *out = of->file->out;
 	const bool is_all = worker->work->options.scan.all_matches;
 	size_t lines = is_all ? result->matches_count : result->matches_count > 0 ? 1 : 0;
 	char number[40] = "";
 
-	if (message > 1)
+	if (of->message > 1)
 		(void)snprintf(
-			number, sizeof(number), "message %llu: ", (unsigned long long)message);
+			number, sizeof(number), "message %llu: ", (unsigned long long)of->message);
 	for (size_t i = 0; i < lines; i++) {
 		if (!is_named_before(result, i))
-			(void)fprintf(worker->out, "%s: %s%s FOUND\n", path, number,
+			(void)fprintf(out, "%s: %s%s FOUND\n", path, number,
 				result->matches[i].signature);
 	}
 	if (result->has_more_matches)
-		(void)fprintf(
-			worker->out, "%s: %smore signatures match than are listed\n", path, number);
+		(void)fprintf(out, "%s: %smore signatures match than are listed\n", path, number);
 	if (result->verdict == VERDICT_SUSPECT && result->matches_count == 0)
-		(void)fprintf(
-			worker->out, "%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
+		(void)fprintf(out, "%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
 	if (result->verdict == VERDICT_UNSCANNABLE)
-		(void)fprintf(
-			worker->out, "%s: %snot scanned: %s ERROR\n", path, number, result->reason);
+		(void)fprintf(out, "%s: %snot scanned: %s ERROR\n", path, number, result->reason);
 }
 
-// Returns the verdict on the input's message.
-static enum verdict scan_message(
-	struct worker *worker, struct ctl_input *input, const char *path, uint64_t message)
+static void tell(struct worker *worker, const struct waiting *of)
 {
-	const bool is_mail = ctl_input_kind(input) == SCAN_MESSAGE;
-	const struct scan_result *result;
-	enum verdict verdict;
-	struct scan *scan;
-	size_t n;
-	int err = scan_begin(worker->scanner, ctl_input_kind(input), &scan);
+	const struct scan_result *result = scan_end(of->scan);
+	const enum verdict verdict = result->verdict;
+	struct file *file = of->file;
 
-	if (err != 0) {
-		fail(worker, path, err);
-		return VERDICT_UNSCANNABLE;
-	}
-	while ((n = ctl_input_read(input, worker->buffer, READ_BYTES)) > 0) {
-		scan_feed(scan, worker->buffer, n);
-		note_progress(worker, path, n);
-	}
-	result = scan_end(scan);
-	verdict = result->verdict;
 	if (verdict == VERDICT_UNSCANNABLE)
 		worker->sums.errors++;
-	if (worker->work->options.is_json)
-		print_json(worker->out, path, message, is_mail, result);
-	else
-		print_found(worker, path, message, result);
-	scan_free(scan);
-	return verdict;
-}
-
-static void scan_file(struct worker *worker, const char *path, bool is_mail)
-{
-	struct ctl_input *input;
-	uint64_t message = 0;
-	bool is_found = false;
-	bool is_clean = true;
-	int err = ctl_input_open(path, is_mail, &input);
-
-	if (err != 0) {
-		fail(worker, path, err);
-		return;
-	}
-	while (ctl_input_next(input)) {
-		enum verdict verdict = scan_message(worker, input, path, ++message);
-
-		is_found = is_found || verdict == VERDICT_INFECTED || verdict == VERDICT_SUSPECT;
-		is_clean = is_clean && verdict == VERDICT_CLEAN;
-	}
-	if (ctl_input_has_failed(input))
-		fail(worker, path, -EIO);
-	else if (is_clean && !worker->work->options.is_json)
-		(void)fprintf(worker->out, "%s: OK\n", path);
-	ctl_input_close(input);
-	worker->sums.files++;
-	worker->sums.found += is_found;
+	file->is_found =
+		file->is_found || verdict == VERDICT_INFECTED || verdict == VERDICT_SUSPECT;
+	file->is_clean = file->is_clean && verdict == VERDICT_CLEAN;
+	if (file->out != NULL && worker->work->options.is_json)
+		print_json(of, result);
+	else if (file->out != NULL)
+		print_found(worker, of, result);
+	scan_free(of->scan);
 }
 
 // ---- all of them -------------------------------------------------------------------------------
@@ -257,30 +241,126 @@ static struct task *take_task(struct scan_work *work)
 	return task;
 }
 
+// All was said of its messages.
+static void file_end(struct worker *worker, struct file *file)
+{
+	struct scan_work *work = worker->work;
+	struct task *task = file->task;
+
+	if (!file->has_failed) {
+		worker->sums.files++;
+		worker->sums.found += file->is_found;
+		if (file->is_clean && file->out != NULL && !work->options.is_json)
+			(void)fprintf(file->out, "%s: OK\n", task->path);
+	}
+	if (file->out == NULL || fclose(file->out) != 0)
+		fail(worker, task->path, -ENOMEM);
+	(void)pthread_mutex_lock(&work->lock);
+	task->text = file->text != NULL ? file->text : strdup("");
+	task->text_bytes = file->text_bytes;
+	add_sums(work, &worker->sums);
+	print_done(work);
+	(void)pthread_mutex_unlock(&work->lock);
+	file->task = NULL;
+}
+
+static void tell_all(struct worker *worker)
+{
+	scanner_settle(worker->scanner);
+	for (size_t i = 0; i < worker->waiting_count; i++) {
+		struct file *file = worker->waiting[i].file;
+
+		tell(worker, &worker->waiting[i]);
+		if (--file->waiting == 0 && file->is_read)
+			file_end(worker, file);
+	}
+	worker->waiting_count = 0;
+}
+
+// What holds archives, which are unpacked next, has let none wait.
+static bool is_any_waiting(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->waiting_count; i++)
+		if (scan_is_waiting(worker->waiting[i].scan))
+			return true;
+	return false;
+}
+
+static void scan_message(
+	struct worker *worker, struct ctl_input *input, struct file *file, uint64_t message)
+{
+	const char *path = file->task->path;
+	struct waiting of = {
+		.file = file, .message = message, .is_mail = ctl_input_kind(input) == SCAN_MESSAGE};
+	size_t n;
+	int err = scan_begin(worker->scanner, ctl_input_kind(input), &of.scan);
+
+	if (err != 0) {
+		fail(worker, path, err);
+		file->is_clean = false;
+		return;
+	}
+	while ((n = ctl_input_read(input, worker->buffer, READ_BYTES)) > 0) {
+		scan_feed(of.scan, worker->buffer, n);
+		note_progress(worker, path, n);
+	}
+	scan_feed_end(of.scan);
+	file->waiting++;
+	worker->waiting[worker->waiting_count++] = of;
+	if (worker->waiting_count == WAITING_MOST || !is_any_waiting(worker))
+		tell_all(worker);
+}
+
+static void scan_file(struct worker *worker, struct file *file)
+{
+	const struct task *task = file->task;
+	struct ctl_input *input;
+	uint64_t message = 0;
+	int err = ctl_input_open(task->path, task->is_mail, &input);
+
+	if (err != 0) {
+		fail(worker, task->path, err);
+		file->has_failed = true;
+		return;
+	}
+	while (ctl_input_next(input))
+		scan_message(worker, input, file, ++message);
+	if (ctl_input_has_failed(input)) {
+		fail(worker, task->path, -EIO);
+		file->is_clean = false;
+	}
+	ctl_input_close(input);
+}
+
+// One at least is free: messages that wait are of others.
+static struct file *begin_file(struct worker *worker, struct task *task)
+{
+	struct file *file = worker->files;
+
+	while (file->task != NULL)
+		file++;
+	*file = (struct file){.task = task, .is_clean = true};
+	file->out = open_memstream(&file->text, &file->text_bytes);
+	return file;
+}
+
 static void *run(void *context)
 {
 	struct worker *worker = context;
-	struct scan_work *work = worker->work;
 	struct task *task;
 
-	while ((task = take_task(work)) != NULL) {
-		char *text = NULL;
-		size_t bytes = 0;
+	while ((task = take_task(worker->work)) != NULL) {
+		struct file *file = begin_file(worker, task);
 
-		worker->out = open_memstream(&text, &bytes);
-		if (worker->out != NULL)
-			scan_file(worker, task->path, task->is_mail);
+		if (file->out != NULL)
+			scan_file(worker, file);
 		else
-			fail(worker, task->path, -ENOMEM);
-		if (worker->out != NULL && fclose(worker->out) != 0)
-			fail(worker, task->path, -ENOMEM);
-		(void)pthread_mutex_lock(&work->lock);
-		task->text = text != NULL ? text : strdup("");
-		task->text_bytes = bytes;
-		add_sums(work, &worker->sums);
-		print_done(work);
-		(void)pthread_mutex_unlock(&work->lock);
+			file->has_failed = true;
+		file->is_read = true;
+		if (file->waiting == 0)
+			file_end(worker, file);
 	}
+	tell_all(worker);
 	return NULL;
 }
 
@@ -370,6 +450,7 @@ int scan_work_new(const struct scan_work_options *options, struct scan_work **ou
 	if (work == NULL)
 		return -ENOMEM;
 	work->options = *options;
+	work->options.scan.max_messages = WAITING_MOST;
 	(void)pthread_mutex_init(&work->lock, NULL);
 	*out = work;
 	return 0;

@@ -11,7 +11,7 @@
 struct scan_work;
 
 struct scan_work_options {
-	struct scan_options scan; // max_messages is 1
+	struct scan_options scan; // but max_messages
 	const struct ruleset *ruleset;
 	uint32_t workers; // at least 1
 	bool is_json;

@@ -2,6 +2,7 @@
 #include "dataplane/deferral.h"
 
 #include "dataplane/message.h"
+#include "dataplane/takeover.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -338,6 +339,18 @@ void deferral_outdate(struct engine *engine, const struct scanner *scanner)
 
 // ---- coming back ---------------------------------------------------------------------------------
 
+// The building message, whose verdict had to be waited for, is decided: goes on where it was left.
+static void resume(struct engine *engine, struct session *session, uint64_t now_ns)
+{
+	dialogue_decided(engine, session, now_ns);
+	dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+	dialogue_settle(engine, session, now_ns);
+	if (session->mode == SESSION_TAKEOVER)
+		takeover_go_on(engine, session, now_ns);
+	else if (session->mode == SESSION_INSPECT)
+		session_flush(engine, session);
+}
+
 static void scan_is_back(struct engine *engine, struct deferral *deferral, uint64_t now_ns)
 {
 	struct session *session = deferral->session;
@@ -354,7 +367,7 @@ static void scan_is_back(struct engine *engine, struct deferral *deferral, uint6
 	}
 	session->building->deferral = NULL;
 	if (message_conclude(engine, session, now_ns))
-		session_resume(engine, session, now_ns);
+		resume(engine, session, now_ns);
 }
 
 static void leave_unjudged(struct engine *engine, struct deferral *deferral, uint64_t now_ns)
@@ -365,7 +378,7 @@ static void leave_unjudged(struct engine *engine, struct deferral *deferral, uin
 	message->unjudged = true;
 	deferral_leave(engine, message);
 	if (message_conclude(engine, session, now_ns))
-		session_resume(engine, session, now_ns);
+		resume(engine, session, now_ns);
 }
 
 // The rules that it was judged by are in force, or it is judged anew.
@@ -399,7 +412,7 @@ static void judged_is_back(struct engine *engine, struct deferral *deferral, uin
 	session->building->deferral = NULL;
 	message_take_again(engine, session->building, deferral);
 	if (message_conclude(engine, session, now_ns))
-		session_resume(engine, session, now_ns);
+		resume(engine, session, now_ns);
 }
 
 static void freed_is_back(struct engine *engine, struct deferral *deferral)
@@ -440,7 +453,7 @@ static void give_up(struct engine *engine, struct deferral *deferral, uint64_t n
 	message->late = scan_cancel(deferral->scan) ? MESSAGE_TOOK_TOO_LONG : MESSAGE_NOT_BEGUN;
 	deferral_leave(engine, message);
 	if (message_conclude(engine, session, now_ns))
-		session_resume(engine, session, now_ns);
+		resume(engine, session, now_ns);
 }
 
 // Those that do not wait for the other thread's answer, and those that have waited long enough.

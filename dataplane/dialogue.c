@@ -153,9 +153,10 @@ static void hold_from(struct session *session, uint64_t from)
 	session->hold = stream_last_unsent(&session->stream[TCP_CLIENT], from + 1);
 }
 
-static void wait_for_verdict(struct session *session, uint64_t from)
+void dialogue_wait(struct session *session, uint64_t from)
 {
-	hold_from(session, from);
+	if (!session->gathered)
+		hold_from(session, from);
 	session->deciding = true;
 }
 
@@ -173,7 +174,7 @@ static void decide_early(struct engine *engine, struct session *session, uint64_
 		return;
 	if (message != NULL) {
 		if (!message_decide(engine, session, now_ns)) {
-			wait_for_verdict(session, stream->read - 1);
+			dialogue_wait(session, stream->read - 1);
 			return;
 		}
 		if (message->action == POLICY_DELIVER)
@@ -224,7 +225,7 @@ static void on_message_end(struct engine *engine, struct session *session,
 		message->complete = true;
 		if (!message_decide(engine, session, now_ns)) {
 			// The CR before the last byte is the end for some servers.
-			wait_for_verdict(session, event->to - 2);
+			dialogue_wait(session, event->to - 2);
 			return;
 		}
 	}

@@ -3,6 +3,7 @@
 
 #include "dataplane/deferral.h"
 #include "dataplane/divert.h"
+#include "dataplane/gather.h"
 #include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
@@ -192,6 +193,7 @@ void engine_free(struct engine *engine)
 
 void engine_set_seals(struct engine *engine, const struct engine_seals *seals)
 {
+	gather_settle(engine);
 	engine->seals = seals;
 }
 
@@ -403,8 +405,10 @@ static void trim_idle(struct engine *engine, uint64_t now_ns)
 
 void engine_tick(struct engine *engine, uint64_t now_ns)
 {
-	struct flow *flow = flow_expired(engine->flows, now_ns);
+	struct flow *flow;
 
+	gather_settle(engine);
+	flow = flow_expired(engine->flows, now_ns);
 	if (flow != NULL) {
 		engine->counters.connections_aged++;
 		session_end(engine, (struct session *)flow, NULL, now_ns);
@@ -434,6 +438,7 @@ void engine_stop(struct engine *engine, uint64_t now_ns)
 	uint32_t cursor = 0;
 	struct flow *flow;
 
+	gather_settle(engine);
 	while ((flow = flow_walk(engine->flows, &cursor)) != NULL) {
 		struct session *session = (struct session *)flow;
 

@@ -281,6 +281,11 @@ void engine_input_burst(
 	struct engine *engine, struct engine_frame *frames, uint32_t count, uint64_t now_ns);
 // Housekeeping in a small fixed dose: timers, ageing. To be called once a loop turn.
 void engine_tick(struct engine *engine, uint64_t now_ns);
+// Around the packets that were received at once: messages that end in them may be decided together, when the
+// burst is over or before. What has to wait for that is as large as the burst. Without these calls each packet is
+// done with when engine_input returns.
+void engine_begin_burst(struct engine *engine);
+void engine_end_burst(struct engine *engine);
 // What another thread has: until there is nothing the engine cannot be freed.
 uint32_t engine_deferred(const struct engine *engine);
 // The most that it can have at once.

@@ -3,6 +3,7 @@
 // so a message stays with its scanner to the end, whatever comes into force meanwhile.
 #include "dataplane/deferral.h"
 #include "dataplane/engine.h"
+#include "dataplane/gather.h"
 #include "dataplane/message.h"
 #include "dataplane/session.h"
 
@@ -29,6 +30,7 @@ bool engine_has_room_for_scanner(struct engine *engine)
 {
 	if (!is_full(engine))
 		return true;
+	gather_settle(engine);
 	deferral_outdate(engine, engine->older[0]);
 	for (uint32_t i = 0; i < OUTDATE_SESSIONS; i++) {
 		struct flow *flow = flow_step(engine->flows, &engine->outdate_cursor);
@@ -42,6 +44,7 @@ bool engine_has_room_for_scanner(struct engine *engine)
 void engine_set_scanner(struct engine *engine, struct scanner *scanner)
 {
 	assert(!is_full(engine));
+	gather_settle(engine);
 	engine->older[engine->older_count++] = engine->scanner;
 	engine->scanner = scanner;
 	__atomic_store_n(&engine->message_bytes, scanner_message_bytes(scanner), __ATOMIC_RELAXED);

@@ -2,6 +2,7 @@
 #include "dataplane/message.h"
 
 #include "dataplane/deferral.h"
+#include "dataplane/gather.h"
 #include "dataplane/keep.h"
 #include "dataplane/policy.h"
 
@@ -37,6 +38,19 @@ void message_forget(struct engine *engine, struct session *session)
 	session->building = NULL;
 }
 
+// Messages that wait for the end of the burst are over, and some give theirs back.
+static struct scan *begin_scan(struct engine *engine)
+{
+	struct scan *scan = NULL;
+	int err = scan_begin(engine->scanner, SCAN_MESSAGE, &scan);
+
+	if (err != 0 && engine->gather.count > 0) {
+		gather_settle(engine);
+		err = scan_begin(engine->scanner, SCAN_MESSAGE, &scan);
+	}
+	return err == 0 ? scan : NULL;
+}
+
 void message_begin(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct message *message = message_building(engine, session);
@@ -47,8 +61,7 @@ void message_begin(struct engine *engine, struct session *session, uint64_t now_
 	message->begun = true;
 	message->begin_ns = now_ns;
 	message->number = session->messages;
-	if (scan_begin(engine->scanner, SCAN_MESSAGE, &message->scan) != 0)
-		message->scan = NULL;
+	message->scan = begin_scan(engine);
 	message->diverted = session->mode == SESSION_DIVERT;
 	keep_begin(engine, session, message);
 }
@@ -262,11 +275,20 @@ bool message_decide(struct engine *engine, struct session *session, uint64_t now
 	}
 	message->ended = true;
 	message->end_ns = now_ns;
-	if (has_deferred(engine, session, now_ns))
+	if (has_deferred(engine, session, now_ns) || gather_takes(engine, session, began_ns))
 		return false;
 	if (!decide(engine, session, now_ns))
 		return false;
 	message->latency_ns = clock_ns(engine) - began_ns;
+	return true;
+}
+
+bool message_decide_gathered(
+	struct engine *engine, struct session *session, uint64_t began_ns, uint64_t now_ns)
+{
+	if (!decide(engine, session, now_ns))
+		return false;
+	session->building->latency_ns = clock_ns(engine) - began_ns;
 	return true;
 }
 

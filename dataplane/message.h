@@ -120,9 +120,12 @@ void message_begin(struct engine *engine, struct session *session, uint64_t now_
 void message_feed(struct engine *engine, struct session *session, const uint8_t *data, size_t n);
 // The end of data was read, or what a server may take for it: finishes the scan, decides, fills in
 // verdict, action and reply, once. What follows is not scanned any more. False: another thread works for
-// the verdict, and session_resume is called when it stands.
+// the verdict, and the session is resumed when it stands.
 bool message_decide(struct engine *engine, struct session *session, uint64_t now_ns)
 	__attribute__((warn_unused_result));
+// The same once a burst is over that it waited for (gather.h). False: another verdict has to be waited for.
+bool message_decide_gathered(struct engine *engine, struct session *session, uint64_t began_ns,
+	uint64_t now_ns) __attribute__((warn_unused_result));
 // Gives up what it has from this scanner, whose rules cannot be kept any longer: the message is judged again
 // at its end, if it can be, unless it is refused already.
 void message_outdate(struct engine *engine, struct message *message, const struct scanner *scanner);

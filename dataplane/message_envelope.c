@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The envelope of a message, and the blocks that it stands in.
+#include "dataplane/gather.h"
 #include "dataplane/message.h"
 
 #include <assert.h>
@@ -110,6 +111,11 @@ struct message *message_building(struct engine *engine, struct session *session)
 	if (session->building != NULL)
 		return session->building;
 	block = block_get(engine->messages);
+	if (block == NULL && engine->gather.count > 0) {
+		// Messages that wait for the end of the burst are over, and some give theirs back.
+		gather_settle(engine);
+		block = block_get(engine->messages);
+	}
 	if (block == NULL)
 		return NULL;
 	message = block_take(block, sizeof(*message));

@@ -2,6 +2,7 @@
 #include "dataplane/session.h"
 
 #include "dataplane/divert.h"
+#include "dataplane/gather.h"
 #include "dataplane/keep.h"
 #include "dataplane/message.h"
 #include "dataplane/splice.h"
@@ -75,6 +76,8 @@ static void release(struct engine *engine, struct session *session)
 
 void session_end(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
 {
+	if (session->gathered)
+		gather_settle(engine);
 	report(engine, session, why != NULL ? why : end_reason(session), now_ns);
 	release(engine, session);
 	flow_remove(engine->flows, &session->flow);
@@ -82,6 +85,8 @@ void session_end(struct engine *engine, struct session *session, const char *why
 
 void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns)
 {
+	if (session->gathered)
+		gather_settle(engine);
 	report(engine, session, why, now_ns);
 	release(engine, session);
 	stream_init(&session->stream[TCP_CLIENT], 0);
@@ -248,17 +253,6 @@ static bool store(struct engine *engine, struct session *session, enum tcp_side 
 	return true;
 }
 
-void session_resume(struct engine *engine, struct session *session, uint64_t now_ns)
-{
-	dialogue_decided(engine, session, now_ns);
-	dialogue_pull(engine, session, TCP_CLIENT, now_ns);
-	dialogue_settle(engine, session, now_ns);
-	if (session->mode == SESSION_TAKEOVER)
-		takeover_go_on(engine, session, now_ns);
-	else if (session->mode == SESSION_INSPECT)
-		session_flush(engine, session);
-}
-
 // The beginning of a command comes once more: its sender says no more of it before that is acknowledged
 // (Nagle). So it goes on, and the message is judged at its end.
 static void waive_hold(struct session *session, enum tcp_side side, const struct arrival *arrival,
@@ -273,18 +267,10 @@ static void waive_hold(struct session *session, enum tcp_side side, const struct
 	session->hold = UINT64_MAX;
 }
 
-static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, struct tcp_result *result, bool ack_is_new)
+// What has arrived was read, and its messages are decided.
+static void inspected(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
 {
-	struct packet *packet = arrival->packet;
-
-	waive_hold(session, side, arrival, result);
-	if (packet->tcp.payload_bytes > 0 && !store(engine, session, side, arrival, result)) {
-		emit_drop(engine, arrival);
-		return;
-	}
-	session->changed[side] = false;
-	dialogue_pull(engine, session, side, arrival->now_ns);
 	dialogue_settle(engine, session, arrival->now_ns);
 	if (!passes(session, side)) {
 		if (session->mode == SESSION_TAKEOVER && side == TCP_CLIENT)
@@ -298,6 +284,28 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 		restore_payload(session, side, arrival, result->offset);
 	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
 	session_flush(engine, session);
+}
+
+static void inspect_bytes(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, struct tcp_result *result, bool ack_is_new)
+{
+	struct packet *packet = arrival->packet;
+	struct gather *gather = &engine->gather;
+
+	waive_hold(session, side, arrival, result);
+	if (packet->tcp.payload_bytes > 0 && !store(engine, session, side, arrival, result)) {
+		emit_drop(engine, arrival);
+		return;
+	}
+	session->changed[side] = false;
+	gather->may_take = side == TCP_CLIENT && gather->is_open && !arrival->made &&
+			   !result->fin && !session->reset;
+	dialogue_pull(engine, session, side, arrival->now_ns);
+	gather->may_take = false;
+	if (session->gathered)
+		gather_keep(engine, arrival, result, ack_is_new);
+	else
+		inspected(engine, session, side, arrival, result, ack_is_new);
 }
 
 static void inspect(struct engine *engine, struct session *session, enum tcp_side side,
@@ -367,6 +375,30 @@ static void heard(
 	session_flush(engine, session);
 }
 
+// A packet of an inspected connection has gone on.
+static void passed(
+	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
+{
+	heard(engine, session, side, now_ns);
+	if (session->mode == SESSION_INSPECT && session->tcp.state == TCP_CLOSED && !session->reset)
+		report(engine, session, "fin", now_ns);
+}
+
+void session_go_on(struct engine *engine, struct gathered *gathered)
+{
+	struct session *session = gathered->session;
+	const uint64_t now_ns = gathered->arrival.now_ns;
+
+	if (message_decide_gathered(engine, session, gathered->began_ns, now_ns))
+		dialogue_decided(engine, session, now_ns);
+	else
+		dialogue_wait(session, session->stream[TCP_CLIENT].read - 2);
+	dialogue_pull(engine, session, TCP_CLIENT, now_ns);
+	inspected(engine, session, TCP_CLIENT, &gathered->arrival, &gathered->result,
+		gathered->ack_is_new);
+	passed(engine, session, TCP_CLIENT, now_ns);
+}
+
 static void accepted(struct engine *engine, struct session *session, enum tcp_side side,
 	const struct arrival *arrival, struct tcp_result *result)
 {
@@ -406,9 +438,8 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 		emit_forward(engine, session, arrival);
 	else
 		inspect(engine, session, side, arrival, result, other->released > released);
-	heard(engine, session, side, arrival->now_ns);
-	if (session->mode == SESSION_INSPECT && session->tcp.state == TCP_CLOSED && !session->reset)
-		report(engine, session, "fin", arrival->now_ns);
+	if (!session->gathered)
+		passed(engine, session, side, arrival->now_ns);
 }
 
 // A slot that is over: whoever still talks is told so. A client that closed in good order only gets
@@ -508,13 +539,6 @@ static bool splice_arrival(
 	return false;
 }
 
-void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
-	struct session_key *key)
-{
-	key->swapped = flow_key_make(&packet->from, link, &key->key);
-	key->hash = flow_hash(engine->flows, &key->key);
-}
-
 void session_arrival(struct engine *engine, const struct arrival *arrival)
 {
 	struct packet *packet = arrival->packet;
@@ -528,7 +552,7 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 		session_key_make(engine, packet, arrival->link, &own);
 		key = &own;
 	}
-	session = (struct session *)flow_find(engine->flows, &key->key, key->hash);
+	session = session_find(engine, key);
 	engine->counters.smtp_packets++;
 	engine->counters.smtp_bytes += packet->tcp.payload_bytes;
 	if (session != NULL && session->mode == SESSION_DEAD && session_opens(&packet->tcp)) {

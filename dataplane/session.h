@@ -5,6 +5,7 @@
 //   dialogue   pulls both sides' bytes through the SMTP parser and acts on its events
 //   message    envelope, scan and record of one message
 //   deferral   messages whose verdict waits for another thread
+//   gather     messages whose digests are computed with those of others
 //   takeover   the engine in the server's place, once a message must not go on
 //   engine_rules  the scanner in force and those before it
 //   divert     one message taken in before its body, the connection goes on behind it
@@ -70,11 +71,51 @@ struct session {
 	bool pending;    // a takeover or a divert waits for replies to earlier commands
 	bool diverting;  // it is a divert
 	bool deciding;   // the client's bytes are not read on before the verdict
+	bool gathered;   // until the burst is over (gather.h): its packet waits, too
 	bool reported;   // the session record was written
 	bool tls;        // went over to TLS: read as opaque bytes
 	bool reset;      // a RST was forwarded
 	bool counted;    // among those of its source
 	char helo[SESSION_HELO_BYTES]; // as the client said it last, cut to fit
+};
+
+// What a session is found by.
+struct session_key {
+	struct flow_key key;
+	uint32_t hash;
+	bool swapped;
+};
+
+// A packet at hand: where it came from and what is known of it.
+struct arrival {
+	struct frame *frame;
+	struct packet *packet;
+	uint32_t link;
+	enum link_side at;
+	uint64_t now_ns;
+	bool made; // put together from fragments in the engine's scratch: not to be sent itself
+	const struct session_key *key; // of the packet, NULL: not made yet
+};
+
+// A message that waits for the burst's end, and the packet that brought its own.
+struct gathered {
+	struct session *session; // NULL: it has gone on
+	struct frame frame;
+	struct packet packet;
+	struct arrival arrival;
+	struct tcp_result result;
+	uint64_t began_ns;
+	bool ack_is_new;
+};
+
+// As many as fill the lanes of digests if each has only one.
+#define GATHER_MESSAGES 16
+
+struct gather {
+	bool is_open;  // a burst is at hand
+	bool may_take; // the packet at hand can wait
+	uint32_t count;
+	struct gathered all[GATHER_MESSAGES];
 };
 
 struct engine {
@@ -92,6 +133,7 @@ struct engine {
 	const struct engine_seals *seals;
 	struct takeover_pool *takeovers;
 	struct deferral_pool *deferrals;
+	struct gather gather;
 	struct splice_pool *splices;
 	struct source_table *sources; // NULL: they may have any number of connections
 	struct fragment_result fragment_result;
@@ -150,28 +192,8 @@ static inline uint64_t session_limit(const struct session *session, enum tcp_sid
 	return side == TCP_CLIENT && session->hold < read ? session->hold : read;
 }
 
-// What a session is found by.
-struct session_key {
-	struct flow_key key;
-	uint32_t hash;
-	bool swapped;
-};
-
-// A packet at hand: where it came from and what is known of it.
-struct arrival {
-	struct frame *frame;
-	struct packet *packet;
-	uint32_t link;
-	enum link_side at;
-	uint64_t now_ns;
-	bool made; // put together from fragments in the engine's scratch: not to be sent itself
-	const struct session_key *key; // of the packet, NULL: not made yet
-};
-
 // ---- session.c ----
 
-void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
-	struct session_key *key);
 // One TCP packet with an SMTP port. Takes arrival->frame.
 void session_arrival(struct engine *engine, const struct arrival *arrival);
 // Ends a session: reports its messages and itself, gives everything back, forgets the flow.
@@ -179,8 +201,8 @@ void session_end(struct engine *engine, struct session *session, const char *why
 // The same, but the slot stays for a while to absorb what still arrives.
 void session_bury(struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
 
-// The building message, whose verdict had to be waited for, is decided: goes on where it was left.
-void session_resume(struct engine *engine, struct session *session, uint64_t now_ns);
+// The building message, which waited with its packet for the end of the burst, is to be decided now.
+void session_go_on(struct engine *engine, struct gathered *gathered);
 
 // Sends what may go on now, of both directions, and FINs whose turn has come.
 void session_flush(struct engine *engine, struct session *session);
@@ -189,6 +211,10 @@ void session_count_drop(struct engine *engine, enum tcp_reason reason);
 
 // ---- session_open.c ----
 
+void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
+	struct session_key *key);
+// The session of another packet, NULL: none. What of it waits for the end of the burst comes first.
+struct session *session_find(struct engine *engine, const struct session_key *key);
 // Is this the first segment of a connection: a SYN and nothing else?
 bool session_opens(const struct tcp_segment *tcp);
 bool session_is_smtp_port(const struct engine *engine, uint16_t port_be);
@@ -227,6 +253,9 @@ void dialogue_pull(
 // A takeover that waited for the replies to earlier commands begins when they are in. What waits for
 // replies of a server that has closed is answered with 421.
 void dialogue_settle(struct engine *engine, struct session *session, uint64_t now_ns);
+// The building message's verdict has to be waited for. The client's bytes wait from this offset on, unless they
+// have gone already, or the packet waits as a whole.
+void dialogue_wait(struct session *session, uint64_t from);
 // The verdict that was waited for is there.
 void dialogue_decided(struct engine *engine, struct session *session, uint64_t now_ns);
 // In a takeover: reads the rest of the client's message.

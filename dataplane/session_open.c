@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How a connection comes to be known: by its SYN, or in midstream.
+#include "dataplane/gather.h"
 #include "dataplane/session.h"
 
 #include <string.h>
@@ -179,4 +180,21 @@ void session_midstream(struct engine *engine, const struct arrival *arrival,
 		return;
 	}
 	emit_drop(engine, arrival);
+}
+
+void session_key_make(const struct engine *engine, const struct packet *packet, uint32_t link,
+	struct session_key *key)
+{
+	key->swapped = flow_key_make(&packet->from, link, &key->key);
+	key->hash = flow_hash(engine->flows, &key->key);
+}
+
+struct session *session_find(struct engine *engine, const struct session_key *key)
+{
+	struct session *session = (struct session *)flow_find(engine->flows, &key->key, key->hash);
+
+	if (session == NULL || !session->gathered)
+		return session;
+	gather_settle(engine);
+	return (struct session *)flow_find(engine->flows, &key->key, key->hash);
 }

@@ -484,7 +484,9 @@ int worker_run(void *arg)
 			shared->turned(shared->turned_ctx, false);
 		advance_clock(worker);
 		worker_orders_take(&worker->orders, worker->engine);
+		engine_begin_burst(worker->engine);
 		received = receive(worker);
+		engine_end_burst(worker->engine);
 		if (worker->spool != NULL)
 			turn_spool(worker);
 		engine_tick(worker->engine, worker->now_ns);

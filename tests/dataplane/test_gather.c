@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Messages that end in one burst of packets are decided together: what leaves on each connection, and is told of
+// it, is what it is when each is decided at once. Whatever comes in between: resets and ends of connections, new
+// ones in the same place, ticks, other rules, seals, the end of the engine.
+#include "dataplane/seal.h"
+#include "dataplane/session.h"
+#include "tests/scan/ruleset_case.h"
+#include "tests/support/bench.h"
+#include "tests/support/random.h"
+#include "tests/support/screened.h"
+
+#define ROUNDS 20
+#define TALKS 60u
+#define PORTS 40u
+#define AT_ONCE 12u
+#define ROOM 72000u
+#define TEXTS 12
+#define TEXT_BYTES 5000
+#define RULES 2
+#define SEAL_BYTES (sizeof(struct engine_seals) + sizeof(struct seal))
+
+// What left of one connection, or of the others.
+struct output {
+	uint8_t *data;
+	size_t bytes;
+	size_t room;
+};
+
+struct side {
+	struct engine *engine;
+	struct output outputs[PORTS + 1];
+	struct output records[TALKS + 1];
+	uint32_t mails;
+	uint32_t infected;
+};
+
+struct mail {
+	size_t n;
+	char data[TEXT_BYTES];
+};
+
+static struct mail texts[TEXTS];
+static struct frames_talk *talks;
+static struct case_image images[RULES];
+static struct ruleset *rulesets[RULES];
+static uint32_t gathered; // messages that waited
+static uint32_t together; // packets behind which several did
+
+// ---- engines -------------------------------------------------------------------------------------
+
+static bool give_frame(void *ctx, uint32_t bytes, struct frame *out)
+{
+	(void)ctx;
+	assert_true(bytes <= ROOM);
+	*out = (struct frame){malloc(ROOM), 0, ROOM, NULL};
+	return out->data != NULL;
+}
+
+static void drop_frame(void *ctx, struct frame *frame)
+{
+	(void)ctx;
+	free(frame->data);
+}
+
+static void append(struct output *output, const void *data, size_t n)
+{
+	if (output->bytes + n > output->room) {
+		output->room = (output->bytes + n) * 2;
+		output->data = realloc(output->data, output->room);
+		assert_non_null(output->data);
+	}
+	memcpy(output->data + output->bytes, data, n);
+	output->bytes += n;
+}
+
+// By the client's port.
+static struct output *output_of(struct side *side, struct frame *frame)
+{
+	struct packet packet;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	for (int i = 0; i < 2; i++) {
+		uint16_t port =
+			(uint16_t)(packet.from.port_be[i] << 8 | packet.from.port_be[i] >> 8);
+
+		if (packet.kind == PACKET_TCP && port >= 30000 && port < 30000 + PORTS)
+			return &side->outputs[port - 30000];
+	}
+	return &side->outputs[PORTS];
+}
+
+static void take_frame(void *ctx, uint32_t link, enum link_side at, struct frame *frame)
+{
+	struct output *output = output_of(ctx, frame);
+	uint8_t head[2] = {(uint8_t)link, (uint8_t)at};
+
+	append(output, head, sizeof(head));
+	append(output, frame->data, frame->bytes);
+	free(frame->data);
+}
+
+static void take_mail(void *ctx, const struct mail_record *record)
+{
+	struct side *side = ctx;
+	struct output *output = &side->records[record->session % (TALKS + 1)];
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%llu %u %s %s %s %s %llu %zu %s %s\n",
+		(unsigned long long)record->session, record->message, record->action,
+		verdict_name(record->verdict), record->reason, record->reply,
+		(unsigned long long)record->bytes,
+		record->scan != NULL ? record->scan->matches_count : 0, record->ruleset,
+		record->seal_mode);
+
+	assert_true(n > 0 && n < (int)sizeof(text));
+	append(output, text, (size_t)n);
+	side->mails++;
+	side->infected += record->verdict == VERDICT_INFECTED;
+}
+
+static void take_session(void *ctx, const struct session_record *record)
+{
+	struct side *side = ctx;
+	struct output *output = &side->records[record->session % (TALKS + 1)];
+
+	append(output, record->why, strlen(record->why));
+	append(output, &record->messages, sizeof(record->messages));
+}
+
+static void make_options(struct engine_options *options)
+{
+	bench_options(options);
+	options->max_connections = 48; // fewer than come
+	options->max_half_open = 8;
+	options->scan.max_messages = 2 * TALKS; // who is left without one depends on the order
+}
+
+static void begin(struct side *side)
+{
+	const struct engine_ops ops = {.ctx = side,
+		.alloc = give_frame,
+		.free = drop_frame,
+		.send = take_frame,
+		.mail = take_mail,
+		.session = take_session};
+	struct engine_options options;
+
+	make_options(&options);
+	memset(side, 0, sizeof(*side));
+	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side->engine), 0);
+}
+
+static void end(struct side *side)
+{
+	engine_free(side->engine);
+	for (size_t i = 0; i <= PORTS; i++)
+		free(side->outputs[i].data);
+	for (size_t i = 0; i <= TALKS; i++)
+		free(side->records[i].data);
+}
+
+// ---- mails and rules -----------------------------------------------------------------------------
+
+static void make_texts(struct random *random)
+{
+	for (size_t i = 0; i < TEXTS; i++) {
+		struct mail *text = &texts[i];
+		size_t most = random_below(random, 3) == 0 ? TEXT_BYTES - 200 : 300;
+
+		text->n = (size_t)snprintf(text->data, sizeof(text->data),
+			"Subject: mail %zu\r\n%s\r\n%s", i,
+			i % 3 == 0 ? "Content-Type: text/html\r\n" : "",
+			i % 6 == 1 ? BENCH_EVIL "\r\n" : "");
+		while (text->n < most)
+			text->n +=
+				(size_t)snprintf(text->data + text->n, sizeof(text->data) - text->n,
+					"a line with number %u\r\n", random_below(random, 100000));
+	}
+}
+
+// Digests of some mails, and of their bodies; others that only have the sizes of these.
+static void add_digests(struct random *random, FILE *file, bool is_decoy)
+{
+	for (size_t i = 0; i < TEXTS; i++) {
+		const char *body = strstr(texts[i].data, "\r\n\r\n") + 4;
+		size_t header = (size_t)(body - texts[i].data);
+		size_t from = random_below(random, 2) == 0 ? header : 0;
+		uint8_t digest[SCREEN_DIGEST_BYTES];
+
+		screened_digest(texts[i].data + from, texts[i].n - from, DIGEST_MD5, digest);
+		if (is_decoy || i % 4 != 0)
+			digest[3] ^= 1;
+		for (size_t k = 0; k < 16; k++)
+			(void)fprintf(file, "%02x", digest[k]);
+		(void)fprintf(file, ":%zu:Test.%zu\n", texts[i].n - from, i);
+	}
+}
+
+static void make_rules(struct random *random)
+{
+	for (size_t i = 0; i < RULES; i++) {
+		char *hashes = NULL;
+		size_t bytes = 0;
+		FILE *file = open_memstream(&hashes, &bytes);
+
+		assert_non_null(file);
+		add_digests(random, file, false);
+		add_digests(random, file, true);
+		assert_int_equal(fclose(file), 0);
+		images[i] = case_build(
+			true, (const char *const[]){"a.hdb", hashes, "a.ndb", BENCH_RULES, NULL});
+		assert_int_equal(images[i].err, 0);
+		assert_int_equal(ruleset_attach(images[i].image, images[i].bytes, &rulesets[i]), 0);
+		free(hashes);
+	}
+}
+
+static void say_mail(struct frames_talk *talk, const struct mail *mail, bool is_pipelined)
+{
+	char body[TEXT_BYTES + 100];
+	int n = snprintf(body, sizeof(body), "%s.\r\n%s", mail->data,
+		is_pipelined ? "MAIL FROM:<c@example.org>\r\n" : "");
+
+	frames_talk_send(talk, TCP_CLIENT, body, (size_t)n);
+	frames_talk_text(talk, TCP_SERVER, "250 2.0.0 taken\r\n");
+}
+
+static void say_commands(struct frames_talk *talk, bool has_begun)
+{
+	if (!has_begun)
+		frames_talk_text(talk, TCP_CLIENT, "MAIL FROM:<a@example.org>\r\n");
+	frames_talk_text(talk, TCP_SERVER, "250 2.1.0 ok\r\n");
+	frames_talk_text(talk, TCP_CLIENT, "RCPT TO:<b@example.com>\r\n");
+	frames_talk_text(talk, TCP_SERVER, "250 2.1.5 ok\r\n");
+	frames_talk_text(talk, TCP_CLIENT, "DATA\r\n");
+	frames_talk_text(talk, TCP_SERVER, "354 go on\r\n");
+}
+
+// Some end in the middle, by a reset or by the end of one side, right behind a message.
+static void make_talk(struct random *random, struct frames_talk *talk, uint32_t i)
+{
+	const uint32_t mails = 1 + random_below(random, 3);
+	bool has_begun = false;
+
+	frames_talk_init(talk, i % 3 == 0 ? 6 : 4, (uint16_t)(30000 + i % PORTS));
+	for (int side = 0; side < 2; side++)
+		talk->next[side] += i * 100000;
+	frames_talk_open(talk);
+	frames_talk_text(talk, TCP_SERVER, "220 mail.example.com ESMTP\r\n");
+	frames_talk_text(talk, TCP_CLIENT, "EHLO mx.example.org\r\n");
+	frames_talk_text(talk, TCP_SERVER, "250-mail.example.com\r\n250 PIPELINING\r\n");
+	for (uint32_t k = 0; k < mails; k++) {
+		const bool is_pipelined = k + 1 < mails && random_below(random, 3) == 0;
+
+		say_commands(talk, has_begun);
+		say_mail(talk, &texts[random_below(random, TEXTS)], is_pipelined);
+		has_begun = is_pipelined;
+	}
+	switch (random_below(random, 6)) {
+	case 0:
+		frames_talk_segment(
+			talk, TCP_CLIENT, talk->next[TCP_CLIENT], TCP_FLAG_RST, NULL, 0);
+		return;
+	case 1:
+		frames_talk_segment(
+			talk, TCP_SERVER, talk->next[TCP_SERVER], TCP_FLAG_RST, NULL, 0);
+		return;
+	case 2:
+		frames_talk_close(talk, TCP_SERVER);
+		return;
+	default:
+		frames_talk_text(talk, TCP_CLIENT, "QUIT\r\n");
+		frames_talk_text(talk, TCP_SERVER, "221 2.0.0 bye\r\n");
+		frames_talk_close(talk, TCP_CLIENT);
+		return;
+	}
+}
+
+// ---- running -------------------------------------------------------------------------------------
+
+static const struct frames_item *next_item(struct random *random, uint32_t *at)
+{
+	uint32_t skip = random_below(random, AT_ONCE);
+
+	for (uint32_t i = 0; i < 2 * TALKS; i++) {
+		uint32_t which = i % TALKS;
+
+		if (at[which] < talks[which].count && skip-- == 0)
+			return &talks[which].items[at[which]++];
+	}
+	for (uint32_t i = 0; i < TALKS; i++)
+		if (at[i] < talks[i].count)
+			return &talks[i].items[at[i]++];
+	return NULL;
+}
+
+static void give(struct side *side, const struct frames_item *item, uint64_t now_ns)
+{
+	struct frame frame = {malloc(ROOM), item->bytes, ROOM, NULL};
+
+	assert_non_null(frame.data);
+	memcpy(frame.data, item->data, item->bytes);
+	engine_input(side->engine, 0, item->side == TCP_CLIENT ? LINK_OUTSIDE : LINK_INSIDE, &frame,
+		now_ns);
+}
+
+static void swap(struct side *side, const struct ruleset *ruleset)
+{
+	struct engine_options options;
+	struct scanner *scanner;
+
+	scanner_free(engine_take_idle_scanner(side->engine));
+	if (!engine_has_room_for_scanner(side->engine))
+		return;
+	make_options(&options);
+	assert_int_equal(scanner_new(&options.scan, ruleset, &scanner), 0);
+	engine_set_scanner(side->engine, scanner);
+}
+
+// What may come between two frames.
+static void disturb(struct random *random, struct side *sides, uint64_t now_ns)
+{
+	static _Alignas(struct engine_seals) uint8_t memory[SEAL_BYTES];
+	struct engine_seals *seals = (struct engine_seals *)memory;
+	uint32_t what = random_below(random, 200);
+	const struct ruleset *ruleset = rulesets[random_below(random, RULES)];
+
+	seals->count = 1;
+	seals->seals[0] = (struct seal){.virus_id = "CV-1",
+		.mode = SEAL_TEMPFAIL,
+		.directions = SEAL_INBOUND,
+		.subject = "*mail 5*"};
+	for (int i = 0; i < 2; i++) {
+		if (what < 4)
+			engine_tick(sides[i].engine, now_ns);
+		else if (what < 6)
+			swap(&sides[i], ruleset);
+		else if (what < 8)
+			engine_set_seals(sides[i].engine, what == 6 ? seals : NULL);
+	}
+}
+
+static void expect_same(const struct side *one, const struct side *other)
+{
+	for (size_t i = 0; i <= PORTS; i++) {
+		assert_int_equal(one->outputs[i].bytes, other->outputs[i].bytes);
+		if (one->outputs[i].bytes > 0)
+			assert_memory_equal(one->outputs[i].data, other->outputs[i].data,
+				one->outputs[i].bytes);
+	}
+	for (size_t i = 0; i <= TALKS; i++) {
+		assert_int_equal(one->records[i].bytes, other->records[i].bytes);
+		if (one->records[i].bytes > 0)
+			assert_memory_equal(one->records[i].data, other->records[i].data,
+				one->records[i].bytes);
+	}
+	assert_memory_equal(engine_counters(one->engine), engine_counters(other->engine),
+		sizeof(struct counters));
+}
+
+static void run(struct random *random, struct side *sides)
+{
+	const struct frames_item *item = NULL;
+	uint64_t now_ns = 1000000000;
+	uint32_t at[TALKS] = {0};
+
+	do {
+		uint32_t count = 1 + random_below(random, ENGINE_BURST);
+
+		engine_begin_burst(sides[1].engine);
+		while (count-- > 0 && (item = next_item(random, at)) != NULL) {
+			uint32_t before = sides[1].engine->gather.count;
+
+			give(&sides[0], item, now_ns);
+			give(&sides[1], item, now_ns);
+			gathered += sides[1].engine->gather.count > before;
+			together += sides[1].engine->gather.count > 1;
+			disturb(random, sides, now_ns);
+		}
+		// The engine may be stopped, or the clock go on, with a burst at hand.
+		if (random_below(random, 300) == 0)
+			break;
+		engine_end_burst(sides[1].engine);
+		assert_int_equal(sides[1].engine->gather.count, 0);
+		now_ns += 100000;
+		for (int i = 0; i < 2; i++)
+			engine_tick(sides[i].engine, now_ns);
+	} while (item != NULL);
+	for (int i = 0; i < 2; i++)
+		engine_stop(sides[i].engine, now_ns);
+}
+
+static void each_connection_goes_as_if_decided_at_once(void **state)
+{
+	static struct side sides[2];
+	struct random random = {5};
+	uint32_t infected = 0;
+	uint32_t mails = 0;
+
+	(void)state;
+	talks = calloc(TALKS, sizeof(*talks));
+	assert_non_null(talks);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		make_texts(&random);
+		make_rules(&random);
+		for (uint32_t i = 0; i < TALKS; i++)
+			make_talk(&random, &talks[i], i);
+		begin(&sides[0]);
+		begin(&sides[1]);
+		run(&random, sides);
+		expect_same(&sides[0], &sides[1]);
+		mails += sides[0].mails;
+		infected += sides[0].infected;
+		end(&sides[0]);
+		end(&sides[1]);
+		for (uint32_t i = 0; i < TALKS; i++)
+			frames_talk_free(&talks[i]);
+		for (size_t i = 0; i < RULES; i++) {
+			ruleset_close(rulesets[i]);
+			free(images[i].image);
+		}
+	}
+	free(talks);
+	assert_true(mails > ROUNDS * 20 && infected > ROUNDS * 2);
+	assert_true(gathered > ROUNDS * 5 && together > ROUNDS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_connection_goes_as_if_decided_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -8,7 +8,6 @@
 #include "control/channel.h"
 
 #include <glib.h>
-#include <linux/tcp.h> // netinet/tcp.h has states of the names of reassembly/tcp.h
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #define MOST 16384u
+#define NO_DELAY 1 // TCP_NODELAY, but netinet/tcp.h has states of the names of reassembly/tcp.h
 #define TAKEN 4096
 #define STRANGERS 10 // a connection is cut off after so many envelopes that nobody has signed
 #define HEAD_BYTES 4
@@ -114,7 +114,7 @@ static int connect_to(int type, uint16_t port)
 
 	must(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	if (type == SOCK_STREAM)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+		(void)setsockopt(fd, IPPROTO_TCP, NO_DELAY, &yes, sizeof(yes));
 	return fd;
 }
 

@@ -264,8 +264,10 @@ odd = {
                  + [(parent + 3, name, data) for parent, name, data in members(plain, 0, [])]),
     "mail-later.gz": (gzip.compress(b"From a Mon Jan  1 00:00:00 2020\n" + letter, mtime=0), "clean",
                       "", None),
-    "no-mail.zip": (make_zip([("m.txt", b"Subject: x\r\n\r\nbut nothing else")]), "clean", "",
-                    [(0, "m.txt", b"Subject: x\r\n\r\nbut nothing else")]),
+    "short-mail.zip": (make_zip([("m.txt", b"Subject: x\r\n\r\nand nothing else")]), "clean", "",
+                       [(0, "m.txt", b"Subject: x\r\n\r\nand nothing else"), (1, "", b"and nothing else")]),
+    "no-mail.zip": (make_zip([("m.txt", b"Subjects: x\r\n\r\nbut nothing else")]), "clean", "",
+                    [(0, "m.txt", b"Subjects: x\r\n\r\nbut nothing else")]),
     "both.doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + b"%PDF-1.4\n"
                  b"4 0 obj <</Length 4>> stream\nTEST\nendstream", "clean", "",
                  [(0, "4 0 obj", b"TEST")]),

@@ -2,6 +2,7 @@
 // Frames in bursts: what leaves, and what is counted, is what it is when they come one by one.
 #include "dataplane/engine.h"
 #include "tests/support/bench.h"
+#include "tests/support/outputs.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -11,19 +12,8 @@
 
 #define TALKS 60u
 #define AT_ONCE 10u
-#define ROOM 72000u
 #define CLEAN "Subject: x\r\n\r\nnothing to see\r\n"
 #define INFECTED "Subject: x\r\n\r\n" BENCH_EVIL "\r\n"
-
-// What left an engine, in order.
-struct output {
-	uint8_t *data;
-	size_t bytes;
-	size_t room;
-	uint32_t frames;
-	uint32_t mails;
-	uint32_t sessions;
-};
 
 struct item {
 	const uint8_t *data;
@@ -33,38 +23,13 @@ struct item {
 
 static struct frames_talk *talks;
 
-static bool give_frame(void *ctx, uint32_t bytes, struct frame *out)
-{
-	(void)ctx;
-	assert_true(bytes <= ROOM);
-	*out = (struct frame){malloc(ROOM), 0, ROOM, NULL};
-	return out->data != NULL;
-}
-
-static void drop_frame(void *ctx, struct frame *frame)
-{
-	(void)ctx;
-	free(frame->data);
-}
-
-static void append(struct output *output, const void *data, size_t n)
-{
-	if (output->bytes + n > output->room) {
-		output->room = (output->bytes + n) * 2;
-		output->data = realloc(output->data, output->room);
-		assert_non_null(output->data);
-	}
-	memcpy(output->data + output->bytes, data, n);
-	output->bytes += n;
-}
-
 static void take_frame(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
 {
 	struct output *output = ctx;
 	uint8_t head[2] = {(uint8_t)link, (uint8_t)side};
 
-	append(output, head, sizeof(head));
-	append(output, frame->data, frame->bytes);
+	output_append(output, head, sizeof(head));
+	output_append(output, frame->data, frame->bytes);
 	output->frames++;
 	free(frame->data);
 }
@@ -73,8 +38,8 @@ static void take_mail(void *ctx, const struct mail_record *record)
 {
 	struct output *output = ctx;
 
-	append(output, record->action, strlen(record->action));
-	append(output, &record->session, sizeof(record->session));
+	output_append(output, record->action, strlen(record->action));
+	output_append(output, &record->session, sizeof(record->session));
 	output->mails++;
 }
 
@@ -82,15 +47,15 @@ static void take_session(void *ctx, const struct session_record *record)
 {
 	struct output *output = ctx;
 
-	append(output, record->why, strlen(record->why));
+	output_append(output, record->why, strlen(record->why));
 	output->sessions++;
 }
 
 static struct engine *make_engine(const struct ruleset *ruleset, struct output *output)
 {
 	const struct engine_ops ops = {.ctx = output,
-		.alloc = give_frame,
-		.free = drop_frame,
+		.alloc = output_give_frame,
+		.free = output_drop_frame,
 		.send = take_frame,
 		.mail = take_mail,
 		.session = take_session};
@@ -107,7 +72,7 @@ static struct engine *make_engine(const struct ruleset *ruleset, struct output *
 
 static struct frame copy_of(const struct item *item)
 {
-	struct frame frame = {malloc(ROOM), item->bytes, ROOM, NULL};
+	struct frame frame = {malloc(OUTPUT_FRAME_ROOM), item->bytes, OUTPUT_FRAME_ROOM, NULL};
 
 	assert_non_null(frame.data);
 	memcpy(frame.data, item->data, item->bytes);

@@ -6,6 +6,7 @@
 #include "dataplane/session.h"
 #include "tests/scan/ruleset_case.h"
 #include "tests/support/bench.h"
+#include "tests/support/outputs.h"
 #include "tests/support/random.h"
 #include "tests/support/screened.h"
 
@@ -13,22 +14,14 @@
 #define TALKS 60u
 #define PORTS 40u
 #define AT_ONCE 12u
-#define ROOM 72000u
 #define TEXTS 12
 #define TEXT_BYTES 5000
 #define RULES 2
 #define SEAL_BYTES (sizeof(struct engine_seals) + sizeof(struct seal))
 
-// What left of one connection, or of the others.
-struct output {
-	uint8_t *data;
-	size_t bytes;
-	size_t room;
-};
-
 struct side {
 	struct engine *engine;
-	struct output outputs[PORTS + 1];
+	struct output outputs[PORTS + 1]; // of each connection, and of the others
 	struct output records[TALKS + 1];
 	uint32_t mails;
 	uint32_t infected;
@@ -47,31 +40,6 @@ static uint32_t gathered; // messages that waited
 static uint32_t together; // packets behind which several did
 
 // ---- engines -------------------------------------------------------------------------------------
-
-static bool give_frame(void *ctx, uint32_t bytes, struct frame *out)
-{
-	(void)ctx;
-	assert_true(bytes <= ROOM);
-	*out = (struct frame){malloc(ROOM), 0, ROOM, NULL};
-	return out->data != NULL;
-}
-
-static void drop_frame(void *ctx, struct frame *frame)
-{
-	(void)ctx;
-	free(frame->data);
-}
-
-static void append(struct output *output, const void *data, size_t n)
-{
-	if (output->bytes + n > output->room) {
-		output->room = (output->bytes + n) * 2;
-		output->data = realloc(output->data, output->room);
-		assert_non_null(output->data);
-	}
-	memcpy(output->data + output->bytes, data, n);
-	output->bytes += n;
-}
 
 // By the client's port.
 static struct output *output_of(struct side *side, struct frame *frame)
@@ -94,8 +62,8 @@ static void take_frame(void *ctx, uint32_t link, enum link_side at, struct frame
 	struct output *output = output_of(ctx, frame);
 	uint8_t head[2] = {(uint8_t)link, (uint8_t)at};
 
-	append(output, head, sizeof(head));
-	append(output, frame->data, frame->bytes);
+	output_append(output, head, sizeof(head));
+	output_append(output, frame->data, frame->bytes);
 	free(frame->data);
 }
 
@@ -112,7 +80,7 @@ static void take_mail(void *ctx, const struct mail_record *record)
 		record->seal_mode);
 
 	assert_true(n > 0 && n < (int)sizeof(text));
-	append(output, text, (size_t)n);
+	output_append(output, text, (size_t)n);
 	side->mails++;
 	side->infected += record->verdict == VERDICT_INFECTED;
 }
@@ -122,8 +90,8 @@ static void take_session(void *ctx, const struct session_record *record)
 	struct side *side = ctx;
 	struct output *output = &side->records[record->session % (TALKS + 1)];
 
-	append(output, record->why, strlen(record->why));
-	append(output, &record->messages, sizeof(record->messages));
+	output_append(output, record->why, strlen(record->why));
+	output_append(output, &record->messages, sizeof(record->messages));
 }
 
 static void make_options(struct engine_options *options)
@@ -137,8 +105,8 @@ static void make_options(struct engine_options *options)
 static void begin(struct side *side)
 {
 	const struct engine_ops ops = {.ctx = side,
-		.alloc = give_frame,
-		.free = drop_frame,
+		.alloc = output_give_frame,
+		.free = output_drop_frame,
 		.send = take_frame,
 		.mail = take_mail,
 		.session = take_session};
@@ -295,7 +263,7 @@ static const struct frames_item *next_item(struct random *random, uint32_t *at)
 
 static void give(struct side *side, const struct frames_item *item, uint64_t now_ns)
 {
-	struct frame frame = {malloc(ROOM), item->bytes, ROOM, NULL};
+	struct frame frame = {malloc(OUTPUT_FRAME_ROOM), item->bytes, OUTPUT_FRAME_ROOM, NULL};
 
 	assert_non_null(frame.data);
 	memcpy(frame.data, item->data, item->bytes);

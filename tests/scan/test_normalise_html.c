@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The copies of HTML against what ClamAV 1.4.6 makes of the same bytes, fed in any chunking; where HTML and
-// text are recognised.
-#include "scan/normalise_detect.h"
+// The copies of HTML against what ClamAV 1.4.6 makes of the same bytes, fed in any chunking.
 #include "scan/normalise_entity.h"
 #include "scan/normalise_html.h"
 #include "scan/normalise_ops.h"
@@ -438,152 +436,6 @@ static void names_of_characters_are_known(void **state)
 	assert_int_equal(normalise_entity("AElig", 5), 0xc6);
 }
 
-// ---- what is a text, and what HTML -------------------------------------------------------------
-
-struct kind_case {
-	const char *data;
-	size_t bytes;
-	enum normalise_kind kind;
-};
-
-#define KIND(data, kind)                                                                           \
-	{                                                                                          \
-		data, sizeof(data) - 1, kind                                                       \
-	}
-
-static const struct kind_case kinds[] = {
-	KIND("plain words", NORMALISE_TEXT),
-	KIND("caf\xe9 \x1b[1m\a", NORMALISE_TEXT),
-	KIND("a\x02 binary", NORMALISE_TEXT), // as UTF-16 without a mark
-	KIND("abcd\0\2\0\3xyz!", NORMALISE_NONE),
-	KIND("x <html>", NORMALISE_HTML),
-	KIND("x <hTML>", NORMALISE_TEXT),
-	KIND("x <html lang=en>", NORMALISE_TEXT),
-	KIND("\x01\x02 <Head>", NORMALISE_HTML),
-	KIND("<A name=x> hRef", NORMALISE_HTML),
-	KIND("<A name=x> hreF <a ", NORMALISE_TEXT),
-	KIND("<A name=x> hrEF", NORMALISE_HTML),
-	KIND("<a name=x> HRef", NORMALISE_HTML),
-	KIND("<%@ LANGUAGE =", NORMALISE_HTML),
-	KIND(" <%@ LANGUAGE =", NORMALISE_TEXT),
-	KIND("\xff\xfe<\0t\0a\0b\0l\0e\0", NORMALISE_HTML_UTF16),
-	KIND("\xfe\xff\0<\0t\0a\0b\0l\0e", NORMALISE_HTML),
-	KIND("\xff\xfew\0o\0r\0d\0s\0", NORMALISE_TEXT),
-	KIND("\0w\0o\0r\0d", NORMALISE_TEXT),
-	KIND("w\0o\0r\0d\0\x01\0", NORMALISE_TEXT),
-	KIND("\0w\0\x01\0r", NORMALISE_NONE),
-};
-
-static void text_and_html_are_told_as_clamav_does(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		assert_int_equal(normalise_detect((const uint8_t *)kinds[i].data, kinds[i].bytes),
-			kinds[i].kind);
-}
-
-struct tag_case {
-	const char *data;
-	const char *found; // with what follows, NULL: no tag
-};
-
-static const struct tag_case tags[] = {
-	{"a < b <c> <bold> <3 <user@example.org> << <", NULL},
-	{"words <B>x", "<B>x"},
-	{"<<b>", "<b>"},
-	{"<x<p\n>", "<p\n>"},
-	{"<scriptx", "<scriptx"},
-	{"<iMG", "<iMG"},
-	{"<!-x <!--", "<!--"},
-	{"<!docty <!DOCtype x", "<!DOCtype x"},
-	{"<h1/>", "<h1/>"},
-	{"<blockquotes><blockquote ", "<blockquote "},
-	{"<averyveryverylongname <td>", "<td>"},
-	{"<a", NULL},
-};
-
-static void a_tag_is_found_in_any_cut(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-		const uint8_t *data = (const uint8_t *)tags[i].data;
-		size_t n = strlen(tags[i].data);
-
-		for (size_t cut = 0; cut <= n; cut++) {
-			struct normalise_search search = {0};
-			size_t at = 0;
-			bool is_found = normalise_find_tag(&search, data, cut, &at);
-
-			if (!is_found) {
-				is_found = normalise_find_tag(&search, data + cut, n - cut, &at);
-				at += cut;
-			}
-			assert_int_equal(is_found, tags[i].found != NULL);
-			if (tags[i].found == NULL)
-				continue;
-			assert_memory_equal(search.bytes, tags[i].found, search.count);
-			assert_string_equal(data + at, tags[i].found + search.count);
-		}
-	}
-}
-
-// Words of tags and what is nearly one, in any order.
-static size_t make_soup(struct random *random, uint8_t *out, size_t room)
-{
-	static const char *const words[] = {"<", "<", "<", "<", "<", "<", "</", "<!", "<!-",
-		"<!doctyp", "a", "B", "p", "w:p", "row", "iFram", "e", "scripT", "tabl", "img",
-		"Object", "blockquote", "h1", "h2", "x9", "averyverylongna", "mes", ">", " ", "\n",
-		"/", ":", "\xe4", "=", "TD", "frameset", "1", "{", "@", "`", "[", "applet", "area",
-		"audio", "base", "body", "br", "button", "center", "div", "embed", "font", "form",
-		"frame", "h3", "head", "html", "i", "input", "li", "link", "math", "meta", "ol",
-		"pre", "span", "strong", "style", "svg", "table", "title", "tr", "u", "ul",
-		"video"};
-	size_t n = 0;
-
-	for (;;) {
-		const char *word = words[random_below(random, sizeof(words) / sizeof(words[0]))];
-		size_t length = strlen(word);
-
-		if (n + length > room)
-			return n;
-		while (*word != '\0')
-			out[n++] = (uint8_t)*word++;
-	}
-}
-
-// Of a chunk of few bytes each is looked at by itself, in a great one many are passed over at once.
-static void a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks(void **state)
-{
-	(void)state;
-	struct random random = {11};
-	uint32_t found = 0;
-	uint8_t data[400];
-
-	for (uint32_t i = 0; i < 200000; i++) {
-		size_t n = make_soup(
-			&random, data, 20 + random_below(&random, i % 2 == 0 ? 100 : 380));
-		struct normalise_search small = {0};
-		struct normalise_search great = {0};
-		size_t at = 0;
-		bool is_small = false;
-		bool is_great = normalise_find_tag(&great, data, n, &at);
-		size_t byte = 0;
-
-		while (byte < n && !is_small) {
-			size_t used;
-
-			is_small = normalise_find_tag(&small, data + byte++, 1, &used);
-		}
-		assert_int_equal(is_great, is_small);
-		assert_int_equal(great.count, small.count);
-		assert_memory_equal(great.bytes, small.bytes, great.count);
-		if (is_great)
-			assert_int_equal(at, byte);
-		found += is_great;
-	}
-	assert_in_range(found, 20000, 180000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,9 +447,6 @@ int main(void)
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),
 		cmocka_unit_test(names_of_characters_are_known),
-		cmocka_unit_test(text_and_html_are_told_as_clamav_does),
-		cmocka_unit_test(a_tag_is_found_in_any_cut),
-		cmocka_unit_test(a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

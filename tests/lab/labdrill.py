@@ -225,7 +225,7 @@ class Drill:
         update = self.order("update alert", {"type": "update", "update": {"version": "2026.1"}}, 180)
         until("the seal has ended", lambda: not self.control.ask("status")["sealed"], 120)
         # What was held goes out while it ends, and after that.
-        until("what was held has gone", lambda: not self.control.ask("status")["mail"]["held"], 120)
+        until("what was held has gone", lambda: not self.control.ask("status")["mail"].get("held"), 120)
         self.tell_release(update)
 
     def tell_release(self, update):

@@ -122,7 +122,7 @@ def main():
         return
     total = 20000 if quick else 100000
     with Lab(Case("flood", None, True)) as lab:
-        bench = Bench(lab)
+        bench = Bench(lab, 0)
         bench.measure("tcp", 10)
         alone = bench.measure("tcp", 40 if quick else 200)
         flood = Flood(bench, total)

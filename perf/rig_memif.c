@@ -29,12 +29,13 @@ struct numbers {
 	uint64_t verdicts_wrong;
 };
 
-// Written by both processes: asked and stop by that of the traffic, the others by that of the worker; numbers are
+// Written by both processes: asked, is_open and stop by that of the traffic, the others by that of the worker; numbers are
 // there once answered is what asked is.
 struct shared {
 	atomic_uint asked;
 	atomic_uint answered;
 	atomic_uint_fast64_t events;
+	atomic_bool is_open; // the traffic's ports are there
 	atomic_bool ready;
 	atomic_bool stop;
 	struct numbers numbers;
@@ -68,7 +69,7 @@ static void serve(struct shared *shared, const char *name, const struct options 
 	struct rig_result result = {0};
 	struct rig *rig;
 
-	rig_start_memif(name, true);
+	rig_start_memif(name, true, &shared->is_open);
 	rig = rig_new(options, ruleset, NULL);
 	rig->result = &result;
 	atomic_store_explicit(&shared->ready, true, memory_order_release);
@@ -111,7 +112,7 @@ struct rig_memif *rig_memif_new(const struct options *options, const struct rule
 		serve(memif->shared, name, options, ruleset);
 		_exit(0);
 	}
-	rig_start_memif(name, false);
+	rig_start_memif(name, false, &memif->shared->is_open);
 	worker_clock_init(&memif->clock);
 	while (!atomic_load_explicit(&memif->shared->ready, memory_order_acquire)) {
 		need_alive(memif);

@@ -133,7 +133,7 @@ static bool is_up(int side)
 	       link.link_status == RTE_ETH_LINK_UP;
 }
 
-void rig_start_memif(const char *name, bool is_engine)
+void rig_start_memif(const char *name, bool is_engine, atomic_bool *is_open)
 {
 	char texts[2][128];
 	const char *more[2] = {texts[0], texts[1]};
@@ -143,9 +143,14 @@ void rig_start_memif(const char *name, bool is_engine)
 			"--vdev=net_memif%d,role=%s,id=%d,rsize=13,socket=%s", side,
 			is_engine ? "client" : "server", side, name);
 	wires.memif = true;
+	// A client whose server is not there yet does not try again.
+	while (is_engine && !atomic_load_explicit(is_open, memory_order_acquire))
+		(void)usleep(1000);
 	start_eal(more, 2);
 	open_memif(LINK_OUTSIDE);
 	open_memif(LINK_INSIDE);
+	if (!is_engine)
+		atomic_store_explicit(is_open, true, memory_order_release);
 	for (uint32_t ms = 0; !is_up(LINK_OUTSIDE) || !is_up(LINK_INSIDE); ms++) {
 		perf_need(ms < CONNECT_MS, "the other process");
 		rte_delay_us_sleep(1000);

@@ -7,13 +7,14 @@
 
 #include <rte_mbuf.h>
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define RIG_BURST 32u
 
 // In place of rig_start_dpdk: the name is of a socket that both processes know (an abstract one). Returns when the
-// other process is there.
-void rig_start_memif(const char *name, bool is_engine);
+// other process is there. is_open: shared memory, false; the traffic's process sets it when its ports are there.
+void rig_start_memif(const char *name, bool is_engine, atomic_bool *is_open);
 const struct ports *rig_wires_ports(void);
 unsigned int rig_wires_lcore(void); // of the worker
 // The traffic's ends, by enum link_side. Return how many frames were taken, or given.

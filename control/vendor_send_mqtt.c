@@ -8,7 +8,7 @@
 //   cordon/VENDOR/gateways/GATEWAY/receipts  its receipts, which come back to us
 //
 // each as lines, the oldest first. What is new is published alone before that, and not retained: it is taken at
-// once, where states are gathered. Who does not answer is sent what is missing once more, by its own topic. At
+// once, where states are gathered; but only when the broker holds all that is older. Who does not answer is sent what is missing once more, by its own topic. At
 // each start the broker shows what it has; what is not as it should be is put right.
 #include "control/control_events.h"
 #include "control/mqtt_link.h"
@@ -107,18 +107,36 @@ static void publish_next(void *ctx)
 	}
 }
 
-// Where there is no connection now, the state will tell.
+// Whether the broker holds all that was open. A gateway that comes now has to learn that first: it takes no
+// sequence below one that it has taken.
+static bool broker_holds_all(struct way *way)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	if (way->link == NULL || way->known == NULL || way->publish_us == 0)
+		return false;
+	g_hash_table_iter_init(&iter, way->states);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		if (!((const struct state *)value)->is_sent)
+			return false;
+	}
+	return true;
+}
+
+// Otherwise the states will tell.
 static void publish_new(struct way *way, const struct queue_alert *const *open, size_t count)
 {
+	const bool is_held = broker_holds_all(way);
 	GHashTable *old = way->known;
 
 	way->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (size_t i = 0; i < count; i++) {
-		bool is_new = old != NULL && !g_hash_table_contains(old, open[i]->digest);
+		bool is_new = is_held && !g_hash_table_contains(old, open[i]->digest);
 		char *topic = is_new ? topic_of(way, open[i]) : NULL;
 
 		(void)g_hash_table_add(way->known, g_strdup(open[i]->digest));
-		if (topic != NULL && way->link != NULL)
+		if (topic != NULL)
 			(void)!mqtt_link_publish(
 				way->link, topic, open[i]->envelope, open[i]->bytes, false);
 		g_free(topic);

@@ -160,6 +160,14 @@ def mqtt(case):
         until("all clear", lambda: delivered(vendor, lifted))
         case.equal(retained("groups/all/alerts"), ["all-clear"], "what the new broker was told")
         case.equal(retained("gateways/one/alerts"), ["seal"], "and that")
+        # What is sent just after a connection does not overtake what waited for it.
+        broker.process.stop()
+        waited = vendor.post(seal("CV-4", target="group:all"))
+        broker.start()
+        until("all are back", lambda: all(
+            " as cordon-%s " % name in broker.process.text() for name in ("vendor-acme", "one")))
+        late = vendor.post(seal("CV-5", target="*"))
+        until("both", lambda: delivered(vendor, waited) and delivered(vendor, late))
         broker.publish("cordon/acme/gateways/nobody/alerts", b"{}", "-r")
         vendor.process.stop()
         vendor.start()

@@ -275,6 +275,50 @@ void normalise_html_begin(struct normalise_html *html)
 	html->skips_blanks = true;
 }
 
+// The input up to the byte behind which room bytes were no NULs, without these, to kept; of n bytes at most.
+// Returns how many bytes that is.
+static size_t without_nuls(
+	const uint8_t *in, size_t n, size_t room, uint8_t *kept, size_t *kept_bytes)
+{
+	size_t used = 0;
+	size_t count = 0;
+
+	while (used < n && count < room) {
+		size_t left = n - used < room - count ? n - used : room - count;
+		const uint8_t *nul = memchr(in + used, 0, left);
+		size_t bytes = nul != NULL ? (size_t)(nul - in) - used : left;
+
+		memcpy(kept + count, in + used, bytes);
+		count += bytes;
+		used += bytes + (nul != NULL);
+	}
+	*kept_bytes = count;
+	return used;
+}
+
+// As many of n bytes as hold so many that are no NULs, and the NULs behind these.
+static size_t with_nuls(const uint8_t *in, size_t n, size_t kept)
+{
+	size_t used = 0;
+
+	for (; used < n && (kept > 0 || in[used] == 0); used++)
+		kept -= in[used] != 0;
+	return used;
+}
+
+// Bytes within one chunk, some of which are NULs, up to room others. Returns how many were consumed.
+static size_t feed_others(struct normalise_html *html, struct normalise_html_out *out,
+	const uint8_t *in, size_t n, size_t room)
+{
+	uint8_t kept[NORMALISE_HTML_INPUT];
+	size_t bytes;
+	size_t used = without_nuls(in, n, room, kept, &bytes);
+	size_t fed = feed(html, out, kept, bytes);
+
+	chunk_count(html, kept, fed);
+	return fed < bytes ? with_nuls(in, used, fed) : used;
+}
+
 size_t normalise_html(
 	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out)
 {
@@ -285,16 +329,15 @@ size_t normalise_html(
 	out_begin(html, out);
 	while (used < n && out->event == NORMALISE_HTML_NEED_INPUT) {
 		size_t room = chunk_room(html, in + used, n - used);
-		const uint8_t *nul = memchr(in + used, 0, room);
 		size_t fed;
 
-		if (nul != NULL)
-			room = (size_t)(nul - in) - used;
+		if (memchr(in + used, 0, room) != NULL) {
+			used += feed_others(html, out, in + used, n - used, room);
+			continue;
+		}
 		fed = feed(html, out, in + used, room);
 		chunk_count(html, in + used, fed);
 		used += fed;
-		if (nul != NULL && fed == room)
-			used++;
 	}
 	if (out->page_bytes > 0) {
 		html->held = out->page[--out->page_bytes];

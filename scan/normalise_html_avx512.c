@@ -18,19 +18,28 @@ static inline __m512i all_of(char byte)
 			: _mm512_load_si512(normalise_html_all[(uint8_t)byte]);
 }
 
+// Masks are worked on in ordinary registers: what is done to those of vectors takes four times as long.
+static inline uint64_t mask_of(__mmask64 mask)
+{
+	uint64_t bits = mask;
+
+	__asm__("" : "+r"(bits));
+	return bits;
+}
+
 static inline uint64_t block_equal(const struct block *block, char byte)
 {
-	return _mm512_cmpeq_epi8_mask(block->bytes, all_of(byte));
+	return mask_of(_mm512_cmpeq_epi8_mask(block->bytes, all_of(byte)));
 }
 
 static inline uint64_t block_below(const struct block *block, char byte)
 {
-	return _mm512_cmplt_epu8_mask(block->bytes, all_of(byte));
+	return mask_of(_mm512_cmplt_epu8_mask(block->bytes, all_of(byte)));
 }
 
 static inline uint64_t block_high(const struct block *block)
 {
-	return _mm512_movepi8_mask(block->bytes);
+	return mask_of(_mm512_movepi8_mask(block->bytes));
 }
 
 static inline uint64_t block_space(const struct block *block)
@@ -45,7 +54,7 @@ static inline uint64_t block_blank(const struct block *block)
 
 static inline uint64_t block_letter(const struct block *block, char lower)
 {
-	return _mm512_cmpeq_epi8_mask(block->copy, all_of(lower));
+	return mask_of(_mm512_cmpeq_epi8_mask(block->copy, all_of(lower)));
 }
 
 static inline void block_load(struct block *block, const uint8_t *in, size_t n)
@@ -56,13 +65,17 @@ static inline void block_load(struct block *block, const uint8_t *in, size_t n)
 					  : _mm512_loadu_si512(in);
 	const __mmask64 upper =
 		_mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all_of('A')), all_of(26));
+	__mmask64 is_space;
+	__mmask64 is_blank;
 
 	block->bytes = bytes;
-	block->space = _mm512_cmpeq_epi8_mask(bytes, space);
-	block->blank = block->space |
-		       _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all_of('\t')), all_of(5));
+	is_space = _mm512_cmpeq_epi8_mask(bytes, space);
+	is_blank = _kor_mask64(
+		is_space, _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all_of('\t')), all_of(5)));
 	bytes = _mm512_mask_add_epi8(bytes, upper, bytes, space);
-	block->copy = _mm512_mask_mov_epi8(bytes, block->blank, space);
+	block->copy = _mm512_mask_mov_epi8(bytes, is_blank, space);
+	block->space = mask_of(is_space);
+	block->blank = mask_of(is_blank);
 }
 
 static inline uint8_t *block_put(

@@ -36,7 +36,7 @@ static size_t run_text(
 		.page = out->page + out->page_bytes,
 		.text = out->text + out->text_bytes,
 		.after_space = html->after_space,
-		.takes_tags = html->value_wide == 0};
+		.wide = html->value_wide};
 
 	if (html->in_script)
 		ops->script_run(&run, html->state == HTML_COMMENT);
@@ -45,6 +45,7 @@ static size_t run_text(
 	out->page_bytes = (size_t)(run.page - out->page);
 	out->text_bytes = (size_t)(run.text - out->text);
 	html->after_space = run.after_space;
+	html->value_wide = run.wide;
 	if (run.skips_blanks || run.trims_blanks) {
 		html->state = run.skips_blanks ? HTML_SKIP_BLANKS : HTML_TRIM_BLANKS;
 		html->next = HTML_TEXT;

@@ -29,7 +29,8 @@ struct normalise_html_run {
 	bool after_space;  // in the text
 	bool skips_blanks; // behind a tag
 	bool trims_blanks; // in the text: a space comes out with what follows
-	bool takes_tags;
+	uint32_t
+		wide; // bytes above 127 that were collected in a value, and come out in the next one
 };
 
 struct normalise_ops {

@@ -3,6 +3,7 @@
 #include "scan/normalise_entity.h"
 #include "scan/normalise_html.h"
 #include "scan/normalise_ops.h"
+#include "tests/support/html_copies.h"
 #include "tests/support/random.h"
 
 #include <stdbool.h>
@@ -18,109 +19,10 @@
 #include <cmocka.h>
 // clang-format on
 
-#define ROOM (1u << 16)
-
-struct copies {
-	uint8_t page[ROOM];
-	uint8_t text[ROOM];
-	uint8_t data[ROOM]; // inline data: "[type|data]"
-	size_t page_bytes;
-	size_t text_bytes;
-	size_t data_bytes;
-};
-
-static void append(uint8_t *to, size_t *at, const void *from, size_t n)
+static void normalise(
+	const uint8_t *data, size_t n, size_t first, size_t step, struct html_copies *out)
 {
-	assert_true(*at + n <= ROOM);
-	memcpy(to + *at, from, n);
-	*at += n;
-}
-
-static void collect(struct copies *copies, const struct normalise_html_out *out)
-{
-	append(copies->page, &copies->page_bytes, out->page, out->page_bytes);
-	append(copies->text, &copies->text_bytes, out->text, out->text_bytes);
-	append(copies->data, &copies->data_bytes, out->data, out->data_bytes);
-	switch (out->event) {
-	case NORMALISE_HTML_NEED_INPUT:
-		break;
-	case NORMALISE_HTML_DATA_BEGIN:
-		append(copies->data, &copies->data_bytes, "[", 1);
-		append(copies->data, &copies->data_bytes, out->data_type, strlen(out->data_type));
-		append(copies->data, &copies->data_bytes, "|", 1);
-		break;
-	case NORMALISE_HTML_DATA_END:
-		append(copies->data, &copies->data_bytes, "]", 1);
-		break;
-	}
-}
-
-// Cut at first and from there on every step bytes (0: no more), each piece in memory of its own size.
-static void normalise_with(const struct normalise_ops *ops, const uint8_t *data, size_t n,
-	size_t first, size_t step, struct copies *out)
-{
-	static struct normalise_html_out buffers;
-	struct normalise_html html;
-	size_t at = 0;
-
-	out->page_bytes = 0;
-	out->text_bytes = 0;
-	out->data_bytes = 0;
-	normalise_html_begin(&html);
-	html.ops = ops;
-	while (at < n) {
-		size_t piece = at == 0 && first > 0 ? first : step > 0 ? step : n;
-		size_t used = 0;
-		uint8_t *copy;
-
-		piece = piece < n - at ? piece : n - at;
-		copy = malloc(piece);
-		assert_non_null(copy);
-		memcpy(copy, data + at, piece);
-		while (used < piece) {
-			used += normalise_html(&html, copy + used, piece - used, &buffers);
-			collect(out, &buffers);
-		}
-		free(copy);
-		at += piece;
-	}
-	normalise_html_end(&html, &buffers);
-	collect(out, &buffers);
-}
-
-static void take_no_text(struct normalise_run *run)
-{
-	(void)run;
-}
-
-static void take_nothing(struct normalise_html_run *run)
-{
-	(void)run;
-}
-
-static void take_no_piece(struct normalise_html_run *run, bool is_other)
-{
-	(void)run;
-	(void)is_other;
-}
-
-// Leaves all to the states, which look at one byte after another.
-static const struct normalise_ops states_alone = {
-	"states", take_no_text, take_nothing, take_no_piece, take_nothing, take_no_piece};
-
-static void normalise(const uint8_t *data, size_t n, size_t first, size_t step, struct copies *out)
-{
-	normalise_with(NULL, data, n, first, step, out);
-}
-
-static void check_same(const struct copies *actual, const struct copies *expected)
-{
-	assert_int_equal(actual->page_bytes, expected->page_bytes);
-	assert_memory_equal(actual->page, expected->page, expected->page_bytes);
-	assert_int_equal(actual->text_bytes, expected->text_bytes);
-	assert_memory_equal(actual->text, expected->text, expected->text_bytes);
-	assert_int_equal(actual->data_bytes, expected->data_bytes);
-	assert_memory_equal(actual->data, expected->data, expected->data_bytes);
+	html_copies_make(NULL, data, n, first, step, out);
 }
 
 struct page_case {
@@ -236,14 +138,14 @@ static const struct page_case cases[] = {
 
 static void the_copies_are_those_of_clamav(void **state)
 {
-	static struct copies copies;
+	static struct html_copies copies;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct page_case *c = &cases[i];
 
 		for (size_t k = 0; normalise_variant(k) != NULL; k++) {
-			normalise_with(normalise_variant(k), (const uint8_t *)c->html,
+			html_copies_make(normalise_variant(k), (const uint8_t *)c->html,
 				c->html_bytes, 0, 0, &copies);
 			assert_int_equal(copies.page_bytes, c->page_bytes);
 			assert_memory_equal(copies.page, c->page, c->page_bytes);
@@ -255,8 +157,8 @@ static void the_copies_are_those_of_clamav(void **state)
 
 static void any_cut_gives_the_same_copies(void **state)
 {
-	static struct copies whole;
-	static struct copies pieces;
+	static struct html_copies whole;
+	static struct html_copies pieces;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -264,10 +166,10 @@ static void any_cut_gives_the_same_copies(void **state)
 
 		normalise(html, cases[i].html_bytes, 0, 0, &whole);
 		normalise(html, cases[i].html_bytes, 0, 1, &pieces);
-		check_same(&pieces, &whole);
+		html_copies_check_same(&pieces, &whole);
 		for (size_t at = 1; at < cases[i].html_bytes; at++) {
 			normalise(html, cases[i].html_bytes, at, 0, &pieces);
-			check_same(&pieces, &whole);
+			html_copies_check_same(&pieces, &whole);
 		}
 	}
 }
@@ -286,8 +188,8 @@ static void every_variant_gives_the_same_copies(void **state)
 		"c</script>"
 		"<b>&nbsp; &nbsp;<i>\x01 x \x80<u> \xe3\x80\x82 <s a=\xe3\x80\x82><s a='b'>end < "
 		"<>  ";
-	static struct copies expected;
-	static struct copies copies;
+	static struct html_copies expected;
+	static struct html_copies copies;
 	static uint8_t html[sizeof(page) + 64];
 
 	(void)state;
@@ -297,29 +199,12 @@ static void every_variant_gives_the_same_copies(void **state)
 		memset(html, 'x', before);
 		memcpy(html + before, page, sizeof(page) - 1);
 		for (size_t end = n; end > 0; end--) {
-			normalise_with(&states_alone, html, end, 0, 1, &expected);
+			html_copies_make(&html_states_alone, html, end, 0, 1, &expected);
 			for (size_t k = 0; normalise_variant(k) != NULL; k++) {
-				normalise_with(normalise_variant(k), html, end, 0, 0, &copies);
-				check_same(&copies, &expected);
+				html_copies_make(normalise_variant(k), html, end, 0, 0, &copies);
+				html_copies_check_same(&copies, &expected);
 			}
 		}
-	}
-}
-
-// Whole, cut there, and in small pieces.
-static void check_variants(const uint8_t *html, size_t n, size_t cut)
-{
-	static struct copies expected;
-	static struct copies copies;
-
-	normalise_with(&states_alone, html, n, 0, 1, &expected);
-	for (size_t k = 0; normalise_variant(k) != NULL; k++) {
-		normalise_with(normalise_variant(k), html, n, 0, 0, &copies);
-		check_same(&copies, &expected);
-		normalise_with(normalise_variant(k), html, n, cut, 0, &copies);
-		check_same(&copies, &expected);
-		normalise_with(normalise_variant(k), html, n, cut, 1 + cut % 200, &copies);
-		check_same(&copies, &expected);
 	}
 }
 
@@ -335,9 +220,12 @@ static void random_pages_give_the_same_copies_in_every_variant(void **state)
 		"&lt;", "&Pi;", "&amp", "&none;", "&", ";", "data:", "data:,x", "\x80",
 		"\xe3\x80\x82", "\xe3\x80", "\xef\xbc\x8e", "\xef\xb9\x92", "\xa1\x43", "\xc3\xa9",
 		"\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81 ", "\xff\xfe\xfd", "&amp;", "&#65;",
-		"&#8217;", "&#xe9;", "&#", "?a=1&amp;B=2&C=3&d;", " href=\"x?A&amp;", " src='",
-		"\" ", "<!--", "<!", "\x0b", "\n", "\x01", "!--", "-->", "<script>", "</script>",
-		"<style>", "</style>", "/", "<input type=text value=\"",
+		"&#8217;", "&#xe9;", "&#", "alt='it\"s'", "title=\"it's\"", " = ", "&a\rmp;",
+		"&B2B;", "&AnyNameThatIsLonger;", "\xe9t\xe9=", "=\"\xe3\x80", "\x82\"",
+		"href = 'x'", "<Img\r\nSRC", "<a\x0chref", "&#100;ata:", "<\r/",
+		"?a=1&amp;B=2&C=3&d;", " href=\"x?A&amp;", " src='", "\" ", "<!--", "<!", "\x0b",
+		"\n", "\x01", "!--", "-->", "<script>", "</script>", "<style>", "</style>", "/",
+		"<input type=text value=\"",
 		"http://www.Example.ORG/a/very/long/path/that/goes/on/and/on/and/on/and/on.html"};
 	static uint8_t html[4000];
 	struct random random = {UINT64_C(0x2545f4914f6cdd1d)};
@@ -357,7 +245,7 @@ static void random_pages_give_the_same_copies_in_every_variant(void **state)
 			while (*piece != '\0' && n < most)
 				html[n++] = (uint8_t)*piece++;
 		}
-		check_variants(html, n, random_below(&random, (uint32_t)n));
+		html_copies_check_variants(html, n, random_below(&random, (uint32_t)n));
 	}
 }
 
@@ -381,7 +269,7 @@ static void random_bytes_give_the_same_copies_in_every_variant(void **state)
 				html[i] = (uint8_t)some[random_below(&random, sizeof(some) - 1)];
 			else if (kind == 3 && random_below(&random, 3) > 0)
 				html[i] |= 0x80;
-		check_variants(html, n, random_below(&random, n));
+		html_copies_check_variants(html, n, random_below(&random, n));
 	}
 }
 
@@ -390,8 +278,8 @@ static void random_bytes_give_the_same_copies_in_every_variant(void **state)
 static void white_space_that_begins_a_chunk_is_lost(void **state)
 {
 	static uint8_t html[20400];
-	static struct copies whole;
-	static struct copies pieces;
+	static struct html_copies whole;
+	static struct html_copies pieces;
 
 	(void)state;
 	memset(html, 'A', sizeof(html));
@@ -406,7 +294,7 @@ static void white_space_that_begins_a_chunk_is_lost(void **state)
 	assert_int_equal(whole.page[11998], ' ');
 	for (size_t step = 1; step < 9000; step += 997) {
 		normalise(html, sizeof(html), 8190, step, &pieces);
-		check_same(&pieces, &whole);
+		html_copies_check_same(&pieces, &whole);
 	}
 }
 
@@ -415,12 +303,12 @@ static void inline_data_comes_out(void **state)
 	static const char html[] =
 		"<img src=\"data:image/PNG;base64,QUJD&amp;%44\"><a href=data:,x>"
 		"<p style=x><embed src='data:a/b,unfinished";
-	static struct copies copies;
+	static struct html_copies copies;
 
 	(void)state;
 	normalise((const uint8_t *)html, sizeof(html) - 1, 0, 0, &copies);
-	append(copies.data, &copies.data_bytes, "", 1);
-	assert_string_equal(copies.data, "[image/png;base64|QUJDD][|x][a/b|unfinished]");
+	copies.data[copies.data_bytes] = '\0';
+	assert_string_equal((const char *)copies.data, "[image/png;base64|QUJDD][|x][a/b|unfinished]");
 }
 
 static void names_of_characters_are_known(void **state)

@@ -409,6 +409,21 @@ static struct forms find_forms(struct span all, const char *name)
 	return forms;
 }
 
+// Whether a name like this one (in lower case) stands anywhere in the value: most parameters that are asked for
+// are not there, and reading them all takes much longer.
+static bool may_have(struct span value, const char *name)
+{
+	const size_t n = strlen(name);
+	const char *at = value.at;
+	const char *end = value.at + value.bytes;
+
+	for (; (size_t)(end - at) >= n; at++) {
+		if ((*at | 0x20) == name[0] && span_is((struct span){at, n}, name))
+			return true;
+	}
+	return false;
+}
+
 // The extended form first, as RFC 6266 section 4.3 orders it; then pieces, then the plain form.
 static bool param_collect(struct span value, const char *name, struct collected *to)
 {
@@ -436,7 +451,7 @@ bool header_param_bytes(
 {
 	struct collected to = {.out = out, .size = size};
 
-	if (!param_collect(value, name, &to))
+	if (!may_have(value, name) || !param_collect(value, name, &to))
 		return false;
 	*bytes = to.bytes;
 	return true;
@@ -449,7 +464,7 @@ bool header_param(struct span value, const char *name, char *out, size_t size)
 	struct text_sink sink;
 	size_t n;
 
-	if (!param_collect(value, name, &to))
+	if (!may_have(value, name) || !param_collect(value, name, &to))
 		return false;
 	n = to.bytes < to.size ? to.bytes : to.size;
 	if (!to.extended) {
@@ -474,6 +489,8 @@ unsigned int header_param_count(struct span value, const char *name)
 	bool percent;
 	int piece;
 
+	if (!may_have(value, name))
+		return 0;
 	while (param_next(&rest, &param)) {
 		if (!param_is(&param, name, &piece, &percent))
 			continue;

@@ -280,7 +280,7 @@ void text_charset(struct text_sink *sink, enum charset charset)
 	sink->charset = charset;
 }
 
-void text_push(struct text_sink *sink, uint8_t byte)
+void text_push_any(struct text_sink *sink, uint8_t byte)
 {
 	if (sink->charset == CHARSET_UTF8)
 		utf8_push(sink, byte);

@@ -35,6 +35,15 @@ enum charset charset_find(struct span name);
 void text_begin(struct text_sink *sink, char *out, size_t size);
 // What follows is in this character set; a character left incomplete before becomes U+FFFD.
 void text_charset(struct text_sink *sink, enum charset charset);
-void text_push(struct text_sink *sink, uint8_t byte);
+void text_push_any(struct text_sink *sink, uint8_t byte);
+static inline void text_push(struct text_sink *sink, uint8_t byte)
+{
+	// Most are plain, and stand in no other character.
+	if (byte != 0 && byte < 0x80 && sink->charset == CHARSET_UTF8 && sink->pending_bytes == 0 &&
+		!sink->full && sink->bytes + 1 < sink->size)
+		sink->out[sink->bytes++] = (char)byte;
+	else
+		text_push_any(sink, byte);
+}
 // Writes the NUL, returns the length.
 size_t text_end(struct text_sink *sink);

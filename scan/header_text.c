@@ -107,11 +107,13 @@ size_t header_text(struct span value, char *out, size_t size)
 		value.bytes--;
 	while (i < value.bytes && !sink.full) {
 		size_t next = i;
+		size_t at;
 
 		// Blanks between two encoded words are not part of the text (RFC 2047 section 6.2).
 		while (after_word && next < value.bytes && is_blank((uint8_t)value.at[next]))
 			next++;
-		if (word_at(value, next < value.bytes ? next : i, &word)) {
+		at = next < value.bytes ? next : i;
+		if (value.at[at] == '=' && word_at(value, at, &word)) {
 			text_charset(&sink, charset_find(word.charset));
 			if (word.base64)
 				push_base64(&sink, word.text);

@@ -61,10 +61,20 @@ size_t utf8_copy(char *out, size_t room, const char *text, size_t n)
 	size_t written = 0;
 
 	while (n > 0) {
-		size_t length = utf8_character(in, n);
-		size_t used = length > 0 ? length : utf8_bad_bytes(in, n);
-		const void *from = length > 0 ? (const void *)in : replacement;
-		size_t bytes = length > 0 ? length : sizeof(replacement) - 1;
+		size_t length;
+		size_t used;
+		const void *from;
+		size_t bytes;
+
+		// Most are plain.
+		for (; n > 0 && *in != 0 && *in < 0x80 && written + 1 < room; n--)
+			out[written++] = (char)*in++;
+		if (n == 0)
+			break;
+		length = utf8_character(in, n);
+		used = length > 0 ? length : utf8_bad_bytes(in, n);
+		from = length > 0 ? (const void *)in : replacement;
+		bytes = length > 0 ? length : sizeof(replacement) - 1;
 
 		if (written + bytes >= room)
 			break;

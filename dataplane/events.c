@@ -129,13 +129,30 @@ static size_t put_tail(struct json_writer *json, const char *out)
 	return json->at != NULL ? (size_t)(json->at - out) : 0;
 }
 
+// As inet_ntop writes it.
+static void format_ipv4(const uint8_t address[4], char *at)
+{
+	for (int i = 0; i < 4; i++) {
+		unsigned int n = address[i];
+
+		if (n >= 100)
+			*at++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*at++ = (char)('0' + n / 10 % 10);
+		*at++ = (char)('0' + n % 10);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+}
+
 static void put_address(struct json_writer *json, const struct packet_address *address, int i,
 	const char *name, const char *port_name)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 
-	(void)inet_ntop(
-		address->family == 6 ? AF_INET6 : AF_INET, address->address[i], text, sizeof(text));
+	if (address->family == 6)
+		(void)inet_ntop(AF_INET6, address->address[i], text, sizeof(text));
+	else
+		format_ipv4(address->address[i], text);
 	json_text(json, name, text);
 	json_number(json, port_name, ntohs(address->port_be[i]));
 }

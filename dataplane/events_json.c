@@ -28,14 +28,24 @@ void json_raw(struct json_writer *json, const char *text, size_t n)
 // The comma before, and "name": where there is a name. Names are ours and need no escapes.
 static void put_name(struct json_writer *json, const char *name)
 {
-	if (json->comma)
-		json_raw(json, ",", 1);
-	json->comma = true;
-	if (name == NULL)
+	size_t n = name != NULL ? strlen(name) : 0;
+	char *at = json->at;
+
+	if (at == NULL || (size_t)(json->end - at) < n + 4) {
+		json->at = NULL;
 		return;
-	json_raw(json, "\"", 1);
-	json_raw(json, name, strlen(name));
-	json_raw(json, "\":", 2);
+	}
+	*at = ',';
+	at += json->comma;
+	json->comma = true;
+	if (name != NULL) {
+		*at++ = '"';
+		memcpy(at, name, n);
+		at += n;
+		*at++ = '"';
+		*at++ = ':';
+	}
+	json->at = at;
 }
 
 void json_open(struct json_writer *json, const char *name, char bracket)

@@ -37,7 +37,9 @@ struct flow_table {
 	struct bucket *buckets;
 	uint8_t *flows;
 	size_t stride;
-	uint32_t mask; // number of buckets, less one
+	unsigned int stride_shift; // of the lines of a stride, the power of two in them, and
+	uint32_t stride_inverse;   // what the rest is multiplied with to give 1 (modulo 2^32)
+	uint32_t mask;             // number of buckets, less one
 	uint32_t capacity;
 	uint32_t half_open;
 	uint32_t fresh; // slots from here on were never used
@@ -48,6 +50,16 @@ struct flow_table {
 };
 
 // ---- memory -------------------------------------------------------------------------------------
+
+// Of an odd number, by Newton's method: each step doubles the bits that are right.
+static uint32_t inverse_of(uint32_t odd)
+{
+	uint32_t inverse = odd; // three bits
+
+	for (int i = 0; i < 4; i++)
+		inverse *= 2 - odd * inverse;
+	return inverse;
+}
 
 static size_t round_line(size_t bytes)
 {
@@ -74,12 +86,16 @@ struct flow_table *flow_table_init(void *memory, const struct flow_table_options
 {
 	struct flow_table *table = memory;
 	uint32_t buckets = count_buckets(options->flows);
+	uint32_t lines = (uint32_t)(round_line(options->flow_bytes) / LINE_BYTES);
+	unsigned int shift = (unsigned int)__builtin_ctz(lines);
 
 	assert(options->flow_bytes >= sizeof(struct flow));
 	*table = (struct flow_table){.mask = buckets - 1,
 		.capacity = options->flows,
 		.half_open = options->half_open > 0 ? options->half_open : 1,
 		.stride = round_line(options->flow_bytes),
+		.stride_shift = shift,
+		.stride_inverse = inverse_of(lines >> shift),
 		.free = NONE};
 	table->buckets = (struct bucket *)(void *)((uint8_t *)memory +
 						   round_line(sizeof(struct flow_table)));
@@ -98,9 +114,12 @@ static struct flow *flow_at(const struct flow_table *table, uint32_t slot)
 	return (struct flow *)(void *)(table->flows + slot * table->stride);
 }
 
+// Asked for with each packet: nothing is left over, so there is no need to divide.
 static uint32_t slot_of(const struct flow_table *table, const struct flow *flow)
 {
-	return (uint32_t)((size_t)((const uint8_t *)flow - table->flows) / table->stride);
+	size_t lines = (size_t)((const uint8_t *)flow - table->flows) / LINE_BYTES;
+
+	return (uint32_t)(lines >> table->stride_shift) * table->stride_inverse;
 }
 
 // ---- keys and hashes ----------------------------------------------------------------------------

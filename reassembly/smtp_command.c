@@ -5,42 +5,54 @@
 static const struct {
 	enum smtp_verb verb;
 	bool is_refused;
-	const char *name;
+	uint8_t bytes; // of the name
+	char name[sizeof("X-LINK2STATE")];
 } verbs[] = {
-	{SMTP_VERB_HELO, false, "HELO"},
-	{SMTP_VERB_EHLO, false, "EHLO"},
-	{SMTP_VERB_MAIL, false, "MAIL"},
-	{SMTP_VERB_RCPT, false, "RCPT"},
-	{SMTP_VERB_DATA, false, "DATA"},
-	{SMTP_VERB_BDAT, false, "BDAT"},
-	{SMTP_VERB_RSET, false, "RSET"},
-	{SMTP_VERB_NOOP, false, "NOOP"},
-	{SMTP_VERB_QUIT, false, "QUIT"},
-	{SMTP_VERB_VRFY, false, "VRFY"},
-	{SMTP_VERB_EXPN, false, "EXPN"},
-	{SMTP_VERB_HELP, false, "HELP"},
-	{SMTP_VERB_AUTH, false, "AUTH"},
-	{SMTP_VERB_STARTTLS, false, "STARTTLS"},
-	{SMTP_VERB_ETRN, false, "ETRN"},
-	{SMTP_VERB_SEND, false, "SEND"},
-	{SMTP_VERB_SOML, false, "SOML"},
-	{SMTP_VERB_SAML, false, "SAML"},
-	{SMTP_VERB_XFORWARD, false, "XFORWARD"},
-	{SMTP_VERB_XEXCH50, true, "XEXCH50"},
-	{SMTP_VERB_XCLIENT, true, "XCLIENT"},
-	{SMTP_VERB_BURL, true, "BURL"},
-	{SMTP_VERB_TURN, true, "TURN"},
-	{SMTP_VERB_ATRN, true, "ATRN"},
-	{SMTP_VERB_XLINK2STATE, true, "X-LINK2STATE"},
-	{SMTP_VERB_LHLO, true, "LHLO"},
+#define VERB(id, is_refused, name)                                                                 \
+	{                                                                                          \
+		SMTP_VERB_##id, is_refused, sizeof(name) - 1, name                                 \
+	}
+	VERB(HELO, false, "HELO"),
+	VERB(EHLO, false, "EHLO"),
+	VERB(MAIL, false, "MAIL"),
+	VERB(RCPT, false, "RCPT"),
+	VERB(DATA, false, "DATA"),
+	VERB(BDAT, false, "BDAT"),
+	VERB(RSET, false, "RSET"),
+	VERB(NOOP, false, "NOOP"),
+	VERB(QUIT, false, "QUIT"),
+	VERB(VRFY, false, "VRFY"),
+	VERB(EXPN, false, "EXPN"),
+	VERB(HELP, false, "HELP"),
+	VERB(AUTH, false, "AUTH"),
+	VERB(STARTTLS, false, "STARTTLS"),
+	VERB(ETRN, false, "ETRN"),
+	VERB(SEND, false, "SEND"),
+	VERB(SOML, false, "SOML"),
+	VERB(SAML, false, "SAML"),
+	VERB(XFORWARD, false, "XFORWARD"),
+	VERB(XEXCH50, true, "XEXCH50"),
+	VERB(XCLIENT, true, "XCLIENT"),
+	VERB(BURL, true, "BURL"),
+	VERB(TURN, true, "TURN"),
+	VERB(ATRN, true, "ATRN"),
+	VERB(XLINK2STATE, true, "X-LINK2STATE"),
+	VERB(LHLO, true, "LHLO"),
+#undef VERB
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
+static bool word_is(const struct smtp_word *word, size_t i)
+{
+	return word->end - word->start == verbs[i].bytes &&
+	       memcmp(word->text, verbs[i].name, verbs[i].bytes) == 0;
+}
+
 enum smtp_verb smtp_verb_of(const struct smtp_word *word)
 {
 	for (size_t i = 0; i < VERBS; i++) {
-		if (smtp_word_is(word, verbs[i].name))
+		if (word_is(word, i))
 			return verbs[i].verb;
 	}
 	return SMTP_VERB_UNKNOWN;
@@ -76,7 +88,7 @@ bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word)
 	if (word->start == word->end || is_crossed_out(word))
 		return false;
 	for (size_t i = 0; i < VERBS; i++) {
-		bool is = smtp_word_is(word, verbs[i].name);
+		bool is = word_is(word, i);
 
 		if (is || (!word->complete && smtp_word_begins(word, verbs[i].name))) {
 			if (verb_is_allowed(smtp, i, word))
@@ -113,7 +125,7 @@ bool smtp_begins_handover(const uint8_t *line, size_t n)
 		start++;
 	bytes = word_bytes(line + start, n - start);
 	for (size_t i = 0; i < VERBS; i++) {
-		if (verb_hands_over(i) && bytes == strlen(verbs[i].name) &&
+		if (verb_hands_over(i) && bytes == verbs[i].bytes &&
 			strncasecmp((const char *)line + start, verbs[i].name, bytes) == 0)
 			return true;
 	}
@@ -125,7 +137,7 @@ bool smtp_ends_handover(const uint8_t *line, size_t n)
 	size_t bytes = word_bytes(line, n);
 
 	for (size_t i = 0; i < VERBS && bytes > 0; i++) {
-		size_t length = strlen(verbs[i].name);
+		size_t length = verbs[i].bytes;
 
 		if (verb_hands_over(i) && bytes <= length &&
 			strncasecmp((const char *)line, verbs[i].name + length - bytes, bytes) == 0)

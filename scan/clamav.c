@@ -290,6 +290,8 @@ enum clamav_result clamav_parse_ndb(struct clamav_arena *arena, char *line,
 	result = clamav_check_levels(fields + 4, count - 4, reason);
 	if (result != CLAMAV_TAKEN)
 		return result;
+	if (strcmp(fields[1], "*") == 0)
+		fields[1][0] = '0';
 	target = clamav_check_target(fields[1], &out->target, reason);
 	if (target == CLAMAV_MALFORMED ||
 		(target == CLAMAV_SKIPPED && out->target >= FILETYPE_TARGETS))

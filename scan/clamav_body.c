@@ -68,6 +68,7 @@ void clamav_edge_class(enum clamav_edge_kind kind, bool left, struct clamav_clas
 		class_add(out, '\n');
 		break;
 	case CLAMAV_EDGE_WORD:
+	case CLAMAV_EDGE_WIDE:
 		for (unsigned int byte = 0; byte < 256; byte++)
 			if (!is_alnum(byte))
 				class_add(out, byte);
@@ -158,7 +159,8 @@ static bool parse_number(const char **at, uint32_t *out)
 	return true;
 }
 
-// "n", "-m", "n-", "n-m" up to the closing bracket. An upper limit of 0 means no limit in braces.
+// "n", "-m", "n-", "n-m" up to the closing bracket, and in braces "" and "-", where both are 0. An upper limit of 0
+// means no limit there.
 static bool parse_range(const char **at, char closing, struct gap *gap)
 {
 	bool has_min = parse_number(at, &gap->min);
@@ -173,7 +175,7 @@ static bool parse_range(const char **at, char closing, struct gap *gap)
 		gap->max = gap->min;
 		gap->exact_inline = gap->min > 0 && gap->min < INLINE_GAP;
 	}
-	if ((!has_min && !has_max) || **at != closing)
+	if ((!has_min && !has_max && closing != '}') || **at != closing)
 		return false;
 	(*at)++;
 	if (gap->max == 0 && closing == '}')
@@ -575,6 +577,17 @@ enum clamav_result clamav_parse_body(struct clamav_arena *arena, const char *hex
 	return parser.reason == NULL ? CLAMAV_TAKEN : CLAMAV_MALFORMED;
 }
 
+// A byte of which one half is given is compared as it is, whatever the letter.
+static bool is_half(const struct clamav_class *set)
+{
+	if (clamav_class_size(set) != 16)
+		return false;
+	for (unsigned int high = 0; high < 16; high++)
+		if ((set->bits[high / 4] >> (high % 4 * 16) & 0xffff) == 0xffff)
+			return true;
+	return false;
+}
+
 static void fold_sequence(struct clamav_sequence *sequence)
 {
 	for (struct clamav_node *node = sequence->first; node != NULL; node = node->next) {
@@ -583,6 +596,8 @@ static void fold_sequence(struct clamav_sequence *sequence)
 		for (unsigned int upper = 'A'; upper <= 'Z'; upper++) {
 			unsigned int lower = upper | 0x20;
 
+			if (is_half(&node->set))
+				break;
 			if (clamav_class_has(&node->set, upper) ||
 				clamav_class_has(&node->set, lower)) {
 				class_add(&node->set, upper);

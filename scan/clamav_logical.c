@@ -3,6 +3,7 @@
 
 #include "scan/filetype.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define FIELDS_BEFORE 3
@@ -40,10 +41,10 @@ static bool parse_range(char *text, struct clamav_range *out)
 	if (dash == NULL)
 		return false;
 	*dash = '\0';
-	if (!clamav_parse_decimal(text, UINT32_MAX, &min) ||
-		!clamav_parse_decimal(dash + 1, UINT32_MAX, &max))
+	if (!clamav_parse_number(text, UINT32_MAX, &min) ||
+		!clamav_parse_number(dash + 1, LONG_MAX, &max))
 		return false;
-	*out = (struct clamav_range){(uint32_t)min, (uint32_t)max};
+	*out = (struct clamav_range){(uint32_t)min, max < UINT32_MAX ? (uint32_t)max : UINT32_MAX};
 	return true;
 }
 
@@ -190,6 +191,16 @@ static enum clamav_result parse_attributes(
 	return result;
 }
 
+static void drop_blanks(char *text)
+{
+	char *out = text;
+
+	for (; *text != '\0'; text++)
+		if (*text != ' ')
+			*out++ = *text;
+	*out = '\0';
+}
+
 enum clamav_result clamav_parse_logical(
 	struct clamav_arena *arena, char *line, struct clamav_logical *out, const char **reason)
 {
@@ -214,6 +225,7 @@ enum clamav_result clamav_parse_logical(
 	result = parse_attributes(fields[1], out, reason);
 	if (result != CLAMAV_TAKEN)
 		return result;
+	drop_blanks(fields[2]);
 	out->expression = clamav_parse_expression(arena, fields[2], reason);
 	if (out->expression == NULL)
 		return CLAMAV_MALFORMED;

@@ -126,6 +126,16 @@ static const char *widen(struct reader *reader, const char *hex)
 	return out;
 }
 
+static void widen_edges(struct clamav_pattern *pattern)
+{
+	for (struct clamav_part *part = pattern->parts; part != NULL; part = part->next) {
+		if (part->left.kind == CLAMAV_EDGE_WORD)
+			part->left.kind = CLAMAV_EDGE_WIDE;
+		if (part->right.kind == CLAMAV_EDGE_WORD)
+			part->right.kind = CLAMAV_EDGE_WIDE;
+	}
+}
+
 static enum clamav_result add_pattern(
 	struct reader *reader, const char *hex, bool fold, struct clamav_subsignature *out)
 {
@@ -173,6 +183,8 @@ static enum clamav_result parse_hex(
 		hex = bound_words(reader, hex);
 	if (modifiers.wide && hex != NULL)
 		result = add_pattern(reader, widen(reader, hex), modifiers.fold, out);
+	if (modifiers.wide && result == CLAMAV_TAKEN)
+		widen_edges(&out->patterns[0]);
 	if (result == CLAMAV_TAKEN && (!modifiers.wide || modifiers.ascii))
 		result = add_pattern(reader, hex, modifiers.fold, out);
 	if (result == CLAMAV_TAKEN && offset != CLAMAV_TAKEN)
@@ -328,16 +340,17 @@ static enum clamav_result parse_compare(
 	bool before;
 
 	out->kind = CLAMAV_SUBSIGNATURE_COMPARE;
-	if (open > options || closing == NULL || closing < comparisons || closing[1] != '\0')
+	// What follows it ClamAV does not look at; a number or a direction that is not there is 0, or forward.
+	if (open > options || closing == NULL || closing < comparisons)
 		return malformed(reader, "bad byte comparison");
 	*open++ = *options++ = *comparisons++ = *closing = '\0';
-	if (!clamav_parse_decimal(text, CLAMAV_MAX_SUBSIGNATURES - 1, &index))
+	if (!clamav_parse_number(text, CLAMAV_MAX_SUBSIGNATURES - 1, &index))
 		return malformed(reader, "bad byte comparison");
 	compare->index = (uint32_t)index;
 	before = strncmp(open, "<<", 2) == 0;
 	if (before || strncmp(open, ">>", 2) == 0)
 		open += 2;
-	else if (*open != '\0')
+	else if (*open != '\0' && strcmp(open, "0") != 0)
 		return malformed(reader, "bad byte comparison");
 	if (!parse_number(&open, "", -INT32_MAX, INT32_MAX, &offset))
 		return malformed(reader, "bad byte comparison");

@@ -20,6 +20,13 @@ static const struct endings endings_not_line = {
 static const struct endings endings_word = {
 	2, {{"[^0-9A-Za-z]", 1, false, {{WORD, true}}}, {"\\z", 0, true, {{NULL, false}}}}};
 static const struct endings endings_not_word = {1, {{"[0-9A-Za-z]", 1, false, {{WORD, false}}}}};
+// Only in an expression: their bytes are not told one by one.
+static const struct endings endings_wide = {4,
+	{{"[^0-9A-Za-z]", 1, false, {{NULL, false}}},
+		{"[0-9A-Za-z][^\\x00]", 2, false, {{NULL, false}}},
+		{"\\z", 0, true, {{NULL, false}}}, {"[0-9A-Za-z]\\z", 1, true, {{NULL, false}}}}};
+static const struct endings endings_not_wide = {
+	1, {{"[0-9A-Za-z]\\x00", 2, false, {{NULL, false}}}}};
 
 const struct endings *build_right_endings(const struct clamav_edge *edge)
 {
@@ -32,6 +39,8 @@ const struct endings *build_right_endings(const struct clamav_edge *edge)
 		return edge->negated ? &endings_not_line : &endings_line;
 	case CLAMAV_EDGE_WORD:
 		return edge->negated ? &endings_not_word : &endings_word;
+	case CLAMAV_EDGE_WIDE:
+		return edge->negated ? &endings_not_wide : &endings_wide;
 	}
 	return &endings_none;
 }

@@ -22,7 +22,7 @@ struct ending {
 
 struct endings {
 	size_t count;
-	struct ending items[3];
+	struct ending items[4];
 };
 
 // The ways in which the condition holds.

@@ -158,6 +158,7 @@ static bool plan_checks(struct plan *plan, const struct clamav_part *part, uint3
 	const struct ruleset_use use = {.group = group};
 
 	if (plan->goal->mode == BUILD_DEFER || bodies == NULL ||
+		part->left.kind == CLAMAV_EDGE_WIDE || part->right.kind == CLAMAV_EDGE_WIDE ||
 		(place != NULL && part->left.kind != CLAMAV_EDGE_NONE))
 		return false;
 	// First whether all can be compared.
@@ -199,6 +200,14 @@ static void render_left(struct build *build, const struct clamav_edge *edge)
 
 	if (edge->kind == CLAMAV_EDGE_NONE)
 		return;
+	if (edge->kind == CLAMAV_EDGE_WIDE) {
+		static const char word[] = "[0-9A-Za-z]\\x00";
+		static const char other[] = "(?:^|^\\x00|[^\\x00]|[^0-9A-Za-z]\\x00)";
+
+		build_append(build, &build->scratch, edge->negated ? word : other,
+			strlen(edge->negated ? word : other));
+		return;
+	}
 	left_class(edge, &set);
 	if (!edge->negated)
 		build_append(build, &build->scratch, "(?:^|", 5);

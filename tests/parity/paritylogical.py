@@ -16,6 +16,8 @@ from paritycases import carry_in_mail
 LETTERS = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1))
 MODIFIERS = ["", "", "", "i", "w", "a", "f", "wa", "iw", "fi", "iwa", "iwf"]
 
+BESIDE = [b"", b"", b"x\0", b"x", b"\0", b".\0", b"\0x", b".x", b"x."]  # a wide word
+
 
 class Subsignature:
     kind = "sub"
@@ -49,6 +51,8 @@ class Plain(Subsignature):
             data = bytes(c ^ 0x20 if rng.random() < 0.5 and chr(c).isalpha() else c for c in data)
         if "w" in self.mods and rng.random() < 0.7:
             data = b"".join(bytes([c, 0]) for c in data)
+            if "f" in self.mods:
+                data = rng.choice(BESIDE) + data + rng.choice(BESIDE)
         return data
 
 

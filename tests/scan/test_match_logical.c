@@ -82,6 +82,16 @@ static const struct rule_case rule_cases[] = {
 	{";0;61??70686178::i", "xA9PHAXx", true},
 	{";0;6?6c70686178", "xilphaxx", true},
 	{";0;6?6c70686178", "xqlphaxx", false},
+	{";0;6?4c504841::i", "xxALPHAxx", false},
+	{";0;6?4c504841::i", "xxaLPHAxx", true},
+	// What ClamAV takes without looking.
+	{";0 & 1;414c504841;4f4d454741", "ALPHA and OMEGA", true},
+	{";0;414c50{}4d45", "ALPHA and OMEGA", true},
+	{";0&1;414c504841;(>>5#ib1#=45)", "xxALPHA-", true},
+	{";0&1;414c504841;0(0#ib1#=65)::i", "xxALPHA-", true},
+	{",FileSize:-9;0;414c504841", "xxALPHAx", true},
+	{",FileSize:-9;0;414c504841", "xxALPHAxxx", false},
+	{",FileSize:5-99999999999;0;414c504841", "xxALPHAxxx", true},
 	// Regular expressions, after their trigger.
 	{";0&1;414c504841;0/be.a/", "ALPHA beta", true},
 	{";0&1;414c504841;0/be.a/", "OMEGA beta", false},
@@ -184,6 +194,41 @@ static void rules_hold_in_any_chunks(void **state)
 				test->hit)
 				fail_msg("%s: %s, cut at %zu", test->rule, test->text, split);
 		assert_false(matcher_was_partial(engine.matcher));
+		engine_close(&engine);
+	}
+}
+
+// A NUL is written ` here.
+static void wide_words_end_where_no_wide_letter_stands(void **state)
+{
+	static const struct rule_case cases[] = {
+		{";0;616c::wf", "x` a`l` x`", true},
+		{";0;616c::wf", "x`a`l` `", false},
+		{";0;616c::wf", "x`xa`l` `", true},
+		{";0;616c::wf", " `a`l`x`", false},
+		{";0;616c::wf", " `a`l`xx", true},
+		{";0;616c::wf", "`a`l`x", true},
+		{";0;616c::wf", "a`l`..", true},
+		{";0;616c::waf", "x`a`l` ` al ", true},
+		{";0;616c!(W)::w", "  a`l`x`", true},
+		{";0;616c!(W)::w", "  a`l`xx", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = strlen(cases[i].text);
+		char line[256];
+		char text[64];
+		struct engine engine;
+
+		for (size_t k = 0; k < n; k++)
+			text[k] = cases[i].text[k] == '`' ? '\0' : cases[i].text[k];
+		(void)snprintf(line, sizeof(line), "T;Engine:81-255,Target:0%s\n", cases[i].rule);
+		engine = engine_of(case_build_one("t.ldb", line));
+		for (size_t split = 0; split <= n; split++)
+			if ((case_match(engine.matcher, ANY, text, n, split, 3).count > 0) !=
+				cases[i].hit)
+				fail_msg("%s: %s, cut at %zu", cases[i].rule, cases[i].text, split);
 		engine_close(&engine);
 	}
 }
@@ -442,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_hold_in_any_chunks),
 		cmocka_unit_test(common_words_are_searched_for_only_where_a_rule_depends_on_them),
+		cmocka_unit_test(wide_words_end_where_no_wide_letter_stands),
 		cmocka_unit_test(lines_that_are_not_taken_say_why),
 		cmocka_unit_test(rules_share_subsignatures_of_one_target),
 		cmocka_unit_test(a_container_is_that_of_the_object),

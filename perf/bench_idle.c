@@ -7,6 +7,7 @@
 // (with the pages that opening them needed, which are free again), what the active mails lose, and what silence
 // costs. A random sample then sends a mail each, and all are closed. Every reply, verdict and byte is checked, and
 // a packet or connection lost ends it.
+#include "perf/figures.h"
 #include "perf/light.h"
 #include "perf/perf.h"
 #include "perf/rig.h"
@@ -133,11 +134,12 @@ static int compare(const void *a, const void *b)
 }
 
 // The least that the same mails cost, in seconds for a byte: what else happens on the machine meets both.
-static double light_of(const struct bench *bench)
+static double light_of(const struct bench *bench, const struct rig_result *result)
 {
+	struct light_frames frames = figures_frames(result);
 	struct light_cost cost;
 
-	light_measure(bench->light, bench->set, MAIL_SET, false, &cost);
+	light_measure(bench->light, bench->set, MAIL_SET, &frames, false, &cost);
 	return (cost.forward + cost.decode + cost.match) /
 	       (double)mail_set_bytes(bench->set, MAIL_SET);
 }
@@ -152,9 +154,9 @@ static struct active measure_active(struct bench *bench)
 	run_active(bench, &result); // caches are filled
 	for (uint32_t round = 0; round < bench->rounds; round++) {
 		run_active(bench, &result);
-		costs[round] =
-			(result.worker_s + result.others_s) / (double)result.totals.mail_bytes;
-		lights[round] = light_of(bench) / costs[round];
+		costs[round] = (result.worker_s - result.waiting_s + result.others_s) /
+			       (double)result.totals.mail_bytes;
+		lights[round] = light_of(bench, &result) / costs[round];
 		active.lost += result.dropped + result.totals.lost;
 	}
 	qsort(costs, bench->rounds, sizeof(*costs), compare);

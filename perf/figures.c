@@ -57,25 +57,34 @@ void figures_run_rig(void *ctx, const struct traffic_options *options, struct ri
 	rig_run(ctx, options, result);
 }
 
+struct light_frames figures_frames(const struct rig_result *result)
+{
+	return (struct light_frames){(double)result->totals.frames / result->totals.begun,
+		(double)result->totals.frame_bytes / (double)result->totals.frames};
+}
+
 static void measure_round(const struct figures_how *how, const struct traffic_options *traffic,
 	struct rig_result *result, double *out)
 {
 	struct light_cost light;
+	struct light_frames frames;
 	double bytes = (double)mail_set_bytes(traffic->set, traffic->set_count);
 
 	how->run(how->ctx, traffic, result);
 	figures_check(result, traffic);
-	light_measure(how->light, traffic->set, traffic->set_count, how->digests, &light);
-	out[0] = (result->worker_s + result->others_s) / (double)result->totals.mail_bytes;
-	out[1] = result->worker_s / (double)result->totals.mail_bytes;
+	frames = figures_frames(result);
+	light_measure(how->light, traffic->set, traffic->set_count, &frames, how->digests, &light);
+	out[1] = (result->worker_s - result->waiting_s) / (double)result->totals.mail_bytes;
+	out[0] = out[1] + result->others_s / (double)result->totals.mail_bytes;
 	out[2] = (light.forward + light.decode + light.match + light.digest) / bytes;
 	out[3] = out[2] / out[0];
+	out[4] = result->waiting_s / result->worker_s;
 }
 
 void figures_measure(const struct figures_how *how, const struct traffic_options *traffic,
 	struct figures *figures)
 {
-	double values[4][FIGURES_MOST_ROUNDS] = {0};
+	double values[5][FIGURES_MOST_ROUNDS] = {0};
 	struct rig_result result;
 
 	// Memory is taken up, caches are filled.
@@ -83,10 +92,10 @@ void figures_measure(const struct figures_how *how, const struct traffic_options
 	figures_check(&result, traffic);
 
 	for (uint32_t round = 0; round < how->rounds; round++) {
-		double one[4];
+		double one[5];
 
 		measure_round(how, traffic, &result, one);
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 5; i++)
 			values[i][round] = one[i];
 	}
 	figures->cost = median(values[0], how->rounds);
@@ -94,6 +103,8 @@ void figures_measure(const struct figures_how *how, const struct traffic_options
 	figures->worker = median(values[1], how->rounds);
 	figures->light = median(values[2], how->rounds);
 	figures->ratio = median(values[3], how->rounds);
+	figures->waiting = median(values[4], how->rounds);
 	figures->last = result;
-	figures->packets_s = (double)figures->last.totals.frames / figures->last.worker_s;
+	figures->packets_s = (double)figures->last.totals.frames /
+			     (figures->last.worker_s - figures->last.waiting_s);
 }

@@ -8,10 +8,11 @@
 
 #define FIGURES_MOST_ROUNDS 15u
 
-struct figures {       // medians over the rounds
-	double cost;   // s of the worker and its helper for a byte of mail
-	double least;  // not the median: the round that was disturbed least
-	double worker; // of the worker alone
+struct figures {        // medians over the rounds
+	double cost;    // s of the worker, in turns with packets, and its helper for a byte of mail
+	double least;   // not the median: the round that was disturbed least
+	double worker;  // of the worker alone
+	double waiting; // what of its time the worker had nothing to do in
 	double light;
 	double ratio;
 	struct rig_result last;
@@ -29,6 +30,7 @@ struct figures_how {
 
 // Ends the program when a mail, a reply, a verdict or a packet is not as it must be.
 void figures_check(const struct rig_result *result, const struct traffic_options *traffic);
+struct light_frames figures_frames(const struct rig_result *result);
 // ctx is a rig.
 void figures_run_rig(void *ctx, const struct traffic_options *options, struct rig_result *result);
 void figures_measure(const struct figures_how *how, const struct traffic_options *traffic,

@@ -78,6 +78,19 @@ struct worker *rig_worker(struct rig *rig)
 	return rig->worker;
 }
 
+static void turned(void *ctx, bool ends)
+{
+	struct rig *rig = ctx;
+
+	// The watcher's turn is the worker's alone.
+	if (!ends)
+		rig_wait_turned(rig, false);
+	if (watcher.turned != NULL)
+		watcher.turned(watcher.ctx, ends);
+	if (ends)
+		rig_wait_turned(rig, true);
+}
+
 struct rig *rig_new(const struct options *options, const struct ruleset *ruleset, const char *spool)
 {
 	struct rig *rig = perf_alloc(sizeof(*rig));
@@ -94,8 +107,8 @@ struct rig *rig_new(const struct options *options, const struct ruleset *ruleset
 	rig->shared.ports = rig_wires_ports();
 	rig->shared.links[0] = "wire";
 	atomic_store_explicit(&rig->shared.stopping, 1, memory_order_relaxed);
-	rig->shared.turned = watcher.turned;
-	rig->shared.turned_ctx = watcher.ctx;
+	rig->shared.turned = turned;
+	rig->shared.turned_ctx = rig;
 	worker_clock_init(&rig->shared);
 	if (spool != NULL)
 		open_spool(rig, spool);
@@ -283,6 +296,7 @@ void rig_drive(struct rig *rig, struct traffic *traffic, rig_more_fn more, void 
 {
 	uint64_t dropped = rig_drops(worker_engine(rig->worker));
 	double worker = rig_seconds(rig->worker_clock);
+	double waiting = rig_wait_s(rig);
 	double own = rig_seconds(CLOCK_THREAD_CPUTIME_ID);
 	double all = rig_seconds(CLOCK_PROCESS_CPUTIME_ID);
 	double wall = rig_seconds(CLOCK_MONOTONIC);
@@ -295,6 +309,7 @@ void rig_drive(struct rig *rig, struct traffic *traffic, rig_more_fn more, void 
 	complete(rig, traffic, more, ctx);
 	result->wall_s = rig_seconds(CLOCK_MONOTONIC) - wall;
 	result->worker_s = rig_seconds(rig->worker_clock) - worker;
+	result->waiting_s = rig_wait_s(rig) - waiting;
 	own = rig_seconds(CLOCK_THREAD_CPUTIME_ID) - own;
 	result->others_s = rig_seconds(CLOCK_PROCESS_CPUTIME_ID) - all - own - result->worker_s;
 	result->dropped = rig_drops(worker_engine(rig->worker)) - dropped;

@@ -12,8 +12,9 @@ struct rig;
 
 struct rig_result {
 	struct traffic_totals totals;
-	double worker_s; // of a processor, by the thread of the engine
-	double others_s; // by its helper, and by the spool's threads
+	double worker_s;  // of a processor, by the thread of the engine
+	double waiting_s; // of these, in turns without a packet
+	double others_s;  // by its helper, and by the spool's threads
 	double wall_s;
 	uint64_t dropped; // packets, by any counter
 	uint64_t events;  // lines about mails

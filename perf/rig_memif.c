@@ -23,6 +23,7 @@
 // What the worker's process knows of itself.
 struct numbers {
 	double worker_s;
+	double waiting_s;
 	double others_s;
 	uint64_t dropped;
 	uint64_t events;
@@ -57,6 +58,7 @@ static void answer(struct shared *shared, const struct rig *rig)
 	double worker = rig_seconds(rig->worker_clock);
 
 	shared->numbers = (struct numbers){.worker_s = worker,
+		.waiting_s = rig_wait_s(rig),
 		.others_s = all - own - worker,
 		.dropped = rig_drops(worker_engine(rig->worker)),
 		.events = rig->result->events,
@@ -188,6 +190,7 @@ void rig_memif_run(void *ctx, const struct traffic_options *options, struct rig_
 	result->totals = *traffic_totals(memif->ends.active);
 	result->wall_s = rig_seconds(CLOCK_MONOTONIC) - wall;
 	result->worker_s = after.worker_s - before.worker_s;
+	result->waiting_s = after.waiting_s - before.waiting_s;
 	result->others_s = after.others_s - before.others_s;
 	result->dropped = after.dropped - before.dropped;
 	result->events = after.events - before.events;

@@ -7,7 +7,16 @@
 #include "perf/rig.h"
 #include "perf/rig_ends.h"
 
+#include <stdatomic.h>
 #include <time.h>
+
+// Of the worker's thread, but ns: it adds to that, any thread reads it.
+struct rig_wait {
+	uint64_t packets; // that were seen, both ways
+	double since;     // of its clock
+	bool waits;       // the last turn was without packets
+	atomic_uint_fast64_t ns;
+};
 
 struct rig {
 	struct options options;
@@ -16,6 +25,7 @@ struct rig {
 	struct engine_seals *seals;
 	clockid_t worker_clock;
 	atomic_bool has_clock;
+	struct rig_wait wait;
 	struct rig_ends ends; // beside the run's there may be idle ones
 	char *line;
 	size_t line_bytes;
@@ -24,6 +34,9 @@ struct rig {
 	struct rig_result *result; // of the run
 };
 
+// rig_wait.c: to be called around each turn of the worker; what it has spent waiting.
+void rig_wait_turned(struct rig *rig, bool ends);
+double rig_wait_s(const struct rig *rig);
 // Asked before each turn whether there is more to do or to wait for.
 typedef bool (*rig_more_fn)(struct rig *rig, void *ctx);
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 
 from lablib import BUILD, SERVER, Cases, Lab
 from laboperator import Operator
@@ -128,6 +129,7 @@ def said(case, at):
             (control, "alerts.stale", True, "vendor", "warn", "nothing was heard"),
             (control, "updates.rolled_back", "7", "vendor", "warn", "rolled back"),
             (control, "alerts.root_expires", 1, "root document", "fail", "ended 1970-01-01"),
+            (control, "alerts.root_expires", int(time.time()) + 5 * 86400 + 3600, "root document", "warn", ", 5 days"),
             (control, "error", "busy", "processes", "fail", "refuses to say how it is: busy"),
             (dataplane, "error", "\033[2J", "processes", "fail", "refuses to say")):
         right = which.answer
@@ -209,11 +211,31 @@ def wrong_options(case, at):
          at.changed("control", "alerts:\n  root: %s\n" % root, ""))
     only(case, at, "next hop", "warn", "neither notify.host nor release.host", at.changed(
         "control", "  host: %s\n" % SERVER, ""))
-    with open("/proc/meminfo") as f:
-        pages = next(int(line.split()[1]) for line in f if line.startswith("HugePages_Total"))
-    if pages == 0:
-        only(case, at, "hugepages", "fail", "there are none", dataplane=at.changed(
-            "gateway", "hugepages: false", "hugepages: true"))
+
+
+def this_machine(case, at):
+    """What doctor reads of the machine is another's here: a file in the place of /proc/meminfo, and its own clock."""
+    folder = at.lab.folder
+    asks, no_stats = ("hugepages: false", "hugepages: true"), (folder + "/dataplane.sock", folder + "/none.sock")
+    pages = ("unshare", "-m", "sh", "-c", "mount --bind %s/meminfo /proc/meminfo && exec \"$@\"" % folder, "-")
+    for total, free, words in ((0, 0, "there are none"), (8, 0, "none of 8 is free")):
+        with open(folder + "/meminfo", "w") as f:
+            f.write("MemTotal: 1 kB\nHugePages_Total: %d\nHugePages_Free: %d\nHugepagesize: 2048 kB\n" % (total, free))
+        only(case, at, "hugepages", "fail", words, at.changed("control", *no_stats),
+             at.changed("gateway", *asks, *no_stats), pages)
+    code, found = at.doctor(dataplane=at.changed("gateway", *asks), user=pages)
+    case.equal((code, found.get("hugepages")), (0, None), "a dataplane that runs holds its pages")
+    with open(folder + "/clock.c", "w") as f:
+        f.write("#include <sys/timex.h>\nint adjtimex(struct timex *t)\n"
+                "{ *t = (struct timex){.status = S, .maxerror = 2000}; return R; }\n")
+    for returned, status, result, words in (("TIME_ERROR", "STA_UNSYNC", "warn", "nothing keeps it right"),
+                                            ("TIME_OK", "STA_PLL", "ok", "synchronised, within 2 ms")):
+        subprocess.run(["cc", "-shared", "-fPIC", "-DR=" + returned, "-DS=" + status, "-o", folder + "/clock.so",
+                        folder + "/clock.c"], check=True)
+        text = at.lab.run("server", ["env", "LD_PRELOAD=%s/clock.so" % folder, BUILD + "/cordonctl", "doctor", "--json",
+                                     "--config", at.control.config, "--dataplane-config", at.gateway.config])[1]
+        clock = next(c for c in json.loads(text)["checks"] if c["check"] == "clock")
+        case.check(clock["result"] == result and words in clock["what"], "the clock", clock)
 
 
 @cases.case("what the processes say, files and options: each finding of doctor, once", engine=True)
@@ -224,6 +246,7 @@ def findings(case):
         said(case, at)
         wrong_files(case, at)
         wrong_options(case, at)
+        this_machine(case, at)
         case.equal(at.doctor(), (0, {}), "all is well again")
 
 

@@ -124,8 +124,8 @@ static void drop_one(struct scan *scan, struct scan_attached *attached)
 static void message_begin(struct scan *scan, uint64_t offset)
 {
 	if (scan->attached_count == SCAN_MAX_ATTACHED || scan->attached_more > 0) {
-		if (scan->scanner->screenings.has_attached)
-			scan_set_suspect(scan, "limit-screening");
+		scan_set_suspect(scan, scan->scanner->screenings.has_attached ? "limit-screening"
+									      : "limit-matching");
 		scan->attached_more++;
 	} else if (open_one(scan, &scan->attached[scan->attached_count], offset)) {
 		scan->attached_count++;

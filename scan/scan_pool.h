@@ -65,7 +65,7 @@ struct part_tables {
 	size_t room; // for parts, in each
 };
 
-#define SCAN_MAX_ATTACHED 4 // one in the other
+#define SCAN_MAX_ATTACHED 8 // one in the other
 #define SCAN_MAX_DECODED 3  // encoded, one in the other
 
 // An attached message.

@@ -162,6 +162,26 @@ static bool read_group(struct reader *reader)
 	return false;
 }
 
+// What lies behind a short word may be anything.
+static void note_halves(struct regex_start *start)
+{
+	for (uint32_t i = 0; i < start->count; i++) {
+		const uint8_t bit = (uint8_t)(1u << i % 8);
+
+		for (unsigned int at = 0; at < REGEX_START_LOOKS; at++) {
+			const uint8_t value = (uint8_t)(start->words[i].value >> 8 * at);
+			const uint8_t mask = (uint8_t)(start->words[i].mask >> 8 * at);
+
+			for (unsigned int half = 0; half < 16; half++) {
+				if ((half & mask & 0xf) == (value & 0xf))
+					start->low[at][half] |= bit;
+				if ((half & mask >> 4) == value >> 4)
+					start->high[at][half] |= bit;
+			}
+		}
+	}
+}
+
 void regex_start_read(const char *text, const char *letters, struct regex_start *out)
 {
 	struct reader reader = {text, strchr(letters, 'i') != NULL, out, 0};
@@ -176,11 +196,12 @@ void regex_start_read(const char *text, const char *letters, struct regex_start 
 	// What follows has no other branch.
 	if (!pass_branch(&reader.at) || *reader.at != '\0')
 		out->count = 0;
+	note_halves(out);
 }
 
 // ---- finding -----------------------------------------------------------------------------------
 
-#define BLOCK 64u
+#define BLOCK REGEX_START_BLOCK
 #define BEHIND (REGEX_START_MOST - 1) // so many bytes behind a place are looked at
 
 static inline uint64_t load(const uint8_t *data)
@@ -204,6 +225,37 @@ static void mark(const struct regex_word *word, const uint8_t *block, uint8_t *m
 				      ((block[i + 1] & other_mask) == other));
 }
 
+static uint64_t bits_of(const uint8_t *marks)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int at = 0; at < BLOCK; at += sizeof(uint64_t))
+		bits |= load(marks + at) * UINT64_C(0x0102040810204080) >> 56 << at;
+	return bits;
+}
+
+size_t regex_start_skip_portable(
+	const struct regex_start *start, const uint8_t *data, size_t n, uint64_t *marks)
+{
+	for (size_t at = 0; at < n; at += BLOCK) {
+		uint8_t bytes[BLOCK] = {0};
+
+		for (uint32_t i = 0; i < start->count; i++)
+			mark(&start->words[i], data + at, bytes);
+		*marks = bits_of(bytes);
+		if (*marks != 0)
+			return at;
+	}
+	return n;
+}
+
+regex_start_skip_fn regex_start_variant(size_t i)
+{
+	if (i == 0)
+		return regex_start_skip_portable;
+	return i == 1 && __builtin_cpu_supports("avx2") ? regex_start_skip_avx2 : NULL;
+}
+
 static bool begins(const struct regex_start *start, const uint8_t *data)
 {
 	const uint64_t bytes = load(data);
@@ -214,37 +266,52 @@ static bool begins(const struct regex_start *start, const uint8_t *data)
 	return false;
 }
 
-// The first place of the block where a word begins; BLOCK: none.
-static size_t find_in_block(const struct regex_start *start, const uint8_t *block)
+// The first of n places where a word begins, n being a multiple of a block; n: none.
+static size_t find_in_blocks(
+	regex_start_skip_fn skip, const struct regex_start *start, const uint8_t *data, size_t n)
 {
-	uint8_t marks[BLOCK] = {0};
+	uint64_t marks = 0;
 
-	for (uint32_t i = 0; i < start->count; i++)
-		mark(&start->words[i], block, marks);
-	for (size_t at = 0; at < BLOCK; at += sizeof(uint64_t))
-		for (size_t i = at; load(marks + at) != 0 && i < at + sizeof(uint64_t); i++)
-			if (marks[i] != 0 && begins(start, block + i))
-				return i;
-	return BLOCK;
+	for (size_t at = 0; at < n; at += BLOCK) {
+		at += skip(start, data + at, n - at, &marks);
+		if (at == n)
+			break;
+		for (; marks != 0; marks &= marks - 1) {
+			const size_t place = at + (size_t)__builtin_ctzll(marks);
+
+			if (begins(start, data + place))
+				return place;
+		}
+	}
+	return n;
+}
+
+size_t regex_start_find_with(regex_start_skip_fn skip, const struct regex_start *start,
+	const uint8_t *data, size_t n, size_t at)
+{
+	uint8_t last[3 * BLOCK];
+
+	if (at < n && n - at >= BLOCK + BEHIND) {
+		const size_t room = (n - at - BEHIND) & ~(size_t)(BLOCK - 1);
+		const size_t found = find_in_blocks(skip, start, data + at, room);
+
+		at += found;
+		if (found < room)
+			return at;
+	}
+	// Words hold no zeros.
+	if (at < n) {
+		memset(last, 0, sizeof(last));
+		memcpy(last, data + at, n - at);
+		at += find_in_blocks(skip, start, last, 2 * (size_t)BLOCK);
+	}
+	return at < n ? at : n;
 }
 
 size_t regex_start_find(const struct regex_start *start, const uint8_t *data, size_t n, size_t at)
 {
-	uint8_t last[2 * BLOCK];
-	size_t found;
+	const regex_start_skip_fn fastest = regex_start_variant(1);
 
-	for (; n - at >= BLOCK + BEHIND; at += BLOCK) {
-		found = find_in_block(start, data + at);
-		if (found < BLOCK)
-			return at + found;
-	}
-	// Words hold no zeros.
-	for (; at < n; at += BLOCK) {
-		memset(last, 0, sizeof(last));
-		memcpy(last, data + at, n - at);
-		found = find_in_block(start, last);
-		if (found < BLOCK)
-			return at + found;
-	}
-	return n;
+	return regex_start_find_with(
+		fastest != NULL ? fastest : regex_start_skip_portable, start, data, n, at);
 }

@@ -42,6 +42,57 @@ static void what_may_begin_otherwise_has_none(void **state)
 	assert_int_equal(words_of("(cd|ef)", "A"), 0);
 }
 
+static bool is_word(const struct regex_start *start, const uint8_t *data, size_t n, size_t at)
+{
+	for (uint32_t i = 0; i < start->count; i++) {
+		const struct regex_word *word = &start->words[i];
+		uint32_t same = 0;
+
+		for (; same < word->bytes && at + same < n; same++)
+			if ((data[at + same] & (word->mask >> 8 * same & 0xff)) !=
+				(word->value >> 8 * same & 0xff))
+				break;
+		if (same == word->bytes)
+			return true;
+	}
+	return false;
+}
+
+// Each place where a word begins is found, and no other, whatever the processor can do.
+static void every_word_is_found(void **state)
+{
+	static const char *const expressions[] = {"(ab|cdef|ghijklmn|bcd)",
+		"(ab|ba|ca|cb|dab|dcbe)", "(abc|ad)", "(ab|bc|cd|de|ef|fg|gh|ha|aa|bb|cc|dd)"};
+	struct random random = {815};
+	uint8_t data[MOST];
+
+	(void)state;
+	for (unsigned int round = 0; round < 4000; round++) {
+		const char *text = expressions[random_below(&random, 4)];
+		const bool is_caseless = random_below(&random, 2) == 0;
+		const size_t n = random_below(&random, MOST);
+		struct regex_start start;
+		regex_start_skip_fn skip;
+		size_t at = random_below(&random, (uint32_t)n + 1);
+		const size_t from = at;
+
+		regex_start_read(text, is_caseless ? "i" : "", &start);
+		for (size_t i = 0; i < n; i++)
+			data[i] =
+				random_below(&random, 4) < 1
+					? (uint8_t)random_below(&random, 256)
+					: (uint8_t)("abcdABefgXYZ\0jk "[random_below(&random, 16)]);
+		for (size_t i = 0; (skip = regex_start_variant(i)) != NULL; i++)
+			for (at = from; at < n; at++) {
+				size_t found = regex_start_find_with(skip, &start, data, n, at);
+
+				for (; at < found; at++)
+					assert_false(is_word(&start, data, n, at));
+				assert_true(found == n || is_word(&start, data, n, found));
+			}
+	}
+}
+
 // Where the first match begins; n: there is none.
 static size_t match_at(const pcre2_code *code, const uint8_t *data, size_t n)
 {
@@ -78,6 +129,7 @@ static void check_expression(const char *text, const char *letters, const char *
 	regex_start_read(text, letters, &start);
 	assert_true(start.count > 0);
 	for (unsigned int round = 0; round < 3000; round++) {
+		regex_start_skip_fn skip;
 		const size_t n = random_below(&random, MOST);
 		size_t first;
 		size_t at;
@@ -88,10 +140,12 @@ static void check_expression(const char *text, const char *letters, const char *
 						    &random, (uint32_t)strlen(alphabet))]
 					  : (uint8_t)random_below(&random, 256);
 		first = match_at(code, data, n);
-		at = regex_start_find(&start, data, n, 0);
-		while (at < n && !is_match(code, data, n, at))
-			at = regex_start_find(&start, data, n, at + 1);
-		assert_int_equal(at, first);
+		for (size_t i = 0; (skip = regex_start_variant(i)) != NULL; i++) {
+			at = regex_start_find_with(skip, &start, data, n, 0);
+			while (at < n && !is_match(code, data, n, at))
+				at = regex_start_find_with(skip, &start, data, n, at + 1);
+			assert_int_equal(at, first);
+		}
 		hits += first < n;
 	}
 	assert_true(hits > 0);
@@ -112,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_read),
 		cmocka_unit_test(what_may_begin_otherwise_has_none),
+		cmocka_unit_test(every_word_is_found),
 		cmocka_unit_test(pcre2_finds_the_same),
 	};
 

@@ -349,7 +349,7 @@ void digest_late_compute(
 	const struct digest_late *const *lates, size_t count, digest_late_values *values)
 {
 	for (enum digest_algorithm a = 0; a < DIGEST_ALGORITHMS; a++) {
-		struct digest_job jobs[DIGEST_LANES];
+		struct digest_job jobs[DIGEST_LATES];
 		size_t used = 0;
 
 		for (size_t i = 0; i < count; i++)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define DIGEST_LANES 16 // more are begun as these end
+#define DIGEST_LATES (4 * DIGEST_LANES) // so many are computed by one call
 #define DIGEST_FORMS 3
 #define DIGEST_BEHIND_BYTES 4
 
@@ -46,6 +47,6 @@ static inline bool digest_late_is_any(const struct digest_late *late)
 	return (late->wanted[0] | late->wanted[1] | late->wanted[2]) != 0;
 }
 
-// Of at most DIGEST_LANES of them. Those that are not wanted are left as they are.
+// Of at most DIGEST_LATES of them. Those that are not wanted are left as they are.
 void digest_late_compute(
 	const struct digest_late *const *lates, size_t count, digest_late_values *values);

@@ -9,7 +9,7 @@
 
 static uint64_t size_bit(uint64_t bytes)
 {
-	return bytes * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SIZE_BITS_LOG);
+	return bytes % (UINT64_C(1) << SIZE_BITS_LOG);
 }
 
 static int note_sizes(struct match_digester *digester, unsigned int algorithm)

@@ -16,7 +16,7 @@ struct scan;
 struct scan_object;
 struct scanner;
 
-#define SCAN_GATHER DIGEST_LANES
+#define SCAN_GATHER DIGEST_LATES
 // Of all of them: a bound on the time that computing them takes.
 #define SCAN_GATHER_BYTES (UINT64_C(4) << 20)
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "scan/find_four.h"
 #include "scan/match_object.h"
 
 #include <endian.h>
@@ -146,38 +147,6 @@ static bool has_header(const struct capture *capture, uint64_t at, uint64_t *fro
 	return false;
 }
 
-#define BLOCK 64
-
-// Whether any place of the block begins with the signature's two letters. One byte more is looked at.
-static bool has_letters(const uint8_t *block)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < BLOCK; i++)
-		any |= (uint8_t)((block[i] == (uint8_t)SIGNATURE[0]) &
-				 (block[i + 1] == (uint8_t)SIGNATURE[1]));
-	return any != 0;
-}
-
-// Letters side by side are rare in programs, in which memmem stops at every other byte.
-static const uint8_t *find_in_piece(const uint8_t *data, size_t n)
-{
-	const size_t end = n < SIGNATURE_BYTES ? 0 : n - (SIGNATURE_BYTES - 1);
-
-	for (size_t at = 0; at < end;) {
-		const size_t to = at + BLOCK < end ? at + BLOCK : end;
-
-		if (at + BLOCK < n && !has_letters(data + at)) {
-			at += BLOCK;
-			continue;
-		}
-		for (; at < to; at++)
-			if (memcmp(data + at, SIGNATURE, SIGNATURE_BYTES) == 0)
-				return data + at;
-	}
-	return NULL;
-}
-
 // Where the next PE header begins, from there on. A piece of the capture may cut one.
 static bool find_signature(const struct capture *capture, uint64_t *at)
 {
@@ -185,13 +154,14 @@ static bool find_signature(const struct capture *capture, uint64_t *at)
 	size_t n;
 
 	while ((n = capture_piece(capture, *at, &data)) > 0) {
-		const uint8_t *found = find_in_piece(data, n);
+		const size_t place = find_four(data, n, 0, (const uint8_t *)SIGNATURE);
 		uint8_t seam[2 * SIGNATURE_BYTES - 2];
+		const uint8_t *found;
 		size_t left = n < SIGNATURE_BYTES - 1 ? n : SIGNATURE_BYTES - 1;
 		size_t seam_bytes;
 
-		if (found != NULL) {
-			*at += (uint64_t)(found - data);
+		if (place < n) {
+			*at += place;
 			return true;
 		}
 		seam_bytes = capture_read(capture, *at + n - left, seam, sizeof(seam));

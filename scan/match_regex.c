@@ -222,13 +222,36 @@ static int search(const struct match_regexes *regexes, uint32_t number, PCRE2_SP
 	return match(regexes, number, subject, n, at, options);
 }
 
+// Whether one of the words that the expression begins with stands there. The copy need not be joined for that.
+static bool may_begin(
+	const struct regex_start *start, const struct capture *capture, uint64_t from, uint64_t to)
+{
+	const uint8_t *data = NULL;
+	size_t n;
+
+	for (uint64_t at = from; at < to && (n = capture_piece(capture, at, &data)) > 0; at += n) {
+		uint8_t seam[2 * REGEX_START_MOST - 2];
+		size_t left;
+
+		n = n < to - at ? n : (size_t)(to - at);
+		left = n < REGEX_START_MOST - 1 ? n : REGEX_START_MOST - 1;
+		if (regex_start_find(start, data, n, 0) < n)
+			return true;
+		left = capture_read(capture, at + n - left, seam, sizeof(seam));
+		if (regex_start_find(start, seam, left, 0) < left)
+			return true;
+	}
+	return false;
+}
+
 uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 	const struct match_regex_object *object, bool *partial)
 {
 	const struct match_copy *copy = object->copy;
 	const struct ruleset_regex *regex = &regexes->ruleset->regexes[number];
 	uint64_t at_hand = copy->bytes > object->from ? copy->bytes - object->from : 0;
-	PCRE2_SPTR subject = match_copy_join(copy) + (copy->bytes - at_hand);
+	const struct regex_start *start = &regexes->starts[number];
+	PCRE2_SPTR subject;
 	PCRE2_SIZE at = 0;
 	struct range range;
 	uint32_t count = 0;
@@ -238,6 +261,13 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 		return 0;
 	if (range.to > at_hand)
 		range.to = at_hand;
+	if (start->count > 0 && (range.options & PCRE2_ANCHORED) == 0 &&
+		!may_begin(start, &copy->capture, object->from + range.from,
+			object->from + range.to)) {
+		*partial = *partial || copy->truncated;
+		return 0;
+	}
+	subject = match_copy_join(copy) + (copy->bytes - at_hand);
 	while (range.from <= range.to && at <= range.to - range.from && count < MAX_COUNT) {
 		const PCRE2_SIZE *places;
 

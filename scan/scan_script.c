@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_script.h"
 
+#include "scan/find_four.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 
@@ -22,17 +23,10 @@ static size_t search(struct scan_script *script, const uint8_t *data, size_t n)
 		if (script->last == MARK)
 			return at + 1;
 	}
-	// Its third byte is the rarest.
-	while (at < n) {
-		const uint8_t *third = memchr(data + at - 1, mark[2], n - at);
-
-		if (third == NULL)
-			break;
-		at = (size_t)(third - data) + 2;
-		if (memcmp(third - 2, mark, sizeof(mark)) == 0) {
-			script->last = MARK;
-			return at;
-		}
+	at = find_four(data, n, 0, mark);
+	if (at < n) {
+		script->last = MARK;
+		return at + sizeof(mark);
 	}
 	for (at = n > 3 ? n - 3 : n; at < n; at++)
 		script->last = script->last << 8 | data[at];

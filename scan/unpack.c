@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack.h"
 
+#include "scan/find_four.h"
 #include "scan/unpack_state.h"
 
 #include <isa-l/crc.h>
@@ -160,7 +161,6 @@ bool unpack_is_partial(enum unpack_kind kind)
 	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU;
 }
 
-// The third byte of the signature is rare, in text above all, so it is what is looked for.
 size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n)
 {
 	static const uint32_t magic = 0x504b0304;
@@ -172,15 +172,9 @@ size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n)
 		if (last == magic)
 			return at + 1;
 	}
-	while (at < n) {
-		const uint8_t *third = memchr(data + at - 1, unpack_zip_magic[2], n - at);
-
-		if (third == NULL)
-			break;
-		at = (size_t)(third - data) + 2;
-		if (memcmp(third - 2, unpack_zip_magic, 4) == 0)
-			return at;
-	}
+	at = find_four(data, n, 0, unpack_zip_magic);
+	if (at < n)
+		return at + 4;
 	for (at = n > 3 ? n - 3 : n; at < n; at++)
 		last = last << 8 | data[at];
 	*state = last;

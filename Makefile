@@ -129,7 +129,7 @@ $(BUILD)/obj/perf/%.o: CFLAGS += $(HS_CFLAGS)
 $(call obj,$(PERF_DPDK_SRC)): CFLAGS += $(DPDK_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
-$(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi2 -mpclmul
+$(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi -mbmi2 -mpclmul
 $(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
 	-mavx512vbmi2 -mbmi2 -mpopcnt -mpclmul
 $(BUILD)/obj/reassembly/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \

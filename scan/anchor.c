@@ -82,47 +82,15 @@ static void confirm(const struct search *search, uint32_t number, size_t start, 
 
 // ---- windows -----------------------------------------------------------------------------------
 
-// A place that has passed the filter.
-struct met {
-	uint32_t at;
-	uint32_t bucket;
-};
-
 // What one search has met in the latest batches.
 struct lane {
 	const struct search *search;
+	anchor_filter_fn pass_filter;
 	anchor_fit_fn fit;
 	size_t counts[STEPS];
-	struct met met[STEPS][BATCH];
+	uint32_t ats[STEPS][BATCH + ANCHOR_FILTER_SLACK];
+	uint32_t buckets[STEPS][BATCH + ANCHOR_FILTER_SLACK];
 };
-
-static inline uint32_t load_window(const uint8_t *data)
-{
-	uint32_t value;
-
-	memcpy(&value, data, sizeof(value));
-	return value;
-}
-
-static size_t pass_filter(
-	const struct search *search, size_t at, const uint16_t *places, size_t n, struct met *out)
-{
-	const struct anchor_table *table = search->table;
-	const uint8_t *data = search->input->data + at;
-	const unsigned int words_shift = 64 - table->words_log;
-	const unsigned int buckets_shift = 64 - table->buckets_log;
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t hash = anchor_hash(load_window(data + places[i]));
-		uint32_t word = table->filter[hash >> words_shift];
-
-		out[count] =
-			(struct met){(uint32_t)at + places[i], (uint32_t)(hash >> buckets_shift)};
-		count += word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1;
-	}
-	return count;
-}
 
 // An entry that a place has met.
 struct meeting {
@@ -165,7 +133,7 @@ static void compare_fitting(const struct search *search, struct meeting *fitting
 
 // First all pieces, in no way that depends on what is found, then the patterns.
 static void compare_buckets(
-	const struct search *search, anchor_fit_fn fit, const struct met *met, size_t n)
+	const struct search *search, anchor_fit_fn fit, const struct anchor_met *met, size_t n)
 {
 	const uint32_t *buckets = search->table->buckets;
 	const struct anchor_entry *entries = search->table->entries;
@@ -174,10 +142,10 @@ static void compare_buckets(
 
 	for (size_t i = 0; i < n; i++) {
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): counted is set
-		const uint32_t at = met[i].at;
+		const uint32_t at = met->ats[i];
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
-		const uint32_t end = buckets[met[i].bucket + 1];
-		uint32_t next = buckets[met[i].bucket];
+		const uint32_t end = buckets[met->buckets[i] + 1];
+		uint32_t next = buckets[met->buckets[i]];
 
 		for (; next < end; next += ANCHOR_FIT_ENTRIES) {
 			const uint32_t left = end - next;
@@ -217,22 +185,27 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 	const unsigned int now = batch % STEPS;
 	const unsigned int oldest = (batch + 1) % STEPS;
 	const unsigned int middle = (batch + 2) % STEPS;
+	const struct anchor_met mets[STEPS] = {{lane->ats[0], lane->buckets[0]},
+		{lane->ats[1], lane->buckets[1]}, {lane->ats[2], lane->buckets[2]}};
 
-	lane->counts[now] = pass_filter(search, at, places, n, lane->met[now]);
+	lane->counts[now] =
+		lane->pass_filter(table, search->input->data, at, places, n, &mets[now]);
 	for (size_t i = 0; i < lane->counts[now]; i++)
-		__builtin_prefetch(&table->buckets[lane->met[now][i].bucket]);
+		__builtin_prefetch(&table->buckets[lane->buckets[now][i]]);
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): counted is set
-		ask_for_entries(table, lane->met[middle][i].bucket);
-	compare_buckets(search, lane->fit, lane->met[oldest], lane->counts[oldest]);
+		ask_for_entries(table, lane->buckets[middle][i]);
+	compare_buckets(search, lane->fit, &mets[oldest], lane->counts[oldest]);
 }
 
 static anchor_sieve_fn best_sieve(enum anchor_content content)
 {
 	const bool is_text = content != ANCHOR_BYTES;
-	anchor_sieve_fn fastest = anchor_sieve_variant(is_text, 1);
+	anchor_sieve_fn fastest = NULL;
 
-	return fastest != NULL ? fastest : anchor_sieve_variant(is_text, 0);
+	for (size_t i = 0; anchor_sieve_variant(is_text, i) != NULL; i++)
+		fastest = anchor_sieve_variant(is_text, i);
+	return fastest;
 }
 
 static anchor_fit_fn best_fit(void)
@@ -242,10 +215,18 @@ static anchor_fit_fn best_fit(void)
 	return fastest != NULL ? fastest : anchor_fit_variant(0);
 }
 
+static anchor_filter_fn best_filter(void)
+{
+	anchor_filter_fn fastest = anchor_filter_variant(1);
+
+	return fastest != NULL ? fastest : anchor_filter_variant(0);
+}
+
 static void search_windows(const struct search *searches, size_t count, const uint8_t *sieve)
 {
 	const struct anchor_input *input = searches->input;
 	const anchor_sieve_fn pass_sieve = best_sieve(searches->table->content);
+	const anchor_filter_fn pass_filter = best_filter();
 	const anchor_fit_fn fit = best_fit();
 	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
 	struct lane lanes[2];
@@ -255,6 +236,7 @@ static void search_windows(const struct search *searches, size_t count, const ui
 
 	for (size_t i = 0; i < count; i++) {
 		lanes[i].search = &searches[i];
+		lanes[i].pass_filter = pass_filter;
 		lanes[i].fit = fit;
 		memset(lanes[i].counts, 0, sizeof(lanes[i].counts));
 		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;

@@ -113,6 +113,66 @@ size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_
 	return sieve_blocks(sieve, data, n, out, true);
 }
 
+// ---- the filter --------------------------------------------------------------------------------
+
+#define AT_A_TIME 16u
+
+// Both halves of anchor_hash, of 16 windows.
+struct hashes {
+	__m512i low;
+	__m512i high;
+};
+
+static inline struct hashes hash_windows(__m512i windows)
+{
+	const __m512i factor_low = _mm512_set1_epi32((int)(uint32_t)ANCHOR_FACTOR);
+	const __m512i factor_high = _mm512_set1_epi32((int)(uint32_t)(ANCHOR_FACTOR >> 32));
+	const __m512i folded = _mm512_or_si512(windows, _mm512_set1_epi32((int)ANCHOR_FOLD));
+	const __m512i even = _mm512_mul_epu32(folded, factor_low);
+	const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(folded, 32), factor_low);
+	const __m512i carried = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+
+	return (struct hashes){_mm512_mullo_epi32(folded, factor_low),
+		_mm512_add_epi32(carried, _mm512_mullo_epi32(folded, factor_high))};
+}
+
+static inline __mmask16 has_bit(__m512i words, __m512i low, unsigned int from)
+{
+	const __m512i bit = _mm512_and_si512(_mm512_srli_epi32(low, from), _mm512_set1_epi32(31));
+
+	return _mm512_test_epi32_mask(_mm512_srlv_epi32(words, bit), _mm512_set1_epi32(1));
+}
+
+size_t anchor_filter_avx512(const struct anchor_table *table, const uint8_t *data, size_t at,
+	const uint16_t *places, size_t n, const struct anchor_met *out)
+{
+	const __m512i first = _mm512_set1_epi32((int)(uint32_t)at);
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i += AT_A_TIME) {
+		const size_t left = n - i;
+		const __mmask16 there =
+			left < AT_A_TIME ? (__mmask16)((1u << left) - 1) : (__mmask16)0xffff;
+		const __m512i offsets =
+			_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, places + i));
+		const __m512i windows = _mm512_mask_i32gather_epi32(
+			_mm512_setzero_si512(), there, offsets, data + at, 1);
+		const struct hashes hashes = hash_windows(windows);
+		const __m512i words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), there,
+			_mm512_srli_epi32(hashes.high, 32 - table->words_log), table->filter, 4);
+		const __mmask16 passed =
+			has_bit(words, hashes.low, 20) & has_bit(words, hashes.low, 25);
+
+		_mm512_storeu_si512(out->ats + count,
+			_mm512_maskz_compress_epi32(passed, _mm512_add_epi32(offsets, first)));
+		_mm512_storeu_si512(out->buckets + count,
+			_mm512_maskz_compress_epi32(
+				passed, _mm512_srli_epi32(hashes.high, 32 - table->buckets_log)));
+		count += (size_t)_mm_popcnt_u32(passed);
+	}
+	return count;
+}
+
 // ---- pieces ------------------------------------------------------------------------------------
 
 // Of each entry the word of this number: they are three words each.

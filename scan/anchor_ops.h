@@ -25,6 +25,8 @@ size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n
 size_t anchor_sieve_text_portable(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 // Of n only as many as are a multiple of 64.
+size_t anchor_sieve_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+size_t anchor_sieve_text_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 
@@ -33,6 +35,27 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i);
 // The same of anchor_content_of.
 typedef enum anchor_content (*anchor_content_fn)(const uint8_t *data, size_t n);
 anchor_content_fn anchor_content_variant(size_t i);
+
+// ---- the filter --------------------------------------------------------------------------------
+
+// Places that have passed it, and the buckets of their windows.
+struct anchor_met {
+	uint32_t *ats;
+	uint32_t *buckets;
+};
+
+// So many more of each may be written than pass.
+#define ANCHOR_FILTER_SLACK 16u
+
+// Which of n places, told from data[at], pass the filter of a table that has entries. Returns how many.
+typedef size_t (*anchor_filter_fn)(const struct anchor_table *table, const uint8_t *data, size_t at,
+	const uint16_t *places, size_t n, const struct anchor_met *out);
+size_t anchor_filter_portable(const struct anchor_table *table, const uint8_t *data, size_t at,
+	const uint16_t *places, size_t n, const struct anchor_met *out);
+size_t anchor_filter_avx512(const struct anchor_table *table, const uint8_t *data, size_t at,
+	const uint16_t *places, size_t n, const struct anchor_met *out);
+// The portable one is 0; NULL: none, or not for this processor.
+anchor_filter_fn anchor_filter_variant(size_t i);
 
 // ---- pieces ------------------------------------------------------------------------------------
 

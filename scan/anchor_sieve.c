@@ -61,6 +61,16 @@ static inline size_t sieve_all(
 	return before + count;
 }
 
+static size_t sieve_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	return sieve_all(anchor_sieve_avx2, sieve, data, n, out);
+}
+
+static size_t sieve_text_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	return sieve_all(anchor_sieve_text_avx2, sieve, data, n, out);
+}
+
 static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
 	return sieve_all(anchor_sieve_avx512, sieve, data, n, out);
@@ -69,6 +79,12 @@ static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, 
 static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
 	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out);
+}
+
+static bool has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 
 static bool has_avx512(void)
@@ -80,11 +96,45 @@ static bool has_avx512(void)
 
 anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 {
+	const anchor_sieve_fn fns[][2] = {
+		{anchor_sieve_portable, anchor_sieve_text_portable},
+		{sieve_avx2, sieve_text_avx2},
+		{sieve_avx512, sieve_text_avx512},
+	};
+	const size_t count = !has_avx2() ? 1 : !has_avx512() ? 2 : 3;
+
+	return i < count ? fns[i][is_text] : NULL;
+}
+
+// ---- the filter --------------------------------------------------------------------------------
+
+size_t anchor_filter_portable(const struct anchor_table *table, const uint8_t *data, size_t at,
+	const uint16_t *places, size_t n, const struct anchor_met *out)
+{
+	const unsigned int words_shift = 64 - table->words_log;
+	const unsigned int buckets_shift = 64 - table->buckets_log;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t window;
+		uint64_t hash;
+		uint32_t word;
+
+		memcpy(&window, data + at + places[i], sizeof(window));
+		hash = anchor_hash(window);
+		word = table->filter[hash >> words_shift];
+		out->ats[count] = (uint32_t)at + places[i];
+		out->buckets[count] = (uint32_t)(hash >> buckets_shift);
+		count += word >> anchor_bit(hash) & word >> anchor_other_bit(hash) & 1;
+	}
+	return count;
+}
+
+anchor_filter_fn anchor_filter_variant(size_t i)
+{
 	if (i == 0)
-		return is_text ? anchor_sieve_text_portable : anchor_sieve_portable;
-	if (i > 1 || !has_avx512())
-		return NULL;
-	return is_text ? sieve_text_avx512 : sieve_avx512;
+		return anchor_filter_portable;
+	return i == 1 && has_avx512() ? anchor_filter_avx512 : NULL;
 }
 
 // ---- pieces ------------------------------------------------------------------------------------

@@ -447,6 +447,49 @@ static void all_variants_of_the_sieve_pass_the_same_places(void **state)
 
 // ---- the content -------------------------------------------------------------------------------
 
+#define SIEVED 1200
+
+// Whatever the processor can do, the same places pass the filter, for the same buckets.
+static void filters_pass_the_same(void **state)
+{
+	static uint32_t filter[1u << 10];
+	static uint8_t data[2 * SIEVED + ANCHOR_PADDING];
+	struct random random = {31};
+	uint16_t places[SIEVED];
+	uint32_t met[4][SIEVED + ANCHOR_FILTER_SLACK];
+	const struct anchor_met expected = {met[0], met[1]};
+	const struct anchor_met got = {met[2], met[3]};
+	size_t passed = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < 400; round++) {
+		const struct anchor_table table = {.words_log = 1 + random_below(&random, 10),
+			.buckets_log = 1 + random_below(&random, 20),
+			.filter = filter};
+		const size_t at = random_below(&random, SIEVED);
+		const size_t n = random_below(&random, SIEVED);
+		size_t count;
+
+		for (size_t i = 0; i < sizeof(filter) / sizeof(filter[0]); i++)
+			filter[i] = random_below(&random, UINT32_MAX) &
+				    random_below(&random, UINT32_MAX);
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (uint8_t)random_below(&random, 256);
+		for (size_t i = 0; i < n; i++)
+			places[i] = (uint16_t)random_below(&random, SIEVED);
+		count = anchor_filter_variant(0)(&table, data, at, places, n, &expected);
+		for (size_t i = 0; anchor_filter_variant(i) != NULL; i++) {
+			assert_int_equal(
+				anchor_filter_variant(i)(&table, data, at, places, n, &got), count);
+			assert_memory_equal(got.ats, expected.ats, count * sizeof(uint32_t));
+			assert_memory_equal(
+				got.buckets, expected.buckets, count * sizeof(uint32_t));
+		}
+		passed += count;
+	}
+	assert_true(passed > 0);
+}
+
 static enum anchor_content content_of(uint8_t byte)
 {
 	if (byte >= 'A' && byte <= 'Z')
@@ -544,6 +587,7 @@ int main(void)
 		cmocka_unit_test(patterns_of_one_window_are_all_found),
 		cmocka_unit_test(patterns_are_found_at_their_places_alone),
 		cmocka_unit_test(all_variants_of_the_sieve_pass_the_same_places),
+		cmocka_unit_test(filters_pass_the_same),
 		cmocka_unit_test(all_variants_fit_the_same_pieces),
 		cmocka_unit_test(one_byte_tells_what_all_are),
 	};

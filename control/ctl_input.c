@@ -14,6 +14,7 @@
 #define LINE_BYTES 8192
 #define AHEAD_BYTES 131072
 #define BLOCK 64u
+#define FROM_BYTES 512 // of a "From " line
 
 enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
 
@@ -89,14 +90,53 @@ static bool is_header(const char *text, size_t n)
 	return mail_fields > 0 && others <= fields;
 }
 
+// "From " and a time of day, which every delivery agent writes and sentences seldom have. What it holds is not
+// looked at: of a line that goes on and on nobody reads more than this either.
+static bool is_from_line(const char *line, size_t n)
+{
+	if (n < 5 || n > FROM_BYTES || memcmp(line, "From ", 5) != 0)
+		return false;
+	for (size_t i = 5; i + 5 <= n; i++) {
+		if (isdigit((unsigned char)line[i]) && isdigit((unsigned char)line[i + 1]) &&
+			line[i + 2] == ':' && isdigit((unsigned char)line[i + 3]) &&
+			isdigit((unsigned char)line[i + 4]))
+			return true;
+	}
+	return false;
+}
+
+// A mailbox begins with a whole such line; one that ends in CR alone begins a message with others in it.
+static bool begins_mailbox(const char *text, size_t n, enum input_format *out)
+{
+	const char *lf = memchr(text, '\n', n);
+	const char *cr = memchr(text, '\r', n);
+
+	if (n < 5 || memcmp(text, "From ", 5) != 0)
+		return false;
+	if (cr != NULL && (lf == NULL || cr + 1 < lf)) {
+		*out = INPUT_MESSAGE;
+		return is_from_line(text, (size_t)(cr - text));
+	}
+	*out = INPUT_MBOX;
+	return lf != NULL && is_from_line(text, (size_t)(lf - text) + 1);
+}
+
 static enum input_format input_probe(const char *text, size_t n, bool is_mail)
 {
 	static const char mark[] = "\xef\xbb\xbf";
+	enum input_format format;
 
-	if (n >= 5 && memcmp(text, "From ", 5) == 0)
-		return INPUT_MBOX;
+	if (begins_mailbox(text, n, &format))
+		return format;
 	if (is_mail)
 		return INPUT_MESSAGE;
+	// Without a time it may be a sentence, or stand before a header all the same.
+	if (n >= 5 && memcmp(text, "From ", 5) == 0) {
+		const char *lf = memchr(text, '\n', n);
+
+		if (lf != NULL && is_header(lf + 1, n - (size_t)(lf + 1 - text)))
+			return INPUT_MESSAGE;
+	}
 	if (n >= 3 && memcmp(text, mark, 3) == 0) {
 		text += 3;
 		n -= 3;
@@ -182,20 +222,6 @@ static size_t read_piece(struct ctl_input *input)
 	return n;
 }
 
-// "From " and a time of day, which every delivery agent writes and sentences seldom have.
-static bool is_from_line(const char *line, size_t n)
-{
-	if (n < 5 || memcmp(line, "From ", 5) != 0)
-		return false;
-	for (size_t i = 5; i + 5 <= n; i++) {
-		if (isdigit((unsigned char)line[i]) && isdigit((unsigned char)line[i + 1]) &&
-			line[i + 2] == ':' && isdigit((unsigned char)line[i + 3]) &&
-			isdigit((unsigned char)line[i + 4]))
-			return true;
-	}
-	return false;
-}
-
 static bool is_empty_line(const char *line, size_t n)
 {
 	return (n == 1 && line[0] == '\n') || (n == 2 && line[0] == '\r' && line[1] == '\n');
@@ -210,8 +236,6 @@ static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
 
 	if (n == 0 ||
 		(input->is_line_start && input->is_after_empty && is_from_line(input->line, n))) {
-		while (n > 0 && input->line[n - 1] != '\n')
-			n = read_piece(input);
 		input->is_over = true;
 		input->has_more = n > 0;
 		return 0;
@@ -273,12 +297,8 @@ static size_t mbox_run(struct ctl_input *input, uint8_t *out, size_t room)
 
 bool ctl_input_next(struct ctl_input *input)
 {
-	size_t n;
-
 	if (!input->has_begun && input->format == INPUT_MBOX) {
-		do
-			n = read_piece(input);
-		while (n > 0 && input->line[n - 1] != '\n');
+		(void)read_piece(input);
 		input->has_more = true;
 	}
 	if (input->has_begun && !input->has_more)

@@ -37,6 +37,9 @@
 	     "--in\r\n\r\nhello\r\n--in\r\nContent-Type: application/octet-stream\r\n"             \
 	     "Content-Disposition: attachment; filename=\"eicar.com\"\r\n"                         \
 	     "Content-Transfer-Encoding: base64\r\n\r\n" EICAR_BASE64 "--in--\r\n"
+#define LONG                                                                                       \
+	"- a line that goes on and on, longer than any that a delivery agent writes, and on and "  \
+	"on"
 #define FROM_LINE "From a@example.org Mon Jan  1 10:00:00 2024\n"
 
 #define MAX_OUTPUT 262144
@@ -57,6 +60,11 @@ static const struct {
 	{"plain.ndb", "Test.Plain:0:*:45494341522d5354414e444152442d414e5449\n"},
 	{"bad.ndb", "Test.Good:0:*:45494341522d5354414e44415244\nTest.Bad:0:*:4549434\n"},
 	{"clean.eml", HEAD "\r\nhello\r\n"},
+	{"from-1", "From a " EICAR},
+	{"from-2", "From a@b Mon Jan  1 10:00:00 2024 " EICAR},
+	{"from-3", "From a@b Mon Jan  1 10:00:00 2024\rSubject: x\r\r" EICAR "\r"},
+	{"from-4", FROM_LINE "\n\nFrom a@b 10:00 " LONG LONG LONG LONG LONG LONG " " EICAR "\n"},
+	{"from-5", "From MAILER-DAEMON\n" HEAD "\r\n" EICAR "\r\n"},
 	{"base64.eml", ATTACHED},
 	{"nested.eml",
 		HEAD "Content-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n\r\nsee\r\n"
@@ -370,6 +378,19 @@ static void a_mailbox_is_its_messages(void **state)
 	assert_true(matches(output, "/box: message 2: Test\\.Eicar FOUND$"));
 }
 
+// "From " alone makes no mailbox, and a mailbox's own lines are short.
+static void nothing_hides_behind_from(void **state)
+{
+	(void)state;
+	for (unsigned int i = 1; i <= 5; i++) {
+		char line[64];
+
+		(void)snprintf(line, sizeof(line), "scan --rules @plain.ndb @from-%u", i);
+		if (run(line) != 1)
+			fail_msg("from-%u: %s", i, output);
+	}
+}
+
 #define MAILBOX_MESSAGES 40
 
 // Lines that look like a mailbox's own, and others.
@@ -530,6 +551,7 @@ int main(void)
 		cmocka_unit_test(an_image_a_file_and_a_folder_find_the_same),
 		cmocka_unit_test(an_event_says_what_was_found_where),
 		cmocka_unit_test(a_mailbox_is_its_messages),
+		cmocka_unit_test(nothing_hides_behind_from),
 		cmocka_unit_test(a_mailbox_is_what_was_put_into_it),
 		cmocka_unit_test(a_maildir_holds_messages_whatever_they_look_like),
 		cmocka_unit_test(workers_say_the_same_in_the_same_order),

@@ -346,6 +346,11 @@ size_t normalise_html(
 	return used;
 }
 
+bool normalise_html_is_in_data(const struct normalise_html *html)
+{
+	return html->state == HTML_DATA_BEGIN || html->state == HTML_DATA;
+}
+
 void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out)
 {
 	out_begin(html, out);

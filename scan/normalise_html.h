@@ -6,8 +6,8 @@
 //         references in their plain form, scripts and styles without white space
 //   text  without tags, scripts and styles; the targets of links and images stand in it as written
 //
-// Inline data (RFC 2397, data: in an attribute) comes out beside them. Pull style: normalise_html takes
-// input and fills the buffers of out until all is consumed or inline data begins or ends.
+// Inline data (RFC 2397, data: in an attribute) comes out beside them; what stands elsewhere: scan_inline.h. Pull
+// style: normalise_html takes input and fills the buffers of out until all is consumed or inline data begins or ends.
 //
 // State is a struct in the caller's memory; any chunking gives the same copies.
 #pragma once
@@ -96,5 +96,7 @@ void normalise_html_begin(struct normalise_html *html);
 // anew by each call. After an event that is not NEED_INPUT the same is to be called with what is left.
 size_t normalise_html(
 	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out);
+// Whether what comes next is inline data, after as many bytes as were consumed.
+bool normalise_html_is_in_data(const struct normalise_html *html);
 // What was held back at the end of the page.
 void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out);

@@ -187,12 +187,32 @@ static void html_out(struct scan *scan, struct scan_object *object)
 	end_member(scan, copies);
 }
 
-static void feed_page(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+static void normalise(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	for (size_t used = 0; used < n;) {
 		used += normalise_html(
 			&object->copies->html, data + used, n - used, scan->scanner->copies.html);
 		html_out(scan, object);
+	}
+}
+
+static void feed_page(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+{
+	struct scan_copies *copies = object->copies;
+	bool found = false;
+
+	if (!scan->scanner->copies.wants_members) {
+		normalise(scan, object, data, n);
+		return;
+	}
+	for (size_t used = 0; used < n;) {
+		size_t step = scan_inline_find(&copies->elsewhere, data + used, n - used, &found);
+
+		scan_inline_feed(scan, object, &copies->elsewhere, data + used, step);
+		normalise(scan, object, data + used, step);
+		if (found && !normalise_html_is_in_data(&copies->html))
+			scan_inline_begin(scan, object, &copies->elsewhere);
+		used += step;
 	}
 }
 
@@ -386,6 +406,7 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 	if (copies->is_html) {
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
+		scan_inline_end(scan, object, &copies->elsewhere);
 	}
 	if (copies->text != NULL)
 		match_set_file_bytes(copies->text, object->fed);

@@ -9,6 +9,7 @@
 #include "scan/normalise_detect.h"
 #include "scan/normalise_html.h"
 #include "scan/normalise_text.h"
+#include "scan/scan_inline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@ struct scan_copies {
 	struct match_object *words; // of the page, without tags
 	struct scan_object *member; // the inline data that has begun
 	struct base64_state base64;
+	struct scan_inline elsewhere; // such data in other places of the page
 	bool is_base64;
 	bool is_detected;
 	bool is_searched; // HTML may still begin in it

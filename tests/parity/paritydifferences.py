@@ -76,6 +76,8 @@ DIFFERENCES = [
     Difference("more-archives", "cordon", has("rules", "clam-v3.rar")),
     Difference("line-copies", "cordon", has("8bit", "binary")),
     Difference("line-copies", "cordon", has("inline", "escaped")),
+    Difference("more-inline", "cordon", has("inline", "elsewhere")),
+    Difference("more-inline", "cordon", has("inline", "in a style")),
     Difference("line-copies", "cordon", has("mail", "long line")),
     Difference("line-copies", "cordon", has("logical", "in body")),
     Difference("late-html", "cordon", has("normalised", "late")),

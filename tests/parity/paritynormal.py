@@ -138,6 +138,11 @@ def escaped(rng, data):
     return b"".join(bytes([c]) if c in plain and rng.random() < 0.8 else b"%%%02x" % c for c in data)
 
 
+# Where else data: stands, and what ClamAV makes of it.
+ELSEWHERE = [(b"<style>a{b:url(", b")}</style>", "in a style"), (b"<p style=\"b:url(", b")\">", "elsewhere"),
+             (b"<script>x='", b"'</script>", "elsewhere"), (b"<!-- ", b" -->", "elsewhere")]
+
+
 def inline_data(book, rng, count):
     """.ndb and .hdb for what stands in a page as data:, bare, packed, or as HTML once more."""
     for number in range(count):
@@ -153,6 +158,10 @@ def inline_data(book, rng, count):
         key = rng.choice([b"img src", b"a href", b"object data", b"p x=1 y"])
         page = b"<html>" + words(rng)[0] + b"<" + key + b"=" + quote + url + quote + b">" + words(rng)[0]
         kinds = ["inline", how, "base64" if coded else "escaped"]
+        if coded and rng.random() < 0.2:
+            before, behind, where = rng.choice(ELSEWHERE)
+            page = b"<html>" + before + url + behind + words(rng)[0]
+            kinds.append(where)
         if how != "HTML" and rng.random() < 0.4:
             book.sign("inline.hdb", name, "%s:%d:%s" % (hashlib.md5(inner).hexdigest(), len(inner), name))
             kinds += ["hash"]

@@ -132,11 +132,23 @@ size_t base64_end(struct base64_state *state, uint8_t *out)
 // through as data: blanks_bytes is then QP_BLANKS_PASS until the run ends.
 #define QP_BLANKS_PASS (sizeof(((struct qp_state *)0)->blanks) + 1)
 
+static bool qp_is_soft_cr(const struct qp_state *state)
+{
+	return state->pending_bytes == 2 && state->pending[0] == '=' && state->pending[1] == '\r';
+}
+
 static size_t qp_flush(struct qp_state *state, uint8_t *out)
 {
 	size_t n = 0;
 	size_t from = 0;
 
+	// A line that ends in CR alone goes on, too, as for readers that know such lines.
+	if (qp_is_soft_cr(state)) {
+		state->flags |= DECODE_BAD_ESCAPE;
+		state->pending_bytes = 0;
+		state->blanks_bytes = 0;
+		return 0;
+	}
 	if (state->pending_bytes > 0 && state->pending[0] == '=') {
 		state->flags |= DECODE_BAD_ESCAPE;
 		out[n++] = '=';
@@ -195,6 +207,8 @@ static size_t qp_carriage_return(struct qp_state *state, uint8_t *out)
 {
 	size_t n = 0;
 
+	if (qp_is_soft_cr(state))
+		return 0;
 	if (state->pending_bytes > 1 || (state->pending_bytes == 1 && state->pending[0] == '\r'))
 		n = qp_flush(state, out);
 	if (state->blanks_bytes == QP_BLANKS_PASS)

@@ -162,8 +162,9 @@ static void read_encoding(struct mime_entity *entity, struct span value)
 	if (header_token(value, token, sizeof(token)) == 0)
 		SET(token, "7bit");
 	codings = mime_codings_named(value);
-	if (!is_known(token) && codings == 0)
-		codings = MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
+	// Programs write the one and mean another.
+	if ((codings & MIME_CODING_BIT(MIME_UU)) != 0 || (!is_known(token) && codings == 0))
+		codings |= MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
 	if (!entity->has_encoding)
 		memcpy(entity->encoding, token, sizeof(token));
 	entity->has_encoding = true;

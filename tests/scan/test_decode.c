@@ -266,9 +266,13 @@ static void qp_cases_decode_in_any_chunks(void **state)
 		{"= =41", "= A", DECODE_BAD_ESCAPE},
 		{"end=4", "end=4", DECODE_BAD_ESCAPE},
 		{"bare\rreturn \rhere", "bare\rreturn \rhere", 0},
-		{"=\rx", "=\rx", DECODE_BAD_ESCAPE},
+		{"=\rx", "x", DECODE_BAD_ESCAPE},
+		{"a= \t\rx", "ax", DECODE_BAD_ESCAPE},
+		{"a=\r x", "a x", DECODE_BAD_ESCAPE},
+		{"a=\r=41", "aA", DECODE_BAD_ESCAPE},
+		{"a=\r\rx", "ax", DECODE_BAD_ESCAPE},
 		{"x \r\r\n", "x \r\r\n", 0},
-		{"=\r\r\n=41", "=\r\r\nA", DECODE_BAD_ESCAPE},
+		{"=\r\r\n=41", "A", 0},
 		{"\r\n\r\n", "\r\n\r\n", 0},
 	};
 
@@ -319,6 +323,22 @@ static void reference_line(const uint8_t *line, size_t n, const char *line_end, 
 		out->data[out->n++] = (uint8_t)*line_end;
 }
 
+// The CR of a soft line break that such a line may have without LF; n: there is none.
+static size_t find_soft_cr(const uint8_t *line, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		size_t blanks = 0;
+
+		while (line[i] == '\r' && blanks < i &&
+			(line[i - 1 - blanks] == ' ' || line[i - 1 - blanks] == '\t'))
+			blanks++;
+		if (line[i] == '\r' && blanks <= sizeof(((struct qp_state *)0)->blanks) &&
+			blanks < i && line[i - 1 - blanks] == '=')
+			return i;
+	}
+	return n;
+}
+
 static struct bytes reference_qp(struct bytes in)
 {
 	struct bytes out = {malloc(in.n + 1), 0};
@@ -330,7 +350,16 @@ static struct bytes reference_qp(struct bytes in)
 		const uint8_t *lf = memchr(line, '\n', in.n - at);
 		size_t n = lf != NULL ? (size_t)(lf - line) : in.n - at;
 		bool has_cr = n > 0 && line[n - 1] == '\r';
+		size_t soft = find_soft_cr(line, n);
 
+		if (soft < n) {
+			reference_line(line, soft, "", &out);
+			at += soft;
+			while (at < in.n && in.data[at] == '\r')
+				at++;
+			at += at < in.n && in.data[at] == '\n';
+			continue;
+		}
 		reference_line(line, has_cr ? n - 1 : n,
 			lf != NULL ? (has_cr ? "\r\n" : "\n") : (has_cr ? "\r" : ""), &out);
 		at += n + (lf != NULL);

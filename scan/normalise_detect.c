@@ -3,6 +3,7 @@
 
 #include <emmintrin.h>
 
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,6 +20,11 @@ static const char *const elements[] = {"a", "applet", "area", "audio", "b", "bas
 	"title", "tr", "u", "ul", "video"};
 
 #define BLOCK 64
+
+static bool is_letter(uint8_t byte)
+{
+	return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
 
 static bool starts_with(const uint8_t *data, size_t n, const char *text)
 {
@@ -41,6 +47,17 @@ static bool is_link(const uint8_t *data, size_t n)
 	return false;
 }
 
+#define LETTER(c) (1u << ((c) - 'a'))
+
+// Whether the byte behind "<" is the first letter of a marker.
+static bool may_be_marker(const uint8_t *data, size_t n)
+{
+	static const uint32_t firsts =
+		LETTER('h') | LETTER('i') | LETTER('o') | LETTER('s') | LETTER('t');
+
+	return n > 1 && is_letter(data[1]) && (firsts >> ((data[1] | 0x20) - 'a') & 1) != 0;
+}
+
 static bool has_marker(const uint8_t *data, size_t n)
 {
 	const uint8_t *end = data + n;
@@ -51,7 +68,8 @@ static bool has_marker(const uint8_t *data, size_t n)
 	for (const uint8_t *at = data; (at = memchr(at, '<', (size_t)(end - at))) != NULL; at++) {
 		size_t left = (size_t)(end - at);
 
-		for (size_t i = 0; i < sizeof(markers) / sizeof(markers[0]); i++)
+		for (size_t i = 0;
+			may_be_marker(at, left) && i < sizeof(markers) / sizeof(markers[0]); i++)
 			if (starts_with(at, left, markers[i]))
 				return true;
 		// What the first one lacks, no other has.
@@ -202,37 +220,6 @@ static enum answer is_start_of(const uint8_t *data, size_t n, const char *text)
 	return n < length ? ANSWER_MORE : ANSWER_YES;
 }
 
-static bool is_letter(uint8_t byte)
-{
-	return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
-}
-
-// Whether the bytes, which begin with "<", are the first ones of a tag.
-static enum answer is_tag(const uint8_t *data, size_t n)
-{
-	enum answer answer;
-	uint8_t last = data[n - 1];
-
-	if (n < 2)
-		return ANSWER_MORE;
-	if (data[1] == '!') {
-		answer = is_start_of(data, n, "<!--");
-		return answer != ANSWER_NO ? answer : is_start_of(data, n, "<!doctype");
-	}
-	// These need no end: so ClamAV looks for them.
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
-		if (is_start_of(data, n, starts[i]) == ANSWER_YES)
-			return ANSWER_YES;
-	if (is_letter(last) || (n > 2 && last >= '0' && last <= '9'))
-		return n < NORMALISE_TAG_BYTES ? ANSWER_MORE : ANSWER_NO;
-	for (size_t i = 0; n > 2 && is_name_end(last) && i < sizeof(elements) / sizeof(elements[0]);
-		i++)
-		if (strlen(elements[i]) == n - 2 &&
-			strncasecmp((const char *)data + 1, elements[i], n - 2) == 0)
-			return ANSWER_YES;
-	return ANSWER_NO;
-}
-
 static bool is_name(uint8_t byte)
 {
 	return is_letter(byte) || (byte >= '0' && byte <= '9');
@@ -316,14 +303,12 @@ static bool is_tag_here(const uint8_t *data, size_t *n)
 // Whether the next two bytes rule it out that these begin a tag; most do that are no HTML's.
 static bool may_be_tag(const uint8_t *data)
 {
-#define LETTER(c) (1u << ((c) - 'a'))
 	static const uint32_t firsts = LETTER('a') | LETTER('b') | LETTER('c') | LETTER('d') |
 				       LETTER('e') | LETTER('f') | LETTER('h') | LETTER('i') |
 				       LETTER('l') | LETTER('m') | LETTER('o') | LETTER('p') |
 				       LETTER('s') | LETTER('t') | LETTER('u') | LETTER('v');
 	static const uint32_t alone =
 		LETTER('a') | LETTER('b') | LETTER('i') | LETTER('p') | LETTER('u');
-#undef LETTER
 	uint32_t letter;
 
 	if (data[1] == '!')
@@ -333,6 +318,30 @@ static bool may_be_tag(const uint8_t *data)
 	letter = 1u << ((data[1] | 0x20) - 'a');
 	return is_name(data[2]) ? (letter & firsts) != 0
 				: (letter & alone) != 0 && is_name_end(data[2]);
+}
+
+// Whether the bytes, which begin with "<", are the first ones of a tag; with one byte less they were not, yet.
+static enum answer is_tag(const uint8_t *data, size_t n)
+{
+	const uint8_t last = data[n - 1];
+	enum answer answer;
+
+	if (n < 2)
+		return ANSWER_MORE;
+	if (data[1] == '!') {
+		answer = is_start_of(data, n, "<!--");
+		return answer != ANSWER_NO ? answer : is_start_of(data, n, "<!doctype");
+	}
+	if (n == 2)
+		return is_letter(last) ? ANSWER_MORE : ANSWER_NO;
+	if (!may_be_tag(data))
+		return ANSWER_NO;
+	if (!is_name(last))
+		return is_name_end(last) && is_element(data + 1, n - 2) ? ANSWER_YES : ANSWER_NO;
+	// These need no end: so ClamAV looks for them.
+	if (start_bytes(data + 1, n - 1) > 0)
+		return ANSWER_YES;
+	return n < NORMALISE_TAG_BYTES ? ANSWER_MORE : ANSWER_NO;
 }
 
 static uint64_t openings(const uint8_t *data)
@@ -348,27 +357,60 @@ static uint64_t openings(const uint8_t *data)
 	return mask;
 }
 
-// The next "<" that may begin a tag, or is too near to the end to tell. NULL: there is none.
-static const uint8_t *next_opening(const uint8_t *at, const uint8_t *end)
+const uint8_t *normalise_opening_portable(const uint8_t *at, const uint8_t *end)
 {
-	for (; end - at >= BLOCK + NORMALISE_TAG_BYTES; at += BLOCK)
-		for (uint64_t mask = openings(at); mask != 0; mask &= mask - 1) {
-			const uint8_t *opening = at + __builtin_ctzll(mask);
+	for (; end - at >= NORMALISE_OPENING_BYTES; at += BLOCK) {
+		uint64_t mask = openings(at);
 
-			if (may_be_tag(opening))
-				return opening;
-		}
-	return memchr(at, '<', (size_t)(end - at));
+		if (mask != 0)
+			return at + __builtin_ctzll(mask);
+	}
+	return at;
+}
+
+normalise_opening_fn normalise_opening_variant(size_t i)
+{
+	if (i == 0)
+		return normalise_opening_portable;
+	return i == 1 && __builtin_cpu_supports("avx512bw") ? normalise_opening_avx512 : NULL;
+}
+
+// Looked up once; threads that come at the same time find the same.
+static normalise_opening_fn best_opening(void)
+{
+	static _Atomic(normalise_opening_fn) chosen;
+	normalise_opening_fn opening = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (opening == NULL) {
+		for (size_t i = 0; normalise_opening_variant(i) != NULL; i++)
+			opening = normalise_opening_variant(i);
+		atomic_store_explicit(&chosen, opening, memory_order_relaxed);
+	}
+	return opening;
+}
+
+// The next "<" that may begin a tag, or is too near to the end to tell. NULL: there is none.
+static const uint8_t *next_opening(
+	normalise_opening_fn opening, const uint8_t *at, const uint8_t *end)
+{
+	for (;; at++) {
+		at = opening(at, end);
+		if (end - at < NORMALISE_OPENING_BYTES)
+			return memchr(at, '<', (size_t)(end - at));
+		if (may_be_tag(at))
+			return at;
+	}
 }
 
 // Over what can be told at once. Returns how many bytes of data that is; where a tag was found its bytes
 // are in search. Each "<" is looked at by itself: in what another one begins there is none.
 static size_t find_fast(struct normalise_search *search, const uint8_t *data, size_t n)
 {
+	const normalise_opening_fn opening = best_opening();
 	const uint8_t *end = data + n;
 	const uint8_t *at = data;
 
-	for (; (at = next_opening(at, end)) != NULL; at++) {
+	for (; (at = next_opening(opening, at, end)) != NULL; at++) {
 		size_t bytes;
 
 		if ((size_t)(end - at) < NORMALISE_TAG_BYTES || at[1] == '!')

@@ -47,3 +47,15 @@ struct normalise_search {
 // Returns true where a tag was found: *at is where the data behind search->bytes goes on, which are the
 // tag's first ones.
 bool normalise_find_tag(struct normalise_search *search, const uint8_t *data, size_t n, size_t *at);
+
+// For its own files and their tests: the next "<" that may begin a tag, of those that so many bytes follow; some
+// that begin none may be left out. Where there is no more, the place from where on they are too near to the end.
+#define NORMALISE_OPENING_BYTES (64 + NORMALISE_TAG_BYTES)
+
+typedef const uint8_t *(*normalise_opening_fn)(const uint8_t *at, const uint8_t *end);
+
+const uint8_t *normalise_opening_portable(const uint8_t *at, const uint8_t *end);
+const uint8_t *normalise_opening_avx512(const uint8_t *at, const uint8_t *end);
+
+// Variant number i that this processor can run, the slowest first; NULL past the last.
+normalise_opening_fn normalise_opening_variant(size_t i);

@@ -150,12 +150,44 @@ static void a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks(void *
 	assert_in_range(found, 20000, 180000);
 }
 
+// What a variant passes over begins no tag, whatever follows.
+static void no_variant_passes_over_a_tag(void **state)
+{
+	(void)state;
+	struct random random = {12};
+	uint8_t data[400];
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		const size_t n = make_soup(&random, data, 380);
+		const uint8_t *end = data + n;
+
+		for (size_t k = 0; normalise_opening_variant(k) != NULL; k++) {
+			const uint8_t *next = normalise_opening_variant(k)(data, end);
+
+			assert_true(end - next < NORMALISE_OPENING_BYTES || *next == '<');
+			for (const uint8_t *at = data; at < next; at++) {
+				struct normalise_search search = {0};
+				bool is_found = false;
+				size_t used;
+
+				for (size_t byte = 0; *at == '<' && byte < NORMALISE_TAG_BYTES &&
+						      !is_found && (byte == 0 || search.count > 0);
+					byte++)
+					is_found = normalise_find_tag(&search, at + byte, 1, &used);
+				assert_false(is_found && search.bytes[0] == '<' &&
+					     memcmp(search.bytes, at, search.count) == 0);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_and_html_are_told_as_clamav_does),
 		cmocka_unit_test(a_tag_is_found_in_any_cut),
 		cmocka_unit_test(a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks),
+		cmocka_unit_test(no_variant_passes_over_a_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

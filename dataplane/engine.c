@@ -307,6 +307,7 @@ static void dispatch(struct engine *engine, const struct arrival *arrival)
 {
 	const struct packet *packet = arrival->packet;
 
+	engine->gather.frames++;
 	switch (packet->kind) {
 	case PACKET_OTHER:
 		untouched(engine, arrival->link, arrival->at, arrival->frame);

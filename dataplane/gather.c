@@ -14,7 +14,7 @@ bool gather_takes(struct engine *engine, struct session *session, uint64_t began
 		!message->complete)
 		return false;
 	scan_feed_end(message->scan);
-	if (!scan_is_waiting(message->scan))
+	if (!scan_gains_by_waiting(message->scan))
 		return false;
 	gather->may_take = false;
 	gather->all[gather->count++] = (struct gathered){.session = session, .began_ns = began_ns};
@@ -74,15 +74,24 @@ void gather_keep(struct engine *engine, const struct arrival *arrival,
 		gather_settle(engine);
 }
 
+static void rest_scanners(struct engine *engine)
+{
+	scanner_rest(engine->scanner);
+	for (uint32_t i = 0; i < engine->older_count; i++)
+		scanner_rest(engine->older[i]);
+}
+
 void engine_begin_burst(struct engine *engine)
 {
 	engine->gather.is_open = true;
+	engine->gather.frames = 0;
 }
 
 void engine_end_burst(struct engine *engine)
 {
 	engine->gather.is_open = false;
 	gather_settle(engine);
-	// Also of parts of messages that go on.
-	settle_scanners(engine);
+	// What is left of messages that go on has more company later, but nobody is to wait for it then.
+	if (engine->gather.frames == 0)
+		rest_scanners(engine);
 }

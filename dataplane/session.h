@@ -112,8 +112,9 @@ struct gathered {
 #define GATHER_MESSAGES 16
 
 struct gather {
-	bool is_open;  // a burst is at hand
-	bool may_take; // the packet at hand can wait
+	bool is_open;    // a burst is at hand
+	bool may_take;   // the packet at hand can wait
+	uint32_t frames; // of the burst
 	uint32_t count;
 	struct gathered all[GATHER_MESSAGES];
 };

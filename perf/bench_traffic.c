@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker under complete SMTP conversations: bench_traffic [--quick] [-s SIZE] [-k KIND] [-w FOLDER]
+// A worker under complete SMTP conversations: bench_traffic [--quick] [-d] [-s SIZE] [-k KIND] [-w FOLDER]
 //
 // Traffic on one core, the worker on another, ring ports between them (rig.h). Mails are of all kinds (mails.h),
 // one in 25 is infected; every reply, verdict and byte is checked. What counts is the processor's time of the
@@ -7,7 +7,8 @@
 // use as well gives the same figures. Beside it
 // stands the speed of light (light.h) of the same mails, measured in turn; the ratio is the median of rounds.
 //
-// -s: mails of about so many bytes alone. -k: of that kind alone (office, zip), with 100 KB or -s. -w: writes the signatures and one mail of each kind to a folder,
+// -d: with SHA-256 of every part. -s: mails of about so many bytes alone. -k: of that kind alone (office, zip), with
+// 100 KB or -s. -w: writes the signatures and one mail of each kind to a folder,
 // for peers, and ends.
 #include "perf/figures.h"
 #include "perf/light.h"
@@ -75,9 +76,10 @@ static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
 	mail_set_make(set, bytes, &sign);
 }
 
-static void prepare(struct options *options)
+static void prepare(const struct bench *bench, struct options *options)
 {
 	options_init(options);
+	options->engine.scan.digests = bench->digests ? DIGEST_SHA256 : 0;
 	options->engine.max_connections = 4096;
 	options->engine.scan.max_messages = 1024;
 }
@@ -161,10 +163,8 @@ static void bench_stages(
 		struct rig *rig;
 		char name[96];
 
-		prepare(&options);
 		bench->digests = stage == STAGE_DIGEST;
-		if (stage == STAGE_DIGEST)
-			options.engine.scan.digests = DIGEST_SHA256;
+		prepare(bench, &options);
 		if (stage == STAGE_FORWARD)
 			traffic.port = 26;
 		traffic.unseen = stage == STAGE_FORWARD;
@@ -201,7 +201,7 @@ static void bench_alone(struct bench *bench, struct rig *rig, const struct mail 
 	show_quantiles(size, "end-of-data/one-connection", result.latencies, "us");
 }
 
-static void bench_sealed(struct bench *bench, const struct mail *set, const char *size,
+static void bench_sealed(const struct bench *bench, const struct mail *set, const char *size,
 	size_t bytes, uint32_t percent)
 {
 	struct traffic_options traffic = traffic_of(bench, set, bytes);
@@ -211,7 +211,7 @@ static void bench_sealed(struct bench *bench, const struct mail *set, const char
 	char name[96];
 	char what[64];
 
-	prepare(&options);
+	prepare(bench, &options);
 	traffic.sealed_percent = percent;
 	rig = rig_new(&options, bench->ruleset, bench->folder);
 	rig_run(rig, &traffic, &result);
@@ -262,7 +262,7 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes, bool
 
 	make_set(bench, set, bytes);
 	traffic = traffic_of(bench, set, bytes);
-	prepare(&options);
+	prepare(bench, &options);
 	rig = rig_new(&options, bench->ruleset, NULL);
 	measure(bench, rig, &traffic, &figures);
 	show(size, (double)mail_set_bytes(set, SET) / SET, &figures);
@@ -289,7 +289,7 @@ static void bench_kind(struct bench *bench, size_t bytes)
 	struct rig *rig;
 
 	make_set(bench, set, bytes);
-	prepare(&options);
+	prepare(bench, &options);
 	rig = rig_new(&options, bench->ruleset, NULL);
 	bench_kinds(bench, rig, set, "kind", bytes);
 	rig_free(rig);
@@ -353,9 +353,11 @@ int main(int argc, char **argv)
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while ((option = getopt_long(argc, argv, "k:s:w:", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "dk:s:w:", names, NULL)) != -1) {
 		if (option == 'q')
 			bench.quick = true;
+		else if (option == 'd')
+			bench.digests = true;
 		else if (option == 's')
 			only = strtoul(optarg, NULL, 10);
 		else if (option == 'k')

@@ -121,7 +121,7 @@ static const struct digest_lanes_ops variants[] = {
 		LIBRARY},
 	{"avx512 and shani", DIGEST_NEEDS_AVX512 | DIGEST_NEEDS_SHANI,
 		{{digest_md5_avx512, 5, 16}, {digest_sha1_avx512, 7, 16},
-			{digest_sha256_avx512, 10, 16}},
+			{digest_sha256_avx512, 8, 16}},
 		SHANI},
 };
 
@@ -213,32 +213,53 @@ static void begin_form(struct run *run, size_t i, size_t number)
 	run->data[i] = lane->end;
 }
 
-// The pieces of a capture but for the last are whole blocks.
-static void next_piece(struct run *run, size_t i)
+// The pieces of a capture, and of a stream, but for the last are whole blocks.
+static size_t find_piece(const struct lane *lane, const uint8_t **data)
+{
+	if (lane->job->stream != NULL)
+		return digest_stream_piece(lane->job->stream, lane->at, data);
+	return capture_piece(lane->job->copy, lane->at, data);
+}
+
+static void get_state(const struct run *run, size_t i, uint32_t *words)
+{
+	for (size_t k = 0; k < DIGEST_WORDS; k++)
+		words[k] = run->states[k][i];
+}
+
+// False: only blocks were to be hashed, and they are.
+static bool next_piece(struct run *run, size_t i)
 {
 	struct lane *lane = &run->lanes[i];
 	const uint64_t left = lane->job->bytes - lane->at;
-	size_t n = capture_piece(lane->job->copy, lane->at, &run->data[i]);
+	size_t n = find_piece(lane, &run->data[i]);
 
 	n = n < left ? n : (size_t)left;
 	lane->blocks = n / DIGEST_BLOCK_BYTES;
 	if (lane->blocks > 0)
-		return;
+		return true;
+	if (lane->job->wanted == 0) {
+		get_state(run, i, lane->job->stream->sums[run->algorithm]);
+		return false;
+	}
 	lane->behind = n;
 	memcpy(lane->end, run->data[i], n);
-	for (size_t k = 0; k < DIGEST_WORDS; k++)
-		lane->common[k] = run->states[k][i];
+	get_state(run, i, lane->common);
 	begin_form(run, i, (size_t)__builtin_ctz(lane->job->wanted));
+	return true;
 }
 
 static void begin(struct run *run, size_t i, const struct digest_job *job)
 {
-	run->lanes[i].job = job;
-	run->lanes[i].at = 0;
-	run->lanes[i].form = NO_FORM;
-	run->data[i] = run->lanes[i].end;
-	set_state(run, i, starts[run->algorithm]);
-	next_piece(run, i);
+	struct lane *lane = &run->lanes[i];
+	const struct digest_stream *stream = job->stream;
+
+	lane->job = job;
+	lane->at = stream != NULL ? stream->hashed : 0;
+	lane->form = NO_FORM;
+	run->data[i] = lane->end;
+	set_state(run, i, stream != NULL ? stream->sums[run->algorithm] : starts[run->algorithm]);
+	(void)next_piece(run, i);
 }
 
 static void end_form(const struct run *run, size_t i)
@@ -261,6 +282,22 @@ static size_t next_form(const struct lane *lane)
 	const size_t next = lane->form + 1;
 
 	return next + (size_t)__builtin_ctz(lane->job->wanted >> next);
+}
+
+// Whether there is more to do for the lane's message.
+static bool go_on(struct run *run, size_t i)
+{
+	struct lane *lane = &run->lanes[i];
+
+	if (lane->blocks > 0)
+		return true;
+	if (lane->form == NO_FORM)
+		return next_piece(run, i);
+	end_form(run, i);
+	if (lane->job->wanted >> (lane->form + 1) == 0)
+		return false;
+	begin_form(run, i, next_form(lane));
+	return true;
 }
 
 // The last one takes the place of one that is over.
@@ -320,18 +357,9 @@ void digest_lanes_with(const struct digest_lanes_ops *ops, enum digest_algorithm
 
 		advance(&run, kernel, taken);
 		for (size_t i = taken; i-- > 0;) {
-			struct lane *lane = &run.lanes[i];
-
-			if (lane->blocks > 0)
+			if (go_on(&run, i))
 				continue;
-			if (lane->form == NO_FORM) {
-				next_piece(&run, i);
-				continue;
-			}
-			end_form(&run, i);
-			if (lane->job->wanted >> (lane->form + 1) != 0)
-				begin_form(&run, i, next_form(lane));
-			else if (begun < count)
+			if (begun < count)
 				begin(&run, i, &jobs[begun++]);
 			else
 				close_gap(&run, i);
@@ -345,17 +373,47 @@ void digest_lanes(enum digest_algorithm algorithm, const struct digest_job *jobs
 		digest_lanes_with(best(), algorithm, jobs, count);
 }
 
-void digest_late_compute(
-	const struct digest_late *const *lates, size_t count, digest_late_values *values)
+// ---- streams -------------------------------------------------------------------------------------
+
+size_t digest_lanes_worth(unsigned int algorithms)
+{
+	size_t worth = 1;
+
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+		const struct digest_blocks *wide = &best()->wide[i];
+		const size_t own = wide->run != NULL ? wide->least : best()->few[i].most;
+
+		if ((algorithms >> i & 1) != 0 && own > worth)
+			worth = own;
+	}
+	return worth;
+}
+
+size_t digest_lanes_few(unsigned int algorithms)
+{
+	size_t few = 1;
+
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if ((algorithms >> i & 1) != 0 && best()->few[i].most > few)
+			few = best()->few[i].most;
+	return few;
+}
+
+const uint32_t *digest_lanes_start(enum digest_algorithm algorithm)
+{
+	return starts[algorithm];
+}
+
+void digest_lanes_advance(struct digest_stream *const *streams, const uint64_t *to, size_t count)
 {
 	for (enum digest_algorithm a = 0; a < DIGEST_ALGORITHMS; a++) {
-		struct digest_job jobs[DIGEST_LATES];
+		struct digest_job jobs[DIGEST_LANES];
 		size_t used = 0;
 
 		for (size_t i = 0; i < count; i++)
-			if (lates[i]->wanted[a] != 0)
-				jobs[used++] = (struct digest_job){&lates[i]->copy, lates[i]->bytes,
-					lates[i]->forms, lates[i]->wanted[a], values[i][a]};
+			if ((streams[i]->running >> a & 1) != 0)
+				jobs[used++] =
+					(struct digest_job){.stream = streams[i], .bytes = to[i]};
 		digest_lanes(a, jobs, used);
 	}
 }

@@ -296,6 +296,7 @@ static void put_object(struct match_object *object)
 	if (object->over != NULL)
 		track_release(&object->over->track);
 	match_copy_release(&object->copy);
+	match_digest_drop(&object->digesting);
 	object->next_free = object->matcher->free_objects;
 	object->matcher->free_objects = object;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match_digest.h"
 
+#include "scan/digest_lanes.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +49,8 @@ static bool has_entries(const struct ruleset *ruleset, unsigned int algorithm, b
 	return has;
 }
 
-int match_digester_init(
-	struct match_digester *digester, const struct ruleset *ruleset, unsigned int wanted)
+int match_digester_init(struct match_digester *digester, const struct ruleset *ruleset,
+	unsigned int wanted, uint32_t objects)
 {
 	*digester = (struct match_digester){.ruleset = ruleset, .running = wanted};
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
@@ -66,19 +68,24 @@ int match_digester_init(
 		if (note_sizes(digester, i) != 0)
 			return -ENOMEM;
 	}
-	return 0;
+	if (digester->running == 0)
+		return 0;
+	return digest_streams_init(&digester->streams, objects + DIGEST_LATES);
 }
 
 void match_digester_fini(struct match_digester *digester)
 {
+	digest_streams_fini(&digester->streams);
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
 		free(digester->sizes[i]);
 }
 
 void match_digest_begin(
-	const struct match_digester *digester, struct match_digesting *state, unsigned int wanted)
+	struct match_digester *digester, struct match_digesting *state, unsigned int wanted)
 {
-	digest_begin(&state->running, digester->running & wanted);
+	const unsigned int running = digester->running & wanted;
+
+	state->running = running != 0 ? digest_stream_begin(&digester->streams, running) : NULL;
 	state->is_wanted = wanted != 0;
 	state->is_late = false;
 	state->bytes = 0;
@@ -104,7 +111,8 @@ static void drop_outgrown(const struct match_digester *digester, struct match_di
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept)
 {
-	digest_feed(&state->running, data, n);
+	if (state->running != NULL)
+		digest_stream_feed(state->running, data, n);
 	state->bytes += n;
 	if (digester->late == 0 || !state->is_wanted)
 		return;
@@ -136,10 +144,6 @@ static bool has_size(const struct match_digester *digester, const struct match_d
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
 	enum digest_algorithm algorithm, uint8_t *out)
 {
-	if (!state->is_wanted)
-		return false;
-	if ((digester->running >> algorithm & 1) != 0)
-		return digest_end(&state->running, algorithm, out);
 	return state->is_late && has_size(digester, state, algorithm, state->bytes) &&
 	       digest_end(&state->late, algorithm, out);
 }
@@ -151,14 +155,9 @@ bool match_digest_end_more(const struct match_digester *digester,
 	const size_t n = strlen(more);
 	struct digest digest;
 
-	if (!state->is_wanted || (digester->listed >> algorithm & 1) == 0)
+	if (!state->is_late || !has_size(digester, state, algorithm, state->bytes + n))
 		return false;
-	if ((digester->running >> algorithm & 1) != 0)
-		digest = state->running;
-	else if (state->is_late && has_size(digester, state, algorithm, state->bytes + n))
-		digest = state->late;
-	else
-		return false;
+	digest = state->late;
 	digest.running &= 1u << algorithm;
 	digest_feed(&digest, (const uint8_t *)more, n);
 	return digest_end(&digest, algorithm, out);
@@ -167,5 +166,14 @@ bool match_digest_end_more(const struct match_digester *digester,
 bool match_digest_is_left(const struct match_digester *digester,
 	const struct match_digesting *state, enum digest_algorithm algorithm, size_t more)
 {
+	// What it does not have is only looked up.
+	if (state->running != NULL && (state->running->running >> algorithm & 1) != 0)
+		return more == 0 || (digester->listed >> algorithm & 1) != 0;
 	return !state->is_late && has_size(digester, state, algorithm, state->bytes + more);
+}
+
+void match_digest_drop(struct match_digesting *state)
+{
+	digest_stream_free(state->running);
+	state->running = NULL;
 }

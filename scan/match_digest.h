@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Digests of an object, looked up in the hash lists. Most entries of lists name a size: their digests
 // are computed when the object has ended and only if some entry has its size, from the copy that is
-// kept of it (match_late.h). Those that were asked for, or that entries of any size need, run while bytes pass.
+// kept of it (match_late.h). Those that were asked for, or that entries of any size need, run while bytes pass,
+// side by side with those of other objects (digest_stream.h).
 #pragma once
 
 #include "scan/capture.h"
 #include "scan/digest.h"
+#include "scan/digest_stream.h"
 #include "scan/ruleset.h"
 
 #include <stdbool.h>
@@ -17,6 +19,7 @@
 
 struct match_digester {
 	const struct ruleset *ruleset;
+	struct digest_streams streams;
 	unsigned int running; // DIGEST_*
 	unsigned int late;
 	unsigned int listed;                   // that there are entries of
@@ -25,32 +28,34 @@ struct match_digester {
 };
 
 struct match_digesting {
-	struct digest running;
-	struct digest late; // runs when the copy has come to its end
+	struct digest_stream *running; // NULL: none does
+	struct digest late;            // runs when the copy has come to its end
 	bool is_late;
 	bool is_wanted;
 	uint64_t bytes;
 };
 
-// wanted: DIGEST_*, of every object. Returns 0 or -ENOMEM.
-int match_digester_init(
-	struct match_digester *digester, const struct ruleset *ruleset, unsigned int wanted);
+// wanted: DIGEST_*, of every object; objects: how many there may be at once, besides those of which only digests
+// are left. Returns 0 or -ENOMEM.
+int match_digester_init(struct match_digester *digester, const struct ruleset *ruleset,
+	unsigned int wanted, uint32_t objects);
 void match_digester_fini(struct match_digester *digester);
 
 // wanted: of these algorithms; 0: of none.
 void match_digest_begin(
-	const struct match_digester *digester, struct match_digesting *state, unsigned int wanted);
+	struct match_digester *digester, struct match_digesting *state, unsigned int wanted);
 // Of the n bytes the first `kept` are in the copy.
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);
-// Writes the digest, padded with zeros, of those that run. False: this one does not, or no entry can be of
-// the object.
+// Writes the digest, padded with zeros, if it runs because the object is long. False: it does not, or no entry can
+// be of the object.
 bool match_digest_end(const struct match_digester *digester, struct match_digesting *state,
 	enum digest_algorithm algorithm, uint8_t *out);
 // The same as if the object went on with these few bytes, which it does not; before match_digest_end.
 bool match_digest_end_more(const struct match_digester *digester,
 	const struct match_digesting *state, enum digest_algorithm algorithm, const char *more,
 	uint8_t *out);
-// Whether the digest of the object, with so many bytes more, is to be computed from its copy.
+// Whether the digest of the object, with so many bytes more, is to be computed from the stream or from its copy.
 bool match_digest_is_left(const struct match_digester *digester,
 	const struct match_digesting *state, enum digest_algorithm algorithm, size_t more);
+void match_digest_drop(struct match_digesting *state);

@@ -54,7 +54,7 @@ static void clear(const struct both_hits *hits)
 		hits->over->count = 0;
 }
 
-// Those that have run while the object passed.
+// Those that have run since the object was long.
 static void end_running(
 	struct match_object *object, const struct both_hits *hits, struct match_digests *digests)
 {
@@ -75,7 +75,9 @@ static void find_left(const struct match_object *object, struct digest_late *lat
 {
 	const bool is_doubtful = object->is_doubtful && object->bytes > 0;
 
-	*late = (struct digest_late){.copy = object->copy.capture, .bytes = object->bytes};
+	*late = (struct digest_late){.copy = object->copy.capture,
+		.stream = object->digesting.running,
+		.bytes = object->bytes};
 	memcpy(late->forms, forms, sizeof(late->forms));
 	for (enum digest_algorithm i = 0; i < DIGEST_ALGORITHMS; i++)
 		for (size_t k = 0; k < (is_doubtful ? DIGEST_FORMS : 1); k++)
@@ -106,12 +108,22 @@ static void end_left(const struct digest_late *late, const digest_late_values *v
 }
 
 // Others need the copies' chunks, too.
-static bool can_wait(const struct match_object *object)
+static bool can_wait(const struct match_object *object, const struct digest_late *left)
 {
 	const struct capture_pool *pool = object->copy.capture.pool;
 
-	return object->bytes <= MATCH_LATE_BYTES && pool != NULL &&
-	       pool->free_count >= pool->chunks_count / 2;
+	return !digest_late_needs_copy(left) ||
+	       (object->bytes <= MATCH_LATE_BYTES && pool != NULL &&
+		       pool->free_count >= pool->chunks_count / 2);
+}
+
+static void take_over(struct match_object *object, struct digest_late *left)
+{
+	object->digesting.running = NULL;
+	if (digest_late_needs_copy(left))
+		object->copy.capture = (struct capture){0};
+	else
+		left->copy = (struct capture){0};
 }
 
 void match_end_digests(
@@ -130,9 +142,10 @@ void match_end_digests(
 		const struct digest_late *const one = &left;
 		digest_late_values values;
 
-		if (late != NULL && !is_any(&hits) && !digests->allowed && can_wait(object)) {
+		if (late != NULL && !is_any(&hits) && !digests->allowed &&
+			can_wait(object, &left)) {
+			take_over(object, &left);
 			*late = left;
-			object->copy.capture = (struct capture){0};
 			return;
 		}
 		digest_late_compute(&one, 1, &values);
@@ -140,6 +153,12 @@ void match_end_digests(
 	}
 	if (digests->allowed)
 		clear(&hits);
+}
+
+void matcher_rest(struct matcher *matcher)
+{
+	if (matcher->digester.running != 0)
+		digest_streams_rest(&matcher->digester.streams);
 }
 
 size_t match_settle(struct matcher *matcher, struct digest_late *late, digest_late_values *values,
@@ -160,6 +179,6 @@ size_t match_settle(struct matcher *matcher, struct digest_late *late, digest_la
 	max = max < most ? max : most;
 	count = match_name_hits(matcher, &own, &over, hits, max);
 	matcher->had_more = matcher->all_matches && (count > max || own.more || over.more);
-	capture_free(&late->copy);
+	digest_late_drop(late);
 	return count < max ? count : max;
 }

@@ -202,7 +202,8 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	note_hashes(matcher);
 	note_files(matcher);
 	matcher->events = calloc(1, sizeof(*matcher->events));
-	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests)
+	err = matcher->events != NULL ? match_digester_init(&matcher->digester, ruleset, digests,
+						matcher->objects_count)
 				      : -ENOMEM;
 	if (err == 0)
 		err = new_scratch(matcher);

@@ -215,8 +215,14 @@ bool scan_finish(struct scan *scan) SCAN_MUST_USE;
 void scan_feed_end(struct scan *scan);
 // Whether digests of it are not computed yet, which scanner_settle does, and scan_end.
 bool scan_is_waiting(const struct scan *scan);
+// Whether computing them takes less time together with those of other messages that end: not where most has been
+// computed by now, and the rest goes along with what is there of messages in progress.
+bool scan_gains_by_waiting(const struct scan *scan);
 // Computes what waits on this scanner, also of messages in progress.
 void scanner_settle(struct scanner *scanner);
+// There is nothing else to do at the moment: does some of what would have to be done later. It takes no longer
+// than a small message, so that what comes meanwhile is not late.
+void scanner_rest(struct scanner *scanner);
 // Does that work. Until it returns, no other function of this scan is called but scan_cancel,
 // scan_get_known and scan_get_scanner. With scan_options.has_helper it may be called on another thread than all else, one
 // scan of a scanner at a time.

@@ -106,16 +106,36 @@ void scan_gather_settle(struct scan *scan)
 		scanner_settle(scan->scanner);
 }
 
+void scanner_rest(struct scanner *scanner)
+{
+	scanner_settle(scanner);
+	matcher_rest(scanner->matcher);
+}
+
 bool scan_is_waiting(const struct scan *scan)
 {
 	return scan->gathered > 0;
+}
+
+bool scan_gains_by_waiting(const struct scan *scan)
+{
+	const struct scan_gather *gather = &scan->scanner->gather;
+
+	for (size_t i = 0; i < gather->count; i++) {
+		const struct scan_gathered *one = &gather->all[i];
+
+		if (one->scan == scan && (digest_late_needs_copy(&one->matched) ||
+						 digest_late_needs_copy(&one->screened.digests)))
+			return true;
+	}
+	return false;
 }
 
 // ---- gathering -----------------------------------------------------------------------------------
 
 static uint64_t bytes_of(const struct scan_gathered *one)
 {
-	return one->matched.bytes + one->screened.digests.bytes;
+	return digest_late_left(&one->matched) + digest_late_left(&one->screened.digests);
 }
 
 void scan_gather_add(struct scan *scan, const struct scan_object *object,
@@ -140,7 +160,8 @@ void scan_gather_add(struct scan *scan, const struct scan_object *object,
 	one->is_listed = object->is_listed && !one->is_copy;
 	one->is_unlisted = object->is_unlisted;
 	gather->count++;
-	gather->bytes += bytes_of(one);
+	one->bytes = bytes_of(one);
+	gather->bytes += one->bytes;
 	scan->gathered++;
 	if (gather->count == SCAN_GATHER || gather->bytes > SCAN_GATHER_BYTES)
 		scanner_settle(scanner);
@@ -157,8 +178,8 @@ void scan_gather_drop(struct scan *scan)
 		struct scan_gathered *one = &gather->all[i];
 
 		if (one->scan == scan) {
-			gather->bytes -= bytes_of(one);
-			capture_free(&one->matched.copy);
+			gather->bytes -= one->bytes;
+			digest_late_drop(&one->matched);
 			screening_late_drop(&one->screened);
 		} else {
 			gather->all[count++] = *one;

@@ -24,6 +24,7 @@ struct scan_gathered {
 	struct scan *scan;
 	struct digest_late matched;
 	struct screening_late screened; // also hits that come behind those of the digests
+	uint64_t bytes;                 // that were to be hashed for it
 	uint32_t part;
 	uint32_t origin;
 	bool is_copy;     // of the object, which is not what an allow list could name

@@ -36,8 +36,10 @@ static struct mail texts[TEXTS];
 static struct frames_talk *talks;
 static struct case_image images[RULES];
 static struct ruleset *rulesets[RULES];
-static uint32_t gathered; // messages that waited
-static uint32_t together; // packets behind which several did
+static unsigned int digests; // that are asked for of every part
+static bool is_any_size;     // some entries are of mails of any size
+static uint32_t gathered;    // messages that waited
+static uint32_t together;    // packets behind which several did
 
 // ---- engines -------------------------------------------------------------------------------------
 
@@ -80,6 +82,13 @@ static void take_mail(void *ctx, const struct mail_record *record)
 		record->seal_mode);
 
 	assert_true(n > 0 && n < (int)sizeof(text));
+	for (size_t i = 0; record->scan != NULL && i < record->scan->parts_count; i++) {
+		const struct scan_part *part = &record->scan->parts[i];
+
+		output_append(output, &part->digests, sizeof(part->digests));
+		output_append(output, part->md5, sizeof(part->md5));
+		output_append(output, part->sha256, sizeof(part->sha256));
+	}
 	output_append(output, text, (size_t)n);
 	side->mails++;
 	side->infected += record->verdict == VERDICT_INFECTED;
@@ -99,6 +108,7 @@ static void make_options(struct engine_options *options)
 	bench_options(options);
 	options->max_connections = 48; // fewer than come
 	options->max_half_open = 8;
+	options->scan.digests = digests;
 	options->scan.max_messages = 2 * TALKS; // who is left without one depends on the order
 }
 
@@ -159,7 +169,10 @@ static void add_digests(struct random *random, FILE *file, bool is_decoy)
 			digest[3] ^= 1;
 		for (size_t k = 0; k < 16; k++)
 			(void)fprintf(file, "%02x", digest[k]);
-		(void)fprintf(file, ":%zu:Test.%zu\n", texts[i].n - from, i);
+		if (is_any_size && i % 3 == 0)
+			(void)fprintf(file, ":*:Test.%zu:73\n", i);
+		else
+			(void)fprintf(file, ":%zu:Test.%zu\n", texts[i].n - from, i);
 	}
 }
 
@@ -349,6 +362,11 @@ static void run(struct random *random, struct side *sides)
 			break;
 		engine_end_burst(sides[1].engine);
 		assert_int_equal(sides[1].engine->gather.count, 0);
+		// One without a packet.
+		if (random_below(random, 8) == 0) {
+			engine_begin_burst(sides[1].engine);
+			engine_end_burst(sides[1].engine);
+		}
 		now_ns += 100000;
 		for (int i = 0; i < 2; i++)
 			engine_tick(sides[i].engine, now_ns);
@@ -368,6 +386,8 @@ static void each_connection_goes_as_if_decided_at_once(void **state)
 	talks = calloc(TALKS, sizeof(*talks));
 	assert_non_null(talks);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
+		digests = random_below(&random, 2) == 0 ? DIGEST_SHA256 : 0;
+		is_any_size = random_below(&random, 4) == 0;
 		make_texts(&random);
 		make_rules(&random);
 		for (uint32_t i = 0; i < TALKS; i++)

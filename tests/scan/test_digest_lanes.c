@@ -139,7 +139,11 @@ static void each_length_has_its_padding(void **state)
 	for (size_t n = 0; n <= 2 * (size_t)CHUNK_BYTES + 1; n++) {
 		uint8_t digests[DIGEST_FORMS][DIGEST_MAX_BYTES];
 		struct capture copy = {0};
-		const struct digest_job job = {&copy, n, forms, (1u << DIGEST_FORMS) - 1, digests};
+		const struct digest_job job = {.copy = &copy,
+			.bytes = n,
+			.forms = forms,
+			.wanted = (1u << DIGEST_FORMS) - 1,
+			.digests = digests};
 
 		capture_begin(&copy, &pool, MAX_BYTES);
 		fill(&random, &copy, n);

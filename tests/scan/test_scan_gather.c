@@ -15,7 +15,7 @@
 #define BLOBS 10
 #define BLOB_BYTES 3000
 #define MAILS 24
-#define MAIL_BYTES 32768
+#define MAIL_BYTES 65536
 #define OPEN 6
 #define TEXT_BYTES 16384
 #define LIST_BYTES 65536
@@ -169,8 +169,13 @@ static void add_digest(struct text *list, const uint8_t *digest, size_t n, size_
 {
 	for (size_t i = 0; i < n; i++)
 		add(list, "%02x", digest[i]);
-	add(list, ":%zu:Test.%zu\n", bytes, list->n);
+	if (bytes > 0)
+		add(list, ":%zu:Test.%zu\n", bytes, list->n);
+	else
+		add(list, ":*:Test.%zu:73\n", list->n);
 }
+
+static bool is_any_size; // some entries are of objects of any size
 
 static void add_entry(struct random *random, struct text *list, unsigned int algorithm)
 {
@@ -179,7 +184,8 @@ static void add_entry(struct random *random, struct text *list, unsigned int alg
 	size_t n = choose(random, &data);
 
 	screened_digest(data, n, algorithm, digest);
-	add_digest(list, digest, digest_length(algorithm), n);
+	add_digest(list, digest, digest_length(algorithm),
+		is_any_size && random_below(random, 4) == 0 ? 0 : n);
 }
 
 static void add_decoys(struct random *random, struct text *list, unsigned int algorithm)
@@ -205,6 +211,7 @@ static struct case_image make_rules(struct random *random)
 
 	for (size_t i = 0; i < 4; i++)
 		lists[i].n = 0;
+	is_any_size = random_below(random, 3) == 0;
 	add(&lists[0], "%032x:1:Test.first\n", 1u);
 	add(&lists[1], "%064x:1:Test.first\n", 1u);
 	add(&lists[3], "Test.Evil:0:*:6576696c20776f72647320%02x\n", '0' + random_below(random, 3));
@@ -351,6 +358,8 @@ static void interleave(struct random *random, const struct world *world, struct 
 	for (unsigned int i = 0; i < STEPS; i++) {
 		if (random_below(random, 25) == 0)
 			scanner_settle(scanner);
+		if (random_below(random, 25) == 0)
+			scanner_rest(scanner);
 		step(random, world, scanner, &open[random_below(random, OPEN)], steps);
 	}
 	for (size_t i = 0; i < OPEN; i++)

@@ -413,12 +413,7 @@ static void settle_ended(struct engine *engine, struct session *session,
 			now_ns);
 		return;
 	}
-	(void)snprintf(
-		reply, sizeof(reply), "%.*s", (int)event->text_bytes, (const char *)event->text);
-	for (char *c = reply; *c != '\0'; c++) {
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	}
+	policy_copy_text((const char *)event->text, event->text_bytes, reply, sizeof(reply));
 	message_report(engine, session, first,
 		policy_action_name((enum policy_action)first->action), reply, now_ns);
 }

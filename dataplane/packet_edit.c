@@ -145,7 +145,11 @@ void packet_learn(
 
 	if (packet->l3_offset + ip_bytes > sizeof(template->header))
 		return;
-	memcpy(template->header, frame->data, packet->l3_offset + ip_bytes);
+	// With each packet, most of which are so: a copy of known length is a few instructions.
+	if (is_ipv4 && packet->l3_offset == ETHER_BYTES)
+		memcpy(template->header, frame->data, ETHER_BYTES + IPV4_BYTES);
+	else
+		memcpy(template->header, frame->data, packet->l3_offset + ip_bytes);
 	template->l2_bytes = (uint8_t)packet->l3_offset;
 	template->family = packet->from.family;
 	memcpy(template->port_be, packet->from.port_be, sizeof(template->port_be));

@@ -71,19 +71,21 @@ const char *policy_action_name(enum policy_action action)
 	return names[action];
 }
 
+void policy_copy_text(const char *text, size_t n, char *out, size_t room)
+{
+	size_t i = 0;
+
+	for (; i < n && i + 1 < room && text[i] != '\0'; i++)
+		out[i] = (char)(text[i] < ' ' || text[i] > '~' ? '?' : text[i]);
+	out[i] = '\0';
+}
+
 void policy_reply(
 	enum policy_action action, enum verdict verdict, const char *detail, char *out, size_t room)
 {
 	char clean[POLICY_DETAIL_BYTES];
-	size_t n = 0;
 
-	for (; detail[n] != '\0' && n + 1 < sizeof(clean); n++)
-		clean[n] = detail[n];
-	clean[n] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		if (clean[i] < ' ' || clean[i] > '~')
-			clean[i] = '?';
-	}
+	policy_copy_text(detail, SIZE_MAX, clean, sizeof(clean));
 	switch (action) {
 	case POLICY_REJECT:
 		(void)snprintf(out, room,

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define BULK_BYTES 256u
+
 // One block of the pool: a page of bytes, or the ranges of a stream that has holes. Pages of a stream
 // are linked both ways: what is looked for is near the end as a rule, near the start otherwise.
 struct stream_page {
@@ -83,12 +85,19 @@ static void block_give(struct stream_pool *pool, void *memory)
 
 // ---- pages ------------------------------------------------------------------------------------
 
+// The last page holds the highest byte: so the page itself, which nobody may have looked at for long, need not be
+// asked.
+static uint64_t page_index(const struct stream *stream, const struct stream_page *page)
+{
+	return page == stream->last ? (stream->end - 1) / STREAM_PAGE_BYTES : page->index;
+}
+
 // The page at or, where it is missing, the last one before index; NULL when all are behind it.
 static struct stream_page *page_floor(const struct stream *stream, uint64_t index)
 {
 	struct stream_page *page = stream->last;
 
-	if (page == NULL || page->index <= index)
+	if (page == NULL || page_index(stream, page) <= index)
 		return page;
 	if (index < stream->first->index)
 		return NULL;
@@ -108,7 +117,7 @@ static struct stream_page *page_of(const struct stream *stream, uint64_t offset)
 {
 	struct stream_page *page = page_floor(stream, offset / STREAM_PAGE_BYTES);
 
-	assert(page != NULL && page->index == offset / STREAM_PAGE_BYTES);
+	assert(page != NULL && page_index(stream, page) == offset / STREAM_PAGE_BYTES);
 	return page;
 }
 
@@ -120,7 +129,7 @@ static struct stream_page *page_make(
 	struct stream_page *older = page_floor(stream, index);
 	struct stream_page *page;
 
-	if (older != NULL && older->index == index)
+	if (older != NULL && page_index(stream, older) == index)
 		return older;
 	page = block_take(pool);
 	page->index = index;
@@ -146,7 +155,7 @@ static uint64_t pages_missing(const struct stream *stream, uint64_t from, uint64
 	uint64_t missing = last - first + 1;
 	const struct stream_page *page = page_floor(stream, last);
 
-	for (; page != NULL && page->index >= first; page = page->older)
+	for (; page != NULL && page_index(stream, page) >= first; page = page->older)
 		missing--;
 	return missing;
 }
@@ -161,20 +170,27 @@ static size_t page_room(uint64_t offset, uint64_t to)
 static void pages_trim(struct stream *stream, struct stream_pool *pool, uint64_t limit)
 {
 	struct stream_page *page = stream->first;
+	// No page begins below what was trimmed: within one there is none to give, and nothing to look at.
+	bool crosses = limit / STREAM_PAGE_BYTES > stream->trimmed / STREAM_PAGE_BYTES;
 
 	if (limit <= stream->trimmed)
 		return;
 	stream->trimmed = limit;
-	while (page != NULL && (limit == stream->end || page->index < limit / STREAM_PAGE_BYTES)) {
+	if (!crosses && limit < stream->end)
+		return;
+	while (page != NULL &&
+		(limit == stream->end || page_index(stream, page) < limit / STREAM_PAGE_BYTES)) {
 		stream->first = page->newer;
 		block_give(pool, page);
 		stream->pages--;
 		page = stream->first;
 	}
-	if (page != NULL)
-		page->older = NULL;
-	else
+	if (page == NULL) {
 		stream->last = NULL;
+		return;
+	}
+	page->older = NULL;
+	__builtin_prefetch(page); // the next to be given
 }
 
 // ---- what has arrived, what has gone ------------------------------------------------------------
@@ -222,6 +238,7 @@ static void ask_for_room(
 static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to,
 	const uint8_t *data)
 {
+	const bool is_bulk = to - from >= BULK_BYTES; // more follows
 	struct stream_page *page = NULL;
 
 	while (from < to) {
@@ -231,8 +248,10 @@ static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_
 		memcpy(page->data + from % STREAM_PAGE_BYTES, data, n);
 		from += n;
 		data += n;
+		if (from > stream->end)
+			stream->end = from;
 	}
-	if (page != NULL)
+	if (is_bulk)
 		ask_for_room(page, to, pool);
 }
 
@@ -334,8 +353,6 @@ enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint
 	ranges_add(stream->ranges != NULL ? &stream->ranges->present : NULL, &stream->next, offset,
 		to);
 	ranges_give_if_empty(stream, pool);
-	if (to > stream->end)
-		stream->end = to;
 	return STREAM_NEW;
 }
 

@@ -390,6 +390,7 @@ struct forms {
 	bool has_extended;
 	bool has_first_pieces;
 	bool has_whole;
+	struct param whole; // the first of them
 };
 
 static struct forms find_forms(struct span all, const char *name)
@@ -404,7 +405,10 @@ static struct forms find_forms(struct span all, const char *name)
 			continue;
 		forms.has_extended = forms.has_extended || piece == EXTENDED;
 		forms.has_first_pieces = forms.has_first_pieces || piece == 0 || piece == 1;
-		forms.has_whole = forms.has_whole || piece == WHOLE;
+		if (piece == WHOLE && !forms.has_whole) {
+			forms.has_whole = true;
+			forms.whole = param;
+		}
 	}
 	return forms;
 }
@@ -439,11 +443,9 @@ static bool param_collect(struct span value, const char *name, struct collected 
 	}
 	if (forms.has_first_pieces && collect_pieces(all, name, to))
 		return true;
-	rest = all;
-	if (!forms.has_whole || !piece_find(&rest, name, WHOLE, &param, &percent))
-		return false;
-	collect_plain(to, &param);
-	return true;
+	if (forms.has_whole)
+		collect_plain(to, &forms.whole);
+	return forms.has_whole;
 }
 
 bool header_param_bytes(

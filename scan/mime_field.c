@@ -71,15 +71,17 @@ static bool is_cut(size_t bytes, size_t room)
 	return bytes + 5 > room;
 }
 
+#define NAME_BYTES sizeof(((struct mime_entity *)0)->filename)
+
 // A part has one name, and all of it was read. Whether this field has one.
-static bool note_name(struct mime *mime, struct span value, const char *parameter)
+static bool note_name(
+	struct mime *mime, struct span value, const char *parameter, char name[NAME_BYTES])
 {
 	const struct mime_entity *entity = &mime->entity;
-	char name[sizeof(entity->filename)];
 
-	if (!header_param(value, parameter, name, sizeof(name)))
+	if (!header_param(value, parameter, name, NAME_BYTES))
 		return false;
-	if (is_cut(strlen(name), sizeof(name)) || header_param_count(value, parameter) > 1 ||
+	if (is_cut(strlen(name), NAME_BYTES) || header_param_count(value, parameter) > 1 ||
 		(entity->filename[0] != '\0' && strcmp(entity->filename, name) != 0))
 		mime->outermost->has_unclear_name = true;
 	return true;
@@ -98,7 +100,8 @@ static void read_subject(struct mime *mime, struct span value)
 static void read_type(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
-	const bool has_name = note_name(mime, value, "name");
+	char name[NAME_BYTES];
+	const bool has_name = note_name(mime, value, "name", name);
 
 	if (entity->has_type) {
 		compare_type(mime, value);
@@ -110,7 +113,7 @@ static void read_type(struct mime *mime, struct span value)
 		SET(entity->content_type, "text/plain");
 	(void)header_param(value, "charset", entity->charset, sizeof(entity->charset));
 	if (has_name && (!entity->has_disposition || entity->filename[0] == '\0'))
-		(void)header_param(value, "name", entity->filename, sizeof(entity->filename));
+		memcpy(entity->filename, name, strlen(name) + 1);
 	if (!is_multipart(entity))
 		return;
 	entity->digest = strcmp(entity->content_type, "multipart/digest") == 0;
@@ -122,15 +125,14 @@ static void read_type(struct mime *mime, struct span value)
 static void read_disposition(struct mime *mime, struct span value)
 {
 	struct mime_entity *entity = &mime->entity;
-	char filename[sizeof(entity->filename)];
-	const bool has_name = note_name(mime, value, "filename");
+	char filename[NAME_BYTES];
+	const bool has_name = note_name(mime, value, "filename", filename);
 
 	if (entity->has_disposition)
 		return;
 	entity->has_disposition = true;
 	(void)header_token(value, entity->disposition, sizeof(entity->disposition));
-	if (has_name && header_param(value, "filename", filename, sizeof(filename)) &&
-		filename[0] != '\0')
+	if (has_name && filename[0] != '\0')
 		memcpy(entity->filename, filename, strlen(filename) + 1);
 }
 

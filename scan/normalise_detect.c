@@ -28,11 +28,13 @@ static bool is_letter(uint8_t byte)
 
 static bool starts_with(const uint8_t *data, size_t n, const char *text)
 {
-	size_t length = strlen(text);
+	size_t length;
 
 	// Two bytes tell most: all have them.
-	return length <= n && data[0] == (uint8_t)text[0] && data[1] == (uint8_t)text[1] &&
-	       memcmp(data, text, length) == 0;
+	if (n < 2 || data[0] != (uint8_t)text[0] || data[1] != (uint8_t)text[1])
+		return false;
+	length = strlen(text);
+	return length <= n && memcmp(data, text, length) == 0;
 }
 
 // "<a " and, anywhere behind it, "href".

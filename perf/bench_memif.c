@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The mails of bench_traffic with the traffic in another process: bench_memif [--quick]
 //
-// Packets go through net_memif, whose memory the two processes share; each is copied into it and out of it. Totals
+// Packets go through net_memif, whose memory the two processes share. The worker's side is its client, whose own packet
+// buffers are that memory (zero-copy, with --single-file-segments); the traffic's copies each packet in and out. Totals
 // and checks are those of bench_traffic, the speed of light is measured in turn with each round as there (light.h).
 #include "perf/figures.h"
 #include "perf/perf.h"

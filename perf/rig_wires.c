@@ -136,17 +136,19 @@ static bool is_up(int side)
 void rig_start_memif(const char *name, bool is_engine, atomic_bool *is_open)
 {
 	char texts[2][128];
-	const char *more[2] = {texts[0], texts[1]};
+	// The client's frames are the shared memory: the other side copies. That the client does not have to
+	// wants all of its memory in one file; the server has no such mode (the driver's manual).
+	const char *more[3] = {texts[0], texts[1], "--single-file-segments"};
 
 	for (int side = 0; side < 2; side++)
 		(void)snprintf(texts[side], sizeof(texts[side]),
 			"--vdev=net_memif%d,role=%s,id=%d,rsize=13,socket=%s", side,
-			is_engine ? "client" : "server", side, name);
+			is_engine ? "client,zero-copy=yes" : "server", side, name);
 	wires.memif = true;
 	// A client whose server is not there yet does not try again.
 	while (is_engine && !atomic_load_explicit(is_open, memory_order_acquire))
 		(void)usleep(1000);
-	start_eal(more, 2);
+	start_eal(more, is_engine ? 3 : 2);
 	open_memif(LINK_OUTSIDE);
 	open_memif(LINK_INSIDE);
 	if (!is_engine)

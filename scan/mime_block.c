@@ -13,6 +13,8 @@
 
 // A line that opens a block of base64 has so many characters at least. Encoders make 76 or 64.
 #define BASE64_LINE_BYTES 40
+// So many damaged lines may stand behind a line that begins uuencode.
+#define UU_MISSES 3
 
 void block_init(struct block *block)
 {
@@ -22,6 +24,7 @@ void block_init(struct block *block)
 void block_init_uu(struct block *block)
 {
 	block_init(block);
+	block->is_named = true;
 	block->state = BLOCK_BEGUN;
 	block->kind = BLOCK_UU;
 	block->name[0] = '\0';
@@ -166,7 +169,7 @@ static void end_block(struct block *block)
 
 static void take_uu(struct block *block, const uint8_t *line, size_t n)
 {
-	if (!block->in_rest && uu_holds_data(line, n))
+	if (!block->in_rest && (uu_holds_data(line, n) || uu_begins_with_data(line, n)))
 		block->out_bytes +=
 			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
 	else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' '))
@@ -182,18 +185,33 @@ static void take_yenc(struct block *block, const uint8_t *line, size_t n)
 		put(block, line, n);
 }
 
-// A line that begins with "--" ends what looks like a part; in text "-- " begins a signature.
-static void take_part(struct block *block, const uint8_t *line, size_t n)
+static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
 {
+	char name[BLOCK_LINE_BYTES];
+
+	return n > 0 && line[0] == 'b' && !block->in_rest && uu_begins(line, n, name);
+}
+
+// A line that begins with "--" ends what looks like a part; in text "-- " begins a signature. What is not encoded may
+// hold the start of another block: then false.
+static bool take_part(struct block *block, const uint8_t *line, size_t n)
+{
+	if (block->coding == MIME_IDENTITY &&
+		(begins_with(line, n, "content-") || begins_with(line, n, "=ybegin ") ||
+			begins_uu(block, line, n))) {
+		end_block(block);
+		return false;
+	}
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
 		end_block(block);
 		block->after_dashes = true;
-		return;
+		return true;
 	}
 	put_break(block);
 	put(block, line, n);
 	block->takes_rest = true;
+	return true;
 }
 
 // False where the line belongs to the block no more.
@@ -293,8 +311,16 @@ static void take_dashes(struct block *block, const uint8_t *line, size_t n)
 		block->armor = false;
 }
 
+// A damaged line behind the one that begins uuencode.
+static bool is_miss(struct block *block)
+{
+	return block->kind == BLOCK_UU && block->misses++ < UU_MISSES;
+}
+
 static void take_outside(struct block *block, const uint8_t *line, size_t n)
 {
+	bool begun = block->state == BLOCK_BEGUN;
+
 	if (block->state == BLOCK_BEGUN && block->kind == BLOCK_YENC) {
 		begin_block(block, BLOCK_YENC);
 		take_yenc(block, line, n);
@@ -305,6 +331,8 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 		take_uu(block, line, n);
 		return;
 	}
+	if (begun && block->kind == BLOCK_UU && block->is_named)
+		return; // nothing else is looked for
 	block->state = BLOCK_OUTSIDE;
 	if (n >= 8 && line[0] == '=' && memcmp(line, "=ybegin ", 8) == 0 && !block->in_rest) {
 		block->state = BLOCK_BEGUN;
@@ -313,12 +341,22 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	} else if (line[0] == 'b' && !block->in_rest && uu_begins(line, n, block->name)) {
 		block->state = BLOCK_BEGUN;
 		block->kind = BLOCK_UU;
+		block->misses = 0;
 	} else if (!take_first_field(block, line, n) && !block->armor && opens_base64(line, n)) {
 		begin_block(block, BLOCK_BASE64);
 		(void)take_base64(block, line, n);
 	} else if (block->state == BLOCK_OUTSIDE) {
 		take_dashes(block, line, n);
+		if (begun && !block->after_dashes && is_miss(block))
+			block->state = BLOCK_BEGUN;
 	}
+}
+
+// Whether it may be the first line of a body that no blank line precedes.
+static bool may_be_base64(const uint8_t *line, size_t n)
+{
+	return is_base64(line, n) && (n >= BASE64_LINE_BYTES || n % 4 == 0) &&
+	       memchr(line, '-', n) == NULL;
 }
 
 static void take_header(struct block *block, const uint8_t *line, size_t n)
@@ -334,8 +372,10 @@ static void take_header(struct block *block, const uint8_t *line, size_t n)
 	} else if (n > 2 && line[0] == '-' && line[1] == '-') {
 		block->state = BLOCK_OUTSIDE;
 		take_dashes(block, line, n);
+	} else if (block->coding == MIME_BASE64 && !may_be_base64(line, n)) {
+		return; // a damaged field
 	} else if (block->coding != MIME_IDENTITY && open_part(block)) {
-		take_part(block, line, n);
+		(void)take_part(block, line, n);
 	} else {
 		take_outside(block, line, n);
 	}
@@ -354,8 +394,9 @@ static void take_line(struct block *block, const uint8_t *line, size_t n)
 			take_yenc(block, line, n);
 			return;
 		case BLOCK_PART:
-			take_part(block, line, n);
-			return;
+			if (take_part(block, line, n))
+				return;
+			break;
 		case BLOCK_BASE64:
 			if (take_base64(block, line, n))
 				return;
@@ -366,7 +407,7 @@ static void take_line(struct block *block, const uint8_t *line, size_t n)
 		take_header(block, line, n);
 	else if (n > 0)
 		take_outside(block, line, n);
-	else if (block->state == BLOCK_BEGUN)
+	else if (block->state == BLOCK_BEGUN && !block->is_named && !is_miss(block))
 		block->state = BLOCK_OUTSIDE;
 }
 

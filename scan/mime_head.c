@@ -72,6 +72,11 @@ void mime_header_end(struct mime *mime)
 		mime_junk_notice(mime, (struct span){(const char *)mime->field, junk_bytes});
 		mime->entity.odd = mime->entity.odd || mime_entity_coding(mime) == MIME_BASE64;
 	}
+	if (mime->cut_codings != 0 && !mime->entity.has_encoding) {
+		mime->entity.codings |= mime->cut_codings;
+		mime->entity.odd = true;
+	}
+	mime->cut_codings = 0;
 	mime->in_line = false;
 	mime->has_junk = false;
 	kind = mime_entity_kind(mime);
@@ -122,10 +127,15 @@ static void header_is_body(struct mime *mime, size_t n)
 static void header_is_cut(struct mime *mime, uint32_t frame, bool closes)
 {
 	bool nothing = mime->after_boundary && mime->header_lines == 0;
+	unsigned int codings = 0;
 
-	while (!nothing && mime->state == MIME_STATE_HEADER)
+	while (!nothing && mime->state == MIME_STATE_HEADER) {
 		mime_header_end(mime);
+		codings |= mime->entity.codings;
+	}
 	mime_boundary_take(mime, frame, closes);
+	if (!closes)
+		mime->cut_codings = codings;
 }
 
 static struct span header_line(const struct mime *mime)

@@ -86,6 +86,8 @@ struct block {
 	bool takes_rest;
 	bool after_cr;
 	bool skip_break;     // that of the blank line before a body
+	bool is_named;       // a header says that it is uuencode
+	uint8_t misses;      // lines behind "begin" that hold no data
 	uint8_t break_bytes; // held: it may belong to a boundary
 	uint8_t line_break[2];
 	uint32_t line_bytes;
@@ -110,6 +112,8 @@ enum block_step block_finish(struct block *block);
 // Whether line is "begin MODE NAME"; then the name, which has room for a line, is filled in.
 bool uu_begins(const uint8_t *line, size_t n, char *name);
 bool uu_holds_data(const uint8_t *line, size_t n);
+// The same of a line with more behind its data, as damaged ones have: to be asked inside of a block alone.
+bool uu_begins_with_data(const uint8_t *line, size_t n);
 
 // mime_hint.c
 // The encodings that a value names in any way, as MIME_CODING_BITs; 0 for none.
@@ -248,6 +252,8 @@ struct mime {
 	bool entity_due; // the entity is to be reset: what it said was still of use
 	bool digest_due;
 	bool after_boundary; // the header began with a boundary line, not with a message's container
+	unsigned int
+		cut_codings; // that a header named which a boundary cut off: some read on behind that
 	bool sniff; // an encoded message: its first line tells whether it is encoded in fact
 	enum mime_coding sniff_coding;
 	uint64_t junk_at; // where has_junk began in the message

@@ -4,6 +4,7 @@
 #include "scan/match_late.h"
 #include "scan/scan_container.h"
 #include "scan/scan_copy.h"
+#include "scan/scan_marks.h"
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_screen.h"
@@ -305,7 +306,8 @@ static size_t search_zip(
 	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	const size_t magic_bytes = sizeof(unpack_zip_magic);
-	size_t found = unpack_find_zip(&object->zip_search, data, n);
+	size_t found =
+		unpack_find_zip(&object->zip_search, data, n, (object->marks & SCAN_MARK_ZIP) != 0);
 
 	if (found == 0)
 		return n;
@@ -382,6 +384,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 		kind = UNPACK_NONE;
 	object->has_second = unpack_is_partial(kind);
 	object->is_detected = true;
+	object->marks = SCAN_MARKS_ALL;
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);
 	scan_whole_detect(scan, object, kind);
@@ -474,8 +477,10 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 		return;
 	screening_feed(object->screening, data, n);
 	scan_copy_feed(scan, object, data, n);
-	if (object->part > 0 || scan->mime == NULL)
+	if (object->part > 0 || scan->mime == NULL) {
+		object->marks = scan_marks(data, n);
 		scan_script_feed(scan, object, data, n);
+	}
 	if (object->is_listed)
 		scan->table->parts[object->part - 1].bytes += n;
 	if (object->is_opaque && !object->is_captured && !object->is_watched)

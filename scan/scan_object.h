@@ -67,6 +67,7 @@ struct scan_object {
 	enum filetype_container container; // that it is to its members
 	bool is_inside;                    // these are of an archive that begins inside of it
 	uint32_t zip_search;               // state of unpack_find_zip
+	unsigned int marks;                // that the bytes may hold which it is fed: scan_marks.h
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
 	bool is_unlisted; // the part is what it lies in: a member that is not listed, or a mail that is a file

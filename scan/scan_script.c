@@ -2,6 +2,7 @@
 #include "scan/scan_script.h"
 
 #include "scan/find_four.h"
+#include "scan/scan_marks.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 
@@ -12,8 +13,9 @@
 
 // ---- in an object ------------------------------------------------------------------------------
 
-// Returns how many bytes were searched: all, or up to the end of the mark, which is in last then.
-static size_t search(struct scan_script *script, const uint8_t *data, size_t n)
+// is_inside: the mark's last two bytes may stand side by side in data. Returns how many bytes were searched: all,
+// or up to the end of the mark, which is in last then.
+static size_t search(struct scan_script *script, const uint8_t *data, size_t n, bool is_inside)
 {
 	static const uint8_t mark[] = {'#', '@', '~', '^'};
 	size_t at = 0;
@@ -23,7 +25,7 @@ static size_t search(struct scan_script *script, const uint8_t *data, size_t n)
 		if (script->last == MARK)
 			return at + 1;
 	}
-	at = find_four(data, n, 0, mark);
+	at = is_inside ? find_four(data, n, 0, mark) : n;
 	if (at < n) {
 		script->last = MARK;
 		return at + sizeof(mark);
@@ -93,7 +95,7 @@ void scan_script_feed(struct scan *scan, struct scan_object *object, const uint8
 
 		switch (script->state) {
 		case SCRIPT_SEARCH:
-			used = search(script, data, n);
+			used = search(script, data, n, (object->marks & SCAN_MARK_SCRIPT) != 0);
 			if (script->last == MARK) {
 				script->state = SCRIPT_HEAD;
 				script->head_bytes = 0;

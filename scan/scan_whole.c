@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_whole.h"
 
+#include "scan/scan_marks.h"
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_probe.h"
@@ -194,13 +195,15 @@ static bool may_begin(const struct scan_object *object)
 
 static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
+	const bool is_barren = (object->marks & SCAN_MARK_WHOLE) == 0;
 	const struct whole_format *format;
 	size_t searched = 0;
 	bool is_first;
 
 	for (size_t at = 0; at < n && object->is_probed; at++) {
 		if (object->probe_bytes == 0 && at >= searched) {
-			at += scan_probe_barren(data + at, n - at);
+			// Of the last byte of all it is not known what is behind it.
+			at += is_barren ? n - at - 1 : scan_probe_barren(data + at, n - at);
 			searched = at + SCAN_PROBE_BLOCK;
 		}
 		if (object->probe_bytes == 0 && data[at] != '7' && data[at] != 'M' &&

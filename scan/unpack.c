@@ -161,7 +161,7 @@ bool unpack_is_partial(enum unpack_kind kind)
 	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU;
 }
 
-size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n)
+size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n, bool is_inside)
 {
 	static const uint32_t magic = 0x504b0304;
 	uint32_t last = *state;
@@ -172,7 +172,7 @@ size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n)
 		if (last == magic)
 			return at + 1;
 	}
-	at = find_four(data, n, 0, unpack_zip_magic);
+	at = is_inside ? find_four(data, n, 0, unpack_zip_magic) : n;
 	if (at < n)
 		return at + 4;
 	for (at = n > 3 ? n - 3 : n; at < n; at++)

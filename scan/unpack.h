@@ -108,8 +108,9 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n);
 // Whether what is of that kind may be something else besides: a zip or another archive in it is looked for, too.
 bool unpack_is_partial(enum unpack_kind kind);
 // Looks for the signature of a zip's member in data that follows what was looked at before; state is
-// 0 at first. Returns the bytes up to its end, or 0 where it does not end in data.
-size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n);
+// 0 at first. is_inside: its last two bytes may stand side by side in data. Returns the bytes up to its end, or
+// 0 where it does not end in data.
+size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n, bool is_inside);
 // What unpack_find_zip has found, to be fed to an UNPACK_ZIP_INSIDE before what follows it.
 extern const uint8_t unpack_zip_magic[4];
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/scan_marks.h"
+
+#include <stdatomic.h>
+
+#define BLOCK 64
+
+static const uint8_t pairs[][2] = {{3, 4}, {'~', '^'}, {'7', 'z'}, {'M', 'S'}, {'R', 'a'}};
+static const uint8_t bits[] = {
+	SCAN_MARK_ZIP, SCAN_MARK_SCRIPT, SCAN_MARK_WHOLE, SCAN_MARK_WHOLE, SCAN_MARK_WHOLE};
+
+#define PAIRS (sizeof(bits) / sizeof(bits[0]))
+
+// Of n pairs that begin there.
+static inline unsigned int marks_of(const uint8_t *data, size_t n)
+{
+	unsigned int found = 0;
+
+	for (size_t i = 0; i < PAIRS; i++) {
+		uint8_t any = 0;
+
+		for (size_t at = 0; at < n; at++)
+			any |= ((data[at] ^ pairs[i][0]) | (data[at + 1] ^ pairs[i][1])) == 0;
+		found |= any != 0 ? bits[i] : 0;
+	}
+	return found;
+}
+
+unsigned int scan_marks_portable(const uint8_t *data, size_t n)
+{
+	unsigned int found = 0;
+	size_t at = 0;
+
+	// So many at once that the compiler need not ask how many there are.
+	for (; at + BLOCK < n; at += BLOCK)
+		found |= marks_of(data + at, BLOCK);
+	if (at + 1 < n)
+		found |= marks_of(data + at, n - at - 1);
+	return found;
+}
+
+scan_marks_fn scan_marks_variant(size_t i)
+{
+	if (i == 0)
+		return scan_marks_portable;
+	return i == 1 && __builtin_cpu_supports("avx512bw") ? scan_marks_avx512 : NULL;
+}
+
+// Looked up once; threads that come at the same time find the same.
+unsigned int scan_marks(const uint8_t *data, size_t n)
+{
+	static _Atomic(scan_marks_fn) chosen;
+	scan_marks_fn marks = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (marks == NULL) {
+		for (size_t i = 0; scan_marks_variant(i) != NULL; i++)
+			marks = scan_marks_variant(i);
+		atomic_store_explicit(&chosen, marks, memory_order_relaxed);
+	}
+	return marks(data, n);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every variant of the look for marks tells the same, on buffers as large as what they hold.
+#include "scan/scan_marks.h"
+#include "tests/support/random.h"
+#include "tests/support/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS 20000
+#define MAX_BYTES 400
+
+static unsigned int expected(const uint8_t *data, size_t n)
+{
+	static const struct {
+		const char *pair;
+		enum scan_mark mark;
+	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"~^", SCAN_MARK_SCRIPT}, {"7z", SCAN_MARK_WHOLE},
+		{"MS", SCAN_MARK_WHOLE}, {"Ra", SCAN_MARK_WHOLE}};
+	unsigned int found = 0;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (memmem(data, n, marks[i].pair, 2) != NULL)
+			found |= (unsigned int)marks[i].mark;
+	return found;
+}
+
+static void all_variants_tell_the_same(void **state)
+{
+	static const char bytes[] = "\x03\x04~^7zMSRa";
+	struct random random = {7};
+	unsigned int seen[SCAN_MARKS_ALL + 1] = {0};
+
+	(void)state;
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		const size_t n = random_below(&random, MAX_BYTES + 1);
+		// Mostly such as begin nothing.
+		const uint32_t rare = 1 + random_below(&random, 60);
+		uint8_t *data = malloc(n > 0 ? n : 1);
+		unsigned int wanted;
+
+		assert_non_null(data);
+		for (size_t i = 0; i < n; i++)
+			data[i] = random_below(&random, rare) == 0
+					  ? (uint8_t)bytes[random_below(&random, 10)]
+					  : (uint8_t)random_below(&random, 256);
+		wanted = expected(data, n);
+		seen[wanted]++;
+		for (size_t i = 0; scan_marks_variant(i) != NULL; i++)
+			assert_int_equal(scan_marks_variant(i)(data, n), wanted);
+		free(data);
+	}
+	for (unsigned int i = 0; i <= SCAN_MARKS_ALL; i++)
+		assert_true(seen[i] > 0);
+}
+
+// At every place of a block and across two of them.
+static void a_mark_is_seen_wherever_it_stands(void **state)
+{
+	uint8_t data[200] = {0};
+
+	(void)state;
+	for (size_t n = 2; n <= sizeof(data); n++)
+		for (size_t at = 0; at + 2 <= n; at++) {
+			memcpy(data + at, "~^", 2);
+			for (size_t i = 0; scan_marks_variant(i) != NULL; i++) {
+				assert_int_equal(scan_marks_variant(i)(data, n), SCAN_MARK_SCRIPT);
+				assert_int_equal(scan_marks_variant(i)(data, at + 1), 0);
+			}
+			memset(data + at, 0, 2);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_variants_tell_the_same),
+		cmocka_unit_test(a_mark_is_seen_wherever_it_stands),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

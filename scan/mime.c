@@ -311,6 +311,8 @@ size_t mime_next(struct mime *mime, const uint8_t *data, size_t n, struct mime_e
 	while (!any_event(mime, event)) {
 		if (replay(mime))
 			continue;
+		if (used == n && mime_leaf_hand_out(mime))
+			continue;
 		if (used == n) {
 			*event = (struct mime_event){.type = MIME_NEED_INPUT};
 			break;

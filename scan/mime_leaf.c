@@ -7,6 +7,8 @@
 
 // From so many bytes on, what needs no decoding is given out where it stands in the input.
 #define DIRECT_BYTES 4096
+// From so many bytes on, what was gathered is given out while it is in the processor's caches.
+#define HAND_OUT_BYTES 2048
 
 void mime_tell(struct mime *mime, enum mime_limit limit)
 {
@@ -215,6 +217,18 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 	leaf->flush_due =
 		(leaf->gather_bytes >= MIME_GATHER_BYTES && leaf->sink != MIME_SINK_HELD) ||
 		(leaf->tap_due && leaf->gather_bytes > 0);
+}
+
+// What is read in one way alone can be cut anywhere.
+bool mime_leaf_hand_out(struct mime *mime)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (leaf->gather_bytes < HAND_OUT_BYTES || leaf->sink != MIME_SINK_LEAF || leaf->scan ||
+		leaf->tap || leaf->peek || leaf->alts || leaf->coding == MIME_UU)
+		return false;
+	leaf->flush_due = true;
+	return true;
 }
 
 void mime_leaf_close(struct mime *mime, bool is_preamble)

@@ -312,6 +312,8 @@ bool mime_leaf_is_ready(const struct mime *mime);
 // How many raw bytes one mime_leaf_write may have.
 size_t mime_leaf_room(const struct mime *mime);
 void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n);
+// All input was read: gives out what was gathered if it is worth it. False: nothing is due.
+bool mime_leaf_hand_out(struct mime *mime);
 // The body is over. A held preamble becomes a leaf, unless a boundary has shown it to be one.
 void mime_leaf_close(struct mime *mime, bool is_preamble);
 // Gives the next event that is due; false when none is.

@@ -202,6 +202,11 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 		end_block(block);
 		return false;
 	}
+	if (block->coding == MIME_IDENTITY && !block->armor && opens_base64(line, n)) {
+		end_block(block);
+		block->again = true;
+		return true;
+	}
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
 		end_block(block);
@@ -471,6 +476,11 @@ static size_t feed(struct block *block, const uint8_t *data, size_t n)
 		if (end != NULL || block->in_rest)
 			take_line(block, block->line, block->line_bytes);
 	}
+	if (block->again) {
+		block->again = false;
+		block->in_rest = false;
+		return block->line_bytes > 0 ? bytes : 0;
+	}
 	if (end == NULL)
 		return bytes;
 	take_end(block);
@@ -519,8 +529,14 @@ enum block_step block_scan(struct block *block, const uint8_t *data, size_t n, s
 
 enum block_step block_finish(struct block *block)
 {
+	if (block->ended)
+		return step_due(block);
 	if (block->line_bytes > 0 && !block->in_rest)
 		take_line(block, block->line, block->line_bytes);
+	if (block->again) {
+		block->again = false;
+		return step_due(block);
+	}
 	take_end(block);
 	if (block->state == BLOCK_INSIDE && !block->ended) {
 		put_break(block);

@@ -86,6 +86,7 @@ struct block {
 	bool takes_rest;
 	bool after_cr;
 	bool skip_break;     // that of the blank line before a body
+	bool again;          // the line ended a block, and is to be looked at once more
 	bool is_named;       // a header says that it is uuencode
 	uint8_t misses;      // lines behind "begin" that hold no data
 	uint8_t break_bytes; // held: it may belong to a boundary

@@ -413,9 +413,9 @@ static struct forms find_forms(struct span all, const char *name)
 	return forms;
 }
 
-// Whether a name like this one (in lower case) stands anywhere in the value: most parameters that are asked for
-// are not there, and reading them all takes much longer.
-static bool may_have(struct span value, const char *name)
+// Where a name like this one (in lower case) stands first in the value, NULL: nowhere. Most parameters that are asked
+// for are not there, and reading them all takes much longer.
+static const char *find_name(struct span value, const char *name)
 {
 	const size_t n = strlen(name);
 	const char *at = value.at;
@@ -423,9 +423,14 @@ static bool may_have(struct span value, const char *name)
 
 	for (; (size_t)(end - at) >= n; at++) {
 		if ((*at | 0x20) == name[0] && span_is((struct span){at, n}, name))
-			return true;
+			return at;
 	}
-	return false;
+	return NULL;
+}
+
+static bool may_have(struct span value, const char *name)
+{
+	return find_name(value, name) != NULL;
 }
 
 // The extended form first, as RFC 6266 section 4.3 orders it; then pieces, then the plain form.
@@ -481,7 +486,7 @@ bool header_param(struct span value, const char *name, char *out, size_t size)
 	return true;
 }
 
-unsigned int header_param_count(struct span value, const char *name)
+static unsigned int param_count(struct span value, const char *name)
 {
 	struct span rest = params_of(value);
 	struct param param;
@@ -491,8 +496,6 @@ unsigned int header_param_count(struct span value, const char *name)
 	bool percent;
 	int piece;
 
-	if (!may_have(value, name))
-		return 0;
 	while (param_next(&rest, &param)) {
 		if (!param_is(&param, name, &piece, &percent))
 			continue;
@@ -503,4 +506,12 @@ unsigned int header_param_count(struct span value, const char *name)
 	if (has_pieces && firsts == 0)
 		firsts = 1;
 	return count + firsts;
+}
+
+bool header_param_is_repeated(struct span value, const char *name)
+{
+	const char *first = find_name(value, name);
+
+	return first != NULL && may_have(span_from(value, (size_t)(first + 1 - value.at)), name) &&
+	       param_count(value, name) > 1;
 }

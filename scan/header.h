@@ -41,8 +41,8 @@ bool header_param(struct span value, const char *name, char *out, size_t size);
 bool header_param_bytes(
 	struct span value, const char *name, uint8_t *out, size_t size, size_t *bytes);
 
-// How many times the parameter stands there, in any form; pieces of one count once.
-unsigned int header_param_count(struct span value, const char *name);
+// Whether the parameter stands there more than once, in any form; pieces of one count once.
+bool header_param_is_repeated(struct span value, const char *name);
 
 // Unstructured text with encoded words (RFC 2047), blanks around it left out.
 size_t header_text(struct span value, char *out, size_t size);

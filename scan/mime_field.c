@@ -24,7 +24,7 @@ void mime_entity_begin(struct mime *mime, bool digest)
 
 static bool is_multipart(const struct mime_entity *entity)
 {
-	return strncmp(entity->content_type, "multipart/", 10) == 0;
+	return memcmp(entity->content_type, "multipart/", 10) == 0;
 }
 
 static void read_boundary(struct mime *mime, struct span value)
@@ -81,7 +81,7 @@ static bool note_name(
 
 	if (!header_param(value, parameter, name, NAME_BYTES))
 		return false;
-	if (is_cut(strlen(name), NAME_BYTES) || header_param_count(value, parameter) > 1 ||
+	if (is_cut(strlen(name), NAME_BYTES) || header_param_is_repeated(value, parameter) ||
 		(entity->filename[0] != '\0' && strcmp(entity->filename, name) != 0))
 		mime->outermost->has_unclear_name = true;
 	return true;
@@ -118,7 +118,7 @@ static void read_type(struct mime *mime, struct span value)
 		return;
 	entity->digest = strcmp(entity->content_type, "multipart/digest") == 0;
 	read_boundary(mime, value);
-	if (header_param_count(value, "boundary") > 1)
+	if (header_param_is_repeated(value, "boundary"))
 		mime_tell(mime, MIME_LIMIT_BOUNDARY);
 }
 
@@ -138,6 +138,9 @@ static void read_disposition(struct mime *mime, struct span value)
 
 static enum mime_coding coding_of(const char *encoding)
 {
+	// Most are 7bit or 8bit.
+	if (encoding[0] < 'b')
+		return MIME_IDENTITY;
 	if (strcmp(encoding, "base64") == 0)
 		return MIME_BASE64;
 	if (strcmp(encoding, "quoted-printable") == 0)
@@ -222,6 +225,8 @@ enum mime_kind mime_entity_kind(const struct mime *mime)
 
 	if (is_multipart(entity) && entity->has_boundary && !entity->long_boundary)
 		return MIME_MULTIPART;
+	if (entity->content_type[0] != 'm')
+		return MIME_LEAF;
 	if (strcmp(entity->content_type, "message/rfc822") == 0 ||
 		strcmp(entity->content_type, "message/global") == 0 ||
 		strcmp(entity->content_type, "message/news") == 0)

@@ -125,12 +125,14 @@ static enum step stored(struct inflate *inflate, struct inflate_run *run)
 		inflate->state = INFLATE_BLOCK;
 		return STEP_ON;
 	}
+	if (run->out >= run->limit)
+		return STEP_FULL;
 	if (n > (size_t)(run->end - run->in))
 		n = (size_t)(run->end - run->in);
 	if (n > (size_t)(run->limit - run->out))
 		n = (size_t)(run->limit - run->out);
 	if (n == 0)
-		return run->out == run->limit ? STEP_FULL : STEP_MORE;
+		return STEP_MORE;
 	memcpy(run->out, run->in, n);
 	run->in += n;
 	run->out += n;
@@ -350,25 +352,43 @@ static void give_back(struct inflate *inflate, struct inflate_run *run)
 	inflate->bits &= (1u << inflate->count) - 1;
 }
 
+// The inner loop over what is left of the input, which it may read further than: zeros follow. An iteration takes
+// 70 bits at most, and there are 72 when one begins: 56 that were read, and two bytes.
+static enum inflate_edge run_tail(struct inflate *inflate, struct inflate_run *run)
+{
+	uint8_t bytes[2 * INFLATE_FAST_IN] = {0};
+	const size_t left = (size_t)(run->end - run->in);
+	struct inflate_run tail = {bytes, bytes + left + INFLATE_FAST_IN - 2, run->out, run->limit};
+	enum inflate_edge edge;
+
+	memcpy(bytes, run->in, left);
+	edge = inflate->symbols(inflate, &tail);
+	run->in += tail.in - bytes;
+	run->out = tail.out;
+	return edge;
+}
+
 static enum step symbols(struct inflate *inflate, struct inflate_run *run)
 {
 	enum step step = STEP_ON;
 
 	while (step == STEP_ON && inflate->state == INFLATE_SYMBOLS) {
+		const size_t left = (size_t)(run->end - run->in);
+
 		if (inflate->left > 0) {
 			step = match(inflate, run);
 			continue;
 		}
-		if (run->out == run->limit) {
+		if (run->out >= run->limit) {
 			step = STEP_FULL;
 			continue;
 		}
-		if (run->end - run->in < INFLATE_FAST_IN ||
-			run->limit - run->out < INFLATE_FAST_OUT) {
+		if (left < INFLATE_TAIL_IN) {
 			step = symbol(inflate, run);
 			continue;
 		}
-		switch (inflate->symbols(inflate, run)) {
+		switch (left < INFLATE_FAST_IN ? run_tail(inflate, run)
+					       : inflate->symbols(inflate, run)) {
 		case INFLATE_EDGE_NEAR:
 			break;
 		case INFLATE_EDGE_BLOCK:
@@ -418,18 +438,22 @@ enum inflate_result inflate_feed(
 	struct inflate_run run = {data, data + n, out, out};
 	enum step step = STEP_ON;
 
-	run.limit += room < INFLATE_OUT_BYTES ? room : INFLATE_OUT_BYTES;
+	run.limit += room < INFLATE_OUT_BYTES - INFLATE_FAST_OUT
+			     ? room
+			     : INFLATE_OUT_BYTES - INFLATE_FAST_OUT;
 	while (step == STEP_ON && inflate->state != INFLATE_OVER)
 		step = next(inflate, &run);
 	if (step == STEP_ERROR)
 		inflate->state = INFLATE_BROKEN;
 	inflate->at = (uint32_t)(run.out - inflate->window);
-	if (inflate->at == INFLATE_WINDOW_BYTES) {
-		inflate->at = 0;
+	if (inflate->at >= INFLATE_WINDOW_BYTES) {
+		// What is behind the window's end stays there until the next call, too.
+		inflate->at -= INFLATE_WINDOW_BYTES;
+		memcpy(inflate->window, inflate->window + INFLATE_WINDOW_BYTES, inflate->at);
 		inflate->is_wrapped = true;
 	}
 	*output = (struct inflate_output){(size_t)(run.in - data), out, (size_t)(run.out - out),
-		step != STEP_ERROR && inflate->state != INFLATE_OVER && run.out == run.limit};
+		step != STEP_ERROR && inflate->state != INFLATE_OVER && run.out >= run.limit};
 	if (step == STEP_ERROR)
 		return INFLATE_ERROR;
 	return inflate->state == INFLATE_OVER ? INFLATE_DONE : INFLATE_MORE;

@@ -27,6 +27,13 @@
 #define INFLATE_MOST_LITERALS 288u
 #define INFLATE_MOST_DISTANCES 32u
 
+// The inner loop is for so much input at least, and goes so near to its end; of output it may make less than so
+// many bytes past the limit, and write as many there.
+#define INFLATE_FAST_IN 24u
+#define INFLATE_FAST_OUT 320u
+// With less than so much input nothing is left to it.
+#define INFLATE_TAIL_IN 10u
+
 // An entry of a table, lowest bits first: 8 bits, how many the code takes with its extra bits; 4, how many
 // without; flags; 15, a value: the length or distance to which the extra bits are added, the literal, or
 // where the table for longer codes begins. Of such a table the 4 bits say by how many bits it goes.
@@ -81,7 +88,7 @@ struct inflate {
 	uint8_t lengths[INFLATE_MOST_LITERALS + INFLATE_MOST_DISTANCES];
 	uint32_t literal_table[INFLATE_LITERAL_ROOM];
 	uint32_t distance_table[INFLATE_DISTANCE_ROOM]; // before: of the codes' lengths
-	uint8_t window[INFLATE_WINDOW_BYTES];
+	uint8_t window[INFLATE_WINDOW_BYTES + INFLATE_FAST_OUT];
 };
 
 enum inflate_result {
@@ -117,9 +124,6 @@ bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const
 	uint32_t symbols);
 
 // unpack_inflate_fast.c, and _avx2
-// So far from the end of either it goes.
-#define INFLATE_FAST_IN 24
-#define INFLATE_FAST_OUT 320
 enum inflate_edge inflate_symbols_portable(struct inflate *inflate, struct inflate_run *run);
 enum inflate_edge inflate_symbols_avx2(struct inflate *inflate, struct inflate_run *run);
 // Variant number i that this processor can run, the slowest first; NULL past the last.

@@ -13,11 +13,11 @@ LINES = {"quoted-printable", "8bit", "7bit", "uuencode in text"}
 # Test files whose form is not unpacked: executable packers, installers, old archives.
 PACKED = {"clam-aspack.exe", "clam-fsg.exe", "clam-mew.exe", "clam-nsis.exe", "clam-pespin.exe",
           "clam-petite.exe", "clam-upack.exe", "clam-upx.exe", "clam-wwpack.exe", "clam-yc.exe",
-          "clam.ea05.exe", "clam.ea06.exe", "clam.exe.szdd", "clam.sis",
+          "clam.ea05.exe", "clam.ea06.exe", "clam.sis",
           "clam_IScab_ext.exe", "clam_IScab_int.exe",
           "clam_ISmsi_ext.exe", "clam_ISmsi_int.exe", "clam_cache_emax.tgz", "clam.chm",
           "clam.arj",
-          "clam.exe.2007.one", "clam.exe.2010.one", "clam.exe.webapp-export.one"}
+          "clam.exe.webapp-export.one"}
 # Archives of the generated kinds that clamscan does not unpack.
 UNSEEN = {"7z BZip2", "7z Deflate", "ar", "compress", "lha", "lz4", "lzip", "lzma", "zstd"}
 # Mails of which ClamAV follows one reading and the file is in another.

@@ -110,6 +110,7 @@ void scanner_rest(struct scanner *scanner)
 {
 	scanner_settle(scanner);
 	matcher_rest(scanner->matcher);
+	screenings_rest(&scanner->screenings);
 }
 
 bool scan_is_waiting(const struct scan *scan)

@@ -50,6 +50,17 @@ static bool waits_for_end(const struct screenings *screenings, enum screen_set_k
 	return false;
 }
 
+static bool runs_any(const struct screenings *screenings)
+{
+	return (screenings->running | screenings->running_message | screenings->running_body) != 0;
+}
+
+// Of each object and of its body, and of those that wait.
+static uint32_t streams_count(size_t objects)
+{
+	return (uint32_t)(2 * (objects + SCREENING_ATTACHED) + DIGEST_LATES);
+}
+
 int screenings_init(struct screenings *screenings, const struct screen *screen, size_t objects)
 {
 	screenings->screen = screen;
@@ -79,6 +90,9 @@ int screenings_init(struct screenings *screenings, const struct screen *screen, 
 	for (uint32_t i = 0; i < SCREENING_ATTACHED; i++)
 		screenings->attached[i] = i;
 	screenings->attached_free = SCREENING_ATTACHED;
+	if (runs_any(screenings) &&
+		digest_streams_init(&screenings->streams, streams_count(objects)) != 0)
+		return -ENOMEM;
 	if (!screenings->keeps)
 		return 0;
 	return capture_pool_init(
@@ -88,6 +102,7 @@ int screenings_init(struct screenings *screenings, const struct screen *screen, 
 void screenings_fini(struct screenings *screenings)
 {
 	capture_pool_fini(&screenings->chunks);
+	digest_streams_fini(&screenings->streams);
 	free(screenings->all);
 }
 
@@ -171,9 +186,10 @@ struct screening *screening_begin(struct screenings *screenings, size_t i, enum 
 	memset(screening->places_done, 0, sizeof(screening->places_done));
 	capture_begin(&screening->copy, screenings->keeps ? &screenings->chunks : NULL,
 		SCREENING_CHUNK / 4 * (uint64_t)SCREENING_CHUNK);
-	screening_whole_begin(&screening->whole,
+	screening_whole_begin(&screening->whole, &screenings->streams,
 		what == SCREENING_MESSAGE ? screenings->running_message : screenings->running);
-	screening_whole_begin(&screening->body, screenings->running_body);
+	screening_whole_begin(&screening->body, &screenings->streams,
+		what == SCREENING_MESSAGE ? screenings->running_body : 0);
 	return screening;
 }
 
@@ -313,6 +329,7 @@ void screening_end(struct screening *screening, enum screening_what what, const 
 	struct screening_late *later, struct screening_result *out)
 {
 	unsigned int wait = 0;
+	struct digest_stream *stream = NULL;
 	struct screening_sets sets;
 	uint64_t types;
 
@@ -325,8 +342,11 @@ void screening_end(struct screening *screening, enum screening_what what, const 
 	sets = screening_sets_of(screening);
 	types = SCREEN_ANY_TYPE | screen_type_bit(screening->owner->screen, type);
 	if (screening->bytes > 0) {
-		if (later != NULL)
+		if (later != NULL) {
 			wait = screening_can_wait(screening, &sets, types);
+			stream = screening->whole.stream;
+			screening->whole.stream = NULL;
+		}
 		screening_whole_end(screening, &screening->whole, &sets, 0, types, wait);
 		if (screening->body_at != NOT_YET)
 			screening_whole_end(screening, &screening->body, &screening_body_sets,
@@ -338,8 +358,10 @@ void screening_end(struct screening *screening, enum screening_what what, const 
 	}
 	screening_settle_hits(screening, types);
 	out->is_partial = screening->is_partial;
-	if (wait != 0) {
-		screening_wait(screening, wait, types, later);
+	screening_whole_drop(&screening->whole);
+	screening_whole_drop(&screening->body);
+	if (wait != 0 || stream != NULL) {
+		screening_wait(screening, wait, stream, types, later);
 		return;
 	}
 	capture_free(&screening->copy);
@@ -349,6 +371,9 @@ void screening_end(struct screening *screening, enum screening_what what, const 
 
 void screening_drop(struct screening *screening)
 {
-	if (screening != NULL)
-		capture_free(&screening->copy);
+	if (screening == NULL)
+		return;
+	capture_free(&screening->copy);
+	screening_whole_drop(&screening->whole);
+	screening_whole_drop(&screening->body);
 }

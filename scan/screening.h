@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Screening of objects while they pass, against the list that lies on the ruleset. Private to scan*.c.
 //
-// Digests that entries of any size and type need run along. All others wait for the object's end, when its size
+// Digests that entries of any size and type need run along (digest_stream.h). All others wait for the object's end, when its size
 // and type are known, and come from a copy; of what is longer than SCREENING_LATE_BYTES they run from there on.
 // The copy of a long object has only its last bytes, as many as the list can ask for. Where bytes that an
 // entry asks for could not be kept the object is not screened in full, which is told.
@@ -40,7 +40,8 @@ enum screening_what {
 
 // Digests of all bytes from some point on.
 struct screening_whole {
-	struct digest digest; // those that run from the start
+	struct digest_stream *stream; // of those that run from the start; NULL: none does
+	unsigned int running;         // these
 	struct digest late;
 	uint64_t bytes;
 	uint8_t held[2]; // the last bytes, which may be a line break
@@ -92,6 +93,7 @@ struct screening_trace {
 // An object of which only digests are left.
 struct screening_late {
 	struct digest_late digests;
+	uint64_t bytes; // of the object
 	uint64_t types;
 	uint8_t what; // enum screening_what
 	uint32_t hits_count;
@@ -110,6 +112,7 @@ struct screenings {
 	unsigned int running_body;
 	screen_find_fn find;
 	struct capture_pool chunks;
+	struct digest_streams streams;
 	struct screening *all;
 	struct screening *spare; // for what has waited
 	uint32_t attached_free;  // of SCREENING_ATTACHED that follow it, those in attached are
@@ -146,6 +149,8 @@ void screening_take(struct screenings *screenings, struct screening_late *late,
 	const digest_late_values *values, struct screening_result *out);
 // Gives it up.
 void screening_late_drop(struct screening_late *late);
+// There is nothing else to do: hashes some of what waits of objects in progress.
+void screenings_rest(struct screenings *screenings);
 void screening_drop(struct screening *screening);
 
 // ---- between the files of it ---------------------------------------------------------------------

@@ -17,14 +17,20 @@ unsigned int screening_can_wait(
 	return screening_missing(screening, &screening->whole, sets, types);
 }
 
-void screening_wait(const struct screening *screening, unsigned int wait, uint64_t types,
-	struct screening_late *later)
+void screening_wait(struct screening *screening, unsigned int wait, struct digest_stream *stream,
+	uint64_t types, struct screening_late *later)
 {
 	const struct screening_whole *whole = &screening->whole;
 	size_t count;
 
-	*later = (struct screening_late){
-		.digests = {.copy = screening->copy, .bytes = whole->bytes - whole->held_bytes},
+	if (wait == 0)
+		capture_free(&screening->copy);
+	if (stream != NULL)
+		wait |= whole->running;
+	*later = (struct screening_late){.digests = {.copy = screening->copy,
+						 .stream = stream,
+						 .bytes = whole->bytes - whole->held_bytes},
+		.bytes = screening->bytes,
 		.types = types,
 		.what = screening->what,
 		.hits_count = screening->hits_count};
@@ -35,34 +41,25 @@ void screening_wait(const struct screening *screening, unsigned int wait, uint64
 			later->digests.wanted[i] = (uint8_t)((1u << count) - 1);
 }
 
-static void look_up_form(struct screening *screening, const struct screening_late *late,
-	unsigned int algorithm, size_t form, const uint8_t *digest)
-{
-	const struct screening_sets sets = screening_sets_of(screening);
-	const uint64_t bytes = late->digests.bytes + late->digests.forms[form].behind_bytes;
-
-	for (size_t i = 0; i < sets.count && bytes > 0; i++)
-		screening_look_up(screening,
-			screening_set_of(screening->owner, sets.kinds[i], algorithm), digest, bytes,
-			late->types);
-}
-
 void screening_take(struct screenings *screenings, struct screening_late *late,
 	const digest_late_values *values, struct screening_result *out)
 {
 	const struct digest_late *digests = &late->digests;
 	struct screening *spare = screenings->spare;
+	struct screening_sets sets;
 
 	spare->owner = screenings;
 	spare->what = late->what;
-	spare->bytes = digests->copy.bytes;
+	spare->bytes = late->bytes;
 	spare->hits_count = late->hits_count;
 	memcpy(spare->hits, late->hits, late->hits_count * sizeof(late->hits[0]));
 	spare->is_partial = false;
+	sets = screening_sets_of(spare);
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
 		for (size_t k = 0; k < DIGEST_FORMS; k++)
 			if ((digests->wanted[i] >> k & 1) != 0)
-				look_up_form(spare, late, i, k, (*values)[i][k]);
+				screening_look_up_form(
+					spare, &sets, digests, late->types, i, k, (*values)[i][k]);
 	screening_settle_hits(spare, late->types);
 	screening_late_drop(late);
 	*out = (struct screening_result){spare->hits_count, spare->hits, spare->is_partial};
@@ -70,5 +67,11 @@ void screening_take(struct screenings *screenings, struct screening_late *late,
 
 void screening_late_drop(struct screening_late *late)
 {
-	capture_free(&late->digests.copy);
+	digest_late_drop(&late->digests);
+}
+
+void screenings_rest(struct screenings *screenings)
+{
+	if (screenings->streams.all != NULL)
+		digest_streams_rest(&screenings->streams);
 }

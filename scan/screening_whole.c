@@ -11,19 +11,28 @@ const struct screen_set *screening_set_of(
 	return &screenings->screen->sets[kind][algorithm];
 }
 
-void screening_whole_begin(struct screening_whole *whole, unsigned int running)
+void screening_whole_begin(
+	struct screening_whole *whole, struct digest_streams *streams, unsigned int running)
 {
-	digest_begin(&whole->digest, running);
+	whole->stream = running != 0 ? digest_stream_begin(streams, running) : NULL;
+	whole->running = running;
 	whole->late.running = 0;
 	whole->bytes = 0;
 	whole->held_bytes = 0;
+}
+
+void screening_whole_drop(struct screening_whole *whole)
+{
+	digest_stream_free(whole->stream);
+	whole->stream = NULL;
 }
 
 static void feed_both(struct screening_whole *whole, const uint8_t *data, size_t n)
 {
 	if (n == 0)
 		return;
-	digest_feed(&whole->digest, data, n);
+	if (whole->stream != NULL)
+		digest_stream_feed(whole->stream, data, n);
 	digest_feed(&whole->late, data, n);
 }
 
@@ -138,7 +147,7 @@ unsigned int screening_missing(const struct screening *screening,
 	unsigned int wanted = 0;
 
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		if (((whole->digest.running | whole->late.running) >> i & 1) != 0)
+		if (((whole->running | whole->late.running) >> i & 1) != 0)
 			continue;
 		for (uint64_t bytes = screening->what == SCREENING_EXACT ? whole->bytes : least;
 			bytes <=
@@ -150,6 +159,38 @@ unsigned int screening_missing(const struct screening *screening,
 	return wanted;
 }
 
+void screening_look_up_form(struct screening *screening, const struct screening_sets *sets,
+	const struct digest_late *late, uint64_t types, unsigned int algorithm, size_t form,
+	const uint8_t *digest)
+{
+	const uint64_t bytes = late->bytes + late->forms[form].behind_bytes;
+
+	for (size_t i = 0; i < sets->count && bytes > 0; i++)
+		screening_look_up(screening,
+			screening_set_of(screening->owner, sets->kinds[i], algorithm), digest,
+			bytes, types);
+}
+
+// Those that have run from the start.
+static void end_stream(struct screening *screening, const struct form *of, bool is_doubtful)
+{
+	const struct screening_whole *whole = of->whole;
+	struct digest_late late = {.stream = whole->stream, .bytes = whole->stream->bytes};
+	const struct digest_late *const one = &late;
+	size_t count = screening_forms_of(whole, is_doubtful, late.forms);
+	digest_late_values values;
+
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		if ((whole->running >> i & 1) != 0)
+			late.wanted[i] = (uint8_t)((1u << count) - 1);
+	digest_late_compute(&one, 1, &values);
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		for (size_t k = 0; k < count; k++)
+			if (late.wanted[i] != 0)
+				screening_look_up_form(
+					screening, of->sets, &late, of->types, i, k, values[i][k]);
+}
+
 // from: where it begins in the copy. wait: digests that are computed later.
 void screening_whole_end(struct screening *screening, const struct screening_whole *whole,
 	const struct screening_sets *sets, uint64_t from, uint64_t types, unsigned int wait)
@@ -158,7 +199,8 @@ void screening_whole_end(struct screening *screening, const struct screening_who
 	bool is_doubtful = screening->what != SCREENING_EXACT;
 	struct digest digest;
 
-	try_forms(screening, &whole->digest, &form, is_doubtful);
+	if (whole->stream != NULL)
+		end_stream(screening, &form, is_doubtful);
 	if (screening->is_late) {
 		try_forms(screening, &whole->late, &form, is_doubtful);
 		return;
@@ -198,7 +240,7 @@ unsigned int screening_late_of(const struct screening *screening,
 				wanted |= 1u << i;
 		}
 	}
-	return wanted & ~whole->digest.running;
+	return wanted & ~whole->running;
 }
 
 void screening_whole_begin_late(struct screening *screening, struct screening_whole *whole,

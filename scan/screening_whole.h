@@ -16,7 +16,9 @@ const struct screen_set *screening_set_of(
 	const struct screenings *screenings, enum screen_set_kind kind, unsigned int algorithm);
 struct screening_sets screening_sets_of(const struct screening *screening);
 
-void screening_whole_begin(struct screening_whole *whole, unsigned int running);
+void screening_whole_begin(
+	struct screening_whole *whole, struct digest_streams *streams, unsigned int running);
+void screening_whole_drop(struct screening_whole *whole);
 void screening_whole_feed(struct screening_whole *whole, const uint8_t *data, size_t n);
 // from: where it begins in the copy. wait: digests that are computed later.
 void screening_whole_end(struct screening *screening, const struct screening_whole *whole,
@@ -36,8 +38,12 @@ void screening_whole_begin_late(struct screening *screening, struct screening_wh
 // Which digests can be computed later with those of others: where the bytes are not many.
 unsigned int screening_can_wait(
 	const struct screening *screening, const struct screening_sets *sets, uint64_t types);
-// They are, of the object, whose copy goes with later.
-void screening_wait(const struct screening *screening, unsigned int wait, uint64_t types,
-	struct screening_late *later);
+// They are, and those of the stream, which may be NULL. Both, and the object's copy, go with later.
+void screening_wait(struct screening *screening, unsigned int wait, struct digest_stream *stream,
+	uint64_t types, struct screening_late *later);
+// Hits of one form of what is left.
+void screening_look_up_form(struct screening *screening, const struct screening_sets *sets,
+	const struct digest_late *late, uint64_t types, unsigned int algorithm, size_t form,
+	const uint8_t *digest);
 // Of ranges, sections and windows the object's size and type count, which were not known.
 void screening_settle_hits(struct screening *screening, uint64_t types);

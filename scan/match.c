@@ -301,19 +301,12 @@ static void put_object(struct match_object *object)
 	object->matcher->free_objects = object;
 }
 
-// Digests are of what was sent; those of the copies of HTML are looked up, as ClamAV does it.
-static unsigned int wanted_digests(const struct matcher *matcher, enum match_target target)
+// They are told of parts, of which the raw mail is none; those of the copies of HTML are looked up, as ClamAV does it.
+static enum match_digest_use use_of_digests(enum match_target target)
 {
-	const struct ruleset *ruleset = matcher->ruleset;
-	unsigned int listed = 0;
-
-	if (!is_copy(target))
-		return ~0u;
-	for (; ruleset != NULL && target == MATCH_TARGET_HTML; ruleset = ruleset->delta)
-		for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-			if (ruleset->hashes[i].entries_count > 0)
-				listed |= 1u << i;
-	return listed;
+	if (target == MATCH_TARGET_ANY)
+		return MATCH_DIGEST_TOLD;
+	return target == MATCH_TARGET_TEXT ? MATCH_DIGEST_NONE : MATCH_DIGEST_LOOKED_UP;
 }
 
 int match_begin(struct matcher *matcher, enum match_target target, struct match_object **out)
@@ -346,7 +339,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
 	match_sections_begin(&object->sections);
 	match_share_begin(object);
-	match_digest_begin(&matcher->digester, &object->digesting, wanted_digests(matcher, target));
+	match_digest_begin(&matcher->digester, &object->digesting, use_of_digests(target));
 	*out = object;
 	return 0;
 }

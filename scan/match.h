@@ -44,7 +44,8 @@ struct match_digests {
 	uint8_t sha256[32];
 };
 
-// objects: how many may be in progress at once. digests: DIGEST_* wanted of every object.
+// objects: how many may be in progress at once. digests: DIGEST_* wanted of every object, but for
+// raw mails and copies.
 int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
 	bool all_matches, struct matcher **out) SCAN_MUST_USE;
 void matcher_free(struct matcher *matcher);

@@ -52,23 +52,22 @@ static bool has_entries(const struct ruleset *ruleset, unsigned int algorithm, b
 int match_digester_init(struct match_digester *digester, const struct ruleset *ruleset,
 	unsigned int wanted, uint32_t objects)
 {
-	*digester = (struct match_digester){.ruleset = ruleset, .running = wanted};
+	*digester = (struct match_digester){.ruleset = ruleset, .asked = wanted};
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		bool any;
 
-		if (has_entries(ruleset, i, &any))
-			digester->listed |= 1u << i;
-		if ((digester->listed >> i & 1) == 0 || (digester->running >> i & 1) != 0)
+		if (!has_entries(ruleset, i, &any))
 			continue;
+		digester->listed |= 1u << i;
 		if (any) {
-			digester->running |= 1u << i;
+			digester->any |= 1u << i;
 			continue;
 		}
 		digester->late |= 1u << i;
 		if (note_sizes(digester, i) != 0)
 			return -ENOMEM;
 	}
-	if (digester->running == 0)
+	if ((digester->any | digester->asked) == 0)
 		return 0;
 	return digest_streams_init(&digester->streams, objects + DIGEST_LATES);
 }
@@ -81,12 +80,16 @@ void match_digester_fini(struct match_digester *digester)
 }
 
 void match_digest_begin(
-	struct match_digester *digester, struct match_digesting *state, unsigned int wanted)
+	struct match_digester *digester, struct match_digesting *state, enum match_digest_use use)
 {
-	const unsigned int running = digester->running & wanted;
+	unsigned int running = 0;
 
+	if (use != MATCH_DIGEST_NONE)
+		running = digester->any;
+	if (use == MATCH_DIGEST_TOLD)
+		running |= digester->asked;
 	state->running = running != 0 ? digest_stream_begin(&digester->streams, running) : NULL;
-	state->is_wanted = wanted != 0;
+	state->may_be_late = use != MATCH_DIGEST_NONE ? digester->late & ~running : 0;
 	state->is_late = false;
 	state->bytes = 0;
 }
@@ -114,13 +117,13 @@ void match_digest_feed(const struct match_digester *digester, struct match_diges
 	if (state->running != NULL)
 		digest_stream_feed(state->running, data, n);
 	state->bytes += n;
-	if (digester->late == 0 || !state->is_wanted)
+	if (state->may_be_late == 0)
 		return;
 	if (!state->is_late) {
 		if (kept == n && state->bytes <= MATCH_DIGEST_LATE_BYTES)
 			return;
 		state->is_late = true;
-		digest_begin(&state->late, digester->late);
+		digest_begin(&state->late, state->may_be_late);
 		drop_outgrown(digester, state);
 		feed_copy(&state->late, copy);
 		data += kept;
@@ -137,7 +140,7 @@ static bool has_size(const struct match_digester *digester, const struct match_d
 	const uint64_t *sizes = digester->sizes[algorithm];
 	uint64_t bit = size_bit(bytes);
 
-	return state->is_wanted && (digester->late >> algorithm & 1) != 0 &&
+	return (state->may_be_late >> algorithm & 1) != 0 &&
 	       (sizes[bit / 64] >> (bit % 64) & 1) != 0;
 }
 

@@ -20,8 +20,9 @@
 struct match_digester {
 	const struct ruleset *ruleset;
 	struct digest_streams streams;
-	unsigned int running; // DIGEST_*
-	unsigned int late;
+	unsigned int asked;                    // DIGEST_*, of what they are told of
+	unsigned int any;                      // that there are entries of any size of
+	unsigned int late;                     // that all entries of name a size
 	unsigned int listed;                   // that there are entries of
 	uint64_t *sizes[DIGEST_ALGORITHMS];    // a bit for each size that entries have, hashed
 	uint64_t max_bytes[DIGEST_ALGORITHMS]; // the largest of these
@@ -31,19 +32,25 @@ struct match_digesting {
 	struct digest_stream *running; // NULL: none does
 	struct digest late;            // runs when the copy has come to its end
 	bool is_late;
-	bool is_wanted;
+	unsigned int may_be_late; // the others that may be looked up
 	uint64_t bytes;
 };
 
-// wanted: DIGEST_*, of every object; objects: how many there may be at once, besides those of which only digests
+// wanted: DIGEST_*, of every object of which they are told; objects: how many there may be at once, besides those of which only digests
 // are left. Returns 0 or -ENOMEM.
 int match_digester_init(struct match_digester *digester, const struct ruleset *ruleset,
 	unsigned int wanted, uint32_t objects);
 void match_digester_fini(struct match_digester *digester);
 
-// wanted: of these algorithms; 0: of none.
+// What digests of an object are for.
+enum match_digest_use {
+	MATCH_DIGEST_NONE,
+	MATCH_DIGEST_LOOKED_UP,
+	MATCH_DIGEST_TOLD, // and looked up
+};
+
 void match_digest_begin(
-	struct match_digester *digester, struct match_digesting *state, unsigned int wanted);
+	struct match_digester *digester, struct match_digesting *state, enum match_digest_use use);
 // Of the n bytes the first `kept` are in the copy.
 void match_digest_feed(const struct match_digester *digester, struct match_digesting *state,
 	const struct capture *copy, const uint8_t *data, size_t n, size_t kept);

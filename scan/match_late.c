@@ -157,7 +157,7 @@ void match_end_digests(
 
 void matcher_rest(struct matcher *matcher)
 {
-	if (matcher->digester.running != 0)
+	if (matcher->digester.streams.all != NULL)
 		digest_streams_rest(&matcher->digester.streams);
 }
 

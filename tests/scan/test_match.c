@@ -262,6 +262,11 @@ static void a_digest_is_computed_only_while_it_can_matter(void **state)
 	assert_int_equal(match_text(&engine, "ABCDEFGHI").digests.set, 0);
 	assert_int_equal(matcher_new(engine.ruleset, 1, DIGEST_SHA1, false, &wanting), 0);
 	assert_int_equal(case_match(wanting, ANY, "ABCDEFGHI", 9, 0, 9).digests.set, DIGEST_SHA1);
+	// Nobody is told of a raw mail's.
+	assert_int_equal(
+		case_match(wanting, MATCH_TARGET_MAIL, "ABCDEFGHI", 9, 0, 9).digests.set, 0);
+	assert_int_equal(case_match(wanting, MATCH_TARGET_MAIL, "ABCDEFGH", 8, 0, 9).digests.set,
+		DIGEST_MD5);
 	matcher_free(wanting);
 	engine_close(&engine);
 }

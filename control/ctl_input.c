@@ -14,6 +14,7 @@
 #define LINE_BYTES 8192
 #define AHEAD_BYTES 131072
 #define BLOCK 64u
+#define DENSE_BLOCKS 32u
 #define FROM_BYTES 512 // of a "From " line
 
 enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
@@ -252,7 +253,7 @@ static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
 }
 
 // Whether a line that begins with an F begins in the block, behind which one more byte is looked at. Without
-// guesses, so that the compiler looks at many places side by side: F is everywhere in base64.
+// guesses, so that the compiler looks at many places side by side.
 static bool has_f_line(const char *block)
 {
 	uint8_t any = 0;
@@ -262,17 +263,37 @@ static bool has_f_line(const char *block)
 	return any != 0;
 }
 
+// The first F there is, or one near a line that begins with it: in base64 F is everywhere, and where two stood
+// side by side blocks are looked at. NULL: none.
+static const char *find_f(const char *from, size_t n, size_t *dense)
+{
+	const char *at = from;
+	const char *end = from + n;
+
+	for (; *dense > 0 && (size_t)(end - at) > BLOCK; *dense -= 1) {
+		if (has_f_line(at))
+			return memchr(at + 1, 'F', BLOCK);
+		at += BLOCK;
+	}
+	from = at;
+	at = memchr(at, 'F', (size_t)(end - at));
+	if (at != NULL && (size_t)(at - from) < BLOCK)
+		*dense = DENSE_BLOCKS;
+	return at;
+}
+
 // Where the first line after this one begins that begins with "From ", or the last line that is all there.
 static size_t find_from_line(const char *data, size_t n)
 {
+	const char *at = data;
 	const char *last;
+	size_t dense = 0;
 
-	for (size_t at = 0; at + 1 < n; at++) {
-		while (at + BLOCK < n && !has_f_line(data + at))
-			at += BLOCK;
-		if (data[at] == '\n' && data[at + 1] == 'F' &&
-			(n - at - 1 < 5 || memcmp(data + at + 1, "From ", 5) == 0))
-			return at + 1;
+	while ((at = find_f(at, n - (size_t)(at - data), &dense)) != NULL) {
+		if (at > data && at[-1] == '\n' &&
+			(n - (size_t)(at - data) < 5 || memcmp(at, "From ", 5) == 0))
+			return (size_t)(at - data);
+		at++;
 	}
 	last = memrchr(data, '\n', n);
 	return last != NULL ? (size_t)(last - data) + 1 : 0;

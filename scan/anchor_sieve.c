@@ -96,7 +96,7 @@ static bool has_avx512(void)
 
 anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 {
-	const anchor_sieve_fn fns[][2] = {
+	static const anchor_sieve_fn fns[][2] = {
 		{anchor_sieve_portable, anchor_sieve_text_portable},
 		{sieve_avx2, sieve_text_avx2},
 		{sieve_avx512, sieve_text_avx512},

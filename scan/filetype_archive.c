@@ -65,7 +65,8 @@ static bool is_arj(const uint8_t *data, size_t n)
 
 static bool has_magic(const uint8_t *data, size_t n, size_t offset, const char *magic, size_t bytes)
 {
-	return n >= offset + bytes && memcmp(data + offset, magic, bytes) == 0;
+	return n >= offset + bytes && data[offset] == (uint8_t)magic[0] &&
+	       memcmp(data + offset, magic, bytes) == 0;
 }
 
 const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)

@@ -92,15 +92,24 @@ bool span_is(struct span name, const char *word)
 	return i == name.bytes && word[i] == '\0';
 }
 
+// Bits of bytes that a field's name may hold: 0x21 to 0x7e but for a bracket and the colon.
+static bool may_name(char c)
+{
+	static const uint64_t bits[] = {
+		UINT64_C(0xfffffffe00000000) & ~(UINT64_C(1) << ':' | UINT64_C(1) << '('),
+		UINT64_C(0x7fffffffffffffff), 0, 0};
+
+	return (bits[(uint8_t)c >> 6] >> ((uint8_t)c & 63) & 1) != 0;
+}
+
 bool header_split(struct span line, struct span *name, struct span *value)
 {
 	size_t n = 0;
 	size_t colon;
 
-	while (n < line.bytes && line.at[n] > ' ' && line.at[n] < 0x7f && line.at[n] != ':' &&
-		line.at[n] != '(')
+	while (n < line.bytes && may_name(line.at[n]))
 		n++;
-	colon = skip_blanks(line, n);
+	colon = n < line.bytes && line.at[n] == ':' ? n : skip_blanks(line, n);
 	if (colon >= line.bytes || line.at[colon] != ':' || (n == 0 && colon > 0))
 		return false;
 	*name = (struct span){line.at, n};

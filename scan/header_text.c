@@ -126,6 +126,9 @@ size_t header_text(struct span value, char *out, size_t size)
 		text_charset(&sink, CHARSET_UTF8);
 		for (; i <= next && i < value.bytes; i++)
 			text_push(&sink, (uint8_t)value.at[i]);
+		// No word begins there.
+		for (; i < value.bytes && value.at[i] != '=' && !sink.full; i++)
+			text_push(&sink, (uint8_t)value.at[i]);
 		after_word = false;
 	}
 	return text_end(&sink);

@@ -190,6 +190,12 @@ void mime_junk_notice(struct mime *mime, struct span line)
 		mime->entity.odd = true;
 }
 
+// Most names are told by their first letter.
+static inline bool is_name(struct span name, const char *lower)
+{
+	return name.bytes > 0 && (name.at[0] | 0x20) == lower[0] && span_is(name, lower);
+}
+
 void mime_field_end(struct mime *mime)
 {
 	struct mime_entity *entity = &mime->entity;
@@ -202,19 +208,19 @@ void mime_field_end(struct mime *mime)
 	mime->field_bytes = 0;
 	if (!header_split(line, &name, &value))
 		return;
-	if (span_is(name, "content-transfer-encoding")) {
+	if (is_name(name, "content-transfer-encoding")) {
 		read_encoding(entity, value);
 		return;
 	}
 	// One may hide behind a line break that is none to us.
 	mime_junk_notice(mime, line);
-	if (span_is(name, "content-type")) {
+	if (is_name(name, "content-type")) {
 		read_type(mime, value);
-	} else if (span_is(name, "content-disposition")) {
+	} else if (is_name(name, "content-disposition")) {
 		read_disposition(mime, value);
-	} else if (outermost && span_is(name, "subject")) {
+	} else if (outermost && is_name(name, "subject")) {
 		read_subject(mime, value);
-	} else if (outermost && mime->message_id[0] == '\0' && span_is(name, "message-id")) {
+	} else if (outermost && mime->message_id[0] == '\0' && is_name(name, "message-id")) {
 		(void)header_text(value, mime->message_id, sizeof(mime->message_id));
 	}
 }

@@ -34,8 +34,12 @@ struct mail {
 static bool is_field(const uint8_t *line, size_t n, const char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		size_t length = strlen(names[i]);
+		size_t length;
 
+		// Most are told by their first letter.
+		if (n == 0 || ((line[0] ^ (uint8_t)names[i][0]) & ~0x20u) != 0)
+			continue;
+		length = strlen(names[i]);
 		if (n >= length && strncasecmp((const char *)line, names[i], length) == 0)
 			return true;
 	}
@@ -52,8 +56,11 @@ static bool is_mail_to_clamav(const uint8_t *data, size_t n)
 		"X-Original-To: ", "X-Sieve: ", "X-Real-To: ", "X-Symantec-", "X-EVS"};
 
 	for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
-		size_t length = strlen(firsts[i]);
+		size_t length;
 
+		if (n == 0 || data[0] != (uint8_t)firsts[i][0])
+			continue;
+		length = strlen(firsts[i]);
 		if (n >= length && memcmp(data, firsts[i], length) == 0)
 			return true;
 	}

@@ -124,16 +124,36 @@ static uint32_t slot_of(const struct flow_table *table, const struct flow *flow)
 
 // ---- keys and hashes ----------------------------------------------------------------------------
 
+static uint64_t load64_be(const void *from)
+{
+	uint64_t word;
+
+	memcpy(&word, from, sizeof(word));
+	return be64toh(word);
+}
+
+// Whether the first stands behind the second, by address, then port, as bytes.
+static bool is_behind(const struct packet_address *address)
+{
+	const uint8_t *a = address->address[0];
+	const uint8_t *b = address->address[1];
+
+	for (size_t at = 0; at < sizeof(address->address[0]); at += sizeof(uint64_t)) {
+		uint64_t x = load64_be(a + at);
+		uint64_t y = load64_be(b + at);
+
+		if (x != y)
+			return x > y;
+	}
+	return be16toh(address->port_be[0]) > be16toh(address->port_be[1]);
+}
+
 bool flow_key_make(const struct packet_address *from, uint32_t link, struct flow_key *key)
 {
-	int order = memcmp(from->address[0], from->address[1], sizeof(from->address[0]));
-
-	if (order == 0)
-		order = memcmp(&from->port_be[0], &from->port_be[1], sizeof(from->port_be[0]));
 	memset(key, 0, sizeof(*key));
 	key->address = *from;
 	key->link = link;
-	if (order <= 0)
+	if (!is_behind(from))
 		return false;
 	for (int i = 0; i < 2; i++) {
 		memcpy(key->address.address[i], from->address[1 - i], sizeof(from->address[i]));

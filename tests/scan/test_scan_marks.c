@@ -62,7 +62,8 @@ static void a_mark_is_seen_wherever_it_stands(void **state)
 	(void)state;
 	for (size_t n = 2; n <= sizeof(data); n++)
 		for (size_t at = 0; at + 2 <= n; at++) {
-			memcpy(data + at, "~^", 2);
+			data[at] = (uint8_t)'~';
+			data[at + 1] = (uint8_t)'^';
 			for (size_t i = 0; scan_marks_variant(i) != NULL; i++) {
 				assert_int_equal(scan_marks_variant(i)(data, n), SCAN_MARK_SCRIPT);
 				assert_int_equal(scan_marks_variant(i)(data, at + 1), 0);

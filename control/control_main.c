@@ -422,6 +422,7 @@ static int run(struct control *control)
 	notify_free(control->notify);
 	store_close(control->store);
 	seals_close(control->seals);
+	dataplane_link_close(&control->link);
 	control_events_close(control->events);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -7,9 +7,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOOK_SECONDS 2
 #define SEAL_SECONDS 5
+
+void dataplane_link_close(struct dataplane_link *link)
+{
+	if (link->is_open)
+		(void)close(link->connection);
+	link->is_open = false;
+}
+
+static int ask_once(
+	struct dataplane_link *link, const char *command, unsigned int seconds, char **answer)
+{
+	const struct local_question question = {command, -1, seconds};
+	int err = local_talk(&question, link->connection, answer, NULL);
+
+	if (err != 0)
+		dataplane_link_close(link);
+	return err;
+}
+
+// By the connection that is there; it may be to a dataplane that has gone since. What is asked may be asked twice.
+static int ask_text(struct dataplane_link *link, const struct control_options *options,
+	const char *command, unsigned int seconds, char **answer)
+{
+	int err = link->is_open ? ask_once(link, command, seconds, answer) : -ENOTCONN;
+
+	if (err == 0 || err == -ETIMEDOUT)
+		return err;
+	err = local_connect(options->dataplane, &link->connection);
+	link->is_open = err == 0;
+	return err == 0 ? ask_once(link, command, seconds, answer) : err;
+}
 
 // Asks, and takes what every answer of the dataplane has. Returns 0, -errno, or -EPROTO with the
 // dataplane's own words in why.
@@ -19,7 +51,7 @@ static int ask(struct dataplane_link *link, const struct control_options *option
 	char *answer = NULL;
 	const char *text;
 	json_t *root;
-	int err = local_ask(options->dataplane, command, -1, seconds, &answer, NULL);
+	int err = ask_text(link, options, command, seconds, &answer);
 
 	if (err != 0) {
 		char reason[128];
@@ -82,7 +114,7 @@ int dataplane_link_seals(
 {
 	char *answer = NULL;
 	json_t *root;
-	int err = local_ask(options->dataplane, "open-seals", -1, LOOK_SECONDS, &answer, NULL);
+	int err = ask_text(link, options, "open-seals", LOOK_SECONDS, &answer);
 
 	if (err != 0)
 		return err;

@@ -18,9 +18,12 @@ struct dataplane_link {
 	uint64_t screen_entries;
 	uint64_t seals_generation;
 	uint64_t uptime_seconds;
+	bool is_open;   // there is a connection to it,
+	int connection; // by which all is asked: making one takes as long as a seal's way otherwise
 	bool told_rules; // that its ruleset is not the one of the image: said once for each
 };
 
+void dataplane_link_close(struct dataplane_link *link);
 // Asks how it is. Returns 0 or -errno.
 int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
 	__attribute__((warn_unused_result));

@@ -305,7 +305,8 @@ void local_server_answer(struct local_server *server, uint64_t id, struct local_
 		(void)close(answer->fd);
 }
 
-static void accept_client(struct local_server *server, struct client *client)
+// False: nobody waits.
+static bool accept_client(struct local_server *server, struct client *client)
 {
 	int answer_bytes = LOCAL_ANSWER_BYTES;
 	int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -313,24 +314,26 @@ static void accept_client(struct local_server *server, struct client *client)
 	socklen_t who_bytes = sizeof(who);
 
 	if (fd < 0)
-		return;
+		return false;
 	// Past net.core.wmem_max root alone may go.
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &answer_bytes, sizeof(answer_bytes)) != 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &answer_bytes, sizeof(answer_bytes));
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_bytes);
 	*client = (struct client){.fd = fd, .uid = who.uid, .id = ++server->clients_ever};
 	watch(server, EPOLL_CTL_ADD, fd, EPOLLIN);
+	return true;
 }
 
 void local_server_serve(struct local_server *server)
 {
 	bool is_full = true;
+	bool has_more = true;
 
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 
 		if (client->fd < 0)
-			accept_client(server, client);
+			has_more = has_more && accept_client(server, client);
 		else if (client->waits)
 			continue;
 		if (client->fd >= 0)
@@ -368,14 +371,11 @@ static int receive_answer(int fd, char **out, int *received)
 	return 0;
 }
 
-int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
-	int *received)
+int local_connect(const char *path, int *out)
 {
-	struct timeval limit = {.tv_sec = (time_t)seconds};
 	int request_bytes = LOCAL_REQUEST_BYTES;
 	struct sockaddr_un address;
 	int err = make_address(path, &address);
-	int unwanted = -1;
 	int fd;
 
 	if (err != 0)
@@ -384,13 +384,35 @@ int local_ask(const char *path, const char *text, int passed, unsigned int secon
 	if (fd < 0)
 		return fd;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &request_bytes, sizeof(request_bytes));
+	*out = fd;
+	return 0;
+}
+
+int local_talk(const struct local_question *question, int fd, char **answer, int *received)
+{
+	const struct timeval limit = {.tv_sec = (time_t)question->seconds};
+	int unwanted = -1;
+	int err;
+
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		send_packet(fd, text, passed, 0) < 0)
-		err = -errno;
-	else
-		err = receive_answer(fd, answer, received != NULL ? received : &unwanted);
-	(void)close(fd);
+		send_packet(fd, question->text, question->fd, 0) < 0)
+		return -errno;
+	err = receive_answer(fd, answer, received != NULL ? received : &unwanted);
 	if (unwanted >= 0)
 		(void)close(unwanted);
 	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
+	int *received)
+{
+	const struct local_question question = {text, passed, seconds};
+	int fd;
+	int err = local_connect(path, &fd);
+
+	if (err != 0)
+		return err;
+	err = local_talk(&question, fd, answer, received);
+	(void)close(fd);
+	return err;
 }

@@ -50,3 +50,15 @@ void local_server_answer(struct local_server *server, uint64_t id, struct local_
 // seconds. Returns 0 or -errno (-ETIMEDOUT).
 int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
 	int *received) __attribute__((warn_unused_result));
+
+struct local_question {
+	const char *text;
+	int fd; // goes with it, and stays the caller's; -1: none
+	unsigned int seconds;
+};
+
+// The same by a connection that stays, for one question after the other. After an error it is to be closed: an answer
+// that comes late would be taken for the next one's.
+int local_connect(const char *path, int *out) __attribute__((warn_unused_result));
+int local_talk(const struct local_question *question, int fd, char **answer, int *received)
+	__attribute__((warn_unused_result));

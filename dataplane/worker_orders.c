@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,6 +13,8 @@
 // A worker's turn is a matter of microseconds, and an order ends its nap.
 #define WAIT_NS 2000000000ull
 #define POLL_US 10
+#define AWAKE_NS                                                                                   \
+	100000u // that a worker takes to wake: less than it would take to sleep, and to wake again
 #define NS_PER_S 1000000000ull
 
 static uint64_t now_ns(void)
@@ -106,12 +109,18 @@ void worker_orders_give_seals(struct worker_orders *orders, const struct engine_
 
 int worker_orders_wait_seals(struct worker_orders *orders, const struct engine_seals *seals)
 {
-	uint64_t limit_ns = now_ns() + WAIT_NS;
+	uint64_t began_ns = now_ns();
+	uint64_t limit_ns = began_ns + WAIT_NS;
 
 	while (atomic_load_explicit(&orders->taken, memory_order_acquire) != seals) {
-		if (now_ns() > limit_ns)
+		uint64_t now = now_ns();
+
+		if (now > limit_ns)
 			return -ETIMEDOUT;
-		(void)usleep(POLL_US);
+		if (now - began_ns < AWAKE_NS)
+			(void)sched_yield();
+		else
+			(void)usleep(POLL_US);
 	}
 	return 0;
 }

@@ -157,6 +157,67 @@ static void read_passed(void *ctx, struct local_request *request, struct local_a
 	out->text = strdup(text);
 }
 
+// Two questions by one connection, each with the answer to it.
+static void *ask_twice(void *arg)
+{
+	struct asking *asking = arg;
+	int fd = -1;
+
+	asking->err = local_connect(path, &fd);
+	for (int i = 0; asking->err == 0 && i < 2; i++) {
+		const struct local_question question = {
+			i == 0 ? "ping" : asking->text, -1, SECONDS};
+
+		free(asking->answer);
+		asking->err = local_talk(&question, fd, &asking->answer, NULL);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	(void)!write(asking->done[1], "", 1);
+	return NULL;
+}
+
+static void a_connection_that_stays_gets_each_answer_in_turn(void **state)
+{
+	(void)state;
+	struct asking asking = {.text = "stats"};
+	struct local_server *server;
+	pthread_t thread;
+	size_t size = 3;
+
+	assert_int_equal(local_server_open(path, answer, &size, &server), 0);
+	assert_int_equal(pipe(asking.done), 0);
+	assert_int_equal(pthread_create(&thread, NULL, ask_twice, &asking), 0);
+	serve_until(server, asking.done[0]);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(asking.err, 0);
+	assert_string_equal(asking.answer, "sss");
+	free(asking.answer);
+	(void)close(asking.done[0]);
+	(void)close(asking.done[1]);
+	local_server_close(server);
+}
+
+static void a_connection_says_that_its_server_has_gone(void **state)
+{
+	(void)state;
+	const struct local_question question = {"ping", -1, SECONDS};
+	struct local_server *server;
+	char *text = NULL;
+	size_t size = 1;
+	int err;
+	int fd;
+
+	assert_int_equal(local_server_open(path, answer, &size, &server), 0);
+	assert_int_equal(local_connect(path, &fd), 0);
+	local_server_serve(server);
+	local_server_close(server);
+	err = local_talk(&question, fd, &text, NULL);
+	assert_true(err == -EPIPE || err == -ECONNRESET);
+	assert_null(text);
+	(void)close(fd);
+}
+
 static void descriptors_go_both_ways(void **state)
 {
 	(void)state;
@@ -323,6 +384,8 @@ int main(void)
 		cmocka_unit_test(a_question_gets_its_answer_whole),
 		cmocka_unit_test(a_long_question_arrives_and_one_too_long_is_refused),
 		cmocka_unit_test(descriptors_go_both_ways),
+		cmocka_unit_test(a_connection_that_stays_gets_each_answer_in_turn),
+		cmocka_unit_test(a_connection_says_that_its_server_has_gone),
 		cmocka_unit_test(an_answer_may_come_later),
 		cmocka_unit_test(more_clients_than_places_wait_for_one),
 		cmocka_unit_test(one_process_has_the_socket),

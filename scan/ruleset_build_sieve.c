@@ -107,16 +107,9 @@ static void raise_to(float *pass, float share)
 struct beside {
 	float before[256][NIBBLES]; // and that both are there
 	float behind[256][NIBBLES];
+	float before_with[256][2]; // the same, of those whose bit for the slot is so
+	float behind_with[256][2];
 };
-
-static void sum_up(struct beside *beside, const float *first, const float (*follow)[256])
-{
-	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int k = 0; k < 256; k++) {
-			beside->before[k][i % NIBBLES] += first[i] * follow[i][k];
-			beside->behind[i][k % NIBBLES] += follow[i][k];
-		}
-}
 
 static float with_bit(const float *nibbles, unsigned int bit)
 {
@@ -128,11 +121,26 @@ static float with_bit(const float *nibbles, unsigned int bit)
 	return share;
 }
 
+static void sum_up(struct beside *beside, const float *first, const float (*follow)[256])
+{
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++) {
+			beside->before[k][i % NIBBLES] += first[i] * follow[i][k];
+			beside->behind[i][k % NIBBLES] += follow[i][k];
+		}
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int bit = 0; bit < 2; bit++) {
+			beside->before_with[i][bit] = with_bit(beside->before[i], bit);
+			beside->behind_with[i][bit] = with_bit(beside->behind[i], bit);
+		}
+}
+
 static void foresee_bytes(struct build_sieve *sieve, const struct beside *beside,
 	const float *first, const float (*follow)[256])
 {
-	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int k = 0; k < 256; k++)
+	// As the slots lie.
+	for (unsigned int k = 0; k < 256; k++)
+		for (unsigned int i = 0; i < 256; i++)
 			for (unsigned int class = 0; class < ANCHOR_CLASSES; class ++)
 				raise_to(&sieve->passes[anchor_slot((uint8_t)i, (uint8_t)k)][class],
 					first[i] * follow[i][k] *
@@ -155,11 +163,11 @@ static void foresee_pair(struct build_sieve *sieve, const struct beside *beside,
 
 			raise_to(&sieve->passes[slot][class],
 				beside->before[one][nibble] * follow[one][other] *
-					with_bit(beside->behind[other], bit) / 2);
+					beside->behind_with[other][bit] / 2);
 			if (first[one] > 0)
 				raise_to(&sieve->passes[next][class],
 					pair * beside->behind[other][nibble] *
-						with_bit(beside->before[one], bit) / first[one]);
+						beside->before_with[one][bit] / first[one]);
 		}
 }
 
@@ -172,8 +180,8 @@ void build_sieve_foresee(struct build_sieve *sieve, const float *first, const fl
 		foresee_bytes(sieve, &beside, first, follow);
 		return;
 	}
-	for (unsigned int i = 0; i < 128; i++)
-		for (unsigned int k = 0; k < 128; k++)
+	for (unsigned int k = 0; k < 128; k++)
+		for (unsigned int i = 0; i < 128; i++)
 			foresee_pair(sieve, &beside, first, follow, (uint8_t)i, (uint8_t)k);
 }
 

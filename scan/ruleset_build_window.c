@@ -117,6 +117,15 @@ static void add_fours(struct build_windows *windows, const char *text, float wei
 	}
 }
 
+static void add_of(
+	struct build_windows *windows, const struct build_frequencies *from, float weight)
+{
+	if (weight == 0)
+		return;
+	add_frequencies(windows, from, weight);
+	add_fours(windows, from->fours, weight);
+}
+
 static void foresee_fours(struct build_windows *windows)
 {
 	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
@@ -137,10 +146,8 @@ struct build_windows *build_windows_new(uint32_t target, enum anchor_content con
 		return NULL;
 	windows->content = content;
 	windows->sieve.content = content;
-	add_frequencies(windows, &build_programs, mixture.programs);
-	add_frequencies(windows, &build_texts, mixture.texts);
-	add_fours(windows, build_programs.fours, mixture.programs);
-	add_fours(windows, build_texts.fours, mixture.texts);
+	add_of(windows, &build_programs, mixture.programs);
+	add_of(windows, &build_texts, mixture.texts);
 	for (unsigned int i = 0; i < 256; i++) {
 		for (unsigned int k = 0; k < 256; k++) {
 			windows->follow[i][k] += mixture.packed / 65536;

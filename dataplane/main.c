@@ -484,6 +484,8 @@ int main(int argc, char **argv)
 	static struct gateway gateway;
 	int status;
 
+	memory_limit_map_large();
+
 	if (!options_command_read(&command, argc, argv, &status))
 		return status;
 	if (options_load(command.config, OPTIONS_DAEMON, &gateway.options, stderr) != 0)

@@ -2,10 +2,13 @@
 #include "dataplane/memory_limit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#define LARGE_BYTES (1 << 20)
 
 // What RLIMIT_DATA counts: private writable memory (proc(5), statm's sixth field). 0: it is not told.
 uint64_t memory_limit_used(void)
@@ -56,4 +59,10 @@ void memory_limit_restore(uint64_t limit_bytes, int64_t grown_bytes)
 	if (limit_bytes != RLIM_INFINITY)
 		limit_bytes += (uint64_t)grown_bytes;
 	(void)set(limit_bytes);
+}
+
+void memory_limit_map_large(void)
+{
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }

@@ -13,3 +13,6 @@ uint64_t memory_limit_lift(void);
 // What was taken since is added to the limit that was: before and after are memory_limit_used.
 uint64_t memory_limit_used(void);
 void memory_limit_restore(uint64_t limit_bytes, int64_t grown_bytes);
+// From here on large blocks are mapped each, so that what a scanner sets aside for the worst case is neither cleared nor
+// there before it is needed. By itself the library takes up to 32 MiB from what was used before, which it has to clear.
+void memory_limit_map_large(void);

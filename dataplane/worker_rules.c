@@ -274,6 +274,10 @@ static int try_scanner(struct scanner *scanner, uint32_t max_messages)
 		if (err == 0)
 			feed_mail(scans[begun++]);
 	}
+	// The digests of all of them together, as those of a burst.
+	for (uint32_t i = 0; i < begun; i++)
+		scan_feed_end(scans[i]);
+	scanner_settle(scanner);
 	while (begun-- > 0) {
 		if (scan_end(scans[begun])->verdict == VERDICT_UNSCANNABLE)
 			err = -EIO;

@@ -8,6 +8,7 @@
 // processor's time, which other programs do not lengthen, and by the clock, which they do; how often it has slept
 // or touched a page that was not there in the midst of a turn. Every mail and every verdict is checked: what is in
 // progress at a swap ends on the rules that it began with.
+#include "dataplane/memory_limit.h"
 #include "dataplane/worker_rules.h"
 #include "perf/perf.h"
 #include "perf/rig.h"
@@ -390,6 +391,7 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	int option;
 
+	memory_limit_map_large();
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (option != 'q')

@@ -18,19 +18,30 @@ static void *add_rings(struct track_pool *pool, size_t count)
 	return rings;
 }
 
-// The tables touch only the memory of their links until they are used.
-static void *add_tables(struct track_pool *pool, int size, size_t room, size_t count)
+static const uint32_t rooms[TRACK_SIZES] = {TRACK_ROOM_MIDDLE, TRACK_ROOM_LARGE};
+
+static size_t table_bytes(int size)
 {
-	size_t bytes = sizeof(struct track_table) + room * sizeof(struct track_entry);
-	uint8_t *memory = calloc(count, bytes);
+	return sizeof(struct track_table) + rooms[size] * sizeof(struct track_entry);
+}
 
-	for (size_t i = 0; memory != NULL && i < count; i++) {
-		struct track_table *table = (void *)(memory + i * bytes);
+// Neither cleared nor touched before they are used: few of them ever are.
+static void *add_tables(struct track_pool *pool, int size, size_t count)
+{
+	pool->unused[size] = count;
+	return malloc(count * table_bytes(size));
+}
 
-		table->next = pool->tables[size];
-		pool->tables[size] = table;
-	}
-	return memory;
+struct track_table *track_pool_take(struct track_pool *pool, int size)
+{
+	struct track_table *table = pool->tables[size];
+
+	if (table != NULL)
+		pool->tables[size] = table->next;
+	else if (pool->unused[size] > 0)
+		table = (void *)((uint8_t *)pool->memory[1 + size] +
+				 --pool->unused[size] * table_bytes(size));
+	return table;
 }
 
 int track_pool_init(struct track_pool *pool, const struct ruleset *ruleset, uint32_t objects)
@@ -38,8 +49,8 @@ int track_pool_init(struct track_pool *pool, const struct ruleset *ruleset, uint
 	size_t rings = ruleset->groups_count > 0 ? RINGS_AT_LEAST + (size_t)4 * objects : 1;
 
 	pool->memory[0] = add_rings(pool, rings);
-	pool->memory[1] = add_tables(pool, 0, TRACK_ROOM_MIDDLE, 4 + objects / 16);
-	pool->memory[2] = add_tables(pool, 1, TRACK_ROOM_LARGE, LARGE_TABLES);
+	pool->memory[1] = add_tables(pool, 0, 4 + objects / 16);
+	pool->memory[2] = add_tables(pool, 1, LARGE_TABLES);
 	return pool->memory[0] != NULL && pool->memory[1] != NULL && pool->memory[2] != NULL
 		       ? 0
 		       : -ENOMEM;

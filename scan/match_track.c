@@ -97,13 +97,12 @@ static bool grow(struct track *track)
 	static const uint32_t rooms[TRACK_SIZES] = {TRACK_ROOM_MIDDLE, TRACK_ROOM_LARGE};
 	int size = track->table_size + 1;
 	struct track old = *track;
-	struct track_table *table = size < TRACK_SIZES ? track->pool->tables[size] : NULL;
+	struct track_table *table = size < TRACK_SIZES ? track_pool_take(track->pool, size) : NULL;
 
 	if (table == NULL) {
 		track->lost = true;
 		return false;
 	}
-	track->pool->tables[size] = table->next;
 	track->table = table;
 	track->table_size = size;
 	track->entries = table->entries;

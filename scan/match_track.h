@@ -68,7 +68,8 @@ struct track_table {
 // Memory that the objects of a matcher share.
 struct track_pool {
 	struct track_ring *rings;
-	struct track_table *tables[TRACK_SIZES];
+	struct track_table *tables[TRACK_SIZES]; // that were used and are free
+	size_t unused[TRACK_SIZES];              // of memory, from its end
 	void *memory[1 + TRACK_SIZES];
 };
 
@@ -117,6 +118,8 @@ struct track {
 // Takes all memory for so many objects in progress. Returns 0 or -ENOMEM.
 int track_pool_init(struct track_pool *pool, const struct ruleset *ruleset, uint32_t objects);
 void track_pool_fini(struct track_pool *pool);
+// A table of this size, whose entries are whatever they are; NULL: there is none left.
+struct track_table *track_pool_take(struct track_pool *pool, int size);
 
 // The track is zeroed before its first object.
 void track_begin(struct track *track, const struct ruleset *ruleset, struct track_pool *pool);

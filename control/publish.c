@@ -2,6 +2,7 @@
 #include "control/publish.h"
 
 #include "control/durable.h"
+#include "control/publish_base.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -41,6 +42,7 @@ struct publish {
 	publish_look_fn look;            // NULL: nobody
 	publish_done_fn done;
 	void *ctx;
+	struct publish_base *base;
 	GPid child;  // 0: none
 	guint limit; // timer
 	guint watch; // of the child
@@ -263,18 +265,29 @@ static int send_delta(const struct publish *publish, struct publish_result *resu
 	return err == -EBADMSG ? send_parcel(options, &both, result, error, error_bytes) : err;
 }
 
-// A delta is made with the name that it has beside an image of the name of the new one.
+static int show_delta(const struct publish *publish)
+{
+	struct ruleset *ruleset = NULL;
+	int err = publish_base_open(
+		publish->base, publish->options->rules.image, publish->delta, &ruleset);
+
+	if (err != 0)
+		return err;
+	publish->look(publish->ctx, ruleset);
+	publish_base_close(publish->base, ruleset);
+	return 0;
+}
+
 static int show(const struct publish *publish, const struct publish_result *result)
 {
 	struct ruleset *ruleset = NULL;
-	int err = 0;
+	int err;
 
 	if (publish->look == NULL || publish->is_background)
 		return 0;
-	if (result->is_delta && link(publish->options->rules.image, publish->image) != 0)
-		err = -errno;
-	if (err == 0)
-		err = ruleset_open(publish->image, &ruleset);
+	if (result->is_delta)
+		return show_delta(publish);
+	err = ruleset_open(publish->image, &ruleset);
 	if (err == 0)
 		publish->look(publish->ctx, ruleset);
 	ruleset_close(ruleset);
@@ -383,6 +396,9 @@ static int start_child(struct publish *publish, bool is_full)
 	publish->limit =
 		g_timeout_add_seconds(options->rules.compile_seconds, took_too_long, publish);
 	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
+	// While the child works.
+	if (!is_full)
+		publish_base_renew(publish->base, options->rules.image);
 	return 0;
 }
 
@@ -467,6 +483,10 @@ int publish_new(const struct control_options *options, struct publish **out)
 
 	if (publish == NULL)
 		return -ENOMEM;
+	if (publish_base_new(&publish->base) != 0) {
+		free(publish);
+		return -ENOMEM;
+	}
 	publish->options = options;
 	publish->ended = child_ended;
 	publish->output = -1;
@@ -503,5 +523,6 @@ void publish_free(struct publish *publish)
 	if (publish->watch != 0)
 		(void)g_source_remove(publish->watch);
 	stop_child(publish);
+	publish_base_free(publish->base);
 	free(publish);
 }

@@ -17,6 +17,11 @@
 #define SAMPLE_BYTES (4u << 20) // of a file, encoded
 #define DIGEST_FILE_BYTES 256
 
+struct checks {
+	const struct ruleset *ruleset;
+	struct scanner *scanner; // NULL: none was needed
+};
+
 int update_check_digest(
 	const char *text, unsigned int *algorithm, uint8_t digest[32], uint64_t *bytes)
 {
@@ -79,8 +84,21 @@ static bool is_hit(const struct scan_result *result, const char *virus_id)
 	return false;
 }
 
+// Made for the first sample there is.
+static int make_scanner(struct checks *checks)
+{
+	struct scan_options options;
+
+	if (checks->scanner != NULL)
+		return 0;
+	scan_options_init(&options);
+	options.max_messages = 1;
+	options.all_matches = true;
+	return scanner_new(&options, checks->ruleset, &checks->scanner);
+}
+
 // Returns NULL, or why it does not hit.
-static const char *try_sample(struct scanner *scanner, const char *path, const char *virus_id)
+static const char *try_sample(struct checks *checks, const char *path, const char *virus_id)
 {
 	const char *why = "its sample is not hit";
 	struct scan *scan = NULL;
@@ -94,7 +112,9 @@ static const char *try_sample(struct scanner *scanner, const char *path, const c
 		return "its sample cannot be read";
 	if (strlen(text) == bytes)
 		(void)g_base64_decode_inplace(text, &bytes);
-	if (scan_begin(scanner, SCAN_FILE, &scan) == 0) {
+	if (make_scanner(checks) != 0) {
+		why = "there is no memory to scan its sample";
+	} else if (scan_begin(checks->scanner, SCAN_FILE, &scan) == 0) {
 		scan_feed(scan, (const uint8_t *)text, bytes);
 		if (is_hit(scan_end(scan), virus_id))
 			why = NULL;
@@ -125,40 +145,31 @@ static const char *try_digest(const struct ruleset *ruleset, const char *path, c
 		       : "its digest is not hit";
 }
 
-static const char *check_one(const struct ruleset *ruleset, struct scanner *scanner,
-	const char *folder, const char *virus_id)
+static const char *check_one(struct checks *checks, const char *folder, const char *virus_id)
 {
 	char path[PATH_MAX];
 	const char *why;
 
-	if (!ruleset_has_virus_id(ruleset, virus_id))
+	if (!ruleset_has_virus_id(checks->ruleset, virus_id))
 		return "no signature carries it";
 	file_of(folder, virus_id, ".b64", path);
-	why = try_sample(scanner, path, virus_id);
+	why = try_sample(checks, path, virus_id);
 	if (why != NULL)
 		return why;
 	file_of(folder, virus_id, ".digest", path);
-	return try_digest(ruleset, path, virus_id);
+	return try_digest(checks->ruleset, path, virus_id);
 }
 
-int update_check(const struct ruleset *ruleset, const char *folder, const json_t *virus_ids,
+void update_check(const struct ruleset *ruleset, const char *folder, const json_t *virus_ids,
 	json_t *covered, json_t *uncovered)
 {
-	struct scanner *scanner = NULL;
-	struct scan_options options;
+	struct checks checks = {.ruleset = ruleset};
 	json_t *id;
 	size_t i;
-	int err;
 
-	scan_options_init(&options);
-	options.max_messages = 1;
-	options.all_matches = true;
-	err = scanner_new(&options, ruleset, &scanner);
-	if (err != 0)
-		return err;
 	json_array_foreach(virus_ids, i, id)
 	{
-		const char *why = check_one(ruleset, scanner, folder, json_string_value(id));
+		const char *why = check_one(&checks, folder, json_string_value(id));
 
 		if (why == NULL)
 			(void)json_array_append(covered, id);
@@ -166,6 +177,5 @@ int update_check(const struct ruleset *ruleset, const char *folder, const json_t
 			(void)json_object_set_new(
 				uncovered, json_string_value(id), json_string(why));
 	}
-	scanner_free(scanner);
-	return 0;
+	scanner_free(checks.scanner);
 }

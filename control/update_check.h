@@ -13,10 +13,9 @@
 
 #include <stddef.h>
 
-// folder: the version's. Virus ids (texts) go to covered, or with their reason to uncovered. Returns 0 or
-// -ENOMEM.
-int update_check(const struct ruleset *ruleset, const char *folder, const json_t *virus_ids,
-	json_t *covered, json_t *uncovered) __attribute__((warn_unused_result));
+// folder: the version's. Virus ids (texts) go to covered, or with their reason to uncovered.
+void update_check(const struct ruleset *ruleset, const char *folder, const json_t *virus_ids,
+	json_t *covered, json_t *uncovered);
 
 // "ALGORITHM:HEX:BYTES", white space around it. Returns 0 or -EINVAL. algorithm: one DIGEST_*.
 int update_check_digest(const char *text, unsigned int *algorithm, uint8_t digest[32],

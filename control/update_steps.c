@@ -174,10 +174,7 @@ static void look(void *ctx, const struct ruleset *ruleset)
 	if (job->journal.kind != UPDATE_BUNDLE)
 		return;
 	update_folder_version(&update->folder, job->journal.version, path);
-	// Without memory nothing is covered.
-	if (update_check(ruleset, path, job->plan.covers, job->journal.covered,
-		    job->journal.uncovered) != 0)
-		(void)json_array_clear(job->journal.covered);
+	update_check(ruleset, path, job->plan.covers, job->journal.covered, job->journal.uncovered);
 }
 
 // The rules are in force: from here on it goes forward only.

@@ -16,11 +16,14 @@ bool ruleset_has_virus_id(const struct ruleset *ruleset, const char *virus_id)
 {
 	if (virus_id[0] == '\0')
 		return false;
+	// What is asked of is new as a rule.
+	if (ruleset->delta != NULL && ruleset_has_virus_id(ruleset->delta, virus_id))
+		return true;
 	for (uint32_t i = 0; i < ruleset->signatures_count; i++) {
 		if (!ruleset_is_removed(ruleset->removed_bits, i) && has_id(ruleset, i, virus_id))
 			return true;
 	}
-	return ruleset->delta != NULL && ruleset_has_virus_id(ruleset->delta, virus_id);
+	return false;
 }
 
 bool ruleset_has_digest(const struct ruleset *ruleset, unsigned int algorithm,

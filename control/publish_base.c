@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/publish_base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct mapping {
+	void *data; // NULL: none
+	size_t bytes;
+};
+
+struct publish_base {
+	struct ruleset *ruleset; // NULL: none
+	struct mapping image;
+	struct mapping delta;
+	struct stat stamp; // of the image
+};
+
+static void unmap(struct mapping *mapping)
+{
+	if (mapping->data != NULL)
+		(void)munmap(mapping->data, mapping->bytes);
+	*mapping = (struct mapping){0};
+}
+
+static int map(const char *path, struct mapping *out, struct stat *stamp)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, stamp) != 0)
+		err = -errno;
+	else if (!S_ISREG(stamp->st_mode) || stamp->st_size <= 0)
+		err = -EBADMSG;
+	if (err == 0) {
+		void *data = mmap(NULL, (size_t)stamp->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (data == MAP_FAILED)
+			err = -errno;
+		else
+			*out = (struct mapping){data, (size_t)stamp->st_size};
+	}
+	(void)close(fd);
+	return err;
+}
+
+// An image is put in place by a rename, never written again.
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool is_there(const struct publish_base *base, const char *path)
+{
+	struct stat now;
+
+	return base->ruleset != NULL && stat(path, &now) == 0 && is_same(&now, &base->stamp);
+}
+
+static void forget(struct publish_base *base)
+{
+	ruleset_close(base->ruleset);
+	base->ruleset = NULL;
+	unmap(&base->image);
+}
+
+int publish_base_new(struct publish_base **out)
+{
+	struct publish_base *base = calloc(1, sizeof(*base));
+
+	if (base == NULL)
+		return -ENOMEM;
+	*out = base;
+	return 0;
+}
+
+void publish_base_free(struct publish_base *base)
+{
+	if (base == NULL)
+		return;
+	forget(base);
+	unmap(&base->delta);
+	free(base);
+}
+
+void publish_base_renew(struct publish_base *base, const char *path)
+{
+	if (is_there(base, path))
+		return;
+	forget(base);
+	if (map(path, &base->image, &base->stamp) == 0 &&
+		ruleset_attach(base->image.data, base->image.bytes, &base->ruleset) != 0) {
+		base->ruleset = NULL;
+		unmap(&base->image);
+	}
+}
+
+int publish_base_open(
+	struct publish_base *base, const char *image, const char *path, struct ruleset **out)
+{
+	struct stat stamp;
+	int err;
+
+	publish_base_renew(base, image);
+	if (base->ruleset == NULL)
+		return -ENOLINK;
+	err = map(path, &base->delta, &stamp);
+	if (err == 0)
+		err = ruleset_attach_delta(base->ruleset, base->delta.data, base->delta.bytes, out);
+	if (err != 0)
+		unmap(&base->delta);
+	return err;
+}
+
+void publish_base_close(struct publish_base *base, struct ruleset *ruleset)
+{
+	ruleset_close(ruleset);
+	unmap(&base->delta);
+}

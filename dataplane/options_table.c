@@ -391,7 +391,8 @@ static const struct config_option spool_table[] = {
 		UINT(struct options_spool, segment_bytes, 1 << 20, 1ll << 36),
 		.unit = "bytes",
 		.preset = "67108864",
-		.help = "Of one file, which is made and written once in advance."},
+		.help = "Of one file, which is made in advance, and filled with zeros when there "
+			"is time."},
 	{.key = "spares",
 		UINT(struct options_spool, spares, 1, 64),
 		.unit = "files",

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define WAIT_NS 50000u        // for writes on their way: meanwhile workers may send more
@@ -16,6 +17,7 @@
 #define SLEEP_LONGEST_NS 1000000u
 #define LEAST_SEGMENT_BYTES (1u << 20)
 #define LEAST_SPILL_BYTES 65536u
+#define LARGE_PAGE_BYTES (2u << 20)
 
 void spool_options_init(struct spool_options *options)
 {
@@ -66,7 +68,7 @@ static bool has_messages(struct spool *spool)
 static bool is_waiting(const struct spool *spool)
 {
 	return spool->writing > 0 || spool->closing > 0 || spool->usage_going ||
-	       spool->prepare.step != PREPARE_IDLE;
+	       spool->fill.segment != NULL || spool->prepare.step != PREPARE_IDLE;
 }
 
 static bool is_idle(struct spool *spool)
@@ -90,7 +92,7 @@ bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
 	seal_take_rotation(spool);
 	any |= seal_messages(spool);
 	any |= seal_withdrawals(spool);
-	if (spool->writing < GROUPS_WRITING)
+	if (spool->writing < GROUPS_WRITING && (!has_messages(spool) || spool->free_groups == NULL))
 		group_close(spool);
 	any |= group_write(spool);
 	any |= segment_work(spool);
@@ -181,17 +183,30 @@ static bool are_sound(const struct spool_options *options)
 	       (!options->thread || options->deadline_ns > 0);
 }
 
+void *spool_memory(size_t bytes)
+{
+	size_t align = bytes < LARGE_PAGE_BYTES ? SPOOL_BLOCK_BYTES : LARGE_PAGE_BYTES;
+	size_t whole = (bytes + align - 1) / align * align;
+	void *memory = aligned_alloc(align, whole);
+
+	if (memory == NULL)
+		return NULL;
+	// Only an advice; then it is touched, not when the first mail comes.
+	(void)madvise(memory, whole, MADV_HUGEPAGE);
+	memset(memory, 0, whole);
+	return memory;
+}
+
 static int make_groups(struct spool *spool)
 {
 	struct iovec buffers[GROUPS];
 
-	spool->buffers = aligned_alloc(SPOOL_BLOCK_BYTES, (size_t)GROUPS * GROUP_BYTES);
+	spool->buffers = spool_memory((size_t)GROUPS * GROUP_BYTES);
 	spool->zeros = aligned_alloc(SPOOL_BLOCK_BYTES, ZERO_BYTES);
 	spool->header = aligned_alloc(SPOOL_BLOCK_BYTES, SPOOL_BLOCK_BYTES);
 	if (spool->buffers == NULL || spool->zeros == NULL || spool->header == NULL)
 		return -ENOMEM;
 	memset(spool->zeros, 0, ZERO_BYTES);
-	memset(spool->buffers, 0, (size_t)GROUPS * GROUP_BYTES);
 	for (uint32_t i = 0; i < GROUPS; i++) {
 		struct group *group = &spool->groups[i];
 
@@ -277,6 +292,7 @@ static bool finish(struct spool *spool)
 		// No further spares, but for what still waits for one.
 		spool->prepare.retry_ns = spool->ready == NULL ? UINT64_MAX : 0;
 		spool->usage_ns = UINT64_MAX;
+		spool->fill.retry_ns = UINT64_MAX;
 		if (!spool_step(spool, now_ns, WAIT_NS) && !is_waiting(spool))
 			sleep_ns(SLEEP_LEAST_NS);
 		now_ns = clock_ns();

@@ -16,16 +16,22 @@
 // (options.thread false) the only caller does the work in spool_wait or spool_step.
 //
 // Group commit. What has come in while writes are on their way is written as one: one contiguous O_DIRECT
-// write of up to GROUP_BYTES (spool_state.h) with RWF_DSYNC into a segment that was allocated, filled with
-// zeros, synced, renamed into place and its directory synced before it is used. Such a write changes no
-// metadata. It completes when its own bytes are durable, so nothing depends on the order of writes; a
-// record is acknowledged when all writes that carry a part of it have completed so.
-// While the disk has all that it can do and half of the spares are left, no more zeros are written.
+// write of up to GROUP_BYTES (spool_state.h) with RWF_DSYNC into a segment that was allocated, given its header,
+// synced, renamed into place and its directory synced before it is used. Such a write completes when its own
+// bytes are durable, so nothing depends on the order of writes; a record is acknowledged when all writes that
+// carry a part of it have completed so.
 //
-// A segment is used once, and removed when nothing in it is wanted any more. To use it again would save its
-// zeros, but only where mail goes out while more comes in: under a seal nothing does, and what counts then is how
-// many spares were ready. It would cost what recovery rests on: that what is not zero was written in this
-// segment's one life, so that no old record can come back, and a torn write shows by its zeros.
+// Where a file was allocated and not written to it reads as zeros, and the first write there is durable only with
+// the file system's journal. So spares are filled with zeros while the disk has nothing else to do
+// (spool_fill.c), and mail that comes then is written over them: no metadata changes, and it takes half of the
+// time. When mail comes faster than that for long, segments are used as they were allocated: zeros first would
+// cost more than they gain. What holds of the one holds of the other: it was all zeros before, and RWF_DSYNC
+// waits for all that is needed to read the bytes again. Zeros are never on their way to a segment in use.
+//
+// A segment is used once, and removed when nothing in it is wanted any more. To use it again would spare its
+// zeros, but only where mail goes out while more comes in: under a seal nothing does, and once it is over there is
+// time for zeros. It would cost what recovery rests on: that what is not zero was written in this segment's one
+// life, so that no old record can come back, and a torn write shows by its zeros.
 //
 // Crash. Recovery (spoolfile_refresh) takes a record when all of its chunks are there and authentic. A
 // mail that was acknowledged had all of them durable, in files whose names were durable before; of one
@@ -156,6 +162,7 @@ int spool_wait(
 	X(short_writes, "writes", "Of these, cut short")                                           \
 	X(rewrites, "writes", "Done again in another segment")                                     \
 	X(segments_made, "segments", "Made ready")                                                 \
+	X(segments_filled, "segments", "Of these, filled with zeros before they were needed")      \
 	X(segments_failed, "segments", "That could not be made")                                   \
 	X(segments_poisoned, "segments", "Given up after an error")                                \
 	X(usage_bytes, "bytes", "In use of this writer's files; not a sum")                        \

@@ -48,6 +48,7 @@ void group_close(struct spool *spool)
 	if (group == NULL || group->used == 0)
 		return;
 	spool->open_group = NULL;
+	spool->closed++;
 	push_ready(spool, group, false);
 }
 

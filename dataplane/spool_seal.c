@@ -286,12 +286,13 @@ static bool seal_message(struct spool *spool, struct spool_worker *worker)
 bool seal_messages(struct spool *spool)
 {
 	uint32_t workers = spool->options.workers;
+	uint64_t closed = spool->closed;
 	bool any = false;
 	bool more = true;
 
 	assert(workers > 0);
-	// In turn, a message each: no worker waits for another's flood.
-	while (more) {
+	// In turn, a message each: no worker waits for another's flood. A group that is full goes to the disk first.
+	while (more && spool->closed == closed) {
 		more = false;
 		for (uint32_t i = 0; i < workers; i++)
 			more |= seal_message(spool, &spool->workers[(spool->turn + i) % workers]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The files: one in use, some ready, some that records in progress still need. A file is made in steps,
-// one request at a time: allocate, header and zeros, sync, rename, sync of the directory.
+// one request at a time: allocate, header, sync, rename, sync of the directory. Then it can be used; zeros come later
+// (spool_fill.c).
 #include "dataplane/spool_state.h"
 
 #include <errno.h>
@@ -9,32 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The next spare, which goes to the end of the old ones.
-static struct segment *take_spare(struct spool *spool)
+void segment_drop(struct spool *spool, struct segment *spare)
 {
-	struct segment *spare = spool->spares;
-	struct segment **link = &spool->old;
+	struct segment **link = &spool->spares;
 
-	spool->spares = spare->next;
-	spool->spares_count--;
+	while (*link != spare)
+		link = &(*link)->next;
+	*link = spare->next;
 	spare->next = NULL;
+	spool->spares_count--;
+	link = &spool->old;
 	while (*link != NULL)
 		link = &(*link)->next;
 	*link = spare;
-	return spare;
+}
+
+// One that zeros are on their way to must wait for them: they would take the place of what it is given. Of the
+// others one that is filled is the fastest.
+static struct segment *best_spare(const struct spool *spool)
+{
+	struct segment *best = NULL;
+
+	for (struct segment *spare = spool->spares; spare != NULL; spare = spare->next) {
+		if (!spare->filling && (best == NULL || (spare->is_filled && !best->is_filled)))
+			best = spare;
+	}
+	return best;
 }
 
 struct segment *segment_with_room(struct spool *spool, size_t bytes)
 {
-	struct segment *spare = spool->spares;
+	struct segment *spare;
 
 	if (spool->active != NULL && spool->options.segment_bytes - spool->active->used >= bytes)
 		return spool->active;
+	spare = best_spare(spool);
 	if (spare == NULL)
 		return NULL;
 	if (spool->active != NULL)
 		segment_end(spool, spool->active);
-	spool->active = take_spare(spool);
+	segment_drop(spool, spare);
+	spool->active = spare;
 	return spool->active;
 }
 
@@ -49,8 +65,12 @@ void segment_end_all(struct spool *spool)
 {
 	if (spool->active != NULL)
 		segment_end(spool, spool->active);
-	while (spool->spares != NULL)
-		segment_end(spool, take_spare(spool));
+	while (spool->spares != NULL) {
+		struct segment *spare = spool->spares;
+
+		segment_drop(spool, spare);
+		segment_end(spool, spare);
+	}
 }
 
 static int submit(struct spool *spool, struct spool_request *request, enum spool_io_kind kind)
@@ -68,7 +88,7 @@ static bool close_old(struct spool *spool)
 	bool any = false;
 
 	while (spool->old != NULL && spool->old->closed && spool->old->groups == 0 &&
-		spool->old->records == 0) {
+		spool->old->records == 0 && !spool->old->filling) {
 		struct segment *segment = spool->old;
 
 		segment->request.file = segment->file;
@@ -91,7 +111,7 @@ static void prepare_fail(struct spool *spool, int error)
 
 	if (prepare->step < PREPARE_CLOSE && error != 0) {
 		// A device that failed may have lost what groups wrote just now.
-		if (prepare->step >= PREPARE_ZERO)
+		if (prepare->step >= PREPARE_HEADER)
 			spool->epoch++;
 		prepare->error = error;
 		prepare->retry_ns = spool->now_ns + RETRY_NS;
@@ -156,7 +176,6 @@ static void prepare_begin(struct spool *spool)
 	}
 	prepare->segment->file = -1;
 	prepare->segment->used = SPOOL_BLOCK_BYTES;
-	prepare->written = 0;
 	prepare->epoch = spool->epoch;
 	spool->next_segment++;
 	(void)snprintf(prepare->name, sizeof(prepare->name), "%s-%016" PRIx64 "-%08" PRIx32 ".new",
@@ -168,32 +187,15 @@ static void prepare_begin(struct spool *spool)
 	prepare_submit(spool, PREPARE_USAGE, SPOOL_IO_USAGE);
 }
 
-// The disk has all that it can do, and enough segments are ready for the while: a segment's zeros are as many
-// bytes again as the mail that will take their place.
-static bool is_to_pause(const struct spool *spool)
-{
-	return (spool->ready != NULL || spool->writing >= GROUPS_WRITING / 2) &&
-	       2 * spool->spares_count > spool->options.spares;
-}
-
-static void prepare_write(struct spool *spool)
+static void prepare_header(struct spool *spool)
 {
 	struct prepare *prepare = &spool->prepare;
-	uint64_t left = spool->options.segment_bytes - prepare->written;
-	size_t n = left < ZERO_BYTES ? (size_t)left : ZERO_BYTES;
 
-	prepare->paused = is_to_pause(spool);
-	if (prepare->paused)
-		return;
-	if (left == 0) {
-		prepare_submit(spool, PREPARE_SYNC, SPOOL_IO_SYNC);
-		return;
-	}
 	prepare->request.file = prepare->segment->file;
-	prepare->request.offset = prepare->written;
-	prepare->request.data = prepare->written == 0 ? spool->header : spool->zeros;
-	prepare->request.bytes = prepare->written == 0 ? SPOOL_BLOCK_BYTES : n;
-	prepare_submit(spool, PREPARE_ZERO, SPOOL_IO_WRITE);
+	prepare->request.offset = 0;
+	prepare->request.data = spool->header;
+	prepare->request.bytes = SPOOL_BLOCK_BYTES;
+	prepare_submit(spool, PREPARE_HEADER, SPOOL_IO_WRITE);
 }
 
 // What of the files nothing was written to, and nothing counts against the quota for.
@@ -261,7 +263,7 @@ static void prepare_done(struct spool *spool)
 	struct prepare *prepare = &spool->prepare;
 	int64_t result = prepare->request.result;
 
-	if (result >= 0 && prepare->step == PREPARE_ZERO &&
+	if (result >= 0 && prepare->step == PREPARE_HEADER &&
 		result != (int64_t)prepare->request.bytes)
 		result = -EIO;
 	if (result < 0 || prepare->step >= PREPARE_CLOSE) {
@@ -275,11 +277,11 @@ static void prepare_done(struct spool *spool)
 	case PREPARE_CREATE:
 		prepare->segment->file = (int)result;
 		spool->files_bytes += spool->options.segment_bytes;
-		prepare_write(spool);
+		prepare_header(spool);
 		break;
-	case PREPARE_ZERO:
-		prepare->written += (uint64_t)result;
-		prepare_write(spool);
+	case PREPARE_HEADER:
+		prepare->segment->zeroed = SPOOL_BLOCK_BYTES;
+		prepare_submit(spool, PREPARE_SYNC, SPOOL_IO_SYNC);
 		break;
 	case PREPARE_SYNC:
 		prepare->request.new_name = prepare->segment->name;
@@ -310,6 +312,8 @@ void segment_request_done(struct spool *spool, struct spool_request *request)
 {
 	if (request == &spool->prepare.request) {
 		prepare_done(spool);
+	} else if (request == &spool->fill.request) {
+		fill_done(spool);
 	} else if (request == &spool->usage) {
 		spool->usage_going = false;
 		if (request->result >= 0)
@@ -343,10 +347,7 @@ bool segment_work(struct spool *spool)
 		prepare_begin(spool);
 		any = true;
 	}
-	if (spool->prepare.segment != NULL && spool->prepare.paused && !is_to_pause(spool)) {
-		prepare_write(spool);
-		any = true;
-	}
+	any |= fill_work(spool);
 	if (!spool->usage_going && spool->now_ns >= spool->usage_ns) {
 		spool->usage.name = spool->name;
 		spool->usage_going = submit(spool, &spool->usage, SPOOL_IO_USAGE) == 0;

@@ -19,7 +19,7 @@
 #define SPILL_PAGES 16u  // at least that many are handed over ahead of a commit
 #define RETRY_NS 1000000000u
 #define NAME_BYTES 64
-#define ZERO_BYTES (4u << 20)
+#define ZERO_BYTES (1u << 20) // of one write: what comes meanwhile waits for it
 
 struct page {
 	struct page *next;
@@ -154,9 +154,12 @@ struct segment {
 	int file;
 	char name[NAME_BYTES];
 	uint64_t used;
+	uint64_t zeroed;  // bytes from its beginning that were written once
 	uint32_t groups;  // on their way to it
 	uint32_t records; // in progress whose first chunk is here
 	bool closed;      // nothing more goes here
+	bool filling;     // a request of fill's is on its way
+	bool is_filled;   // all of it was written once, and is on the disk
 	struct spool_request request;
 };
 
@@ -182,7 +185,7 @@ enum prepare_step {
 	PREPARE_IDLE,
 	PREPARE_USAGE,
 	PREPARE_CREATE,
-	PREPARE_ZERO,
+	PREPARE_HEADER,
 	PREPARE_SYNC,
 	PREPARE_RENAME,
 	PREPARE_SYNC_DIRECTORY,
@@ -192,13 +195,19 @@ enum prepare_step {
 
 struct prepare {
 	enum prepare_step step;
-	bool paused; // between two writes of zeros
 	struct segment *segment;
-	uint64_t written;
 	int error;
 	uint64_t retry_ns;
 	uint64_t epoch;        // when it was begun
 	char name[NAME_BYTES]; // while it is being made
+	struct spool_request request;
+};
+
+// Zeros for spares, while there is nothing else to do.
+struct fill {
+	struct segment *segment; // that the request is for, NULL: none is on its way
+	uint64_t epoch;          // when it was submitted
+	uint64_t retry_ns;
 	struct spool_request request;
 };
 
@@ -221,6 +230,7 @@ struct spool {
 	struct segment *old; // no more written to, oldest first; the active one comes last
 	uint32_t closing;    // close requests on their way
 	struct prepare prepare;
+	struct fill fill;
 	struct spool_request usage;
 	uint64_t usage_ns;    // when it is asked again
 	uint64_t files_bytes; // of this writer's files, used or not
@@ -235,7 +245,8 @@ struct spool {
 	struct group *open_group;
 	struct group *ready; // to be written, oldest first
 	uint32_t writing;
-	uint64_t epoch; // counts errors
+	uint64_t epoch;  // counts errors
+	uint64_t closed; // counts groups that were closed
 	struct spool_record *withdrawn;
 
 	pthread_t thread;
@@ -256,7 +267,11 @@ struct spool {
 #define SPOOL_SET(spool, counter, n)                                                               \
 	atomic_store_explicit(&(spool)->counters.counter, (n), memory_order_relaxed)
 
-// ---- spool_worker.c ----
+// ---- spool_worker.c, spool.c ----
+
+// Memory in large pages, where there are some, for the disk to take from or for much to be copied to; of
+// zeros. NULL: there is none.
+void *spool_memory(size_t bytes);
 
 int spool_worker_init(struct spool *spool, struct spool_worker *worker) SPOOL_MUST_USE;
 void spool_worker_fini(struct spool_worker *worker);
@@ -285,6 +300,8 @@ void group_written(struct spool *spool, struct group *group);
 
 // The segment that has room for that much, NULL when there is none now; refusal says whether to wait.
 struct segment *segment_with_room(struct spool *spool, size_t bytes);
+// Takes this spare out of the list of those.
+void segment_drop(struct spool *spool, struct segment *spare);
 // Nothing more is written to it.
 void segment_end(struct spool *spool, struct segment *segment);
 // Nor to any that are ready: housekeeping removes those.
@@ -296,3 +313,9 @@ void group_watch(struct spool *spool);
 // A request of segment's or of prepare's has come back.
 void segment_request_done(struct spool *spool, struct spool_request *request);
 void segment_close_all(struct spool *spool);
+
+// ---- spool_fill.c: zeros ----
+
+// Goes on filling spares. Returns whether anything was done.
+bool fill_work(struct spool *spool);
+void fill_done(struct spool *spool);

@@ -437,14 +437,12 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 	if (err == 0)
 		err = ring_init(&worker->from_spool, messages);
 	worker->spool = spool;
-	worker->pages = calloc(pages, sizeof(*worker->pages));
+	worker->pages = spool_memory(pages * sizeof(*worker->pages));
 	worker->records = aligned_alloc(64, options->records * sizeof(*worker->records));
 	worker->scratch = malloc(SCRATCH_BYTES);
 	if (err != 0 || worker->pages == NULL || worker->records == NULL || worker->scratch == NULL)
 		return -ENOMEM;
 	memset(worker->records, 0, options->records * sizeof(*worker->records));
-	// Touched now, not when the first mail comes.
-	memset(worker->pages, 0, pages * sizeof(*worker->pages));
 	worker->pages_count = pages;
 	for (size_t i = 0; i < pages; i++)
 		give_pages(worker, &worker->pages[i], &worker->pages[i]);

@@ -42,12 +42,29 @@ static int64_t create(struct spool_disk *disk, const struct spool_request *reque
 	return disk->files_count++;
 }
 
+static bool do_overlap(const struct disk_write *a, const struct disk_write *b)
+{
+	return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+// What was written there before cannot come back behind it.
 static void settle(struct disk_file *file, struct disk_write **link)
 {
 	struct disk_write *write = *link;
 
 	memcpy(file->stable + write->offset, write->data, write->bytes);
 	*link = write->next;
+	for (struct disk_write *old = file->writes; old != NULL; old = old->next) {
+		uint64_t from = old->offset > write->offset ? old->offset : write->offset;
+		uint64_t end = old->offset + old->bytes;
+
+		if (!do_overlap(old, write))
+			continue;
+		if (end > write->offset + write->bytes)
+			end = write->offset + write->bytes;
+		memcpy(old->data + (from - old->offset), write->data + (from - write->offset),
+			end - from);
+	}
 	free(write);
 }
 
@@ -178,6 +195,9 @@ static int disk_submit(struct spool_io *io, struct spool_request *request)
 		*write = (struct disk_write){
 			file->writes, request, request->offset, request->bytes, false};
 		memcpy(write->data, request->data, request->bytes);
+		// Nobody would know which of the two stays.
+		for (const struct disk_write *old = file->writes; old != NULL; old = old->next)
+			assert_true(old->request == NULL || !do_overlap(old, write));
 		file->writes = write;
 		disk->writes += request->durable;
 	}

@@ -47,6 +47,7 @@ void group_close(struct spool *spool)
 
 	if (group == NULL || group->used == 0)
 		return;
+	group->used = spool_chunk_pad(group->buffer, group->used);
 	spool->open_group = NULL;
 	spool->closed++;
 	push_ready(spool, group, false);

@@ -9,7 +9,7 @@
 struct back {
 	const struct spool_record *record;
 	struct spool_opener *opener;
-	uint8_t *stored; // SPOOL_CHUNK_BYTES
+	uint8_t *stored; // the blocks in which a chunk lies
 	uint8_t *plain;
 	spool_read_fn fn;
 	void *ctx;
@@ -23,30 +23,42 @@ static bool is_wanted(const struct back *back, const struct spool_chunk *chunk, 
 	       chunk->id.number == back->record->number;
 }
 
-static int read_chunk(struct back *back, uint32_t index)
+// Of the extent's chunk as much as lies before end, in whole blocks. Returns where it begins in stored.
+static int read_blocks(
+	struct back *back, const struct extent *extent, size_t from, size_t end, size_t *read)
 {
 	struct spool_io *io = back->record->worker->spool->io;
+	size_t n = (end - from + SPOOL_BLOCK_BYTES - 1) / SPOOL_BLOCK_BYTES * SPOOL_BLOCK_BYTES;
+
+	*read = from + n;
+	if (end <= from)
+		return 0;
+	return io->ops->read(io, extent->segment->file,
+		extent->offset / SPOOL_BLOCK_BYTES * SPOOL_BLOCK_BYTES + from, back->stored + from,
+		n);
+}
+
+static int read_chunk(struct back *back, uint32_t index)
+{
 	const struct extent *extent = &back->record->extents[index];
+	size_t at = extent->offset % SPOOL_BLOCK_BYTES;
 	struct spool_chunk chunk;
-	size_t stored;
+	size_t read;
 	int err;
 
 	if (index >= back->record->extents_room || extent->segment == NULL)
 		return -EIO;
-	err = io->ops->read(
-		io, extent->segment->file, extent->offset, back->stored, SPOOL_BLOCK_BYTES);
+	err = read_blocks(back, extent, 0, at + SPOOL_HEADER_BYTES, &read);
 	if (err == 0)
-		err = spool_chunk_parse(back->stored, &chunk);
+		err = spool_chunk_parse(back->stored + at, &chunk);
 	if (err == 0 && !is_wanted(back, &chunk, index))
 		err = -EBADMSG;
 	if (err != 0)
 		return err;
-	stored = spool_chunk_stored(spool_chunk_content(&chunk), SPOOL_BLOCK_BYTES);
-	if (stored > SPOOL_BLOCK_BYTES)
-		err = io->ops->read(io, extent->segment->file, extent->offset + SPOOL_BLOCK_BYTES,
-			back->stored + SPOOL_BLOCK_BYTES, stored - SPOOL_BLOCK_BYTES);
+	err = read_blocks(
+		back, extent, read, at + SPOOL_HEADER_BYTES + spool_chunk_content(&chunk), &read);
 	if (err == 0)
-		err = spool_chunk_unseal(back->opener, back->stored, &chunk, back->plain);
+		err = spool_chunk_unseal(back->opener, back->stored + at, &chunk, back->plain);
 	if (err == 0)
 		err = back->fn(back->ctx, back->plain + chunk.head_bytes, chunk.body_bytes);
 	return err;
@@ -58,7 +70,7 @@ static int read_chunks(struct back *back)
 
 	if (err != 0)
 		return err;
-	back->stored = aligned_alloc(SPOOL_BLOCK_BYTES, SPOOL_CHUNK_BYTES);
+	back->stored = aligned_alloc(SPOOL_BLOCK_BYTES, SPOOL_CHUNK_BYTES + SPOOL_BLOCK_BYTES);
 	back->plain = malloc(SPOOL_CHUNK_BYTES);
 	if (back->stored == NULL || back->plain == NULL)
 		err = -ENOMEM;

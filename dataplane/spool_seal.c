@@ -204,7 +204,7 @@ static int seal_chunk(
 {
 	uint64_t left = worker->left.head_left + worker->left.body_left + worker->left.tail_left;
 	size_t least = left < SPOOL_CONTENT_BYTES ? (size_t)left : SPOOL_CONTENT_BYTES;
-	struct group *group = group_with_room(spool, spool_chunk_stored(least, SPOOL_BLOCK_BYTES));
+	struct group *group = group_with_room(spool, spool_chunk_stored(least));
 	struct spool_record *record = message->record;
 	struct iovec pieces[MAX_PIECES];
 	struct spool_chunk chunk;
@@ -216,8 +216,7 @@ static int seal_chunk(
 	chunk.index = record->next_index++;
 	chunk.id = (struct spool_id){spool->run, record->number};
 	gather(worker, spool_chunk_content(&chunk), pieces);
-	stored = spool_chunk_seal(record->use->sealer, &chunk, pieces, SPOOL_BLOCK_BYTES,
-		group->buffer + group->used);
+	stored = spool_chunk_seal(record->use->sealer, &chunk, pieces, group->buffer + group->used);
 	if (stored == 0)
 		return -EIO;
 	add_entry(group, record, chunk.index);
@@ -325,8 +324,7 @@ static bool seal_withdrawal(struct spool *spool, struct spool_record *record)
 		(size_t)(spool_put_change(content, content + sizeof(content), &change) - content);
 	chunk.id = (struct spool_id){spool->run, spool->next_number++};
 	chunk.body_bytes = (uint32_t)piece.iov_len;
-	stored = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, SPOOL_BLOCK_BYTES,
-		group->buffer + group->used);
+	stored = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, group->buffer + group->used);
 	add_entry(group, NULL, 0);
 	group->used += stored;
 	if (stored == 0)

@@ -154,14 +154,16 @@ static int make_header(struct spool *spool)
 		.id = {spool->run, 0}};
 	uint8_t content[64];
 	struct iovec piece = {content, 0};
+	size_t n;
 
 	piece.iov_len =
 		(size_t)(spool_put_segment(content, content + sizeof(content), &info) - content);
 	chunk.body_bytes = (uint32_t)piece.iov_len;
-	return spool_chunk_seal(spool->uses->sealer, &chunk, &piece, SPOOL_BLOCK_BYTES,
-		       spool->header) == SPOOL_BLOCK_BYTES
-		       ? 0
-		       : -EIO;
+	n = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, spool->header);
+	if (n == 0)
+		return -EIO;
+	(void)spool_chunk_pad(spool->header, n);
+	return 0;
 }
 
 static void prepare_begin(struct spool *spool)

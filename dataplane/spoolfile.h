@@ -12,7 +12,8 @@
 // remove a segment that it can lock and in which, looked at under that lock, nothing lives
 // (spoolfile_reap), or replace it by a copy (spoolfile_rewrap).
 //
-// Format. All files are made of chunks, little endian, each at a multiple of 4096 bytes (state log: 64):
+// Format. All files are made of chunks, little endian, each at a multiple of 64 bytes. Behind a chunk comes the
+// next one, or, in a segment, bytes 0xff up to a multiple of 4096:
 //
 //     0 magic "cordchnk"   8 version u16  10 kind u8  11 flags u8  12 index u32
 //    16 run u64           24 number u64   32 head u32  36 body u32  40 tail u32  44 zero u32
@@ -24,7 +25,7 @@
 // all of its chunks are there and authentic; anything less is what a crash or an abort left, and is
 // dropped. So a write that is torn, lost or reordered can only make a whole record absent. A chunk does
 // not depend on its place: a writer may write it again, byte for byte, elsewhere, and the reader takes
-// the first copy. A segment begins with a chunk of kind SEGMENT.
+// the first copy. A segment begins with a chunk of kind SEGMENT, which has 4096 bytes to itself.
 //
 // Encryption. AES-256-GCM under a data key; bytes 0..47 are authenticated with it; the nonce is number
 // (8 bytes) and index (4). A data key is drawn at random by one writer, lives only in its memory and

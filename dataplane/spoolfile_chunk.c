@@ -83,9 +83,14 @@ static uint64_t get64(const uint8_t *at)
 	return le64toh(value);
 }
 
-size_t spool_chunk_stored(size_t content_bytes, size_t align)
+static size_t round_up(size_t n, size_t align)
 {
-	return (SPOOL_HEADER_BYTES + content_bytes + align - 1) / align * align;
+	return (n + align - 1) / align * align;
+}
+
+size_t spool_chunk_stored(size_t content_bytes)
+{
+	return round_up(SPOOL_HEADER_BYTES + content_bytes, SPOOL_ALIGN);
 }
 
 size_t spool_chunk_content(const struct spool_chunk *chunk)
@@ -138,10 +143,10 @@ void spool_sealer_free(struct spool_sealer *sealer)
 }
 
 size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *chunk,
-	const struct iovec *pieces, size_t align, uint8_t *out)
+	const struct iovec *pieces, uint8_t *out)
 {
 	size_t left = spool_chunk_content(chunk);
-	size_t stored = spool_chunk_stored(left, align);
+	size_t stored = spool_chunk_stored(left);
 	uint8_t *at = out + SPOOL_HEADER_BYTES;
 	uint8_t nonce[NONCE_BYTES];
 
@@ -176,6 +181,14 @@ size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *c
 		return 0;
 	memset(at, 0, stored - (size_t)(at - out));
 	return stored;
+}
+
+size_t spool_chunk_pad(uint8_t *data, size_t n)
+{
+	size_t whole = round_up(n, SPOOL_BLOCK_BYTES);
+
+	memset(data + n, SPOOL_PAD, whole - n);
+	return whole;
 }
 
 // ---- opening ------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define SPOOL_BLOCK_BYTES 4096u
-#define SPOOL_LOG_ALIGN 64u
+#define SPOOL_BLOCK_BYTES 4096u  // what is written to a segment begins and ends at a multiple of it
+#define SPOOL_ALIGN 64u          // chunks begin at a multiple of it
+#define SPOOL_PAD 0xffu          // fills a block behind its last chunk
 #define SPOOL_CHUNK_BYTES 65536u // the longest, as stored
 #define SPOOL_HEADER_BYTES 128u
 #define SPOOL_CONTENT_BYTES (SPOOL_CHUNK_BYTES - SPOOL_HEADER_BYTES)
@@ -31,7 +32,7 @@ struct spool_chunk {
 };
 
 // Bytes that a chunk with that much content takes.
-size_t spool_chunk_stored(size_t content_bytes, size_t align);
+size_t spool_chunk_stored(size_t content_bytes);
 
 // ---- sealing -------------------------------------------------------------------------------------
 
@@ -41,11 +42,13 @@ struct spool_sealer;
 // Returns 0, -ENOMEM or -EIO (no randomness).
 int spool_sealer_new(const struct spool_keys *keys, struct spool_sealer **out) SPOOL_MUST_USE;
 void spool_sealer_free(struct spool_sealer *sealer);
-// Writes the whole chunk, its padding zeroed, to out, which has room for it; pieces are its content. No
+// Writes the whole chunk, zeros up to SPOOL_ALIGN, to out, which has room for it; pieces are its content. No
 // two calls with one sealer may have the same number and index. Returns the bytes written, or 0 when
 // the cipher failed.
 size_t spool_chunk_seal(struct spool_sealer *sealer, const struct spool_chunk *chunk,
-	const struct iovec *pieces, size_t align, uint8_t *out);
+	const struct iovec *pieces, uint8_t *out);
+// Fills up to the end of the block what n bytes at data are the beginning of. Returns the bytes it has then.
+size_t spool_chunk_pad(uint8_t *data, size_t n);
 
 // ---- opening -------------------------------------------------------------------------------------
 

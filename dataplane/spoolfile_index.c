@@ -119,7 +119,7 @@ int store_add_chunk(struct spoolfile *store, uint32_t file, uint64_t offset,
 	const struct spool_chunk *chunk, const uint8_t *content)
 {
 	const struct store_extent extent = {file, chunk->index, offset, chunk->body_bytes,
-		(uint32_t)spool_chunk_stored(spool_chunk_content(chunk), SPOOL_BLOCK_BYTES)};
+		(uint32_t)spool_chunk_stored(spool_chunk_content(chunk))};
 	struct store_entry *entry = find_or_add(store, chunk->id);
 	struct spoolfile_record *record;
 	bool copied;

@@ -288,7 +288,6 @@ static int rewrap_chunk(
 static int rewrap_locked(
 	struct spoolfile *store, const struct store_file *file, struct rewrap *rewrap)
 {
-	const size_t align = file->is_log ? SPOOL_LOG_ALIGN : SPOOL_BLOCK_BYTES;
 	struct stat status;
 	int err;
 
@@ -299,7 +298,7 @@ static int rewrap_locked(
 	if (err == 0)
 		err = store_copy(rewrap->from, 0, rewrap->to, 0, (uint64_t)status.st_size);
 	if (err == 0)
-		err = store_walk(store, rewrap->from, align, rewrap_chunk, rewrap);
+		err = store_walk(store, rewrap->from, rewrap_chunk, rewrap);
 	if (err == 0)
 		err = store_put_file(store, file->name, rewrap->to);
 	(void)close(rewrap->to);
@@ -309,14 +308,13 @@ static int rewrap_locked(
 // Returns 0, -EBUSY when its writer has it, or -errno.
 static int rewrap_file(struct spoolfile *store, const struct store_file *file)
 {
-	const size_t align = file->is_log ? SPOOL_LOG_ALIGN : SPOOL_BLOCK_BYTES;
 	struct rewrap rewrap = {.keys = store->keys, .to = -1};
 	int err;
 
 	rewrap.from = openat(store->directory, file->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (rewrap.from < 0)
 		return errno == ENOENT ? 0 : -errno;
-	err = store_walk(store, rewrap.from, align, rewrap_chunk, &rewrap);
+	err = store_walk(store, rewrap.from, rewrap_chunk, &rewrap);
 	if (err == 0 && rewrap.old > 0)
 		err = lock_open_file(store, file->name, rewrap.from);
 	if (err == 0 && rewrap.old > 0)

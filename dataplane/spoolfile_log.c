@@ -27,7 +27,7 @@ struct spoolfile_log {
 	uint64_t bytes;
 	uint64_t reserved; // of the file, from its beginning
 	bool failed;
-	uint8_t chunk[CHANGE_BYTES + SPOOL_HEADER_BYTES + SPOOL_LOG_ALIGN];
+	uint8_t chunk[CHANGE_BYTES + SPOOL_HEADER_BYTES + SPOOL_ALIGN];
 };
 
 // ---- the new file --------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ struct copy {
 static int copy_chunk(
 	void *ctx, uint64_t offset, const struct spool_chunk *chunk, const uint8_t *content)
 {
-	size_t stored = spool_chunk_stored(spool_chunk_content(chunk), SPOOL_LOG_ALIGN);
+	size_t stored = spool_chunk_stored(spool_chunk_content(chunk));
 	const struct store_entry *entry;
 	struct spool_change change;
 	struct copy *copy = ctx;
@@ -96,7 +96,7 @@ static int copy_old(
 	if (err != 0)
 		return err;
 	copy->all = store_is_unclear(store);
-	err = store_walk(store, copy->from, SPOOL_LOG_ALIGN, copy_chunk, copy);
+	err = store_walk(store, copy->from, copy_chunk, copy);
 	file = number_of(store, file_name);
 	if (err == 0 && file >= 0 && store->files[file].unclear)
 		err = keep_aside(store, name);
@@ -202,7 +202,7 @@ static size_t seal_change(struct spoolfile_log *log, const struct spool_change *
 	piece.iov_len = (size_t)(end - content);
 	chunk.id = (struct spool_id){log->run, log->next_number++};
 	chunk.body_bytes = (uint32_t)piece.iov_len;
-	return spool_chunk_seal(log->sealer, &chunk, &piece, SPOOL_LOG_ALIGN, log->chunk);
+	return spool_chunk_seal(log->sealer, &chunk, &piece, log->chunk);
 }
 
 int spoolfile_log_append(struct spoolfile_log *log, const struct spool_change *change)
@@ -268,7 +268,7 @@ int spoolfile_history(struct spoolfile *store, struct spool_id id,
 			store->directory, store->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd < 0)
 			return errno == ENOENT ? 0 : -errno;
-		err = store_walk(store, fd, SPOOL_LOG_ALIGN, tell_change, &history);
+		err = store_walk(store, fd, tell_change, &history);
 		(void)close(fd);
 	}
 	return err;

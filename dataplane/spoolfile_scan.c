@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Finds the chunks of a file. A segment was all zeros when it came into use, and no stretch of 512 bytes
 // of cipher text is: so what a write that was cut short has left shows by its zeros, and is told from what
-// was altered later.
+// was altered later. What was written leaves no zeros where a chunk might begin: its last block is filled with
+// SPOOL_PAD.
 #include "dataplane/spoolfile_store.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 struct scan {
 	struct spoolfile *store;
 	int fd;
-	size_t align;
+	bool in_log;
 	uint64_t bytes;    // of the file
 	uint64_t view_at;  // place of store->view in it
 	size_t view_bytes; // that are there
@@ -23,7 +24,7 @@ struct scan {
 	// What lies before the place that is looked at:
 	uint64_t covered;    // up to here it belongs to a bad chunk that was counted
 	uint64_t zero_bytes; // how many in a row are zero
-	bool taken;          // the last place held a good chunk
+	bool taken;          // the last place held a good chunk, or filled up the block of one
 	bool after_zero;     // since the last chunk there were zeros where one may have begun
 };
 
@@ -63,11 +64,21 @@ static bool is_zero(const uint8_t *data, size_t n)
 	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
 }
 
-// The last one may be a part of a sector.
-static bool has_zero_sector(const uint8_t *data, size_t n)
+static bool is_pad(const uint8_t *data, size_t n)
 {
-	for (size_t at = 0; at < n; at += SECTOR_BYTES) {
-		if (is_zero(data + at, n - at < SECTOR_BYTES ? n - at : SECTOR_BYTES))
+	return data[0] == SPOOL_PAD && memcmp(data, data + 1, n - 1) == 0;
+}
+
+// Whether a sector in which some of these bytes of the file lie is all zeros.
+static bool has_zero_sector(struct scan *scan, uint64_t from, uint64_t end)
+{
+	for (uint64_t at = from / SECTOR_BYTES * SECTOR_BYTES; at < end; at += SECTOR_BYTES) {
+		size_t got;
+		const uint8_t *data = look(scan, at, SECTOR_BYTES, &got);
+
+		if (data == NULL)
+			return false;
+		if (is_zero(data, got))
 			return true;
 	}
 	return false;
@@ -118,7 +129,6 @@ static bool is_sound(const struct spool_chunk *chunk, const uint8_t *content, bo
 // *torn tells a bad one that was never written whole.
 static int read_chunk(struct scan *scan, uint64_t offset, struct spool_chunk *chunk, bool *torn)
 {
-	bool in_log = scan->align == SPOOL_LOG_ALIGN;
 	size_t stored;
 	size_t got;
 	const uint8_t *data = look(scan, offset, SPOOL_HEADER_BYTES, &got);
@@ -143,10 +153,11 @@ static int read_chunk(struct scan *scan, uint64_t offset, struct spool_chunk *ch
 	if (*torn)
 		return -EBADMSG;
 	err = spool_chunk_unseal(scan->store->opener, data, chunk, scan->store->plain);
-	if (err == 0 && !is_sound(chunk, scan->store->plain, in_log))
+	if (err == 0 && !is_sound(chunk, scan->store->plain, scan->in_log))
 		err = -EBADMSG;
 	if (err == -EBADMSG)
-		*torn = has_zero_sector(data, stored) || (in_log && offset + stored >= scan->bytes);
+		*torn = (scan->in_log && offset + stored >= scan->bytes) ||
+			has_zero_sector(scan, offset, offset + stored);
 	return err;
 }
 
@@ -172,22 +183,48 @@ static int take_chunk(
 	return 0;
 }
 
-// A place that holds no chunk. Returns whether it is the first of something altered.
-static bool is_foreign(struct scan *scan, uint64_t offset, const uint8_t *data, size_t n)
+// A place that holds neither a chunk nor zeros. Returns whether it is the first of something altered.
+static bool is_foreign(struct scan *scan, uint64_t offset, size_t n)
 {
-	if (is_zero(data, n)) {
-		scan->zero_bytes += n;
-		scan->after_zero = true;
-		return false;
-	}
-	scan->zero_bytes = 0;
-	if (has_zero_sector(data, n < SECTOR_BYTES ? n : SECTOR_BYTES))
-		scan->after_zero = true;
 	// Too short for anything: the end of a log that was torn.
 	if (offset < scan->covered || scan->after_zero || n < sizeof(uint64_t))
 		return false;
 	scan->covered = UINT64_MAX; // until the next chunk
 	return true;
+}
+
+// Bytes of zeros at a place that has some: a block, where there is a whole one.
+static size_t zeros_at(struct scan *scan, uint64_t at, size_t n)
+{
+	size_t got = 0;
+	const uint8_t *data = NULL;
+
+	if (at % SPOOL_BLOCK_BYTES == 0 && !scan->in_log)
+		data = look(scan, at, SPOOL_BLOCK_BYTES, &got);
+	return data != NULL && is_zero(data, got) ? got : n;
+}
+
+// A place without a chunk. Returns the bytes to go on by.
+static ssize_t pass(struct scan *scan, uint32_t number, uint64_t at, const uint8_t *data, size_t n)
+{
+	struct store_file *file = &scan->store->files[number];
+	bool fills = scan->taken && at % SPOOL_BLOCK_BYTES != 0 && !scan->in_log;
+
+	scan->taken = fills && is_pad(data, n);
+	if (scan->taken)
+		return (ssize_t)n;
+	if (is_zero(data, n)) {
+		n = zeros_at(scan, at, n);
+		scan->zero_bytes += n;
+		scan->after_zero = true;
+		return (ssize_t)n;
+	}
+	scan->zero_bytes = 0;
+	if (is_foreign(scan, at, n)) {
+		note_bad(scan, file, at, (struct spool_id){0, 0}, -EBADMSG);
+		file->unclear = true;
+	}
+	return (ssize_t)n;
 }
 
 // Looks at one place. Returns the bytes to go on by, or -ENOMEM.
@@ -197,22 +234,18 @@ static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 	struct spool_chunk chunk = {.kind = SPOOL_KIND_RECORD};
 	bool torn;
 	size_t got;
-	const uint8_t *data = look(scan, at, scan->align, &got);
+	const uint8_t *data = look(scan, at, SPOOL_ALIGN, &got);
 	int err;
 
-	scan->taken = false;
 	if (data == NULL) {
 		note_bad(scan, file, at, (struct spool_id){0, 0}, -EIO);
 		file->unclear = true;
-		return (ssize_t)scan->align;
+		scan->taken = false;
+		return (ssize_t)SPOOL_ALIGN;
 	}
-	if (got < sizeof(uint64_t) || !spool_chunk_has_magic(data)) {
-		if (is_foreign(scan, at, data, got)) {
-			note_bad(scan, file, at, (struct spool_id){0, 0}, -EBADMSG);
-			file->unclear = true;
-		}
-		return (ssize_t)scan->align;
-	}
+	if (got < sizeof(uint64_t) || !spool_chunk_has_magic(data))
+		return pass(scan, number, at, data, got);
+	scan->taken = false;
 	err = read_chunk(scan, at, &chunk, &torn);
 	scan->zero_bytes = 0;
 	scan->after_zero = false;
@@ -221,7 +254,7 @@ static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 		return err;
 	if (err == 0) {
 		scan->taken = true;
-		scan->covered = at + spool_chunk_stored(spool_chunk_content(&chunk), scan->align);
+		scan->covered = at + spool_chunk_stored(spool_chunk_content(&chunk));
 		err = take_chunk(scan, number, at, &chunk);
 		return err != 0 ? err : (ssize_t)(scan->covered - at);
 	}
@@ -231,7 +264,7 @@ static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 		note_bad(scan, file, at, chunk.id, err);
 		file->unclear = true;
 	}
-	return (ssize_t)scan->align;
+	return (ssize_t)SPOOL_ALIGN;
 }
 
 int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thorough)
@@ -239,7 +272,8 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thoroug
 	struct store_file *info = &store->files[file];
 	struct scan scan = {.store = store,
 		.fd = fd,
-		.align = info->is_log ? SPOOL_LOG_ALIGN : SPOOL_BLOCK_BYTES,
+		.in_log = info->is_log,
+		.taken = info->done > 0,
 		.bytes = info->bytes};
 	uint64_t at = info->done;
 	bool all_known = true;
@@ -263,9 +297,9 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thoroug
 	return 0;
 }
 
-int store_walk(struct spoolfile *store, int fd, size_t align, store_walk_fn fn, void *ctx)
+int store_walk(struct spoolfile *store, int fd, store_walk_fn fn, void *ctx)
 {
-	struct scan scan = {.store = store, .fd = fd, .align = align};
+	struct scan scan = {.store = store, .fd = fd};
 	struct stat status;
 	uint64_t at = 0;
 
@@ -283,11 +317,11 @@ int store_walk(struct spoolfile *store, int fd, size_t align, store_walk_fn fn, 
 			err = fn(ctx, at, &chunk, store->plain);
 			if (err != 0)
 				return err;
-			at += spool_chunk_stored(spool_chunk_content(&chunk), align);
+			at += spool_chunk_stored(spool_chunk_content(&chunk));
 		} else if (err == -ENOMEM) {
 			return err;
 		} else {
-			at += align;
+			at += SPOOL_ALIGN;
 		}
 	}
 	return 0;

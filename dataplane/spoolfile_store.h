@@ -98,8 +98,7 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thoroug
 // Calls fn for each chunk of the open file that is authentic. Returns 0, fn's error, or -errno.
 typedef int (*store_walk_fn)(
 	void *ctx, uint64_t offset, const struct spool_chunk *chunk, const uint8_t *content);
-int store_walk(
-	struct spoolfile *store, int fd, size_t align, store_walk_fn fn, void *ctx) SPOOL_MUST_USE;
+int store_walk(struct spoolfile *store, int fd, store_walk_fn fn, void *ctx) SPOOL_MUST_USE;
 
 // ---- spoolfile_keep.c ----
 

@@ -15,19 +15,17 @@
 // allocated and never written to; (g), (h) the buffer, with two spares and no time to fill them, measured by the
 // better of (e) and (f). And (i), a file per mail: write, fsync, rename, fsync of the folder.
 //
-// Beside those how long an acknowledgement takes (p50, p99): under that load, and of a mail at a time with nothing
-// else on its way, beside a write with RWF_DSYNC of the same bytes; and the buffer's AES-256-GCM alone. Without -b
-// for mails of 4, 20 and 100 KB.
+// Beside those how long an acknowledgement takes (p50, p99), under that load and of one mail at a time with nothing
+// else on its way; this process's processor time for a byte; and AES-256-GCM alone. Without -b for mails of 4, 20 and 100 KB.
 #include "dataplane/spool.h"
 #include "dataplane/spool_io.h"
 #include "dataplane/spool_state.h"
+#include "perf/disk.h"
 #include "perf/perf.h"
 
-#include <liburing.h>
 #include <openssl/rand.h>
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -39,237 +37,23 @@
 
 #define MOST_ROUNDS 7
 #define WAYS 9
-#define WAITING 512u // mails of a worker that are committed and not durable, at least
+#define WAITING 16u // mails of a worker that are committed and not durable, at least
 #define WAITING_BYTES ((size_t)2 * GROUPS_WRITING * GROUP_BYTES) // and so many bytes of them
 #define WORKERS 8
 #define ALONE 300        // mails one at a time
-#define TIMES (1u << 20) // acknowledgements that are remembered
 #define SMALL_BYTES 400u // that a mail takes on the disk beside its own, at most
 
 struct bench {
-	const char *folder;
-	size_t bytes; // of a mail
-	uint64_t total;
+	struct disk disk;
 	uint32_t workers;
 	const char *ways; // letters
 	unsigned int rounds;
-	int prepared; // a file, filled
-	uint8_t *mail;
-	uint8_t *data; // without a pattern, as what is encrypted, in pages as large as the buffer's
 	struct spool_keys *keys;
 	double rates[WAYS][MOST_ROUNDS];
 	double p50[WAYS][MOST_ROUNDS];
 	double p99[WAYS][MOST_ROUNDS];
+	double processor_ns[WAYS][MOST_ROUNDS]; // for each byte
 };
-
-// What one run has found.
-struct times {
-	uint32_t *us;
-	uint32_t count;
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void note(struct times *times, uint64_t since_ns, uint64_t until_ns)
-{
-	if (times->count < TIMES)
-		times->us[times->count++] = (uint32_t)((until_ns - since_ns) / 1000);
-}
-
-static int by_time(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a;
-	uint32_t y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double part_of(const struct times *times, double part)
-{
-	return times->count > 0 ? times->us[(uint32_t)(part * (double)(times->count - 1))] : 0;
-}
-
-static double seconds(uint64_t since_ns)
-{
-	return (double)(now_ns() - since_ns) / 1e9;
-}
-
-// ---- a file per mail ----------------------------------------------------------------------------
-
-static double file_per_mail(const struct bench *bench, struct times *times)
-{
-	int folder = open(bench->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const uint64_t begin = now_ns();
-	uint32_t mails = 0;
-	double spent;
-
-	perf_need(folder >= 0, bench->folder);
-	do {
-		char name[32];
-		uint64_t since = now_ns();
-		int fd = openat(folder, "mail.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-
-		(void)snprintf(name, sizeof(name), "mail%u", mails++);
-		perf_need(fd >= 0 &&
-				  write(fd, bench->mail, bench->bytes) == (ssize_t)bench->bytes &&
-				  fsync(fd) == 0 && close(fd) == 0 &&
-				  renameat(folder, "mail.new", folder, name) == 0 &&
-				  fsync(folder) == 0,
-			"a file per mail");
-		note(times, since, now_ns());
-		spent = seconds(begin);
-	} while (spent < 0.3);
-	for (uint32_t i = 0; i < mails; i++) {
-		char name[32];
-
-		(void)snprintf(name, sizeof(name), "mail%u", i);
-		(void)unlinkat(folder, name, 0);
-	}
-	(void)close(folder);
-	return mails / spent;
-}
-
-// ---- raw ----------------------------------------------------------------------------------------
-
-// Allocated as the buffer allocates; filled: written to as well.
-static int make_file(const struct bench *bench, bool filled)
-{
-	char path[512];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/raw", bench->folder);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
-	perf_need(fd >= 0 && unlink(path) == 0, path);
-	perf_need(posix_fallocate(fd, 0, (off_t)bench->total) == 0, "allocate");
-	for (off_t at = 0; filled && (uint64_t)at < bench->total; at += 1 << 20)
-		perf_need(pwrite(fd, bench->data, 1 << 20, at) == 1 << 20, "write");
-	perf_need(fsync(fd) == 0, "fsync");
-	return fd;
-}
-
-struct raw {
-	struct io_uring ring;
-	const struct bench *bench;
-	int fd;
-	size_t bytes; // of a write
-	uint32_t mails_each;
-	uint32_t depth;
-	bool linked;
-	uint64_t since[64]; // by place in the ring
-	uint32_t free[64];
-	uint32_t free_count;
-};
-
-// The data comes from another place each time, as the buffer's does.
-static void submit_write(struct raw *raw, uint64_t offset)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&raw->ring);
-	uint32_t place = raw->free[--raw->free_count];
-	const size_t places = (size_t)GROUPS * GROUP_BYTES / raw->bytes;
-	const uint8_t *data = raw->bench->data + offset / raw->bytes % places * raw->bytes;
-
-	raw->since[place] = now_ns();
-	io_uring_prep_write_fixed(sqe, raw->fd, data, (unsigned int)raw->bytes, (__u64)offset, 0);
-	io_uring_sqe_set_data64(sqe, place);
-	if (!raw->linked) {
-		sqe->rw_flags = RWF_DSYNC;
-		return;
-	}
-	io_uring_sqe_set_data64(sqe, UINT64_MAX);
-	sqe->flags |= IOSQE_IO_LINK;
-	sqe = io_uring_get_sqe(&raw->ring);
-	io_uring_prep_fsync(sqe, raw->fd, IORING_FSYNC_DATASYNC);
-	io_uring_sqe_set_data64(sqe, place);
-}
-
-static uint64_t take_writes(struct raw *raw, struct times *times)
-{
-	struct io_uring_cqe *cqe;
-	uint64_t mails = 0;
-
-	while (io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
-		uint64_t place = io_uring_cqe_get_data64(cqe);
-
-		perf_need(cqe->res >= 0, "write");
-		io_uring_cqe_seen(&raw->ring, cqe);
-		if (place == UINT64_MAX)
-			continue;
-		note(times, raw->since[place], now_ns());
-		raw->free[raw->free_count++] = (uint32_t)place;
-		mails += raw->mails_each;
-	}
-	return mails;
-}
-
-// All of the file once, or so many writes.
-static double raw_run(struct raw *raw, uint64_t writes, struct times *times)
-{
-	const struct bench *bench = raw->bench;
-	struct iovec buffer = {bench->data, (size_t)GROUPS * GROUP_BYTES};
-	uint64_t offset = 0;
-	uint64_t mails = 0;
-	uint64_t begin;
-	double spent;
-
-	perf_need(io_uring_queue_init(128, &raw->ring, 0) == 0 &&
-			  io_uring_register_buffers(&raw->ring, &buffer, 1) == 0,
-		"io_uring");
-	for (raw->free_count = 0; raw->free_count < raw->depth; raw->free_count++)
-		raw->free[raw->free_count] = raw->free_count;
-	begin = now_ns();
-	if (writes > bench->total / raw->bytes)
-		writes = bench->total / raw->bytes;
-	while (writes > 0 || raw->free_count < raw->depth) {
-		for (; raw->free_count > 0 && writes > 0; writes--) {
-			submit_write(raw, offset);
-			offset += raw->bytes;
-		}
-		perf_need(io_uring_submit_and_wait(&raw->ring, 1) >= 0, "submit");
-		mails += take_writes(raw, times);
-	}
-	spent = seconds(begin);
-	io_uring_queue_exit(&raw->ring);
-	return (double)mails / spent;
-}
-
-static size_t whole_blocks(size_t bytes)
-{
-	return (bytes + 4095) / 4096 * 4096;
-}
-
-static double raw_way(const struct bench *bench, bool linked, bool fresh, struct times *times)
-{
-	struct raw raw = {.bench = bench, .linked = linked, .fd = bench->prepared};
-	double rate;
-
-	raw.mails_each = GROUP_BYTES / (uint32_t)bench->bytes;
-	raw.bytes = whole_blocks(raw.mails_each * bench->bytes);
-	raw.depth = GROUPS_WRITING;
-	if (fresh)
-		raw.fd = make_file(bench, false);
-	rate = raw_run(&raw, UINT64_MAX, times);
-	if (fresh)
-		(void)close(raw.fd);
-	return rate;
-}
-
-// A mail at a time, to begin with.
-static void raw_alone(const struct bench *bench, struct times *times)
-{
-	struct raw raw = {.bench = bench,
-		.fd = bench->prepared,
-		.mails_each = 1,
-		.bytes = whole_blocks(bench->bytes),
-		.depth = 1};
-
-	(void)raw_run(&raw, ALONE, times);
-}
 
 // ---- the buffer ---------------------------------------------------------------------------------
 
@@ -277,7 +61,7 @@ struct producer {
 	pthread_t thread;
 	const struct bench *bench;
 	struct spool_worker *worker;
-	struct times times;
+	struct disk_times times;
 	uint64_t mails; // to send
 	size_t waiting; // at once
 };
@@ -287,16 +71,17 @@ static bool send_mail(const struct producer *producer)
 	static const struct spool_envelope envelope = {
 		.mail_from = {"sender@example.org", 18}, .helo = {"client.example.org", 18}};
 	static const struct spool_reason reason = {.state = SPOOL_HELD, .reason = {"sealed", 6}};
-	const uint64_t since = now_ns();
+	const uint64_t since = disk_now_ns();
 	struct spool_record *record;
 
 	// The time is what comes back with the result.
 	if (spool_begin(producer->worker, &envelope, (void *)(uintptr_t)since, &record) != 0)
 		return false;
-	for (size_t at = 0; at < producer->bench->bytes; at += 1448) {
-		size_t n = producer->bench->bytes - at;
+	for (size_t at = 0; at < producer->bench->disk.bytes; at += 1448) {
+		size_t n = producer->bench->disk.bytes - at;
 
-		if (spool_append(record, producer->bench->mail + at, n < 1448 ? n : 1448) != 0) {
+		if (spool_append(record, producer->bench->disk.mail + at, n < 1448 ? n : 1448) !=
+			0) {
 			spool_abort(record);
 			return false;
 		}
@@ -319,15 +104,15 @@ static void *produce(void *arg)
 
 		// A mail that finds no room in its middle would be written in vain.
 		while (left > 0 && waiting < producer->waiting &&
-			spool_room(producer->worker, NULL) > 2 * producer->bench->bytes &&
+			spool_room(producer->worker, NULL) > 2 * producer->bench->disk.bytes &&
 			send_mail(producer)) {
 			waiting++;
 			left--;
 		}
-		n = spool_poll(producer->worker, now_ns(), done, 64);
+		n = spool_poll(producer->worker, disk_now_ns(), done, 64);
 		for (size_t i = 0; i < n; i++) {
 			perf_need(done[i].error == 0, "mail");
-			note(&producer->times, (uintptr_t)done[i].cookie, now_ns());
+			disk_note(&producer->times, (uintptr_t)done[i].cookie, disk_now_ns());
 		}
 		waiting -= n;
 		// A worker has other things to do than to look here again and again.
@@ -367,12 +152,12 @@ static struct spool *open_spool(const struct bench *bench, bool ring, uint32_t s
 	options.memory_bytes = 128u << 20;
 	options.deadline_ns = 60000000000u;
 	if (spares == 0)
-		options.spares =
-			(uint32_t)(bench->total / bench->bytes * (bench->bytes + SMALL_BYTES) /
-					   options.segment_bytes * 21 / 20 +
-				   2);
-	perf_need((ring ? spool_ring_open(bench->folder, &io)
-			: spool_thread_open(bench->folder, 4, &io)) == 0,
+		options.spares = (uint32_t)(bench->disk.total / bench->disk.bytes *
+						    (bench->disk.bytes + SMALL_BYTES) /
+						    options.segment_bytes * 21 / 20 +
+					    2);
+	perf_need((ring ? spool_ring_open(bench->disk.folder, &io)
+			: spool_thread_open(bench->disk.folder, 4, &io)) == 0,
 		"io");
 	perf_need(spool_open(&options, bench->keys, io, &spool) == 0, "spool_open");
 	do {
@@ -382,18 +167,22 @@ static struct spool *open_spool(const struct bench *bench, bool ring, uint32_t s
 }
 
 static double feed(const struct bench *bench, struct spool *spool, uint64_t mails, size_t waiting,
-	struct times *times)
+	struct disk_times *times)
 {
 	struct producer producers[WORKERS] = {0};
-	uint64_t begin = now_ns();
+	const uint64_t each = mails / (bench->workers > 0 ? bench->workers : 1);
+	const double processor_s = disk_processor_s();
+	uint64_t begin = disk_now_ns();
+	uint64_t sent = 0;
 	double spent;
 
 	for (uint32_t i = 0; i < bench->workers; i++) {
 		producers[i] = (struct producer){.bench = bench,
 			.worker = spool_get_worker(spool, i),
-			.mails = mails / bench->workers,
+			.mails = each,
 			.waiting = waiting,
-			.times = {malloc(TIMES * sizeof(uint32_t)), 0}};
+			.times = {.us = malloc(DISK_TIMES * sizeof(uint32_t))}};
+		sent += each;
 		perf_need(
 			producers[i].times.us != NULL && pthread_create(&producers[i].thread, NULL,
 								 produce, &producers[i]) == 0,
@@ -401,24 +190,25 @@ static double feed(const struct bench *bench, struct spool *spool, uint64_t mail
 	}
 	for (uint32_t i = 0; i < bench->workers; i++)
 		(void)pthread_join(producers[i].thread, NULL);
-	spent = seconds(begin);
+	spent = disk_seconds(begin);
+	times->processor_s = disk_processor_s() - processor_s;
 	for (uint32_t i = 0; i < bench->workers; i++) {
-		for (uint32_t j = 0; j < producers[i].times.count && times->count < TIMES; j++)
+		for (uint32_t j = 0; j < producers[i].times.count && times->count < DISK_TIMES; j++)
 			times->us[times->count++] = producers[i].times.us[j];
 		free(producers[i].times.us);
 	}
-	return (double)(mails / bench->workers * bench->workers) / spent;
+	return (double)sent / spent;
 }
 
-static double buffer(const struct bench *bench, bool ring, bool fresh, struct times *times)
+static double buffer(const struct bench *bench, bool ring, bool fresh, struct disk_times *times)
 {
 	struct spool *spool = open_spool(bench, ring, fresh ? 2 : 0);
-	size_t enough = WAITING_BYTES / bench->bytes;
-	double rate = feed(bench, spool, bench->total / bench->bytes,
+	size_t enough = WAITING_BYTES / bench->disk.bytes;
+	double rate = feed(bench, spool, bench->disk.total / bench->disk.bytes,
 		enough > WAITING ? enough : WAITING, times);
 
 	spool_close(spool);
-	remove_segments(bench->folder);
+	remove_segments(bench->disk.folder);
 	return rate;
 }
 
@@ -440,14 +230,15 @@ static double median(const double *values, unsigned int count)
 	return sorted[count / 2];
 }
 
-static double measure(const struct bench *bench, size_t way, struct times *times)
+static double measure(const struct bench *bench, size_t way, struct disk_times *times)
 {
 	if (way < 2 || way == 4 || way == 5)
-		return raw_way(bench, way % 2 == 0, way > 3, times);
-	return way == 8 ? file_per_mail(bench, times) : buffer(bench, way % 2 == 0, way > 3, times);
+		return disk_groups(&bench->disk, way % 2 == 0, way > 3, times);
+	return way == 8 ? disk_file_per_mail(&bench->disk, times)
+			: buffer(bench, way % 2 == 0, way > 3, times);
 }
 
-static void measure_all(struct bench *bench, struct times *times)
+static void measure_all(struct bench *bench, struct disk_times *times)
 {
 	for (unsigned int round = 0; round < bench->rounds; round++) {
 		for (size_t i = 0; i < WAYS; i++) {
@@ -455,9 +246,11 @@ static void measure_all(struct bench *bench, struct times *times)
 			if (strchr(bench->ways, (int)('a' + i)) == NULL)
 				continue;
 			bench->rates[i][round] = measure(bench, i, times);
-			qsort(times->us, times->count, sizeof(uint32_t), by_time);
-			bench->p50[i][round] = part_of(times, 0.5);
-			bench->p99[i][round] = part_of(times, 0.99);
+			disk_sort(times);
+			bench->p50[i][round] = disk_part(times, 0.5);
+			bench->p99[i][round] = disk_part(times, 0.99);
+			bench->processor_ns[i][round] =
+				times->processor_s * 1e9 / (double)bench->disk.total;
 		}
 	}
 }
@@ -469,8 +262,8 @@ static void tell_way(const struct bench *bench, size_t way, const char *text)
 	bool fresh = way > 3 && way < 8;
 	const char *against = grounds[fresh];
 	size_t raw = fresh ? 4 : 0;
-	double peers[MOST_ROUNDS];
-	double ratios[MOST_ROUNDS];
+	double peers[MOST_ROUNDS] = {0};
+	double ratios[MOST_ROUNDS] = {0};
 	double rate = median(bench->rates[way], bench->rounds);
 	double peer;
 	char name[64];
@@ -484,69 +277,65 @@ static void tell_way(const struct bench *bench, size_t way, const char *text)
 		raw = fresh ? 4 : 0;
 	}
 	peer = median(peers, bench->rounds);
-	(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->bytes, text);
+	(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->disk.bytes, text);
 	perf_row_ratio(name, rate, "mails/s", against, peer, median(ratios, bench->rounds));
-	(void)snprintf(name, sizeof(name), "buffer/bytes/%zu/%s", bench->bytes, text);
-	perf_row_ratio(name, rate * (double)bench->bytes / 1e6, "MB/s", against,
-		peer * (double)bench->bytes / 1e6, median(ratios, bench->rounds));
+	(void)snprintf(name, sizeof(name), "buffer/bytes/%zu/%s", bench->disk.bytes, text);
+	perf_row_ratio(name, rate * (double)bench->disk.bytes / 1e6, "MB/s", against,
+		peer * (double)bench->disk.bytes / 1e6, median(ratios, bench->rounds));
 	raw += median(bench->rates[raw], bench->rounds) <
 	       median(bench->rates[raw + 1], bench->rounds);
-	(void)snprintf(name, sizeof(name), "buffer/ack-p50/%zu/%s", bench->bytes, text);
+	(void)snprintf(name, sizeof(name), "buffer/ack-p50/%zu/%s", bench->disk.bytes, text);
 	perf_row(name, median(bench->p50[way], bench->rounds), "us", against,
 		median(bench->p50[raw], bench->rounds));
-	(void)snprintf(name, sizeof(name), "buffer/ack-p99/%zu/%s", bench->bytes, text);
+	(void)snprintf(name, sizeof(name), "buffer/ack-p99/%zu/%s", bench->disk.bytes, text);
 	perf_row(name, median(bench->p99[way], bench->rounds), "us", against,
 		median(bench->p99[raw], bench->rounds));
+	(void)snprintf(name, sizeof(name), "buffer/processor/%zu/%s", bench->disk.bytes, text);
+	if (way != 8)
+		perf_row(name, median(bench->processor_ns[way], bench->rounds), "ns/B", against,
+			median(bench->processor_ns[raw], bench->rounds));
 }
 
-static void tell_alone(const struct bench *bench, struct times *times)
+static void tell_alone(const struct bench *bench, struct disk_times *times)
 {
-	struct times peers = {malloc(TIMES * sizeof(uint32_t)), 0};
 	struct spool *spool = open_spool(bench, true, 1);
 	struct bench one = *bench;
 	char name[64];
 
-	perf_need(peers.us != NULL, "memory");
 	times->count = 0;
 	one.workers = 1;
-	raw_alone(bench, &peers);
 	(void)feed(&one, spool, ALONE, 1, times);
-	raw_alone(bench, &peers);
 	spool_close(spool);
-	remove_segments(bench->folder);
-	qsort(times->us, times->count, sizeof(uint32_t), by_time);
-	qsort(peers.us, peers.count, sizeof(uint32_t), by_time);
-	(void)snprintf(name, sizeof(name), "buffer/alone-p50/%zu", bench->bytes);
-	perf_row(name, part_of(times, 0.5), "us", "one raw write at a time", part_of(&peers, 0.5));
-	(void)snprintf(name, sizeof(name), "buffer/alone-p99/%zu", bench->bytes);
-	perf_row(
-		name, part_of(times, 0.99), "us", "one raw write at a time", part_of(&peers, 0.99));
-	free(peers.us);
+	remove_segments(bench->disk.folder);
+	disk_sort(times);
+	(void)snprintf(name, sizeof(name), "buffer/alone-p50/%zu", bench->disk.bytes);
+	perf_row(name, disk_part(times, 0.5), "us", NULL, 0);
+	(void)snprintf(name, sizeof(name), "buffer/alone-p99/%zu", bench->disk.bytes);
+	perf_row(name, disk_part(times, 0.99), "us", NULL, 0);
 }
 
 // Mails of that size sealed one behind the other, into the memory that the disk would take them from.
 static void tell_cipher(const struct bench *bench)
 {
 	struct spool_sealer *sealer = NULL;
-	const struct iovec piece = {bench->mail, SPOOL_CONTENT_BYTES};
+	const struct iovec piece = {bench->disk.mail, SPOOL_CONTENT_BYTES};
 	struct spool_chunk chunk = {.kind = SPOOL_KIND_RECORD};
 	uint8_t *out = spool_memory((size_t)GROUPS * GROUP_BYTES);
 	uint64_t bytes = 0;
-	uint64_t begin = now_ns();
+	uint64_t begin = disk_now_ns();
 	char name[64];
 
 	perf_need(out != NULL && spool_sealer_new(bench->keys, &sealer) == 0, "keys");
-	for (size_t at = 0; seconds(begin) < 0.1; at += SPOOL_CHUNK_BYTES, chunk.id.number++) {
+	for (size_t at = 0; disk_seconds(begin) < 0.1; at += SPOOL_CHUNK_BYTES, chunk.id.number++) {
 		chunk.body_bytes =
-			(uint32_t)(bench->bytes < SPOOL_CONTENT_BYTES ? bench->bytes
-								      : SPOOL_CONTENT_BYTES);
+			(uint32_t)(bench->disk.bytes < SPOOL_CONTENT_BYTES ? bench->disk.bytes
+									   : SPOOL_CONTENT_BYTES);
 		at %= (size_t)GROUPS * GROUP_BYTES;
-		perf_need(spool_chunk_seal(sealer, &chunk, &piece, SPOOL_LOG_ALIGN, out + at) > 0,
-			"seal");
+		perf_need(spool_chunk_seal(sealer, &chunk, &piece, out + at) > 0, "seal");
 		bytes += chunk.body_bytes;
 	}
-	(void)snprintf(name, sizeof(name), "buffer/cipher/%zu", bench->bytes);
-	perf_row(name, (double)bytes / seconds(begin) / 1e6, "MB/s", NULL, 0);
+	(void)snprintf(name, sizeof(name), "buffer/cipher/%zu", bench->disk.bytes);
+	perf_row(name, (double)bytes / disk_seconds(begin) / 1e6, "MB/s", NULL, 0);
 	spool_sealer_free(sealer);
 	free(out);
 }
@@ -556,7 +345,7 @@ static void run(struct bench *bench)
 	static const char *const names[WAYS] = {"groups+fsync", "groups-dsync", "io_uring",
 		"threads", "new-groups+fsync", "new-groups-dsync", "new-io_uring", "new-threads",
 		"file-per-mail"};
-	struct times times = {malloc(TIMES * sizeof(uint32_t)), 0};
+	struct disk_times times = {.us = malloc(DISK_TIMES * sizeof(uint32_t))};
 
 	perf_need(times.us != NULL, "memory");
 	measure_all(bench, &times);
@@ -586,11 +375,11 @@ static void read_options(struct bench *bench, int argc, char **argv)
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
 	while ((option = getopt_long(argc, argv, "b:m:o:w:", names, NULL)) != -1) {
 		if (option == 'b')
-			bench->bytes = strtoul(optarg, NULL, 10);
+			bench->disk.bytes = strtoul(optarg, NULL, 10);
 		else if (option == 'o')
 			bench->ways = optarg;
 		else if (option == 'm')
-			bench->total = strtoull(optarg, NULL, 10) << 20;
+			bench->disk.total = strtoull(optarg, NULL, 10) << 20;
 		else if (option == 'w')
 			bench->workers = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (option == 'q')
@@ -599,44 +388,46 @@ static void read_options(struct bench *bench, int argc, char **argv)
 			usage();
 	}
 	if (optind + 1 < argc || bench->workers == 0 || bench->workers > WORKERS ||
-		bench->total < 64u << 20 || bench->bytes > GROUP_BYTES)
+		bench->disk.total < 64u << 20 || bench->disk.bytes > GROUP_BYTES)
 		usage();
-	bench->folder = optind < argc ? argv[optind] : NULL;
+	bench->disk.folder = optind < argc ? argv[optind] : NULL;
 }
 
 int main(int argc, char **argv)
 {
-	struct bench bench = {
-		.total = 384u << 20, .workers = 1, .rounds = MOST_ROUNDS, .ways = "abcdefghi"};
+	struct bench bench = {.disk = {.total = 384u << 20},
+		.workers = 1,
+		.rounds = MOST_ROUNDS,
+		.ways = "abcdefghi"};
 	static const size_t sizes[] = {4000, 20000, 100000};
 	char made[] = "build/bench-spool-XXXXXX";
 	size_t only;
 	char key[512];
 
 	read_options(&bench, argc, argv);
-	if (bench.folder == NULL)
-		bench.folder = mkdtemp(made);
-	perf_need(bench.folder != NULL, made);
-	(void)snprintf(key, sizeof(key), "%s/key", bench.folder);
-	only = bench.bytes;
-	bench.mail = malloc(GROUP_BYTES);
-	bench.data = spool_memory((size_t)GROUPS * GROUP_BYTES);
-	perf_need(bench.mail != NULL && bench.data != NULL &&
-			  RAND_bytes(bench.data, (int)(GROUPS * GROUP_BYTES)) == 1 &&
+	if (bench.disk.folder == NULL)
+		bench.disk.folder = mkdtemp(made);
+	perf_need(bench.disk.folder != NULL, made);
+	(void)snprintf(key, sizeof(key), "%s/key", bench.disk.folder);
+	only = bench.disk.bytes;
+	bench.disk.mail = malloc(GROUP_BYTES);
+	bench.disk.data = spool_memory((size_t)GROUPS * GROUP_BYTES);
+	perf_need(bench.disk.mail != NULL && bench.disk.data != NULL &&
+			  RAND_bytes(bench.disk.data, (int)(GROUPS * GROUP_BYTES)) == 1 &&
 			  spool_keys_open(key, &bench.keys) == 0,
 		key);
-	for (size_t i = 0; bench.mail != NULL && i < GROUP_BYTES; i++)
-		bench.mail[i] = (uint8_t)(i * 7 + i / 251);
-	bench.prepared = make_file(&bench, true);
+	for (size_t i = 0; bench.disk.mail != NULL && i < GROUP_BYTES; i++)
+		bench.disk.mail[i] = (uint8_t)(i * 7 + i / 251);
+	bench.disk.prepared = disk_make_file(&bench.disk, true);
 	for (size_t i = 0; i < (only == 0 ? 3 : 1); i++) {
-		bench.bytes = only == 0 ? sizes[i] : only;
+		bench.disk.bytes = only == 0 ? sizes[i] : only;
 		run(&bench);
 	}
-	(void)close(bench.prepared);
+	(void)close(bench.disk.prepared);
 	spool_keys_free(bench.keys);
-	free(bench.data);
-	free(bench.mail);
-	if (bench.folder == made) {
+	free(bench.disk.data);
+	free(bench.disk.mail);
+	if (bench.disk.folder == made) {
 		(void)unlink(key);
 		(void)rmdir(made);
 	}

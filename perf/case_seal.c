@@ -62,8 +62,7 @@ static void run_seal(void *ctx)
 	const struct iovec pieces[2] = {{state->data, state->bytes}, {NULL, 0}};
 
 	state->chunk.index++;
-	perf_need(spool_chunk_seal(state->sealer, &state->chunk, pieces, SPOOL_BLOCK_BYTES,
-			  state->stored) > 0,
+	perf_need(spool_chunk_seal(state->sealer, &state->chunk, pieces, state->stored) > 0,
 		"a sealed chunk");
 	perf_keep(state->stored[200]);
 }

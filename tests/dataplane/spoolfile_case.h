@@ -23,6 +23,7 @@ struct shelf {
 	uint8_t times[64];
 	struct spoolfile_stats stats;
 	char path[256]; // of the segment
+	bool packed; // written at once, so that chunks lie close together; else each in blocks of its own
 };
 
 static inline void write_mails(
@@ -42,22 +43,26 @@ static inline void write_mails(
 	options.thread = false;
 	assert_int_equal(spool_plain_open(shelf->folder.path, &io), 0);
 	assert_int_equal(spool_open(&options, shelf->folder.keys, io, &spool), 0);
-	for (uint32_t i = first; i < first + count; i++) {
+	for (uint32_t i = first; shelf->packed && i < first + count; i++)
 		assert_int_equal(spool_mail_send(spool_get_worker(spool, 0), i, 0), 0);
+	for (uint32_t i = first; i < first + count; i++) {
+		if (!shelf->packed)
+			assert_int_equal(spool_mail_send(spool_get_worker(spool, 0), i, 0), 0);
 		assert_int_equal(spool_wait(spool, spool_get_worker(spool, 0), &done), 0);
 		assert_int_equal(done.error, 0);
 		if (i < MAILS)
-			shelf->ids[i] = done.id;
+			shelf->ids[spool_mail_number(&done)] = done.id;
 	}
 	spool_close(spool);
 }
 
-static inline struct shelf *shelf_new(void)
+static inline struct shelf *shelf_new_of(bool packed)
 {
 	struct shelf *shelf = calloc(1, sizeof(*shelf));
 	const struct spoolfile_record *list;
 
 	assert_non_null(shelf);
+	shelf->packed = packed;
 	spool_folder_init(&shelf->folder);
 	write_mails(shelf, "d", 0, MAILS);
 	assert_int_equal(spool_plain_open(shelf->folder.path, &shelf->io), 0);
@@ -67,6 +72,11 @@ static inline struct shelf *shelf_new(void)
 	(void)snprintf(
 		shelf->path, sizeof(shelf->path), "%s/%s", shelf->folder.path, list[0].segment);
 	return shelf;
+}
+
+static inline struct shelf *shelf_new(void)
+{
+	return shelf_new_of(false);
 }
 
 static inline void shelf_free(struct shelf *shelf)

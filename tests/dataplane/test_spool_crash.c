@@ -82,7 +82,8 @@ static void work_random(struct rig *rig, struct work *work, uint32_t steps)
 
 // ---- tests --------------------------------------------------------------------------------------
 
-static void crash_once(struct rig *rig, uint64_t seed)
+// Counts segments, and those of them that zeros were written to.
+static void crash_once(struct rig *rig, uint64_t seed, uint64_t *made, uint64_t *filled)
 {
 	struct random random = {seed * 77 + 1};
 	struct work work = {.next = 0};
@@ -101,6 +102,8 @@ static void crash_once(struct rig *rig, uint64_t seed)
 	work_random(rig, &work, 50 + random_below(&random, 1000));
 	spool_disk_cut(&rig->disk, rig->folder.path);
 	rig_check(rig, true);
+	*made += RIG_COUNTER(rig, segments_made);
+	*filled += RIG_COUNTER(rig, segments_filled);
 	spool_folder_empty(&rig->folder);
 	rig_end(rig);
 }
@@ -110,11 +113,13 @@ static void a_power_cut_at_any_instant_loses_nothing_acknowledged(void **state)
 	struct rig *rig = rig_new();
 	uint64_t torn = 0;
 	uint64_t incomplete = 0;
+	uint64_t filled = 0;
+	uint64_t made = 0;
 	uint32_t stored = 0;
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= CRASHES; seed++) {
-		crash_once(rig, seed);
+		crash_once(rig, seed, &made, &filled);
 		torn += rig->stats.chunks_torn;
 		incomplete += rig->stats.incomplete;
 		for (uint32_t i = 0; i < RIG_MAILS; i++)
@@ -126,6 +131,7 @@ static void a_power_cut_at_any_instant_loses_nothing_acknowledged(void **state)
 	// Else this has proved nothing.
 	assert_true(stored > 100 * CRASHES / 10);
 	assert_true(torn > 0);
+	assert_true(filled > CRASHES / 4 && made > filled + CRASHES);
 	assert_true(incomplete > 0);
 	rig_free(rig);
 }

@@ -3,6 +3,12 @@
 // fastest way there is, alone: all frames of the conversations received and forwarded, those of connections, commands,
 // replies and acknowledgements as well, every transfer encoding and archive undone once, one pass of Hyperscan over
 // what comes out, the digests that are in use.
+//
+// What a port brings was written by somebody else, and each byte has to be fetched once from where that has put it:
+// bodies are decoded from more places than the processor's own caches have room for, each once a pass (0.021 -> 0.058
+// ns a byte of base64, where the last cache is shared). What comes out is in the caches still: Hyperscan and digests
+// read it there, always in the same place (apart, plain text takes 0.26 ns a byte either way). Frames are forwarded
+// in the same few buffers: of these nobody has to look at more than the first bytes.
 #pragma once
 
 #include "perf/mails.h"

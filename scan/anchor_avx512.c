@@ -151,8 +151,7 @@ size_t anchor_filter_avx512(const struct anchor_table *table, const uint8_t *dat
 
 	for (size_t i = 0; i < n; i += AT_A_TIME) {
 		const size_t left = n - i;
-		const __mmask16 there =
-			(__mmask16)(left < AT_A_TIME ? (1u << left) - 1 : 0xffffu);
+		const __mmask16 there = (__mmask16)(left < AT_A_TIME ? (1u << left) - 1 : 0xffffu);
 		const __m512i offsets =
 			_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, places + i));
 		const __m512i windows = _mm512_mask_i32gather_epi32(

@@ -58,7 +58,7 @@ enum clamav_edge_kind {
 	CLAMAV_EDGE_BOUNDARY, // (B)
 	CLAMAV_EDGE_LINE,     // (L)
 	CLAMAV_EDGE_WORD,     // (W)
-	CLAMAV_EDGE_WIDE,     // (W) of a pattern in which each byte has a NUL behind it: both are looked at
+	CLAMAV_EDGE_WIDE, // (W) of a pattern in which each byte has a NUL behind it: both are looked at
 };
 
 struct clamav_edge {

@@ -113,7 +113,8 @@ enum block_step block_finish(struct block *block);
 // Whether line is "begin MODE NAME"; then the name, which has room for a line, is filled in.
 bool uu_begins(const uint8_t *line, size_t n, char *name);
 bool uu_holds_data(const uint8_t *line, size_t n);
-// The same of a line with more behind its data, as damaged ones have: to be asked inside of a block alone.
+// The same of a damaged line, with more behind its data or with a few characters in it that are none: to be asked
+// inside of a block alone.
 bool uu_begins_with_data(const uint8_t *line, size_t n);
 
 // mime_hint.c

@@ -50,13 +50,15 @@ bool uu_holds_data(const uint8_t *line, size_t n)
 
 bool uu_begins_with_data(const uint8_t *line, size_t n)
 {
+	size_t damaged = 0;
 	size_t need;
 
 	if (n < 2 || line[0] <= 0x20 || line[0] >= 0x60)
 		return false;
 	need = 1 + (line[0] - 0x20u + 2) / 3 * 4;
+	if (n < need)
+		return false;
 	for (size_t i = 1; i < need; i++)
-		if (i >= n || line[i] < 0x20 || line[i] > 0x60)
-			return false;
-	return true;
+		damaged += line[i] < 0x20 || line[i] > 0x60;
+	return damaged <= need / 16;
 }

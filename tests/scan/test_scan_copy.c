@@ -135,13 +135,12 @@ static const struct copy_case cases[] = {
 	FILE_CASE("<html>data:;base64," MEMBER_BASE64 "<p>", 0, "Inner PageStart"),
 	FILE_CASE("<html><style>a{b:url(data:image/x;base64," MEMBER_BASE64 ")}</style>", 0,
 		"Inner PageStart"),
-	FILE_CASE("<html><script>x='data:;base64," MEMBER_BASE64 "'</script>", 0,
-		"Inner PageStart"),
+	FILE_CASE(
+		"<html><script>x='data:;base64," MEMBER_BASE64 "'</script>", 0, "Inner PageStart"),
 	FILE_CASE("<html><p style=\"b:url('data:;BASE64," MEMBER_BASE64 "')\">", 0,
 		"Inner PageStart"),
 	FILE_CASE("<html><!-- data:;Base64," MEMBER_BASE64 " -->", 0, "Inner PageStart"),
-	FILE_CASE("<html><img src=' DATA:image/x;base64," MEMBER_BASE64 "'>", 0,
-		"Inner PageStart"),
+	FILE_CASE("<html><img src=' DATA:image/x;base64," MEMBER_BASE64 "'>", 0, "Inner PageStart"),
 	FILE_CASE("<\0h\0t\0m\0l\0>\0<\0a\0 \0b\0=\0d\0a\0t\0a\0:\0,\0"
 		  "A\0%\0002\0000\0m\0e\0m\0b\0e\0r\0!\0%\0002\0000\0001\0002\0003\0004\0"
 		  "5\0006\0007\0>\0",

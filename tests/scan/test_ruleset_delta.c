@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#define ROUNDS 80
+#define ROUNDS 30
 #define LINES 14
 #define LINE_BYTES 256
 #define OBJECTS 6

@@ -308,7 +308,8 @@ static void inline_data_comes_out(void **state)
 	(void)state;
 	normalise((const uint8_t *)html, sizeof(html) - 1, 0, 0, &copies);
 	copies.data[copies.data_bytes] = '\0';
-	assert_string_equal((const char *)copies.data, "[image/png;base64|QUJDD][|x][a/b|unfinished]");
+	assert_string_equal(
+		(const char *)copies.data, "[image/png;base64|QUJDD][|x][a/b|unfinished]");
 }
 
 static void names_of_characters_are_known(void **state)

@@ -80,6 +80,16 @@ static int begin_letter(struct perf_run *run)
 		"&nbsp;</a><!-- x -->\r\n</td>\r\n", false);
 }
 
+// Blanks around "=", quotes in quotes, bytes above 127 and references in values.
+static int begin_odd(struct perf_run *run)
+{
+	return fill(run,
+		"<td align = center style='padding:0; font-family:\"Arial\"' "
+		"title=\"\xc3\xa9t\xc3\xa9\">"
+		"<A HREF='https://www.example.org/?u=1&amp;id=2' onclick=\"x('a')\">",
+		"&eacute;</A><BR /></td>\r\n", false);
+}
+
 static int begin_wide(struct perf_run *run)
 {
 	return fill(run, "<p class=\"text\">", "</p>\r\n", true);
@@ -138,6 +148,8 @@ static const struct perf_case cases[] = {
 		end},
 	{"normalise/html/newsletter", "memcpy", "B/s", 2, false, false, begin_letter, run_html,
 		run_copy, end},
+	{"normalise/html/odd", "memcpy", "B/s", 7, false, false, begin_odd, run_html, run_copy,
+		end},
 	{"normalise/html/utf-8", "memcpy", "B/s", 3, false, false, begin_wide, run_html, run_copy,
 		end},
 	{"normalise/html/binary", "memcpy", "B/s", 4, false, false, begin_binary, run_html,

@@ -40,6 +40,7 @@ static void put_name(struct json_writer *json, const char *name)
 	json->comma = true;
 	if (name != NULL) {
 		*at++ = '"';
+		// NOLINTNEXTLINE(bugprone-not-null-terminated-result): a line of JSON goes on
 		memcpy(at, name, n);
 		at += n;
 		*at++ = '"';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alert_order.h"
 
+#include "control/alert_body.h"
 #include "control/alert_order_inside.h"
 #include "control/statement.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define BUSY_MS 2000
+#define NUMBERS_LEFT (UINT64_C(1) << 32) // behind a first one: more than any vendor needs
 #define RECEIPTS_RESERVED 1024
 #define RECEIPTS_AHEAD (RECEIPTS_RESERVED / 2)
 #define WRITTEN_MOST 40000 // digests that are remembered: the database keeps fewer
@@ -240,6 +242,22 @@ static int compare(const struct alert *alert, const struct order_limits *limits,
 	return 0;
 }
 
+// A gateway may join late, so a vendor's first number is whatever it is by then; but one that nothing can come after
+// would be the last that is ever taken.
+static int check_first(
+	const struct alert *alert, const struct order_limits *limits, const char **why)
+{
+	if (alert->epoch > limits->epoch_least + limits->most_ahead) {
+		*why = "too far ahead in epoch";
+		return -EACCES;
+	}
+	if (alert->sequence > ALERT_NUMBER_MOST - NUMBERS_LEFT) {
+		*why = "too far ahead in sequence";
+		return -EACCES;
+	}
+	return 0;
+}
+
 // Of its vendor and role; read once. NULL: that cannot be done.
 static struct highest *find_highest(struct alert_order *order, const struct alert *alert)
 {
@@ -282,11 +300,8 @@ int alert_order_check(struct alert_order *order, const struct alert *alert, cons
 		return -EIO;
 	if (alert_marks_has(order->marks, alert, digest))
 		return 0;
-	if (!highest->is_there) {
-		// One that nothing can come after would be the last that is ever taken.
-		*why = "too far ahead in epoch";
-		return alert->epoch <= limits->epoch_least + limits->most_ahead ? 0 : -EACCES;
-	}
+	if (!highest->is_there)
+		return check_first(alert, limits, why);
 	return compare(alert, limits, highest, why);
 }
 

@@ -116,6 +116,21 @@ static void the_first_epoch_is_not_far_ahead(void **test_state)
 	assert_result("applied");
 }
 
+static void the_first_sequence_leaves_room_for_others(void **test_state)
+{
+	const int64_t most = (INT64_C(1) << 53) - 1;
+	json_t *far = make_seal(1);
+	json_t *near = make_seal(1);
+
+	(void)test_state;
+	(void)json_object_set_new(far, "sequence", json_integer(most - (INT64_C(1) << 32) + 1));
+	send_alert(far, ALERTS_A);
+	assert_refused("too far ahead in sequence");
+	(void)json_object_set_new(near, "sequence", json_integer(most - (INT64_C(1) << 32)));
+	send_alert(near, ALERTS_A);
+	assert_result("applied");
+}
+
 // The log has its blocks from the start, and keeps them: no alert waits for the disk to find some.
 static void the_log_stays_and_is_taken_in_when_nothing_goes_on(void **test_state)
 {
@@ -291,6 +306,7 @@ int main(void)
 		TEST(a_clock_that_goes_back_while_it_runs_is_not_believed),
 		TEST(a_second_back_is_no_clock_that_goes_back),
 		TEST(the_first_epoch_is_not_far_ahead),
+		TEST(the_first_sequence_leaves_room_for_others),
 		TEST(the_log_stays_and_is_taken_in_when_nothing_goes_on),
 		TEST(sealing_is_limited_in_number),
 		TEST(what_was_taken_before_a_crash_is_applied_after_it),

@@ -160,7 +160,7 @@ static const struct perf_case cases[] = {
 		run_burst, run_read, end},
 	{"flow/find-burst/1000000", "one read of memory", "lookups/s", 1000000, false, false, begin,
 		run_burst, run_read, end},
-	{"flow/find/1000000", "one read of memory", "lookups/s", 1000000, false, false, begin, run,
+	{"flow/find/1000000", "one read of memory", "lookups/s", 1000000, true, false, begin, run,
 		run_read, end},
 };
 PERF_CASES(cases)

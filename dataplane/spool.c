@@ -119,7 +119,10 @@ static void *run(void *arg)
 	uint64_t sleep = SLEEP_LEAST_NS;
 
 	while (!atomic_load_explicit(&spool->stop, memory_order_acquire)) {
-		if (spool_step(spool, clock_ns(), WAIT_NS)) {
+		// While all groups are on their way nothing that workers send could be taken up.
+		uint64_t wait = spool->free_groups == NULL ? SLEEP_LONGEST_NS : WAIT_NS;
+
+		if (spool_step(spool, clock_ns(), wait)) {
 			sleep = SLEEP_LEAST_NS;
 			continue;
 		}

@@ -247,6 +247,8 @@ struct mime {
 	size_t field_bytes;
 	size_t line_bytes;
 	uint32_t header_lines;
+	uint32_t
+		cut_codings; // that a header named which a boundary cut off: some read on behind that
 	bool in_line;
 	bool line_cut; // the rest of the line is dropped
 	bool has_field;
@@ -254,8 +256,6 @@ struct mime {
 	bool entity_due; // the entity is to be reset: what it said was still of use
 	bool digest_due;
 	bool after_boundary; // the header began with a boundary line, not with a message's container
-	unsigned int
-		cut_codings; // that a header named which a boundary cut off: some read on behind that
 	bool sniff; // an encoded message: its first line tells whether it is encoded in fact
 	enum mime_coding sniff_coding;
 	uint64_t junk_at; // where has_junk began in the message

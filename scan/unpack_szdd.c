@@ -7,7 +7,7 @@
 
 #define WINDOW_BYTES 4096u
 #define OUT_BYTES 16384u
-#define MOST_COPIED 18u
+#define MOST_OUT 144u   // of a group: eight copies of 18 bytes
 #define HEAD_BYTES 14   // signature, mode, the name's last letter, the size
 #define BASIC_BYTES 12  // of the form of QBasic
 #define GROUP_BYTES 17u // flags and eight pairs at most
@@ -87,7 +87,7 @@ void szdd_next(struct whole *whole, struct unpack_event *event)
 		szdd->is_open = true;
 		return;
 	}
-	while (bytes + 8 * MOST_COPIED <= OUT_BYTES && n > 0) {
+	while (bytes + MOST_OUT <= OUT_BYTES && n > 0) {
 		n = capture_read(whole->capture, szdd->at, in, sizeof(in));
 		if (n > 0)
 			szdd->at += group(szdd, in, n, &bytes);

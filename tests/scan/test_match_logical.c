@@ -221,8 +221,10 @@ static void wide_words_end_where_no_wide_letter_stands(void **state)
 		char text[64];
 		struct engine engine;
 
+		memcpy(text, cases[i].text, n);
 		for (size_t k = 0; k < n; k++)
-			text[k] = cases[i].text[k] == '`' ? '\0' : cases[i].text[k];
+			if (text[k] == '`')
+				text[k] = '\0';
 		(void)snprintf(line, sizeof(line), "T;Engine:81-255,Target:0%s\n", cases[i].rule);
 		engine = engine_of(case_build_one("t.ldb", line));
 		for (size_t split = 0; split <= n; split++)

@@ -55,11 +55,7 @@ void screening_take(struct screenings *screenings, struct screening_late *late,
 	memcpy(spare->hits, late->hits, late->hits_count * sizeof(late->hits[0]));
 	spare->is_partial = false;
 	sets = screening_sets_of(spare);
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		for (size_t k = 0; k < DIGEST_FORMS; k++)
-			if ((digests->wanted[i] >> k & 1) != 0)
-				screening_look_up_form(
-					spare, &sets, digests, late->types, i, k, (*values)[i][k]);
+	screening_look_up_late(spare, &sets, digests, values, late->types);
 	screening_settle_hits(spare, late->types);
 	screening_late_drop(late);
 	*out = (struct screening_result){spare->hits_count, spare->hits, spare->is_partial};

@@ -78,6 +78,15 @@ struct form {
 	uint64_t bytes;
 };
 
+static void look_up_form(struct screening *screening, const struct form *of, unsigned int algorithm,
+	const uint8_t *digest)
+{
+	for (size_t i = 0; i < of->sets->count && of->bytes > 0; i++)
+		screening_look_up(screening,
+			screening_set_of(screening->owner, of->sets->kinds[i], algorithm), digest,
+			of->bytes, of->types);
+}
+
 static void try_form(struct screening *screening, const struct digest *fed, const struct form *form)
 {
 	struct digest digest;
@@ -90,10 +99,7 @@ static void try_form(struct screening *screening, const struct digest *fed, cons
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		if (!digest_end(&digest, (enum digest_algorithm)i, value))
 			continue;
-		for (size_t k = 0; k < form->sets->count; k++)
-			screening_look_up(screening,
-				screening_set_of(screening->owner, form->sets->kinds[k], i), value,
-				form->bytes, form->types);
+		look_up_form(screening, form, i, value);
 	}
 }
 
@@ -159,16 +165,18 @@ unsigned int screening_missing(const struct screening *screening,
 	return wanted;
 }
 
-void screening_look_up_form(struct screening *screening, const struct screening_sets *sets,
-	const struct digest_late *late, uint64_t types, unsigned int algorithm, size_t form,
-	const uint8_t *digest)
+void screening_look_up_late(struct screening *screening, const struct screening_sets *sets,
+	const struct digest_late *late, const digest_late_values *values, uint64_t types)
 {
-	const uint64_t bytes = late->bytes + late->forms[form].behind_bytes;
+	struct form form = {.sets = sets, .types = types};
 
-	for (size_t i = 0; i < sets->count && bytes > 0; i++)
-		screening_look_up(screening,
-			screening_set_of(screening->owner, sets->kinds[i], algorithm), digest,
-			bytes, types);
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
+		for (size_t k = 0; k < DIGEST_FORMS; k++) {
+			form.bytes = late->bytes + late->forms[k].behind_bytes;
+			if ((late->wanted[i] >> k & 1) != 0)
+				look_up_form(screening, &form, i, (*values)[i][k]);
+		}
+	}
 }
 
 // Those that have run from the start.
@@ -184,11 +192,8 @@ static void end_stream(struct screening *screening, const struct form *of, bool 
 		if ((whole->running >> i & 1) != 0)
 			late.wanted[i] = (uint8_t)((1u << count) - 1);
 	digest_late_compute(&one, 1, &values);
-	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		for (size_t k = 0; k < count; k++)
-			if (late.wanted[i] != 0)
-				screening_look_up_form(
-					screening, of->sets, &late, of->types, i, k, values[i][k]);
+	screening_look_up_late(
+		screening, of->sets, &late, (const digest_late_values *)&values, of->types);
 }
 
 // from: where it begins in the copy. wait: digests that are computed later.

@@ -41,9 +41,8 @@ unsigned int screening_can_wait(
 // They are, and those of the stream, which may be NULL. Both, and the object's copy, go with later.
 void screening_wait(struct screening *screening, unsigned int wait, struct digest_stream *stream,
 	uint64_t types, struct screening_late *later);
-// Hits of one form of what is left.
-void screening_look_up_form(struct screening *screening, const struct screening_sets *sets,
-	const struct digest_late *late, uint64_t types, unsigned int algorithm, size_t form,
-	const uint8_t *digest);
+// Hits of what was left, which is computed.
+void screening_look_up_late(struct screening *screening, const struct screening_sets *sets,
+	const struct digest_late *late, const digest_late_values *values, uint64_t types);
 // Of ranges, sections and windows the object's size and type count, which were not known.
 void screening_settle_hits(struct screening *screening, uint64_t types);

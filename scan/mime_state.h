@@ -226,12 +226,12 @@ struct mime {
 	struct mime
 		*inner; // reads encoded containers, made by mime_inner_begin; NULL in the innermost
 	struct mime *outermost;
-	unsigned int level;    // 0 for the outermost
 	struct mime_alt *alts; // of the outermost: MIME_ALTS; one leaf is open at a time
 	uint8_t *field;        // field_room
 	size_t field_room;     // max_header_bytes, or less until more is needed
 	uint8_t *gather;       // MIME_GATHER_BYTES + MIME_GATHER_SPARE
 	struct mime_frame *frames;
+	unsigned int level;  // 0 for the outermost
 	uint32_t base_depth; // of what encloses the second parser
 	uint32_t depth;
 	uint32_t boundaries; // multiparts among the frames
@@ -242,6 +242,8 @@ struct mime {
 	unsigned int limits_told; // each is told once a message
 	bool has_unclear_subject;
 	bool has_unclear_name; // of the outermost: all levels note it there
+	bool tells_messages;   // and places, of messages that stand in what is read as they are
+	bool tells_places;     // it is the outermost
 
 	// Header: field[0..field_bytes) is the field so far, or a line of junk held; after it the line.
 	size_t field_bytes;
@@ -262,9 +264,7 @@ struct mime {
 	size_t replay_at; // field[replay_at..replay_end) is to be read once more
 	size_t replay_end;
 
-	// Places in what is read, of messages that stand in it as they are.
-	bool tells_messages;
-	bool tells_places;      // it is the outermost
+	// Places in what is read, of messages that stand in it.
 	uint64_t next;          // of the next byte of input
 	uint64_t at;            // of the first byte that is being fed
 	uint64_t line_at;       // of the line that is held

@@ -333,6 +333,9 @@ void scan_feed_end(struct scan *scan)
 	scan_attached_end(scan);
 	object_end(scan, scan->object);
 	scan->object = NULL;
+	// Others need it while this one waits for digests.
+	if (scan->mime != NULL)
+		mime_fini(scan->mime);
 	// What was put off may turn out to be allowed, or to have been found already.
 	if (scan->deferred != NULL)
 		scan_gather_settle(scan);

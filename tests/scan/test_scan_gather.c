@@ -411,10 +411,51 @@ static void results_do_not_depend_on_what_is_computed_together(void **state)
 	assert_true(steps.waited > ROUNDS * 5);
 }
 
+#define WAITING 16
+
+// What only reading a message takes is there for others while it waits.
+static void waiting_takes_no_memory_of_readings(void **state)
+{
+	static const char mail[] = "Content-Type: text/plain\r\n"
+				   "Content-Transfer-Encoding: base64\r\n"
+				   "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+				   "SGVsbG8gd29ybGQsIGhlbGxvIG1haWw=\r\n";
+	struct scan_options options;
+	struct scan *scans[WAITING];
+	struct scanner *scanner;
+	struct ruleset *rules;
+	struct case_image built;
+	char line[80];
+
+	(void)state;
+	(void)snprintf(line, sizeof(line), "44d88612fea8a8f36de82e1278abb02f:%zu:Of.This.Size\n",
+		sizeof(mail) - 1);
+	built = case_build_one("t.hdb", line);
+	assert_int_equal(ruleset_attach(built.image, built.bytes, &rules), 0);
+	scan_options_init(&options);
+	options.max_messages = WAITING;
+	assert_int_equal(scanner_new(&options, rules, &scanner), 0);
+	for (size_t i = 0; i < WAITING; i++) {
+		assert_int_equal(scan_begin(scanner, SCAN_MESSAGE, &scans[i]), 0);
+		scan_feed(scans[i], (const uint8_t *)mail, sizeof(mail) - 1);
+		scan_feed_end(scans[i]);
+		assert_true(scan_is_waiting(scans[i]));
+	}
+	scanner_settle(scanner);
+	for (size_t i = 0; i < WAITING; i++) {
+		assert_int_not_equal(scan_end(scans[i])->verdict, VERDICT_UNSCANNABLE);
+		scan_free(scans[i]);
+	}
+	scanner_free(scanner);
+	ruleset_close(rules);
+	free(built.image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(results_do_not_depend_on_what_is_computed_together),
+		cmocka_unit_test(waiting_takes_no_memory_of_readings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

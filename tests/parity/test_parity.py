@@ -25,6 +25,7 @@ import paritycarriers
 import paritycases
 import paritycopies
 import paritycorpus
+import paritydamage
 import paritydifferences
 import parityexe
 import parityformats
@@ -114,6 +115,20 @@ def body(folder):
 def mails(folder):
     """body patterns in the raw bytes of mails"""
     return generated(folder, [(paritycases.mail_signatures, 200)], 150)
+
+
+def damage(folder):
+    """attachments of mails that are damaged at random"""
+    database, files = os.path.join(folder, "db"), os.path.join(folder, "files")
+    os.makedirs(database)
+    os.makedirs(files)
+    count = max(300, int(400 * SCALE))
+    paritydamage.write(random.Random(SEED), count, database, files)
+    clamav, cordon = parityrun.both(database, files)
+    both = [path for path in clamav.names if cordon.names[path]]
+    missed = [path for path in clamav.names if not cordon.names[path] and path not in cordon.suspect]
+    print("    %d mails, both: %d, ClamAV alone: %d %s" % (count, len(both), len(missed), " ".join(missed[:SHOWN])))
+    return len(both) >= count // 2 and len(missed) <= count // 100
 
 
 def hashes(folder):
@@ -268,7 +283,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
+    checks = [body, mails, damage, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -128,7 +128,7 @@ def damage(folder):
     both = [path for path in clamav.names if cordon.names[path]]
     missed = [path for path in clamav.names if not cordon.names[path] and path not in cordon.suspect]
     print("    %d mails, both: %d, ClamAV alone: %d %s" % (count, len(both), len(missed), " ".join(missed[:SHOWN])))
-    return len(both) >= count // 2 and len(missed) <= count // 100
+    return len(both) >= count // 2 and len(missed) <= count // 300
 
 
 def hashes(folder):

@@ -471,8 +471,7 @@ static void filters_pass_the_same(void **state)
 		size_t count;
 
 		for (size_t i = 0; i < sizeof(filter) / sizeof(filter[0]); i++)
-			filter[i] = random_below(&random, UINT32_MAX) &
-				    random_below(&random, UINT32_MAX);
+			filter[i] = random_below(&random, UINT32_MAX) | 1u << i % 32;
 		for (size_t i = 0; i < sizeof(data); i++)
 			data[i] = (uint8_t)random_below(&random, 256);
 		for (size_t i = 0; i < n; i++)

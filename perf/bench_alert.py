@@ -7,8 +7,8 @@ cordon-control beside it, alerts over each channel by plain clients. An alert co
 its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
 goes by the new seals. What the machine's scheduler and disk cost of that is measured at the same time: bench_wake sends
 pings through as many threads that do nothing but wake each other, the second of which makes one sector durable
-before it does, as control makes a seal's sequence durable before the seal acts. All of it twice: as any program among others
-(alert/...), and with a priority of its own (alert-first/...), which is what the option `priority` is for.
+before it does, as control makes a seal's sequence durable before the seal acts. All of it twice: as any program among
+others (alert/...), and with a priority of its own (alert-first/...), which is what the option `priority` is for.
 """
 import contextlib
 import http.client
@@ -57,8 +57,8 @@ class Pings:
         self.priority, self.folder = str(priority), folder
 
     def __enter__(self):
-        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f", "-p", self.priority, "-d", self.folder, "-m", "15"], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
+        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f", "-p", self.priority, "-d", self.folder,
+                                       "-m", "15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.found = []
         return self
 

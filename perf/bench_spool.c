@@ -385,9 +385,10 @@ static void read_options(struct bench *bench, int argc, char **argv)
 			bench->disk.total = strtoull(optarg, NULL, 10) << 20;
 		else if (option == 'w')
 			bench->workers = (uint32_t)strtoul(optarg, NULL, 10);
-		else if (option == 'q')
+		else if (option == 'q') {
 			bench->rounds = 3;
-		else
+			bench->disk.total = 96u << 20;
+		} else
 			usage();
 	}
 	if (optind + 1 < argc || bench->workers == 0 || bench->workers > WORKERS ||

@@ -26,6 +26,7 @@ static bool describe(struct mime *mime)
 	struct mime_leaf *leaf = &mime->leaf;
 	bool is_text = strncmp(entity->content_type, "text/", 5) == 0;
 
+	leaf->was_given = false;
 	if (mime->parts >= mime->limits.max_parts) {
 		mime_tell(mime, MIME_LIMIT_PARTS);
 		leaf->sink = MIME_SINK_NONE;
@@ -219,13 +220,15 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 		(leaf->tap_due && leaf->gather_bytes > 0);
 }
 
-// What is read in one way alone can be cut anywhere.
+// What is read in one way alone can be cut anywhere. The first bytes of a part wait until there are as many as ever, or
+// it has ended: an archive takes what it is unpacked with at its first bytes, of which there are few for all messages.
 bool mime_leaf_hand_out(struct mime *mime)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
-	if (leaf->gather_bytes < HAND_OUT_BYTES || leaf->sink != MIME_SINK_LEAF || leaf->scan ||
-		leaf->tap || leaf->peek || leaf->alts || leaf->coding == MIME_UU)
+	if (!leaf->was_given || leaf->gather_bytes < HAND_OUT_BYTES ||
+		leaf->sink != MIME_SINK_LEAF || leaf->scan || leaf->tap || leaf->peek ||
+		leaf->alts || leaf->coding == MIME_UU)
 		return false;
 	leaf->flush_due = true;
 	return true;
@@ -400,6 +403,7 @@ static bool flush_event(struct mime *mime, struct mime_event *event)
 		return true;
 	leaf->flush_due = false;
 	leaf->data_given = false;
+	leaf->was_given = true;
 	leaf->direct = NULL;
 	leaf->gather_bytes = 0;
 	leaf->gather_read = 0;

@@ -202,6 +202,7 @@ struct mime_leaf {
 	bool begin_due;
 	bool flush_due;  // gather, or direct, is to be given out
 	bool data_given; // it was, but blocks in it are still looked for
+	bool was_given;  // something of the part was before
 	bool end_due;
 	bool block_open;
 	uint32_t held_bytes; // raw bytes that went to MIME_SINK_HELD

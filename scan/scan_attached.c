@@ -68,6 +68,7 @@ static void feed_to(struct scan *scan, struct scan_attached *attached, uint64_t 
 
 		if (n == 0) {
 			scan_set_suspect(scan, "limit-matching");
+			attached->object->is_attached = false;
 			if (attached->screening != NULL)
 				attached->screening->is_partial = true;
 			attached->at = end;

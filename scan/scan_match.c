@@ -68,3 +68,37 @@ void object_allow(struct scan *scan, uint32_t part)
 	drop_matches(scan, part);
 	scan_whole_drop(scan, part);
 }
+
+static bool is_open(const struct scan *scan, uint32_t part)
+{
+	const struct scan_object *object = scan->open;
+
+	while (object != NULL && object->part != part)
+		object = object->next;
+	return object != NULL;
+}
+
+// Of part 0 while an attached message is open are those in it alone: the message itself tells its own when it ends.
+static void drop_attached(struct scan *scan, size_t matches_before)
+{
+	size_t count = scan->result.matches_count;
+
+	if (matches_before >= count)
+		return;
+	scan->result.matches_count = matches_before;
+	for (size_t i = matches_before; i < count; i++)
+		if (scan->matches[i].part > 0)
+			scan->matches[scan->result.matches_count++] = scan->matches[i];
+}
+
+// A part that is read on has bytes that are not the attached message's.
+void object_allow_attached(struct scan *scan, const struct scan_object *object)
+{
+	drop_attached(scan, object->matches_before);
+	for (uint32_t part = object->parts_before + 1; part <= scan->result.parts_count; part++) {
+		const bool has_any = scan->result.matches_count > 0 || scan->deferred != NULL;
+
+		if (has_any && scan->table->parts[part - 1].parent == 0 && !is_open(scan, part))
+			object_allow(scan, part);
+	}
+}

@@ -31,7 +31,7 @@ void scan_set_unscannable(struct scan *scan, const char *why)
 // Whether it may be gone before its digests are known: what is unpacked next is not where a list allows it.
 static bool can_go(const struct scan *scan, const struct scan_object *object)
 {
-	return object->whole == NULL || !scan->scanner->can_allow;
+	return (object->whole == NULL && !object->is_attached) || !scan->scanner->can_allow;
 }
 
 static void matching_end(struct scan *scan, struct scan_object *object)
@@ -70,7 +70,10 @@ static void matching_end(struct scan *scan, struct scan_object *object)
 	scan_screen_end(
 		scan, object, type != NULL ? type : "", &screened, digest_late_is_any(&late));
 	scan_gather_add(scan, object, &late, &screened);
-	if (digests.allowed && !object->is_unlisted) {
+	if (digests.allowed && object->is_attached) {
+		scan_gather_settle(scan);
+		object_allow_attached(scan, object);
+	} else if (digests.allowed && !object->is_unlisted) {
 		object->is_allowed = true;
 		scan_gather_settle(scan);
 		object_allow(scan, object->part);
@@ -456,6 +459,9 @@ struct scan_object *object_begin_mail(struct scan *scan, const struct scan_objec
 		return NULL;
 	object->origin = file != NULL ? file->origin : UINT32_MAX;
 	object->is_mail = true;
+	object->is_attached = file == NULL;
+	object->parts_before = (uint32_t)scan->result.parts_count;
+	object->matches_before = (uint32_t)scan->result.matches_count;
 	object->is_unlisted = true;
 	object->is_opaque = true;
 	if (file != NULL) {

@@ -61,6 +61,8 @@ struct scan_object {
 	uint32_t depth;  // archives around it
 	uint32_t
 		origin; // the part of the message that it is, or lies in; of the message UINT32_MAX
+	uint32_t parts_before; // of an attached message: later ones may lie in it
+	uint32_t matches_before;
 	enum filetype_container lies_in;
 	uint32_t outer_count; // of what it lies in, the innermost first
 	uint8_t outer[SCAN_MAX_OUTER];
@@ -71,7 +73,8 @@ struct scan_object {
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
 	bool is_unlisted; // the part is what it lies in: a member that is not listed, or a mail that is a file
-	bool is_mail; // as which it is matched, and no more
+	bool is_mail;     // as which it is matched, and no more
+	bool is_attached; // such a mail of the message's own, of which there is all
 	bool has_second;
 	bool is_opaque; // not, or no longer, looked into
 	bool is_detected;
@@ -137,6 +140,8 @@ void object_add(struct scan *scan, const struct scan_match *match);
 void object_add_match(struct scan *scan, const struct match_hit *hit, uint32_t part);
 // An allow list names the object that is this part: nothing in it counts.
 void object_allow(struct scan *scan, uint32_t part);
+// An allow list names the attached message that ends here: nothing counts in what began after it and has ended.
+void object_allow_attached(struct scan *scan, const struct scan_object *object);
 // Whether part is the outer one, or lies in it.
 bool object_is_inside(const struct scan *scan, uint32_t part, uint32_t outer);
 

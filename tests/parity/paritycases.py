@@ -196,6 +196,26 @@ def allow_lists(book, rng, count):
                    "bin" if inner == "raw" else "eml")
 
 
+def allow_messages(book, rng, count):
+    """What a list allows of an attached message: it alone, or not even that."""
+    for number in range(count):
+        name = "Message.%d" % number
+        literal = paritygen.some(rng, paritygen.BINARY, 12)
+        data = paritygen.some(rng, paritygen.BINARY, rng.randrange(10, 400)) + literal
+        inner = paritymail.mail(rng, data, "base64", rng.choice(["mixed", "nested", "single"]), rng.random() < 0.5)
+        crlf, beside = rng.random() < 0.5, rng.random() < 0.3
+        carrier = paritymail.attached(rng, inner, data if beside else None, crlf)
+        if rng.random() < 0.5:
+            book.sign("messages.ndb", name, "%s:0:*:%s" % (name, literal.hex()))
+        else:
+            book.sign("messages.hsb", name, hash_line(rng, name, data, digest_of(rng, data)[1], False))
+        what, allowed = rng.choice([("the message", inner), ("the message", inner), ("another one", inner + b"!")])
+        book.sign(rng.choice(["messages.fp", "messages.sfp"]), name + ".list",
+                  hash_line(rng, name + ".list", allowed, digest_of(rng, allowed)[1], rng.random() < 0.3))
+        book.carry(name, carrier, beside or what == "another one",
+                   ["allow", "attached", what, "beside" if beside else "inside", "crlf" if crlf else "lf"], "eml")
+
+
 def ignore_lists(book, rng, count):
     for number in range(count):
         name = "Ignore.%d" % number

@@ -88,6 +88,17 @@ def mail(rng, data, encoding, form, crlf):
     return whole.replace(b"\n", b"\r\n") if crlf else whole
 
 
+def attached(rng, inner, beside, crlf):
+    """A mail with another one in base64, and perhaps a file beside it."""
+    one = (b"Content-Type: message/rfc822; name=\"inner.eml\"\nContent-Transfer-Encoding: base64\n\n"
+           + encoded(rng, inner, "base64"))
+    files = [one] if beside is None else [one, entity(rng, beside, "base64")]
+    rng.shuffle(files)
+    whole = (b"From: a@example.org\nSubject: parity %08x\nMIME-Version: 1.0\n" % rng.getrandbits(32)
+             + multipart(rng, [b"Content-Type: text/plain\n\n" + PROSE] + files))
+    return whole.replace(b"\n", b"\r\n") if crlf else whole
+
+
 def raw_mail(rng, place, text):
     """A mail that holds the text where only the raw bytes do: in a header field, a body, a
     preamble. The text has no line break."""

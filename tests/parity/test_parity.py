@@ -169,7 +169,8 @@ def types(folder):
 
 def lists(folder):
     """allow lists and ignore lists"""
-    return generated(folder, [(paritycases.allow_lists, 250), (paritycases.ignore_lists, 250)], 200)
+    return generated(folder, [(paritycases.allow_lists, 250), (paritycases.ignore_lists, 250),
+                              (paritycases.allow_messages, 100)], 200)
 
 
 def logical(folder):

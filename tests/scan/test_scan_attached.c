@@ -213,6 +213,17 @@ static void long_fields_and_lines_lose_nothing(void **state)
 	rig_fini(&rig);
 }
 
+// A line of an allow list.
+static void put_digest(char *out, const char *text)
+{
+	unsigned char digest[32];
+
+	assert_int_equal(EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL), 1);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		(void)sprintf(out + 2 * i, "%02x", digest[i]);
+	(void)sprintf(out + 2 * sizeof(digest), ":%zu:allowed\n", strlen(text));
+}
+
 // What an attachment may be allowed does not allow the mail that carries it.
 static void an_allowed_message_spares_no_other(void **state)
 {
@@ -220,7 +231,6 @@ static void an_allowed_message_spares_no_other(void **state)
 	static char fp[256];
 	static char ndb[256];
 	const char *const files[] = {"a.ndb", ndb, "b.sfp", fp, NULL};
-	unsigned char digest[32];
 	unsigned int hits[1];
 	struct rig rig;
 	size_t n;
@@ -229,16 +239,96 @@ static void an_allowed_message_spares_no_other(void **state)
 	n = (size_t)sprintf(ndb, "S0:0:*:");
 	n += put_hex(ndb + n, "Subject: outer");
 	(void)sprintf(ndb + n, "\n");
-	assert_int_equal(EVP_Digest(inner, strlen(inner), digest, NULL, EVP_sha256(), NULL), 1);
-	for (n = 0; n < sizeof(digest); n++)
-		(void)sprintf(fp + 2 * n, "%02x", digest[n]);
-	(void)sprintf(fp + 2 * n, ":%zu:allowed\n", strlen(inner));
+	put_digest(fp, inner);
 	rig_init(&rig, files);
 	for (size_t i = 0; i < 2; i++) {
 		attach(names[i], "message/rfc822", inner);
 		count_hits(&rig, hits, 1);
 		assert_int_equal(hits[0], 1);
 	}
+	rig_fini(&rig);
+}
+
+static const char file[] = "--i\r\nContent-Type: application/octet-stream\r\n"
+			   "Content-Transfer-Encoding: base64\r\n\r\ncGxhdHlwdXM=\r\n";
+
+// What is in its parts is not found; beside them it still is.
+static void an_allowed_message_spares_its_parts(void **state)
+{
+	static const char *const encodings[] = {"7bit", "8bit", "base64"};
+	static char text[1024];
+	static char fp[256];
+	static char ndb[256];
+	const char *const files[] = {"a.ndb", ndb, "b.sfp", fp, NULL};
+	unsigned int hits[1];
+	struct rig rig;
+	size_t n;
+
+	(void)state;
+	(void)sprintf(text,
+		"From: c@client.example\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n"
+		"%s%s--i--\r\n",
+		file, file);
+	n = (size_t)sprintf(ndb, "S0:0:*:");
+	n += put_hex(ndb + n, "platypus");
+	(void)sprintf(ndb + n, "\n");
+	put_digest(fp, text);
+	rig_init(&rig, files);
+	for (size_t i = 0; i < 3; i++) {
+		attach(encodings[i], "message/rfc822", text);
+		count_hits(&rig, hits, 1);
+		assert_int_equal(hits[0], 0);
+		// Another byte.
+		text[6] = 'x';
+		attach(encodings[i], "message/rfc822", text);
+		count_hits(&rig, hits, 1);
+		assert_int_equal(hits[0], 2);
+		text[6] = 'c';
+		// The same file once more, behind the message.
+		attach(encodings[i], "message/rfc822", text);
+		mail_bytes -= strlen("--o--\r\n");
+		add("--o");
+		add(file + strlen("--i"));
+		add("--o--\r\n");
+		count_hits(&rig, hits, 1);
+		assert_int_equal(hits[0], 1);
+	}
+	rig_fini(&rig);
+}
+
+// Nor is what a message further inside holds: its header is no part.
+static void an_allowed_message_spares_those_in_it(void **state)
+{
+	static char carrier[4096];
+	static char fp[256];
+	static char ndb[256];
+	const char *const files[] = {"a.ndb", ndb, "b.sfp", fp, NULL};
+	unsigned int hits[2];
+	struct rig rig;
+	size_t n;
+
+	(void)state;
+	attach("base64", "message/rfc822", inner);
+	memcpy(carrier, mail, mail_bytes);
+	carrier[mail_bytes] = '\0';
+	n = (size_t)sprintf(ndb, "S0:4:*:");
+	n += put_hex(ndb + n, "zebra");
+	n += (size_t)sprintf(ndb + n, "\nS1:4:*:");
+	n += put_hex(ndb + n, "Subject: outer");
+	(void)sprintf(ndb + n, "\n");
+	put_digest(fp, carrier);
+	rig_init(&rig, files);
+	count_hits(&rig, hits, 2);
+	assert_int_equal(hits[0], 0);
+	assert_int_equal(hits[1], 0);
+	attach("base64", "message/rfc822", carrier);
+	count_hits(&rig, hits, 2);
+	assert_int_equal(hits[0], 0);
+	assert_int_equal(hits[1], 1);
+	carrier[0] = 's';
+	attach("base64", "message/rfc822", carrier);
+	count_hits(&rig, hits, 2);
+	assert_int_equal(hits[0], 1);
 	rig_fini(&rig);
 }
 
@@ -302,6 +392,8 @@ int main(void)
 		cmocka_unit_test(an_attached_message_is_matched_as_a_mail),
 		cmocka_unit_test(long_fields_and_lines_lose_nothing),
 		cmocka_unit_test(an_allowed_message_spares_no_other),
+		cmocka_unit_test(an_allowed_message_spares_its_parts),
+		cmocka_unit_test(an_allowed_message_spares_those_in_it),
 		cmocka_unit_test(messages_in_messages_are_matched),
 		cmocka_unit_test(a_mail_that_is_a_file_is_matched_as_a_mail),
 	};

@@ -71,6 +71,11 @@ def carry_in_mail(book, rng, name, data, should, tags):
     book.carry(name, paritymail.mail(rng, data, encoding, form, crlf), should, tags, "eml")
 
 
+def carry_raw(book, name, data, pair, should, tags):
+    """The match is the second of the pair."""
+    book.carry(name, data, should, tags + ["raw"] + (["at the first byte"] if data.startswith(pair[1]) else []))
+
+
 def body_signatures(book, rng, count):
     """.ndb for any object: raw files and attachments, hits and near misses."""
     for number in range(count):
@@ -86,19 +91,19 @@ def body_signatures(book, rng, count):
             "inside" in kind for kind in pattern.kinds)
         should = True if certain else None
         for _ in range(2):
-            data = offset.place(rng, alphabet, pattern.sample(rng))
-            book.carry(name, data, should, kinds + ["raw"])
+            pair = pattern.sample(rng)
+            carry_raw(book, name, offset.place(rng, alphabet, pair), pair, should, kinds)
         carry_in_mail(book, rng, name, offset.place(rng, alphabet, pattern.sample(rng)), should,
                       kinds)
         wrong = pattern.miss(rng)
         if wrong is not None:
             data = offset.place(rng, alphabet, wrong)
-            book.carry(name, data, None, kinds + ["raw", "miss"])
+            carry_raw(book, name, data, wrong, None, kinds + ["miss"])
             if rng.random() < 0.5:
                 carry_in_mail(book, rng, name, data, None, kinds + ["miss"])
         for off_by in rng.sample(offset.misses(), min(2, len(offset.misses()))):
-            data = offset.place(rng, alphabet, pattern.sample(rng), off_by)
-            book.carry(name, data, None, kinds + ["raw", "miss", "off"])
+            pair = pattern.sample(rng)
+            carry_raw(book, name, offset.place(rng, alphabet, pair, off_by), pair, None, kinds + ["miss", "off"])
 
 
 def mail_signatures(book, rng, count):

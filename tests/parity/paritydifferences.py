@@ -66,6 +66,7 @@ DIFFERENCES = [
     Difference("line-copies", "clamav", has("mail", "five bytes")),
     Difference("line-copies", "clamav", absent_in_lines),
     Difference("padded-base64", "clamav", has("logical", "absence", "base64 padded lines")),
+    Difference("negated-start", "clamav", has("negated on the left", "at the first byte")),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
     Difference("late-mail", "clamav", has("types", "CL_TYPE_MAIL", "extends")),
     # What only Cordon finds.

@@ -227,6 +227,8 @@ class Pattern:
                      + "".join(piece.text for piece in self.pieces)
                      + (self.right.text if self.right else ""))
         self.kinds = sorted({p.kind for p in self.pieces + [self.left, self.right] if p})
+        if self.left and self.left.negated:
+            self.kinds.append("negated on the left")
 
     def _around(self, rng, data):
         """What stands left of the match, and the rest."""

@@ -26,7 +26,8 @@ struct group *group_with_room(struct spool *spool, size_t bytes)
 {
 	struct group *group = spool->open_group;
 
-	if (group != NULL && GROUP_BYTES - group->used >= bytes)
+	if (group != NULL && GROUP_BYTES - group->used >= bytes &&
+		group->entries_count < GROUP_ENTRIES)
 		return group;
 	group_close(spool);
 	group = spool->free_groups;

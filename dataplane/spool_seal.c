@@ -144,6 +144,7 @@ static void add_entry(struct group *group, struct spool_record *record, uint32_t
 {
 	uint32_t i = group->entries_count++;
 
+	assert(i < GROUP_ENTRIES);
 	group->entries[i].record = record;
 	group->entries[i].index = index;
 	group->entries[i].at = (uint32_t)group->used;

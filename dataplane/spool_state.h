@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define GROUP_BYTES (512u << 10)
+#define GROUP_ENTRIES (GROUP_BYTES / 512u) // chunks at most: with short ones it is full sooner
 #define GROUPS 16
 #define GROUPS_WRITING 8 // at once: it takes that many to have the next one ready when one is done
 #define WRITE_TRIES 3
@@ -177,7 +178,7 @@ struct group {
 		struct spool_record *record; // NULL: a chunk of nobody's
 		uint32_t index;
 		uint32_t at;
-	} entries[GROUP_BYTES / SPOOL_BLOCK_BYTES];
+	} entries[GROUP_ENTRIES];
 	struct spool_request request;
 };
 
@@ -206,7 +207,6 @@ struct prepare {
 // Zeros for spares, while there is nothing else to do.
 struct fill {
 	struct segment *segment; // that the request is for, NULL: none is on its way
-	uint64_t epoch;          // when it was submitted
 	uint64_t retry_ns;
 	struct spool_request request;
 };

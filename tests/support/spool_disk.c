@@ -178,6 +178,29 @@ static int64_t effect(struct spool_disk *disk, const struct spool_request *reque
 
 // ---- ops ----------------------------------------------------------------------------------------
 
+static bool are_zeros(const uint8_t *data, size_t n)
+{
+	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
+}
+
+// A torn write takes what was in its place before: nothing may be written where something is, or may be.
+static void check_place(const struct disk_file *file, const struct disk_write *write)
+{
+	assert_true(are_zeros(file->stable + write->offset, write->bytes));
+	for (const struct disk_write *old = file->writes; old != NULL; old = old->next) {
+		uint64_t from = old->offset > write->offset ? old->offset : write->offset;
+		uint64_t end = old->offset + old->bytes;
+
+		if (!do_overlap(old, write))
+			continue;
+		if (end > write->offset + write->bytes)
+			end = write->offset + write->bytes;
+		// Of two on their way nobody would know which one stays.
+		assert_null(old->request);
+		assert_true(are_zeros(old->data + (from - old->offset), end - from));
+	}
+}
+
 static int disk_submit(struct spool_io *io, struct spool_request *request)
 {
 	struct spool_disk *disk = (struct spool_disk *)io;
@@ -195,9 +218,7 @@ static int disk_submit(struct spool_io *io, struct spool_request *request)
 		*write = (struct disk_write){
 			file->writes, request, request->offset, request->bytes, false};
 		memcpy(write->data, request->data, request->bytes);
-		// Nobody would know which of the two stays.
-		for (const struct disk_write *old = file->writes; old != NULL; old = old->next)
-			assert_true(old->request == NULL || !do_overlap(old, write));
+		check_place(file, write);
 		file->writes = write;
 		disk->writes += request->durable;
 	}

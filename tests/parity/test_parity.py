@@ -138,7 +138,7 @@ def hashes(folder):
 
 def executables(folder):
     """import tables of PE files, and offsets by entry point and section"""
-    return generated(folder, [(parityexe.import_tables, 120), (parityexe.places, 200)], 200)
+    return generated(folder, [(parityexe.import_tables, 120), (parityexe.places, 200)], 150)
 
 
 def formats(folder):

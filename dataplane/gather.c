@@ -48,14 +48,18 @@ static void go_on(struct engine *engine, struct gathered *entry)
 void gather_settle(struct engine *engine)
 {
 	struct gather *gather = &engine->gather;
+	const bool may_take = gather->may_take;
 
 	if (gather->count == 0)
 		return;
 	settle_scanners(engine);
+	// That is of the packet at hand, which nobody keeps for those that go on.
+	gather->may_take = false;
 	for (uint32_t i = 0; i < gather->count; i++)
 		if (gather->all[i].session != NULL)
 			go_on(engine, &gather->all[i]);
 	gather->count = 0;
+	gather->may_take = may_take;
 }
 
 void gather_keep(struct engine *engine, const struct arrival *arrival,

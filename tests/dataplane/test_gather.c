@@ -412,9 +412,115 @@ static void each_connection_goes_as_if_decided_at_once(void **state)
 	assert_true(gathered > ROUNDS * 5 && together > ROUNDS);
 }
 
+// ---- a packet that finds no room -----------------------------------------------------------------
+
+#define ENVELOPE "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\n"
+
+static void feed(struct side *side, const struct frames_talk *talk, uint32_t from)
+{
+	for (uint32_t i = from; i < talk->count; i++)
+		give(side, &talk->items[i], 1000000000);
+}
+
+static void open_talk(struct side *side, struct frames_talk *talk, uint16_t port)
+{
+	frames_talk_init(talk, 4, port);
+	frames_talk_open(talk);
+	frames_talk_text(talk, TCP_SERVER, "220 mail.example.com ESMTP\r\n");
+	frames_talk_text(talk, TCP_CLIENT, "EHLO mx.example.org\r\n");
+	frames_talk_text(
+		talk, TCP_SERVER, "250-mail.example.com\r\n250-CHUNKING\r\n250 PIPELINING\r\n");
+	feed(side, talk, 0);
+}
+
+// One packet.
+static void say(struct side *side, struct frames_talk *talk, const char *text)
+{
+	const uint32_t from = talk->count;
+	const uint32_t n = (uint32_t)strlen(text);
+
+	frames_talk_segment(
+		talk, TCP_CLIENT, talk->next[TCP_CLIENT], TCP_FLAG_ACK | TCP_FLAG_PSH, text, n);
+	talk->next[TCP_CLIENT] += n;
+	feed(side, talk, from);
+}
+
+// Two mails of one size, of which digests are to be computed: an infected one, another.
+static const char bad[] = "Subject: one\r\n\r\nthis is the bad one\r\n";
+static const char good[] = "Subject: two\r\n\r\nthis is a clean one\r\n";
+
+static void make_size_rules(void)
+{
+	char line[100];
+	uint8_t digest[SCREEN_DIGEST_BYTES];
+	int at = 0;
+
+	assert_int_equal(sizeof(bad), sizeof(good));
+	screened_digest(bad, sizeof(bad) - 1, DIGEST_MD5, digest);
+	for (size_t k = 0; k < 16; k++)
+		at += snprintf(line + at, sizeof(line) - (size_t)at, "%02x", digest[k]);
+	(void)snprintf(line + at, sizeof(line) - (size_t)at, ":%zu:Test.Bad\n", sizeof(bad) - 1);
+	images[0] = case_build(true, (const char *const[]){"a.hdb", line, NULL});
+	assert_int_equal(images[0].err, 0);
+	assert_int_equal(ruleset_attach(images[0].image, images[0].bytes, &rulesets[0]), 0);
+}
+
+// What waits goes on then, and has another mail in its packet that ends: that one does not wait with the packet that
+// has come.
+static void one_that_finds_no_room_is_not_mixed_up_with_others(void **state)
+{
+	static struct side side;
+	const struct engine_ops ops = {.ctx = &side,
+		.alloc = output_give_frame,
+		.free = output_drop_frame,
+		.send = take_frame,
+		.mail = take_mail,
+		.session = take_session};
+	struct engine_options options;
+	struct frames_talk three[3];
+	char text[1000];
+	uint32_t from;
+
+	(void)state;
+	digests = 0;
+	make_size_rules();
+	memset(&side, 0, sizeof(side));
+	make_options(&options);
+	options.scan.max_messages = 2;
+	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side.engine), 0);
+	for (uint16_t i = 0; i < 3; i++)
+		open_talk(&side, &three[i], (uint16_t)(30000 + i));
+	// The bad one can be answered, and leaves its memory to others, at once.
+	say(&side, &three[0], ENVELOPE);
+	from = three[0].count;
+	frames_talk_text(&three[0], TCP_SERVER, "250 2.1.0 ok\r\n250 2.1.5 ok\r\n");
+	feed(&side, &three[0], from);
+	engine_begin_burst(side.engine);
+	(void)snprintf(text, sizeof(text), "BDAT %zu LAST\r\n%s", sizeof(bad) - 1, bad);
+	say(&side, &three[0], text);
+	assert_int_equal(side.engine->gather.count, 1);
+	(void)snprintf(text, sizeof(text),
+		ENVELOPE "BDAT %zu LAST\r\n%s" ENVELOPE "BDAT %zu LAST\r\n%s", sizeof(good) - 1,
+		good, sizeof(good) - 1, good);
+	say(&side, &three[1], text);
+	assert_int_equal(side.engine->gather.count, 2);
+	say(&side, &three[2], ENVELOPE "BDAT 5 LAST\r\nhello");
+	assert_int_equal(side.engine->gather.count, 0);
+	engine_end_burst(side.engine);
+	engine_stop(side.engine, 2000000000);
+	assert_int_equal(side.mails, 4);
+	assert_int_equal(side.infected, 1);
+	end(&side);
+	for (size_t i = 0; i < 3; i++)
+		frames_talk_free(&three[i]);
+	ruleset_close(rulesets[0]);
+	free(images[0].image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_that_finds_no_room_is_not_mixed_up_with_others),
 		cmocka_unit_test(each_connection_goes_as_if_decided_at_once),
 	};
 

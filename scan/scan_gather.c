@@ -68,6 +68,7 @@ static bool take_matched(struct scan_gathered *one, digest_late_values *values)
 static void take(struct scan_gather *gather, size_t i)
 {
 	struct scan_gathered *one = &gather->all[i];
+	const uint32_t origin = one->scan->origin;
 	bool is_allowed = false;
 
 	one->scan->origin = one->origin;
@@ -76,6 +77,8 @@ static void take(struct scan_gather *gather, size_t i)
 	take_screened(one, (const digest_late_values *)&gather->screened[i]);
 	if (is_allowed)
 		object_allow(one->scan, one->part);
+	// The message may be about to tell more of what it is at.
+	one->scan->origin = origin;
 }
 
 static void empty(struct scan_gather *gather)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/anchor.h"
 #include "scan/anchor_ops.h"
+#include "scan/processor.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -81,19 +82,6 @@ static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_
 	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out);
 }
 
-static bool has_avx2(void)
-{
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-	       __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
-}
-
-static bool has_avx512(void)
-{
-	return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
-	       __builtin_cpu_supports("avx512vbmi2");
-}
-
 anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 {
 	static const anchor_sieve_fn fns[][2] = {
@@ -101,7 +89,7 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 		{sieve_avx2, sieve_text_avx2},
 		{sieve_avx512, sieve_text_avx512},
 	};
-	const size_t count = !has_avx2() ? 1 : !has_avx512() ? 2 : 3;
+	const size_t count = !processor_has_avx2() ? 1 : !processor_has_avx512() ? 2 : 3;
 
 	return i < count ? fns[i][is_text] : NULL;
 }
@@ -134,7 +122,7 @@ anchor_filter_fn anchor_filter_variant(size_t i)
 {
 	if (i == 0)
 		return anchor_filter_portable;
-	return i == 1 && has_avx512() ? anchor_filter_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? anchor_filter_avx512 : NULL;
 }
 
 // ---- pieces ------------------------------------------------------------------------------------
@@ -169,7 +157,7 @@ anchor_fit_fn anchor_fit_variant(size_t i)
 {
 	if (i == 0)
 		return anchor_fit_portable;
-	return i == 1 && has_avx512() ? fit_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? fit_avx512 : NULL;
 }
 
 // ---- the content -------------------------------------------------------------------------------
@@ -198,7 +186,7 @@ anchor_content_fn anchor_content_variant(size_t i)
 {
 	if (i == 0)
 		return anchor_content_portable;
-	return i == 1 && has_avx512() ? anchor_content_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? anchor_content_avx512 : NULL;
 }
 
 enum anchor_content anchor_content_of(const uint8_t *data, size_t n)

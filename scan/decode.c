@@ -3,25 +3,20 @@
 #include "scan/decode.h"
 
 #include "scan/decode_ops.h"
+#include "scan/processor.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
 const struct decode_ops *decode_variant(size_t i)
 {
-	bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
-	bool has_avx512 =
-		has_avx2 && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
-
 	switch (i) {
 	case 0:
 		return &decode_ops_portable;
 	case 1:
-		return has_avx2 ? &decode_ops_avx2 : NULL;
+		return processor_has_avx2() ? &decode_ops_avx2 : NULL;
 	case 2:
-		return has_avx512 ? &decode_ops_avx512 : NULL;
+		return processor_has_avx512() ? &decode_ops_avx512 : NULL;
 	default:
 		return NULL;
 	}

@@ -3,6 +3,7 @@
 #include "scan/digest_lanes.h"
 
 #include "scan/digest_lanes_ops.h"
+#include "scan/processor.h"
 
 #include <cpuid.h>
 #include <openssl/sha.h>
@@ -76,13 +77,6 @@ static bool has_shani(void)
 	       (b >> 29 & 1) != 0;
 }
 
-static bool has_avx512(void)
-{
-	return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
-	       __builtin_cpu_supports("avx512vbmi2");
-}
-
 #define NONE                                                                                       \
 	{                                                                                          \
 		NULL, 0, 0                                                                         \
@@ -128,9 +122,8 @@ static const struct digest_lanes_ops variants[] = {
 static unsigned int processor_has(void)
 {
 	return (has_shani() ? DIGEST_NEEDS_SHANI : 0) |
-	       (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") ? DIGEST_NEEDS_AVX2
-										 : 0) |
-	       (has_avx512() ? DIGEST_NEEDS_AVX512 : 0);
+	       (processor_has_avx2() ? DIGEST_NEEDS_AVX2 : 0) |
+	       (processor_has_avx512() ? DIGEST_NEEDS_AVX512 : 0);
 }
 
 const struct digest_lanes_ops *digest_lanes_variant(size_t i)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/hashset.h"
 
+#include "scan/processor.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -65,9 +67,9 @@ uint32_t hashset_compare_portable(const uint32_t *tags, uint32_t tag)
 
 static hashset_compare_fn choose_compare(void)
 {
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vbmi2"))
+	if (processor_has_avx512())
 		return hashset_compare_avx512;
-	if (__builtin_cpu_supports("avx2"))
+	if (processor_has_avx2())
 		return hashset_compare_avx2;
 	return hashset_compare_portable;
 }

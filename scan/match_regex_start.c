@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match_regex_start.h"
 
+#include "scan/processor.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -253,7 +255,7 @@ regex_start_skip_fn regex_start_variant(size_t i)
 {
 	if (i == 0)
 		return regex_start_skip_portable;
-	return i == 1 && __builtin_cpu_supports("avx2") ? regex_start_skip_avx2 : NULL;
+	return i == 1 && processor_has_avx2() ? regex_start_skip_avx2 : NULL;
 }
 
 static bool begins(const struct regex_start *start, const uint8_t *data)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/mime_lines.h"
 
+#include "scan/processor.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -30,17 +32,13 @@ size_t mime_lines_skip_portable(const uint8_t *data, size_t n)
 
 mime_lines_skip_fn mime_lines_variant(size_t i)
 {
-	bool has_avx2 = __builtin_cpu_supports("avx2");
-	bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512bw") &&
-			  __builtin_cpu_supports("avx512vbmi");
-
 	switch (i) {
 	case 0:
 		return mime_lines_skip_portable;
 	case 1:
-		return has_avx2 ? mime_lines_skip_avx2 : NULL;
+		return processor_has_avx2() ? mime_lines_skip_avx2 : NULL;
 	case 2:
-		return has_avx512 ? mime_lines_skip_avx512 : NULL;
+		return processor_has_avx512() ? mime_lines_skip_avx512 : NULL;
 	default:
 		return NULL;
 	}

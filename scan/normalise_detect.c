@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/normalise_detect.h"
 
+#include "scan/processor.h"
+
 #include <emmintrin.h>
 
 #include <stdatomic.h>
@@ -374,7 +376,7 @@ normalise_opening_fn normalise_opening_variant(size_t i)
 {
 	if (i == 0)
 		return normalise_opening_portable;
-	return i == 1 && __builtin_cpu_supports("avx512bw") ? normalise_opening_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? normalise_opening_avx512 : NULL;
 }
 
 // Looked up once; threads that come at the same time find the same.

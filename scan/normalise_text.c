@@ -2,6 +2,7 @@
 #include "scan/normalise_text.h"
 
 #include "scan/normalise_ops.h"
+#include "scan/processor.h"
 
 #include <stdatomic.h>
 
@@ -113,19 +114,13 @@ const struct normalise_ops normalise_ops_portable = {
 
 const struct normalise_ops *normalise_variant(size_t i)
 {
-	bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul");
-	bool has_avx512 =
-		has_avx2 && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
-
 	switch (i) {
 	case 0:
 		return &normalise_ops_portable;
 	case 1:
-		return has_avx2 ? &normalise_ops_avx2 : NULL;
+		return processor_has_avx2() ? &normalise_ops_avx2 : NULL;
 	case 2:
-		return has_avx512 ? &normalise_ops_avx512 : NULL;
+		return processor_has_avx512() ? &normalise_ops_avx512 : NULL;
 	default:
 		return NULL;
 	}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_marks.h"
 
+#include "scan/processor.h"
+
 #include <stdatomic.h>
 
 #define BLOCK 64
@@ -43,7 +45,7 @@ scan_marks_fn scan_marks_variant(size_t i)
 {
 	if (i == 0)
 		return scan_marks_portable;
-	return i == 1 && __builtin_cpu_supports("avx512bw") ? scan_marks_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? scan_marks_avx512 : NULL;
 }
 
 // Looked up once; threads that come at the same time find the same.

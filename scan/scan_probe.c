@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_probe.h"
 
+#include "scan/processor.h"
+
 #include <stdatomic.h>
 
 size_t scan_probe_portable(const uint8_t *data, size_t n)
@@ -25,7 +27,7 @@ scan_probe_fn scan_probe_variant(size_t i)
 {
 	if (i == 0)
 		return scan_probe_portable;
-	return i == 1 && __builtin_cpu_supports("avx512bw") ? scan_probe_avx512 : NULL;
+	return i == 1 && processor_has_avx512() ? scan_probe_avx512 : NULL;
 }
 
 // Looked up once; threads that come at the same time find the same.

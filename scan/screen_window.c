@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/screen_window.h"
 
+#include "scan/processor.h"
+
 // What the first byte of a head is multiplied by.
 static uint32_t first_factor(void)
 {
@@ -46,9 +48,9 @@ void screen_find_portable(
 
 screen_find_fn screen_find_choose(void)
 {
-	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi"))
+	if (processor_has_avx512())
 		return screen_find_avx512;
-	if (__builtin_cpu_supports("avx2"))
+	if (processor_has_avx2())
 		return screen_find_avx2;
 	return screen_find_portable;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_inflate_fast.inc"
 
+#include "scan/processor.h"
+
 enum inflate_edge inflate_symbols_portable(struct inflate *inflate, struct inflate_run *run)
 {
 	return symbols(inflate, run);
@@ -12,9 +14,7 @@ inflate_symbols_fn inflate_variant(size_t i)
 	case 0:
 		return inflate_symbols_portable;
 	case 1:
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")
-			       ? inflate_symbols_avx2
-			       : NULL;
+		return processor_has_avx2() ? inflate_symbols_avx2 : NULL;
 	default:
 		return NULL;
 	}

@@ -6,6 +6,7 @@ that hardly ever ClamAV finds an attachment where we find nothing and say nothin
 """
 import base64
 import binascii
+import hashlib
 import os
 
 import paritygen
@@ -77,3 +78,43 @@ def write(rng, count, database, files):
         data = paritygen.some(rng, paritygen.BINARY, 200) + mark + paritygen.some(rng, paritygen.BINARY, 60)
         with open(os.path.join(files, "%05d.eml" % number), "wb") as file:
             file.write(damaged(rng, whole(rng, data)))
+
+
+def message(data):
+    return (TOP + b"Content-Type: multipart/mixed; boundary=\"in\"\n\n--in\nContent-Type: text/plain\n\nhello\n--in\n"
+            + b"Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n" + encoded(b"base64", data)
+            + b"--in--\n")
+
+
+def beside(rng, inner, data):
+    """A mail with a message and a file beside it, in any order, with boundaries that may be the message's own."""
+    coding = rng.choice([b"base64", b"quoted-printable", b"x-uuencode"])
+    attached = b"Content-Type: message/rfc822\n" + rng.choice([
+        b"\n" + inner, b"Content-Transfer-Encoding: base64\n\n" + encoded(b"base64", inner)])
+    parts = [attached, b"Content-Type: application/octet-stream; name=\"a.bin\"\nContent-Transfer-Encoding: " + coding
+             + b"\n\n" + encoded(coding, data)] + [attached] * (rng.random() < 0.3)
+    rng.shuffle(parts)
+    mark = rng.choice([b"out", b"in", b"inn", b"i"])
+    return (TOP + b"Content-Type: multipart/mixed; boundary=" + mark + b"\n\n"
+            + b"".join(b"--" + mark + b"\n" + part + b"\n" for part in parts) + b"--" + mark + b"--\n")
+
+
+def write_allowed(rng, count, folders, files):
+    """Damaged mails of an allowed message and a file, and whole ones whose message has the file in it; the signature in both
+    folders, the allow list in the second. Returns the names of the whole ones."""
+    data = paritygen.some(rng, paritygen.BINARY, 90)
+    harmless, holder = message(b"harmless" * 30), message(data)
+    for folder in folders:
+        with open(os.path.join(folder, "attached.ndb"), "w", encoding="ascii") as file:
+            file.write("Attached:0:*:%s\n" % data[30:60].hex())
+    with open(os.path.join(folders[1], "attached.sfp"), "w", encoding="ascii") as file:
+        for text in {end for one in (harmless, holder) for form in (one, one.replace(b"\n", b"\r\n"))
+                     for end in (form, form.rstrip(b"\r\n"), form + b"\n", form + b"\r\n")}:
+            file.write("%s:%d:listed\n" % (hashlib.sha256(text).hexdigest(), len(text)))
+    for number in range(count):
+        with open(os.path.join(files, "%05d.eml" % number), "wb") as file:
+            file.write(damaged(rng, beside(rng, harmless, data)))
+    for number in range(20):
+        with open(os.path.join(files, "whole%02d.eml" % number), "wb") as file:
+            file.write(beside(rng, holder, b"harmless" * 30))
+    return {"whole%02d.eml" % number for number in range(20)}

@@ -131,6 +131,20 @@ def damage(folder):
     return len(both) >= count // 2 and len(missed) <= count // 300
 
 
+def spared(folder):
+    """what an allowed message hides in damaged mails: nothing that is beside it"""
+    folders, files = [os.path.join(folder, name) for name in ("without", "with")], os.path.join(folder, "files")
+    for made in folders + [files]:
+        os.makedirs(made)
+    whole = paritydamage.write_allowed(random.Random(SEED), int(400 * SCALE), folders, files)
+    without, listed = [parityrun.cordonctl(database, files).names for database in folders]
+    found = {path for path in list(without) if without[path]}
+    hidden = {path for path in found if not listed[path]}
+    print("    %d found, %d of them hidden" % (len(found), len(hidden)))
+    print("".join("    HIDDEN %s\n" % path for path in sorted(hidden - whole)[:SHOWN]), end="")
+    return len(found) >= 300 * SCALE and hidden == whole
+
+
 def hashes(folder):
     """digests of files, attachments and mails"""
     return generated(folder, [(paritycases.hash_signatures, 400)], 600)
@@ -284,7 +298,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, damage, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
+    checks = [body, mails, damage, spared, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

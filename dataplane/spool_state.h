@@ -145,6 +145,7 @@ struct spool_worker {
 	struct page *pages; // all, set once
 	size_t pages_count;
 	struct spool_record *records;
+	size_t records_count;
 	uint8_t *scratch;
 };
 

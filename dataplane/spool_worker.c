@@ -443,6 +443,7 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 	if (err != 0 || worker->pages == NULL || worker->records == NULL || worker->scratch == NULL)
 		return -ENOMEM;
 	memset(worker->records, 0, options->records * sizeof(*worker->records));
+	worker->records_count = options->records;
 	worker->pages_count = pages;
 	for (size_t i = 0; i < pages; i++)
 		give_pages(worker, &worker->pages[i], &worker->pages[i]);
@@ -458,6 +459,9 @@ void spool_worker_fini(struct spool_worker *worker)
 	free(worker->to_spool.messages);
 	free(worker->from_spool.messages);
 	free(worker->pages);
+	// Of those that are still begun the spool thread noted where their chunks lie.
+	for (size_t i = 0; i < worker->records_count; i++)
+		free(worker->records[i].extents);
 	free(worker->records);
 	free(worker->scratch);
 }

@@ -24,6 +24,7 @@ OURS, RECEIPTS = "alerts@lab.example", "receipts@lab.example"
 SNMP_USER = 'createUser %s vendor SHA "authentication" AES "privacy phrase"\n'
 APART = "virtual_mailbox_maps = inline:{{%s=receipts/}} static:all/\n" % RECEIPTS
 SEALED, CURED = 0.35, 0.6  # of the clean mail has been sent when the seal and the signature come
+BEFORE_SEAL, BEFORE_END = 0.45, 0.9  # of it is sent at most before the seal is in force, before the end
 
 
 def merge(into, more):
@@ -159,6 +160,7 @@ class Drill:
         self.parts = [infected // 5, infected // 2, 0]
         self.parts[2] = infected - sum(self.parts)
         self.sample = labmail.noise(9000, 1) + NEW_VIRUS + labmail.noise(4000, 2)
+        self.traffic.allow(BEFORE_SEAL)
         self.traffic.start()
         self.step("mail flows, %d a second; elsewhere a new virus breaks out: the vendor has a sample"
                   % round((clean + infected) / seconds))
@@ -197,6 +199,7 @@ class Drill:
         self.step("variants appear, whose checksums nobody knows")
         self.seal_began = self.order("seal alert, mode hold", {"type": "seal", "seal": {"mode": "hold"}})
         self.before_seal = len(self.of_server())
+        self.traffic.allow(BEFORE_END)
         half = self.parts[1] // 2
         self.traffic.infect([self.sample] * half, "sealed")
         self.traffic.infect([self.variant(i) for i in range(self.parts[1] - half)], "variant")

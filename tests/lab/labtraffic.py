@@ -26,14 +26,14 @@ class Sent:
 
 
 class Traffic:
-    """Clean mails at a steady rate, and an infected one now and then when there are some to send. The last
-    tenth of the clean ones waits for `last` when the story takes longer than it should."""
+    """Clean mails at a steady rate, and an infected one now and then when there are some to send. When the story
+    takes longer than it should, the clean ones beyond the share that is allowed by then wait for it."""
 
     def __init__(self, lab, clean, rate):
         self.lab, self.clean, self.rate = lab, clean, rate
         self.sent, self.faults, self.lock = {}, [], threading.Lock()
         self.due, self.infected = queue.Queue(), queue.Queue()
-        self.clean_given, self.infected_given, self.last = 0, 0, threading.Event()
+        self.clean_given, self.infected_given, self.allowed = 0, 0, clean
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self.pace, daemon=True)]
         self.threads += [threading.Thread(target=self.give, daemon=True) for _ in range(CONNECTIONS)]
@@ -42,6 +42,10 @@ class Traffic:
         self.begun = time.time()
         for thread in self.threads:
             thread.start()
+
+    def allow(self, share):
+        """So much of the clean mail goes out, and no more until the next word."""
+        self.allowed = int(share * self.clean)
 
     def infect(self, contents, name):
         """Mails with these attachments go out among the others from now on."""
@@ -52,10 +56,10 @@ class Traffic:
 
     def pace(self):
         number, tick, begun = 0, 0, time.monotonic()
-        while number < self.clean or not self.last.is_set() or not self.infected.empty():
+        while number < self.clean or not self.infected.empty():
             if tick % 4 == 3 and not self.infected.empty():
                 self.due.put(self.infected.get())
-            elif number < self.clean - self.clean // 10 or (self.last.is_set() and number < self.clean):
+            elif number < self.allowed:
                 self.due.put(Sent(make_mail("clean-%d" % number, number), False))
                 number += 1
             tick += 1
@@ -96,7 +100,7 @@ class Traffic:
 
     def finish(self):
         """The rest goes out, and all senders end."""
-        self.last.set()
+        self.allow(1)
         for thread in self.threads:
             thread.join(4 * self.clean / self.rate + lablib.PATIENCE)
             if thread.is_alive():

@@ -372,7 +372,7 @@ class Capture:
 BAD_SUM = ("(tcp.checksum.status==0 and tcp.checksum != 0xffff) or ip.checksum.status==0 or "
            "udp.checksum.status==0")
 FLAGS = ("tcp.flags.syn", "tcp.flags.fin", "tcp.flags.reset", "tcp.flags.ack")
-TIMER = 0.9   # seconds: the least time after which a calm lab's kernel repeats what nobody answered
+TIMER = 0.9   # seconds: the least time after which a calm lab's kernel, or the gateway, repeats what nobody answered
 STALLS = 5    # so many repeats of that kind are bad luck; more have a cause
 SWAPPED = 50  # one segment of so many, and a few, may be overtaken: two processors at work do that
 
@@ -441,9 +441,10 @@ def tcp_rows(capture):
 
 def faults_of(near, far=None):
     """What is wrong in one end's directions, as texts. `far` are those of the other end, where it was
-    captured too. Order is the kernel's affair up to a point: with several processors, segments
-    overtake each other on their way into a capture and out of a veth. A repeat is excused, a few times, where the kernel's
-    timer made it and what was repeated had reached the far end: a slow machine, no loss."""
+    captured too. Order is the kernel's affair up to a point: with several processors, segments overtake each
+    other on their way into a capture and out of a veth. A repeat is excused, a few times, where the kernel's timer
+    made it and both came to the far end, or the gateway's timer did, of what it says itself and the far end never
+    sees: a slow machine, no loss."""
     faults, excused = [], []
     for (stream, sender), d in near.items():
         other = far.get((stream, sender)) if far else None
@@ -453,9 +454,9 @@ def faults_of(near, far=None):
             faults.append("%s: acknowledged up to %d, sent up to %d" % (name, d.acked, d.end))
         for first, end, frame in d.repeats:
             times = d.copies[first, end]
-            waited = len(times) > 1 and min(b - a for a, b in zip(times, times[1:])) >= TIMER
-            there = other and len(other.copies.get((first, end), [])) >= 2
-            (excused if waited and there else faults).append(
+            pause = min((b - a for a, b in zip(times, times[1:])), default=0)
+            there = len(other.copies.get((first, end), [])) if other else 1
+            (excused if pause >= TIMER and there != 1 else faults).append(
                 "%s: %d-%d repeated in frame %d" % (name, first, end, frame))
         before = other.overtaken if other else 0
         if d.overtaken - before > 3 + d.segments // SWAPPED:

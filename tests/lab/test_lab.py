@@ -86,6 +86,8 @@ def faults_told(case):
             ("a repeat by the timer of what was not", again, again, (), 0),
             ("a hasty repeat of what was not", soon, soon, (), 1),
             ("a repeat at one end alone", again, None, (), 1),
+            ("a reply of the gateway, again by its timer", plain + [(20001, 63, 3.0), (20001, 63, 4.1)], plain, (), 0),
+            ("a hasty repeat of its reply", plain + [(20001, 63, 3.0), (20001, 63, 3.2)], plain, (), 1),
             ("a repeat in other pieces", plain + [(501, 150, 9.0)], plain, (), 1),
             ("many repeats by the timer", plain + [(s, n, t + 9.0) for s, n, t in plain[:8]],
              plain + [(s, n, t + 9.0) for s, n, t in plain[:8]], (), 8)):

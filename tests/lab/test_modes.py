@@ -121,7 +121,7 @@ class Disk:
     """A file system of its own for the buffer, which can be made to stand still."""
 
     def __init__(self, case, lab, megabytes=96):
-        image, self.folder = lab.folder + "/disk", lab.folder + "/spool"
+        self.closing, image, self.folder = lab.closing, lab.folder + "/disk", lab.folder + "/spool"
         os.mkdir(self.folder, 0o700)
         with open(image, "wb") as f:
             f.truncate(megabytes << 20)
@@ -131,9 +131,10 @@ class Disk:
             if done.returncode:
                 case.skip("no file system on a loop device: " + done.stdout.decode().strip())
         lab.closing.callback(subprocess.run, ["umount", "-l", self.folder])
-        lab.closing.callback(subprocess.run, ["fsfreeze", "-u", self.folder], stderr=subprocess.DEVNULL)
 
     def freeze(self):
+        # It goes on before the programs that write there are told to end.
+        self.closing.callback(subprocess.run, ["fsfreeze", "-u", self.folder], stderr=subprocess.DEVNULL)
         subprocess.run(["fsfreeze", "-f", self.folder], check=True)
 
     def thaw(self):
@@ -145,7 +146,7 @@ class Disk:
 def slow_disk(case):
     with Lab(case) as lab:
         disk = Disk(case, lab)
-        out = Outbreak(lab, spool={"deadline_seconds": 3, "segment_bytes": 4 << 20})
+        out = Outbreak(lab, spool={"deadline_seconds": 8, "segment_bytes": 4 << 20})
         captures = captures_of(lab)
         out.control.ask("seal", "--virus-id", "CV-1", "--sender", "bad@*")
 

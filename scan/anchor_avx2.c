@@ -5,29 +5,13 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define BLOCK 64u
 #define VECTOR 32u
-// So many places are done at once: what is written of them is read when it lies in the nearest memory.
-#define AT_ONCE ((size_t)512)
 // So many places of a block are written whether they pass or not.
 #define WRITTEN 4u
 
 static inline __m256i load(const uint8_t *data)
 {
 	return _mm256_loadu_si256((const void *)data);
-}
-
-// The sieve's bytes, one for each place.
-static inline void look_up(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
-{
-	for (size_t at = 0; at < n; at += BLOCK / 4)
-#pragma GCC unroll 16
-		for (size_t i = at; i < at + BLOCK / 4; i++) {
-			uint16_t pair;
-
-			memcpy(&pair, data + i, sizeof(pair));
-			out[i] = sieve[pair];
-		}
 }
 
 // Of every second place: see anchor_text_slot.
@@ -42,18 +26,14 @@ static inline __m256i slots_of(const uint8_t *data)
 		_mm256_or_si256(_mm256_slli_epi16(before, 12), _mm256_slli_epi16(behind, 4)));
 }
 
-// The same of text: two for each two places.
-static inline void look_up_text(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
-{
-	uint16_t slots[AT_ONCE / 2];
+#define SLOTS_AT_ONCE VECTOR
 
-	for (size_t at = 0; at < n; at += VECTOR)
-		_mm256_storeu_si256((void *)(slots + at / 2), slots_of(data + at));
-	for (size_t at = 0; at < n / 2; at += BLOCK / 4)
-#pragma GCC unroll 16
-		for (size_t i = at; i < at + BLOCK / 4; i++)
-			memcpy(out + 2 * i, sieve + 2 * (size_t)slots[i], 2);
+static inline void store_slots(uint16_t *slots, const uint8_t *data)
+{
+	_mm256_storeu_si256((void *)slots, slots_of(data));
 }
+
+#include "scan/anchor_rows.inc"
 
 // The bytes that choose the bits of the places from there on.
 static inline __m256i choosers(const uint8_t *data, bool is_text)
@@ -102,10 +82,7 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(
 		const size_t to = n - from < AT_ONCE ? n : from + AT_ONCE;
 		uint8_t rows[AT_ONCE];
 
-		if (is_text)
-			look_up_text(sieve, data + from, to - from, rows);
-		else
-			look_up(sieve, data + from, to - from, rows);
+		look_up(sieve, data + from, to - from, rows, is_text);
 		for (size_t at = from; at < to; at += BLOCK) {
 			const uint8_t *row = rows + (at - from);
 			const uint64_t low = passed_of(row, data + at, is_text);

@@ -5,27 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define BLOCK 64
 // The bytes about a window in which pieces lie.
 #define NEAR_MASK                                                                                  \
 	((UINT64_C(1) << (ANCHOR_PIECE_BEFORE + ANCHOR_PIECE_BEHIND + ANCHOR_PIECE_BYTES)) - 1)
-
-// So many places are done at once: what is written of them is read when it lies in the nearest memory.
-#define AT_ONCE ((size_t)512)
-
-// The sieve's bytes, one for each place.
-static inline void look_up(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
-{
-	for (size_t at = 0; at < n; at += BLOCK / 4) {
-#pragma GCC unroll 16
-		for (size_t i = 0; i < BLOCK / 4; i++) {
-			uint16_t pair;
-
-			memcpy(&pair, data + at + i, sizeof(pair));
-			out[at + i] = sieve[pair];
-		}
-	}
-}
 
 // Of every second place: see anchor_text_slot.
 static inline __m512i slots_of(const uint8_t *data)
@@ -40,18 +22,14 @@ static inline __m512i slots_of(const uint8_t *data)
 		_mm512_or_si512(_mm512_slli_epi16(before, 12), _mm512_slli_epi16(behind, 4)));
 }
 
-// The same of text: two for each two places.
-static inline void look_up_text(const uint8_t *sieve, const uint8_t *data, size_t n, uint8_t *out)
-{
-	uint16_t slots[AT_ONCE / 2];
+#define SLOTS_AT_ONCE 64u
 
-	for (size_t at = 0; at < n; at += BLOCK)
-		_mm512_storeu_si512(slots + at / 2, slots_of(data + at));
-	for (size_t at = 0; at < n / 2; at += BLOCK / 4)
-#pragma GCC unroll 16
-		for (size_t i = at; i < at + BLOCK / 4; i++)
-			memcpy(out + 2 * i, sieve + 2 * (size_t)slots[i], 2);
+static inline void store_slots(uint16_t *slots, const uint8_t *data)
+{
+	_mm512_storeu_si512(slots, slots_of(data));
 }
+
+#include "scan/anchor_rows.inc"
 
 static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
 {
@@ -83,10 +61,7 @@ static inline __attribute__((always_inline)) size_t sieve_blocks(
 		const size_t to = n - from < AT_ONCE ? n : from + AT_ONCE;
 		uint8_t rows[AT_ONCE];
 
-		if (is_text)
-			look_up_text(sieve, data + from, to - from, rows);
-		else
-			look_up(sieve, data + from, to - from, rows);
+		look_up(sieve, data + from, to - from, rows, is_text);
 		for (size_t at = from; at < to; at += BLOCK) {
 			const __m512i classes =
 				_mm512_and_si512(choosers(data + at, is_text), _mm512_set1_epi8(7));

@@ -42,9 +42,16 @@ static int64_t create(struct spool_disk *disk, const struct spool_request *reque
 	return disk->files_count++;
 }
 
-static bool do_overlap(const struct disk_write *a, const struct disk_write *b)
+// The bytes of the file that both write, if there are any.
+static bool do_overlap(
+	const struct disk_write *a, const struct disk_write *b, uint64_t *from, uint64_t *end)
 {
-	return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+	const uint64_t a_end = a->offset + a->bytes;
+	const uint64_t b_end = b->offset + b->bytes;
+
+	*from = a->offset > b->offset ? a->offset : b->offset;
+	*end = a_end < b_end ? a_end : b_end;
+	return *from < *end;
 }
 
 // What was written there before cannot come back behind it.
@@ -55,13 +62,11 @@ static void settle(struct disk_file *file, struct disk_write **link)
 	memcpy(file->stable + write->offset, write->data, write->bytes);
 	*link = write->next;
 	for (struct disk_write *old = file->writes; old != NULL; old = old->next) {
-		uint64_t from = old->offset > write->offset ? old->offset : write->offset;
-		uint64_t end = old->offset + old->bytes;
+		uint64_t from;
+		uint64_t end;
 
-		if (!do_overlap(old, write))
+		if (!do_overlap(old, write, &from, &end))
 			continue;
-		if (end > write->offset + write->bytes)
-			end = write->offset + write->bytes;
 		memcpy(old->data + (from - old->offset), write->data + (from - write->offset),
 			end - from);
 	}
@@ -188,13 +193,11 @@ static void check_place(const struct disk_file *file, const struct disk_write *w
 {
 	assert_true(are_zeros(file->stable + write->offset, write->bytes));
 	for (const struct disk_write *old = file->writes; old != NULL; old = old->next) {
-		uint64_t from = old->offset > write->offset ? old->offset : write->offset;
-		uint64_t end = old->offset + old->bytes;
+		uint64_t from;
+		uint64_t end;
 
-		if (!do_overlap(old, write))
+		if (!do_overlap(old, write, &from, &end))
 			continue;
-		if (end > write->offset + write->bytes)
-			end = write->offset + write->bytes;
 		// Of two on their way nobody would know which one stays.
 		assert_null(old->request);
 		assert_true(are_zeros(old->data + (from - old->offset), end - from));

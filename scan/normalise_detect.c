@@ -239,6 +239,13 @@ static bool is_word(const uint8_t *data, const char *word, size_t n)
 	return other == 0;
 }
 
+// With those of start_bytes all by which ClamAV knows HTML; of "a" it asks for a link behind it.
+static bool is_marker_name(const uint8_t *name, size_t n)
+{
+	return (n == 1 && is_word(name, "a", n)) ||
+	       (n == 4 && (is_word(name, "head", n) || is_word(name, "html", n)));
+}
+
 static bool is_element(const uint8_t *name, size_t n)
 {
 	// How long those are that begin with a letter: most of what is no element ends here.
@@ -287,9 +294,14 @@ static size_t start_bytes(const uint8_t *name, size_t n)
 	return 0;
 }
 
+static bool is_known_name(const uint8_t *name, size_t n, bool is_marked)
+{
+	return is_marked ? is_marker_name(name, n) : is_element(name, n);
+}
+
 // The same as is_tag says of these bytes one after the other, NORMALISE_TAG_BYTES of which are there, the
 // second no "!". *n is by how many of them it is known that they are a tag's.
-static bool is_tag_here(const uint8_t *data, size_t *n)
+static bool is_tag_here(const uint8_t *data, bool is_marked, size_t *n)
 {
 	size_t end = 2;
 	size_t start;
@@ -301,7 +313,7 @@ static bool is_tag_here(const uint8_t *data, size_t *n)
 	start = start_bytes(data + 1, end - 1);
 	*n = start > 0 ? start + 1 : end + 1;
 	return start > 0 || (end < NORMALISE_TAG_BYTES && is_name_end(data[end]) &&
-				    is_element(data + 1, end - 1));
+				    is_known_name(data + 1, end - 1, is_marked));
 }
 
 // Whether the next two bytes rule it out that these begin a tag; most do that are no HTML's.
@@ -325,13 +337,15 @@ static bool may_be_tag(const uint8_t *data)
 }
 
 // Whether the bytes, which begin with "<", are the first ones of a tag; with one byte less they were not, yet.
-static enum answer is_tag(const uint8_t *data, size_t n)
+static enum answer is_tag(const uint8_t *data, size_t n, bool is_marked)
 {
 	const uint8_t last = data[n - 1];
 	enum answer answer;
 
 	if (n < 2)
 		return ANSWER_MORE;
+	if (data[1] == '!' && is_marked)
+		return ANSWER_NO;
 	if (data[1] == '!') {
 		answer = is_start_of(data, n, "<!--");
 		return answer != ANSWER_NO ? answer : is_start_of(data, n, "<!doctype");
@@ -341,7 +355,8 @@ static enum answer is_tag(const uint8_t *data, size_t n)
 	if (!may_be_tag(data))
 		return ANSWER_NO;
 	if (!is_name(last))
-		return is_name_end(last) && is_element(data + 1, n - 2) ? ANSWER_YES : ANSWER_NO;
+		return is_name_end(last) && is_known_name(data + 1, n - 2, is_marked) ? ANSWER_YES
+										      : ANSWER_NO;
 	// These need no end: so ClamAV looks for them.
 	if (start_bytes(data + 1, n - 1) > 0)
 		return ANSWER_YES;
@@ -419,7 +434,7 @@ static size_t find_fast(struct normalise_search *search, const uint8_t *data, si
 
 		if ((size_t)(end - at) < NORMALISE_TAG_BYTES || at[1] == '!')
 			return (size_t)(at - data);
-		if (!is_tag_here(at, &bytes))
+		if (!is_tag_here(at, search->is_marked, &bytes))
 			continue;
 		memcpy(search->bytes, at, bytes);
 		search->count = (uint8_t)bytes;
@@ -444,7 +459,7 @@ bool normalise_find_tag(struct normalise_search *search, const uint8_t *data, si
 				return false;
 		}
 		search->bytes[search->count++] = data[used++];
-		answer = is_tag(search->bytes, search->count);
+		answer = is_tag(search->bytes, search->count, search->is_marked);
 		if (answer == ANSWER_YES) {
 			*at = used;
 			return true;

@@ -36,12 +36,13 @@ size_t normalise_narrow(const uint8_t *data, size_t n, uint8_t *out);
 // What is left of the bytes without NULs. Returns how many that are.
 size_t normalise_without_nuls(const uint8_t *data, size_t n, uint8_t *out);
 
-// The search for the first tag of HTML in data that passes, in any chunking; zeroed to begin with.
+// The search for the first tag of HTML in data that passes, in any chunking; zeroed to begin with, but for what the caller sets.
 #define NORMALISE_TAG_BYTES 16
 
 struct normalise_search {
 	uint8_t bytes[NORMALISE_TAG_BYTES]; // from a "<" on, until they tell
 	uint8_t count;
+	bool is_marked; // set by the caller: only the tags by which ClamAV knows HTML count
 };
 
 // Returns true where a tag was found: *at is where the data behind search->bytes goes on, which are the

@@ -3,6 +3,7 @@
 
 #include "scan/digest.h"
 #include "scan/match_late.h"
+#include "scan/page_name.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_whole.h"
@@ -301,10 +302,26 @@ static void give_back(struct scan_object *object)
 // HTML that begins in the first bytes begins with them.
 static bool begins_with_html(const struct scan_copies *copies)
 {
-	struct normalise_search search = {0};
+	struct normalise_search search = {.is_marked = copies->search.is_marked};
 	size_t at;
 
 	return normalise_find_tag(&search, copies->prefix, copies->prefix_bytes, &at);
+}
+
+// Of what lies in an archive the name tells who opens it. Whatever that is, what ClamAV takes for HTML is.
+static bool is_no_page(const struct scan *scan, const struct scan_object *object)
+{
+	const enum filetype_container around = object->lies_in;
+	const bool in_office = around == FILETYPE_CONTAINER_OOXML_WORD ||
+			       around == FILETYPE_CONTAINER_OOXML_EXCEL ||
+			       around == FILETYPE_CONTAINER_OOXML_POWERPOINT;
+	const bool in_archive =
+		around == FILETYPE_CONTAINER_ZIP || around == FILETYPE_CONTAINER_TAR ||
+		around == FILETYPE_CONTAINER_7Z || around == FILETYPE_CONTAINER_RAR ||
+		around == FILETYPE_CONTAINER_CAB;
+
+	return object->is_listed && (in_office || in_archive) &&
+	       !page_name_may_open(scan->table->parts[object->part - 1].filename, in_office);
 }
 
 // What signature files say that it is comes before what the content tells.
@@ -337,6 +354,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;
 
 	copies->is_detected = true;
+	copies->search.is_marked = is_no_page(scan, object);
 	copies->is_wide = kind == NORMALISE_HTML_UTF16;
 	copies->is_searched = (wants_html && kind == NORMALISE_TEXT) ||
 			      (pool->wants_html && type->target == FILETYPE_TARGET_GRAPHICS);

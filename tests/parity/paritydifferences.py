@@ -82,6 +82,7 @@ DIFFERENCES = [
     Difference("line-copies", "cordon", has("mail", "long line")),
     Difference("line-copies", "cordon", has("logical", "in body")),
     Difference("late-html", "cordon", has("normalised", "late")),
+    Difference("late-html", "cordon", has("normalised", "HTML", "target 0")),
     Difference("padded-base64", "cordon", has("base64 padded lines")),
     Difference("negated-edge", "cordon", negated_edge),
     Difference("line-copies", "cordon", lambda tags: "logical" in tags and bool(LINES & tags)),

@@ -94,6 +94,14 @@ def document(rng, is_html):
     return data, [form for _, form in pieces if len(form) > 3], len(late) > LATE
 
 
+def in_zip(rng, data):
+    """A member whose name says that a page is in it, or something else."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(rng.choice(["page.htm", "word/document.xml", "figures.dat", "read.me.txt", "pages"]), data)
+    return out.getvalue()
+
+
 def normal_signatures(book, rng, count):
     """.ndb for texts and HTML, and for any object where only a copy can hold it."""
     for number in range(count):
@@ -107,10 +115,13 @@ def normal_signatures(book, rng, count):
             book.sign("normal.ndb", name, "%s:%d:%s:%s" % (name, target, offset, form.hex()))
             names.append((name, ["target %d" % target, "offset end" if "E" in offset else "offset"]))
         kinds = ["normalised", "HTML" if is_html else "plain text"] + ["late"] * is_late
-        for name, tags in names[:1] or [("Normal.none", [])]:
+        tags = sorted({tag for _, known in names for tag in known})  # of all that may be found in the file
+        for name, _ in names[:1] or [("Normal.none", [])]:
             book.carry(name, data, None, kinds + tags + ["raw"], rng.choice(["html", "txt"]))
             paritycases.carry_in_mail(book, rng, name, data, None, kinds + tags)
             wide = data.decode("latin-1").encode("utf-16-le")
+            if rng.random() < 0.3:
+                book.carry(name, in_zip(rng, data), None, kinds + tags + ["zip", "raw"], "zip")
             if rng.random() < 0.3:
                 book.carry(name, rng.choice([b"\xff\xfe", b""]) + wide, None, kinds + tags + ["UTF-16"])
 

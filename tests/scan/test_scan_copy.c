@@ -99,6 +99,11 @@ struct copy_case {
 	{                                                                                          \
 		data, sizeof(data) - 1, SCAN_FILE, padding, names                                  \
 	}
+// A member that is not packed; lengths of name and body are bytes of it.
+#define ZIP_CASE(name_bytes, name, body_bytes, body, names)                                        \
+	FILE_CASE("PK\3\4\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0" body_bytes "\0\0\0" body_bytes            \
+		  "\0\0\0" name_bytes "\0\0\0" name body,                                          \
+		0, names)
 #define MAIL_CASE(data, names)                                                                     \
 	{                                                                                          \
 		data, sizeof(data) - 1, SCAN_MESSAGE, 0, names                                     \
@@ -145,6 +150,17 @@ static const struct copy_case cases[] = {
 		  "A\0%\0002\0000\0m\0e\0m\0b\0e\0r\0!\0%\0002\0000\0001\0002\0003\0004\0"
 		  "5\0006\0007\0>\0",
 		0, "Inner PageStart"),
+	// What in an archive is no page by its name is one only where ClamAV says so.
+	ZIP_CASE("\5", "a.htm", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\1", "a", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\5", "a.xml", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\5", "a.txt", "\x15", "<p>ANY<!-- -->  LOWER", ""),
+	ZIP_CASE("\x0a", "word/a.xml", "\x15", "<p>ANY<!-- -->  LOWER", ""),
+	ZIP_CASE("\x0a", "word/a.htm", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\5", "a.txt", "\x19", "<table>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\5", "a.txt", "\x19", "<tABle>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\5", "a.txt", "\x15", "<p>HELLO<!-- -->THERE", ""),
+	ZIP_CASE("\5", "a.txt", "\x10", "<p>HELLO   THERE", "Text"),
 	MAIL_CASE(HEAD "\r\nHELLO  THERE\r\n", "Mail Text"),
 	MAIL_CASE(HEAD "Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 		       "PGh0bWw+PEEgSFJFRiA9ICdodHRwOi8vRXZpbC5leGFtcGxlLycgIFRpdGxlPVg+\r\n",

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which names of members are those of pages, or may be.
+#include "scan/page_name.h"
+#include "tests/support/unit.h"
+
+static void names_of_pages_are_known(void **state)
+{
+	static const char *const names[] = {"", "page", "a.htm", "A.HTML", "a/b.xhtml", "a.shtml",
+		"a.mht", "a.hta", "a.phtml", "a.svg", "a.SVG", "a.xml", "a.js", "a.php3", "a.",
+		"a.b.htm", "a.htm. .", "dir.txt/page", "a.txt/", "a.h\xc3\xa4m", "a.htm:x",
+		"a.txt:x", "a.123456789", "a.txt~"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_true(page_name_may_open(names[i], false));
+	assert_true(page_name_may_open("word/afchunk.htm", true));
+	assert_true(page_name_may_open("word/media/image1.svg", true));
+}
+
+static void names_of_what_is_no_page_are_known(void **state)
+{
+	static const char *const names[] = {"a.txt", "A.TXT", "a.txt .", "a.htm.txt", "figures.dat",
+		"a.csv", "a/b.json", ".txt", "a.12345678", "a.h", "a.t"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_false(page_name_may_open(names[i], false));
+	assert_false(page_name_may_open("word/document.xml", true));
+	assert_false(page_name_may_open("word/figures.dat", true));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_of_pages_are_known),
+		cmocka_unit_test(names_of_what_is_no_page_are_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

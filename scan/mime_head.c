@@ -4,6 +4,7 @@
 // What a header line is that is none (no colon): in the message's own header, and before a part's
 // first field, the body begins there, as mail servers and most readers have it. Inside a part's
 // header it is left out if another field follows, so that what comes after still counts.
+#include "scan/mime_fields.h"
 #include "scan/mime_state.h"
 
 #include <string.h>
@@ -286,22 +287,42 @@ static size_t header_overflow(struct mime *mime)
 	return 0;
 }
 
+// Fields that stand there whole and say nothing are not taken apart. Of a limit, and of what is odd about the header
+// so far, the lines tell one by one.
+static size_t skip_fields(struct mime *mime, const uint8_t *data, size_t n)
+{
+	uint32_t lines;
+	size_t taken;
+
+	if (mime->cr_lines || mime->has_junk || mime->sniff)
+		return 0;
+	taken = mime_fields_skip(data, n, mime->field_room, &lines);
+	mime->header_lines += lines;
+	return taken;
+}
+
 size_t mime_header_feed(struct mime *mime, const uint8_t *data, size_t n)
 {
-	const uint8_t *lf = mime_line_end(mime, data, n);
+	const uint8_t *lf;
 	uint8_t last;
-	size_t take = lf != NULL ? (size_t)(lf + 1 - data) : n;
+	size_t skipped;
+	size_t take;
 	size_t room;
 
 	entity_reset(mime);
 	if (!mime->in_line) {
 		if (mime->has_field && *data != ' ' && *data != '\t')
 			mime_field_end(mime);
+		skipped = mime->has_field ? 0 : skip_fields(mime, data, n);
+		if (skipped > 0)
+			return skipped;
 		mime->in_line = true;
 		mime->line_at = mime->at;
 		mime->line_cut = false;
 		mime->line_bytes = 0;
 	}
+	lf = mime_line_end(mime, data, n);
+	take = lf != NULL ? (size_t)(lf + 1 - data) : n;
 	room = mime->field_room - mime->field_bytes - mime->line_bytes;
 	if (take > room && mime->field_room < mime->limits.max_header_bytes && !mime->line_cut &&
 		mime_field_grow(mime))

@@ -3,6 +3,7 @@
 //
 //   mime.c        memory, input, the public functions
 //   mime_head.c   lines of a header
+//   mime_fields.c fields of it that say nothing
 //   mime_body.c   lines of a body: boundaries and nesting
 //   mime_field.c  header fields to what is known of the entity
 //   mime_leaf.c   body bytes of one leaf to decoded bytes, and the events of it

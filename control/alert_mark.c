@@ -4,8 +4,6 @@
 #include "control/durable.h"
 #include "control/envelope.h"
 
-#include <openssl/evp.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +13,7 @@
 
 #define SECTOR 4096u
 #define PAIRS 16u
-#define SUM_BYTES 32u
+#define SUM_BYTES ENVELOPE_DIGEST_BYTES
 #define ROLE_BYTES 32u
 
 static const char magic[8] = {'C', 'D', 'N', 'M', 'A', 'R', 'K', '1'};
@@ -36,13 +34,13 @@ _Static_assert(sizeof(struct mark) <= SECTOR, "a mark is one sector");
 
 struct alert_marks {
 	int fd;
-	uint8_t *sector;
+	_Alignas(struct mark) uint8_t sector[SECTOR];
 	struct mark pairs[PAIRS]; // number 0: free
 };
 
 static bool sum_of(const struct mark *mark, uint8_t *out)
 {
-	return EVP_Digest(mark, offsetof(struct mark, sum), out, NULL, EVP_sha256(), NULL) == 1;
+	return envelope_sha256(mark, offsetof(struct mark, sum), out);
 }
 
 // ---- the file -----------------------------------------------------------------------------------
@@ -54,6 +52,11 @@ static int write_sector(const struct alert_marks *marks, uint64_t number)
 	if (n < 0)
 		return -errno;
 	return n == SECTOR ? 0 : -EIO;
+}
+
+void alert_marks_sync(const struct alert_marks *marks)
+{
+	(void)fdatasync(marks->fd);
 }
 
 static bool is_whole(const struct mark *mark)
@@ -89,15 +92,6 @@ static int read_all(struct alert_marks *marks)
 	return fsync(marks->fd) == 0 ? 0 : -errno;
 }
 
-// Not every file system has O_DIRECT.
-static int open_file(const char *path)
-{
-	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_DSYNC;
-	int fd = open(path, flags | O_DIRECT, 0600);
-
-	return fd < 0 && errno == EINVAL ? open(path, flags, 0600) : fd;
-}
-
 int alert_marks_open(const char *path, struct alert_marks **out)
 {
 	struct alert_marks *marks = calloc(1, sizeof(*marks));
@@ -105,10 +99,9 @@ int alert_marks_open(const char *path, struct alert_marks **out)
 
 	if (marks == NULL)
 		return -ENOMEM;
-	marks->sector = aligned_alloc(SECTOR, SECTOR);
-	marks->fd = marks->sector != NULL ? open_file(path) : -1;
+	marks->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (marks->fd < 0)
-		err = marks->sector != NULL ? -errno : -ENOMEM;
+		err = -errno;
 	if (err == 0)
 		err = read_all(marks);
 	if (err == 0)
@@ -127,7 +120,6 @@ void alert_marks_close(struct alert_marks *marks)
 		return;
 	if (marks->fd >= 0)
 		(void)close(marks->fd);
-	free(marks->sector);
 	free(marks);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The epoch and sequence of alerts that act before they are written to the order (alert_order.h), durable before they
-// do: a few sectors that were written before are written again, which needs no metadata and so a tenth of the time
-// that a transaction takes. With them stand the digests of those that the order does not have yet: after a crash these
-// may come again, and nothing else that is not newer.
+// The epoch and sequence of alerts that act before they are written to the order (alert_order.h), out of reach of a
+// process that is killed before they do: they are in the kernel's hands then, and go to the disk with what the order
+// writes. A machine that goes down meanwhile takes what has acted with it, and nobody was told of it. With them stand
+// the digests of those that the order does not have yet: after a kill these may come again, and nothing else that is
+// not newer.
 //
 // Two sectors for each vendor and role in turn: one that is torn by a power cut leaves the other.
 #pragma once
@@ -21,9 +22,11 @@ int alert_marks_open(const char *path, struct alert_marks **out)
 	__attribute__((warn_unused_result));
 void alert_marks_close(struct alert_marks *marks);
 
-// Returns 0 when it is durable; -EAGAIN: as many wait for the order as are kept; -ENOSPC: too many vendors; or -errno.
+// Returns 0 when it outlives the process; -EAGAIN: as many wait for the order as are kept; -ENOSPC: too many vendors; or -errno.
 int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const char *digest)
 	__attribute__((warn_unused_result));
+// What was put becomes durable, if the disk lets it: for when the order cannot have it. By any thread.
+void alert_marks_sync(const struct alert_marks *marks);
 // The order has it.
 void alert_marks_done(struct alert_marks *marks, const struct alert *alert, const char *digest);
 

@@ -42,8 +42,8 @@ struct order_limits {
 // One that was marked before a crash, and is not in the order, passes.
 int alert_order_check(struct alert_order *order, const struct alert *alert, const char *digest,
 	const struct order_limits *limits, const char **why) __attribute__((warn_unused_result));
-// Before an alert acts that is to be taken after that: its sequence is the highest, durably. Returns 0; else it has
-// to be taken first.
+// Before an alert acts that is to be taken after that: its sequence is the highest, also when the process is killed.
+// Returns 0; else it has to be taken first.
 int alert_order_mark(struct alert_order *order, const struct alert *alert, const char *digest)
 	__attribute__((warn_unused_result));
 

@@ -146,6 +146,14 @@ static int insert(const struct order_writer *writer, const struct order_job *job
 		job->result, job->why, job->receipt, job->now_s));
 }
 
+// What has acted, and is in no transaction, may come again also after others that are in one: when the machine goes
+// down, its mark says so.
+static void keep_mark(const struct order_job *job)
+{
+	if (job->before != NULL)
+		alert_marks_sync(job->order->marks);
+}
+
 // All of it or nothing.
 static int write_entry(struct journal_job *base)
 {
@@ -155,8 +163,10 @@ static int write_entry(struct journal_job *base)
 
 	if (err == 0)
 		err = execute(writer, "BEGIN IMMEDIATE");
-	if (err != 0)
+	if (err != 0) {
+		keep_mark(job);
 		return err;
+	}
 	err = insert(writer, job);
 	if (err == 0)
 		err = set_fact(writer, "heard", job->now_s);
@@ -166,8 +176,10 @@ static int write_entry(struct journal_job *base)
 		err = let_go_of_old(writer);
 	if (err == 0)
 		err = execute(writer, "COMMIT");
-	if (err != 0)
+	if (err != 0) {
 		(void)execute(writer, "ROLLBACK");
+		keep_mark(job);
+	}
 	return err;
 }
 

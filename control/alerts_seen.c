@@ -3,8 +3,6 @@
 
 #include "control/envelope.h"
 
-#include <openssl/evp.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +71,7 @@ bool alerts_seen_find(struct alerts_seen *seen, const void *text, size_t bytes, 
 {
 	const struct slot *slot;
 
-	if (EVP_Digest(text, bytes, key->digest, NULL, EVP_sha256(), NULL) != 1) {
+	if (!envelope_sha256(text, bytes, key->digest)) {
 		memset(key, 0, sizeof(*key));
 		return false;
 	}

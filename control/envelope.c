@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define SIGNATURE_BYTES 64
-#define DIGEST_BYTES 32
 
 struct signature {
 	char key_id[ENVELOPE_KEY_ID_BYTES];
@@ -28,7 +27,7 @@ struct envelope {
 	size_t signed_bytes;
 	struct signature signatures[ENVELOPE_MAX_SIGNATURES];
 	size_t signatures_count;
-	char digest[2 * DIGEST_BYTES + 1];
+	char digest[2 * ENVELOPE_DIGEST_BYTES + 1];
 };
 
 // ---- what is signed -----------------------------------------------------------------------------
@@ -48,24 +47,61 @@ static uint8_t *join_signed(const char *type, const void *payload, size_t bytes,
 	return (uint8_t *)text;
 }
 
-static bool is_signed_by(const struct envelope *envelope, const struct signature *signature,
-	const struct envelope_key *key)
+struct envelope_verifier {
+	EVP_PKEY *pkey;
+	EVP_MD_CTX *ready; // to be copied
+};
+
+struct envelope_verifier *envelope_verifier_new(const struct envelope_key *key)
 {
-	EVP_PKEY *public =
+	struct envelope_verifier *verifier = calloc(1, sizeof(*verifier));
+
+	if (verifier == NULL)
+		return NULL;
+	verifier->pkey =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->raw, sizeof(key->raw));
+	verifier->ready = EVP_MD_CTX_new();
+	if (verifier->pkey != NULL && verifier->ready != NULL &&
+		EVP_DigestVerifyInit(verifier->ready, NULL, NULL, NULL, verifier->pkey) == 1)
+		return verifier;
+	envelope_verifier_free(verifier);
+	return NULL;
+}
+
+void envelope_verifier_free(struct envelope_verifier *verifier)
+{
+	if (verifier == NULL)
+		return;
+	EVP_MD_CTX_free(verifier->ready);
+	EVP_PKEY_free(verifier->pkey);
+	free(verifier);
+}
+
+static bool is_signed_by(const struct envelope *envelope, const struct signature *signature,
+	const struct envelope_verifier *verifier)
+{
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	bool good = public != NULL && md != NULL &&
-		    EVP_DigestVerifyInit(md, NULL, NULL, NULL, public) == 1 &&
+	bool good = verifier != NULL && md != NULL &&
+		    EVP_MD_CTX_copy_ex(md, verifier->ready) == 1 &&
 		    EVP_DigestVerify(md, signature->bytes, SIGNATURE_BYTES, envelope->signed_text,
 			    envelope->signed_bytes) == 1;
 
 	EVP_MD_CTX_free(md);
-	EVP_PKEY_free(public);
 	return good;
 }
 
-uint64_t envelope_signers(
-	const struct envelope *envelope, const struct envelope_key *keys, size_t count)
+static bool is_signed_by_key(const struct envelope *envelope, const struct signature *signature,
+	const struct envelope_key *key)
+{
+	struct envelope_verifier *verifier = envelope_verifier_new(key);
+	bool good = is_signed_by(envelope, signature, verifier);
+
+	envelope_verifier_free(verifier);
+	return good;
+}
+
+uint64_t envelope_signers_ready(const struct envelope *envelope, const struct envelope_key *keys,
+	struct envelope_verifier *const *verifiers, size_t count)
 {
 	uint64_t tried = 0;
 	uint64_t good = 0;
@@ -77,11 +113,19 @@ uint64_t envelope_signers(
 			if ((tried >> k & 1) != 0 || strcmp(keys[k].id, signature->key_id) != 0)
 				continue;
 			tried |= UINT64_C(1) << k;
-			if (is_signed_by(envelope, signature, &keys[k]))
+			if (verifiers != NULL && verifiers[k] != NULL
+					? is_signed_by(envelope, signature, verifiers[k])
+					: is_signed_by_key(envelope, signature, &keys[k]))
 				good |= UINT64_C(1) << k;
 		}
 	}
 	return good;
+}
+
+uint64_t envelope_signers(
+	const struct envelope *envelope, const struct envelope_key *keys, size_t count)
+{
+	return envelope_signers_ready(envelope, keys, NULL, count);
 }
 
 // ---- taking apart -------------------------------------------------------------------------------
@@ -138,7 +182,7 @@ static int read_signatures(struct envelope *envelope, const char **why)
 static int read_members(struct envelope *envelope, const char **why)
 {
 	const char *payload = json_string_value(json_object_get(envelope->root, "payload"));
-	uint8_t digest[DIGEST_BYTES];
+	uint8_t digest[ENVELOPE_DIGEST_BYTES];
 
 	envelope->type = json_string_value(json_object_get(envelope->root, "payloadType"));
 	*why = "no payloadType or no payload";
@@ -150,8 +194,8 @@ static int read_members(struct envelope *envelope, const char **why)
 		return -EBADMSG;
 	envelope->signed_text = join_signed(envelope->type, envelope->payload,
 		envelope->payload_bytes, &envelope->signed_bytes);
-	if (envelope->signed_text == NULL || EVP_Digest(envelope->payload, envelope->payload_bytes,
-						     digest, NULL, EVP_sha256(), NULL) != 1)
+	if (envelope->signed_text == NULL ||
+		!envelope_sha256(envelope->payload, envelope->payload_bytes, digest))
 		return -ENOMEM;
 	envelope_hex(digest, sizeof(digest), envelope->digest);
 	return read_signatures(envelope, why);

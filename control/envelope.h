@@ -25,6 +25,11 @@ struct envelope_key { // a public key
 	char id[ENVELOPE_KEY_ID_BYTES];
 };
 
+#define ENVELOPE_DIGEST_BYTES 32
+
+// SHA-256. False: no memory, and nothing is written.
+bool envelope_sha256(const void *data, size_t bytes, uint8_t out[ENVELOPE_DIGEST_BYTES]);
+
 struct envelope;
 
 // Takes an envelope apart. Members that DSSE does not name are ignored, one that is there twice is a
@@ -38,6 +43,15 @@ void envelope_free(struct envelope *envelope);
 // of signatures names it.
 uint64_t envelope_signers(
 	const struct envelope *envelope, const struct envelope_key *keys, size_t count);
+
+// A key made ready, for those that are asked again and again: the same answer in two thirds of the time. NULL: no memory.
+struct envelope_verifier;
+struct envelope_verifier *envelope_verifier_new(const struct envelope_key *key)
+	__attribute__((warn_unused_result));
+void envelope_verifier_free(struct envelope_verifier *verifier);
+// One for each key, some of them NULL.
+uint64_t envelope_signers_ready(const struct envelope *envelope, const struct envelope_key *keys,
+	struct envelope_verifier *const *verifiers, size_t count);
 
 // Whose signature it says the i-th one is; NULL past the last. Whether that is so, envelope_signers knows.
 const char *envelope_key_id(const struct envelope *envelope, size_t i);

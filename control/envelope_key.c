@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,21 @@ void envelope_hex(const uint8_t *data, size_t bytes, char *out)
 		out[2 * i + 1] = digits[data[i] & 15];
 	}
 	out[2 * bytes] = '\0';
+}
+
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+// Which OpenSSL would look up anew for each digest.
+static void fetch(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+bool envelope_sha256(const void *data, size_t bytes, uint8_t out[ENVELOPE_DIGEST_BYTES])
+{
+	(void)pthread_once(&fetched, fetch);
+	return sha256 != NULL && EVP_Digest(data, bytes, out, NULL, sha256, NULL) == 1;
 }
 
 char *envelope_base64(const void *data, size_t bytes)
@@ -72,10 +88,10 @@ refused:
 
 void envelope_key_set(struct envelope_key *key, const uint8_t raw[ENVELOPE_KEY_BYTES])
 {
-	uint8_t digest[32] = {0};
+	uint8_t digest[ENVELOPE_DIGEST_BYTES] = {0};
 
 	memcpy(key->raw, raw, ENVELOPE_KEY_BYTES);
-	(void)EVP_Digest(raw, ENVELOPE_KEY_BYTES, digest, NULL, EVP_sha256(), NULL);
+	(void)envelope_sha256(raw, ENVELOPE_KEY_BYTES, digest);
 	envelope_hex(digest, sizeof(digest), key->id);
 }
 

@@ -18,6 +18,7 @@ struct role {
 
 struct keys {
 	struct envelope_key all[KEYS_MOST];
+	struct envelope_verifier *verifiers[KEYS_MOST];
 	size_t count;
 	struct role roles[ROLES];
 	int64_t expires_s;
@@ -160,18 +161,22 @@ int keys_parse(const json_t *document, struct keys **out, char *error, size_t er
 		keys_free(reader.keys);
 		return err;
 	}
+	for (size_t i = 0; i < reader.keys->count; i++)
+		reader.keys->verifiers[i] = envelope_verifier_new(&reader.keys->all[i]);
 	*out = reader.keys;
 	return 0;
 }
 
 void keys_free(struct keys *keys)
 {
+	for (size_t i = 0; keys != NULL && i < keys->count; i++)
+		envelope_verifier_free(keys->verifiers[i]);
 	free(keys);
 }
 
 uint64_t keys_signers(const struct keys *keys, const struct envelope *envelope)
 {
-	return envelope_signers(envelope, keys->all, keys->count);
+	return envelope_signers_ready(envelope, keys->all, keys->verifiers, keys->count);
 }
 
 unsigned int keys_count(const struct keys *keys, enum key_role role, uint64_t signers)

@@ -5,9 +5,8 @@
 A gateway as it is installed: cordon-dataplane with two workers between the lab's network namespaces,
 cordon-control beside it, alerts over each channel by plain clients. An alert counts from the moment before
 its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
-goes by the new seals. What the machine's scheduler and disk cost of that is measured at the same time: bench_wake sends
-pings through as many threads that do nothing but wake each other, the second of which makes one sector durable
-before it does, as control makes a seal's sequence durable before the seal acts. All of it twice: as any program among
+goes by the new seals. What the machine's scheduler costs of that is measured at the same time: bench_wake sends
+pings through as many threads that do nothing but wake each other. All of it twice: as any program among
 others (alert/...), and with a priority of its own (alert-first/...), which is what the option `priority` is for.
 """
 import contextlib
@@ -53,12 +52,12 @@ def share(values, part):
 class Pings:
     """What bench_wake finds while something else is measured: p50, p99, p99.9 and the longest, in ms."""
 
-    def __init__(self, priority, folder):
-        self.priority, self.folder = str(priority), folder
+    def __init__(self, priority):
+        self.priority = str(priority)
 
     def __enter__(self):
-        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f", "-p", self.priority, "-d", self.folder,
-                                       "-m", "15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.child = subprocess.Popen([BUILD + "/perf/bench_wake", "-f", "-p", self.priority, "-m", "15"],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.found = []
         return self
 
@@ -281,10 +280,10 @@ def seconds_of(text):
 
 def run(bench, name, priority, counts):
     for channel, count in counts.items():
-        with Pings(priority, bench.lab.folder) as pings:
+        with Pings(priority) as pings:
             found = bench.measure(channel, count)
         for part, text, ping in zip((0.5, 0.99, 0.999), ("p50", "p99", "p99.9"), pings.found):
-            row("%s/%s/%s" % (name, channel, text), share(found, part), "ms", "wake-ups and a sector", ping)
+            row("%s/%s/%s" % (name, channel, text), share(found, part), "ms", "wake-ups", ping)
     bench.feed.shutdown()
     bench.feed.server_close()
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the machine alone takes of a message's way: bench_wake [--quick] [-d FOLDER] [-f] [-m MILLISECONDS] [-p PRIORITY]
+// What the machine alone takes of a message's way: bench_wake [--quick] [-f] [-m MILLISECONDS] [-p PRIORITY]
 //
 // A chain of threads that do nothing but wake the next one by an eventfd, as an alert goes: a client, the control
 // process, the dataplane's main thread, two workers, which nap on a futex, and back. What other programs make of
 // the processors is in these figures and in those of a seal (bench_alert.py) alike.
 //
-// -d: one sector of a file there, written before, becomes durable on the way, as a seal's sequence does.
 // -f: until standard input ends, one ping every MILLISECONDS (5); then p50, p99, p99.9, the longest (ms) and their
 // number, as one line. -p: all threads with this real-time priority.
 #include "perf/perf.h"
 
 #include <linux/futex.h>
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,7 +26,6 @@
 #include <unistd.h>
 
 #define WORKERS 2
-#define SECTOR 4096
 #define MOST 100000u
 #define NAP_NS 20000000
 
@@ -39,9 +36,7 @@ static struct {
 	atomic_uint given; // that workers nap on
 	atomic_uint taken[WORKERS];
 	atomic_bool stop;
-	int disk; // negative: nothing is written
-	void *sector;
-} chain = {.disk = -1};
+} chain;
 
 static void ring(int fd)
 {
@@ -59,32 +54,11 @@ static void wait_for(int fd)
 		"poll");
 }
 
-static void open_disk(const char *folder)
-{
-	char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s/bench-wake.sector", folder);
-	chain.disk = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT | O_DSYNC, 0600);
-	if (chain.disk < 0) // not every file system has O_DIRECT
-		chain.disk = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_DSYNC, 0600);
-	chain.sector = aligned_alloc(SECTOR, SECTOR);
-	perf_need(chain.disk >= 0 && chain.sector != NULL, path);
-	memset(chain.sector, 1, SECTOR);
-	(void)unlink(path);
-}
-
-static void write_sector(void)
-{
-	if (chain.disk >= 0)
-		perf_need(pwrite(chain.disk, chain.sector, SECTOR, 0) == SECTOR, "a sector");
-}
-
 static void *control(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&chain.stop)) {
 		wait_for(chain.to_control);
-		write_sector();
 		ring(chain.to_dataplane);
 	}
 	return NULL;
@@ -207,10 +181,8 @@ int main(int argc, char **argv)
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet
-	while ((option = getopt_long(argc, argv, "d:fm:p:", names, NULL)) != -1) {
-		if (option == 'd')
-			open_disk(optarg);
-		else if (option == 'f')
+	while ((option = getopt_long(argc, argv, "fm:p:", names, NULL)) != -1) {
+		if (option == 'f')
 			follows = true;
 		else if (option == 'm')
 			pause_ms = (unsigned int)strtoul(optarg, NULL, 10);
@@ -225,7 +197,6 @@ int main(int argc, char **argv)
 		perf_need(sched_setscheduler(0, SCHED_RR,
 				  &(struct sched_param){.sched_priority = priority}) == 0,
 			"a priority");
-	write_sector();
 	start(threads);
 	count = ping(took, follows ? MOST : most, follows, pause_ms);
 	stop(threads);

@@ -241,7 +241,7 @@ static void killed_between_act_and_record(void **test_state)
 		lab.acts_first = true;
 		start();
 		assert_int_equal(alerts_resume(lab.alerts), 0);
-		// Its sequence was durable before it acted: nothing else that is not newer is taken any more.
+		// Its sequence was out of reach before it acted: nothing else that is not newer is taken any more.
 		before = lab.applied;
 		send_alert(make_seal(sequence - 1), ALERTS_A);
 		assert_refused("an old sequence");

@@ -72,13 +72,13 @@ FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
-PERF_CASES_SRC := perf/perf.c perf/rules.c $(wildcard perf/case_*.c)
+PERF_CASES_SRC := perf/perf.c perf/words.c $(wildcard perf/rules*.c perf/case_*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
 # What measures a worker sees DPDK, and is a program of the dataplane's.
 PERF_RIG_PROGRAMS_SRC := perf/bench_traffic.c perf/bench_idle.c perf/bench_scale.c perf/bench_memif.c perf/bench_swap.c
 PERF_DPDK_SRC := $(PERF_RIG_PROGRAMS_SRC) $(wildcard perf/rig*.c) perf/light.c
-PERF_TRAFFIC_SRC := perf/perf.c perf/figures.c perf/mails.c perf/rules.c perf/traffic.c perf/traffic_smtp.c perf/light.c \
-	$(wildcard perf/rig*.c)
+PERF_TRAFFIC_SRC := perf/perf.c perf/figures.c perf/words.c perf/traffic.c perf/traffic_smtp.c perf/light.c \
+	$(wildcard perf/mails*.c perf/content*.c perf/rules*.c perf/rig*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBS := $(addprefix $(BUILD)/lib,scan_build.a dataplane.a scan.a reassembly.a)
@@ -225,13 +225,13 @@ $(BUILD)/obj/perf/perf_main.o: perf/perf_main.cc perf/perf.h Makefile
 $(BUILD)/perf/micro: $(BUILD)/obj/perf/perf_main.o $(call obj,$(PERF_CASES_SRC)) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CXX) $(LDFLAGS) $^ -o $@ -lbenchmark -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lm -lpthread
 
 $(patsubst %.c,$(BUILD)/%,$(PERF_RIG_PROGRAMS_SRC)): $(BUILD)/perf/%: $(BUILD)/obj/perf/%.o \
 		$(call obj,$(PERF_TRAFFIC_SRC) $(filter-out dataplane/main%.c,$(DPDK_SRC))) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(DPDK_LIBS) -lrte_net_ring -ldeflate $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lm -lpthread
 
 $(BUILD)/perf/bench_%: $(BUILD)/obj/perf/bench_%.o $(call obj,perf/perf.c perf/fleet.c perf/disk.c) $(BUILD)/libcontrol.a $(LIBS)
 	@mkdir -p $(@D)

@@ -277,14 +277,12 @@ static void close_all(struct bench *bench)
 
 static void start(struct bench *bench)
 {
-	struct mail_bytes sign;
 	struct options options;
 
-	rules_make(&bench->rules, SIGNATURES);
-	sign = rules_get(&bench->rules, 0);
+	rules_make(&bench->rules, RULES_CLAMAV, SIGNATURES);
 	bench->ruleset = rules_build(&bench->rules, &bench->image);
-	mail_set_make(bench->set, MAIL_BYTES, &sign);
-	bench->light = light_new(&bench->rules);
+	mail_set_make(bench->set, MAIL_BYTES, &bench->rules.sign);
+	bench->light = light_new(&bench->rules, bench->ruleset);
 	// As docs/configuration.md says for so many.
 	options_init(&options);
 	options.engine.max_connections = bench->connections + MORE;

@@ -55,7 +55,6 @@ static void show(const char *size, const struct figures *figures)
 static void bench_size(struct bench *bench, const char *size, size_t bytes)
 {
 	static struct mail set[MAIL_SET];
-	struct mail_bytes sign = rules_get(&bench->rules, 0);
 	uint32_t mails = (uint32_t)((bench->quick ? 8e6 : 30e6) / (double)bytes);
 	struct traffic_options traffic = {.connections = CONNECTIONS,
 		.per_connection = PER_CONNECTION,
@@ -66,7 +65,7 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes)
 		.set_count = MAIL_SET};
 	struct figures figures;
 
-	mail_set_make(set, bytes, &sign);
+	mail_set_make(set, bytes, &bench->rules.sign);
 	figures_measure(&bench->how, &traffic, &figures);
 	show(size, &figures);
 	mail_set_free(set);
@@ -81,13 +80,13 @@ int main(int argc, char **argv)
 	bench.quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
 	if (argc > 1 && !bench.quick)
 		return 2;
-	rules_make(&bench.rules, SIGNATURES);
+	rules_make(&bench.rules, RULES_CLAMAV, SIGNATURES);
 	bench.ruleset = rules_build(&bench.rules, &bench.image);
 	options_init(&options);
 	memif = rig_memif_new(&options, bench.ruleset);
 	bench.how = (struct figures_how){.run = rig_memif_run,
 		.ctx = memif,
-		.light = light_new(&bench.rules),
+		.light = light_new(&bench.rules, bench.ruleset),
 		.rounds = bench.quick ? 3 : 7};
 	bench_size(&bench, "10k", 10000);
 	bench_size(&bench, "100k", 100000);

@@ -21,7 +21,6 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRAFFIC = os.path.join(BUILD, "perf", "bench_traffic")
-KINDS = ("text", "html", "image", "office", "zip", "pe")
 PATIENCE = 60.0
 PORT = 2626
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -183,7 +182,7 @@ def cordon_rate(quick):
                           stdout=subprocess.PIPE, cwd=BUILD)
     for line in done.stdout.splitlines():
         row = json.loads(line)
-        if row["name"] == "traffic/100k/mails":
+        if row["name"] == "traffic/100k/clamav-like/mails":
             return row["value"]
     sys.exit("bench_traffic says nothing of mails")
 
@@ -194,11 +193,12 @@ def show(peer, ours, theirs):
 
 
 def mails_of(folder):
-    """As bench_traffic sends them: four of each kind and one that is infected."""
+    """As bench_traffic sends them: four of each kind and one that is infected, which is the first here."""
     mails = []
-    for name in list(KINDS) * 4 + ["pe-infected"]:
-        with open("%s/%s.eml" % (folder, name), "rb") as file:
-            mails.append((name, file.read()))
+    for name in sorted(os.listdir(folder), reverse=True):
+        if name.endswith(".eml"):
+            with open("%s/%s" % (folder, name), "rb") as file:
+                mails.append((name, file.read()))
     return mails
 
 

@@ -38,9 +38,7 @@ struct bench {
 
 static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
 {
-	struct mail_bytes sign = rules_get(&bench->rules, 0);
-
-	mail_set_make(set, bytes, &sign);
+	mail_set_make(set, bytes, &bench->rules.sign);
 }
 
 static void measure(const struct bench *bench, const struct options *options,
@@ -121,7 +119,7 @@ static void bench_rules(const struct bench *bench)
 	options_init(&options);
 	traffic = traffic_of(set, bench->quick ? 75 : 300);
 	measure(bench, &options, bench->ruleset, &traffic, &plain);
-	rules_make(&rules, signatures);
+	rules_make(&rules, RULES_CLAMAV, signatures);
 	ruleset = rules_build(&rules, &image);
 	measure(bench, &options, ruleset, &traffic, &figures);
 	(void)snprintf(name, sizeof(name), "traffic/100k/signatures-%u", signatures);
@@ -259,9 +257,9 @@ int main(int argc, char **argv)
 		return 2;
 	bench.rounds = bench.quick ? 2 : bench.rounds;
 	rig_start_dpdk();
-	rules_make(&bench.rules, SIGNATURES);
+	rules_make(&bench.rules, RULES_CLAMAV, SIGNATURES);
 	bench.ruleset = rules_build(&bench.rules, &bench.image);
-	bench.light = light_new(&bench.rules);
+	bench.light = light_new(&bench.rules, bench.ruleset);
 	bench_connections(&bench);
 	bench_workers(&bench);
 	bench_rules(&bench);

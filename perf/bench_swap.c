@@ -181,7 +181,7 @@ static struct ruleset *make_image(struct bench *bench, char **more, int count)
 	(void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/cordon-swap-XXXXXX");
 	perf_need(mkdtemp(bench->folder) != NULL, bench->folder);
 	(void)snprintf(path, sizeof(path), "%s/literals.ndb", bench->folder);
-	rules_make(&bench->rules, LITERALS);
+	rules_make(&bench->rules, RULES_LITERAL, LITERALS);
 	rules_write(&bench->rules, path);
 	(void)snprintf(path, sizeof(path), "%s/hashes.hdb", bench->folder);
 	write_hashes(path);
@@ -358,10 +358,9 @@ static void remove_folder(const char *path)
 static void start(struct bench *bench, char **more, int count)
 {
 	struct ruleset *ruleset = make_image(bench, more, count);
-	struct mail_bytes sign = rules_get(&bench->rules, 0);
 	static struct worker *workers[1];
 
-	mail_set_make(bench->set, MAIL_BYTES, &sign);
+	mail_set_make(bench->set, MAIL_BYTES, &bench->rules.sign);
 	rig_start_dpdk();
 	(void)snprintf(bench->spool, sizeof(bench->spool), "build/bench-swap-XXXXXX");
 	perf_need(mkdtemp(bench->spool) != NULL, bench->spool);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker under complete SMTP conversations: bench_traffic [--quick] [-d] [-s SIZE] [-k KIND] [-w FOLDER]
+// A worker under complete SMTP conversations: bench_traffic [--quick] [-d] [-l] [-s SIZE] [-k KIND] [-w FOLDER]
 //
 // Traffic on one core, the worker on another, ring ports between them (rig.h). Mails are of all kinds (mails.h),
 // one in 25 is infected; every reply, verdict and byte is checked. What counts is the processor's time of the
@@ -7,9 +7,12 @@
 // use as well gives the same figures. Beside it
 // stands the speed of light (light.h) of the same mails, measured in turn; the ratio is the median of rounds.
 //
-// -d: with SHA-256 of every part. -s: mails of about so many bytes alone. -k: of that kind alone (office, zip), with
-// 100 KB or -s. -w: writes the signatures and one mail of each kind to a folder,
-// for peers, and ends.
+// Four times: with signatures as ClamAV's are and with random literals (rules.h), with SHA-256 of every part and without
+// digests. clamav-like+sha256 is what the goal is about.
+//
+// -s: mails of about so many bytes alone, with ClamAV-like signatures (-l: literals), without digests (-d: with SHA-256
+// of every part). -k: of that kind alone (office, zip), with 100 KB or -s. -w: writes the signatures and the mails to a
+// folder, for peers, and ends.
 #include "perf/figures.h"
 #include "perf/light.h"
 #include "perf/perf.h"
@@ -18,6 +21,7 @@
 
 #include <rte_cycles.h>
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,14 +43,17 @@ enum stage {
 	STAGES,
 };
 
-struct bench {
+struct rule_set {
 	struct rules rules;
-	struct rules one;
 	struct ruleset *ruleset;
-	struct ruleset *one_ruleset;
 	void *image;
-	void *one_image;
 	struct light *light;
+};
+
+struct bench {
+	struct rule_set sets[2]; // by enum rules_kind
+	struct rule_set one;     // the first of the ClamAV-like ones
+	const struct rule_set *in_use;
 	const char *folder; // of the spool
 	const char *kind;   // NULL: all
 	uint32_t rounds;
@@ -64,16 +71,14 @@ static void measure(const struct bench *bench, struct rig *rig,
 	const struct traffic_options *traffic, struct figures *figures)
 {
 	const struct figures_how how = {
-		figures_run_rig, rig, bench->light, bench->rounds, bench->digests};
+		figures_run_rig, rig, bench->in_use->light, bench->rounds, bench->digests};
 
 	figures_measure(&how, traffic, figures);
 }
 
 static void make_set(const struct bench *bench, struct mail *set, size_t bytes)
 {
-	struct mail_bytes sign = rules_get(&bench->one, 0);
-
-	mail_set_make(set, bytes, &sign);
+	mail_set_make(set, bytes, &bench->in_use->rules.sign);
 }
 
 static void prepare(const struct bench *bench, struct options *options)
@@ -104,6 +109,14 @@ static void name_row(char name[96], const char *size, const char *what)
 	(void)snprintf(name, 96, "traffic/%s/%s", size, what);
 }
 
+// The size, the signatures, the digests in use.
+static void label(const struct bench *bench, const char *size, char out[48])
+{
+	(void)snprintf(out, 48, "%s/%s%s", size,
+		bench->in_use->rules.kind == RULES_CLAMAV ? "clamav-like" : "literals",
+		bench->digests ? "+sha256" : "");
+}
+
 // ---- what is shown ------------------------------------------------------------------------------
 
 static void show_quantiles(const char *size, const char *what, const uint32_t *ns, const char *unit)
@@ -119,15 +132,30 @@ static void show_quantiles(const char *size, const char *what, const uint32_t *n
 	}
 }
 
-static void show(const char *size, double mail_bytes, const struct figures *figures)
+static void show_throughput(const char *size, const struct figures *figures)
 {
 	char name[96];
 
 	name_row(name, size, "throughput");
 	perf_row_ratio(name, 8e-9 / figures->cost, "Gbit/s", "speed of light",
 		8e-9 / figures->light, figures->ratio);
+	name_row(name, size, "throughput-own-search");
+	perf_row_ratio(name, 8e-9 / figures->cost, "Gbit/s", "light with our search",
+		8e-9 / figures->own_light, figures->own_ratio);
+}
+
+static void show_mails(const char *size, double mail_bytes, const struct figures *figures)
+{
+	char name[96];
+
 	name_row(name, size, "mails");
 	perf_row(name, 1 / figures->cost / mail_bytes, "mails/s", NULL, 0);
+}
+
+static void show_all(const char *size, const struct figures *figures)
+{
+	char name[96];
+
 	name_row(name, size, "worker-alone");
 	perf_row(name, 8e-9 / figures->worker, "Gbit/s", NULL, 0);
 	name_row(name, size, "waiting");
@@ -143,6 +171,44 @@ static void show(const char *size, double mail_bytes, const struct figures *figu
 
 // ---- parts of the bench -------------------------------------------------------------------------
 
+static void median_of(double *values, uint32_t count, double *out)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		for (uint32_t at = i; at > 0 && values[at] < values[at - 1]; at--) {
+			double one = values[at];
+
+			values[at] = values[at - 1];
+			values[at - 1] = one;
+		}
+	}
+	*out = values[count / 2];
+}
+
+// Seconds of a processor for a byte with all stages up to this one.
+static double measure_stage(struct bench *bench, int stage, const struct mail *set, size_t bytes,
+	struct rig_result *result)
+{
+	struct traffic_options traffic = traffic_of(bench, set, bytes);
+	struct options options;
+	struct rig *rig;
+
+	bench->digests = stage == STAGE_DIGEST;
+	prepare(bench, &options);
+	traffic.port = stage == STAGE_FORWARD ? 26 : 25;
+	traffic.unseen = stage == STAGE_FORWARD;
+	rig = rig_new(
+		&options, stage < STAGE_MATCH ? bench->one.ruleset : bench->in_use->ruleset, NULL);
+	for (int i = 0; i < 2; i++) { // once to take up memory and fill caches
+		rig_run(rig, &traffic, result);
+		figures_check(result, &traffic);
+	}
+	rig_free(rig);
+	return (result->worker_s - result->waiting_s + result->others_s) /
+	       (double)result->totals.mail_bytes;
+}
+
+// All stages in turn, as often as there are rounds: of each the median of what it takes more than the one before it in
+// the same round. What disturbs the machine for longer than a round is in both.
 static void bench_stages(
 	struct bench *bench, const struct mail *set, const char *size, size_t bytes)
 {
@@ -151,41 +217,42 @@ static void bench_stages(
 	static const char *const against[STAGES] = {
 		"rx and tx alone", "decoding alone", "hs_scan alone", "EVP_Digest alone"};
 	double hz = (double)rte_get_tsc_hz();
-	double before = 0;
-	double total = (double)mail_set_bytes(set, SET);
-	struct light_cost light;
+	double bytes_of_set = (double)mail_set_bytes(set, SET);
+	double costs[STAGES][FIGURES_MOST_ROUNDS] = {0};
+	double alone[STAGES][FIGURES_MOST_ROUNDS] = {0};
+	struct light_frames frames = {0};
+	struct rig_result result;
+	bool digests = bench->digests;
 
-	for (int stage = 0; stage < STAGES; stage++) {
-		double alone[STAGES];
-		struct traffic_options traffic = traffic_of(bench, set, bytes);
-		struct options options;
-		struct figures figures;
-		struct rig *rig;
-		char name[96];
+	for (uint32_t round = 0; round < bench->rounds; round++) {
+		struct light_cost light;
+		double before = 0;
 
-		bench->digests = stage == STAGE_DIGEST;
-		prepare(bench, &options);
-		if (stage == STAGE_FORWARD)
-			traffic.port = 26;
-		traffic.unseen = stage == STAGE_FORWARD;
-		rig = rig_new(
-			&options, stage < STAGE_MATCH ? bench->one_ruleset : bench->ruleset, NULL);
-		measure(bench, rig, &traffic, &figures);
-		if (stage == STAGE_FORWARD) {
-			struct light_frames frames = figures_frames(&figures.last);
+		for (int stage = 0; stage < STAGES; stage++) {
+			double cost = measure_stage(bench, stage, set, bytes, &result);
 
-			light_measure(bench->light, set, SET, &frames, true, &light);
+			frames = stage == 0 ? figures_frames(&result) : frames;
+			costs[stage][round] = cost - before;
+			before = cost;
 		}
-		memcpy(alone,
-			(double[STAGES]){light.forward, light.decode, light.match, light.digest},
-			sizeof(alone));
-		name_row(name, size, names[stage]);
-		perf_row_ratio(name, (figures.least - before) * hz, "cycles/B", against[stage],
-			alone[stage] / total * hz, alone[stage] / total / (figures.least - before));
-		before = figures.least;
-		rig_free(rig);
-		bench->digests = false;
+		light_measure(bench->in_use->light, set, SET, &frames, true, &light);
+		alone[STAGE_FORWARD][round] = light.forward / bytes_of_set;
+		alone[STAGE_PARSE][round] = light.decode / bytes_of_set;
+		alone[STAGE_MATCH][round] = light.match / bytes_of_set;
+		alone[STAGE_DIGEST][round] = light.digest / bytes_of_set;
 	}
+	for (int stage = 0; stage < STAGES; stage++) {
+		char name[96];
+		double cost;
+		double least;
+
+		median_of(costs[stage], bench->rounds, &cost);
+		median_of(alone[stage], bench->rounds, &least);
+		name_row(name, size, names[stage]);
+		perf_row_ratio(
+			name, cost * hz, "cycles/B", against[stage], least * hz, least / cost);
+	}
+	bench->digests = digests;
 }
 
 static void bench_alone(struct bench *bench, struct rig *rig, const struct mail *set,
@@ -213,7 +280,7 @@ static void bench_sealed(const struct bench *bench, const struct mail *set, cons
 
 	prepare(bench, &options);
 	traffic.sealed_percent = percent;
-	rig = rig_new(&options, bench->ruleset, bench->folder);
+	rig = rig_new(&options, bench->in_use->ruleset, bench->folder);
 	rig_run(rig, &traffic, &result);
 	figures_check(&result, &traffic);
 	rig_run(rig, &traffic, &result);
@@ -251,30 +318,47 @@ static void bench_kinds(struct bench *bench, struct rig *rig, const struct mail 
 	}
 }
 
-static void bench_size(struct bench *bench, const char *size, size_t bytes, bool all)
+// What is measured of mails of one size with one set of signatures.
+struct part {
+	enum rules_kind rules;
+	bool digests;
+	bool all;    // not the rates alone
+	bool stages; // kinds, sealed mails and stages, too
+};
+
+static void bench_part(
+	struct bench *bench, const struct part *part, const char *size_name, size_t bytes)
 {
 	static struct mail set[SET];
 	struct traffic_options traffic;
 	struct figures figures;
 	struct options options;
 	struct rig *rig;
+	char size[48];
 	char name[96];
 
+	bench->in_use = &bench->sets[part->rules];
+	bench->digests = part->digests;
+	label(bench, size_name, size);
 	make_set(bench, set, bytes);
 	traffic = traffic_of(bench, set, bytes);
 	prepare(bench, &options);
-	rig = rig_new(&options, bench->ruleset, NULL);
+	rig = rig_new(&options, bench->in_use->ruleset, NULL);
 	measure(bench, rig, &traffic, &figures);
-	show(size, (double)mail_set_bytes(set, SET) / SET, &figures);
-	bench_alone(bench, rig, set, size, bytes);
-	if (all)
+	show_throughput(size, &figures);
+	show_mails(size, (double)mail_set_bytes(set, SET) / SET, &figures);
+	if (part->all) {
+		show_all(size, &figures);
+		bench_alone(bench, rig, set, size, bytes);
+		name_row(name, size, "memory/idle");
+		perf_row(name, (double)rig_connection_bytes(rig), "B/connection", NULL, 0);
+		name_row(name, size, "memory/message");
+		perf_row(name, (double)rig_message_bytes(rig), "B/connection", NULL, 0);
+	}
+	if (part->stages)
 		bench_kinds(bench, rig, set, size, bytes);
-	name_row(name, size, "memory/idle");
-	perf_row(name, (double)rig_connection_bytes(rig), "B/connection", NULL, 0);
-	name_row(name, size, "memory/message");
-	perf_row(name, (double)rig_message_bytes(rig), "B/connection", NULL, 0);
 	rig_free(rig);
-	if (all) {
+	if (part->stages) {
 		bench_sealed(bench, set, size, bytes, 10);
 		bench_sealed(bench, set, size, bytes, 100);
 		bench_stages(bench, set, size, bytes);
@@ -282,16 +366,28 @@ static void bench_size(struct bench *bench, const char *size, size_t bytes, bool
 	mail_set_free(set);
 }
 
+// All mixes: the goal's first.
+static void bench_size(struct bench *bench, const char *size, size_t bytes, bool stages)
+{
+	const struct part parts[] = {{RULES_CLAMAV, true, true, stages}, {.rules = RULES_CLAMAV},
+		{.rules = RULES_LITERAL, .digests = true}, {.rules = RULES_LITERAL}};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		bench_part(bench, &parts[i], size, bytes);
+}
+
 static void bench_kind(struct bench *bench, size_t bytes)
 {
 	static struct mail set[SET];
 	struct options options;
 	struct rig *rig;
+	char size[48];
 
+	label(bench, "kind", size);
 	make_set(bench, set, bytes);
 	prepare(bench, &options);
-	rig = rig_new(&options, bench->ruleset, NULL);
-	bench_kinds(bench, rig, set, "kind", bytes);
+	rig = rig_new(&options, bench->in_use->ruleset, NULL);
+	bench_kinds(bench, rig, set, size, bytes);
 	rig_free(rig);
 	mail_set_free(set);
 }
@@ -304,14 +400,14 @@ static void write_mails(const struct bench *bench, const char *folder)
 	char path[512];
 
 	(void)snprintf(path, sizeof(path), "%s/perf.ndb", folder);
-	rules_write(&bench->rules, path);
+	rules_write(&bench->in_use->rules, path);
 	make_set(bench, set, 100000);
-	for (uint32_t i = 0; i <= MAIL_KINDS_COUNT; i++) {
-		const struct mail *mail = i < MAIL_KINDS_COUNT ? &set[i] : &set[SET - 1];
+	for (uint32_t i = 0; i < SET; i++) {
+		const struct mail *mail = &set[i];
 		FILE *file;
 
-		(void)snprintf(path, sizeof(path), "%s/%s%s.eml", folder, kind_names[mail->kind],
-			mail->infected ? "-infected" : "");
+		(void)snprintf(path, sizeof(path), "%s/%02u-%s%s.eml", folder, i,
+			kind_names[mail->kind], mail->infected ? "-infected" : "");
 		file = fopen(path, "we");
 		// Without the end-of-data's dot.
 		perf_need(file != NULL &&
@@ -322,13 +418,11 @@ static void write_mails(const struct bench *bench, const char *folder)
 	mail_set_free(set);
 }
 
-static void prepare_rules(struct bench *bench)
+static void prepare_rules(struct rule_set *set, enum rules_kind kind, uint32_t count)
 {
-	rules_make(&bench->rules, SIGNATURES);
-	rules_make(&bench->one, 1);
-	bench->ruleset = rules_build(&bench->rules, &bench->image);
-	bench->one_ruleset = rules_build(&bench->one, &bench->one_image);
-	bench->light = light_new(&bench->rules);
+	rules_make(&set->rules, kind, count);
+	set->ruleset = rules_build(&set->rules, &set->image);
+	set->light = light_new(&set->rules, set->ruleset);
 }
 
 static void remove_folder(const char *folder)
@@ -343,52 +437,92 @@ static void remove_folder(const char *folder)
 	(void)waitpid(pid, NULL, 0);
 }
 
-int main(int argc, char **argv)
+// One size, with one set of signatures.
+static void bench_only(struct bench *bench, enum rules_kind rules, size_t bytes)
+{
+	const struct part part = {rules, bench->digests, true, false};
+	char size[32];
+
+	(void)snprintf(size, sizeof(size), bytes % 1000000 == 0 ? "%zum" : "%zuk",
+		bytes % 1000000 == 0 ? bytes / 1000000 : bytes / 1000);
+	bench_part(bench, &part, size, bytes);
+}
+
+static void bench_all(struct bench *bench)
+{
+	bench_size(bench, "10k", 10000, false);
+	bench_size(bench, "100k", 100000, true);
+	if (!bench->quick)
+		bench_size(bench, "1m", 1000000, false);
+}
+
+struct choice {
+	enum rules_kind rules;
+	size_t bytes;    // 0: all
+	const char *out; // a folder
+};
+
+static int read_options(int argc, char **argv, struct bench *bench, struct choice *choice)
 {
 	static const struct option names[] = {{"quick", no_argument, NULL, 'q'}, {0}};
-	static struct bench bench = {.rounds = 7};
-	char folder[] = "cordon-traffic-XXXXXX";
-	const char *out = NULL;
-	size_t only = 0;
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while ((option = getopt_long(argc, argv, "dk:s:w:", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "dlk:s:w:", names, NULL)) != -1) {
 		if (option == 'q')
-			bench.quick = true;
+			bench->quick = true;
 		else if (option == 'd')
-			bench.digests = true;
+			bench->digests = true;
+		else if (option == 'l')
+			choice->rules = RULES_LITERAL;
 		else if (option == 's')
-			only = strtoul(optarg, NULL, 10);
+			choice->bytes = strtoul(optarg, NULL, 10);
 		else if (option == 'k')
-			bench.kind = optarg;
+			bench->kind = optarg;
 		else if (option == 'w')
-			out = optarg;
+			choice->out = optarg;
 		else
-			return 2;
+			return -EINVAL;
 	}
+	return optind == argc ? 0 : -EINVAL;
+}
+
+static void run(struct bench *bench, const struct choice *choice)
+{
+	bool is_all = bench->kind == NULL && choice->bytes == 0;
+
+	prepare_rules(&bench->one, RULES_CLAMAV, 1);
+	for (int i = 0; i < 2; i++) {
+		if (is_all || (int)choice->rules == i)
+			prepare_rules(&bench->sets[i], (enum rules_kind)i, SIGNATURES);
+	}
+	if (bench->kind != NULL)
+		bench_kind(bench, choice->bytes > 0 ? choice->bytes : 100000);
+	else if (choice->bytes > 0)
+		bench_only(bench, choice->rules, choice->bytes);
+	else
+		bench_all(bench);
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench = {.rounds = 7};
+	struct choice choice = {.rules = RULES_CLAMAV};
+	char folder[] = "cordon-traffic-XXXXXX";
+
+	if (read_options(argc, argv, &bench, &choice) != 0)
+		return 2;
 	bench.rounds = bench.quick ? 3 : bench.rounds;
-	if (out != NULL) {
-		rules_make(&bench.rules, SIGNATURES);
-		rules_make(&bench.one, 1);
-		write_mails(&bench, out);
+	bench.in_use = &bench.sets[choice.rules];
+	if (choice.out != NULL) {
+		rules_make(&bench.sets[choice.rules].rules, choice.rules, SIGNATURES);
+		write_mails(&bench, choice.out);
 		return 0;
 	}
 	perf_need(mkdtemp(folder) != NULL, folder);
 	bench.folder = folder;
 	rig_start_dpdk();
-	prepare_rules(&bench);
-	if (bench.kind != NULL) {
-		bench_kind(&bench, only > 0 ? only : 100000);
-		remove_folder(folder);
-		return 0;
-	}
-	if (only == 0 || only == 10000)
-		bench_size(&bench, "10k", 10000, false);
-	if (only == 0 || only == 100000)
-		bench_size(&bench, "100k", 100000, only == 0);
-	if (only == 1000000 || (only == 0 && !bench.quick))
-		bench_size(&bench, "1m", 1000000, false);
+	run(&bench, &choice);
 	remove_folder(folder);
 	return 0;
 }

@@ -209,7 +209,7 @@ static int begin_swap(struct perf_run *run)
 	struct swap_state *state = perf_alloc(sizeof(*state));
 	struct engine_options options;
 
-	rules_make(&state->rules, (uint32_t)run->it->number);
+	rules_make(&state->rules, RULES_LITERAL, (uint32_t)run->it->number);
 	state->ruleset = rules_build(&state->rules, &state->image);
 	engine_options_init(&options);
 	options.max_connections = 64;

@@ -107,7 +107,7 @@ static int begin(struct perf_run *run_of)
 	uint32_t connections = (uint32_t)run_of->it->number;
 	struct engine_options options;
 
-	rules_make(&state->rules, 1);
+	rules_make(&state->rules, RULES_LITERAL, 1);
 	state->ruleset = rules_build(&state->rules, &state->image);
 	engine_options_init(&options);
 	options.max_connections = connections + 16;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FIGURES 7
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a;
@@ -79,12 +81,14 @@ static void measure_round(const struct figures_how *how, const struct traffic_op
 	out[2] = (light.forward + light.decode + light.match + light.digest) / bytes;
 	out[3] = out[2] / out[0];
 	out[4] = result->waiting_s / result->worker_s;
+	out[5] = (light.forward + light.decode + light.search + light.digest) / bytes;
+	out[6] = out[5] / out[0];
 }
 
 void figures_measure(const struct figures_how *how, const struct traffic_options *traffic,
 	struct figures *figures)
 {
-	double values[5][FIGURES_MOST_ROUNDS] = {0};
+	double values[FIGURES][FIGURES_MOST_ROUNDS] = {0};
 	struct rig_result result;
 
 	// Memory is taken up, caches are filled.
@@ -92,18 +96,19 @@ void figures_measure(const struct figures_how *how, const struct traffic_options
 	figures_check(&result, traffic);
 
 	for (uint32_t round = 0; round < how->rounds; round++) {
-		double one[5];
+		double one[FIGURES];
 
 		measure_round(how, traffic, &result, one);
-		for (int i = 0; i < 5; i++)
+		for (int i = 0; i < FIGURES; i++)
 			values[i][round] = one[i];
 	}
 	figures->cost = median(values[0], how->rounds);
-	figures->least = values[0][0];
 	figures->worker = median(values[1], how->rounds);
 	figures->light = median(values[2], how->rounds);
 	figures->ratio = median(values[3], how->rounds);
 	figures->waiting = median(values[4], how->rounds);
+	figures->own_light = median(values[5], how->rounds);
+	figures->own_ratio = median(values[6], how->rounds);
 	figures->last = result;
 	figures->packets_s = (double)figures->last.totals.frames /
 			     (figures->last.worker_s - figures->last.waiting_s);

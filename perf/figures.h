@@ -10,11 +10,12 @@
 
 struct figures {        // medians over the rounds
 	double cost;    // s of the worker, in turns with packets, and its helper for a byte of mail
-	double least;   // not the median: the round that was disturbed least
 	double worker;  // of the worker alone
 	double waiting; // what of its time the worker had nothing to do in
 	double light;
 	double ratio;
+	double own_light; // with the engine's own search in place of Hyperscan's (light.h)
+	double own_ratio;
 	struct rig_result last;
 	double packets_s; // that the worker took, a second of its time
 };

@@ -4,6 +4,7 @@
 #include "perf/perf.h"
 #include "perf/rig.h"
 #include "scan/decode.h"
+#include "scan/match.h"
 
 #include <libdeflate.h>
 #include <openssl/evp.h>
@@ -21,6 +22,10 @@
 struct light {
 	hs_database_t *database;
 	hs_scratch_t *scratch;
+	struct matcher *matcher; // the engine's
+	EVP_MD *sha256;
+	EVP_MD_CTX *context;
+	size_t hits;
 	struct libdeflate_decompressor *inflate;
 	uint8_t *out;
 	size_t room;
@@ -31,14 +36,19 @@ struct light {
 
 typedef void (*work_fn)(struct light *light, const struct mail *mail);
 
-struct light *light_new(const struct rules *rules)
+struct light *light_new(const struct rules *rules, const struct ruleset *ruleset)
 {
 	struct light *light = perf_alloc(sizeof(*light));
 
 	light->database = rules_compile(rules);
 	light->inflate = libdeflate_alloc_decompressor();
+	// Looked up once: EVP_sha256() would be, each time, for as long as a small part takes.
+	light->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	light->context = EVP_MD_CTX_new();
 	perf_need(hs_alloc_scratch(light->database, &light->scratch) == HS_SUCCESS &&
-			  light->inflate != NULL,
+			  light->inflate != NULL && light->sha256 != NULL &&
+			  light->context != NULL &&
+			  matcher_new(ruleset, 1, 0, false, &light->matcher) == 0,
 		"memory");
 	return light;
 }
@@ -47,6 +57,9 @@ void light_free(struct light *light)
 {
 	(void)hs_free_scratch(light->scratch);
 	(void)hs_free_database(light->database);
+	matcher_free(light->matcher);
+	EVP_MD_CTX_free(light->context);
+	EVP_MD_free(light->sha256);
 	libdeflate_free_decompressor(light->inflate);
 	free(light->out);
 	free(light->received);
@@ -90,8 +103,9 @@ static void unpack(struct light *light, const struct mail *mail)
 	const uint8_t *end = mail->attachment.data + mail->attachment.bytes - 22;
 	const uint8_t *entry = mail->attachment.data + read32(end + 16);
 
-	perf_need(read32(end) == 0x06054b50, "an archive");
-	for (uint32_t i = read16(end + 10); i > 0; i--) {
+	perf_need(
+		read32(end) == 0x06054b50 && read16(end + 10) == mail->member_count, "an archive");
+	for (uint32_t i = mail->member_count; i > 0; i--) {
 		perf_need(read32(entry) == 0x02014b50, "an entry");
 		unpack_member(light, mail, entry);
 		entry += 46 + read16(entry + 28) + read16(entry + 30) + read16(entry + 32);
@@ -108,52 +122,86 @@ static void decode(struct light *light, const struct mail *mail)
 	n = base64_decode(&state, mail->body.data, mail->body.bytes, light->out);
 	n += base64_end(&state, light->out + n);
 	perf_need(n == mail->attachment.bytes, "the attachment");
-	if (mail->member.bytes > 0)
+	if (mail->member_count > 0)
 		unpack(light, mail);
 }
 
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
 	unsigned int flags, void *ctx)
 {
+	struct light *light = ctx;
+
 	(void)id;
 	(void)from;
 	(void)to;
 	(void)flags;
-	(void)ctx;
+	light->hits++;
 	return 0;
 }
 
-static void match_in(struct light *light, const struct mail_bytes *bytes)
+typedef void (*part_fn)(struct light *light, const struct mail_bytes *part);
+
+// Of each part by itself: the text, the attachment as it was sent, and what is packed in it.
+static void each_part(struct light *light, const struct mail *mail, part_fn work)
 {
-	if (bytes->bytes > 0)
-		(void)hs_scan(light->database, (const char *)bytes->data,
-			(unsigned int)bytes->bytes, 0, light->scratch, on_match, NULL);
+	work(light, &mail->text);
+	if (mail->attachment.bytes > 0)
+		work(light, &mail->attachment);
+	for (uint32_t i = 0; i < mail->member_count; i++)
+		work(light, &mail->members[i]);
+}
+
+static void match_in(struct light *light, const struct mail_bytes *part)
+{
+	(void)hs_scan(light->database, (const char *)part->data, (unsigned int)part->bytes, 0,
+		light->scratch, on_match, light);
 }
 
 static void match(struct light *light, const struct mail *mail)
 {
-	match_in(light, &mail->text);
-	match_in(light, &mail->attachment);
-	match_in(light, &mail->member);
+	each_part(light, mail, match_in);
 }
 
-static void digest_of(const struct mail_bytes *bytes)
+static void search_in(struct light *light, const struct mail_bytes *part)
+{
+	struct match_digests digests;
+	struct match_object *object;
+	struct match_hit hit;
+	const char *type;
+
+	perf_need(match_begin(light->matcher, MATCH_TARGET_ANY, &object) == 0 &&
+			  match_feed(object, part->data, part->bytes) == 0,
+		"the engine's search");
+	light->hits += match_end(object, &hit, 1, &digests, &type);
+}
+
+static void search(struct light *light, const struct mail *mail)
+{
+	each_part(light, mail, search_in);
+}
+
+static void digest_of(struct light *light, const struct mail_bytes *part)
 {
 	uint8_t digest[32];
 
-	if (bytes->bytes == 0)
-		return;
-	perf_need(EVP_Digest(bytes->data, bytes->bytes, digest, NULL, EVP_sha256(), NULL) == 1,
+	perf_need(EVP_DigestInit_ex2(light->context, light->sha256, NULL) == 1 &&
+			  EVP_DigestUpdate(light->context, part->data, part->bytes) == 1 &&
+			  EVP_DigestFinal_ex(light->context, digest, NULL) == 1,
 		"a digest");
 	perf_keep(digest[0]);
 }
 
 static void digest(struct light *light, const struct mail *mail)
 {
-	(void)light;
-	digest_of(&mail->text);
-	digest_of(&mail->attachment);
-	digest_of(&mail->member);
+	each_part(light, mail, digest_of);
+}
+
+// What is measured finds what there is, and nothing else.
+static void check(struct light *light, const struct mail *mail, work_fn work)
+{
+	light->hits = 0;
+	work(light, mail);
+	perf_need(mail->infected == (light->hits > 0), "a search that finds what is there");
 }
 
 static double processor_s(void)
@@ -207,24 +255,32 @@ static void receive(struct light *light, const struct mail *set, uint32_t count)
 	}
 }
 
+static void make_room(struct light *light, const struct mail *mail)
+{
+	size_t room = mail->wire.bytes;
+
+	for (uint32_t i = 0; i < mail->member_count; i++)
+		room = mail->members[i].bytes > room ? mail->members[i].bytes : room;
+	if (room <= light->room)
+		return;
+	free(light->out);
+	light->out = perf_alloc(room + DECODE_SLACK);
+	light->room = room;
+}
+
 void light_measure(struct light *light, const struct mail *set, uint32_t count,
 	const struct light_frames *frames, bool digests, struct light_cost *cost)
 {
-	size_t room = 65536; // the attachment, or what is in it, which no mail of ours doubles
-
 	for (uint32_t i = 0; i < count; i++) {
-		if (2 * set[i].wire.bytes > room)
-			room = 2 * set[i].wire.bytes;
-	}
-	if (room > light->room) {
-		free(light->out);
-		light->out = perf_alloc(room + DECODE_SLACK);
-		light->room = room;
+		make_room(light, &set[i]);
+		check(light, &set[i], match);
+		check(light, &set[i], search);
 	}
 	cost->forward = rig_forward_s((uint32_t)(frames->count * count), (uint32_t)frames->bytes);
 	receive(light, set, count);
 	cost->decode = measure(light, light->received, light->received_count, decode) * count /
 		       light->received_count;
 	cost->match = measure(light, set, count, match);
+	cost->search = measure(light, set, count, search);
 	cost->digest = digests ? measure(light, set, count, digest) : 0;
 }

@@ -1,133 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "perf/mails.h"
 
+#include "perf/content.h"
+#include "perf/content_put.h"
+#include "perf/mails_pack.h"
 #include "perf/perf.h"
-
-#include <archive.h>
-#include <archive_entry.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS 76ul
-#define TEXT_BYTES 2000u // beside an attachment
+#define TEXT_BYTES 2000ul // beside an attachment
 
 static const char end_of_data[] = "\r\n.\r\n";
 static const char boundary[] = "=_between_the_parts";
 
-static void put(struct mail_bytes *out, const void *data, size_t n)
+static void make_attachment(
+	struct mail *mail, size_t bytes, uint64_t seed, const struct mail_bytes *sign)
 {
-	memcpy(out->data + out->bytes, data, n);
-	out->bytes += n;
-}
+	struct dice dice = {.state = seed};
 
-static void put_text(struct mail_bytes *out, const char *text)
-{
-	put(out, text, strlen(text));
-}
-
-// ---- what is in them ----------------------------------------------------------------------------
-
-// Words in lines, none of which begins with a dot; of HTML each line is a paragraph.
-static void write_words(struct mail_bytes *out, size_t bytes, uint64_t seed, bool is_html)
-{
-	static const char *const words[] = {"the", "invoice", "of", "March", "is", "attached",
-		"please", "tell", "us", "whether", "all", "is", "right", "with", "kind", "regards",
-		"delivery", "number", "customer", "total", "and", "order", "we", "thank", "you"};
-	uint8_t *random = perf_alloc(bytes);
-	size_t end = out->bytes + bytes;
-	size_t i = 0;
-
-	perf_fill(random, bytes, seed);
-	while (out->bytes + 2 * COLUMNS < end) {
-		size_t line = out->bytes;
-
-		if (is_html)
-			put_text(out, "<p class=\"text\">");
-		while (out->bytes - line < COLUMNS - 14) {
-			put_text(out, words[random[i++ % bytes] % 25]);
-			put_text(out, " ");
-		}
-		put_text(out, is_html ? "</p>\r\n" : "\r\n");
+	if (mail->kind == MAIL_OFFICE || mail->kind == MAIL_ZIP) {
+		mail_pack(mail, bytes, seed, sign);
+		return;
 	}
-	free(random);
-}
-
-static void start_pe(struct mail_bytes *out)
-{
-	static const uint8_t head[64] = {
-		'M', 'Z', 0x90, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, [60] = 64};
-	static const uint8_t coff[24] = {'P', 'E', 0, 0, 0x4c, 1, 0, 0, [20] = 0, [22] = 2, 1};
-
-	memcpy(out->data, head, sizeof(head));
-	memcpy(out->data + sizeof(head), coff, sizeof(coff));
-}
-
-static void pack_member(struct archive *archive, const char *name, const struct mail_bytes *member)
-{
-	struct archive_entry *entry = archive_entry_new();
-
-	perf_need(entry != NULL, "memory");
-	archive_entry_set_pathname(entry, name);
-	archive_entry_set_size(entry, (int64_t)member->bytes);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, 0644);
-	perf_need(archive_write_header(archive, entry) == ARCHIVE_OK &&
-			  archive_write_data(archive, member->data, member->bytes) ==
-				  (la_ssize_t)member->bytes,
-		"a member of an archive");
-	archive_entry_free(entry);
-}
-
-static void pack(struct mail *mail, size_t room)
-{
-	static uint8_t types[] = "<?xml version=\"1.0\"?><Types xmlns=\"http://schemas."
-				 "openxmlformats.org/package/2006/content-types\"/>";
-	const struct mail_bytes first = {types, sizeof(types) - 1};
-	struct archive *archive = archive_write_new();
-	bool is_office = mail->kind == MAIL_OFFICE;
-
-	perf_need(archive != NULL && archive_write_set_format_zip(archive) == ARCHIVE_OK &&
-			  archive_write_set_bytes_in_last_block(archive, 1) == ARCHIVE_OK &&
-			  archive_write_open_memory(archive, mail->attachment.data, room,
-				  &mail->attachment.bytes) == ARCHIVE_OK,
-		"an archive");
-	if (is_office)
-		pack_member(archive, "[Content_Types].xml", &first);
-	pack_member(archive, is_office ? "word/document.xml" : "figures.dat", &mail->member);
-	perf_need(archive_write_close(archive) == ARCHIVE_OK &&
-			  archive_write_free(archive) == ARCHIVE_OK,
-		"an archive");
-}
-
-// Half of what is packed can be packed well.
-static void make_packed(struct mail *mail, size_t bytes, const struct mail_bytes *sign)
-{
-	size_t plain = bytes / 2;
-
-	mail->member.data = perf_alloc(2 * bytes + 4096);
-	write_words(&mail->member, bytes / 2, 31 + (uint64_t)mail->kind, true);
-	perf_fill(mail->member.data + mail->member.bytes, plain, 37 + (uint64_t)mail->kind);
-	mail->member.bytes += plain;
-	if (sign != NULL)
-		memcpy(mail->member.data + mail->member.bytes - plain / 2, sign->data, sign->bytes);
-	mail->attachment.data = perf_alloc(2 * bytes + 65536);
-	pack(mail, 2 * bytes + 65536);
-}
-
-static void make_plain(struct mail *mail, size_t bytes, const struct mail_bytes *sign)
-{
-	static const uint8_t jpeg[] = {
-		0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0};
-
-	mail->attachment.data = perf_alloc(bytes + 4096);
-	mail->attachment.bytes = bytes;
-	perf_fill(mail->attachment.data, bytes, 41 + (uint64_t)mail->kind);
+	mail->attachment.data = perf_alloc(bytes + 2 * CONTENT_SLACK);
 	if (mail->kind == MAIL_PE)
-		start_pe(&mail->attachment);
+		content_program(&mail->attachment, bytes, &dice);
 	else
-		memcpy(mail->attachment.data, jpeg, sizeof(jpeg));
+		content_image(&mail->attachment, bytes, &dice);
+	// Of a program: in its code.
 	if (sign != NULL)
 		memcpy(mail->attachment.data + bytes / 2, sign->data, sign->bytes);
 }
@@ -193,26 +96,36 @@ static void put_head(struct mail *mail)
 	put_text(&mail->wire, head);
 }
 
-void mail_make(struct mail *mail, enum mail_kind kind, size_t bytes, const struct mail_bytes *sign)
+static void put_first_part(
+	struct mail *mail, size_t bytes, uint64_t seed, const struct mail_bytes *sign)
+{
+	struct dice dice = {.state = ~seed};
+
+	mail->text.data = mail->wire.data + mail->wire.bytes;
+	if (mail->kind == MAIL_HTML)
+		content_html(&mail->wire, bytes, &dice);
+	else
+		content_text(&mail->wire, bytes, &dice);
+	mail->text.bytes = (size_t)(mail->wire.data + mail->wire.bytes - mail->text.data);
+	if (sign != NULL)
+		memcpy(mail->text.data + mail->text.bytes / 2, sign->data, sign->bytes);
+}
+
+void mail_make(struct mail *mail, enum mail_kind kind, size_t bytes, uint32_t number,
+	const struct mail_bytes *sign)
 {
 	bool is_text = kind == MAIL_TEXT || kind == MAIL_HTML;
-	// Of what is packed, half comes out much smaller.
 	size_t inside = (bytes - TEXT_BYTES - 1000) / 78 * 57;
+	uint64_t seed = (uint64_t)(kind + 1) << 32 | number;
 
 	memset(mail, 0, sizeof(*mail));
 	mail->kind = kind;
 	mail->infected = sign != NULL;
-	if (kind == MAIL_OFFICE || kind == MAIL_ZIP)
-		make_packed(mail, inside * 5 / 3, sign);
-	else if (!is_text)
-		make_plain(mail, inside, sign);
-	mail->wire.data = perf_alloc(bytes * 3 + 65536);
+	if (!is_text)
+		make_attachment(mail, inside, seed, sign);
+	mail->wire.data = perf_alloc(bytes + mail->attachment.bytes * 3 / 2 + 65536);
 	put_head(mail);
-	mail->text.data = mail->wire.data + mail->wire.bytes;
-	write_words(&mail->wire, is_text ? bytes - 1000 : TEXT_BYTES, 43, kind == MAIL_HTML);
-	mail->text.bytes = (size_t)(mail->wire.data + mail->wire.bytes - mail->text.data);
-	if (is_text && sign != NULL)
-		memcpy(mail->text.data + mail->text.bytes / 2, sign->data, sign->bytes);
+	put_first_part(mail, is_text ? bytes - 1000 : TEXT_BYTES, seed, is_text ? sign : NULL);
 	if (!is_text)
 		put_attachment(mail);
 	put_text(&mail->wire, "\r\n--");
@@ -225,23 +138,22 @@ void mail_free(struct mail *mail)
 {
 	free(mail->wire.data);
 	free(mail->attachment.data);
-	free(mail->member.data);
+	for (uint32_t i = 0; i < mail->member_count; i++)
+		free(mail->members[i].data);
 }
 
 void mail_set_make(struct mail set[MAIL_SET], size_t bytes, const struct mail_bytes *sign)
 {
-	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
-		mail_make(&set[i], (enum mail_kind)i, bytes, NULL);
-	for (uint32_t i = MAIL_KINDS_COUNT; i < MAIL_SET - 1; i++)
-		set[i] = set[i - MAIL_KINDS_COUNT];
-	mail_make(&set[MAIL_SET - 1], MAIL_PE, bytes, sign);
+	for (uint32_t i = 0; i < MAIL_SET - 1; i++)
+		mail_make(&set[i], (enum mail_kind)(i % MAIL_KINDS_COUNT), bytes,
+			i / MAIL_KINDS_COUNT, NULL);
+	mail_make(&set[MAIL_SET - 1], MAIL_PE, bytes, MAIL_SET, sign);
 }
 
 void mail_set_free(struct mail set[MAIL_SET])
 {
-	for (uint32_t i = 0; i < MAIL_KINDS_COUNT; i++)
+	for (uint32_t i = 0; i < MAIL_SET; i++)
 		mail_free(&set[i]);
-	mail_free(&set[MAIL_SET - 1]);
 }
 
 size_t mail_set_bytes(const struct mail *set, uint32_t count)

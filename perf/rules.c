@@ -2,34 +2,88 @@
 #include "perf/rules.h"
 
 #include "perf/perf.h"
+#include "perf/rules_clamav.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LEAST 16u
 #define SPREAD 25u
 #define MOST (LEAST + SPREAD)
+#define OPEN_GAP 40ul // bytes of a sample where any number may be
 
-void rules_make(struct rules *rules, uint32_t count)
+static void make_literals(struct rules *rules)
 {
-	rules->count = count;
-	rules->patterns = perf_alloc((size_t)count * MOST);
-	rules->lengths = perf_alloc(sizeof(*rules->lengths) * count);
-	perf_fill(rules->patterns, (size_t)count * MOST, 13);
-	for (uint32_t i = 0; i < count; i++)
-		rules->lengths[i] = LEAST + rules->patterns[(size_t)i * MOST] % SPREAD;
+	uint8_t *all = perf_alloc((size_t)rules->count * MOST);
+
+	perf_fill(all, (size_t)rules->count * MOST, 13);
+	for (uint32_t i = 0; i < rules->count; i++) {
+		const uint8_t *one = all + (size_t)i * MOST;
+		size_t bytes = LEAST + one[0] % SPREAD;
+
+		rules->bodies[i] = perf_alloc(2 * bytes + 1);
+		for (size_t at = 0; at < bytes; at++)
+			(void)snprintf(rules->bodies[i] + 2 * at, 3, "%02x", one[at]);
+	}
+	free(all);
+}
+
+// The least that a gap asks for, some more where it is open.
+static size_t gap_bytes(const char *gap)
+{
+	if (gap[0] == '*')
+		return OPEN_GAP;
+	return gap[1] == '-' ? 1 : strtoul(gap + 1, NULL, 10);
+}
+
+struct mail_bytes rules_sample(const struct rules *rules, uint32_t i, uint8_t *data)
+{
+	const char *at = rules->bodies[i];
+	struct mail_bytes sample = {.data = data};
+
+	while (*at != '\0') {
+		char digits[3] = {at[0], at[1], 0};
+		size_t any = *at == '?';
+
+		if (*at == '{' || *at == '*') {
+			any = gap_bytes(at);
+			at += strcspn(at, "}*") + 1;
+		} else {
+			at += 2;
+		}
+		for (size_t n = 0; n < any; n++)
+			data[sample.bytes++] = (uint8_t)(0xc1 + n);
+		if (any == 0)
+			data[sample.bytes++] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	perf_need(sample.bytes <= RULES_SAMPLE_BYTES, "a sample");
+	return sample;
+}
+
+void rules_make(struct rules *rules, enum rules_kind kind, uint32_t count)
+{
+	*rules = (struct rules){.kind = kind, .count = count};
+	rules->bodies = perf_alloc(sizeof(*rules->bodies) * count);
+	if (kind == RULES_LITERAL)
+		make_literals(rules);
+	for (uint32_t i = 0; kind == RULES_CLAMAV && i < count; i++) {
+		char body[RULES_BODY_ROOM];
+
+		rules_clamav(i, body);
+		rules->bodies[i] = strdup(body);
+		perf_need(rules->bodies[i] != NULL, "memory");
+	}
+	rules->sign = rules_sample(rules, 0, perf_alloc(RULES_SAMPLE_BYTES));
 }
 
 void rules_free(struct rules *rules)
 {
-	free(rules->patterns);
-	free(rules->lengths);
-}
-
-struct mail_bytes rules_get(const struct rules *rules, uint32_t i)
-{
-	return (struct mail_bytes){rules->patterns + (size_t)i * MOST, rules->lengths[i]};
+	for (uint32_t i = 0; i < rules->count; i++)
+		free(rules->bodies[i]);
+	free(rules->bodies);
+	free(rules->sign.data);
 }
 
 void rules_write(const struct rules *rules, const char *path)
@@ -37,14 +91,8 @@ void rules_write(const struct rules *rules, const char *path)
 	FILE *file = fopen(path, "we");
 
 	perf_need(file != NULL, path);
-	for (uint32_t i = 0; i < rules->count; i++) {
-		struct mail_bytes pattern = rules_get(rules, i);
-
-		(void)fprintf(file, "Perf.%u:0:*:", i);
-		for (size_t at = 0; at < pattern.bytes; at++)
-			(void)fprintf(file, "%02x", pattern.data[at]);
-		(void)fputc('\n', file);
-	}
+	for (uint32_t i = 0; i < rules->count; i++)
+		(void)fprintf(file, "Perf.%u:0:*:%s\n", i, rules->bodies[i]);
 	perf_need(fclose(file) == 0, path);
 }
 
@@ -89,26 +137,4 @@ struct ruleset *rules_screen(const struct ruleset *base, uint32_t checksums, voi
 		error);
 	free(entries);
 	return ruleset;
-}
-
-hs_database_t *rules_compile(const struct rules *rules)
-{
-	const char **texts = perf_alloc(sizeof(*texts) * rules->count);
-	unsigned int *flags = perf_alloc(sizeof(*flags) * rules->count);
-	unsigned int *ids = perf_alloc(sizeof(*ids) * rules->count);
-	hs_compile_error_t *error = NULL;
-	hs_database_t *database = NULL;
-
-	for (uint32_t i = 0; i < rules->count; i++) {
-		texts[i] = (const char *)rules_get(rules, i).data;
-		flags[i] = HS_FLAG_SINGLEMATCH;
-		ids[i] = i;
-	}
-	perf_need(hs_compile_lit_multi(texts, flags, ids, rules->lengths, rules->count,
-			  HS_MODE_BLOCK, NULL, &database, &error) == HS_SUCCESS,
-		"Hyperscan's compiler");
-	free(ids);
-	free(flags);
-	free(texts);
-	return database;
 }

@@ -5,6 +5,7 @@ It looks into attachments as they are decoded, not into archives, and forwards n
 what an inline engine does. Its rules are the patterns of an .ndb file, each looked for in what mails carry."""
 import json
 import os
+import re
 import subprocess
 import struct
 import sys
@@ -94,12 +95,35 @@ def write_capture(path, mails, rounds):
             Conversation(out, number).play(mail)
 
 
+def contents(body):
+    """Of a body of an .ndb line: each piece without a wildcard, where it may begin behind the one before it."""
+    found, least, most = [], 0, 0  # most None: anywhere
+    for token in re.findall(r"(?:[0-9a-f]{2})+|\?\?|\*|\{[0-9-]+\}", body):
+        if token == "*":
+            most = None
+        elif token == "??" or token[0] == "{":
+            low, dash, high = token.strip("{}").partition("-") if token != "??" else ("1", "", "")
+            least += int(low or 0)
+            if dash and not high:
+                most = None
+            elif most is not None:
+                most += int(high or low)
+        else:
+            option = 'content:"|%s|";' % " ".join(token[i:i + 2] for i in range(0, len(token), 2))
+            if found:
+                option += " distance:%d;" % least
+                if most is not None:
+                    option += " within:%d;" % (most - least + len(token) // 2)
+            found.append(option)
+            least = most = 0
+    return " ".join(found)
+
+
 def write_rules(path, ndb):
     with open(ndb, encoding="ascii") as patterns, open(path, "w", encoding="ascii") as out:
         for number, line in enumerate(patterns, 1):
-            digits = line.strip().split(":")[3]
-            out.write('alert smtp any any -> any any (msg:"%d"; file.data; content:"|%s|"; sid:%d;)\n'
-                      % (number, " ".join(digits[i:i + 2] for i in range(0, len(digits), 2)), number))
+            out.write('alert smtp any any -> any any (msg:"%d"; file.data; %s sid:%d;)\n'
+                      % (number, contents(line.strip().split(":")[3]), number))
 
 
 def run(suricata, folder, capture):

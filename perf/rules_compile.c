@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/perf.h"
+#include "perf/rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPRESSION_ROOM 512u
+// Hyperscan keeps count of a repeat up to some bound; a wider gap is left open, which costs it less and finds more.
+#define WIDEST_REPEAT 200ul
+
+static hs_database_t *compile_literals(const struct rules *rules)
+{
+	const char **texts = perf_alloc(sizeof(*texts) * rules->count);
+	size_t *lengths = perf_alloc(sizeof(*lengths) * rules->count);
+	unsigned int *flags = perf_alloc(sizeof(*flags) * rules->count);
+	unsigned int *ids = perf_alloc(sizeof(*ids) * rules->count);
+	uint8_t *all = perf_alloc((size_t)rules->count * RULES_SAMPLE_BYTES);
+	hs_compile_error_t *error = NULL;
+	hs_database_t *database = NULL;
+
+	for (uint32_t i = 0; i < rules->count; i++) {
+		struct mail_bytes one =
+			rules_sample(rules, i, all + (size_t)i * RULES_SAMPLE_BYTES);
+
+		texts[i] = (const char *)one.data;
+		lengths[i] = one.bytes;
+		flags[i] = HS_FLAG_SINGLEMATCH;
+		ids[i] = i;
+	}
+	perf_need(hs_compile_lit_multi(texts, flags, ids, lengths, rules->count, HS_MODE_BLOCK,
+			  NULL, &database, &error) == HS_SUCCESS,
+		"Hyperscan's compiler");
+	free(all);
+	free(ids);
+	free(flags);
+	free(lengths);
+	free(texts);
+	return database;
+}
+
+// {n}, {n-m}, {-m}, {n-}, *
+static const char *put_gap(const char *gap, char *out, size_t room)
+{
+	const char *end = gap + strcspn(gap, "}*") + 1;
+	unsigned long least = 0;
+	unsigned long most = 0;
+	char *at;
+
+	if (*gap == '*') {
+		(void)snprintf(out, room, ".*");
+		return end;
+	}
+	least = strtoul(gap + 1, &at, 10);
+	most = *at == '-' ? strtoul(at + 1, &at, 10) : least;
+	if (most > WIDEST_REPEAT)
+		(void)snprintf(out, room, ".*");
+	else if (least == most)
+		(void)snprintf(out, room, ".{%lu}", least);
+	else
+		(void)snprintf(out, room, ".{%lu,%lu}", least, most);
+	return end;
+}
+
+static char *expression_of(const char *body)
+{
+	char *out = perf_alloc(EXPRESSION_ROOM);
+	size_t n = 0;
+
+	while (*body != '\0') {
+		perf_need(n + 32 < EXPRESSION_ROOM, "an expression");
+		if (*body == '{' || *body == '*') {
+			body = put_gap(body, out + n, EXPRESSION_ROOM - n);
+			n += strlen(out + n);
+			continue;
+		}
+		if (*body == '?')
+			out[n++] = '.';
+		else
+			n += (size_t)snprintf(out + n, EXPRESSION_ROOM - n, "\\x%.2s", body);
+		body += 2;
+	}
+	return out;
+}
+
+static hs_database_t *compile_expressions(const struct rules *rules)
+{
+	char **texts = perf_alloc(sizeof(*texts) * rules->count);
+	unsigned int *flags = perf_alloc(sizeof(*flags) * rules->count);
+	unsigned int *ids = perf_alloc(sizeof(*ids) * rules->count);
+	hs_compile_error_t *error = NULL;
+	hs_database_t *database = NULL;
+
+	for (uint32_t i = 0; i < rules->count; i++) {
+		texts[i] = expression_of(rules->bodies[i]);
+		flags[i] = HS_FLAG_SINGLEMATCH | HS_FLAG_DOTALL;
+		ids[i] = i;
+	}
+	perf_need(hs_compile_multi((const char *const *)texts, flags, ids, rules->count,
+			  HS_MODE_BLOCK, NULL, &database, &error) == HS_SUCCESS,
+		error != NULL ? error->message : "Hyperscan's compiler");
+	for (uint32_t i = 0; i < rules->count; i++)
+		free(texts[i]);
+	free(ids);
+	free(flags);
+	free(texts);
+	return database;
+}
+
+hs_database_t *rules_compile(const struct rules *rules)
+{
+	return rules->kind == RULES_LITERAL ? compile_literals(rules) : compile_expressions(rules);
+}

@@ -51,7 +51,7 @@ struct file {
 };
 
 // Messages that have ended, and wait for digests that are computed together.
-#define WAITING_MOST 16
+#define WAITING_MOST 32
 
 struct waiting {
 	struct scan *scan;

@@ -102,17 +102,40 @@ static size_t add_fillers(
 	return used;
 }
 
+// Their numbers, the longest first: what takes longest begins early, and lanes stay filled to the end.
+static void sort_by_length(
+	const struct digest_late *const *lates, size_t count, uint8_t order[DIGEST_LATES])
+{
+	uint64_t left[DIGEST_LATES];
+
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t own = digest_late_left(lates[i]);
+		size_t at = i;
+
+		for (; at > 0 && left[at - 1] < own; at--) {
+			left[at] = left[at - 1];
+			order[at] = order[at - 1];
+		}
+		left[at] = own;
+		order[at] = (uint8_t)i;
+	}
+}
+
 void digest_late_compute(
 	const struct digest_late *const *lates, size_t count, digest_late_values *values)
 {
 	struct fillers fillers;
+	uint8_t order[DIGEST_LATES];
 
 	find_fillers(lates, count, &fillers);
+	sort_by_length(lates, count, order);
 	for (enum digest_algorithm a = 0; a < DIGEST_ALGORITHMS; a++) {
 		struct digest_job jobs[DIGEST_LATES + DIGEST_LANES];
 		size_t used = 0;
 
-		for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < count; k++) {
+			const size_t i = order[k];
+
 			if (lates[i]->wanted[a] != 0)
 				jobs[used++] = (struct digest_job){.copy = &lates[i]->copy,
 					.stream =
@@ -121,6 +144,7 @@ void digest_late_compute(
 					.forms = lates[i]->forms,
 					.wanted = lates[i]->wanted[a],
 					.digests = values[i][a]};
+		}
 		used += add_fillers(&fillers, a, jobs + used);
 		digest_lanes(a, jobs, used);
 	}

@@ -228,3 +228,14 @@ size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t b
 			return 0;
 	}
 }
+
+void hashset_expect(const struct hashset *set, const uint8_t *digest)
+{
+	const struct hashset_bucket *bucket;
+
+	if (set->entries_count == 0)
+		return;
+	bucket = &set->buckets[digest_bucket(digest) & set->buckets_mask];
+	__builtin_prefetch(bucket->tags);
+	__builtin_prefetch(bucket->entries);
+}

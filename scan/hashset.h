@@ -49,6 +49,9 @@ int hashset_open(const void *block, size_t bytes, uint32_t values_count, struct 
 size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t bytes,
 	uint32_t *values, size_t max);
 
+// The same digest is looked for soon: what is read of the set first is brought near meanwhile.
+void hashset_expect(const struct hashset *set, const uint8_t *digest);
+
 // Bit i of the result: tags[i] == tag, of 16 tags. The vector forms may only be called where the
 // processor has them; hashset_open chooses.
 uint32_t hashset_compare_portable(const uint32_t *tags, uint32_t tag);

@@ -161,6 +161,22 @@ void matcher_rest(struct matcher *matcher)
 		digest_streams_rest(&matcher->digester.streams);
 }
 
+void match_expect(const struct matcher *matcher, const struct digest_late *late,
+	const digest_late_values *values)
+{
+	const struct ruleset *ruleset = matcher->ruleset;
+
+	for (enum digest_algorithm i = 0; i < DIGEST_ALGORITHMS; i++) {
+		for (unsigned int left = late->wanted[i]; left != 0; left &= left - 1) {
+			const uint8_t *digest = (*values)[i][__builtin_ctz(left)];
+
+			hashset_expect(&ruleset->hashes[i], digest);
+			if (ruleset->delta != NULL)
+				hashset_expect(&ruleset->delta->hashes[i], digest);
+		}
+	}
+}
+
 size_t match_settle(struct matcher *matcher, struct digest_late *late, digest_late_values *values,
 	struct match_hit *hits, size_t max, struct match_digests *digests)
 {

@@ -16,6 +16,9 @@ size_t match_end_late(struct match_object *object, struct match_hit *hits, size_
 	struct match_digests *digests, const char **detected_type, struct digest_late *late);
 // There is nothing else to do: hashes some of what waits of objects in progress.
 void matcher_rest(struct matcher *matcher);
+// What was left is computed, and will be settled soon.
+void match_expect(const struct matcher *matcher, const struct digest_late *late,
+	const digest_late_values *values);
 // What was left is computed: the hits, as match_end would have given them, and these digests.
 size_t match_settle(struct matcher *matcher, struct digest_late *late, digest_late_values *values,
 	struct match_hit *hits, size_t max, struct match_digests *digests);

@@ -22,6 +22,9 @@ static void compute(struct scan_gather *gather)
 	}
 	digest_late_compute(matched, gather->count, gather->matched);
 	digest_late_compute(screened, gather->count, gather->screened);
+	for (size_t i = 0; i < gather->count; i++)
+		match_expect(gather->all[i].scan->scanner->matcher, matched[i],
+			(const digest_late_values *)&gather->matched[i]);
 }
 
 static void take_screened(struct scan_gathered *one, const digest_late_values *values)

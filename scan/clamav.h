@@ -123,8 +123,8 @@ void clamav_sequence_lengths(
 
 // ---- lines -------------------------------------------------------------------------------------
 
-// The engine presents this functionality level to signatures that ask for a range.
-#define CLAMAV_LEVEL 210
+// The engine presents this functionality level, that of ClamAV 1.4.6, to signatures that ask for a range.
+#define CLAMAV_LEVEL 216
 #define CLAMAV_MAX_LINE 8192
 #define CLAMAV_MAX_LOGICAL_LINE 32768
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Finds and decodes what stands in text without that a header has said so: uuencoded and yEnc blocks,
-// lines of base64, and what looks like a part of a message, whatever its boundary is.
+// lines of base64, lines of quoted-printable that say bytes and no text, and what looks like a part of a message,
+// whatever its boundary is.
 //
 // One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail
 // systems add blank lines and readers do not mind. A begin line counts only when a line of data
@@ -13,6 +14,8 @@
 
 // A line that opens a block of base64 has so many characters at least. Encoders make 76 or 64.
 #define BASE64_LINE_BYTES 40
+// One that opens quoted-printable has so many escapes, and little else.
+#define QP_LINE_ESCAPES 8
 // So many damaged lines may stand behind a line that begins uuencode.
 #define UU_MISSES 3
 
@@ -85,6 +88,21 @@ static bool opens_base64(const uint8_t *line, size_t n)
 		beyond = beyond || (line[i] | 0x20) > 'f';
 	}
 	return upper && small && beyond;
+}
+
+static bool is_hex(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+// More than half of it escapes: bytes that are no text, or text in another script.
+static bool opens_qp(const uint8_t *line, size_t n)
+{
+	size_t escapes = 0;
+
+	for (size_t i = 0; i + 2 < n; i++)
+		escapes += line[i] == '=' && is_hex(line[i + 1]) && is_hex(line[i + 2]);
+	return escapes >= QP_LINE_ESCAPES && escapes * 6 > n;
 }
 
 // ---- inside a block ----------------------------------------------------------------------------
@@ -202,10 +220,16 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 		end_block(block);
 		return false;
 	}
-	if (block->coding == MIME_IDENTITY && !block->armor && opens_base64(line, n)) {
+	if (block->coding == MIME_IDENTITY &&
+		((!block->armor && opens_base64(line, n)) || opens_qp(line, n))) {
 		end_block(block);
 		block->again = true;
 		return true;
+	}
+	// Of several encodings that a header names the last counts here; no line of base64 begins so.
+	if (block->coding == MIME_BASE64 && begins_uu(block, line, n)) {
+		end_block(block);
+		return false;
 	}
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
@@ -350,6 +374,10 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	} else if (!take_first_field(block, line, n) && !block->armor && opens_base64(line, n)) {
 		begin_block(block, BLOCK_BASE64);
 		(void)take_base64(block, line, n);
+	} else if (block->state == BLOCK_OUTSIDE && opens_qp(line, n)) {
+		block->coding = MIME_QP;
+		begin_block(block, BLOCK_PART);
+		(void)take_part(block, line, n);
 	} else if (block->state == BLOCK_OUTSIDE) {
 		take_dashes(block, line, n);
 		if (begun && !block->after_dashes && is_miss(block))

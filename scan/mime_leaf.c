@@ -45,7 +45,7 @@ static bool describe(struct mime *mime)
 	};
 	leaf->scan =
 		!leaf->tap && leaf->coding != MIME_UU && (is_text || leaf->coding != MIME_BASE64);
-	leaf->peek = !leaf->tap && !leaf->scan && leaf->coding == MIME_BASE64 && !leaf->end_due;
+	leaf->peek = !leaf->tap && leaf->coding == MIME_BASE64 && !leaf->end_due;
 	if (strcmp(entity->content_type, "message/external-body") == 0)
 		mime_tell(mime, MIME_LIMIT_EXTERNAL);
 	if (strcmp(entity->content_type, "message/partial") == 0)
@@ -139,8 +139,8 @@ static void gather_uu(struct mime *mime, const uint8_t *data, size_t n)
 	} while (step != BLOCK_MORE);
 }
 
-// Whole quanta and nothing else: what every reader decodes alike.
-static bool is_plain_base64(const uint8_t *line, size_t n)
+// Nothing but base64, and whole quanta of it where that is asked for: what every reader decodes alike.
+static bool is_plain_base64(const uint8_t *line, size_t n, bool whole)
 {
 	size_t i = 0;
 
@@ -148,10 +148,11 @@ static bool is_plain_base64(const uint8_t *line, size_t n)
 		n--;
 	while (i < n && (decode_sextets[line[i]] != DECODE_INVALID || line[i] == '='))
 		i++;
-	return i == n && n % 4 == 0;
+	return i == n && (!whole || n % 4 == 0);
 }
 
-// A body of base64 whose first line is odd may be something else, or begin later.
+// A body of base64 whose first line is odd may be something else, or begin later. Where a text's first line is none at
+// all, what it decodes to is no text: blocks are looked for in the raw bytes in its place.
 static void peek(struct mime *mime)
 {
 	struct mime_leaf *leaf = &mime->leaf;
@@ -165,8 +166,10 @@ static void peek(struct mime *mime)
 	if (lf == NULL && mime->tap_bytes < MIME_TAP_BYTES)
 		return;
 	leaf->peek = false;
-	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line));
-	if (!leaf->tap)
+	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line), !leaf->scan);
+	if (leaf->tap)
+		leaf->scan = false;
+	else
 		mime->tap_bytes = 0;
 }
 

@@ -20,7 +20,7 @@ struct control;
 int alert_mail_new(struct control *control, struct alert_mail **out)
 	__attribute__((warn_unused_result));
 void alert_mail_free(struct alert_mail *mail);
-// To be called once a second, after the store was refreshed.
+// To be called after the store was refreshed: when the bell rings (alert_bell.h), and once a second.
 void alert_mail_turn(struct alert_mail *mail);
 // Whether a settled record is this one's affair: an alert that was taken, and goes now, or one that was not
 // looked at yet.

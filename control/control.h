@@ -21,11 +21,12 @@
 //                   update_journal, revoked
 //   screening, screens_work, screens_hits, screen_store: checksums that stand in for signatures
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
-//   alert_mail, alert_part: alerts that come as mail
+//   alert_mail, alert_part: alerts that come as mail       alert_bell: when to look for them
 //   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
 //   control_events  what was done, as JSON lines    durable    small files that survive
 #pragma once
 
+#include "control/alert_bell.h"
 #include "control/alert_mail.h"
 #include "control/alerts.h"
 #include "control/api.h"
@@ -67,6 +68,7 @@ struct control {
 	struct screens *screening;
 	struct channels *channels;
 	struct alert_mail *alert_mail;
+	struct alert_bell *alert_bell;
 	int64_t start_ns; // since 1970
 };
 

@@ -206,6 +206,16 @@ static void look_at_store(struct control *control)
 	notify_turn(control->notify);
 }
 
+// Between two seconds: what else came is taken in with it.
+static void mail_has_come(void *ctx)
+{
+	struct control *control = ctx;
+
+	if (control->store != NULL && store_glance(control->store, control_now_ns()) != 0)
+		return;
+	alert_mail_turn(control->alert_mail);
+}
+
 static gboolean once_a_second(gpointer ctx)
 {
 	struct control *control = ctx;
@@ -214,6 +224,7 @@ static gboolean once_a_second(gpointer ctx)
 	end_expired(control);
 	look_at_dataplane(control);
 	look_at_store(control);
+	alert_bell_turn(control->alert_bell);
 	update_turn(control->update);
 	screens_turn(control->screening);
 	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
@@ -304,6 +315,10 @@ static int open_alerts(struct control *control)
 			sizeof(error));
 	if (err == 0)
 		err = alert_mail_new(control, &control->alert_mail);
+	if (err == 0)
+		err = alert_bell_new(control->store != NULL ? control->options.dataplane : NULL,
+			control->options.alerts.mail.maildir, mail_has_come, control,
+			&control->alert_bell);
 	if (err != 0 && error[0] != '\0')
 		(void)fprintf(stderr, "cordon-control: %s\n", error);
 	else if (err != 0)
@@ -412,6 +427,7 @@ static int run(struct control *control)
 	screens_free(control->screening);
 	alerts_free(control->alerts);
 	control->alerts = NULL;
+	alert_bell_free(control->alert_bell);
 	alert_mail_free(control->alert_mail);
 	rules_watch_free(control->rules_watch);
 	api_close(control->api);

@@ -131,15 +131,12 @@ static int add_record(struct store *store, const struct spoolfile_record *record
 	return err;
 }
 
-int store_refresh(struct store *store, bool thorough, int64_t now_ns)
+static int index_all(struct store *store, int64_t now_ns)
 {
 	const struct spoolfile_record *records;
-	int err = spoolfile_refresh(store->files, thorough);
-	size_t n;
+	size_t n = spoolfile_list(store->files, &records);
+	int err = 0;
 
-	if (err != 0)
-		return err;
-	n = spoolfile_list(store->files, &records);
 	store_index_pass(store->index);
 	for (size_t i = 0; i < n; i++) {
 		if (store_index_know(store->index, &records[i]))
@@ -151,6 +148,20 @@ int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	}
 	store_index_pass_end(store->index);
 	return err == -ENOMEM ? err : 0;
+}
+
+int store_refresh(struct store *store, bool thorough, int64_t now_ns)
+{
+	int err = spoolfile_refresh(store->files, thorough);
+
+	return err == 0 ? index_all(store, now_ns) : err;
+}
+
+int store_glance(struct store *store, int64_t now_ns)
+{
+	int err = spoolfile_glance(store->files);
+
+	return err == 0 ? index_all(store, now_ns) : err;
 }
 
 void store_reap(struct store *store, int64_t now_ns)

@@ -16,7 +16,9 @@
 	X(SCREEN_HITS, "screen-hits") /* which of its entries have hit, and how often */             \
 	X(CONFIG, "config")           /* the options in force */                                     \
 	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */            \
-	X(OPEN_SEALS, "open-seals") /* that text, as it was told or read from the file */
+	X(OPEN_SEALS, "open-seals") /* that text, as it was told or read from the file */            \
+	X(ALERTS,                                                                                    \
+		"alerts") /* with how many: answered when there are not so many possible alerts kept */
 
 enum command {
 #define X(name, text) COMMAND_##name,

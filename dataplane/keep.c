@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NS_PER_S 1000000000ull
 #define TICK_MESSAGES 16    // that are looked at in one turn of the loop
@@ -253,6 +254,8 @@ static void tell(struct engine *engine, const struct message *message, uint64_t 
 	struct held_mail mail;
 	struct hold_record record = {&mail, message->record};
 
+	if (strcmp(message->reason, "alert") == 0)
+		engine->counters.alerts_kept++;
 	if (engine->ops.hold == NULL)
 		return;
 	message_envelope(engine, message, &envelope);

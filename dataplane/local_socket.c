@@ -324,6 +324,14 @@ static bool accept_client(struct local_server *server, struct client *client)
 	return true;
 }
 
+// What it asks beside is read when it has its answer.
+static bool has_gone(const struct client *client)
+{
+	char byte;
+
+	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void local_server_serve(struct local_server *server)
 {
 	bool is_full = true;
@@ -334,9 +342,9 @@ void local_server_serve(struct local_server *server)
 
 		if (client->fd < 0)
 			has_more = has_more && accept_client(server, client);
-		else if (client->waits)
-			continue;
-		if (client->fd >= 0)
+		else if (client->waits && has_gone(client))
+			drop_client(server, client);
+		if (client->fd >= 0 && !client->waits)
 			serve_client(server, client);
 		is_full = is_full && client->fd >= 0;
 	}
@@ -348,9 +356,9 @@ void local_server_serve(struct local_server *server)
 
 // ---- client -------------------------------------------------------------------------------------
 
-static int receive_answer(int fd, char **out, int *received)
+static int receive_answer(int fd, char **out, int *received, int flags)
 {
-	ssize_t waiting = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	ssize_t waiting = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | flags);
 	char *answer;
 	ssize_t n;
 
@@ -397,10 +405,25 @@ int local_talk(const struct local_question *question, int fd, char **answer, int
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
 		send_packet(fd, question->text, question->fd, 0) < 0)
 		return -errno;
-	err = receive_answer(fd, answer, received != NULL ? received : &unwanted);
+	err = receive_answer(fd, answer, received != NULL ? received : &unwanted, 0);
 	if (unwanted >= 0)
 		(void)close(unwanted);
 	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+int local_send(int fd, const char *text)
+{
+	return send_packet(fd, text, -1, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+int local_receive(int fd, char **answer)
+{
+	int unwanted = -1;
+	int err = receive_answer(fd, answer, &unwanted, MSG_DONTWAIT);
+
+	if (unwanted >= 0)
+		(void)close(unwanted);
+	return err;
 }
 
 int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,

@@ -62,3 +62,7 @@ struct local_question {
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));
 int local_talk(const struct local_question *question, int fd, char **answer, int *received)
 	__attribute__((warn_unused_result));
+// The two halves of it, neither of which waits: the second is for when the connection is readable. Both return 0 or
+// -errno, -EAGAIN when it is not so far.
+int local_send(int fd, const char *text) __attribute__((warn_unused_result));
+int local_receive(int fd, char **answer) __attribute__((warn_unused_result));

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define TURN_MS 10
+#define ALERT_TURN_MS 2 // while somebody waits for mail with an alert
 #define FLUSH_NS (2 * (uint64_t)SECOND_NS)
 #define OWN_RING_BYTES 65536
 #define MEMORY_OWN_BYTES (256ull << 20) // for what else the process may still want
@@ -211,12 +212,13 @@ static void keep_house(struct gateway *gateway)
 
 		if (gateway->command != NULL)
 			polls[1].fd = local_server_descriptor(gateway->command);
-		if (poll(polls, 2, TURN_MS) > 0) {
+		if (poll(polls, 2, gateway->waiter.is_there ? ALERT_TURN_MS : TURN_MS) > 0) {
 			if (polls[0].revents != 0)
 				take_signal(gateway);
 			if (polls[1].revents != 0)
 				local_server_serve(gateway->command);
 		}
+		main_tell_alerts(gateway);
 		once_a_second(gateway);
 		(void)drain(gateway);
 	}

@@ -37,6 +37,11 @@ struct gateway {
 	struct events_file events;
 	bool events_failed;
 	struct local_server *command;
+	struct {
+		bool is_there;
+		uint64_t client;
+		uint64_t known; // to it
+	} waiter; // for another possible alert to be kept
 	int signals;
 	bool eal_runs;
 	bool stopping;
@@ -52,6 +57,8 @@ void main_report(struct gateway *gateway, const char *event, const struct json_w
 	const char *text);
 // Answers the command socket; ctx is the gateway.
 void main_answer(void *ctx, struct local_request *request, struct local_answer *answer);
+// Answers who waits for another possible alert, when it is kept.
+void main_tell_alerts(struct gateway *gateway);
 // Puts seals in force, which it takes. Returns 0, or -ETIMEDOUT: a worker does not turn.
 int main_apply_seals(struct gateway *gateway, struct engine_seals *seals)
 	__attribute__((warn_unused_result));

@@ -7,6 +7,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,44 @@ static char *get_screen_hits(const struct gateway *gateway)
 	return text;
 }
 
+// ---- possible alerts ----------------------------------------------------------------------------
+
+static uint64_t count_alerts(const struct gateway *gateway)
+{
+	struct counters sum;
+
+	stats_sum(&gateway->stats, &sum);
+	return sum.alerts_kept;
+}
+
+static void answer_waiter(struct gateway *gateway, uint64_t count)
+{
+	struct local_answer answer = {.fd = -1};
+
+	if (asprintf(&answer.text, "{\"ok\":true,\"alerts\":%" PRIu64 "}", count) < 0)
+		answer.text = NULL;
+	gateway->waiter.is_there = false;
+	local_server_answer(gateway->command, gateway->waiter.client, &answer);
+}
+
+void main_tell_alerts(struct gateway *gateway)
+{
+	uint64_t count = gateway->waiter.is_there ? count_alerts(gateway) : 0;
+
+	if (gateway->waiter.is_there && count != gateway->waiter.known)
+		answer_waiter(gateway, count);
+}
+
+// There is one control process: whoever asked before is one that has gone.
+static void wait_for_alerts(struct gateway *gateway, uint64_t client, const char *text)
+{
+	if (gateway->waiter.is_there)
+		answer_waiter(gateway, count_alerts(gateway));
+	gateway->waiter.is_there = true;
+	gateway->waiter.client = client;
+	gateway->waiter.known = strtoull(text, NULL, 10);
+}
+
 // ---- answers ------------------------------------------------------------------------------------
 
 static char *get_stats(struct gateway *gateway)
@@ -231,6 +270,10 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		break;
 	case COMMAND_SCREEN_HITS:
 		answer->text = get_screen_hits(gateway);
+		break;
+	case COMMAND_ALERTS:
+		wait_for_alerts(gateway, request->client, text);
+		answer->later = true;
 		break;
 	case COMMAND_CONFIG:
 		answer->text = options_json(&gateway->options);

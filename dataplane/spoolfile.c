@@ -113,18 +113,20 @@ static bool is_unchanged(const struct store_file *file, const struct stat *statu
 
 // Behind what is known of a segment there is a stretch of zeros to be read again each time, for writes may come in
 // any order; unless nobody has written since.
-static int scan_file(
-	struct spoolfile *store, ssize_t place, int fd, const struct stat *status, bool thorough)
+static int scan_file(struct spoolfile *store, ssize_t place, int fd, const struct stat *status,
+	enum store_depth depth)
 {
 	struct store_file *file = &store->files[place];
 	uint64_t bad = store->stats.chunks_bad + store->stats.chunks_torn;
 	bool past = is_past(status);
 	int err;
 
-	if (!thorough && is_unchanged(file, status))
+	if (depth != STORE_THOROUGH && is_unchanged(file, status))
 		return 0;
-	err = store_scan_file(store, (uint32_t)place, fd, thorough);
+	err = store_scan_file(store, (uint32_t)place, fd, depth);
 	file = &store->files[place];
+	if (depth == STORE_GLANCE)
+		return err;
 	file->changed = status->st_mtim;
 	// What is bad is counted anew each time.
 	file->is_read = err == 0 && past && !file->unclear && !file->is_log &&
@@ -132,7 +134,8 @@ static int scan_file(
 	return err;
 }
 
-static int refresh_open_file(struct spoolfile *store, const char *name, int fd, bool thorough)
+static int refresh_open_file(
+	struct spoolfile *store, const char *name, int fd, enum store_depth depth)
 {
 	struct store_file *file;
 	struct stat status;
@@ -159,10 +162,10 @@ static int refresh_open_file(struct spoolfile *store, const char *name, int fd, 
 		store->stats.segments++;
 		store->stats.segment_bytes += file->bytes;
 	}
-	return scan_file(store, place, fd, &status, thorough);
+	return scan_file(store, place, fd, &status, depth);
 }
 
-static int refresh_file(struct spoolfile *store, const char *name, bool thorough)
+static int refresh_file(struct spoolfile *store, const char *name, enum store_depth depth)
 {
 	// Not to hang on what is no file.
 	int fd = openat(store->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -173,12 +176,12 @@ static int refresh_file(struct spoolfile *store, const char *name, bool thorough
 			store->stats.files_failed++;
 		return 0;
 	}
-	err = refresh_open_file(store, name, fd, thorough);
+	err = refresh_open_file(store, name, fd, depth);
 	(void)close(fd);
 	return err;
 }
 
-static int refresh_all(struct spoolfile *store, DIR *folder, bool thorough)
+static int refresh_all(struct spoolfile *store, DIR *folder, enum store_depth depth)
 {
 	struct dirent *entry;
 	int err = 0;
@@ -187,13 +190,13 @@ static int refresh_all(struct spoolfile *store, DIR *folder, bool thorough)
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own
 	while (err == 0 && (entry = readdir(folder)) != NULL) {
 		if (ends_with(entry->d_name, ".seg") || ends_with(entry->d_name, ".state"))
-			err = refresh_file(store, entry->d_name, thorough);
+			err = refresh_file(store, entry->d_name, depth);
 		errno = 0;
 	}
 	return err != 0 ? err : -errno;
 }
 
-int spoolfile_refresh(struct spoolfile *store, bool thorough)
+static int refresh(struct spoolfile *store, enum store_depth depth)
 {
 	int fd = openat(store->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder;
@@ -210,7 +213,7 @@ int spoolfile_refresh(struct spoolfile *store, bool thorough)
 	memset(&store->stats, 0, sizeof(store->stats));
 	for (uint32_t i = 0; i < store->files_count; i++)
 		store->files[i].present = false;
-	err = refresh_all(store, folder, thorough);
+	err = refresh_all(store, folder, depth);
 	(void)closedir(folder);
 	if (err != 0)
 		return err;
@@ -219,6 +222,27 @@ int spoolfile_refresh(struct spoolfile *store, bool thorough)
 			store_forget_file(store, i);
 	}
 	return store_make_list(store);
+}
+
+int spoolfile_refresh(struct spoolfile *store, bool thorough)
+{
+	return refresh(store, thorough ? STORE_THOROUGH : STORE_REFRESH);
+}
+
+int spoolfile_glance(struct spoolfile *store)
+{
+	struct spoolfile_stats before = store->stats;
+	int err = refresh(store, STORE_GLANCE);
+
+	// What is bad was not looked for.
+	before.records = store->stats.records;
+	before.gone = store->stats.gone;
+	before.incomplete = store->stats.incomplete;
+	before.duplicates = store->stats.duplicates;
+	before.segments = store->stats.segments;
+	before.segment_bytes = store->stats.segment_bytes;
+	store->stats = before;
+	return err;
 }
 
 void spoolfile_get_stats(const struct spoolfile *store, struct spoolfile_stats *out)

@@ -183,6 +183,9 @@ void spoolfile_close(struct spoolfile *store);
 // writer has named it, or until its deadline is over, before acting on it. Returns 0, or -errno when the
 // directory cannot be read or memory ran out; what single files lack is in the statistics.
 int spoolfile_refresh(struct spoolfile *store, bool thorough) SPOOL_MUST_USE;
+// The same of what lies next behind what is known, for who cannot wait for the empty stretch behind that to be read:
+// what is further away, and what is bad, the next refresh tells.
+int spoolfile_glance(struct spoolfile *store) SPOOL_MUST_USE;
 void spoolfile_get_stats(const struct spoolfile *store, struct spoolfile_stats *out);
 
 // The live records by arrival; valid until the next refresh. Returns how many.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define SECTOR_BYTES 512u
+#define GLANCE_BYTES STORE_VIEW_BYTES // of zeros
 
 struct scan {
 	struct spoolfile *store;
@@ -267,7 +268,15 @@ static ssize_t step(struct scan *scan, uint32_t number, uint64_t at)
 	return (ssize_t)SPOOL_ALIGN;
 }
 
-int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thorough)
+// Whether the zeros go on for longer than what is looked behind.
+static bool is_far(const struct scan *scan, const struct store_file *file, enum store_depth depth)
+{
+	if (depth == STORE_GLANCE && scan->zero_bytes >= GLANCE_BYTES)
+		return true;
+	return depth != STORE_THOROUGH && file->window != 0 && scan->zero_bytes > file->window;
+}
+
+int store_scan_file(struct spoolfile *store, uint32_t file, int fd, enum store_depth depth)
 {
 	struct store_file *info = &store->files[file];
 	struct scan scan = {.store = store,
@@ -291,7 +300,7 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thoroug
 		at += (uint64_t)n;
 		if (all_known)
 			info->done = at;
-		if (!thorough && info->window != 0 && scan.zero_bytes > info->window)
+		if (is_far(&scan, info, depth))
 			break;
 	}
 	return 0;

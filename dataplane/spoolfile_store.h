@@ -93,8 +93,11 @@ bool store_is_unclear(const struct spoolfile *store);
 
 // ---- spoolfile_scan.c ----
 
+// How far behind what is known: a little, the stretch in which writes may come in any order, or to the end.
+enum store_depth { STORE_GLANCE, STORE_REFRESH, STORE_THOROUGH };
 // Reads a file from where it is done. Returns 0 or -ENOMEM; else what is odd is in stats and unclear.
-int store_scan_file(struct spoolfile *store, uint32_t file, int fd, bool thorough) SPOOL_MUST_USE;
+int store_scan_file(
+	struct spoolfile *store, uint32_t file, int fd, enum store_depth depth) SPOOL_MUST_USE;
 // Calls fn for each chunk of the open file that is authentic. Returns 0, fn's error, or -errno.
 typedef int (*store_walk_fn)(
 	void *ctx, uint64_t offset, const struct spool_chunk *chunk, const uint8_t *content);

@@ -295,7 +295,7 @@ def main():
     if why:
         print("skipped: " + why)
         return
-    counts = {"udp": 1000, "tcp": 1000, "https": 1000, "snmp": 1000, "mqtt": 1000, "pull": 40, "mail": 20}
+    counts = {"udp": 1000, "tcp": 1000, "https": 1000, "snmp": 1000, "mqtt": 1000, "pull": 40, "mail": 40}
     if quick:
         counts = {"udp": 60, "tcp": 60, "https": 60, "snmp": 60, "mqtt": 60, "pull": 6, "mail": 3}
     for name, priority in (("alert", 0), ("alert-first", PRIORITY)):

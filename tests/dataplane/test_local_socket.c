@@ -294,6 +294,48 @@ static void an_answer_may_come_later(void **state)
 	local_server_close(later.server);
 }
 
+static void serve_when_ready(struct local_server *server)
+{
+	struct pollfd polled = {.fd = local_server_descriptor(server), .events = POLLIN};
+
+	assert_int_equal(poll(&polled, 1, SECONDS * 1000), 1);
+	local_server_serve(server);
+}
+
+static void who_waits_and_goes_keeps_nobody_busy(void **state)
+{
+	struct later later = {.client = 0};
+	struct local_answer late = {.fd = -1};
+	struct pollfd polled = {.events = POLLIN};
+	char *text = NULL;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(local_server_open(path, answer_later, &later, &later.server), 0);
+	assert_int_equal(local_connect(path, &fd), 0);
+	assert_int_equal(local_send(fd, "first"), 0);
+	serve_when_ready(later.server);
+	assert_int_not_equal(later.client, 0);
+	assert_int_equal(local_receive(fd, &text), -EAGAIN);
+	late.text = strdup("late");
+	local_server_answer(later.server, later.client, &late);
+	assert_int_equal(local_receive(fd, &text), 0);
+	assert_string_equal(text, "late");
+	free(text);
+
+	later.client = 0;
+	assert_int_equal(local_send(fd, "again"), 0);
+	serve_when_ready(later.server);
+	assert_int_not_equal(later.client, 0);
+	(void)close(fd);
+	serve_when_ready(later.server);
+	polled.fd = local_server_descriptor(later.server);
+	assert_int_equal(poll(&polled, 1, 0), 0);
+	late = (struct local_answer){strdup("nobody is there"), -1, false};
+	local_server_answer(later.server, later.client, &late);
+	local_server_close(later.server);
+}
+
 static int connect_client(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -387,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_stays_gets_each_answer_in_turn),
 		cmocka_unit_test(a_connection_says_that_its_server_has_gone),
 		cmocka_unit_test(an_answer_may_come_later),
+		cmocka_unit_test(who_waits_and_goes_keeps_nobody_busy),
 		cmocka_unit_test(more_clients_than_places_wait_for_one),
 		cmocka_unit_test(one_process_has_the_socket),
 		cmocka_unit_test(a_socket_left_behind_is_taken_over_and_a_file_is_not),

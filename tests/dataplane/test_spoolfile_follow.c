@@ -64,9 +64,50 @@ static void a_segment_that_was_left_for_long_is_written_on(void **state)
 	shelf_free(shelf);
 }
 
+// A glance finds what was written next; what lies behind a long stretch of zeros a refresh finds after it.
+static void a_glance_finds_what_is_next(void **state)
+{
+	enum { BLOCK = 4096, GAP = 3 << 20 };
+	struct shelf *shelf = shelf_new();
+	const struct spoolfile_record *list;
+	struct spoolfile_stats stats;
+	uint8_t *data;
+	size_t bytes;
+	int fd;
+
+	(void)state;
+	write_mails(shelf, "c", 20, 5);
+	assert_int_equal(spoolfile_glance(shelf->store), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS + 5);
+	for (size_t i = MAILS; i < MAILS + 5; i++)
+		assert_int_equal(spool_mail_check(shelf->store, list[i].id), 20 + i - MAILS);
+	fd = open(shelf->path, O_RDWR);
+	assert_true(fd >= 0);
+	bytes = (size_t)lseek(fd, 0, SEEK_END);
+	data = malloc(bytes);
+	assert_non_null(data);
+	assert_int_equal(pread(fd, data, bytes, 0), bytes);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, data, BLOCK, 0), BLOCK);
+	assert_int_equal(pwrite(fd, data + BLOCK, bytes - BLOCK, GAP + BLOCK), bytes - BLOCK);
+	(void)close(fd);
+	free(data);
+	spoolfile_close(shelf->store);
+	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &shelf->store), 0);
+	assert_int_equal(spoolfile_glance(shelf->store), 0);
+	assert_true(spoolfile_list(shelf->store, &list) < MAILS + 5);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS + 5);
+	spoolfile_get_stats(shelf->store, &stats);
+	assert_int_equal(stats.chunks_bad, 0);
+	assert_int_equal(stats.segments, 2);
+	shelf_free(shelf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_glance_finds_what_is_next),
 		cmocka_unit_test(a_store_follows_what_writers_do),
 		cmocka_unit_test(a_segment_that_was_left_for_long_is_written_on),
 	};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/filetype_archive.h"
 
+#include "scan/unpack_cms.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -118,6 +120,7 @@ const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)
 		{{"lzma", FILETYPE_TARGET_ANY}, is_lzma},
 		{{"cpio", FILETYPE_TARGET_ANY}, is_cpio},
 		{{"arj", FILETYPE_TARGET_ANY}, is_arj},
+		{{"pkcs7", FILETYPE_TARGET_ANY}, cms_detect},
 	};
 
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)

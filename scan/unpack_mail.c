@@ -72,7 +72,9 @@ bool mail_is_header(const uint8_t *data, size_t n)
 	static const char *const firsts[] = {"From ",
 		"Return-Path:", "Received:", "Delivered-To:", "X-",
 		"Message-ID:", "From:", "To:", "Date:", "Subject:", "MIME-Version:", "Reply-To:",
-		"Envelope-To:", "DKIM-Signature:", "Content-Type:", "Sender:"};
+		"Envelope-To:", "DKIM-Signature:", "Content-", "Sender:"};
+	// What is signed is often no more than this and the parts.
+	static const char *const alone[] = {"Content-Type: multipart/", "Content-Type: message/"};
 	static const char *const mimes[] = {"MIME-Version:", "Content-Type:",
 		"Content-Transfer-Encoding:", "Content-Disposition:"};
 	static const char *const others[] = {"Received:", "Return-Path:", "From:", "To:", "Date:",
@@ -80,7 +82,8 @@ bool mail_is_header(const uint8_t *data, size_t n)
 	uint32_t fields = 0;
 	uint32_t mime = 0;
 
-	if (is_mail_to_clamav(data, n))
+	if (is_mail_to_clamav(data, n) ||
+		is_field(data, n, alone, sizeof(alone) / sizeof(alone[0])))
 		return true;
 	if (!is_field(data, n, firsts, sizeof(firsts) / sizeof(firsts[0])))
 		return false;

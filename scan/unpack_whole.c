@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_whole.h"
 
+#include "scan/unpack_cms.h"
 #include "scan/unpack_libarchive.h"
 #include "scan/unpack_mail.h"
 #include "scan/unpack_ole2.h"
@@ -38,6 +39,7 @@ static const struct whole_format formats[] = {
 	{"ace", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"onenote", FILETYPE_CONTAINER_OTHER, onenote_begin, onenote_next, onenote_end},
 	{"szdd", FILETYPE_CONTAINER_OTHER, szdd_begin, szdd_next, szdd_end},
+	{"pkcs7", FILETYPE_CONTAINER_OTHER, cms_begin, cms_next, cms_end},
 	{"chm", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"disk-image", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"archive", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL}, // of a kind that nobody here reads

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "scan/unpack_cms.h"
+
+#include <zlib.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OUT_BYTES 16384u
+#define IN_BYTES 4096u
+#define MOST_DEPTH 16 // of values without a length, one in the other
+
+enum { TAG_INTEGER = 0x02, TAG_OCTETS = 0x04, TAG_OID = 0x06, TAG_PIECES = 0x24 };
+enum { TAG_SEQUENCE = 0x30, TAG_SET = 0x31, TAG_CONTENT = 0xa0 };
+
+static const uint8_t signed_data[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02};
+static const uint8_t compressed_data[] = {
+	0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x09};
+
+// Where the bytes come from: memory, or a capture.
+struct source {
+	const uint8_t *data; // NULL: the capture
+	size_t bytes;
+	struct whole *whole;
+};
+
+struct value {
+	uint8_t tag;
+	bool is_open; // its end is marked, it has no length
+	uint64_t length;
+	uint64_t at; // of its first byte
+};
+
+struct cms {
+	uint64_t at;
+	uint64_t left; // of the piece that is read
+	bool is_begun;
+	bool is_packed;
+	bool is_over; // the packed stream
+	z_stream stream;
+	uint8_t in[IN_BYTES];
+	uint8_t out[OUT_BYTES];
+};
+
+static size_t read_source(const struct source *source, uint64_t at, uint8_t *out, size_t n)
+{
+	if (source->data == NULL)
+		return capture_read(source->whole->capture, at, out, n);
+	if (at >= source->bytes)
+		return 0;
+	n = n < source->bytes - at ? n : (size_t)(source->bytes - at);
+	memcpy(out, source->data + at, n);
+	return n;
+}
+
+// The tag and the length at this place. False: the bytes are over, or it is none of the short tags.
+static bool read_value(const struct source *source, uint64_t at, struct value *value)
+{
+	uint8_t head[10];
+	size_t n = read_source(source, at, head, sizeof(head));
+	size_t digits = 0;
+
+	if (n < 2 || (head[0] & 0x1f) == 0x1f)
+		return false;
+	*value = (struct value){.tag = head[0], .length = head[1], .is_open = head[1] == 0x80};
+	if (value->is_open)
+		value->length = 0;
+	if (head[1] > 0x80) {
+		digits = head[1] & 0x7fu;
+		if (digits > 8 || n < 2 + digits)
+			return false;
+		value->length = 0;
+		for (size_t i = 0; i < digits; i++)
+			value->length = value->length << 8 | head[2 + i];
+	}
+	value->at = at + 2 + digits;
+	return value->length <= UINT64_MAX / 2;
+}
+
+// Behind a value. 0: there is no end to it.
+static uint64_t behind(const struct source *source, const struct value *value)
+{
+	uint64_t at = value->at;
+	unsigned int depth = 1;
+
+	if (!value->is_open)
+		return value->at + value->length;
+	while (depth > 0) {
+		struct value inner;
+
+		if (!read_value(source, at, &inner) || depth > MOST_DEPTH ||
+			(source->whole != NULL && !whole_spend(source->whole, 16)))
+			return 0;
+		at = inner.is_open ? inner.at : inner.at + inner.length;
+		if (inner.is_open)
+			depth++;
+		else if (inner.tag == 0)
+			depth--;
+	}
+	return at;
+}
+
+// Goes into a value of this tag, or behind it.
+static bool pass(const struct source *source, uint8_t tag, bool into, uint64_t *at)
+{
+	struct value value;
+
+	if (!read_value(source, *at, &value) || value.tag != tag)
+		return false;
+	*at = into ? value.at : behind(source, &value);
+	return *at != 0;
+}
+
+// Which of both kinds it is: the bytes of its identifier, or NULL.
+static const uint8_t *kind_of(const struct source *source, uint64_t *at)
+{
+	uint8_t oid[sizeof(compressed_data)];
+	struct value value;
+
+	if (!pass(source, TAG_SEQUENCE, true, at) || !read_value(source, *at, &value) ||
+		value.tag != TAG_OID || value.length > sizeof(oid) ||
+		read_source(source, value.at, oid, (size_t)value.length) != value.length)
+		return NULL;
+	*at = value.at + value.length;
+	if (value.length == sizeof(signed_data) &&
+		memcmp(oid, signed_data, sizeof(signed_data)) == 0)
+		return signed_data;
+	if (value.length == sizeof(compressed_data) &&
+		memcmp(oid, compressed_data, sizeof(compressed_data)) == 0)
+		return compressed_data;
+	return NULL;
+}
+
+// To the content, in all that surrounds it. False: there is none; *at is how far it could be read.
+static bool find_content(const struct source *source, const uint8_t *kind, uint64_t *at)
+{
+	struct value value;
+
+	return pass(source, TAG_CONTENT, true, at) && pass(source, TAG_SEQUENCE, true, at) &&
+	       pass(source, TAG_INTEGER, false, at) &&
+	       pass(source, kind == signed_data ? TAG_SET : TAG_SEQUENCE, false, at) &&
+	       pass(source, TAG_SEQUENCE, true, at) && pass(source, TAG_OID, false, at) &&
+	       pass(source, TAG_CONTENT, true, at) && read_value(source, *at, &value) &&
+	       (value.tag == TAG_OCTETS || value.tag == TAG_PIECES);
+}
+
+bool cms_detect(const uint8_t *data, size_t n)
+{
+	const struct source source = {.data = data, .bytes = n};
+	const uint8_t *kind;
+	uint64_t at = 0;
+
+	if (n < 2 || data[0] != TAG_SEQUENCE)
+		return false;
+	kind = kind_of(&source, &at);
+	if (kind == NULL)
+		return false;
+	// What stands further behind is not known yet.
+	return find_content(&source, kind, &at) || at == 0 || at + 2 > n;
+}
+
+int cms_begin(struct whole *whole)
+{
+	const struct source source = {.whole = whole};
+	struct cms *cms = calloc(1, sizeof(*cms));
+	const uint8_t *kind;
+
+	if (cms == NULL)
+		return -ENOMEM;
+	cms->at = whole->from;
+	kind = kind_of(&source, &cms->at);
+	if (kind == NULL || !find_content(&source, kind, &cms->at))
+		cms->at = UINT64_MAX;
+	cms->is_packed = kind == compressed_data;
+	if (cms->is_packed && inflateInit(&cms->stream) != Z_OK) {
+		free(cms);
+		return -ENOMEM;
+	}
+	whole->state = cms;
+	return 0;
+}
+
+void cms_end(struct whole *whole)
+{
+	struct cms *cms = whole->state;
+
+	if (cms->is_packed)
+		(void)inflateEnd(&cms->stream);
+	free(cms);
+	whole->state = NULL;
+}
+
+// The next bytes of the content, which may stand in pieces in pieces. 0: it is over.
+static size_t read_content(struct whole *whole, struct cms *cms, uint8_t *out, size_t n)
+{
+	const struct source source = {.whole = whole};
+	struct value value;
+
+	while (cms->left == 0) {
+		if (!read_value(&source, cms->at, &value) || !whole_spend(whole, 16) ||
+			(value.tag != TAG_OCTETS && value.tag != TAG_PIECES && value.tag != 0))
+			return 0;
+		cms->at = value.at;
+		if (value.tag == TAG_OCTETS)
+			cms->left = value.length;
+	}
+	n = read_source(&source, cms->at, out, n < cms->left ? n : (size_t)cms->left);
+	cms->at += n;
+	cms->left -= n;
+	return n;
+}
+
+// What of a damaged stream can be read comes out.
+static size_t read_packed(struct whole *whole, struct cms *cms)
+{
+	int result;
+
+	cms->stream.next_out = cms->out;
+	cms->stream.avail_out = OUT_BYTES;
+	while (!cms->is_over && cms->stream.avail_out > 0) {
+		if (cms->stream.avail_in == 0) {
+			cms->stream.next_in = cms->in;
+			cms->stream.avail_in =
+				(unsigned int)read_content(whole, cms, cms->in, sizeof(cms->in));
+		}
+		result = inflate(&cms->stream, Z_NO_FLUSH);
+		cms->is_over = result != Z_OK;
+	}
+	return OUT_BYTES - cms->stream.avail_out;
+}
+
+void cms_next(struct whole *whole, struct unpack_event *event)
+{
+	struct cms *cms = whole->state;
+	size_t n;
+
+	*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
+	if (cms->at == UINT64_MAX)
+		return;
+	if (!cms->is_begun) {
+		cms->is_begun = true;
+		event->type = UNPACK_MEMBER_BEGIN;
+		return;
+	}
+	n = cms->is_packed ? read_packed(whole, cms)
+			   : read_content(whole, cms, cms->out, OUT_BYTES);
+	if (n == 0)
+		return;
+	event->type = UNPACK_MEMBER_DATA;
+	event->data = cms->out;
+	event->bytes = n;
+}

@@ -24,7 +24,8 @@ static bool must_matter(const uint8_t *line, size_t n)
 {
 	size_t i = 0;
 
-	if (line[0] == '-' || line[0] == '=' ||
+	if ((n >= 2 && memcmp(line, "--", 2) == 0) ||
+		(n >= 8 && memcmp(line, "=ybegin ", 8) == 0) ||
 		(line[0] < ' ' && line[0] != '\r' && line[0] != '\n') ||
 		(n >= 6 && memcmp(line, "begin ", 6) == 0) ||
 		(n >= 8 && strncasecmp((const char *)line, "content-", 8) == 0))
@@ -65,7 +66,7 @@ static void make(struct random *random, uint8_t *data, size_t n)
 {
 	static const char *const words[] = {"content-type: a", "begin 644 x", "--part", "=ybegin ",
 		"\r\n", "\n", "\r", "prose goes on ", "QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD",
-		"\303\244\303\266", "c", "b", "Co", "\t", "1"};
+		"\303\244\303\266", "c", "b", "Co", "-", "=y", "ntent", "begin", "\t", "1"};
 	size_t at = 0;
 
 	while (at < n) {
@@ -100,6 +101,9 @@ static void prose_is_passed_over(void **state)
 {
 	static const char text[] = "Dear all,\r\nthe meeting of tomorrow is at nine o'clock.\n"
 				   "\rAll that is written here is of no interest to anyone.\r\n"
+				   "- neither is this\r\n=====\r\nbegins, but not so\n"
+				   "Contents: none, see\n"
+				   "https://www.example.org/some/place/that/has/a/long/name\n"
 				   "--\r\n";
 
 	(void)state;

@@ -3,15 +3,19 @@
 """The same mails by the same signatures in other scanners: perf/bench_peers.py [--quick]
 
 clamd takes them as a stream over a unix socket, its cache off; Postfix takes them by SMTP and asks clamav-milter,
-which asks the same clamd; Suricata reads them from a capture (suricata.py). A peer's rate is by the processor time of
-its own processes, as Cordon's is, which bench_traffic measures right before; every verdict is checked. What is not
-installed is skipped and said.
+which asks the same clamd; Suricata reads them from a capture (suricata.py). Signatures are like ClamAV's (rules.h), and
+no digest is in use, for no peer computes one of each part. A peer's rate is by the processor time of
+its own processes, as Cordon's is, which bench_traffic measures right before in each round; a ratio is the median of
+the rounds' ratios. Every verdict is checked. What is not installed is skipped and said.
+
+Where CORDON_TEST_DATA has them: the signatures that ClamAV publishes and real mails (official.py).
 """
 import json
 import os
 import shutil
 import smtplib
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -26,6 +30,7 @@ PORT = 2626
 TICKS = os.sysconf("SC_CLK_TCK")
 sys.path.insert(0, os.path.join(ROOT, "tests", "lab"))
 sys.path.insert(0, os.path.join(ROOT, "perf"))
+import official  # noqa: E402 pylint: disable=wrong-import-position
 import suricata  # noqa: E402 pylint: disable=wrong-import-position
 
 
@@ -76,7 +81,7 @@ class Room:
     """What labpostfix needs of a lab, without namespaces."""
 
     def __init__(self, folder):
-        self.folder, self.logs, self.running = folder, [], []
+        self.folder, self.logs, self.running, self.readers = folder, [], [], []
 
     def start(self, _side, _name, command, **options):
         self.running.append(Running(command, **options))
@@ -92,27 +97,42 @@ def write(path, text):
         file.write(text)
 
 
-def start_clamd(room):
-    path = room.folder + "/clamd.conf"
-    write(path, "LocalSocket %s/clamd.sock\nLocalSocketMode 666\nDatabaseDirectory %s/rules\n"
-          "Foreground yes\nUser root\nDisableCache yes\nTemporaryDirectory %s\n"
-          "StreamMaxLength 100M\n" % ((room.folder,) * 3))
-    clamd = room.start(None, "clamd", [find("clamd"), "--config-file", path])
-    until(lambda: os.path.exists(room.folder + "/clamd.sock") or clamd.child.poll() is not None,
-          "clamd")
-    return clamd
+class Clamd:
+    """One that has the signatures of a folder."""
 
+    def __init__(self, room, folder):
+        path, self.connection = room.folder + "/clamd.conf", None
+        self.socket = room.folder + "/clamd.sock"
+        write(path, "LocalSocket %s\nLocalSocketMode 666\nDatabaseDirectory %s\n"
+              "Foreground yes\nUser root\nDisableCache yes\nTemporaryDirectory %s\n"
+              "StreamMaxLength 100M\n" % (self.socket, folder, room.folder))
+        self.running = room.start(None, "clamd", [find("clamd"), "--config-file", path])
+        self.pid = self.running.child.pid
+        until(lambda: os.path.exists(self.socket) or self.running.child.poll() is not None, "clamd")
 
-def stream(connection, mail):
-    """True: something was found."""
-    connection.sendall(b"zINSTREAM\0" + struct.pack(">I", len(mail)) + mail + b"\0\0\0\0")
-    answer = b""
-    while not answer.endswith(b"\0"):
-        more = connection.recv(4096)
-        if not more:
-            sys.exit("clamd has closed the connection")
-        answer += more
-    return b"FOUND" in answer
+    def stream(self, mail):
+        """True: something was found."""
+        if self.connection is None:
+            self.connection = socket.socket(socket.AF_UNIX)
+            self.connection.connect(self.socket)
+            self.connection.sendall(b"zIDSESSION\0")
+        self.connection.sendall(b"zINSTREAM\0" + struct.pack(">I", len(mail)) + mail + b"\0\0\0\0")
+        answer = b""
+        while not answer.endswith(b"\0"):
+            more = self.connection.recv(4096)
+            if not more:
+                sys.exit("clamd has closed the connection")
+            answer += more
+        return b"FOUND" in answer
+
+    def end_session(self):
+        """It waits for the next mail of a session only so long."""
+        self.connection.close()
+        self.connection = None
+
+    def spent(self):
+        """Seconds of a processor that it has had."""
+        return time.clock_gettime(~self.pid << 3 | 2)  # of all its threads, clock_getcpuclockid(3)
 
 
 def check(name, is_infected, found):
@@ -120,16 +140,14 @@ def check(name, is_infected, found):
         sys.exit("%s: %s by a peer" % (name, "found" if found else "not found"))
 
 
-def clamd_rate(room, clamd, mails, rounds):
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(room.folder + "/clamd.sock")
-        connection.sendall(b"zIDSESSION\0")
-        for name, mail in mails[:7]:
-            check(name, "infected" in name, stream(connection, mail))
-        began = processor({clamd.child.pid})
-        for name, mail in mails * rounds:
-            check(name, "infected" in name, stream(connection, mail))
-        return len(mails) * rounds / (processor({clamd.child.pid}) - began)
+def clamd_rate(clamd, mails, rounds):
+    check(mails[0][0], True, clamd.stream(mails[0][1]))
+    began = clamd.spent()
+    for name, mail in mails * rounds:
+        check(name, "infected" in name, clamd.stream(mail))
+    spent = clamd.spent() - began
+    clamd.end_session()
+    return len(mails) * rounds / spent
 
 
 def start_milter(room):
@@ -169,27 +187,28 @@ def send(client, mail):
 def postfix_rate(room, mails, rounds):
     sessions = {running.child.pid for running in room.running}
     with smtplib.SMTP("127.0.0.1", PORT, timeout=PATIENCE) as client:
-        for name, mail in mails[:7]:
-            check(name, "infected" in name, send(client, mail))
+        check(mails[0][0], True, send(client, mails[0][1]))
         began = processor(sessions)
         for name, mail in mails * rounds:
             check(name, "infected" in name, send(client, mail))
         return len(mails) * rounds / (processor(sessions) - began)
 
 
-def cordon_rate(quick):
-    done = subprocess.run([TRAFFIC, "-s", "100000"] + (["--quick"] if quick else []), check=True,
-                          stdout=subprocess.PIPE, cwd=BUILD)
-    for line in done.stdout.splitlines():
-        row = json.loads(line)
-        if row["name"] == "traffic/100k/clamav-like/mails":
-            return row["value"]
-    sys.exit("bench_traffic says nothing of mails")
+def cordon_rates(plain):
+    """Mails a second of all, and of those without archives, which are these."""
+    done = subprocess.run([TRAFFIC, "-s", "100000", "--quick"], check=True, stdout=subprocess.PIPE, cwd=BUILD)
+    rows = {row["name"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+    size = statistics.mean(len(mail) for _name, mail in plain)
+    return {"": rows["traffic/100k/clamav-like/mails"],
+            "/no-archives": rows["traffic/100k/clamav-like/only-plain"] * 1e9 / 8 / size}
 
 
-def show(peer, ours, theirs):
-    print(json.dumps({"name": "peers/%s/100k" % peer, "value": ours, "unit": "mails/s", "against": peer,
-                      "peer": theirs, "ratio": ours / theirs}), flush=True)
+def show(peer, pairs):
+    """pairs: (ours, the peer's) of each round."""
+    ours, theirs = zip(*pairs)
+    print(json.dumps({"name": "peers/%s/100k" % peer, "value": statistics.median(ours), "unit": "mails/s",
+                      "against": peer, "peer": statistics.median(theirs),
+                      "ratio": statistics.median(a / b for a, b in pairs)}), flush=True)
 
 
 def mails_of(folder):
@@ -202,34 +221,68 @@ def mails_of(folder):
     return mails
 
 
+def bench_official(quick):
+    data = os.environ.get("CORDON_TEST_DATA", "")
+    if not official.is_there(data):
+        print("skipped official: CORDON_TEST_DATA has no signatures and mails", flush=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="cordon-official-") as folder:
+        os.chmod(folder, 0o755)
+        room = Room(folder)
+        try:
+            official.bench(os.path.join(BUILD, "cordonctl"), data, folder,
+                           lambda rules: Clamd(room, rules), quick)
+        finally:
+            room.stop()
+
+
+def start_peers(room, mails, plain, quick):
+    """{name: what tells its rate once}"""
+    peers, rules = {}, room.folder + "/rules"
+    if find("suricata"):
+        reader = suricata.Suricata(find("suricata"), room.folder, rules + "/perf.ndb")
+        reader.rate(mails, 1)
+        room.readers.append(reader)
+        peers["suricata"] = lambda: reader.rate(mails, 10 if quick else 40)
+        peers["suricata/no-archives"] = lambda: reader.rate(plain, 10 if quick else 40)
+    if find("clamd"):
+        clamd = Clamd(room, rules)
+        peers["clamd"] = lambda: clamd_rate(clamd, mails, 2 if quick else 8)
+    if find("clamd") and find("clamav-milter") and find("postfix") and os.getuid() == 0:
+        start_milter(room)
+        start_postfix(room)
+        peers["postfix-clamav-milter"] = lambda: postfix_rate(room, mails, 2 if quick else 8)
+    for name, needs in (("suricata", ""), ("clamd", ""), ("postfix-clamav-milter", " and root")):
+        if name not in peers:
+            print("skipped %s: it is not installed (scripts/deps perf needs%s)" % (name, needs or " it"), flush=True)
+    return peers
+
+
 def main():
     quick = "--quick" in sys.argv[1:]
-    for peer in ("suricata", "clamd"):
-        if not find(peer):
-            print("skipped %s: it is not installed (scripts/deps perf)" % peer, flush=True)
     with tempfile.TemporaryDirectory(prefix="cordon-peers-") as folder:
         os.chmod(folder, 0o755)
         os.mkdir(folder + "/rules")
         subprocess.run([TRAFFIC, "-w", folder], check=True)
         os.rename(folder + "/perf.ndb", folder + "/rules/perf.ndb")
         mails = mails_of(folder)
-        ours = cordon_rate(quick)
-        if find("suricata"):
-            show("suricata", ours, suricata.rate(find("suricata"), folder, folder + "/rules/perf.ndb",
-                                                 mails, 40 if quick else 160))
-        if not find("clamd"):
-            return
+        plain = [(name, mail) for name, mail in mails if "office" not in name and "zip" not in name]
         room = Room(folder)
         try:
-            show("clamd", ours, clamd_rate(room, start_clamd(room), mails, 4 if quick else 16))
-            if not find("clamav-milter") or not find("postfix") or os.getuid() != 0:
-                print("skipped postfix: it needs postfix, clamav-milter (scripts/deps perf) and root")
-                return
-            start_milter(room)
-            start_postfix(room)
-            show("postfix-clamav-milter", ours, postfix_rate(room, mails, 4 if quick else 16))
+            peers = start_peers(room, mails, plain, quick)
+            pairs = {name: [] for name in peers}
+            for _round in range(2 if quick else 7):
+                ours = cordon_rates(plain)
+                for name, rate in peers.items():
+                    pairs[name].append((ours["/no-archives" if name.endswith("/no-archives") else ""], rate()))
+            for name, found in pairs.items():
+                show(name, found)
+            for reader in room.readers:
+                reader.end()
         finally:
             room.stop()
+    if find("clamd"):
+        bench_official(quick)
 
 
 main()

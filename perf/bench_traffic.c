@@ -296,26 +296,51 @@ static void bench_sealed(const struct bench *bench, const struct mail *set, cons
 	rig_free(rig);
 }
 
+static void measure_only(const struct bench *bench, struct rig *rig,
+	const struct traffic_options *traffic, const char *size, const char *what)
+{
+	struct figures figures;
+	char name[96];
+	char only[64];
+
+	measure(bench, rig, traffic, &figures);
+	(void)snprintf(only, sizeof(only), "only-%s", what);
+	name_row(name, size, only);
+	perf_row_ratio(name, 8e-9 / figures.cost, "Gbit/s", "speed of light", 8e-9 / figures.light,
+		figures.ratio);
+}
+
+// Mails without archives, for peers that do not look into these.
+static void bench_plain(struct bench *bench, struct rig *rig, const struct mail *set,
+	const char *size, size_t bytes)
+{
+	static struct mail plain[SET];
+	struct traffic_options traffic = traffic_of(bench, set, bytes);
+
+	traffic.set = plain;
+	traffic.set_count = 0;
+	for (uint32_t i = 0; i < SET; i++) {
+		if (set[i].member_count == 0)
+			plain[traffic.set_count++] = set[i];
+	}
+	measure_only(bench, rig, &traffic, size, "plain");
+}
+
 // Mails of one kind alone, all clean: what is inside decides what there is to do.
 static void bench_kinds(struct bench *bench, struct rig *rig, const struct mail *set,
 	const char *size, size_t bytes)
 {
 	for (uint32_t kind = 0; kind < MAIL_KINDS_COUNT; kind++) {
 		struct traffic_options traffic = traffic_of(bench, set, bytes);
-		struct figures figures;
-		char name[96];
-		char what[64];
 
 		if (bench->kind != NULL && strcmp(bench->kind, kind_names[kind]) != 0)
 			continue;
 		traffic.set = &set[kind];
 		traffic.set_count = 1;
-		measure(bench, rig, &traffic, &figures);
-		(void)snprintf(what, sizeof(what), "only-%s", kind_names[kind]);
-		name_row(name, size, what);
-		perf_row_ratio(name, 8e-9 / figures.cost, "Gbit/s", "speed of light",
-			8e-9 / figures.light, figures.ratio);
+		measure_only(bench, rig, &traffic, size, kind_names[kind]);
 	}
+	if (bench->kind == NULL)
+		bench_plain(bench, rig, set, size, bytes);
 }
 
 // What is measured of mails of one size with one set of signatures.
@@ -324,6 +349,7 @@ struct part {
 	bool digests;
 	bool all;    // not the rates alone
 	bool stages; // kinds, sealed mails and stages, too
+	bool plain;  // mails without archives, too
 };
 
 static void bench_part(
@@ -357,6 +383,8 @@ static void bench_part(
 	}
 	if (part->stages)
 		bench_kinds(bench, rig, set, size, bytes);
+	else if (part->plain)
+		bench_plain(bench, rig, set, size, bytes);
 	rig_free(rig);
 	if (part->stages) {
 		bench_sealed(bench, set, size, bytes, 10);
@@ -369,8 +397,9 @@ static void bench_part(
 // All mixes: the goal's first.
 static void bench_size(struct bench *bench, const char *size, size_t bytes, bool stages)
 {
-	const struct part parts[] = {{RULES_CLAMAV, true, true, stages}, {.rules = RULES_CLAMAV},
-		{.rules = RULES_LITERAL, .digests = true}, {.rules = RULES_LITERAL}};
+	const struct part parts[] = {{RULES_CLAMAV, true, true, .stages = stages},
+		{.rules = RULES_CLAMAV}, {.rules = RULES_LITERAL, .digests = true},
+		{.rules = RULES_LITERAL}};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		bench_part(bench, &parts[i], size, bytes);
@@ -440,7 +469,7 @@ static void remove_folder(const char *folder)
 // One size, with one set of signatures.
 static void bench_only(struct bench *bench, enum rules_kind rules, size_t bytes)
 {
-	const struct part part = {rules, bench->digests, true, false};
+	const struct part part = {rules, bench->digests, true, .plain = true};
 	char size[32];
 
 	(void)snprintf(size, sizeof(size), bytes % 1000000 == 0 ? "%zum" : "%zuk",

@@ -33,7 +33,7 @@ static const struct member office[] = {
 	{.path = "[Content_Types].xml",
 		.text = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\r\n<Types "
 			"xmlns=\"" TYPES "content-types\"><Default Extension=\"jpeg\" "
-					 "ContentType=\"image/jpeg\"/><Default "
+			"ContentType=\"image/jpeg\"/><Default "
 			"Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package."
 			"relationships+xml\"/><Override PartName=\"/word/document.xml\" "
 			"ContentType=\"application/vnd.openxmlformats-officedocument."

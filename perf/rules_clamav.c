@@ -9,7 +9,7 @@
 //   a third up to a bound of 10 to 500 bytes, a twelfth without a bound.
 // - `??` is in 0.7 of 100, and in 13 of daily.ndb's, where code names places that differ.
 //
-// Here 12 in 100 have gaps and 6 have `??`: between machines' signatures and people's. Code has half of the 29, as
+// Here 12 in 100 have gaps and 2 have `??`: between machines' signatures and people's. Code has half of the 29, as
 // daily.ndb has it. All are for files of any type, since not every peer can be told one.
 #include "perf/rules_clamav.h"
 
@@ -178,6 +178,23 @@ static void choose_gaps(struct dice *dice, const struct body *body, struct gaps 
 	}
 }
 
+// ClamAV wants two fixed bytes in a row of each piece.
+static bool are_pieces_fixed(const struct body *body, const struct gaps *gaps)
+{
+	size_t at = 1;
+
+	for (size_t piece = 0; piece <= gaps->count; piece++) {
+		size_t end = piece < gaps->count ? gaps->at[piece] : body->count;
+
+		while (at < end && (body->is_any[at - 1] || body->is_any[at]))
+			at++;
+		if (at >= end)
+			return false;
+		at = end + 1;
+	}
+	return true;
+}
+
 static size_t put_gap(struct dice *dice, char *out)
 {
 	static const char *const frequent[] = {"{16}", "{28}", "{4}", "{2}"};
@@ -198,8 +215,11 @@ static void put_body(struct dice *dice, const struct body *body, bool has_gaps, 
 	struct gaps gaps = {.count = 0};
 	size_t next = 0;
 
-	if (has_gaps)
+	if (has_gaps) {
 		choose_gaps(dice, body, &gaps);
+		if (!are_pieces_fixed(body, &gaps))
+			gaps.count = 0;
+	}
 	for (size_t i = 0; i < body->count; i++) {
 		if (next < gaps.count && gaps.at[next] == i) {
 			out += put_gap(dice, out);

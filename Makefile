@@ -72,7 +72,7 @@ FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
 LAB_SRC := $(wildcard tests/lab/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
-PERF_CASES_SRC := perf/perf.c perf/words.c $(wildcard perf/rules*.c perf/case_*.c)
+PERF_CASES_SRC := perf/perf.c perf/words.c $(wildcard perf/rules*.c perf/case_*.c perf/content*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
 # What measures a worker sees DPDK, and is a program of the dataplane's.
 PERF_RIG_PROGRAMS_SRC := perf/bench_traffic.c perf/bench_idle.c perf/bench_scale.c perf/bench_memif.c perf/bench_swap.c

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Deflate in the pieces that a mail brings, beside libdeflate, which has all of it at once.
+#include "perf/content.h"
 #include "perf/perf.h"
 #include "scan/unpack_inflate.h"
 
@@ -45,50 +46,43 @@ static struct inflate_case *make(const struct perf_run *run)
 	state->peer = libdeflate_alloc_decompressor();
 	perf_need(state->peer != NULL, "memory");
 	state->bytes = run->it->number;
-	state->plain = perf_alloc(state->bytes);
+	state->plain = perf_alloc(state->bytes + CONTENT_SLACK);
 	return state;
 }
 
-// Words between tags, as in an office document.
-static int begin_words(struct perf_run *run)
+static int begin(struct perf_run *run,
+	void (*write)(struct mail_bytes *out, size_t bytes, struct dice *dice))
 {
-	static const char *const words[] = {"<w:p><w:r><w:t>", "</w:t></w:r></w:p>", "the ",
-		"invoice ", "of ", "March ", "is ", "attached ", "kind ", "regards "};
 	struct inflate_case *state = make(run);
-	uint8_t *random = perf_alloc(state->bytes);
-	size_t at = 0;
+	struct mail_bytes out = {.data = state->plain};
+	struct dice dice = {.state = 5};
 
-	perf_fill(random, state->bytes, 5);
-	for (size_t i = 0; at < state->bytes; i++) {
-		const char *word = words[random[i] % 10];
-
-		while (*word != '\0' && at < state->bytes)
-			state->plain[at++] = (uint8_t)*word++;
-	}
-	free(random);
+	write(&out, state->bytes, &dice);
+	state->bytes = out.bytes;
 	return finish(run, state);
 }
 
-// As in a program: half of it occurred before, in few bytes, and half are bytes of which some are frequent.
+// Of an office document, at a ratio of about 8.
+static int begin_document(struct perf_run *run)
+{
+	return begin(run, content_document);
+}
+
+static int begin_text(struct perf_run *run)
+{
+	return begin(run, content_text);
+}
+
+// Machine code most of all, at a ratio of about 2.
 static int begin_program(struct perf_run *run)
 {
-	struct inflate_case *state = make(run);
-	uint8_t *random = perf_alloc(2 * state->bytes);
-	size_t at = 0;
+	return begin(run, content_program);
+}
 
-	perf_fill(random, 2 * state->bytes, 6);
-	for (size_t i = 0; at < state->bytes; i += 4) {
-		size_t back = 1 + (random[i] | (size_t)random[i + 1] << 8) % 20000;
-		size_t n = 3 + random[i + 2] % 5;
-
-		if (random[i + 3] % 4 == 0 && back <= at)
-			for (; n > 0 && at < state->bytes; n--, at++)
-				state->plain[at] = state->plain[at - back];
-		else
-			state->plain[at++] = (uint8_t)((random[i] & random[i + 1]) ^ 0x48);
-	}
-	free(random);
-	return finish(run, state);
+// Packed before: stored blocks.
+static int begin_image(struct perf_run *run)
+{
+	return begin(run, content_image);
 }
 
 static void run_pieces(void *ctx)
@@ -131,9 +125,15 @@ static void end(void *ctx)
 }
 
 static const struct perf_case cases[] = {
-	{"inflate/words/100k", "libdeflate", "B/s", 100000, false, false, begin_words, run_pieces,
+	{"inflate/document/100k", "libdeflate", "B/s", 100000, false, false, begin_document,
+		run_pieces, run_whole, end},
+	{"inflate/document/4k", "libdeflate", "B/s", 4000, false, false, begin_document, run_pieces,
+		run_whole, end},
+	{"inflate/text/100k", "libdeflate", "B/s", 100000, false, false, begin_text, run_pieces,
 		run_whole, end},
 	{"inflate/program/100k", "libdeflate", "B/s", 100000, false, false, begin_program,
 		run_pieces, run_whole, end},
+	{"inflate/image/100k", "libdeflate", "B/s", 100000, false, false, begin_image, run_pieces,
+		run_whole, end},
 };
 PERF_CASES(cases)

@@ -10,6 +10,7 @@ struct marks {
 	uint64_t ends;
 	uint64_t breaks;
 	uint64_t odd;
+	uint64_t equals;
 };
 
 // Every line is looked at.
@@ -17,9 +18,12 @@ static inline struct marks marks_of_block(const uint8_t *data)
 {
 	struct marks marks = {0};
 
-	for (unsigned int i = 0; i < 64; i++)
-		if (data[i] == '\n' || (data[i] == '\r' && data[i + 1] != '\n'))
-			marks.ends |= UINT64_C(1) << i;
+	for (unsigned int i = 0; i < 64; i++) {
+		const bool ends = data[i] == '\n' || (data[i] == '\r' && data[i + 1] != '\n');
+
+		marks.ends |= (uint64_t)ends << i;
+		marks.equals |= (uint64_t)(data[i] == '=') << i;
+	}
 	return marks;
 }
 

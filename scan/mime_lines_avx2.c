@@ -7,6 +7,7 @@ struct marks {
 	uint64_t ends;
 	uint64_t breaks;
 	uint64_t odd;
+	uint64_t equals;
 };
 
 static inline uint64_t equal(const uint8_t *data, char byte)
@@ -51,7 +52,8 @@ static inline uint64_t odd_in_block(const uint8_t *data)
 
 static inline struct marks marks_of_block(const uint8_t *data)
 {
-	return (struct marks){ends_of_block(data), breaks_of_block(data), odd_in_block(data)};
+	return (struct marks){
+		ends_of_block(data), breaks_of_block(data), odd_in_block(data), equal(data, '=')};
 }
 
 #include "scan/mime_lines.inc"

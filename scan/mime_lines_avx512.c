@@ -7,12 +7,14 @@ struct marks {
 	uint64_t ends;
 	uint64_t breaks;
 	uint64_t odd;
+	uint64_t equals;
 };
 
 #define LF 1
 #define CR 2
 #define ODD 4
 #define BREAK 8
+#define EQUALS 16
 #define CONTROL (ODD | BREAK)
 
 // What a byte below 128 is.
@@ -20,7 +22,7 @@ static const uint8_t classes[128] = {CONTROL, CONTROL, CONTROL, CONTROL, CONTROL
 	CONTROL, CONTROL, CONTROL, LF | BREAK, CONTROL, CONTROL, CR | BREAK, CONTROL, CONTROL,
 	CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL,
 	CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL,
-	BREAK, ['-'] = ODD, ['='] = ODD, ['b'] = ODD, ['c'] = ODD, ['C'] = ODD};
+	BREAK, ['-'] = ODD, ['='] = ODD | EQUALS, ['b'] = ODD, ['c'] = ODD, ['C'] = ODD};
 
 static inline uint64_t of_class(__m512i found, char class)
 {
@@ -37,7 +39,7 @@ static inline struct marks marks_of_block(const uint8_t *data)
 	const uint64_t lf_behind = lf >> 1 | (uint64_t)(data[64] == '\n') << 63;
 
 	return (struct marks){lf | (of_class(found, CR) & ~lf_behind),
-		of_class(found, BREAK) | high, of_class(found, ODD)};
+		of_class(found, BREAK) | high, of_class(found, ODD), of_class(found, EQUALS)};
 }
 
 #include "scan/mime_lines.inc"

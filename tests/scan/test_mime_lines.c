@@ -5,6 +5,7 @@
 #include "tests/support/random.h"
 #include "tests/support/unit.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,16 @@ static bool must_matter(const uint8_t *line, size_t n)
 	return i == PROBE_BYTES;
 }
 
+// Whether more than half of the line are escapes of quoted-printable.
+static bool is_escaped(const uint8_t *line, size_t n)
+{
+	size_t escapes = 0;
+
+	for (size_t i = 0; i + 2 < n; i++)
+		escapes += line[i] == '=' && isxdigit(line[i + 1]) && isxdigit(line[i + 2]);
+	return escapes >= 8 && escapes * 6 > n;
+}
+
 // Where the line ends, or 0.
 static size_t line_bytes(const uint8_t *line, size_t n)
 {
@@ -57,6 +68,7 @@ static void check_place(const uint8_t *data, size_t n, size_t place)
 		assert_false(must_matter(data + at, n - at));
 		bytes = line_bytes(data + at, n - at);
 		assert_true(bytes > 0);
+		assert_false(is_escaped(data + at, bytes - 1));
 		at += bytes;
 	}
 	assert_int_equal(at, place);
@@ -66,7 +78,8 @@ static void make(struct random *random, uint8_t *data, size_t n)
 {
 	static const char *const words[] = {"content-type: a", "begin 644 x", "--part", "=ybegin ",
 		"\r\n", "\n", "\r", "prose goes on ", "QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD",
-		"\303\244\303\266", "c", "b", "Co", "-", "=y", "ntent", "begin", "\t", "1"};
+		"\303\244\303\266", "c", "b", "Co", "-", "=y", "=3d=4D=00=ff", "=C3=A4 ", "ntent",
+		"begin", "\t", "1"};
 	size_t at = 0;
 
 	while (at < n) {

@@ -196,7 +196,8 @@ def postfix_rate(room, mails, rounds):
 
 def cordon_rates(plain):
     """Mails a second of all, and of those without archives, which are these."""
-    done = subprocess.run([TRAFFIC, "-s", "100000", "--quick"], check=True, stdout=subprocess.PIPE, cwd=BUILD)
+    done = subprocess.run([TRAFFIC, "-s", "100000", "--quick"], check=True, stdout=subprocess.PIPE, cwd=BUILD,
+                          env=dict(os.environ, BUILD=BUILD))
     rows = {row["name"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
     size = statistics.mean(len(mail) for _name, mail in plain)
     return {"": rows["traffic/100k/clamav-like/mails"],

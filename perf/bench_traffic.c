@@ -520,7 +520,8 @@ static void run(struct bench *bench, const struct choice *choice)
 {
 	bool is_all = bench->kind == NULL && choice->bytes == 0;
 
-	prepare_rules(&bench->one, RULES_CLAMAV, 1);
+	rules_make(&bench->one.rules, RULES_CLAMAV, 1);
+	bench->one.ruleset = rules_build(&bench->one.rules, &bench->one.image);
 	for (int i = 0; i < 2; i++) {
 		if (is_all || (int)choice->rules == i)
 			prepare_rules(&bench->sets[i], (enum rules_kind)i, SIGNATURES);

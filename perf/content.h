@@ -7,7 +7,7 @@
 #include "perf/dice.h"
 #include "perf/mails.h"
 
-#define CONTENT_SLACK 4096u
+#define CONTENT_SLACK 4096ul
 
 // Paragraphs, quotes, addresses; lines of at most 76 columns that end with CRLF, none of which begins with a dot.
 void content_text(struct mail_bytes *out, size_t bytes, struct dice *dice);

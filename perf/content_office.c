@@ -5,9 +5,9 @@
 static void put_run(struct mail_bytes *out, struct dice *dice)
 {
 	static const char *const properties[] = {"", "<w:rPr><w:b/><w:bCs/></w:rPr>",
-		"<w:rPr><w:rFonts w:ascii=\"Calibri\" w:hAnsi=\"Calibri\" w:cs=\"Calibri\"/><w:sz "
-		"w:val=\"22\"/><w:szCs w:val=\"22\"/><w:lang w:val=\"en-GB\"/></w:rPr>",
-		"<w:rPr><w:lang w:val=\"en-US\" w:eastAsia=\"de-DE\"/></w:rPr>"};
+		("<w:rPr><w:rFonts w:ascii=\"Calibri\" w:hAnsi=\"Calibri\" w:cs=\"Calibri\"/>"
+		 "<w:sz w:val=\"22\"/><w:szCs w:val=\"22\"/><w:lang w:val=\"en-GB\"/></w:rPr>"),
+		("<w:rPr><w:lang w:val=\"en-US\" w:eastAsia=\"de-DE\"/></w:rPr>")};
 
 	put_format(out, "<w:r w:rsidRPr=\"00%06X\">%s<w:t xml:space=\"preserve\">",
 		0x100000 + dice_below(dice, 16) * 0x2357, properties[dice_below(dice, 4)]);

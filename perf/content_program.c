@@ -166,13 +166,17 @@ static void set32(uint8_t *at, uint32_t value)
 // IMAGE_DOS_HEADER, IMAGE_FILE_HEADER, IMAGE_OPTIONAL_HEADER64 ("PE Format", Microsoft).
 static void write_head(uint8_t *head)
 {
+	static const uint8_t start[] = {'M', 'Z', 0x90, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff};
+	static const uint8_t program[] = {
+		0x0e, 0x1f, 0xba, 0x0e, 0, 0xb4, 9, 0xcd, 0x21, 0xb8, 1, 0x4c, 0xcd, 0x21};
+	static const uint8_t pe[] = {'P', 'E', 0, 0};
 	static const char dos[] = "This program cannot be run in DOS mode.\r\r\n$";
 
-	memcpy(head, "MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff", 14);
-	memcpy(head + 64, "\x0e\x1f\xba\x0e\0\xb4\x09\xcd\x21\xb8\x01\x4c\xcd\x21", 14);
+	memcpy(head, start, sizeof(start));
+	memcpy(head + 64, program, sizeof(program));
 	memcpy(head + 78, dos, sizeof(dos));
 	set32(head + 60, 128);
-	memcpy(head + 128, "PE\0\0", 4);
+	memcpy(head + 128, pe, sizeof(pe));
 	set16(head + 132, 0x8664);
 	set16(head + 134, SECTIONS);
 	set32(head + 136, 0x69a00000); // when it was made

@@ -36,5 +36,6 @@ void rules_write(const struct rules *rules, const char *path);
 struct ruleset *rules_build(const struct rules *rules, void **image);
 // So many SHA-256 of files of any size, none of which is in a mail, laid on a ruleset. *image likewise.
 struct ruleset *rules_screen(const struct ruleset *base, uint32_t checksums, void **image);
-// For hs_scan: the same patterns, each until it is found once.
+// For hs_scan: the same patterns, each until it is found once. What takes a second or more to compile is kept in
+// $BUILD/perf (build/perf), under a name made of all that it depends on.
 hs_database_t *rules_compile(const struct rules *rules);

@@ -130,9 +130,9 @@ static size_t put_instruction(
 static void make_code(struct dice *dice, struct body *body)
 {
 	bool leaves_open = dice_below(dice, 5) < 2;
-	uint8_t code[RULES_MOST_BYTES + 8];
-	uint8_t are_random[RULES_MOST_BYTES + 8];
-	bool is_address[RULES_MOST_BYTES + 8];
+	uint8_t code[RULES_MOST_BYTES + 8] = {0};
+	uint8_t are_random[RULES_MOST_BYTES + 8] = {0};
+	bool is_address[RULES_MOST_BYTES + 8] = {0};
 
 	do {
 		for (size_t at = 0; at < body->count;)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXPRESSION_ROOM 512u
 // Hyperscan keeps count of a repeat up to some bound; a wider gap is left open, which costs it less and finds more.
@@ -108,7 +109,86 @@ static hs_database_t *compile_expressions(const struct rules *rules)
 	return database;
 }
 
+// ---- what was compiled before -------------------------------------------------------------------
+
+static uint64_t add(uint64_t sum, const char *text)
+{
+	for (; *text != '\0'; text++)
+		sum = (sum ^ (uint8_t)*text) * 0x100000001b3u;
+	return (sum ^ '\n') * 0x100000001b3u;
+}
+
+// By the signatures, Hyperscan's version and the processor that it compiles for.
+static void name_kept(const struct rules *rules, char path[512])
+{
+	const char *build = getenv("BUILD"); // NOLINT(concurrency-mt-unsafe): one thread
+	hs_platform_info_t platform;
+	uint64_t sum = add(0xcbf29ce484222325u, hs_version());
+	char text[96];
+
+	perf_need(hs_populate_platform(&platform) == HS_SUCCESS, "the processor's abilities");
+	(void)snprintf(text, sizeof(text), "%u %llx", platform.tune, platform.cpu_features);
+	sum = add(sum, text);
+	for (uint32_t i = 0; i < rules->count; i++)
+		sum = add(sum, rules->bodies[i]);
+	(void)snprintf(
+		path, 512, "%s/perf/hyperscan-%016lx.db", build != NULL ? build : "build", sum);
+}
+
+// NULL: there is none.
+static hs_database_t *read_kept(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	hs_database_t *database = NULL;
+	char *data;
+	long bytes;
+
+	if (file == NULL)
+		return NULL;
+	perf_need(fseek(file, 0, SEEK_END) == 0, path);
+	bytes = ftell(file);
+	perf_need(bytes > 0 && fseek(file, 0, SEEK_SET) == 0, path);
+	data = perf_alloc((size_t)bytes);
+	if (fread(data, (size_t)bytes, 1, file) != 1 ||
+		hs_deserialize_database(data, (size_t)bytes, &database) != HS_SUCCESS)
+		database = NULL;
+	free(data);
+	(void)fclose(file);
+	return database;
+}
+
+// Under another name first: several programs may do so at once. Where there is no such folder nothing is kept.
+static void keep(const hs_database_t *database, const char *path)
+{
+	char temporary[600];
+	char *data = NULL;
+	size_t bytes = 0;
+	FILE *file;
+
+	(void)snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid());
+	perf_need(hs_serialize_database(database, &data, &bytes) == HS_SUCCESS, "a database");
+	file = fopen(temporary, "we");
+	if (file != NULL) {
+		bool is_whole = fwrite(data, bytes, 1, file) == 1;
+
+		if (fclose(file) != 0 || !is_whole || rename(temporary, path) != 0)
+			(void)unlink(temporary);
+	}
+	free(data);
+}
+
 hs_database_t *rules_compile(const struct rules *rules)
 {
-	return rules->kind == RULES_LITERAL ? compile_literals(rules) : compile_expressions(rules);
+	hs_database_t *database;
+	char path[512];
+
+	if (rules->kind == RULES_LITERAL)
+		return compile_literals(rules);
+	name_kept(rules, path);
+	database = read_kept(path);
+	if (database == NULL) {
+		database = compile_expressions(rules);
+		keep(database, path);
+	}
+	return database;
 }

@@ -77,10 +77,11 @@ static size_t put_form(size_t rank, char *out)
 
 size_t word_draw(struct dice *dice, char *out)
 {
+	static const uint64_t forms = WORDS * ENDINGS;
 	double share = (double)(dice_next(dice) >> 11) / 0x1p53;
 
 	// What lies evenly on a scale of logarithms is of Zipf's distribution.
-	return put_form((size_t)exp(share * log((double)(WORDS * ENDINGS))) - 1, out);
+	return put_form((size_t)exp(share * log((double)forms)) - 1, out);
 }
 
 size_t word_any(struct dice *dice, char *out)

@@ -121,10 +121,9 @@ size_t filetype_number(const struct filetype_clamav *type)
 
 enum filetype_container filetype_container_of(const char *type)
 {
-	for (size_t i = 0; i < TYPES_COUNT; i++)
-		if (type[0] != '\0' && types[i].type.name[0] == type[0] &&
-			strcmp(types[i].type.name, type) == 0 &&
-			types[i].container != FILETYPE_CONTAINER_NEVER)
+	for (size_t i = 0; i < TYPES_COUNT && type[0] != '\0'; i++)
+		if (types[i].container != FILETYPE_CONTAINER_NEVER &&
+			types[i].type.name[0] == type[0] && strcmp(types[i].type.name, type) == 0)
 			return types[i].container;
 	return FILETYPE_CONTAINER_OTHER;
 }

@@ -57,6 +57,7 @@ struct match_object {
 	enum match_target target;
 	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;
+	size_t type_bytes;                  // that it is known by
 	const struct filetype_clamav *told; // by signature files, NULL: nothing
 	bool is_told;                       // it is known whether they do
 	enum filetype_container container;

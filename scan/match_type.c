@@ -218,6 +218,12 @@ const struct filetype_clamav *match_told_type(struct match_object *object)
 		return object->told;
 	object->is_told = true;
 	object->type = filetype_detect(object->stage, n);
+	object->type_bytes = n;
 	object->told = match_types_find(object->matcher->types, object->type, object->stage, n);
 	return object->told;
+}
+
+const struct filetype *match_first_type(const struct match_object *object, size_t n)
+{
+	return object->type != NULL && object->type_bytes == n ? object->type : NULL;
 }

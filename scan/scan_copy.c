@@ -346,9 +346,9 @@ static void detect(struct scan *scan, struct scan_object *object)
 {
 	const struct scan_copy_pool *pool = &scan->scanner->copies;
 	struct scan_copies *copies = object->copies;
-	const struct filetype *type = scan_whole_type(object, copies->prefix, copies->prefix_bytes);
 	const struct filetype_clamav *told =
 		object->match != NULL ? match_told_type(object->match) : NULL;
+	const struct filetype *type = scan_whole_type(object, copies->prefix, copies->prefix_bytes);
 	enum normalise_kind kind = kind_of(told, type, copies);
 	bool wants_html = pool->wants_html || pool->wants_members;
 	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;

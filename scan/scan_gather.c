@@ -153,14 +153,16 @@ void scan_gather_add(struct scan *scan, const struct scan_object *object,
 	struct scan_gathered *one = &gather->all[gather->count];
 
 	assert(!gather->is_settling && gather->count < SCAN_GATHER);
+	if (!digest_late_is_any(matched) &&
+		(screened == NULL || !digest_late_is_any(&screened->digests)))
+		return;
 	one->scan = scan;
 	one->matched = *matched;
 	one->screened.digests = (struct digest_late){0};
 	one->screened.hits_count = 0;
-	if (screened != NULL)
+	if (screened != NULL &&
+		(digest_late_is_any(&screened->digests) || screened->hits_count > 0))
 		one->screened = *screened;
-	if (!digest_late_is_any(matched) && !digest_late_is_any(&one->screened.digests))
-		return;
 	one->part = object->part;
 	one->origin = scan->origin;
 	one->is_copy = screened == NULL;

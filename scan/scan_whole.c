@@ -51,9 +51,11 @@ enum unpack_kind scan_whole_kind(const struct scan_object *object)
 const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n)
 {
 	if (object->type == NULL || object->typed_bytes != n) {
-		object->type = filetype_detect(data, n);
+		object->type = object->match != NULL ? match_first_type(object->match, n) : NULL;
 		object->typed_bytes = n;
 	}
+	if (object->type == NULL)
+		object->type = filetype_detect(data, n);
 	return object->type;
 }
 

@@ -128,6 +128,12 @@ static const uint16_t characters[] = {0xc6, 0xc1, 0xc2, 0x410, 0xc0, 0x391, 0xc5
 	0x221d, 0x22b3, 0x2259, 0x2118, 0x2240, 0x25ef, 0x25bd, 0x3be, 0x25b3, 0xfd, 0x44f, 0x44b,
 	0xa5, 0x457, 0x44e, 0xff, 0x437, 0x3b6, 0x436, 0x200d, 0x200c};
 
+// How many names begin with a byte below "A", "B" and so on, to behind "z".
+static const uint16_t begins[] = {0, 9, 12, 17, 25, 33, 34, 39, 40, 49, 52, 56, 61, 63, 67, 77, 82,
+	82, 84, 92, 98, 106, 110, 110, 111, 117, 120, 120, 120, 120, 120, 120, 120, 144, 209, 241,
+	267, 296, 324, 339, 350, 369, 372, 377, 415, 430, 448, 474, 503, 505, 535, 591, 614, 634,
+	643, 646, 650, 657, 662};
+
 static_assert(sizeof(names) / NORMALISE_ENTITY_BYTES == sizeof(characters) / sizeof(characters[0]),
 	"a character for each name");
 
@@ -143,15 +149,22 @@ static uint64_t number_of(const char name[NORMALISE_ENTITY_BYTES])
 uint16_t normalise_entity(const char *name, size_t n)
 {
 	char key[NORMALISE_ENTITY_BYTES] = {0};
-	size_t first = 0;
-	size_t count = sizeof(names) / sizeof(names[0]);
+	const unsigned int letter = n > 0 ? (unsigned int)(uint8_t)name[0] - 'A' : 0;
+	size_t first;
+	size_t count;
 	uint64_t wanted;
 
-	if (n == 0 || n > sizeof(key))
+	if (n == 0 || n > sizeof(key) || letter > 'z' - 'A')
 		return 0;
 	// Almost all there are.
 	if (n == 4 && memcmp(name, "nbsp", 4) == 0)
 		return 0xa0;
+	if (n == 3 && memcmp(name, "amp", 3) == 0)
+		return '&';
+	first = begins[letter];
+	count = begins[letter + 1] - first;
+	if (count == 0)
+		return 0;
 	memcpy(key, name, n);
 	wanted = number_of(key);
 	while (count > 1) {

@@ -141,13 +141,14 @@ static size_t undo_tiff(const struct shape *shape, const uint8_t *data, size_t n
 	return n - n % wide;
 }
 
-static size_t unpack_stream(
-	struct unpack_pool *pool, const uint8_t *data, size_t n, size_t piece, uint8_t *out)
+static size_t unpack_stream(struct unpack_pool *pool, const uint8_t *data, size_t n, size_t piece,
+	uint8_t *out, bool *is_warned)
 {
 	struct unpack_event event;
 	struct unpack *unpack;
 	size_t count = 0;
 
+	*is_warned = false;
 	check(unpack_begin(pool, UNPACK_PDF, 0, &unpack) == 0);
 	for (size_t at = 0; at < n; at += piece) {
 		size_t bytes = n - at < piece ? n - at : piece;
@@ -156,6 +157,7 @@ static size_t unpack_stream(
 		do {
 			used += unpack_next(unpack, data + at + used, bytes - used, &event);
 			check(event.type != UNPACK_END);
+			*is_warned = *is_warned || event.type == UNPACK_WARNING;
 			if (event.type == UNPACK_MEMBER_DATA) {
 				check(count + event.bytes <= (size_t)2 * MOST_BYTES);
 				memcpy(out + count, event.data, event.bytes);
@@ -177,8 +179,10 @@ static void undo_predictor(const uint8_t *data, size_t n, size_t piece)
 		8u << data[1] / 8 % 2, 1 + data[2] % 64u};
 	uLongf packed = (uLongf)2 * MOST_BYTES;
 	static uint8_t stream[2 * MOST_BYTES];
+	bool is_warned;
 	size_t bytes;
 	size_t count;
+	size_t given;
 
 	data += 3;
 	n = n - 3 < MOST_BYTES ? n - 3 : MOST_BYTES;
@@ -196,7 +200,13 @@ static void undo_predictor(const uint8_t *data, size_t n, size_t piece)
 	bytes += (size_t)snprintf((char *)file + bytes, 32, "\nendstream\nendobj\n");
 	count = shape.predictor == 2 ? undo_tiff(&shape, data, n, expected)
 				     : undo_png(&shape, data, n, expected);
-	check(unpack_stream(pool, file, bytes, piece, found) >= count);
+	given = unpack_stream(pool, file, bytes, piece, found, &is_warned);
+	// Readers differ where a stream holds the word that ends one: then it is suspect.
+	if (memmem(stream, packed, "endstream", 9) != NULL) {
+		check(is_warned);
+		return;
+	}
+	check(given >= count);
 	check(memcmp(found, expected, count) == 0);
 }
 

@@ -119,7 +119,7 @@ static bool compare_holds(const struct ruleset_compare *item, const struct track
 
 	if (entry == NULL || entry->count == 0)
 		return false;
-	from = (int64_t)entry->of.atom.last + item->offset;
+	from = (int64_t)entry->of.atom.begin + item->offset;
 	// ClamAV takes the first byte of an object for one before it.
 	if (from <= 0 || (uint64_t)from + item->bytes > facts->bytes)
 		return false;

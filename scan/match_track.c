@@ -6,44 +6,6 @@
 
 #define KEY_OF_GROUP 0x80000000u
 
-void track_hit(struct track_hits *hits, uint32_t signature)
-{
-	uint32_t at = hits->count;
-
-	if (ruleset_is_removed(hits->removed, signature))
-		return;
-	while (at > 0 && hits->signatures[at - 1] > signature)
-		at--;
-	if (at > 0 && hits->signatures[at - 1] == signature)
-		return;
-	if (hits->count == TRACK_MAX_HITS)
-		hits->more = true;
-	if (at == TRACK_MAX_HITS)
-		return;
-	if (hits->count == TRACK_MAX_HITS)
-		hits->count--;
-	memmove(&hits->signatures[at + 1], &hits->signatures[at],
-		(hits->count - at) * sizeof(hits->signatures[0]));
-	hits->signatures[at] = signature;
-	hits->count++;
-}
-
-bool track_digest(
-	struct track_hits *hits, const struct hashset *set, const uint8_t *digest, uint64_t bytes)
-{
-	uint32_t values[TRACK_MAX_HITS];
-	size_t count = hashset_find(set, digest, bytes, values, TRACK_MAX_HITS);
-	bool is_allowed = false;
-
-	for (size_t i = 0; i < count; i++) {
-		if (values[i] == HASHSET_ALLOWED)
-			is_allowed = true;
-		else
-			track_hit(hits, values[i]);
-	}
-	return is_allowed;
-}
-
 // ---- the table ---------------------------------------------------------------------------------
 
 static uint32_t atom_key(uint32_t atom)
@@ -174,7 +136,7 @@ void track_release(struct track *track)
 // ---- atoms -------------------------------------------------------------------------------------
 
 // Starts come nearly in order; the same one may come again while it is among the latest 64.
-static void count_start(struct track_entry *entry, uint64_t start)
+static void count_start(struct track_entry *entry, uint64_t start, uint64_t begin)
 {
 	if (entry->count == 0 || start > entry->of.atom.last) {
 		uint64_t ahead = start - entry->of.atom.last;
@@ -183,6 +145,7 @@ static void count_start(struct track_entry *entry, uint64_t start)
 			entry->count > 0 && ahead < 64 ? entry->of.atom.seen << ahead : 0;
 		entry->of.atom.seen |= 1;
 		entry->of.atom.last = start;
+		entry->of.atom.begin = begin;
 	} else {
 		uint64_t behind = entry->of.atom.last - start;
 		uint64_t bit = behind < 64 ? UINT64_C(1) << behind : 0;
@@ -195,7 +158,13 @@ static void count_start(struct track_entry *entry, uint64_t start)
 		entry->count++;
 }
 
-void track_sink(struct track *track, uint32_t sink, uint64_t start)
+static bool is_counted(const struct track *track, uint32_t sink)
+{
+	return (sink & RULESET_ATOM) != 0 && (sink & RULESET_TRIGGER) != RULESET_TRIGGER &&
+	       track->ruleset->atoms[sink & RULESET_ATOM_NUMBER].counted != 0;
+}
+
+static void sink_from(struct track *track, uint32_t sink, uint64_t start, uint64_t begin)
 {
 	uint32_t atom = sink & RULESET_ATOM_NUMBER;
 	struct track_entry *entry;
@@ -207,10 +176,15 @@ void track_sink(struct track *track, uint32_t sink, uint64_t start)
 	entry = find_or_add(track, atom_key(atom));
 	if (entry == NULL || (sink & RULESET_TRIGGER) == RULESET_TRIGGER)
 		return;
-	if (track->ruleset->atoms[atom].counted != 0)
-		count_start(entry, start);
+	if (is_counted(track, sink))
+		count_start(entry, start, begin);
 	else
 		entry->count = 1;
+}
+
+void track_sink(struct track *track, uint32_t sink, uint64_t start)
+{
+	sink_from(track, sink, start, start);
 }
 
 // ---- groups ------------------------------------------------------------------------------------
@@ -401,7 +375,7 @@ static void advance(struct track *track, const struct ruleset_group *group,
 	if (group->ring_count > 0)
 		keep(track, group, candidate);
 	else
-		track_sink(track, group->sink, own);
+		sink_from(track, group->sink, own, candidate.start);
 }
 
 // Whether one that ends where the candidate does, or so much before, has the gap to where this begins.
@@ -523,32 +497,82 @@ static void note_forgotten(struct track *track, const struct ruleset_group *grou
 		track->lost = true;
 }
 
+// A group that is the last of a pattern, and that an entry is of; NULL for any other.
+static const struct ruleset_group *last_group(
+	const struct track *track, const struct track_entry *entry, uint32_t *number)
+{
+	const struct ruleset_group *group;
+
+	// Of other entries the number means nothing: there may be no groups at all.
+	if ((entry->key & KEY_OF_GROUP) == 0)
+		return NULL;
+	*number = entry->key & ~KEY_OF_GROUP;
+	group = &track->ruleset->groups[*number];
+	return (group->flags & RULESET_GROUP_LAST) != 0 && is_from_end(group) ? group : NULL;
+}
+
+static bool ends_there(
+	const struct ruleset_group *group, const struct track_candidate *candidate, uint64_t bytes)
+{
+	return bytes >= group->offset - group->moved &&
+	       lies_in(candidate->start + group->offset, bytes, group->shift);
+}
+
+// Those that are counted have an entry already: the table stays where it is.
+static void count_ends(struct track *track, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < track->entries_room; i++) {
+		const struct track_candidate *candidates;
+		const struct ruleset_group *group;
+		struct track_entry *entry;
+		uint32_t number;
+		uint32_t count;
+
+		group = last_group(track, &track->entries[i], &number);
+		if (group == NULL || !is_counted(track, group->sink))
+			continue;
+		entry = probe(track, atom_key(group->sink & RULESET_ATOM_NUMBER));
+		candidates = candidates_of(track, number, &count);
+		for (uint32_t slot = 0; slot < count && entry->key != 0; slot++)
+			if (ends_there(group, &candidates[slot], bytes))
+				count_start(entry, candidates[slot].end, candidates[slot].start);
+	}
+}
+
 void track_end(struct track *track, uint64_t bytes)
 {
 	struct track_hits ends = {0};
+	bool counts = false;
 
 	if (!track->has_ends)
 		return;
 	// Sinks may move the table: which groups are to be looked at is found first.
 	for (uint32_t i = 0; i < track->entries_room; i++) {
-		uint32_t number = track->entries[i].key & ~KEY_OF_GROUP;
 		const struct track_candidate *candidates;
 		const struct ruleset_group *group;
+		uint32_t number;
 		uint32_t count;
 
-		// Of other entries the number means nothing: there may be no groups at all.
-		if ((track->entries[i].key & KEY_OF_GROUP) == 0)
-			continue;
-		group = &track->ruleset->groups[number];
-		note_forgotten(track, group, &track->entries[i], bytes);
-		if ((group->flags & RULESET_GROUP_LAST) == 0 || !is_from_end(group) ||
-			bytes < group->offset - group->moved)
+		if ((track->entries[i].key & KEY_OF_GROUP) != 0)
+			note_forgotten(track,
+				&track->ruleset->groups[track->entries[i].key & ~KEY_OF_GROUP],
+				&track->entries[i], bytes);
+		group = last_group(track, &track->entries[i], &number);
+		if (group == NULL)
 			continue;
 		candidates = candidates_of(track, number, &count);
 		for (uint32_t slot = 0; slot < count; slot++)
-			if (lies_in(candidates[slot].start + group->offset, bytes, group->shift))
+			if (ends_there(group, &candidates[slot], bytes))
 				track_hit(&ends, group->sink);
 	}
-	for (uint32_t i = 0; i < ends.count; i++)
-		track_sink(track, ends.signatures[i], bytes);
+	for (uint32_t i = 0; i < ends.count; i++) {
+		if (!is_counted(track, ends.signatures[i])) {
+			track_sink(track, ends.signatures[i], bytes);
+			continue;
+		}
+		counts = true;
+		(void)find_or_add(track, atom_key(ends.signatures[i] & RULESET_ATOM_NUMBER));
+	}
+	if (counts)
+		count_ends(track, bytes);
 }

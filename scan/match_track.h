@@ -47,8 +47,9 @@ struct track_entry {
 	uint32_t count;
 	union {
 		struct {
-			uint64_t last; // start of the latest hit
+			uint64_t last; // start of the latest hit, of several groups of the last one
 			uint64_t seen; // bit i: there was one at last - i
+			uint64_t begin; // of the latest hit, of several groups of the first one
 		} atom;
 		struct track_candidate candidate;
 		struct track_ring *ring;

@@ -73,6 +73,7 @@ struct build_atom {
 	uint32_t target;
 	uint32_t rules_count; // that have it
 	bool counted;
+	bool placed; // a comparison asks where it begins
 	enum build_way way;
 	float share;         // how likely a place of text is met by what is searched for it
 	float trigger_share; // the same of its rarest part
@@ -209,6 +210,7 @@ struct build_goal {
 	uint32_t sink; // as in struct ruleset_use
 	uint32_t target;
 	bool counted; // every start is wanted, not only whether there is one
+	bool placed;  // where its first part begins is wanted
 	enum build_mode mode;
 	uint32_t regexes; // is set to how many expressions are Hyperscan's
 	float share;      // is set to how likely a place of text is met, if the windows are there

@@ -22,6 +22,7 @@ static const char *plan_atom(struct build *build, uint32_t number, enum build_mo
 	struct build_goal goal = {.sink = number | RULESET_ATOM,
 		.target = atom->target,
 		.counted = atom->counted,
+		.placed = atom->placed,
 		.mode = mode,
 		.windows = windows};
 	struct build_goal trigger = {.sink = number | RULESET_TRIGGER,

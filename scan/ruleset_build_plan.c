@@ -308,15 +308,16 @@ static bool should_follow(const struct clamav_pattern *pattern)
 	return pattern->parts_count > 1 && pattern->parts_count <= MAX_TRACKED_PARTS;
 }
 
-// In one expression the starts can be told by the ends.
-static bool can_count_joined(const struct clamav_pattern *pattern)
+// In one expression the starts of the last part can be told by the ends, but not where it all began.
+static bool can_count_joined(const struct plan *plan)
 {
+	const struct clamav_pattern *pattern = plan->pattern;
 	const struct clamav_part *last = last_part(pattern);
 	uint32_t shortest;
 	uint32_t longest;
 
 	clamav_sequence_lengths(&last->body, &shortest, &longest);
-	return shortest == longest && last->right.kind == CLAMAV_EDGE_NONE &&
+	return !plan->goal->placed && shortest == longest && last->right.kind == CLAMAV_EDGE_NONE &&
 	       pattern->parts_count > 1 && pattern->offset.kind == CLAMAV_OFFSET_ANY;
 }
 
@@ -582,7 +583,7 @@ const char *build_plan(
 		 should_follow(pattern);
 	if (!follow && alone && !goal->counted && is_near(offset))
 		reason = plan_offset(&plan);
-	else if (!follow && can_join(pattern) && (!goal->counted || can_count_joined(pattern)))
+	else if (!follow && can_join(pattern) && (!goal->counted || can_count_joined(&plan)))
 		reason = plan_joined(&plan);
 	else
 		reason = plan_groups(&plan);

@@ -108,6 +108,13 @@ static bool reads_count(const struct clamav_comparison *comparison)
 	}
 }
 
+// A comparison begins where the latest hit does.
+static void mark_placed(struct build_atom *atom)
+{
+	atom->counted = true;
+	atom->placed = true;
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): the parser bounds the depth
 static void mark_counted(struct build *build, const struct clamav_expression *expression,
 	uint32_t member, bool block)
@@ -226,7 +233,7 @@ static void add_members(struct build *build, const struct clamav_logical *logica
 			mark_counted(build, parsed[i].regex.trigger, first, false);
 		else if (parsed[i].kind == CLAMAV_SUBSIGNATURE_COMPARE &&
 			 (members[of] & ~RULESET_MEMBER_NUMBER) == 0)
-			((struct build_atom *)build->atoms.items)[members[of]].counted = true;
+			mark_placed((struct build_atom *)build->atoms.items + members[of]);
 	}
 }
 

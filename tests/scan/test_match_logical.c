@@ -107,6 +107,14 @@ static const struct rule_case rule_cases[] = {
 	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)|0/be.a/", "ALPHA beta", true},
 	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)/be.a/", "ALPHA beta", false},
 	// Numbers beside a hit.
+	// Behind a hit of several parts it counts from where the first of them begins.
+	{";0&1;414c504841*42455441;0(>>5#ib1#=0x31)", "ALPHA1 ALPHA2 BETA3", true},
+	{";0&1;414c504841*42455441;0(>>4#ib1#=0x33)", "ALPHA1 ALPHA2 BETA3", false},
+	{";0&1;414c504841{-2}42455441;0(>>5#ib1#=0x32)", "ALPHA1 ALPHA2 BETA3", true},
+	{";0&1;414c504841{-20}42455441*7a7a;0(>>5#ib1#=0x31)", "ALPHA1 ALPHA2 BETA3 zz", true},
+	{";0&1;EOF-12:414c504841{-2}42455441;0(>>5#ib1#=0x32)", "ALPHA1 ALPHA2 BETA3", true},
+	{";0=2;EOF-20,10:414c504841*42455441", "ALPHA1 ALPHA2 BETA BETA", true},
+	{";0=1;EOF-20,10:414c504841*42455441", "ALPHA1 ALPHA2 BETA BETA", false},
 	{";0&1;414c504841;0(>>5#de3#>100)", "ALPHA123", true},
 	{";0&1;414c504841;0(>>5#de3#>100)", "ALPHA099", false},
 	{";0&1;414c504841;0(>>5#hbe2#=255)", "ALPHAff", true},

@@ -58,6 +58,15 @@ static uint32_t take(struct inflate *inflate, uint32_t count)
 
 // ---- blocks ------------------------------------------------------------------------------------
 
+// The lengths of literals' codes are there, those of distances behind them.
+static bool make_tables(struct inflate *inflate, uint32_t literals, uint32_t distances)
+{
+	return inflate_make(inflate->distance_table, &inflate->distance_bits, INFLATE_DISTANCES,
+		       inflate->lengths + literals, distances, 0) &&
+	       inflate_make(inflate->literal_table, &inflate->literal_bits, INFLATE_LITERALS,
+		       inflate->lengths, literals, inflate->distance_bits);
+}
+
 // RFC 1951, 3.2.6.
 static void make_fixed(struct inflate *inflate)
 {
@@ -69,11 +78,8 @@ static void make_fixed(struct inflate *inflate)
 	memset(lengths + 144, 9, 112);
 	memset(lengths + 256, 7, 24);
 	memset(lengths + 280, 8, 8);
-	(void)inflate_make(inflate->literal_table, &inflate->literal_bits, INFLATE_LITERALS,
-		lengths, INFLATE_MOST_LITERALS);
-	memset(lengths, 5, INFLATE_MOST_DISTANCES);
-	(void)inflate_make(inflate->distance_table, &inflate->distance_bits, INFLATE_DISTANCES,
-		lengths, INFLATE_MOST_DISTANCES);
+	memset(lengths + INFLATE_MOST_LITERALS, 5, INFLATE_MOST_DISTANCES);
+	(void)make_tables(inflate, INFLATE_MOST_LITERALS, INFLATE_MOST_DISTANCES);
 	inflate->is_fixed = true;
 }
 
@@ -169,7 +175,7 @@ static enum step order(struct inflate *inflate, struct inflate_run *run)
 		inflate->lengths[places[inflate->have++]] = 0;
 	inflate->is_fixed = false;
 	if (!inflate_make(inflate->distance_table, &inflate->distance_bits, INFLATE_LENGTHS,
-		    inflate->lengths, sizeof(places)))
+		    inflate->lengths, sizeof(places), 0))
 		return STEP_ERROR;
 	inflate->have = 0;
 	inflate->state = INFLATE_CODES;
@@ -204,10 +210,7 @@ static enum step repeat(
 static enum step codes_end(struct inflate *inflate)
 {
 	if (inflate->lengths[256] == 0 ||
-		!inflate_make(inflate->literal_table, &inflate->literal_bits, INFLATE_LITERALS,
-			inflate->lengths, inflate->literals) ||
-		!inflate_make(inflate->distance_table, &inflate->distance_bits, INFLATE_DISTANCES,
-			inflate->lengths + inflate->literals, inflate->distances))
+		!make_tables(inflate, inflate->literals, inflate->distances))
 		return STEP_ERROR;
 	inflate->state = INFLATE_SYMBOLS;
 	return STEP_ON;
@@ -260,19 +263,31 @@ static enum step match(struct inflate *inflate, struct inflate_run *run)
 	return inflate->left > 0 ? STEP_FULL : STEP_ON;
 }
 
-// The entry of the code that stands at this bit. False where its bits are not all there.
-static bool find(const struct inflate *inflate, const uint32_t *table, uint32_t table_bits,
-	uint32_t *at, uint32_t *out)
+// How many bits the code takes without the extra ones.
+static uint32_t own_bits(enum inflate_code code, uint32_t entry)
 {
+	if ((entry & INFLATE_ODD) != 0)
+		return entry & 0xff;
+	if (code == INFLATE_DISTANCES)
+		return entry >> INFLATE_OWN_AT & 15;
+	return (entry & INFLATE_LITERAL) != 0 ? entry & 0xff : entry >> INFLATE_LENGTH_OWN_AT & 15;
+}
+
+// The entry of the code that stands at this bit. False where its bits are not all there.
+static bool find(const struct inflate *inflate, enum inflate_code code, uint32_t *at, uint32_t *out)
+{
+	const bool is_distance = code == INFLATE_DISTANCES;
+	const uint32_t *table = is_distance ? inflate->distance_table : inflate->literal_table;
+	uint32_t table_bits = is_distance ? inflate->distance_bits : inflate->literal_bits;
 	uint64_t bits = inflate->bits >> *at;
 	uint32_t entry = table[bits & ((1u << table_bits) - 1)];
-	uint32_t length = entry >> 8 & 15;
+	uint32_t length = own_bits(code, entry);
 
 	if ((entry & INFLATE_LONGER) != 0 && (entry & INFLATE_ODD) != 0) {
-		uint32_t more = (uint32_t)(bits >> table_bits) & ((1u << length) - 1);
+		uint32_t mask = (1u << (entry >> INFLATE_NEXT_AT & 15)) - 1;
 
-		entry = table[(entry >> 16 & 0x7fff) + more];
-		length = table_bits + (entry >> 8 & 15);
+		entry = table[(entry >> INFLATE_VALUE_AT) + (bits >> table_bits & mask)];
+		length = table_bits + own_bits(code, entry);
 	}
 	if (*at + length > inflate->count)
 		return false;
@@ -281,14 +296,12 @@ static bool find(const struct inflate *inflate, const uint32_t *table, uint32_t 
 	return true;
 }
 
-// The entry's value, with the extra bits that follow the code. False where they are not all there.
-static bool add_extra(const struct inflate *inflate, uint32_t entry, uint32_t *at, uint32_t *value)
+// Adds the extra bits to value that follow the code. False where they are not all there.
+static bool add_extra(const struct inflate *inflate, uint32_t extra, uint32_t *at, uint32_t *value)
 {
-	uint32_t extra = (entry & 0xff) - (entry >> 8 & 15);
-
 	if (*at + extra > inflate->count)
 		return false;
-	*value = (entry >> 16 & 0x7fff) + (uint32_t)(inflate->bits >> *at & ((1u << extra) - 1));
+	*value += (uint32_t)(inflate->bits >> *at & ((1u << extra) - 1));
 	*at += extra;
 	return true;
 }
@@ -305,13 +318,14 @@ static enum step distance(struct inflate *inflate, uint32_t at, uint32_t length)
 	uint32_t entry;
 	uint32_t value;
 
-	if (!find(inflate, inflate->distance_table, inflate->distance_bits, &at, &entry))
+	if (!find(inflate, INFLATE_DISTANCES, &at, &entry))
 		return STEP_MORE;
 	if ((entry & INFLATE_ODD) != 0) {
 		drop(inflate, at);
 		return STEP_ERROR;
 	}
-	if (!add_extra(inflate, entry, &at, &value))
+	value = entry >> INFLATE_VALUE_AT;
+	if (!add_extra(inflate, (entry & 0xff) - own_bits(INFLATE_DISTANCES, entry), &at, &value))
 		return STEP_MORE;
 	drop(inflate, at);
 	inflate->distance = value;
@@ -326,7 +340,7 @@ static enum step symbol(struct inflate *inflate, struct inflate_run *run)
 	uint32_t length;
 
 	(void)need(inflate, run, 48);
-	if (!find(inflate, inflate->literal_table, inflate->literal_bits, &at, &entry))
+	if (!find(inflate, INFLATE_LITERALS, &at, &entry))
 		return STEP_MORE;
 	if ((entry & INFLATE_LITERAL) != 0) {
 		drop(inflate, at);
@@ -338,7 +352,8 @@ static enum step symbol(struct inflate *inflate, struct inflate_run *run)
 		inflate->state = INFLATE_BLOCK;
 		return (entry & INFLATE_END) != 0 ? STEP_ON : STEP_ERROR;
 	}
-	if (!add_extra(inflate, entry, &at, &length))
+	length = entry >> INFLATE_LENGTH_AT;
+	if (!add_extra(inflate, (entry & 0xff) - own_bits(INFLATE_LITERALS, entry), &at, &length))
 		return STEP_MORE;
 	return distance(inflate, at, length);
 }

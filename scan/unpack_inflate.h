@@ -34,13 +34,25 @@
 // With less than so much input nothing is left to it.
 #define INFLATE_TAIL_IN 10u
 
-// An entry of a table, lowest bits first: 8 bits, how many the code takes with its extra bits; 4, how many
-// without; flags; 15, a value: the length or distance to which the extra bits are added, the literal, or
-// where the table for longer codes begins. Of such a table the 4 bits say by how many bits it goes.
+// An entry of a table, lowest bits first: 8 bits, how many the code takes with its extra bits; 4, see below; flags;
+// 16 of these:
+//
+//   a literal    INFLATE_LITERAL, and 8 bits of it
+//   a length     6 bits, how many the code takes without the extra ones; 9, to which these are added
+//   a distance   15 bits, to which the extra ones are added
+//   else         INFLATE_ODD; of a code that is longer than the table goes where the table for it begins
+//
+// The 4 bits say by how many the table goes that is looked at next, so that one instruction makes the place in it
+// of these and the first 8; of a distance, how many the code takes without the extra ones.
 #define INFLATE_LITERAL 0x80000000u
-#define INFLATE_ODD 0x8000u // one of these:
+#define INFLATE_ODD 0x8000u // one of these, or an error:
 #define INFLATE_LONGER 0x4000u
 #define INFLATE_END 0x2000u
+#define INFLATE_NEXT_AT 8
+#define INFLATE_OWN_AT 8 // of a distance
+#define INFLATE_VALUE_AT 16
+#define INFLATE_LENGTH_OWN_AT 16
+#define INFLATE_LENGTH_AT 22
 
 enum inflate_code { INFLATE_LITERALS, INFLATE_DISTANCES, INFLATE_LENGTHS };
 
@@ -119,9 +131,10 @@ enum inflate_result inflate_feed(
 
 // unpack_inflate_table.c
 // The table of a code, given the lengths of its symbols' codes, to table; *bits is by how many bits it goes.
+// distance_bits: of literals by how many that of distances goes, which is made before.
 // False where there is no such code, as zlib has it.
 bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const uint8_t *lengths,
-	uint32_t symbols);
+	uint32_t symbols, uint32_t distance_bits);
 
 // unpack_inflate_fast.c, and _avx2
 enum inflate_edge inflate_symbols_portable(struct inflate *inflate, struct inflate_run *run);

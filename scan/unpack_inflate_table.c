@@ -11,9 +11,10 @@ struct maker {
 	uint32_t *table;
 	enum inflate_code code;
 	uint32_t bits;
-	uint32_t length; // of the next word
-	uint32_t word;   // its bits, the first of them lowest
-	uint32_t left;   // words of that length
+	uint32_t distance_bits; // by how many the table of distances goes
+	uint32_t length;        // of the next word
+	uint32_t word;          // its bits, the first of them lowest
+	uint32_t left;          // words of that length
 	uint32_t count[MOST_BITS + 1];
 	uint16_t sorted[INFLATE_MOST_LITERALS];
 	const uint16_t *next; // symbol
@@ -22,7 +23,7 @@ struct maker {
 // ---- entries -----------------------------------------------------------------------------------
 
 // RFC 1951, 3.2.5.
-static uint32_t length_entry(uint32_t symbol)
+static uint32_t length_entry(const struct maker *maker, uint32_t symbol, uint32_t length)
 {
 	static const uint16_t base[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35,
 		43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
@@ -30,32 +31,32 @@ static uint32_t length_entry(uint32_t symbol)
 		4, 4, 4, 4, 5, 5, 5, 5, 0};
 
 	if (symbol >= sizeof(extra))
-		return INFLATE_ODD;
-	return (uint32_t)base[symbol] << 16 | extra[symbol];
+		return INFLATE_ODD | length;
+	return (uint32_t)base[symbol] << INFLATE_LENGTH_AT | length << INFLATE_LENGTH_OWN_AT |
+	       maker->distance_bits << INFLATE_NEXT_AT | (length + extra[symbol]);
 }
 
-static uint32_t distance_entry(uint32_t symbol)
+static uint32_t distance_entry(uint32_t symbol, uint32_t length)
 {
 	uint32_t extra = symbol < 4 ? 0 : symbol / 2 - 1;
+	uint32_t base = symbol < 4 ? symbol + 1 : ((2 + symbol % 2) << extra) + 1;
 
 	if (symbol >= 30)
-		return INFLATE_ODD;
-	if (symbol < 4)
-		return (symbol + 1) << 16;
-	return (((2 + symbol % 2) << extra) + 1) << 16 | extra;
+		return INFLATE_ODD | length;
+	return base << INFLATE_VALUE_AT | length << INFLATE_OWN_AT | (length + extra);
 }
 
-static uint32_t entry_of(enum inflate_code code, uint32_t symbol, uint32_t length)
+static uint32_t entry_of(const struct maker *maker, uint32_t symbol, uint32_t length)
 {
-	uint32_t entry = symbol << 16;
-
-	if (code == INFLATE_DISTANCES)
-		entry = distance_entry(symbol);
-	else if (code == INFLATE_LITERALS && symbol < 256)
-		entry |= INFLATE_LITERAL;
-	else if (code == INFLATE_LITERALS)
-		entry = symbol == 256 ? INFLATE_ODD | INFLATE_END : length_entry(symbol - 257);
-	return entry + (length << 8) + length;
+	if (maker->code == INFLATE_LENGTHS)
+		return symbol << INFLATE_VALUE_AT | length;
+	if (maker->code == INFLATE_DISTANCES)
+		return distance_entry(symbol, length);
+	if (symbol < 256)
+		return INFLATE_LITERAL | symbol << INFLATE_VALUE_AT |
+		       maker->bits << INFLATE_NEXT_AT | length;
+	return symbol == 256 ? INFLATE_ODD | INFLATE_END | length
+			     : length_entry(maker, symbol - 257, length);
 }
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -89,8 +90,7 @@ static void fill_short(struct maker *maker)
 		size_t size = (size_t)1 << maker->length;
 
 		while (maker->left > 0) {
-			maker->table[maker->word] =
-				entry_of(maker->code, *maker->next, maker->length);
+			maker->table[maker->word] = entry_of(maker, *maker->next, maker->length);
 			(void)step(maker);
 		}
 		if (maker->length == maker->bits)
@@ -132,11 +132,12 @@ static void fill_long(struct maker *maker)
 			prefix = maker->word & mask;
 			start = end;
 			end = start + (1u << bits);
-			maker->table[prefix] = start << 16 | INFLATE_ODD | INFLATE_LONGER |
-					       bits << 8 | maker->bits;
+			maker->table[prefix] = INFLATE_ODD | INFLATE_LONGER |
+					       start << INFLATE_VALUE_AT | bits << INFLATE_NEXT_AT |
+					       maker->bits;
 		}
 		for (uint32_t i = start + (maker->word >> maker->bits); i < end; i += 1u << length)
-			maker->table[i] = entry_of(maker->code, *maker->next, length);
+			maker->table[i] = entry_of(maker, *maker->next, length);
 	} while (step(maker));
 }
 
@@ -192,16 +193,14 @@ static void sort(struct maker *maker, const uint8_t *lengths, uint32_t symbols)
 // A code of one word, or of none: the other bits are an error. Of the codes' lengths all are then 0.
 static void fill_few(struct maker *maker, bool is_empty)
 {
-	uint32_t none = entry_of(INFLATE_LENGTHS, 0, 1);
+	uint32_t none = maker->code == INFLATE_LENGTHS ? entry_of(maker, 0, 1) : INFLATE_ODD | 1;
 
-	if (maker->code != INFLATE_LENGTHS)
-		none = INFLATE_ODD + (1u << 8) + 1;
-	maker->table[0] = is_empty ? none : entry_of(maker->code, *maker->next, 1);
+	maker->table[0] = is_empty ? none : entry_of(maker, *maker->next, 1);
 	maker->table[1] = none;
 }
 
 bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const uint8_t *lengths,
-	uint32_t symbols)
+	uint32_t symbols, uint32_t distance_bits)
 {
 	static const uint32_t most[] = {
 		INFLATE_LITERAL_BITS, INFLATE_DISTANCE_BITS, INFLATE_LENGTH_BITS};
@@ -223,9 +222,11 @@ bool inflate_make(uint32_t *table, uint32_t *bits, enum inflate_code code, const
 	maker.table = table;
 	maker.code = code;
 	maker.bits = longest < most[code] ? longest : most[code];
+	maker.distance_bits = distance_bits;
+	if (room > 0)
+		maker.bits = 1;
 	*bits = maker.bits;
 	if (room > 0) {
-		*bits = 1;
 		fill_few(&maker, longest == 0);
 		return true;
 	}

@@ -39,3 +39,5 @@ struct ruleset *rules_screen(const struct ruleset *base, uint32_t checksums, voi
 // For hs_scan: the same patterns, each until it is found once. What takes a second or more to compile is kept in
 // $BUILD/perf (build/perf), under a name made of all that it depends on.
 hs_database_t *rules_compile(const struct rules *rules);
+// For hs_scan_stream: of literals alone.
+hs_database_t *rules_compile_stream(const struct rules *rules);

@@ -11,7 +11,7 @@
 // Hyperscan keeps count of a repeat up to some bound; a wider gap is left open, which costs it less and finds more.
 #define WIDEST_REPEAT 200ul
 
-static hs_database_t *compile_literals(const struct rules *rules)
+static hs_database_t *compile_literals(const struct rules *rules, unsigned int mode)
 {
 	const char **texts = perf_alloc(sizeof(*texts) * rules->count);
 	size_t *lengths = perf_alloc(sizeof(*lengths) * rules->count);
@@ -30,8 +30,8 @@ static hs_database_t *compile_literals(const struct rules *rules)
 		flags[i] = HS_FLAG_SINGLEMATCH;
 		ids[i] = i;
 	}
-	perf_need(hs_compile_lit_multi(texts, flags, ids, lengths, rules->count, HS_MODE_BLOCK,
-			  NULL, &database, &error) == HS_SUCCESS,
+	perf_need(hs_compile_lit_multi(texts, flags, ids, lengths, rules->count, mode, NULL,
+			  &database, &error) == HS_SUCCESS,
 		"Hyperscan's compiler");
 	free(all);
 	free(ids);
@@ -183,7 +183,7 @@ hs_database_t *rules_compile(const struct rules *rules)
 	char path[512];
 
 	if (rules->kind == RULES_LITERAL)
-		return compile_literals(rules);
+		return compile_literals(rules, HS_MODE_BLOCK);
 	name_kept(rules, path);
 	database = read_kept(path);
 	if (database == NULL) {
@@ -191,4 +191,10 @@ hs_database_t *rules_compile(const struct rules *rules)
 		keep(database, path);
 	}
 	return database;
+}
+
+hs_database_t *rules_compile_stream(const struct rules *rules)
+{
+	perf_need(rules->kind == RULES_LITERAL, "literals");
+	return compile_literals(rules, HS_MODE_STREAM);
 }

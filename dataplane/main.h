@@ -41,7 +41,7 @@ struct gateway {
 		bool is_there;
 		uint64_t client;
 		uint64_t known; // to it
-	} waiter; // for another possible alert to be kept
+	} waiter;               // for another possible alert to be kept
 	int signals;
 	bool eal_runs;
 	bool stopping;

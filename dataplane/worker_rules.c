@@ -4,8 +4,11 @@
 #include "dataplane/memory_limit.h"
 #include "dataplane/options_check.h"
 
+#include <rte_lcore.h>
+
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,15 +289,52 @@ static int try_scanner(struct scanner *scanner, uint32_t max_messages)
 	return err;
 }
 
+// One worker's scanner, and the thread that makes it.
+struct making {
+	const struct ruleset *ruleset;
+	const struct scan_options *options;
+	struct scanner *scanner; // NULL: there is none
+	int err;
+	bool has_thread;
+	pthread_t thread;
+};
+
+static void *make_scanner(void *arg)
+{
+	struct making *making = arg;
+
+	making->err = scanner_new(making->options, making->ruleset, &making->scanner);
+	if (making->err == 0)
+		making->err = try_scanner(making->scanner, making->options->max_messages);
+	return NULL;
+}
+
+// All at once, where the machine has processors beside the workers'.
 static int make_scanners(const struct worker_rules *rules, const struct ruleset *ruleset,
 	const struct scan_options *options, struct scanner **scanners)
 {
+	struct making makings[OPTIONS_MAX_WORKERS] = {0};
 	int err = 0;
 
-	for (uint32_t i = 0; err == 0 && i < rules->workers_count; i++) {
-		err = scanner_new(options, ruleset, &scanners[i]);
+	for (uint32_t i = 0; i < rules->workers_count; i++) {
+		struct making *making = &makings[i];
+
+		making->ruleset = ruleset;
+		making->options = options;
+		making->has_thread =
+			i > 0 && rte_ctrl_thread_create(&making->thread, "cordon-rules", NULL,
+					 make_scanner, making) == 0;
+	}
+	for (uint32_t i = 0; i < rules->workers_count; i++) {
+		if (!makings[i].has_thread)
+			(void)make_scanner(&makings[i]);
+	}
+	for (uint32_t i = 0; i < rules->workers_count; i++) {
+		if (makings[i].has_thread)
+			(void)pthread_join(makings[i].thread, NULL);
+		scanners[i] = makings[i].scanner;
 		if (err == 0)
-			err = try_scanner(scanners[i], options->max_messages);
+			err = makings[i].err;
 	}
 	return err;
 }

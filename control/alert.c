@@ -266,6 +266,22 @@ int alert_parse(const char *text, size_t bytes, struct alert *out, char *error, 
 void alert_clear(struct alert *alert)
 {
 	json_decref(alert->payload);
+	free(alert->list);
 	alert->payload = NULL;
 	alert->body = NULL;
+	alert->list = NULL;
+}
+
+void alert_lighten(struct alert *alert)
+{
+	json_t *none;
+
+	if (alert->payload == NULL || alert->type != ALERT_SCREEN || alert->list != NULL)
+		return;
+	alert->list = json_dumps(alert->body, JSON_COMPACT);
+	none = alert->list != NULL ? json_array() : NULL;
+	if (none == NULL)
+		return;
+	(void)json_object_set_new(alert->payload, types[ALERT_SCREEN].body, none);
+	alert->body = none;
 }

@@ -41,6 +41,7 @@ struct alert {
 	char virus_id[ALERT_NAME_BYTES];    // "": none
 	const json_t *
 		body; // the member that is named as the type: seal, screen, update, revoke, root; or NULL
+	char *list; // of a screen alert that was made lighter: its body as text; else NULL
 };
 
 const char *alert_type_name(enum alert_type type);
@@ -55,6 +56,9 @@ const char *alert_type_body(enum alert_type type);
 int alert_parse(const char *text, size_t bytes, struct alert *out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
 void alert_clear(struct alert *alert);
+// Of a screen alert the entries become text, and the body an empty list: a hundred thousand of them take as long to be
+// freed as to be read.
+void alert_lighten(struct alert *alert);
 
 // RFC 3339 in UTC or with an offset, to seconds since 1970. Returns 0 or -EINVAL.
 int alert_time(const char *text, int64_t *out_s) __attribute__((warn_unused_result));

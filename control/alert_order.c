@@ -221,7 +221,7 @@ static int read_highest(const struct alert_order *order, struct highest *entry)
 }
 
 static int compare(const struct alert *alert, const struct order_limits *limits,
-	const struct highest *highest, const char **why)
+	const struct order_highest *highest, const char **why)
 {
 	uint64_t epoch = highest->epoch;
 	uint64_t sequence = highest->sequence;
@@ -259,20 +259,20 @@ static int check_first(
 }
 
 // Of its vendor and role; read once. NULL: that cannot be done.
-static struct highest *find_highest(struct alert_order *order, const struct alert *alert)
+static struct highest *find_highest(
+	struct alert_order *order, const char *vendor, enum key_role role)
 {
 	struct highest *found = order->highest;
 
-	while (found != NULL &&
-		(found->role != alert->role || strcmp(found->vendor, alert->vendor) != 0))
+	while (found != NULL && (found->role != role || strcmp(found->vendor, vendor) != 0))
 		found = found->next;
 	if (found != NULL)
 		return found;
 	found = calloc(1, sizeof(*found));
 	if (found == NULL)
 		return NULL;
-	found->role = alert->role;
-	(void)snprintf(found->vendor, sizeof(found->vendor), "%s", alert->vendor);
+	found->role = role;
+	(void)snprintf(found->vendor, sizeof(found->vendor), "%s", vendor);
 	if (read_highest(order, found) != 0) {
 		free(found);
 		return NULL;
@@ -280,6 +280,16 @@ static struct highest *find_highest(struct alert_order *order, const struct aler
 	found->next = order->highest;
 	order->highest = found;
 	return found;
+}
+
+void alert_order_highest(struct alert_order *order, const char *vendor, enum key_role role,
+	struct order_highest *out)
+{
+	const struct highest *found = find_highest(order, vendor, role);
+
+	*out = (struct order_highest){0};
+	if (found != NULL)
+		*out = (struct order_highest){found->is_there, found->epoch, found->sequence};
 }
 
 int alert_order_mark(struct alert_order *order, const struct alert *alert, const char *digest)
@@ -290,7 +300,8 @@ int alert_order_mark(struct alert_order *order, const struct alert *alert, const
 int alert_order_check(struct alert_order *order, const struct alert *alert, const char *digest,
 	const struct order_limits *limits, const char **why)
 {
-	const struct highest *highest = find_highest(order, alert);
+	const struct highest *highest = find_highest(order, alert->vendor, alert->role);
+	struct order_highest now;
 
 	if (alert->epoch < limits->epoch_least) {
 		*why = "an old epoch";
@@ -300,9 +311,12 @@ int alert_order_check(struct alert_order *order, const struct alert *alert, cons
 		return -EIO;
 	if (alert_marks_has(order->marks, alert, digest))
 		return 0;
-	if (!highest->is_there)
+	now = (struct order_highest){highest->is_there, highest->epoch, highest->sequence};
+	if (limits->highest != NULL && alert->epoch >= now.epoch)
+		now = *limits->highest;
+	if (!now.is_there)
 		return check_first(alert, limits, why);
-	return compare(alert, limits, highest, why);
+	return compare(alert, limits, &now, why);
 }
 
 // ---- lists --------------------------------------------------------------------------------------
@@ -357,7 +371,7 @@ json_t *alert_order_list(struct alert_order *order, unsigned int most)
 void order_note(struct alert_order *order, const struct order_entry *entry)
 {
 	const struct alert *alert = entry->alert;
-	struct highest *highest = find_highest(order, alert);
+	struct highest *highest = find_highest(order, alert->vendor, alert->role);
 
 	(void)g_hash_table_add(order->unwritten, g_strdup(entry->digest));
 	order->heard_s = entry->now_s;
@@ -376,7 +390,7 @@ void order_note(struct alert_order *order, const struct order_entry *entry)
 
 void order_noted(struct alert_order *order, const struct alert *alert, const char *digest, int err)
 {
-	struct highest *highest = find_highest(order, alert);
+	struct highest *highest = find_highest(order, alert->vendor, alert->role);
 
 	(void)g_hash_table_remove(order->unwritten, digest);
 	if (err == 0)

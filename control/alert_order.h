@@ -30,9 +30,22 @@ void alert_order_close(struct alert_order *order);
 int alert_order_find(struct alert_order *order, const char *digest, char **receipt,
 	bool *is_refusal) __attribute__((warn_unused_result));
 
+struct order_highest {
+	bool is_there;
+	uint64_t epoch;
+	uint64_t sequence;
+};
+
+// What is the highest now.
+void alert_order_highest(struct alert_order *order, const char *vendor, enum key_role role,
+	struct order_highest *out);
+
 struct order_limits {
 	uint64_t epoch_least; // of the role (keys_epoch)
 	uint64_t most_ahead;  // of the highest sequence
+	// What was the highest when the alert came, for one that others of its epoch may have overtaken. NULL: what is
+	// now.
+	const struct order_highest *highest;
 };
 
 // Whether it is newer than all that the vendor sent under this role, and not too far ahead: an epoch may

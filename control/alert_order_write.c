@@ -263,6 +263,7 @@ int alert_order_take(struct alert_order *order, const struct order_entry *entry)
 	job->alert = *entry->alert;
 	job->alert.payload = NULL;
 	job->alert.body = NULL;
+	job->alert.list = NULL;
 	job->before = entry->before;
 	job->job.write = write_entry;
 	job->job.done = entry_written;

@@ -73,33 +73,6 @@ static void take_signed(
 	free(receipt);
 }
 
-static void take_new(struct alerts *alerts, struct taking *taking, int64_t clock_s)
-{
-	const char *why = "";
-	const char *payload;
-	char mistake[ALERT_WHY_BYTES - 16];
-	uint64_t signers;
-	size_t bytes = 0;
-
-	if (envelope_parse(taking->text, taking->bytes, &taking->envelope, &why) != 0) {
-		alerts_refuse_stranger(alerts, taking, why);
-		return;
-	}
-	taking->digest = envelope_digest(taking->envelope);
-	signers = alerts->root.keys != NULL ? keys_signers(alerts->root.keys, taking->envelope) : 0;
-	payload = envelope_payload(taking->envelope, &bytes);
-	if (strcmp(envelope_type(taking->envelope), ENVELOPE_ALERT) != 0) {
-		alerts_refuse_stranger(alerts, taking, "not an alert");
-	} else if (signers == 0) {
-		alerts_refuse_stranger(alerts, taking, "not signed by a key that is trusted");
-	} else if (alert_parse(payload, bytes, &taking->alert, mistake, sizeof(mistake)) != 0) {
-		(void)snprintf(taking->why, sizeof(taking->why), "bad payload: %s", mistake);
-		alerts_refuse(alerts, taking);
-	} else {
-		take_signed(alerts, taking, signers, clock_s);
-	}
-}
-
 // The same bytes again: the same answer, which is counted and told as the first one was.
 static void say_again(struct alerts *alerts, struct taking *taking, const struct seen_answer *seen)
 {
@@ -123,20 +96,70 @@ static void say_again(struct alerts *alerts, struct taking *taking, const struct
 	alerts_tell_answer(taking->source, &answer);
 }
 
+static void take_new(
+	struct alerts *alerts, struct taking *taking, struct reading *reading, int64_t clock_s)
+{
+	if (taking->envelope != NULL)
+		taking->digest = envelope_digest(taking->envelope);
+	if (reading->signers == 0) {
+		alerts_refuse_stranger(alerts, taking, reading->why);
+	} else if (reading->err != 0) {
+		(void)snprintf(
+			taking->why, sizeof(taking->why), "bad payload: %s", reading->mistake);
+		alerts_refuse(alerts, taking);
+	} else {
+		take_signed(alerts, taking, reading->signers, clock_s);
+	}
+}
+
+void alerts_take_reading(
+	struct alerts *alerts, struct taking *taking, struct reading *reading, int64_t clock_s)
+{
+	struct seen_answer seen;
+
+	taking->now_s = latest_now(alerts, clock_s);
+	taking->envelope = reading->envelope;
+	taking->alert = reading->alert;
+	reading->envelope = NULL;
+	memset(&reading->alert, 0, sizeof(reading->alert));
+	if (alerts_seen_find_key(alerts->seen, &taking->key, taking->now_s, &seen))
+		say_again(alerts, taking, &seen);
+	else
+		take_new(alerts, taking, reading, clock_s);
+	alert_clear(&taking->alert);
+	keys_free(taking->keys);
+	envelope_free(taking->envelope);
+}
+
+// All but seals keep the order in which they came.
+static bool may_overtake(const struct alerts *alerts, const struct reading *reading)
+{
+	return alerts->later == 0 || reading->signers == 0 || reading->err != 0 ||
+	       reading->alert.type == ALERT_SEAL;
+}
+
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
 {
 	struct taking taking = {.source = source, .text = text, .bytes = bytes};
 	struct seen_answer seen;
+	struct reading reading;
 
+	if (alerts_is_large(bytes)) {
+		alerts_read_later(alerts, source, text, bytes, now_s);
+		return;
+	}
 	taking.now_s = latest_now(alerts, now_s);
-	if (alerts_seen_find(alerts->seen, text, bytes, taking.now_s, &taking.key, &seen))
+	if (alerts_seen_find(alerts->seen, text, bytes, taking.now_s, &taking.key, &seen)) {
 		say_again(alerts, &taking, &seen);
+		return;
+	}
+	alerts_read(text, bytes, alerts->root.keys, &reading);
+	if (may_overtake(alerts, &reading))
+		alerts_take_reading(alerts, &taking, &reading, now_s);
 	else
-		take_new(alerts, &taking, now_s);
-	alert_clear(&taking.alert);
-	keys_free(taking.keys);
-	envelope_free(taking.envelope);
+		alerts_read_later(alerts, source, text, bytes, now_s);
+	alerts_reading_clear(&reading);
 }
 
 // ---- start and stop -----------------------------------------------------------------------------
@@ -196,6 +219,8 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 	}
 	err = journal_new(&alerts->journal);
 	if (err == 0)
+		err = journal_new(&alerts->reader);
+	if (err == 0)
 		err = open_files(alerts, error, error_bytes);
 	if (err != 0) {
 		alerts_free(alerts);
@@ -209,6 +234,10 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 void alerts_flush(struct alerts *alerts)
 {
 	journal_flush(alerts->journal);
+	while (alerts->later > 0) {
+		journal_flush(alerts->reader);
+		journal_flush(alerts->journal);
+	}
 }
 
 void alerts_drain(struct alerts *alerts)
@@ -225,6 +254,7 @@ void alerts_stop(struct alerts *alerts)
 		free(waiting);
 	}
 	alerts->waiting_count = 0;
+	alerts->is_stopped = true;
 	if (alerts->journal != NULL)
 		alerts_flush(alerts);
 }
@@ -234,6 +264,7 @@ void alerts_free(struct alerts *alerts)
 	if (alerts == NULL)
 		return;
 	alerts_stop(alerts);
+	journal_free(alerts->reader);
 	journal_free(alerts->journal);
 	alert_order_close(alerts->order);
 	alerts_root_close(&alerts->root);

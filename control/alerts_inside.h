@@ -30,6 +30,10 @@ struct alerts {
 	struct alerts_actions actions;
 	struct alerts_root root;
 	struct journal *journal;
+	struct journal *reader; // of what is large, and what came behind it
+	unsigned int later;     // that it has
+	size_t later_bytes;
+	bool is_stopped;
 	struct alert_order *order;
 	struct alerts_seen *seen;
 	struct envelope_signer *signer;
@@ -61,10 +65,38 @@ struct taking {
 	const char *digest; // of the payload; NULL: it cannot be read
 	struct seen_key key;
 	struct alert alert;
-	struct keys *keys; // of a new root document
+	struct keys *keys;                   // of a new root document
+	const struct order_highest *highest; // when it came; NULL: it came now
 	int64_t now_s;
 	char why[ALERT_WHY_BYTES];
 };
+
+// What an envelope says.
+struct reading {
+	struct envelope *envelope; // NULL: it cannot be read
+	const char *why;           // of one that no trusted key has signed
+	uint64_t signers;          // bits of the trusted keys
+	int err;                   // of the alert in it
+	struct alert alert;
+	char mistake[ALERT_WHY_BYTES - 16];
+};
+
+// ---- alerts.c -----------------------------------------------------------------------------------
+
+// What was read is judged and taken, and what it holds goes to taking.
+void alerts_take_reading(
+	struct alerts *alerts, struct taking *taking, struct reading *reading, int64_t clock_s);
+
+// ---- alerts_read.c ------------------------------------------------------------------------------
+
+// By these keys (NULL: nobody is trusted) and nothing else, so that any thread may.
+void alerts_read(const void *text, size_t bytes, const struct keys *keys, struct reading *out);
+void alerts_reading_clear(struct reading *reading);
+// Whether it takes too long for the main loop, which has seals to take.
+bool alerts_is_large(size_t bytes);
+// It is read by a thread, one after the other, and then taken here; or the source is told that we are busy.
+void alerts_read_later(struct alerts *alerts, const struct alerts_source *source, const void *text,
+	size_t bytes, int64_t clock_s);
 
 // ---- alerts_tell.c ------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 	const struct order_limits limits = {
 		.epoch_least = keys_epoch(alerts->root.keys, alert->role),
 		.most_ahead = alerts->options.most_ahead,
+		// A seal does not wait for a list that is being read.
+		.highest = alert->type == ALERT_SCREEN ? taking->highest : NULL,
 	};
 	const char *why = "its order cannot be looked up";
 	int err;

@@ -66,23 +66,33 @@ static struct slot *slot_of(struct alerts_seen *seen, const struct seen_key *key
 	return &seen->slots[number % SLOTS];
 }
 
-bool alerts_seen_find(struct alerts_seen *seen, const void *text, size_t bytes, int64_t now_s,
-	struct seen_key *key, struct seen_answer *out)
+void alerts_seen_key(const void *text, size_t bytes, struct seen_key *key)
 {
-	const struct slot *slot;
-
-	if (!envelope_sha256(text, bytes, key->digest)) {
+	if (!envelope_sha256(text, bytes, key->digest))
 		memset(key, 0, sizeof(*key));
-		return false;
-	}
-	slot = slot_of(seen, key);
-	if (slot->why == NULL || memcmp(&slot->key, key, sizeof(*key)) != 0)
+}
+
+bool alerts_seen_find_key(struct alerts_seen *seen, const struct seen_key *key, int64_t now_s,
+	struct seen_answer *out)
+{
+	static const struct seen_key none;
+	const struct slot *slot = slot_of(seen, key);
+
+	if (slot->why == NULL || memcmp(&slot->key, key, sizeof(*key)) != 0 ||
+		memcmp(key, &none, sizeof(none)) == 0)
 		return false;
 	if (slot->kind == SEEN_REFUSED && (slot->change != seen->change || slot->second != now_s))
 		return false;
 	*out = (struct seen_answer){
 		slot->kind, slot->why, slot->receipt, slot->is_refusal, slot->digest};
 	return true;
+}
+
+bool alerts_seen_find(struct alerts_seen *seen, const void *text, size_t bytes, int64_t now_s,
+	struct seen_key *key, struct seen_answer *out)
+{
+	alerts_seen_key(text, bytes, key);
+	return alerts_seen_find_key(seen, key, now_s, out);
 }
 
 void alerts_seen_keep(struct alerts_seen *seen, const struct seen_key *key, int64_t now_s,

@@ -32,9 +32,14 @@ struct seen_key {
 	uint8_t digest[32];
 };
 
+// Of any thread.
+void alerts_seen_key(const void *text, size_t bytes, struct seen_key *key);
 // The answer to these bytes, which lasts until the next call; false: there is none that holds still.
 bool alerts_seen_find(struct alerts_seen *seen, const void *text, size_t bytes, int64_t now_s,
 	struct seen_key *key, struct seen_answer *out);
+// The same by the key.
+bool alerts_seen_find_key(struct alerts_seen *seen, const struct seen_key *key, int64_t now_s,
+	struct seen_answer *out);
 // Remembers it; what is very long is left out.
 void alerts_seen_keep(struct alerts_seen *seen, const struct seen_key *key, int64_t now_s,
 	const struct seen_answer *answer);

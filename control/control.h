@@ -16,7 +16,7 @@
 //   notify, notify_post, notify_rounds, notify_write, letter: mail that the gateway writes itself
 //   notify_kept     who is told of mail that stays
 //   outbox          what has to be told, on disk    control_counts    how often what happened
-//   envelope, keys, alert, alert_order, alerts: what a vendor signs    alert_apply: what it does here
+//   envelope, keys, alert, alert_order, alerts, alerts_read: what a vendor signs    alert_apply: what it does here
 //   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,
 //                   update_journal, revoked
 //   screening, screens_work, screens_hits, screen_store: checksums that stand in for signatures

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct role {
 };
 
 struct keys {
+	atomic_uint users;
 	struct envelope_key all[KEYS_MOST];
 	struct envelope_verifier *verifiers[KEYS_MOST];
 	size_t count;
@@ -156,6 +158,7 @@ int keys_parse(const json_t *document, struct keys **out, char *error, size_t er
 
 	if (reader.keys == NULL)
 		return -ENOMEM;
+	atomic_init(&reader.keys->users, 1);
 	err = read_document(&reader, document);
 	if (err != 0) {
 		keys_free(reader.keys);
@@ -167,9 +170,18 @@ int keys_parse(const json_t *document, struct keys **out, char *error, size_t er
 	return 0;
 }
 
+struct keys *keys_share(struct keys *keys)
+{
+	if (keys != NULL)
+		(void)atomic_fetch_add(&keys->users, 1);
+	return keys;
+}
+
 void keys_free(struct keys *keys)
 {
-	for (size_t i = 0; keys != NULL && i < keys->count; i++)
+	if (keys == NULL || atomic_fetch_sub(&keys->users, 1) > 1)
+		return;
+	for (size_t i = 0; i < keys->count; i++)
 		envelope_verifier_free(keys->verifiers[i]);
 	free(keys);
 }

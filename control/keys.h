@@ -36,6 +36,8 @@ struct keys;
 int keys_parse(const json_t *document, struct keys **out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
 void keys_free(struct keys *keys);
+// One more that frees them; also for another thread, for which they do not change.
+struct keys *keys_share(struct keys *keys);
 
 // Which keys of any role have signed it: a bit for each. 0: none, and nobody should read on.
 uint64_t keys_signers(const struct keys *keys, const struct envelope *envelope);

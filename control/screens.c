@@ -177,7 +177,8 @@ int screens_take(struct screens *screening, const struct alert *alert, const cha
 		(void)snprintf(
 			job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
 		job->list.expires_s = alert->expires_s;
-		job->text = json_dumps(alert->body, JSON_COMPACT);
+		job->text = alert->list != NULL ? strdup(alert->list)
+						: json_dumps(alert->body, JSON_COMPACT);
 		if (job->text != NULL)
 			err = push_list(screening, job, digest, API_NOBODY);
 		if (err != 0) {

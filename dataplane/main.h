@@ -37,11 +37,11 @@ struct gateway {
 	struct events_file events;
 	bool events_failed;
 	struct local_server *command;
-	struct {
+	struct { // for another possible alert to be kept
 		bool is_there;
 		uint64_t client;
 		uint64_t known; // to it
-	} waiter;               // for another possible alert to be kept
+	} waiter;
 	int signals;
 	bool eal_runs;
 	bool stopping;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is large is read by a thread, and a seal does not wait for it; all else keeps its order.
+#include "tests/control/alerts_case.h"
+
+#define ENTRIES 2000
+
+static json_t *make_screen(uint64_t sequence)
+{
+	json_t *alert = make_alert("alerts", "screen", sequence);
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < ENTRIES; i++) {
+		char digest[65];
+
+		(void)snprintf(digest, sizeof(digest), "%064x", i + 1);
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:i, s:s}", "kind", "file", "algorithm",
+				      "sha256", "digest", digest, "bytes", 1000 + (int)i, "name",
+				      "Win.Worm-1"));
+	}
+	(void)json_object_set_new(alert, "virus_id", json_string("V-1"));
+	(void)json_object_set_new(alert, "screen", list);
+	return alert;
+}
+
+static void start_hasty(void)
+{
+	lab.acts_first = true;
+	lab.is_hasty = true;
+	restart();
+}
+
+static json_t *make_clear(uint64_t sequence)
+{
+	json_t *clear = make_alert("all-clear", "all-clear", sequence);
+
+	(void)json_object_set_new(clear, "virus_id", json_string("V-1"));
+	return clear;
+}
+
+static void a_seal_does_not_wait_for_a_long_list(void **test_state)
+{
+	char *list = sign(make_screen(1), ALERTS_A, ALERTS_A);
+
+	(void)test_state;
+	start_hasty();
+	send_text(strdup(list));
+	send_text(strdup(list));
+	assert_int_equal(lab.applied, 0);
+	send_alert(make_seal(2), ALERTS_A);
+	assert_int_equal(lab.applied, 1);
+	assert_int_equal(lab.type, ALERT_SEAL);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.type, ALERT_SCREEN);
+	assert_int_equal(lab.answers, 3);
+	assert_result("applied");
+	send_text(list);
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 2);
+	send_alert(make_seal(1), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_refused("an old sequence");
+}
+
+static void a_list_that_came_after_a_seal_is_not_older(void **test_state)
+{
+	json_t *old = make_screen(1);
+
+	(void)test_state;
+	start_hasty();
+	send_alert(make_seal(2), ALERTS_A);
+	send_alert(old, ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_refused("an old sequence");
+	assert_int_equal(lab.applied, 1);
+}
+
+static void all_but_seals_keep_their_order(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(sign(make_clear(1), CLEAR_A, CLEAR_B));
+	assert_int_equal(lab.applied, 0);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.type, ALERT_ALL_CLEAR);
+	assert_int_equal(lab.answers, 2);
+}
+
+static void a_root_document_between_counts_for_what_came_after_it(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(sign(make_root(2, ROOT_A), ROOT_A, ROOT_B));
+	send_alert(make_screen(2), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.answers, 3);
+	assert_result("applied");
+}
+
+static void a_large_forgery_has_no_answer_but_no(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), THIEF);
+	assert_int_equal(lab.answers, 0);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 1);
+	assert_true(lab.said.is_refusal && lab.receipt == NULL);
+	assert_int_equal(lab.applied, 0);
+}
+
+static void more_than_can_wait_is_to_come_again(void **test_state)
+{
+	char *list = sign(make_screen(1), ALERTS_A, ALERTS_A);
+	unsigned int sent = 0;
+
+	(void)test_state;
+	start_hasty();
+	for (; lab.answers == 0 && sent < 10000; sent++)
+		send_text(strdup(list));
+	assert_true(sent > 1 && sent < 10000);
+	assert_true(lab.said.is_busy && lab.receipt == NULL);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 1);
+	assert_int_equal(lab.answers, sent);
+	free(list);
+}
+
+static void what_waits_when_it_ends_is_left(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	restart();
+	assert_int_equal(lab.applied, 0);
+	assert_int_equal(lab.answers, 0);
+	send_alert(make_screen(1), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_seal_does_not_wait_for_a_long_list),
+		TEST(a_list_that_came_after_a_seal_is_not_older),
+		TEST(all_but_seals_keep_their_order),
+		TEST(a_root_document_between_counts_for_what_came_after_it),
+		TEST(a_large_forgery_has_no_answer_but_no),
+		TEST(more_than_can_wait_is_to_come_again),
+		TEST(what_waits_when_it_ends_is_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -8,7 +8,7 @@
 //   journal         what is written by a thread, in order
 //   dataplane_link  the dataplane: is it there, has it what it should have
 //   store, store_index, store_query, store_json: mail that was kept back
-//   release, release_scan, release_queue, deliver: what becomes of it
+//   release, release_scan, release_rules, release_queue, deliver: what becomes of it
 //   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
 //   rebuild, rebuild_write, rebuild_leaf, rebuild_note: mail without some of its parts
 //   rebuild_embed   files that are written into text

@@ -501,12 +501,22 @@ void release_turn(struct release *release)
 	if (seals != NULL)
 		err = release_scanner_renew(release->scanner, control->options.rules.image, seals);
 	free(seals);
-	say(release, "no rules to look at held mail with", err);
+	// Until the image is open nothing is decided either.
+	if (err != -EINPROGRESS)
+		say(release, "no rules to look at held mail with", err);
 	// With rules and seals that are not the newest nothing is decided.
 	if (err == 0)
 		scan_held(release);
 	queue_released(release);
 	release_queue_turn(release->queue);
+}
+
+static void ready(void *ctx)
+{
+	struct release *release = ctx;
+
+	if (!release->control->store_failed)
+		release_turn(release);
 }
 
 bool release_has(const struct release *release, struct spool_id id)
@@ -536,7 +546,8 @@ int release_new(struct control *control, struct release **out)
 		return -ENOMEM;
 	release->control = control;
 	release->copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	err = release_scanner_new(&control->options, judged, release, &release->scanner);
+	err = release_scanner_new(&control->options, &(struct release_ways){judged, ready, release},
+		&release->scanner);
 	if (err == 0)
 		err = release_queue_new(control, is_valid, release, &release->queue);
 	if (err != 0) {

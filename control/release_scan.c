@@ -2,6 +2,7 @@
 #include "control/release_scan.h"
 
 #include "control/body.h"
+#include "control/release_rules.h"
 #include "control/screens_hits.h"
 #include "dataplane/dataplane.h"
 
@@ -16,36 +17,22 @@
 
 #define PENDING_MOST 16
 
-// Large, and the same under many seals.
-struct rules {
-	atomic_uint users;
-	struct ruleset *ruleset;
-	struct scanner *scanner; // of the scanning thread
-};
-
 // Rules and seals of one moment; jobs hold it as long as they need it.
 struct basis {
 	atomic_uint users;
-	struct rules *rules;
+	struct release_rules *rules;
 	struct engine_seals *seals;
 	char key[RELEASE_KEY_BYTES];
 };
 
-// Of the image and what lies beside it.
-struct stats {
-	struct stat image;
-	struct stat delta;
-	struct stat screen;
-};
-
 struct release_scanner {
-	GThreadPool *pool;   // one thread
-	struct basis *basis; // NULL: no rules yet
-	struct stats stats;  // as they were when it was opened; no size: none
+	GThreadPool *pool;          // one thread
+	struct basis *basis;        // NULL: no rules yet
+	struct release_stats stats; // as they were when it was opened; no size: none
+	struct release_opener *opener;
 	size_t pending;
 	const struct control_options *options;
-	release_verdict_fn done;
-	void *ctx;
+	struct release_ways ways;
 };
 
 struct job {
@@ -54,22 +41,12 @@ struct job {
 	struct release_verdict verdict;
 };
 
-static void rules_put(struct rules *rules)
-{
-	// Release and acquire, as in basis_put.
-	if (rules == NULL || atomic_fetch_sub_explicit(&rules->users, 1, memory_order_acq_rel) != 1)
-		return;
-	scanner_free(rules->scanner);
-	ruleset_close(rules->ruleset);
-	free(rules);
-}
-
 static void basis_put(struct basis *basis)
 {
 	// Release and acquire: whoever frees it sees all that the others have done with it.
 	if (basis == NULL || atomic_fetch_sub_explicit(&basis->users, 1, memory_order_acq_rel) != 1)
 		return;
-	rules_put(basis->rules);
+	release_rules_put(basis->rules);
 	free(basis->seals);
 	free(basis);
 }
@@ -300,7 +277,7 @@ static gboolean job_done(gpointer data)
 	struct release_scanner *scanner = job->scanner;
 
 	scanner->pending--;
-	scanner->done(scanner->ctx, &job->verdict);
+	scanner->ways.done(scanner->ways.ctx, &job->verdict);
 	json_decref(job->verdict.signatures);
 	json_decref(job->verdict.screened);
 	json_decref(job->verdict.seals);
@@ -331,7 +308,7 @@ static void run_job(gpointer data, gpointer ctx)
 
 // ---- the main loop ------------------------------------------------------------------------------
 
-int release_scanner_new(const struct control_options *options, release_verdict_fn done, void *ctx,
+int release_scanner_new(const struct control_options *options, const struct release_ways *ways,
 	struct release_scanner **out)
 {
 	struct release_scanner *scanner = calloc(1, sizeof(*scanner));
@@ -339,11 +316,11 @@ int release_scanner_new(const struct control_options *options, release_verdict_f
 	if (scanner == NULL)
 		return -ENOMEM;
 	scanner->options = options;
-	scanner->done = done;
-	scanner->ctx = ctx;
+	scanner->ways = *ways;
 	scanner->pool = g_thread_pool_new(run_job, NULL, 1, TRUE, NULL);
-	if (scanner->pool == NULL) {
-		free(scanner);
+	scanner->opener = release_opener_new(ways->ready, ways->ctx);
+	if (scanner->pool == NULL || scanner->opener == NULL) {
+		release_scanner_free(scanner);
 		return -ENOMEM;
 	}
 	*out = scanner;
@@ -354,48 +331,24 @@ void release_scanner_free(struct release_scanner *scanner)
 {
 	if (scanner == NULL)
 		return;
-	g_thread_pool_free(scanner->pool, FALSE, TRUE);
+	if (scanner->pool != NULL)
+		g_thread_pool_free(scanner->pool, FALSE, TRUE);
 	while (scanner->pending > 0)
 		(void)g_main_context_iteration(NULL, TRUE);
+	release_opener_free(scanner->opener);
 	basis_put(scanner->basis);
 	free(scanner);
 }
 
-static int make_rules(const char *image, struct rules **out)
-{
-	struct rules *rules = calloc(1, sizeof(*rules));
-	struct scan_options options;
-	int err;
-
-	if (rules == NULL)
-		return -ENOMEM;
-	atomic_init(&rules->users, 1);
-	scan_options_init(&options);
-	// What is repaired is scanned while the first scan still tells what is in it.
-	options.max_messages = 2;
-	options.all_matches = true;
-	// By which parts are found in the message again.
-	options.digests = DIGEST_SHA256;
-	err = ruleset_open(image, &rules->ruleset);
-	if (err == 0)
-		err = scanner_new(&options, rules->ruleset, &rules->scanner);
-	if (err != 0) {
-		rules_put(rules);
-		return err;
-	}
-	*out = rules;
-	return 0;
-}
-
 // Takes rules.
-static int make_basis(struct rules *rules, const char *seals, struct basis **out)
+static int make_basis(struct release_rules *rules, const char *seals, struct basis **out)
 {
 	struct basis *basis = calloc(1, sizeof(*basis));
 	char error[128];
 	int err;
 
 	if (basis == NULL) {
-		rules_put(rules);
+		release_rules_put(rules);
 		return -ENOMEM;
 	}
 	atomic_init(&basis->users, 1);
@@ -413,42 +366,17 @@ static int make_basis(struct rules *rules, const char *seals, struct basis **out
 	return 0;
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
+static bool is_same_image(const struct release_scanner *scanner, const struct release_stats *now)
 {
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-static void stat_beside(const char *path, const char *suffix, struct stat *out)
-{
-	char beside[CONTROL_TEXT_BYTES + 16];
-
-	(void)snprintf(beside, sizeof(beside), "%s%s", path, suffix);
-	memset(out, 0, sizeof(*out));
-	if (stat(beside, out) != 0)
-		memset(out, 0, sizeof(*out));
-}
-
-static int stat_image(const char *path, struct stats *out)
-{
-	stat_beside(path, RULESET_DELTA_SUFFIX, &out->delta);
-	stat_beside(path, RULESET_SCREEN_SUFFIX, &out->screen);
-	return stat(path, &out->image) == 0 ? 0 : -errno;
-}
-
-static bool is_same_image(const struct release_scanner *scanner, const struct stats *now)
-{
-	return scanner->basis != NULL && is_same_file(&now->image, &scanner->stats.image) &&
-	       is_same_file(&now->delta, &scanner->stats.delta) &&
-	       is_same_file(&now->screen, &scanner->stats.screen);
+	return scanner->basis != NULL && release_stats_are_same(now, &scanner->stats);
 }
 
 bool release_scanner_is_current(
 	const struct release_scanner *scanner, const char *image, uint64_t seals_generation)
 {
-	struct stats now;
+	struct release_stats now;
 
-	return stat_image(image, &now) == 0 && is_same_image(scanner, &now) &&
+	return release_stats_take(image, &now) == 0 && is_same_image(scanner, &now) &&
 	       seals_generation == scanner->basis->seals->generation;
 }
 
@@ -467,11 +395,11 @@ static bool has_seals(const struct release_scanner *scanner, const char *seals)
 
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 {
-	struct rules *rules = NULL;
+	struct release_rules *rules = NULL;
 	struct basis *basis = NULL;
-	struct stats now;
+	struct release_stats now;
 	bool same;
-	int err = stat_image(image, &now);
+	int err = release_stats_take(image, &now);
 
 	if (err != 0)
 		return err;
@@ -482,7 +410,7 @@ int release_scanner_renew(struct release_scanner *scanner, const char *image, co
 		rules = scanner->basis->rules;
 		(void)atomic_fetch_add_explicit(&rules->users, 1, memory_order_relaxed);
 	} else {
-		err = make_rules(image, &rules);
+		err = release_opener_take(scanner->opener, image, &now, &rules);
 	}
 	if (err == 0)
 		err = make_basis(rules, seals, &basis);

@@ -32,12 +32,19 @@ struct release_verdict {
 // Called on the main loop; what verdict points to lives during the call.
 typedef void (*release_verdict_fn)(void *ctx, const struct release_verdict *verdict);
 
+struct release_ways {
+	release_verdict_fn done;
+	void (*ready)(void *ctx); // an image that was being opened: it is time to renew
+	void *ctx;
+};
+
 // options must outlive it.
-int release_scanner_new(const struct control_options *options, release_verdict_fn done, void *ctx,
+int release_scanner_new(const struct control_options *options, const struct release_ways *ways,
 	struct release_scanner **out) __attribute__((warn_unused_result));
 void release_scanner_free(struct release_scanner *scanner);
 // Takes up the image when it is another one than last time, and the seals as seals_text gives them.
-// Returns 0 or -errno: then the old ones stay, and there may be none.
+// Returns 0 or -errno: then the old ones stay, and there may be none. -EINPROGRESS: a thread opens the image, and ready
+// follows.
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 	__attribute__((warn_unused_result));
 // The image and the seals of this generation are what it works with now.

@@ -46,6 +46,11 @@ static int rules_build(const char *path, struct ruleset **ruleset, void **owned_
 
 	if (err != 0)
 		return err;
+	// A folder of another name: all would be called clean. A file that is empty was meant so.
+	if (stats.files == 0) {
+		free(image);
+		return -ENODATA;
+	}
 	image = rules_align(image, bytes);
 	if (image == NULL)
 		return -ENOMEM;
@@ -54,7 +59,7 @@ static int rules_build(const char *path, struct ruleset **ruleset, void **owned_
 		free(image);
 		return err;
 	}
-	if (stats.skipped + stats.errors > 0)
+	if (stats.skipped + stats.errors > 0 || stats.signatures == 0)
 		(void)fprintf(stderr, "%s: %u signatures, %u lines skipped, %u malformed\n", path,
 			stats.signatures, stats.skipped, stats.errors);
 	*owned_memory = image;
@@ -90,6 +95,8 @@ int ctl_load_rules(const char *path, struct ruleset **ruleset, void **owned_memo
 				   : ruleset_open(path, ruleset);
 	if (err == -EBADMSG)
 		(void)fprintf(stderr, "%s: not a ruleset image, or a damaged one\n", path);
+	else if (err == -ENODATA)
+		(void)fprintf(stderr, "%s: no signature file, and none in it\n", path);
 	else if (err == -ENOTSUP)
 		(void)fprintf(
 			stderr, "%s: image of another version or machine, compile it anew\n", path);

@@ -104,6 +104,7 @@ static int make_files(void **state)
 	(void)snprintf(folder, sizeof(folder), "/tmp/test_ctl.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	make_folder("rules");
+	make_folder("barren");
 	make_folder("mail");
 	make_folder("mail/cur");
 	make_folder("mail/new");
@@ -124,8 +125,8 @@ static int make_files(void **state)
 
 static int drop_files(void **state)
 {
-	static const char *const folders[] = {
-		"rules", "mail/cur", "mail/new", "mail/tmp", "mail", "messages", "odd", "."};
+	static const char *const folders[] = {"rules", "barren", "mail/cur", "mail/new", "mail/tmp",
+		"mail", "messages", "odd", "."};
 	static const char *const made[] = {
 		"image", "made", "stdout", "stderr", "odd/fifo", "odd/loop", "odd/nowhere"};
 	char path[256];
@@ -234,8 +235,9 @@ static void what_is_no_command_line_ends_with_2_and_nothing_on_stdout(void **sta
 		"scan --rules @rules", "scan --rules @rules --nonsense @clean.eml",
 		"scan --rules @rules --digests md5,crc @clean.eml",
 		"scan --rules @rules --digests md5, @clean.eml", "scan --rules @none @clean.eml",
-		"scan --rules @rules --json @none", "compile @rules", "compile -o @image",
-		"compile @none -o @image", "compile @rules -o /nowhere/at/all"};
+		"scan --rules @barren @clean.eml", "scan --rules @rules --json @none",
+		"compile @rules", "compile -o @image", "compile @none -o @image",
+		"compile @rules -o /nowhere/at/all"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

@@ -7,41 +7,55 @@
 #include <string.h>
 
 #define BULK_BYTES 256u
+#define LINE_BYTES 64u
 
-// One block of the pool: a page of bytes, or the ranges of a stream that has holes. Pages of a stream
-// are linked both ways: what is looked for is near the end as a rule, near the start otherwise.
+// A page's place in its stream. It stands apart from the bytes: what is asked for with each packet, of pages that
+// nobody has looked at for long as a rule, is in a few cache lines. Pages of a stream are linked both ways: what is
+// looked for is near the end as a rule, near the start otherwise.
 struct stream_page {
 	uint64_t index; // first offset / STREAM_PAGE_BYTES
 	struct stream_page *older;
 	struct stream_page *newer; // also links free blocks
-	uint64_t unused[5];        // so that data is aligned to a cache line
-	uint8_t data[STREAM_PAGE_BYTES];
+	uint8_t *data;             // BLOCK_BYTES
 };
 
+// What takes a block of the pool in place of bytes: the ranges of a stream that has holes.
 struct stream_ranges {
+	struct stream_page *block;
 	struct range_set present;
 	struct range_set sent;
 };
 
-static_assert(sizeof(struct stream_page) % 64 == 0, "blocks stay aligned");
-static_assert(sizeof(struct stream_ranges) <= sizeof(struct stream_page), "ranges fit a block");
+// A line more than the bytes, so that pages do not all begin in the same place of a cache.
+#define BLOCK_BYTES (STREAM_PAGE_BYTES + LINE_BYTES)
+
+static_assert(BLOCK_BYTES % LINE_BYTES == 0, "blocks stay aligned");
+static_assert(sizeof(struct stream_ranges) <= BLOCK_BYTES, "ranges fit a block");
 static_assert(sizeof(struct stream) <= 104, "idle connections are many");
 
 // Blocks are used for the first time in their order, and again before that: memory that was never
 // needed is never touched.
 struct stream_pool {
 	struct stream_page *free; // of those that were used
-	uint32_t free_pages;      // fresh ones included
+	struct stream_page *all;
+	uint8_t *data;       // of all
+	uint32_t free_pages; // fresh ones included
 	uint32_t pages;
 	uint32_t fresh; // the first block that was never used
-	uint32_t unused[11];
+	uint32_t unused[7];
 };
 
-static_assert(sizeof(struct stream_pool) == 64, "the blocks behind it are aligned");
+static_assert(sizeof(struct stream_pool) == LINE_BYTES, "the blocks behind it are aligned");
+
+static size_t headers_bytes(uint32_t pages)
+{
+	return ((size_t)pages * sizeof(struct stream_page) + LINE_BYTES - 1) / LINE_BYTES *
+	       LINE_BYTES;
+}
 
 size_t stream_pool_bytes(uint32_t pages)
 {
-	return sizeof(struct stream_pool) + (size_t)pages * sizeof(struct stream_page);
+	return sizeof(struct stream_pool) + headers_bytes(pages) + (size_t)pages * BLOCK_BYTES;
 }
 
 struct stream_pool *stream_pool_init(void *memory, uint32_t pages)
@@ -49,6 +63,8 @@ struct stream_pool *stream_pool_init(void *memory, uint32_t pages)
 	struct stream_pool *pool = memory;
 
 	pool->free = NULL;
+	pool->all = (struct stream_page *)(void *)(pool + 1);
+	pool->data = (uint8_t *)pool->all + headers_bytes(pages);
 	pool->free_pages = pages;
 	pool->pages = pages;
 	pool->fresh = 0;
@@ -60,23 +76,23 @@ uint32_t stream_pool_free_pages(const struct stream_pool *pool)
 	return pool->free_pages;
 }
 
-static void *block_take(struct stream_pool *pool)
+static struct stream_page *block_take(struct stream_pool *pool)
 {
 	struct stream_page *block = pool->free;
 
 	assert(pool->free_pages > 0);
-	if (block != NULL)
+	if (block != NULL) {
 		pool->free = block->newer;
-	else
-		block = (struct stream_page *)(void *)(pool + 1) + pool->fresh++;
+	} else {
+		block = &pool->all[pool->fresh];
+		block->data = pool->data + (size_t)pool->fresh++ * BLOCK_BYTES;
+	}
 	pool->free_pages--;
 	return block;
 }
 
-static void block_give(struct stream_pool *pool, void *memory)
+static void block_give(struct stream_pool *pool, struct stream_page *block)
 {
-	struct stream_page *block = memory;
-
 	block->newer = pool->free;
 	pool->free = block;
 	pool->free_pages++;
@@ -85,19 +101,12 @@ static void block_give(struct stream_pool *pool, void *memory)
 
 // ---- pages ------------------------------------------------------------------------------------
 
-// The last page holds the highest byte: so the page itself, which nobody may have looked at for long, need not be
-// asked.
-static uint64_t page_index(const struct stream *stream, const struct stream_page *page)
-{
-	return page == stream->last ? (stream->end - 1) / STREAM_PAGE_BYTES : page->index;
-}
-
 // The page at or, where it is missing, the last one before index; NULL when all are behind it.
 static struct stream_page *page_floor(const struct stream *stream, uint64_t index)
 {
 	struct stream_page *page = stream->last;
 
-	if (page == NULL || page_index(stream, page) <= index)
+	if (page == NULL || page->index <= index)
 		return page;
 	if (index < stream->first->index)
 		return NULL;
@@ -117,7 +126,7 @@ static struct stream_page *page_of(const struct stream *stream, uint64_t offset)
 {
 	struct stream_page *page = page_floor(stream, offset / STREAM_PAGE_BYTES);
 
-	assert(page != NULL && page_index(stream, page) == offset / STREAM_PAGE_BYTES);
+	assert(page != NULL && page->index == offset / STREAM_PAGE_BYTES);
 	return page;
 }
 
@@ -129,7 +138,7 @@ static struct stream_page *page_make(
 	struct stream_page *older = page_floor(stream, index);
 	struct stream_page *page;
 
-	if (older != NULL && page_index(stream, older) == index)
+	if (older != NULL && older->index == index)
 		return older;
 	page = block_take(pool);
 	page->index = index;
@@ -155,7 +164,7 @@ static uint64_t pages_missing(const struct stream *stream, uint64_t from, uint64
 	uint64_t missing = last - first + 1;
 	const struct stream_page *page = page_floor(stream, last);
 
-	for (; page != NULL && page_index(stream, page) >= first; page = page->older)
+	for (; page != NULL && page->index >= first; page = page->older)
 		missing--;
 	return missing;
 }
@@ -178,8 +187,7 @@ static void pages_trim(struct stream *stream, struct stream_pool *pool, uint64_t
 	stream->trimmed = limit;
 	if (!crosses && limit < stream->end)
 		return;
-	while (page != NULL &&
-		(limit == stream->end || page_index(stream, page) < limit / STREAM_PAGE_BYTES)) {
+	while (page != NULL && (limit == stream->end || page->index < limit / STREAM_PAGE_BYTES)) {
 		stream->first = page->newer;
 		block_give(pool, page);
 		stream->pages--;
@@ -190,7 +198,6 @@ static void pages_trim(struct stream *stream, struct stream_pool *pool, uint64_t
 		return;
 	}
 	page->older = NULL;
-	__builtin_prefetch(page); // the next to be given
 }
 
 // ---- what has arrived, what has gone ------------------------------------------------------------
@@ -207,7 +214,10 @@ static const struct range_set *set_sent(const struct stream *stream)
 
 static void ranges_take(struct stream *stream, struct stream_pool *pool)
 {
-	stream->ranges = block_take(pool);
+	struct stream_page *block = block_take(pool);
+
+	stream->ranges = (struct stream_ranges *)(void *)block->data;
+	stream->ranges->block = block;
 	stream->ranges->present.count = 0;
 	stream->ranges->sent.count = 0;
 }
@@ -217,28 +227,30 @@ static void ranges_give_if_empty(struct stream *stream, struct stream_pool *pool
 	if (stream->ranges == NULL || stream->ranges->present.count > 0 ||
 		stream->ranges->sent.count > 0)
 		return;
-	block_give(pool, stream->ranges);
+	block_give(pool, stream->ranges->block);
 	stream->ranges = NULL;
 }
 
 // ---- bytes --------------------------------------------------------------------------------------
 
-// What comes next goes behind this, or into the block that was given back last.
+// As much as this comes next, behind it, or into the block that was given back last.
 static void ask_for_room(
-	const struct stream_page *page, uint64_t to, const struct stream_pool *pool)
+	const struct stream_page *page, uint64_t from, uint64_t to, const struct stream_pool *pool)
 {
 	const size_t used = (to - 1) % STREAM_PAGE_BYTES + 1;
+	const size_t bytes = (size_t)(to - from);
+	const size_t end = used + bytes < STREAM_PAGE_BYTES ? used + bytes : STREAM_PAGE_BYTES;
 
-	for (size_t at = used & ~(size_t)63; at < STREAM_PAGE_BYTES; at += 64)
+	for (size_t at = used & ~(size_t)(LINE_BYTES - 1); at < end; at += LINE_BYTES)
 		__builtin_prefetch(page->data + at, 1);
-	for (size_t at = 0; pool->free != NULL && at < used; at += 64)
-		__builtin_prefetch((const uint8_t *)pool->free + at, 1);
+	for (size_t at = 0; pool->free != NULL && at < used + bytes - end; at += LINE_BYTES)
+		__builtin_prefetch(pool->free->data + at, 1);
 }
 
 static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to,
 	const uint8_t *data)
 {
-	const bool is_bulk = to - from >= BULK_BYTES; // more follows
+	const uint64_t began = from;
 	struct stream_page *page = NULL;
 
 	while (from < to) {
@@ -251,8 +263,8 @@ static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_
 		if (from > stream->end)
 			stream->end = from;
 	}
-	if (is_bulk)
-		ask_for_room(page, to, pool);
+	if (to - began >= BULK_BYTES && to - began <= STREAM_PAGE_BYTES)
+		ask_for_room(page, began, to, pool);
 }
 
 // Makes data equal to what is stored; returns how many bytes differed.
@@ -293,7 +305,7 @@ void stream_fini(struct stream *stream, struct stream_pool *pool)
 		page = newer;
 	}
 	if (stream->ranges != NULL)
-		block_give(pool, stream->ranges);
+		block_give(pool, stream->ranges->block);
 	stream_init(stream, stream->max_bytes);
 }
 
@@ -315,6 +327,21 @@ static bool put_reserve(struct stream *stream, struct stream_pool *pool, uint64_
 	return true;
 }
 
+// As nearly all bytes come: behind all others, with none missing. False: it is not so, or there may be no room.
+static bool put_next(struct stream *stream, struct stream_pool *pool, uint64_t offset,
+	const uint8_t *data, uint32_t n)
+{
+	const uint64_t to = offset + n;
+	const uint64_t pages = to / STREAM_PAGE_BYTES - offset / STREAM_PAGE_BYTES + 1;
+
+	if (offset != stream->next || offset != stream->end || stream->ranges != NULL ||
+		to - stream->trimmed > stream->max_bytes || pages > pool->free_pages)
+		return false;
+	bytes_store(stream, pool, offset, to, data);
+	stream->next = to;
+	return true;
+}
+
 enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint64_t offset,
 	uint8_t *data, uint32_t n, uint32_t *rewritten)
 {
@@ -327,6 +354,8 @@ enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint
 		return STREAM_FULL;
 	if (n == 0)
 		return STREAM_OLD;
+	if (put_next(stream, pool, offset, data, n))
+		return STREAM_NEW;
 	if (offset < stream->trimmed) {
 		if (to <= stream->trimmed)
 			return STREAM_FORGOTTEN;

@@ -490,14 +490,14 @@ static bool pull_one(struct engine *engine, struct session *session, enum tcp_si
 	struct smtp_event *event)
 {
 	struct stream *stream = &session->stream[side];
-	uint8_t *data = NULL;
-	size_t n = stream_peek(stream, &data);
+	const uint8_t *data = NULL;
+	size_t n = session_peek(engine, session, side, &data);
 	size_t used = side == TCP_CLIENT
 			      ? smtp_client(&session->smtp, engine->lines, data, n, event)
 			      : smtp_server(&session->smtp, engine->lines, data, n, event);
 
 	stream_consume(stream, used);
-	// A slice ends where a page does, and an event may be left after the last byte.
+	// A slice ends where a page or a packet does, and an event may be left after the last byte.
 	return event->type != SMTP_WAIT &&
 	       (event->type != SMTP_NEED_INPUT || stream->read < stream->next);
 }

@@ -187,16 +187,6 @@ static void forward_bytes(struct engine *engine, struct session *session, enum t
 	forward_rest(engine, session, arrival, ack_is_new);
 }
 
-// What the parser masked, or a first copy that came before, stands in the stream: so it leaves.
-static void restore_payload(
-	struct session *session, enum tcp_side side, const struct arrival *arrival, uint64_t from)
-{
-	struct packet *packet = arrival->packet;
-
-	(void)stream_copy(&session->stream[side], from, packet->payload, packet->tcp.payload_bytes);
-	packet_fix_tcp_checksum(arrival->frame, packet);
-}
-
 static bool has_to_wait_for_pages(const struct engine *engine, const struct session *session,
 	enum tcp_side side, uint64_t from, uint64_t to)
 {
@@ -281,7 +271,7 @@ static void inspected(struct engine *engine, struct session *session, enum tcp_s
 		return;
 	}
 	if (session->changed[side])
-		restore_payload(session, side, arrival, result->offset);
+		session_restore(session, side, arrival, result->offset);
 	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
 	session_flush(engine, session);
 }
@@ -300,7 +290,9 @@ static void inspect_bytes(struct engine *engine, struct session *session, enum t
 	session->changed[side] = false;
 	gather->may_take = side == TCP_CLIENT && gather->is_open && !arrival->made &&
 			   !result->fin && !session->reset;
+	session_lend(engine, session, side, arrival, result->offset);
 	dialogue_pull(engine, session, side, arrival->now_ns);
+	engine->lent = (struct lent){0};
 	gather->may_take = false;
 	if (session->gathered)
 		gather_keep(engine, arrival, result, ack_is_new);

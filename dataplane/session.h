@@ -119,6 +119,14 @@ struct gather {
 	struct gathered all[GATHER_MESSAGES];
 };
 
+// Stored bytes [from, to) of a stream that stand in the packet at hand as well.
+struct lent {
+	const struct stream *stream; // NULL: none
+	const uint8_t *data;
+	uint64_t from;
+	uint64_t to;
+};
+
 struct engine {
 	struct engine_options options;
 	struct engine_ops ops;
@@ -135,6 +143,7 @@ struct engine {
 	struct takeover_pool *takeovers;
 	struct deferral_pool *deferrals;
 	struct gather gather;
+	struct lent lent;
 	struct splice_pool *splices;
 	struct source_table *sources; // NULL: they may have any number of connections
 	struct fragment_result fragment_result;
@@ -229,6 +238,18 @@ void session_midstream(struct engine *engine, const struct arrival *arrival,
 void session_strip_options(struct frame *frame, struct packet *packet);
 // Takes the headers for the engine's own segments in side's name.
 void session_learn(struct session *session, enum tcp_side side, const struct arrival *arrival);
+
+// ---- session_payload.c ----
+
+// The payload of a packet, which was stored at offset, is at hand until engine->lent is emptied.
+void session_lend(struct engine *engine, const struct session *session, enum tcp_side side,
+	const struct arrival *arrival, uint64_t offset);
+// The next bytes for the parser, or 0: as stream_peek, of longer pieces.
+size_t session_peek(
+	struct engine *engine, struct session *session, enum tcp_side side, const uint8_t **data);
+// What the parser masked, or a first copy that came before, stands in the stream: so the packet leaves.
+void session_restore(struct session *session, enum tcp_side side, const struct arrival *arrival,
+	uint64_t offset);
 
 // ---- session_trim.c ----
 

@@ -46,8 +46,8 @@ static int rules_build(const char *path, struct ruleset **ruleset, void **owned_
 
 	if (err != 0)
 		return err;
-	// A folder of another name: all would be called clean. A file that is empty was meant so.
-	if (stats.files == 0) {
+	// Another folder, a file that holds none: all would be called clean. One that is empty was meant so.
+	if (stats.files == 0 || (stats.signatures == 0 && stats.errors > 0)) {
 		free(image);
 		return -ENODATA;
 	}
@@ -96,7 +96,7 @@ int ctl_load_rules(const char *path, struct ruleset **ruleset, void **owned_memo
 	if (err == -EBADMSG)
 		(void)fprintf(stderr, "%s: not a ruleset image, or a damaged one\n", path);
 	else if (err == -ENODATA)
-		(void)fprintf(stderr, "%s: no signature file, and none in it\n", path);
+		(void)fprintf(stderr, "%s: no signature that can be read\n", path);
 	else if (err == -ENOTSUP)
 		(void)fprintf(
 			stderr, "%s: image of another version or machine, compile it anew\n", path);

@@ -235,9 +235,9 @@ static void what_is_no_command_line_ends_with_2_and_nothing_on_stdout(void **sta
 		"scan --rules @rules", "scan --rules @rules --nonsense @clean.eml",
 		"scan --rules @rules --digests md5,crc @clean.eml",
 		"scan --rules @rules --digests md5, @clean.eml", "scan --rules @none @clean.eml",
-		"scan --rules @barren @clean.eml", "scan --rules @rules --json @none",
-		"compile @rules", "compile -o @image", "compile @none -o @image",
-		"compile @rules -o /nowhere/at/all"};
+		"scan --rules @barren @clean.eml", "scan --rules @clean.eml @clean.eml",
+		"scan --rules @rules --json @none", "compile @rules", "compile -o @image",
+		"compile @none -o @image", "compile @rules -o /nowhere/at/all"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

@@ -379,6 +379,7 @@ static bool is_read_by_mime(const struct scan *scan, const struct scan_object *o
 
 static void detect(struct scan *scan, struct scan_object *object)
 {
+	const unsigned int marks = object->marks; // of the bytes that came last
 	enum unpack_kind kind = object->kind;
 
 	if (kind == UNPACK_NONE)
@@ -387,12 +388,13 @@ static void detect(struct scan *scan, struct scan_object *object)
 		kind = UNPACK_NONE;
 	object->has_second = unpack_is_partial(kind);
 	object->is_detected = true;
-	object->marks = SCAN_MARKS_ALL;
+	object->marks = scan_marks(object->prefix, object->prefix_bytes);
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);
 	scan_whole_detect(scan, object, kind);
 	scan_whole_feed(scan, object, object->prefix, object->prefix_bytes);
 	look_into(scan, object, object->prefix, object->prefix_bytes);
+	object->marks = marks;
 }
 
 // ---- objects -----------------------------------------------------------------------------------

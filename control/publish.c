@@ -473,6 +473,45 @@ bool publish_has_sources(const struct publish *publish)
 	return publish->options->rules.sources_count > 0 || publish->folders[0][0] != '\0';
 }
 
+int publish_show(struct publish *publish, publish_look_fn look, void *ctx)
+{
+	const char *image = publish->options->rules.image;
+	struct ruleset *with_delta = NULL;
+	const struct ruleset *ruleset;
+
+	publish_base_renew(publish->base, image);
+	ruleset = publish_base_get(publish->base);
+	if (ruleset == NULL)
+		return -ENOENT;
+	// One of another image does not count.
+	if (publish_base_open(publish->base, image, publish->old_delta, &with_delta) == 0) {
+		look(ctx, with_delta);
+		publish_base_close(publish->base, with_delta);
+	} else {
+		look(ctx, ruleset);
+	}
+	return 0;
+}
+
+struct known {
+	const char *virus_id;
+	bool is_known;
+};
+
+static void look_for_id(void *ctx, const struct ruleset *ruleset)
+{
+	struct known *known = ctx;
+
+	known->is_known = ruleset_has_virus_id(ruleset, known->virus_id);
+}
+
+bool publish_has_virus_id(struct publish *publish, const char *virus_id)
+{
+	struct known known = {virus_id, false};
+
+	return publish_show(publish, look_for_id, &known) == 0 && known.is_known;
+}
+
 // ---- begin and end -----------------------------------------------------------------------------
 
 int publish_new(const struct control_options *options, struct publish **out)

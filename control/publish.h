@@ -44,6 +44,11 @@ bool publish_has_sources(const struct publish *publish);
 // As publish_start; look is called once before done, if they compile.
 int publish_start_looked_at(struct publish *publish, publish_look_fn look, publish_done_fn done,
 	void *ctx) __attribute__((warn_unused_result));
+// Shows the rules that lie there, without their list of checksums. The image is read once, however often: what is asked
+// often is asked this way. Returns 0, or -ENOENT when none open.
+int publish_show(struct publish *publish, publish_look_fn look, void *ctx);
+// Whether they know this virus id.
+bool publish_has_virus_id(struct publish *publish, const char *virus_id);
 // Hands over the image that lies there already with the delta beside it, as when the dataplane runs on another one. Returns 0 or
 // -errno with a text in error.
 int publish_image(const struct control_options *options, const char *path, char *error,

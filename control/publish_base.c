@@ -104,6 +104,11 @@ void publish_base_renew(struct publish_base *base, const char *path)
 	}
 }
 
+const struct ruleset *publish_base_get(const struct publish_base *base)
+{
+	return base->ruleset;
+}
+
 int publish_base_open(
 	struct publish_base *base, const char *image, const char *path, struct ruleset **out)
 {

@@ -11,6 +11,8 @@ int publish_base_new(struct publish_base **out) __attribute__((warn_unused_resul
 void publish_base_free(struct publish_base *base);
 // Opens the image at path, unless it is the one that is open. One that does not open is not missed yet.
 void publish_base_renew(struct publish_base *base, const char *path);
+// The image that is open; NULL: none.
+const struct ruleset *publish_base_get(const struct publish_base *base);
 // Opens the delta at path on the image, which has to be as it was at publish_base_renew. Returns 0, or as
 // ruleset_attach_delta, -ENOLINK: there is no image. Closed by publish_base_close.
 int publish_base_open(struct publish_base *base, const char *image, const char *path,

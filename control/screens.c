@@ -147,15 +147,9 @@ static int push_list(
 
 static bool is_known(const struct screens *screening, const char *virus_id)
 {
-	struct ruleset *ruleset = NULL;
-	bool known;
-
-	if (virus_id[0] == '\0' || screens_notes_find(screening->doubted, virus_id) != SIZE_MAX ||
-		ruleset_open(screening->control->options.rules.image, &ruleset) != 0)
-		return false;
-	known = ruleset_has_virus_id(ruleset, virus_id);
-	ruleset_close(ruleset);
-	return known;
+	return virus_id[0] != '\0' &&
+	       screens_notes_find(screening->doubted, virus_id) == SIZE_MAX &&
+	       publish_has_virus_id(screening->control->publish, virus_id);
 }
 
 int screens_take(struct screens *screening, const struct alert *alert, const char *digest,
@@ -479,15 +473,18 @@ static void end_known(struct screens *screening, const struct ruleset *ruleset)
 	json_decref(ids);
 }
 
-void screens_look_at_rules(struct screens *screening)
+static void compare_lists(void *ctx, const struct ruleset *ruleset)
 {
-	struct ruleset *ruleset = NULL;
+	struct screens *screening = ctx;
 
-	if (ruleset_open(screening->control->options.rules.image, &ruleset) != 0)
-		return;
 	end_known(screening, ruleset);
 	uncover(screening, ruleset);
-	ruleset_close(ruleset);
+}
+
+// Without rules there is nothing to compare them with.
+void screens_look_at_rules(struct screens *screening)
+{
+	(void)publish_show(screening->control->publish, compare_lists, screening);
 }
 
 // ---- a step -------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ static bool parse_number(const char **at, uint32_t *out)
 }
 
 // "n", "-m", "n-", "n-m" up to the closing bracket, and in braces "" and "-", where both are 0. An upper limit of 0
-// means no limit there.
+// means no limit there; "n-" in square brackets is "n", as ClamAV reads it.
 static bool parse_range(const char **at, char closing, struct gap *gap)
 {
 	bool has_min = parse_number(at, &gap->min);
@@ -170,7 +170,7 @@ static bool parse_range(const char **at, char closing, struct gap *gap)
 		(*at)++;
 		has_max = parse_number(at, &gap->max);
 		if (!has_max)
-			gap->max = CLAMAV_NO_LIMIT;
+			gap->max = closing == ']' ? gap->min : CLAMAV_NO_LIMIT;
 	} else {
 		gap->max = gap->min;
 		gap->exact_inline = gap->min > 0 && gap->min < INLINE_GAP;

@@ -107,6 +107,8 @@ static const struct rule_case rule_cases[] = {
 	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)|0/be.a/", "ALPHA beta", true},
 	{";0&1;414c504841;(1&1)|(1&1)|(1&1)|(1&1)/be.a/", "ALPHA beta", false},
 	// Numbers beside a hit.
+	{";0;41424344[3-]48", "xxABCDEFGHx", true},
+	{";0;41424344[3-]48", "xxABCDEFFGHx", false},
 	// Behind a hit of several parts it counts from where the first of them begins.
 	{";0&1;414c504841*42455441;0(>>5#ib1#=0x31)", "ALPHA1 ALPHA2 BETA3", true},
 	{";0&1;414c504841*42455441;0(>>4#ib1#=0x33)", "ALPHA1 ALPHA2 BETA3", false},

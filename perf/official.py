@@ -68,15 +68,15 @@ def read_mails(data, folder, each):
     return mails
 
 
-def bench(program, data, folder, start_clamd, quick):
+def bench(program, data, folder, start_clamd):
     """start_clamd: makes one of a folder of signatures."""
     signatures = os.path.join(data, SIGNATURES)
-    mails = read_mails(data, folder + "/mails", 40 if quick else 4)
+    mails = read_mails(data, folder + "/mails", 4)
     cordon, clamd = Cordon(program, folder, signatures), start_clamd(signatures)
     clamd_rate(clamd, mails[:20])
     pairs, size = [], sum(map(len, mails))
-    for _round in range(2 if quick else 5):
-        ours, ours_found = cordon.rate(size, 200 if quick else 20)
+    for _round in range(5):
+        ours, ours_found = cordon.rate(size, 20)
         theirs, theirs_found = clamd_rate(clamd, mails)
         if ours_found != theirs_found:
             sys.exit("official: %d found by Cordon, %d by clamd" % (ours_found, theirs_found))

@@ -263,7 +263,7 @@ static void bytes_store(struct stream *stream, struct stream_pool *pool, uint64_
 		if (from > stream->end)
 			stream->end = from;
 	}
-	if (to - began >= BULK_BYTES && to - began <= STREAM_PAGE_BYTES)
+	if (page != NULL && to - began >= BULK_BYTES && to - began <= STREAM_PAGE_BYTES)
 		ask_for_room(page, began, to, pool);
 }
 

@@ -70,6 +70,7 @@ DIFFERENCES = [
     Difference("padded-base64", "clamav", has("logical", "absence", "base64 padded lines")),
     Difference("negated-start", "clamav", has("negated on the left", "at the first byte")),
     Difference("not-unpacked", "clamav", lambda tags: bool(PACKED & tags)),
+    Difference("clamav-limits", "clamav", has("generic alternates", "??", "miss")),
     Difference("late-mail", "clamav", has("types", "CL_TYPE_MAIL", "extends")),
     # What only Cordon finds.
     Difference("line-copies", "cordon", line_copy),

@@ -86,24 +86,19 @@ static void confirm(const struct search *search, uint32_t number, size_t start, 
 struct lane {
 	const struct search *search;
 	anchor_filter_fn pass_filter;
-	anchor_fit_fn fit;
 	size_t counts[STEPS];
 	uint32_t ats[STEPS][BATCH + ANCHOR_FILTER_SLACK];
 	uint32_t buckets[STEPS][BATCH + ANCHOR_FILTER_SLACK];
 };
 
-// An entry that a place has met.
-struct meeting {
-	uint32_t at;
-	uint32_t entry;
-};
-
 // So many are compared together.
 #define MEETINGS 256
+// So many of a place are written whether there are more or fewer.
+#define WRITTEN 4u
 
 // Whose piece is there. Of most patterns the piece is all, and of the others what is to be compared lies far
 // apart: all of it is asked for before the first is needed.
-static void compare_fitting(const struct search *search, struct meeting *fitting, size_t n)
+static void compare_fitting(const struct search *search, struct anchor_meeting *fitting, size_t n)
 {
 	const struct anchor_entry *entries = search->table->entries;
 	const struct ruleset *ruleset = search->ruleset;
@@ -131,13 +126,17 @@ static void compare_fitting(const struct search *search, struct meeting *fitting
 	}
 }
 
+static void compare_meetings(const struct search *search, struct anchor_meeting *meetings, size_t n)
+{
+	compare_fitting(search, meetings,
+		anchor_fit(search->table->entries, search->input->data, meetings, n));
+}
+
 // First all pieces, in no way that depends on what is found, then the patterns.
-static void compare_buckets(
-	const struct search *search, anchor_fit_fn fit, const struct anchor_met *met, size_t n)
+static void compare_buckets(const struct search *search, const struct anchor_met *met, size_t n)
 {
 	const uint32_t *buckets = search->table->buckets;
-	const struct anchor_entry *entries = search->table->entries;
-	struct meeting fitting[MEETINGS];
+	struct anchor_meeting meetings[MEETINGS];
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -147,22 +146,17 @@ static void compare_buckets(
 		const uint32_t end = buckets[met->buckets[i] + 1];
 		uint32_t next = buckets[met->buckets[i]];
 
-		for (; next < end; next += ANCHOR_FIT_ENTRIES) {
-			const uint32_t left = end - next;
-			unsigned int bits = fit(entries + next,
-				left < ANCHOR_FIT_ENTRIES ? left : ANCHOR_FIT_ENTRIES,
-				search->input->data, at);
-
-			for (; bits != 0; bits &= bits - 1)
-				fitting[count++] =
-					(struct meeting){at, next + (uint32_t)__builtin_ctz(bits)};
-			if (count <= MEETINGS - ANCHOR_FIT_ENTRIES)
+		for (; next < end; next += WRITTEN) {
+			for (uint32_t k = 0; k < WRITTEN; k++)
+				meetings[count + k] = (struct anchor_meeting){at, next + k};
+			count += end - next < WRITTEN ? end - next : WRITTEN;
+			if (count <= MEETINGS - WRITTEN)
 				continue;
-			compare_fitting(search, fitting, count);
+			compare_meetings(search, meetings, count);
 			count = 0;
 		}
 	}
-	compare_fitting(search, fitting, count);
+	compare_meetings(search, meetings, count);
 }
 
 // Of a large bucket the processor foresees the rest by itself.
@@ -195,7 +189,7 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): counted is set
 		ask_for_entries(table, lane->buckets[middle][i]);
-	compare_buckets(search, lane->fit, &mets[oldest], lane->counts[oldest]);
+	compare_buckets(search, &mets[oldest], lane->counts[oldest]);
 }
 
 static anchor_sieve_fn best_sieve(enum anchor_content content)
@@ -206,13 +200,6 @@ static anchor_sieve_fn best_sieve(enum anchor_content content)
 	for (size_t i = 0; anchor_sieve_variant(is_text, i) != NULL; i++)
 		fastest = anchor_sieve_variant(is_text, i);
 	return fastest;
-}
-
-static anchor_fit_fn best_fit(void)
-{
-	anchor_fit_fn fastest = anchor_fit_variant(1);
-
-	return fastest != NULL ? fastest : anchor_fit_variant(0);
 }
 
 static anchor_filter_fn best_filter(void)
@@ -227,7 +214,6 @@ static void search_windows(const struct search *searches, size_t count, const ui
 	const struct anchor_input *input = searches->input;
 	const anchor_sieve_fn pass_sieve = best_sieve(searches->table->content);
 	const anchor_filter_fn pass_filter = best_filter();
-	const anchor_fit_fn fit = best_fit();
 	uint16_t places[BATCH + ANCHOR_SIEVE_SLACK];
 	struct lane lanes[2];
 	unsigned int batch = 0;
@@ -237,7 +223,6 @@ static void search_windows(const struct search *searches, size_t count, const ui
 	for (size_t i = 0; i < count; i++) {
 		lanes[i].search = &searches[i];
 		lanes[i].pass_filter = pass_filter;
-		lanes[i].fit = fit;
 		memset(lanes[i].counts, 0, sizeof(lanes[i].counts));
 		reach = searches[i].table->reach > reach ? searches[i].table->reach : reach;
 	}

@@ -5,10 +5,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-// The bytes about a window in which pieces lie.
-#define NEAR_MASK                                                                                  \
-	((UINT64_C(1) << (ANCHOR_PIECE_BEFORE + ANCHOR_PIECE_BEHIND + ANCHOR_PIECE_BYTES)) - 1)
-
 // Of every second place: see anchor_text_slot.
 static inline __m512i slots_of(const uint8_t *data)
 {
@@ -145,48 +141,6 @@ size_t anchor_filter_avx512(const struct anchor_table *table, const uint8_t *dat
 		count += (size_t)_mm_popcnt_u32(passed);
 	}
 	return count;
-}
-
-// ---- pieces ------------------------------------------------------------------------------------
-
-// Of each entry the word of this number: they are three words each.
-static inline __m512i words_of(const __m512i *parts, unsigned int number)
-{
-	const __m512i first = _mm512_add_epi64(
-		_mm512_set_epi64(21, 18, 15, 12, 9, 6, 3, 0), _mm512_set1_epi64(number));
-	const __m512i both = _mm512_permutex2var_epi64(parts[0], first, parts[1]);
-	const __mmask8 behind = number == 0 ? 0xc0 : 0xe0;
-
-	return _mm512_mask_permutexvar_epi64(both, behind, first, parts[2]);
-}
-
-unsigned int anchor_fit_avx512(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at)
-{
-	const uint32_t there = (1u << 3 * count) - 1;
-	const uint64_t *words = (const void *)entries;
-	const __m512i parts[] = {
-		_mm512_maskz_loadu_epi64((__mmask8)there, words),
-		_mm512_maskz_loadu_epi64((__mmask8)(there >> 8), words + 8),
-		_mm512_maskz_loadu_epi64((__mmask8)(there >> 16), words + 16),
-	};
-	const __m512i last = words_of(parts, 2); // expression, at, piece_at, whole
-	// Of each entry the eight places of its piece, from the first byte that is looked at.
-	const __m512i spread = _mm512_broadcast_i32x4(
-		_mm_set_epi8(14, 14, 14, 14, 14, 14, 14, 14, 6, 6, 6, 6, 6, 6, 6, 6));
-	const __m512i steps =
-		_mm512_set1_epi64((int64_t)(UINT64_C(0x0706050403020100) +
-					    ANCHOR_PIECE_BEFORE * UINT64_C(0x0101010101010101)));
-	const __m512i places = _mm512_add_epi8(_mm512_shuffle_epi8(last, spread), steps);
-	const __m512i near = _mm512_maskz_loadu_epi8(NEAR_MASK, data + at - ANCHOR_PIECE_BEFORE);
-	const __m512i bytes = _mm512_permutexvar_epi8(places, near);
-	const __m512i ats =
-		_mm512_and_si512(_mm512_srli_epi64(last, 32), _mm512_set1_epi64(0xffff));
-	const __mmask8 in = _mm512_cmple_epu64_mask(ats, _mm512_set1_epi64(at));
-	const __mmask8 fit = _mm512_mask_cmpeq_epi64_mask(
-		in, _mm512_and_si512(bytes, words_of(parts, 1)), words_of(parts, 0));
-
-	return (unsigned int)fit & ((1u << count) - 1);
 }
 
 // ---- the content -------------------------------------------------------------------------------

@@ -59,14 +59,12 @@ anchor_filter_fn anchor_filter_variant(size_t i);
 
 // ---- pieces ------------------------------------------------------------------------------------
 
-#define ANCHOR_FIT_ENTRIES 8u
+// A place where the window of an entry may begin.
+struct anchor_meeting {
+	uint32_t at;
+	uint32_t entry;
+};
 
-// Bits of those of so many entries whose piece stands by the window that begins at data[at].
-typedef unsigned int (*anchor_fit_fn)(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
-unsigned int anchor_fit_portable(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
-unsigned int anchor_fit_avx512(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at);
-// The portable one is 0; NULL: none, or not for this processor.
-anchor_fit_fn anchor_fit_variant(size_t i);
+// Moves those of n whose piece stands there to the front, in their order. Returns how many they are.
+size_t anchor_fit(const struct anchor_entry *entries, const uint8_t *data,
+	struct anchor_meeting *meetings, size_t n);

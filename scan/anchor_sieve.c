@@ -127,37 +127,25 @@ anchor_filter_fn anchor_filter_variant(size_t i)
 
 // ---- pieces ------------------------------------------------------------------------------------
 
-unsigned int anchor_fit_portable(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at)
+// Nothing depends on what is found here, either. Vectors that gather all this are no faster.
+size_t anchor_fit(const struct anchor_entry *entries, const uint8_t *data,
+	struct anchor_meeting *meetings, size_t n)
 {
-	unsigned int bits = 0;
+	size_t count = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		const struct anchor_entry *entry = &entries[i];
-		const bool is_in = entry->at <= at;
+	for (size_t i = 0; i < n; i++) {
+		const struct anchor_meeting meeting = meetings[i];
+		const struct anchor_entry *entry = &entries[meeting.entry];
+		const bool is_in = entry->at <= meeting.at;
 		// What would begin before the bytes at hand is read at some other place.
-		const uint8_t *piece = data + (is_in ? (int64_t)at + entry->piece_at : 0);
+		const uint8_t *piece = data + (is_in ? (int64_t)meeting.at + entry->piece_at : 0);
 		uint64_t bytes;
 
 		memcpy(&bytes, piece, sizeof(bytes));
-		bits |= ((unsigned int)is_in & ((bytes & entry->mask) == entry->piece)) << i;
+		meetings[count] = meeting;
+		count += is_in & ((bytes & entry->mask) == entry->piece);
 	}
-	return bits;
-}
-
-// Pieces of the first places could begin before the bytes at hand.
-static unsigned int fit_avx512(
-	const struct anchor_entry *entries, uint32_t count, const uint8_t *data, uint32_t at)
-{
-	return at < ANCHOR_PIECE_BEFORE ? anchor_fit_portable(entries, count, data, at)
-					: anchor_fit_avx512(entries, count, data, at);
-}
-
-anchor_fit_fn anchor_fit_variant(size_t i)
-{
-	if (i == 0)
-		return anchor_fit_portable;
-	return i == 1 && processor_has_avx512() ? fit_avx512 : NULL;
+	return count;
 }
 
 // ---- the content -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "dataplane/local_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,9 +328,9 @@ static bool accept_client(struct local_server *server, struct client *client)
 // What it asks beside is read when it has its answer.
 static bool has_gone(const struct client *client)
 {
-	char byte;
+	struct pollfd gone = {.fd = client->fd};
 
-	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	return poll(&gone, 1, 0) > 0;
 }
 
 void local_server_serve(struct local_server *server)

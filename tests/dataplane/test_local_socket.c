@@ -333,6 +333,17 @@ static void who_waits_and_goes_keeps_nobody_busy(void **state)
 	assert_int_equal(poll(&polled, 1, 0), 0);
 	late = (struct local_answer){strdup("nobody is there"), -1, false};
 	local_server_answer(later.server, later.client, &late);
+
+	// Nor when it has asked beside.
+	later.client = 0;
+	assert_int_equal(local_connect(path, &fd), 0);
+	assert_int_equal(local_send(fd, "wait"), 0);
+	serve_when_ready(later.server);
+	assert_int_not_equal(later.client, 0);
+	assert_int_equal(local_send(fd, "and this"), 0);
+	assert_int_equal(close(fd), 0);
+	serve_when_ready(later.server);
+	assert_int_equal(poll(&polled, 1, 0), 0);
 	local_server_close(later.server);
 }
 

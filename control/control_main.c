@@ -238,7 +238,8 @@ static gboolean stop_signal(gpointer ctx)
 {
 	const struct control *control = ctx;
 
-	g_main_loop_quit(control->loop);
+	if (control->loop != NULL)
+		g_main_loop_quit(control->loop);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -388,6 +389,8 @@ static int start(struct control *control)
 static void loop(struct control *control)
 {
 	int err = priority_set(control->options.priority);
+	guint api;
+	guint clock;
 
 	if (err != 0)
 		complain(err, "priority");
@@ -395,16 +398,20 @@ static void loop(struct control *control)
 	(void)g_unix_signal_add(SIGTERM, stop_signal, control);
 	(void)g_unix_signal_add(SIGINT, stop_signal, control);
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
-	(void)g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
-	(void)g_timeout_add(1000, once_a_second, control);
+	api = g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
+	clock = g_timeout_add(1000, once_a_second, control);
 	control_events_write(control->events, "start",
 		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
 			"seals", (json_int_t)seals_count(control->seals)));
 	(void)once_a_second(control);
 	g_main_loop_run(control->loop);
+	// The parts that end may wait for their threads on the loop, when others are gone.
+	(void)g_source_remove(api);
+	(void)g_source_remove(clock);
 	control_events_write(
 		control->events, "stop", json_pack("{s:s}", "program", "cordon-control"));
 	g_main_loop_unref(control->loop);
+	control->loop = NULL;
 }
 
 static int run(struct control *control)

@@ -182,9 +182,11 @@ void release_opener_free(struct release_opener *opener)
 {
 	if (opener == NULL)
 		return;
-	opener->ready = NULL;
-	while (is_making(opener))
-		(void)g_main_context_iteration(NULL, TRUE);
+	if (is_making(opener)) {
+		(void)g_thread_join(opener->making->thread);
+		// What it has left for the loop, which is not to run for it: others may be gone.
+		(void)g_idle_remove_by_data(opener->making);
+	}
 	forget(opener);
 	free(opener);
 }

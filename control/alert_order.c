@@ -292,6 +292,15 @@ void alert_order_highest(struct alert_order *order, const char *vendor, enum key
 		*out = (struct order_highest){found->is_there, found->epoch, found->sequence};
 }
 
+void order_highest_raise(struct order_highest *highest, const struct order_highest *other)
+{
+	bool is_higher = other->epoch > highest->epoch ||
+			 (other->epoch == highest->epoch && other->sequence > highest->sequence);
+
+	if (other->is_there && (!highest->is_there || is_higher))
+		*highest = *other;
+}
+
 int alert_order_mark(struct alert_order *order, const struct alert *alert, const char *digest)
 {
 	return alert_marks_put(order->marks, alert, digest);

@@ -40,6 +40,9 @@ struct order_highest {
 void alert_order_highest(struct alert_order *order, const char *vendor, enum key_role role,
 	struct order_highest *out);
 
+// To another one, where that is higher.
+void order_highest_raise(struct order_highest *highest, const struct order_highest *other);
+
 struct order_limits {
 	uint64_t epoch_least; // of the role (keys_epoch)
 	uint64_t most_ahead;  // of the highest sequence

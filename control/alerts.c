@@ -131,11 +131,18 @@ void alerts_take_reading(
 	envelope_free(taking->envelope);
 }
 
-// All but seals keep the order in which they came.
+// All but seals keep the order in which they came. Whom the root document that waits trusts is not a stranger.
 static bool may_overtake(const struct alerts *alerts, const struct reading *reading)
 {
-	return alerts->later == 0 || reading->signers == 0 || reading->err != 0 ||
-	       reading->alert.type == ALERT_SEAL;
+	const struct keys *keys = alerts->root.keys;
+
+	if (alerts->later == 0)
+		return true;
+	if (reading->signers == 0 || reading->err != 0 ||
+		keys_count(keys, reading->alert.role, reading->signers) <
+			keys_threshold(keys, reading->alert.role))
+		return alerts->later_roots == 0;
+	return reading->alert.type == ALERT_SEAL;
 }
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
@@ -157,6 +164,8 @@ void alerts_take(struct alerts *alerts, const struct alerts_source *source, cons
 	alerts_read(text, bytes, alerts->root.keys, &reading);
 	if (may_overtake(alerts, &reading))
 		alerts_take_reading(alerts, &taking, &reading, now_s);
+	else if (reading.alert.type == ALERT_ROOT && reading.err == 0 && reading.signers != 0)
+		alerts_read_root_later(alerts, source, text, bytes, now_s);
 	else
 		alerts_read_later(alerts, source, text, bytes, now_s);
 	alerts_reading_clear(&reading);

@@ -281,12 +281,30 @@ static void kept(void *ctx, int err)
 	pending_free(pending);
 }
 
+// The mail that the seal is for came after what is all clear.
+static bool is_overtaken(const struct taking *taking)
+{
+	return taking->alert.type == ALERT_ALL_CLEAR &&
+	       json_object_get(taking->sealed, taking->alert.virus_id) != NULL;
+}
+
+static int act(struct pending *pending)
+{
+	const struct alerts_actions *actions = &pending->alerts->actions;
+	struct taking *taking = &pending->taking;
+
+	if (taking->alert.type == ALERT_SEAL)
+		return actions->act(actions->ctx, &taking->alert, taking->why, sizeof(taking->why),
+			&pending->kept);
+	(void)snprintf(taking->why, sizeof(taking->why), "a seal has come since");
+	return -EACCES;
+}
+
 static void act_first(struct pending *pending)
 {
 	struct alerts *alerts = pending->alerts;
 	struct taking *taking = &pending->taking;
-	int err = alerts->actions.act(alerts->actions.ctx, &taking->alert, taking->why,
-		sizeof(taking->why), &pending->kept);
+	int err = act(pending);
 	struct order_entry entry = {.alert = &taking->alert,
 		.digest = pending->digest,
 		.envelope = taking->text,
@@ -306,6 +324,32 @@ static void act_first(struct pending *pending)
 		kept(pending, -ENOMEM);
 }
 
+// A seal at once, if what came before it and opens something cannot act after it; and what a seal has overtaken, which
+// does nothing but has had its turn.
+static bool is_to_act_first(struct alerts *alerts, const struct pending *pending)
+{
+	const struct taking *taking = &pending->taking;
+
+	if (taking->alert.type != ALERT_SEAL)
+		return is_overtaken(taking);
+	return alerts->actions.act != NULL && alerts->to_act == 0 &&
+	       alert_order_mark(alerts->order, &taking->alert, pending->digest) == 0;
+}
+
+// What comes next is compared with it.
+static void note_order(struct alerts *alerts, const struct taking *taking)
+{
+	const struct alert *alert = &taking->alert;
+	const struct order_highest taken = {true, alert->epoch, alert->sequence};
+
+	if (alert->type == ALERT_SEAL)
+		alerts->seals_left -= 1;
+	if (alert->type == ALERT_SEAL && taking->highest == NULL)
+		alerts_overtake(alerts, alert->virus_id);
+	else if (alert->role == ROLE_ALERTS)
+		order_highest_raise(&alerts->in_order, &taken);
+}
+
 void alerts_apply(struct alerts *alerts, struct taking *taking)
 {
 	bool is_root = taking->alert.type == ALERT_ROOT;
@@ -319,13 +363,9 @@ void alerts_apply(struct alerts *alerts, struct taking *taking)
 	alerts_seen_changed(alerts->seen);
 	alerts->last_heard_s = taking->now_s;
 	alerts->stale = false;
-	if (pending->taking.alert.type == ALERT_SEAL)
-		alerts->seals_left -= 1;
+	note_order(alerts, &pending->taking);
 	alerts_wait(alerts, taking->source, pending->digest);
-	// What came before it and opens something must not act after it.
-	if (pending->taking.alert.type == ALERT_SEAL && alerts->actions.act != NULL &&
-		alerts->to_act == 0 &&
-		alert_order_mark(alerts->order, &pending->taking.alert, pending->digest) == 0)
+	if (is_to_act_first(alerts, pending))
 		act_first(pending);
 	else
 		take_first(pending);

@@ -33,6 +33,10 @@ struct alerts {
 	struct journal *reader; // of what is large, and what came behind it
 	unsigned int later;     // that it has
 	size_t later_bytes;
+	unsigned int later_roots; // of them
+	struct later *later_first;
+	struct later *later_last;
+	struct order_highest in_order; // of what keeps its order beside seals, what was taken
 	bool is_stopped;
 	struct alert_order *order;
 	struct alerts_seen *seen;
@@ -67,6 +71,7 @@ struct taking {
 	struct alert alert;
 	struct keys *keys;                   // of a new root document
 	const struct order_highest *highest; // when it came; NULL: it came now
+	const json_t *sealed; // {virus id: true}: that have overtaken it; NULL: it came now
 	int64_t now_s;
 	char why[ALERT_WHY_BYTES];
 };
@@ -97,6 +102,11 @@ bool alerts_is_large(size_t bytes);
 // It is read by a thread, one after the other, and then taken here; or the source is told that we are busy.
 void alerts_read_later(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t clock_s);
+// The same of one that is known to be a root document.
+void alerts_read_root_later(struct alerts *alerts, const struct alerts_source *source,
+	const void *text, size_t bytes, int64_t clock_s);
+// A seal of this virus id goes before all that wait.
+void alerts_overtake(struct alerts *alerts, const char *virus_id);
 
 // ---- alerts_tell.c ------------------------------------------------------------------------------
 

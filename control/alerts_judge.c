@@ -42,11 +42,10 @@ static bool may_seal(struct alerts *alerts, int64_t now_s)
 static int check_order(struct alerts *alerts, struct taking *taking)
 {
 	const struct alert *alert = &taking->alert;
-	const struct order_limits limits = {
+	struct order_highest highest = alerts->in_order;
+	struct order_limits limits = {
 		.epoch_least = keys_epoch(alerts->root.keys, alert->role),
 		.most_ahead = alerts->options.most_ahead,
-		// A seal does not wait for a list that is being read.
-		.highest = alert->type == ALERT_SCREEN ? taking->highest : NULL,
 	};
 	const char *why = "its order cannot be looked up";
 	int err;
@@ -54,6 +53,11 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 	if (alert->type == ALERT_ROOT)
 		return alerts_root_check(&alerts->root, alert, taking->envelope, taking->now_s,
 			&taking->keys, taking->why);
+	// A seal does not wait for a list that is being read; all else has kept its order.
+	if (taking->highest != NULL && alert->role == ROLE_ALERTS && alert->type != ALERT_SEAL) {
+		order_highest_raise(&highest, taking->highest);
+		limits.highest = &highest;
+	}
 	err = alert_order_check(alerts->order, alert, taking->digest, &limits, &why);
 	return err == 0 ? 0 : refused(taking, why);
 }

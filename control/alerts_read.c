@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alerts_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ void alerts_reading_clear(struct reading *reading)
 
 struct later {
 	struct journal_job job;
+	struct later *next; // that came after it
 	struct alerts *alerts;
 	struct alerts_source source;
 	struct keys *keys; // that it was read by
@@ -49,6 +51,8 @@ struct later {
 	size_t bytes;
 	int64_t clock_s;              // when it came,
 	struct order_highest highest; // and what was the highest then
+	json_t *sealed;               // since then
+	bool is_root;
 	struct seen_key key;
 	struct reading reading;
 	char peer[96];
@@ -67,9 +71,38 @@ static int read_later(struct journal_job *base)
 static void free_later(struct later *later)
 {
 	alerts_reading_clear(&later->reading);
+	json_decref(later->sealed);
 	keys_free(later->keys);
 	free(later->text);
 	free(later);
+}
+
+static void put_in(struct alerts *alerts, struct later *later)
+{
+	if (alerts->later_first == NULL)
+		alerts->later_first = later;
+	else
+		alerts->later_last->next = later;
+	alerts->later_last = later;
+	alerts->later++;
+	alerts->later_bytes += later->bytes;
+	alerts->later_roots += later->is_root;
+}
+
+// The first, for they are read in their order.
+static void take_out(struct alerts *alerts, const struct later *later)
+{
+	assert(later == alerts->later_first);
+	alerts->later_first = later->next;
+	alerts->later--;
+	alerts->later_bytes -= later->bytes;
+	alerts->later_roots -= later->is_root;
+}
+
+void alerts_overtake(struct alerts *alerts, const char *virus_id)
+{
+	for (struct later *later = alerts->later_first; later != NULL; later = later->next)
+		(void)json_object_set_new(later->sealed, virus_id, json_true());
 }
 
 static void was_read(struct journal_job *base, int err)
@@ -80,11 +113,11 @@ static void was_read(struct journal_job *base, int err)
 		.text = later->text,
 		.bytes = later->bytes,
 		.key = later->key,
-		.highest = &later->highest};
+		.highest = &later->highest,
+		.sealed = later->sealed};
 
 	(void)err;
-	alerts->later--;
-	alerts->later_bytes -= later->bytes;
+	take_out(alerts, later);
 	// A root document has come between.
 	if (!alerts->is_stopped && later->keys != alerts->root.keys) {
 		alerts_reading_clear(&later->reading);
@@ -100,17 +133,31 @@ bool alerts_is_large(size_t bytes)
 	return bytes >= LARGE_BYTES;
 }
 
-void alerts_read_later(struct alerts *alerts, const struct alerts_source *source, const void *text,
-	size_t bytes, int64_t clock_s)
+// NULL: no memory.
+static struct later *later_new(const void *text, size_t bytes)
+{
+	struct later *later = calloc(1, sizeof(*later));
+
+	if (later == NULL)
+		return NULL;
+	later->sealed = json_object();
+	later->text = malloc(bytes + 1);
+	if (later->sealed == NULL || later->text == NULL) {
+		free_later(later);
+		return NULL;
+	}
+	memcpy(later->text, text, bytes);
+	later->text[bytes] = '\0';
+	later->bytes = bytes;
+	return later;
+}
+
+static void read_as(struct alerts *alerts, const struct alerts_source *source, struct later *later,
+	int64_t clock_s)
 {
 	static const struct alerts_answer busy = {.is_busy = true};
-	bool has_room = alerts->later < LATER_MOST && alerts->later_bytes + bytes <= LATER_BYTES;
-	struct later *later = has_room ? calloc(1, sizeof(*later)) : NULL;
 
-	if (later != NULL)
-		later->text = malloc(bytes + 1);
-	if (later == NULL || later->text == NULL) {
-		free(later);
+	if (later == NULL) {
 		alerts_tell_answer(source, &busy);
 		return;
 	}
@@ -121,12 +168,29 @@ void alerts_read_later(struct alerts *alerts, const struct alerts_source *source
 	(void)snprintf(later->peer, sizeof(later->peer), "%s", source->peer);
 	later->source.peer = later->peer;
 	later->keys = keys_share(alerts->root.keys);
-	memcpy(later->text, text, bytes);
-	later->text[bytes] = '\0';
-	later->bytes = bytes;
 	later->clock_s = clock_s;
 	alert_order_highest(alerts->order, alerts->root.vendor, ROLE_ALERTS, &later->highest);
-	alerts->later++;
-	alerts->later_bytes += bytes;
+	put_in(alerts, later);
 	journal_push(alerts->reader, &later->job);
+}
+
+static bool has_room(const struct alerts *alerts, size_t bytes)
+{
+	return alerts->later < LATER_MOST && alerts->later_bytes + bytes <= LATER_BYTES;
+}
+
+void alerts_read_later(struct alerts *alerts, const struct alerts_source *source, const void *text,
+	size_t bytes, int64_t clock_s)
+{
+	read_as(alerts, source, has_room(alerts, bytes) ? later_new(text, bytes) : NULL, clock_s);
+}
+
+void alerts_read_root_later(struct alerts *alerts, const struct alerts_source *source,
+	const void *text, size_t bytes, int64_t clock_s)
+{
+	struct later *later = has_room(alerts, bytes) ? later_new(text, bytes) : NULL;
+
+	if (later != NULL)
+		later->is_root = true;
+	read_as(alerts, source, later, clock_s);
 }

@@ -90,6 +90,94 @@ static void all_but_seals_keep_their_order(void **test_state)
 	assert_int_equal(lab.answers, 2);
 }
 
+static void an_all_clear_does_not_end_a_seal_that_came_after_it(void **test_state)
+{
+	char *clear = sign(make_clear(1), CLEAR_A, CLEAR_B);
+
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(strdup(clear));
+	send_alert(make_seal(2), ALERTS_A);
+	assert_int_equal(lab.applied, 1);
+	assert_int_equal(lab.type, ALERT_SEAL);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.type, ALERT_SCREEN);
+	assert_int_equal(lab.answers, 3);
+	// Nor later, when somebody sends it again, nor when we begin anew.
+	send_text(strdup(clear));
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 4);
+	assert_result("refused");
+	restart();
+	assert_int_equal(alerts_resume(lab.alerts), 0);
+	send_text(clear);
+	alerts_flush(lab.alerts);
+	assert_result("refused");
+	assert_int_equal(lab.applied, 2);
+	send_text(sign(make_clear(2), CLEAR_A, CLEAR_B));
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+	assert_int_equal(lab.type, ALERT_ALL_CLEAR);
+}
+
+static void an_all_clear_of_another_virus_acts_beside_a_seal(void **test_state)
+{
+	json_t *clear = make_clear(1);
+
+	(void)test_state;
+	(void)json_object_set_new(clear, "virus_id", json_string("V-2"));
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(sign(clear, CLEAR_A, CLEAR_B));
+	send_alert(make_seal(2), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 3);
+	assert_int_equal(lab.type, ALERT_ALL_CLEAR);
+}
+
+static void of_two_lists_that_wait_the_older_one_counts_first(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(2), ALERTS_A);
+	send_alert(make_screen(1), ALERTS_A);
+	send_alert(make_seal(4), ALERTS_A);
+	send_alert(make_screen(3), ALERTS_A);
+	assert_int_equal(lab.applied, 1);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.answers, 4);
+	assert_int_equal(lab.type, ALERT_SCREEN);
+	assert_string_equal(lab.why, "");
+	send_alert(make_screen(4), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_refused("an old sequence");
+	send_alert(make_screen(5), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+}
+
+static void whom_a_root_document_that_waits_trusts_is_no_stranger(void **test_state)
+{
+	json_t *root = make_root(2, ROOT_A);
+
+	(void)test_state;
+	(void)json_object_set_new(
+		json_object_get(json_object_get(json_object_get(root, "root"), "roles"), "alerts"),
+		"keys", json_pack("[s]", envelope_signer_key(lab.signers[CLEAR_A])->id));
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(sign(root, ROOT_A, ROOT_A));
+	send_alert(make_seal(2), CLEAR_A);
+	assert_int_equal(lab.answers, 0);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 3);
+	assert_result("applied");
+	assert_int_equal(lab.type, ALERT_SEAL);
+}
+
 static void a_root_document_between_counts_for_what_came_after_it(void **test_state)
 {
 	(void)test_state;
@@ -151,6 +239,10 @@ int main(void)
 		TEST(a_seal_does_not_wait_for_a_long_list),
 		TEST(a_list_that_came_after_a_seal_is_not_older),
 		TEST(all_but_seals_keep_their_order),
+		TEST(an_all_clear_does_not_end_a_seal_that_came_after_it),
+		TEST(an_all_clear_of_another_virus_acts_beside_a_seal),
+		TEST(of_two_lists_that_wait_the_older_one_counts_first),
+		TEST(whom_a_root_document_that_waits_trusts_is_no_stranger),
 		TEST(a_root_document_between_counts_for_what_came_after_it),
 		TEST(a_large_forgery_has_no_answer_but_no),
 		TEST(more_than_can_wait_is_to_come_again),

@@ -38,6 +38,16 @@ static bool is_blank(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\v' || c == '\f';
 }
 
+// Some readers do not see control characters.
+static size_t skip_controls(const uint8_t *line, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && line[i] < ' ')
+		i++;
+	return i;
+}
+
 static bool is_blank_line(const uint8_t *line, size_t n)
 {
 	while (n > 0 && is_blank(line[n - 1]))
@@ -167,6 +177,7 @@ static void begin_block(struct block *block, enum block_kind kind)
 	block->begin_due = true;
 	block->gap = false;
 	block->escape = false;
+	block->is_guess = false;
 	block->break_bytes = 0;
 	memset(&block->decoder, 0, sizeof(block->decoder));
 }
@@ -210,18 +221,27 @@ static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
 	return n > 0 && line[0] == 'b' && !block->in_rest && uu_begins(line, n, name);
 }
 
-// A line that begins with "--" ends what looks like a part; in text "-- " begins a signature. What is not encoded may
-// hold the start of another block: then false.
+static bool begins_field(const uint8_t *line, size_t n)
+{
+	const size_t at = skip_controls(line, n);
+
+	return begins_with(line + at, n - at, "content-");
+}
+
+// A line that begins with "--" ends what looks like a part; in text "-- " begins a signature. What is not encoded, or
+// only looks so, may hold the start of another block: then false.
 static bool take_part(struct block *block, const uint8_t *line, size_t n)
 {
-	if (block->coding == MIME_IDENTITY &&
-		(begins_with(line, n, "content-") || begins_with(line, n, "=ybegin ") ||
+	const bool is_plain = block->coding == MIME_IDENTITY;
+
+	if ((is_plain || block->is_guess) &&
+		(begins_field(line, n) || begins_with(line, n, "=ybegin ") ||
 			begins_uu(block, line, n))) {
 		end_block(block);
 		return false;
 	}
-	if (block->coding == MIME_IDENTITY &&
-		((!block->armor && opens_base64(line, n)) || opens_qp(line, n))) {
+	if (((is_plain || block->is_guess) && !block->armor && opens_base64(line, n)) ||
+		(is_plain && opens_qp(line, n))) {
 		end_block(block);
 		block->again = true;
 		return true;
@@ -315,13 +335,13 @@ static void yenc_name(struct block *block, const uint8_t *line, size_t n)
 	block->name[bytes] = '\0';
 }
 
-// What may be the first field of a part's header. Some readers do not see control characters.
+// What may be the first field of a part's header.
 static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 {
-	while (n > 0 && line[0] < ' ') {
-		line++;
-		n--;
-	}
+	const size_t at = skip_controls(line, n);
+
+	line += at;
+	n -= at;
 	if (n == 0 || (line[0] | 0x20) != 'c' || !begins_with(line, n, "content-"))
 		return false;
 	block->state = BLOCK_HEADER;
@@ -374,9 +394,10 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	} else if (!take_first_field(block, line, n) && !block->armor && opens_base64(line, n)) {
 		begin_block(block, BLOCK_BASE64);
 		(void)take_base64(block, line, n);
-	} else if (block->state == BLOCK_OUTSIDE && opens_qp(line, n)) {
+	} else if (block->state == BLOCK_OUTSIDE && !begun && opens_qp(line, n)) {
 		block->coding = MIME_QP;
 		begin_block(block, BLOCK_PART);
+		block->is_guess = true;
 		(void)take_part(block, line, n);
 	} else if (block->state == BLOCK_OUTSIDE) {
 		take_dashes(block, line, n);

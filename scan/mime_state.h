@@ -83,6 +83,7 @@ struct block {
 	bool armor;         // between the lines of a signature: base64 that is no attachment
 	bool gap;           // blank lines inside base64
 	bool escape;        // of yEnc
+	bool is_guess;      // quoted-printable that no header names: other blocks may begin in it
 	bool in_rest;       // of a line longer than BLOCK_LINE_BYTES
 	bool takes_rest;
 	bool after_cr;

@@ -340,13 +340,11 @@ static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 {
 	const size_t at = skip_controls(line, n);
 
-	line += at;
-	n -= at;
-	if (n == 0 || (line[0] | 0x20) != 'c' || !begins_with(line, n, "content-"))
+	if (at == n || (line[at] | 0x20) != 'c' || !begins_with(line + at, n - at, "content-"))
 		return false;
 	block->state = BLOCK_HEADER;
 	block->coding = MIME_IDENTITY;
-	take_field(block, line, n);
+	take_field(block, line + at, n - at);
 	return true;
 }
 
@@ -395,10 +393,14 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 		begin_block(block, BLOCK_BASE64);
 		(void)take_base64(block, line, n);
 	} else if (block->state == BLOCK_OUTSIDE && !begun && opens_qp(line, n)) {
-		block->coding = MIME_QP;
-		begin_block(block, BLOCK_PART);
-		block->is_guess = true;
-		(void)take_part(block, line, n);
+		// What another block ends with is told first.
+		block->again = block->ended;
+		if (!block->again) {
+			block->coding = MIME_QP;
+			begin_block(block, BLOCK_PART);
+			block->is_guess = true;
+			(void)take_part(block, line, n);
+		}
 	} else if (block->state == BLOCK_OUTSIDE) {
 		take_dashes(block, line, n);
 		if (begun && !block->after_dashes && is_miss(block))

@@ -7,6 +7,8 @@
 
 // Longer ones are none that a system knows.
 #define ENDING_BYTES 8u
+// So long is no name that any system takes whole; archives' own are cut somewhat further on.
+#define NAME_MOST 1000u
 
 // With "ht" anywhere in them besides: htm, xhtml, mht, hta, phtml.
 static const char *const endings[] = {"asp", "aspx", "cfm", "cgi", "chm", "eml", "js", "jse", "jsp",
@@ -41,6 +43,9 @@ bool page_name_may_open(const char *name, bool in_office)
 	size_t end = strlen(name);
 	size_t begin;
 
+	// Its ending may be cut off.
+	if (end >= NAME_MOST)
+		return true;
 	// Windows does not keep these.
 	while (end > 0 && (name[end - 1] == '.' || name[end - 1] == ' '))
 		end--;

@@ -9,7 +9,8 @@
 
 #define OUT_BYTES 16384u
 #define IN_BYTES 4096u
-#define MOST_DEPTH 16 // of values without a length, one in the other
+#define HEAD_BYTES 10u // of a value: a tag and the longest length
+#define MOST_DEPTH 16  // of values without a length, one in the other
 
 enum { TAG_INTEGER = 0x02, TAG_OCTETS = 0x04, TAG_OID = 0x06, TAG_PIECES = 0x24 };
 enum { TAG_SEQUENCE = 0x30, TAG_SET = 0x31, TAG_CONTENT = 0xa0 };
@@ -57,7 +58,7 @@ static size_t read_source(const struct source *source, uint64_t at, uint8_t *out
 // The tag and the length at this place. False: the bytes are over, or it is none of the short tags.
 static bool read_value(const struct source *source, uint64_t at, struct value *value)
 {
-	uint8_t head[10];
+	uint8_t head[HEAD_BYTES];
 	size_t n = read_source(source, at, head, sizeof(head));
 	size_t digits = 0;
 
@@ -156,8 +157,9 @@ bool cms_detect(const uint8_t *data, size_t n)
 	kind = kind_of(&source, &at);
 	if (kind == NULL)
 		return false;
-	// What stands further behind is not known yet.
-	return find_content(&source, kind, &at) || at == 0 || at + 2 > n;
+	// What stands further behind is not known yet, nor is a length that the first bytes end in.
+	return find_content(&source, kind, &at) || at == 0 ||
+	       at + (n < UNPACK_DETECT_BYTES ? 2 : HEAD_BYTES) > n;
 }
 
 int cms_begin(struct whole *whole)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which names of members are those of pages, or may be.
 #include "scan/page_name.h"
+#include "scan/unpack_state.h"
 #include "tests/support/unit.h"
+
+#include <string.h>
 
 static void names_of_pages_are_known(void **state)
 {
@@ -29,10 +32,23 @@ static void names_of_what_is_no_page_are_known(void **state)
 	assert_false(page_name_may_open("word/figures.dat", true));
 }
 
+// What an archive's reader keeps of a name ends somewhere: what it ends with there says nothing.
+static void a_name_that_may_be_cut_is_a_page(void **state)
+{
+	static char name[UNPACK_NAME_BYTES];
+
+	(void)state;
+	memset(name, 'a', sizeof(name) - 1);
+	memcpy(name + sizeof(name) - 5, ".txt", 5);
+	assert_true(page_name_may_open(name, false));
+	assert_false(page_name_may_open(name + sizeof(name) - 1 - 255, false));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_pages_are_known),
+		cmocka_unit_test(a_name_that_may_be_cut_is_a_page),
 		cmocka_unit_test(names_of_what_is_no_page_are_known),
 	};
 

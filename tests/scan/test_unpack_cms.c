@@ -202,10 +202,33 @@ static void a_signature_beside_its_message_is_no_container(void **state)
 	assert_false(cms_detect(text.at, text.bytes));
 }
 
+// Wherever in what its type is told by the content begins, or a little behind.
+static void it_is_known_whatever_stands_before_its_content(void **state)
+{
+	static struct text text;
+	static const uint8_t padding[UNPACK_DETECT_BYTES];
+
+	(void)state;
+	for (size_t n = 0; n < UNPACK_DETECT_BYTES; n++) {
+		text.bytes = 0;
+		add(&text, "\x30\x80", 2);
+		add(&text, signed_oid, sizeof(signed_oid) - 1);
+		add(&text, "\xa0\x80\x30\x80\2\1\1\x31\x82", 9);
+		add(&text, (const uint8_t[]){(uint8_t)(n >> 8), (uint8_t)n}, 2);
+		add(&text, padding, n);
+		add(&text, "\x30\x84\0\0\5\xdc", 6);
+		add(&text, data_oid, sizeof(data_oid) - 1);
+		add(&text, "\xa0\x84\0\0\5\xd3\4\x84\0\0\5\xdc", 12);
+		add(&text, content, 1500);
+		assert_true(cms_detect(text.at, UNPACK_DETECT_BYTES));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_carried_comes_out_as_it_was),
+		cmocka_unit_test(it_is_known_whatever_stands_before_its_content),
 		cmocka_unit_test(damaged_ones_end),
 		cmocka_unit_test(a_signature_beside_its_message_is_no_container),
 	};

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 #define CONNECTIONS 64u
 #define PER_CONNECTION 20u
 #define FLIGHT_BYTES 45000u
+#define STAGE_RUNS 3
 
 enum stage {
 	STAGE_FORWARD, // no SMTP: only forwarded
@@ -171,25 +173,13 @@ static void show_all(const char *size, const struct figures *figures)
 
 // ---- parts of the bench -------------------------------------------------------------------------
 
-static void median_of(double *values, uint32_t count, double *out)
-{
-	for (uint32_t i = 1; i < count; i++) {
-		for (uint32_t at = i; at > 0 && values[at] < values[at - 1]; at--) {
-			double one = values[at];
-
-			values[at] = values[at - 1];
-			values[at - 1] = one;
-		}
-	}
-	*out = values[count / 2];
-}
-
 // Seconds of a processor for a byte with all stages up to this one.
 static double measure_stage(struct bench *bench, int stage, const struct mail *set, size_t bytes,
 	struct rig_result *result)
 {
 	struct traffic_options traffic = traffic_of(bench, set, bytes);
 	struct options options;
+	double least = INFINITY;
 	struct rig *rig;
 
 	bench->digests = stage == STAGE_DIGEST;
@@ -198,17 +188,18 @@ static double measure_stage(struct bench *bench, int stage, const struct mail *s
 	traffic.unseen = stage == STAGE_FORWARD;
 	rig = rig_new(
 		&options, stage < STAGE_MATCH ? bench->one.ruleset : bench->in_use->ruleset, NULL);
-	for (int i = 0; i < 2; i++) { // once to take up memory and fill caches
+	for (int i = 0; i < STAGE_RUNS; i++) { // the first takes up memory and fills caches
 		rig_run(rig, &traffic, result);
 		figures_check(result, &traffic);
+		least = fmin(least, (result->worker_s - result->waiting_s + result->others_s) /
+					    (double)result->totals.mail_bytes);
 	}
 	rig_free(rig);
-	return (result->worker_s - result->waiting_s + result->others_s) /
-	       (double)result->totals.mail_bytes;
+	return least;
 }
 
-// All stages in turn, as often as there are rounds: of each the median of what it takes more than the one before it in
-// the same round. What disturbs the machine for longer than a round is in both.
+// All stages in turn, as often as there are rounds: the least of each, which is what nothing has disturbed, and of that
+// what is more than the stage before it takes.
 static void bench_stages(
 	struct bench *bench, const struct mail *set, const char *size, size_t bytes)
 {
@@ -216,41 +207,37 @@ static void bench_stages(
 		"stage/forward", "stage/parse-and-decode", "stage/match", "stage/sha256"};
 	static const char *const against[STAGES] = {
 		"rx and tx alone", "decoding alone", "hs_scan alone", "EVP_Digest alone"};
-	double hz = (double)rte_get_tsc_hz();
-	double bytes_of_set = (double)mail_set_bytes(set, SET);
-	double costs[STAGES][FIGURES_MOST_ROUNDS] = {0};
-	double alone[STAGES][FIGURES_MOST_ROUNDS] = {0};
+	double per_byte = (double)rte_get_tsc_hz() / (double)mail_set_bytes(set, SET);
+	double costs[STAGES] = {INFINITY, INFINITY, INFINITY, INFINITY};
+	double alone[STAGES] = {INFINITY, INFINITY, INFINITY, INFINITY};
 	struct light_frames frames = {0};
 	struct rig_result result;
 	bool digests = bench->digests;
+	double before = 0;
 
 	for (uint32_t round = 0; round < bench->rounds; round++) {
 		struct light_cost light;
-		double before = 0;
 
 		for (int stage = 0; stage < STAGES; stage++) {
 			double cost = measure_stage(bench, stage, set, bytes, &result);
 
 			frames = stage == 0 ? figures_frames(&result) : frames;
-			costs[stage][round] = cost - before;
-			before = cost;
+			costs[stage] = fmin(costs[stage], cost);
 		}
 		light_measure(bench->in_use->light, set, SET, &frames, true, &light);
-		alone[STAGE_FORWARD][round] = light.forward / bytes_of_set;
-		alone[STAGE_PARSE][round] = light.decode / bytes_of_set;
-		alone[STAGE_MATCH][round] = light.match / bytes_of_set;
-		alone[STAGE_DIGEST][round] = light.digest / bytes_of_set;
+		alone[STAGE_FORWARD] = fmin(alone[STAGE_FORWARD], light.forward * per_byte);
+		alone[STAGE_PARSE] = fmin(alone[STAGE_PARSE], light.decode * per_byte);
+		alone[STAGE_MATCH] = fmin(alone[STAGE_MATCH], light.match * per_byte);
+		alone[STAGE_DIGEST] = fmin(alone[STAGE_DIGEST], light.digest * per_byte);
 	}
 	for (int stage = 0; stage < STAGES; stage++) {
+		double cost = (costs[stage] - before) * (double)rte_get_tsc_hz();
 		char name[96];
-		double cost;
-		double least;
 
-		median_of(costs[stage], bench->rounds, &cost);
-		median_of(alone[stage], bench->rounds, &least);
+		before = costs[stage];
 		name_row(name, size, names[stage]);
 		perf_row_ratio(
-			name, cost * hz, "cycles/B", against[stage], least * hz, least / cost);
+			name, cost, "cycles/B", against[stage], alone[stage], alone[stage] / cost);
 	}
 	bench->digests = digests;
 }

@@ -12,9 +12,10 @@
 
 // Of the worker's thread, but ns: it adds to that, any thread reads it.
 struct rig_wait {
-	uint64_t packets; // that were seen, both ways
-	double since;     // of its clock
-	bool waits;       // the last turn was without packets
+	uint64_t packets;  // that were seen, both ways
+	double since;      // of its clock
+	bool waits;        // the last turn was without packets
+	uint64_t clock_ns; // that it takes to read its clock; 0: not measured yet
 	atomic_uint_fast64_t ns;
 };
 

@@ -497,7 +497,7 @@ static bool pull_one(struct engine *engine, struct session *session, enum tcp_si
 			      : smtp_server(&session->smtp, engine->lines, data, n, event);
 
 	stream_consume(stream, used);
-	// A slice ends where a page or a packet does, and an event may be left after the last byte.
+	// A slice ends where a page or a packet does or before, and an event may be left after the last byte.
 	return event->type != SMTP_WAIT &&
 	       (event->type != SMTP_NEED_INPUT || stream->read < stream->next);
 }

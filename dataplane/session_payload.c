@@ -2,6 +2,8 @@
 // What the parser reads next: in the packet that brought it, whole and at hand, or else in the stream's pages.
 #include "dataplane/session.h"
 
+#define PIECE_BYTES 4096u // at a time: a copy that is kept asks for its room in between
+
 void session_lend(struct engine *engine, const struct session *session, enum tcp_side side,
 	const struct arrival *arrival, uint64_t offset)
 {
@@ -23,7 +25,8 @@ size_t session_peek(
 	if (lent->stream == stream && !session->changed[side] && stream->read >= lent->from &&
 		stream->read < lent->to && lent->to <= stream->next) {
 		*data = lent->data + (stream->read - lent->from);
-		return (size_t)(lent->to - stream->read);
+		n = (size_t)(lent->to - stream->read);
+		return n < PIECE_BYTES ? n : PIECE_BYTES;
 	}
 	n = stream_peek(stream, &stored);
 	*data = stored;

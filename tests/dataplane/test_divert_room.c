@@ -264,6 +264,44 @@ static void a_body_that_a_seal_meets_in_its_middle_waits_too(void **state)
 	}
 }
 
+// Without a dot, so that the parser has nothing to take out.
+static char *make_plain(size_t n)
+{
+	static const char end[] = {'\r', '\n', '.', '\r', '\n'};
+	char *body = malloc(n);
+
+	assert_non_null(body);
+	memset(body, 'a', n);
+	for (size_t at = 70; at + 2 <= n; at += 72)
+		memcpy(body + at, end, 2);
+	memcpy(body + n - sizeof(end), end, sizeof(end));
+	return body;
+}
+
+// As long as a packet may be, which is more than the room that a sender has without waiting.
+static void long_packets_wait_for_room_as_all_others(void **state)
+{
+	(void)state;
+	for (uint16_t mss = 8256; mss <= 9600; mss += 64) {
+		const size_t n = 400000;
+		char *body = make_plain(n);
+
+		begin(mss);
+		world.client.mss = mss;
+		assert_true(world_say(&world, ENVELOPE "DATA\r\n", 3));
+		peer_write(&world.client, body, 50000);
+		pass(500, 0);
+		seal_on();
+		peer_write(&world.client, body + 50000, n - 50000);
+		pass(2000, 0);
+		assert_int_equal(waits(), 1);
+		await_reply(6, 100, 60000);
+		assert_memory_equal(world_last_reply(&world), "250", 3);
+		check_held(body, n);
+		finish();
+	}
+}
+
 static void without_a_seal_nobody_waits(void **state)
 {
 	char *body;
@@ -323,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_mail_is_begun_when_there_is_room_for_it),
 		cmocka_unit_test(the_end_of_a_mail_waits_for_room_too),
 		cmocka_unit_test(a_body_that_a_seal_meets_in_its_middle_waits_too),
+		cmocka_unit_test(long_packets_wait_for_room_as_all_others),
 		cmocka_unit_test(without_a_seal_nobody_waits),
 		cmocka_unit_test(a_client_may_leave_while_it_waits),
 	};

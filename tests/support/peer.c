@@ -154,7 +154,7 @@ static uint32_t sack_option(const struct peer *peer, uint8_t out[20])
 
 static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t now_ns)
 {
-	uint8_t buffer[4096];
+	uint8_t buffer[12288];
 	struct frame frame = {buffer, 0, sizeof(buffer), NULL};
 	uint8_t options[20];
 	uint32_t n = 0;

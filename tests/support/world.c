@@ -11,7 +11,7 @@
 
 #define STEP_NS 100000u
 #define IDLE_STEP_NS 2000000u // while nothing is under way
-#define FRAME_ROOM 4096
+#define FRAME_ROOM 12288
 
 struct world_frame {
 	struct world_frame *next;

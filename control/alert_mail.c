@@ -18,11 +18,20 @@
 #define PAUSE_S 60 // after a Maildir that could not be worked with
 #define NS_PER_S 1000000000
 
+// A mail that ends here, unless it turns out that no trusted key has signed what is in it.
+struct ours {
+	uint64_t token;
+	unsigned int awaited; // answers
+	unsigned int alerts;  // that are signed, as far as is known
+};
+
 struct alert_mail {
 	struct control *control;
-	GHashTable *taken; // texts of ids whose alert was taken, until they are deleted
+	GHashTable *taken; // texts of ids: struct ours, until they are deleted
 	json_t *receipts;  // of the mail that is being taken
 	const char *peer;
+	uint64_t token;         // of it, or of the last
+	unsigned int awaited;   // answers to what is in it
 	unsigned int strangers; // in it
 	bool is_asked;          // by somebody who waits for the receipts
 	int64_t pause_s;        // until when the Maildir is let alone
@@ -51,29 +60,60 @@ static void mail_receipt(struct alert_mail *mail, const char *receipt)
 	envelope_free(envelope);
 }
 
+// Of a mail that was taken before.
+static void note_answer(struct alert_mail *mail, uint64_t token, bool is_stranger)
+{
+	GHashTableIter at;
+	gpointer value;
+
+	g_hash_table_iter_init(&at, mail->taken);
+	while (g_hash_table_iter_next(&at, NULL, &value)) {
+		struct ours *ours = value;
+
+		if (ours->token != token)
+			continue;
+		ours->awaited--;
+		ours->alerts -= is_stranger;
+		if (ours->alerts == 0) {
+			mail->passed++;
+			g_hash_table_iter_remove(&at);
+		}
+		return;
+	}
+}
+
 static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct alert_mail *mail = ctx;
+	bool is_stranger = said->receipt == NULL && !said->is_busy;
+	bool is_now = mail->receipts != NULL && mail->token == token;
 
-	(void)token;
-	if (said->receipt == NULL) {
-		mail->strangers += !said->is_busy;
-		return;
+	if (is_now) {
+		mail->awaited--;
+		mail->strangers += is_stranger;
+	} else {
+		note_answer(mail, token, is_stranger);
 	}
+	if (said->receipt == NULL)
+		return;
 	mail->answered++;
-	if (mail->receipts != NULL)
+	if (is_now)
 		(void)json_array_append_new(mail->receipts, json_string(said->receipt));
-	if (!mail->is_asked)
+	if (!is_now || !mail->is_asked)
 		mail_receipt(mail, said->receipt);
 }
 
 static void take_part(void *ctx, const void *envelope, size_t bytes)
 {
 	struct alert_mail *mail = ctx;
-	const struct alerts_source source = {
-		.channel = "mail", .peer = mail->peer, .answer = answer, .ctx = mail};
+	const struct alerts_source source = {.channel = "mail",
+		.peer = mail->peer,
+		.answer = answer,
+		.ctx = mail,
+		.token = mail->token};
 
 	mail->received++;
+	mail->awaited++;
 	alerts_take(mail->control->alerts, &source, envelope, bytes, control_now_ns() / NS_PER_S);
 }
 
@@ -84,6 +124,8 @@ static unsigned int take(struct alert_mail *mail, const char *peer, const void *
 	unsigned int count;
 
 	mail->peer = peer;
+	mail->token++;
+	mail->awaited = 0;
 	mail->strangers = 0;
 	mail->receipts = json_array();
 	mail->is_asked = receipts != NULL;
@@ -126,23 +168,32 @@ static void look_at_record(struct alert_mail *mail, struct spool_id id)
 		return;
 	}
 	count = take(mail, api_text(message.envelope, "client"), message.data, message.bytes, NULL);
-	if (count == 0)
+	if (count == 0) {
 		mail->passed++;
-	else if (is_ours_alone(mail, message.envelope))
-		(void)g_hash_table_add(mail->taken, g_strdup(spool_id_text(id, name)));
+	} else if (is_ours_alone(mail, message.envelope)) {
+		struct ours *ours = g_new(struct ours, 1);
+
+		*ours = (struct ours){mail->token, mail->awaited, count};
+		(void)g_hash_table_insert(mail->taken, g_strdup(spool_id_text(id, name)), ours);
+	}
 	store_message_fini(&message);
 }
 
 bool alert_mail_has(struct alert_mail *mail, struct spool_id id)
 {
 	const struct control *control = mail->control;
+	const struct ours *ours;
 	char name[SPOOL_ID_TEXT_BYTES];
 	int err;
 
 	if (store_is_unread_alert(control->store, id))
 		return true;
-	if (!g_hash_table_contains(mail->taken, spool_id_text(id, name)))
+	ours = g_hash_table_lookup(mail->taken, spool_id_text(id, name));
+	if (ours == NULL)
 		return false;
+	// What is long is read by a thread: whether it is signed is not known before.
+	if (ours->awaited > 0)
+		return true;
 	err = store_change(control->store, id, SPOOL_DELETED, "cordon-control", "alert");
 	// What cannot be written down is tried again in the next turn.
 	if (err == 0)
@@ -208,13 +259,14 @@ void alert_mail_turn(struct alert_mail *mail)
 	struct spool_id id;
 
 	for (int i = 0; i < RECORDS && control->store != NULL; i++) {
-		if (!store_next_alert(control->store, &id))
+		// What finds no room would be lost: nobody sends a mail again.
+		if (alerts_is_busy(control->alerts) || !store_next_alert(control->store, &id))
 			break;
 		look_at_record(mail, id);
 	}
 	if (mail->pause_s > 0 && control_now_ns() / NS_PER_S >= mail->pause_s)
 		mail->pause_s = 0;
-	if (folder[0] != '\0' && mail->pause_s == 0)
+	if (folder[0] != '\0' && mail->pause_s == 0 && !alerts_is_busy(control->alerts))
 		look_at_maildir(mail, folder);
 }
 
@@ -232,7 +284,7 @@ int alert_mail_new(struct control *control, struct alert_mail **out)
 	if (mail == NULL)
 		return -ENOMEM;
 	mail->control = control;
-	mail->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	mail->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	*out = mail;
 	return 0;
 }

@@ -94,6 +94,8 @@ int alerts_resume(struct alerts *alerts) __attribute__((warn_unused_result));
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s);
+// So much waits to be read that what comes may have to come again.
+bool alerts_is_busy(const struct alerts *alerts);
 // The end of an alert whose action was in progress. err and why: as apply's.
 void alerts_done(
 	struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s);

@@ -179,6 +179,11 @@ static bool has_room(const struct alerts *alerts, size_t bytes)
 	return alerts->later < LATER_MOST && alerts->later_bytes + bytes <= LATER_BYTES;
 }
 
+bool alerts_is_busy(const struct alerts *alerts)
+{
+	return alerts->later > LATER_MOST / 2 || alerts->later_bytes > LATER_BYTES / 2;
+}
+
 void alerts_read_later(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t clock_s)
 {

@@ -214,7 +214,9 @@ static void more_than_can_wait_is_to_come_again(void **test_state)
 		send_text(strdup(list));
 	assert_true(sent > 1 && sent < 10000);
 	assert_true(lab.said.is_busy && lab.receipt == NULL);
+	assert_true(alerts_is_busy(lab.alerts));
 	alerts_flush(lab.alerts);
+	assert_false(alerts_is_busy(lab.alerts));
 	assert_int_equal(lab.applied, 1);
 	assert_int_equal(lab.answers, sent);
 	free(list);

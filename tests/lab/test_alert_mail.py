@@ -93,6 +93,8 @@ def not_alerts(case):
         at = with_mail(case, lab)
         thief = Vendor(lab.folder + "/thief")
         mailed(at, thief.alert("seal", virus_id="CV-9", seal={"mode": "hold"}), name="forged")
+        mailed(at, thief.alert("seal", virus_id="CV-8" + 200000 * "8", seal={"mode": "hold"}),
+               name="long")
         mailed(at, b"\x00" * 100000, to="user@lab.example", name="noise")
         mailed(at, at.vendor.alert("ping"), to="user@lab.example", name="signed")
         labmail.send(lab, labmail.message("plain", [], b"no alert in it\n"))
@@ -101,12 +103,12 @@ def not_alerts(case):
         bad = mixed("bad", part(["Content-Type: " + ALERT], at.vendor.alert("ping")),
                     part(["Content-Type: application/octet-stream"], labmail.EICAR))
         case.check(labmail.send(lab, bad)[0] in (250, 554), "an infected one is answered")
-        wanted = ["a question", "forged", "lab mail plain", "noise", "signed"]
+        wanted = ["a question", "forged", "lab mail plain", "long", "noise", "signed"]
         until("all of them", lambda: subjects(at) == wanted)
         case.check(not at.sealed(), "not sealed")
         until("one receipt", lambda: [s["result"] for s in receipts(at)] == ["applied"])
         status = at.control.ask("status")["channels"]["mail"]
-        case.equal((status["answered"], status["passed"]), (1, 3), "counted")
+        case.equal((status["answered"], status["passed"]), (1, 4), "counted")
         case.equal([e["result"] for e in at.control.events("alert")].count("applied"), 1, "one alert")
 
 

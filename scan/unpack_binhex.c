@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define RUN_MARK 0x90
-#define NAME_MAX_BYTES 63
 #define FIELDS_BYTES 21 // zero, type, creator, flags, two lengths, checksum
 #define CRC_BYTES 2
 
@@ -63,7 +62,7 @@ static void head_byte(struct unpack *unpack, uint8_t byte)
 	const uint8_t *fields;
 
 	if (binhex->head_bytes == 0)
-		binhex->name_bytes = byte < NAME_MAX_BYTES ? byte : NAME_MAX_BYTES;
+		binhex->name_bytes = byte;
 	binhex->head[binhex->head_bytes++] = byte;
 	if (binhex->head_bytes < want || binhex->head_bytes < 2) {
 		if (binhex->head_bytes <= want - CRC_BYTES)

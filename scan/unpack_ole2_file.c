@@ -11,6 +11,8 @@
 #define HEADER_TABLES 109 // sectors of the table that the header lists
 #define ENTRY_BYTES 128
 #define MINI_SHIFT 6
+#define MIN_SHIFT 7 // 9 and 12 are written; ClamAV reads others, too
+#define MAX_SHIFT 20
 #define MINI_LIMIT 4096 // streams below this are in small sectors
 #define LAST_SECTOR 0xfffffffau
 #define NAME_UNITS 31
@@ -146,7 +148,7 @@ static void entry_read(const struct ole2 *ole2, const uint8_t *bytes, struct ole
 		.bytes = ole2_u32(bytes + 120),
 	};
 	// Version 3 may leave anything in the upper half.
-	if (ole2->shift > 9)
+	if (ole2->shift == 12)
 		entry->bytes |= (uint64_t)ole2_u32(bytes + 124) << 32;
 	for (size_t i = 0; i < NAME_UNITS && ole2_u16(bytes + 2 * i) != 0; i++)
 		at += put_point(entry->name + at, ole2_u16(bytes + 2 * i));
@@ -216,7 +218,9 @@ int ole2_file_open(struct ole2 *ole2)
 	int err;
 
 	(void)capture_read(ole2->whole->capture, 0, header, sizeof(header));
-	ole2->shift = ole2_u16(header + 30) == 12 ? 12 : 9;
+	ole2->shift = ole2_u16(header + 30);
+	if (ole2->shift < MIN_SHIFT || ole2->shift > MAX_SHIFT)
+		ole2->shift = 9;
 	err = fat_load(ole2, header);
 	if (err == 0)
 		err = directory_load(ole2, ole2_u32(header + 48));

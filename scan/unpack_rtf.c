@@ -34,7 +34,7 @@ static void word_end(struct unpack *unpack, struct unpack_event *event)
 	if (strcmp(rtf->word, "bin") == 0) {
 		rtf->skip = rtf->number;
 		rtf->state = rtf->skip > 0 ? RTF_BINARY : RTF_TEXT;
-	} else if (strcmp(rtf->word, "objdata") == 0 && !rtf->is_object) {
+	} else if (strcasecmp(rtf->word, "objdata") == 0 && !rtf->is_object) {
 		rtf->is_object = true;
 		rtf->object_depth = rtf->depth;
 		rtf->digits = 0;

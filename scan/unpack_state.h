@@ -203,8 +203,12 @@ enum tnef_state { TNEF_START, TNEF_HEAD, TNEF_BODY, TNEF_SUM };
 
 struct tnef {
 	enum tnef_state state;
+	bool is_attribute; // the member is an attribute that is no attachment's data
+	uint8_t embedded;  // what is due of a message that was found in it
 	uint32_t id;
 	uint32_t left;
+	uint32_t attribute_bytes;
+	uint32_t last; // bytes of it
 	uint32_t head_bytes;
 	uint8_t head[16];
 };
@@ -235,7 +239,7 @@ struct binhex {
 	uint32_t resource;
 	uint32_t out_bytes;
 	uint32_t head_bytes;
-	uint8_t head[96];
+	uint8_t head[288];
 };
 
 enum rtf_state { RTF_TEXT, RTF_ESCAPE, RTF_WORD, RTF_BINARY };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TNEF (winmail.dat, MS-OXTNEF 2.1.3): its attachments. A name may come after the data that it is of.
+// TNEF (winmail.dat, MS-OXTNEF 2.1.3): its attachments. A name may come after the data that it is of; data
+// in several attributes is one attachment, and the upper half of an attribute, its type, says nothing of it.
+// Other attributes are members as well where a file fits in (attachments are properties there, in
+// attAttachment), and so is a message that such a one embeds, which is TNEF again.
 #include "scan/unpack_state.h"
 
 #include <string.h>
@@ -11,14 +14,27 @@
 #define LEVEL_MESSAGE 1
 #define LEVEL_ATTACHMENT 2
 
-#define ATTACH_TITLE 0x00018010u
-#define ATTACH_DATA 0x0006800fu
-#define ATTACH_REND_DATA 0x00069002u // begins an attachment
+#define ATTACH_TITLE 0x8010u
+#define ATTACH_DATA 0x800fu
+#define ATTACH_REND_DATA 0x9002u // begins an attachment
+
+#define FILE_BYTES 98 // the shortest zip that has a member
+#define MAGIC 0x789f3e22u
+
+enum { EMBEDDED_NONE, EMBEDDED_END, EMBEDDED_BEGIN, EMBEDDED_MAGIC };
+
+static const uint8_t magic[] = {0x78, 0x9f, 0x3e, 0x22};
 
 bool tnef_is_header(const uint8_t *data, size_t n)
 {
-	return n >= START_BYTES + 1 && memcmp(data, "\x78\x9f\x3e\x22", 4) == 0 &&
-	       data[START_BYTES] == LEVEL_MESSAGE;
+	return n >= START_BYTES + 1 && memcmp(data, magic, sizeof(magic)) == 0 &&
+	       (data[START_BYTES] == LEVEL_MESSAGE || data[START_BYTES] == LEVEL_ATTACHMENT);
+}
+
+static bool is_file(const struct tnef *tnef)
+{
+	return tnef->id == ATTACH_DATA ||
+	       (tnef->id != ATTACH_TITLE && tnef->attribute_bytes >= FILE_BYTES);
 }
 
 static void head_read(struct unpack *unpack, struct unpack_event *event)
@@ -26,15 +42,53 @@ static void head_read(struct unpack *unpack, struct unpack_event *event)
 	struct tnef *tnef = &unpack->as.tnef;
 
 	tnef->head_bytes = 0;
-	tnef->id = read_le32(tnef->head + 1);
+	tnef->id = read_le32(tnef->head + 1) & 0xffffu;
 	tnef->left = read_le32(tnef->head + 5);
+	tnef->attribute_bytes = tnef->left;
+	tnef->last = 0;
 	tnef->state = TNEF_BODY;
 	if (tnef->head[0] != LEVEL_MESSAGE && tnef->head[0] != LEVEL_ATTACHMENT) {
 		unpack->is_over = true;
 		return;
 	}
-	if ((tnef->id == ATTACH_REND_DATA || tnef->id == ATTACH_DATA) && unpack->is_open)
+	if (unpack->is_open && (tnef->id == ATTACH_REND_DATA || tnef->is_attribute ||
+				       (is_file(tnef) && tnef->id != ATTACH_DATA)))
 		unpack_member_end(unpack, event);
+	tnef->is_attribute = is_file(tnef) && tnef->id != ATTACH_DATA;
+}
+
+// What ends a member at the mark of an embedded message, and begins one with it.
+static void embedded_event(struct unpack *unpack, struct unpack_event *event)
+{
+	struct tnef *tnef = &unpack->as.tnef;
+
+	switch (tnef->embedded) {
+	case EMBEDDED_END:
+		unpack_member_end(unpack, event);
+		tnef->embedded = EMBEDDED_BEGIN;
+		break;
+	case EMBEDDED_BEGIN:
+		unpack_member_begin(unpack, event);
+		tnef->embedded = EMBEDDED_MAGIC;
+		break;
+	default:
+		unpack_member_data(unpack, magic, sizeof(magic), event);
+		tnef->embedded = EMBEDDED_NONE;
+		break;
+	}
+}
+
+// How many of the bytes belong to the member at hand: up to such a mark, or all.
+static size_t find_embedded(struct tnef *tnef, const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		tnef->last = tnef->last << 8 | data[i];
+		if (tnef->last == MAGIC) {
+			tnef->embedded = EMBEDDED_END;
+			return i + 1;
+		}
+	}
+	return n;
 }
 
 static size_t body_feed(
@@ -42,19 +96,25 @@ static size_t body_feed(
 {
 	struct tnef *tnef = &unpack->as.tnef;
 
-	if (tnef->id == ATTACH_DATA && !unpack->is_open) {
+	if (tnef->embedded != EMBEDDED_NONE) {
+		embedded_event(unpack, event);
+		return 0;
+	}
+	if (is_file(tnef) && !unpack->is_open) {
 		unpack_member_begin(unpack, event);
 		return 0;
 	}
 	if (tnef->id == ATTACH_REND_DATA)
 		unpack_name_begin(unpack);
 	n = n < tnef->left ? n : tnef->left;
+	if (tnef->is_attribute)
+		n = find_embedded(tnef, data, n);
 	tnef->left -= (uint32_t)n;
-	if (tnef->left == 0)
+	if (tnef->left == 0 && tnef->embedded == EMBEDDED_NONE)
 		tnef->state = TNEF_SUM;
 	if (n == 0)
 		return 0;
-	if (tnef->id == ATTACH_DATA)
+	if (is_file(tnef))
 		unpack_member_data(unpack, data, n, event);
 	else if (tnef->id == ATTACH_TITLE)
 		unpack_name_add(unpack, data, n);

@@ -99,7 +99,8 @@ def generated(folder, makers, at_least, cached=False):
         sum(map(len, book.lines.values())), len(book.notes), len(book.refused)))
     for path, note in book.notes.items():
         compared.add(path, lambda name, note=note: (
-            set(note.tags) | kinds.get(name, set()) | {"of " + name.split(".")[0]}))
+            set(note.tags) | kinds.get(name, set()) | {"of " + name.split(".")[0]}
+            | (set() if name == note.signature else {"by chance"})))
     wrong = [path for path, note in book.notes.items() if note.should is False
              and note.signature in compared.cordon.names[path]]
     print("".join("    WRONG %s: %s\n" % (path, book.notes[path]) for path in wrong[:SHOWN]), end="")

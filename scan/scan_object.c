@@ -153,8 +153,10 @@ static void member_begin(
 	part->filename = scan_pool_text(scan, event->name);
 	container_see_member(object, event->name);
 	object->member = object_begin(scan, object, object->container, part->index);
-	if (object->member != NULL)
+	if (object->member != NULL) {
 		object->member->kind = event->kind;
+		object->member->is_entity = scan_whole_holds_entity(object);
+	}
 	scan_member_seen(scan, object, part->index, event);
 }
 

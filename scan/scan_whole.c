@@ -5,6 +5,7 @@
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
 #include "scan/scan_probe.h"
+#include "scan/unpack_mail.h"
 
 #include <string.h>
 
@@ -67,7 +68,10 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	if (kind == UNPACK_NONE || unpack_is_partial(kind))
 		object->whole = whole_detect(type, object->prefix, object->prefix_bytes);
 	// A mail need not look like one.
-	if (object->whole == NULL && kind == UNPACK_NONE && is_told(object, "CL_TYPE_MAIL"))
+	if (object->whole == NULL && kind == UNPACK_NONE &&
+		(is_told(object, "CL_TYPE_MAIL") ||
+			(object->is_entity &&
+				mail_begins_field(object->prefix, object->prefix_bytes))))
 		object->whole = whole_by_type("mail");
 	if (object->whole != NULL && object->depth >= max_depth) {
 		if (max_depth > 0)
@@ -272,6 +276,11 @@ struct scan_part *scan_whole_listed(struct scan *scan, struct scan_object *objec
 		return &parts[i];
 	}
 	return NULL;
+}
+
+bool scan_whole_holds_entity(const struct scan_object *object)
+{
+	return object->whole != NULL && strcmp(object->whole->type, "pkcs7") == 0;
 }
 
 bool scan_whole_is_other(const struct scan_object *object)

@@ -25,6 +25,8 @@ bool scan_whole_takes_encrypted(struct scan_object *object);
 struct scan_part *scan_whole_listed(
 	struct scan *scan, struct scan_object *object, const char *name);
 // Whether what comes out of it as it passes, mostly comes once more when it is whole.
+// Whether its member is a MIME entity: what S/MIME signs.
+bool scan_whole_holds_entity(const struct scan_object *object);
 bool scan_whole_is_other(const struct scan_object *object);
 // Whether an archive that is stored in it stands there in pieces.
 bool scan_whole_is_interrupted(const struct scan_object *object);

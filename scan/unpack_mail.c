@@ -3,6 +3,7 @@
 // is open and were not given before.
 #include "scan/unpack_mail.h"
 
+#include "scan/header.h"
 #include "scan/mime.h"
 
 #include <errno.h>
@@ -101,6 +102,16 @@ bool mail_is_header(const uint8_t *data, size_t n)
 		n -= line;
 	}
 	return (mime > 0 && mime + fields >= 2) || fields >= MIN_FIELDS;
+}
+
+bool mail_begins_field(const uint8_t *data, size_t n)
+{
+	const uint8_t *end = n > 0 ? memchr(data, '\n', n) : NULL;
+	const struct span line = {(const char *)data, end != NULL ? (size_t)(end - data) : n};
+	struct span name;
+	struct span value;
+
+	return header_split(line, &name, &value);
 }
 
 // ---- the parts ---------------------------------------------------------------------------------

@@ -10,6 +10,8 @@
 // Whether the first bytes are the header of a mail: its first line is a field that mail begins with, and
 // one of MIME is there too, or more of mail's.
 bool mail_is_header(const uint8_t *data, size_t n);
+// Whether they begin with any field: that is enough of what can only be a message, or a part of one.
+bool mail_begins_field(const uint8_t *data, size_t n);
 
 int mail_begin(struct whole *whole) __attribute__((warn_unused_result));
 void mail_next(struct whole *whole, struct unpack_event *event);

@@ -233,6 +233,43 @@ static void what_is_no_archive_is_not_kept(void **state)
 	free(data);
 }
 
+// RFC 8551 section 3.1: what S/MIME signs is a MIME entity, however its header is written.
+static void what_smime_signs_is_read_as_a_message(void **state)
+{
+	static const char head[] =
+		"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x80\x30\x80"
+		"\x02\x01\x01\x31\x00\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d"
+		"\x01\x07\x01\xa0\x80\x24\x80\x04";
+	static const struct {
+		const char *entity;
+		size_t parts;
+	} cases[] = {
+		{"Content-Type:a/b\nContent-Transfer-Encoding: base64\n\nQUJDREVG\n", 2},
+		{"X-A: b\nContent-Transfer-Encoding:\n base64\n\nQUJDREVG\n", 2},
+		{"Content-Transfer-Encoding : base64\n\nQUJDREVG\n", 2},
+		{"Any text, which needs no header\n\nQUJDREVG\n", 1},
+	};
+	static const uint8_t ends[14] = {0}; // of the seven values without a length
+	struct scanner *scanner = usual_scanner(false);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct scan_result *result;
+		struct scan *scan = feed(scanner, SCAN_FILE, head, sizeof(head) - 1);
+		const uint8_t bytes = (uint8_t)strlen(cases[i].entity);
+
+		scan_feed(scan, &bytes, 1);
+		scan_feed(scan, (const uint8_t *)cases[i].entity, bytes);
+		scan_feed(scan, ends, sizeof(ends));
+		result = scan_end(scan);
+		assert_int_equal(result->parts_count, cases[i].parts);
+		if (cases[i].parts == 2)
+			assert_int_equal(result->parts[1].bytes, 6);
+		scan_free(scan);
+	}
+	drop_scanner(scanner);
+}
+
 // ---- another thread ----------------------------------------------------------------------------
 
 #define JOBS 8
@@ -309,6 +346,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_to_be_kept_is_suspect),
 		cmocka_unit_test(without_room_for_all_messages_one_is_unscannable),
 		cmocka_unit_test(what_is_no_archive_is_not_kept),
+		cmocka_unit_test(what_smime_signs_is_read_as_a_message),
 		cmocka_unit_test(a_scanner_goes_on_while_another_thread_works),
 	};
 

@@ -32,9 +32,33 @@ static void a_header_of_mail_is_known_by_its_first_line_and_one_more(void **stat
 			cases[i].is_mail);
 }
 
+static void a_field_is_one_however_it_is_written(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_field;
+	} cases[] = {
+		{"Content-Type:multipart/mixed; boundary=x\r\n\r\n--x\r\n", true},
+		{"Content-Type:\n multipart/mixed; boundary=x\n\n--x\n", true},
+		{"Content-Type : multipart/mixed; boundary=x\n", true},
+		{"A: b", true},
+		{"Dear all,\nContent-Type: a/b\n", false},
+		{"<?xml version=\"1.0\"?>\n<a:b/>\n", false},
+		{"\nA: b\n", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+			mail_begins_field((const uint8_t *)cases[i].text, strlen(cases[i].text)),
+			cases[i].is_field);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_field_is_one_however_it_is_written),
 		cmocka_unit_test(a_header_of_mail_is_known_by_its_first_line_and_one_more),
 	};
 

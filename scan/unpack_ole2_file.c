@@ -53,6 +53,7 @@ static int fat_load(struct ole2 *ole2, const uint8_t *header)
 	uint32_t tables = (uint32_t)(sectors / per + 1);
 	uint32_t list = ole2_u32(header + 68);
 	uint32_t *listed = malloc(sizeof(*listed) * per);
+	uint64_t entries;
 	uint32_t at = 0;
 
 	ole2->fat = malloc(sizeof(*ole2->fat) * per * tables);
@@ -69,7 +70,9 @@ static int fat_load(struct ole2 *ole2, const uint8_t *header)
 			table_read(ole2, listed[i], ole2->fat + (size_t)at * per);
 		list = listed[per - 1];
 	}
-	ole2->fat_count = at * per;
+	// A chain that has more sectors than there are is a circle.
+	entries = (uint64_t)at * per;
+	ole2->fat_count = (uint32_t)(entries < sectors ? entries : sectors);
 	free(listed);
 	return 0;
 }

@@ -89,17 +89,28 @@ def make_tar(entries, form):
     return out.getvalue()
 
 
-def make_tnef(entries, title_last):
-    def attribute(level, ident, data):
-        return struct.pack("<BII", level, ident, len(data)) + data + struct.pack(
-            "<H", sum(data) % 65536)
+TNEF = struct.pack("<IH", 0x223E9F78, 1)
 
-    out = struct.pack("<IH", 0x223E9F78, 1) + attribute(1, 0x00089006, struct.pack("<I", 0x10000))
+
+def attribute(level, ident, data):
+    return struct.pack("<BII", level, ident, len(data)) + data + struct.pack("<H", sum(data) % 65536)
+
+
+def make_tnef(entries, title_last):
+    out = TNEF + attribute(1, 0x00089006, struct.pack("<I", 0x10000))
     for name, data in entries:
         parts = [attribute(2, 0x00018010, name.encode() + b"\0"), attribute(2, 0x0006800F, data)]
         out += attribute(2, 0x00069002, bytes(14)) + b"".join(
             reversed(parts) if title_last else parts)
     return out
+
+
+def make_tnef_odd(kind, data):
+    """A rendering, no version, and the data as this kind of attribute."""
+    out = TNEF + attribute(2, 0x00069002, bytes(14)) + attribute(2, 0x00018010, b"odd\0")
+    if kind == "split":
+        return out + attribute(2, 0x0006800F, data[:50]) + attribute(2, 0x0006800F, data[50:])
+    return out + attribute(2, 0x0000800F if kind == "type" else 0x00069005, data)
 
 
 def direct_members(data):
@@ -128,6 +139,7 @@ def members(data, parent, out):
 small = [("a.txt", b"TEST"), ("empty", b""), ("folder/", b""), ("folder/b.bin", noise),
          ("\u00fcml\u00e4ut-\u20ac.txt", text)]
 plain = make_zip(small)
+winmail = make_tnef([("in.bin", noise)], False)
 inner = [("plain.zip", plain), ("x.gz", gzip.compress(text, mtime=0)),
          ("tricky", b"PPPKPK\3\4PK\7\10" * 40 + b"PK\1\2")]
 tars = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -286,6 +298,11 @@ odd = {
                         [(0, "one.txt", text), (0, "two.zip", plain)] + members(plain, 2, [])),
     "title-last.dat": (make_tnef([("one.txt", text), ("two.bin", noise)], True), "clean", "",
                        [(0, "one.txt", text), (0, "two.bin", noise)]),
+    "tnef-split.dat": (make_tnef_odd("split", noise), "clean", "", [(0, "odd", noise)]),
+    "tnef-type.dat": (make_tnef_odd("type", noise), "clean", "", [(0, "odd", noise)]),
+    "tnef-property.dat": (make_tnef_odd("property", noise), "clean", "", [(0, "odd", noise)]),
+    "tnef-embedded.dat": (make_tnef_odd("property", noise[:40] + winmail), "clean", "", [
+        (0, "odd", noise[:40] + winmail[:4]), (0, "odd", winmail + b""), (2, "in.bin", noise)]),
 }
 
 

@@ -28,8 +28,9 @@ noise = bytes(rng.getrandbits(8) for _ in range(20000))
 class Compound:
     """Streams by path, written as sectors: the data, small data, directory, tables."""
 
-    def __init__(self, streams, version=3):
-        self.size = 512 if version == 3 else 4096
+    def __init__(self, streams, version=3, shift=0):
+        self.shift = shift or (9 if version == 3 else 12)
+        self.size = 1 << self.shift
         self.version = version
         self.sectors, self.fat = [], []
         self.entries = [["Root Entry", 5, NONE, NONE, NONE, END, 0]]
@@ -110,7 +111,7 @@ class Compound:
                                 first + tables + i + 1 if i + 1 < lists else END)
         numbers = (numbers[:109] + [FREE] * 109)[:109]
         header = struct.pack("<8s16x5H6x9I", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0x3E, self.version,
-                             0xFFFE, 9 if self.version == 3 else 12, 6,
+                             0xFFFE, self.shift, 6,
                              0 if self.version == 3 else len(directory) // self.size, tables,
                              directory_at, 0, 4096, mini_table,
                              -(-len(self.mini_fat) // per), first + tables if lists else END, lists)
@@ -219,6 +220,8 @@ for number in (3, 4):
                                       expect(plain))
     cases["macros-%d.doc" % number] = (check(Compound(macros, number).bytes(), macros), "clean", "",
                                        expect(macros, with_code))
+for odd_shift in (10, 14, 16):
+    cases["shift-%d.doc" % odd_shift] = (Compound(plain, 3, odd_shift).bytes(), "clean", "", expect(plain))
 large = [("large", noise * 400), ("after", noise[:5000])]
 cases["large.doc"] = (check(Compound(large).bytes(), large), "clean", "", expect(large))
 moved = [("VBA/m", b"\1\x10\xb0junk" + compressed(short) + b"\0\0" + compressed(code))]
@@ -251,6 +254,10 @@ for name, streams in {
         "slides": [("Current User", bytes(12) + b"\xdf\xc4\xd1\xf3" + bytes(20))]}.items():
     cases["encrypted-%s.doc" % name] = (Compound(streams).bytes(), "suspect", "encrypted-archive",
                                         expect(streams))
+plain_18 = Compound(plain, 3, 18).bytes()
+table_of_small, table_of_all = (struct.unpack_from("<I", plain_18, at)[0] for at in (60, 76))
+cases["shift-circle.doc"] = (patched(plain_18, (table_of_all + 1 << 18) + 4 * table_of_small, struct.pack(
+    "<I", table_of_small)), "clean", "", expect(plain))
 plain_3 = Compound(plain).bytes()
 loop = with_loop(plain_3)
 cases["loop.doc"] = (loop, "clean", "", None)

@@ -87,6 +87,7 @@ cases = {
     "empty.hqx": (binhex(b"empty", b""), "clean", "", [(0, "empty", b"")]),
     "resource.hqx": (binhex(b"r", b"", noise[:50]), "clean", "",
                      [(0, "r", b""), (0, "r/rsrc", noise[:50])]),
+    "long-name.hqx": (binhex(b"n" * 255, noise), "clean", "", [(0, "n" * 255, noise)]),
     "wrong.hqx": (binhex(b"w", noise, wrong=1), "suspect", "broken-archive", [(0, "w", noise)]),
     "cut.hqx": (binhex(b"c", noise)[:9000], "clean", "", None),
     "package.rtf": (rtf(lines(one)), "clean", "",
@@ -96,6 +97,8 @@ cases = {
                      (3, "in.gz", packed), (4, "", noise[:99])]),
     "hidden.rtf": (rtf(hidden(one)), "clean", "",
                    [(0, "objdata", one), (1, "in.gz", packed), (2, "", noise[:99])]),
+    "capitals.rtf": (rtf(lines(one)).replace(b"\\objdata", b"\\OBJDATA"), "clean", "",
+                     [(0, "objdata", one), (1, "in.gz", packed), (2, "", noise[:99])]),
     "cut.rtf": (rtf(lines(other))[:9000], "clean", "", None),
     "not-ole.rtf": (rtf(lines(noise[:500])), "clean", "", [(0, "objdata", noise[:500])]),
 }

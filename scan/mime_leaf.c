@@ -244,6 +244,9 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 
 	if (leaf->sink == MIME_SINK_HELD && !is_preamble)
 		promote(mime);
+	// What waited for a line's end is not to be looked at with what follows.
+	if (leaf->peek)
+		mime->tap_bytes = 0;
 	leaf->peek = false;
 	leaf->tap_end_due = leaf->tap;
 	if (leaf->alts)

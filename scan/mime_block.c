@@ -100,18 +100,14 @@ static bool opens_base64(const uint8_t *line, size_t n)
 	return upper && small && beyond;
 }
 
-static bool is_hex(uint8_t c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 // More than half of it escapes: bytes that are no text, or text in another script.
 static bool opens_qp(const uint8_t *line, size_t n)
 {
 	size_t escapes = 0;
 
 	for (size_t i = 0; i + 2 < n; i++)
-		escapes += line[i] == '=' && is_hex(line[i + 1]) && is_hex(line[i + 2]);
+		escapes += line[i] == '=' && decode_nibbles[line[i + 1]] != DECODE_INVALID &&
+			   decode_nibbles[line[i + 2]] != DECODE_INVALID;
 	return escapes >= QP_LINE_ESCAPES && escapes * 6 > n;
 }
 

@@ -143,8 +143,12 @@ static int begin(
 	making->opener = opener;
 	making->stats = *stats;
 	(void)snprintf(making->image, sizeof(making->image), "%s", image);
+	making->thread = g_thread_try_new("rules", make, making, NULL);
+	if (making->thread == NULL) {
+		free(making);
+		return -EAGAIN;
+	}
 	opener->making = making;
-	making->thread = g_thread_new("rules", make, making);
 	return -EINPROGRESS;
 }
 

@@ -239,6 +239,20 @@ static void the_end_of_a_mail_waits_for_room_too(void **state)
 	}
 }
 
+// The seal comes when a part of the body is on its way, and the rest waits for room.
+static void send_and_seal(const char *body, size_t n)
+{
+	assert_true(world_say(&world, ENVELOPE "DATA\r\n", 3));
+	peer_write(&world.client, body, 50000);
+	pass(500, 0);
+	seal_on();
+	peer_write(&world.client, body + 50000, n - 50000);
+	pass(2000, 0);
+	assert_int_equal(waits(), 1);
+	await_reply(6, 100, 60000);
+	assert_memory_equal(world_last_reply(&world), "250", 3);
+}
+
 static void a_body_that_a_seal_meets_in_its_middle_waits_too(void **state)
 {
 	(void)state;
@@ -249,15 +263,7 @@ static void a_body_that_a_seal_meets_in_its_middle_waits_too(void **state)
 		begin(seed);
 		if (seed > 4)
 			world.faults = (struct world_faults){20, 20, 500, 3000};
-		assert_true(world_say(&world, ENVELOPE "DATA\r\n", 3));
-		peer_write(&world.client, body, 50000);
-		pass(500, 0);
-		seal_on();
-		peer_write(&world.client, body + 50000, n - 50000);
-		pass(2000, 0);
-		assert_int_equal(waits(), 1);
-		await_reply(6, 100, 60000);
-		assert_memory_equal(world_last_reply(&world), "250", 3);
+		send_and_seal(body, n);
 		assert_int_equal(world.mails_count, 0);
 		check_held(body, n);
 		finish();
@@ -288,15 +294,7 @@ static void long_packets_wait_for_room_as_all_others(void **state)
 
 		begin(mss);
 		world.client.mss = mss;
-		assert_true(world_say(&world, ENVELOPE "DATA\r\n", 3));
-		peer_write(&world.client, body, 50000);
-		pass(500, 0);
-		seal_on();
-		peer_write(&world.client, body + 50000, n - 50000);
-		pass(2000, 0);
-		assert_int_equal(waits(), 1);
-		await_reply(6, 100, 60000);
-		assert_memory_equal(world_last_reply(&world), "250", 3);
+		send_and_seal(body, n);
 		check_held(body, n);
 		finish();
 	}

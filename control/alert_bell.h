@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rings when mail with an alert may have come: when the dataplane has kept one, which answers a question that it was
 // asked before ("alerts"), and when one is put into a Maildir (inotify). What rings costs a look at all that is kept,
-// and anybody's mail may ring: some in a row may follow at once, and in the long run they take a tenth of the time. Without the dataplane or inotify nothing rings,
-// so that it takes a look now and then all the same.
+// and anybody's mail may ring: some in a row may follow at once, and in the long run they take a tenth of the time.
+// Without the dataplane or inotify nothing rings, so that it takes a look now and then all the same.
 #pragma once
 
 #include <stdbool.h>

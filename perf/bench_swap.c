@@ -4,10 +4,10 @@
 // A worker under SMTP traffic (rig.h), while another thread puts the same large image in force again and again, as
 // the dataplane's main thread does: a fresh memfd, mapped, checked, a scanner made of it and tried, handed over.
 // 20,000 literals and 265,000 hashes are the image, and what is named on the command line besides. Without and
-// with swaps in turn (the same made, but not handed over): how long the worker's turns are (a burst from each port waits no longer than one), by its
-// processor's time, which other programs do not lengthen, and by the clock, which they do; how often it has slept
-// or touched a page that was not there in the midst of a turn. Every mail and every verdict is checked: what is in
-// progress at a swap ends on the rules that it began with.
+// with swaps in turn (the same made, but not handed over): how long the worker's turns are (a burst from each port
+// waits no longer than one), by its processor's time, which other programs do not lengthen, and by the clock, which
+// they do; how often it has slept or touched a page that was not there in the midst of a turn. Every mail and every
+// verdict is checked: what is in progress at a swap ends on the rules that it began with.
 #include "dataplane/memory_limit.h"
 #include "dataplane/worker_rules.h"
 #include "perf/perf.h"

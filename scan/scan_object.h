@@ -109,8 +109,8 @@ struct scan_object {
 void scan_set_suspect(struct scan *scan, const char *why);
 void scan_set_unscannable(struct scan *scan, const char *why);
 
-// parent: the object that it was unpacked from, NULL: none. container: what it lies in. Part 0 of a message is the raw mail. NULL when there is no memory: the
-// message is unscannable then.
+// parent: the object that it was unpacked from, NULL: none. container: what it lies in. Part 0 of a message is the raw
+// mail. NULL when there is no memory: the message is unscannable then.
 struct scan_object *object_begin(struct scan *scan, const struct scan_object *parent,
 	enum filetype_container container, uint32_t part);
 // A mail that is no message of its own, to be matched as a mail alone: an attached one, or one that is a file, which

@@ -206,6 +206,8 @@ bool rebuild_embed_in_text(const uint8_t *data, size_t bytes)
 {
 	static const char *const begins[] = {"=ybegin ", "-----BEGIN PGP MESSAGE-----"};
 
+	if (bytes == 0)
+		return false; // of nothing data may be NULL
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
 		size_t n = strlen(begins[i]);
 		const uint8_t *at = data;

@@ -182,11 +182,13 @@ static void payloads_are_read_strictly(void **test_state)
 
 static void members_that_are_there_twice_are_refused(void **test_state)
 {
-	char *payload = json_dumps(make_seal(1), JSON_COMPACT);
+	json_t *seal = make_seal(1);
+	char *payload = json_dumps(seal, JSON_COMPACT);
 	char *text = NULL;
 	char twice[2048];
 
 	(void)test_state;
+	json_decref(seal);
 	(void)snprintf(twice, sizeof(twice), "{\"sequence\":2,%s", payload + 1);
 	free(payload);
 	assert_int_equal(envelope_sign(ENVELOPE_ALERT, twice, strlen(twice), &lab.signers[ALERTS_A],

@@ -27,12 +27,23 @@ void options_init(struct options *options)
 	options_derive(&options->engine);
 }
 
+// As in the configuration, or as options of a command are written.
+static bool is_named(const char *key, const char *name, size_t n)
+{
+	if (strlen(key) != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] != key[i] && !(name[i] == '-' && key[i] == '_'))
+			return false;
+	}
+	return true;
+}
+
 static const struct config_option *find_policy(const char *name, size_t n)
 {
 	const struct config_option *option = options_policy_table();
 
-	while (option->key != NULL &&
-		(strlen(option->key) != n || memcmp(option->key, name, n) != 0))
+	while (option->key != NULL && !is_named(option->key, name, n))
 		option++;
 	return option->key != NULL ? option : NULL;
 }

@@ -112,7 +112,8 @@ int options_load_text(const char *name, const char *text, size_t bytes,
 	__attribute__((warn_unused_result));
 
 // Applies "infected=reject" (both directions) or "inbound.infected=reject"; the names and values are
-// those of smtp.inbound and smtp.outbound. Returns 0, or -EINVAL with a text in error.
+// those of smtp.inbound and smtp.outbound, "false-end" stands for "false_end". Returns 0, or -EINVAL with a
+// text in error.
 int options_set_policy(struct engine_options *engine, const char *assignment, char *error,
 	size_t error_bytes) __attribute__((warn_unused_result));
 

@@ -245,6 +245,11 @@ static void a_policy_is_set_for_one_direction_or_both(void **state)
 		options_set_policy(&loaded.engine, "inbound.bare_newline=refuse", error, 256), 0);
 	assert_true(policy[DIRECTION_INBOUND].smtp.report_bare_newline);
 	assert_false(policy[DIRECTION_OUTBOUND].smtp.report_bare_newline);
+	assert_int_equal(
+		options_set_policy(&loaded.engine, "outbound.false-end=normalise", error, 256), 0);
+	assert_int_equal(policy[DIRECTION_OUTBOUND].false_end, NEWLINE_NORMALISE);
+	assert_int_equal(options_set_policy(&loaded.engine, "unknown-verbs=pass", error, 256), 0);
+	assert_true(policy[DIRECTION_INBOUND].smtp.pass_unknown_verbs);
 }
 
 static void a_bad_policy_is_refused_with_its_reason(void **state)
@@ -255,6 +260,9 @@ static void a_bad_policy_is_refused_with_its_reason(void **state)
 	} cases[] = {
 		{"infected", "NAME=VALUE"},
 		{"=reject", "no policy of that name"},
+		{"-=reject", "no policy of that name"},
+		{"false-ends=refuse", "no policy of that name"},
+		{"false-en=refuse", "no policy of that name"},
 		{"infected=", "one of deliver"},
 		{"infected=burn", "one of deliver, reject, tempfail, discard"},
 		{"sideways.infected=reject", "no policy of that name"},

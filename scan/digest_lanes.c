@@ -30,7 +30,7 @@ const uint32_t digest_sha256_constants[64] = {0x428a2f98u, 0x71374491u, 0xb5c0fb
 
 // The crypto library's, of one message.
 static void sha1_library(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count)
 {
 	SHA_CTX context;
 
@@ -51,7 +51,7 @@ static void sha1_library(
 }
 
 static void sha256_library(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count)
 {
 	SHA256_CTX context;
 
@@ -110,11 +110,11 @@ static const struct digest_lanes_ops variants[] = {
 	{"avx2 and shani", DIGEST_NEEDS_AVX2 | DIGEST_NEEDS_SHANI,
 		{{digest_md5_avx2, 7, 16}, NONE, NONE}, SHANI},
 	{"avx512", DIGEST_NEEDS_AVX512,
-		{{digest_md5_avx512, 5, 16}, {digest_sha1_avx512, 4, 16},
+		{{digest_md5_avx512, 5, 32}, {digest_sha1_avx512, 4, 16},
 			{digest_sha256_avx512, 7, 16}},
 		LIBRARY},
 	{"avx512 and shani", DIGEST_NEEDS_AVX512 | DIGEST_NEEDS_SHANI,
-		{{digest_md5_avx512, 5, 16}, {digest_sha1_avx512, 7, 16},
+		{{digest_md5_avx512, 5, 32}, {digest_sha1_avx512, 7, 16},
 			{digest_sha256_avx512, 8, 16}},
 		SHANI},
 };
@@ -165,9 +165,9 @@ struct lane {
 
 // All of them. The first `used` columns and lanes are in use; the others of the states hold anything.
 struct run {
-	uint32_t states[DIGEST_WORDS][DIGEST_LANES] __attribute__((aligned(64)));
-	const uint8_t *data[DIGEST_LANES];
-	struct lane lanes[DIGEST_LANES];
+	uint32_t states[DIGEST_WORDS][DIGEST_COLUMNS] __attribute__((aligned(64)));
+	const uint8_t *data[DIGEST_COLUMNS];
+	struct lane lanes[DIGEST_COLUMNS];
 	size_t used;
 	enum digest_algorithm algorithm;
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define LANES 16
-#define MD5_VECTORS 1
+#define MD5_VECTORS 2
 typedef uint32_t lanes __attribute__((vector_size(64)));
 
 // Four words of four messages in each quarter: the quarter's number is that of the fourfold of words.

@@ -94,7 +94,7 @@ static inline __attribute__((always_inline)) void take_round(
 }
 
 static inline __attribute__((always_inline)) void run_few(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, const size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, const size_t count)
 {
 	const uint8_t *own[FEW];
 	uint32_t sums[FEW][4];
@@ -127,7 +127,7 @@ static inline __attribute__((always_inline)) void run_few(
 }
 
 void digest_md5_few(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count)
 {
 	switch (count) {
 	case 1:

@@ -7,11 +7,12 @@
 
 #define DIGEST_BLOCK_BYTES 64
 #define DIGEST_WORDS 8
+#define DIGEST_COLUMNS 32 // MD5 takes two vectors of these side by side
 
 // So many blocks of each of some messages, whose states these are: a row for each word of the state, a column
 // for each message. data moves on. Columns behind the last message may be overwritten.
 typedef void (*digest_blocks_fn)(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count);
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count);
 
 // What a variant can do: least to most messages at once.
 struct digest_blocks {
@@ -45,7 +46,7 @@ extern const uint32_t digest_sha256_constants[64];
 extern const uint32_t digest_md5_constants[64];
 
 #define DIGEST_KERNEL(name)                                                                        \
-	void name(uint32_t(*states)[DIGEST_LANES], const uint8_t **data, size_t blocks,            \
+	void name(uint32_t(*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks,          \
 		size_t count)
 
 DIGEST_KERNEL(digest_md5_few);

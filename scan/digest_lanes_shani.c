@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void take_four(
 }
 
 static inline __attribute__((always_inline)) void run_sha256(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, const size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, const size_t count)
 {
 	const __m128i order = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
 	struct sha256 sums[FEW];
@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) void run_sha256(
 }
 
 void digest_sha256_shani(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count)
 {
 	if (count == FEW)
 		run_sha256(states, data, blocks, FEW);
@@ -132,7 +132,7 @@ static inline __attribute__((always_inline)) void sha1_four(
 }
 
 static inline __attribute__((always_inline)) void run_sha1(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, const size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, const size_t count)
 {
 	const __m128i order = _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
 	struct sha1 sums[FEW];
@@ -177,7 +177,7 @@ static inline __attribute__((always_inline)) void run_sha1(
 }
 
 void digest_sha1_shani(
-	uint32_t (*states)[DIGEST_LANES], const uint8_t **data, size_t blocks, size_t count)
+	uint32_t (*states)[DIGEST_COLUMNS], const uint8_t **data, size_t blocks, size_t count)
 {
 	if (count == FEW)
 		run_sha1(states, data, blocks, FEW);

@@ -43,6 +43,15 @@ int ctl_load_screen(const char *path, const struct ruleset *base, struct ruleset
 // "md5,sha1,sha256" to DIGEST_*. False where a name is none of these.
 bool ctl_parse_digests(const char *list, unsigned int *digests) SCAN_MUST_USE;
 
+// ---- output (ctl_output.c) ---------------------------------------------------------------------
+
+// Is the file output, which may be missing or NULL, one of inputs, which end with NULL? Then that was said on
+// stderr: it must not be written.
+bool ctl_output_is_input(
+	const char *command, const char *output, char *const *inputs) SCAN_MUST_USE;
+// A command's exit status: status, or CTL_ERROR where what it wrote to stdout has not all arrived.
+int ctl_output_end(int status) SCAN_MUST_USE;
+
 // ---- JSON (ctl_json.c) -------------------------------------------------------------------------
 
 // A string of text as it stands; what is not UTF-8 in it becomes U+FFFD.

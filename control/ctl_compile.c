@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define CACHE_MB 2048
+#define MAX_CACHE_MB 1048576
 
 struct compile_options {
 	const char *output;
@@ -59,6 +61,38 @@ static void report_line(
 	(void)fprintf(stderr, "%s:%u: %s%s\n", file, line, is_error ? "" : "skipped: ", reason);
 }
 
+static bool parse_cache_mb(const char *text, uint64_t *megabytes)
+{
+	char *end;
+
+	errno = 0;
+	*megabytes = strtoull(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 &&
+		*megabytes <= MAX_CACHE_MB)
+		return true;
+	(void)fprintf(
+		stderr, "cordonctl compile: --cache-mb %s: not 0 to %d\n", text, MAX_CACHE_MB);
+	return false;
+}
+
+// Sources that are there, and an image that may be replaced? What is wrong is said.
+static bool check_paths(const char *output, char *const *sources)
+{
+	struct stat about;
+
+	for (; *sources != NULL; sources++) {
+		if (stat(*sources, &about) == 0)
+			continue;
+		// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+		(void)fprintf(stderr, "cordonctl compile: %s: %s\n", *sources, strerror(errno));
+		return false;
+	}
+	if (stat(output, &about) != 0 || S_ISREG(about.st_mode))
+		return true;
+	(void)fprintf(stderr, "cordonctl compile: %s: is no file\n", output);
+	return false;
+}
+
 // False when the command is over already, with this exit status.
 static bool parse_options(int argc, char **argv, struct compile_options *options, int *status)
 {
@@ -92,7 +126,8 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 			options->cache = optarg;
 			break;
 		case 'm':
-			options->cache_mb = strtoull(optarg, NULL, 10);
+			if (!parse_cache_mb(optarg, &options->cache_mb))
+				return false;
 			break;
 		case 'f':
 			options->is_full = true;
@@ -252,6 +287,9 @@ int ctl_compile(int argc, char **argv)
 
 	if (!parse_options(argc, argv, &options, &status))
 		return status;
+	if (!check_paths(options.output, argv + optind) ||
+		ctl_output_is_input("compile", options.output, argv + optind))
+		return CTL_ERROR;
 	build.strict = options.is_strict;
 	// Hyperscan takes and leaves large blocks for each pattern: the kernel need not clear them anew.
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread

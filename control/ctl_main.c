@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return ctl_output_end(commands[i].run(argc - 1, argv + 1));
 	}
 	(void)fprintf(stderr, "cordonctl: there is no command \"%s\"\n\n", argv[1]);
 	print_usage(stderr);

@@ -207,7 +207,9 @@ int ctl_replay(int argc, char **argv)
 	if (parse_options(argc, argv, &command, &status)) {
 		command.options.files = (const char *const *)(argv + optind);
 		command.options.files_count = (size_t)(argc - optind);
-		status = run(&command);
+		status = ctl_output_is_input("replay", command.options.egress, argv + optind)
+				 ? CTL_ERROR
+				 : run(&command);
 	}
 	for (size_t i = 0; i < command.lists_count; i++)
 		free(command.lists[i]);

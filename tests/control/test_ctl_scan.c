@@ -51,6 +51,7 @@ static char folder[64];
 static char program[4096];
 static char output[MAX_OUTPUT];
 static char errors[MAX_OUTPUT];
+static const char *output_device; // instead of a file
 
 static const struct {
 	const char *path;
@@ -190,8 +191,9 @@ static int run(const char *line)
 		char path[256];
 
 		path_in(path, sizeof(path), fd == 1 ? "stdout" : "stderr");
-		assert_int_equal(posix_spawn_file_actions_addopen(
-					 &actions, fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0600),
+		assert_int_equal(posix_spawn_file_actions_addopen(&actions, fd,
+					 fd == 1 && output_device != NULL ? output_device : path,
+					 O_WRONLY | O_CREAT | O_TRUNC, 0600),
 			0);
 	}
 	assert_int_equal(posix_spawn(&pid, program, &actions, NULL, argv, environ), 0);
@@ -237,7 +239,9 @@ static void what_is_no_command_line_ends_with_2_and_nothing_on_stdout(void **sta
 		"scan --rules @rules --digests md5, @clean.eml", "scan --rules @none @clean.eml",
 		"scan --rules @barren @clean.eml", "scan --rules @clean.eml @clean.eml",
 		"scan --rules @rules --json @none", "compile @rules", "compile -o @image",
-		"compile @none -o @image", "compile @rules -o /nowhere/at/all"};
+		"compile @none -o @image", "compile @rules -o /nowhere/at/all",
+		"compile @rules -o @image --cache @barren --cache-mb -5",
+		"compile @rules -o @image --cache @barren --cache-mb 5x"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -245,6 +249,35 @@ static void what_is_no_command_line_ends_with_2_and_nothing_on_stdout(void **sta
 		assert_string_equal(output, "");
 		assert_true(strlen(errors) > 0);
 	}
+}
+
+static void what_is_to_be_read_is_not_overwritten(void **state)
+{
+	char path[256];
+
+	(void)state;
+	assert_int_equal(run("compile @plain.ndb -o @plain.ndb"), 2);
+	assert_true(matches(errors, "plain\\.ndb: would be overwritten"));
+	assert_int_equal(run("replay -r @plain.ndb --out @notes @clean.eml @notes"), 2);
+	assert_true(matches(errors, "notes: would be overwritten"));
+	path_in(path, sizeof(path), "made"); // no file, as devices are none
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(run("compile @plain.ndb -o @made"), 2);
+	assert_true(matches(errors, "made: is no file"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(run("compile @plain.ndb @none -o @image"), 2);
+	assert_true(matches(errors, "none: No such file"));
+	assert_int_equal(run("scan -r @plain.ndb @notes"), 0);
+	assert_true(matches(output, "notes: OK"));
+}
+
+static void output_that_does_not_arrive_is_an_error(void **state)
+{
+	(void)state;
+	output_device = "/dev/full";
+	assert_int_equal(run("compile @plain.ndb -o @image --json"), 2);
+	assert_int_equal(run("scan -r @plain.ndb @notes"), 2);
+	output_device = NULL;
 }
 
 static void a_malformed_line_is_reported_and_the_rest_compiled(void **state)
@@ -547,6 +580,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(help_goes_to_stdout_and_ends_well),
 		cmocka_unit_test(what_is_no_command_line_ends_with_2_and_nothing_on_stdout),
+		cmocka_unit_test(what_is_to_be_read_is_not_overwritten),
+		cmocka_unit_test(output_that_does_not_arrive_is_an_error),
 		cmocka_unit_test(a_malformed_line_is_reported_and_the_rest_compiled),
 		cmocka_unit_test(clean_mail_is_ok_and_ends_with_0),
 		cmocka_unit_test(eicar_is_found_in_each_wrapping),

@@ -85,6 +85,8 @@ static const struct option_choice policies[] = {{"quarantine", RELEASE_QUARANTIN
 static const struct option_choice suspect_policies[] = {{"quarantine", RELEASE_QUARANTINE},
 	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP},
 	{NULL, 0}};
+static const struct option_choice encrypted_policies[] = {{"quarantine", RELEASE_QUARANTINE},
+	{"delete", RELEASE_DELETE}, {"deliver", RELEASE_DELIVER}, {NULL, 0}};
 static const struct option_choice outbound_policies[] = {{"same", RELEASE_SAME},
 	{"quarantine", RELEASE_QUARANTINE}, {"delete", RELEASE_DELETE},
 	{"deliver", RELEASE_DELIVER}, {"strip", RELEASE_STRIP}, {"disinfect", RELEASE_DISINFECT},
@@ -181,6 +183,13 @@ static const struct config_option release_table[] = {
 		.choices = suspect_policies,
 		.preset = "quarantine",
 		.help = "Held mail that trips a heuristic or a content limit."},
+	{.key = "encrypted_mail",
+		.kind = OPTION_CHOICE,
+		MEMBER(release.encrypted_mail),
+		.choices = encrypted_policies,
+		.preset = "quarantine",
+		.help = "Held mail, in either direction, that only its reader can decrypt (S/MIME, "
+			"PGP), and that is suspect for nothing else."},
 	{.key = "outbound_infected",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.outbound_infected),

@@ -55,6 +55,7 @@ struct control_options {
 		uint32_t suspect;
 		uint32_t outbound_infected; // RELEASE_SAME: infected
 		uint32_t outbound_suspect;
+		uint32_t encrypted_mail;
 		uint32_t undisinfected; // of what RELEASE_DISINFECT fails on
 		uint32_t screening;     // of what hits in screening, and no more
 	} release;

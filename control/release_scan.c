@@ -149,6 +149,8 @@ static enum release_policy policy_of(const struct job *job, const struct scan_re
 
 	if (verdict == VERDICT_SUSPECT && strcmp(result->reason, "checksum") == 0)
 		return screening_policy(job, result);
+	if (verdict == VERDICT_SUSPECT && strcmp(result->reason, SCAN_ENCRYPTED) == 0)
+		return (enum release_policy)options->release.encrypted_mail;
 	return is_outbound && outbound != RELEASE_SAME ? outbound : policy;
 }
 

@@ -37,6 +37,7 @@ void engine_options_init(struct engine_options *options)
 
 		policy->infected = POLICY_REJECT;
 		policy->suspect = POLICY_QUARANTINE;
+		policy->encrypted_mail = POLICY_QUARANTINE;
 		policy->screening = POLICY_QUARANTINE;
 		policy->unscannable = POLICY_TEMPFAIL;
 		policy->false_end = NEWLINE_REFUSE;

@@ -51,12 +51,13 @@ enum policy_midstream {
 enum policy_newline { NEWLINE_REFUSE, NEWLINE_NORMALISE, NEWLINE_PASS };
 
 struct engine_policy {
-	enum policy_action infected;      // default reject
-	enum policy_action suspect;       // default quarantine; without a spool that is reject
-	enum policy_action screening;     // of what is suspect for a checksum; the same
-	enum policy_action unscannable;   // default tempfail; deliver is fail-open
-	enum policy_newline false_end;    // end-of-data look-alikes; default refuse; never pass
-	enum policy_newline bare_newline; // elsewhere in a body; default pass
+	enum policy_action infected;       // default reject
+	enum policy_action suspect;        // default quarantine; without a spool that is reject
+	enum policy_action encrypted_mail; // of what is suspect for SCAN_ENCRYPTED; the same
+	enum policy_action screening;      // of what is suspect for a checksum; the same
+	enum policy_action unscannable;    // default tempfail; deliver is fail-open
+	enum policy_newline false_end;     // end-of-data look-alikes; default refuse; never pass
+	enum policy_newline bare_newline;  // elsewhere in a body; default pass
 	enum policy_midstream midstream;
 	struct smtp_options smtp;
 };

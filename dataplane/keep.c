@@ -23,7 +23,8 @@ static bool is_kept_by(enum policy_action action)
 static bool keeps(const struct engine_policy *policy)
 {
 	return is_kept_by(policy->infected) || is_kept_by(policy->suspect) ||
-	       is_kept_by(policy->screening) || is_kept_by(policy->unscannable);
+	       is_kept_by(policy->encrypted_mail) || is_kept_by(policy->screening) ||
+	       is_kept_by(policy->unscannable);
 }
 
 static void describe(struct engine *engine, const struct message *message,

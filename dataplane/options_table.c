@@ -51,6 +51,12 @@ static const struct config_option policy_table[] = {
 		CHOICE(struct engine_policy, suspect, actions),
 		.help = "Mail that trips a heuristic or a content limit. Without a spool "
 			"`quarantine` is `reject`."},
+	{.key = "encrypted_mail",
+		CHOICE(struct engine_policy, encrypted_mail, actions),
+		.help = "Mail that only its reader can decrypt (S/MIME, PGP), and that is suspect "
+			"for nothing else. What cannot be read is kept, as encrypted archives are, "
+			"until you say that such mail is expected: `deliver`. Without a spool "
+			"`quarantine` is `reject`."},
 	{.key = "screening",
 		CHOICE(struct engine_policy, screening, actions),
 		.help = "Mail in which a checksum of the screening list hit and no signature, "

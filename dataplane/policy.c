@@ -26,6 +26,9 @@ enum policy_action policy_decide(const struct engine_policy *policy, enum verdic
 enum policy_action policy_decide_scan(
 	const struct engine_policy *policy, enum verdict verdict, const struct scan_result *result)
 {
+	if (verdict == VERDICT_SUSPECT && result != NULL &&
+		strcmp(result->reason, SCAN_ENCRYPTED) == 0)
+		return policy->encrypted_mail;
 	if (verdict != VERDICT_SUSPECT || result == NULL || result->matches_count == 0)
 		return policy_decide(policy, verdict);
 	switch (scan_screen_action(result)) {

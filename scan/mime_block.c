@@ -7,6 +7,7 @@
 // systems add blank lines and readers do not mind. A begin line counts only when a line of data
 // follows, so that prose does not open a block.
 #include "scan/decode_ops.h"
+#include "scan/encrypted.h"
 #include "scan/mime_lines.h"
 #include "scan/mime_state.h"
 
@@ -250,6 +251,7 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
 		end_block(block);
+		block->is_encrypted |= encrypted_is_armor(line, n);
 		block->after_dashes = true;
 		return true;
 	}
@@ -348,6 +350,7 @@ static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 static void take_dashes(struct block *block, const uint8_t *line, size_t n)
 {
 	block->after_dashes = n > 2 && line[0] == '-' && line[1] == '-';
+	block->is_encrypted |= encrypted_is_armor(line, n);
 	if (begins_with(line, n, "-----begin pgp "))
 		block->armor = true;
 	else if (block->after_dashes)

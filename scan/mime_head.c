@@ -82,6 +82,8 @@ void mime_header_end(struct mime *mime)
 	mime->has_junk = false;
 	kind = mime_entity_kind(mime);
 	coding = kind == MIME_LEAF ? mime_entity_coding(mime) : container_coding(mime);
+	if (strcmp(mime->entity.content_type, "multipart/encrypted") == 0)
+		mime_tell(mime, MIME_LIMIT_ENCRYPTED);
 	if (mime->entity.long_boundary)
 		mime_tell(mime, MIME_LIMIT_HEADER);
 	if (kind != MIME_LEAF && mime->base_depth + mime->depth >= mime->limits.max_depth) {

@@ -282,6 +282,7 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event)
 		[MIME_LIMIT_PARTIAL] = "message-partial",
 		[MIME_LIMIT_EXTERNAL] = "message-external-body",
 		[MIME_LIMIT_BOUNDARY] = "ambiguous-boundary",
+		[MIME_LIMIT_ENCRYPTED] = "encrypted-mail",
 		[MIME_LIMIT_MEMORY] = "memory",
 	};
 

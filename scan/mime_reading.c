@@ -195,6 +195,10 @@ bool mime_block_event(struct mime *mime, enum block_step step, struct mime_event
 	struct mime_leaf *leaf = &mime->leaf;
 	bool open = leaf->block_open;
 
+	if (mime->block.is_encrypted) {
+		mime->block.is_encrypted = false;
+		mime_tell(mime, MIME_LIMIT_ENCRYPTED);
+	}
 	switch (step) {
 	case BLOCK_MORE:
 		return false;

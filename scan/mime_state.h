@@ -80,11 +80,12 @@ struct block {
 	bool ended;         // BLOCK_END is due once out is taken
 	bool after_dashes;  // the last line that was not blank, or a header, began with "--"
 	bool encoding_open; // the header's last field is a transfer encoding
-	bool armor;         // between the lines of a signature: base64 that is no attachment
-	bool gap;           // blank lines inside base64
-	bool escape;        // of yEnc
-	bool is_guess;      // quoted-printable that no header names: other blocks may begin in it
-	bool in_rest;       // of a line longer than BLOCK_LINE_BYTES
+	bool is_encrypted; // a line was seen that begins armor of what is; the caller takes it back
+	bool armor;        // between the lines of a signature: base64 that is no attachment
+	bool gap;          // blank lines inside base64
+	bool escape;       // of yEnc
+	bool is_guess;     // quoted-printable that no header names: other blocks may begin in it
+	bool in_rest;      // of a line longer than BLOCK_LINE_BYTES
 	bool takes_rest;
 	bool after_cr;
 	bool skip_break;     // that of the blank line before a body
@@ -133,6 +134,7 @@ enum mime_limit {
 	MIME_LIMIT_PARTIAL,
 	MIME_LIMIT_EXTERNAL,
 	MIME_LIMIT_BOUNDARY,
+	MIME_LIMIT_ENCRYPTED,
 	MIME_LIMIT_MEMORY,
 };
 enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };

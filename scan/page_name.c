@@ -38,6 +38,61 @@ static bool is_page(const char *ending, size_t n, bool in_office)
 	return false;
 }
 
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// Behind what stands before the first element: NULL where there is something else than what office programs write.
+static const uint8_t *first_element(const uint8_t *at, const uint8_t *end)
+{
+	static const char declaration[] = "<?xml ";
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if ((size_t)(end - at) > 3 && memcmp(at, mark, 3) == 0)
+		at += 3;
+	if ((size_t)(end - at) < sizeof(declaration) ||
+		memcmp(at, declaration, sizeof(declaration) - 1) != 0)
+		return NULL;
+	while (at < end && *at == '<' && at + 1 < end && at[1] == '?') {
+		at = memmem(at, (size_t)(end - at), "?>", 2);
+		if (at == NULL)
+			return NULL;
+		for (at += 2; at < end && is_space(*at);)
+			at++;
+		if ((size_t)(end - at) > 16 && memcmp(at, "<?xml-stylesheet", 16) == 0)
+			return NULL;
+	}
+	return at < end && *at == '<' ? at + 1 : NULL;
+}
+
+bool page_is_document(const uint8_t *data, size_t n)
+{
+	// Without a prefix.
+	static const char *const names[] = {"Types", "Relationships", "Properties", "worksheet",
+		"workbook", "sst", "styleSheet", "calcChain", "comments", "externalLink",
+		"pivotTableDefinition", "pivotCacheDefinition", "pivotCacheRecords", "queryTable",
+		"connections", "metadata", "chartsheet", "dialogsheet", "persons", "personList",
+		"threadedComments", "table", "slicers", "slicerCacheDefinition", "users", "headers",
+		"revisions", "singleXmlCells", "volTypes"};
+	const uint8_t *end = data + n;
+	const uint8_t *name = first_element(data, end);
+	size_t bytes = 0;
+
+	if (name == NULL)
+		return false;
+	while (name + bytes < end && (is_plain((char)name[bytes]) || name[bytes] == '_'))
+		bytes++;
+	if (name + bytes == end || bytes == 0)
+		return false;
+	if (name[bytes] == ':')
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == bytes && memcmp(names[i], name, bytes) == 0)
+			return true;
+	return false;
+}
+
 bool page_name_may_open(const char *name, bool in_office)
 {
 	size_t end = strlen(name);

@@ -231,7 +231,8 @@ void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
 
 bool scan_is_decided(const struct scan *scan)
 {
-	return scan->is_hit || scan->suspect != NULL || scan->unscannable != NULL;
+	return scan->is_hit || scan->suspect != NULL || scan->unscannable != NULL ||
+	       scan->is_encrypted;
 }
 
 static const struct scan_match *find_leading(const struct scan_match *matches, size_t count)
@@ -281,6 +282,9 @@ static void scan_judge(struct scan *scan)
 	} else if (scan->unscannable != NULL) {
 		result->verdict = VERDICT_UNSCANNABLE;
 		result->reason = scan->unscannable;
+	} else if (scan->is_encrypted) {
+		result->verdict = VERDICT_SUSPECT;
+		result->reason = SCAN_ENCRYPTED;
 	}
 }
 

@@ -10,8 +10,9 @@
 // each file, each member of an archive. A part is a leaf of the MIME tree, or a member of an archive,
 // whose parent is the archive. What unpack.h warns of makes a message suspect by that name; so do
 // "limit-archive-depth", "limit-members", "limit-unpacked-bytes", "limit-matching" (an object that
-// the matcher could not examine in full), "limit-captured-bytes" and what unpack_whole.h warns of. What
-// an allow list names hides all hits inside of it.
+// the matcher could not examine in full), "limit-captured-bytes" and what unpack_whole.h warns of. Mail that only its
+// reader can decrypt (S/MIME, PGP) is suspect for SCAN_ENCRYPTED if there is nothing else. What an allow list names
+// hides all hits inside of it.
 //
 // Some archives cannot be unpacked as their bytes pass. They are kept, and are worked on when the message
 // has ended: by scan_end, or by scan_work on a thread for which that time does not matter. There memory is
@@ -37,6 +38,9 @@ enum verdict {
 };
 
 enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
+
+// The reason of what is suspect because nobody but its reader can decrypt it, and for nothing else.
+#define SCAN_ENCRYPTED "encrypted-mail"
 
 // Bits of scan_options.digests and scan_part.digests.
 #define DIGEST_MD5 1u

@@ -309,8 +309,10 @@ static bool begins_with_html(const struct scan_copies *copies)
 }
 
 // Of what lies in an archive the name tells who opens it. Whatever that is, what ClamAV takes for HTML is.
-static bool is_no_page(const struct scan *scan, const struct scan_object *object)
+static bool is_no_page(
+	const struct scan *scan, const struct scan_object *object, enum normalise_kind kind)
 {
+	const struct scan_copies *copies = object->copies;
 	const enum filetype_container around = object->lies_in;
 	const bool in_office = around == FILETYPE_CONTAINER_OOXML_WORD ||
 			       around == FILETYPE_CONTAINER_OOXML_EXCEL ||
@@ -319,9 +321,15 @@ static bool is_no_page(const struct scan *scan, const struct scan_object *object
 		around == FILETYPE_CONTAINER_ZIP || around == FILETYPE_CONTAINER_TAR ||
 		around == FILETYPE_CONTAINER_7Z || around == FILETYPE_CONTAINER_RAR ||
 		around == FILETYPE_CONTAINER_CAB;
+	const bool is_text = kind != NORMALISE_NONE;
+	const bool is_document =
+		in_office && page_is_document(copies->prefix, copies->prefix_bytes);
 
-	return object->is_listed && (in_office || in_archive) &&
-	       !page_name_may_open(scan->table->parts[object->part - 1].filename, in_office);
+	if (!object->is_listed || object->has_other_name || (!in_office && !in_archive))
+		return false;
+	return !page_name_may_open(
+		       scan->table->parts[object->part - 1].filename, in_office && is_document) &&
+	       (!in_office || !is_text || is_document);
 }
 
 // What signature files say that it is comes before what the content tells.
@@ -354,7 +362,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 	bool is_html = kind == NORMALISE_HTML || kind == NORMALISE_HTML_UTF16;
 
 	copies->is_detected = true;
-	copies->search.is_marked = is_no_page(scan, object);
+	copies->search.is_marked = is_no_page(scan, object, kind);
 	copies->is_wide = kind == NORMALISE_HTML_UTF16;
 	copies->is_searched = (wants_html && kind == NORMALISE_TEXT) ||
 			      (pool->wants_html && type->target == FILETYPE_TARGET_GRAPHICS);

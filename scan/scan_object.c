@@ -14,6 +14,11 @@
 
 void scan_set_suspect(struct scan *scan, const char *why)
 {
+	// Where there is anything else, that is what counts: for this alone there is a policy of its own.
+	if (strcmp(why, SCAN_ENCRYPTED) == 0) {
+		scan->is_encrypted = true;
+		return;
+	}
 	if (scan->suspect != NULL && scan->suspect_origin <= scan->origin)
 		return;
 	scan->suspect = why;
@@ -156,6 +161,7 @@ static void member_begin(
 	if (object->member != NULL) {
 		object->member->kind = event->kind;
 		object->member->is_entity = scan_whole_holds_entity(object);
+		object->member->has_other_name = event->has_other_name;
 	}
 	scan_member_seen(scan, object, part->index, event);
 }

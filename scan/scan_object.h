@@ -73,7 +73,8 @@ struct scan_object {
 	enum unpack_kind kind;             // what it is, where its first bytes do not tell
 	bool is_listed;                    // it is that part, and tells of its size and digests
 	bool is_unlisted; // the part is what it lies in: a member that is not listed, or a mail that is a file
-	bool is_mail;     // as which it is matched, and no more
+	bool is_mail;        // as which it is matched, and no more
+	bool has_other_name; // a member that has another one, which ends with something else
 	bool is_entity;   // a member that is a message, or a part of one, whatever its header holds
 	bool is_attached; // such a mail of the message's own, of which there is all
 	bool has_second;

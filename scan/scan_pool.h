@@ -120,6 +120,7 @@ struct scan {
 	const char *suspect; // reasons, NULL where there is none
 	uint32_t origin;     // of the object that is being looked at
 	uint32_t suspect_origin;
+	bool is_encrypted; // something in it: suspect for that, if for nothing else
 	const char *unscannable;
 	uint32_t gathered; // digests that wait, in the gather of the scanner that is used
 	uint32_t attached_count;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_whole.h"
 
+#include "scan/encrypted.h"
 #include "scan/scan_marks.h"
 #include "scan/scan_member.h"
 #include "scan/scan_pool.h"
@@ -65,6 +66,8 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
 	const struct filetype *type = scan_whole_type(object, object->prefix, object->prefix_bytes);
 
+	if (encrypted_begins(object->prefix, object->prefix_bytes))
+		scan_set_suspect(scan, SCAN_ENCRYPTED);
 	if (kind == UNPACK_NONE || unpack_is_partial(kind))
 		object->whole = whole_detect(type, object->prefix, object->prefix_bytes);
 	// A mail need not look like one.

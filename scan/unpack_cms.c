@@ -10,14 +10,18 @@
 #define OUT_BYTES 16384u
 #define IN_BYTES 4096u
 #define HEAD_BYTES 10u // of a value: a tag and the longest length
-#define MOST_DEPTH 16  // of values without a length, one in the other
 
 enum { TAG_INTEGER = 0x02, TAG_OCTETS = 0x04, TAG_OID = 0x06, TAG_PIECES = 0x24 };
 enum { TAG_SEQUENCE = 0x30, TAG_SET = 0x31, TAG_CONTENT = 0xa0 };
 
+// Of RFC 5652 sections 5 to 8, RFC 5083, RFC 3274.
+enum cms_kind { CMS_NONE, CMS_SIGNED, CMS_DIGESTED, CMS_COMPRESSED, CMS_ENCRYPTED };
+
 static const uint8_t signed_data[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02};
 static const uint8_t compressed_data[] = {
 	0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x09};
+static const uint8_t enveloped_checked[] = {
+	0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x17};
 
 // Where the bytes come from: memory, or a capture.
 struct source {
@@ -83,14 +87,14 @@ static bool read_value(const struct source *source, uint64_t at, struct value *v
 static uint64_t behind(const struct source *source, const struct value *value)
 {
 	uint64_t at = value->at;
-	unsigned int depth = 1;
+	uint64_t depth = 1;
 
 	if (!value->is_open)
 		return value->at + value->length;
 	while (depth > 0) {
 		struct value inner;
 
-		if (!read_value(source, at, &inner) || depth > MOST_DEPTH ||
+		if (!read_value(source, at, &inner) ||
 			(source->whole != NULL && !whole_spend(source->whole, 16)))
 			return 0;
 		at = inner.is_open ? inner.at : inner.at + inner.length;
@@ -113,34 +117,57 @@ static bool pass(const struct source *source, uint8_t tag, bool into, uint64_t *
 	return *at != 0;
 }
 
-// Which of both kinds it is: the bytes of its identifier, or NULL.
-static const uint8_t *kind_of(const struct source *source, uint64_t *at)
+static bool is_oid(const uint8_t *oid, uint64_t n, const uint8_t *other, size_t bytes)
 {
-	uint8_t oid[sizeof(compressed_data)];
+	return n == bytes && memcmp(oid, other, bytes) == 0;
+}
+
+// Which kind of content the bytes of an identifier name.
+static enum cms_kind kind_named(const uint8_t *oid, uint64_t n)
+{
+	const uint8_t last = oid[sizeof(signed_data) - 1];
+
+	if (is_oid(oid, n, compressed_data, sizeof(compressed_data)))
+		return CMS_COMPRESSED;
+	if (is_oid(oid, n, enveloped_checked, sizeof(enveloped_checked)))
+		return CMS_ENCRYPTED;
+	if (n != sizeof(signed_data) || memcmp(oid, signed_data, sizeof(signed_data) - 1) != 0)
+		return CMS_NONE;
+	switch (last) {
+	case 2:
+		return CMS_SIGNED;
+	case 5:
+		return CMS_DIGESTED;
+	case 3: // for those who have a key
+	case 4: // the same, and signed
+	case 6: // by a key that both know
+		return CMS_ENCRYPTED;
+	default:
+		return CMS_NONE;
+	}
+}
+
+static enum cms_kind kind_of(const struct source *source, uint64_t *at)
+{
+	uint8_t oid[sizeof(compressed_data)] = {0};
 	struct value value;
 
 	if (!pass(source, TAG_SEQUENCE, true, at) || !read_value(source, *at, &value) ||
 		value.tag != TAG_OID || value.length > sizeof(oid) ||
 		read_source(source, value.at, oid, (size_t)value.length) != value.length)
-		return NULL;
+		return CMS_NONE;
 	*at = value.at + value.length;
-	if (value.length == sizeof(signed_data) &&
-		memcmp(oid, signed_data, sizeof(signed_data)) == 0)
-		return signed_data;
-	if (value.length == sizeof(compressed_data) &&
-		memcmp(oid, compressed_data, sizeof(compressed_data)) == 0)
-		return compressed_data;
-	return NULL;
+	return kind_named(oid, value.length);
 }
 
 // To the content, in all that surrounds it. False: there is none; *at is how far it could be read.
-static bool find_content(const struct source *source, const uint8_t *kind, uint64_t *at)
+static bool find_content(const struct source *source, enum cms_kind kind, uint64_t *at)
 {
 	struct value value;
 
 	return pass(source, TAG_CONTENT, true, at) && pass(source, TAG_SEQUENCE, true, at) &&
 	       pass(source, TAG_INTEGER, false, at) &&
-	       pass(source, kind == signed_data ? TAG_SET : TAG_SEQUENCE, false, at) &&
+	       pass(source, kind == CMS_SIGNED ? TAG_SET : TAG_SEQUENCE, false, at) &&
 	       pass(source, TAG_SEQUENCE, true, at) && pass(source, TAG_OID, false, at) &&
 	       pass(source, TAG_CONTENT, true, at) && read_value(source, *at, &value) &&
 	       (value.tag == TAG_OCTETS || value.tag == TAG_PIECES);
@@ -149,32 +176,40 @@ static bool find_content(const struct source *source, const uint8_t *kind, uint6
 bool cms_detect(const uint8_t *data, size_t n)
 {
 	const struct source source = {.data = data, .bytes = n};
-	const uint8_t *kind;
+	enum cms_kind kind;
 	uint64_t at = 0;
 
 	if (n < 2 || data[0] != TAG_SEQUENCE)
 		return false;
 	kind = kind_of(&source, &at);
-	if (kind == NULL)
+	if (kind == CMS_NONE || kind == CMS_ENCRYPTED)
 		return false;
 	// What stands further behind is not known yet, nor is a length that the first bytes end in.
 	return find_content(&source, kind, &at) || at == 0 ||
 	       at + (n < UNPACK_DETECT_BYTES ? 2 : HEAD_BYTES) > n;
 }
 
+bool cms_is_encrypted(const uint8_t *data, size_t n)
+{
+	const struct source source = {.data = data, .bytes = n};
+	uint64_t at = 0;
+
+	return kind_of(&source, &at) == CMS_ENCRYPTED && pass(&source, TAG_CONTENT, true, &at);
+}
+
 int cms_begin(struct whole *whole)
 {
 	const struct source source = {.whole = whole};
 	struct cms *cms = calloc(1, sizeof(*cms));
-	const uint8_t *kind;
+	enum cms_kind kind;
 
 	if (cms == NULL)
 		return -ENOMEM;
 	cms->at = whole->from;
 	kind = kind_of(&source, &cms->at);
-	if (kind == NULL || !find_content(&source, kind, &cms->at))
+	if (kind == CMS_NONE || kind == CMS_ENCRYPTED || !find_content(&source, kind, &cms->at))
 		cms->at = UINT64_MAX;
-	cms->is_packed = kind == compressed_data;
+	cms->is_packed = kind == CMS_COMPRESSED;
 	if (cms->is_packed && inflateInit(&cms->stream) != Z_OK) {
 		free(cms);
 		return -ENOMEM;

@@ -12,6 +12,8 @@
 
 // By the first bytes of an object: UNPACK_DETECT_BYTES of them, or all.
 bool cms_detect(const uint8_t *data, size_t n);
+// Whether it is encrypted: there is nothing to be read.
+bool cms_is_encrypted(const uint8_t *data, size_t n);
 
 int cms_begin(struct whole *whole) __attribute__((warn_unused_result));
 void cms_next(struct whole *whole, struct unpack_event *event);

@@ -96,6 +96,7 @@ enum codec_step {
 // A record of a zip in a buffer of this size, and what follows a member of unknown size.
 #define ZIP_WINDOW_BYTES 64
 #define ZIP_HOLD_BYTES 512
+#define ZIP_TAIL_BYTES 12
 
 enum zip_state {
 	ZIP_SEARCH, // for the next record
@@ -117,6 +118,7 @@ struct zip_entry {
 	uint64_t at; // offset of the local header
 	uint32_t crc;
 	uint64_t name_hash;
+	bool has_other_name; // that ends with something else
 };
 
 struct zip_directory {
@@ -131,10 +133,12 @@ struct zip_directory {
 	uint16_t comment;       // bytes of its comment
 	bool is_unsure;         // a member's true sizes are not known
 	bool is_ambiguous;
-	bool is_damaged; // a checksum differs
-	bool is_hidden;  // an end record may stand inside another record or a member
-	bool is_later;   // the last piece of several
-	bool is_spanned; // it begins as the first of several pieces does
+	bool is_damaged;        // a checksum differs
+	bool is_hidden;         // an end record may stand inside another record or a member
+	bool is_later;          // the last piece of several
+	bool is_spanned;        // it begins as the first of several pieces does
+	uint64_t local_renamed; // entries with another name
+	uint64_t central_renamed;
 };
 
 struct zip {
@@ -150,9 +154,11 @@ struct zip {
 	uint16_t item_id;
 	uint8_t item_bytes; // of these, read into item
 	uint8_t item[24];
-	uint64_t left;  // stored bytes to come
-	uint64_t given; // bytes of the open member
-	uint32_t crc;   // of these
+	uint32_t tail_bytes;          // of another name that it is
+	uint8_t tail[ZIP_TAIL_BYTES]; // the last of these
+	uint64_t left;                // stored bytes to come
+	uint64_t given;               // bytes of the open member
+	uint32_t crc;                 // of these
 	uint32_t window_bytes;
 	uint8_t window[ZIP_WINDOW_BYTES];
 	uint32_t hold_bytes;
@@ -466,6 +472,9 @@ enum codec_step shrink_run(
 
 // unpack_zip_dir.c
 void zip_directory_add(struct zip *zip, const struct zip_entry *entry);
+// Whether another name of the entry, of so many bytes of which tail has the last ones, ends with something else: readers
+// go by either.
+bool zip_name_differs(const struct unpack *unpack, const uint8_t tail[ZIP_TAIL_BYTES], size_t n);
 // The record at offset at is one of the directory, or its end (end is the record then).
 void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
 

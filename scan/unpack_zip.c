@@ -30,6 +30,8 @@
 #define METHOD_AES 99
 
 #define ITEM_ZIP64 1
+#define ITEM_NAME 0x7075
+#define ITEM_NAME_HEAD 5 // a version and a checksum before the name
 #define FNV_BASE 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
@@ -186,13 +188,17 @@ static size_t name_feed(struct unpack *unpack, const uint8_t *data, size_t n)
 	return n;
 }
 
-// The 64-bit sizes stand in for those that are all ones, in this order (APPNOTE 4.5.3).
-static void item_end(struct zip *zip)
+// The 64-bit sizes stand in for those that are all ones, in this order (APPNOTE 4.5.3). A name in Unicode stands in for
+// the header's (APPNOTE 4.6.9).
+static void item_end(struct unpack *unpack)
 {
+	struct zip *zip = &unpack->as.zip;
 	struct zip_entry *entry = &zip->entry;
 	uint64_t *const fields[] = {&entry->bytes, &entry->packed, &entry->at};
 	size_t at = 0;
 
+	if (zip->item_id == ITEM_NAME && zip_name_differs(unpack, zip->tail, zip->tail_bytes))
+		entry->has_other_name = true;
 	if (zip->item_id != ITEM_ZIP64)
 		return;
 	for (size_t i = 0; i < (entry->is_local ? 2u : 3u); i++) {
@@ -203,8 +209,10 @@ static void item_end(struct zip *zip)
 	}
 }
 
-static void extra_byte(struct zip *zip, uint8_t byte)
+static void extra_byte(struct unpack *unpack, uint8_t byte)
 {
+	struct zip *zip = &unpack->as.zip;
+
 	if (zip->item_left == 0) {
 		zip->item[zip->item_bytes++] = byte;
 		if (zip->item_bytes < 4)
@@ -212,21 +220,29 @@ static void extra_byte(struct zip *zip, uint8_t byte)
 		zip->item_id = read_le16(zip->item);
 		zip->item_left = read_le16(zip->item + 2);
 		zip->item_bytes = 0;
+		zip->tail_bytes = 0;
 		return;
+	}
+	if (zip->item_id == ITEM_NAME && zip->item_bytes >= ITEM_NAME_HEAD) {
+		memmove(zip->tail, zip->tail + 1, sizeof(zip->tail) - 1);
+		zip->tail[sizeof(zip->tail) - 1] = byte;
+		zip->tail_bytes++;
 	}
 	if (zip->item_bytes < sizeof(zip->item))
 		zip->item[zip->item_bytes++] = byte;
 	if (--zip->item_left > 0)
 		return;
-	item_end(zip);
+	item_end(unpack);
 	zip->item_bytes = 0;
 }
 
-static size_t extra_feed(struct zip *zip, const uint8_t *data, size_t n)
+static size_t extra_feed(struct unpack *unpack, const uint8_t *data, size_t n)
 {
+	struct zip *zip = &unpack->as.zip;
+
 	n = n < zip->extra_left ? n : zip->extra_left;
 	for (size_t i = 0; i < n; i++) {
-		extra_byte(zip, data[i]);
+		extra_byte(unpack, data[i]);
 		watch_end(zip, data[i]);
 	}
 	zip->extra_left -= (uint32_t)n;
@@ -328,6 +344,7 @@ static void member_begin(struct unpack *unpack, struct unpack_event *event)
 		return;
 	unpack_member_begin(unpack, event);
 	event->facts = &unpack->facts;
+	event->has_other_name = entry->has_other_name;
 }
 
 static void entry_end(struct unpack *unpack, struct unpack_event *event)
@@ -485,7 +502,7 @@ size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 		return 0;
 	case ZIP_EXTRA:
 		if (zip->extra_left > 0)
-			return extra_feed(zip, data, n);
+			return extra_feed(unpack, data, n);
 		entry_end(unpack, event);
 		return 0;
 	case ZIP_STORED:

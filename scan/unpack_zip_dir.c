@@ -5,6 +5,8 @@
 // goes by the directory sees another archive than one that reads from the front.
 #include "scan/unpack_state.h"
 
+#include <string.h>
+
 static uint64_t mix(uint64_t a, uint64_t b)
 {
 	uint64_t x = a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2));
@@ -12,6 +14,16 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return x ^ x >> 31;
+}
+
+bool zip_name_differs(const struct unpack *unpack, const uint8_t tail[ZIP_TAIL_BYTES], size_t n)
+{
+	const char *end = unpack->name + unpack->name_bytes;
+	const char *dot = memrchr(unpack->name, '.', unpack->name_bytes);
+	size_t ending = dot != NULL ? (size_t)(end - dot) : SIZE_MAX;
+
+	return ending > ZIP_TAIL_BYTES || ending > n ||
+	       memcmp(tail + ZIP_TAIL_BYTES - ending, dot, ending) != 0;
 }
 
 void zip_directory_add(struct zip *zip, const struct zip_entry *entry)
@@ -22,11 +34,13 @@ void zip_directory_add(struct zip *zip, const struct zip_entry *entry)
 	hash = mix(mix(hash, entry->packed), entry->bytes);
 	if (entry->is_local) {
 		directory->locals++;
+		directory->local_renamed += entry->has_other_name;
 		directory->local_crcs += mix(entry->name_hash, entry->crc);
 		directory->local_sums[0] += mix(hash, entry->at);
 		directory->local_sums[1] += mix(hash, entry->at + zip->first);
 	} else {
 		directory->centrals++;
+		directory->central_renamed += entry->has_other_name;
 		directory->central_crcs += mix(entry->name_hash, entry->crc);
 		directory->central_sum += mix(hash, entry->at);
 	}
@@ -51,6 +65,9 @@ void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
 		is_same = false;
 	if (directory->centrals > 0 &&
 		!is_place(zip, read_le32(end + 16), directory->first_central - 1))
+		is_same = false;
+	// Members were read by the names that stand before them.
+	if (directory->central_renamed > directory->local_renamed)
 		is_same = false;
 	// A second end is one too many, wherever it stands.
 	if (!is_same || directory->end != 0)

@@ -66,7 +66,8 @@ static void an_entry_may_name_what_is_done_with_its_hits(void **state)
 					       .part = 3,
 					       .algorithm = DIGEST_MD5},
 		{.signature = "Other", .kind = MATCH_CHECKSUM, .algorithm = DIGEST_SHA256}};
-	struct scan_result result = {.matches = matches, .matches_count = 2};
+	struct scan_result result = {
+		.reason = "checksum", .matches = matches, .matches_count = 2};
 	static const struct {
 		enum screen_action asked[2];
 		enum policy_action done;
@@ -97,12 +98,26 @@ static void an_entry_may_name_what_is_done_with_its_hits(void **state)
 	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, NULL), POLICY_TEMPFAIL);
 }
 
+// What is suspect for anything else besides has that as its reason.
+static void mail_that_is_only_encrypted_has_a_policy_of_its_own(void **state)
+{
+	const struct engine_policy policy = {
+		.suspect = POLICY_QUARANTINE, .encrypted_mail = POLICY_DELIVER};
+	struct scan_result result = {.reason = SCAN_ENCRYPTED};
+
+	(void)state;
+	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_DELIVER);
+	result.reason = "encrypted-archive";
+	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_QUARANTINE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_verdict_gets_the_action_of_its_policy),
 		cmocka_unit_test(a_reply_names_what_was_found),
 		cmocka_unit_test(an_entry_may_name_what_is_done_with_its_hits),
+		cmocka_unit_test(mail_that_is_only_encrypted_has_a_policy_of_its_own),
 		cmocka_unit_test(a_reply_is_one_printable_line_that_fits),
 	};
 

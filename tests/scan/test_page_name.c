@@ -32,6 +32,27 @@ static void names_of_what_is_no_page_are_known(void **state)
 	assert_false(page_name_may_open("word/figures.dat", true));
 }
 
+// Which of them an office program opens as pages its own list says, whatever their names are.
+static void only_an_office_programs_own_xml_is_no_page(void **state)
+{
+	static const char *const own[] = {
+		"<?xml version=\"1.0\"?><w:document xmlns:w=\"urn:x\">",
+		"\xef\xbb\xbf<?xml version=\"1.0\"?>\r\n<Types xmlns=\"urn:x\">",
+		"<?xml version=\"1.0\"?>\n<?mso-application progid=\"x\"?>\n<worksheet a=\"\">",
+	};
+	static const char *const others[] = {"", "<?xml ", "<html>", "text", "<w:document>",
+		"<?xml version=\"1.0\"?><html xmlns=\"urn:x\">", "<?xml version=\"1.0\"?><HTML>",
+		"<?xml version=\"1.0\"?><!DOCTYPE html><w:p>",
+		"<?xml version=\"1.0\"?><?xml-stylesheet href=\"a\"?><w:p>",
+		"<?xml version=\"1.0\"?><Types", "<?xml version=\"1.0\"?>", "<?xml version"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		assert_true(page_is_document((const uint8_t *)own[i], strlen(own[i])));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(page_is_document((const uint8_t *)others[i], strlen(others[i])));
+}
+
 // What an archive's reader keeps of a name ends somewhere: what it ends with there says nothing.
 static void a_name_that_may_be_cut_is_a_page(void **state)
 {
@@ -49,6 +70,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_pages_are_known),
 		cmocka_unit_test(a_name_that_may_be_cut_is_a_page),
+		cmocka_unit_test(only_an_office_programs_own_xml_is_no_page),
 		cmocka_unit_test(names_of_what_is_no_page_are_known),
 	};
 

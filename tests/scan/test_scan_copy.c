@@ -104,6 +104,11 @@ struct copy_case {
 	FILE_CASE("PK\3\4\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0" body_bytes "\0\0\0" body_bytes            \
 		  "\0\0\0" name_bytes "\0\0\0" name body,                                          \
 		0, names)
+// One with another name besides, in Unicode; both are of five bytes.
+#define RENAMED_CASE(name, other, names)                                                           \
+	FILE_CASE("PK\3\4\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\x15\0\0\0\x15\0\0\0\5\0\x0e\0" name        \
+		  "\x75\x70\x0a\0\1\0\0\0\0" other "<p>ANY<!-- -->  LOWER",                        \
+		0, names)
 #define MAIL_CASE(data, names)                                                                     \
 	{                                                                                          \
 		data, sizeof(data) - 1, SCAN_MESSAGE, 0, names                                     \
@@ -155,7 +160,15 @@ static const struct copy_case cases[] = {
 	ZIP_CASE("\1", "a", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
 	ZIP_CASE("\5", "a.xml", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
 	ZIP_CASE("\5", "a.txt", "\x15", "<p>ANY<!-- -->  LOWER", ""),
-	ZIP_CASE("\x0a", "word/a.xml", "\x15", "<p>ANY<!-- -->  LOWER", ""),
+	ZIP_CASE("\x0a", "word/a.xml", "\x2e", "<?xml version='1'?><w:p><p>ANY<!-- -->  LOWER\n",
+		""),
+	// A document's list of types says what is opened as a page, not the name.
+	ZIP_CASE("\x0a", "word/a.xml", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	ZIP_CASE("\x0a", "word/a.dat", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
+	// Readers may go by the other name, of the field 0x7075.
+	RENAMED_CASE("a.dat", "a.htm", "Any"),
+	RENAMED_CASE("a.txt", "b.htm", "Any"),
+	RENAMED_CASE("a.dat", "b.dat", ""),
 	ZIP_CASE("\x0a", "word/a.htm", "\x15", "<p>ANY<!-- -->  LOWER", "Any"),
 	ZIP_CASE("\5", "a.txt", "\x19", "<table>ANY<!-- -->  LOWER", "Any"),
 	ZIP_CASE("\5", "a.txt", "\x19", "<tABle>ANY<!-- -->  LOWER", "Any"),

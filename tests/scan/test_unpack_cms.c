@@ -202,6 +202,38 @@ static void a_signature_beside_its_message_is_no_container(void **state)
 	assert_false(cms_detect(text.at, text.bytes));
 }
 
+// What stands before the content may have values in values, which readers pass over however many there are.
+static void values_in_values_hide_nothing(void **state)
+{
+	static const unsigned int depths[] = {15, 16, 17, 18, 100, 5000};
+	static struct text text;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		text.bytes = 0;
+		add(&text, "\x30\x80", 2);
+		add(&text, signed_oid, sizeof(signed_oid) - 1);
+		add(&text, "\xa0\x80\x30\x80\2\1\1\x31\x80", 9);
+		for (unsigned int n = 0; n < depths[i]; n++)
+			add(&text, "\x30\x80", 2);
+		for (unsigned int n = 0; n <= depths[i]; n++)
+			add(&text, "\0", 2);
+		add(&text, "\x30\x80", 2);
+		add(&text, data_oid, sizeof(data_oid) - 1);
+		add(&text, "\xa0\x80", 2);
+		for (unsigned int n = 0; n < depths[i]; n++)
+			add(&text, "\x24\x80", 2);
+		add(&text, "\4\5hello", 7);
+		assert_true(cms_detect(text.at,
+			text.bytes < UNPACK_DETECT_BYTES ? text.bytes : UNPACK_DETECT_BYTES));
+		unpack_all("pkcs7", text.at, text.bytes, &found);
+		assert_string_equal(found.why, "");
+		assert_int_equal(found.members, 1);
+		assert_int_equal(found.bytes, 5);
+		assert_memory_equal(found.data, "hello", 5);
+	}
+}
+
 // Wherever in what its type is told by the content begins, or a little behind.
 static void it_is_known_whatever_stands_before_its_content(void **state)
 {
@@ -229,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_carried_comes_out_as_it_was),
 		cmocka_unit_test(it_is_known_whatever_stands_before_its_content),
+		cmocka_unit_test(values_in_values_hide_nothing),
 		cmocka_unit_test(damaged_ones_end),
 		cmocka_unit_test(a_signature_beside_its_message_is_no_container),
 	};

@@ -70,16 +70,41 @@ static bool is_plain(uint8_t byte)
 	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-// The character at text as JSON has it: how many bytes it takes, and its form in *piece, *given.
+// The same of eight bytes at once. A byte whose highest bit is set may pass for another's fault: it is none itself.
+static bool are_plain(uint64_t bytes)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	const uint64_t quote = bytes ^ ones * '"';
+	const uint64_t backslash = bytes ^ ones * '\\';
+	// Of each term the highest bits say it of bytes that have none themselves; a carry comes from a fault below.
+	const uint64_t faults = (bytes - ones * 0x20) | (bytes + ones) | (quote - ones) |
+				(backslash - ones) | bytes;
+
+	return (faults & ones * 0x80) == 0;
+}
+
+// Copies bytes up to one that JSON has in another form. Returns how many.
+static size_t put_plain(char *at, const uint8_t *text, size_t n)
+{
+	size_t i = 0;
+
+	for (uint64_t bytes; i + sizeof(bytes) <= n; i += sizeof(bytes)) {
+		memcpy(&bytes, text + i, sizeof(bytes));
+		if (!are_plain(bytes))
+			break;
+		memcpy(at + i, &bytes, sizeof(bytes));
+	}
+	for (; i < n && is_plain(text[i]); i++)
+		at[i] = (char)text[i];
+	return i;
+}
+
+// One that is not plain: how many bytes it takes, and its form in *piece, *given.
 static size_t convert(
 	const uint8_t *text, size_t n, char escaped[6], const void **piece, size_t *given)
 {
-	size_t taken = 0;
+	size_t taken = utf8_length(text, n);
 
-	while (taken < n && is_plain(text[taken]))
-		taken++;
-	if (taken == 0)
-		taken = utf8_length(text, n);
 	*piece = text;
 	*given = taken;
 	if (taken > 0)
@@ -96,13 +121,21 @@ char *events_put_string(char *at, const char *end, const char *text, size_t n)
 	if (end - at < 2)
 		return NULL;
 	*at++ = '"';
-	for (size_t i = 0; i < n;) {
+	for (size_t i = 0;;) {
+		// One more for the closing quote.
+		const size_t room = (size_t)(end - at) - 1;
+		const size_t plain = put_plain(at, from + i, n - i < room ? n - i : room);
 		char escaped[6];
 		const void *piece;
 		size_t given;
 
+		at += plain;
+		i += plain;
+		if (i == n)
+			break;
+		if (is_plain(from[i]))
+			return NULL;
 		i += convert(from + i, n - i, escaped, &piece, &given);
-		// One more for the closing quote.
 		if ((size_t)(end - at) < given + 1)
 			return NULL;
 		memcpy(at, piece, given);

@@ -3,6 +3,7 @@
 
 #include "dataplane/events.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define NS_PER_SECOND 1000000000
@@ -25,10 +26,8 @@ void json_raw(struct json_writer *json, const char *text, size_t n)
 	json->at += n;
 }
 
-// The comma before, and "name": where there is a name. Names are ours and need no escapes.
-static void put_name(struct json_writer *json, const char *name)
+void json_name(struct json_writer *json, const char *name, size_t n)
 {
-	size_t n = name != NULL ? strlen(name) : 0;
 	char *at = json->at;
 
 	if (at == NULL || (size_t)(json->end - at) < n + 4) {
@@ -49,9 +48,8 @@ static void put_name(struct json_writer *json, const char *name)
 	json->at = at;
 }
 
-void json_open(struct json_writer *json, const char *name, char bracket)
+void json_put_open(struct json_writer *json, char bracket)
 {
-	put_name(json, name);
 	json_raw(json, &bracket, 1);
 	json->comma = false;
 }
@@ -62,11 +60,10 @@ void json_close(struct json_writer *json, char bracket)
 	json->comma = true;
 }
 
-void json_text(struct json_writer *json, const char *name, const char *text)
+void json_put_text(struct json_writer *json, const char *text)
 {
 	if (text == NULL)
 		text = "";
-	put_name(json, name);
 	if (json->at != NULL)
 		json->at = events_put_string(json->at, json->end, text, strlen(text));
 }
@@ -82,34 +79,54 @@ static char *put_digits(char *end, uint64_t value, int least)
 	return end;
 }
 
-void json_number(struct json_writer *json, const char *name, uint64_t value)
+void json_put_number(struct json_writer *json, uint64_t value)
 {
 	char digits[24];
 	char *end = digits + sizeof(digits);
 	char *from = put_digits(end, value, 1);
 
-	put_name(json, name);
 	json_raw(json, from, (size_t)(end - from));
 }
 
-void json_bool(struct json_writer *json, const char *name, bool value)
+// Four bytes: their halves are spread over eight, the higher one first, and become digits all at once.
+static void put_hex(char out[8], const uint8_t bytes[4])
 {
-	put_name(json, name);
-	json_raw(json, value ? "true" : "false", value ? 4 : 5);
+	uint32_t four;
+	uint64_t spread;
+	uint64_t is_letter;
+
+	memcpy(&four, bytes, sizeof(four));
+	spread = le32toh(four);
+	spread = (spread | spread << 16) & 0x0000ffff0000ffffu;
+	spread = (spread | spread << 8) & 0x00ff00ff00ff00ffu;
+	spread = (spread >> 4 & 0x000f000f000f000fu) | (spread & 0x000f000f000f000fu) << 8;
+	is_letter = (spread + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+	spread = htole64(spread + 0x3030303030303030u + is_letter * ('a' - '0' - 10));
+	memcpy(out, &spread, sizeof(spread));
 }
 
-void json_hex(struct json_writer *json, const char *name, const uint8_t *bytes, size_t n)
+void json_put_hex(struct json_writer *json, const uint8_t *bytes, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
+	char *at = json->at;
+	size_t i = 0;
 
-	put_name(json, name);
-	json_raw(json, "\"", 1);
-	for (size_t i = 0; i < n; i++) {
-		char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-
-		json_raw(json, pair, 2);
+	if (at == NULL || (size_t)(json->end - at) < 2 * n + 2) {
+		json->at = NULL;
+		return;
 	}
-	json_raw(json, "\"", 1);
+	*at++ = '"';
+	for (; i + 4 <= n; i += 4)
+		put_hex(at + 2 * i, bytes + i);
+	if (i < n) {
+		uint8_t last[4] = {0};
+		char digits[8];
+
+		memcpy(last, bytes + i, n - i);
+		put_hex(digits, last);
+		memcpy(at + 2 * i, digits, 2 * (n - i));
+	}
+	at[2 * n] = '"';
+	json->at = at + 2 * n + 1;
 }
 
 // Days since 1970 to a date of the proleptic Gregorian calendar, counted in years that begin in March
@@ -128,7 +145,7 @@ static void date_of(int64_t days, uint64_t *year, uint64_t *month, uint64_t *day
 	*year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
-void json_time(struct json_writer *json, const char *name, int64_t epoch_ns)
+void json_put_time(struct json_writer *json, int64_t epoch_ns)
 {
 	char text[] = "\"0000-00-00T00:00:00.000000Z\"";
 	// Before 1970 there is no traffic: a capture without a clock counts from there.
@@ -147,6 +164,5 @@ void json_time(struct json_writer *json, const char *name, int64_t epoch_ns)
 	(void)put_digits(text + 17, of_day / 60 % 60, 2);
 	(void)put_digits(text + 20, of_day % 60, 2);
 	(void)put_digits(text + 27, ns % NS_PER_SECOND / 1000, 6);
-	put_name(json, name);
 	json_raw(json, text, sizeof(text) - 1);
 }

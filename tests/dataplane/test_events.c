@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Event lines, read back with a JSON parser that is not ours.
 #include "dataplane/events.h"
+#include "dataplane/events_json.h"
 
 // cmocka.h wants the first ones before it.
 // clang-format off
@@ -319,6 +320,67 @@ static void any_bytes_become_valid_text_that_reads_back(void **state)
 	}
 }
 
+// Each byte at each place among plain ones, by what RFC 8259 section 7 says of it alone.
+static void one_odd_byte_is_seen_wherever_it_stands(void **state)
+{
+	(void)state;
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		for (size_t at = 0; at < 24; at++) {
+			char text[24];
+			char out[64];
+			char expected[64];
+			char form[8] = {(char)byte};
+			const char *end;
+
+			memset(text, 'a' + (int)at, sizeof(text));
+			text[at] = (char)byte;
+			if (byte >= 0x80)
+				(void)snprintf(form, sizeof(form), "\xef\xbf\xbd");
+			else if (byte == '"' || byte == '\\')
+				(void)snprintf(form, sizeof(form), "\\%c", (char)byte);
+			else if (byte != 0 && strchr("\b\f\n\r\t", (int)byte) != NULL)
+				(void)snprintf(form, sizeof(form), "\\%c", "btn?fr"[byte - '\b']);
+			else if (byte < 0x20 || byte == 0x7f)
+				(void)snprintf(form, sizeof(form), "\\u%04x", byte);
+			(void)snprintf(expected, sizeof(expected), "\"%.*s%s%.*s\"", (int)at, text,
+				form, (int)(sizeof(text) - at - 1), text + at + 1);
+			end = events_put_string(out, out + sizeof(out), text, sizeof(text));
+			assert_non_null(end);
+			assert_int_equal(end - out, strlen(expected));
+			assert_memory_equal(out, expected, strlen(expected));
+		}
+	}
+}
+
+// All halves of bytes, and lengths that are no multiple of anything.
+static void bytes_become_their_digits(void **state)
+{
+	(void)state;
+	uint8_t bytes[256 + 16];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7);
+	for (size_t at = 0; at < 256; at++) {
+		for (size_t n = 0; n <= 16; n++) {
+			char out[64];
+			char expected[64] = "\"";
+			struct json_writer json;
+
+			for (size_t i = 0; i < n; i++)
+				(void)snprintf(expected + 1 + 2 * i, 3, "%02x", bytes[at + i]);
+			(void)snprintf(expected + 1 + 2 * n, 2, "\"");
+			for (size_t room = 0; room <= 2 * n + 2; room++) {
+				json_begin(&json, out, room);
+				json_put_hex(&json, bytes + at, n);
+				assert_true(room > 2 * n + 1 || json.at == NULL);
+			}
+			assert_non_null(json.at);
+			assert_int_equal(json.at - out, 2 * n + 2);
+			assert_memory_equal(out, expected, 2 * n + 2);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +389,8 @@ int main(void)
 		cmocka_unit_test(a_mail_without_a_scan_is_whole_too),
 		cmocka_unit_test(a_session_tells_begin_and_end),
 		cmocka_unit_test(simple_events_carry_their_members),
+		cmocka_unit_test(one_odd_byte_is_seen_wherever_it_stands),
+		cmocka_unit_test(bytes_become_their_digits),
 		cmocka_unit_test(times_agree_with_the_c_library),
 		cmocka_unit_test(any_bytes_become_valid_text_that_reads_back),
 	};

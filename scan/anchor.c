@@ -135,7 +135,7 @@ static void compare_meetings(const struct search *search, struct anchor_meeting 
 // First all pieces, in no way that depends on what is found, then the patterns.
 static void compare_buckets(const struct search *search, const struct anchor_met *met, size_t n)
 {
-	const uint32_t *buckets = search->table->buckets;
+	const struct anchor_bucket *buckets = search->table->buckets;
 	struct anchor_meeting meetings[MEETINGS];
 	size_t count = 0;
 
@@ -143,8 +143,8 @@ static void compare_buckets(const struct search *search, const struct anchor_met
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): counted is set
 		const uint32_t at = met->ats[i];
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
-		const uint32_t end = buckets[met->buckets[i] + 1];
-		uint32_t next = buckets[met->buckets[i]];
+		const uint32_t end = buckets[met->buckets[i] + 1].first;
+		uint32_t next = buckets[met->buckets[i]].first;
 
 		for (; next < end; next += WRITTEN) {
 			for (uint32_t k = 0; k < WRITTEN; k++)
@@ -159,19 +159,43 @@ static void compare_buckets(const struct search *search, const struct anchor_met
 	compare_meetings(search, meetings, count);
 }
 
+// Moves those to the front that have beside them what their bucket asks for. Returns how many they are.
+static size_t look_beside(const struct search *search, const struct anchor_met *met, size_t n)
+{
+	const struct anchor_bucket *buckets = search->table->buckets;
+	const uint8_t *data = search->input->data;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): so many are set
+		const uint32_t at = met->ats[i];
+		const uint32_t number = met->buckets[i];
+		const struct anchor_bucket bucket = buckets[number];
+		// At the first byte only what asks for nothing before it can be met, and any byte does for that.
+		const unsigned int before = anchor_nibble(data[at > 0 ? at - 1 : 0]);
+		const unsigned int behind = anchor_nibble(data[at + ANCHOR_WINDOW_BYTES]);
+
+		met->ats[count] = at;
+		met->buckets[count] = number;
+		count += (unsigned int)bucket.before >> before &
+			 (unsigned int)bucket.behind >> behind & 1;
+	}
+	return count;
+}
+
 // Of a large bucket the processor foresees the rest by itself.
 static inline void ask_for_entries(const struct anchor_table *table, uint32_t bucket)
 {
-	const uint32_t next = table->buckets[bucket];
-	const uint32_t end = table->buckets[bucket + 1];
+	const uint32_t next = table->buckets[bucket].first;
+	const uint32_t end = table->buckets[bucket + 1].first;
 
 	__builtin_prefetch(&table->entries[next]);
 	if (end - next > 1)
 		__builtin_prefetch(&table->entries[end - 1]);
 }
 
-// Takes a batch in: places that have passed the sieve. Those of the batch before get their entries, those
-// of the one before that are compared.
+// Takes a batch in: places that have passed the sieve. Those of the batch before are looked at
+// more closely and get their entries, those of the one before that are compared.
 static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_t *places, size_t n)
 {
 	const struct search *search = lane->search;
@@ -186,6 +210,7 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 		lane->pass_filter(table, search->input->data, at, places, n, &mets[now]);
 	for (size_t i = 0; i < lane->counts[now]; i++)
 		__builtin_prefetch(&table->buckets[lane->buckets[now][i]]);
+	lane->counts[middle] = look_beside(search, &mets[middle], lane->counts[middle]);
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): counted is set
 		ask_for_entries(table, lane->buckets[middle][i]);

@@ -4,9 +4,9 @@
 // Of each pattern a window of four bytes was chosen that is rare in the files which it is looked for in.
 // Wherever an object's bytes are new, the first three of a window are looked up in a sieve of bits,
 // which most places fail; what is left is looked up in a finer filter of whole windows, and the rest in
-// a table of buckets, where eight bytes of the pattern beside the window tell most patterns apart. Only
-// then the pattern itself is compared. The filter and the buckets have no regard to case (bit 5 of all
-// bytes is set); the sieve has.
+// a table of buckets. A bucket tells which bytes may stand before and behind its windows, and of what is left
+// eight bytes of the pattern beside the window tell most patterns apart. Only then the pattern itself is compared.
+// The filter and the buckets have no regard to case (bit 5 of a window's bytes is set); the sieve has.
 //
 // Each of these steps is done for many places before the next one begins, so that the processor waits
 // neither for memory nor for guesses that fail.
@@ -56,8 +56,8 @@ enum anchor_content {
 
 // ---- in the image ------------------------------------------------------------------------------
 
-// Everything of one target, in this order: header, sieve, filter, the numbers of the first entry of
-// each bucket, the entries, the places. Without entries there are only the header and the places.
+// Everything of one target, in this order: header, sieve, filter, the buckets and one more, whose first entry
+// would be behind the last one, the entries, the places. Without entries there are only the header and the places.
 struct anchor_header {
 	uint64_t bytes; // of all
 	uint32_t reach; // from a window's start to its pattern's end at most
@@ -67,6 +67,13 @@ struct anchor_header {
 	uint32_t buckets_log;
 	uint32_t
 		starts_count; // of the places: told from the object's start, by their ends, the latest first
+};
+
+struct anchor_bucket {
+	uint32_t first; // of its entries; the next bucket's is behind the last one
+	uint16_t
+		before; // the nibbles of what may stand before one of its windows: see anchor_nibble
+	uint16_t behind;
 };
 
 struct anchor_entry {
@@ -104,7 +111,7 @@ struct anchor_table {
 	unsigned int buckets_log;
 	const uint8_t *sieve;
 	const uint32_t *filter;
-	const uint32_t *buckets;
+	const struct anchor_bucket *buckets;
 	const struct anchor_entry *entries;
 	const struct anchor_place *places;
 };
@@ -180,6 +187,12 @@ static inline size_t anchor_text_slot(uint8_t before, uint8_t one, uint8_t other
 		(one & 0x7fu) | (behind & 8u) << 4 | (other & 0x7fu) << 8 | (before & 8u) << 12;
 
 	return 2 * (size_t)slot;
+}
+
+// The bit of a byte that stands beside a window.
+static inline unsigned int anchor_nibble(uint8_t byte)
+{
+	return byte & 15u;
 }
 
 // Two bits of one word of the filter are set for a window.

@@ -32,7 +32,7 @@ static const void *take(struct rest *rest, uint64_t bytes)
 
 static int open_windows(struct rest *rest, struct anchor_table *table)
 {
-	const uint32_t *buckets;
+	const struct anchor_bucket *buckets;
 
 	if (table->entries_count == 0)
 		return 0;
@@ -41,16 +41,17 @@ static int open_windows(struct rest *rest, struct anchor_table *table)
 		return -EBADMSG;
 	table->sieve = take(rest, anchor_sieve_bytes(table->content));
 	table->filter = take(rest, (UINT64_C(1) << table->words_log) * sizeof(uint32_t));
-	buckets = take(rest, ((UINT64_C(1) << table->buckets_log) + 1) * sizeof(uint32_t));
+	buckets = take(rest, ((UINT64_C(1) << table->buckets_log) + 1) * sizeof(*buckets));
 	table->entries = take(rest, table->entries_count * (uint64_t)sizeof(struct anchor_entry));
 	table->buckets = buckets;
 	if (table->sieve == NULL || table->filter == NULL || buckets == NULL ||
 		table->entries == NULL)
 		return -EBADMSG;
 	for (uint64_t i = 0; i < UINT64_C(1) << table->buckets_log; i++)
-		if (buckets[i] > buckets[i + 1])
+		if (buckets[i].first > buckets[i + 1].first)
 			return -EBADMSG;
-	return buckets[UINT64_C(1) << table->buckets_log] == table->entries_count ? 0 : -EBADMSG;
+	return buckets[UINT64_C(1) << table->buckets_log].first == table->entries_count ? 0
+											: -EBADMSG;
 }
 
 int anchor_open(

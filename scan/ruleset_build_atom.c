@@ -103,7 +103,7 @@ static void choose_eager(struct build *build)
 
 void build_plan_atoms(struct build *build)
 {
-	struct build_windows *windows = build_windows_new(FILETYPE_TARGET_MAIL, ANCHOR_TEXT);
+	struct build_windows *windows = build_windows_new(FILETYPE_TARGET_MAIL, ANCHOR_TEXT, 1);
 
 	if (windows == NULL) {
 		build->failed = true;

@@ -17,6 +17,7 @@
 struct waiting {
 	struct anchor_entry entry;
 	uint32_t window;
+	struct build_beside beside;
 };
 
 struct tables {
@@ -93,6 +94,7 @@ static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 	uint8_t values[ANCHOR_WINDOW_BYTES][128];
 	uint32_t counts[ANCHOR_WINDOW_BYTES];
 	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
+	const struct build_beside beside = build_beside_of(&tables->spelling, entry->at);
 	uint32_t i = 0;
 
 	for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
@@ -105,6 +107,7 @@ static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 		if (waiting == NULL)
 			return;
 		waiting->entry = *entry;
+		waiting->beside = beside;
 		for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
 			bytes[k] = values[k][chosen[k]];
 		memcpy(&waiting->window, bytes, sizeof(waiting->window));
@@ -132,14 +135,20 @@ static bool narrow(struct build_spelling *spelling, enum anchor_content content)
 	return true;
 }
 
+// Reads the pattern's spelling. Returns false where it cannot be in bytes of the content.
+static bool read_spelling(struct tables *tables, const struct build_expression *expression)
+{
+	read_check(tables->build, expression, &tables->spelling);
+	return narrow(&tables->spelling, tables->content);
+}
+
 static void add_expression(struct tables *tables, uint32_t number)
 {
 	const struct build_expression *expression =
 		(const struct build_expression *)tables->build->expressions.items + number;
 	struct anchor_entry entry = {.expression = number};
 
-	read_check(tables->build, expression, &tables->spelling);
-	if (!narrow(&tables->spelling, tables->content))
+	if (!read_spelling(tables, expression))
 		return;
 	build_choose_window(tables->windows, &tables->spelling, &entry);
 	if ((expression->flags & RULESET_EXPRESSION_AT_END) != 0)
@@ -155,8 +164,7 @@ static void add_place(struct tables *tables, uint32_t number)
 		(const struct build_expression *)tables->build->expressions.items + number;
 	struct anchor_place *place;
 
-	read_check(tables->build, expression, &tables->spelling);
-	if (!narrow(&tables->spelling, tables->content))
+	if (!read_spelling(tables, expression))
 		return;
 	place = build_push(tables->build, &tables->places, sizeof(*place));
 	if (place == NULL)
@@ -178,6 +186,13 @@ static unsigned int log_up(size_t n)
 	return log;
 }
 
+static unsigned int buckets_log_for(size_t entries)
+{
+	const unsigned int log = log_up(entries);
+
+	return log > 0 ? log : 1;
+}
+
 static size_t aligned(size_t bytes)
 {
 	return (bytes + 15) & ~(size_t)15;
@@ -193,10 +208,10 @@ static size_t set_sizes(const struct tables *tables, struct anchor_header *heade
 	header->words_log = log > LEAST_WORDS_LOG ? log - 1 : LEAST_WORDS_LOG;
 	if (header->words_log > MOST_WORDS_LOG)
 		header->words_log = MOST_WORDS_LOG;
-	header->buckets_log = log > 0 ? log : 1;
+	header->buckets_log = buckets_log_for(count);
 	return anchor_sieve_bytes(tables->content) +
 	       aligned(sizeof(uint32_t) << header->words_log) +
-	       aligned((((size_t)1 << header->buckets_log) + 1) * sizeof(uint32_t)) +
+	       aligned((((size_t)1 << header->buckets_log) + 1) * sizeof(struct anchor_bucket)) +
 	       aligned(count * sizeof(struct anchor_entry));
 }
 
@@ -210,7 +225,7 @@ static uint8_t *write_windows(
 	unsigned int bucket_shift = 64 - header->buckets_log;
 	size_t buckets_count = (size_t)1 << header->buckets_log;
 	uint32_t *filter = (void *)(at + anchor_sieve_bytes(tables->content));
-	uint32_t *buckets =
+	struct anchor_bucket *buckets =
 		(void *)((uint8_t *)filter + aligned(sizeof(uint32_t) << header->words_log));
 	struct anchor_entry *out =
 		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
@@ -221,18 +236,21 @@ static uint8_t *write_windows(
 
 		filter[hash >> filter_shift] |=
 			1u << anchor_bit(hash) | 1u << anchor_other_bit(hash);
-		buckets[(hash >> bucket_shift) + 1]++;
+		buckets[hash >> bucket_shift].before |= waiting[i].beside.before;
+		buckets[hash >> bucket_shift].behind |= waiting[i].beside.behind;
+		buckets[(hash >> bucket_shift) + 1].first++;
 	}
 	for (size_t i = 0; i < buckets_count; i++)
-		buckets[i + 1] += buckets[i];
+		buckets[i + 1].first += buckets[i].first;
 	// Filled from its end, each number becomes the first of its bucket.
 	for (size_t i = count; i-- > 0;) {
 		size_t bucket = anchor_hash(waiting[i].window) >> bucket_shift;
 
-		out[--buckets[bucket + 1]] = waiting[i].entry;
+		out[--buckets[bucket + 1].first] = waiting[i].entry;
 	}
-	memmove(buckets, buckets + 1, buckets_count * sizeof(*buckets));
-	buckets[buckets_count] = (uint32_t)count;
+	for (size_t i = 0; i < buckets_count; i++)
+		buckets[i].first = buckets[i + 1].first;
+	buckets[buckets_count].first = (uint32_t)count;
 	return (uint8_t *)out + aligned(count * sizeof(*out));
 }
 
@@ -331,7 +349,8 @@ static int add_by_length(struct tables *tables, uint32_t target)
 	for (unsigned int pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < build->expressions.count; i++) {
 			if (!is_for(build, i, target) ||
-				expressions[i].place.offset_from != RULESET_OFFSET_ANY)
+				expressions[i].place.offset_from != RULESET_OFFSET_ANY ||
+				!read_spelling(tables, &expressions[i]))
 				continue;
 			if (pass == 0)
 				first[expressions[i].length + 1]++;
@@ -341,10 +360,12 @@ static int add_by_length(struct tables *tables, uint32_t target)
 		for (uint32_t i = 0; i < RULESET_MAX_CHECK + 1 && pass == 0; i++)
 			first[i + 1] += first[i];
 	}
-	for (uint32_t i = 0; i < first[RULESET_MAX_CHECK]; i++)
+	tables->windows = build_windows_new(
+		target, tables->content, buckets_log_for(first[RULESET_MAX_CHECK]));
+	for (uint32_t i = 0; i < first[RULESET_MAX_CHECK] && tables->windows != NULL; i++)
 		add_expression(tables, order[i]);
 	free(order);
-	return 0;
+	return tables->windows != NULL ? 0 : -ENOMEM;
 }
 
 // The target has something of its own: what is not for any target.
@@ -368,8 +389,8 @@ static int add_target(struct tables *tables, uint32_t target)
 	tables->reach = 0;
 	tables->places.count = 0;
 	tables->entries.count = 0;
-	tables->windows = build_windows_new(target, tables->content);
-	err = tables->windows != NULL ? add_by_length(tables, target) : -ENOMEM;
+	tables->windows = NULL;
+	err = add_by_length(tables, target);
 	for (uint32_t i = 0; i < tables->build->expressions.count && err == 0; i++)
 		if (expressions[i].place.offset_from != RULESET_OFFSET_ANY &&
 			is_for(tables->build, i, target))

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What a place costs that passes the sieve, the filter, and for each entry that it meets then.
+// What a place costs that passes the sieve, the filter, that has beside it what its bucket asks for, and for each
+// entry that it meets then.
 #define COST_SIEVE 6.0f
-#define COST_FILTER 60.0f
-#define COST_ENTRY 8.0f
+#define COST_FILTER 20.0f
+#define COST_BESIDE 20.0f
+#define COST_ENTRY 20.0f
 // What each entry costs beyond the first, which a window with several values for a byte needs.
 #define COST_VARIANT 3e-5f
 // A pattern is looked through from its end, and no further than this for a cheaper window than that.
@@ -26,7 +28,8 @@
 #define TOO_RARE 1e-8f
 #define BYTE_SHARE 0.4f
 #define MOST_FOURS 2000u
-#define LOADS_LOG 18u
+
+#define NIBBLES 16u
 
 // A window that is there far more often than its pairs tell.
 struct four {
@@ -35,12 +38,21 @@ struct four {
 };
 #define FOURS_LOG 13u
 
+// What windows were chosen that share a bucket: how likely a place is looked up there, and how many entries it has.
+struct load {
+	float share;
+	float entries;
+};
+
 struct build_windows {
 	enum anchor_content content;
 	float first[256];
-	float follow[256][256]; // how likely the second is behind the first
+	float follow[256][256];     // how likely the second is behind the first
+	float before[256][NIBBLES]; // how likely such a byte is before that one, and behind it
+	float behind[256][NIBBLES];
 	struct four fours[1u << FOURS_LOG];
-	uint16_t loads[1u << LOADS_LOG];
+	struct load *loads;
+	unsigned int loads_log;
 	struct build_sieve sieve;
 };
 
@@ -137,13 +149,20 @@ static void foresee_fours(struct build_windows *windows)
 	}
 }
 
-struct build_windows *build_windows_new(uint32_t target, enum anchor_content content)
+struct build_windows *build_windows_new(
+	uint32_t target, enum anchor_content content, unsigned int buckets_log)
 {
 	struct build_windows *windows = calloc(1, sizeof(*windows));
 	struct mixture mixture = mixture_of(target, content);
 
 	if (windows == NULL)
 		return NULL;
+	windows->loads_log = buckets_log;
+	windows->loads = calloc((size_t)1 << buckets_log, sizeof(*windows->loads));
+	if (windows->loads == NULL) {
+		free(windows);
+		return NULL;
+	}
 	windows->content = content;
 	windows->sieve.content = content;
 	add_of(windows, &build_programs, mixture.programs);
@@ -156,6 +175,14 @@ struct build_windows *build_windows_new(uint32_t target, enum anchor_content con
 		for (unsigned int k = 0; k < 256; k++)
 			windows->follow[i][k] /= windows->first[i];
 	}
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++) {
+			windows->behind[i][anchor_nibble((uint8_t)k)] += windows->follow[i][k];
+			if (windows->first[k] > 0)
+				windows->before[k][anchor_nibble((uint8_t)i)] +=
+					windows->first[i] * windows->follow[i][k] /
+					windows->first[k];
+		}
 	foresee_fours(windows);
 	build_sieve_foresee(&windows->sieve, windows->first, windows->follow);
 	return windows;
@@ -163,6 +190,8 @@ struct build_windows *build_windows_new(uint32_t target, enum anchor_content con
 
 void build_windows_free(struct build_windows *windows)
 {
+	if (windows != NULL)
+		free(windows->loads);
 	free(windows);
 }
 
@@ -318,7 +347,7 @@ float build_windows_share(
 	return least;
 }
 
-static uint16_t *load_of(struct build_windows *windows, const struct build_values *const *values)
+static struct load *load_of(struct build_windows *windows, const struct build_values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
 	uint32_t window;
@@ -326,14 +355,56 @@ static uint16_t *load_of(struct build_windows *windows, const struct build_value
 	for (unsigned int i = 0; i < ANCHOR_WINDOW_BYTES; i++)
 		bytes[i] = values[i]->bytes[0];
 	memcpy(&window, bytes, sizeof(window));
-	return &windows->loads[anchor_hash(window) >> (64 - LOADS_LOG)];
+	return &windows->loads[anchor_hash(window) >> (64 - windows->loads_log)];
+}
+
+static uint16_t nibbles_of(const struct clamav_class *set)
+{
+	uint64_t any = set->bits[0] | set->bits[1] | set->bits[2] | set->bits[3];
+
+	any |= any >> 32;
+	return (uint16_t)(any | any >> 16);
+}
+
+struct build_beside build_beside_of(const struct build_spelling *spelling, uint32_t window)
+{
+	const uint32_t behind = window + ANCHOR_WINDOW_BYTES;
+
+	return (struct build_beside){
+		window > 0 ? nibbles_of(&spelling->sets[window - 1]) : UINT16_MAX,
+		behind < spelling->length ? nibbles_of(&spelling->sets[behind]) : UINT16_MAX};
+}
+
+static float sum_of(const float *shares, uint16_t nibbles)
+{
+	float sum = 0;
+
+	for (unsigned int i = 0; i < NIBBLES; i++)
+		if ((nibbles >> i & 1) != 0)
+			sum += shares[i];
+	return sum;
+}
+
+// How likely a window that is there has beside it what the pattern has.
+static float beside_share(const struct build_windows *windows,
+	const struct build_values *const *values, const struct build_beside *beside)
+{
+	float share = 1;
+
+	if (beside->before != UINT16_MAX)
+		share *= sum_of(windows->before[values[0]->bytes[0]], beside->before);
+	if (beside->behind != UINT16_MAX)
+		share *= sum_of(
+			windows->behind[values[ANCHOR_WINDOW_BYTES - 1]->bytes[0]], beside->behind);
+	return share;
 }
 
 // What the window costs, or something that is not less than the limit if it costs that.
-static float cost_of(
-	struct build_windows *windows, const struct build_values *const *values, float limit)
+static float cost_of(struct build_windows *windows, const struct build_values *const *values,
+	const struct build_beside *beside, float limit)
 {
 	uint32_t variants = variants_of(values);
+	const struct load *load = load_of(windows, values);
 	float cost;
 	float share;
 
@@ -343,16 +414,19 @@ static float cost_of(
 	cost = share * COST_FILTER + (float)(variants - 1) * COST_VARIANT;
 	if (cost >= limit)
 		return cost;
-	return cost + share * COST_ENTRY * (float)*load_of(windows, values) +
+	share *= beside_share(windows, values, beside);
+	return cost + share * COST_BESIDE +
+	       (share * (load->entries + 1) + load->share) * COST_ENTRY +
 	       COST_SIEVE * build_sieve_share(&windows->sieve, values);
 }
 
-static void take_window(struct build_windows *windows, const struct build_values *const *values)
+static void take_window(struct build_windows *windows, const struct build_values *const *values,
+	const struct build_beside *beside)
 {
-	uint16_t *load = load_of(windows, values);
+	struct load *load = load_of(windows, values);
 
-	if (*load < UINT16_MAX)
-		++*load;
+	load->entries++;
+	load->share += window_share(windows, values) * beside_share(windows, values, beside);
 	build_sieve_take(&windows->sieve, values);
 }
 
@@ -476,6 +550,7 @@ void build_choose_window(struct build_windows *windows, const struct build_spell
 	const struct build_values *values[ANCHOR_WINDOW_BYTES];
 	uint32_t best = spelling->length;
 	float least = INFINITY;
+	struct build_beside beside;
 
 	for (uint32_t at = spelling->length; at < spelling->length + ANCHOR_WINDOW_BYTES - 1; at++)
 		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
@@ -487,7 +562,8 @@ void build_choose_window(struct build_windows *windows, const struct build_spell
 		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
 		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)
 			values[i] = &ring[(at + i) % ANCHOR_WINDOW_BYTES];
-		cost = cost_of(windows, values, least);
+		beside = build_beside_of(spelling, at);
+		cost = cost_of(windows, values, &beside, least);
 		if (cost >= least)
 			continue;
 		least = cost;
@@ -498,7 +574,8 @@ void build_choose_window(struct build_windows *windows, const struct build_spell
 		list(spelling, best + i, &ring[i]);
 		values[i] = &ring[i];
 	}
-	take_window(windows, values);
+	beside = build_beside_of(spelling, best);
+	take_window(windows, values, &beside);
 	out->at = (uint16_t)best;
 	choose_piece(spelling, best, out);
 }

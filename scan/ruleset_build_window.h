@@ -24,9 +24,17 @@ extern const struct build_frequencies build_texts;
 // What is known while the windows of one target are chosen, for bytes that are so.
 struct build_windows;
 
-// Returns NULL when there is no memory.
-struct build_windows *build_windows_new(uint32_t target, enum anchor_content content);
+// There will be about so many buckets. Returns NULL when there is no memory.
+struct build_windows *build_windows_new(
+	uint32_t target, enum anchor_content content, unsigned int buckets_log);
 void build_windows_free(struct build_windows *windows);
+
+// The nibbles of what the pattern may have before and behind a window that begins there.
+struct build_beside {
+	uint16_t before;
+	uint16_t behind;
+};
+struct build_beside build_beside_of(const struct build_spelling *spelling, uint32_t window);
 
 // Chooses the place of the pattern's window, counts it and sets its bits in the sieve. The entry gets
 // that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.

@@ -3,11 +3,14 @@
 
 #include "scan/normalise_html_state.h"
 
+#include <assert.h>
 #include <string.h>
 
 // ClamAV reads a page in chunks of so many bytes, cut behind white space where it can, and skips the
 // white space that a chunk begins with.
 #define CHUNK_BYTES 8191
+// So many bytes are looked at for the end of a tag that waits.
+#define TAIL_REST 512
 
 static void put_space(struct normalise_html *html, struct normalise_html_out *out)
 {
@@ -202,6 +205,66 @@ static size_t feed_code(
 	return used;
 }
 
+// Returns how many of n bytes were consumed: least at least, unless there is an event. may_wait: a tag that they cut
+// off may wait for the rest.
+static size_t feed_bytes(struct normalise_html *html, struct normalise_html_out *out,
+	const uint8_t *in, size_t n, size_t least, bool may_wait)
+{
+	size_t used = 0;
+
+	while (out->event == NORMALISE_HTML_NEED_INPUT) {
+		uint8_t byte;
+
+		used += feed_code(html, out, in + used, n - used);
+		if (html->code.phase == HTML_CODE_NONE)
+			used += html_run(html, out, in + used, n - used);
+		if (used >= least || html->code.phase != HTML_CODE_NONE)
+			break;
+		if (may_wait && html_is_cut_off(html, in + used, n - used)) {
+			html->tail_bytes = (uint16_t)(n - used);
+			memcpy(html->tail, in + used, n - used);
+			return n;
+		}
+		byte = in[used];
+		if (!html->in_data && byte == '\r') {
+			used++;
+			continue;
+		}
+		used += on_byte(html, out, byte == '\n' && !html->in_data ? ' ' : byte);
+	}
+	return used;
+}
+
+// What waits, with the next bytes behind it. Returns how many of these were consumed; where there is an event, what
+// is left waits on.
+static size_t feed_tail(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
+{
+	uint8_t both[NORMALISE_HTML_TAIL + TAIL_REST];
+	const size_t tail = html->tail_bytes;
+	size_t more = n < TAIL_REST ? n : TAIL_REST;
+	const uint8_t *close = more > 0 ? memchr(in, '>', more) : NULL;
+	size_t used;
+
+	if (close == NULL && n > 0 && tail + n <= NORMALISE_HTML_TAIL && html_is_in_text(html)) {
+		memcpy(html->tail + tail, in, n);
+		html->tail_bytes = (uint16_t)(tail + n);
+		return n;
+	}
+	// A link comes out with the byte behind its tag.
+	if (close == NULL)
+		more = 0;
+	else if ((size_t)(close - in) + 2 < more)
+		more = (size_t)(close - in) + 2;
+	memcpy(both, html->tail, tail);
+	if (more > 0)
+		memcpy(both + tail, in, more);
+	used = feed_bytes(html, out, both, tail + more, tail, false);
+	html->tail_bytes = (uint16_t)(used < tail ? tail - used : 0);
+	memcpy(html->tail, both + used, html->tail_bytes);
+	return used < tail ? 0 : used - tail;
+}
+
 // Bytes within one chunk, without NULs. Returns how many were consumed: all, unless there is an event.
 static size_t feed(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n)
@@ -212,22 +275,11 @@ static size_t feed(
 		html->skips_blanks = html_is_blank(in[used]);
 		used += html->skips_blanks;
 	}
-	while (out->event == NORMALISE_HTML_NEED_INPUT) {
-		uint8_t byte;
-
-		used += feed_code(html, out, in + used, n - used);
-		if (html->code.phase == HTML_CODE_NONE)
-			used += html_run(html, out, in + used, n - used);
-		if (used == n || html->code.phase != HTML_CODE_NONE)
-			break;
-		byte = in[used];
-		if (!html->in_data && byte == '\r') {
-			used++;
-			continue;
-		}
-		used += on_byte(html, out, byte == '\n' && !html->in_data ? ' ' : byte);
-	}
-	return used;
+	if (html->tail_bytes > 0 && used < n)
+		used += feed_tail(html, out, in + used, n - used);
+	if (html->tail_bytes > 0)
+		return used;
+	return used + feed_bytes(html, out, in + used, n - used, n - used, true);
 }
 
 // How many of n bytes belong to the chunk; a new one begins where one is full.
@@ -319,6 +371,15 @@ static size_t feed_others(struct normalise_html *html, struct normalise_html_out
 	return fed < bytes ? with_nuls(in, used, fed) : used;
 }
 
+// The last byte of the page may be taken back.
+static void out_end(struct normalise_html *html, struct normalise_html_out *out)
+{
+	if (out->page_bytes == 0)
+		return;
+	html->held = out->page[--out->page_bytes];
+	html->has_held = true;
+}
+
 size_t normalise_html(
 	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out)
 {
@@ -339,11 +400,18 @@ size_t normalise_html(
 		chunk_count(html, in + used, fed);
 		used += fed;
 	}
-	if (out->page_bytes > 0) {
-		html->held = out->page[--out->page_bytes];
-		html->has_held = true;
-	}
+	out_end(html, out);
 	return used;
+}
+
+bool normalise_html_settle(struct normalise_html *html, struct normalise_html_out *out)
+{
+	if (html->tail_bytes == 0)
+		return false;
+	out_begin(html, out);
+	(void)feed_tail(html, out, NULL, 0);
+	out_end(html, out);
+	return true;
 }
 
 bool normalise_html_is_in_data(const struct normalise_html *html)
@@ -353,6 +421,7 @@ bool normalise_html_is_in_data(const struct normalise_html *html)
 
 void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out)
 {
+	assert(html->tail_bytes == 0);
 	out_begin(html, out);
 	if (html->entity_total > 0)
 		html_end_entity(html, out);

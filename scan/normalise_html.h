@@ -20,11 +20,13 @@
 
 // So many bytes of an attribute's value are kept.
 #define NORMALISE_HTML_VALUE 1024
-// Input of one call, and the room that its output needs at most: two and a half times as much, where tags of
-// scripts are written once more, and a value or two.
+// Of a tag that the input's end cuts off so many bytes wait for the rest.
+#define NORMALISE_HTML_TAIL 512
+// Input of one call, and the room that its output needs at most, with what waited: two and a half times as much,
+// where tags of scripts are written once more, and a value or two.
 #define NORMALISE_HTML_INPUT 4096
 #define NORMALISE_HTML_ROOM                                                                        \
-	(2 * NORMALISE_HTML_INPUT + NORMALISE_HTML_INPUT / 2 + 2 * NORMALISE_HTML_VALUE)
+	((NORMALISE_HTML_INPUT + NORMALISE_HTML_TAIL) * 5 / 2 + 2 * NORMALISE_HTML_VALUE)
 
 enum normalise_html_event {
 	NORMALISE_HTML_NEED_INPUT,
@@ -77,6 +79,7 @@ struct normalise_html {
 	uint16_t arg_bytes;
 	uint16_t value_bytes;
 	uint16_t link_bytes;
+	uint16_t tail_bytes;  // of a tag that was cut off
 	uint16_t chunk_bytes; // of ClamAV's chunk until here
 	uint16_t chunk_blank; // behind the last white space in it, 0: there is none
 	uint32_t wide;        // bytes above 127 that are collected
@@ -89,6 +92,7 @@ struct normalise_html {
 	char entity[8];
 	char value[NORMALISE_HTML_VALUE + 1];
 	char link[NORMALISE_HTML_VALUE + 1];
+	uint8_t tail[NORMALISE_HTML_TAIL];
 };
 
 void normalise_html_begin(struct normalise_html *html);
@@ -96,7 +100,11 @@ void normalise_html_begin(struct normalise_html *html);
 // anew by each call. After an event that is not NEED_INPUT the same is to be called with what is left.
 size_t normalise_html(
 	struct normalise_html *html, const uint8_t *in, size_t n, struct normalise_html_out *out);
-// Whether what comes next is inline data, after as many bytes as were consumed.
+// What comes out of bytes that were consumed and wait for the rest of their tag, as if that did not come. Returns
+// whether there were any; else out is as it was. To be called until there are none where what comes out is asked
+// for at a place of the input, and before the page's end.
+bool normalise_html_settle(struct normalise_html *html, struct normalise_html_out *out);
+// Whether what comes next is inline data, after as many bytes as were consumed, none of which wait.
 bool normalise_html_is_in_data(const struct normalise_html *html);
 // What was held back at the end of the page.
 void normalise_html_end(struct normalise_html *html, struct normalise_html_out *out);

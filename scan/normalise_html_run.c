@@ -220,3 +220,9 @@ size_t html_run(
 	}
 	return used;
 }
+
+bool html_is_cut_off(const struct normalise_html *html, const uint8_t *in, size_t n)
+{
+	return n <= NORMALISE_HTML_TAIL && in[0] == '<' && !html->in_script &&
+	       html_is_in_text(html) && get_ops(html)->takes_tags && memchr(in, '>', n) == NULL;
+}

@@ -85,6 +85,14 @@ static inline void html_skip_to(struct normalise_html *html, enum html_state sta
 	html->next = (uint8_t)state;
 }
 
+// Or behind white space.
+static inline bool html_is_in_text(const struct normalise_html *html)
+{
+	return html->state == HTML_TEXT ||
+	       ((html->state == HTML_SKIP_BLANKS || html->state == HTML_TRIM_BLANKS) &&
+		       html->next == HTML_TEXT);
+}
+
 // Of the value of a digit.
 bool html_is_hex_digit(uint8_t byte);
 int html_digit_value(uint8_t byte);
@@ -117,6 +125,10 @@ void html_code_decode(struct normalise_html *html, uint8_t byte);
 // next one is for the functions above.
 size_t html_run(
 	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *in, size_t n);
+
+// Whether what is left of the input, n bytes that html_run did not take, begins with a tag that has no end there:
+// with the rest html_run takes it at once.
+bool html_is_cut_off(const struct normalise_html *html, const uint8_t *in, size_t n);
 
 void html_begin_ref(struct normalise_html *html, enum html_state next);
 // A name at the end of the page.

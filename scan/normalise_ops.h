@@ -45,6 +45,7 @@ struct normalise_ops {
 	void (*value_run)(struct normalise_html_run *run);
 	// Of the name of a tag up to white space or ">", of an argument's up to "=", too.
 	void (*name_run)(struct normalise_html_run *run, bool is_arg);
+	bool takes_tags; // html_run does, whole
 };
 
 // Each byte below 128, as often as a vector has it.

@@ -110,7 +110,7 @@ static void name_run(struct normalise_html_run *run, bool is_arg)
 }
 
 const struct normalise_ops normalise_ops_portable = {
-	"portable", text_run, html_run, script_run, value_run, name_run};
+	"portable", text_run, html_run, script_run, value_run, name_run, false};
 
 const struct normalise_ops *normalise_variant(size_t i)
 {

@@ -45,4 +45,4 @@ static void text_run(struct normalise_run *run)
 }
 
 const struct normalise_ops normalise_ops_avx2 = {"avx2", text_run, normalise_html_run_avx2,
-	normalise_script_run_avx2, normalise_value_run_avx2, normalise_name_run_avx2};
+	normalise_script_run_avx2, normalise_value_run_avx2, normalise_name_run_avx2, true};

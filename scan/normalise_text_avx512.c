@@ -49,4 +49,4 @@ static void text_run(struct normalise_run *run)
 }
 
 const struct normalise_ops normalise_ops_avx512 = {"avx512", text_run, normalise_html_run_avx512,
-	normalise_script_run_avx512, normalise_value_run_avx512, normalise_name_run_avx512};
+	normalise_script_run_avx512, normalise_value_run_avx512, normalise_name_run_avx512, true};

@@ -197,6 +197,13 @@ static void normalise(struct scan *scan, struct scan_object *object, const uint8
 	}
 }
 
+// Up to the last byte that came.
+static void settle(struct scan *scan, struct scan_object *object)
+{
+	while (normalise_html_settle(&object->copies->html, scan->scanner->copies.html))
+		html_out(scan, object);
+}
+
 static void feed_page(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	struct scan_copies *copies = object->copies;
@@ -211,6 +218,8 @@ static void feed_page(struct scan *scan, struct scan_object *object, const uint8
 
 		scan_inline_feed(scan, object, &copies->elsewhere, data + used, step);
 		normalise(scan, object, data + used, step);
+		if (found)
+			settle(scan, object);
 		if (found && !normalise_html_is_in_data(&copies->html))
 			scan_inline_begin(scan, object, &copies->elsewhere);
 		used += step;
@@ -430,6 +439,7 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 	if (object->copies == NULL)
 		return;
 	if (copies->is_html) {
+		settle(scan, object);
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
 		scan_inline_end(scan, object, &copies->elsewhere);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Property: input cut into pieces gives, with every variant, the copies that the states give alone, byte by
-// byte; and the first tag is found at the same place. The first input byte chooses the size of the pieces.
+// byte; and the first tag is found at the same place. The first input byte chooses the size of the pieces, and whether
+// what waits is asked for behind each.
 #include "scan/normalise_detect.h"
 #include "scan/normalise_html.h"
 #include "scan/normalise_ops.h"
@@ -47,8 +48,8 @@ static void collect(struct outcome *outcome, const struct normalise_html_out *ou
 		append(&outcome->inline_data, "\n", 1);
 }
 
-static void feed(
-	struct normalise_html *html, const uint8_t *data, size_t n, struct outcome *outcome)
+static void feed(struct normalise_html *html, const uint8_t *data, size_t n, bool settles,
+	struct outcome *outcome)
 {
 	static struct normalise_html_out out;
 	size_t used = 0;
@@ -57,18 +58,21 @@ static void feed(
 		used += normalise_html(html, data + used, n - used, &out);
 		collect(outcome, &out);
 	}
+	while (settles && normalise_html_settle(html, &out))
+		collect(outcome, &out);
 	if (data == NULL) {
 		normalise_html_end(html, &out);
 		collect(outcome, &out);
 	}
 }
 
-static void normalise(const uint8_t *data, size_t n, size_t step, const struct normalise_ops *ops,
-	struct outcome *outcome)
+static void normalise(const uint8_t *data, size_t n, unsigned int cuts,
+	const struct normalise_ops *ops, struct outcome *outcome)
 {
 	struct normalise_search search = {0};
 	struct normalise_text text = {0};
 	struct normalise_html html;
+	const size_t step = (cuts & 127) < 100 ? (cuts & 127) + 1 : (cuts & 127) * 11;
 
 	outcome->page.bytes = 0;
 	outcome->text.bytes = 0;
@@ -87,13 +91,13 @@ static void normalise(const uint8_t *data, size_t n, size_t step, const struct n
 			abort();
 		memcpy(in, data + at, piece);
 		append(&outcome->plain, out, normalise_text_with(ops, &text, in, piece, out));
-		feed(&html, in, piece, outcome);
+		feed(&html, in, piece, cuts > 127, outcome);
 		if (outcome->tag == n && normalise_find_tag(&search, in, piece, &found))
 			outcome->tag = at + found - search.count;
 		free(out);
 		free(in);
 	}
-	feed(&html, NULL, 0, outcome);
+	feed(&html, NULL, 0, true, outcome);
 }
 
 static void take_nothing(struct normalise_html_run *run)
@@ -119,13 +123,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct outcome pieces;
 
 	const struct normalise_ops states = {"states", normalise_ops_portable.text_run,
-		take_nothing, take_no_piece, take_nothing, take_no_piece};
+		take_nothing, take_no_piece, take_nothing, take_no_piece, false};
 
 	if (n < 1 || n > MAX_BYTES)
 		return 0;
-	normalise(data + 1, n - 1, n, &states, &whole);
+	normalise(data + 1, n - 1, 0, &states, &whole);
 	for (size_t i = 0; normalise_variant(i) != NULL; i++) {
-		normalise(data + 1, n - 1, data[0] % 100 + 1u, normalise_variant(i), &pieces);
+		normalise(data + 1, n - 1, data[0], normalise_variant(i), &pieces);
 		check_copy(&pieces.page, &whole.page);
 		check_copy(&pieces.text, &whole.text);
 		check_copy(&pieces.inline_data, &whole.inline_data);

@@ -13,6 +13,7 @@
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,6 +274,51 @@ static void random_bytes_give_the_same_copies_in_every_variant(void **state)
 	}
 }
 
+// Of every kind of tag, so long that it waits as long as it can, and longer.
+static void a_tag_may_be_cut_off_anywhere(void **state)
+{
+	static const char *const tags[][2] = {{"<td class=\"", "\">"},
+		{"<A HREF='x?a=1&amp;b=", "'>"},
+		{"<img alt=\"a, b\" src=\"data:image/png;base64,QUJD", "\" title=x>"},
+		{"<a href=x title=\"data:a/b,c", "\" src='&#100;ata:,y'>"},
+		{"<a title = &eacute; href = \xc3\xa9 x=", " &am>"}, {"<!-- <b>", "-->"},
+		{"<!-- ", "-->"}, {"<script language=JScript.Encode x=", ">" CODE "</script>"},
+		{"<style a=", "> B { c } </style>"}, {"< \r\n td", "\r\n>"}, {"</", " >"},
+		{"<b>&", ";"}};
+	static const size_t lengths[] = {0, 3, 60, 400, NORMALISE_HTML_TAIL - 40,
+		NORMALISE_HTML_TAIL, 2 * NORMALISE_HTML_TAIL + 30};
+	static uint8_t html[4 * NORMALISE_HTML_TAIL];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+			size_t n = (size_t)sprintf((char *)html, "<p>Words and\n %s", tags[i][0]);
+
+			memset(html + n, 'y', lengths[k]);
+			n += lengths[k];
+			n += (size_t)sprintf((char *)html + n, "%s and <i>more</i>", tags[i][1]);
+			for (size_t cut = 1; cut < n; cut += cut < 100 || cut + 120 > n ? 1 : 7)
+				html_copies_check_variants(html, n, cut);
+		}
+}
+
+// What waits is part of the page where it is asked for, and comes but once.
+static void a_tag_that_waits_comes_out_when_it_is_asked_for(void **state)
+{
+	static const char tag[] = "x<img src=\"data:a/b;base64,";
+	static struct normalise_html_out out;
+	struct normalise_html html;
+
+	(void)state;
+	normalise_html_begin(&html);
+	assert_int_equal(normalise_html(&html, (const uint8_t *)tag, sizeof(tag) - 1, &out),
+		sizeof(tag) - 1);
+	while (normalise_html_settle(&html, &out))
+		;
+	assert_true(normalise_html_is_in_data(&html));
+	assert_false(normalise_html_settle(&html, &out));
+}
+
 // Plain words and white space: what ClamAV reads in chunks of 8191 bytes loses the blanks that a chunk
 // begins with.
 static void white_space_that_begins_a_chunk_is_lost(void **state)
@@ -333,6 +379,8 @@ int main(void)
 		cmocka_unit_test(random_pages_give_the_same_copies_in_every_variant),
 		cmocka_unit_test(random_bytes_give_the_same_copies_in_every_variant),
 		cmocka_unit_test(any_cut_gives_the_same_copies),
+		cmocka_unit_test(a_tag_may_be_cut_off_anywhere),
+		cmocka_unit_test(a_tag_that_waits_comes_out_when_it_is_asked_for),
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),
 		cmocka_unit_test(names_of_characters_are_known),

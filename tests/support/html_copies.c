@@ -58,10 +58,24 @@ static void take_no_piece(struct normalise_html_run *run, bool is_other)
 }
 
 const struct normalise_ops html_states_alone = {
-	"states", take_no_text, take_nothing, take_no_piece, take_nothing, take_no_piece};
+	"states", take_no_text, take_nothing, take_no_piece, take_nothing, take_no_piece, false};
 
-void html_copies_make(const struct normalise_ops *ops, const uint8_t *data, size_t n, size_t first,
-	size_t step, struct html_copies *out)
+static void settle(
+	struct normalise_html *html, struct normalise_html_out *buffers, struct html_copies *out)
+{
+	while (normalise_html_settle(html, buffers))
+		collect(out, buffers);
+}
+
+// How a page is cut.
+struct cuts {
+	size_t first;
+	size_t step;
+	bool settles; // behind each piece
+};
+
+static void make(const struct normalise_ops *ops, const uint8_t *data, size_t n,
+	const struct cuts *cuts, struct html_copies *out)
 {
 	static struct normalise_html_out buffers;
 	struct normalise_html html;
@@ -73,7 +87,9 @@ void html_copies_make(const struct normalise_ops *ops, const uint8_t *data, size
 	normalise_html_begin(&html);
 	html.ops = ops;
 	while (at < n) {
-		size_t piece = at == 0 && first > 0 ? first : step > 0 ? step : n;
+		size_t piece = at == 0 && cuts->first > 0 ? cuts->first
+			       : cuts->step > 0           ? cuts->step
+							  : n;
 		size_t used = 0;
 		uint8_t *copy;
 
@@ -87,9 +103,20 @@ void html_copies_make(const struct normalise_ops *ops, const uint8_t *data, size
 		}
 		free(copy);
 		at += piece;
+		if (cuts->settles)
+			settle(&html, &buffers, out);
 	}
+	settle(&html, &buffers, out);
 	normalise_html_end(&html, &buffers);
 	collect(out, &buffers);
+}
+
+void html_copies_make(const struct normalise_ops *ops, const uint8_t *data, size_t n, size_t first,
+	size_t step, struct html_copies *out)
+{
+	const struct cuts cuts = {first, step, false};
+
+	make(ops, data, n, &cuts, out);
 }
 
 void html_copies_check_same(const struct html_copies *actual, const struct html_copies *expected)
@@ -106,6 +133,7 @@ void html_copies_check_variants(const uint8_t *html, size_t n, size_t cut)
 {
 	static struct html_copies expected;
 	static struct html_copies copies;
+	const struct cuts settled = {cut, 1 + cut % 150, true};
 
 	html_copies_make(&html_states_alone, html, n, 0, 1, &expected);
 	for (size_t k = 0; normalise_variant(k) != NULL; k++) {
@@ -114,6 +142,8 @@ void html_copies_check_variants(const uint8_t *html, size_t n, size_t cut)
 		html_copies_make(normalise_variant(k), html, n, cut, 0, &copies);
 		html_copies_check_same(&copies, &expected);
 		html_copies_make(normalise_variant(k), html, n, cut, 1 + cut % 200, &copies);
+		html_copies_check_same(&copies, &expected);
+		make(normalise_variant(k), html, n, &settled, &copies);
 		html_copies_check_same(&copies, &expected);
 	}
 }

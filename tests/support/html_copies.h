@@ -26,5 +26,6 @@ extern const struct normalise_ops html_states_alone;
 void html_copies_make(const struct normalise_ops *ops, const uint8_t *data, size_t n, size_t first,
 	size_t step, struct html_copies *out);
 void html_copies_check_same(const struct html_copies *actual, const struct html_copies *expected);
-// Every variant, whole, cut there, and in small pieces, against the states.
+// Every variant, whole, cut there, and in small pieces, behind each of which what waits may be asked for, against the
+// states.
 void html_copies_check_variants(const uint8_t *html, size_t n, size_t cut);

@@ -294,7 +294,7 @@ static bool parse_branch(struct parser *parser, struct clamav_sequence *branch, 
 			return false;
 		}
 	}
-	return branch->first != NULL || fail(parser, "empty alternate");
+	return true;
 }
 
 // Alternates of one byte each are one class.
@@ -303,8 +303,8 @@ static bool merge_single_bytes(const struct clamav_node *node, struct clamav_cla
 	memset(out, 0, sizeof(*out));
 	for (const struct clamav_sequence *branch = node->branches; branch != NULL;
 		branch = branch->next) {
-		if (branch->first != branch->last || branch->first->branches != NULL ||
-			branch->first->count != 1)
+		if (branch->first == NULL || branch->first != branch->last ||
+			branch->first->branches != NULL || branch->first->count != 1)
 			return false;
 		for (unsigned int i = 0; i < 4; i++)
 			out->bits[i] |= branch->first->set.bits[i];
@@ -332,6 +332,9 @@ static bool parse_alternates(
 			return fail(parser, "out of memory");
 		if (!parse_branch(parser, *link, depth))
 			return false;
+		// As ClamAV takes it: only a later one may be empty.
+		if (*link == node->branches && (*link)->first == NULL)
+			return fail(parser, "empty alternate");
 		link = &(*link)->next;
 	} while (*parser->at == '|');
 	parser->at++;
@@ -411,6 +414,8 @@ static bool collect_strings(
 
 	clamav_sequence_lengths(node->branches, &shortest, &longest);
 	strings->length = shortest;
+	if (shortest == 0)
+		return fail(parser, "empty alternate");
 	if (strings->length > MAX_NEGATED)
 		return fail(parser, "negated alternates too long");
 	for (const struct clamav_sequence *s = node->branches; s != NULL; s = s->next)

@@ -166,7 +166,8 @@ static bool name_of_line(const char *line, enum build_kind kind, char *name, siz
 {
 	size_t length;
 
-	bool first = kind == BUILD_NDB || kind == BUILD_LDB || kind == BUILD_MEMBERS;
+	bool first =
+		kind == BUILD_NDB || kind == BUILD_DB || kind == BUILD_LDB || kind == BUILD_MEMBERS;
 
 	for (int skip = first ? 0 : 2; skip > 0; skip--) {
 		line = strchr(line, ':');
@@ -174,7 +175,7 @@ static bool name_of_line(const char *line, enum build_kind kind, char *name, siz
 			return false;
 		line++;
 	}
-	length = strcspn(line, kind == BUILD_LDB ? ";" : ":");
+	length = strcspn(line, kind == BUILD_LDB ? ";" : kind == BUILD_DB ? "=" : ":");
 	if (length >= bytes)
 		return false;
 	memcpy(name, line, length);
@@ -314,6 +315,43 @@ static enum clamav_result take_cdb(struct reader *reader, char *line, const char
 	return CLAMAV_TAKEN;
 }
 
+// The line as one of an .ndb. NULL, and a reason: it is none.
+static char *line_of_db(struct build *build, const char *line, const char **reason)
+{
+	static const char mark[] = " (Clam)"; // behind names of old
+	const char *hex = strchr(line, '=');
+	size_t name = hex != NULL ? (size_t)(hex - line) : 0;
+	size_t bytes = strlen(line) + sizeof(":0:*:");
+	char *out;
+
+	if (name == 0 || memchr(line, ':', name) != NULL || strchr(hex, ':') != NULL) {
+		*reason = "not Name=Hex";
+		return NULL;
+	}
+	out = clamav_alloc(&build->arena, bytes);
+	if (out == NULL) {
+		*reason = "out of memory";
+		return NULL;
+	}
+	if (name > sizeof(mark) - 1 &&
+		memcmp(hex - (sizeof(mark) - 1), mark, sizeof(mark) - 1) == 0)
+		name -= sizeof(mark) - 1;
+	(void)snprintf(out, bytes, "%.*s:0:*:%s", (int)name, line, hex + 1);
+	return out;
+}
+
+static enum clamav_result take_db(struct reader *reader, const char *line, const char **reason)
+{
+	const char *hex = strchr(line, '=');
+	char *ndb;
+
+	// As ClamAV: of these nothing is taken.
+	if (hex != NULL && hex[1] == '=')
+		return CLAMAV_TAKEN;
+	ndb = line_of_db(reader->build, line, reason);
+	return ndb != NULL ? take_ndb(reader, ndb, reason) : CLAMAV_MALFORMED;
+}
+
 static enum clamav_result take_hash(
 	struct reader *reader, char *line, enum build_kind kind, const char **reason)
 {
@@ -360,6 +398,8 @@ static enum clamav_result take_line(
 	}
 	if (kind == BUILD_NDB)
 		return take_ndb(reader, line, reason);
+	if (kind == BUILD_DB)
+		return take_db(reader, line, reason);
 	if (kind == BUILD_LDB)
 		return take_ldb(reader, line, reason);
 	if (kind == BUILD_MEMBERS)
@@ -483,6 +523,7 @@ void build_read_files(struct build *build)
 			continue;
 		switch (kind) {
 		case BUILD_NDB:
+		case BUILD_DB:
 		case BUILD_LDB:
 		case BUILD_SECTIONS:
 		case BUILD_IMPORTS:

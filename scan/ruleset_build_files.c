@@ -24,6 +24,8 @@ struct extension {
 
 static const struct extension extensions[] = {
 	{"ndb", BUILD_NDB},
+	{"sdb", BUILD_NDB},
+	{"db", BUILD_DB},
 	{"hdb", BUILD_HASHES},
 	{"hsb", BUILD_HASHES},
 	{"fp", BUILD_ALLOWED},
@@ -52,6 +54,10 @@ static const struct extension extensions[] = {
 	{"pwdb", BUILD_UNSUPPORTED},
 	{"yar", BUILD_UNSUPPORTED},
 	{"yara", BUILD_UNSUPPORTED},
+	{"zmd", BUILD_UNSUPPORTED},
+	{"rmd", BUILD_UNSUPPORTED},
+	{"ioc", BUILD_UNSUPPORTED},
+	{"cat", BUILD_UNSUPPORTED},
 	{"cvd", BUILD_CONTAINER},
 	{"cld", BUILD_CONTAINER},
 	{"cud", BUILD_CONTAINER},

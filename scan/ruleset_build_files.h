@@ -6,6 +6,7 @@
 
 enum build_kind {
 	BUILD_NDB,
+	BUILD_DB, // Name=Hex
 	BUILD_LDB,
 	BUILD_HASHES,
 	BUILD_SECTIONS,  // hashes of sections

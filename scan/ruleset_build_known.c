@@ -121,6 +121,7 @@ static bool has_parts(enum build_kind kind)
 {
 	switch (kind) {
 	case BUILD_NDB:
+	case BUILD_DB:
 	case BUILD_LDB:
 	case BUILD_HASHES:
 	case BUILD_SECTIONS:

@@ -209,6 +209,58 @@ static void the_latest_of_many_candidates_are_remembered(void **state)
 	engine_close(&engine);
 }
 
+static void files_of_old_forms_are_read(void **state)
+{
+	struct engine engine = engine_open(
+		"t.db", "#A\nOld.A (Clam)=4142434445464748\nB=414243*4748\nC==41424344\n", true);
+	struct case_result result = match_text(&engine, "ABCDEFGH");
+	struct case_image built;
+
+	(void)state;
+	assert_int_equal(result.count, 2);
+	assert_string_equal(result.hits[0].signature, "Old.A");
+	engine_close(&engine);
+	engine = engine_open("t.sdb", "A:0:2:43444546\n", true);
+	assert_int_equal(match_text(&engine, "ABCDEFGH").count, 1);
+	engine_close(&engine);
+	built = case_build_one("t.db", "A\n=41424344\nA:b=41424344\nA=41424344:0\nA=4\n");
+	assert_int_equal(built.stats.errors, 5);
+	assert_int_equal(built.stats.signatures, 0);
+	free(built.image);
+}
+
+// What clamscan finds.
+static void alternates_may_be_empty(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *found;  // in these
+		const char *missed; // in this not
+	} cases[] = {
+		{"P:0:*:414243(44|)45464748", "ABCEFGH", "ABCDDEFGH"},
+		{"P:0:*:414243(44|)45464748", "xABCDEFGHx", "ABCFGHI"},
+		{"P:0:*:414243(4445|)45464748", "ABCEFGH", "ABCDEFGH"},
+		{"P:0:*:414243(4445|)45464748", "ABCDEEFGH", "ABCDFGH"},
+		{"P:0:*:414243(55|)", "xxxABC", "xxxABD"},
+		{"P:0:*:414243(4444||5555)45464748", "ABCDDEFGH", "ABCDEFGH"},
+		{"P:0:*:414243(4444||5555)45464748", "ABCUUEFGH", "ABCUEFGH"},
+		{"P:0:*:414243(44(45|)|)4748", "ABCDGHI", "ABCEGHI"},
+		{"P:0:*:414243(44(45|)|)4748", "ABCGHI", "ABCDEEGHI"},
+		{"P:0:*:414243(4445|)*5758", "ABC----WX", "AB----WX"},
+		{"P:0:3:414243(44|)45464748", "---ABCEFGH", "--ABCEFGH"},
+		{"P:0:EOF-7:414243(44|)45464748", "---ABCEFGH", "---ABCEFGH-"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct engine engine = engine_open("t.ndb", cases[i].line, true);
+
+		assert_int_equal(match_text(&engine, cases[i].found).count, 1);
+		assert_int_equal(match_text(&engine, cases[i].missed).count, 0);
+		engine_close(&engine);
+	}
+}
+
 static void more_matches_than_can_be_collected_are_followed(void **state)
 {
 	static uint8_t data[16384 + 700];
@@ -398,6 +450,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_signature_of_the_list_is_reported),
 		cmocka_unit_test(objects_of_five_bytes_are_too_small),
+		cmocka_unit_test(alternates_may_be_empty),
+		cmocka_unit_test(files_of_old_forms_are_read),
 		cmocka_unit_test(a_line_end_inside_a_part_is_lf_or_cr_lf),
 		cmocka_unit_test(a_gap_in_square_brackets_may_be_of_no_bytes),
 		cmocka_unit_test(mail_signatures_see_the_raw_message_alone),

@@ -168,7 +168,7 @@ static void print_found(
 	size_t lines = is_all ? result->matches_count : result->matches_count > 0 ? 1 : 0;
 	char number[40] = "";
 
-	if (of->message > 1)
+	if (of->message > 1 && (result->verdict != VERDICT_CLEAN || result->has_more_matches))
 		(void)snprintf(
 			number, sizeof(number), "message %llu: ", (unsigned long long)of->message);
 	for (size_t i = 0; i < lines; i++) {

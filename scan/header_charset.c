@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/header_charset.h"
 
+#include "scan/utf8.h"
+
 #include <string.h>
 
 #define REPLACEMENT 0xfffdu
@@ -288,6 +290,24 @@ void text_push_any(struct text_sink *sink, uint8_t byte)
 		utf16_push(sink, byte);
 	else
 		put(sink, byte < 0x80 ? byte : tables[sink->charset][byte - 0x80]);
+}
+
+void text_push_all(struct text_sink *sink, const uint8_t *data, size_t n)
+{
+	for (size_t i = 0; i < n && !sink->full; i++) {
+		const size_t room = sink->size - sink->bytes - 1;
+
+		if (sink->charset == CHARSET_UTF8 && sink->pending_bytes == 0) {
+			const size_t plain = utf8_plain(data + i, n - i < room ? n - i : room);
+
+			memcpy(sink->out + sink->bytes, data + i, plain);
+			sink->bytes += plain;
+			i += plain;
+			if (i == n)
+				return;
+		}
+		text_push(sink, data[i]);
+	}
 }
 
 size_t text_end(struct text_sink *sink)

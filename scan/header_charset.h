@@ -45,5 +45,7 @@ static inline void text_push(struct text_sink *sink, uint8_t byte)
 	else
 		text_push_any(sink, byte);
 }
+// The same of many.
+void text_push_all(struct text_sink *sink, const uint8_t *data, size_t n);
 // Writes the NUL, returns the length.
 size_t text_end(struct text_sink *sink);

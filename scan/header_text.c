@@ -106,6 +106,7 @@ size_t header_text(struct span value, char *out, size_t size)
 	while (value.bytes > i && is_blank((uint8_t)value.at[value.bytes - 1]))
 		value.bytes--;
 	while (i < value.bytes && !sink.full) {
+		const char *stop;
 		size_t next = i;
 		size_t at;
 
@@ -124,11 +125,13 @@ size_t header_text(struct span value, char *out, size_t size)
 			continue;
 		}
 		text_charset(&sink, CHARSET_UTF8);
-		for (; i <= next && i < value.bytes; i++)
-			text_push(&sink, (uint8_t)value.at[i]);
 		// No word begins there.
-		for (; i < value.bytes && value.at[i] != '=' && !sink.full; i++)
-			text_push(&sink, (uint8_t)value.at[i]);
+		stop = next + 1 < value.bytes
+			       ? memchr(value.at + next + 1, '=', value.bytes - next - 1)
+			       : NULL;
+		next = stop != NULL ? (size_t)(stop - value.at) : value.bytes;
+		text_push_all(&sink, (const uint8_t *)value.at + i, next - i);
+		i = next;
 		after_word = false;
 	}
 	return text_end(&sink);

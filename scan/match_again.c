@@ -183,6 +183,8 @@ static bool may_hold_programs(const struct match_object *object)
 
 	if (object->target != MATCH_TARGET_ANY || object->type == NULL || object->failed)
 		return false;
+	if (object->type->target == FILETYPE_TARGET_TEXT)
+		return true; // of no container that is unpacked
 	container = filetype_container_of(object->type->name);
 	return container == FILETYPE_CONTAINER_OTHER || container == FILETYPE_CONTAINER_OLE2 ||
 	       container == FILETYPE_CONTAINER_PE || container == FILETYPE_CONTAINER_PDF ||

@@ -317,7 +317,8 @@ static void decide_keyed(
 {
 	const struct ruleset *ruleset = rules->ruleset;
 
-	for (uint32_t i = 0; track->entries_count > 0 && i < track->entries_room; i++) {
+	for (uint32_t i = track_next_entry(track, 0); i < track->entries_room;
+		i = track_next_entry(track, i + 1)) {
 		uint32_t number = track_atom_of(&track->entries[i]);
 		const struct ruleset_atom *atom;
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/match_track.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define KEY_OF_GROUP 0x80000000u
+
+static_assert(TRACK_OWN_ENTRIES == 64, "a bit for each");
 
 // ---- the table ---------------------------------------------------------------------------------
 
@@ -90,6 +93,8 @@ static struct track_entry *find_or_add(struct track *track, uint32_t key)
 		entry = probe(track, key);
 	}
 	track->entries_count++;
+	if (track->table_size < 0)
+		track->own_used |= UINT64_C(1) << (entry - track->own);
 	*entry = (struct track_entry){.key = key};
 	return entry;
 }
@@ -125,8 +130,8 @@ void track_release(struct track *track)
 		track->pool->rings = ring;
 	}
 	put_table(track);
-	if (track->table_size >= 0 || track->entries_count > 0)
-		memset(track->own, 0, sizeof(track->own));
+	for (; track->own_used != 0; track->own_used &= track->own_used - 1)
+		track->own[__builtin_ctzll(track->own_used)].key = 0;
 	track->table_size = -1;
 	track->entries = track->own;
 	track->entries_room = TRACK_OWN_ENTRIES;
@@ -521,7 +526,8 @@ static bool ends_there(
 // Those that are counted have an entry already: the table stays where it is.
 static void count_ends(struct track *track, uint64_t bytes)
 {
-	for (uint32_t i = 0; i < track->entries_room; i++) {
+	for (uint32_t i = track_next_entry(track, 0); i < track->entries_room;
+		i = track_next_entry(track, i + 1)) {
 		const struct track_candidate *candidates;
 		const struct ruleset_group *group;
 		struct track_entry *entry;
@@ -547,7 +553,8 @@ void track_end(struct track *track, uint64_t bytes)
 	if (!track->has_ends)
 		return;
 	// Sinks may move the table: which groups are to be looked at is found first.
-	for (uint32_t i = 0; i < track->entries_room; i++) {
+	for (uint32_t i = track_next_entry(track, 0); i < track->entries_room;
+		i = track_next_entry(track, i + 1)) {
 		const struct track_candidate *candidates;
 		const struct ruleset_group *group;
 		uint32_t number;

@@ -113,6 +113,7 @@ struct track {
 	struct track_entry *entries;
 	struct track_table *table;
 	struct track_ring *rings;
+	uint64_t own_used; // a bit for each of the own entries that is not free
 	struct track_entry own[TRACK_OWN_ENTRIES];
 };
 
@@ -144,6 +145,19 @@ void track_end(struct track *track, uint64_t bytes);
 
 // What is known of an atom, or NULL.
 const struct track_entry *track_find_atom(const struct track *track, uint32_t atom);
+// The place of the first entry from there on that is not free; behind the last: there is none.
+static inline uint32_t track_next_entry(const struct track *track, uint32_t at)
+{
+	uint64_t left;
+
+	if (track->table_size >= 0) {
+		while (at < track->entries_room && track->entries[at].key == 0)
+			at++;
+		return at;
+	}
+	left = at < TRACK_OWN_ENTRIES ? track->own_used >> at : 0;
+	return left != 0 ? at + (uint32_t)__builtin_ctzll(left) : TRACK_OWN_ENTRIES;
+}
 // The number of the atom of an entry, or RULESET_NONE.
 uint32_t track_atom_of(const struct track_entry *entry);
 // Whether something is kept of a group, or was.

@@ -54,6 +54,23 @@ static size_t utf8_bad_bytes(const uint8_t *text, size_t n)
 	return i;
 }
 
+size_t utf8_plain(const uint8_t *text, size_t n)
+{
+	size_t at = 0;
+
+	for (; n - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+		uint64_t bytes;
+
+		memcpy(&bytes, text + at, sizeof(bytes));
+		if (((bytes | (bytes - UINT64_C(0x0101010101010101))) &
+			    UINT64_C(0x8080808080808080)) != 0)
+			break;
+	}
+	while (at < n && text[at] != 0 && text[at] < 0x80)
+		at++;
+	return at;
+}
+
 size_t utf8_copy(char *out, size_t room, const char *text, size_t n)
 {
 	static const char replacement[] = "\xef\xbf\xbd";
@@ -67,8 +84,11 @@ size_t utf8_copy(char *out, size_t room, const char *text, size_t n)
 		size_t bytes;
 
 		// Most are plain.
-		for (; n > 0 && *in != 0 && *in < 0x80 && written + 1 < room; n--)
-			out[written++] = (char)*in++;
+		used = utf8_plain(in, n < room - written - 1 ? n : room - written - 1);
+		memcpy(out + written, in, used);
+		written += used;
+		in += used;
+		n -= used;
 		if (n == 0)
 			break;
 		length = utf8_character(in, n);

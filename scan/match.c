@@ -533,5 +533,6 @@ void match_set_file_bytes(struct match_object *object, uint64_t bytes)
 void match_set_outer(struct match_object *object, const uint8_t *outer, uint32_t count)
 {
 	object->outer_count = count < RULESET_MAX_OUTER ? count : RULESET_MAX_OUTER;
-	memcpy(object->outer, outer, object->outer_count);
+	if (object->outer_count > 0) // outer may be NULL otherwise
+		memcpy(object->outer, outer, object->outer_count);
 }

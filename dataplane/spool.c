@@ -52,7 +52,10 @@ static void request_done(struct spool *spool, struct spool_request *request)
 			return;
 		}
 	}
-	segment_request_done(spool, request);
+	if (request == &spool->sync.request)
+		group_synced(spool);
+	else
+		segment_request_done(spool, request);
 }
 
 static bool has_messages(struct spool *spool)
@@ -67,16 +70,17 @@ static bool has_messages(struct spool *spool)
 // Requests are on their way.
 static bool is_waiting(const struct spool *spool)
 {
-	return spool->writing > 0 || spool->closing > 0 || spool->usage_going ||
-	       spool->fill.segment != NULL || spool->prepare.step != PREPARE_IDLE;
+	return spool->writing > 0 || spool->sync.groups != NULL || spool->closing > 0 ||
+	       spool->usage_going || spool->fill.segment != NULL ||
+	       spool->prepare.step != PREPARE_IDLE;
 }
 
 static bool is_idle(struct spool *spool)
 {
 	bool open = spool->open_group != NULL && spool->open_group->used > 0;
 
-	return !open && spool->ready == NULL && spool->writing == 0 && spool->withdrawn == NULL &&
-	       !has_messages(spool);
+	return !open && spool->ready == NULL && spool->writing == 0 && spool->written == NULL &&
+	       spool->sync.groups == NULL && spool->withdrawn == NULL && !has_messages(spool);
 }
 
 bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
@@ -89,6 +93,9 @@ bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
 		request_done(spool, request);
 		any = true;
 	}
+	// The disk first: it works while this thread seals.
+	any |= group_sync(spool);
+	any |= group_write(spool);
 	seal_take_rotation(spool);
 	any |= seal_messages(spool);
 	any |= seal_withdrawals(spool);

@@ -16,16 +16,18 @@
 // (options.thread false) the only caller does the work in spool_wait or spool_step.
 //
 // Group commit. What has come in while writes are on their way is written as one: one contiguous O_DIRECT
-// write of up to GROUP_BYTES (spool_state.h) with RWF_DSYNC into a segment that was allocated, given its header,
-// synced, renamed into place and its directory synced before it is used. Such a write completes when its own
-// bytes are durable, so nothing depends on the order of writes; a record is acknowledged when all writes that
-// carry a part of it have completed so.
+// write of up to GROUP_BYTES (spool_state.h) into a segment that was allocated, given its header, synced, renamed
+// into place and its directory synced before it is used. When there are groups whose writes have completed, one
+// fdatasync is on its way for all of them, while the next ones are sealed and written; what completes meanwhile
+// waits for the next one. A group that finds nothing else on its way is written with RWF_DSYNC instead, which is
+// sooner done. Nothing depends on the order of writes; a record is acknowledged when all writes that carry a part
+// of it had completed before a sync was submitted that has succeeded, or have completed with RWF_DSYNC.
 //
 // Where a file was allocated and not written to it reads as zeros, and the first write there is durable only with
 // the file system's journal. So spares are filled with zeros while the disk has nothing else to do
 // (spool_fill.c), and mail that comes then is written over them: no metadata changes, and it takes half of the
 // time. When mail comes faster than that for long, segments are used as they were allocated: zeros first would
-// cost more than they gain. What holds of the one holds of the other: it was all zeros before, and RWF_DSYNC
+// cost more than they gain. What holds of the one holds of the other: it was all zeros before, and a sync
 // waits for all that is needed to read the bytes again. Zeros are never on their way to a segment in use.
 //
 // A segment is used once, and removed when nothing in it is wanted any more. To use it again would spare its
@@ -38,12 +40,12 @@
 // that was not, either some byte is missing or wrong, and it is dropped, or none is, and it is there
 // whole: then its sender, who got no answer, sends it again.
 //
-// Errors. A write that fails, or is cut short, is never repeated in its place. Its segment is written to
-// no more, and since a device that has failed once may have lost what it took shortly before, every write
-// on its way at that moment counts as failed as well, whatever it reports. All of them are written again
-// from memory into another segment, the same bytes; after WRITE_TRIES the records fail. A record that
-// failed or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case it is whole on
-// the disk. No error is ever turned into success.
+// Errors. A write or sync that fails, or a write that is cut short, is never repeated in its place. Its segment
+// is written to no more, and since a device that has failed once may have lost what it took shortly before, every
+// write that is not durable at that moment counts as failed as well, whatever it or its sync reports. All of
+// them are written again from memory, the same bytes, to a place where nothing is; after WRITE_TRIES the records
+// fail. A record that failed or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case
+// it is whole on the disk. No error is ever turned into success.
 #pragma once
 
 #include "dataplane/spoolfile.h"
@@ -158,7 +160,7 @@ int spool_wait(
 	X(withdrawals_lost, "records", "Failed, and that could not be written either")             \
 	X(stored_bytes, "bytes", "Written to segments and durable")                                \
 	X(groups, "writes", "Group commits")                                                       \
-	X(write_errors, "writes", "That failed")                                                   \
+	X(write_errors, "writes", "That failed, or their sync")                                    \
 	X(short_writes, "writes", "Of these, cut short")                                           \
 	X(rewrites, "writes", "Done again in another segment")                                     \
 	X(segments_made, "segments", "Made ready")                                                 \

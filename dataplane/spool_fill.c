@@ -9,7 +9,8 @@
 
 static bool is_disk_idle(const struct spool *spool)
 {
-	return spool->writing == 0 && spool->ready == NULL && spool->withdrawn == NULL &&
+	return spool->writing == 0 && spool->ready == NULL && spool->written == NULL &&
+	       spool->sync.groups == NULL && spool->withdrawn == NULL &&
 	       spool->prepare.step == PREPARE_IDLE;
 }
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Groups of chunks that are written at once, into the segment in use.
+// Groups of chunks that are written at once, into the segment in use, and made durable by one sync of all that
+// have been written since the last one.
 #include "dataplane/spool_state.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void push_ready(struct spool *spool, struct group *group, bool first)
+static void append(struct group **list, struct group *group)
 {
-	struct group **link = &spool->ready;
-
-	while (!first && *link != NULL)
-		link = &(*link)->next;
-	group->next = *link;
-	*link = group;
+	while (*list != NULL)
+		list = &(*list)->next;
+	group->next = NULL;
+	*list = group;
 }
 
 static void give_up(struct spool *spool, struct group *group, int error)
@@ -51,7 +50,7 @@ void group_close(struct spool *spool)
 	group->used = spool_chunk_pad(group->buffer, group->used);
 	spool->open_group = NULL;
 	spool->closed++;
-	push_ready(spool, group, false);
+	append(&spool->ready, group);
 }
 
 static void place(struct spool *spool, struct group *group, struct segment *segment)
@@ -61,7 +60,7 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	group->segment = segment;
 	group->epoch = spool->epoch;
 	group->submit_ns = spool->now_ns;
-	group->is_writing = true;
+	group->is_going = true;
 	segment->groups++;
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		struct spool_record *record = group->entries[i].record;
@@ -76,7 +75,9 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	request->data = group->buffer;
 	request->bytes = group->used;
 	request->offset = segment->used;
-	request->durable = true;
+	// Alone on its way it needs nobody to wait for: one request is sooner done than two.
+	request->durable =
+		spool->writing == 0 && spool->written == NULL && spool->sync.groups == NULL;
 	request->owner = group;
 	segment->used += group->used;
 	spool->writing++;
@@ -122,7 +123,7 @@ void group_watch(struct spool *spool)
 	if (spool->now_ns - spool->slow_from_ns < RETRY_NS)
 		return;
 	for (uint32_t i = 0; i < GROUPS; i++) {
-		if (spool->groups[i].is_writing)
+		if (spool->groups[i].is_going)
 			note_time(spool, &spool->groups[i]);
 	}
 	SPOOL_SET(spool, slowest_us, spool->slow_ns / 1000);
@@ -131,36 +132,125 @@ void group_watch(struct spool *spool)
 	spool->slow_from_ns = spool->now_ns;
 }
 
+// The group is durable, or error says why not.
+static void end(struct spool *spool, struct group *group, int error)
+{
+	group->segment->groups--;
+	group->is_going = false;
+	note_time(spool, group);
+	if (error == 0) {
+		SPOOL_COUNT(spool, groups, 1);
+		SPOOL_COUNT(spool, stored_bytes, group->used);
+	} else if (++group->tries < WRITE_TRIES) {
+		SPOOL_COUNT(spool, rewrites, 1);
+		group->next = spool->ready;
+		spool->ready = group;
+		return;
+	}
+	give_up(spool, group, error);
+}
+
+static void fail(struct spool *spool, struct segment *segment)
+{
+	SPOOL_COUNT(spool, write_errors, 1);
+	// Also those on their way, whatever they will report: see spool.h.
+	spool->epoch++;
+	if (!segment->closed) {
+		SPOOL_COUNT(spool, segments_poisoned, 1);
+		segment_end(spool, segment);
+	}
+}
+
 void group_written(struct spool *spool, struct group *group)
 {
 	int64_t result = group->request.result;
-	bool stale = group->epoch != spool->epoch;
 
 	spool->writing--;
-	group->segment->groups--;
-	group->is_writing = false;
-	note_time(spool, group);
-	if (result == (int64_t)group->used && !stale) {
-		SPOOL_COUNT(spool, groups, 1);
-		SPOOL_COUNT(spool, stored_bytes, group->used);
-		give_up(spool, group, 0);
+	if (result == (int64_t)group->used) {
+		if (group->request.durable)
+			end(spool, group, group->epoch == spool->epoch ? 0 : -EIO);
+		else
+			append(&spool->written, group);
 		return;
 	}
-	if (result != (int64_t)group->used) {
-		SPOOL_COUNT(spool, write_errors, 1);
-		if (result >= 0)
-			SPOOL_COUNT(spool, short_writes, 1);
-		// Also those on their way, whatever they will report: see spool.h.
-		spool->epoch++;
-		if (!group->segment->closed) {
-			SPOOL_COUNT(spool, segments_poisoned, 1);
-			segment_end(spool, group->segment);
+	if (result >= 0)
+		SPOOL_COUNT(spool, short_writes, 1);
+	fail(spool, group->segment);
+	end(spool, group, result < 0 ? (int)result : -EIO);
+}
+
+// ---- one sync for all that were written ----------------------------------------------------------
+
+// What was on its way when something failed needs no sync any more.
+static void drop_stale(struct spool *spool)
+{
+	struct group **link = &spool->written;
+
+	while (*link != NULL) {
+		struct group *group = *link;
+
+		if (group->epoch == spool->epoch) {
+			link = &group->next;
+			continue;
 		}
+		*link = group->next;
+		end(spool, group, -EIO);
 	}
-	if (++group->tries < WRITE_TRIES) {
-		SPOOL_COUNT(spool, rewrites, 1);
-		push_ready(spool, group, true);
-		return;
+}
+
+// Of one file: those of the next one wait for the next sync.
+static void take_written(struct spool *spool)
+{
+	struct segment *segment = spool->written->segment;
+	struct group **link = &spool->written;
+
+	while (*link != NULL) {
+		struct group *group = *link;
+
+		if (group->segment != segment) {
+			link = &group->next;
+			continue;
+		}
+		*link = group->next;
+		append(&spool->sync.groups, group);
 	}
-	give_up(spool, group, result < 0 ? (int)result : -EIO);
+	spool->sync.segment = segment;
+}
+
+bool group_sync(struct spool *spool)
+{
+	struct spool_request *request = &spool->sync.request;
+	int err;
+
+	if (spool->sync.groups != NULL || spool->written == NULL)
+		return false;
+	drop_stale(spool);
+	if (spool->written == NULL)
+		return true;
+	take_written(spool);
+	request->kind = SPOOL_IO_SYNC;
+	request->file = spool->sync.segment->file;
+	err = spool->io->ops->submit(spool->io, request);
+	if (err != 0) {
+		request->result = err;
+		group_synced(spool);
+	}
+	return true;
+}
+
+void group_synced(struct spool *spool)
+{
+	struct group *group = spool->sync.groups;
+	int error = (int)spool->sync.request.result;
+
+	spool->sync.groups = NULL;
+	if (error < 0)
+		fail(spool, spool->sync.segment);
+	while (group != NULL) {
+		struct group *next = group->next;
+		bool stale = group->epoch != spool->epoch;
+
+		end(spool, group, error < 0 ? error : stale ? -EIO : 0);
+		group = next;
+	}
 }

@@ -2,9 +2,7 @@
 // io_uring for writing; what is rare and slow (making, renaming, removing files) goes to a thread, so that
 // a journal that stalls there does not stall a commit.
 //
-// Durability is asked of each write by itself (RWF_DSYNC). An fsync would need linking or draining to be
-// ordered behind the writes that it is for, would wait for those of other records too, and its failure
-// could not be told apart by record.
+// A sync is neither linked to the writes that it is for nor drained: it is submitted when they have completed.
 #include "dataplane/spool_io.h"
 
 #include <liburing.h>

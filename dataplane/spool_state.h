@@ -13,8 +13,8 @@
 
 #define GROUP_BYTES (512u << 10)
 #define GROUP_ENTRIES (GROUP_BYTES / 512u) // chunks at most: with short ones it is full sooner
-#define GROUPS 16
-#define GROUPS_WRITING 8 // at once: it takes that many to have the next one ready when one is done
+#define GROUPS 32
+#define GROUPS_WRITING 16 // at once: as many more are being synced, sealed, or are ready
 #define WRITE_TRIES 3
 #define PAGE_BYTES 4080u // a multiple of the cipher's block
 #define SPILL_PAGES 16u  // at least that many are handed over ahead of a commit
@@ -173,13 +173,20 @@ struct group {
 	uint32_t tries;
 	uint64_t epoch;
 	uint64_t submit_ns;
-	bool is_writing;
+	bool is_going; // to the disk: written, or to be synced
 	uint32_t entries_count;
 	struct {
 		struct spool_record *record; // NULL: a chunk of nobody's
 		uint32_t index;
 		uint32_t at;
 	} entries[GROUP_ENTRIES];
+	struct spool_request request;
+};
+
+// The groups, of one segment, that were written before a sync which is on its way.
+struct sync {
+	struct group *groups; // NULL: none is
+	struct segment *segment;
 	struct spool_request request;
 };
 
@@ -244,7 +251,9 @@ struct spool {
 	uint8_t *buffers;
 	struct group *free_groups;
 	struct group *open_group;
-	struct group *ready; // to be written, oldest first
+	struct group *ready;   // to be written, oldest first
+	struct group *written; // to be synced
+	struct sync sync;
 	uint32_t writing;
 	uint64_t epoch;  // counts errors
 	uint64_t closed; // counts groups that were closed
@@ -296,6 +305,9 @@ void group_close(struct spool *spool);
 // Writes what is ready, as far as there is place. Returns whether anything was done.
 bool group_write(struct spool *spool);
 void group_written(struct spool *spool, struct group *group);
+// Makes durable what was written, unless that goes on already. Returns whether anything was done.
+bool group_sync(struct spool *spool);
+void group_synced(struct spool *spool);
 
 // ---- spool_segment.c: files ----
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The fallback where there is no io_uring: a few threads that each do one request at a time. With
-// threads, io_uring or none, what "durable" means is the same: RWF_DSYNC.
+// threads, io_uring or none, what "durable" means is the same: fdatasync, or RWF_DSYNC.
 #include "dataplane/spool_io.h"
 
 #include <errno.h>

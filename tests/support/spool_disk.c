@@ -61,7 +61,8 @@ static void settle(struct disk_file *file, struct disk_write **link)
 
 	memcpy(file->stable + write->offset, write->data, write->bytes);
 	*link = write->next;
-	for (struct disk_write *old = file->writes; old != NULL; old = old->next) {
+	// What was written last stands first in the list.
+	for (struct disk_write *old = *link; old != NULL; old = old->next) {
 		uint64_t from;
 		uint64_t end;
 
@@ -73,12 +74,55 @@ static void settle(struct disk_file *file, struct disk_write **link)
 	free(write);
 }
 
-static int64_t sync_file(struct disk_file *file)
+static bool are_zeros(const uint8_t *data, size_t n)
+{
+	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
+}
+
+// Neither a segment's header nor zeros.
+static bool is_mail(uint64_t offset, const uint8_t *data, size_t n)
+{
+	return offset > 0 && !are_zeros(data, n);
+}
+
+static bool has_mail(const struct disk_file *file)
+{
+	for (const struct disk_write *write = file->writes; write != NULL; write = write->next) {
+		if (is_mail(write->offset, write->data, write->bytes))
+			return true;
+	}
+	return false;
+}
+
+// That can fail, and hang.
+static bool is_of_mail(const struct spool_disk *disk, const struct spool_request *request)
+{
+	if (request->kind == SPOOL_IO_SYNC)
+		return has_mail(&disk->files[request->file]);
+	return request->kind == SPOOL_IO_WRITE &&
+	       is_mail(request->offset, request->data, request->bytes);
+}
+
+// All that is not durable at the moment when the device loses its cache.
+static void lose_all(struct spool_disk *disk)
+{
+	for (int i = 0; i < disk->files_count; i++) {
+		for (struct disk_write *write = disk->files[i].writes; write != NULL;
+			write = write->next)
+			write->lost = true;
+	}
+}
+
+static int64_t sync_file(struct spool_disk *disk, struct disk_file *file, uint64_t completed)
 {
 	struct disk_write **link = &file->writes;
 
+	if (has_mail(file) && chance(disk, disk->fail_eio + disk->fail_sync)) {
+		lose_all(disk);
+		return -EIO;
+	}
 	while (*link != NULL) {
-		if ((*link)->request == NULL && !(*link)->lost)
+		if ((*link)->request == NULL && (*link)->completed <= completed && !(*link)->lost)
 			settle(file, link);
 		else
 			link = &(*link)->next;
@@ -86,20 +130,10 @@ static int64_t sync_file(struct disk_file *file)
 	return 0;
 }
 
-// All writes on their way at the moment when the device loses its cache.
-static void lose_flying(struct spool_disk *disk)
-{
-	for (int i = 0; i < disk->files_count; i++) {
-		for (struct disk_write *write = disk->files[i].writes; write != NULL;
-			write = write->next)
-			write->lost |= write->request != NULL;
-	}
-}
-
 static int64_t write_result(struct spool_disk *disk, const struct spool_request *request)
 {
 	if (chance(disk, disk->fail_eio)) {
-		lose_flying(disk);
+		lose_all(disk);
 		return -EIO;
 	}
 	if (chance(disk, disk->fail_enospc))
@@ -116,11 +150,12 @@ static int64_t end_write(struct spool_disk *disk, const struct spool_request *re
 	struct disk_write **link = &file->writes;
 	int64_t result = (int64_t)request->bytes;
 
-	if (request->durable)
+	if (is_of_mail(disk, request))
 		result = write_result(disk, request);
 	while ((*link)->request != request)
 		link = &(*link)->next;
 	(*link)->request = NULL;
+	(*link)->completed = ++disk->completed;
 	if (request->durable && result == (int64_t)request->bytes && !(*link)->lost)
 		settle(file, link);
 	else if (result != (int64_t)request->bytes)
@@ -150,7 +185,9 @@ static int64_t rename_file(struct spool_disk *disk, const char *name, const char
 	return 0;
 }
 
-static int64_t effect(struct spool_disk *disk, const struct spool_request *request)
+// completed: writes, when it was submitted.
+static int64_t effect(
+	struct spool_disk *disk, const struct spool_request *request, uint64_t completed)
 {
 	struct disk_file *file;
 
@@ -160,7 +197,7 @@ static int64_t effect(struct spool_disk *disk, const struct spool_request *reque
 	case SPOOL_IO_WRITE:
 		return end_write(disk, request);
 	case SPOOL_IO_SYNC:
-		return sync_file(&disk->files[request->file]);
+		return sync_file(disk, &disk->files[request->file], completed);
 	case SPOOL_IO_RENAME:
 		return rename_file(disk, request->name, request->new_name);
 	case SPOOL_IO_SYNC_DIRECTORY:
@@ -182,11 +219,6 @@ static int64_t effect(struct spool_disk *disk, const struct spool_request *reque
 }
 
 // ---- ops ----------------------------------------------------------------------------------------
-
-static bool are_zeros(const uint8_t *data, size_t n)
-{
-	return n == 0 || (data[0] == 0 && memcmp(data, data + 1, n - 1) == 0);
-}
 
 // A torn write takes what was in its place before: nothing may be written where something is, or may be.
 static void check_place(const struct disk_file *file, const struct disk_write *write)
@@ -218,14 +250,18 @@ static int disk_submit(struct spool_io *io, struct spool_request *request)
 		assert_int_equal(request->offset % 4096, 0);
 		assert_int_equal((uintptr_t)request->data % 4096, 0);
 		assert_true(request->offset + request->bytes <= file->bytes);
-		*write = (struct disk_write){
-			file->writes, request, request->offset, request->bytes, false};
+		*write = (struct disk_write){.next = file->writes,
+			.request = request,
+			.offset = request->offset,
+			.bytes = request->bytes};
 		memcpy(write->data, request->data, request->bytes);
 		check_place(file, write);
 		file->writes = write;
-		disk->writes += request->durable;
+		disk->writes += is_of_mail(disk, request);
 	}
-	disk->flying[disk->flying_count++] = request;
+	disk->syncs += request->kind == SPOOL_IO_SYNC && is_of_mail(disk, request);
+	disk->flying[disk->flying_count].request = request;
+	disk->flying[disk->flying_count++].completed = disk->completed;
 	return 0;
 }
 
@@ -233,15 +269,16 @@ static struct spool_request *disk_reap(struct spool_io *io, uint64_t wait_ns)
 {
 	struct spool_disk *disk = (struct spool_disk *)io;
 	struct spool_request *request;
+	uint64_t completed;
 	unsigned int at;
 	int error;
 
 	if (disk->flying_count == 0 || (wait_ns == 0 && !disk->dead && chance(disk, disk->patient)))
 		return NULL;
 	at = random_below(&disk->random, disk->flying_count);
-	request = disk->flying[at];
-	if (request->kind == SPOOL_IO_WRITE && request->durable && !disk->dead &&
-		chance(disk, disk->hang))
+	request = disk->flying[at].request;
+	completed = disk->flying[at].completed;
+	if (!disk->dead && is_of_mail(disk, request) && chance(disk, disk->hang))
 		return NULL;
 	disk->flying[at] = disk->flying[--disk->flying_count];
 	error = disk->dead ? -EIO : disk->fail_kind[request->kind];
@@ -252,7 +289,7 @@ static struct spool_request *disk_reap(struct spool_io *io, uint64_t wait_ns)
 		(void)end_write(disk, request);
 		disk->fail_enospc = old;
 	}
-	request->result = error != 0 ? error : effect(disk, request);
+	request->result = error != 0 ? error : effect(disk, request, completed);
 	return request;
 }
 

@@ -2,11 +2,11 @@
 // A disk that is not there, behind spool_io.h: requests complete in random order, fail when told so, and
 // what was not made durable may be lost, in part, when the power goes.
 //
-// Durable is what a completed durable write, or a completed SYNC of earlier completed writes, has written,
-// under names that a completed SYNC_DIRECTORY has covered. Of all else a power cut keeps a random choice:
-// of writes 512-byte sectors, of changes of names each by itself. A write that fails with EIO besides takes
-// with it what was on its way at that moment: those writes report success and are not durable, as a device
-// does that has lost its cache.
+// Durable is what a completed durable write has written, or one that had completed before a completed SYNC was
+// submitted, under names that a completed SYNC_DIRECTORY has covered. Of all else a power cut keeps a random
+// choice: of writes 512-byte sectors, of changes of names each by itself. A write or SYNC that fails with EIO
+// besides takes with it all that was not durable at that moment: writes on their way report success and are not
+// durable, nor does any SYNC make them so, as with a device that has lost its cache.
 #pragma once
 
 #include "dataplane/spool_io.h"
@@ -21,6 +21,7 @@
 struct disk_write {
 	struct disk_write *next;
 	struct spool_request *request; // NULL once it has completed
+	uint64_t completed;            // the how manieth
 	uint64_t offset;
 	size_t bytes;
 	bool lost; // reports success, but is not durable
@@ -40,10 +41,15 @@ struct spool_disk {
 	struct random random;
 	struct disk_file files[DISK_FILES];
 	int files_count;
-	struct spool_request *flying[256];
+	struct {
+		struct spool_request *request;
+		uint64_t completed; // writes, when it was submitted
+	} flying[256];
 	unsigned int flying_count;
-	// Faults, of writes to segments in use, per thousand.
+	uint64_t completed; // writes
+	// Faults, of writes of mail, and the first and hang of SYNCs of such too, per thousand.
 	uint32_t fail_eio;
+	uint32_t fail_sync; // with EIO, and no write does
 	uint32_t fail_enospc;
 	uint32_t cut_short;
 	uint32_t hang;    // and come back when this is set to 0
@@ -51,7 +57,8 @@ struct spool_disk {
 	// Faults by kind: those requests fail so until it is set to 0.
 	int fail_kind[SPOOL_IO_USAGE + 1];
 	int fail_reads;  // 0, or what reading says
-	uint64_t writes; // durable ones submitted
+	uint64_t writes; // of mail, submitted
+	uint64_t syncs;  // of files with mail that was not durable, submitted
 	uint64_t usage;  // added to what USAGE says
 	bool dead;       // everything fails: to get rid of a writer
 };

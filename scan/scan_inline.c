@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/scan_inline.h"
 
+#include "scan/processor.h"
 #include "scan/scan_object.h"
 #include "scan/scan_pool.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define BLOCK 64u
@@ -33,6 +35,37 @@ static bool may_end(const uint8_t *block)
 	return any != 0;
 }
 
+size_t scan_inline_end_portable(const uint8_t *data, size_t n, size_t at)
+{
+	while (at + BLOCK < n && !may_end(data + at))
+		at += BLOCK;
+	for (; at + 1 < n; at++)
+		if (data[at] == '4' && data[at + 1] == ',')
+			return at;
+	return n;
+}
+
+scan_inline_end_fn scan_inline_variant(size_t i)
+{
+	if (i == 0)
+		return scan_inline_end_portable;
+	return i == 1 && processor_has_avx512() ? scan_inline_end_avx512 : NULL;
+}
+
+// Looked up once; threads that come at the same time find the same.
+static scan_inline_end_fn best_end(void)
+{
+	static _Atomic(scan_inline_end_fn) chosen;
+	scan_inline_end_fn end = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (end == NULL) {
+		for (size_t i = 0; scan_inline_variant(i) != NULL; i++)
+			end = scan_inline_variant(i);
+		atomic_store_explicit(&chosen, end, memory_order_relaxed);
+	}
+	return end;
+}
+
 static void keep_last(struct scan_inline *in, const uint8_t *data, size_t n)
 {
 	size_t old = n < sizeof(in->last) ? sizeof(in->last) - n : 0;
@@ -57,17 +90,11 @@ static size_t find_begun(const struct scan_inline *in, const uint8_t *data, size
 
 static size_t find(const uint8_t *data, size_t n)
 {
-	size_t at = INLINE_MARK_BYTES - 2; // of "4,"
+	const scan_inline_end_fn end = best_end();
 
-	while (at + 1 < n) {
-		if (at + BLOCK < n && !may_end(data + at)) {
-			at += BLOCK;
-			continue;
-		}
-		for (const size_t end = at + BLOCK; at < end && at + 1 < n; at++)
-			if (data[at] == '4' && is_mark(data + at + 2 - INLINE_MARK_BYTES))
-				return at + 2;
-	}
+	for (size_t at = end(data, n, INLINE_MARK_BYTES - 2); at < n; at = end(data, n, at + 1))
+		if (is_mark(data + at + 2 - INLINE_MARK_BYTES))
+			return at + 2;
 	return 0;
 }
 

@@ -23,6 +23,16 @@ struct scan_inline {
 
 // Returns how many bytes there are up to the end of the first mark; n, and *found false, where there is none.
 size_t scan_inline_find(struct scan_inline *in, const uint8_t *data, size_t n, bool *found);
+// For its own files and their tests: the first place, not before at, where the mark's last two bytes stand; n where
+// there is none.
+typedef size_t (*scan_inline_end_fn)(const uint8_t *data, size_t n, size_t at);
+
+size_t scan_inline_end_portable(const uint8_t *data, size_t n, size_t at);
+size_t scan_inline_end_avx512(const uint8_t *data, size_t n, size_t at);
+
+// Variant number i that this processor can run, the slowest first; NULL past the last.
+scan_inline_end_fn scan_inline_variant(size_t i);
+
 // Begins a member behind a mark, unless one is open.
 void scan_inline_begin(struct scan *scan, struct scan_object *object, struct scan_inline *in);
 // The next bytes of the page.

@@ -146,35 +146,44 @@ static uint64_t number_of(const char name[NORMALISE_ENTITY_BYTES])
 	return be64toh(number);
 }
 
+// With nothing but zeros behind it.
+#define KEY(a, b, c, d)                                                                            \
+	((uint64_t)(a) << 56 | (uint64_t)(b) << 48 | (uint64_t)(c) << 40 | (uint64_t)(d) << 32)
+
+uint16_t normalise_entity_of(uint64_t key)
+{
+	const unsigned int letter = (unsigned int)(key >> 56) - 'A';
+	const char(*first)[NORMALISE_ENTITY_BYTES];
+	size_t count;
+
+	if (letter > 'z' - 'A')
+		return 0;
+	// Almost all there are.
+	if (key == KEY('n', 'b', 's', 'p'))
+		return 0xa0;
+	if (key == KEY('a', 'm', 'p', 0))
+		return '&';
+	first = names + begins[letter];
+	count = begins[letter + 1] - begins[letter];
+	if (count == 0)
+		return 0;
+	while (count > 1) {
+		const size_t half = count / 2;
+
+		first = number_of(first[half]) <= key ? first + half : first;
+		count -= half;
+	}
+	return number_of(*first) == key ? characters[first - names] : 0;
+}
+
 uint16_t normalise_entity(const char *name, size_t n)
 {
 	char key[NORMALISE_ENTITY_BYTES] = {0};
-	const unsigned int letter = n > 0 ? (unsigned int)(uint8_t)name[0] - 'A' : 0;
-	size_t first;
-	size_t count;
-	uint64_t wanted;
 
-	if (n == 0 || n > sizeof(key) || letter > 'z' - 'A')
-		return 0;
-	// Almost all there are.
-	if (n == 4 && memcmp(name, "nbsp", 4) == 0)
-		return 0xa0;
-	if (n == 3 && memcmp(name, "amp", 3) == 0)
-		return '&';
-	first = begins[letter];
-	count = begins[letter + 1] - first;
-	if (count == 0)
+	if (n == 0 || n > sizeof(key))
 		return 0;
 	memcpy(key, name, n);
-	wanted = number_of(key);
-	while (count > 1) {
-		size_t half = count / 2;
-
-		if (number_of(names[first + half]) <= wanted)
-			first += half;
-		count -= half;
-	}
-	return number_of(names[first]) == wanted ? characters[first] : 0;
+	return normalise_entity_of(number_of(key));
 }
 
 size_t normalise_entity_render(uint16_t character, uint8_t out[NORMALISE_ENTITY_RENDERED])

@@ -36,6 +36,11 @@ static const struct config_option rules_table[] = {
 		.unit = "MiB",
 		.preset = "4096",
 		.help = "That it may use."},
+	{.key = "standby",
+		BOOL(rules.standby),
+		.preset = "true",
+		.help = "A compiler stands by, with what adding a few signatures takes laid ready: "
+			"they are in force sooner. It waits with some 25 MiB of memory."},
 	{.key = "watch_ms",
 		UINT(rules.watch_ms, 0, 600000),
 		.unit = "milliseconds",

@@ -26,6 +26,7 @@ struct control_options {
 		char compiler[CONTROL_TEXT_BYTES];
 		uint32_t compile_seconds;
 		uint32_t compile_memory_mb;
+		bool standby;
 		uint32_t watch_ms; // after the last change of a source, 0: they are not watched
 	} rules;
 	struct {

@@ -10,11 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CACHE_MB 2048
 #define MAX_CACHE_MB 1048576
+#define NICE 10
+// Of paths that are read, and how many.
+#define PATHS_BYTES 65536u
+#define PATHS_MOST 1024u
 
 struct compile_options {
 	const char *output;
@@ -24,6 +30,7 @@ struct compile_options {
 	bool is_full;
 	bool is_json;
 	bool is_strict;
+	bool is_standby;
 };
 
 static void print_usage(FILE *out)
@@ -31,7 +38,8 @@ static void print_usage(FILE *out)
 	(void)fprintf(out,
 		"usage: cordonctl compile PATH... -o IMAGE [--json] [--strict]\n"
 		"                         [--cache DIR [--cache-mb N] [--full] [--in-use "
-		"IMAGE]]\n\n"
+		"IMAGE]]\n"
+		"                         [--standby]\n\n"
 		"Compiles signature files (.ndb .ldb .hdb .hsb .mdb .msb .imp .cdb .ftm .fp .sfp\n"
 		".ign .ign2), ClamAV's containers of them (.cvd .cld .cud), or folders of both, "
 		"to\n"
@@ -50,6 +58,11 @@ static void print_usage(FILE *out)
 		"name\n"
 		"                      and \"" RULESET_DELTA_SUFFIX
 		"\"; the output is not written\n"
+		"      --standby       does what a delta of the image in use takes whatever is "
+		"new,\n"
+		"                      and waits; then the paths come on standard input, each "
+		"ended\n"
+		"                      by a zero byte. Without any it is over\n"
 		"      --help          this text\n\n"
 		"Exit status: 0 done, 2 error.\n");
 }
@@ -93,6 +106,24 @@ static bool check_paths(const char *output, char *const *sources)
 	return false;
 }
 
+// Told otherwise.
+static bool are_complete(const struct compile_options *options, bool has_files)
+{
+	const char *reason = has_files ? NULL : "no signature files";
+
+	if (options->output == NULL)
+		reason = "-o IMAGE is missing";
+	else if (options->is_standby && has_files)
+		reason = "--standby takes no files";
+	else if (options->is_standby)
+		reason = options->cache == NULL ? "--standby needs --cache" : NULL;
+	if (reason == NULL)
+		return true;
+	(void)fprintf(stderr, "cordonctl compile: %s\n\n", reason);
+	print_usage(stderr);
+	return false;
+}
+
 // False when the command is over already, with this exit status.
 static bool parse_options(int argc, char **argv, struct compile_options *options, int *status)
 {
@@ -104,6 +135,7 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 		{"cache-mb", required_argument, NULL, 'm'},
 		{"full", no_argument, NULL, 'f'},
 		{"in-use", required_argument, NULL, 'u'},
+		{"standby", no_argument, NULL, 'y'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -135,6 +167,9 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 		case 'u':
 			options->in_use = optarg;
 			break;
+		case 'y':
+			options->is_standby = true;
+			break;
 		case 'h':
 			print_usage(stdout);
 			*status = CTL_OK;
@@ -144,12 +179,7 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 			return false;
 		}
 	}
-	if (options->output != NULL && optind < argc)
-		return true;
-	(void)fprintf(stderr, "cordonctl compile: %s\n\n",
-		optind < argc ? "-o IMAGE is missing" : "no signature files");
-	print_usage(stderr);
-	return false;
+	return are_complete(options, optind < argc);
 }
 
 static const char *origin_name(enum ruleset_origin origin)
@@ -241,22 +271,34 @@ static void note_cache(void *ctx, const char *file, const char *what)
 	(void)fprintf(stderr, "%s: %s\n", file, what);
 }
 
-static int compile_cached(const struct compile_options *options,
-	const struct ruleset_build_options *build, char **paths, struct ruleset_cached *made)
+// Who waits for a few signatures does not wait for other processes, too; all of them can.
+static void give_way(void *ctx)
 {
-	const struct ruleset_cache cache = {
+	(void)ctx;
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
+}
+
+static struct ruleset_cache cache_of(const struct compile_options *options)
+{
+	return (struct ruleset_cache){
 		.folder = options->cache,
 		.max_bytes = options->cache_mb << 20,
 		.is_fresh = options->is_full,
 		.in_use = options->in_use,
 		.note = note_cache,
+		.takes_long = options->is_standby ? give_way : NULL,
 	};
+}
+
+static int compile_cached(const struct ruleset_cache *cache, const struct compile_options *options,
+	const struct ruleset_build_options *build, char **paths, struct ruleset_cached *made)
+{
 	size_t count = 0;
 
 	while (paths[count] != NULL)
 		count++;
 	return ruleset_build_cached(
-		(const char *const *)paths, count, build, &cache, options->output, made);
+		(const char *const *)paths, count, build, cache, options->output, made);
 }
 
 static int compile_plain(const struct compile_options *options,
@@ -276,11 +318,68 @@ static int compile_plain(const struct compile_options *options,
 	return err;
 }
 
+// All of standard input, as a list of paths with NULL behind them; of malloc, and so is text. Returns how many, or -errno.
+static int read_paths(char **text, char ***paths)
+{
+	size_t bytes = 0;
+	int count = 0;
+
+	*text = malloc(PATHS_BYTES + 1);
+	*paths = calloc(PATHS_MOST + 1, sizeof(**paths));
+	if (*text == NULL || *paths == NULL)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = read(STDIN_FILENO, *text + bytes, PATHS_BYTES - bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += (size_t)n;
+		if (n == 0)
+			break;
+		if (bytes == PATHS_BYTES)
+			return -E2BIG;
+	}
+	// Who began to write it and was ended has asked for nothing.
+	if (bytes > 0 && (*text)[bytes - 1] != '\0')
+		return -EBADMSG;
+	for (size_t at = 0; at < bytes; at += strlen(*text + at) + 1) {
+		if (count == (int)PATHS_MOST)
+			return -E2BIG;
+		(*paths)[count++] = *text + at;
+	}
+	return count;
+}
+
+static int stand_by(struct ruleset_cache *cache, const struct compile_options *options,
+	const struct ruleset_build_options *build, struct ruleset_cached *made, uint64_t *began_ns)
+{
+	char **paths = NULL;
+	char *text = NULL;
+	int err = ruleset_ready_new(build, cache, &cache->ready);
+
+	if (err == 0)
+		err = read_paths(&text, &paths);
+	*began_ns = wall_ns();
+	if (err > 0 && (paths == NULL || !check_paths(options->output, paths)))
+		err = -ENOENT;
+	else if (err > 0)
+		err = compile_cached(cache, options, build, paths, made);
+	else if (err == 0)
+		err = -ECANCELED;
+	ruleset_ready_free(cache->ready);
+	free((void *)paths);
+	free(text);
+	return err;
+}
+
 int ctl_compile(int argc, char **argv)
 {
 	struct compile_options options = {.cache_mb = CACHE_MB};
 	struct ruleset_build_options build = {.report = report_line};
 	struct ruleset_cached made = {0};
+	struct ruleset_cache cache;
 	uint64_t began_ns = wall_ns();
 	int status;
 	int err;
@@ -291,13 +390,20 @@ int ctl_compile(int argc, char **argv)
 		ctl_output_is_input("compile", options.output, argv + optind))
 		return CTL_ERROR;
 	build.strict = options.is_strict;
+	cache = cache_of(&options);
 	// Hyperscan takes and leaves large blocks for each pattern: the kernel need not clear them anew.
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	(void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	err = options.cache != NULL ? compile_cached(&options, &build, argv + optind, &made)
-				    : compile_plain(&options, &build, argv + optind, &made);
+	if (options.is_standby)
+		err = stand_by(&cache, &options, &build, &made, &began_ns);
+	else if (options.cache != NULL)
+		err = compile_cached(&cache, &options, &build, argv + optind, &made);
+	else
+		err = compile_plain(&options, &build, argv + optind, &made);
+	if (err == -ECANCELED)
+		return CTL_OK;
 	if (err != 0) {
 		// NOLINTBEGIN(concurrency-mt-unsafe): one thread
 		(void)fprintf(

@@ -3,6 +3,8 @@
 
 #include "control/durable.h"
 #include "control/publish_base.h"
+#include "control/publish_parcel.h"
+#include "control/publish_standby.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -16,14 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SWAP_SECONDS 30
 #define REPORT_BYTES 65536u
 #define NICE 10
 // So many signatures added and removed are searched beside the others; of more, one image is made.
@@ -43,6 +42,7 @@ struct publish {
 	publish_done_fn done;
 	void *ctx;
 	struct publish_base *base;
+	struct publish_standby *standby;
 	GPid child;  // 0: none
 	guint limit; // timer
 	guint watch; // of the child
@@ -64,103 +64,10 @@ static void stop_child(struct publish *publish)
 
 // ---- handing over -------------------------------------------------------------------------------
 
-static int copy_all(int from, int to, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = sendfile(to, from, NULL, bytes);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-static int copy_file(const char *path, int to)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-	int err;
-
-	if (file < 0)
-		return -errno;
-	err = fstat(file, &status) == 0 ? copy_all(file, to, (size_t)status.st_size) : -errno;
-	(void)close(file);
-	return err;
-}
-
-// A memfd that nobody can change any more, with the contents of one file, or of two. Returns it, or
-// -errno.
-static int seal_image(const char *path, const char *delta)
-{
-	int memory = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err;
-
-	if (memory < 0)
-		return -errno;
-	err = copy_file(path, memory);
-	if (err == 0 && delta != NULL)
-		err = copy_file(delta, memory);
-	if (err == 0 && fcntl(memory, F_ADD_SEALS,
-				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		err = -errno;
-	if (err == 0)
-		return memory;
-	(void)close(memory);
-	return err;
-}
-
-// What is handed over, and in which words.
-struct parcel {
-	const char *command;
-	const char *path;
-	const char *delta; // goes behind it; NULL: none
-};
-
-// In force: what the dataplane says of them goes to the result.
-static int send_parcel(const struct control_options *options, const struct parcel *parcel,
-	struct publish_result *result, char *error, size_t error_bytes)
-{
-	int fd = seal_image(parcel->path, parcel->delta);
-	char *answer = NULL;
-	char reason[128];
-	json_t *root;
-	const char *refusal;
-	int err;
-
-	if (fd < 0) {
-		(void)snprintf(error, error_bytes, "%s: %s", parcel->path,
-			strerror_r(-fd, reason, sizeof(reason)));
-		return fd;
-	}
-	err = local_ask(options->dataplane, parcel->command, fd, SWAP_SECONDS, &answer, NULL);
-	(void)close(fd);
-	if (err != 0) {
-		(void)snprintf(error, error_bytes, "the dataplane cannot be asked: %s",
-			strerror_r(-err, reason, sizeof(reason)));
-		return err;
-	}
-	root = json_loads(answer, 0, NULL);
-	refusal = json_string_value(json_object_get(root, "error"));
-	if (!json_is_true(json_object_get(root, "ok"))) {
-		(void)snprintf(error, error_bytes, "the dataplane refused them: %s",
-			refusal != NULL ? refusal : "no reason given");
-		err = -EBADMSG;
-	} else {
-		(void)snprintf(result->version, sizeof(result->version), "%s",
-			json_string_value(json_object_get(root, "ruleset")));
-		result->signatures =
-			(unsigned int)json_integer_value(json_object_get(root, "signatures"));
-	}
-	json_decref(root);
-	free(answer);
-	return err;
-}
-
 int publish_image(
 	const struct control_options *options, const char *path, char *error, size_t error_bytes)
 {
-	struct parcel parcel = {"rules", path, NULL};
+	struct publish_parcel parcel = {"rules", path, NULL};
 	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
 	struct publish_result unwanted = {0};
 	struct ruleset *ruleset = NULL;
@@ -173,7 +80,7 @@ int publish_image(
 		access(beside, F_OK) == 0)
 		parcel.delta = beside;
 	ruleset_close(ruleset);
-	return send_parcel(options, &parcel, &unwanted, error, error_bytes);
+	return publish_parcel_send(options, &parcel, &unwanted, error, error_bytes);
 }
 
 // ---- compiling ----------------------------------------------------------------------------------
@@ -182,6 +89,9 @@ static void finish(struct publish *publish, struct publish_result *result)
 {
 	(void)unlink(publish->image);
 	(void)unlink(publish->delta);
+	if (result->applied && !result->is_delta)
+		publish_standby_drop(publish->standby);
+	publish_standby_want(publish->standby);
 	if (!publish->is_background)
 		publish->done(publish->ctx, result);
 	else if (!result->applied || result->why[0] != '\0')
@@ -258,11 +168,12 @@ static int send_delta(const struct publish *publish, struct publish_result *resu
 	size_t error_bytes)
 {
 	const struct control_options *options = publish->options;
-	const struct parcel alone = {"delta", publish->delta, NULL};
-	const struct parcel both = {"rules", options->rules.image, publish->delta};
-	int err = send_parcel(options, &alone, result, error, error_bytes);
+	const struct publish_parcel alone = {"delta", publish->delta, NULL};
+	const struct publish_parcel both = {"rules", options->rules.image, publish->delta};
+	int err = publish_parcel_send(options, &alone, result, error, error_bytes);
 
-	return err == -EBADMSG ? send_parcel(options, &both, result, error, error_bytes) : err;
+	return err == -EBADMSG ? publish_parcel_send(options, &both, result, error, error_bytes)
+			       : err;
 }
 
 static int show_delta(const struct publish *publish)
@@ -341,7 +252,7 @@ static gboolean took_too_long(gpointer ctx)
 }
 
 // In the child, between fork and exec.
-static void limit_child(gpointer ctx)
+static void limit_standby(gpointer ctx)
 {
 	const struct control_options *options = ctx;
 	struct rlimit memory = {
@@ -355,10 +266,31 @@ static void limit_child(gpointer ctx)
 
 	(void)setrlimit(RLIMIT_AS, &memory);
 	(void)setrlimit(RLIMIT_CPU, &seconds);
+}
+
+static void limit_child(gpointer ctx)
+{
+	limit_standby(ctx);
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
-static int start_child(struct publish *publish, bool is_full)
+// What is compiled, with NULL behind it. Returns how many.
+static size_t list_sources(const struct publish *publish, const char **out)
+{
+	const struct control_options *options = publish->options;
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < options->rules.sources_count; i++)
+		out[count++] = options->rules.sources[i];
+	for (size_t i = 0; i < FOLDERS; i++) {
+		if (publish->folders[i][0] != '\0')
+			out[count++] = publish->folders[i];
+	}
+	out[count] = NULL;
+	return count;
+}
+
+static int spawn_child(struct publish *publish, bool is_full)
 {
 	// The arrays' texts are const in all but type: g_spawn does not write to them.
 	const struct control_options *options = publish->options;
@@ -366,11 +298,7 @@ static int start_child(struct publish *publish, bool is_full)
 		publish->program, "compile", "--json", "-o", publish->image};
 	size_t count = 5;
 	GError *error = NULL;
-	gboolean started;
 
-	// What a process before left when it was ended.
-	(void)unlink(publish->image);
-	(void)unlink(publish->delta);
 	if (publish->cache[0] != '\0') {
 		arguments[count++] = "--cache";
 		arguments[count++] = publish->cache;
@@ -378,27 +306,38 @@ static int start_child(struct publish *publish, bool is_full)
 		if (!is_full)
 			arguments[count++] = options->rules.image;
 	}
-	for (uint32_t i = 0; i < options->rules.sources_count; i++)
-		arguments[count++] = options->rules.sources[i];
-	for (size_t i = 0; i < FOLDERS; i++) {
-		if (publish->folders[i][0] != '\0')
-			arguments[count++] = publish->folders[i];
-	}
-	started = g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
-		G_SPAWN_DO_NOT_REAP_CHILD, limit_child, (gpointer)(uintptr_t)options,
-		&publish->child, NULL, &publish->output, NULL, &error);
-	if (!started) {
-		(void)fprintf(stderr, "cordon-control: %s: %s\n", publish->program, error->message);
-		g_error_free(error);
-		publish->child = 0;
-		return -ENOEXEC;
-	}
-	publish->limit =
-		g_timeout_add_seconds(options->rules.compile_seconds, took_too_long, publish);
+	(void)list_sources(publish, arguments + count);
+	if (g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
+		    G_SPAWN_DO_NOT_REAP_CHILD, limit_child, (gpointer)(uintptr_t)options,
+		    &publish->child, NULL, &publish->output, NULL, &error))
+		return 0;
+	(void)fprintf(stderr, "cordon-control: %s: %s\n", publish->program, error->message);
+	g_error_free(error);
+	publish->child = 0;
+	return -ENOEXEC;
+}
+
+static int start_child(struct publish *publish, bool is_full)
+{
+	const char *sources[CONTROL_MAX_TEXTS + FOLDERS + 1];
+	int err = -ENOENT;
+
+	// What a process before left when it was ended.
+	(void)unlink(publish->image);
+	(void)unlink(publish->delta);
+	if (!is_full && list_sources(publish, sources) > 0)
+		err = publish_standby_take(
+			publish->standby, sources, &publish->child, &publish->output);
+	if (err != 0)
+		err = spawn_child(publish, is_full);
+	if (err != 0)
+		return err;
+	publish->limit = g_timeout_add_seconds(
+		publish->options->rules.compile_seconds, took_too_long, publish);
 	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
 	// While the child works.
 	if (!is_full)
-		publish_base_renew(publish->base, options->rules.image);
+		publish_base_renew(publish->base, publish->options->rules.image);
 	return 0;
 }
 
@@ -514,23 +453,29 @@ bool publish_has_virus_id(struct publish *publish, const char *virus_id)
 
 // ---- begin and end -----------------------------------------------------------------------------
 
-int publish_new(const struct control_options *options, struct publish **out)
+static void name_program(struct publish *publish)
 {
-	struct publish *publish = calloc(1, sizeof(*publish));
 	ssize_t n;
 	char *slash;
 
-	if (publish == NULL)
-		return -ENOMEM;
-	if (publish_base_new(&publish->base) != 0) {
-		free(publish);
-		return -ENOMEM;
-	}
-	publish->options = options;
-	publish->ended = child_ended;
-	publish->output = -1;
+	(void)snprintf(
+		publish->program, sizeof(publish->program), "%s", publish->options->rules.compiler);
+	if (publish->program[0] != '\0')
+		return;
+	n = readlink("/proc/self/exe", publish->program, sizeof(publish->program) - 1);
+	publish->program[n > 0 ? n : 0] = '\0';
+	slash = strrchr(publish->program, '/');
+	if (slash != NULL)
+		(void)snprintf(slash + 1,
+			sizeof(publish->program) - (size_t)(slash + 1 - publish->program),
+			"cordonctl");
+}
+
+static void name_files(struct publish *publish)
+{
+	const struct control_options *options = publish->options;
+
 	(void)snprintf(publish->image, sizeof(publish->image), "%s.next", options->rules.image);
-	(void)snprintf(publish->program, sizeof(publish->program), "%s", options->rules.compiler);
 	(void)snprintf(publish->delta, sizeof(publish->delta), "%.*s" RULESET_DELTA_SUFFIX,
 		(int)sizeof(options->rules.image) + 8, publish->image);
 	(void)snprintf(publish->old_delta, sizeof(publish->old_delta), "%s" RULESET_DELTA_SUFFIX,
@@ -540,15 +485,30 @@ int publish_new(const struct control_options *options, struct publish **out)
 			options->rules.image);
 	else if (strcmp(options->rules.cache, "-") != 0)
 		(void)snprintf(publish->cache, sizeof(publish->cache), "%s", options->rules.cache);
-	if (publish->program[0] == '\0') {
-		n = readlink("/proc/self/exe", publish->program, sizeof(publish->program) - 1);
-		publish->program[n > 0 ? n : 0] = '\0';
-		slash = strrchr(publish->program, '/');
-		if (slash != NULL)
-			(void)snprintf(slash + 1,
-				sizeof(publish->program) - (size_t)(slash + 1 - publish->program),
-				"cordonctl");
+}
+
+int publish_new(const struct control_options *options, struct publish **out)
+{
+	struct publish *publish = calloc(1, sizeof(*publish));
+	struct publish_standby_plan plan = {.options = options, .limit = limit_standby};
+
+	if (publish == NULL)
+		return -ENOMEM;
+	publish->options = options;
+	publish->ended = child_ended;
+	publish->output = -1;
+	name_program(publish);
+	name_files(publish);
+	plan.program = publish->program;
+	plan.output = publish->image;
+	plan.cache = publish->cache;
+	if (publish_base_new(&publish->base) != 0 ||
+		publish_standby_new(&plan, &publish->standby) != 0) {
+		publish_base_free(publish->base);
+		free(publish);
+		return -ENOMEM;
 	}
+	publish_standby_want(publish->standby);
 	*out = publish;
 	return 0;
 }
@@ -562,6 +522,7 @@ void publish_free(struct publish *publish)
 	if (publish->watch != 0)
 		(void)g_source_remove(publish->watch);
 	stop_child(publish);
+	publish_standby_free(publish->standby);
 	publish_base_free(publish->base);
 	free(publish);
 }

@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 
 #define WARM_MESSAGES 64u // whose memory is there before a worker needs it
-#define WARM_BYTES 16384u // of each part of these
+#define WARM_BYTES 2048u  // of each part of these
+#define WARM_KEPT 98304u  // of what is kept of one of them: six objects in progress
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
 struct mapping {
@@ -272,6 +273,7 @@ static int try_scanner(struct scanner *scanner, uint32_t max_messages)
 	uint32_t begun = 0;
 	int err = 0;
 
+	scanner_warm(scanner, count, WARM_KEPT);
 	while (err == 0 && begun < count) {
 		err = scan_begin(scanner, SCAN_MESSAGE, &scans[begun]);
 		if (err == 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/capture.h"
 
+#include "scan/warm.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,13 @@ void capture_pool_fini(struct capture_pool *pool)
 	free(pool->memory);
 	free(pool->free_chunks);
 	*pool = (struct capture_pool){0};
+}
+
+void capture_pool_warm(struct capture_pool *pool, size_t bytes)
+{
+	const size_t all = (size_t)pool->chunks_count * pool->chunk_bytes;
+
+	warm_memory(pool->memory, bytes < all ? bytes : all);
 }
 
 void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t max_bytes)

@@ -39,6 +39,9 @@ int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t ch
 // No capture is in use. What was zeroed and never made is allowed.
 void capture_pool_fini(struct capture_pool *pool);
 
+// The chunks that are taken next are there, as many as have so many bytes. None was taken yet.
+void capture_pool_warm(struct capture_pool *pool, size_t bytes);
+
 // An empty capture of at most so many bytes. It costs nothing until something is appended. One capture
 // holds at most chunk_bytes / 4 chunks: 1 GiB in chunks of 64 KiB.
 void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t max_bytes);

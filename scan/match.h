@@ -49,6 +49,8 @@ struct match_digests {
 int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int digests,
 	bool all_matches, struct matcher **out) SCAN_MUST_USE;
 void matcher_free(struct matcher *matcher);
+// See scanner_warm.
+void matcher_warm(struct matcher *matcher, size_t bytes);
 // Bytes of memory of one object in progress, without those of it that are kept for what asks for them.
 size_t matcher_object_bytes(const struct matcher *matcher);
 

@@ -229,6 +229,11 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 	return 0;
 }
 
+void matcher_warm(struct matcher *matcher, size_t bytes)
+{
+	capture_pool_warm(&matcher->copies.chunks, bytes);
+}
+
 size_t matcher_object_bytes(const struct matcher *matcher)
 {
 	const struct ruleset *ruleset = matcher->ruleset;

@@ -17,6 +17,9 @@ struct mime_spare {
 struct mime_pool {
 	struct mime_spare *free[MIME_SPARES];
 	size_t bytes[MIME_SPARES]; // of one
+	// Those from here on were never used: their memory is not there yet.
+	uint8_t *next[MIME_SPARES];
+	uint32_t left[MIME_SPARES];
 };
 
 static uint32_t spares_count(enum mime_spare_kind kind, uint32_t parsers)
@@ -56,6 +59,22 @@ static void put(struct mime_pool *pool, enum mime_spare_kind kind, void *memory)
 	pool->free[kind] = spare;
 }
 
+static void *take(struct mime_pool *pool, enum mime_spare_kind kind)
+{
+	struct mime_spare *spare = pool->free[kind];
+	uint8_t *next = pool->next[kind];
+
+	if (spare != NULL) {
+		pool->free[kind] = spare->next;
+		return spare;
+	}
+	if (pool->left[kind] == 0)
+		return NULL;
+	pool->left[kind]--;
+	pool->next[kind] += pool->bytes[kind];
+	return next;
+}
+
 struct mime_pool *mime_pool_init(void *memory, const struct mime_limits *limits, uint32_t parsers)
 {
 	struct mime_pool *pool = memory;
@@ -66,22 +85,19 @@ struct mime_pool *mime_pool_init(void *memory, const struct mime_limits *limits,
 
 		pool->free[kind] = NULL;
 		pool->bytes[kind] = mime_spare_bytes(kind, limits);
-		for (uint32_t n = spares_count(kind, parsers); n > 0; n--) {
-			put(pool, kind, next);
-			next += pool->bytes[kind];
-		}
+		pool->next[kind] = next;
+		pool->left[kind] = spares_count(kind, parsers);
+		next += pool->left[kind] * pool->bytes[kind];
 	}
 	return pool;
 }
 
 void *mime_spare_get(struct mime *mime, enum mime_spare_kind kind)
 {
-	struct mime_spare *spare = mime->shared != NULL ? mime->shared->free[kind] : NULL;
+	void *spare = mime->shared != NULL ? take(mime->shared, kind) : NULL;
 
-	if (spare == NULL)
-		return NULL;
-	mime->shared->free[kind] = spare->next;
-	mime->spares[kind] = spare;
+	if (spare != NULL)
+		mime->spares[kind] = spare;
 	return spare;
 }
 

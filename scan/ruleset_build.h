@@ -169,8 +169,15 @@ struct build {
 	struct build_vector records; // struct build_record
 	int64_t made_ns;             // wall clock, before the files were read
 	struct build_known *known;   // what a delta is made for, NULL: an image of all
+	struct ruleset_ready *ready; // may be NULL
 	bool failed;                 // out of memory
 };
+
+// As ruleset_build_delta. ready may be NULL; it has checked the index if it is its own.
+int build_delta(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, struct ruleset_built *built,
+	struct ruleset_build_stats *stats, struct ruleset_ready *ready)
+	__attribute__((warn_unused_result));
 
 // Reads all files that were loaded.
 void build_read_files(struct build *build);

@@ -2,6 +2,7 @@
 //
 // Atoms are planned when all rules are read: how one is found depends on who needs it.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_ready.h"
 #include "scan/ruleset_build_window.h"
 
 #include <stdlib.h>
@@ -103,7 +104,8 @@ static void choose_eager(struct build *build)
 
 void build_plan_atoms(struct build *build)
 {
-	struct build_windows *windows = build_windows_new(FILETYPE_TARGET_MAIL, ANCHOR_TEXT, 1);
+	struct build_windows *windows =
+		build_ready_windows(build->ready, FILETYPE_TARGET_MAIL, ANCHOR_TEXT, 1);
 
 	if (windows == NULL) {
 		build->failed = true;

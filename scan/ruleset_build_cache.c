@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build_folder.h"
 #include "scan/ruleset_build_index.h"
+#include "scan/ruleset_build_ready.h"
 
 #include <hs.h>
 #include <openssl/evp.h>
@@ -210,17 +211,19 @@ static int write_entry(const struct job *job, const char *stem, const struct rul
 // Returns 0 when the output is made, -ENOENT when this entry is of no use.
 static int try_entry(const struct job *job, const char *stem)
 {
+	struct ruleset_ready *ready = job->cache->ready;
+	const bool is_ready = ready != NULL && strcmp(ready->stem, stem) == 0;
 	struct ruleset_built built = {0};
 	struct mapping index = {0};
-	int err = map_entry(job, stem, ".index", &index);
+	int err = is_ready ? 0 : map_entry(job, stem, ".index", &index);
 
 	// It may have gone since the folder was read.
 	if (err != 0)
 		return -ENOENT;
-	built.index = index.data;
-	built.index_bytes = index.bytes;
-	err = ruleset_build_delta(
-		job->paths, job->paths_count, job->options, &built, &job->out->stats);
+	built.index = is_ready ? ready->data : index.data;
+	built.index_bytes = is_ready ? ready->bytes : index.bytes;
+	err = build_delta(
+		job->paths, job->paths_count, job->options, &built, &job->out->stats, ready);
 	if (err == -EBADMSG) {
 		note_damage(job, stem, ".index");
 		err = -ENOENT;
@@ -234,7 +237,8 @@ static int try_entry(const struct job *job, const char *stem)
 		}
 	}
 	free(built.image);
-	(void)munmap(index.data, index.bytes);
+	if (!is_ready)
+		(void)munmap(index.data, index.bytes);
 	return err == -E2BIG ? -ENOENT : err;
 }
 
@@ -331,5 +335,45 @@ int ruleset_build_cached(const char *const *paths, size_t paths_count,
 		return err;
 	look_at_used(&job);
 	err = try_entries(&job);
+	if (err == -ENOENT && cache->takes_long != NULL)
+		cache->takes_long(cache->ctx);
 	return err == -ENOENT ? compile_all(&job) : err;
+}
+
+// ---- what is laid ready ------------------------------------------------------------------------
+
+// All of it is read by this: it is in memory when it is needed.
+static void lay_index_ready(const struct job *job, struct ruleset_ready *ready)
+{
+	struct mapping index = {0};
+	char stem[FOLDER_STEM_BYTES];
+
+	make_stem(job, job->used, stem);
+	if (map_entry(job, stem, ".index", &index) != 0)
+		return;
+	if (build_index_open(index.data, index.bytes, &ready->index) != 0) {
+		(void)munmap(index.data, index.bytes);
+		return;
+	}
+	memcpy(ready->stem, stem, sizeof(stem));
+	ready->data = index.data;
+	ready->bytes = index.bytes;
+}
+
+int ruleset_ready_new(const struct ruleset_build_options *options,
+	const struct ruleset_cache *cache, struct ruleset_ready **out)
+{
+	static const struct ruleset_build_options defaults = {0};
+	struct job job = {.options = options != NULL ? options : &defaults, .cache = cache};
+	struct ruleset_ready *ready = calloc(1, sizeof(*ready));
+
+	if (ready == NULL || build_ready_make_windows(ready) != 0) {
+		ruleset_ready_free(ready);
+		return -ENOMEM;
+	}
+	look_at_used(&job);
+	if (job.has_used && make_key(&job) == 0)
+		lay_index_ready(&job, ready);
+	*out = ready;
+	return 0;
 }

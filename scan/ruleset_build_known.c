@@ -10,12 +10,16 @@
 // the file system's clock.
 #define SETTLED_NS INT64_C(2000000000)
 
-int build_known_init(struct build_known *known, const void *index, size_t bytes)
+int build_known_init(struct build_known *known, const struct build_index *checked,
+	const struct ruleset_built *built)
 {
-	int err;
+	int err = 0;
 
 	*known = (struct build_known){0};
-	err = build_index_open(index, bytes, &known->index);
+	if (checked != NULL)
+		known->index = *checked;
+	else
+		err = build_index_open(built->index, built->index_bytes, &known->index);
 	if (err != 0)
 		return err;
 	known->kept = calloc((size_t)known->index.header->records_count + 1, 1);

@@ -26,9 +26,10 @@ struct build_known {
 	struct build_vector removed; // uint32_t: signatures, ascending
 };
 
-// Returns 0, -EBADMSG or -ENOMEM. The index's memory outlives it.
-int build_known_init(struct build_known *known, const void *index, size_t bytes)
-	__attribute__((warn_unused_result));
+// checked: the index of built, if it was looked at before; NULL: it was not. Returns 0, -EBADMSG or -ENOMEM. The index's
+// memory outlives it.
+int build_known_init(struct build_known *known, const struct build_index *checked,
+	const struct ruleset_built *built) __attribute__((warn_unused_result));
 void build_known_fini(struct build_known *known);
 
 // Finds the file that this one was; its stamp or its digest then tells whether it is the same.

@@ -2,6 +2,7 @@
 // Building from the first step to the last: an image of all, one with an index, or a delta.
 #include "scan/ruleset_build.h"
 #include "scan/ruleset_build_known.h"
+#include "scan/ruleset_build_ready.h"
 
 #include <hs.h>
 
@@ -147,14 +148,15 @@ int ruleset_build_indexed(const char *const *paths, size_t paths_count,
 	return err;
 }
 
-int ruleset_build_delta(const char *const *paths, size_t paths_count,
+int build_delta(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, struct ruleset_built *built,
-	struct ruleset_build_stats *stats)
+	struct ruleset_build_stats *stats, struct ruleset_ready *ready)
 {
+	const bool is_checked = ready != NULL && built->index == ready->data;
 	struct build_known known;
 	struct build_spelling spelling;
-	struct build build = {.spelling = &spelling, .known = &known};
-	int err = build_known_init(&known, built->index, built->index_bytes);
+	struct build build = {.spelling = &spelling, .known = &known, .ready = ready};
+	int err = build_known_init(&known, is_checked ? &ready->index : NULL, built);
 
 	if (err == 0) {
 		begin(&build, options, stats);
@@ -163,4 +165,11 @@ int ruleset_build_delta(const char *const *paths, size_t paths_count,
 	}
 	build_known_fini(&known);
 	return err;
+}
+
+int ruleset_build_delta(const char *const *paths, size_t paths_count,
+	const struct ruleset_build_options *options, struct ruleset_built *built,
+	struct ruleset_build_stats *stats)
+{
+	return build_delta(paths, paths_count, options, built, stats, NULL);
 }

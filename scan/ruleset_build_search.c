@@ -3,6 +3,7 @@
 // The tables of scan/anchor.h. Those of a target hold what any target has too, so that an object is
 // searched once. Those for text hold what can be in text.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_ready.h"
 #include "scan/ruleset_build_window.h"
 
 #include <errno.h>
@@ -360,8 +361,8 @@ static int add_by_length(struct tables *tables, uint32_t target)
 		for (uint32_t i = 0; i < RULESET_MAX_CHECK + 1 && pass == 0; i++)
 			first[i + 1] += first[i];
 	}
-	tables->windows = build_windows_new(
-		target, tables->content, buckets_log_for(first[RULESET_MAX_CHECK]));
+	tables->windows = build_ready_windows(tables->build->ready, target, tables->content,
+		buckets_log_for(first[RULESET_MAX_CHECK]));
 	for (uint32_t i = 0; i < first[RULESET_MAX_CHECK] && tables->windows != NULL; i++)
 		add_expression(tables, order[i]);
 	free(order);

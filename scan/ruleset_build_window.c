@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,16 @@ struct load {
 	float entries;
 };
 
+// Of what is searched: programs, texts, and what is packed, in which all bytes are alike.
+struct mixture {
+	float programs;
+	float texts;
+	float packed;
+};
+
 struct build_windows {
 	enum anchor_content content;
+	struct mixture mixture;
 	float first[256];
 	float follow[256][256];     // how likely the second is behind the first
 	float before[256][NIBBLES]; // how likely such a byte is before that one, and behind it
@@ -54,13 +63,6 @@ struct build_windows {
 	struct load *loads;
 	unsigned int loads_log;
 	struct build_sieve sieve;
-};
-
-// Of what is searched: programs, texts, and what is packed, in which all bytes are alike.
-struct mixture {
-	float programs;
-	float texts;
-	float packed;
 };
 
 static struct mixture mixture_of(uint32_t target, enum anchor_content content)
@@ -149,6 +151,18 @@ static void foresee_fours(struct build_windows *windows)
 	}
 }
 
+int build_windows_set_buckets(struct build_windows *windows, unsigned int buckets_log)
+{
+	struct load *loads = calloc((size_t)1 << buckets_log, sizeof(*loads));
+
+	if (loads == NULL)
+		return -ENOMEM;
+	free(windows->loads);
+	windows->loads = loads;
+	windows->loads_log = buckets_log;
+	return 0;
+}
+
 struct build_windows *build_windows_new(
 	uint32_t target, enum anchor_content content, unsigned int buckets_log)
 {
@@ -157,13 +171,12 @@ struct build_windows *build_windows_new(
 
 	if (windows == NULL)
 		return NULL;
-	windows->loads_log = buckets_log;
-	windows->loads = calloc((size_t)1 << buckets_log, sizeof(*windows->loads));
-	if (windows->loads == NULL) {
+	if (build_windows_set_buckets(windows, buckets_log) != 0) {
 		free(windows);
 		return NULL;
 	}
 	windows->content = content;
+	windows->mixture = mixture;
 	windows->sieve.content = content;
 	add_of(windows, &build_programs, mixture.programs);
 	add_of(windows, &build_texts, mixture.texts);
@@ -186,6 +199,15 @@ struct build_windows *build_windows_new(
 	foresee_fours(windows);
 	build_sieve_foresee(&windows->sieve, windows->first, windows->follow);
 	return windows;
+}
+
+bool build_windows_are_for(
+	const struct build_windows *windows, uint32_t target, enum anchor_content content)
+{
+	const struct mixture mixture = mixture_of(target, content);
+
+	return windows->content == content && windows->mixture.programs == mixture.programs &&
+	       windows->mixture.texts == mixture.texts && windows->mixture.packed == mixture.packed;
 }
 
 void build_windows_free(struct build_windows *windows)

@@ -27,6 +27,11 @@ struct build_windows;
 // There will be about so many buckets. Returns NULL when there is no memory.
 struct build_windows *build_windows_new(
 	uint32_t target, enum anchor_content content, unsigned int buckets_log);
+// Another number of buckets, as long as no window was chosen. Returns 0 or -ENOMEM.
+int build_windows_set_buckets(struct build_windows *windows, unsigned int buckets_log);
+// Whether it is what build_windows_new gives for these, as long as no window was chosen.
+bool build_windows_are_for(
+	const struct build_windows *windows, uint32_t target, enum anchor_content content);
 void build_windows_free(struct build_windows *windows);
 
 // The nibbles of what the pattern may have before and behind a window that begins there.

@@ -126,6 +126,9 @@ void scan_options_init(struct scan_options *options);
 int scanner_new(const struct scan_options *options, const struct ruleset *ruleset,
 	struct scanner **out) SCAN_MUST_USE;
 void scanner_free(struct scanner *scanner);
+// The memory of so many messages is there from now on, with room for so many bytes of each that are kept until it is
+// known what they are asked: who scans does not wait for the kernel to clear it. Before the first message.
+void scanner_warm(struct scanner *scanner, uint32_t messages, size_t kept_bytes);
 // The ruleset that it was made with, and how many messages are in progress on it.
 const struct ruleset *scanner_get_ruleset(const struct scanner *scanner);
 uint32_t scanner_in_progress(const struct scanner *scanner);
@@ -306,7 +309,10 @@ struct ruleset_cache {
 	// NULL, or an image that is in use: a delta of it is written alone.
 	const char *in_use;
 	void (*note)(void *ctx, const char *file, const char *what); // of damage; may be NULL
+	// All has to be compiled, which takes long; may be NULL.
+	void (*takes_long)(void *ctx);
 	void *ctx;
+	struct ruleset_ready *ready; // made with the same cache and options, or NULL
 };
 
 enum ruleset_origin {
@@ -322,6 +328,11 @@ struct ruleset_cached {
 	struct ruleset_build_stats stats;
 };
 
+// What a delta of the image in use takes whatever is new, done before that is known: what is laid ready serves one
+// compilation. Returns 0 or -ENOMEM; an index that cannot be used is no error.
+int ruleset_ready_new(const struct ruleset_build_options *options,
+	const struct ruleset_cache *cache, struct ruleset_ready **out) SCAN_MUST_USE;
+void ruleset_ready_free(struct ruleset_ready *ready);
 // Compiles to a file with a cache. Returns as ruleset_build, or -errno of the cache's folder or of the
 // output.
 int ruleset_build_cached(const char *const *paths, size_t paths_count,

@@ -4,6 +4,7 @@
 
 #include "scan/digest.h"
 #include "scan/utf8.h"
+#include "scan/warm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,32 +52,6 @@ static size_t matches_offset(void)
 static size_t mime_offset(const struct scanner *scanner)
 {
 	return align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
-}
-
-static void fill_tables(struct part_tables *tables, unsigned int size)
-{
-	const size_t room = tables->room;
-
-	for (size_t i = tables->count; i-- > 0;) {
-		uint8_t *memory = (uint8_t *)tables->memory + i * table_bytes(room);
-		struct part_table *table = (struct part_table *)memory;
-
-		table->size = size;
-		table->parts = (struct scan_part *)(memory + sizeof(*table));
-		table->indexes = (uint32_t *)(table->parts + room);
-		table->order = (struct part_order *)(table->indexes + room);
-		table->room = room;
-		table->next = tables->free;
-		tables->free = table;
-	}
-}
-
-static void pool_fill_texts(struct scanner *scanner)
-{
-	for (size_t i = scanner->texts_count; i-- > 0;) {
-		scanner->texts[i].next = scanner->free_texts;
-		scanner->free_texts = &scanner->texts[i];
-	}
 }
 
 // Not zeroed: what is used again is not either, and pages that are never needed are never there.
@@ -141,7 +116,6 @@ static bool make_tables(struct scanner *scanner)
 		tables->memory = pool_memory(tables->count, table_bytes(tables->room));
 		if (tables->memory == NULL)
 			return false;
-		fill_tables(tables, i);
 	}
 	return true;
 }
@@ -224,7 +198,6 @@ int scanner_new(
 		scanner_free(scanner);
 		return err;
 	}
-	pool_fill_texts(scanner);
 	*out = scanner;
 	return 0;
 }
@@ -251,6 +224,14 @@ void scanner_free(struct scanner *scanner)
 	free(scanner->gather.hits);
 	free(scanner->hits);
 	free(scanner);
+}
+
+void scanner_warm(struct scanner *scanner, uint32_t messages, size_t kept_bytes)
+{
+	if (messages > scanner->options.max_messages)
+		messages = scanner->options.max_messages;
+	warm_memory(scanner->messages, messages * scanner->message_bytes);
+	matcher_warm(scanner->matcher, messages * kept_bytes);
 }
 
 const struct ruleset *scanner_get_ruleset(const struct scanner *scanner)
@@ -338,6 +319,28 @@ void scan_pool_put_object(struct scanner *scanner, struct scan_object *object)
 	scanner->free_objects = object;
 }
 
+// What was used before, then what nobody has touched; NULL: all are in use.
+static struct part_table *take_table(struct scanner *scanner, unsigned int size)
+{
+	struct part_tables *tables = &scanner->tables[size];
+	struct part_table *table = tables->free;
+
+	if (table != NULL) {
+		tables->free = table->next;
+		return table;
+	}
+	if (tables->begun == tables->count)
+		return NULL;
+	table = (struct part_table *)(void *)((uint8_t *)tables->memory +
+					      tables->begun++ * table_bytes(tables->room));
+	table->size = size;
+	table->room = tables->room;
+	table->parts = (struct scan_part *)(table + 1);
+	table->indexes = (uint32_t *)(table->parts + table->room);
+	table->order = (struct part_order *)(table->indexes + table->room);
+	return table;
+}
+
 static void put_table(struct scanner *scanner, struct part_table *table)
 {
 	struct part_tables *tables = &scanner->tables[table->size];
@@ -352,6 +355,18 @@ static void pool_put_table(struct scan *scan)
 		return;
 	put_table(scan->home, scan->table);
 	scan->table = &scan->small;
+}
+
+// As take_table.
+static struct text_block *take_text(struct scanner *scanner)
+{
+	struct text_block *block = scanner->free_texts;
+
+	if (block != NULL)
+		scanner->free_texts = block->next;
+	else if (scanner->texts_begun < scanner->texts_count)
+		block = &scanner->texts[scanner->texts_begun++];
+	return block;
 }
 
 static void pool_put_texts(struct scanner *scanner, struct text_block *blocks)
@@ -385,15 +400,17 @@ static bool is_at_home(const struct scan *scan)
 	return scan->scanner == scan->home;
 }
 
-static bool move_to_table(struct scan *scan, struct part_tables *tables)
+static bool move_to_table(struct scan *scan, unsigned int size)
 {
-	struct part_table *table = tables->free;
+	const size_t room = scan->home->tables[size].room;
 	const size_t count = scan->result.parts_count;
+	struct part_table *table;
 
-	if (table == NULL || tables->room <= scan->table->room || tables->room <= count ||
-		tables->room <= scan->mime_parts)
+	if (room <= scan->table->room || room <= count || room <= scan->mime_parts)
 		return false;
-	tables->free = table->next;
+	table = take_table(scan->home, size);
+	if (table == NULL)
+		return false;
 	memcpy(table->parts, scan->table->parts, count * sizeof(*table->parts));
 	memcpy(table->indexes, scan->table->indexes, scan->mime_parts * sizeof(*table->indexes));
 	pool_put_table(scan);
@@ -406,7 +423,7 @@ bool scan_pool_grow_parts(struct scan *scan)
 	if (scan->result.parts_count < scan->table->room && scan->mime_parts < scan->table->room)
 		return true;
 	for (unsigned int i = 0; is_at_home(scan) && i < SCAN_TABLE_SIZES; i++)
-		if (move_to_table(scan, &scan->home->tables[i]))
+		if (move_to_table(scan, i))
 			return true;
 	return false;
 }
@@ -417,31 +434,41 @@ bool scan_pool_reserve(struct scan *scan)
 	struct scanner *scanner = scan->home;
 	unsigned int size = SCAN_TABLE_SIZES;
 
-	for (int i = 0; i < SCAN_SPARE_TEXT_BLOCKS && scanner->free_texts != NULL; i++) {
-		struct text_block *block = scanner->free_texts;
+	for (int i = 0; i < SCAN_SPARE_TEXT_BLOCKS; i++) {
+		struct text_block *block = take_text(scanner);
 
-		scanner->free_texts = block->next;
+		if (block == NULL)
+			break;
 		block->next = scan->spare;
 		scan->spare = block;
 	}
 	// The largest that there is: it cannot be changed on the other thread.
-	while (size > 0 && !move_to_table(scan, &scanner->tables[size - 1]))
+	while (size > 0 && !move_to_table(scan, size - 1))
 		size--;
 	return scan->table != &scan->small;
+}
+
+static struct text_block *take_spare_text(struct scan *scan)
+{
+	struct text_block *block = scan->spare;
+
+	if (block != NULL)
+		scan->spare = block->next;
+	return block;
 }
 
 // Space for n bytes of text, or for fewer when it runs out. NULL when there is none at all.
 static char *pool_text_room(struct scan *scan, size_t n, size_t *room)
 {
-	struct text_block **blocks = is_at_home(scan) ? &scan->home->free_texts : &scan->spare;
-	struct text_block *block = *blocks;
+	struct text_block *block = NULL;
 
 	if (scan->text != NULL && sizeof(block->bytes) - scan->text_used >= n) {
 		*room = sizeof(block->bytes) - scan->text_used;
 		return scan->text->bytes + scan->text_used;
 	}
-	if (block != NULL && scan->text_blocks < SCAN_MESSAGE_TEXT_BLOCKS) {
-		*blocks = block->next;
+	if (scan->text_blocks < SCAN_MESSAGE_TEXT_BLOCKS)
+		block = is_at_home(scan) ? take_text(scan->home) : take_spare_text(scan);
+	if (block != NULL) {
 		block->next = scan->text;
 		scan->text = block;
 		scan->text_blocks++;

@@ -62,7 +62,8 @@ struct part_tables {
 	struct part_table *free;
 	void *memory;
 	size_t count;
-	size_t room; // for parts, in each
+	size_t begun; // those behind were never used: their memory is not there yet
+	size_t room;  // for parts, in each
 };
 
 #define SCAN_MAX_ATTACHED 8 // one in the other
@@ -162,6 +163,7 @@ struct scanner {
 	struct scan *free_scans;
 	size_t messages_begun; // those behind were never used
 	struct text_block *free_texts;
+	size_t texts_begun;
 	struct scan_object *free_objects;
 	size_t objects_begun;
 	size_t parts_room; // of one message

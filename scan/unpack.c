@@ -15,6 +15,8 @@
 struct unpack_pool {
 	uint32_t max_ratio;
 	uint8_t *memory;
+	uint32_t count; // that it is for,
+	uint32_t begun; // and that were used: the memory of the others is not there yet
 	uint8_t *bzip2_memory;
 	struct unpack *free_unpacks;
 	uint8_t **free_bzip2s;
@@ -44,21 +46,24 @@ static void *pool_memory(size_t count, size_t bytes)
 	return aligned_alloc(ALIGNMENT, round_up(total + 1));
 }
 
-static void fill_pool(struct unpack_pool *pool, uint32_t archives, uint32_t bzip2s)
+// What was used before, then what nobody has touched; NULL: all are in use.
+static struct unpack *take(struct unpack_pool *pool)
 {
-	for (uint32_t i = archives; i-- > 0;) {
-		uint8_t *block = pool->memory + i * unpack_bytes();
-		struct unpack *unpack = (struct unpack *)(void *)block;
+	struct unpack *unpack = pool->free_unpacks;
+	uint8_t *block;
 
-		unpack->pool = pool;
-		unpack->inflate_memory = block + round_up(sizeof(*unpack));
-		unpack->out = unpack->inflate_memory + round_up(UNPACK_INFLATE_BYTES);
-		unpack->next = pool->free_unpacks;
-		pool->free_unpacks = unpack;
+	if (unpack != NULL) {
+		pool->free_unpacks = unpack->next;
+		return unpack;
 	}
-	for (uint32_t i = 0; i < bzip2s; i++)
-		pool->free_bzip2s[i] = pool->bzip2_memory + (size_t)i * UNPACK_BZIP2_BYTES;
-	pool->free_bzip2s_count = bzip2s;
+	if (pool->begun == pool->count)
+		return NULL;
+	block = pool->memory + pool->begun++ * unpack_bytes();
+	unpack = (struct unpack *)(void *)block;
+	unpack->pool = pool;
+	unpack->inflate_memory = block + round_up(sizeof(*unpack));
+	unpack->out = unpack->inflate_memory + round_up(UNPACK_INFLATE_BYTES);
+	return unpack;
 }
 
 int unpack_pool_new(
@@ -76,7 +81,10 @@ int unpack_pool_new(
 		unpack_pool_free(pool);
 		return -ENOMEM;
 	}
-	fill_pool(pool, archives, bzip2s);
+	pool->count = archives;
+	for (uint32_t i = 0; i < bzip2s; i++)
+		pool->free_bzip2s[i] = pool->bzip2_memory + (size_t)i * UNPACK_BZIP2_BYTES;
+	pool->free_bzip2s_count = bzip2s;
 	*out = pool;
 	return 0;
 }
@@ -254,11 +262,10 @@ size_t unpack_collect(uint8_t *buffer, uint32_t *have, uint32_t want, const uint
 int unpack_begin(
 	struct unpack_pool *pool, enum unpack_kind kind, uint64_t offset, struct unpack **out)
 {
-	struct unpack *unpack = pool->free_unpacks;
+	struct unpack *unpack = take(pool);
 
 	if (unpack == NULL)
 		return -ENOMEM;
-	pool->free_unpacks = unpack->next;
 	unpack->kind = kind;
 	unpack->offset = offset;
 	unpack->is_open = false;

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A few new signatures come into force as a delta of the image that the gateway runs on, and go with it;
 the gateway starts with both again. When a delta has grown, one image takes the place of both."""
+import glob
 import os
+import signal
 import threading
+import time
 
 import labmail
 from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, new_signature
@@ -113,6 +116,75 @@ def watched(case):
         os.unlink(out.new + "/new.ndb")
         until("the old rules", lambda: len(out.control.events("rules")) > 1)
         case.equal(answers.ask(), 250, "when it was taken away")
+
+
+def standing_by(pid):
+    """Children of the process that stand by."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as f:
+                fields = f.read().rpartition(")")[2].split()
+            with open(os.path.dirname(path) + "/cmdline") as f:
+                words = f.read().split("\0")
+        except OSError:  # it has ended since
+            continue
+        if fields[1] == str(pid) and "--standby" in words and fields[0] != "Z":
+            found.append(int(path.split("/")[2]))
+    return found
+
+
+def is_running(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@cases.case("one compiler stands by, serves once, and is not missed when it was ended", engine=True)
+def standby(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        control = out.control.process.child.pid
+
+        def one(but=()):
+            return until("one that stands by", lambda: [p for p in standing_by(control) if p not in but])
+        out.install(OTHER)
+        first = one()
+        case.equal(len(first), 1, "compilers that stand by")
+        second = out.install(OTHER + new_signature())
+        case.check(halves(second["ruleset"])[1] != "", "a delta", second)
+        case.equal(answers.ask(), 554, "with the signature")
+        case.check(not is_running(first[0]), "the one that was used has ended")
+        used = one(first)
+        case.equal(len(used), 1, "compilers that stand by after one was used")
+        # Ended a moment before it is asked, and not noticed yet: it is done without.
+        os.kill(control, signal.SIGSTOP)
+        os.kill(used[0], signal.SIGKILL)
+        until("its end", lambda: not is_running(used[0]))
+        os.kill(control, signal.SIGCONT)
+        third = out.install(OTHER)
+        case.equal(halves(third["ruleset"])[1], "", "the image alone again")
+        case.equal(answers.ask(), 250, "without the signature")
+        fourth = out.install(OTHER + new_signature())
+        case.equal(fourth["ruleset"], second["ruleset"], "the same delta without one that stands by")
+        # Nobody is left behind, however the process ends.
+        left = one(first + used)
+        out.control.kill()
+        until("the end of what stood by", lambda: not any(is_running(p) for p in left))
+
+
+@cases.case("without rules.standby nobody stands by", engine=True)
+def no_standby(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab, control={"rules": {"image": lab.folder + "/rules.img", "standby": "false"}})
+        out.install(OTHER)
+        second = out.install(OTHER + new_signature())
+        case.check(halves(second["ruleset"])[1] != "", "a delta", second)
+        time.sleep(1)  # longer than it would take
+        case.equal(standing_by(out.control.process.child.pid), [], "compilers that stand by")
 
 
 @cases.case("a delta that has grown gives way to one image", engine=True)

@@ -191,6 +191,33 @@ static void what_is_dropped_goes_back_and_the_rest_stays(void **state)
 	capture_pool_fini(&pool);
 }
 
+static void memory_that_is_there_before_is_memory_like_any(void **state)
+{
+	static const size_t warm[] = {0, 1, 4095, 4096, 5000, 40 * CHUNK, 1 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(warm) / sizeof(warm[0]); i++) {
+		struct capture_pool pool;
+		struct capture captures[40];
+
+		assert_int_equal(capture_pool_init(&pool, CHUNK * 64, 40), 0);
+		capture_pool_warm(&pool, warm[i]);
+		assert_int_equal(pool.free_count, 40);
+		for (unsigned int k = 0; k < 40; k++) {
+			capture_begin(&captures[k], &pool, UINT64_MAX);
+			assert_int_equal(capture_append(&captures[k], pattern, sizeof(pattern)),
+				sizeof(pattern));
+		}
+		for (unsigned int k = 0; k < 40; k++) {
+			check_content(&captures[k], sizeof(pattern));
+			capture_free(&captures[k]);
+		}
+		capture_pool_fini(&pool);
+	}
+	// One that was never made.
+	capture_pool_warm(&(struct capture_pool){0}, 4096);
+}
+
 static void a_pool_has_chunks_of_a_power_of_two(void **state)
 {
 	struct capture_pool pool;
@@ -211,6 +238,7 @@ int main(void)
 		cmocka_unit_test(an_empty_pool_leaves_no_hole),
 		cmocka_unit_test(captures_that_grow_together_do_not_mix),
 		cmocka_unit_test(what_is_dropped_goes_back_and_the_rest_stays),
+		cmocka_unit_test(memory_that_is_there_before_is_memory_like_any),
 		cmocka_unit_test(a_pool_has_chunks_of_a_power_of_two),
 	};
 

@@ -3,6 +3,7 @@
 #include "scan/ruleset.h"
 #include "scan/ruleset_build_index.h"
 #include "tests/scan/ruleset_case.h"
+#include "tests/scan/ruleset_place.h"
 
 #include <openssl/evp.h>
 
@@ -13,63 +14,6 @@
 #define FIRST "A:0:*:616c7068616c706861\n"
 #define SECOND "B:0:*:627261766f627261766f\n"
 #define THIRD "C:0:*:63686172636861726368\n"
-
-// A folder with signatures, and beside it what is made of them.
-struct place {
-	char root[64];
-	char sources[96];
-	char cache[96];
-	char output[96];
-};
-
-static void open_place(struct place *place)
-{
-	(void)snprintf(place->root, sizeof(place->root), "/tmp/cordon-test-XXXXXX");
-	assert_non_null(mkdtemp(place->root));
-	(void)snprintf(place->sources, sizeof(place->sources), "%s/sources", place->root);
-	(void)snprintf(place->cache, sizeof(place->cache), "%s/cache", place->root);
-	(void)snprintf(place->output, sizeof(place->output), "%s/image", place->root);
-	assert_int_equal(mkdir(place->sources, 0700), 0);
-}
-
-static void empty_folder(const char *path)
-{
-	DIR *stream = opendir(path);
-	const struct dirent *entry;
-
-	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while (stream != NULL && (entry = readdir(stream)) != NULL) {
-		char name[400];
-
-		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			(void)unlink(name);
-	}
-	if (stream != NULL)
-		(void)closedir(stream);
-}
-
-static void close_place(const struct place *place)
-{
-	empty_folder(place->sources);
-	empty_folder(place->cache);
-	assert_int_equal(rmdir(place->sources), 0);
-	(void)rmdir(place->cache);
-	empty_folder(place->root);
-	assert_int_equal(rmdir(place->root), 0);
-}
-
-static void put_source(const struct place *place, const char *name, const char *text)
-{
-	char path[160];
-	FILE *out;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", place->sources, name);
-	out = fopen(path, "w");
-	assert_non_null(out);
-	assert_int_equal(fputs(text, out) < 0, 0);
-	assert_int_equal(fclose(out), 0);
-}
 
 static struct ruleset *attach(void *image, size_t bytes)
 {
@@ -360,6 +304,64 @@ static void a_delta_of_the_image_in_use_is_written_alone(void **state)
 	close_place(&place);
 }
 
+static void read_whole(const char *path, char **data, size_t *bytes)
+{
+	FILE *file = fopen(path, "r");
+	struct stat status;
+
+	assert_non_null(file);
+	assert_int_equal(fstat(fileno(file), &status), 0);
+	*bytes = (size_t)status.st_size;
+	*data = malloc(*bytes + 1);
+	assert_non_null(*data);
+	assert_int_equal(fread(*data, 1, *bytes, file), *bytes);
+	assert_int_equal(fclose(file), 0);
+}
+
+// For programs, mails, texts and files of any kind: more than what is laid ready.
+#define MANY                                                                                       \
+	SECOND "D:1:*:64656c746164656c7461\nE:3:*:6563686f6563686f\n"                              \
+	       "F:4:*:666f78666f78666f78\nG:7:*:676f6c66676f6c66\nH:0:*:686f746c??6c686f74\n"
+
+static void what_is_laid_ready_changes_nothing_of_the_delta(void **state)
+{
+	const struct ruleset_cache plain = {0};
+	struct notes notes = {0};
+	struct place place;
+	struct ruleset_cache of;
+	char used[128];
+	char beside[160];
+	char *deltas[2];
+	size_t bytes[2];
+
+	(void)state;
+	open_place(&place);
+	put_source(&place, "a.ndb", FIRST THIRD);
+	assert_int_equal(build_cached(&place, &plain, &notes).origin, RULESET_COMPILED);
+	(void)snprintf(used, sizeof(used), "%s", place.output);
+	(void)snprintf(place.output, sizeof(place.output), "%s/next", place.root);
+	(void)snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, place.output);
+	for (unsigned int i = 0; i < 2; i++) {
+		of = (struct ruleset_cache){.in_use = used, .folder = place.cache};
+		put_source(&place, "a.ndb", FIRST THIRD);
+		if (i == 1)
+			assert_int_equal(ruleset_ready_new(NULL, &of, &of.ready), 0);
+		put_source(&place, "a.ndb", FIRST MANY);
+		assert_int_equal(build_cached(&place, &of, &notes).origin, RULESET_DELTA_ALONE);
+		read_whole(beside, &deltas[i], &bytes[i]);
+		// What it has given is gone; the index is not.
+		put_source(&place, "a.ndb", FIRST THIRD SECOND);
+		assert_int_equal(build_cached(&place, &of, &notes).changes, 1);
+		ruleset_ready_free(of.ready);
+	}
+	assert_int_equal(bytes[0], bytes[1]);
+	assert_memory_equal(deltas[0], deltas[1], bytes[0]);
+	assert_int_equal(notes.count, 0);
+	free(deltas[0]);
+	free(deltas[1]);
+	close_place(&place);
+}
+
 static void change_byte(const struct place *place, const char *suffix, long at)
 {
 	DIR *stream = opendir(place->cache);
@@ -412,6 +414,56 @@ static void damaged_entries_are_told_of_and_made_anew(void **state)
 		assert_int_equal(build_cached(&place, &plain, &notes).origin, RULESET_FOUND);
 		close_place(&place);
 	}
+}
+
+static void count_long(void *ctx)
+{
+	((struct notes *)ctx)->count += 100;
+}
+
+// Another image, no image, a damaged index, no folder: as without it.
+static void what_was_laid_ready_of_something_else_is_passed_over(void **state)
+{
+	const struct ruleset_cache plain = {0};
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct notes notes = {0};
+		struct ruleset_cache of = {.takes_long = count_long};
+		struct place place;
+		char used[128];
+
+		open_place(&place);
+		of.folder = place.cache;
+		of.in_use = used;
+		put_source(&place, "a.ndb", FIRST);
+		(void)build_cached(&place, &plain, &notes);
+		(void)snprintf(used, sizeof(used), "%s%s", place.output, i == 1 ? "-none" : "");
+		if (i == 2)
+			change_byte(&place, ".index", 200);
+		if (i == 3)
+			of.folder = "/nowhere/at/all";
+		assert_int_equal(ruleset_ready_new(NULL, &of, &of.ready), 0);
+		if (i == 0) {
+			put_source(&place, "a.ndb", THIRD);
+			(void)build_cached(
+				&place, &(struct ruleset_cache){.is_fresh = true}, &notes);
+			put_source(&place, "a.ndb", THIRD SECOND);
+		} else {
+			put_source(&place, "a.ndb", FIRST SECOND);
+		}
+		(void)snprintf(used, sizeof(used), "%s", place.output);
+		(void)snprintf(place.output, sizeof(place.output), "%s/next", place.root);
+		assert_int_equal(build_cached(&place, &of, &notes).origin,
+			i == 2 ? RULESET_COMPILED : RULESET_DELTA_ALONE);
+		assert_int_equal(notes.count, i == 2 ? 101 : 0);
+		if (i != 2)
+			assert_int_equal(rename(used, place.output), 0);
+		assert_int_equal(look_for(&place), i == 0 ? 6 : 3);
+		ruleset_ready_free(of.ready);
+		close_place(&place);
+	}
+	ruleset_ready_free(NULL);
 }
 
 static void what_was_not_used_for_longest_goes(void **state)
@@ -500,6 +552,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_index_is_refused),
 		cmocka_unit_test(the_same_set_is_found_and_a_similar_one_is_a_delta),
 		cmocka_unit_test(a_delta_of_the_image_in_use_is_written_alone),
+		cmocka_unit_test(what_is_laid_ready_changes_nothing_of_the_delta),
+		cmocka_unit_test(what_was_laid_ready_of_something_else_is_passed_over),
 		cmocka_unit_test(damaged_entries_are_told_of_and_made_anew),
 		cmocka_unit_test(what_was_not_used_for_longest_goes),
 		cmocka_unit_test(files_that_did_not_change_need_not_be_read),

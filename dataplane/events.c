@@ -216,8 +216,7 @@ static void put_match(struct json_writer *json, const struct scan_match *match)
 {
 	json_open(json, NULL, '{');
 	json_text(json, "signature", match->signature);
-	if (match->virus_id != NULL && match->virus_id[0] != '\0')
-		json_text(json, "virus_id", match->virus_id);
+	json_text(json, "virus_id", match->virus_id != NULL ? match->virus_id : "");
 	json_text(json, "kind", match_kind_name(match->kind));
 	json_number(json, "part", match->part);
 	if (match->entry != 0)

@@ -167,6 +167,27 @@ static void a_mail_has_every_field_of_the_contract(void **state)
 	json_decref(json);
 }
 
+static void a_match_without_a_virus_id_has_an_empty_one(void **state)
+{
+	static const char *const none[] = {"", NULL};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char line[4096];
+		struct scan_match anonymous = match;
+		struct scan_result found = scan;
+		struct mail_record record = mail_of();
+		json_t *json;
+
+		anonymous.virus_id = none[i];
+		found.matches = &anonymous;
+		record.scan = &found;
+		json = parse(line, events_format_mail(&context, &record, line, sizeof(line)));
+		expect_text(json_array_get(json_object_get(json, "matches"), 0), "virus_id", "");
+		json_decref(json);
+	}
+}
+
 static void a_line_that_does_not_fit_is_not_begun(void **state)
 {
 	(void)state;
@@ -385,6 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mail_has_every_field_of_the_contract),
+		cmocka_unit_test(a_match_without_a_virus_id_has_an_empty_one),
 		cmocka_unit_test(a_line_that_does_not_fit_is_not_begun),
 		cmocka_unit_test(a_mail_without_a_scan_is_whole_too),
 		cmocka_unit_test(a_session_tells_begin_and_end),

@@ -152,15 +152,22 @@ static void add_entry(struct group *group, struct spool_record *record, uint32_t
 		record->chunks++;
 }
 
-// The next n bytes of the worker's pages as pieces.
+// The next n bytes of the worker's pages as pieces, of pages that lie behind each other one.
 static void gather(struct spool_worker *worker, size_t n, struct iovec *pieces)
 {
+	const uint8_t *end = NULL; // of the last piece
+
 	while (n > 0) {
+		uint8_t *from = worker->left.page->data + worker->left.page_at;
 		size_t take = PAGE_BYTES - worker->left.page_at;
 
 		if (take > n)
 			take = n;
-		*pieces++ = (struct iovec){worker->left.page->data + worker->left.page_at, take};
+		if (from == end)
+			pieces[-1].iov_len += take;
+		else
+			*pieces++ = (struct iovec){from, take};
+		end = from + take;
 		worker->left.page_at += (uint32_t)take;
 		n -= take;
 		if (worker->left.page_at == PAGE_BYTES) {

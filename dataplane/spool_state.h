@@ -16,16 +16,17 @@
 #define GROUPS 32
 #define GROUPS_WRITING 16 // at once: as many more are being synced, sealed, or are ready
 #define WRITE_TRIES 3
-#define PAGE_BYTES 4080u // a multiple of the cipher's block
-#define SPILL_PAGES 16u  // at least that many are handed over ahead of a commit
+#define PAGE_BYTES 4096u
+#define SPILL_PAGES 16u // at least that many are handed over ahead of a commit
 #define RETRY_NS 1000000000u
 #define NAME_BYTES 64
 #define ZERO_BYTES (1u << 20) // of one write: what comes meanwhile waits for it
 
+// Apart from its bytes, which lie behind those of the page before in memory: so a message that gets them one
+// after the other is copied to, and sealed from, few long pieces.
 struct page {
 	struct page *next;
-	uint8_t data[PAGE_BYTES];
-	uint8_t unused[8];
+	uint8_t *data;
 };
 
 // ---- rings between a worker and the spool thread -----------------------------------------------
@@ -143,6 +144,7 @@ struct spool_worker {
 	struct spool_record *oldest; // committed
 	struct spool_record *newest;
 	struct page *pages; // all, set once
+	uint8_t *memory;    // of all
 	size_t pages_count;
 	struct spool_record *records;
 	size_t records_count;

@@ -428,7 +428,7 @@ struct spool_worker *spool_get_worker(struct spool *spool, uint32_t number)
 int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 {
 	const struct spool_options *options = &spool->options;
-	size_t pages = options->memory_bytes / sizeof(struct page);
+	size_t pages = options->memory_bytes / PAGE_BYTES;
 	// Each message stands for pages, one at least, or for a record's commit, abort, recall, result or
 	// slot.
 	size_t messages = pages + 5 * (size_t)options->records;
@@ -437,16 +437,21 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 	if (err == 0)
 		err = ring_init(&worker->from_spool, messages);
 	worker->spool = spool;
-	worker->pages = spool_memory(pages * sizeof(*worker->pages));
+	worker->pages = calloc(pages, sizeof(*worker->pages));
+	worker->memory = spool_memory(pages * PAGE_BYTES);
 	worker->records = aligned_alloc(64, options->records * sizeof(*worker->records));
 	worker->scratch = malloc(SCRATCH_BYTES);
-	if (err != 0 || worker->pages == NULL || worker->records == NULL || worker->scratch == NULL)
+	if (err != 0 || worker->pages == NULL || worker->memory == NULL ||
+		worker->records == NULL || worker->scratch == NULL)
 		return -ENOMEM;
 	memset(worker->records, 0, options->records * sizeof(*worker->records));
 	worker->records_count = options->records;
 	worker->pages_count = pages;
-	for (size_t i = 0; i < pages; i++)
+	// The first is taken first.
+	for (size_t i = pages; i-- > 0;) {
+		worker->pages[i].data = worker->memory + i * PAGE_BYTES;
 		give_pages(worker, &worker->pages[i], &worker->pages[i]);
+	}
 	for (uint32_t i = 0; i < options->records; i++) {
 		worker->records[i].worker = worker;
 		free_record(&worker->records[i]);
@@ -459,6 +464,7 @@ void spool_worker_fini(struct spool_worker *worker)
 	free(worker->to_spool.messages);
 	free(worker->from_spool.messages);
 	free(worker->pages);
+	free(worker->memory);
 	// Of those that are still begun the spool thread noted where their chunks lie.
 	for (size_t i = 0; i < worker->records_count; i++)
 		free(worker->records[i].extents);

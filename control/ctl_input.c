@@ -62,7 +62,17 @@ static size_t field_name(const char *line, size_t n)
 	return i < n && line[i] == ':' ? i : 0;
 }
 
-// True for a block of header fields: it begins with one, has one that mails have, and few other lines.
+// Nothing to be seen: blanks, NULs and the like.
+static bool is_empty(const char *line, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] > ' ')
+			return false;
+	return true;
+}
+
+// True for a block of header fields: it begins with one, or what cannot be seen and one, has one that mails have, and few
+// other lines.
 static bool is_header(const char *text, size_t n)
 {
 	size_t fields = 0;
@@ -80,6 +90,8 @@ static bool is_header(const char *text, size_t n)
 		} else if (name > 0) {
 			fields++;
 			mail_fields += is_mail_field(text, name);
+		} else if (fields == 0 && is_empty(text, line)) {
+			// Before the first of all there may be some, as ClamAV looks for it.
 		} else if (fields == 0) {
 			return false;
 		} else if (text[0] != ' ' && text[0] != '\t') {

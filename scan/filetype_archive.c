@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/filetype_archive.h"
 
+#include "scan/unpack_apple.h"
 #include "scan/unpack_cms.h"
 
 #include <stdbool.h>
@@ -91,6 +92,8 @@ const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)
 		{{"szdd", FILETYPE_TARGET_ANY}, 0, "SZ \x88\xf0\x27\x33\xd1", 8},
 		{{"onenote", FILETYPE_TARGET_ANY}, 0,
 			"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", 16},
+		{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\2\0\0", 8},
+		{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\1\0\0", 8},
 		// Of these only the kind is known. Disks of virtual machines are opened by a click.
 		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "conectix", 8},
 		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "vhdxfile", 8},
@@ -121,6 +124,7 @@ const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)
 		{{"cpio", FILETYPE_TARGET_ANY}, is_cpio},
 		{{"arj", FILETYPE_TARGET_ANY}, is_arj},
 		{{"pkcs7", FILETYPE_TARGET_ANY}, cms_detect},
+		{{"macbinary", FILETYPE_TARGET_ANY}, apple_is_macbinary},
 	};
 
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)

@@ -167,10 +167,15 @@ static void peek(struct mime *mime)
 		return;
 	leaf->peek = false;
 	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line), !leaf->scan);
-	if (leaf->tap)
+	if (leaf->tap) {
 		leaf->scan = false;
-	else
-		mime->tap_bytes = 0;
+		return;
+	}
+	// A text's first line of a part of a quantum: who decodes each line by itself reads on behind it.
+	if (lf != NULL && leaf->sink == MIME_SINK_LEAF &&
+		!is_plain_base64(line, (size_t)(lf - line), true))
+		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1);
+	mime->tap_bytes = 0;
 }
 
 void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
@@ -184,10 +189,10 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 		memcpy(mime->tap + mime->tap_bytes, data, n);
 		mime->tap_bytes += (uint32_t)n;
 	}
-	if (leaf->peek)
-		peek(mime);
 	if (leaf->alts)
 		mime_alts_write(mime, data, n);
+	if (leaf->peek)
+		peek(mime);
 	if (leaf->sink == MIME_SINK_NONE)
 		return;
 	switch (leaf->coding) {

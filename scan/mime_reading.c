@@ -65,6 +65,15 @@ bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 	return true;
 }
 
+bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n)
+{
+	struct mime_alt *alt = mime_alts_get(mime) != NULL ? alt_open(mime, MIME_BASE64) : NULL;
+
+	if (alt != NULL)
+		alt_put(alt, data, n);
+	return alt != NULL;
+}
+
 bool mime_alts_are_ready(const struct mime *mime)
 {
 	for (size_t i = 0; i < MIME_ALTS; i++) {

@@ -332,6 +332,8 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event);
 // Opens a reading of the open leaf for each of the codings, and one that begins with the junk. False where
 // there is no room for any.
 bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
+// Opens one in base64 that begins with the data. False where there is no room for it.
+bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n);
 bool mime_alts_are_ready(const struct mime *mime);
 void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_alts_close(struct mime *mime);

@@ -76,7 +76,9 @@ static uint32_t unpacks_count(const struct scan_options *options)
 // Of these, such as are bzip2: their memory is 80 times that of the others.
 static uint32_t bzip2s_count(const struct scan_options *options)
 {
-	return options->max_archive_depth == 0 ? 0 : options->max_messages / 256 + 2;
+	return options->max_archive_depth == 0
+		       ? 0
+		       : options->max_messages / 256 + options->max_archive_depth + 1;
 }
 
 // Objects in progress: of each message the message itself and one part, rarely more; of each archive

@@ -6,20 +6,24 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <zlib.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define HEADER_COST 1024 // of the budget's bytes: a header's work is not seen in what comes out
+#define FOOTER_BYTES 12
+#define BEHIND_BYTES 8192 // that are searched for the end
+#define HEADER_COST 1024  // of the budget's bytes: a header's work is not seen in what comes out
 
 enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_EMPTY, STEP_OVER };
 
 struct libarchive {
 	struct archive *archive; // NULL: a call was left, and all that it had is lost
 	struct whole *whole;
-	uint64_t at; // offset in the capture
+	uint64_t at;     // offset in the capture
+	uint64_t behind; // bytes at its end that are none of the archive's
 	enum libarchive_step step;
 	bool is_open;      // else the reader does not know the object
 	bool is_raw;       // compressed data, not an archive of members
@@ -44,7 +48,31 @@ enum {
 
 static uint64_t archive_bytes(const struct libarchive *state)
 {
-	return state->whole->capture->bytes - state->whole->from;
+	return state->whole->capture->bytes - state->whole->from - state->behind;
+}
+
+// The footer of xz (file format 1.1.0, 2.1.2): a checksum of six bytes, these, and a mark.
+static bool is_footer(const uint8_t *at)
+{
+	const uint32_t sum = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+			     (uint32_t)at[3] << 24;
+
+	return at[10] == 'Y' && at[11] == 'Z' && sum == (uint32_t)crc32(0, at + 4, 6);
+}
+
+// What stands behind an archive of xz is passed over by its readers; the library's gives nothing then.
+static uint64_t bytes_behind(const struct whole *whole)
+{
+	const uint64_t bytes = whole->capture->bytes - whole->from;
+	uint8_t window[BEHIND_BYTES];
+	const size_t n = capture_read(whole->capture,
+		bytes > sizeof(window) ? whole->capture->bytes - sizeof(window) : whole->from,
+		window, sizeof(window));
+
+	for (size_t end = n; end >= FOOTER_BYTES; end--)
+		if (is_footer(window + end - FOOTER_BYTES))
+			return n - end;
+	return 0;
 }
 
 static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **out)
@@ -58,6 +86,8 @@ static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **
 		return ARCHIVE_FATAL;
 	}
 	guard_renew();
+	if (n > archive_bytes(state) - state->at)
+		n = (size_t)(archive_bytes(state) - state->at);
 	state->at += n;
 	*out = data;
 	return (la_ssize_t)n;
@@ -187,6 +217,8 @@ int libarchive_begin(struct whole *whole)
 		return -ENOMEM;
 	}
 	whole->state = state;
+	if (strcmp(whole->format->type, "xz") == 0)
+		state->behind = bytes_behind(whole);
 	if (!set_up(state, whole->format->type)) {
 		libarchive_end(whole);
 		return -ENOMEM;

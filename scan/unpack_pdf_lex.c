@@ -302,6 +302,12 @@ static void number_end(struct unpack *unpack, uint32_t number)
 	value_end(pdf);
 }
 
+static bool is_parm(enum pdf_key key)
+{
+	return key == KEY_PREDICTOR || key == KEY_COLORS || key == KEY_BITS || key == KEY_COLUMNS ||
+	       key == KEY_EARLY_CHANGE;
+}
+
 // "12 0 R": what the key gave was no number.
 static void reference_end(struct unpack *unpack)
 {
@@ -311,7 +317,7 @@ static void reference_end(struct unpack *unpack)
 		pdf->object.has_length = false;
 	else if (pdf->last_key == KEY_ENCRYPT)
 		unpack_warn(unpack, WARN_ENCRYPTED);
-	else if (pdf->last_key == KEY_PARMS)
+	else if (pdf->last_key == KEY_PARMS || (pdf->object.in_parms && is_parm(pdf->last_key)))
 		pdf->object.is_parms_elsewhere = true;
 	pdf->last_key = KEY_OTHER;
 }

@@ -205,6 +205,33 @@ struct tar {
 	char pax[2 * UNPACK_NAME_BYTES];
 };
 
+enum tnef_props_state {
+	PROPS_START,
+	PROPS_TAG,
+	PROPS_NAME_KIND,
+	PROPS_NAME_NUMBER,
+	PROPS_NAME_BYTES,
+	PROPS_FIXED_COUNT,
+	PROPS_COUNT,
+	PROPS_SIZE,
+	PROPS_INTERFACE,
+	PROPS_FILE_BEGIN,
+	PROPS_FILE,
+	PROPS_LOST,
+};
+
+struct tnef_props {
+	enum tnef_props_state state;
+	uint32_t left; // bytes until something is to be read
+	uint32_t field;
+	uint32_t field_bytes;
+	uint32_t type;
+	uint32_t id;
+	uint32_t values; // of the property, still to come
+	uint32_t file;   // bytes of the value
+	uint32_t padding;
+};
+
 enum tnef_state { TNEF_START, TNEF_HEAD, TNEF_BODY, TNEF_SUM };
 
 struct tnef {
@@ -215,6 +242,7 @@ struct tnef {
 	uint32_t left;
 	uint32_t attribute_bytes;
 	uint32_t last; // bytes of it
+	struct tnef_props props;
 	uint32_t head_bytes;
 	uint8_t head[16];
 };
@@ -477,6 +505,11 @@ void zip_directory_add(struct zip *zip, const struct zip_entry *entry);
 bool zip_name_differs(const struct unpack *unpack, const uint8_t tail[ZIP_TAIL_BYTES], size_t n);
 // The record at offset at is one of the directory, or its end (end is the record then).
 void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
+
+// unpack_tnef_props.c
+// Reads on in the properties of an attachment; zeroed to begin with. Returns how many bytes were read: up to where a
+// file begins or ends, and then *cut, or all.
+size_t tnef_props_run(struct tnef_props *props, const uint8_t *data, size_t n, bool *cut);
 
 // unpack_zip_open.c
 size_t zip_open_feed(

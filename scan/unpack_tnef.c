@@ -2,7 +2,7 @@
 // TNEF (winmail.dat, MS-OXTNEF 2.1.3): its attachments. A name may come after the data that it is of; data
 // in several attributes is one attachment, and the upper half of an attribute, its type, says nothing of it.
 // Other attributes are members as well where a file fits in (attachments are properties there, in
-// attAttachment), and so is a message that such a one embeds, which is TNEF again.
+// attAttachment, where the file itself is one more), and so is a message that such a one embeds, which is TNEF again.
 #include "scan/unpack_state.h"
 
 #include <string.h>
@@ -16,12 +16,13 @@
 
 #define ATTACH_TITLE 0x8010u
 #define ATTACH_DATA 0x800fu
+#define ATTACH_PROPS 0x9005u
 #define ATTACH_REND_DATA 0x9002u // begins an attachment
 
 #define FILE_BYTES 98 // the shortest zip that has a member
 #define MAGIC 0x789f3e22u
 
-enum { EMBEDDED_NONE, EMBEDDED_END, EMBEDDED_BEGIN, EMBEDDED_MAGIC };
+enum { EMBEDDED_NONE, EMBEDDED_CUT, EMBEDDED_END, EMBEDDED_BEGIN, EMBEDDED_MAGIC };
 
 static const uint8_t magic[] = {0x78, 0x9f, 0x3e, 0x22};
 
@@ -46,6 +47,7 @@ static void head_read(struct unpack *unpack, struct unpack_event *event)
 	tnef->left = read_le32(tnef->head + 5);
 	tnef->attribute_bytes = tnef->left;
 	tnef->last = 0;
+	tnef->props = (struct tnef_props){.left = 0};
 	tnef->state = TNEF_BODY;
 	if (tnef->head[0] != LEVEL_MESSAGE && tnef->head[0] != LEVEL_ATTACHMENT) {
 		unpack->is_over = true;
@@ -63,6 +65,10 @@ static void embedded_event(struct unpack *unpack, struct unpack_event *event)
 	struct tnef *tnef = &unpack->as.tnef;
 
 	switch (tnef->embedded) {
+	case EMBEDDED_CUT:
+		unpack_member_end(unpack, event);
+		tnef->embedded = EMBEDDED_NONE;
+		break;
 	case EMBEDDED_END:
 		unpack_member_end(unpack, event);
 		tnef->embedded = EMBEDDED_BEGIN;
@@ -91,6 +97,25 @@ static size_t find_embedded(struct tnef *tnef, const uint8_t *data, size_t n)
 	return n;
 }
 
+// The same up to where a file begins or ends among the properties.
+static size_t find_file(struct tnef *tnef, const uint8_t *data, size_t n)
+{
+	struct tnef_props ahead = tnef->props;
+	bool cut = false;
+	size_t found;
+
+	if (tnef->id == ATTACH_PROPS)
+		n = tnef_props_run(&ahead, data, n, &cut);
+	found = find_embedded(tnef, data, n);
+	if (found < n)
+		(void)tnef_props_run(&tnef->props, data, found, &cut);
+	else
+		tnef->props = ahead;
+	if (cut && tnef->embedded == EMBEDDED_NONE)
+		tnef->embedded = EMBEDDED_CUT;
+	return found;
+}
+
 static size_t body_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
@@ -100,7 +125,7 @@ static size_t body_feed(
 		embedded_event(unpack, event);
 		return 0;
 	}
-	if (is_file(tnef) && !unpack->is_open) {
+	if (is_file(tnef) && !unpack->is_open && (tnef->left > 0 || !tnef->is_attribute)) {
 		unpack_member_begin(unpack, event);
 		return 0;
 	}
@@ -108,7 +133,7 @@ static size_t body_feed(
 		unpack_name_begin(unpack);
 	n = n < tnef->left ? n : tnef->left;
 	if (tnef->is_attribute)
-		n = find_embedded(tnef, data, n);
+		n = find_file(tnef, data, n);
 	tnef->left -= (uint32_t)n;
 	if (tnef->left == 0 && tnef->embedded == EMBEDDED_NONE)
 		tnef->state = TNEF_SUM;

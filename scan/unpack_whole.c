@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_whole.h"
 
+#include "scan/unpack_apple.h"
 #include "scan/unpack_cms.h"
 #include "scan/unpack_libarchive.h"
 #include "scan/unpack_mail.h"
@@ -40,6 +41,8 @@ static const struct whole_format formats[] = {
 	{"onenote", FILETYPE_CONTAINER_OTHER, onenote_begin, onenote_next, onenote_end},
 	{"szdd", FILETYPE_CONTAINER_OTHER, szdd_begin, szdd_next, szdd_end},
 	{"pkcs7", FILETYPE_CONTAINER_OTHER, cms_begin, cms_next, cms_end},
+	{"applesingle", FILETYPE_CONTAINER_OTHER, apple_begin, apple_next, apple_end},
+	{"macbinary", FILETYPE_CONTAINER_OTHER, apple_begin, apple_next, apple_end},
 	{"chm", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"disk-image", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL},
 	{"archive", FILETYPE_CONTAINER_OTHER, NULL, NULL, NULL}, // of a kind that nobody here reads

@@ -113,6 +113,33 @@ def make_tnef_odd(kind, data):
     return out + attribute(2, 0x0000800F if kind == "type" else 0x00069005, data)
 
 
+def make_property(tag, *values, name=b""):
+    """Of a fixed type its bytes; of another each value with its length, and filled up."""
+    out = struct.pack("<I", tag) + name
+    if tag & 0xFFF in (0x0D, 0x1E, 0x1F, 0x102):
+        out += struct.pack("<I", len(values))
+        return out + b"".join(struct.pack("<I", len(v)) + v + bytes(-len(v) % 4) for v in values)
+    return out + (struct.pack("<I", len(values)) if tag & 0x1000 else b"") + b"".join(values)
+
+
+NAMED = bytes(range(16)) + struct.pack("<II", 1, 6) + b"abcdef\0\0"
+NUMBERED = bytes(range(16)) + struct.pack("<II", 0, 99)
+BEFORE = [make_property(0x37050003, bytes(4)), make_property(0x80010005, bytes(8), name=NAMED),
+          make_property(0x8002101E, b"one\0", b"", b"three", name=NUMBERED),
+          make_property(0x12341003, bytes(4), bytes(4)), make_property(0x37020102, b"x" * 30),
+          make_property(0x00480048, bytes(16))]
+
+
+def make_tnef_properties(tag, file, before=b""):
+    """Properties of every form, the file itself, and more; and the members that it makes."""
+    head = struct.pack("<I", len(BEFORE) + 2) + b"".join(BEFORE)
+    whole = make_property(tag, before + file)
+    after = whole[12 + len(before) + len(file):] + make_property(0x0E210003, b"last")
+    blob = head + whole[:12] + before + file + after
+    return make_tnef_odd("property", blob), [
+        (0, "odd", head + whole[:12] + before), (0, "odd", file), (0, "odd", after)]
+
+
 def direct_members(data):
     """(name, bytes) of each member; None where data is no archive."""
     if data[:4] == b"PK\3\4":
@@ -301,6 +328,11 @@ odd = {
     "tnef-split.dat": (make_tnef_odd("split", noise), "clean", "", [(0, "odd", noise)]),
     "tnef-type.dat": (make_tnef_odd("type", noise), "clean", "", [(0, "odd", noise)]),
     "tnef-property.dat": (make_tnef_odd("property", noise), "clean", "", [(0, "odd", noise)]),
+    "tnef-file.dat": (lambda made: (made[0], "clean", "", made[1]))(make_tnef_properties(0x37010102, noise[:1001])),
+    "tnef-object.dat": (lambda made: (made[0], "clean", "", made[1]))(
+        make_tnef_properties(0x3701000D, noise[:1002], bytes(16))),
+    "tnef-zip.dat": (lambda made: (made[0], "clean", "", made[1][:2] + members(plain, 2, []) + made[1][2:]))(
+        make_tnef_properties(0x37010102, plain)),
     "tnef-embedded.dat": (make_tnef_odd("property", noise[:40] + winmail), "clean", "", [
         (0, "odd", noise[:40] + winmail[:4]), (0, "odd", winmail + b""), (2, "in.bin", noise)]),
 }

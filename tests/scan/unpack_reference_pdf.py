@@ -221,6 +221,11 @@ cases = {
     "cut-stream": (pdf(stream(4, mark + b"\r\nendst", b"", b""))[:-len(b"\nendstream\nendobj\n") -
                    len(pdf()) + 17], "clean", "", None),
 }
+# What a parameter is stands elsewhere: the number of its object is not it.
+for key in (b"Columns", b"Colors", b"Predictor", b"BitsPerComponent"):
+    cases["parm-elsewhere-" + key.decode()] = (
+        pdf(stream(4, packed(mark), FLATE + b"/DecodeParms << /Predictor 12 /Columns 4 /%s 5 0 R >>" % key)),
+        "suspect", "unsupported-method", None)
 holder = b"11 0 12 30 << /S /JavaScript /JS (\\141lert) >> <</X (endobj)/JS<61>>>"
 cases["object-stream"] = (
     pdf(stream(4, packed(holder), FLATE + b"/Type /ObjStm /N 2 /First 11")), "clean", "",

@@ -160,6 +160,8 @@ def good():
         put("empty." + compress.__name__, compress.compress(b""))
     put("two.xz", lzma.compress(text) + lzma.compress(noise), found=[(0, "", text + noise)])
     inside = tar(files)
+    for name, behind in (("line", b"\r\n"), ("text", b"YZ and text\n" * 500), ("noise", noise[:5000])):
+        put("behind-%s.xz" % name, lzma.compress(text) + behind, found=[(0, "", text)])
     put("tar.xz", lzma.compress(inside), found=[(0, "", inside)] + members(files, 1))
 
 

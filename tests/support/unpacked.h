@@ -11,7 +11,7 @@
 struct unpacked {
 	char why[64]; // of the first warning
 	uint32_t members;
-	size_t ends[16]; // of each member, in data
+	size_t ends[64]; // of each member, in data
 	size_t bytes;
 	uint8_t data[1 << 18];
 };
@@ -39,7 +39,7 @@ static inline void unpack_all(const char *type, const void *object, size_t n, st
 			memcpy(out->data + out->bytes, event.data, event.bytes);
 			out->bytes += event.bytes;
 		} else if (event.type == UNPACK_MEMBER_END) {
-			assert_true(out->members <= 16);
+			assert_true(out->members <= 64);
 			out->ends[out->members - 1] = out->bytes;
 		} else if (event.type == UNPACK_WARNING && out->why[0] == '\0') {
 			strncpy(out->why, event.why, sizeof(out->why) - 1);

@@ -30,7 +30,7 @@ static void fail(struct spool *spool, struct segment *spare)
 	spool->epoch++;
 	spool->fill.retry_ns = spool->now_ns + RETRY_NS;
 	SPOOL_COUNT(spool, segments_failed, 1);
-	// It may have been given up meanwhile. Housekeeping removes it.
+	// It may have been given up meanwhile.
 	if (!spare->closed) {
 		segment_drop(spool, spare);
 		segment_end(spool, spare);

@@ -81,25 +81,58 @@ static int submit(struct spool *spool, struct spool_request *request, enum spool
 	return spool->io->ops->submit(spool->io, request);
 }
 
+// A file in which nothing was ever asked to be written but its header and zeros.
+static bool is_unused(const struct segment *segment)
+{
+	return segment->used == SPOOL_BLOCK_BYTES;
+}
+
 // The oldest first, and none before an older one: a record in progress holds its first segment, and so
-// all that came later.
+// all that came later. But nothing holds one that was not used.
+static struct segment **find_ended(struct spool *spool)
+{
+	struct segment **link = &spool->old;
+
+	for (; *link != NULL; link = &(*link)->next) {
+		const struct segment *segment = *link;
+
+		if (segment->closed && segment->groups == 0 && segment->records == 0 &&
+			!segment->filling && (link == &spool->old || is_unused(segment)))
+			return link;
+	}
+	return NULL;
+}
+
+// What is of no use to anybody is removed, while it is locked.
 static bool close_old(struct spool *spool)
 {
+	struct segment **link;
 	bool any = false;
 
-	while (spool->old != NULL && spool->old->closed && spool->old->groups == 0 &&
-		spool->old->records == 0 && !spool->old->filling) {
-		struct segment *segment = spool->old;
+	while ((link = find_ended(spool)) != NULL) {
+		struct segment *segment = *link;
 
 		segment->request.file = segment->file;
+		segment->request.name = segment->name;
 		segment->request.owner = segment;
-		if (submit(spool, &segment->request, SPOOL_IO_CLOSE) != 0)
+		if (submit(spool, &segment->request,
+			    is_unused(segment) ? SPOOL_IO_REMOVE : SPOOL_IO_CLOSE) != 0)
 			break;
-		spool->old = segment->next;
+		*link = segment->next;
 		spool->closing++;
 		any = true;
 	}
 	return any;
+}
+
+static void close_done(struct spool *spool, struct segment *segment)
+{
+	// One that could not be removed is left to housekeeping.
+	if (segment->request.kind == SPOOL_IO_REMOVE &&
+		submit(spool, &segment->request, SPOOL_IO_CLOSE) == 0)
+		return;
+	spool->closing--;
+	free(segment);
 }
 
 // ---- making one ----------------------------------------------------------------------------------
@@ -321,8 +354,7 @@ void segment_request_done(struct spool *spool, struct spool_request *request)
 		if (request->result >= 0)
 			spool->files_bytes = (uint64_t)request->result;
 	} else {
-		spool->closing--;
-		free(request->owner);
+		close_done(spool, request->owner);
 	}
 }
 
@@ -371,14 +403,14 @@ static int64_t do_now(struct spool *spool, struct spool_request *request, enum s
 	return request->result;
 }
 
-static void close_list(struct spool *spool, struct segment *segment, bool unused)
+static void close_list(struct spool *spool, struct segment *segment)
 {
 	while (segment != NULL) {
 		struct segment *next = segment->next;
 
 		segment->request.file = segment->file;
 		segment->request.name = segment->name;
-		if (unused)
+		if (is_unused(segment))
 			(void)do_now(spool, &segment->request, SPOOL_IO_REMOVE);
 		(void)do_now(spool, &segment->request, SPOOL_IO_CLOSE);
 		free(segment);
@@ -388,6 +420,6 @@ static void close_list(struct spool *spool, struct segment *segment, bool unused
 
 void segment_close_all(struct spool *spool)
 {
-	close_list(spool, spool->spares, true);
-	close_list(spool, spool->old, false);
+	close_list(spool, spool->spares);
+	close_list(spool, spool->old);
 }

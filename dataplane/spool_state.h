@@ -319,7 +319,7 @@ struct segment *segment_with_room(struct spool *spool, size_t bytes);
 void segment_drop(struct spool *spool, struct segment *spare);
 // Nothing more is written to it.
 void segment_end(struct spool *spool, struct segment *segment);
-// Nor to any that are ready: housekeeping removes those.
+// Nor to any that are ready: those are removed.
 void segment_end_all(struct spool *spool);
 // Goes on making a spare, and closes segments that are no more needed. Returns whether anything was done.
 bool segment_work(struct spool *spool);

@@ -346,6 +346,15 @@ void spool_disk_fini(struct spool_disk *disk)
 	}
 }
 
+unsigned int spool_disk_files(const struct spool_disk *disk)
+{
+	unsigned int count = 0;
+
+	for (int i = 0; i < disk->files_count; i++)
+		count += disk->files[i].name[0] != '\0';
+	return count;
+}
+
 // ---- what is left --------------------------------------------------------------------------------
 
 static bool is_zero(const uint8_t *sector)

@@ -68,5 +68,7 @@ void spool_disk_init(struct spool_disk *disk, uint64_t seed);
 void spool_disk_cut(struct spool_disk *disk, const char *folder);
 // What all readers see without a power cut.
 void spool_disk_write_out(struct spool_disk *disk, const char *folder);
+// Files that have a name now.
+unsigned int spool_disk_files(const struct spool_disk *disk);
 // After the writer that used it was closed (which leaves the disk's memory alone).
 void spool_disk_fini(struct spool_disk *disk);

@@ -245,7 +245,7 @@ static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
 {
 	size_t n = read_piece(input);
 	bool is_whole = input->is_line_start && n > 0 && input->line[n - 1] == '\n';
-	size_t held = strlen(input->held);
+	size_t held = input->held[0] != '\0' ? strlen(input->held) : 0;
 
 	if (n == 0 ||
 		(input->is_line_start && input->is_after_empty && is_from_line(input->line, n))) {
@@ -253,8 +253,10 @@ static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
 		input->has_more = n > 0;
 		return 0;
 	}
-	memcpy(out, input->held, held);
-	memset(input->held, 0, sizeof(input->held));
+	if (held > 0) {
+		memcpy(out, input->held, held);
+		memset(input->held, 0, sizeof(input->held));
+	}
 	input->is_after_empty = is_whole && is_empty_line(input->line, n);
 	input->is_line_start = input->line[n - 1] == '\n';
 	if (input->is_after_empty)

@@ -3,6 +3,8 @@
 
 #include "scan/filetype_archive.h"
 
+#include <emmintrin.h>
+
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -123,33 +125,37 @@ static bool contains_any(
 
 #define BLOCK 64
 
-// Bytes that no text has: below a space, but for white space and ESC. Without guesses, so that the compiler
-// looks at many side by side.
-static uint8_t is_control(uint8_t byte)
+// Bytes that no text has: below a space, but for white space and ESC.
+static inline __m128i controls_of(const uint8_t *data)
 {
-	const uint8_t is_low = byte < 0x20;
-	const uint8_t is_space = (uint8_t)(byte - '\t') < 5;
-	const uint8_t is_tab = byte == '\v';
-	const uint8_t is_escape = byte == 0x1b;
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
+	const __m128i place = _mm_sub_epi8(bytes, _mm_set1_epi8('\t'));
+	const __m128i is_low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+	const __m128i is_space = _mm_cmpeq_epi8(_mm_min_epu8(place, _mm_set1_epi8(4)), place);
+	const __m128i is_escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x1b));
 
-	return (uint8_t)(is_low & ((is_space | is_escape) ^ 1)) | is_tab;
+	return _mm_or_si128(_mm_andnot_si128(_mm_or_si128(is_space, is_escape), is_low),
+		_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\v')));
+}
+
+static inline bool has_controls(const uint8_t *block)
+{
+	const __m128i any = _mm_or_si128(_mm_or_si128(controls_of(block), controls_of(block + 16)),
+		_mm_or_si128(controls_of(block + 32), controls_of(block + 48)));
+
+	return _mm_movemask_epi8(any) != 0;
 }
 
 static bool has_control(const uint8_t *data, size_t n)
 {
 	uint8_t rest[BLOCK];
-	uint8_t any = 0;
 
-	for (; n >= BLOCK && any == 0; data += BLOCK, n -= BLOCK)
-		for (size_t i = 0; i < BLOCK; i++)
-			any |= is_control(data[i]);
-	if (any != 0)
-		return true;
+	for (; n >= BLOCK; data += BLOCK, n -= BLOCK)
+		if (has_controls(data))
+			return true;
 	memset(rest, ' ', sizeof(rest));
 	memcpy(rest, data, n);
-	for (size_t i = 0; i < BLOCK; i++)
-		any |= is_control(rest[i]);
-	return any != 0;
+	return has_controls(rest);
 }
 
 static const struct filetype *detect_text(const uint8_t *data, size_t n)

@@ -422,7 +422,7 @@ static struct forms find_forms(struct span all, const char *name)
 	return forms;
 }
 
-// Where a name like this one (in lower case) stands first in the value, NULL: nowhere. Most parameters that are asked
+// Where a name like this one (of two lower-case letters or more) stands first in the value, NULL: nowhere. Most parameters that are asked
 // for are not there, and reading them all takes much longer.
 static const char *find_name(struct span value, const char *name)
 {
@@ -431,7 +431,8 @@ static const char *find_name(struct span value, const char *name)
 	const char *end = value.at + value.bytes;
 
 	for (; (size_t)(end - at) >= n; at++) {
-		if ((*at | 0x20) == name[0] && span_is((struct span){at, n}, name))
+		if ((at[0] | 0x20) == name[0] && (at[1] | 0x20) == name[1] &&
+			span_is((struct span){at, n}, name))
 			return at;
 	}
 	return NULL;

@@ -62,6 +62,14 @@ bool match_digest_end(const struct match_digester *digester, struct match_digest
 bool match_digest_end_more(const struct match_digester *digester,
 	const struct match_digesting *state, enum digest_algorithm algorithm, const char *more,
 	uint8_t *out);
+// Whether any of this algorithm can be left of the object.
+static inline bool match_digest_may_be_left(
+	const struct match_digesting *state, enum digest_algorithm algorithm)
+{
+	return ((state->may_be_late | (state->running != NULL ? state->running->running : 0)) >>
+			       algorithm &
+		       1) != 0;
+}
 // Whether the digest of the object, with so many bytes more, is to be computed from the stream or from its copy.
 bool match_digest_is_left(const struct match_digester *digester,
 	const struct match_digesting *state, enum digest_algorithm algorithm, size_t more);

@@ -80,7 +80,9 @@ static void find_left(const struct match_object *object, struct digest_late *lat
 		.bytes = object->bytes};
 	memcpy(late->forms, forms, sizeof(late->forms));
 	for (enum digest_algorithm i = 0; i < DIGEST_ALGORITHMS; i++)
-		for (size_t k = 0; k < (is_doubtful ? DIGEST_FORMS : 1); k++)
+		for (size_t k = 0; match_digest_may_be_left(&object->digesting, i) &&
+				   k < (is_doubtful ? DIGEST_FORMS : 1);
+			k++)
 			if (match_digest_is_left(&object->matcher->digester, &object->digesting, i,
 				    forms[k].behind_bytes))
 				late->wanted[i] |= (uint8_t)(1u << k);

@@ -251,7 +251,8 @@ static bool message_event(struct mime *mime, struct mime_event *event)
 
 static bool any_event(struct mime *mime, struct mime_event *event)
 {
-	return message_event(mime, event) || mime_leaf_event(mime, event);
+	return message_event(mime, event) ||
+	       (!mime_leaf_is_quiet(mime) && mime_leaf_event(mime, event));
 }
 
 static size_t feed(struct mime *mime, const uint8_t *data, size_t n)

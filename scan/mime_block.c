@@ -90,8 +90,9 @@ static bool opens_base64(const uint8_t *line, size_t n)
 	bool small = false;
 	bool beyond = false;
 
+	// A rule of dashes is none.
 	if (n < BASE64_LINE_BYTES || !is_base64_byte(line[BASE64_LINE_BYTES - 1]) ||
-		!is_base64(line, n))
+		(line[0] == line[1] && memcmp(line, line + 1, n - 1) == 0) || !is_base64(line, n))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		upper = upper || (line[i] >= 'A' && line[i] <= 'Z');
@@ -106,6 +107,8 @@ static bool opens_qp(const uint8_t *line, size_t n)
 {
 	size_t escapes = 0;
 
+	if (n <= QP_LINE_ESCAPES || memchr(line, '=', n - QP_LINE_ESCAPES) == NULL)
+		return false;
 	for (size_t i = 0; i + 2 < n; i++)
 		escapes += line[i] == '=' && decode_nibbles[line[i + 1]] != DECODE_INVALID &&
 			   decode_nibbles[line[i + 2]] != DECODE_INVALID;

@@ -323,6 +323,15 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n);
 bool mime_leaf_hand_out(struct mime *mime);
 // The body is over. A held preamble becomes a leaf, unless a boundary has shown it to be one.
 void mime_leaf_close(struct mime *mime, bool is_preamble);
+// Whether mime_leaf_event has nothing to do.
+static inline bool mime_leaf_is_quiet(const struct mime *mime)
+{
+	const struct mime_leaf *leaf = &mime->leaf;
+
+	return (mime->limits_due != 0) + leaf->tap + leaf->begin_due + leaf->alts +
+		       leaf->flush_due + leaf->tap_due + leaf->end_due + leaf->epilogue_due ==
+	       0;
+}
 // Gives the next event that is due; false when none is.
 bool mime_leaf_event(struct mime *mime, struct mime_event *event);
 // Gives a limit that is to be told; false when there is none.

@@ -89,7 +89,6 @@ static bool has_marker(const uint8_t *data, size_t n)
 // ---- encodings ---------------------------------------------------------------------------------
 
 // Bytes of text in the table of file(1): no other controls, no DEL.
-// Without guesses, so that the compiler looks at many side by side.
 static inline bool is_text_byte(uint8_t byte)
 {
 	const bool is_space = (uint8_t)(byte - 0x07) <= '\r' - 0x07;
@@ -98,21 +97,39 @@ static inline bool is_text_byte(uint8_t byte)
 	       0;
 }
 
+// All ones where the byte is none of those.
+static inline __m128i others_of(const uint8_t *data)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
+	const __m128i place = _mm_sub_epi8(bytes, _mm_set1_epi8(0x07));
+	const __m128i is_low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+	const __m128i is_space =
+		_mm_cmpeq_epi8(_mm_min_epu8(place, _mm_set1_epi8('\r' - 0x07)), place);
+	const __m128i is_escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x1b));
+
+	return _mm_or_si128(_mm_andnot_si128(_mm_or_si128(is_space, is_escape), is_low),
+		_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\v')),
+			_mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
+}
+
+static inline bool has_others(const uint8_t *block)
+{
+	const __m128i any = _mm_or_si128(_mm_or_si128(others_of(block), others_of(block + 16)),
+		_mm_or_si128(others_of(block + 32), others_of(block + 48)));
+
+	return _mm_movemask_epi8(any) != 0;
+}
+
 static bool is_single_bytes(const uint8_t *data, size_t n)
 {
 	uint8_t rest[BLOCK];
-	uint8_t others = 0;
 
-	for (; n >= BLOCK && others == 0; data += BLOCK, n -= BLOCK)
-		for (size_t i = 0; i < BLOCK; i++)
-			others |= (uint8_t)!is_text_byte(data[i]);
-	if (others != 0)
-		return false;
+	for (; n >= BLOCK; data += BLOCK, n -= BLOCK)
+		if (has_others(data))
+			return false;
 	memset(rest, ' ', sizeof(rest));
 	memcpy(rest, data, n);
-	for (size_t i = 0; i < BLOCK; i++)
-		others |= (uint8_t)!is_text_byte(rest[i]);
-	return others == 0;
+	return !has_others(rest);
 }
 
 static bool has_mark(const uint8_t *data, size_t n, bool *is_little)

@@ -202,6 +202,19 @@ static bool may_begin(const struct scan_object *object)
 	return false;
 }
 
+static inline bool begins_magic(uint8_t byte)
+{
+	return byte == '7' || byte == 'M' || byte == 'R';
+}
+
+// The first place from at on where one may begin, or the last of all before to.
+static inline size_t next_magic(const uint8_t *data, size_t at, size_t to)
+{
+	while (at + 1 < to && !begins_magic(data[at]))
+		at++;
+	return at;
+}
+
 static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	const bool is_barren = (object->marks & SCAN_MARK_WHOLE) == 0;
@@ -215,8 +228,9 @@ static void probe(struct scan *scan, struct scan_object *object, const uint8_t *
 			at += is_barren ? n - at - 1 : scan_probe_barren(data + at, n - at);
 			searched = at + SCAN_PROBE_BLOCK;
 		}
-		if (object->probe_bytes == 0 && data[at] != '7' && data[at] != 'M' &&
-			data[at] != 'R')
+		if (object->probe_bytes == 0)
+			at = next_magic(data, at, n < searched ? n : searched);
+		if (object->probe_bytes == 0 && !begins_magic(data[at]))
 			continue;
 		object->probe[object->probe_bytes++] = data[at];
 		while (object->probe_bytes > 0 && !may_begin(object))

@@ -22,8 +22,9 @@ struct stream_page {
 // What takes a block of the pool in place of bytes: the ranges of a stream that has holes.
 struct stream_ranges {
 	struct stream_page *block;
+	struct stream_page *more[RANGES_CHUNKS]; // blocks of present
 	struct range_set present;
-	struct range_set sent;
+	struct range_set sent; // never has more: what finds no room there waits for its turn
 };
 
 // A line more than the bytes, so that pages do not all begin in the same place of a cache.
@@ -31,6 +32,7 @@ struct stream_ranges {
 
 static_assert(BLOCK_BYTES % LINE_BYTES == 0, "blocks stay aligned");
 static_assert(sizeof(struct stream_ranges) <= BLOCK_BYTES, "ranges fit a block");
+static_assert(RANGES_CHUNK * sizeof(struct range) <= BLOCK_BYTES, "a chunk fits a block");
 static_assert(sizeof(struct stream) <= 104, "idle connections are many");
 
 // Blocks are used for the first time in their order, and again before that: memory that was never
@@ -218,17 +220,36 @@ static void ranges_take(struct stream *stream, struct stream_pool *pool)
 
 	stream->ranges = (struct stream_ranges *)(void *)block->data;
 	stream->ranges->block = block;
-	stream->ranges->present.count = 0;
-	stream->ranges->sent.count = 0;
+	ranges_init(&stream->ranges->present);
+	ranges_init(&stream->ranges->sent);
 }
 
-static void ranges_give_if_empty(struct stream *stream, struct stream_pool *pool)
+static void present_grow(struct stream_ranges *ranges, struct stream_pool *pool)
 {
-	if (stream->ranges == NULL || stream->ranges->present.count > 0 ||
-		stream->ranges->sent.count > 0)
-		return;
+	struct stream_page *block = block_take(pool);
+
+	ranges->more[ranges->present.chunks] = block;
+	ranges_grow(&ranges->present, block->data);
+}
+
+static void ranges_give(struct stream *stream, struct stream_pool *pool)
+{
+	while (stream->ranges->present.chunks > 0)
+		block_give(pool, stream->ranges->more[--stream->ranges->present.chunks]);
 	block_give(pool, stream->ranges->block);
 	stream->ranges = NULL;
+}
+
+static void ranges_give_unused(struct stream *stream, struct stream_pool *pool)
+{
+	struct stream_ranges *ranges = stream->ranges;
+
+	if (ranges == NULL)
+		return;
+	while (ranges_shrink(&ranges->present))
+		block_give(pool, ranges->more[ranges->present.chunks]);
+	if (ranges->present.count == 0 && ranges->sent.count == 0)
+		ranges_give(stream, pool);
 }
 
 // ---- bytes --------------------------------------------------------------------------------------
@@ -305,25 +326,28 @@ void stream_fini(struct stream *stream, struct stream_pool *pool)
 		page = newer;
 	}
 	if (stream->ranges != NULL)
-		block_give(pool, stream->ranges->block);
+		ranges_give(stream, pool);
 	stream_init(stream, stream->max_bytes);
 }
 
-// Is there room for [from, to)? Takes the block for the ranges when one will be needed.
+// Is there room for [from, to)? Takes a block for the ranges when one will be needed.
 static bool put_reserve(struct stream *stream, struct stream_pool *pool, uint64_t from, uint64_t to)
 {
 	bool take = from > stream->next && stream->ranges == NULL;
+	bool grow = !take && !ranges_fit(set_present(stream), stream->next, from, to);
 	uint64_t missing;
 
 	if (to > stream->end && to - stream->trimmed > stream->max_bytes)
 		return false;
-	if (!take && !ranges_fit(set_present(stream), stream->next, from, to))
+	if (grow && stream->ranges->present.chunks == RANGES_CHUNKS)
 		return false;
-	missing = pages_missing(stream, from, to) + take;
+	missing = pages_missing(stream, from, to) + take + grow;
 	if (missing > pool->free_pages)
 		return false;
 	if (take)
 		ranges_take(stream, pool);
+	if (grow)
+		present_grow(stream->ranges, pool);
 	return true;
 }
 
@@ -381,7 +405,7 @@ enum stream_put stream_put(struct stream *stream, struct stream_pool *pool, uint
 	}
 	ranges_add(stream->ranges != NULL ? &stream->ranges->present : NULL, &stream->next, offset,
 		to);
-	ranges_give_if_empty(stream, pool);
+	ranges_give_unused(stream, pool);
 	return STREAM_NEW;
 }
 
@@ -457,8 +481,8 @@ uint32_t stream_islands(const struct stream *stream, uint64_t (*islands)[2], uin
 	uint32_t n = 0;
 
 	for (; set != NULL && n < set->count && n < room; n++) {
-		islands[n][0] = set->range[n].from;
-		islands[n][1] = set->range[n].to;
+		islands[n][0] = ranges_get(set, n).from;
+		islands[n][1] = ranges_get(set, n).to;
 	}
 	return n;
 }
@@ -478,7 +502,7 @@ bool stream_mark_sent(struct stream *stream, struct stream_pool *pool, uint64_t 
 	if (take)
 		ranges_take(stream, pool);
 	ranges_add(stream->ranges != NULL ? &stream->ranges->sent : NULL, &stream->sent, from, to);
-	ranges_give_if_empty(stream, pool);
+	ranges_give_unused(stream, pool);
 	return true;
 }
 
@@ -487,7 +511,7 @@ bool stream_has_sent_behind(const struct stream *stream, uint64_t offset)
 	const struct range_set *set = set_sent(stream);
 
 	return stream->sent > offset ||
-	       (set != NULL && set->count > 0 && set->range[set->count - 1].to > offset);
+	       (set != NULL && set->count > 0 && ranges_get(set, set->count - 1).to > offset);
 }
 
 uint64_t stream_last_unsent(const struct stream *stream, uint64_t end)
@@ -496,8 +520,8 @@ uint64_t stream_last_unsent(const struct stream *stream, uint64_t end)
 
 	// Ranges do not touch: before each there is a byte that is in none.
 	for (uint32_t n = set != NULL ? set->count : 0; n > 0; n--) {
-		if (set->range[n - 1].from < end && end <= set->range[n - 1].to)
-			end = set->range[n - 1].from;
+		if (ranges_get(set, n - 1).from < end && end <= ranges_get(set, n - 1).to)
+			end = ranges_get(set, n - 1).from;
 	}
 	return end > stream->sent ? end - 1 : stream->sent;
 }

@@ -22,7 +22,7 @@
 #define STREAM_PAGE_BYTES 2048
 
 // Pages shared by all streams of one worker. memory: stream_pool_bytes(pages), 64-aligned, the
-// caller's. No locks: one thread. A stream with holes takes one more page to remember them.
+// caller's. No locks: one thread. A stream with holes takes one more page to remember them, with many up to nine.
 struct stream_pool;
 size_t stream_pool_bytes(uint32_t pages);
 struct stream_pool *stream_pool_init(void *memory, uint32_t pages);

@@ -6,7 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RANGES_MAX 64 // holes that one direction may have at once; past that it has to wait
+// Holes that a direction may have at once; past that it has to wait. The set has room for the first, its owner
+// gives it more in chunks where that is worth the memory: of bytes that came one by one and in any order a
+// quarter begin a range.
+#define RANGES_FIRST 56
+#define RANGES_CHUNK 128
+#define RANGES_CHUNKS 8
 
 struct range {
 	uint64_t from;
@@ -16,8 +21,23 @@ struct range {
 // Above the edge, in order; they neither touch each other nor the edge.
 struct range_set {
 	uint32_t count;
-	struct range range[RANGES_MAX];
+	uint32_t chunks; // of more
+	struct range *more[RANGES_CHUNKS];
+	struct range first[RANGES_FIRST];
 };
+
+void ranges_init(struct range_set *set);
+static inline struct range ranges_get(const struct range_set *set, uint32_t i)
+{
+	return i < RANGES_FIRST ? set->first[i]
+				: set->more[(i - RANGES_FIRST) / RANGES_CHUNK]
+					   [(i - RANGES_FIRST) % RANGES_CHUNK];
+}
+
+// Room for RANGES_CHUNK ranges more, aligned for them. There are fewer than RANGES_CHUNKS chunks.
+void ranges_grow(struct range_set *set, void *memory);
+// Can the last chunk be taken back, with some room left then? It is not used any more when true is returned.
+bool ranges_shrink(struct range_set *set);
 
 // Is there room to add [from, to)? set may be NULL, an empty one: then false means that one is needed.
 bool ranges_fit(const struct range_set *set, uint64_t edge, uint64_t from, uint64_t to);

@@ -293,11 +293,82 @@ static void too_many_holes_are_refused_until_one_is_filled(void **state)
 
 	while (put(fixture, at, "x", out, &rewritten) == STREAM_NEW)
 		at += 2;
-	assert_true(at / 2 >= 32);
+	assert_true(at / 2 >= 1000);
 	assert_int_equal(put(fixture, at, "x", out, &rewritten), STREAM_FULL);
 	assert_int_equal(put(fixture, at - 1, "x", out, &rewritten), STREAM_NEW);
 	assert_int_equal(put(fixture, 0, "x", out, &rewritten), STREAM_NEW);
 	assert_int_equal(put(fixture, at + 1, "x", out, &rewritten), STREAM_NEW);
+}
+
+static void bytes_in_any_order_are_put_together(void **state)
+{
+	enum { N = 2003 }; // a prime: any step meets every byte
+	static uint8_t read[N];
+	struct fixture *fixture = *state;
+	uint32_t rewritten;
+
+	for (uint32_t step = 1; step < N; step = step * 3 + 1) {
+		uint64_t base = fixture->stream.next;
+		size_t n = 0;
+		size_t got;
+		uint8_t *data;
+
+		for (uint32_t i = 0; i < N; i++) {
+			uint32_t at = i * step % N;
+			uint8_t byte = (uint8_t)(at * 31 + step);
+			uint8_t other = (uint8_t)~byte;
+
+			assert_int_equal(stream_put(&fixture->stream, fixture->pool, base + at,
+						 &byte, 1, &rewritten),
+				STREAM_NEW);
+			assert_int_equal(stream_put(&fixture->stream, fixture->pool, base + at,
+						 &other, 1, &rewritten),
+				STREAM_OLD);
+			assert_int_equal(rewritten, 1);
+			assert_int_equal(other, byte);
+		}
+		while ((got = stream_peek(&fixture->stream, &data)) > 0) {
+			memcpy(read + n, data, got);
+			n += got;
+			stream_consume(&fixture->stream, got);
+		}
+		assert_int_equal(n, N);
+		for (uint32_t at = 0; at < N; at++)
+			assert_int_equal(read[at], (uint8_t)(at * 31 + step));
+		assert_null(fixture->stream.ranges);
+	}
+}
+
+static void a_set_of_ranges_takes_blocks_as_it_grows_and_gives_them_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stream_pool *pool = fixture->pool;
+	uint32_t rewritten;
+	char out[16];
+	uint64_t at;
+
+	for (at = 1; at < 2001; at += 2)
+		assert_int_equal(put(fixture, at, "x", out, &rewritten), STREAM_NEW);
+	// Its bytes, the set, and eight blocks for what that has no room for.
+	assert_int_equal(stream_pool_free_pages(pool), PAGES - 1 - 1 - 8);
+	for (at = 2; at < 1900; at += 2)
+		assert_int_equal(put(fixture, at, "y", out, &rewritten), STREAM_NEW);
+	assert_true(stream_pool_free_pages(pool) >= PAGES - 1 - 1 - 1);
+	while (stream_pool_free_pages(pool) < PAGES - 2) {
+		assert_int_equal(put(fixture, at, "y", out, &rewritten), STREAM_NEW);
+		at += 2;
+	}
+	// Without a block to be had it has to wait as before.
+	pool = stream_pool_init(fixture->memory, 2);
+	stream_init(&fixture->stream, 1u << 20);
+	for (at = 1; stream_put(&fixture->stream, pool, at, (uint8_t *)out, 1, &rewritten) ==
+		     STREAM_NEW;)
+		at += 2;
+	assert_true(at / 2 < 100);
+	assert_int_equal(stream_pool_free_pages(pool), 0);
+	stream_fini(&fixture->stream, pool);
+	assert_int_equal(stream_pool_free_pages(pool), 2);
+	fixture->pool = stream_pool_init(fixture->memory, PAGES);
 }
 
 static void too_many_sent_ranges_are_refused_and_not_marked(void **state)
@@ -363,6 +434,8 @@ int main(void)
 		TEST(past_its_limit_a_stream_is_full_and_unchanged),
 		TEST(without_pages_a_stream_is_full_and_unchanged),
 		TEST(too_many_holes_are_refused_until_one_is_filled),
+		TEST(bytes_in_any_order_are_put_together),
+		TEST(a_set_of_ranges_takes_blocks_as_it_grows_and_gives_them_back),
 		TEST(too_many_sent_ranges_are_refused_and_not_marked),
 		TEST(offsets_beyond_four_gigabytes_work),
 	};

@@ -261,15 +261,17 @@ void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_
 
 bool scan_whole_takes_rest(struct scan_object *object)
 {
-	if (!object->is_zip || !object->is_captured || object->is_cut || object->whole != NULL)
+	if ((!object->is_zip && !object->is_pdf) || !object->is_captured || object->is_cut ||
+		object->whole != NULL)
 		return false;
-	object->whole = whole_zip_rest();
+	object->whole = object->is_pdf ? whole_pdf_rest() : whole_zip_rest();
 	return true;
 }
 
 bool scan_whole_takes_encrypted(struct scan_object *object)
 {
-	if (!object->is_pdf || !object->is_captured || object->is_cut || object->whole != NULL)
+	if (!object->is_pdf || !object->is_captured || object->is_cut ||
+		(object->whole != NULL && object->whole != whole_pdf_rest()))
 		return false;
 	object->whole = whole_encrypted_pdf();
 	return true;

@@ -75,11 +75,12 @@ static bool filter_add(struct unpack *unpack, uint32_t i)
 bool chain_begin(struct unpack *unpack)
 {
 	const struct pdf_object *object = &unpack->as.pdf.object;
+	const uint32_t most = unpack->as.pdf.whole != NULL ? PDF_FILTERS : PDF_FILTERS_PASSING;
 
 	unpack->as.pdf.chain = (struct pdf_chain){.count = 0};
 	if (!crypt_add(unpack))
 		return false;
-	for (uint32_t i = 0; i < object->filters; i++)
+	for (uint32_t i = 0; i < object->filters && i < most; i++)
 		if (!filter_add(unpack, i))
 			return false;
 	return true;

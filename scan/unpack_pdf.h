@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PDF_FILTERS 4
+#define PDF_FILTERS 12
+// Of these are undone while the file passes.
+#define PDF_FILTERS_PASSING 4
+// What stands elsewhere is looked for so often in a file that is there as a whole.
+#define PDF_LOOKUPS 64
 // Decryption, and a predictor behind each filter.
 #define PDF_STAGES (2 * PDF_FILTERS + 1)
 #define PDF_WORD_BYTES 32
@@ -173,6 +177,9 @@ struct pdf {
 	const struct crypt_key *key_of_all; // NULL: nothing is decrypted
 	struct crypt *stream_crypt;         // its user's
 	struct crypt *text_crypt;
+	const uint8_t *whole; // all of the file, where it is there; else NULL
+	size_t whole_bytes;
+	uint32_t lookups; // in it, until now
 	enum pdf_lex lex;
 	struct pdf_watch watch;
 	struct pdf_object object;

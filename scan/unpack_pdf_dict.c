@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_BYTES 32
+#define WORD_BYTES PDF_NAME_BYTES
 #define MAX_TOKENS 4000
 #define MAX_FILTERS 4
 #define MAX_DIGITS 10
@@ -413,4 +413,120 @@ bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_stri
 		return true;
 	}
 	return false;
+}
+
+// ---- what stands elsewhere ---------------------------------------------------------------------
+
+// To the first token of the object; *is_list: it is an array, and the first in that.
+static bool open_object(const struct pdf_place *place, struct cursor *cursor, bool *is_list)
+{
+	*cursor = (struct cursor){place->data, place->bytes, 0};
+	if (!find_object(cursor, place->number, place->generation))
+		return false;
+	skip_space(cursor);
+	*is_list = peek(cursor) == '[';
+	cursor->at += *is_list;
+	return true;
+}
+
+// A number that is no reference's.
+static bool read_number(struct cursor *cursor, const struct token *token, uint32_t *out)
+{
+	struct cursor ahead = *cursor;
+	struct token next;
+	int64_t number;
+
+	if (token->type != TOKEN_WORD || !number_of(token->word, &number) || number < 0 ||
+		number > UINT32_MAX)
+		return false;
+	*out = (uint32_t)number;
+	next_token(&ahead, &next);
+	if (next.type != TOKEN_WORD || !number_of(next.word, &number))
+		return true;
+	next_token(&ahead, &next);
+	return next.type != TOKEN_WORD || strcmp(next.word, "R") != 0;
+}
+
+static bool read_parms(struct cursor *cursor, struct pdf_parms *parms)
+{
+	struct token key;
+	struct token value;
+	uint32_t number;
+
+	for (int i = 0; i < MAX_TOKENS; i++) {
+		next_token(cursor, &key);
+		if (key.type == TOKEN_CLOSE)
+			return true;
+		next_token(cursor, &value);
+		if (key.type != TOKEN_NAME || !read_number(cursor, &value, &number))
+			return false;
+		if (strcmp(key.word, "Predictor") == 0)
+			parms->predictor = number;
+		else if (strcmp(key.word, "Colors") == 0)
+			parms->colors = number;
+		else if (strcmp(key.word, "BitsPerComponent") == 0)
+			parms->bits = number;
+		else if (strcmp(key.word, "Columns") == 0)
+			parms->columns = number;
+		else
+			return false; // EarlyChange, and what is not known
+	}
+	return false;
+}
+
+uint32_t pdf_dict_find_parms(const struct pdf_place *place, struct pdf_parms *out, uint32_t room)
+{
+	struct cursor cursor;
+	struct token token;
+	uint32_t count = 0;
+	bool is_list;
+
+	if (!open_object(place, &cursor, &is_list))
+		return 0;
+	do {
+		next_token(&cursor, &token);
+		if (token.type == TOKEN_CLOSE && is_list)
+			return count;
+		if (count == room)
+			return 0;
+		out[count] = (struct pdf_parms){.predictor = 0};
+		if (token.type == TOKEN_OPEN ? !read_parms(&cursor, &out[count])
+					     : strcmp(token.word, "null") != 0)
+			return 0;
+		count++;
+	} while (is_list);
+	return count;
+}
+
+uint32_t pdf_dict_find_names(
+	const struct pdf_place *place, char (*out)[PDF_NAME_BYTES], uint32_t room)
+{
+	struct cursor cursor;
+	struct token token;
+	uint32_t count = 0;
+	bool is_list;
+
+	if (!open_object(place, &cursor, &is_list))
+		return 0;
+	do {
+		next_token(&cursor, &token);
+		if (token.type == TOKEN_CLOSE && is_list)
+			return count;
+		if (token.type != TOKEN_NAME || count == room)
+			return 0;
+		memcpy(out[count++], token.word, PDF_NAME_BYTES);
+	} while (is_list);
+	return count;
+}
+
+bool pdf_dict_find_number(const struct pdf_place *place, uint32_t *out)
+{
+	struct cursor cursor;
+	struct token token;
+	bool is_list;
+
+	if (!open_object(place, &cursor, &is_list) || is_list)
+		return false;
+	next_token(&cursor, &token);
+	return read_number(&cursor, &token, out);
 }

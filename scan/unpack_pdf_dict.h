@@ -9,6 +9,15 @@
 #include <stdint.h>
 
 #define PDF_STRING_BYTES 128
+#define PDF_NAME_BYTES 32
+
+// An indirect object in a file.
+struct pdf_place {
+	const uint8_t *data;
+	size_t bytes;
+	uint32_t number;
+	uint32_t generation;
+};
 
 struct pdf_string {
 	uint8_t bytes[PDF_STRING_BYTES]; // what is longer is cut
@@ -34,5 +43,12 @@ struct pdf_security {
 // The next one from *at on, which moves behind it. False: there is none.
 bool pdf_dict_find_security(
 	const uint8_t *data, size_t n, size_t *at, struct pdf_security *security);
+// What an indirect object says of filters, of which the last of several counts. Returns how many there are, 0: it was not
+// found, or is not to be read by itself.
+struct pdf_parms;
+uint32_t pdf_dict_find_parms(const struct pdf_place *place, struct pdf_parms *out, uint32_t room);
+uint32_t pdf_dict_find_names(
+	const struct pdf_place *place, char (*out)[PDF_NAME_BYTES], uint32_t room);
+bool pdf_dict_find_number(const struct pdf_place *place, uint32_t *out);
 // The same of the first string of the next /ID.
 bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_string *id);

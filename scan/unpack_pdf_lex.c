@@ -4,6 +4,7 @@
 //
 // Readers find objects by a table at the end. One may therefore begin anywhere, in a comment or a
 // string too: "12 0 obj" is watched for in all of it.
+#include "scan/unpack_pdf_dict.h"
 #include "scan/unpack_state.h"
 
 #include <string.h>
@@ -308,6 +309,37 @@ static bool is_parm(enum pdf_key key)
 	       key == KEY_EARLY_CHANGE;
 }
 
+// Reads what the reference is to, if the file is there as a whole.
+static bool look_up(struct unpack *unpack)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+	struct pdf_object *object = &pdf->object;
+	const struct pdf_place place = {
+		pdf->whole, pdf->whole_bytes, pdf->numbers[0], pdf->numbers[1]};
+	char names[PDF_FILTERS][PDF_NAME_BYTES];
+	uint32_t count = 0;
+	uint32_t number;
+
+	if (pdf->whole == NULL || pdf->lookups++ >= PDF_LOOKUPS)
+		return false;
+	if (pdf->last_key == KEY_PARMS) {
+		count = pdf_dict_find_parms(&place, &object->parms[object->parms_count],
+			PDF_FILTERS + 1 - object->parms_count);
+		object->parms_count += count;
+		if (object->parms_count > PDF_FILTERS)
+			object->parms_count = PDF_FILTERS;
+	} else if (pdf->last_key == KEY_FILTER) {
+		count = pdf_dict_find_names(&place, names, PDF_FILTERS);
+		for (uint32_t i = 0; i < count; i++)
+			add_filter(object, names[i]);
+		object->is_filter_elsewhere = count == 0;
+	} else if (pdf->last_key != KEY_EARLY_CHANGE && pdf_dict_find_number(&place, &number)) {
+		note_parm(object, pdf->last_key, number);
+		return true;
+	}
+	return count > 0;
+}
+
 // "12 0 R": what the key gave was no number.
 static void reference_end(struct unpack *unpack)
 {
@@ -317,8 +349,10 @@ static void reference_end(struct unpack *unpack)
 		pdf->object.has_length = false;
 	else if (pdf->last_key == KEY_ENCRYPT)
 		unpack_warn(unpack, WARN_ENCRYPTED);
+	else if (pdf->last_key == KEY_FILTER)
+		(void)look_up(unpack);
 	else if (pdf->last_key == KEY_PARMS || (pdf->object.in_parms && is_parm(pdf->last_key)))
-		pdf->object.is_parms_elsewhere = true;
+		pdf->object.is_parms_elsewhere |= !look_up(unpack);
 	pdf->last_key = KEY_OTHER;
 }
 

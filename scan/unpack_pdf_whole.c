@@ -18,6 +18,7 @@ struct pdf_whole {
 	uint8_t *data;
 	size_t bytes;
 	size_t at;
+	bool is_plain; // not decrypted: it is read once more because all of it is there
 	bool has_key;
 	bool is_told;
 	struct crypt_key key;
@@ -55,10 +56,24 @@ int pdf_whole_begin(struct whole *whole)
 		pdf_whole_end(whole);
 		return -ENOMEM;
 	}
+	pdf->unpack->as.pdf.whole = pdf->data;
+	pdf->unpack->as.pdf.whole_bytes = pdf->bytes;
 	pdf->unpack->as.pdf.key_of_all = pdf->has_key ? &pdf->key : NULL;
 	pdf->unpack->as.pdf.stream_crypt = &pdf->streams;
 	pdf->unpack->as.pdf.text_crypt = &pdf->texts;
 	return 0;
+}
+
+int pdf_whole_begin_plain(struct whole *whole)
+{
+	int err = pdf_whole_begin(whole);
+	struct pdf_whole *pdf = whole->state;
+
+	if (err == 0) {
+		pdf->is_plain = true;
+		pdf->unpack->as.pdf.key_of_all = NULL;
+	}
+	return err;
 }
 
 void pdf_whole_end(struct whole *whole)
@@ -102,7 +117,7 @@ void pdf_whole_next(struct whole *whole, struct unpack_event *event)
 {
 	struct pdf_whole *pdf = whole->state;
 
-	if (!pdf->has_key) {
+	if (!pdf->has_key && !pdf->is_plain) {
 		*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
 		if (!pdf->is_told)
 			*event = (struct unpack_event){

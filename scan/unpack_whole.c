@@ -56,6 +56,14 @@ const struct whole_format *whole_encrypted_pdf(void)
 	return &pdf;
 }
 
+const struct whole_format *whole_pdf_rest(void)
+{
+	static const struct whole_format pdf = {"pdf", FILETYPE_CONTAINER_PDF,
+		pdf_whole_begin_plain, pdf_whole_next, pdf_whole_end};
+
+	return &pdf;
+}
+
 const struct whole_format *whole_zip_rest(void)
 {
 	static const struct whole_format rest = LIBARCHIVE("zip", FILETYPE_CONTAINER_ZIP);

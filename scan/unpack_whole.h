@@ -82,6 +82,9 @@ const struct whole_format *whole_detect_inside(const uint8_t *data);
 // A PDF that is encrypted.
 const struct whole_format *whole_encrypted_pdf(void);
 
+// One that is not, of which streams are packed in a way that unpack.h cannot follow as they pass.
+const struct whole_format *whole_pdf_rest(void);
+
 // Of a zip, the members that are packed in a way that unpack.h does not know.
 const struct whole_format *whole_zip_rest(void);
 

@@ -126,7 +126,8 @@ cases = {
     "four-filters": (pdf(stream(4, packed(hexed(packed(run_length(text + noise)))),
                                 b"/Filter[/Fl/AHx/Fl/RL]")), "clean", "", many),
     "five-filters": (pdf(stream(4, packed(packed(packed(packed(packed(mark))))),
-                                b"/Filter[/Fl/Fl/Fl/Fl/Fl]")), "suspect", "unsupported-method", None),
+                                b"/Filter[/Fl/Fl/Fl/Fl/Fl]")), "clean", "",
+                     [(0, "4 0 obj", packed(mark)), (0, "4 0 obj", mark)]),
     "escaped-names": (pdf(stream(4, a85(packed(mark)), b"/#46ilter[/#41SCII85Decode/F#6cateDecode]")),
                       "clean", "", one),
     "run-length": (pdf(stream(4, run_length(b"aaaaaabc" * 900 + bytes(700)), b"/Filter /RL")),
@@ -221,11 +222,37 @@ cases = {
     "cut-stream": (pdf(stream(4, mark + b"\r\nendst", b"", b""))[:-len(b"\nendstream\nendobj\n") -
                    len(pdf()) + 17], "clean", "", None),
 }
-# What a parameter is stands elsewhere: the number of its object is not it.
-for key in (b"Columns", b"Colors", b"Predictor", b"BitsPerComponent"):
-    cases["parm-elsewhere-" + key.decode()] = (
-        pdf(stream(4, packed(mark), FLATE + b"/DecodeParms << /Predictor 12 /Columns 4 /%s 5 0 R >>" % key)),
-        "suspect", "unsupported-method", None)
+# What a parameter is, or all of them, or the filters, may stand elsewhere, before or behind; where it cannot be found
+# or is not to be read the PDF is suspect.
+plain_rows = b"".join(b"\0" + mark[i:i + 4] for i in range(0, len(mark) // 4 * 4, 4))
+told = mark[:len(mark) // 4 * 4]
+for at, (where, what) in {
+        "parms": (b"/DecodeParms 5 0 R", b"<< /Predictor 12 /Columns 4 >>"),
+        "parms-list": (b"/DecodeParms 5 0 R", b"[ << /Columns 4 /Predictor 15 >> ]"),
+        "parms-in-list": (b"/DecodeParms [ 5 0 R ]", b"<< /Columns 4 /Predictor 12 >>"),
+        "columns": (b"/DecodeParms << /Predictor 12 /Columns 5 0 R >>", b"4"),
+        "predictor": (b"/DecodeParms << /Predictor 5 0 R /Columns 4 >>", b"12")}.items():
+    holder = b"5 0 obj " + what + b" endobj\n"
+    body = stream(4, packed(plain_rows), FLATE + where)
+    for side, whole in (("before", holder + body), ("behind", body + holder)):
+        cases["elsewhere-%s-%s" % (at, side)] = (
+            pdf(whole), "clean", "",
+            [(0, "4 0 obj", plain_rows), (0, "4 0 obj", told)] if "parms" in at else None)
+    for fault, text in (("missing", b""), ("reference", holder.replace(b"4 ", b"6 0 R ").replace(b"12 ", b"6 0 R ")),
+                        ("late", b"5 0 obj << /EarlyChange 0 /Predictor 12 >> endobj\n")):
+        cases["elsewhere-%s-%s" % (at, fault)] = (pdf(body + text), "suspect", "unsupported-method", None)
+for name, elsewhere, data in (("hex", b"/AHx", hexed(mark)), ("list", b"[ /ASCIIHexDecode /FlateDecode ]", hexed(packed(mark)))):
+    cases["elsewhere-filter-" + name] = (
+        pdf(stream(4, data, b"/Filter 5 0 R"), b"5 0 obj " + elsewhere + b" endobj\n"), "clean", "",
+        [(0, "4 0 obj", b""), (0, "4 0 obj", mark)])
+deep = [mark]
+for i in range(12):
+    deep.append(packed(deep[-1]) if i % 2 == 0 else a85(deep[-1]))
+# As it passes four are undone, all of them when it is whole.
+cases["twelve-filters"] = (pdf(stream(4, deep[12], b"/Filter [" + b"/A85 /Fl " * 6 + b"]")), "clean", "",
+                           [(0, "4 0 obj", deep[8]), (0, "4 0 obj", mark)])
+cases["thirteen-filters"] = (pdf(stream(4, packed(deep[12]), b"/Filter [/Fl " + b"/A85 /Fl " * 6 + b"]")), "suspect",
+                             "unsupported-method", None)
 holder = b"11 0 12 30 << /S /JavaScript /JS (\\141lert) >> <</X (endobj)/JS<61>>>"
 cases["object-stream"] = (
     pdf(stream(4, packed(holder), FLATE + b"/Type /ObjStm /N 2 /First 11")), "clean", "",

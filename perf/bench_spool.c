@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How fast mail becomes durable: bench_spool [--quick] [-b BYTES] [-m MIB] [-w WORKERS] [-o WAYS, of a to i]
+// How fast mail becomes durable: bench_spool [--quick] [-b BYTES] [-m MIB] [-w WORKERS] [-o WAYS, of a to k]
 // [FOLDER]; without a folder one is made below the present one, on the disk to be measured.
 //
 // In turn, so that what else happens on the machine meets all alike, and in this run alone comparable. Each way
@@ -7,13 +7,16 @@
 //
 // Prepared, written once before, and now once more: (a) io_uring and O_DIRECT, with as many mails in one write as the
 // buffer puts into one, as many writes on their way as it has, and a linked fdatasync behind each: group commit,
-// without all else that the buffer does; (b) the same with RWF_DSYNC in place of the fdatasync; (c) the buffer,
-// encrypted, with io_uring, in segments that it has filled with zeros before; (d) with threads. They are measured by
-// the better of (a) and (b) of the same round.
+// without all else that the buffer does; (b) the same with RWF_DSYNC in place of the fdatasync; (c) the same with one
+// fdatasync for all that have completed meanwhile, as the buffer does it; (d) the buffer, encrypted, with io_uring, in
+// segments that it has filled with zeros before; (e) with threads. They are measured by the best of (a) to (c).
 //
-// Fresh, as when mail comes for longer than segments were prepared for: (e), (f) as (a) and (b) in a file that was
-// allocated and never written to; (g), (h) the buffer, with two spares and no time to fill them, measured by the
-// better of (e) and (f). And (i), a file per mail: write, fsync, rename, fsync of the folder.
+// Fresh, as when mail comes for longer than segments were prepared for: (f) to (h) as (a) to (c) in a file that was
+// allocated and never written to; (i), (j) the buffer, with two spares and no time to fill them, measured by the
+// best of (f) to (h). And (k), a file per mail: write, fsync, rename, fsync of the folder.
+//
+// The same bytes of mail, that is: what the buffer stores beside them is its own. Each round's rate is divided by that
+// of the peer in the same round, and the median of those is told.
 //
 // Beside those how long an acknowledgement takes (p50, p99), under that load and of one mail at a time with nothing
 // else on its way; this process's processor time for a byte; and AES-256-GCM alone. Without -b for mails of 4, 20 and 100 KB.
@@ -36,12 +39,33 @@
 #include <unistd.h>
 
 #define MOST_ROUNDS 7
-#define WAYS 9
+#define WAYS 11
 #define WAITING 16u // mails of a worker that are committed and not durable, at least
 #define WAITING_BYTES ((size_t)2 * GROUPS_WRITING * GROUP_BYTES) // and so many bytes of them
 #define WORKERS 8
 #define ALONE 300        // mails one at a time
 #define SMALL_BYTES 400u // that a mail takes on the disk beside its own, at most
+
+enum kind { KIND_RAW, KIND_RING, KIND_THREADS, KIND_FILES };
+
+static const struct way {
+	const char *name;
+	enum kind kind;
+	bool fresh;
+	enum disk_sync sync;
+} ways[WAYS] = {
+	{"groups+fsync", KIND_RAW, false, DISK_LINKED},
+	{"groups-dsync", KIND_RAW, false, DISK_DSYNC},
+	{"groups+shared-fsync", KIND_RAW, false, DISK_SHARED},
+	{"io_uring", KIND_RING, false, DISK_SHARED},
+	{"threads", KIND_THREADS, false, DISK_SHARED},
+	{"new-groups+fsync", KIND_RAW, true, DISK_LINKED},
+	{"new-groups-dsync", KIND_RAW, true, DISK_DSYNC},
+	{"new-groups+shared-fsync", KIND_RAW, true, DISK_SHARED},
+	{"new-io_uring", KIND_RING, true, DISK_SHARED},
+	{"new-threads", KIND_THREADS, true, DISK_SHARED},
+	{"file-per-mail", KIND_FILES, false, DISK_LINKED},
+};
 
 struct bench {
 	struct disk disk;
@@ -230,12 +254,12 @@ static double median(const double *values, unsigned int count)
 	return sorted[count / 2];
 }
 
-static double measure(const struct bench *bench, size_t way, struct disk_times *times)
+static double measure(const struct bench *bench, const struct way *way, struct disk_times *times)
 {
-	if (way < 2 || way == 4 || way == 5)
-		return disk_groups(&bench->disk, way % 2 == 0, way > 3, times);
-	return way == 8 ? disk_file_per_mail(&bench->disk, times)
-			: buffer(bench, way % 2 == 0, way > 3, times);
+	if (way->kind == KIND_RAW)
+		return disk_groups(&bench->disk, way->sync, way->fresh, times);
+	return way->kind == KIND_FILES ? disk_file_per_mail(&bench->disk, times)
+				       : buffer(bench, way->kind == KIND_RING, way->fresh, times);
 }
 
 static void measure_all(struct bench *bench, struct disk_times *times)
@@ -245,7 +269,7 @@ static void measure_all(struct bench *bench, struct disk_times *times)
 			times->count = 0;
 			if (strchr(bench->ways, (int)('a' + i)) == NULL)
 				continue;
-			bench->rates[i][round] = measure(bench, i, times);
+			bench->rates[i][round] = measure(bench, &ways[i], times);
 			disk_sort(times);
 			bench->p50[i][round] = disk_part(times, 0.5);
 			bench->p99[i][round] = disk_part(times, 0.99);
@@ -255,47 +279,54 @@ static void measure_all(struct bench *bench, struct disk_times *times)
 	}
 }
 
-static void tell_way(const struct bench *bench, size_t way, const char *text)
+// The raw way that is best on that ground.
+static size_t find_peer(const struct bench *bench, bool fresh)
 {
-	static const char *const grounds[] = {"raw io_uring, groups written and synced",
-		"raw io_uring, groups written to new files and synced"};
-	bool fresh = way > 3 && way < 8;
-	const char *against = grounds[fresh];
-	size_t raw = fresh ? 4 : 0;
-	double peers[MOST_ROUNDS] = {0};
+	size_t best = WAYS;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (ways[i].kind != KIND_RAW || ways[i].fresh != fresh)
+			continue;
+		if (best == WAYS || median(bench->rates[i], bench->rounds) >
+					    median(bench->rates[best], bench->rounds))
+			best = i;
+	}
+	return best;
+}
+
+static void tell_way(const struct bench *bench, size_t number)
+{
+	const struct way *way = &ways[number];
+	const char *against = way->fresh ? "raw io_uring, groups written to new files and synced"
+					 : "raw io_uring, groups written and synced";
+	size_t raw = find_peer(bench, way->fresh);
+	double rate = median(bench->rates[number], bench->rounds);
+	double peer = median(bench->rates[raw], bench->rounds);
 	double ratios[MOST_ROUNDS] = {0};
-	double rate = median(bench->rates[way], bench->rounds);
-	double peer;
+	double ratio;
 	char name[64];
 
-	for (unsigned int round = 0; round < bench->rounds; round++) {
-		// The better of the two.
-		if (bench->rates[raw][round] < bench->rates[raw + 1][round])
-			raw++;
-		peers[round] = bench->rates[raw][round];
-		ratios[round] = peers[round] > 0 ? bench->rates[way][round] / peers[round] : 0;
-		raw = fresh ? 4 : 0;
-	}
-	peer = median(peers, bench->rounds);
-	(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->disk.bytes, text);
-	perf_row_ratio(name, rate, "mails/s", against, peer, median(ratios, bench->rounds));
-	(void)snprintf(name, sizeof(name), "buffer/bytes/%zu/%s", bench->disk.bytes, text);
+	for (unsigned int round = 0; round < bench->rounds; round++)
+		ratios[round] =
+			peer > 0 ? bench->rates[number][round] / bench->rates[raw][round] : 0;
+	ratio = median(ratios, bench->rounds);
+	(void)snprintf(name, sizeof(name), "buffer/durable/%zu/%s", bench->disk.bytes, way->name);
+	perf_row_ratio(name, rate, "mails/s", against, peer, ratio);
+	(void)snprintf(name, sizeof(name), "buffer/bytes/%zu/%s", bench->disk.bytes, way->name);
 	perf_row_ratio(name, rate * (double)bench->disk.bytes / 1e6, "MB/s", against,
-		peer * (double)bench->disk.bytes / 1e6, median(ratios, bench->rounds));
+		peer * (double)bench->disk.bytes / 1e6, ratio);
 	// Of the others those are beside.
-	if (way % 4 < 2 && way < 8)
+	if (way->kind == KIND_RAW)
 		return;
-	raw += median(bench->rates[raw], bench->rounds) <
-	       median(bench->rates[raw + 1], bench->rounds);
-	(void)snprintf(name, sizeof(name), "buffer/ack-p50/%zu/%s", bench->disk.bytes, text);
-	perf_row(name, median(bench->p50[way], bench->rounds), "us", against,
+	(void)snprintf(name, sizeof(name), "buffer/ack-p50/%zu/%s", bench->disk.bytes, way->name);
+	perf_row(name, median(bench->p50[number], bench->rounds), "us", against,
 		median(bench->p50[raw], bench->rounds));
-	(void)snprintf(name, sizeof(name), "buffer/ack-p99/%zu/%s", bench->disk.bytes, text);
-	perf_row(name, median(bench->p99[way], bench->rounds), "us", against,
+	(void)snprintf(name, sizeof(name), "buffer/ack-p99/%zu/%s", bench->disk.bytes, way->name);
+	perf_row(name, median(bench->p99[number], bench->rounds), "us", against,
 		median(bench->p99[raw], bench->rounds));
-	(void)snprintf(name, sizeof(name), "buffer/processor/%zu/%s", bench->disk.bytes, text);
-	if (way != 8)
-		perf_row(name, median(bench->processor_ns[way], bench->rounds), "ns/B", against,
+	(void)snprintf(name, sizeof(name), "buffer/processor/%zu/%s", bench->disk.bytes, way->name);
+	if (way->kind != KIND_FILES)
+		perf_row(name, median(bench->processor_ns[number], bench->rounds), "ns/B", against,
 			median(bench->processor_ns[raw], bench->rounds));
 }
 
@@ -345,16 +376,13 @@ static void tell_cipher(const struct bench *bench)
 
 static void run(struct bench *bench)
 {
-	static const char *const names[WAYS] = {"groups+fsync", "groups-dsync", "io_uring",
-		"threads", "new-groups+fsync", "new-groups-dsync", "new-io_uring", "new-threads",
-		"file-per-mail"};
 	struct disk_times times = {.us = malloc(DISK_TIMES * sizeof(uint32_t))};
 
 	perf_need(times.us != NULL, "memory");
 	measure_all(bench, &times);
 	for (size_t i = 0; i < WAYS; i++) {
 		if (strchr(bench->ways, (int)('a' + i)) != NULL)
-			tell_way(bench, i, names[i]);
+			tell_way(bench, i);
 	}
 	tell_alone(bench, &times);
 	tell_cipher(bench);
@@ -366,7 +394,7 @@ static void run(struct bench *bench)
 static _Noreturn void usage(void)
 {
 	(void)fprintf(stderr, "bench_spool [--quick] [-b BYTES] [-m MIB] [-w WORKERS] "
-			      "[-o WAYS, of a to i] [FOLDER]\n");
+			      "[-o WAYS, of a to k] [FOLDER]\n");
 	exit(2); // NOLINT(concurrency-mt-unsafe): no thread yet
 }
 
@@ -402,7 +430,7 @@ int main(int argc, char **argv)
 	struct bench bench = {.disk = {.total = 384u << 20},
 		.workers = 1,
 		.rounds = MOST_ROUNDS,
-		.ways = "abcdefghi"};
+		.ways = "abcdefghijk"};
 	static const size_t sizes[] = {4000, 20000, 100000};
 	char made[] = "build/bench-spool-XXXXXX";
 	size_t only;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,17 +111,26 @@ int disk_make_file(const struct disk *disk, bool filled)
 	return fd;
 }
 
+// What completions are of, but for places in the ring.
+#define OF_LINKED UINT64_MAX // a write that is not durable by itself
+#define OF_SYNC (UINT64_MAX - 1)
+
 struct raw {
 	struct io_uring ring;
 	const struct disk *disk;
 	int fd;
 	size_t bytes; // of a write
 	uint32_t mails_each;
-	uint32_t depth;
-	bool linked;
-	uint64_t since[64]; // by place in the ring
-	uint32_t free[64];
+	uint32_t depth; // writes on their way
+	enum disk_sync sync;
+	uint64_t since[GROUPS]; // by place
+	uint32_t free[GROUPS];  // places
 	uint32_t free_count;
+	uint32_t writing;
+	uint32_t written[GROUPS]; // places of DISK_SHARED that wait for a sync
+	uint32_t written_count;
+	uint32_t synced[GROUPS]; // and that one is on its way for
+	uint32_t synced_count;
 };
 
 // The data comes from another place each time, as the buffer's does.
@@ -132,17 +142,39 @@ static void submit_write(struct raw *raw, uint64_t offset)
 	const uint8_t *data = raw->disk->data + offset / raw->bytes % places * raw->bytes;
 
 	raw->since[place] = disk_now_ns();
+	raw->writing++;
 	io_uring_prep_write_fixed(sqe, raw->fd, data, (unsigned int)raw->bytes, (__u64)offset, 0);
 	io_uring_sqe_set_data64(sqe, place);
-	if (!raw->linked) {
+	if (raw->sync == DISK_DSYNC)
 		sqe->rw_flags = RWF_DSYNC;
+	if (raw->sync != DISK_LINKED)
 		return;
-	}
-	io_uring_sqe_set_data64(sqe, UINT64_MAX);
+	io_uring_sqe_set_data64(sqe, OF_LINKED);
 	sqe->flags |= IOSQE_IO_LINK;
 	sqe = io_uring_get_sqe(&raw->ring);
 	io_uring_prep_fsync(sqe, raw->fd, IORING_FSYNC_DATASYNC);
 	io_uring_sqe_set_data64(sqe, place);
+}
+
+static void submit_sync(struct raw *raw)
+{
+	struct io_uring_sqe *sqe;
+
+	if (raw->synced_count > 0 || raw->written_count == 0)
+		return;
+	sqe = io_uring_get_sqe(&raw->ring);
+	io_uring_prep_fsync(sqe, raw->fd, IORING_FSYNC_DATASYNC);
+	io_uring_sqe_set_data64(sqe, OF_SYNC);
+	memcpy(raw->synced, raw->written, raw->written_count * sizeof(raw->written[0]));
+	raw->synced_count = raw->written_count;
+	raw->written_count = 0;
+}
+
+static uint64_t take_durable(struct raw *raw, uint32_t place, struct disk_times *times)
+{
+	disk_note(times, raw->since[place], disk_now_ns());
+	raw->free[raw->free_count++] = place;
+	return raw->mails_each;
 }
 
 static uint64_t take_writes(struct raw *raw, struct disk_times *times)
@@ -151,15 +183,19 @@ static uint64_t take_writes(struct raw *raw, struct disk_times *times)
 	uint64_t mails = 0;
 
 	while (io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
-		uint64_t place = io_uring_cqe_get_data64(cqe);
+		uint64_t of = io_uring_cqe_get_data64(cqe);
 
 		perf_need(cqe->res >= 0, "write");
 		io_uring_cqe_seen(&raw->ring, cqe);
-		if (place == UINT64_MAX)
+		while (of == OF_SYNC && raw->synced_count > 0)
+			mails += take_durable(raw, raw->synced[--raw->synced_count], times);
+		if (of >= GROUPS)
 			continue;
-		disk_note(times, raw->since[place], disk_now_ns());
-		raw->free[raw->free_count++] = (uint32_t)place;
-		mails += raw->mails_each;
+		raw->writing--;
+		if (raw->sync == DISK_SHARED)
+			raw->written[raw->written_count++] = (uint32_t)of;
+		else
+			mails += take_durable(raw, (uint32_t)of, times);
 	}
 	return mails;
 }
@@ -178,15 +214,16 @@ static double raw_run(struct raw *raw, struct disk_times *times)
 	perf_need(io_uring_queue_init(128, &raw->ring, 0) == 0 &&
 			  io_uring_register_buffers(&raw->ring, &buffer, 1) == 0,
 		"io_uring");
-	for (raw->free_count = 0; raw->free_count < raw->depth; raw->free_count++)
+	for (raw->free_count = 0; raw->free_count < GROUPS; raw->free_count++)
 		raw->free[raw->free_count] = raw->free_count;
 	begin = disk_now_ns();
 	times->processor_s = disk_processor_s();
-	while (writes > 0 || raw->free_count < raw->depth) {
-		for (; raw->free_count > 0 && writes > 0; writes--) {
+	while (writes > 0 || raw->free_count < GROUPS) {
+		for (; raw->writing < raw->depth && raw->free_count > 0 && writes > 0; writes--) {
 			submit_write(raw, offset);
 			offset += raw->bytes;
 		}
+		submit_sync(raw);
 		perf_need(io_uring_submit_and_wait(&raw->ring, 1) >= 0, "submit");
 		mails += take_writes(raw, times);
 	}
@@ -201,9 +238,10 @@ static size_t whole_blocks(size_t bytes)
 	return (bytes + 4095) / 4096 * 4096;
 }
 
-double disk_groups(const struct disk *disk, bool linked, bool fresh, struct disk_times *times)
+double disk_groups(
+	const struct disk *disk, enum disk_sync sync, bool fresh, struct disk_times *times)
 {
-	struct raw raw = {.disk = disk, .linked = linked, .fd = disk->prepared};
+	struct raw raw = {.disk = disk, .sync = sync, .fd = disk->prepared};
 	double rate;
 
 	raw.mails_each = GROUP_BYTES / (uint32_t)disk->bytes;

@@ -35,8 +35,16 @@ double disk_part(const struct disk_times *times, double part);
 
 // A file without a name, total bytes long, allocated as the buffer allocates; filled: written to as well.
 int disk_make_file(const struct disk *disk, bool filled);
-// io_uring: as many mails in one write as the buffer puts into one, as many writes on their way as it has; each with
-// RWF_DSYNC, or followed by its own linked fdatasync. All of the prepared file once, or of a new one. Mails a second.
-double disk_groups(const struct disk *disk, bool linked, bool fresh, struct disk_times *times);
+// How writes become durable.
+enum disk_sync {
+	DISK_LINKED, // each is followed by its own linked fdatasync
+	DISK_DSYNC,  // each with RWF_DSYNC
+	DISK_SHARED, // one fdatasync on its way for all that had completed, as the buffer does it
+};
+
+// io_uring: as many mails in one write as the buffer puts into one, as many writes on their way as it has, and as
+// much memory. All of the prepared file once, or of a new one. Mails a second.
+double disk_groups(
+	const struct disk *disk, enum disk_sync sync, bool fresh, struct disk_times *times);
 // For a third of a second, each in a file: write, fsync, rename, fsync of the folder. Mails a second.
 double disk_file_per_mail(const struct disk *disk, struct disk_times *times);

@@ -19,14 +19,14 @@
 #define US_PER_MS 1000
 
 struct alert_bell {
-	void (*ring)(void *ctx);
-	void *ctx;
+	struct alert_bell_owner owner;
 	char *dataplane; // NULL: none
 	char *folder;    // that mail is put into; NULL: none
 	int link;        // to the dataplane, that has a question; -1: none
 	int events;      // of inotify; -1: none
 	bool is_watched; // the folder
 	bool is_wanted;  // another look
+	bool is_refused; // and its owner knows
 	guint link_source;
 	guint events_source;
 	guint pause;       // 0: there may be a look
@@ -61,7 +61,7 @@ static void look(struct alert_bell *bell)
 	bell->credit_us += (began_us - bell->counted_us) / SHARE;
 	bell->credit_us = MIN(bell->credit_us, CREDIT_US);
 	bell->counted_us = began_us;
-	bell->ring(bell->ctx);
+	bell->owner.ring(bell->owner.ctx);
 	bell->credit_us -= g_get_monotonic_time() - began_us;
 	if (bell->credit_us < 0)
 		bell->pause = g_timeout_add(
@@ -88,7 +88,17 @@ static int ask(const struct alert_bell *bell)
 	return local_send(bell->link, question);
 }
 
-// One that does not know the question is asked again in a second.
+static void note_refusal(struct alert_bell *bell, const json_t *answer)
+{
+	const char *why = json_string_value(json_object_get(answer, "error"));
+
+	if (why == NULL || bell->is_refused)
+		return;
+	bell->is_refused = true;
+	bell->owner.refused(bell->owner.ctx, why);
+}
+
+// One that does not take the question is asked again in a second.
 static gboolean answered(gint fd, GIOCondition condition, gpointer ctx)
 {
 	struct alert_bell *bell = ctx;
@@ -106,6 +116,9 @@ static gboolean answered(gint fd, GIOCondition condition, gpointer ctx)
 	is_good = json_is_integer(count);
 	if (is_good)
 		bell->known = json_integer_value(count);
+	else
+		note_refusal(bell, answer);
+	bell->is_refused = bell->is_refused && !is_good;
 	json_decref(answer);
 	free(text);
 	if (!is_good || ask(bell) != 0) {
@@ -179,7 +192,7 @@ static int open_parts(struct alert_bell *bell, const char *dataplane, const char
 	return 0;
 }
 
-int alert_bell_new(const char *dataplane, const char *maildir, void (*ring)(void *ctx), void *ctx,
+int alert_bell_new(const char *dataplane, const char *maildir, const struct alert_bell_owner *owner,
 	struct alert_bell **out)
 {
 	struct alert_bell *bell = calloc(1, sizeof(*bell));
@@ -187,8 +200,7 @@ int alert_bell_new(const char *dataplane, const char *maildir, void (*ring)(void
 
 	if (bell == NULL)
 		return -ENOMEM;
-	*bell = (struct alert_bell){.ring = ring,
-		.ctx = ctx,
+	*bell = (struct alert_bell){.owner = *owner,
 		.link = -1,
 		.events = -1,
 		.credit_us = CREDIT_US,

@@ -9,8 +9,15 @@
 
 struct alert_bell;
 
+struct alert_bell_owner {
+	void (*ring)(void *ctx);
+	// The dataplane does not take the question, as when another control process has asked it; once until it does.
+	void (*refused)(void *ctx, const char *why);
+	void *ctx;
+};
+
 // dataplane: its socket; NULL: it keeps no mail for us. maildir: "": there is none. Returns 0 or -ENOMEM.
-int alert_bell_new(const char *dataplane, const char *maildir, void (*ring)(void *ctx), void *ctx,
+int alert_bell_new(const char *dataplane, const char *maildir, const struct alert_bell_owner *owner,
 	struct alert_bell **out) __attribute__((warn_unused_result));
 void alert_bell_free(struct alert_bell *bell);
 // Once a second: asks a dataplane that was away, and looks for a Maildir that was not there.

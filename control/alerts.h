@@ -41,6 +41,7 @@ struct alerts_source {
 	void (*answer)(void *ctx, uint64_t token, const struct alerts_answer *answer);
 	void *ctx;
 	uint64_t token;
+	int64_t began_us; // when its first byte came, by the clock of alerts_clock_us; 0: now
 };
 
 // What a seal that is in force needs written down.
@@ -94,6 +95,8 @@ int alerts_resume(struct alerts *alerts) __attribute__((warn_unused_result));
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s);
+// Microseconds of the clock of alerts_source.began_us.
+int64_t alerts_clock_us(void);
 // So much waits to be read that what comes may have to come again.
 bool alerts_is_busy(const struct alerts *alerts);
 // The end of an alert whose action was in progress. err and why: as apply's.

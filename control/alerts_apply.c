@@ -342,8 +342,10 @@ static void note_order(struct alerts *alerts, const struct taking *taking)
 	const struct alert *alert = &taking->alert;
 	const struct order_highest taken = {true, alert->epoch, alert->sequence};
 
-	if (alert->type == ALERT_SEAL)
+	if (alert->type == ALERT_SEAL) {
 		alerts->seals_left -= 1;
+		alerts_note_passed(alerts);
+	}
 	if (alert->type == ALERT_SEAL && taking->highest == NULL)
 		alerts_overtake(alerts, alert->virus_id);
 	else if (alert->role == ROLE_ALERTS)

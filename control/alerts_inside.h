@@ -25,6 +25,13 @@ struct told {
 
 enum told_kind { TOLD_UNSIGNED, TOLD_REFUSED, TOLD_REPEATED, TOLD_KINDS };
 
+// A seal that was taken, and what had the highest number before it.
+struct passed {
+	int64_t at_us;
+	struct order_highest before;
+};
+#define PASSED_MOST 16u
+
 struct alerts {
 	struct alerts_options options;
 	struct alerts_actions actions;
@@ -36,7 +43,9 @@ struct alerts {
 	unsigned int later_roots; // of them
 	struct later *later_first;
 	struct later *later_last;
-	struct order_highest in_order; // of what keeps its order beside seals, what was taken
+	struct order_highest in_order;     // of what keeps its order beside seals, what was taken
+	struct passed passed[PASSED_MOST]; // seals, the latest ones
+	unsigned int passed_ever;
 	bool is_stopped;
 	struct alert_order *order;
 	struct alerts_seen *seen;
@@ -107,6 +116,15 @@ void alerts_read_root_later(struct alerts *alerts, const struct alerts_source *s
 	const void *text, size_t bytes, int64_t clock_s);
 // A seal of this virus id goes before all that wait.
 void alerts_overtake(struct alerts *alerts, const char *virus_id);
+
+// ---- alerts_passed.c ----------------------------------------------------------------------------
+
+// A seal is about to be taken.
+void alerts_note_passed(struct alerts *alerts);
+// What had the highest number when something began to come, for what seals may have passed since. Returns false when
+// that is what has it now.
+bool alerts_highest_at(
+	const struct alerts *alerts, int64_t began_us, struct order_highest *highest);
 
 // ---- alerts_tell.c ------------------------------------------------------------------------------
 

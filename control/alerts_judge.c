@@ -39,10 +39,33 @@ static bool may_seal(struct alerts *alerts, int64_t now_s)
 	return alerts->seals_left >= 1;
 }
 
+// What it has to be newer than, where that is not what has the highest number now: a seal does not wait for a list that
+// is being read, or is still coming; all else has kept its order.
+static bool find_highest(
+	const struct alerts *alerts, const struct taking *taking, struct order_highest *out)
+{
+	const struct alert *alert = &taking->alert;
+	struct order_highest then;
+	bool is_passed = taking->highest != NULL;
+
+	if (alert->role != ROLE_ALERTS || alert->type == ALERT_SEAL)
+		return false;
+	if (is_passed)
+		then = *taking->highest;
+	if (alert->type == ALERT_SCREEN &&
+		alerts_highest_at(alerts, taking->source->began_us, &then))
+		is_passed = true;
+	if (!is_passed)
+		return false;
+	*out = alerts->in_order;
+	order_highest_raise(out, &then);
+	return true;
+}
+
 static int check_order(struct alerts *alerts, struct taking *taking)
 {
 	const struct alert *alert = &taking->alert;
-	struct order_highest highest = alerts->in_order;
+	struct order_highest highest;
 	struct order_limits limits = {
 		.epoch_least = keys_epoch(alerts->root.keys, alert->role),
 		.most_ahead = alerts->options.most_ahead,
@@ -53,11 +76,8 @@ static int check_order(struct alerts *alerts, struct taking *taking)
 	if (alert->type == ALERT_ROOT)
 		return alerts_root_check(&alerts->root, alert, taking->envelope, taking->now_s,
 			&taking->keys, taking->why);
-	// A seal does not wait for a list that is being read; all else has kept its order.
-	if (taking->highest != NULL && alert->role == ROLE_ALERTS && alert->type != ALERT_SEAL) {
-		order_highest_raise(&highest, taking->highest);
+	if (find_highest(alerts, taking, &highest))
 		limits.highest = &highest;
-	}
 	err = alert_order_check(alerts->order, alert, taking->digest, &limits, &why);
 	return err == 0 ? 0 : refused(taking, why);
 }

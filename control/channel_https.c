@@ -57,7 +57,8 @@ static void take(void *ctx, const struct web_request *request, struct web_reply 
 		.peer = request->peer,
 		.answer = answer,
 		.ctx = channel,
-		.token = request->token};
+		.token = request->token,
+		.began_us = request->began_us};
 
 	if (strcmp(request->path, PATH) != 0) {
 		say(reply, 404, "there is only " PATH "\n");

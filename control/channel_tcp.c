@@ -133,9 +133,9 @@ static bool take_frame(void *ctx, struct framed *framed, const void *text, size_
 		.peer = peer->name,
 		.answer = answer,
 		.ctx = peer->channel,
-		.token = peer->token};
+		.token = peer->token,
+		.began_us = framed_began_us(framed)};
 
-	(void)framed;
 	peer->channel->received++;
 	peer->unanswered++;
 	alerts_take(peer->channel->alerts, &source, text, bytes, control_now_ns() / NS_PER_S);

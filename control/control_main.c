@@ -216,6 +216,16 @@ static void mail_has_come(void *ctx)
 	alert_mail_turn(control->alert_mail);
 }
 
+// Two of them on one dataplane: each would tell it what is sealed, and what the rules are.
+static void bell_is_refused(void *ctx, const char *why)
+{
+	struct control *control = ctx;
+
+	(void)fprintf(stderr, "cordon-control: %s: %s\n", control->options.dataplane, why);
+	control_events_write(
+		control->events, "fault", json_pack("{s:s, s:s}", "what", "dataplane", "why", why));
+}
+
 static gboolean once_a_second(gpointer ctx)
 {
 	struct control *control = ctx;
@@ -318,7 +328,8 @@ static int open_alerts(struct control *control)
 		err = alert_mail_new(control, &control->alert_mail);
 	if (err == 0)
 		err = alert_bell_new(control->store != NULL ? control->options.dataplane : NULL,
-			control->options.alerts.mail.maildir, mail_has_come, control,
+			control->options.alerts.mail.maildir,
+			&(struct alert_bell_owner){mail_has_come, bell_is_refused, control},
 			&control->alert_bell);
 	if (err != 0 && error[0] != '\0')
 		(void)fprintf(stderr, "cordon-control: %s\n", error);

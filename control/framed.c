@@ -18,6 +18,7 @@ struct framed {
 	const struct framed_owner *owner;
 	void *ctx;
 	gint64 active_us;
+	gint64 began_us;
 	gint priority;
 };
 
@@ -50,6 +51,11 @@ static gboolean end(struct framed *framed)
 gint64 framed_active_us(const struct framed *framed)
 {
 	return framed->active_us;
+}
+
+gint64 framed_began_us(const struct framed *framed)
+{
+	return framed->began_us;
 }
 
 size_t framed_input_bytes(const struct framed *framed)
@@ -148,6 +154,7 @@ static void forget_frame(struct framed *framed, size_t bytes)
 {
 	GByteArray *left = framed->in;
 
+	framed->began_us = g_get_monotonic_time(); // of what is behind it, at the latest
 	if (bytes <= READ_BYTES) {
 		(void)g_byte_array_remove_range(left, 0, (guint)bytes);
 		return;
@@ -216,6 +223,8 @@ static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 		return end_input(framed);
 	if (n > 0) {
 		framed->active_us = g_get_monotonic_time();
+		if (framed->in->len == 0)
+			framed->began_us = framed->active_us;
 		(void)g_byte_array_append(framed->in, (const guint8 *)data, (guint)n);
 		stays = take_frame(framed);
 	}

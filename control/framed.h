@@ -42,4 +42,6 @@ void framed_prefer(struct framed *framed, bool is_preferred);
 // When something was heard or sent last (g_get_monotonic_time); how much there
 // is of a frame that is not whole.
 gint64 framed_active_us(const struct framed *framed);
+// When the first byte of the frame that is not whole, or is handed over, was here (g_get_monotonic_time).
+gint64 framed_began_us(const struct framed *framed);
 size_t framed_input_bytes(const struct framed *framed);

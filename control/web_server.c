@@ -48,6 +48,7 @@ struct exchange {
 	char host[300];
 	char site[32];
 	int64_t began_ns;
+	int64_t began_us;
 };
 
 struct web_server {
@@ -301,7 +302,8 @@ static void answer(struct web_server *server, struct lws *wsi, struct exchange *
 		.host = exchange->host,
 		.site = exchange->site,
 		.bytes = exchange->body->len,
-		.peer = exchange->peer};
+		.peer = exchange->peer,
+		.began_us = exchange->began_us};
 
 	if (exchange->is_answered || exchange->token != 0)
 		return;
@@ -347,6 +349,7 @@ static void begin(
 	server->counts.requests++;
 	exchange->body = g_byte_array_new();
 	exchange->began_ns = control_now_ns();
+	exchange->began_us = g_get_monotonic_time();
 	read_headers(wsi, exchange, path);
 	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));

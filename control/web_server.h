@@ -28,6 +28,7 @@ struct web_request {
 	size_t bytes;
 	const char *peer; // its address
 	uint64_t token;   // for web_server_answer
+	int64_t began_us; // when its headers were here (CLOCK_MONOTONIC)
 };
 
 // Zeroed is an answer of no status, which is a mistake.

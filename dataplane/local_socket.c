@@ -333,6 +333,17 @@ static bool has_gone(const struct client *client)
 	return poll(&gone, 1, 0) > 0;
 }
 
+bool local_server_is_waiting(const struct local_server *server, uint64_t id)
+{
+	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
+		const struct client *client = &server->clients[i];
+
+		if (client->fd >= 0 && client->waits && client->id == id)
+			return !has_gone(client);
+	}
+	return false;
+}
+
 void local_server_serve(struct local_server *server)
 {
 	bool is_full = true;

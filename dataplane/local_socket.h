@@ -42,6 +42,8 @@ void local_server_close(struct local_server *server);
 int local_server_descriptor(const struct local_server *server);
 // Accepts, reads and answers whatever is there without waiting.
 void local_server_serve(struct local_server *server);
+// Whether this client waits for an answer that comes later, and is still there.
+bool local_server_is_waiting(const struct local_server *server, uint64_t id);
 // The answer that was to come later; nothing happens when the client has gone meanwhile.
 void local_server_answer(struct local_server *server, uint64_t id, struct local_answer *answer);
 

@@ -216,14 +216,20 @@ void main_tell_alerts(struct gateway *gateway)
 		answer_waiter(gateway, count);
 }
 
-// There is one control process: whoever asked before is one that has gone.
-static void wait_for_alerts(struct gateway *gateway, uint64_t client, const char *text)
+// There is one control process: another one is told so, and whoever asked before and has gone is forgotten.
+static void wait_for_alerts(
+	struct gateway *gateway, uint64_t client, const char *text, struct local_answer *answer)
 {
-	if (gateway->waiter.is_there)
-		answer_waiter(gateway, count_alerts(gateway));
+	if (gateway->waiter.is_there && gateway->waiter.client != client &&
+		local_server_is_waiting(gateway->command, gateway->waiter.client)) {
+		answer->text = strdup(
+			"{\"error\":\"another control process is connected to this dataplane\"}");
+		return;
+	}
 	gateway->waiter.is_there = true;
 	gateway->waiter.client = client;
 	gateway->waiter.known = strtoull(text, NULL, 10);
+	answer->later = true;
 }
 
 // ---- answers ------------------------------------------------------------------------------------
@@ -272,8 +278,7 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		answer->text = get_screen_hits(gateway);
 		break;
 	case COMMAND_ALERTS:
-		wait_for_alerts(gateway, request->client, text);
-		answer->later = true;
+		wait_for_alerts(gateway, request->client, text, answer);
 		break;
 	case COMMAND_CONFIG:
 		answer->text = options_json(&gateway->options);

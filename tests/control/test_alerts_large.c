@@ -77,6 +77,116 @@ static void a_list_that_came_after_a_seal_is_not_older(void **test_state)
 	assert_int_equal(lab.applied, 1);
 }
 
+// As if its first byte had come then.
+static void send_begun(json_t *alert, int64_t began_us)
+{
+	const struct alerts_source source = {.channel = "test",
+		.peer = "peer",
+		.answer = answer,
+		.token = 7,
+		.began_us = began_us};
+	char *text = sign(alert, ALERTS_A, ALERTS_A);
+
+	lab.why[0] = '\0';
+	alerts_take(lab.alerts, &source, text, strlen(text), lab.now_s);
+	free(text);
+	alerts_flush(lab.alerts);
+}
+
+static json_t *make_short_screen(uint64_t sequence)
+{
+	json_t *alert = make_screen(sequence);
+	json_t *list = json_object_get(alert, "screen");
+
+	while (json_array_size(list) > 1)
+		(void)json_array_remove(list, 1);
+	return alert;
+}
+
+static void a_list_that_began_to_come_before_a_seal_is_as_new_as_then(void **test_state)
+{
+	int64_t began_us;
+
+	(void)test_state;
+	start_hasty();
+	send_alert(make_seal(3), ALERTS_A);
+	began_us = alerts_clock_us();
+	send_alert(make_seal(8), ALERTS_A);
+	send_alert(make_seal(9), ALERTS_A);
+	alerts_flush(lab.alerts);
+	// Not older than what was there before it began; nor one that began after the seal, or says nothing of it.
+	send_begun(make_screen(3), began_us);
+	assert_refused("an old sequence");
+	send_begun(make_screen(5), alerts_clock_us());
+	assert_refused("an old sequence");
+	send_begun(make_screen(6), 0);
+	assert_refused("an old sequence");
+	assert_int_equal(lab.applied, 3);
+	send_begun(make_screen(4), began_us);
+	assert_result("applied");
+	assert_int_equal(lab.type, ALERT_SCREEN);
+	assert_int_equal(lab.applied, 4);
+	// Again, it is the same one; and a list that was overtaken by a list is old.
+	send_begun(make_screen(4), began_us);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 4);
+	send_begun(make_short_screen(7), began_us);
+	assert_result("applied");
+	send_begun(make_short_screen(6), began_us);
+	assert_refused("an old sequence");
+	assert_int_equal(lab.applied, 5);
+	send_begun(make_seal(7), began_us);
+	assert_refused("an old sequence");
+	send_alert(make_seal(10), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+}
+
+static void lists_alone_may_be_passed_by_a_seal_on_their_way(void **test_state)
+{
+	json_t *ping = make_alert("alerts", "ping", 1);
+	json_t *old = make_short_screen(2);
+	json_t *seal = make_seal(1);
+	int64_t began_us = alerts_clock_us();
+
+	(void)test_state;
+	start_hasty();
+	send_alert(make_seal(5), ALERTS_A);
+	alerts_flush(lab.alerts);
+	send_begun(ping, began_us);
+	assert_refused("an old sequence");
+	// A list of an epoch that was over when it was whole.
+	(void)json_object_set_new(seal, "epoch", json_integer(2));
+	send_alert(seal, ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_result("applied");
+	send_begun(old, began_us);
+	assert_refused("an old sequence");
+}
+
+static void more_seals_than_are_remembered_pass_no_list_that_is_older(void **test_state)
+{
+	int64_t began_us = alerts_clock_us();
+
+	(void)test_state;
+	start_hasty();
+	for (uint64_t i = 1; i <= 40; i++) {
+		lab.now_s += i % 5 == 0 ? 3600 : 0; // there may be five in an hour
+		send_alert(make_seal(10 * i), ALERTS_A);
+		alerts_flush(lab.alerts);
+		assert_result("applied");
+	}
+	// What was before the sixteenth last.
+	send_begun(make_short_screen(240), began_us);
+	assert_refused("an old sequence");
+	send_begun(make_short_screen(241), began_us);
+	assert_result("applied");
+	// Nothing is remembered by the next process, which has no connection that began before.
+	restart();
+	send_begun(make_short_screen(255), began_us);
+	assert_refused("an old sequence");
+}
+
 static void all_but_seals_keep_their_order(void **test_state)
 {
 	(void)test_state;
@@ -240,6 +350,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_seal_does_not_wait_for_a_long_list),
 		TEST(a_list_that_came_after_a_seal_is_not_older),
+		TEST(a_list_that_began_to_come_before_a_seal_is_as_new_as_then),
+		TEST(lists_alone_may_be_passed_by_a_seal_on_their_way),
+		TEST(more_seals_than_are_remembered_pass_no_list_that_is_older),
 		TEST(all_but_seals_keep_their_order),
 		TEST(an_all_clear_does_not_end_a_seal_that_came_after_it),
 		TEST(an_all_clear_of_another_virus_acts_beside_a_seal),

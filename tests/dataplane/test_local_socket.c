@@ -319,6 +319,7 @@ static void who_waits_and_goes_keeps_nobody_busy(void **state)
 	assert_int_equal(local_receive(fd, &text), -EAGAIN);
 	late.text = strdup("late");
 	local_server_answer(later.server, later.client, &late);
+	assert_false(local_server_is_waiting(later.server, later.client));
 	assert_int_equal(local_receive(fd, &text), 0);
 	assert_string_equal(text, "late");
 	free(text);
@@ -327,8 +328,13 @@ static void who_waits_and_goes_keeps_nobody_busy(void **state)
 	assert_int_equal(local_send(fd, "again"), 0);
 	serve_when_ready(later.server);
 	assert_int_not_equal(later.client, 0);
+	assert_true(local_server_is_waiting(later.server, later.client));
+	assert_false(local_server_is_waiting(later.server, later.client + 1));
 	(void)close(fd);
+	assert_false(
+		local_server_is_waiting(later.server, later.client)); // before anybody has looked
 	serve_when_ready(later.server);
+	assert_false(local_server_is_waiting(later.server, later.client));
 	polled.fd = local_server_descriptor(later.server);
 	assert_int_equal(poll(&polled, 1, 0), 0);
 	late = (struct local_answer){strdup("nobody is there"), -1, false};

@@ -4,14 +4,16 @@
 trusted key has signed acts and is answered by mail; all else is mail like any other."""
 import email
 import email.policy
+import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 
 import labmail
 from labalerts import Alerted
-from lablib import BUILD, SERVER, Cases, Lab, until
+from lablib import BUILD, SERVER, Cases, Lab, load_json_lines, until
 from labmail import mixed, part
 from labpostfix import Server
 from labvendor import ALERT, Vendor
@@ -110,6 +112,60 @@ def not_alerts(case):
         status = at.control.ask("status")["channels"]["mail"]
         case.equal((status["answered"], status["passed"]), (1, 4), "counted")
         case.equal([e["result"] for e in at.control.events("alert")].count("applied"), 1, "one alert")
+
+
+class Asker:
+    """Somebody with a question for the dataplane."""
+
+    def __init__(self, lab):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(lab.folder + "/dataplane.sock")
+        self.socket.settimeout(20)
+
+    def ask(self, text):
+        self.socket.send(text.encode())
+
+    def answer(self):
+        return json.loads(self.socket.recv(1 << 20))
+
+
+@cases.case("a second control process on one dataplane is told so, and disturbs nobody", engine=True)
+def second(case):
+    with Lab(case) as lab:
+        at = with_mail(case, lab)
+        told = "another control process is connected to this dataplane"
+        asker = Asker(lab)
+
+        def refused():
+            asker.ask("alerts 7")
+            return asker.answer().get("error")
+        # As soon as the first one has asked.
+        until("refused", lambda: refused() == told)
+        with open(at.control.config) as f:
+            text = f.read()
+        other = lab.folder + "/other"
+        os.mkdir(other)
+        os.mkdir(other + "/spool")  # on the same one it would not start
+        shutil.copy(lab.folder + "/spool.key", other + "/spool.key")
+        for name in ("control.json", "control.sock", "state", "rules.img", "seals.json", "spool"):
+            text = text.replace(lab.folder + "/" + name, other + "/" + name)
+        text = "\n".join(line for line in text.split("\n") if "listen:" not in line)
+        with open(other + "/control.yaml", "w") as f:
+            f.write(text)
+        lab.start("server", "other", [BUILD + "/cordon-control", "--config", other + "/control.yaml"])
+
+        def faults():
+            return [e["why"] for e in load_json_lines(other + "/control.json")
+                    if e["event"] == "fault" and e["what"] == "dataplane"]
+        until("the second one says so", lambda: faults() == [told])
+        mailed(at, at.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"}))
+        until("sealed by the first", at.sealed)
+        time.sleep(2)  # it asks once a second
+        case.equal(faults(), [told], "and says it once")
+        case.equal([e["why"] for e in at.control.events("fault")], [""], "the first one is well")
+        # When the first has gone, whoever asks next is the one.
+        at.control.kill()
+        until("the second is taken", lambda: refused() == told)
 
 
 @cases.case("Postfix pipes mail for an address into cordonctl; what is no alert bounces", engine=True)

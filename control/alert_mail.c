@@ -8,6 +8,7 @@
 #include "dataplane/dataplane.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define RECORDS 64 // looked at in one turn
 #define PAUSE_S 60 // after a Maildir that could not be worked with
+#define ASKED_S 8  // that somebody who has asked waits for: cordonctl gives up after ten
 #define NS_PER_S 1000000000
 
 // A mail that ends here, unless it turns out that no trusted key has signed what is in it.
@@ -25,17 +27,29 @@ struct ours {
 	unsigned int alerts;  // that are signed, as far as is known
 };
 
+// A mail that is being taken, or one of which it is not known yet who has signed what is in it.
+struct hand {
+	uint64_t token;
+	const char *peer;
+	unsigned int parts;     // that may be alerts
+	unsigned int awaited;   // answers to them
+	unsigned int strangers; // among them, whom no trusted key has signed
+	char why[ALERT_WHY_BYTES];
+	json_t *receipts;
+	bool is_asked;   // somebody waits for the receipts:
+	uint64_t client; // this one,
+	int64_t since_s; // since then
+	char *path;      // in a Maildir, where it is not marked as seen yet; NULL: it is in none
+};
+
 struct alert_mail {
 	struct control *control;
 	GHashTable *taken; // texts of ids: struct ours, until they are deleted
-	json_t *receipts;  // of the mail that is being taken
-	const char *peer;
-	uint64_t token;         // of it, or of the last
-	unsigned int awaited;   // answers to what is in it
-	unsigned int strangers; // in it
-	bool is_asked;          // by somebody who waits for the receipts
-	int64_t pause_s;        // until when the Maildir is let alone
-	uint64_t received;      // envelopes
+	GHashTable *later; // struct hand by its token
+	struct hand *hand; // what is being taken
+	uint64_t tokens;   // that there were
+	int64_t pause_s;   // until when the Maildir is let alone
+	uint64_t received; // envelopes
 	uint64_t answered;
 	uint64_t passed; // mails without a signed alert
 };
@@ -82,60 +96,134 @@ static void note_answer(struct alert_mail *mail, uint64_t token, bool is_strange
 	}
 }
 
+static void end_hand(struct alert_mail *mail, struct hand *hand);
+
+// Of all that has no answer yet it is known that a trusted key has signed it.
+static bool is_settled(const struct alert_mail *mail, const struct hand *hand)
+{
+	return hand->awaited == 0 || !alerts_is_reading(mail->control->alerts);
+}
+
+static void note_said(struct hand *hand, const struct alerts_answer *said)
+{
+	hand->awaited--;
+	if (said->receipt != NULL) {
+		(void)json_array_append_new(hand->receipts, json_string(said->receipt));
+	} else if (!said->is_busy) {
+		hand->strangers++;
+		(void)snprintf(hand->why, sizeof(hand->why), "%s", said->why);
+	}
+}
+
 static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 {
 	struct alert_mail *mail = ctx;
-	bool is_stranger = said->receipt == NULL && !said->is_busy;
-	bool is_now = mail->receipts != NULL && mail->token == token;
+	bool is_now = mail->hand != NULL && mail->hand->token == token;
+	struct hand *hand = is_now ? mail->hand : g_hash_table_lookup(mail->later, &token);
 
-	if (is_now) {
-		mail->awaited--;
-		mail->strangers += is_stranger;
-	} else {
-		note_answer(mail, token, is_stranger);
+	if (hand != NULL)
+		note_said(hand, said);
+	else
+		note_answer(mail, token, said->receipt == NULL && !said->is_busy);
+	if (said->receipt != NULL) {
+		mail->answered++;
+		if (hand == NULL || !hand->is_asked)
+			mail_receipt(mail, said->receipt);
 	}
-	if (said->receipt == NULL)
-		return;
-	mail->answered++;
-	if (is_now)
-		(void)json_array_append_new(mail->receipts, json_string(said->receipt));
-	if (!is_now || !mail->is_asked)
-		mail_receipt(mail, said->receipt);
+	if (hand != NULL && !is_now && is_settled(mail, hand)) {
+		(void)g_hash_table_steal(mail->later, &token);
+		end_hand(mail, hand);
+	}
 }
 
 static void take_part(void *ctx, const void *envelope, size_t bytes)
 {
 	struct alert_mail *mail = ctx;
 	const struct alerts_source source = {.channel = "mail",
-		.peer = mail->peer,
+		.peer = mail->hand->peer,
 		.answer = answer,
 		.ctx = mail,
-		.token = mail->token};
+		.token = mail->hand->token};
 
 	mail->received++;
-	mail->awaited++;
+	mail->hand->awaited++;
 	alerts_take(mail->control->alerts, &source, envelope, bytes, control_now_ns() / NS_PER_S);
 }
 
-// Returns how many signed alerts were in it. *receipts, unless NULL: those that are there by now.
-static unsigned int take(struct alert_mail *mail, const char *peer, const void *data, size_t bytes,
-	json_t **receipts)
+// Takes what is in it: how many are signed, as far as is known, is parts less strangers.
+static void take(struct alert_mail *mail, struct hand *hand, const void *data, size_t bytes)
 {
-	unsigned int count;
+	hand->token = ++mail->tokens;
+	hand->receipts = json_array();
+	hand->since_s = control_now_ns() / NS_PER_S;
+	mail->hand = hand;
+	hand->parts = alert_part_each(data, bytes, take_part, mail);
+	mail->hand = NULL;
+	hand->peer = "";
+}
 
-	mail->peer = peer;
-	mail->token++;
-	mail->awaited = 0;
-	mail->strangers = 0;
-	mail->receipts = json_array();
-	mail->is_asked = receipts != NULL;
-	count = alert_part_each(data, bytes, take_part, mail) - mail->strangers;
-	if (receipts != NULL)
-		*receipts = json_incref(mail->receipts);
-	json_decref(mail->receipts);
-	mail->receipts = NULL;
-	mail->is_asked = false;
-	return count;
+static void hand_fini(struct hand *hand)
+{
+	json_decref(hand->receipts);
+	free(hand->path);
+}
+
+// One that is settled ends at once.
+static void keep(struct alert_mail *mail, const struct hand *hand)
+{
+	struct hand *kept = g_new(struct hand, 1);
+
+	*kept = *hand;
+	(void)g_hash_table_insert(mail->later, &kept->token, kept);
+}
+
+// What is said to who has asked.
+static json_t *tell(const struct hand *hand)
+{
+	if (hand->parts > hand->strangers)
+		return json_pack("{s:b, s:i, s:i, s:O}", "ok", 1, "alerts",
+			(int)(hand->parts - hand->strangers), "refused", (int)hand->strangers,
+			"receipts", hand->receipts);
+	return hand->why[0] != '\0' ? api_refusal("no signed alert is in it: %s", hand->why)
+				    : api_refusal("no signed alert is in it");
+}
+
+// It is known what is in it.
+static void end_hand(struct alert_mail *mail, struct hand *hand)
+{
+	const struct control *control = mail->control;
+	bool is_signed = hand->parts > hand->strangers;
+	char seen[PATH_MAX];
+
+	mail->passed += !is_signed && is_settled(mail, hand);
+	if (hand->is_asked && is_settled(mail, hand))
+		api_answer(control->api, hand->client, tell(hand));
+	else if (hand->is_asked)
+		api_answer(control->api, hand->client,
+			api_refusal("it waits to be read still: ask again"));
+	if (hand->path != NULL && is_signed &&
+		snprintf(seen, sizeof(seen), "%sS", hand->path) < (int)sizeof(seen))
+		(void)rename(hand->path, seen); // or it is read again by people
+	hand_fini(hand);
+	g_free(hand);
+}
+
+// Those that are settled, and those that somebody has waited for too long.
+static void end_hands(struct alert_mail *mail)
+{
+	const int64_t since_s = control_now_ns() / NS_PER_S - ASKED_S;
+	GHashTableIter at;
+	gpointer value;
+
+	g_hash_table_iter_init(&at, mail->later);
+	while (g_hash_table_iter_next(&at, NULL, &value)) {
+		struct hand *hand = value;
+
+		if (!is_settled(mail, hand) && (!hand->is_asked || hand->since_s > since_s))
+			continue;
+		g_hash_table_iter_steal(&at);
+		end_hand(mail, hand);
+	}
 }
 
 // ---- what the dataplane has kept ----------------------------------------------------------------
@@ -161,21 +249,25 @@ static void look_at_record(struct alert_mail *mail, struct spool_id id)
 	const struct control *control = mail->control;
 	struct store_message message;
 	char name[SPOOL_ID_TEXT_BYTES];
+	struct hand hand = {0};
 	unsigned int count;
 
 	if (store_read(control->store, id, ALERT_PART_MAIL_BYTES, &message) != 0) {
 		mail->passed++;
 		return;
 	}
-	count = take(mail, api_text(message.envelope, "client"), message.data, message.bytes, NULL);
+	hand.peer = api_text(message.envelope, "client");
+	take(mail, &hand, message.data, message.bytes);
+	count = hand.parts - hand.strangers;
 	if (count == 0) {
 		mail->passed++;
 	} else if (is_ours_alone(mail, message.envelope)) {
 		struct ours *ours = g_new(struct ours, 1);
 
-		*ours = (struct ours){mail->token, mail->awaited, count};
+		*ours = (struct ours){hand.token, hand.awaited, count};
 		(void)g_hash_table_insert(mail->taken, g_strdup(spool_id_text(id, name)), ours);
 	}
+	hand_fini(&hand);
 	store_message_fini(&message);
 }
 
@@ -203,13 +295,27 @@ bool alert_mail_has(struct alert_mail *mail, struct spool_id id)
 
 // ---- a Maildir ----------------------------------------------------------------------------------
 
-static bool take_mail(void *ctx, const void *data, size_t bytes)
+// What is not settled is not marked as seen before it is.
+static bool take_mail(void *ctx, const struct maildir_mail *found)
 {
 	struct alert_mail *mail = ctx;
-	unsigned int count = data != NULL ? take(mail, "maildir", data, bytes, NULL) : 0;
+	struct hand hand = {.peer = "maildir"};
+	bool is_signed;
 
-	mail->passed += count == 0;
-	return count > 0;
+	if (found->data == NULL) {
+		mail->passed++;
+		return false;
+	}
+	take(mail, &hand, found->data, found->bytes);
+	is_signed = hand.parts > hand.strangers;
+	if (!is_settled(mail, &hand)) {
+		hand.path = strdup(found->path);
+		keep(mail, &hand);
+		return false;
+	}
+	mail->passed += !is_signed;
+	hand_fini(&hand);
+	return is_signed;
 }
 
 static void look_at_maildir(struct alert_mail *mail, const char *folder)
@@ -226,11 +332,11 @@ static void look_at_maildir(struct alert_mail *mail, const char *folder)
 
 // ---- a pipe -------------------------------------------------------------------------------------
 
-json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, int fd)
+json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, uint64_t client, int fd)
 {
+	struct hand hand = {.peer = who, .is_asked = true, .client = client};
 	struct stat info;
-	json_t *receipts = NULL;
-	unsigned int count = 0;
+	json_t *answer = NULL;
 	char *data = NULL;
 	ssize_t n = -1;
 
@@ -240,14 +346,16 @@ json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, int fd)
 	if (data != NULL)
 		n = pread(fd, data, (size_t)info.st_size, 0);
 	if (n > 0)
-		count = take(mail, who, data, (size_t)n, &receipts);
+		take(mail, &hand, data, (size_t)n);
 	free(data);
-	if (count > 0)
-		return json_pack(
-			"{s:b, s:i, s:o}", "ok", 1, "alerts", (int)count, "receipts", receipts);
-	json_decref(receipts);
-	mail->passed++;
-	return NULL;
+	if (!is_settled(mail, &hand)) {
+		keep(mail, &hand);
+		return NULL;
+	}
+	mail->passed += hand.parts == hand.strangers;
+	answer = tell(&hand);
+	hand_fini(&hand);
+	return answer;
 }
 
 // ---- the rest -----------------------------------------------------------------------------------
@@ -258,6 +366,7 @@ void alert_mail_turn(struct alert_mail *mail)
 	const char *folder = control->options.alerts.mail.maildir;
 	struct spool_id id;
 
+	end_hands(mail);
 	for (int i = 0; i < RECORDS && control->store != NULL; i++) {
 		// What finds no room would be lost: nobody sends a mail again.
 		if (alerts_is_busy(control->alerts) || !store_next_alert(control->store, &id))
@@ -285,14 +394,24 @@ int alert_mail_new(struct control *control, struct alert_mail **out)
 		return -ENOMEM;
 	mail->control = control;
 	mail->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	mail->later = g_hash_table_new(g_int64_hash, g_int64_equal);
 	*out = mail;
 	return 0;
 }
 
 void alert_mail_free(struct alert_mail *mail)
 {
+	GHashTableIter at;
+	gpointer value;
+
 	if (mail == NULL)
 		return;
+	g_hash_table_iter_init(&at, mail->later);
+	while (g_hash_table_iter_next(&at, NULL, &value)) {
+		hand_fini(value);
+		g_free(value);
+	}
+	g_hash_table_unref(mail->later);
 	g_hash_table_unref(mail->taken);
 	free(mail);
 }

@@ -25,6 +25,7 @@ void alert_mail_turn(struct alert_mail *mail);
 // Whether a settled record is this one's affair: an alert that was taken, and goes now, or one that was not
 // looked at yet.
 bool alert_mail_has(struct alert_mail *mail, struct spool_id id);
-// Takes what is in a regular file. Returns {"ok", "alerts", "receipts"}, or NULL: no signed alert.
-json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, int fd);
+// Takes what is in a regular file. Returns {"ok", "alerts", "receipts"}, why no signed alert is in it, or NULL: that has
+// to be read first, and the client is answered then (api_answer).
+json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, uint64_t client, int fd);
 json_t *alert_mail_status(const struct alert_mail *mail);

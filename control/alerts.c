@@ -78,6 +78,7 @@ static void say_again(struct alerts *alerts, struct taking *taking, const struct
 {
 	const struct alerts_answer answer = {.receipt = seen->receipt,
 		.is_refusal = seen->is_refusal || seen->kind == SEEN_STRANGER,
+		.why = seen->kind == SEEN_STRANGER ? seen->why : NULL,
 		.is_repeat = true};
 
 	taking->digest = seen->digest;

@@ -27,7 +27,8 @@ struct alerts;
 // What is said to an envelope.
 struct alerts_answer {
 	const char *receipt; // lasts as long as the call; NULL: there is none
-	bool is_refusal;     // so the receipt says; without one: no trusted key has signed it
+	bool is_refusal;     // so the receipt says; without one: no trusted key has signed it,
+	const char *why;     // as this says; NULL with a receipt
 	bool is_repeat;      // it was answered before
 	bool is_busy; // there is no receipt, which is not the sender's fault: to be sent again
 };
@@ -95,6 +96,9 @@ int alerts_resume(struct alerts *alerts) __attribute__((warn_unused_result));
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s);
+// Whether something that is long is being read: who has signed it is not known yet. All else that has no answer yet is
+// signed, and on its way.
+bool alerts_is_reading(const struct alerts *alerts);
 // Microseconds of the clock of alerts_source.began_us.
 int64_t alerts_clock_us(void);
 // So much waits to be read that what comes may have to come again.

@@ -179,6 +179,11 @@ static bool has_room(const struct alerts *alerts, size_t bytes)
 	return alerts->later < LATER_MOST && alerts->later_bytes + bytes <= LATER_BYTES;
 }
 
+bool alerts_is_reading(const struct alerts *alerts)
+{
+	return alerts->later > 0;
+}
+
 bool alerts_is_busy(const struct alerts *alerts)
 {
 	return alerts->later > LATER_MOST / 2 || alerts->later_bytes > LATER_BYTES / 2;

@@ -129,7 +129,7 @@ void alerts_count_refusal(struct alerts *alerts, const char *why)
 
 void alerts_refuse_stranger(struct alerts *alerts, struct taking *taking, const char *why)
 {
-	static const struct alerts_answer no = {.is_refusal = true};
+	const struct alerts_answer no = {.is_refusal = true, .why = why};
 	const struct seen_answer seen = {.kind = SEEN_STRANGER,
 		.why = why,
 		.digest = taking->digest != NULL ? taking->digest : ""};

@@ -146,12 +146,11 @@ static json_t *list_alerts(struct api_call *call)
 		alerts_list(alerts, (unsigned int)limit));
 }
 
-// A mail, or an envelope, in a file that comes with the request.
+// A mail, or an envelope, in a file that comes with the request. NULL: the answer comes when it is read.
 static json_t *take_alerts(struct api_call *call)
 {
-	json_t *answer = alert_mail_take_file(call->control->alert_mail, call->who, call->given);
-
-	return answer != NULL ? answer : api_refusal("no signed alert is in it");
+	return alert_mail_take_file(
+		call->control->alert_mail, call->who, call->client, call->given);
 }
 
 // ---- rules --------------------------------------------------------------------------------------

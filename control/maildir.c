@@ -25,22 +25,23 @@ struct reading {
 static int take_file(const struct reading *reading, const char *name)
 {
 	char from[PATH_MAX];
-	char to[PATH_MAX];
+	char to[PATH_MAX] = "";
 	struct stat info;
 	char *data = NULL;
 	size_t bytes = 0;
 	bool is_seen;
 
 	if (snprintf(from, sizeof(from), "%s/new/%s", reading->folder, name) >= (int)sizeof(from) ||
-		snprintf(to, sizeof(to), "%s/cur/%s:2,S", reading->folder, name) >= (int)sizeof(to))
+		snprintf(to, sizeof(to) - 1, "%s/cur/%s:2,", reading->folder, name) >=
+			(int)sizeof(to) - 1)
 		return 0;
 	if (lstat(from, &info) == 0 && S_ISREG(info.st_mode))
 		(void)!durable_read(from, reading->most_bytes, &data, &bytes);
-	is_seen = reading->each(reading->ctx, data, bytes);
+	is_seen = reading->each(reading->ctx, &(struct maildir_mail){data, bytes, to});
 	free(data);
 	// Seen, or only not new any more.
-	if (!is_seen)
-		to[strlen(to) - 1] = '\0';
+	if (is_seen)
+		(void)strcat(to, "S");
 	return rename(from, to) == 0 ? 0 : -errno;
 }
 

@@ -210,9 +210,10 @@ static void take_receipt(void *ctx, const void *receipt, size_t bytes)
 	(void)way->sink.receipt(way->sink.ctx, KIND, receipt, bytes, NULL);
 }
 
-static bool take_mail(void *ctx, const void *data, size_t bytes)
+static bool take_mail(void *ctx, const struct maildir_mail *mail)
 {
-	return data != NULL && alert_part_receipts(data, bytes, take_receipt, ctx) > 0;
+	return mail->data != NULL &&
+	       alert_part_receipts(mail->data, mail->bytes, take_receipt, ctx) > 0;
 }
 
 static void turn(void *ctx)

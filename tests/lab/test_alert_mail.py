@@ -222,5 +222,58 @@ def maildir_and_pipe(case):
                    ["applied", "repeated", "repeated", "refused"], "events")
 
 
+def long_list(entries=1500):
+    return [{"kind": "file", "algorithm": "sha256", "digest": "%064x" % i, "bytes": 1000 + i, "name": "Win.Worm-1"}
+            for i in range(entries)]
+
+
+@cases.case("a long forgery is refused with its reason, by a pipe and in a Maildir, and a long alert is taken", engine=True)
+def long_ones(case):
+    with Lab(case) as lab:
+        folder = lab.folder + "/Maildir"
+        for name in ("new", "cur", "tmp"):
+            os.makedirs("%s/%s" % (folder, name))
+        at = with_mail(case, lab, maildir=folder)
+        thief = Vendor(lab.folder + "/thief")
+
+        def pipe(data, *more):
+            done = subprocess.run([BUILD + "/cordonctl", "alerts", "take", "-", "--socket", at.control.socket,
+                                   *more], input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            return done.returncode, done.stdout, done.stderr.decode()
+
+        def put(name, *alerts):
+            with open("%s/tmp/%s" % (folder, name), "wb") as f:
+                f.write(mixed("alert", *[part(["Content-Type: " + ALERT], a) for a in alerts]))
+            os.rename("%s/tmp/%s" % (folder, name), "%s/new/%s" % (folder, name))
+
+        def passed():
+            return at.control.ask("status")["channels"]["mail"]["passed"]
+        stranger = "cordonctl: refused: no signed alert is in it: not signed by a key that is trusted\n"
+        forged = [thief.alert("screen", virus_id="CV-9", screen=long_list(1500 + i)) for i in range(4)]
+        case.check(len(forged[0]) > 200000, "it is long")
+        case.equal(pipe(forged[0]), (1, b"", stranger), "a long forgery")
+        case.equal(pipe(forged[0]), (1, b"", stranger), "the same again")
+        case.equal(pipe(thief.alert("ping")), (1, b"", stranger), "a short one")
+        case.equal(pipe(b"{" + b" " * 200000), (1, b"", stranger.rpartition(": ")[0] + ": not a JSON object\n"),
+                   "something long")
+        case.equal(passed(), 4, "mails without a signed alert")
+        listed = at.vendor.alert("screen", virus_id="CV-1", screen=long_list())
+        status, said, _ = pipe(listed)
+        case.equal((status, at.receipt(said)["result"]), (0, "applied"), "a long alert")
+        both = mixed("alert", part(["Content-Type: " + ALERT], forged[1]), part(["Content-Type: " + ALERT], listed))
+        status, said, _ = pipe(both, "--json")
+        told = json.loads(said)
+        case.equal((status, told["alerts"], told["refused"], len(told["receipts"])), (0, 1, 1, 1), "one of each")
+        put("1", forged[2])
+        put("2", at.vendor.alert("screen", virus_id="CV-2", screen=long_list(1501)))
+        put("3", forged[3], at.vendor.alert("ping"))
+        until("marked", lambda: sorted(os.listdir(folder + "/cur")) == ["1:2,", "2:2,S", "3:2,S"])
+        case.equal(os.listdir(folder + "/new"), [], "nothing is left")
+        case.equal(passed(), 5, "and one more")
+        refused = at.control.ask("alerts")["status"]["refused"]
+        case.equal(refused["not signed by a key that is trusted"], 6, "refusals, by their reason")
+        case.equal(at.control.ask("alerts")["status"]["applied"], 3, "alerts")
+
+
 if __name__ == "__main__":
     cases.main()

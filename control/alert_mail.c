@@ -104,6 +104,12 @@ static bool is_settled(const struct alert_mail *mail, const struct hand *hand)
 	return hand->awaited == 0 || !alerts_is_reading(mail->control->alerts);
 }
 
+// Who has asked waits for the receipts, too, if he has to wait.
+static bool is_over(const struct alert_mail *mail, const struct hand *hand)
+{
+	return hand->awaited == 0 || (!hand->is_asked && is_settled(mail, hand));
+}
+
 static void note_said(struct hand *hand, const struct alerts_answer *said)
 {
 	hand->awaited--;
@@ -130,7 +136,7 @@ static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 		if (hand == NULL || !hand->is_asked)
 			mail_receipt(mail, said->receipt);
 	}
-	if (hand != NULL && !is_now && is_settled(mail, hand)) {
+	if (hand != NULL && !is_now && is_over(mail, hand)) {
 		(void)g_hash_table_steal(mail->later, &token);
 		end_hand(mail, hand);
 	}
@@ -208,7 +214,7 @@ static void end_hand(struct alert_mail *mail, struct hand *hand)
 	g_free(hand);
 }
 
-// Those that are settled, and those that somebody has waited for too long.
+// Those that are over, and those that somebody has waited for too long.
 static void end_hands(struct alert_mail *mail)
 {
 	const int64_t since_s = control_now_ns() / NS_PER_S - ASKED_S;
@@ -219,7 +225,7 @@ static void end_hands(struct alert_mail *mail)
 	while (g_hash_table_iter_next(&at, NULL, &value)) {
 		struct hand *hand = value;
 
-		if (!is_settled(mail, hand) && (!hand->is_asked || hand->since_s > since_s))
+		if (!is_over(mail, hand) && (!hand->is_asked || hand->since_s > since_s))
 			continue;
 		g_hash_table_iter_steal(&at);
 		end_hand(mail, hand);

@@ -41,7 +41,7 @@ static int take_file(const struct reading *reading, const char *name)
 	free(data);
 	// Seen, or only not new any more.
 	if (is_seen)
-		(void)strcat(to, "S");
+		(void)snprintf(to + strlen(to), 2, "S");
 	return rename(from, to) == 0 ? 0 : -errno;
 }
 

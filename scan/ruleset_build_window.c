@@ -167,22 +167,19 @@ struct build_windows *build_windows_new(
 	uint32_t target, enum anchor_content content, unsigned int buckets_log)
 {
 	struct build_windows *windows = calloc(1, sizeof(*windows));
-	struct mixture mixture = mixture_of(target, content);
 
-	if (windows == NULL)
-		return NULL;
-	if (build_windows_set_buckets(windows, buckets_log) != 0) {
+	if (windows == NULL || build_windows_set_buckets(windows, buckets_log) != 0) {
 		free(windows);
 		return NULL;
 	}
 	windows->content = content;
-	windows->mixture = mixture;
+	windows->mixture = mixture_of(target, content);
 	windows->sieve.content = content;
-	add_of(windows, &build_programs, mixture.programs);
-	add_of(windows, &build_texts, mixture.texts);
+	add_of(windows, &build_programs, windows->mixture.programs);
+	add_of(windows, &build_texts, windows->mixture.texts);
 	for (unsigned int i = 0; i < 256; i++) {
 		for (unsigned int k = 0; k < 256; k++) {
-			windows->follow[i][k] += mixture.packed / 65536;
+			windows->follow[i][k] += windows->mixture.packed / 65536;
 			windows->first[i] += windows->follow[i][k];
 		}
 		for (unsigned int k = 0; k < 256; k++)
@@ -206,8 +203,8 @@ bool build_windows_are_for(
 {
 	const struct mixture mixture = mixture_of(target, content);
 
-	return windows->content == content && windows->mixture.programs == mixture.programs &&
-	       windows->mixture.texts == mixture.texts && windows->mixture.packed == mixture.packed;
+	return windows->content == content &&
+	       memcmp(&windows->mixture, &mixture, sizeof(mixture)) == 0;
 }
 
 void build_windows_free(struct build_windows *windows)

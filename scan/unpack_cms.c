@@ -248,6 +248,19 @@ static size_t read_content(struct whole *whole, struct cms *cms, uint8_t *out, s
 	return n;
 }
 
+// As much of it as there is room for: pieces may be of a byte each.
+static size_t fill(struct whole *whole, struct cms *cms, uint8_t *out, size_t room)
+{
+	size_t n = 0;
+	size_t more = 1;
+
+	while (n < room && more > 0) {
+		more = read_content(whole, cms, out + n, room - n);
+		n += more;
+	}
+	return n;
+}
+
 // What of a damaged stream can be read comes out.
 static size_t read_packed(struct whole *whole, struct cms *cms)
 {
@@ -259,7 +272,7 @@ static size_t read_packed(struct whole *whole, struct cms *cms)
 		if (cms->stream.avail_in == 0) {
 			cms->stream.next_in = cms->in;
 			cms->stream.avail_in =
-				(unsigned int)read_content(whole, cms, cms->in, sizeof(cms->in));
+				(unsigned int)fill(whole, cms, cms->in, sizeof(cms->in));
 		}
 		result = inflate(&cms->stream, Z_NO_FLUSH);
 		cms->is_over = result != Z_OK;
@@ -280,8 +293,7 @@ void cms_next(struct whole *whole, struct unpack_event *event)
 		event->type = UNPACK_MEMBER_BEGIN;
 		return;
 	}
-	n = cms->is_packed ? read_packed(whole, cms)
-			   : read_content(whole, cms, cms->out, OUT_BYTES);
+	n = cms->is_packed ? read_packed(whole, cms) : fill(whole, cms, cms->out, OUT_BYTES);
 	if (n == 0)
 		return;
 	event->type = UNPACK_MEMBER_DATA;

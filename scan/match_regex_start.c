@@ -149,10 +149,6 @@ static bool read_branch(struct reader *reader)
 
 static bool read_group(struct reader *reader)
 {
-	if (strncmp(reader->at, "\\b", 2) == 0)
-		reader->at += 2;
-	if (*reader->at != '(')
-		return false;
 	reader->at += reader->at[1] == '?' ? 3 : 1;
 	while (read_branch(reader)) {
 		if (*reader->at == ')')
@@ -184,19 +180,25 @@ static void note_halves(struct regex_start *start)
 	}
 }
 
+// One word, or a group of several that what follows is behind. There is no other branch.
+static bool read_all(struct reader *reader)
+{
+	if (strncmp(reader->at, "\\b", 2) == 0)
+		reader->at += 2;
+	if (*reader->at != '(')
+		return read_branch(reader) && *reader->at == '\0';
+	if (!read_group(reader) || (reader->at[1] != '\0' && strchr("?*{", reader->at[1]) != NULL))
+		return false;
+	reader->at++;
+	return pass_branch(&reader->at) && *reader->at == '\0';
+}
+
 void regex_start_read(const char *text, const char *letters, struct regex_start *out)
 {
 	struct reader reader = {text, strchr(letters, 'i') != NULL, out, 0};
 
 	*out = (struct regex_start){0};
-	if (!is_plain(text, letters) || !read_group(&reader) ||
-		(reader.at[1] != '\0' && strchr("?*{", reader.at[1]) != NULL)) {
-		out->count = 0;
-		return;
-	}
-	reader.at++;
-	// What follows has no other branch.
-	if (!pass_branch(&reader.at) || *reader.at != '\0')
+	if (!is_plain(text, letters) || !read_all(&reader))
 		out->count = 0;
 	note_halves(out);
 }

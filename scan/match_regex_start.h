@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a regular expression begins with, where it begins with one of several words: `\b(FedEx|DHL|US?PS).*`.
+// What a regular expression begins with, where it begins with a word or one of several: `\b(FedEx|DHL|US?PS).*`.
 // PCRE2 tries such an expression at almost every byte; words are found much faster.
 #pragma once
 

@@ -35,11 +35,53 @@ static inline uint32_t marks_of(const struct tables *tables, const uint8_t *data
 	return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(words, _mm256_setzero_si256()));
 }
 
+// The first two bytes of a single word.
+struct pair {
+	__m256i values[2];
+	__m256i masks[2];
+};
+
+static inline __m256i byte_of(uint64_t bytes, unsigned int i)
+{
+	return _mm256_set1_epi8((char)(bytes >> 8 * i));
+}
+
+static inline uint32_t pairs_of(const struct pair *pair, const uint8_t *data)
+{
+	__m256i same = _mm256_set1_epi8(-1);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const __m256i bytes = _mm256_loadu_si256((const void *)(data + i));
+
+		same = _mm256_and_si256(
+			same, _mm256_cmpeq_epi8(
+				      _mm256_and_si256(bytes, pair->masks[i]), pair->values[i]));
+	}
+	return (uint32_t)_mm256_movemask_epi8(same);
+}
+
+static size_t skip_pairs(
+	const struct regex_word *word, const uint8_t *data, size_t n, uint64_t *marks)
+{
+	const struct pair pair = {{byte_of(word->value, 0), byte_of(word->value, 1)},
+		{byte_of(word->mask, 0), byte_of(word->mask, 1)}};
+
+	for (size_t at = 0; at < n; at += REGEX_START_BLOCK) {
+		*marks = pairs_of(&pair, data + at) | (uint64_t)pairs_of(&pair, data + at + VECTOR)
+							      << VECTOR;
+		if (*marks != 0)
+			return at;
+	}
+	return n;
+}
+
 size_t regex_start_skip_avx2(
 	const struct regex_start *start, const uint8_t *data, size_t n, uint64_t *marks)
 {
 	struct tables tables;
 
+	if (start->count == 1)
+		return skip_pairs(&start->words[0], data, n, marks);
 	for (unsigned int i = 0; i < REGEX_START_LOOKS; i++) {
 		tables.low[i] = load_table(start->low[i]);
 		tables.high[i] = load_table(start->high[i]);

@@ -26,6 +26,8 @@ static void words_are_read(void **state)
 	assert_int_equal(words_of("(Case|Paiement|dossier).{0,20}\\.(exe|scr)", ""), 3);
 	assert_int_equal(words_of("(?:ab(c|d)*|ef[x)|]|g\\.h)", "i"), 3);
 	assert_int_equal(words_of("(abcdefghijk)", ""), 1);
+	assert_int_equal(words_of("vw[\\d]{4,8}\\.7z", ""), 1);
+	assert_int_equal(words_of("\\babc?d(e|f)*", "i"), 2);
 }
 
 static void what_may_begin_otherwise_has_none(void **state)
@@ -33,7 +35,9 @@ static void what_may_begin_otherwise_has_none(void **state)
 	static const char *const texts[] = {"ab|(cd|ef)", "(cd|ef)|ab", "(cd|ef)?ab", "(cd|ef)*ab",
 		"(cd|ef){0,2}ab", "(cd|)ab", "(c*d|ef)", "(c|ef)", "(cd?|ef)", "(\\w+|ef)",
 		"(?i)(cd|ef)", "(?=(cd|ef))", "(cd|ef)(?#))|x", "(*COMMIT)(cd|ef)", "\\Q(cd|ef)\\E",
-		"(cd|ef)\\K", "(cd|ef)[[:alpha:]]", "(a?b?c?d?e?f?gh)", "", "\\b", "("};
+		"cd|ef", "cd(e)|f", "cd)", "c*def", "c{0}def", "c?d", "[cd]ef", "^cdef", ".cdef",
+		"\\dcd", "cd[[:alpha:]]", "(cd|ef)\\K", "(cd|ef)[[:alpha:]]", "(a?b?c?d?e?f?gh)",
+		"", "\\b", "("};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -62,13 +66,14 @@ static bool is_word(const struct regex_start *start, const uint8_t *data, size_t
 static void every_word_is_found(void **state)
 {
 	static const char *const expressions[] = {"(ab|cdef|ghijklmn|bcd)",
-		"(ab|ba|ca|cb|dab|dcbe)", "(abc|ad)", "(ab|bc|cd|de|ef|fg|gh|ha|aa|bb|cc|dd)"};
+		"(ab|ba|ca|cb|dab|dcbe)", "(abc|ad)", "(ab|bc|cd|de|ef|fg|gh|ha|aa|bb|cc|dd)", "ab",
+		"\\bdcbe"};
 	struct random random = {815};
 	uint8_t data[MOST];
 
 	(void)state;
 	for (unsigned int round = 0; round < 4000; round++) {
-		const char *text = expressions[random_below(&random, 4)];
+		const char *text = expressions[random_below(&random, 6)];
 		const bool is_caseless = random_below(&random, 2) == 0;
 		const size_t n = random_below(&random, MOST);
 		struct regex_start start;
@@ -159,6 +164,9 @@ static void pcre2_finds_the_same(void **state)
 	check_expression("(?:aab|ba+|ca??b|b\\.c|acb*)c", "i", "abcABC.");
 	check_expression("(abcabcabcabc|cb|aac{2}|bb[)|]c)+a", "", "abc");
 	check_expression("\\b(ab(c|d)|b-b)", "i", "abc- B");
+	check_expression("ab[ab]{2,4}\\.c", "", "abc.");
+	check_expression("\\bbc?a(b|c)*-", "i", "abcABC- ");
+	check_expression("--a", "", "a-");
 }
 
 int main(void)

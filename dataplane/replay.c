@@ -4,6 +4,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/engine.h"
 #include "dataplane/options.h"
+#include "dataplane/packet_wire.h"
 #include "dataplane/replay_look.h"
 #include "dataplane/replay_output.h"
 #include "dataplane/replay_side.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TCP_NOP 1         // an option that says nothing
 #define BLOCK_BYTES 2048u // of frames that are kept for the next one
 // A gap between frames is gone through in small steps, then in larger ones, then at once.
 #define STEP_NS 100000000ull
@@ -43,10 +45,14 @@ struct replay {
 	struct engine *engine;
 	struct replay_sides *sides;
 	struct replay_look *look;
-	struct replay_facts facts; // of this file
-	uint64_t repaired;         // frames of this file
-	uint64_t frames;           // of this file
-	uint64_t sessions;         // that ended
+	struct replay_facts facts;  // of this file
+	uint64_t repaired;          // frames of this file
+	uint64_t frames;            // of this file
+	uint64_t frame;             // number of the next one
+	const struct packet *asked; // a SYN that begins another life, while the engine has it
+	uint32_t challenge;         // the number at which the engine would take a RST for it
+	bool is_challenged;
+	uint64_t sessions; // that ended
 	struct block *spare;
 	struct replay_spool spool;
 	struct engine_seals *seals; // NULL: none
@@ -87,12 +93,29 @@ static void free_frame(void *ctx, struct frame *frame)
 	}
 }
 
+// Does the engine ask the sender of the SYN whether it knows of the connection that is there (RFC 5961 section 4)?
+static void note_challenge(struct replay *replay, struct frame *frame)
+{
+	const struct packet_address *asked = &replay->asked->from;
+	struct packet packet;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	if (packet.kind != PACKET_TCP || packet.tcp.flags != TCP_FLAG_ACK ||
+		packet.tcp.payload_bytes > 0 || packet.from.port_be[1] != asked->port_be[0] ||
+		memcmp(packet.from.address[1], asked->address[0], sizeof(asked->address[0])) != 0)
+		return;
+	replay->challenge = packet.tcp.ack;
+	replay->is_challenged = true;
+}
+
 static void send_frame(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
 {
 	struct replay *replay = ctx;
 
 	(void)link;
 	(void)side;
+	if (replay->asked != NULL)
+		note_challenge(replay, frame);
 	replay->stats->frames_out++;
 	replay_output_frame(&replay->output, frame, replay->frame_ns);
 	free_frame(ctx, frame);
@@ -273,8 +296,58 @@ static void put_macs(uint8_t *frame, enum link_side from)
 	memcpy(frame + sizeof(macs[0]), macs[from], sizeof(macs[0]));
 }
 
+static int copy_frame(struct replay *replay, const struct frame *from, struct frame *out)
+{
+	if (!alloc_frame(replay, from->bytes, out))
+		return -ENOMEM;
+	memcpy(out->data, from->data, from->bytes);
+	out->bytes = from->bytes;
+	return 0;
+}
+
+// In the place of its sender, who knows of no other connection: ends the one that the engine has.
+static void answer_challenge(struct replay *replay, struct frame *syn, enum link_side side)
+{
+	const uint32_t seq_be = htobe32(replay->challenge);
+	struct packet packet;
+	uint8_t *tcp;
+
+	packet_parse(syn, PACKET_CHECKSUMS_DONE | PACKET_PARTIAL_CHECKSUMS, &packet);
+	tcp = syn->data + packet.l4_offset;
+	memcpy(tcp + TCP_SEQ, &seq_be, sizeof(seq_be));
+	memset(tcp + TCP_ACK, 0, sizeof(seq_be));
+	tcp[TCP_FLAGS] = TCP_FLAG_RST;
+	memset(tcp + TCP_BYTES, TCP_NOP, packet.tcp.options_bytes);
+	packet_fix_tcp_checksum(syn, &packet);
+	engine_input(replay->engine, 0, side, syn, replay->now_ns);
+}
+
+// A SYN that begins another life. Where the engine takes the old one for open, the capture has no answer to its
+// question: the client's is made up.
+static int feed_again(
+	struct replay *replay, struct frame *syn, const struct packet *packet, enum link_side side)
+{
+	struct frame again;
+	struct frame reset;
+	int err = copy_frame(replay, syn, &again);
+
+	replay->asked = err == 0 ? packet : NULL;
+	replay->is_challenged = false;
+	engine_input(replay->engine, 0, side, syn, replay->now_ns);
+	replay->asked = NULL;
+	if (err == 0 && replay->is_challenged) {
+		err = copy_frame(replay, &again, &reset);
+		if (err == 0)
+			answer_challenge(replay, &reset, side);
+		engine_input(replay->engine, 0, side, &again, replay->now_ns);
+	} else if (err == 0) {
+		free_frame(replay, &again);
+	}
+	return err;
+}
+
 // The engine gets a frame of its own.
-static int feed(struct replay *replay, const struct capture_record *record)
+static int feed(struct replay *replay, const struct capture_record *record, bool begins)
 {
 	struct frame frame;
 	struct packet packet;
@@ -295,6 +368,8 @@ static int feed(struct replay *replay, const struct capture_record *record)
 	}
 	if (record->made_up)
 		put_macs(frame.data, side);
+	if (begins && packet.kind == PACKET_TCP)
+		return feed_again(replay, &frame, &packet, side);
 	engine_input(replay->engine, 0, side, &frame, replay->now_ns);
 	return 0;
 }
@@ -307,6 +382,8 @@ static int feed_all(struct replay *replay, struct capture_reader *reader, const 
 	int result;
 
 	while ((result = capture_next(reader, &record, error)) == 1) {
+		bool begins = replay_look_begins(replay->look, replay->frame++);
+
 		replay->stats->frames_in++;
 		counters->rx_packets++;
 		counters->rx_bytes += record.bytes;
@@ -321,7 +398,7 @@ static int feed_all(struct replay *replay, struct capture_reader *reader, const 
 			replay->stats->frames_cut++;
 			continue;
 		}
-		result = feed(replay, &record);
+		result = feed(replay, &record, begins);
 		if (result != 0)
 			return result;
 	}
@@ -416,6 +493,7 @@ static int run_engine(struct replay *replay, struct capture_reader *reader, cons
 
 	replay->now_ns = 0;
 	replay->repaired = 0;
+	replay->frame = 0;
 	err = engine_new(&options, &ops, replay->options->ruleset, &replay->engine);
 	if (err != 0)
 		return err;

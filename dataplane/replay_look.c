@@ -37,6 +37,10 @@ struct replay_look {
 	uint64_t *repairs; // frames, in order
 	uint64_t repairs_count;
 	uint64_t repairs_next;
+	uint64_t *begins; // frames, in order once all were seen
+	uint32_t begins_count;
+	uint32_t begins_room;
+	uint32_t begins_next;
 	uint64_t frame;
 	struct replay_facts facts;
 };
@@ -70,6 +74,7 @@ void replay_look_free(struct replay_look *look)
 	free(look->connections);
 	free(look->holes);
 	free(look->repairs);
+	free(look->begins);
 	free(look);
 }
 
@@ -215,8 +220,15 @@ static bool answers_syn(
 // An attacker may send any SYN, but only the peer answers it: with a good checksum, unless it has none.
 static int begin_life(struct replay_look *look, struct connection *connection)
 {
-	int err = new_life(look, look->lives[connection->life].hosts, &connection->life);
+	uint64_t *begins =
+		grow(look->begins, look->begins_count, &look->begins_room, sizeof(begins[0]));
+	int err;
 
+	if (begins == NULL)
+		return -ENOMEM;
+	look->begins = begins;
+	begins[look->begins_count++] = connection->syn_frame;
+	err = new_life(look, look->lives[connection->life].hosts, &connection->life);
 	connection->has_syn = false;
 	return err != 0 ? err
 			: life_add(&look->lives[connection->life], connection->syn_sender,
@@ -299,6 +311,8 @@ int replay_look_end(struct replay_look *look, struct replay_facts *facts)
 {
 	uint64_t bad = 0;
 
+	if (look->begins_count > 0)
+		qsort(look->begins, look->begins_count, sizeof(look->begins[0]), compare);
 	for (uint32_t i = 0; i < look->lives_count; i++) {
 		struct life *life = &look->lives[i];
 
@@ -335,4 +349,11 @@ bool replay_look_repair(struct replay_look *look, struct frame *frame)
 		wire_put_ipv4_checksum(l3, (uint32_t)(l3[0] & 0x0f) * 4);
 	packet_fix_tcp_checksum(frame, &packet);
 	return true;
+}
+
+bool replay_look_begins(struct replay_look *look, uint64_t frame)
+{
+	while (look->begins_next < look->begins_count && look->begins[look->begins_next] < frame)
+		look->begins_next++;
+	return look->begins_next < look->begins_count && look->begins[look->begins_next] == frame;
 }

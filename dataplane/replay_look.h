@@ -11,7 +11,9 @@
 //   any       the sender has not one good checksum, and the peer acknowledged something of it
 //
 // Between hosts that sent fragments or of which frames are cut the first does not apply: good bytes may
-// be in these. Numbers belong to one life of a connection; another begins with a SYN that is answered.
+// be in these. Numbers belong to one life of a connection; another begins with a SYN that is answered. Where the
+// end of the life before is not in the capture, the engine asks the client whether there was one: replay_look_begins
+// tells that it was, so that replay can answer.
 //
 // Windows. Where a peer acknowledges more than it had granted, windows were made up (or the receiver
 // does not keep to its own): then nothing can be trimmed by them.
@@ -42,3 +44,5 @@ int replay_look_end(struct replay_look *look, struct replay_facts *facts)
 	__attribute__((warn_unused_result));
 // Each frame once more, in the same order. Returns true when it was put right.
 bool replay_look_repair(struct replay_look *look, struct frame *frame);
+// Begins frame (its number in the file, from 0) another life of a connection? To be asked in their order.
+bool replay_look_begins(struct replay_look *look, uint64_t frame);

@@ -123,6 +123,31 @@ static void the_second_life_of_a_port_is_read_as_well(void **state)
 	frames_talk_free(&talk);
 }
 
+// Neither what the engine asks then nor what the client would say is in the capture.
+static void the_second_life_is_read_where_the_end_of_the_first_is_missing(void **state)
+{
+	static const uint8_t families[] = {4, 6};
+	struct replayed *replayed = *state;
+
+	for (size_t i = 0; i < sizeof(families); i++) {
+		struct frames_talk talk;
+		json_t *mails;
+
+		frames_talk_init(&talk, families[i], 41022);
+		frames_talk_mail(&talk, message, sizeof(message) - 1);
+		for (int end = 0; end < 3; end++) // FIN, FIN, ACK
+			free(talk.items[--talk.count].data);
+		talk.next[TCP_CLIENT] += 1000000000u;
+		talk.next[TCP_SERVER] += 2000000000u;
+		frames_talk_mail(&talk, message, sizeof(message) - 1);
+		replayed_run_talk(replayed, &talk, NULL);
+		mails = replayed_events(replayed, "mail");
+		assert_int_equal(json_array_size(mails), 2);
+		json_decref(mails);
+		frames_talk_free(&talk);
+	}
+}
+
 static void senders_without_a_good_checksum_are_read(void **state)
 {
 	struct replayed *replayed = *state;
@@ -401,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(edited_content_is_read),
 		TEST(the_second_life_of_a_port_is_read_as_well),
+		TEST(the_second_life_is_read_where_the_end_of_the_first_is_missing),
 		TEST(senders_without_a_good_checksum_are_read),
 		TEST(what_nobody_acknowledged_is_not_put_right),
 		TEST(insertions_stay_refused),

@@ -254,7 +254,6 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
 		end_block(block);
-		block->is_encrypted |= encrypted_is_armor(line, n);
 		block->after_dashes = true;
 		return true;
 	}
@@ -353,7 +352,6 @@ static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 static void take_dashes(struct block *block, const uint8_t *line, size_t n)
 {
 	block->after_dashes = n > 2 && line[0] == '-' && line[1] == '-';
-	block->is_encrypted |= encrypted_is_armor(line, n);
 	if (begins_with(line, n, "-----begin pgp "))
 		block->armor = true;
 	else if (block->after_dashes)
@@ -443,6 +441,7 @@ static void take_header(struct block *block, const uint8_t *line, size_t n)
 static void take_line(struct block *block, const uint8_t *line, size_t n)
 {
 	block->takes_rest = false;
+	block->is_encrypted |= n > 0 && line[0] == '-' && encrypted_is_armor(line, n);
 	if (block->state == BLOCK_INSIDE) {
 		switch (block->kind) {
 		case BLOCK_UU:

@@ -66,8 +66,7 @@ static void an_entry_may_name_what_is_done_with_its_hits(void **state)
 					       .part = 3,
 					       .algorithm = DIGEST_MD5},
 		{.signature = "Other", .kind = MATCH_CHECKSUM, .algorithm = DIGEST_SHA256}};
-	struct scan_result result = {
-		.reason = "checksum", .matches = matches, .matches_count = 2};
+	struct scan_result result = {.reason = "checksum", .matches = matches, .matches_count = 2};
 	static const struct {
 		enum screen_action asked[2];
 		enum policy_action done;

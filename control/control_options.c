@@ -376,7 +376,8 @@ static const struct config_option top_table[] = {
 		.help = "Real-time priority (SCHED_RR) of the main loop, and of none of its "
 			"helpers: for "
 			"a machine whose processors others use too. As the dataplane's. 0: an "
-			"ordinary thread, in short turns where the kernel has them (Linux 6.12)."},
+			"ordinary thread, before others by its nice value (-15) where it may, and "
+			"in short turns where the kernel has them (Linux 6.12)."},
 	{.key = "events",
 		TEXT(events),
 		.preset = "-",

@@ -500,8 +500,9 @@ static const struct config_option top_table[] = {
 			"waits for its turn otherwise. Wants CAP_SYS_NICE. The kernel stops such "
 			"threads for a part of each second in which they never nap "
 			"(kernel.sched_rt_runtime_us): workers that are to be always busy have "
-			"processors of their own and 0. 0: ordinary threads, those that nap in "
-			"short turns where the kernel has them (Linux 6.12)."},
+			"processors of their own and 0. 0: ordinary threads, the main one and "
+			"those that nap before others by their nice value (-15) where they may, "
+			"and in short turns where the kernel has them (Linux 6.12)."},
 	{.key = "spread",
 		CHOICE(struct options, spread, spreads),
 		.preset = "addresses",

@@ -145,12 +145,12 @@ def main():
         bench = Bench(lab, folders)
         signatures = bench.control.ask("rules")
         found, alone = [], []
-        for number in range(1, 6 if quick else 31):
+        for number in range(1, 6 if quick else 51):
             alone.append(bench.compile_ms())
             found.append(bench.update(number))
         row("update/signatures", signatures.get("signatures", LITERALS + HASHES), "signatures")
         row("update/file-asked-for/p50", share([f[0] for f in found], 0.5), "ms")
-        for part, name in ((0.5, "p50"), (0.9, "p90"), (1, "longest")):
+        for part, name in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (1, "longest")):
             row("update/one-signature-in-force/" + name, share([f[1] for f in found], part), "ms",
                 "the compile alone", share(alone, part))
 

@@ -302,6 +302,33 @@ static void a_tag_may_be_cut_off_anywhere(void **state)
 		}
 }
 
+// More of them in a block than it takes by itself, anywhere in it, and in links across blocks.
+static void references_may_stand_anywhere_in_a_block(void **state)
+{
+	static const char *const references[] = {"&pi;", "&rsquo;", "&thetasym;", "&nbsp;",
+		"&#8217;", "&amp;", "&thetasymb;", "&;", "&gt;"};
+	static uint8_t html[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++)
+		for (size_t before = 0; before < 64; before++) {
+			size_t n = before;
+
+			memset(html, 'x', before);
+			for (unsigned int count = 0; count < 20; count++)
+				n += (size_t)sprintf((char *)html + n, "%s", references[i]);
+			n += (size_t)sprintf((char *)html + n, " <a href=\"x?");
+			for (unsigned int count = 0; count < 20; count++)
+				n += (size_t)sprintf((char *)html + n, "%sy=z", references[i]);
+			n += (size_t)sprintf((char *)html + n,
+				"\">%s and some words behind it, so that the end of the page is "
+				"far "
+				"away from what is to be looked at here, and not a part of it</a>",
+				references[i]);
+			html_copies_check_variants(html, n, before + 70);
+		}
+}
+
 // What waits is part of the page where it is asked for, and comes but once.
 static void a_tag_that_waits_comes_out_when_it_is_asked_for(void **state)
 {
@@ -380,6 +407,7 @@ int main(void)
 		cmocka_unit_test(random_bytes_give_the_same_copies_in_every_variant),
 		cmocka_unit_test(any_cut_gives_the_same_copies),
 		cmocka_unit_test(a_tag_may_be_cut_off_anywhere),
+		cmocka_unit_test(references_may_stand_anywhere_in_a_block),
 		cmocka_unit_test(a_tag_that_waits_comes_out_when_it_is_asked_for),
 		cmocka_unit_test(white_space_that_begins_a_chunk_is_lost),
 		cmocka_unit_test(inline_data_comes_out),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where HTML and text are recognised, and where a tag begins.
+#include "scan/filetype.h"
 #include "scan/normalise_detect.h"
+#include "scan/utf8.h"
 #include "tests/support/random.h"
 #include "tests/support/unit.h"
 
@@ -200,6 +202,58 @@ static void no_variant_passes_over_a_tag(void **state)
 	}
 }
 
+// Rows of 16 and 64 are looked at together: every byte at every place of the first rows and of what is left.
+static void each_byte_counts_at_each_place(void **state)
+{
+	uint8_t data[150];
+
+	(void)state;
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		const bool is_blank = byte >= '\t' && byte <= '\r' && byte != '\v';
+		const bool is_control = byte < ' ' && !is_blank && byte != 0x1b;
+		const bool is_other = (is_control && byte != '\a' && byte != '\b') || byte == 0x7f;
+
+		for (size_t at = 0; at < sizeof(data); at++) {
+			const char *type;
+
+			memset(data, 'a', sizeof(data));
+			data[at] = (uint8_t)byte;
+			assert_int_equal(normalise_text_kind(data, sizeof(data)) == NORMALISE_BYTES,
+				!is_other);
+			type = filetype_detect(data, sizeof(data))->name;
+			// At the first place other magics may be.
+			if (at > 0)
+				assert_string_equal(type, is_control ? "" : "text");
+		}
+	}
+}
+
+static size_t plain_one_by_one(const uint8_t *data, size_t n)
+{
+	size_t at = 0;
+
+	while (at < n && data[at] != 0 && data[at] < 0x80)
+		at++;
+	return at;
+}
+
+static void what_is_plain_ends_where_it_does(void **state)
+{
+	struct random random = {42};
+	uint8_t data[40];
+
+	(void)state;
+	for (unsigned int round = 0; round < 20000; round++) {
+		const size_t n = random_below(&random, sizeof(data) + 1);
+
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (uint8_t)(random_below(&random, 16) == 0
+						    ? random_below(&random, 3) * 0x7f
+						    : 1 + random_below(&random, 0x7f));
+		assert_int_equal(utf8_plain(data, n), plain_one_by_one(data, n));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +261,8 @@ int main(void)
 		cmocka_unit_test(a_tag_is_found_in_any_cut),
 		cmocka_unit_test(a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks),
 		cmocka_unit_test(no_variant_passes_over_a_tag),
+		cmocka_unit_test(each_byte_counts_at_each_place),
+		cmocka_unit_test(what_is_plain_ends_where_it_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

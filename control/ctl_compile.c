@@ -100,7 +100,7 @@ static bool check_paths(const char *output, char *const *sources)
 		(void)fprintf(stderr, "cordonctl compile: %s: %s\n", *sources, strerror(errno));
 		return false;
 	}
-	if (stat(output, &about) != 0 || S_ISREG(about.st_mode))
+	if (output == NULL || stat(output, &about) != 0 || S_ISREG(about.st_mode))
 		return true;
 	(void)fprintf(stderr, "cordonctl compile: %s: is no file\n", output);
 	return false;

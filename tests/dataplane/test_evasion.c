@@ -104,6 +104,13 @@ static void one_byte_at_a_time_backwards_is_scanned(void **state)
 	bench_finish(&bench);
 }
 
+// Without its end.
+static void put_text(char *out, const char *text)
+{
+	while (*text != '\0')
+		*out++ = *text++;
+}
+
 // Most of them lie behind a hole of their own meanwhile.
 static void one_byte_at_a_time_in_any_order_is_scanned(void **state)
 {
@@ -113,11 +120,11 @@ static void one_byte_at_a_time_in_any_order_is_scanned(void **state)
 
 	(void)state;
 	memset(text, 'x', N);
-	memcpy(text, "Subject: s\r\n\r\n", 14);
+	put_text(text, "Subject: s\r\n\r\n");
 	for (int i = 70; i < N; i += 70)
-		memcpy(text + i, "\r\n", 2);
-	memcpy(text + 500, EVIL, strlen(EVIL));
-	memcpy(text + N - 5, "\r\n.\r\n", 5);
+		put_text(text + i, "\r\n");
+	put_text(text + 500, EVIL);
+	put_text(text + N - 5, "\r\n.\r\n");
 	bench_begin(&bench, 4);
 	for (int i = 0; i < N; i++) {
 		int at = i * 377 % N;

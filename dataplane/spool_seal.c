@@ -155,7 +155,7 @@ static void add_entry(struct group *group, struct spool_record *record, uint32_t
 // The next n bytes of the worker's pages as pieces, of pages that lie behind each other one.
 static void gather(struct spool_worker *worker, size_t n, struct iovec *pieces)
 {
-	const uint8_t *end = NULL; // of the last piece
+	struct iovec *last = NULL;
 
 	while (n > 0) {
 		uint8_t *from = worker->left.page->data + worker->left.page_at;
@@ -163,11 +163,12 @@ static void gather(struct spool_worker *worker, size_t n, struct iovec *pieces)
 
 		if (take > n)
 			take = n;
-		if (from == end)
-			pieces[-1].iov_len += take;
-		else
-			*pieces++ = (struct iovec){from, take};
-		end = from + take;
+		if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == from) {
+			last->iov_len += take;
+		} else {
+			last = pieces++;
+			*last = (struct iovec){from, take};
+		}
 		worker->left.page_at += (uint32_t)take;
 		n -= take;
 		if (worker->left.page_at == PAGE_BYTES) {

@@ -12,9 +12,9 @@
 // neither for memory nor for guesses that fail.
 //
 // Mails are text, and most patterns are not. Of some targets there are tables besides for bytes that are
-// plain text, and for such without capitals: they hold only what can be there. In text two places side by
-// side are looked up at once, by the two bytes that both have: they are the second and the third one of the
-// first place, whose first byte then chooses a bit, and the first two of the other, whose third one does.
+// plain text, and for such without capitals: they hold only what can be there. In text three places side by
+// side are looked up at once, by the two bytes that their windows have in common: the last two of the first
+// window, the middle ones of the second, the first two of the third.
 //
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
@@ -39,8 +39,12 @@ struct ruleset;
 // A piece begins so far before its window at most, and so far behind where that begins.
 #define ANCHOR_PIECE_BEFORE 12
 #define ANCHOR_PIECE_BEHIND 8
-// A byte for each two bytes, a bit for each class of the third; in text a byte for each of two places.
+// A byte for each two bytes, a bit for each class of the third; in text a byte for each of three places, and another
+// one for the first of these.
 #define ANCHOR_SLOTS 65536u
+#define ANCHOR_TEXT_SLOTS 8192u
+#define ANCHOR_TEXT_PLACES ((size_t)3)
+#define ANCHOR_TEXT_ROW ((size_t)4)
 #define ANCHOR_CLASSES 8u
 
 // What bytes are. What is one of the latter kinds is of those before as well.
@@ -164,7 +168,7 @@ static inline uint64_t anchor_hash(uint32_t window)
 
 static inline size_t anchor_sieve_bytes(enum anchor_content content)
 {
-	return content == ANCHOR_BYTES ? ANCHOR_SLOTS : 2 * (size_t)ANCHOR_SLOTS;
+	return content == ANCHOR_BYTES ? ANCHOR_SLOTS : ANCHOR_TEXT_ROW * ANCHOR_TEXT_SLOTS;
 }
 
 // A byte chooses a bit of the sieve.
@@ -179,14 +183,22 @@ static inline size_t anchor_slot(uint8_t first, uint8_t second)
 	return first | (size_t)second << 8;
 }
 
-// In text the first of the sieve's bytes for two places, by what both of them have, what only the first one
-// has before it, and what is behind it: pairs of 7 bits leave room for a bit of each of these.
-static inline size_t anchor_text_slot(uint8_t before, uint8_t one, uint8_t other, uint8_t behind)
+// A byte of text without bit 5: letters without their case, control characters as what is printed.
+static inline unsigned int anchor_text_code(uint8_t byte)
+{
+	return (byte & 0x1fu) | (byte >> 1 & 0x20u);
+}
+
+// In text the first of the sieve's bytes for three places, by the pair that all have, and by a bit of what is behind
+// it. The first bytes of the first two windows choose the bits of theirs, the last byte of the third window that of
+// the third, and the second one of the first window that of the fourth byte, without which the first place does not
+// pass. These are few bytes for what a text has most: they are fetched anew for each portion of it.
+static inline size_t anchor_text_slot(uint8_t one, uint8_t other, uint8_t behind)
 {
 	const unsigned int slot =
-		(one & 0x7fu) | (behind & 8u) << 4 | (other & 0x7fu) << 8 | (before & 8u) << 12;
+		anchor_text_code(one) | anchor_text_code(other) << 6 | (behind & 8u) << 9;
 
-	return 2 * (size_t)slot;
+	return ANCHOR_TEXT_ROW * slot;
 }
 
 // The bit of a byte that stands beside a window.

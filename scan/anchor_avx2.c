@@ -14,19 +14,45 @@ static inline __m256i load(const uint8_t *data)
 	return _mm256_loadu_si256((const void *)data);
 }
 
-// Of every second place: see anchor_text_slot.
-static inline __m256i slots_of(const uint8_t *data)
+static inline __m256i load_both(const uint8_t *low, const uint8_t *high)
 {
-	const __m256i bit = _mm256_set1_epi16(8);
-	const __m256i before = _mm256_and_si256(load(data), bit);
-	const __m256i behind = _mm256_and_si256(load(data + 3), bit);
-	const __m256i pairs = _mm256_and_si256(load(data + 1), _mm256_set1_epi16(0x7f7f));
-
-	return _mm256_or_si256(pairs,
-		_mm256_or_si256(_mm256_slli_epi16(before, 12), _mm256_slli_epi16(behind, 4)));
+	return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)low)),
+		_mm_loadu_si128((const void *)high), 1);
 }
 
-#define SLOTS_AT_ONCE VECTOR
+#define TWELVE ((size_t)12) // places of text whose bytes lie in 16, with what is behind them
+#define TEXT_PART (4 * TWELVE)
+
+#define NONE (-1)
+#define PAIRS 2, 3, 5, 6, 8, 9, 11, 12
+#define BEHIND NONE, 4, NONE, 7, NONE, 10, NONE, 13
+#define NONE_OF_EIGHT NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE
+
+static inline __m256i pick(__m256i even, __m256i odd, __m128i from_even, __m128i from_odd)
+{
+	return _mm256_or_si256(_mm256_shuffle_epi8(even, _mm256_broadcastsi128_si256(from_even)),
+		_mm256_shuffle_epi8(odd, _mm256_broadcastsi128_si256(from_odd)));
+}
+
+// Of every third place: see anchor_text_slot.
+static inline __m256i slots_of(const uint8_t *data)
+{
+	const __m256i even = load_both(data, data + 2 * TWELVE);
+	const __m256i odd = load_both(data + TWELVE, data + 3 * TWELVE);
+	const __m256i pairs = pick(even, odd, _mm_setr_epi8(PAIRS, NONE_OF_EIGHT),
+		_mm_setr_epi8(NONE_OF_EIGHT, PAIRS));
+	const __m256i behind = pick(even, odd, _mm_setr_epi8(BEHIND, NONE_OF_EIGHT),
+		_mm_setr_epi8(NONE_OF_EIGHT, BEHIND));
+	const __m256i low = _mm256_and_si256(pairs, _mm256_set1_epi8(0x1f));
+	const __m256i high = _mm256_and_si256(_mm256_srli_epi16(pairs, 1), _mm256_set1_epi8(0x20));
+	const __m256i codes =
+		_mm256_maddubs_epi16(_mm256_or_si256(low, high), _mm256_set1_epi16(1 | 64 << 8));
+	const __m256i bit = _mm256_and_si256(behind, _mm256_set1_epi16(0x800));
+
+	return _mm256_or_si256(codes, _mm256_slli_epi16(bit, 1));
+}
+
+#define SLOTS_AT_ONCE TEXT_PART
 
 static inline void store_slots(uint16_t *slots, const uint8_t *data)
 {
@@ -38,11 +64,11 @@ static inline void store_slots(uint16_t *slots, const uint8_t *data)
 // The bytes that choose the bits of the places from there on.
 static inline __m256i choosers(const uint8_t *data, bool is_text)
 {
-	const __m256i even = _mm256_set1_epi16(0xff);
+	const __m128i three = _mm_setr_epi8(0, 1, 5, 1, 3, 4, 8, 4, 6, 7, 11, 7, 9, 10, 14, 10);
 
-	if (!is_text)
-		return load(data + 2);
-	return _mm256_blendv_epi8(load(data + 2), load(data), even);
+	return is_text ? _mm256_shuffle_epi8(
+				 load_both(data, data + TWELVE), _mm256_broadcastsi128_si256(three))
+		       : load(data + 2);
 }
 
 static inline uint32_t passed_of(const uint8_t *rows, const uint8_t *data, bool is_text)
@@ -55,18 +81,26 @@ static inline uint32_t passed_of(const uint8_t *rows, const uint8_t *data, bool 
 	return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bits, _mm256_setzero_si256()));
 }
 
+// Bytes of rows stand for places: all, or three of four in text.
+static inline uint16_t place_of(uint64_t passed, size_t at, bool is_text)
+{
+	const size_t byte = (size_t)_tzcnt_u64(passed);
+
+	return (uint16_t)(at + byte - (is_text ? byte / ANCHOR_TEXT_ROW : 0));
+}
+
 // Few places pass: writing some more costs less than a guess that fails.
-static inline size_t append(uint16_t *out, size_t count, uint64_t passed, size_t at)
+static inline size_t append(uint16_t *out, size_t count, uint64_t passed, size_t at, bool is_text)
 {
 	const size_t end = count + (size_t)_mm_popcnt_u64(passed);
 
 #pragma GCC unroll 4
 	for (size_t i = 0; i < WRITTEN; i++) {
-		out[count + i] = (uint16_t)(at + _tzcnt_u64(passed));
+		out[count + i] = place_of(passed, at, is_text);
 		passed = _blsr_u64(passed);
 	}
 	for (count += WRITTEN; passed != 0; count++) {
-		out[count] = (uint16_t)(at + _tzcnt_u64(passed));
+		out[count] = place_of(passed, at, is_text);
 		passed = _blsr_u64(passed);
 	}
 	return end;
@@ -75,20 +109,25 @@ static inline size_t append(uint16_t *out, size_t count, uint64_t passed, size_t
 static inline __attribute__((always_inline)) size_t sieve_blocks(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out, const bool is_text)
 {
+	const size_t step = is_text ? TEXT_PART : ANCHOR_BLOCK;
 	size_t count = 0;
 
-	n &= ~(size_t)(BLOCK - 1);
+	n -= n % (is_text ? ANCHOR_TEXT_BLOCK : ANCHOR_BLOCK);
 	for (size_t from = 0; from < n; from += AT_ONCE) {
 		const size_t to = n - from < AT_ONCE ? n : from + AT_ONCE;
-		uint8_t rows[AT_ONCE];
+		uint8_t rows[ROWS];
+		const uint8_t *row = rows;
 
 		look_up(sieve, data + from, to - from, rows, is_text);
-		for (size_t at = from; at < to; at += BLOCK) {
-			const uint8_t *row = rows + (at - from);
+		for (size_t at = from; at < to; at += step, row += ANCHOR_BLOCK) {
 			const uint64_t low = passed_of(row, data + at, is_text);
-			const uint64_t high = passed_of(row + VECTOR, data + at + VECTOR, is_text);
+			const uint64_t high =
+				passed_of(row + VECTOR, data + at + step / 2, is_text);
 
-			count = append(out, count, low | high << VECTOR, at);
+			const uint64_t bits_set = low | high << VECTOR;
+
+			count = append(out, count,
+				is_text ? anchor_text_passed(bits_set) : bits_set, at, is_text);
 		}
 	}
 	return count;

@@ -5,20 +5,40 @@
 #include <stdbool.h>
 #include <string.h>
 
-// Of every second place: see anchor_text_slot.
+#define TEXT_HALF (ANCHOR_TEXT_BLOCK / 2) // places of text whose bytes are loaded together
+
+// Bytes of the two halves of a block of text, for each three places: the pair of all, and what is behind it.
+#define PAIR(k) 3 * (k) + 3, 3 * (k) + 2
+#define BEHIND(k) 3 * (k) + 4, 0
+// What chooses the bits of a row: the fourth one is of the first place, too.
+#define CHOOSERS(k) 3 * (k) + 1, 3 * (k) + 5, 3 * (k) + 1, 3 * (k)
+#define TWO(what, k) what((k) + 1), what(k)
+#define FOUR(what, k) TWO(what, (k) + 2), TWO(what, k)
+#define EIGHT(what, k) FOUR(what, (k) + 4), FOUR(what, k)
+#define SIXTEEN(what) EIGHT(what, 8), EIGHT(what, 0)
+// The other half is counted from 64 on.
+#define PAIR_OF_OTHER(k) 64 + 3 * (k) + 3, 64 + 3 * (k) + 2
+#define BEHIND_OF_OTHER(k) 64 + 3 * (k) + 4, 0
+
+// Of every third place: see anchor_text_slot.
 static inline __m512i slots_of(const uint8_t *data)
 {
-	const __m512i bit = _mm512_set1_epi16(8);
-	const __m512i before = _mm512_and_si512(_mm512_loadu_si512(data), bit);
-	const __m512i behind = _mm512_and_si512(_mm512_loadu_si512(data + 3), bit);
-	const __m512i pairs =
-		_mm512_and_si512(_mm512_loadu_si512(data + 1), _mm512_set1_epi16(0x7f7f));
+	const __m512i pair = _mm512_set_epi8(SIXTEEN(PAIR_OF_OTHER), SIXTEEN(PAIR));
+	const __m512i behind = _mm512_set_epi8(SIXTEEN(BEHIND_OF_OTHER), SIXTEEN(BEHIND));
+	const __m512i half = _mm512_loadu_si512(data);
+	const __m512i other = _mm512_loadu_si512(data + TEXT_HALF);
+	const __m512i pairs = _mm512_permutex2var_epi8(half, pair, other);
+	const __m512i low = _mm512_and_si512(pairs, _mm512_set1_epi8(0x1f));
+	const __m512i high = _mm512_and_si512(_mm512_srli_epi16(pairs, 1), _mm512_set1_epi8(0x20));
+	const __m512i codes =
+		_mm512_maddubs_epi16(_mm512_or_si512(low, high), _mm512_set1_epi16(1 | 64 << 8));
+	const __m512i bit = _mm512_and_si512(
+		_mm512_permutex2var_epi8(half, behind, other), _mm512_set1_epi16(0x800));
 
-	return _mm512_or_si512(pairs,
-		_mm512_or_si512(_mm512_slli_epi16(before, 12), _mm512_slli_epi16(behind, 4)));
+	return _mm512_or_si512(codes, _mm512_slli_epi16(bit, 1));
 }
 
-#define SLOTS_AT_ONCE 64u
+#define SLOTS_AT_ONCE ANCHOR_TEXT_BLOCK
 
 static inline void store_slots(uint16_t *slots, const uint8_t *data)
 {
@@ -27,48 +47,60 @@ static inline void store_slots(uint16_t *slots, const uint8_t *data)
 
 #include "scan/anchor_rows.inc"
 
-static inline size_t append(uint16_t *out, __mmask32 passed, __m512i places)
-{
-	_mm512_storeu_si512(out, _mm512_maskz_compress_epi16(passed, places));
-	return (size_t)_mm_popcnt_u32(passed);
-}
-
 // The bytes that choose the bits of the places from there on.
 static inline __m512i choosers(const uint8_t *data, bool is_text)
 {
-	const __mmask64 even = UINT64_C(0x5555555555555555);
+	const __m512i three = _mm512_set_epi8(SIXTEEN(CHOOSERS));
 
-	if (!is_text)
-		return _mm512_loadu_si512(data + 2);
-	return _mm512_mask_mov_epi8(_mm512_loadu_si512(data + 2), even, _mm512_loadu_si512(data));
+	return is_text ? _mm512_permutexvar_epi8(three, _mm512_loadu_si512(data))
+		       : _mm512_loadu_si512(data + 2);
 }
+
+// Those places, told from the first one's number on, that have passed. They rarely are more than 32.
+static inline size_t append(uint16_t *out, uint64_t passed, __m512i places, size_t first)
+{
+	const __m512i which = _mm512_maskz_compress_epi8(passed, places);
+	const __m512i from = _mm512_set1_epi16((short)first);
+	const size_t count = (size_t)_mm_popcnt_u64(passed);
+
+	_mm512_storeu_si512(
+		out, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(which)), from));
+	if (__builtin_expect(count > 32, 0))
+		_mm512_storeu_si512(out + 32,
+			_mm512_add_epi16(
+				_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(which, 1)), from));
+	return count;
+}
+
+// Bytes of rows stand for places: all, or three of four in text.
+#define IN_ORDER(k) 4 * (k) + 3, 4 * (k) + 2, 4 * (k) + 1, 4 * (k)
+#define IN_THREES(k) 0, 3 * (k) + 2, 3 * (k) + 1, 3 * (k)
 
 static inline __attribute__((always_inline)) size_t sieve_blocks(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out, const bool is_text)
 {
 	const __m512i class_bits = _mm512_set1_epi64((int64_t)UINT64_C(0x8040201008040201));
-	const __m512i half = _mm512_set1_epi16(BLOCK / 2);
-	__m512i places = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18,
-		17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+	const __m512i places =
+		is_text ? _mm512_set_epi8(SIXTEEN(IN_THREES)) : _mm512_set_epi8(SIXTEEN(IN_ORDER));
+	const size_t step = is_text ? TEXT_HALF : ANCHOR_BLOCK;
 	size_t count = 0;
 
-	n &= ~(size_t)(BLOCK - 1);
+	n -= n % (is_text ? ANCHOR_TEXT_BLOCK : ANCHOR_BLOCK);
 	for (size_t from = 0; from < n; from += AT_ONCE) {
 		const size_t to = n - from < AT_ONCE ? n : from + AT_ONCE;
-		uint8_t rows[AT_ONCE];
+		uint8_t rows[ROWS];
+		const uint8_t *row = rows;
 
 		look_up(sieve, data + from, to - from, rows, is_text);
-		for (size_t at = from; at < to; at += BLOCK) {
+		for (size_t at = from; at < to; at += step, row += ANCHOR_BLOCK) {
 			const __m512i classes =
 				_mm512_and_si512(choosers(data + at, is_text), _mm512_set1_epi8(7));
 			const __m512i bits = _mm512_shuffle_epi8(class_bits, classes);
-			const __mmask64 passed =
-				_mm512_test_epi8_mask(_mm512_loadu_si512(rows + (at - from)), bits);
+			const __mmask64 bits_set =
+				_mm512_test_epi8_mask(_mm512_loadu_si512(row), bits);
+			const uint64_t passed = is_text ? anchor_text_passed(bits_set) : bits_set;
 
-			count += append(out + count, (__mmask32)passed, places);
-			places = _mm512_add_epi16(places, half);
-			count += append(out + count, (__mmask32)(passed >> 32), places);
-			places = _mm512_add_epi16(places, half);
+			count += append(out + count, passed, places, at);
 		}
 	}
 	return count;
@@ -152,7 +184,7 @@ enum anchor_content anchor_content_avx512(const uint8_t *data, size_t n)
 		_mm_set_epi8(-1, -1, 13, -1, -1, 10, 9, -1, -1, -1, -1, -1, -1, -1, -1, -1));
 	__mmask64 capitals = 0;
 
-	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
+	for (size_t at = 0; at + ANCHOR_BLOCK <= n; at += ANCHOR_BLOCK) {
 		const __m512i bytes = _mm512_loadu_si512(data + at);
 		const __m512i letters = _mm512_sub_epi8(bytes, _mm512_set1_epi8('A'));
 		const __mmask64 low = _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(0x20));

@@ -10,21 +10,33 @@
 #include <stdint.h>
 
 // So many more places may be written than pass.
-#define ANCHOR_SIEVE_SLACK 96u
+#define ANCHOR_SIEVE_SLACK 160u
 
 // What all the bytes are, of blocks of 64.
 enum anchor_content anchor_content_portable(const uint8_t *data, size_t n);
 enum anchor_content anchor_content_avx512(const uint8_t *data, size_t n);
 
-// Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Three
-// bytes behind the last place are read.
+// The vector forms do so many places at once.
+#define ANCHOR_BLOCK 64u
+#define ANCHOR_TEXT_BLOCK 96u
+
+// Of the bits of 16 rows of text that are set, those whose places pass: the first needs the fourth.
+static inline uint64_t anchor_text_passed(uint64_t bits)
+{
+	const uint64_t first = UINT64_C(0x1111111111111111);
+
+	return bits & (bits >> 3 | ~first) & ~(first << 3);
+}
+
+// Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Five
+// bytes behind the last place are read, and 16 by the vector forms.
 typedef size_t (*anchor_sieve_fn)(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 
 size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_portable(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
-// Of n only as many as are a multiple of 64.
+// Of n only as many as are a multiple of a block.
 size_t anchor_sieve_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);

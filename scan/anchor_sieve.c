@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define BLOCK 64
-#define BEHIND 3 // so many bytes behind a place are looked at
+#define BEHIND 5 // so many bytes behind a place are looked at, and read
 
 // ---- the sieve ---------------------------------------------------------------------------------
 
@@ -30,31 +30,34 @@ size_t anchor_sieve_text_portable(
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < n; i += 2) {
-		const uint8_t *both =
-			sieve + anchor_text_slot(data[i], data[i + 1], data[i + 2], data[i + 3]);
+	for (size_t i = 0; i < n; i += ANCHOR_TEXT_PLACES) {
+		const uint8_t *row =
+			sieve + anchor_text_slot(data[i + 2], data[i + 3], data[i + 4]);
 
 		out[count] = (uint16_t)i;
-		count += (unsigned int)both[0] >> anchor_class(data[i]) & 1;
+		count += (unsigned int)row[0] >> anchor_class(data[i]) &
+			 (unsigned int)row[3] >> anchor_class(data[i + 1]) & 1;
 		out[count] = (uint16_t)(i + 1);
-		count += (unsigned int)both[1] >> anchor_class(data[i + 3]) & (i + 1 < n);
+		count += (unsigned int)row[1] >> anchor_class(data[i + 1]) & (i + 1 < n);
+		out[count] = (uint16_t)(i + 2);
+		count += (unsigned int)row[2] >> anchor_class(data[i + 5]) & (i + 2 < n);
 	}
 	return count;
 }
 
 // What is less than a block is looked at in one that ends with zeros.
-static inline size_t sieve_all(
-	anchor_sieve_fn fn, const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+static inline __attribute__((always_inline)) size_t sieve_all(anchor_sieve_fn fn,
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out, const size_t block)
 {
-	const size_t done = n & ~(size_t)(BLOCK - 1);
+	const size_t done = n - n % block;
 	const size_t before = fn(sieve, data, done, out);
-	uint8_t last[2 * BLOCK] = {0};
+	uint8_t last[2 * ANCHOR_TEXT_BLOCK] = {0};
 	size_t count = 0;
 
 	if (done == n)
 		return before;
 	memcpy(last, data + done, n - done + BEHIND);
-	count = fn(sieve, last, BLOCK, out + before);
+	count = fn(sieve, last, block, out + before);
 	while (count > 0 && out[before + count - 1] >= n - done)
 		count--;
 	for (size_t i = before; i < before + count; i++)
@@ -64,22 +67,22 @@ static inline size_t sieve_all(
 
 static size_t sieve_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_all(anchor_sieve_avx2, sieve, data, n, out);
+	return sieve_all(anchor_sieve_avx2, sieve, data, n, out, ANCHOR_BLOCK);
 }
 
 static size_t sieve_text_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_all(anchor_sieve_text_avx2, sieve, data, n, out);
+	return sieve_all(anchor_sieve_text_avx2, sieve, data, n, out, ANCHOR_TEXT_BLOCK);
 }
 
 static size_t sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_all(anchor_sieve_avx512, sieve, data, n, out);
+	return sieve_all(anchor_sieve_avx512, sieve, data, n, out, ANCHOR_BLOCK);
 }
 
 static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
 {
-	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out);
+	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out, ANCHOR_TEXT_BLOCK);
 }
 
 anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)

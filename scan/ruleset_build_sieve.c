@@ -1,82 +1,87 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset_build_sieve.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-// In text the lower four bits of a byte count where it is not one of the two that a place is looked up by:
-// the class, and the bit that goes into the slot.
-#define NIBBLES 16u
+static_assert(ANCHOR_TEXT_ROW * ANCHOR_TEXT_SLOTS <= ANCHOR_SLOTS, "text has no more");
+
+// Of a byte behind a pair of text, that goes into the slot.
 #define SLOT_BIT 8u
+#define BOTH 3u
+// How likely the fourth byte of a row lets pass what the first does.
+#define FOURTH_SHARE 0.2f
 
 // Bits of one byte of the sieve.
 typedef void (*visit_fn)(void *ctx, size_t at, unsigned int classes);
 
-// The classes of the values, by the bit that goes into the slot.
-static void sort_classes(const struct build_values *values, unsigned int classes[2])
+static unsigned int classes_of(const struct build_values *values)
 {
-	classes[0] = 0;
-	classes[1] = 0;
+	unsigned int classes = 0;
+
 	for (uint32_t i = 0; i < values->count; i++)
-		classes[(values->bytes[i] & SLOT_BIT) != 0] |= 1u << anchor_class(values->bytes[i]);
+		classes |= 1u << anchor_class(values->bytes[i]);
+	return classes;
 }
 
-// A window at the first of two places.
-static void visit_first(const struct build_values *const *window, uint8_t one, uint8_t other,
-	visit_fn fn, void *ctx)
+// Which values of the slot's bit there are.
+static unsigned int slot_bits_of(const struct build_values *values)
 {
-	unsigned int before[2];
-	unsigned int behind[2];
+	unsigned int bits = 0;
 
-	sort_classes(window[0], before);
-	sort_classes(window[3], behind);
-	for (unsigned int i = 0; i < 2; i++)
-		for (unsigned int k = 0; k < 2; k++)
-			if (before[i] != 0 && behind[k] != 0)
-				fn(ctx,
-					anchor_text_slot((uint8_t)(i * SLOT_BIT), one, other,
-						(uint8_t)(k * SLOT_BIT)),
-					before[i]);
+	for (uint32_t i = 0; i < values->count; i++)
+		bits |= 1u << ((values->bytes[i] & SLOT_BIT) != 0);
+	return bits;
 }
 
-// A window at the second of two places: what is before it is not known.
-static void visit_second(const struct build_values *const *window, uint8_t one, uint8_t other,
-	visit_fn fn, void *ctx)
-{
-	unsigned int behind[2];
+// A place in text is decided by two bytes of the window, a bit of what is behind these, and the classes.
+struct decided {
+	const struct build_values *one;
+	const struct build_values *other;
+	unsigned int behind;
+	unsigned int classes;
+};
 
-	sort_classes(window[2], behind);
-	for (unsigned int i = 0; i < 2; i++)
-		for (unsigned int k = 0; k < 2; k++)
-			if (behind[k] != 0)
-				fn(ctx,
-					anchor_text_slot((uint8_t)(i * SLOT_BIT), one, other,
-						(uint8_t)(k * SLOT_BIT)) +
-						1,
-					behind[k]);
+static void visit_place(const struct decided *by, size_t place, visit_fn fn, void *ctx)
+{
+	for (uint32_t i = 0; i < by->one->count; i++)
+		for (uint32_t k = 0; k < by->other->count; k++)
+			for (unsigned int bit = 0; bit < 2; bit++)
+				if ((by->behind >> bit & 1) != 0)
+					fn(ctx,
+						anchor_text_slot(by->one->bytes[i],
+							by->other->bytes[k],
+							(uint8_t)(bit * SLOT_BIT)) +
+							place,
+						by->classes);
+}
+
+static void visit_text(const struct build_values *const *window, visit_fn fn, void *ctx)
+{
+	const struct decided rows[ANCHOR_TEXT_ROW] = {
+		{window[2], window[3], BOTH, classes_of(window[0])},
+		{window[1], window[2], slot_bits_of(window[3]), classes_of(window[0])},
+		{window[0], window[1], slot_bits_of(window[2]), classes_of(window[3])},
+		{window[2], window[3], BOTH, classes_of(window[1])},
+	};
+
+	for (size_t i = 0; i < ANCHOR_TEXT_ROW; i++)
+		visit_place(&rows[i], i, fn, ctx);
 }
 
 // Tells all bits by which the window passes.
 static void visit_bits(enum anchor_content content, const struct build_values *const *window,
 	visit_fn fn, void *ctx)
 {
-	const bool is_text = content != ANCHOR_BYTES;
-	unsigned int classes[2];
-
-	sort_classes(window[2], classes);
+	if (content != ANCHOR_BYTES) {
+		visit_text(window, fn, ctx);
+		return;
+	}
 	for (uint32_t i = 0; i < window[0]->count; i++)
-		for (uint32_t k = 0; k < window[1]->count; k++) {
-			const uint8_t one = window[0]->bytes[i];
-			const uint8_t other = window[1]->bytes[k];
-
-			if (is_text)
-				visit_second(window, one, other, fn, ctx);
-			else
-				fn(ctx, anchor_slot(one, other), classes[0] | classes[1]);
-		}
-	for (uint32_t i = 0; is_text && i < window[1]->count; i++)
-		for (uint32_t k = 0; k < window[2]->count; k++)
-			visit_first(window, window[1]->bytes[i], window[2]->bytes[k], fn, ctx);
+		for (uint32_t k = 0; k < window[1]->count; k++)
+			fn(ctx, anchor_slot(window[0]->bytes[i], window[1]->bytes[k]),
+				classes_of(window[2]));
 }
 
 // ---- what is likely ----------------------------------------------------------------------------
@@ -89,12 +94,13 @@ void build_sieve_foresee_four(struct build_sieve *sieve, const uint8_t *window, 
 		passes[anchor_slot(window[0], window[1])][anchor_class(window[2])] += share;
 		return;
 	}
-	passes[anchor_text_slot(window[0], window[1], window[2], window[3])]
-	      [anchor_class(window[0])] += share / 2;
+	passes[anchor_text_slot(window[1], window[2], window[3]) + 1][anchor_class(window[0])] +=
+		share / 3;
+	passes[anchor_text_slot(window[0], window[1], window[2]) + 2][anchor_class(window[3])] +=
+		share / 3;
 	for (unsigned int bit = 0; bit < 2; bit++)
-		passes[anchor_text_slot(
-			       (uint8_t)(bit * SLOT_BIT), window[0], window[1], window[2]) +
-			1][anchor_class(window[2])] += share / 4;
+		passes[anchor_text_slot(window[2], window[3], (uint8_t)(bit * SLOT_BIT))]
+		      [anchor_class(window[0])] += share / 6;
 }
 
 static void raise_to(float *pass, float share)
@@ -103,35 +109,42 @@ static void raise_to(float *pass, float share)
 		*pass = share;
 }
 
-// How likely it is that a byte stands beside one, by their lower bits.
+// How likely it is that a byte of a class stands so near a byte, if that is there.
 struct beside {
-	float before[256][NIBBLES]; // and that both are there
-	float behind[256][NIBBLES];
-	float before_with[256][2]; // the same, of those whose bit for the slot is so
-	float behind_with[256][2];
+	float before[256][ANCHOR_CLASSES]; // right before it
+	float behind[256][ANCHOR_CLASSES];
+	float before_far[256][ANCHOR_CLASSES]; // two before it
+	float behind_far[256][2]
+			[ANCHOR_CLASSES]; // two behind it, and right behind it one with that bit
+	float behind_with[256][2];        // that bit
 };
-
-static float with_bit(const float *nibbles, unsigned int bit)
-{
-	float share = 0;
-
-	for (unsigned int i = 0; i < NIBBLES; i++)
-		if (((i & SLOT_BIT) != 0) == (bit != 0))
-			share += nibbles[i];
-	return share;
-}
 
 static void sum_up(struct beside *beside, const float *first, const float (*follow)[256])
 {
 	for (unsigned int i = 0; i < 256; i++)
 		for (unsigned int k = 0; k < 256; k++) {
-			beside->before[k][i % NIBBLES] += first[i] * follow[i][k];
-			beside->behind[i][k % NIBBLES] += follow[i][k];
+			if (first[k] > 0)
+				beside->before[k][anchor_class((uint8_t)i)] +=
+					first[i] * follow[i][k] / first[k];
+			beside->behind[i][anchor_class((uint8_t)k)] += follow[i][k];
+			beside->behind_with[i][(k & SLOT_BIT) != 0] += follow[i][k];
 		}
+}
+
+static void sum_up_far(struct beside *beside, const float *first, const float (*follow)[256])
+{
 	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int bit = 0; bit < 2; bit++) {
-			beside->before_with[i][bit] = with_bit(beside->before[i], bit);
-			beside->behind_with[i][bit] = with_bit(beside->behind[i], bit);
+		for (unsigned int k = 0; k < 256; k++) {
+			const float share = follow[i][k];
+
+			if (share == 0 || first[k] == 0)
+				continue;
+			for (unsigned int class = 0; class < ANCHOR_CLASSES; class ++) {
+				beside->before_far[k][class] +=
+					beside->before[i][class] * first[i] * share / first[k];
+				beside->behind_far[i][(k & SLOT_BIT) != 0][class] +=
+					beside->behind[k][class] * share;
+			}
 		}
 }
 
@@ -143,31 +156,22 @@ static void foresee_bytes(struct build_sieve *sieve, const struct beside *beside
 		for (unsigned int i = 0; i < 256; i++)
 			for (unsigned int class = 0; class < ANCHOR_CLASSES; class ++)
 				raise_to(&sieve->passes[anchor_slot((uint8_t)i, (uint8_t)k)][class],
-					first[i] * follow[i][k] *
-						(beside->behind[k][class] +
-							beside->behind[k][class + SLOT_BIT]));
+					first[i] * follow[i][k] * beside->behind[k][class]);
 }
 
-// Both places that are looked up by this pair: each is every second one.
-static void foresee_pair(struct build_sieve *sieve, const struct beside *beside, const float *first,
-	const float (*follow)[256], uint8_t one, uint8_t other)
+// All places that are looked up by this pair, which shares its slot with others: each is every third one.
+static void foresee_pair(struct build_sieve *sieve, const struct beside *beside, float share,
+	uint8_t one, uint8_t other)
 {
-	const float pair = first[one] * follow[one][other] / 2;
-
-	for (unsigned int nibble = 0; nibble < NIBBLES; nibble++)
+	for (unsigned int class = 0; class < ANCHOR_CLASSES; class ++)
 		for (unsigned int bit = 0; bit < 2; bit++) {
-			const unsigned int class = nibble % ANCHOR_CLASSES;
-			const uint8_t far = (uint8_t)(bit * SLOT_BIT);
-			const size_t slot = anchor_text_slot((uint8_t)nibble, one, other, far);
-			const size_t next = anchor_text_slot(far, one, other, (uint8_t)nibble) + 1;
+			float(*const row)[ANCHOR_CLASSES] = &sieve->passes[anchor_text_slot(
+				one, other, (uint8_t)(bit * SLOT_BIT))];
+			const float with = share / 3 * beside->behind_with[other][bit];
 
-			raise_to(&sieve->passes[slot][class],
-				beside->before[one][nibble] * follow[one][other] *
-					beside->behind_with[other][bit] / 2);
-			if (first[one] > 0)
-				raise_to(&sieve->passes[next][class],
-					pair * beside->behind[other][nibble] *
-						beside->before_with[one][bit] / first[one]);
+			row[0][class] += with * beside->before_far[one][class] * FOURTH_SHARE;
+			row[1][class] += with * beside->before[one][class];
+			row[2][class] += share / 3 * beside->behind_far[other][bit][class];
 		}
 }
 
@@ -176,13 +180,15 @@ void build_sieve_foresee(struct build_sieve *sieve, const float *first, const fl
 	struct beside beside = {0};
 
 	sum_up(&beside, first, follow);
+	sum_up_far(&beside, first, follow);
 	if (sieve->content == ANCHOR_BYTES) {
 		foresee_bytes(sieve, &beside, first, follow);
 		return;
 	}
 	for (unsigned int k = 0; k < 128; k++)
 		for (unsigned int i = 0; i < 128; i++)
-			foresee_pair(sieve, &beside, first, follow, (uint8_t)i, (uint8_t)k);
+			foresee_pair(
+				sieve, &beside, first[i] * follow[i][k], (uint8_t)i, (uint8_t)k);
 }
 
 // ---- a window ----------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ struct build_values {
 
 struct build_sieve {
 	enum anchor_content content;
-	uint8_t bytes[2 * ANCHOR_SLOTS];
-	float passes[2 * ANCHOR_SLOTS][ANCHOR_CLASSES]; // how likely a place meets that bit
+	uint8_t bytes[ANCHOR_SLOTS];                // in text half of them
+	float passes[ANCHOR_SLOTS][ANCHOR_CLASSES]; // how likely a place meets that bit
 };
 
 // A window that is there so often, whatever its bytes tell. All of them are told first.

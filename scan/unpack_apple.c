@@ -64,7 +64,7 @@ static void read_binary(struct apple *apple, const uint8_t *head)
 	uint64_t at = unit + (read_be16(head + 120) + unit - 1) / unit * unit;
 
 	memcpy(apple->name, head + 2, head[1]);
-	for (int fork = 0; fork < 2; fork++) {
+	for (size_t fork = 0; fork < 2; fork++) {
 		const uint64_t bytes = read_be32(head + 83 + 4 * fork);
 
 		if (bytes > 0)

@@ -25,9 +25,9 @@ static const uint8_t enveloped_checked[] = {
 
 // Where the bytes come from: memory, or a capture.
 struct source {
-	const uint8_t *data; // NULL: the capture
+	const uint8_t *data;
 	size_t bytes;
-	struct whole *whole;
+	struct whole *whole; // NULL: the memory
 };
 
 struct value {
@@ -50,7 +50,7 @@ struct cms {
 
 static size_t read_source(const struct source *source, uint64_t at, uint8_t *out, size_t n)
 {
-	if (source->data == NULL)
+	if (source->whole != NULL)
 		return capture_read(source->whole->capture, at, out, n);
 	if (at >= source->bytes)
 		return 0;

@@ -44,6 +44,7 @@ static void check_forks(const char *type, const uint8_t *file, size_t n,
 
 static void forks_of_applesingle_are_members(void **state)
 {
+	static const uint8_t mark[] = {0, 5, 0x16, 0, 0, 2, 0, 0};
 	static uint8_t file[20000];
 	struct random random = {31};
 
@@ -55,8 +56,9 @@ static void forks_of_applesingle_are_members(void **state)
 		const uint8_t *const forks[2] = {file + at[0], file + at[1]};
 
 		fill(file, sizeof(file), &random);
-		memcpy(file, "\0\5\x16\0\0\2\0\0", 8);
-		memcpy(file + 24, "\0\2", 2);
+		memcpy(file, mark, sizeof(mark));
+		file[24] = 0;
+		file[25] = 2;
 		for (size_t i = 0; i < 2; i++) {
 			put_be32(file + 26 + 12 * i, i + 1);
 			put_be32(file + 30 + 12 * i, at[i]);
@@ -94,7 +96,7 @@ static void forks_of_macbinary_are_members(void **state)
 	for (unsigned int round = 0; round < 200; round++) {
 		const size_t second = random_below(&random, 3) == 0 ? 200 : 0;
 		const size_t bytes[2] = {
-			random_below(&random, 5000), random_below(&random, 5) * 77};
+			random_below(&random, 5000), (size_t)random_below(&random, 5) * 77};
 		const size_t start = 128 + (second > 0 ? 256 : 0);
 		const size_t next = start + (bytes[0] + 127) / 128 * 128;
 		const uint8_t *const forks[2] = {file + start, file + next};

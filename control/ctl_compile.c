@@ -179,7 +179,7 @@ static bool parse_options(int argc, char **argv, struct compile_options *options
 			return false;
 		}
 	}
-	return are_complete(options, optind < argc);
+	return are_complete(options, optind < argc) && options->output != NULL;
 }
 
 static const char *origin_name(enum ruleset_origin origin)

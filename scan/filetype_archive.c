@@ -72,49 +72,51 @@ static bool has_magic(const uint8_t *data, size_t n, size_t offset, const char *
 	       memcmp(data + offset, magic, bytes) == 0;
 }
 
+// Files that begin with bytes of their own, by those.
+static const struct {
+	struct filetype type;
+	size_t offset;
+	const char *magic;
+	size_t bytes;
+} magics[] = {
+	{{"xar", FILETYPE_TARGET_ANY}, 0, "xar!", 4},
+	{{"ar", FILETYPE_TARGET_ANY}, 0, "!<arch>\n", 8},
+	{{"lzip", FILETYPE_TARGET_ANY}, 0, "LZIP\1", 5},
+	{{"lz4", FILETYPE_TARGET_ANY}, 0, "\x04\x22\x4d\x18", 4},
+	{{"compress", FILETYPE_TARGET_ANY}, 0, "\x1f\x9d", 2},
+	{{"rpm", FILETYPE_TARGET_ANY}, 0, "\xed\xab\xee\xdb", 4},
+	{{"ace", FILETYPE_TARGET_ANY}, 7, "**ACE**", 7},
+	{{"lz4", FILETYPE_TARGET_ANY}, 0, "\x02\x21\x4c\x18", 4},
+	{{"szdd", FILETYPE_TARGET_ANY}, 0, "SZDD\x88\xf0\x27\x33", 8},
+	{{"szdd", FILETYPE_TARGET_ANY}, 0, "SZ \x88\xf0\x27\x33\xd1", 8},
+	{{"onenote", FILETYPE_TARGET_ANY}, 0,
+		"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", 16},
+	{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\2\0\0", 8},
+	{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\1\0\0", 8},
+	// Of these only the kind is known. Disks of virtual machines are opened by a click.
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "conectix", 8},
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "vhdxfile", 8},
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "KDMV", 4},
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "MSWIM\0\0\0", 8},
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "QFI\xfb", 4},
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "hsqs", 4},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "\x89LZO\0\r\n\x1a\n", 9},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "LRZI\0", 5},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "RZIP\2", 5},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "GRZipII\0", 8},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "KWAJ\x88\xf0\x27\xd1", 8},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "ISc(", 4}, // of InstallShield
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "StuffIt (c)", 11},
+	{{"archive", FILETYPE_TARGET_ANY}, 10, "rLau", 4}, // behind "SIT!"
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "ALZ\1", 4},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "EGGA\0", 5},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "ArC\1", 4},
+	{{"archive", FILETYPE_TARGET_ANY}, 0, "7kSt\xa0\x31\x83\xd3", 8}, // ZPAQ
+	{{"archive", FILETYPE_TARGET_ANY}, 20, "\xdc\xa7\xc4\xfd", 4},    // zoo
+};
+
 const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)
 {
-	static const struct {
-		struct filetype type;
-		size_t offset;
-		const char *magic;
-		size_t bytes;
-	} magics[] = {
-		{{"xar", FILETYPE_TARGET_ANY}, 0, "xar!", 4},
-		{{"ar", FILETYPE_TARGET_ANY}, 0, "!<arch>\n", 8},
-		{{"lzip", FILETYPE_TARGET_ANY}, 0, "LZIP\1", 5},
-		{{"lz4", FILETYPE_TARGET_ANY}, 0, "\x04\x22\x4d\x18", 4},
-		{{"compress", FILETYPE_TARGET_ANY}, 0, "\x1f\x9d", 2},
-		{{"rpm", FILETYPE_TARGET_ANY}, 0, "\xed\xab\xee\xdb", 4},
-		{{"ace", FILETYPE_TARGET_ANY}, 7, "**ACE**", 7},
-		{{"lz4", FILETYPE_TARGET_ANY}, 0, "\x02\x21\x4c\x18", 4},
-		{{"szdd", FILETYPE_TARGET_ANY}, 0, "SZDD\x88\xf0\x27\x33", 8},
-		{{"szdd", FILETYPE_TARGET_ANY}, 0, "SZ \x88\xf0\x27\x33\xd1", 8},
-		{{"onenote", FILETYPE_TARGET_ANY}, 0,
-			"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", 16},
-		{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\2\0\0", 8},
-		{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\1\0\0", 8},
-		// Of these only the kind is known. Disks of virtual machines are opened by a click.
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "conectix", 8},
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "vhdxfile", 8},
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "KDMV", 4},
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "MSWIM\0\0\0", 8},
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "QFI\xfb", 4},
-		{{"disk-image", FILETYPE_TARGET_ANY}, 0, "hsqs", 4},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "\x89LZO\0\r\n\x1a\n", 9},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "LRZI\0", 5},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "RZIP\2", 5},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "GRZipII\0", 8},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "KWAJ\x88\xf0\x27\xd1", 8},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "ISc(", 4}, // of InstallShield
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "StuffIt (c)", 11},
-		{{"archive", FILETYPE_TARGET_ANY}, 10, "rLau", 4}, // behind "SIT!"
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "ALZ\1", 4},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "EGGA\0", 5},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "ArC\1", 4},
-		{{"archive", FILETYPE_TARGET_ANY}, 0, "7kSt\xa0\x31\x83\xd3", 8}, // ZPAQ
-		{{"archive", FILETYPE_TARGET_ANY}, 20, "\xdc\xa7\xc4\xfd", 4},    // zoo
-	};
 	static const struct {
 		struct filetype type;
 		bool (*is)(const uint8_t *data, size_t n);

@@ -48,7 +48,8 @@ static void stream_begin(struct unpack *unpack, struct unpack_event *event)
 	// What they are is told elsewhere: most are this.
 	if (object->is_filter_elsewhere && object->filters == 0)
 		object->filter[object->filters++] = CODEC_ZLIB;
-	if (object->is_too_long || (pdf->whole == NULL && object->filters > PDF_FILTERS_PASSING))
+	if (object->is_too_long || (pdf->whole == NULL && object->filters > PDF_FILTERS_PASSING) ||
+		(pdf->has_looked_up && pdf->has_first))
 		unpack_warn(unpack, WARN_METHOD);
 	if (!chain_begin(unpack))
 		chain_end(unpack);

@@ -11,8 +11,9 @@
 #define PDF_FILTERS 12
 // Of these are undone while the file passes.
 #define PDF_FILTERS_PASSING 4
-// What stands elsewhere is looked for so often in a file that is there as a whole.
-#define PDF_LOOKUPS 64
+// What stands elsewhere is looked for so often in a file that is there as a whole, and in so many bytes.
+#define PDF_LOOKUPS 64u
+#define PDF_LOOKUP_BYTES (128u << 20)
 // Decryption, and a predictor behind each filter.
 #define PDF_STAGES (2 * PDF_FILTERS + 1)
 #define PDF_WORD_BYTES 32
@@ -180,6 +181,8 @@ struct pdf {
 	const uint8_t *whole; // all of the file, where it is there; else NULL
 	size_t whole_bytes;
 	uint32_t lookups; // in it, until now
+	bool has_looked_up;
+	bool has_first; // the key of streams of objects, in which what was looked up may be hidden
 	enum pdf_lex lex;
 	struct pdf_watch watch;
 	struct pdf_object object;

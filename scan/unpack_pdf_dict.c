@@ -417,11 +417,49 @@ bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_stri
 
 // ---- what stands elsewhere ---------------------------------------------------------------------
 
+// The number that ends right before *at, which moves to its first digit; as readers have it that mind no overflow.
+static bool read_back(const uint8_t *data, size_t *at, uint32_t *out)
+{
+	uint32_t factor = 1;
+	size_t digits = 0;
+
+	while (*at > 0 && is_space(data[*at - 1]))
+		(*at)--;
+	for (*out = 0; *at > 0 && data[*at - 1] >= '0' && data[*at - 1] <= '9'; digits++) {
+		*out += factor * (uint32_t)(data[--*at] - '0');
+		factor *= 10;
+	}
+	return digits > 0;
+}
+
+// Behind the only "12 0 obj", however it is spaced. Of several the file's table tells which one counts, and of those
+// that others hide in only one may be meant.
+static bool find_only_object(struct cursor *cursor, uint32_t number, uint32_t generation)
+{
+	const uint8_t *data = cursor->data;
+	const uint8_t *at = data;
+	unsigned int count = 0;
+
+	while ((at = memmem(at, cursor->n - (size_t)(at - data), "obj", 3)) != NULL) {
+		size_t before = (size_t)(at - data);
+		uint32_t numbers[2];
+
+		at += 3;
+		if (!read_back(data, &before, &numbers[1]) || before == 0 ||
+			!is_space(data[before - 1]) || !read_back(data, &before, &numbers[0]) ||
+			numbers[0] != number || numbers[1] != generation)
+			continue;
+		cursor->at = (size_t)(at - data);
+		count++;
+	}
+	return count == 1;
+}
+
 // To the first token of the object; *is_list: it is an array, and the first in that.
 static bool open_object(const struct pdf_place *place, struct cursor *cursor, bool *is_list)
 {
 	*cursor = (struct cursor){place->data, place->bytes, 0};
-	if (!find_object(cursor, place->number, place->generation))
+	if (!find_only_object(cursor, place->number, place->generation))
 		return false;
 	skip_space(cursor);
 	*is_list = peek(cursor) == '[';

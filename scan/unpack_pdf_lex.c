@@ -257,6 +257,7 @@ static void name_end(struct unpack *unpack)
 	if (is_in_dictionary(pdf) && !pdf->has_key) {
 		pdf->has_key = true;
 		pdf->key = pdf->word_bytes < PDF_WORD_BYTES ? key_of(name) : KEY_OTHER;
+		pdf->has_first |= strcmp(name, "First") == 0;
 		pdf->last_key = KEY_OTHER;
 		if (pdf->depth > 1 && (pdf->key == KEY_FILTER || pdf->key == KEY_LENGTH ||
 					      pdf->key == KEY_ENCRYPT || pdf->key == KEY_TYPE ||
@@ -320,8 +321,10 @@ static bool look_up(struct unpack *unpack)
 	uint32_t count = 0;
 	uint32_t number;
 
-	if (pdf->whole == NULL || pdf->lookups++ >= PDF_LOOKUPS)
+	if (pdf->whole == NULL || pdf->lookups == PDF_LOOKUPS ||
+		(pdf->lookups + 1) * (uint64_t)pdf->whole_bytes > PDF_LOOKUP_BYTES)
 		return false;
+	pdf->lookups++;
 	if (pdf->last_key == KEY_PARMS) {
 		count = pdf_dict_find_parms(&place, &object->parms[object->parms_count],
 			PDF_FILTERS + 1 - object->parms_count);
@@ -335,8 +338,9 @@ static bool look_up(struct unpack *unpack)
 		object->is_filter_elsewhere = count == 0;
 	} else if (pdf->last_key != KEY_EARLY_CHANGE && pdf_dict_find_number(&place, &number)) {
 		note_parm(object, pdf->last_key, number);
-		return true;
+		count = 1;
 	}
+	pdf->has_looked_up |= count > 0;
 	return count > 0;
 }
 

@@ -95,6 +95,7 @@ static void step(struct whole *whole, struct unpack_event *event)
 	struct pdf_whole *pdf = whole->state;
 	size_t left = pdf->bytes - pdf->at;
 	size_t n = left < PIECE_BYTES ? left : PIECE_BYTES;
+	const uint32_t lookups = pdf->unpack->as.pdf.lookups;
 
 	if (left == 0) {
 		unpack_finish(pdf->unpack, event);
@@ -102,7 +103,7 @@ static void step(struct whole *whole, struct unpack_event *event)
 	}
 	n = unpack_next(pdf->unpack, pdf->data + pdf->at, n, event);
 	pdf->at += n;
-	if (!whole_spend(whole, n))
+	if (!whole_spend(whole, n + (pdf->unpack->as.pdf.lookups - lookups) * (uint64_t)pdf->bytes))
 		*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
 }
 

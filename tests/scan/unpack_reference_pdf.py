@@ -245,6 +245,14 @@ for name, elsewhere, data in (("hex", b"/AHx", hexed(mark)), ("list", b"[ /ASCII
     cases["elsewhere-filter-" + name] = (
         pdf(stream(4, data, b"/Filter 5 0 R"), b"5 0 obj " + elsewhere + b" endobj\n"), "clean", "",
         [(0, "4 0 obj", b""), (0, "4 0 obj", mark)])
+# Of several objects the table tells which one is meant, and one in an object stream is not looked for.
+for name, other in {
+        "before": b"5 0 obj /AHx endobj\n", "spaced": b"05\r\n0  obj/AHx endobj\n",
+        "in-stream": stream(9, b"5 0 /ASCIIHexDecode", b"/Type /ObjStm /N 1 /First 4")}.items():
+    used = stream(4, hexed(mark), b"/Filter 5 0 R")
+    decoy = b"5 0 obj /RL endobj\n"
+    for side, whole in (("before", other + used + decoy), ("behind", decoy + used + other)):
+        cases["elsewhere-twice-%s-%s" % (name, side)] = (pdf(whole), "suspect", "unsupported-method", None)
 deep = [mark]
 for i in range(12):
     deep.append(packed(deep[-1]) if i % 2 == 0 else a85(deep[-1]))

@@ -5,7 +5,7 @@
 #   make drill       an outbreak, measured; CHANNEL=https|pull|tcp|udp|snmp|mqtt|mail
 #   make fuzz        libFuzzer, FUZZ_SECONDS each           make install DESTDIR=...
 #   make bench       all measurements: a table, build/bench.json, build/bench.svg
-#   make bench-quick the same in two minutes and a half
+#   make bench-quick the same in two minutes
 #
 # SAN=address,undefined (or thread) builds into build/san-... and runs the tests there. WHOLE=1 builds into build/whole,
 # optimised across files, which takes longer: `make WHOLE=1`, `make install WHOLE=1`, `make bench WHOLE=1`.

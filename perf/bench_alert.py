@@ -297,7 +297,7 @@ def main():
         return
     counts = {"udp": 1000, "tcp": 1000, "https": 1000, "snmp": 1000, "mqtt": 1000, "pull": 40, "mail": 40}
     if quick:
-        counts = {"udp": 60, "tcp": 60, "https": 60, "snmp": 60, "mqtt": 60, "pull": 6, "mail": 3}
+        counts = {"udp": 40, "tcp": 40, "https": 40, "snmp": 40, "mqtt": 40, "pull": 4, "mail": 3}
     for name, priority in (("alert", 0), ("alert-first", PRIORITY)):
         with Lab(Case("bench", None, True)) as lab:
             run(Bench(lab, priority), name, priority, {c: n for c, n in counts.items() if not chosen or c in chosen})

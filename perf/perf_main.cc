@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 			continue;
 		benchmark::RegisterBenchmark(it->name, measure, it)
 			->UseManualTime()
-			->MinTime(quick ? 0.02 : 0.5);
+			->MinTime(quick ? 0.012 : 0.5);
 	}
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))

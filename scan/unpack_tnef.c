@@ -111,7 +111,8 @@ static size_t find_file(struct tnef *tnef, const uint8_t *data, size_t n)
 		(void)tnef_props_run(&tnef->props, data, found, &cut);
 	else
 		tnef->props = ahead;
-	if (cut && tnef->embedded == EMBEDDED_NONE)
+	// What stands right before a file is no message, even if it ends like a mark.
+	if (cut && (tnef->embedded == EMBEDDED_NONE || tnef->props.state == PROPS_FILE_BEGIN))
 		tnef->embedded = EMBEDDED_CUT;
 	return found;
 }

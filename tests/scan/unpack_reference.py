@@ -331,6 +331,8 @@ odd = {
     "tnef-file.dat": (lambda made: (made[0], "clean", "", made[1]))(make_tnef_properties(0x37010102, noise[:1001])),
     "tnef-object.dat": (lambda made: (made[0], "clean", "", made[1]))(
         make_tnef_properties(0x3701000D, noise[:1002], bytes(16))),
+    "tnef-object-mark.dat": (lambda made: (made[0], "clean", "", made[1]))(
+        make_tnef_properties(0x3701000D, noise[:1003], bytes(12) + winmail[:4])),
     "tnef-zip.dat": (lambda made: (made[0], "clean", "", made[1][:2] + members(plain, 2, []) + made[1][2:]))(
         make_tnef_properties(0x37010102, plain)),
     "tnef-embedded.dat": (make_tnef_odd("property", noise[:40] + winmail), "clean", "", [

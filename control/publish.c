@@ -114,10 +114,15 @@ static int look_at(const char *path, struct publish_result *result)
 	return 0;
 }
 
-// Returns how much a delta holds.
-static unsigned int read_counts(struct publish *publish, struct publish_result *result)
+struct counts {
+	unsigned int changes; // how much a delta holds
+	bool is_barren;       // there are lines, and none of them is a signature
+};
+
+static struct counts read_counts(struct publish *publish, struct publish_result *result)
 {
-	unsigned int changes;
+	struct counts counts;
+	json_int_t errors;
 	const char *made;
 	char *text = malloc(REPORT_BYTES);
 	size_t n = 0;
@@ -131,14 +136,17 @@ static unsigned int read_counts(struct publish *publish, struct publish_result *
 		n += (size_t)more;
 	}
 	root = text != NULL ? json_loadb(text, n, 0, NULL) : NULL;
-	result->skipped = (unsigned int)(json_integer_value(json_object_get(root, "skipped")) +
-					 json_integer_value(json_object_get(root, "errors")));
-	changes = (unsigned int)json_integer_value(json_object_get(root, "changes"));
+	errors = json_integer_value(json_object_get(root, "errors"));
+	result->skipped =
+		(unsigned int)(json_integer_value(json_object_get(root, "skipped")) + errors);
+	counts.changes = (unsigned int)json_integer_value(json_object_get(root, "changes"));
+	counts.is_barren =
+		errors > 0 && json_integer_value(json_object_get(root, "signatures")) == 0;
 	made = json_string_value(json_object_get(root, "made"));
 	result->is_delta = made != NULL && strcmp(made, "delta-alone") == 0;
 	json_decref(root);
 	free(text);
-	return changes;
+	return counts;
 }
 
 // A new image comes with no delta of the old one. Two files do not change at once: a delta of another
@@ -345,22 +353,27 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 {
 	struct publish *publish = ctx;
 	struct publish_result result = {.why = "the compiler failed: see its messages"};
-	unsigned int changes;
+	struct counts counts;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	g_spawn_close_pid(child);
 	publish->child = 0;
 	publish->watch = 0;
-	changes = read_counts(publish, &result);
+	counts = read_counts(publish, &result);
 	if (WIFSIGNALED(status))
 		result.why = publish->limit == 0 ? "compiling took too long"
 						 : "the compiler was ended by a signal";
 	stop_child(publish);
+	// Pages of a web server, say, where the sources were: nothing would be found any more.
+	if (code == 0 && counts.is_barren) {
+		code = -1;
+		result.why = "no line of the sources is a signature: see the compiler's messages";
+	}
 	if (code == 0)
 		hand_over(publish, &result);
 	else
 		finish(publish, &result);
-	if (code == 0 && result.is_delta && result.applied && changes > DELTA_GROWN &&
+	if (code == 0 && result.is_delta && result.applied && counts.changes > DELTA_GROWN &&
 		publish->child == 0)
 		publish->is_background = start_child(publish, true) == 0;
 }

@@ -155,13 +155,21 @@ static int read_all(int fd, struct build_file *file)
 	return 0;
 }
 
+// A pipe that nobody writes to is not waited for.
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd >= 0 ? fd : -errno;
+}
+
 int build_read_file(struct build_file *file)
 {
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+	int fd = open_file(file->path);
 	int err;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = read_all(fd, file);
 	(void)close(fd);
 	return err;
@@ -195,9 +203,9 @@ static int load_file(struct build *build, const char *path, bool given)
 	file->path = strdup(path);
 	if (file->path == NULL)
 		return -ENOMEM;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open_file(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!is_known(build, fd, file)) {
 		err = read_all(fd, file);
 		if (err == 0)
@@ -217,11 +225,21 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+// Nothing is made of sources of which one cannot be read: this is the one. Returns err.
+static int tell(struct build *build, const char *path, int err)
+{
+	const char *reason = err < 0 ? strerrordesc_np(-err) : NULL;
+
+	if (reason != NULL && build->options->report != NULL)
+		build->options->report(build->options->ctx, path, 0, true, reason);
+	return err;
+}
+
 static int load_folder(struct build *build, const char *path)
 {
 	struct dirent **entries = NULL;
 	int count = scandir(path, &entries, is_signature_file, compare_names);
-	int err = count < 0 ? -errno : 0;
+	int err = count < 0 ? tell(build, path, -errno) : 0;
 
 	for (int i = 0; i < count; i++) {
 		char *name = NULL;
@@ -231,7 +249,7 @@ static int load_folder(struct build *build, const char *path)
 			err = -ENOMEM;
 		}
 		if (err == 0)
-			err = load_file(build, name, false);
+			err = tell(build, name, load_file(build, name, false));
 		free(name);
 		free(entries[i]);
 	}
@@ -244,8 +262,10 @@ int build_load(struct build *build, const char *path)
 	struct stat status;
 
 	if (stat(path, &status) != 0)
-		return -errno;
-	return S_ISDIR(status.st_mode) ? load_folder(build, path) : load_file(build, path, true);
+		return tell(build, path, -errno);
+	if (S_ISDIR(status.st_mode))
+		return load_folder(build, path);
+	return tell(build, path, load_file(build, path, true));
 }
 
 static enum clamav_container_kind container_kind(const char *path)

@@ -176,6 +176,47 @@ def standby(case):
         until("the end of what stood by", lambda: not any(is_running(p) for p in left))
 
 
+@cases.case("sources of which no line is a signature, or that are no files, leave the rules as they were",
+            engine=True)
+def broken(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        good = out.install(OTHER + new_signature())["ruleset"]
+        kept = {}
+        for path in out.sources[:2]:
+            with open(path, "rb") as f:
+                kept[path] = f.read()
+
+        def refused(why):
+            case.equal(out.control.ask("rules", "install", status=1), None, why)
+            case.equal(out.control.ask("rules")["in_force"], good, "in force with " + why)
+            case.equal(answers.ask(), 554, "a mail with " + why)
+            return out.control.process.text()
+
+        for path in kept:
+            with open(path, "wb") as f:
+                f.write(b"<html>404</html>\n")
+        for text in (b"<html>404</html>\n", os.urandom(5000).replace(b"#", b"-")):
+            with open(out.new + "/new.ndb", "wb") as f:
+                f.write(text)
+            case.check(out.new + "/new.ndb:1: " in refused("garbage"), "its place")
+            refused("the same again")
+        for path, text in kept.items():
+            with open(path, "wb") as f:
+                f.write(text)
+        with open(out.new + "/new.ndb", "w") as f:
+            f.write(OTHER + new_signature())
+        os.mkfifo(out.new + "/odd.ndb")
+        case.check(out.new + "/odd.ndb:0: " in refused("a pipe"), "its name")
+        os.unlink(out.new + "/odd.ndb")
+        os.symlink("/nonexistent", out.new + "/odd.ndb")
+        case.check(out.new + "/odd.ndb:0: No such" in refused("a link to nothing"), "its name")
+        os.unlink(out.new + "/odd.ndb")
+        case.equal(out.install(OTHER)["in_force"], True, "good ones again")
+        case.equal(answers.ask(), 250, "without the signature")
+
+
 @cases.case("without rules.standby nobody stands by", engine=True)
 def no_standby(case):
     with Lab(case) as lab:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/ruleset.h"
 #include "tests/scan/ruleset_case.h"
+#include "tests/scan/ruleset_place.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -233,6 +234,54 @@ static void a_path_that_is_not_there_is_an_error(void **state)
 	assert_int_equal(ruleset_build(paths, 1, NULL, &image, &bytes, NULL), -ENOENT);
 }
 
+struct told {
+	char file[160];
+	char reason[64];
+	unsigned int count;
+};
+
+static void note_told(
+	void *ctx, const char *file, unsigned int line, bool is_error, const char *reason)
+{
+	struct told *told = ctx;
+
+	assert_int_equal(line, 0);
+	assert_true(is_error);
+	(void)snprintf(told->file, sizeof(told->file), "%s", file);
+	(void)snprintf(told->reason, sizeof(told->reason), "%s", reason);
+	told->count++;
+}
+
+// A pipe without a writer would be waited for, a device read for ever.
+static void what_is_no_file_in_a_folder_is_named_and_ends_it(void **state)
+{
+	static const char *const targets[] = {"/nonexistent/cordon.ndb", "/dev/zero", NULL};
+	struct place place;
+	const char *paths[] = {place.sources};
+	char path[160];
+
+	(void)state;
+	open_place(&place);
+	put_source(&place, "a.ndb", "A:0:*:41414141\n");
+	(void)snprintf(path, sizeof(path), "%s/b.ndb", place.sources);
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct told told = {0};
+		struct ruleset_build_options options = {.report = note_told, .ctx = &told};
+		void *image;
+		size_t bytes;
+
+		assert_int_equal(
+			targets[i] != NULL ? symlink(targets[i], path) : mkfifo(path, 0600), 0);
+		assert_int_equal(ruleset_build(paths, 1, &options, &image, &bytes, NULL),
+			i == 0 ? -ENOENT : -EINVAL);
+		assert_int_equal(told.count, 1);
+		assert_string_equal(told.file, path);
+		assert_string_equal(told.reason, strerrordesc_np(i == 0 ? ENOENT : EINVAL));
+		assert_int_equal(unlink(path), 0);
+	}
+	close_place(&place);
+}
+
 static void an_image_is_written_and_opened_again(void **state)
 {
 	struct case_image built = case_build_one("t.ndb", "A:0:*:41414141\nB:0:*:42??4242\n");
@@ -342,6 +391,7 @@ int main(void)
 		cmocka_unit_test(ignored_signatures_are_left_out),
 		cmocka_unit_test(nothing_gives_a_valid_empty_image),
 		cmocka_unit_test(a_path_that_is_not_there_is_an_error),
+		cmocka_unit_test(what_is_no_file_in_a_folder_is_named_and_ends_it),
 		cmocka_unit_test(an_image_is_written_and_opened_again),
 		cmocka_unit_test(every_changed_byte_is_noticed),
 		cmocka_unit_test(real_rule_sets_compile),

@@ -34,6 +34,7 @@ struct hand {
 	unsigned int parts;     // that may be alerts
 	unsigned int awaited;   // answers to them
 	unsigned int strangers; // among them, whom no trusted key has signed
+	unsigned int busy;      // and those that could not be taken now: they are to come again
 	char why[ALERT_WHY_BYTES];
 	json_t *receipts;
 	bool is_asked;   // somebody waits for the receipts:
@@ -74,8 +75,8 @@ static void mail_receipt(struct alert_mail *mail, const char *receipt)
 	envelope_free(envelope);
 }
 
-// Of a mail that was taken before.
-static void note_answer(struct alert_mail *mail, uint64_t token, bool is_stranger)
+// Of a mail that was taken before. What was not taken has no receipt: the mail goes on without it.
+static void note_answer(struct alert_mail *mail, uint64_t token, bool is_taken)
 {
 	GHashTableIter at;
 	gpointer value;
@@ -87,7 +88,7 @@ static void note_answer(struct alert_mail *mail, uint64_t token, bool is_strange
 		if (ours->token != token)
 			continue;
 		ours->awaited--;
-		ours->alerts -= is_stranger;
+		ours->alerts -= !is_taken;
 		if (ours->alerts == 0) {
 			mail->passed++;
 			g_hash_table_iter_remove(&at);
@@ -115,7 +116,9 @@ static void note_said(struct hand *hand, const struct alerts_answer *said)
 	hand->awaited--;
 	if (said->receipt != NULL) {
 		(void)json_array_append_new(hand->receipts, json_string(said->receipt));
-	} else if (!said->is_busy) {
+	} else if (said->is_busy) {
+		hand->busy++;
+	} else {
 		hand->strangers++;
 		(void)snprintf(hand->why, sizeof(hand->why), "%s", said->why);
 	}
@@ -130,7 +133,7 @@ static void answer(void *ctx, uint64_t token, const struct alerts_answer *said)
 	if (hand != NULL)
 		note_said(hand, said);
 	else
-		note_answer(mail, token, said->receipt == NULL && !said->is_busy);
+		note_answer(mail, token, said->receipt != NULL);
 	if (said->receipt != NULL) {
 		mail->answered++;
 		if (hand == NULL || !hand->is_asked)
@@ -156,7 +159,13 @@ static void take_part(void *ctx, const void *envelope, size_t bytes)
 	alerts_take(mail->control->alerts, &source, envelope, bytes, control_now_ns() / NS_PER_S);
 }
 
-// Takes what is in it: how many are signed, as far as is known, is parts less strangers.
+// As far as is known, and taken.
+static unsigned int signed_in(const struct hand *hand)
+{
+	return hand->parts - hand->strangers - hand->busy;
+}
+
+// Takes what is in it.
 static void take(struct alert_mail *mail, struct hand *hand, const void *data, size_t bytes)
 {
 	hand->token = ++mail->tokens;
@@ -186,10 +195,12 @@ static void keep(struct alert_mail *mail, const struct hand *hand)
 // What is said to who has asked.
 static json_t *tell(const struct hand *hand)
 {
-	if (hand->parts > hand->strangers)
-		return json_pack("{s:b, s:i, s:i, s:O}", "ok", 1, "alerts",
-			(int)(hand->parts - hand->strangers), "refused", (int)hand->strangers,
-			"receipts", hand->receipts);
+	// Those that were taken get the same receipts then.
+	if (hand->busy > 0)
+		return api_refusal("not all of it could be taken now: ask again");
+	if (signed_in(hand) > 0)
+		return json_pack("{s:b, s:i, s:i, s:O}", "ok", 1, "alerts", (int)signed_in(hand),
+			"refused", (int)hand->strangers, "receipts", hand->receipts);
 	return hand->why[0] != '\0' ? api_refusal("no signed alert is in it: %s", hand->why)
 				    : api_refusal("no signed alert is in it");
 }
@@ -198,7 +209,7 @@ static json_t *tell(const struct hand *hand)
 static void end_hand(struct alert_mail *mail, struct hand *hand)
 {
 	const struct control *control = mail->control;
-	bool is_signed = hand->parts > hand->strangers;
+	bool is_signed = signed_in(hand) > 0;
 	char seen[PATH_MAX];
 
 	mail->passed += !is_signed && is_settled(mail, hand);
@@ -264,7 +275,7 @@ static void look_at_record(struct alert_mail *mail, struct spool_id id)
 	}
 	hand.peer = api_text(message.envelope, "client");
 	take(mail, &hand, message.data, message.bytes);
-	count = hand.parts - hand.strangers;
+	count = signed_in(&hand);
 	if (count == 0) {
 		mail->passed++;
 	} else if (is_ours_alone(mail, message.envelope)) {
@@ -313,7 +324,7 @@ static bool take_mail(void *ctx, const struct maildir_mail *found)
 		return false;
 	}
 	take(mail, &hand, found->data, found->bytes);
-	is_signed = hand.parts > hand.strangers;
+	is_signed = signed_in(&hand) > 0;
 	if (!is_settled(mail, &hand)) {
 		hand.path = strdup(found->path);
 		keep(mail, &hand);
@@ -358,7 +369,7 @@ json_t *alert_mail_take_file(struct alert_mail *mail, const char *who, uint64_t 
 		keep(mail, &hand);
 		return NULL;
 	}
-	mail->passed += hand.parts == hand.strangers;
+	mail->passed += signed_in(&hand) == 0;
 	answer = tell(&hand);
 	hand_fini(&hand);
 	return answer;

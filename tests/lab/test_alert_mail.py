@@ -276,5 +276,24 @@ def long_ones(case):
         case.equal(at.control.ask("alerts")["status"]["applied"], 3, "alerts")
 
 
+@cases.case("more than can be read at once: what was not read is not said to be taken", engine=True)
+def too_much(case):
+    with Lab(case) as lab:
+        at = with_mail(case, lab)
+        slow = b'{"a":[' + b"{}," * 100000 + b"{}]}"
+        path = lab.folder + "/much"
+        with open(path, "wb") as f:
+            f.write(mixed("alert", *[part(["Content-Type: " + ALERT], slow) for _ in range(16)]))
+        clients = [subprocess.Popen([BUILD + "/cordonctl", "alerts", "take", path, "--socket", at.control.socket],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+        told = [c.communicate() for c in clients]
+        case.equal([c.returncode for c in clients], [1] * 8, "no alert was taken")
+        case.check(all(said == b"" for said, _ in told), "nor is there a receipt")
+        case.check(any(b"ask again" in why for _, why in told), "some are to come again: %r" % told)
+        taken = subprocess.run([BUILD + "/cordonctl", "alerts", "take", "-", "--socket", at.control.socket],
+                               input=at.vendor.alert("ping"), stdout=subprocess.DEVNULL)
+        case.equal(taken.returncode, 0, "and then one is")
+
+
 if __name__ == "__main__":
     cases.main()

@@ -162,7 +162,7 @@ int spool_wait(
 	X(groups, "writes", "Group commits")                                                       \
 	X(write_errors, "writes", "That failed, or their sync")                                    \
 	X(short_writes, "writes", "Of these, cut short")                                           \
-	X(rewrites, "writes", "Done again in another segment")                                     \
+	X(rewrites, "writes", "Done again in another place")                                       \
 	X(segments_made, "segments", "Made ready")                                                 \
 	X(segments_filled, "segments", "Of these, filled with zeros before they were needed")      \
 	X(segments_failed, "segments", "That could not be made")                                   \

@@ -45,10 +45,10 @@ bool ctl_parse_digests(const char *list, unsigned int *digests) SCAN_MUST_USE;
 
 // ---- output (ctl_output.c) ---------------------------------------------------------------------
 
-// Is the file output, which may be missing or NULL, one of inputs, which end with NULL? Then that was said on
-// stderr: it must not be written.
+// Is the file output, which may be missing or NULL, one of inputs, which end with NULL, or a signature file in one that
+// is a folder? Then that was said on stderr: it must not be written.
 bool ctl_output_is_input(
-	const char *command, const char *output, char *const *inputs) SCAN_MUST_USE;
+	const char *command, const char *output, const char *const *inputs) SCAN_MUST_USE;
 // A command's exit status: status, or CTL_ERROR where what it wrote to stdout has not all arrived.
 int ctl_output_end(int status) SCAN_MUST_USE;
 

@@ -386,7 +386,8 @@ int ctl_compile(int argc, char **argv)
 	if (!parse_options(argc, argv, &options, &status))
 		return status;
 	if (!check_paths(options.output, argv + optind) ||
-		ctl_output_is_input("compile", options.output, argv + optind))
+		ctl_output_is_input(
+			"compile", options.output, (const char *const *)(argv + optind)))
 		return CTL_ERROR;
 	build.strict = options.is_strict;
 	cache = cache_of(&options);

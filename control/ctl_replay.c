@@ -199,6 +199,21 @@ static int run(struct replay_command *command)
 	return CTL_OK;
 }
 
+// Rules that are mapped would be gone as well.
+static bool overwrites(const struct replay_command *command)
+{
+	const char *const given[] = {command->rules, command->screen, command->options.config};
+	const char *others[sizeof(given) / sizeof(given[0]) + 1] = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		if (given[i] != NULL)
+			others[count++] = given[i];
+	}
+	return ctl_output_is_input("replay", command->options.egress, command->options.files) ||
+	       ctl_output_is_input("replay", command->options.egress, others);
+}
+
 int ctl_replay(int argc, char **argv)
 {
 	struct replay_command command = {
@@ -209,9 +224,7 @@ int ctl_replay(int argc, char **argv)
 	if (parse_options(argc, argv, &command, &status)) {
 		command.options.files = (const char *const *)(argv + optind);
 		command.options.files_count = (size_t)(argc - optind);
-		status = ctl_output_is_input("replay", command.options.egress, argv + optind)
-				 ? CTL_ERROR
-				 : run(&command);
+		status = overwrites(&command) ? CTL_ERROR : run(&command);
 	}
 	for (size_t i = 0; i < command.lists_count; i++)
 		free(command.lists[i]);

@@ -285,7 +285,9 @@ static int export_list(const struct arguments *arguments)
 
 static int compute(struct arguments *arguments, int count, char **files)
 {
-	char *text = ctl_screen_input_make(&arguments->input, count, files);
+	char *text = ctl_output_is_input("screen", arguments->output, (const char *const *)files)
+			     ? NULL
+			     : ctl_screen_input_make(&arguments->input, count, files);
 	FILE *out = text != NULL ? open_output(arguments) : NULL;
 	int status = CTL_ERROR;
 

@@ -215,9 +215,14 @@ static int load_file(struct build *build, const char *path, bool given)
 	return err;
 }
 
+bool ruleset_is_source(const char *name)
+{
+	return name[0] != '.' && kind_of(name) != BUILD_OTHER;
+}
+
 static int is_signature_file(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && kind_of(entry->d_name) != BUILD_OTHER;
+	return ruleset_is_source(entry->d_name);
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)

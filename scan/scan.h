@@ -338,5 +338,7 @@ void ruleset_ready_free(struct ruleset_ready *ready);
 int ruleset_build_cached(const char *const *paths, size_t paths_count,
 	const struct ruleset_build_options *options, const struct ruleset_cache *cache,
 	const char *output, struct ruleset_cached *out) SCAN_MUST_USE;
+// Whether a file of that name is read where its folder is compiled.
+bool ruleset_is_source(const char *name);
 // Writes an image durably: temporary name, fsync, rename, fsync of the folder.
 int ruleset_write(const char *path, const void *image, size_t bytes) SCAN_MUST_USE;

@@ -96,6 +96,8 @@ static void make_folder(const char *path)
 
 static int make_files(void **state)
 {
+	static const char *const folders[] = {
+		"rules", "barren", "mail", "mail/cur", "mail/new", "mail/tmp"};
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
 	const char *build = getenv("BUILD");
 	char from[4096];
@@ -105,12 +107,8 @@ static int make_files(void **state)
 	assert_non_null(realpath(from, program));
 	(void)snprintf(folder, sizeof(folder), "/tmp/test_ctl.XXXXXX");
 	assert_non_null(mkdtemp(folder));
-	make_folder("rules");
-	make_folder("barren");
-	make_folder("mail");
-	make_folder("mail/cur");
-	make_folder("mail/new");
-	make_folder("mail/tmp");
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		make_folder(folders[i]);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char path[256];
 		FILE *file;
@@ -127,10 +125,9 @@ static int make_files(void **state)
 
 static int drop_files(void **state)
 {
-	static const char *const folders[] = {"rules", "barren", "mail/cur", "mail/new", "mail/tmp",
-		"mail", "messages", "odd", "."};
-	static const char *const made[] = {
-		"image", "made", "stdout", "stderr", "odd/fifo", "odd/loop", "odd/nowhere"};
+	static const char *const made[] = {"image", "made", "stdout", "stderr", "odd/fifo",
+		"odd/loop", "odd/nowhere", "rules/image", "rules", "barren", "mail/cur", "mail/new",
+		"mail/tmp", "mail", "messages", "odd"};
 	char path[256];
 
 	(void)state;
@@ -140,11 +137,7 @@ static int drop_files(void **state)
 	}
 	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
 		path_in(path, sizeof(path), made[i]);
-		(void)unlink(path);
-	}
-	for (size_t i = 0; i + 1 < sizeof(folders) / sizeof(folders[0]); i++) {
-		path_in(path, sizeof(path), folders[i]);
-		(void)rmdir(path);
+		(void)remove(path);
 	}
 	return rmdir(folder);
 }
@@ -254,13 +247,20 @@ static void what_is_no_command_line_ends_with_2_and_nothing_on_stdout(void **sta
 
 static void what_is_to_be_read_is_not_overwritten(void **state)
 {
+	static const char *const lines[] = {"compile @plain.ndb -o @plain.ndb",
+		"compile @plain.ndb @rules -o @rules/eicar.hdb",
+		"replay -r @plain.ndb --out @notes @clean.eml @notes",
+		"replay -r @plain.ndb --out @plain.ndb @notes",
+		"screen compute --virus-id CV-1 -o @notes @clean.eml @notes"};
 	char path[256];
 
 	(void)state;
-	assert_int_equal(run("compile @plain.ndb -o @plain.ndb"), 2);
-	assert_true(matches(errors, "plain\\.ndb: would be overwritten"));
-	assert_int_equal(run("replay -r @plain.ndb --out @notes @clean.eml @notes"), 2);
-	assert_true(matches(errors, "notes: would be overwritten"));
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(run(lines[i]), 2);
+		assert_true(
+			matches(errors, "(plain\\.ndb|eicar\\.hdb|notes): would be overwritten"));
+	}
+	assert_int_equal(run("compile @rules -o @rules/image"), 0);
 	path_in(path, sizeof(path), "made"); // no file, as devices are none
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(run("compile @plain.ndb -o @made"), 2);

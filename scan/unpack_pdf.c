@@ -113,6 +113,7 @@ static void stream_end(struct unpack *unpack, bool is_whole)
 	stream->eol = 0;
 	stream->matched = 0;
 	stream->is_ending = false;
+	pdf->end_matched = 0;
 	pdf->state = PDF_DRAIN;
 }
 
@@ -383,7 +384,30 @@ static void text_end(struct unpack *unpack, struct unpack_event *event)
 	unpack->as.pdf.state = PDF_OBJECTS;
 }
 
-size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+// Where a stream ended before the place that it may have been meant to reach, the word that ends one is
+// looked for whatever it seems to be part of: a string that is never closed would cover it.
+static void watch_end(struct unpack *unpack, const uint8_t *data, size_t n, bool is_between)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+
+	for (size_t i = 0; i < n; i++) {
+		if (data[i] == end_word[pdf->end_matched])
+			pdf->end_matched++;
+		else if (pdf->end_matched == 7 && data[i] == end_word[1])
+			pdf->end_matched = 2; // as in release
+		else
+			pdf->end_matched = data[i] == end_word[0];
+		if (pdf->end_matched < END_BYTES)
+			continue;
+		pdf->end_matched = 0;
+		if ((is_between && pdf->is_end_unsure) ||
+			pdf_is_expected_end(pdf, unpack->offset + i))
+			unpack_warn(unpack, WARN_AMBIGUOUS);
+	}
+}
+
+static size_t feed(
+	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	switch (unpack->as.pdf.state) {
 	case PDF_OBJECTS:
@@ -400,6 +424,18 @@ size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 		return 0;
 	}
 	return n;
+}
+
+size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	const struct pdf *pdf = &unpack->as.pdf;
+	bool is_between = pdf->state == PDF_OBJECTS;
+	bool is_watched = (is_between && pdf->is_end_unsure) || pdf->expected_end != 0;
+	size_t used = feed(unpack, data, n, event);
+
+	if (is_watched)
+		watch_end(unpack, data, used, is_between);
+	return used;
 }
 
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event)

@@ -193,6 +193,7 @@ struct pdf {
 	enum pdf_key last_key; // whose value was a number
 	bool has_key;          // the next token is its value
 	bool is_end_unsure;    // the last stream may have been meant to go on
+	uint8_t end_matched;   // bytes of the word that would end it, wherever it stands
 	uint64_t at;           // offset of the byte being looked at
 	uint64_t expected_end; // of a stream that ended before its /Length, 0: none
 	uint32_t numbers[2];   // the last two tokens, where they are such

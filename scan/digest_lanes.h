@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_LANES 16 // more are begun as these end
+#define DIGEST_LANES 16 // streams of one call
 #define DIGEST_LATES 64 // so many are computed by one call
 #define DIGEST_FORMS 3
 #define DIGEST_BEHIND_BYTES 4

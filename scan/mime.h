@@ -32,9 +32,10 @@ enum mime_event_type {
 	MIME_PART_BEGIN, // event.part is filled in
 	MIME_PART_DATA,  // decoded bytes of part `number`, valid until the next call
 	MIME_PART_END,
-	MIME_SUSPICIOUS, // event.why: "limit-depth", "limit-parts", "limit-header", "limit-readings",
-			 // "message-partial", "message-external-body" (it is fetched from
-	// elsewhere), "ambiguous-boundary", "encrypted-mail" (PGP), each at most once
+	// event.why, each at most once: "limit-depth", "limit-parts", "limit-header", "limit-readings",
+	// "message-partial", "message-external-body" (it is fetched from elsewhere), "ambiguous-boundary",
+	// "encrypted-mail" (PGP).
+	MIME_SUSPICIOUS,
 	MIME_NO_MEMORY, // the pool had no more: of what needed it not all was read; at most once
 	// Only after mime_tell_messages. Attached messages as a whole: where the raw bytes of one begin and end, which
 	// are told when it is known, the innermost first to end; what has not ended does with the message. Of one

@@ -220,6 +220,18 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 	return true;
 }
 
+// What its policy goes by. Of one that took too long the result says what was known until then, and not why it is
+// suspect: only what is to be done with an entry that has hit by then counts.
+static const struct scan_result *decisive_result(const struct message *message)
+{
+	const struct scan_result *result = message->result;
+
+	if (message->late == MESSAGE_IN_TIME || result == NULL ||
+		scan_screen_action(result) != SCREEN_ACTION_DEFAULT)
+		return result;
+	return NULL;
+}
+
 // False: the verdict waits.
 static bool decide(struct engine *engine, struct session *session, uint64_t now_ns)
 {
@@ -233,8 +245,8 @@ static bool decide(struct engine *engine, struct session *session, uint64_t now_
 		}
 		return true;
 	}
-	message->action = (uint8_t)policy_decide_scan(
-		session_policy(engine, session), (enum verdict)message->verdict, message->result);
+	message->action = (uint8_t)policy_decide_scan(session_policy(engine, session),
+		(enum verdict)message->verdict, decisive_result(message));
 	// The default of what is suspect. Nobody could ever look at it where nothing is kept.
 	if (message->verdict == VERDICT_SUSPECT && message->action == POLICY_QUARANTINE &&
 		engine->ops.spool == NULL)

@@ -325,6 +325,36 @@ static void what_takes_too_long_is_suspect(void **state)
 	}
 }
 
+// An armored message of PGP, and an attachment that it would let pass with it.
+#define ENCRYPTED                                                                                  \
+	"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=in\r\n\r\n"    \
+	"--in\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naaaa\r\n-----END PGP MESSAGE-----\r\n"     \
+	"--in\r\n"
+#define ENCRYPTED_END "--in--\r\n"
+
+static void what_takes_too_long_is_not_let_pass_for_being_encrypted(void **state)
+{
+	static const char *const mails[] = {ENCRYPTED PACKED_CLEAN ENCRYPTED_END END,
+		ENCRYPTED PACKED_INFECTED ENCRYPTED_END END};
+
+	(void)state;
+	for (uint32_t late = 0; late < 2; late++) {
+		begin(1, late ? 60000 : 1000);
+		for (size_t i = 0; i < DIRECTIONS; i++)
+			world.options.policy[i].encrypted_mail = POLICY_DELIVER;
+		world_restart(&world);
+		world.work_ms = late ? 60000 : 1000;
+		world.work_is_begun = true;
+		send_mail(mails[late]);
+		assert_true(world_run(&world, has_replies, 6, 60000));
+		assert_int_equal(world.mails_count, late ? 0 : 1);
+		check_record(VERDICT_SUSPECT, late ? "quarantine" : "deliver",
+			late ? "limit-time" : "encrypted-mail");
+		world_pass(&world, 60000);
+		world_fini(&world);
+	}
+}
+
 static void what_was_not_begun_in_time_comes_again(void **state)
 {
 	(void)state;
@@ -395,6 +425,7 @@ int main(void)
 		cmocka_unit_test(an_engine_may_stop_meanwhile),
 		cmocka_unit_test(a_client_that_sends_again_is_told_to_wait),
 		cmocka_unit_test(what_takes_too_long_is_suspect),
+		cmocka_unit_test(what_takes_too_long_is_not_let_pass_for_being_encrypted),
 		cmocka_unit_test(what_was_not_begun_in_time_comes_again),
 		cmocka_unit_test(without_room_a_message_comes_again),
 		cmocka_unit_test(rules_that_change_meanwhile_judge_the_message_again),

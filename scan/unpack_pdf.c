@@ -406,8 +406,7 @@ static void watch_end(struct unpack *unpack, const uint8_t *data, size_t n, bool
 	}
 }
 
-static size_t feed(
-	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	switch (unpack->as.pdf.state) {
 	case PDF_OBJECTS:

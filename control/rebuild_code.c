@@ -132,7 +132,8 @@ static bool base64_is_regular(const struct rebuild_code *code, const struct deco
 	bool same;
 
 	base64_write(code, decoded, again);
-	same = again->len == code->bytes && memcmp(again->data, code->content, code->bytes) == 0;
+	same = again->len == code->bytes &&
+	       (code->bytes == 0 || memcmp(again->data, code->content, code->bytes) == 0);
 	(void)g_byte_array_free(again, TRUE);
 	return same;
 }

@@ -118,5 +118,8 @@ enum executable_result elf_parse(const struct executable_source *source, struct 
 	if (result == EXECUTABLE_REFUSED)
 		return result;
 	sections = take_sections(&reader, header, out);
+	// Of a file that is refused nothing is known, whether its first bytes or all were looked at.
+	if (sections == EXECUTABLE_REFUSED)
+		out->has_entry_point = false;
 	return sections == EXECUTABLE_TAKEN ? result : sections;
 }

@@ -198,14 +198,6 @@ cases = {
                         "ambiguous-archive", None),
     "object-in-stored": (pdf(stream(3, stored(b"\nendstream\nendobj\n" + hidden), FLATE)), "suspect",
                          "ambiguous-archive", None),
-    # What is behind the word is a string to the end of the file, and the word that ends the stream a part of it.
-    "end-in-string": (pdf(stream(3, stored(b"\nendstream (" + mark), FLATE)), "suspect",
-                      "ambiguous-archive", None),
-    "end-in-hex": (pdf(stream(3, stored(b"\nendstream <" + mark), FLATE)), "suspect",
-                   "ambiguous-archive", None),
-    "end-in-string-elsewhere": (pdf(stream(3, stored(b"\nendstream (" + mark), FLATE,
-                                           b"/Length 5 0 R"), b"5 0 obj\n99\nendobj\n"),
-                                "suspect", "ambiguous-archive", None),
     "glued": (pdf(b"0 0 obj 0 endobj4 0 obj<</Filter/FlateDecode>>stream\n" + packed(mark) +
                   b"endstreamendobj5 0 obj<</Length 1>>stream\nxendstream"), "clean", "",
               one + [(0, "5 0 obj", b"x")]),

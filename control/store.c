@@ -88,7 +88,9 @@ int store_open(
 	err = open_parts(store, options, &what);
 	if (err != 0) {
 		(void)snprintf(error, error_bytes, "%s: %s", what,
-			strerror_r(-err, reason, sizeof(reason)));
+			err == -EBADMSG && what == options->key_file
+				? "not a spool key, or damaged"
+				: strerror_r(-err, reason, sizeof(reason)));
 		store_close(store);
 		return err;
 	}

@@ -4,6 +4,7 @@
 #include "dataplane/spool_io.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -57,6 +58,11 @@ int main_open_spool(struct gateway *gateway)
 		return err;
 	}
 	err = spool_keys_open(options->key, &keys);
+	if (err == -EBADMSG) {
+		(void)fprintf(stderr, "cordon-dataplane: spool: %s: not a spool key, or damaged\n",
+			options->key);
+		return err;
+	}
 	if (err != 0) {
 		main_complain(err, "spool: %s", options->key);
 		return err;

@@ -10,7 +10,7 @@ import time
 
 import labmail
 from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, new_signature
-from lablib import Cases, Lab, until
+from lablib import BUILD, Cases, Lab, until
 from labmail import attachment, mixed
 
 cases = Cases()
@@ -215,6 +215,32 @@ def broken(case):
         os.unlink(out.new + "/odd.ndb")
         case.equal(out.install(OTHER)["in_force"], True, "good ones again")
         case.equal(answers.ask(), 250, "without the signature")
+
+
+@cases.case("neither program starts with a damaged key; each says so, and both do with the right one again",
+            engine=True)
+def damaged_key(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        out.install(OTHER)
+        path = lab.folder + "/spool.key"
+        with open(path, "rb") as f:
+            key = f.read()
+        out.gateway.kill()
+        out.control.kill()
+        for text in (b"", key[:len(key) // 2], b"<html>" * 99):
+            with open(path, "wb") as f:
+                f.write(text)
+            for side, program, of in (("gateway", "cordon-dataplane", out.gateway),
+                                      ("server", "cordon-control", out.control)):
+                status, said = lab.run(side, [BUILD + "/" + program, "--config", of.config])
+                case.equal(status, 1, program + " ends")
+                case.check(path + ": not a spool key, or damaged" in said, "and why", said)
+        with open(path, "wb") as f:
+            f.write(key)
+        out.gateway.start()
+        out.control.start()
+        case.equal(Answers(lab).ask(b"something-else-altogether"), 554, "with the right key again")
 
 
 @cases.case("without rules.standby nobody stands by", engine=True)

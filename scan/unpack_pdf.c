@@ -384,26 +384,22 @@ static void text_end(struct unpack *unpack, struct unpack_event *event)
 	unpack->as.pdf.state = PDF_OBJECTS;
 }
 
-// Where a stream ended before the place that it may have been meant to reach, the word that ends one is
-// looked for whatever it seems to be part of: a string that is never closed would cover it.
-static void watch_end(struct unpack *unpack, const uint8_t *data, size_t n, bool is_between)
+// Up to the end of the next word that would end a stream, or n; matched goes on with it, or is END_BYTES.
+static size_t end_word_find(const uint8_t *data, size_t n, uint8_t *matched)
 {
-	struct pdf *pdf = &unpack->as.pdf;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (data[i] == end_word[pdf->end_matched])
-			pdf->end_matched++;
-		else if (pdf->end_matched == 7 && data[i] == end_word[1])
-			pdf->end_matched = 2; // as in release
+	while (i < n && *matched < END_BYTES) {
+		uint8_t c = data[i++];
+
+		if (c == end_word[*matched])
+			++*matched;
+		else if (*matched == 7 && c == end_word[1])
+			*matched = 2; // as in release
 		else
-			pdf->end_matched = data[i] == end_word[0];
-		if (pdf->end_matched < END_BYTES)
-			continue;
-		pdf->end_matched = 0;
-		if ((is_between && pdf->is_end_unsure) ||
-			pdf_is_expected_end(pdf, unpack->offset + i))
-			unpack_warn(unpack, WARN_AMBIGUOUS);
+			*matched = c == end_word[0];
 	}
+	return i;
 }
 
 static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
@@ -425,16 +421,39 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 	return n;
 }
 
+// Where a stream ended before the place that it may have been meant to reach, the word that ends one is
+// looked for whatever it seems to be part of: a string that is never closed would cover it.
+static size_t feed_watched(struct unpack *unpack, const uint8_t *data, size_t n,
+	struct unpack_event *event, bool is_unsure)
+{
+	struct pdf *pdf = &unpack->as.pdf;
+	uint8_t before = pdf->end_matched;
+	uint8_t matched = before;
+	// No further than the word: what is told comes at its place among the members, however the data is cut.
+	size_t wanted = end_word_find(data, n, &matched);
+	size_t used = feed(unpack, data, wanted, event);
+
+	if (pdf->state == PDF_DRAIN) // a stream has ended, and what is looked for begins anew
+		return used;
+	if (used < wanted) {
+		matched = before;
+		(void)end_word_find(data, used, &matched);
+	}
+	pdf->end_matched = matched % END_BYTES;
+	if (matched == END_BYTES &&
+		(is_unsure || pdf_is_expected_end(pdf, unpack->offset + used - 1)))
+		unpack_warn(unpack, WARN_AMBIGUOUS);
+	return used;
+}
+
 size_t pdf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	const struct pdf *pdf = &unpack->as.pdf;
-	bool is_between = pdf->state == PDF_OBJECTS;
-	bool is_watched = (is_between && pdf->is_end_unsure) || pdf->expected_end != 0;
-	size_t used = feed(unpack, data, n, event);
+	bool is_unsure = pdf->state == PDF_OBJECTS && pdf->is_end_unsure;
 
-	if (is_watched)
-		watch_end(unpack, data, used, is_between);
-	return used;
+	if (is_unsure || pdf->expected_end != 0)
+		return feed_watched(unpack, data, n, event, is_unsure);
+	return feed(unpack, data, n, event);
 }
 
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event)

@@ -140,7 +140,7 @@ void doctor_check_disk(struct doctor *doctor)
 	uint64_t free_bytes;
 	uint64_t least;
 	uint64_t wanted;
-	bool is_short;
+	bool is_little;
 
 	if (!doctor->has_control || path[0] == '\0' || statvfs(path, &disk) != 0)
 		return;
@@ -149,18 +149,22 @@ void doctor_check_disk(struct doctor *doctor)
 						(doctor->dataplane.spool.spares + 1)
 				      : 0;
 	wanted = doctor->has_dataplane ? bytes_to_come(doctor) : 0;
-	is_short = free_bytes < wanted ||
-		   (uint64_t)disk.f_bavail * 100 < (uint64_t)disk.f_blocks * FEW_PERCENT;
+	is_little = (uint64_t)disk.f_bavail * 100 < (uint64_t)disk.f_blocks * FEW_PERCENT;
 	if (free_bytes < least || (disk.f_files != 0 && disk.f_favail == 0))
 		doctor_say(doctor, "disk", DOCTOR_FAIL,
 			"make room: sealed mail is put off when it cannot be written",
 			"%s: %" PRIu64 " MiB free, no room for the next segments", path,
 			free_bytes / MIB);
-	else if (is_short)
+	else if (free_bytes < wanted)
 		doctor_say(doctor, "disk", DOCTOR_WARN,
 			"make room, or lower spool.quota_bytes to what there is",
 			"%s: %" PRIu64 " MiB free, %" PRIu64 " MiB may be needed", path,
 			free_bytes / MIB, wanted / MIB);
+	else if (is_little)
+		doctor_say(doctor, "disk", DOCTOR_WARN,
+			"make room before others on this disk take the rest",
+			"%s: %" PRIu64 " MiB free, less than %d %% of the disk", path,
+			free_bytes / MIB, FEW_PERCENT);
 	else
 		doctor_say(doctor, "disk", DOCTOR_OK, "", "%s: %" PRIu64 " MiB free", path,
 			free_bytes / MIB);

@@ -49,7 +49,8 @@ class Operator:
         answer, found = json.loads(text), {}
         for check in answer["checks"]:
             assert bool(check["do"]) == (check["result"] != "ok"), check
-            if check["result"] != "ok" and check["check"] != "clock":  # this machine's own affair
+            own = check["check"] == "clock" or "of the disk" in check["what"]  # this machine's own affairs
+            if check["result"] != "ok" and not own:
                 found.setdefault(check["check"], []).append((check["result"], check["what"]))
         assert answer["ok"] == (status == 0), answer
         return status, found

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "scan/bytes.h"
 #include "scan/executable.h"
 
-#include <endian.h>
 #include <string.h>
 
 #define DOS_BYTES 64
@@ -12,22 +12,6 @@
 #define OPTIONAL_MOST 136        // up to the first three data directories of the longer form
 #define SMALL_ALIGNMENT 0x200
 #define MAX_SECTIONS 96 // Windows loads no file with more
-
-static uint16_t get16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le16toh(value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
 
 static uint32_t align_down(uint32_t value, uint32_t alignment)
 {
@@ -47,9 +31,9 @@ static uint32_t file_alignment(const uint8_t *sections, uint32_t count, uint32_t
 {
 	for (uint32_t i = 0; i < count && alignment != 0; i++) {
 		const uint8_t *section = sections + (size_t)SECTION_BYTES * i;
-		uint32_t offset = get32(section + 20);
+		uint32_t offset = read_le32(section + 20);
 
-		if (get32(section + 16) != 0 && offset % alignment != 0 &&
+		if (read_le32(section + 16) != 0 && offset % alignment != 0 &&
 			offset % SMALL_ALIGNMENT == 0)
 			return SMALL_ALIGNMENT;
 	}
@@ -63,9 +47,9 @@ static void take_sections(
 	for (uint32_t i = 0; i < out->sections_count; i++, data += SECTION_BYTES) {
 		struct executable_section *section = &out->sections[i];
 
-		section->address = align_down(get32(data + 12), section_alignment);
-		section->bytes = align_up(get32(data + 16), alignment);
-		section->offset = align_down(get32(data + 20), alignment);
+		section->address = align_down(read_le32(data + 12), section_alignment);
+		section->bytes = align_up(read_le32(data + 16), alignment);
+		section->offset = align_down(read_le32(data + 20), alignment);
 	}
 	out->has_sections = true;
 }
@@ -93,12 +77,13 @@ static void take_directories(const uint8_t *optional, uint32_t bytes, struct exe
 {
 	uint32_t at = out->is_wide ? 112 : 96;
 
-	if (bytes < at + 16 || get32(optional + at - 4) < 2)
+	if (bytes < at + 16 || read_le32(optional + at - 4) < 2)
 		return;
-	out->imports_address = get32(optional + at + 8);
-	out->imports_bytes = get32(optional + at + 12);
-	if (bytes >= at + 24 && get32(optional + at - 4) > 2 && get32(optional + at + 20) != 0)
-		out->resources_address = get32(optional + at + 16);
+	out->imports_address = read_le32(optional + at + 8);
+	out->imports_bytes = read_le32(optional + at + 12);
+	if (bytes >= at + 24 && read_le32(optional + at - 4) > 2 &&
+		read_le32(optional + at + 20) != 0)
+		out->resources_address = read_le32(optional + at + 16);
 }
 
 enum executable_result pe_parse(const struct executable_source *source, struct executable *out)
@@ -113,12 +98,12 @@ enum executable_result pe_parse(const struct executable_source *source, struct e
 
 	if (result != EXECUTABLE_TAKEN || memcmp(head, "MZ", 2) != 0)
 		return result != EXECUTABLE_TAKEN ? result : EXECUTABLE_REFUSED;
-	at = get32(head + 60);
+	at = read_le32(head + 60);
 	result = executable_read(source, at, head, COFF_BYTES);
 	if (result != EXECUTABLE_TAKEN || memcmp(head, "PE\0\0", 4) != 0)
 		return result != EXECUTABLE_TAKEN ? result : EXECUTABLE_REFUSED;
-	count = get16(head + 6);
-	optional_bytes = get16(head + 20);
+	count = read_le16(head + 6);
+	optional_bytes = read_le16(head + 20);
 	if (count > MAX_SECTIONS || optional_bytes < OPTIONAL_LEAST)
 		return EXECUTABLE_REFUSED;
 	at += COFF_BYTES;
@@ -132,11 +117,11 @@ enum executable_result pe_parse(const struct executable_source *source, struct e
 	if (result != EXECUTABLE_TAKEN)
 		return result;
 	out->format = FILETYPE_TARGET_PE;
-	out->is_wide = get16(optional) == OPTIONAL_PE32_PLUS;
+	out->is_wide = read_le16(optional) == OPTIONAL_PE32_PLUS;
 	out->sections_count = count;
-	out->headers_bytes = align_up(get32(optional + 60), get32(optional + 32));
-	take_sections(sections, get32(optional + 32), get32(optional + 36), out);
-	out->has_entry_point = pe_offset_of(out, get32(optional + 16), &out->entry_point);
+	out->headers_bytes = align_up(read_le32(optional + 60), read_le32(optional + 32));
+	take_sections(sections, read_le32(optional + 32), read_le32(optional + 36), out);
+	out->has_entry_point = pe_offset_of(out, read_le32(optional + 16), &out->entry_point);
 	take_directories(optional, optional_bytes, out);
 	return EXECUTABLE_TAKEN;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/pe_import.h"
 
-#include <endian.h>
+#include "scan/bytes.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,19 +28,6 @@ static bool look(const struct reader *reader, uint64_t at, void *out, size_t byt
 	if (result == EXECUTABLE_MORE)
 		reader->out->is_cut = true;
 	return result == EXECUTABLE_TAKEN;
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	return get32(at) | (uint64_t)get32(at + 4) << 32;
 }
 
 // A name of at most MAX_NAME bytes, which the file's end may cut.
@@ -140,16 +128,16 @@ static bool read_library(struct reader *reader, const uint8_t *descriptor)
 	uint32_t at = 0;
 	uint64_t next;
 
-	if (!pe_offset_of(reader->pe, get32(descriptor + 12), &at) ||
+	if (!pe_offset_of(reader->pe, read_le32(descriptor + 12), &at) ||
 		!read_name(reader, at, library))
 		return false;
 	at = 0;
-	if ((get32(descriptor) == 0 || !pe_offset_of(reader->pe, get32(descriptor), &at) ||
+	if ((read_le32(descriptor) == 0 || !pe_offset_of(reader->pe, read_le32(descriptor), &at) ||
 		    at == 0) &&
-		!pe_offset_of(reader->pe, get32(descriptor + 16), &at))
+		!pe_offset_of(reader->pe, read_le32(descriptor + 16), &at))
 		return false;
 	for (next = at; look(reader, next, thunk, width); next += width) {
-		uint64_t value = width == 8 ? get64(thunk) : get32(thunk);
+		uint64_t value = width == 8 ? read_le64(thunk) : read_le32(thunk);
 
 		if (value == 0)
 			return true;
@@ -179,7 +167,7 @@ void pe_imports_read(const struct executable *pe, const struct executable_source
 
 		if (!look(&reader, at, descriptor, sizeof(descriptor)))
 			return;
-		if (get32(descriptor + 12) == 0)
+		if (read_le32(descriptor + 12) == 0)
 			break;
 		if (!read_library(&reader, descriptor))
 			return;

@@ -2,9 +2,9 @@
 // The version information of a PE file: resources of type 16, each a VS_VERSIONINFO, in which the
 // strings of a StringFileInfo stand in tables. What is out of order ends what it is in, as in ClamAV.
 // Source: Microsoft, "PE Format" (.rsrc section), "VS_VERSIONINFO structure".
+#include "scan/bytes.h"
 #include "scan/executable.h"
 
-#include <endian.h>
 #include <string.h>
 
 #define DIRECTORY_BYTES 16
@@ -24,22 +24,6 @@ struct reader {
 	uint32_t entries_left;
 	uint32_t resources;
 };
-
-static uint16_t get16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le16toh(value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
 
 static bool look(const struct reader *reader, uint64_t at, void *out, size_t n)
 {
@@ -104,7 +88,7 @@ static bool take_table(struct reader *reader, uint64_t at, uint32_t left)
 
 		if (!look(reader, at, head, sizeof(head)))
 			return false;
-		bytes = (get16(head) + 3u) & ~3u;
+		bytes = (read_le16(head) + 3u) & ~3u;
 		if (bytes > left || bytes <= HEAD_BYTES + 2 + 8)
 			return false;
 		take_string(reader, at, bytes);
@@ -124,7 +108,7 @@ static void take_tables(struct reader *reader, uint64_t at, uint32_t left)
 
 		if (!look(reader, at, head, sizeof(head)))
 			return;
-		bytes = get16(head);
+		bytes = read_le16(head);
 		if (bytes > left || bytes <= 24 || !take_table(reader, at, bytes))
 			return;
 		at += bytes;
@@ -141,7 +125,7 @@ static void take_children(struct reader *reader, uint64_t at, uint32_t left)
 
 		if (!look(reader, at, head, sizeof(head)))
 			return;
-		bytes = get16(head);
+		bytes = read_le16(head);
 		if (bytes > left)
 			return;
 		if (bytes > HEAD_BYTES + 30 && has_key(reader, at + HEAD_BYTES, "StringFileInfo")) {
@@ -164,10 +148,11 @@ static void take_version(struct reader *reader, uint64_t at, uint32_t resource_b
 
 	if (resource_bytes <= 4 || !look(reader, at, head, sizeof(head)))
 		return;
-	bytes = get16(head);
-	if (bytes > resource_bytes || bytes <= VERSION_BYTES || get16(head + 2) != FIXED_BYTES ||
+	bytes = read_le16(head);
+	if (bytes > resource_bytes || bytes <= VERSION_BYTES ||
+		read_le16(head + 2) != FIXED_BYTES ||
 		!has_key(reader, at + HEAD_BYTES, "VS_VERSION_INFO") ||
-		!look(reader, at + 40, magic, sizeof(magic)) || get32(magic) != 0xfeef04bdu)
+		!look(reader, at + 40, magic, sizeof(magic)) || read_le32(magic) != 0xfeef04bdu)
 		return;
 	take_children(reader, at + VERSION_BYTES, bytes - VERSION_BYTES);
 }
@@ -181,9 +166,9 @@ static void take_resource(struct reader *reader, uint32_t address)
 
 	if (reader->resources++ == MAX_RESOURCES || !pe_offset_of(reader->pe, address, &at) ||
 		!look(reader, at, leaf, sizeof(leaf)) ||
-		!pe_offset_of(reader->pe, get32(leaf), &at))
+		!pe_offset_of(reader->pe, read_le32(leaf), &at))
 		return;
-	take_version(reader, at, get32(leaf + 4));
+	take_version(reader, at, read_le32(leaf + 4));
 }
 
 // The levels are type, name and language; only the entries of the first are chosen from.
@@ -196,7 +181,7 @@ static void take_directory(struct reader *reader, uint32_t address, unsigned int
 
 	if (!pe_offset_of(reader->pe, address, &at) || !look(reader, at, head, sizeof(head)))
 		return;
-	count = (uint32_t)get16(head + 12) + get16(head + 14);
+	count = (uint32_t)read_le16(head + 12) + read_le16(head + 14);
 	for (uint32_t i = 0; i < count && reader->entries_left > 0; i++) {
 		uint8_t entry[ENTRY_BYTES];
 		uint32_t next;
@@ -205,10 +190,10 @@ static void take_directory(struct reader *reader, uint32_t address, unsigned int
 		if (!look(reader, at + DIRECTORY_BYTES + (uint64_t)ENTRY_BYTES * i, entry,
 			    sizeof(entry)))
 			return;
-		if (level == 0 && get32(entry) != TYPE_VERSION)
+		if (level == 0 && read_le32(entry) != TYPE_VERSION)
 			continue;
-		next = reader->pe->resources_address + (get32(entry + 4) & 0x7fffffffu);
-		if ((get32(entry + 4) >> 31 != 0) != (level < 2))
+		next = reader->pe->resources_address + (read_le32(entry + 4) & 0x7fffffffu);
+		if ((read_le32(entry + 4) >> 31 != 0) != (level < 2))
 			continue;
 		if (level < 2)
 			take_directory(reader, next, level + 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_apple.h"
 
+#include "scan/bytes.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +28,6 @@ struct apple {
 	struct apple_entry entries[MAX_ENTRIES];
 	char name[BINARY_NAME_BYTES + 1];
 };
-
-static uint32_t read_be32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint16_t read_be16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
 
 static uint16_t crc16(const uint8_t *data, size_t n)
 {

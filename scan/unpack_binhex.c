@@ -39,11 +39,6 @@ static uint16_t crc_add(uint16_t crc, uint8_t byte)
 	return crc;
 }
 
-static uint32_t read_be32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 static void crc_check(struct unpack *unpack, const uint8_t *told)
 {
 	struct binhex *binhex = &unpack->as.binhex;

@@ -11,16 +11,6 @@
 #define WIDE_ENTRY_BYTES 32
 #define COUNT_BEFORE_JAVA 40
 
-static uint32_t read_be32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint64_t read_be64(const uint8_t *at)
-{
-	return (uint64_t)read_be32(at) << 32 | read_be32(at + 4);
-}
-
 bool fat_is_header(const uint8_t *data, size_t n)
 {
 	return n >= HEADER_BYTES && memcmp(data, "\xca\xfe\xba", 3) == 0 &&

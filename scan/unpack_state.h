@@ -27,6 +27,7 @@
 //   unpack_predictor.c rows of pixels that are told by their neighbours
 #pragma once
 
+#include "scan/bytes.h"
 #include "scan/unpack.h"
 #include "scan/unpack_pdf.h"
 
@@ -399,21 +400,6 @@ struct unpack {
 		struct uu uu;
 	} as;
 };
-
-static inline uint16_t read_le16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] | at[1] << 8);
-}
-
-static inline uint32_t read_le32(const uint8_t *at)
-{
-	return (uint32_t)read_le16(at) | (uint32_t)read_le16(at + 2) << 16;
-}
-
-static inline uint64_t read_le64(const uint8_t *at)
-{
-	return (uint64_t)read_le32(at) | (uint64_t)read_le32(at + 4) << 32;
-}
 
 // Each format's own: reads on and returns how many bytes were consumed. An event that it makes goes to
 // *event, whose type is UNPACK_NEED_INPUT before.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_whole.h"
 
+#include "scan/bytes.h"
 #include "scan/unpack_apple.h"
 #include "scan/unpack_cms.h"
 #include "scan/unpack_libarchive.h"
@@ -92,12 +93,6 @@ const struct whole_format *whole_detect_late(const uint8_t *data)
 	if (memcmp(data, "CD001", WHOLE_LATE_BYTES) == 0)
 		return whole_by_type("iso");
 	return memcmp(data, "BEA01", WHOLE_LATE_BYTES) == 0 ? whole_by_type("udf") : NULL;
-}
-
-static uint32_t read_le32(const uint8_t *at)
-{
-	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	       (uint32_t)at[3] << 24;
 }
 
 // 7zFormat.txt: the checksum is of the 20 bytes behind it.

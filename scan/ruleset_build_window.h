@@ -45,6 +45,9 @@ struct build_beside build_beside_of(const struct build_spelling *spelling, uint3
 // that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out);
+// The piece that tells most beside that window; also whether it is all of the pattern.
+void build_choose_piece(
+	const struct build_spelling *spelling, uint32_t window, struct anchor_entry *out);
 // The pattern's first bytes, where all its values have the same bits.
 void build_first_piece(const struct build_spelling *spelling, uint64_t *piece, uint64_t *mask);
 // How likely a place is one where the pattern is, by its rarest window, before any was chosen.

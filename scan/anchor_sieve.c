@@ -162,7 +162,8 @@ enum anchor_content anchor_content_portable(const uint8_t *data, size_t n)
 		for (size_t i = 0; i < BLOCK; i++) {
 			const uint8_t byte = data[i];
 			const uint8_t is_space =
-				(uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r'));
+				(uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r') |
+					  (byte == ANCHOR_HARD_BLANK));
 
 			others |= (uint8_t)((uint8_t)(byte - ' ') >= 0x60) & (is_space ^ 1);
 			capitals |= (uint8_t)(byte - 'A') < 26;

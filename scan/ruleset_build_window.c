@@ -45,21 +45,28 @@ struct load {
 	float entries;
 };
 
-// Of what is searched: programs, texts, and what is packed, in which all bytes are alike.
+// Of what is searched: programs, texts, pages of HTML, and what is packed, in which all bytes are alike.
 struct mixture {
 	float programs;
 	float texts;
+	float pages;
 	float packed;
+};
+
+// How likely bytes are, and windows of four.
+struct shares {
+	float first[256];
+	float follow[256][256]; // how likely the second is behind the first
+	struct four fours[1u << FOURS_LOG];
 };
 
 struct build_windows {
 	enum anchor_content content;
 	struct mixture mixture;
-	float first[256];
-	float follow[256][256];     // how likely the second is behind the first
+	struct shares exact;
+	struct shares folded; // without regard to case, as text is looked up, of bytes with bit 5
 	float before[256][NIBBLES]; // how likely such a byte is before that one, and behind it
 	float behind[256][NIBBLES];
-	struct four fours[1u << FOURS_LOG];
 	struct load *loads;
 	unsigned int loads_log;
 	struct build_sieve sieve;
@@ -67,14 +74,17 @@ struct build_windows {
 
 static struct mixture mixture_of(uint32_t target, enum anchor_content content)
 {
-	if (content != ANCHOR_BYTES)
-		return (struct mixture){0.0f, 1.0f, 0.0f};
+	const float packed = content == ANCHOR_BYTES ? 0.03f : 0.0f;
+
+	if (target == FILETYPE_TARGET_HTML)
+		return (struct mixture){0.0f, 0.2f - packed, 0.8f, packed};
+	if (target == FILETYPE_TARGET_TEXT)
+		return (struct mixture){0.0f, 0.9f - packed, 0.1f, packed};
+	if (target == FILETYPE_TARGET_MAIL || content != ANCHOR_BYTES)
+		return (struct mixture){0.0f, 0.75f - packed, 0.25f, packed};
 	if (target == FILETYPE_TARGET_PE)
-		return (struct mixture){0.7f, 0.05f, 0.25f};
-	if (target == FILETYPE_TARGET_TEXT || target == FILETYPE_TARGET_HTML ||
-		target == FILETYPE_TARGET_MAIL)
-		return (struct mixture){0.0f, 0.97f, 0.03f};
-	return (struct mixture){0.2f, 0.5f, 0.3f};
+		return (struct mixture){0.7f, 0.05f, 0.0f, 0.25f};
+	return (struct mixture){0.2f, 0.3f, 0.2f, 0.3f};
 }
 
 static float share_of(char letter)
@@ -101,18 +111,27 @@ static void add_frequencies(
 	}
 	for (unsigned int i = 0; i < 256; i++)
 		for (unsigned int k = 0; k < 256; k++)
-			windows->follow[i][k] += weight * part[i] * part[k] *
-						 share_of(from->pairs[folded(i) * 128 + folded(k)]);
+			windows->exact.follow[i][k] +=
+				weight * part[i] * part[k] *
+				share_of(from->pairs[folded(i) * 128 + folded(k)]);
 }
 
 // Where a window is or belongs: there is always room.
-static const struct four *find_four(const struct build_windows *windows, uint32_t window)
+static const struct four *find_four(const struct shares *shares, uint32_t window)
 {
 	uint32_t at = (uint32_t)(window * ANCHOR_FACTOR >> (64 - FOURS_LOG));
 
-	while (windows->fours[at].share > 0 && windows->fours[at].window != window)
+	while (shares->fours[at].share > 0 && shares->fours[at].window != window)
 		at = (at + 1) % (1u << FOURS_LOG);
-	return &windows->fours[at];
+	return &shares->fours[at];
+}
+
+static void add_four(struct shares *shares, uint32_t window, float share)
+{
+	struct four *four = &shares->fours[find_four(shares, window) - shares->fours];
+
+	four->window = window;
+	four->share += share;
 }
 
 static void add_fours(struct build_windows *windows, const char *text, float weight)
@@ -123,11 +142,10 @@ static void add_fours(struct build_windows *windows, const char *text, float wei
 							    text[4], text[5], text[6], text[7], 0},
 			NULL, 16);
 		uint32_t window = htobe32(digits);
-		struct four *four = &windows->fours[find_four(windows, window) - windows->fours];
 		float share = weight * share_of(text[FOUR_LETTERS - 1]);
 
-		four->window = window;
-		four->share = four->share > share ? four->share : share;
+		add_four(&windows->exact, window, share);
+		add_four(&windows->folded, window | ANCHOR_FOLD, share);
 	}
 }
 
@@ -145,10 +163,60 @@ static void foresee_fours(struct build_windows *windows)
 	for (uint32_t i = 0; i < 1u << FOURS_LOG; i++) {
 		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
-		memcpy(bytes, &windows->fours[i].window, sizeof(bytes));
-		if (windows->fours[i].share > 0)
-			build_sieve_foresee_four(&windows->sieve, bytes, windows->fours[i].share);
+		memcpy(bytes, &windows->exact.fours[i].window, sizeof(bytes));
+		if (windows->exact.fours[i].share > 0)
+			build_sieve_foresee_four(
+				&windows->sieve, bytes, windows->exact.fours[i].share);
 	}
+}
+
+// What is packed is added, and pairs become what follows each byte.
+static void add_packed(struct shares *shares, float packed)
+{
+	for (unsigned int i = 0; i < 256; i++) {
+		for (unsigned int k = 0; k < 256; k++) {
+			shares->follow[i][k] += packed / 65536;
+			shares->first[i] += shares->follow[i][k];
+		}
+		for (unsigned int k = 0; k < 256; k++)
+			shares->follow[i][k] /= shares->first[i];
+	}
+}
+
+static float pair_share(const struct shares *shares, unsigned int first, unsigned int second)
+{
+	return shares->first[first] * shares->follow[first][second];
+}
+
+static void fold(struct shares *folded, const struct shares *exact)
+{
+	const unsigned int bit = ANCHOR_FOLD & 0xff;
+
+	for (unsigned int i = 0; i < 256; i++) {
+		if ((i & bit) == 0)
+			continue;
+		folded->first[i] = exact->first[i] + exact->first[i ^ bit];
+		for (unsigned int k = 0; k < 256; k++)
+			if ((k & bit) != 0)
+				folded->follow[i][k] =
+					(pair_share(exact, i, k) + pair_share(exact, i ^ bit, k) +
+						pair_share(exact, i, k ^ bit) +
+						pair_share(exact, i ^ bit, k ^ bit)) /
+					folded->first[i];
+	}
+}
+
+static void sum_up_beside(struct build_windows *windows)
+{
+	const struct shares *shares = &windows->exact;
+
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++) {
+			windows->behind[i][anchor_nibble((uint8_t)k)] += shares->follow[i][k];
+			if (shares->first[k] > 0)
+				windows->before[k][anchor_nibble((uint8_t)i)] +=
+					pair_share(shares, i, k) / shares->first[k];
+		}
 }
 
 int build_windows_set_buckets(struct build_windows *windows, unsigned int buckets_log)
@@ -177,24 +245,13 @@ struct build_windows *build_windows_new(
 	windows->sieve.content = content;
 	add_of(windows, &build_programs, windows->mixture.programs);
 	add_of(windows, &build_texts, windows->mixture.texts);
-	for (unsigned int i = 0; i < 256; i++) {
-		for (unsigned int k = 0; k < 256; k++) {
-			windows->follow[i][k] += windows->mixture.packed / 65536;
-			windows->first[i] += windows->follow[i][k];
-		}
-		for (unsigned int k = 0; k < 256; k++)
-			windows->follow[i][k] /= windows->first[i];
-	}
-	for (unsigned int i = 0; i < 256; i++)
-		for (unsigned int k = 0; k < 256; k++) {
-			windows->behind[i][anchor_nibble((uint8_t)k)] += windows->follow[i][k];
-			if (windows->first[k] > 0)
-				windows->before[k][anchor_nibble((uint8_t)i)] +=
-					windows->first[i] * windows->follow[i][k] /
-					windows->first[k];
-		}
+	add_of(windows, &build_pages, windows->mixture.pages);
+	add_packed(&windows->exact, windows->mixture.packed);
+	if (content != ANCHOR_BYTES)
+		fold(&windows->folded, &windows->exact);
+	sum_up_beside(windows);
 	foresee_fours(windows);
-	build_sieve_foresee(&windows->sieve, windows->first, windows->follow);
+	build_sieve_foresee(&windows->sieve, windows->exact.first, windows->exact.follow);
 	return windows;
 }
 
@@ -204,7 +261,8 @@ bool build_windows_are_for(
 	const struct mixture mixture = mixture_of(target, content);
 
 	return windows->content == content && windows->mixture.programs == mixture.programs &&
-	       windows->mixture.packed == mixture.packed; // the rest is texts
+	       windows->mixture.texts == mixture.texts &&
+	       windows->mixture.pages == mixture.pages; // the rest is packed
 }
 
 void build_windows_free(struct build_windows *windows)
@@ -257,14 +315,13 @@ static uint32_t variants_of(const struct build_values *const *values)
 }
 
 // How likely the window is there, by its pairs.
-static float chained_share(
-	const struct build_windows *windows, const struct build_values *const *values)
+static float chained_share(const struct shares *shares, const struct build_values *const *values)
 {
 	float before[256] = {0};
 	float all = 0;
 
 	for (uint32_t i = 0; i < values[0]->count; i++)
-		before[values[0]->bytes[i]] = windows->first[values[0]->bytes[i]];
+		before[values[0]->bytes[i]] = shares->first[values[0]->bytes[i]];
 	for (unsigned int at = 1; at < ANCHOR_WINDOW_BYTES; at++) {
 		float now[256];
 
@@ -275,7 +332,7 @@ static float chained_share(
 			now[byte] = 0;
 			for (uint32_t i = 0; i < values[at - 1]->count; i++)
 				now[byte] += before[values[at - 1]->bytes[i]] *
-					     windows->follow[values[at - 1]->bytes[i]][byte];
+					     shares->follow[values[at - 1]->bytes[i]][byte];
 			all += now[byte];
 		}
 		for (uint32_t k = 0; k < values[at]->count; k++)
@@ -285,11 +342,10 @@ static float chained_share(
 }
 
 // The same by what is known to be frequent; of many variants, by the first ones.
-static float known_share(
-	const struct build_windows *windows, const struct build_values *const *values)
+static float known_share(const struct shares *shares, const struct build_values *const *values)
 {
 	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
-	float share = 0;
+	float all = 0;
 	uint32_t at = 0;
 
 	for (uint32_t variant = 0; variant < KNOWN_VARIANTS && at < ANCHOR_WINDOW_BYTES;
@@ -300,42 +356,71 @@ static float known_share(
 		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)
 			bytes[i] = values[i]->bytes[chosen[i]];
 		memcpy(&window, bytes, sizeof(window));
-		share += find_four(windows, window)->share;
+		all += find_four(shares, window)->share;
 		for (at = 0; at < ANCHOR_WINDOW_BYTES && ++chosen[at] == values[at]->count; at++)
 			chosen[at] = 0;
 	}
-	return share;
+	return all;
 }
 
 // The same where each byte has one value, as almost all have.
-static float single_share(
-	const struct build_windows *windows, const struct build_values *const *values)
+static float single_share(const struct shares *shares, const struct build_values *const *values)
 {
 	uint8_t bytes[ANCHOR_WINDOW_BYTES];
 	uint32_t window;
-	float share = windows->first[values[0]->bytes[0]];
+	float share = shares->first[values[0]->bytes[0]];
 	float known;
 
 	for (unsigned int i = 0; i < ANCHOR_WINDOW_BYTES; i++)
 		bytes[i] = values[i]->bytes[0];
 	for (unsigned int i = 1; i < ANCHOR_WINDOW_BYTES; i++)
-		share *= windows->follow[bytes[i - 1]][bytes[i]];
+		share *= shares->follow[bytes[i - 1]][bytes[i]];
 	memcpy(&window, bytes, sizeof(window));
-	known = find_four(windows, window)->share;
+	known = find_four(shares, window)->share;
 	return share > known ? share : known;
 }
 
-static float window_share(
-	const struct build_windows *windows, const struct build_values *const *values)
+static float share_in(const struct shares *shares, const struct build_values *const *values)
 {
 	float chained;
 	float known;
 
 	if ((values[0]->count | values[1]->count | values[2]->count | values[3]->count) == 1)
-		return single_share(windows, values);
-	chained = chained_share(windows, values);
-	known = known_share(windows, values);
+		return single_share(shares, values);
+	chained = chained_share(shares, values);
+	known = known_share(shares, values);
 	return chained > known ? chained : known;
+}
+
+static void fold_values(const struct build_values *from, struct build_values *out)
+{
+	bool has[256] = {false};
+
+	out->count = 0;
+	for (uint32_t i = 0; i < from->count; i++) {
+		const uint8_t byte = from->bytes[i] | (uint8_t)ANCHOR_FOLD;
+
+		if (!has[byte])
+			out->bytes[out->count++] = byte;
+		has[byte] = true;
+	}
+}
+
+// How likely a place is looked up for the window. Text is looked up without regard to case from the sieve on; of
+// other bytes the sieve has let pass what is in the right one.
+static float window_share(
+	const struct build_windows *windows, const struct build_values *const *values)
+{
+	struct build_values bytes[ANCHOR_WINDOW_BYTES];
+	const struct build_values *folded[ANCHOR_WINDOW_BYTES];
+
+	if (windows->content == ANCHOR_BYTES)
+		return share_in(&windows->exact, values);
+	for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
+		fold_values(values[i], &bytes[i]);
+		folded[i] = &bytes[i];
+	}
+	return share_in(&windows->folded, folded);
 }
 
 float build_windows_share(
@@ -356,9 +441,9 @@ float build_windows_share(
 		}
 		if (at > 0 && variants_of(values) > KNOWN_VARIANTS)
 			continue;
-		share = window_share(windows, values);
+		share = share_in(&windows->exact, values);
 		// What is not frequent as such becomes rarer by each byte that goes with it.
-		if (known_share(windows, values) == 0)
+		if (known_share(&windows->exact, values) == 0)
 			for (uint32_t i = ANCHOR_WINDOW_BYTES; i < spelling->length; i++)
 				share *= BYTE_SHARE;
 		least = share < least ? share : least;

@@ -20,6 +20,7 @@ struct build_frequencies {
 
 extern const struct build_frequencies build_programs;
 extern const struct build_frequencies build_texts;
+extern const struct build_frequencies build_pages;
 
 // What is known while the windows of one target are chosen, for bytes that are so.
 struct build_windows;

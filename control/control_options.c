@@ -181,7 +181,10 @@ static const struct config_option release_table[] = {
 			"in "
 			"the place of each infected part, if it is clean then, and goes to "
 			"quarantine in full; if it is not, only that. `disinfect`: its parts are "
-			"repaired as the signatures say, and then the same."},
+			"repaired as the signatures say, and then the same. Mail that is not clean "
+			"for several reasons goes by the gravest that does not `deliver`: "
+			"`infected`, `screening`, `suspect`, `encrypted_mail`; what could not be "
+			"scanned to its end is not delivered."},
 	{.key = "suspect",
 		.kind = OPTION_CHOICE,
 		MEMBER(release.suspect),

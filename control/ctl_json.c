@@ -114,6 +114,20 @@ static json_t *json_match(const struct scan_match *match)
 	return object;
 }
 
+// Where there are several.
+static void add_reasons(json_t *event, const struct scan_result *result)
+{
+	json_t *reasons = json_array();
+
+	for (size_t i = 0; i < SCAN_FINDINGS; i++) {
+		if (result->findings[i] != NULL)
+			(void)json_array_append_new(reasons, json_string(result->findings[i]));
+	}
+	if (json_array_size(reasons) > 1)
+		(void)json_object_set(event, "reasons", reasons);
+	json_decref(reasons);
+}
+
 void ctl_json_add_result(struct json_t *event, const struct scan_result *result)
 {
 	json_t *matches = json_array();
@@ -125,6 +139,7 @@ void ctl_json_add_result(struct json_t *event, const struct scan_result *result)
 		(void)json_array_append_new(parts, json_part(&result->parts[i]));
 	(void)json_object_set_new(event, "verdict", json_string(verdict_name(result->verdict)));
 	(void)json_object_set_new(event, "reason", ctl_json_text(result->reason));
+	add_reasons(event, result);
 	(void)json_object_set_new(event, "matches", matches);
 	if (result->has_more_matches)
 		(void)json_object_set_new(event, "more_matches", json_true());

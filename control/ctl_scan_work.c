@@ -157,6 +157,13 @@ static bool is_named_before(const struct scan_result *result, size_t i)
 	return false;
 }
 
+// What is infected need not be.
+static bool is_unscanned(const struct scan_result *result)
+{
+	return result->verdict != VERDICT_INFECTED &&
+	       result->findings[SCAN_FINDING_UNSCANNABLE] != NULL;
+}
+
 // One line for the first match, or for each name. Messages of a mailbox after the first are told by
 // their number.
 static void print_found(
@@ -180,8 +187,9 @@ static void print_found(
 		(void)fprintf(out, "%s: %smore signatures match than are listed\n", path, number);
 	if (result->verdict == VERDICT_SUSPECT && result->matches_count == 0)
 		(void)fprintf(out, "%s: %sHeuristics.%s FOUND\n", path, number, result->reason);
-	if (result->verdict == VERDICT_UNSCANNABLE)
-		(void)fprintf(out, "%s: %snot scanned: %s ERROR\n", path, number, result->reason);
+	if (is_unscanned(result))
+		(void)fprintf(out, "%s: %snot scanned: %s ERROR\n", path, number,
+			result->findings[SCAN_FINDING_UNSCANNABLE]);
 }
 
 static void tell(struct worker *worker, const struct waiting *of)
@@ -190,7 +198,7 @@ static void tell(struct worker *worker, const struct waiting *of)
 	const enum verdict verdict = result->verdict;
 	struct file *file = of->file;
 
-	if (verdict == VERDICT_UNSCANNABLE)
+	if (is_unscanned(result))
 		worker->sums.errors++;
 	file->is_found =
 		file->is_found || verdict == VERDICT_INFECTED || verdict == VERDICT_SUSPECT;

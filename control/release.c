@@ -39,8 +39,9 @@ static char *text_of_screened(const struct release_verdict *verdict)
 {
 	const json_t *first = json_array_get(verdict->screened, 0);
 
-	return verdict->verdict == VERDICT_SUSPECT && first != NULL ? screens_hits_text(first)
-								    : NULL;
+	return verdict->decisive == SCAN_FINDING_CHECKSUM && first != NULL
+		       ? screens_hits_text(first)
+		       : NULL;
 }
 
 static void count_screened(struct control *control, const struct release_verdict *verdict)
@@ -62,7 +63,9 @@ static void keep_or_delete(
 	struct control *control = release->control;
 	struct spool_id id = verdict->message.id;
 	const char *signature = json_string_value(json_array_get(verdict->signatures, 0));
-	const char *what = signature != NULL ? signature : verdict->reason;
+	const char *what = signature != NULL && verdict->decisive == SCAN_FINDING_SIGNATURE
+				   ? signature
+				   : verdict->reason;
 	char *screened = text_of_screened(verdict);
 	char text[SPOOL_ID_TEXT_BYTES];
 	char why[512];
@@ -120,6 +123,8 @@ static void apply_policy(struct release *release, const struct release_verdict *
 			send_it(release, verdict, NULL, SPOOL_DELIVERED);
 		break;
 	case RELEASE_SAME:
+		// It could not be scanned to its end, and stays until the rules or the seals are others.
+		break;
 	case RELEASE_STRIP:
 	case RELEASE_DISINFECT:
 		if (verdict->plan != NULL)

@@ -2,6 +2,7 @@
 #include "control/release_scan.h"
 
 #include "control/body.h"
+#include "control/release_policy.h"
 #include "control/release_rules.h"
 #include "control/screens_hits.h"
 #include "dataplane/dataplane.h"
@@ -122,38 +123,6 @@ static enum seal_mode mode_of(const struct job *job, const struct scan_result *r
 	return decision.mode;
 }
 
-static enum release_policy screening_policy(const struct job *job, const struct scan_result *result)
-{
-	switch (scan_screen_action(result)) {
-	case SCREEN_ACTION_QUARANTINE:
-		return RELEASE_QUARANTINE;
-	case SCREEN_ACTION_DISCARD:
-		return RELEASE_DELETE;
-	case SCREEN_ACTION_DEFAULT:
-	case SCREEN_ACTIONS_COUNT:
-		break;
-	}
-	return (enum release_policy)job->scanner->options->release.screening;
-}
-
-static enum release_policy policy_of(const struct job *job, const struct scan_result *result)
-{
-	enum verdict verdict = result->verdict;
-	const struct control_options *options = job->scanner->options;
-	const json_t *envelope = job->verdict.message.envelope;
-	bool is_outbound = strcmp(text_of(envelope, "direction"), "outbound") == 0;
-	uint32_t policy =
-		verdict == VERDICT_INFECTED ? options->release.infected : options->release.suspect;
-	uint32_t outbound = verdict == VERDICT_INFECTED ? options->release.outbound_infected
-							: options->release.outbound_suspect;
-
-	if (verdict == VERDICT_SUSPECT && strcmp(result->reason, "checksum") == 0)
-		return screening_policy(job, result);
-	if (verdict == VERDICT_SUSPECT && strcmp(result->reason, SCAN_ENCRYPTED) == 0)
-		return (enum release_policy)options->release.encrypted_mail;
-	return is_outbound && outbound != RELEASE_SAME ? outbound : policy;
-}
-
 // Whether a part that is in the way may be taken out or repaired, and which ones.
 static bool may_repair(const struct job *job, enum rebuild_what *what)
 {
@@ -248,8 +217,11 @@ static void judge(struct job *job, struct scan *scan)
 	enum rebuild_what what;
 
 	verdict->verdict = result->verdict;
-	verdict->reason = result->reason;
-	verdict->policy = policy_of(job, result);
+	verdict->policy = release_policy_decide(job->scanner->options,
+		strcmp(text_of(message->envelope, "direction"), "outbound") == 0, result,
+		&verdict->decisive);
+	verdict->reason =
+		verdict->decisive < SCAN_FINDINGS ? result->findings[verdict->decisive] : "";
 	list_signatures(result, verdict->signatures);
 	for (size_t i = 0; i < result->matches_count; i++) {
 		if (result->matches[i].kind == MATCH_CHECKSUM)
@@ -299,6 +271,7 @@ static void run_job(gpointer data, gpointer ctx)
 	(void)ctx;
 	verdict->verdict = VERDICT_UNSCANNABLE;
 	verdict->reason = "memory";
+	verdict->decisive = SCAN_FINDING_UNSCANNABLE;
 	verdict->mode = SEAL_HOLD;
 	if (scan_begin(job->basis->rules->scanner, SCAN_MESSAGE, &scan) == 0) {
 		scan_feed(scan, verdict->message.data, verdict->message.bytes);

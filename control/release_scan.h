@@ -15,7 +15,8 @@ struct release_scanner;
 
 struct release_verdict {
 	enum verdict verdict;
-	const char *reason;
+	const char *reason; // what the policy goes by: not always what the verdict does
+	enum scan_finding decisive;
 	enum seal_mode mode;        // of the strictest seal that covers it
 	json_t *seals;              // virus ids of all that do
 	bool has_attachments;       // asked only when clean, under a seal that lets others through

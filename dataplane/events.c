@@ -253,6 +253,23 @@ static void put_matches(struct json_writer *json, const struct scan_result *scan
 	json_close(json, ']');
 }
 
+// All that the scan found, where there is more than one thing.
+static void put_reasons(struct json_writer *json, const struct scan_result *scan)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; scan != NULL && i < SCAN_FINDINGS; i++)
+		count += scan->findings[i] != NULL;
+	if (count < 2)
+		return;
+	json_open(json, "reasons", '[');
+	for (size_t i = 0; i < SCAN_FINDINGS; i++) {
+		if (scan->findings[i] != NULL)
+			json_text(json, NULL, scan->findings[i]);
+	}
+	json_close(json, ']');
+}
+
 static void put_scan(struct json_writer *json, const struct scan_result *scan)
 {
 	put_matches(json, scan);
@@ -312,6 +329,7 @@ size_t events_format_mail(const struct events_context *events, const struct mail
 	json_text(&json, "action", record->action);
 	json_text(&json, "reply", record->reply);
 	json_text(&json, "reason", record->reason);
+	put_reasons(&json, scan);
 	put_scan(&json, scan);
 	if (record->seal_mode != NULL && record->seal_mode[0] != '\0') {
 		json_text(&json, "seal_mode", record->seal_mode);

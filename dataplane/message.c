@@ -155,28 +155,61 @@ static void apply_alert(struct engine *engine, struct message *message)
 	message->reason = "alert";
 }
 
-// Verdict and reason, before any policy.
-static void judge(struct message *message)
+// What speaks against a message whose turn with the other thread did not come: the sender comes again, and then all of it
+// is seen. Only where it passes all the same what was known by then counts.
+static void find_unbegun(const struct engine_policy *policy, const struct message *message,
+	const char *findings[SCAN_FINDINGS])
 {
-	static const char *const late[] = {
-		[MESSAGE_NOT_BEGUN] = "busy",
-		[MESSAGE_TOOK_TOO_LONG] = "limit-time",
-	};
+	const struct scan_result *known =
+		message->scan != NULL ? scan_get_known(message->scan) : message->result;
 
-	message->verdict = VERDICT_UNSCANNABLE;
-	message->reason = message->outdated ? "rules-changed" : "memory";
-	if (message->again != NULL || message->scan != NULL) {
+	for (unsigned int i = 0; i < SCAN_FINDINGS && known != NULL; i++) {
+		if (i == SCAN_FINDING_SIGNATURE || policy->unscannable == POLICY_DELIVER)
+			findings[i] = known->findings[i];
+	}
+	findings[SCAN_FINDING_UNSCANNABLE] = "busy";
+}
+
+// All that speaks against a message. Of one that took too long the result says what was known until then.
+static void find(const struct engine_policy *policy, const struct message *message,
+	const char *findings[SCAN_FINDINGS])
+{
+	const bool is_scanned = message->again != NULL || message->scan != NULL;
+	const bool is_late = message->late != MESSAGE_IN_TIME && !message->outdated;
+
+	memset((void *)findings, 0, SCAN_FINDINGS * sizeof(*findings));
+	if (is_late && message->late == MESSAGE_NOT_BEGUN) {
+		find_unbegun(policy, message, findings);
+		return;
+	}
+	if (message->result != NULL && (is_scanned || is_late))
+		memcpy((void *)findings, (const void *)message->result->findings,
+			SCAN_FINDINGS * sizeof(*findings));
+	if (is_late)
+		findings[SCAN_FINDING_SUSPECT] = "limit-time";
+	else if (!is_scanned)
+		findings[SCAN_FINDING_UNSCANNABLE] = message->outdated ? "rules-changed" : "memory";
+}
+
+// Verdict, and what is done: the reason is what that stands on.
+static void judge(
+	const struct engine *engine, const struct session *session, struct message *message)
+{
+	const struct engine_policy *policy = session_policy(engine, session);
+	const char *findings[SCAN_FINDINGS];
+	enum scan_finding decisive;
+	unsigned int gravest = 0;
+
+	if (message->again != NULL || message->scan != NULL)
 		message->result =
 			message->again != NULL ? message->again->result : scan_end(message->scan);
-		message->verdict = (uint8_t)message->result->verdict;
-		message->reason = message->result->reason;
-	}
-	if (message->late == MESSAGE_IN_TIME || message->outdated ||
-		message->verdict == VERDICT_INFECTED)
-		return;
-	message->verdict =
-		message->late == MESSAGE_NOT_BEGUN ? VERDICT_UNSCANNABLE : VERDICT_SUSPECT;
-	message->reason = late[message->late];
+	find(policy, message, findings);
+	message->action = (uint8_t)policy_decide(policy, findings, message->result, &decisive);
+	while (gravest < SCAN_FINDINGS && findings[gravest] == NULL)
+		gravest++;
+	message->verdict = (uint8_t)scan_finding_verdict((enum scan_finding)gravest);
+	message->decisive = (uint8_t)decisive;
+	message->reason = decisive < SCAN_FINDINGS ? findings[decisive] : "";
 }
 
 // Nothing passes on rules that others have replaced meanwhile.
@@ -202,6 +235,7 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 			return false;
 		// The sender comes again.
 		message->verdict = VERDICT_UNSCANNABLE;
+		message->decisive = SCAN_FINDING_UNSCANNABLE;
 		message->reason = "rules-changed";
 		message->action = POLICY_TEMPFAIL;
 	}
@@ -212,24 +246,14 @@ static bool act(struct engine *engine, struct session *session, uint64_t now_ns)
 	}
 	(void)snprintf(detail, sizeof(detail), "%s", message->reason);
 	if (message->result != NULL && message->result->matches_count > 0 &&
-		(message->verdict == VERDICT_INFECTED ||
-			(message->verdict == VERDICT_SUSPECT && message->action == POLICY_REJECT)))
+		(message->decisive == SCAN_FINDING_SIGNATURE ||
+			(message->decisive == SCAN_FINDING_CHECKSUM &&
+				message->action == POLICY_REJECT)))
 		policy_detail(message->result, detail);
-	policy_reply((enum policy_action)message->action, (enum verdict)message->verdict, detail,
-		message->reply, sizeof(message->reply));
+	policy_reply((enum policy_action)message->action,
+		scan_finding_verdict((enum scan_finding)message->decisive), detail, message->reply,
+		sizeof(message->reply));
 	return true;
-}
-
-// What its policy goes by. Of one that took too long the result says what was known until then, and not why it is
-// suspect: only what is to be done with an entry that has hit by then counts.
-static const struct scan_result *decisive_result(const struct message *message)
-{
-	const struct scan_result *result = message->result;
-
-	if (message->late == MESSAGE_IN_TIME || result == NULL ||
-		scan_screen_action(result) != SCREEN_ACTION_DEFAULT)
-		return result;
-	return NULL;
 }
 
 // False: the verdict waits.
@@ -237,19 +261,18 @@ static bool decide(struct engine *engine, struct session *session, uint64_t now_
 {
 	struct message *message = session->building;
 
-	judge(message);
+	judge(engine, session, message);
 	if (message->refused) {
+		message->action = POLICY_REJECT;
 		if (message->verdict != VERDICT_INFECTED) {
 			message->verdict = VERDICT_SUSPECT;
 			message->reason = message->refusal;
 		}
 		return true;
 	}
-	message->action = (uint8_t)policy_decide_scan(session_policy(engine, session),
-		(enum verdict)message->verdict, decisive_result(message));
 	// The default of what is suspect. Nobody could ever look at it where nothing is kept.
-	if (message->verdict == VERDICT_SUSPECT && message->action == POLICY_QUARANTINE &&
-		engine->ops.spool == NULL)
+	if (scan_finding_verdict((enum scan_finding)message->decisive) == VERDICT_SUSPECT &&
+		message->action == POLICY_QUARANTINE && engine->ops.spool == NULL)
 		message->action = POLICY_REJECT;
 	return act(engine, session, now_ns);
 }
@@ -264,7 +287,9 @@ static bool has_deferred(struct engine *engine, struct session *session, uint64_
 {
 	struct message *message = session->building;
 
-	if (message->scan == NULL || !engine->options.scan.has_helper || scan_finish(message->scan))
+	if (message->scan == NULL || !engine->options.scan.has_helper ||
+		scan_finish(
+			message->scan, session_policy(engine, session)->infected == POLICY_DELIVER))
 		return false;
 	// What is refused anyway is not worth the work.
 	if (!message->refused && deferral_begin(engine, session, now_ns))

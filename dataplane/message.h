@@ -81,6 +81,7 @@ struct message {
 	uint8_t late;   // enum message_late: what another thread did not do in time
 	uint8_t action; // enum policy_action, once decided
 	uint8_t verdict;
+	uint8_t decisive;  // enum scan_finding that action and reason stand on
 	uint8_t seal_mode; // enum seal_mode, of the seal that covers it
 	const char *reason;
 	const char *refusal;

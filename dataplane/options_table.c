@@ -46,7 +46,10 @@ static const struct config_option policy_table[] = {
 		CHOICE(struct engine_policy, infected, actions),
 		.help = "Mail in which a signature hit. `quarantine` keeps it (250, or 451 where "
 			"that fails); `hold` keeps it for the control process, which does what "
-			"its `release.infected` says: strip and disinfect among others."},
+			"its `release.infected` says: strip and disinfect among others. Mail that "
+			"is not clean for several reasons goes by the gravest that does not "
+			"`deliver`: `infected`, `screening`, `suspect`, `unscannable`, "
+			"`encrypted_mail`."},
 	{.key = "suspect",
 		CHOICE(struct engine_policy, suspect, actions),
 		.help = "Mail that trips a heuristic or a content limit. Without a spool "

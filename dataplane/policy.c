@@ -5,33 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum policy_action policy_decide(const struct engine_policy *policy, enum verdict verdict)
+// An entry that names an action is asked before the policy.
+static enum policy_action decide_screened(
+	const struct engine_policy *policy, const struct scan_result *result)
 {
-	switch (verdict) {
-	case VERDICT_CLEAN:
-		return POLICY_DELIVER;
-	case VERDICT_INFECTED:
-		return policy->infected;
-	case VERDICT_SUSPECT:
-		return policy->suspect;
-	case VERDICT_UNSCANNABLE:
-	case VERDICT_INCOMPLETE:
-		return policy->unscannable;
-	}
-	assert(false && "verdict out of range");
-	return POLICY_TEMPFAIL;
-}
-
-// An entry that names no action, or what is suspect for more than checksums, is the policy's.
-enum policy_action policy_decide_scan(
-	const struct engine_policy *policy, enum verdict verdict, const struct scan_result *result)
-{
-	if (verdict == VERDICT_SUSPECT && result != NULL &&
-		strcmp(result->reason, SCAN_ENCRYPTED) == 0)
-		return policy->encrypted_mail;
-	if (verdict != VERDICT_SUSPECT || result == NULL || result->matches_count == 0)
-		return policy_decide(policy, verdict);
-	switch (scan_screen_action(result)) {
+	switch (scan_screen_action(result, policy->screening == POLICY_DELIVER)) {
 	case SCREEN_ACTION_QUARANTINE:
 		return POLICY_QUARANTINE;
 	case SCREEN_ACTION_DISCARD:
@@ -41,6 +19,45 @@ enum policy_action policy_decide_scan(
 		break;
 	}
 	return policy->screening;
+}
+
+static enum policy_action decide_one(const struct engine_policy *policy, enum scan_finding finding,
+	const struct scan_result *result)
+{
+	switch (finding) {
+	case SCAN_FINDING_SIGNATURE:
+		return policy->infected;
+	case SCAN_FINDING_CHECKSUM:
+		return result != NULL ? decide_screened(policy, result) : policy->screening;
+	case SCAN_FINDING_SUSPECT:
+		return policy->suspect;
+	case SCAN_FINDING_UNSCANNABLE:
+		return policy->unscannable;
+	case SCAN_FINDING_ENCRYPTED:
+		return policy->encrypted_mail;
+	case SCAN_FINDINGS:
+		break;
+	}
+	assert(false && "finding out of range");
+	return POLICY_TEMPFAIL;
+}
+
+enum policy_action policy_decide(const struct engine_policy *policy, const char *const *findings,
+	const struct scan_result *result, enum scan_finding *decisive)
+{
+	*decisive = SCAN_FINDINGS;
+	for (unsigned int i = 0; i < SCAN_FINDINGS; i++) {
+		enum policy_action action;
+
+		if (findings[i] == NULL)
+			continue;
+		action = decide_one(policy, (enum scan_finding)i, result);
+		if (*decisive == SCAN_FINDINGS || action != POLICY_DELIVER)
+			*decisive = (enum scan_finding)i;
+		if (action != POLICY_DELIVER)
+			return action;
+	}
+	return POLICY_DELIVER;
 }
 
 void policy_detail(const struct scan_result *result, char out[POLICY_DETAIL_BYTES])

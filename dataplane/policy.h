@@ -6,11 +6,12 @@
 
 #include <stddef.h>
 
-// What is done with a message of this verdict in a direction with this policy.
-enum policy_action policy_decide(const struct engine_policy *policy, enum verdict verdict);
-// The same of what a scan has found, where entries of the screening list may name what is done. NULL: nothing.
-enum policy_action policy_decide_scan(
-	const struct engine_policy *policy, enum verdict verdict, const struct scan_result *result);
+// What is done with a message for what was found (SCAN_FINDINGS reasons, NULL: that was not): as the policy of the
+// gravest finding says, and where that would let it pass, that of the next one. So a policy that delivers speaks for its own
+// kind alone. result: where entries of the screening list may name what is done, or NULL. decisive is the finding that this
+// stands on, the gravest where all deliver, SCAN_FINDINGS where there is none.
+enum policy_action policy_decide(const struct engine_policy *policy, const char *const *findings,
+	const struct scan_result *result, enum scan_finding *decisive);
 const char *policy_action_name(enum policy_action action);
 #define POLICY_DETAIL_BYTES 192
 // Names what the verdict stands on: of a checksum with its digest and the part that it is of.

@@ -31,6 +31,23 @@ const char *verdict_name(enum verdict verdict)
 	return "";
 }
 
+enum verdict scan_finding_verdict(enum scan_finding finding)
+{
+	switch (finding) {
+	case SCAN_FINDING_SIGNATURE:
+		return VERDICT_INFECTED;
+	case SCAN_FINDING_CHECKSUM:
+	case SCAN_FINDING_SUSPECT:
+	case SCAN_FINDING_ENCRYPTED:
+		return VERDICT_SUSPECT;
+	case SCAN_FINDING_UNSCANNABLE:
+		return VERDICT_UNSCANNABLE;
+	case SCAN_FINDINGS:
+		break;
+	}
+	return VERDICT_CLEAN;
+}
+
 const char *match_kind_name(enum match_kind kind)
 {
 	switch (kind) {
@@ -249,42 +266,52 @@ const struct scan_match *scan_leading_match(const struct scan_result *result)
 }
 
 // What is kept could be looked at still.
-enum screen_action scan_screen_action(const struct scan_result *result)
+enum screen_action scan_screen_action(const struct scan_result *result, bool default_passes)
 {
-	enum screen_action action = SCREEN_ACTION_DISCARD;
+	const unsigned int asked = result->screen_actions;
 
-	if (result->matches_count == 0)
-		return SCREEN_ACTION_DEFAULT;
+	if ((asked & 1u << SCREEN_ACTION_QUARANTINE) != 0)
+		return SCREEN_ACTION_QUARANTINE;
+	if ((asked & 1u << SCREEN_ACTION_DISCARD) != 0 &&
+		(default_passes || (asked & 1u << SCREEN_ACTION_DEFAULT) == 0))
+		return SCREEN_ACTION_DISCARD;
+	return SCREEN_ACTION_DEFAULT;
+}
+
+static void note_matches(const struct scan *scan, struct scan_result *result)
+{
 	for (size_t i = 0; i < result->matches_count; i++) {
-		if (result->matches[i].action == SCREEN_ACTION_QUARANTINE)
-			return SCREEN_ACTION_QUARANTINE;
-		if (result->matches[i].action == SCREEN_ACTION_DEFAULT)
-			action = SCREEN_ACTION_DEFAULT;
+		const struct scan_match *match = &scan->matches[i];
+
+		if (match->kind == MATCH_CHECKSUM) {
+			result->findings[SCAN_FINDING_CHECKSUM] = match_kind_name(match->kind);
+			result->screen_actions |= 1u << match->action;
+		} else if (result->findings[SCAN_FINDING_SIGNATURE] == NULL) {
+			result->findings[SCAN_FINDING_SIGNATURE] =
+				match->kind == MATCH_PATTERN ? "signature"
+							     : match_kind_name(match->kind);
+		}
 	}
-	return action;
 }
 
 static void scan_judge(struct scan *scan)
 {
-	const struct scan_match *match = find_leading(scan->matches, scan->result.matches_count);
 	struct scan_result *result = &scan->result;
 
+	memset((void *)result->findings, 0, sizeof(result->findings));
+	result->screen_actions = 0;
+	note_matches(scan, result);
+	result->findings[SCAN_FINDING_SUSPECT] = scan->suspect;
+	result->findings[SCAN_FINDING_UNSCANNABLE] = scan->unscannable;
+	if (scan->is_encrypted)
+		result->findings[SCAN_FINDING_ENCRYPTED] = SCAN_ENCRYPTED;
 	result->verdict = VERDICT_CLEAN;
 	result->reason = "";
-	if (match != NULL) {
-		result->verdict =
-			match->kind == MATCH_CHECKSUM ? VERDICT_SUSPECT : VERDICT_INFECTED;
-		result->reason =
-			match->kind == MATCH_PATTERN ? "signature" : match_kind_name(match->kind);
-	} else if (scan->suspect != NULL) {
-		result->verdict = VERDICT_SUSPECT;
-		result->reason = scan->suspect;
-	} else if (scan->unscannable != NULL) {
-		result->verdict = VERDICT_UNSCANNABLE;
-		result->reason = scan->unscannable;
-	} else if (scan->is_encrypted) {
-		result->verdict = VERDICT_SUSPECT;
-		result->reason = SCAN_ENCRYPTED;
+	for (unsigned int i = SCAN_FINDINGS; i-- > 0;) {
+		if (result->findings[i] == NULL)
+			continue;
+		result->verdict = scan_finding_verdict((enum scan_finding)i);
+		result->reason = result->findings[i];
 	}
 }
 
@@ -345,11 +372,11 @@ void scan_feed_end(struct scan *scan)
 		scan_gather_settle(scan);
 }
 
-bool scan_finish(struct scan *scan)
+bool scan_finish(struct scan *scan, bool all)
 {
 	scan_feed_end(scan);
 	// What follows could only add to what was found, unless that is a checksum alone.
-	if (is_infected(scan))
+	if (!all && is_infected(scan))
 		scan_whole_drop(scan, 0);
 	if (scan->deferred == NULL)
 		return true;

@@ -39,6 +39,16 @@ enum verdict {
 
 enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
 
+// What a message is not clean for, the gravest first. One may be so for several.
+enum scan_finding {
+	SCAN_FINDING_SIGNATURE,
+	SCAN_FINDING_CHECKSUM, // of the screening list
+	SCAN_FINDING_SUSPECT,
+	SCAN_FINDING_UNSCANNABLE,
+	SCAN_FINDING_ENCRYPTED, // SCAN_ENCRYPTED
+	SCAN_FINDINGS,          // how many; as a finding: there is none
+};
+
 // The reason of what is suspect because nobody but its reader can decrypt it, and for nothing else.
 #define SCAN_ENCRYPTED "encrypted-mail"
 
@@ -50,6 +60,8 @@ enum match_kind { MATCH_PATTERN, MATCH_HASH, MATCH_CHECKSUM, MATCH_HEURISTIC };
 // Lower-case names as JSON uses them: "clean", "pattern", ...
 const char *verdict_name(enum verdict verdict);
 const char *match_kind_name(enum match_kind kind);
+// Of a message with this finding and no graver one.
+enum verdict scan_finding_verdict(enum scan_finding finding);
 
 // Of one DIGEST_*: "md5", "sha1", "sha256", and its bytes.
 const char *digest_name(unsigned int algorithm);
@@ -187,6 +199,10 @@ struct scan_part {
 struct scan_result {
 	enum verdict verdict;
 	const char *reason; // "" when clean, else "signature", "limit-depth", "limit-parts", ...
+	// The reason of each finding, NULL: it is none. Verdict and reason are of the gravest. Of what is infected not all
+	// the others are found.
+	const char *findings[SCAN_FINDINGS];
+	unsigned int screen_actions;      // 1u << enum screen_action: what entries ask for that hit
 	const struct scan_match *matches; // of what is inside before those of what is around it
 	size_t matches_count;
 	bool has_more_matches; // with all_matches: than there is room to list
@@ -202,8 +218,9 @@ struct scan_result {
 // What the verdict stands on: the first match of a signature; where there is none, of a checksum. NULL: no
 // match.
 const struct scan_match *scan_leading_match(const struct scan_result *result);
-// What entries ask for where the verdict is a checksum's.
-enum screen_action scan_screen_action(const struct scan_result *result);
+// What the entries that hit ask for together. default_passes: what names no action would let the message through, and
+// does not overrule those that would not.
+enum screen_action scan_screen_action(const struct scan_result *result, bool default_passes);
 
 // Starts a message on this scanner. Returns 0, or -ENOMEM when max_messages are in progress: the
 // caller then applies its policy for what cannot be scanned.
@@ -214,8 +231,8 @@ void scan_feed(struct scan *scan, const uint8_t *data, size_t n);
 // True once the verdict can no longer become clean, whatever follows. It may be said some bytes late.
 bool scan_is_decided(const struct scan *scan);
 // Feeding is over. True: nothing but scan_end is left to do. False: there is work for scan_work, whose
-// result could change the verdict.
-bool scan_finish(struct scan *scan) SCAN_MUST_USE;
+// result could change the verdict; with all, or add to what an infected message is not clean for besides.
+bool scan_finish(struct scan *scan, bool all) SCAN_MUST_USE;
 // Feeding is over, and what scan_end would do is done as far as others may have a part in it: digests of several
 // messages are computed together, which takes less time. Of messages that end at about the same time call this,
 // or scan_finish, then scanner_settle, then scan_end of each.

@@ -18,8 +18,34 @@ static bool has_match(const struct scan *scan, const char *signature, uint64_t e
 	return false;
 }
 
+// What tells matches apart that policies go by.
+static unsigned int rank(const struct scan_match *match)
+{
+	if (match->kind != MATCH_CHECKSUM)
+		return SCREEN_ACTIONS_COUNT;
+	return match->action;
+}
+
+// Where there is no room any more: the last of what is listed gives way to what has not its like there, so that no
+// number of hits hides a graver one. NULL: it has.
+static struct scan_match *find_place(const struct scan *scan, const struct scan_match *match)
+{
+	const size_t count = scan->result.matches_count;
+	size_t counts[SCREEN_ACTIONS_COUNT + 1] = {0};
+
+	for (size_t i = 0; i < count; i++)
+		counts[rank(&scan->matches[i])]++;
+	for (size_t i = count; counts[rank(match)] == 0 && i-- > 0;) {
+		if (counts[rank(&scan->matches[i])] > 1)
+			return &scan->matches[i];
+	}
+	return NULL;
+}
+
 void object_add(struct scan *scan, const struct scan_match *match)
 {
+	struct scan_match *place;
+
 	scan_gather_settle(scan);
 	// An allow list may still name an object around this one.
 	scan->is_hit = scan->is_hit || !scan->scanner->can_allow;
@@ -27,6 +53,9 @@ void object_add(struct scan *scan, const struct scan_match *match)
 		return;
 	if (scan->result.matches_count == scan->scanner->matches_room) {
 		scan->result.has_more_matches = scan->scanner->options.all_matches;
+		place = find_place(scan, match);
+		if (place != NULL)
+			*place = *match;
 		return;
 	}
 	scan->matches[scan->result.matches_count++] = *match;

@@ -355,6 +355,25 @@ static void what_takes_too_long_is_not_let_pass_for_being_encrypted(void **state
 	}
 }
 
+// Where what is infected passes, what else is wrong with it is looked for all the same.
+static void infected_mail_that_may_pass_is_looked_at_to_its_end(void **state)
+{
+	(void)state;
+	for (uint32_t late = 0; late < 2; late++) {
+		begin(1, late ? 60000 : 1000);
+		for (size_t i = 0; i < DIRECTIONS; i++)
+			world.options.policy[i].infected = POLICY_DELIVER;
+		world_restart(&world);
+		send_mail("X: found-virus\r\n" CLEAN END);
+		assert_true(world_run(&world, has_replies, 6, 60000));
+		assert_int_equal(world.mails_count, late ? 0 : 1);
+		check_record(VERDICT_INFECTED, late ? "quarantine" : "deliver",
+			late ? "limit-time" : "signature");
+		world_pass(&world, 60000);
+		world_fini(&world);
+	}
+}
+
 static void what_was_not_begun_in_time_comes_again(void **state)
 {
 	(void)state;
@@ -426,6 +445,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_sends_again_is_told_to_wait),
 		cmocka_unit_test(what_takes_too_long_is_suspect),
 		cmocka_unit_test(what_takes_too_long_is_not_let_pass_for_being_encrypted),
+		cmocka_unit_test(infected_mail_that_may_pass_is_looked_at_to_its_end),
 		cmocka_unit_test(what_was_not_begun_in_time_comes_again),
 		cmocka_unit_test(without_room_a_message_comes_again),
 		cmocka_unit_test(rules_that_change_meanwhile_judge_the_message_again),

@@ -4,18 +4,87 @@
 
 #include <string.h>
 
-static void a_verdict_gets_the_action_of_its_policy(void **state)
-{
-	const struct engine_policy policy = {.infected = POLICY_DISCARD,
-		.suspect = POLICY_REJECT,
-		.unscannable = POLICY_TEMPFAIL};
+static const enum policy_action actions[] = {POLICY_DELIVER, POLICY_REJECT, POLICY_TEMPFAIL,
+	POLICY_DISCARD, POLICY_QUARANTINE, POLICY_HOLD};
+#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
+#define POLICIES 7776 // ACTIONS to the power of SCAN_FINDINGS
 
+static const char *const reasons[SCAN_FINDINGS] = {
+	"signature", "checksum", "encrypted-archive", "memory", SCAN_ENCRYPTED};
+
+// The findings whose bits are set.
+static struct scan_result found(unsigned int bits, unsigned int screen_actions)
+{
+	struct scan_result result = {.screen_actions = screen_actions};
+
+	for (unsigned int i = 0; i < SCAN_FINDINGS; i++)
+		result.findings[i] = (bits & 1u << i) != 0 ? reasons[i] : NULL;
+	return result;
+}
+
+static enum policy_action decide(const struct engine_policy *policy,
+	const struct scan_result *result, enum scan_finding *decisive)
+{
+	return policy_decide(policy, result->findings, result, decisive);
+}
+
+static struct engine_policy policy_number(
+	unsigned int number, enum policy_action out[SCAN_FINDINGS])
+{
+	for (unsigned int i = 0; i < SCAN_FINDINGS; i++, number /= ACTIONS)
+		out[i] = actions[number % ACTIONS];
+	return (struct engine_policy){.infected = out[SCAN_FINDING_SIGNATURE],
+		.screening = out[SCAN_FINDING_CHECKSUM],
+		.suspect = out[SCAN_FINDING_SUSPECT],
+		.unscannable = out[SCAN_FINDING_UNSCANNABLE],
+		.encrypted_mail = out[SCAN_FINDING_ENCRYPTED]};
+}
+
+// What entries ask for takes the place of the policy; a policy that delivers does not overrule any.
+static enum policy_action asked(enum policy_action screening, unsigned int screen_actions)
+{
+	const bool quarantines = (screen_actions & 1u << SCREEN_ACTION_QUARANTINE) != 0;
+	const bool discards = (screen_actions & 1u << SCREEN_ACTION_DISCARD) != 0;
+	const bool is_mixed = (screen_actions & 1u << SCREEN_ACTION_DEFAULT) != 0;
+
+	if (quarantines)
+		return POLICY_QUARANTINE;
+	return discards && (!is_mixed || screening == POLICY_DELIVER) ? POLICY_DISCARD : screening;
+}
+
+static void check_policy(unsigned int number, unsigned int screen_actions)
+{
+	enum policy_action each[SCAN_FINDINGS];
+	const struct engine_policy policy = policy_number(number, each);
+
+	each[SCAN_FINDING_CHECKSUM] = asked(each[SCAN_FINDING_CHECKSUM], screen_actions);
+	for (unsigned int bits = 0; bits < 1u << SCAN_FINDINGS; bits++) {
+		const struct scan_result result = found(bits, screen_actions);
+		enum policy_action wanted = POLICY_DELIVER;
+		enum scan_finding stands_on = SCAN_FINDINGS;
+		enum scan_finding decisive;
+
+		// From the least grave to the gravest.
+		for (unsigned int i = SCAN_FINDINGS; i-- > 0;) {
+			if ((bits & 1u << i) == 0 ||
+				(each[i] == POLICY_DELIVER && wanted != POLICY_DELIVER))
+				continue;
+			wanted = each[i];
+			stands_on = (enum scan_finding)i;
+		}
+		assert_int_equal(decide(&policy, &result, &decisive), wanted);
+		assert_int_equal(decisive, stands_on);
+	}
+}
+
+// All findings together with all policies.
+static void a_policy_that_delivers_speaks_for_its_own_kind_alone(void **state)
+{
 	(void)state;
-	assert_int_equal(policy_decide(&policy, VERDICT_CLEAN), POLICY_DELIVER);
-	assert_int_equal(policy_decide(&policy, VERDICT_INFECTED), POLICY_DISCARD);
-	assert_int_equal(policy_decide(&policy, VERDICT_SUSPECT), POLICY_REJECT);
-	assert_int_equal(policy_decide(&policy, VERDICT_UNSCANNABLE), POLICY_TEMPFAIL);
-	assert_int_equal(policy_decide(&policy, VERDICT_INCOMPLETE), POLICY_TEMPFAIL);
+	for (unsigned int number = 0; number < POLICIES; number++) {
+		for (unsigned int screened = 1; screened < 1u << SCREEN_ACTIONS_COUNT; screened++)
+			check_policy(number, screened);
+	}
 }
 
 static void a_reply_names_what_was_found(void **state)
@@ -56,67 +125,62 @@ static void a_reply_is_one_printable_line_that_fits(void **state)
 	assert_int_equal(strlen(reply), 15);
 }
 
-static void an_entry_may_name_what_is_done_with_its_hits(void **state)
+static void a_checksum_is_told_with_its_digest(void **state)
 {
 	static const uint8_t digest[32] = {0xab, 0xcd};
-	const struct engine_policy policy = {
-		.infected = POLICY_REJECT, .suspect = POLICY_TEMPFAIL, .screening = POLICY_DELIVER};
-	struct scan_match matches[] = {{.signature = "Screened",
-					       .kind = MATCH_CHECKSUM,
-					       .part = 3,
-					       .algorithm = DIGEST_MD5},
-		{.signature = "Other", .kind = MATCH_CHECKSUM, .algorithm = DIGEST_SHA256}};
-	struct scan_result result = {.reason = "checksum", .matches = matches, .matches_count = 2};
-	static const struct {
-		enum screen_action asked[2];
-		enum policy_action done;
-	} cases[] = {
-		{{SCREEN_ACTION_DEFAULT, SCREEN_ACTION_DEFAULT}, POLICY_DELIVER},
-		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_DISCARD}, POLICY_DISCARD},
-		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_QUARANTINE}, POLICY_QUARANTINE},
-		{{SCREEN_ACTION_QUARANTINE, SCREEN_ACTION_DEFAULT}, POLICY_QUARANTINE},
-		{{SCREEN_ACTION_DISCARD, SCREEN_ACTION_DEFAULT}, POLICY_DELIVER},
-	};
+	const struct scan_match match = {.signature = "Screened",
+		.kind = MATCH_CHECKSUM,
+		.part = 3,
+		.algorithm = DIGEST_MD5,
+		.digest = digest};
+	const struct scan_result result = {.matches = &match, .matches_count = 1};
 	char detail[POLICY_DETAIL_BYTES];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		matches[0].action = cases[i].asked[0];
-		matches[1].action = cases[i].asked[1];
-		assert_int_equal(
-			policy_decide_scan(&policy, VERDICT_SUSPECT, &result), cases[i].done);
-		assert_int_equal(
-			policy_decide_scan(&policy, VERDICT_INFECTED, &result), POLICY_REJECT);
-	}
-	matches[0].digest = digest;
 	policy_detail(&result, detail);
 	assert_string_equal(
 		detail, "checksum of Screened: part 3, md5 abcd0000000000000000000000000000");
-	result.matches_count = 0;
-	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_TEMPFAIL);
-	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, NULL), POLICY_TEMPFAIL);
 }
 
-// What is suspect for anything else besides has that as its reason.
-static void mail_that_is_only_encrypted_has_a_policy_of_its_own(void **state)
+static void an_entry_may_name_what_is_done_with_its_hits(void **state)
 {
-	const struct engine_policy policy = {
-		.suspect = POLICY_QUARANTINE, .encrypted_mail = POLICY_DELIVER};
-	struct scan_result result = {.reason = SCAN_ENCRYPTED};
+	static const struct {
+		unsigned int asked;
+		enum policy_action done[2]; // where screening delivers, where it rejects
+	} cases[] = {
+		{1u << SCREEN_ACTION_DEFAULT, {POLICY_DELIVER, POLICY_REJECT}},
+		{1u << SCREEN_ACTION_DISCARD, {POLICY_DISCARD, POLICY_DISCARD}},
+		{1u << SCREEN_ACTION_QUARANTINE, {POLICY_QUARANTINE, POLICY_QUARANTINE}},
+		{1u << SCREEN_ACTION_DISCARD | 1u << SCREEN_ACTION_QUARANTINE,
+			{POLICY_QUARANTINE, POLICY_QUARANTINE}},
+		{1u << SCREEN_ACTION_QUARANTINE | 1u << SCREEN_ACTION_DEFAULT,
+			{POLICY_QUARANTINE, POLICY_QUARANTINE}},
+		{1u << SCREEN_ACTION_DISCARD | 1u << SCREEN_ACTION_DEFAULT,
+			{POLICY_DISCARD, POLICY_REJECT}},
+	};
 
 	(void)state;
-	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_DELIVER);
-	result.reason = "encrypted-archive";
-	assert_int_equal(policy_decide_scan(&policy, VERDICT_SUSPECT, &result), POLICY_QUARANTINE);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (size_t rejects = 0; rejects < 2; rejects++) {
+			const struct engine_policy policy = {
+				.screening = rejects ? POLICY_REJECT : POLICY_DELIVER};
+			const struct scan_result result =
+				found(1u << SCAN_FINDING_CHECKSUM, cases[i].asked);
+			enum scan_finding decisive;
+
+			assert_int_equal(
+				decide(&policy, &result, &decisive), cases[i].done[rejects]);
+		}
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_verdict_gets_the_action_of_its_policy),
+		cmocka_unit_test(a_policy_that_delivers_speaks_for_its_own_kind_alone),
 		cmocka_unit_test(a_reply_names_what_was_found),
 		cmocka_unit_test(an_entry_may_name_what_is_done_with_its_hits),
-		cmocka_unit_test(mail_that_is_only_encrypted_has_a_policy_of_its_own),
+		cmocka_unit_test(a_checksum_is_told_with_its_digest),
 		cmocka_unit_test(a_reply_is_one_printable_line_that_fits),
 	};
 

@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	a = scan_pieces(alone, data + 1, n - 1, n);
 	b = scan_pieces(helped, data + 1, n - 1, data[0] % 64 * 16 + 1u);
 	(void)scan_end(a);
-	if (!scan_finish(b))
+	if (!scan_finish(b, false))
 		scan_work(b);
 	// What could only add to what was found is not worth another thread's time.
 	if (scan_end(b)->matches_count == 0 || scan_end(a)->parts_count == scan_end(b)->parts_count)

@@ -335,7 +335,7 @@ static void step(struct random *random, const struct world *world, struct scanne
 		if (random_below(random, 2) == 0)
 			scan_feed_end(open->scan);
 		else
-			assert_true(scan_finish(open->scan));
+			assert_true(scan_finish(open->scan, false));
 		steps->waited += scan_is_waiting(open->scan);
 		open->is_over = true;
 		return;

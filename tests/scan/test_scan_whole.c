@@ -90,7 +90,7 @@ static void work_in_steps_gives_what_the_end_alone_gives(void **state)
 		struct scan *steps = feed_mail(scanner, mails[i % 2]);
 		struct scan *alone = feed_mail(scanner, mails[i % 2]);
 
-		assert_false(scan_finish(steps));
+		assert_false(scan_finish(steps, false));
 		scan_work(steps);
 		assert_int_equal(
 			scan_end(steps)->verdict, i % 2 == 0 ? VERDICT_INFECTED : VERDICT_CLEAN);
@@ -110,7 +110,7 @@ static void there_is_no_work_where_nothing_was_kept(void **state)
 	struct scan *scan = feed_mail(scanner, "Subject: x\r\n\r\nfound nothing\r\n");
 
 	(void)state;
-	assert_true(scan_finish(scan));
+	assert_true(scan_finish(scan, false));
 	assert_int_equal(scan_end(scan)->verdict, VERDICT_CLEAN);
 	scan_free(scan);
 	drop_scanner(scanner);
@@ -122,7 +122,7 @@ static void there_is_no_work_where_the_verdict_stands(void **state)
 	struct scan *scan = feed_mail(scanner, "X: found-virus\r\n" PACKED_CLEAN);
 
 	(void)state;
-	assert_true(scan_finish(scan));
+	assert_true(scan_finish(scan, false));
 	assert_int_equal(scan_end(scan)->verdict, VERDICT_INFECTED);
 	scan_free(scan);
 	drop_scanner(scanner);
@@ -137,7 +137,7 @@ static void a_scan_may_be_left_before_its_work_and_behind_it(void **state)
 		struct scan *scan = feed_mail(scanner, PACKED_CLEAN);
 
 		if (i % 4 > 0)
-			assert_false(scan_finish(scan));
+			assert_false(scan_finish(scan, false));
 		if (i % 4 > 1)
 			scan_work(scan);
 		scan_free(scan);
@@ -152,7 +152,7 @@ static void work_that_is_cancelled_is_suspect(void **state)
 		struct scanner *scanner = usual_scanner(helper == 1);
 		struct scan *scan = feed_mail(scanner, PACKED_INFECTED);
 
-		assert_false(scan_finish(scan));
+		assert_false(scan_finish(scan, false));
 		assert_false(scan_cancel(scan));
 		scan_work(scan);
 		assert_true(scan_cancel(scan));
@@ -226,7 +226,7 @@ static void what_is_no_archive_is_not_kept(void **state)
 	assert_non_null(data);
 	scan = feed(scanner, SCAN_FILE, data, n);
 	assert_int_equal(scanner->captures.free_count, scanner->captures.chunks_count);
-	assert_true(scan_finish(scan));
+	assert_true(scan_finish(scan, false));
 	assert_int_equal(scan_end(scan)->verdict, VERDICT_CLEAN);
 	scan_free(scan);
 	drop_scanner(scanner);
@@ -312,7 +312,7 @@ static void a_scanner_goes_on_while_another_thread_works(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < JOBS; i++) {
 			scans[i] = feed_mail(scanner, i % 2 == 0 ? PACKED_INFECTED : PACKED_CLEAN);
-			assert_false(scan_finish(scans[i]));
+			assert_false(scan_finish(scans[i], false));
 			atomic_store(&queue.done[i], false);
 			atomic_store(&queue.given[i], scans[i]);
 		}

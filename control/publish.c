@@ -47,6 +47,7 @@ struct publish {
 	guint limit; // timer
 	guint watch; // of the child
 	bool is_background;
+	bool is_standby; // the child stood by
 	GChildWatchFunc ended;
 	char error[512]; // why the last did not come into force
 	int output;      // the child's standard output: counts as JSON
@@ -325,6 +326,28 @@ static int spawn_child(struct publish *publish, bool is_full)
 	return -ENOEXEC;
 }
 
+static void watch_child(struct publish *publish)
+{
+	publish->limit = g_timeout_add_seconds(
+		publish->options->rules.compile_seconds, took_too_long, publish);
+	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
+}
+
+// One that stood by has done before what a fresh one does now: what ended it (a signal, its memory, a cache that is not
+// what it has read) need not end the other. What it says against the sources that one says, too. False: not begun.
+static bool start_another(struct publish *publish, const char *why)
+{
+	(void)fprintf(stderr,
+		"cordon-control: the compiler that stood by %s; another one is started\n", why);
+	publish->is_standby = false;
+	(void)unlink(publish->image);
+	(void)unlink(publish->delta);
+	if (spawn_child(publish, false) != 0)
+		return false;
+	watch_child(publish);
+	return true;
+}
+
 static int start_child(struct publish *publish, bool is_full)
 {
 	const char *sources[CONTROL_MAX_TEXTS + FOLDERS + 1];
@@ -336,13 +359,12 @@ static int start_child(struct publish *publish, bool is_full)
 	if (!is_full && list_sources(publish, sources) > 0)
 		err = publish_standby_take(
 			publish->standby, sources, &publish->child, &publish->output);
+	publish->is_standby = err == 0;
 	if (err != 0)
 		err = spawn_child(publish, is_full);
 	if (err != 0)
 		return err;
-	publish->limit = g_timeout_add_seconds(
-		publish->options->rules.compile_seconds, took_too_long, publish);
-	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
+	watch_child(publish);
 	// While the child works.
 	if (!is_full)
 		publish_base_renew(publish->base, publish->options->rules.image);
@@ -354,6 +376,7 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 	struct publish *publish = ctx;
 	struct publish_result result = {.why = "the compiler failed: see its messages"};
 	struct counts counts;
+	const bool was_too_long = publish->limit == 0;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	g_spawn_close_pid(child);
@@ -361,9 +384,12 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 	publish->watch = 0;
 	counts = read_counts(publish, &result);
 	if (WIFSIGNALED(status))
-		result.why = publish->limit == 0 ? "compiling took too long"
-						 : "the compiler was ended by a signal";
+		result.why = was_too_long ? "compiling took too long"
+					  : "the compiler was ended by a signal";
 	stop_child(publish);
+	if (code != 0 && publish->is_standby && !was_too_long &&
+		start_another(publish, WIFSIGNALED(status) ? "was ended by a signal" : "failed"))
+		return;
 	// Pages of a web server, say, where the sources were: nothing would be found any more.
 	if (code == 0 && counts.is_barren) {
 		code = -1;

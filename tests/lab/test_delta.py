@@ -243,6 +243,38 @@ def damaged_key(case):
         case.equal(Answers(lab).ask(b"something-else-altogether"), 554, "with the right key again")
 
 
+def holds_pipe(pid, pipe):
+    for path in glob.glob("/proc/%d/fd/*" % pid):
+        try:
+            if os.readlink(path) == pipe:
+                return True
+        except OSError:  # closed since
+            pass
+    return False
+
+
+@cases.case("a compiler that is ended with its work in hand is followed by another one", engine=True)
+def ended_at_work(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        control = out.control.process.child.pid
+        out.install(OTHER)
+        used = until("one that stands by", lambda: standing_by(control))[0]
+        os.kill(used, signal.SIGSTOP)
+        pipe = os.readlink("/proc/%d/fd/0" % used)
+        results = []
+        installing = threading.Thread(
+            target=lambda: results.append(out.install(OTHER + new_signature())))
+        installing.start()
+        until("its paths", lambda: not holds_pipe(control, pipe))
+        os.kill(used, signal.SIGKILL)
+        installing.join(60)
+        case.equal(len(results), 1, "answers of the installation")
+        case.check(halves(results[0]["ruleset"])[1] != "", "a delta", results[0])
+        case.equal(answers.ask(), 554, "with the signature")
+
+
 @cases.case("without rules.standby nobody stands by", engine=True)
 def no_standby(case):
     with Lab(case) as lab:

@@ -174,6 +174,24 @@ static void check_spool_state(struct doctor *doctor)
 		doctor_say(doctor, "buffer", DOCTOR_OK, "", "takes mail");
 }
 
+static void check_wrapped(struct doctor *doctor)
+{
+	const json_t *counters = json_object_get(doctor->stats, "counters");
+	json_int_t passed = number(counters, "wrapped_passed");
+
+	if (doctor->stats == NULL)
+		return;
+	if (passed > 0)
+		doctor_say(doctor, "tunnels", DOCTOR_WARN,
+			"put the gateway where they have ended, or set smtp.wrapped: drop",
+			"%" JSON_INTEGER_FORMAT " packets with others in them (MPLS, PPPoE, GRE, "
+			"IP in IP, ESP ...) have passed uninspected",
+			passed);
+	else
+		doctor_say(doctor, "tunnels", DOCTOR_OK, "",
+			"no packet in a tunnel has passed uninspected");
+}
+
 void doctor_check_protection(struct doctor *doctor)
 {
 	const json_t *status = doctor->status;
@@ -181,6 +199,7 @@ void doctor_check_protection(struct doctor *doctor)
 	const json_t *screening = json_object_get(status, "screening");
 
 	check_spool_state(doctor);
+	check_wrapped(doctor);
 	if (status == NULL)
 		return;
 	if (!json_is_true(json_object_get(status, "in_force")))

@@ -216,6 +216,18 @@ static void untouched(
 	engine->ops.send(engine->ops.ctx, link, link_other(side), frame);
 }
 
+// What is in such a packet cannot be inspected.
+static bool drops_wrapped(struct engine *engine, const struct packet *packet, uint32_t count)
+{
+	if (!packet->is_wrapped)
+		return false;
+	if (engine->options.wrapped == WRAPPED_DROP)
+		engine->counters.wrapped_dropped += count;
+	else
+		engine->counters.wrapped_passed += count;
+	return engine->options.wrapped == WRAPPED_DROP;
+}
+
 static void free_pieces(struct engine *engine, const struct fragment_result *result)
 {
 	for (uint32_t i = 0; i < result->count; i++) {
@@ -253,13 +265,15 @@ static void whole_datagram(
 		return;
 	}
 	packet_parse(&joined, flags | PACKET_CHECKSUMS_DONE, &packet);
-	if (passes_by(engine, &packet)) {
+	if (passes_by(engine, &packet) && !drops_wrapped(engine, &packet, result->count)) {
 		for (uint32_t i = 0; i < result->count; i++)
 			untouched(engine, link, side, &result->frames[i]);
 		return;
 	}
 	for (uint32_t i = 0; i < result->count; i++)
 		engine->ops.free(engine->ops.ctx, &result->frames[i]);
+	if (packet.is_wrapped)
+		return;
 	if (packet.kind == PACKET_TCP)
 		packet_verify(&joined, flags, &packet);
 	if (packet.kind != PACKET_TCP) {
@@ -311,7 +325,10 @@ static void dispatch(struct engine *engine, const struct arrival *arrival)
 	engine->gather.frames++;
 	switch (packet->kind) {
 	case PACKET_OTHER:
-		untouched(engine, arrival->link, arrival->at, arrival->frame);
+		if (drops_wrapped(engine, packet, 1))
+			engine->ops.free(engine->ops.ctx, arrival->frame);
+		else
+			untouched(engine, arrival->link, arrival->at, arrival->frame);
 		return;
 	case PACKET_TCP:
 		if (is_smtp(engine, packet->from.port_be))

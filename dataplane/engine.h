@@ -62,6 +62,9 @@ struct engine_policy {
 	struct smtp_options smtp;
 };
 
+// Packets in which there are others, or may be, that are not inspected: packet.is_wrapped.
+enum wrapped_policy { WRAPPED_PASS, WRAPPED_DROP };
+
 #define ENGINE_MAX_PORTS 16
 
 #define ENGINE_ALERT_BYTES 129
@@ -71,6 +74,7 @@ struct engine_options {
 	uint16_t smtp_ports[ENGINE_MAX_PORTS]; // host order
 	uint32_t smtp_ports_count;
 	struct engine_policy policy[DIRECTIONS];
+	enum wrapped_policy wrapped;
 	uint32_t max_connections;
 	uint32_t max_half_open;
 	uint32_t max_per_source;   // of these, of one client outside; 0: any number

@@ -30,6 +30,8 @@ static const struct option_choice false_ends[] = {
 	{"refuse", NEWLINE_REFUSE}, {"normalise", NEWLINE_NORMALISE}, {NULL, 0}};
 static const struct option_choice midstreams[] = {
 	{"reset", MIDSTREAM_RESET}, {"drop", MIDSTREAM_DROP}, {"pass", MIDSTREAM_PASS}, {NULL, 0}};
+static const struct option_choice wraps[] = {
+	{"pass", WRAPPED_PASS}, {"drop", WRAPPED_DROP}, {NULL, 0}};
 static const struct option_choice starttls[] = {{"mask", SMTP_STARTTLS_MASK},
 	{"refuse", SMTP_STARTTLS_REFUSE}, {"pass", SMTP_STARTTLS_PASS}, {NULL, 0}};
 static const struct option_choice verbs[] = {{"mask", 0}, {"pass", 1}, {NULL, 0}};
@@ -201,6 +203,11 @@ static const struct config_option smtp_table[] = {
 		.min = 1,
 		.max = 65535,
 		.help = "TCP ports of SMTP servers. Everything else is forwarded untouched."},
+	{.key = "wrapped",
+		CHOICE(struct engine_options, wrapped, wraps),
+		.help = "Packets with others in them (MPLS, PPPoE, MACsec; GRE, IP in IP, ESP and "
+			"the like), which are not inspected: `pass` forwards and counts them, and "
+			"`cordonctl doctor` warns."},
 	{.key = "inbound",
 		.kind = OPTION_SECTION,
 		MEMBER(struct engine_options, policy[DIRECTION_INBOUND]),

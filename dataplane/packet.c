@@ -26,6 +26,35 @@ static void set_bad(struct packet *packet, enum packet_fault why)
 	packet->why = why;
 }
 
+// Protocols of IP that carry packets: IPv4 (RFC 2003), IPv6 (4213), GRE (2784), ESP (4303), IPIP, EtherIP (3378), L2TPv3
+// (3931), MPLS (4023), ETHERNET (8986).
+static bool wraps_in_ip(int protocol)
+{
+	static const uint8_t wrappers[] = {4, 41, 47, 50, 94, 97, 115, 137, 143};
+
+	return protocol >= 0 && memchr(wrappers, protocol, sizeof(wrappers)) != NULL;
+}
+
+// The same of Ethernet: MPLS (RFC 3032), PPPoE (2516), backbone bridges (IEEE 802.1ah), MACsec (802.1AE), network service
+// headers (RFC 8300), Ethernet in itself (1701), tags of other makers; and lengths, behind which 802.2 names a type
+// (RFC 1042).
+static bool wraps_in_ethernet(uint16_t type, const struct frame *frame, uint32_t l3_offset)
+{
+	static const uint16_t wrappers[] = {
+		0x8847, 0x8848, 0x8864, 0x88e7, 0x88e5, 0x894f, 0x6558, 0x9200, 0x9300};
+	static const uint8_t snap[] = {0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00};
+	const uint8_t *llc = frame->data + l3_offset;
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
+		found = found || type == wrappers[i];
+	if (found || type == 0 || type > ETHER_MOST_LENGTH ||
+		frame->bytes < l3_offset + sizeof(snap) + 2 || memcmp(llc, snap, sizeof(snap)) != 0)
+		return found;
+	type = wire_get16(llc + sizeof(snap));
+	return type == ETHER_TYPE_IPV4 || type == ETHER_TYPE_IPV6;
+}
+
 // The checksum field holds the pseudo-header's sum alone, with or without the length: the port was
 // to do the rest.
 static bool is_partial_checksum(const uint8_t *l3, uint8_t family, const uint8_t *tcp, uint32_t n)
@@ -173,8 +202,10 @@ static void parse_ipv4(struct frame *frame, unsigned int flags, struct packet *p
 		return;
 	}
 	protocol = l3[IPV4_PROTOCOL];
-	if (protocol != IP_PROTOCOL_TCP && protocol != IP_PROTOCOL_AH)
+	if (protocol != IP_PROTOCOL_TCP && protocol != IP_PROTOCOL_AH) {
+		packet->is_wrapped = wraps_in_ip(protocol);
 		return;
+	}
 	header_bytes = (uint32_t)(l3[0] & 0x0f) * 4;
 	if (header_bytes > available || !ipv4_length(frame, packet, flags)) {
 		set_bad(packet, PACKET_BAD_IP_HEADER_FAULT);
@@ -203,6 +234,8 @@ static void parse_ipv4(struct frame *frame, unsigned int flags, struct packet *p
 		set_bad(packet, PACKET_BAD_EXTENSION_FAULT);
 	else if (protocol == IP_PROTOCOL_TCP)
 		parse_tcp(frame, flags, packet);
+	else
+		packet->is_wrapped = wraps_in_ip(protocol);
 }
 
 // Reads the fragment header at l4_offset. An atomic fragment (RFC 6946) is passed over like any other
@@ -272,6 +305,7 @@ static void parse_ipv6_chain(struct frame *frame, unsigned int flags, struct pac
 			   header == IP_PROTOCOL_DESTINATION) {
 			header = skip_option_header(frame, packet, header, count);
 		} else if (header != IP_PROTOCOL_FRAGMENT) {
+			packet->is_wrapped = wraps_in_ip(header);
 			return;
 		} else {
 			header = -1;
@@ -350,6 +384,8 @@ void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet
 		parse_ipv6(frame, flags, packet);
 	else if (tags == MAX_TAGS && is_tag(type))
 		set_bad(packet, PACKET_BAD_IP_HEADER_FAULT);
+	else
+		packet->is_wrapped = wraps_in_ethernet(type, frame, packet->l3_offset);
 }
 
 void packet_verify(struct frame *frame, unsigned int flags, struct packet *packet)

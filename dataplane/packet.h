@@ -66,6 +66,7 @@ struct packet_fragment {
 struct packet {
 	enum packet_kind kind;
 	enum packet_fault why;
+	bool is_wrapped; // PACKET_OTHER: in it is another packet, or may be, that nobody looks at
 	uint16_t l3_offset; // from frame->data
 	uint16_t l4_offset;
 	uint32_t ip_end; // one past the last byte of the IP datagram; the rest is Ethernet padding

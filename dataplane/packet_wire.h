@@ -11,6 +11,7 @@
 #define ETHER_BYTES 14u
 #define ETHER_TYPE_OFFSET 12u
 #define ETHER_TAG_BYTES 4u
+#define ETHER_MOST_LENGTH 1500u // what is more in its place is a type
 #define ETHER_TYPE_IPV4 0x0800u
 #define ETHER_TYPE_IPV6 0x86ddu
 

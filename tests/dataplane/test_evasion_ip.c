@@ -101,6 +101,54 @@ static void tags_hide_nothing(void **state)
 	}
 }
 
+// A whole frame of an IPv6 packet in GRE, or the same in two fragments.
+static void feed_tunnel(bool is_fragmented)
+{
+	static uint8_t frame[FRAMES_MAX_BYTES];
+
+	for (uint8_t part = 0; part < (is_fragmented ? 2 : 1); part++) {
+		struct frames_spec spec = {.flags = TCP_FLAG_ACK,
+			.payload =
+				"EHLO me, whatever is in here, for this is some text, or other\r\n",
+			.payload_bytes = 64};
+		const uint8_t fragment[8] = {47, 0, 0, part == 0 ? 1 : 64, 0, 0, 0, 9};
+		uint32_t bytes;
+
+		frames_address(&spec.address, 6, 40000);
+		bytes = frames_tcp(frame, &spec);
+		frame[14 + 6] = is_fragmented ? 44 : 47;
+		if (is_fragmented) {
+			frame[14 + 4] = 0;
+			frame[14 + 5] = 8 + 64;
+			memcpy(frame + 54, fragment, sizeof(fragment));
+			bytes = 54 + 8 + 64;
+		}
+		bench_feed_raw(&bench, LINK_OUTSIDE, frame, bytes);
+	}
+}
+
+static void what_is_in_another_packet_is_counted_and_dropped_by_policy(void **state)
+{
+	(void)state;
+	for (int drops = 0; drops < 2; drops++) {
+		for (int fragmented = 0; fragmented < 2; fragmented++) {
+			const uint64_t count = fragmented ? 2 : 1;
+			struct engine_options options;
+			const struct counters *counters;
+
+			bench_options(&options);
+			options.wrapped = drops ? WRAPPED_DROP : WRAPPED_PASS;
+			bench_init(&bench, 6, &options);
+			counters = engine_counters(bench.engine);
+			feed_tunnel(fragmented);
+			assert_int_equal(counters->wrapped_dropped, drops ? count : 0);
+			assert_int_equal(counters->wrapped_passed, drops ? 0 : count);
+			assert_int_equal(counters->forwarded_untouched, drops ? 0 : count);
+			bench_finish(&bench);
+		}
+	}
+}
+
 static void bytes_behind_the_datagram_are_padding(void **state)
 {
 	(void)state;
@@ -245,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(extension_headers_hide_nothing),
 		cmocka_unit_test(tags_hide_nothing),
+		cmocka_unit_test(what_is_in_another_packet_is_counted_and_dropped_by_policy),
 		cmocka_unit_test(bytes_behind_the_datagram_are_padding),
 		cmocka_unit_test(a_total_length_that_lies_drops_the_packet),
 		cmocka_unit_test(a_fin_in_fragments_counts),

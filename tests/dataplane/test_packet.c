@@ -118,6 +118,81 @@ static void five_tags_are_refused(void **state)
 	assert_int_equal(parse_spec(&spec, &packet), PACKET_BAD);
 }
 
+static bool is_wrapped(uint32_t bytes)
+{
+	struct frame frame = {.data = buffer, .bytes = bytes, .room = sizeof(buffer)};
+	struct packet packet;
+
+	packet_parse(&frame, 0, &packet);
+	if (packet.is_wrapped)
+		assert_int_equal(packet.kind, PACKET_OTHER);
+	return packet.is_wrapped;
+}
+
+static void packets_with_others_in_them_are_known_by_their_types(void **state)
+{
+	static const uint16_t wrappers[] = {
+		0x6558, 0x8847, 0x8848, 0x8864, 0x88e5, 0x88e7, 0x894f, 0x9200, 0x9300};
+
+	(void)state;
+	for (int tags = 0; tags <= 2; tags++) {
+		struct frames_spec spec = basic_spec(4);
+		uint32_t type_at = 12 + 4 * (uint32_t)tags;
+		uint32_t bytes;
+
+		for (int i = 0; i < tags; i++)
+			spec.tag_types[i] = 0x8100;
+		bytes = frames_tcp(buffer, &spec);
+		for (uint32_t type = 0; type <= 0xffff; type++) {
+			bool found = false;
+
+			for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
+				found = found || type == wrappers[i];
+			buffer[type_at] = (uint8_t)(type >> 8);
+			buffer[type_at + 1] = (uint8_t)type;
+			assert_int_equal(is_wrapped(bytes), found);
+		}
+	}
+}
+
+static void a_length_is_followed_by_a_type_perhaps(void **state)
+{
+	static const uint8_t snap[] = {0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00, 0x45};
+
+	(void)state;
+	memset(buffer, 0, 64);
+	memcpy(buffer + 12, snap, sizeof(snap));
+	assert_true(is_wrapped(60));
+	assert_true(is_wrapped(22));
+	for (uint32_t bytes = 0; bytes < 22; bytes++)
+		assert_false(is_wrapped(bytes));
+	for (uint32_t at = 14; at < 22; at++) {
+		buffer[at] ^= 1;
+		assert_false(is_wrapped(60));
+		buffer[at] ^= 1;
+	}
+	buffer[20] = 0x86;
+	buffer[21] = 0xdd;
+	assert_true(is_wrapped(60));
+}
+
+static void ip_protocols_that_carry_packets_are_known(void **state)
+{
+	static const uint8_t wrappers[] = {4, 41, 47, 50, 94, 97, 115, 137, 143};
+
+	(void)state;
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		for (int protocol = 0; protocol < 256; protocol++) {
+			struct frames_spec spec = basic_spec(family);
+			uint32_t bytes = frames_tcp(buffer, &spec);
+
+			buffer[14 + (family == 4 ? 9 : 6)] = (uint8_t)protocol;
+			assert_int_equal(is_wrapped(bytes),
+				memchr(wrappers, protocol, sizeof(wrappers)) != NULL);
+		}
+	}
+}
+
 static void ip_options_are_passed_over(void **state)
 {
 	static const uint8_t options[8] = {7, 7, 4, 0, 0, 0, 0, 0};
@@ -371,6 +446,9 @@ int main(void)
 		cmocka_unit_test(the_sum_is_that_of_the_slow_way_at_every_length_and_alignment),
 		cmocka_unit_test(a_tcp_segment_is_read_in_both_families_with_up_to_four_tags),
 		cmocka_unit_test(five_tags_are_refused),
+		cmocka_unit_test(packets_with_others_in_them_are_known_by_their_types),
+		cmocka_unit_test(a_length_is_followed_by_a_type_perhaps),
+		cmocka_unit_test(ip_protocols_that_carry_packets_are_known),
 		cmocka_unit_test(ip_options_are_passed_over),
 		cmocka_unit_test(ipv6_extension_headers_are_walked),
 		cmocka_unit_test(what_a_receiver_would_drop_is_refused),

@@ -123,6 +123,7 @@ def said(case, at):
             (dataplane, "spool.fill_percent", 80, "buffer", "warn", "80 % of its quota"),
             (dataplane, "spool.write_errors", 3, "buffer", "warn", "3 writes failed"),
             (control, "mail.bad", 2, "buffer", "warn", "2 records are damaged"),
+            (dataplane, "counters.wrapped_passed", 3, "tunnels", "warn", "3 packets with others in them"),
             (dataplane, "ruleset.version", "0123", "rules", "warn", "0123 is in force"),
             (control, "in_force", False, "seals", "fail", "not in force"),
             (control, "screening", {"in_force": False, "why": "no room"}, "screening", "fail", "no room"),

@@ -57,7 +57,7 @@ static void on_mask(struct engine *engine, struct session *session, enum tcp_sid
 	}
 	session->changed[side] = true;
 	if (side == TCP_CLIENT)
-		engine->counters.commands_masked++;
+		engine->counters.commands_masked += event->fill == 'X';
 	else
 		engine->counters.keywords_masked++;
 }

@@ -38,8 +38,10 @@ static bool chunk_command(struct smtp_reader *reader, const struct smtp_view *vi
 	struct smtp *smtp = reader->smtp;
 	bool last;
 
-	// Blanks other than one space, or a bare LF, are read differently by different servers.
-	if (!view->crlf || view->text_bytes < 6 || view->text[4] != ' ' ||
+	// A bare LF is the end for some servers alone, and for the others the chunk were more of the command. Blanks the
+	// server sees as smtp_mask_blanks leaves them.
+	if (!view->crlf || view->text_bytes < 6 ||
+		(view->text[4] != ' ' && view->text[4] != '\t') ||
 		!smtp_parse_chunk(view->text + 5, view->text_bytes - 5, &smtp->chunk_left, &last))
 		return smtp_emit_violation(reader, SMTP_VIOLATION_BAD_BDAT, view->from, view->to);
 	smtp_queue_push(smtp, (uint8_t)(SMTP_VERB_BDAT | (last ? QUEUE_LAST : 0)));
@@ -94,8 +96,13 @@ static bool read_command(struct smtp_reader *reader)
 	if (smtp_left(reader) == 0)
 		return smtp_emit(reader, SMTP_NEED_INPUT, 0, 0);
 	smtp_find_word(reader, 0, false, &word);
-	if (smtp_verb_is_refused(reader->smtp, &word) && smtp_mask_word(reader, &word))
+	if (smtp_verb_is_refused(reader->smtp, &word)) {
+		if (smtp_mask_word(reader, &word))
+			return true;
+	} else if (word.complete && smtp_verb_of(&word) == SMTP_VERB_BDAT &&
+		   smtp_mask_blanks(reader, word.end)) {
 		return true;
+	}
 	taken = smtp_take_line(reader, &view);
 	if (taken == TAKEN_PART)
 		return smtp_emit(reader, SMTP_NEED_INPUT, 0, 0);

@@ -208,7 +208,8 @@ void smtp_parse_path(struct smtp_event *event)
 bool smtp_parse_chunk(const uint8_t *text, size_t n, uint64_t *bytes, bool *last)
 {
 	uint64_t value = 0;
-	size_t at = 0;
+	size_t start = skip_blanks(text, 0, n);
+	size_t at = start;
 
 	for (; at < n && text[at] >= '0' && text[at] <= '9'; at++) {
 		uint64_t digit = (uint64_t)(text[at] - '0');
@@ -217,19 +218,17 @@ bool smtp_parse_chunk(const uint8_t *text, size_t n, uint64_t *bytes, bool *last
 			return false;
 		value = value * 10 + digit;
 	}
+	// Blanks in front are zeros (smtp_mask_blanks), also where nothing follows.
 	if (at == 0)
 		return false;
 	*bytes = value;
 	*last = false;
-	if (at < n && text[at] != ' ')
+	if (at < n && (at == start || skip_blanks(text, at, n) == at))
 		return false;
-	while (at < n && text[at] == ' ')
-		at++;
+	at = skip_blanks(text, at, n);
 	if (n - at >= 4 && strncasecmp((const char *)text + at, "LAST", 4) == 0) {
 		*last = true;
 		at += 4;
 	}
-	while (at < n && text[at] == ' ')
-		at++;
-	return at == n;
+	return skip_blanks(text, at, n) == n;
 }

@@ -191,3 +191,35 @@ bool smtp_mask_word(struct smtp_reader *reader, const struct smtp_word *word)
 	reader->event->fill = 'X';
 	return smtp_emit(reader, SMTP_MASK, from + word->start, from + word->end);
 }
+
+// In smtp.masked, beside how far the line was looked at: it is blanks so far.
+#define LEADS 0x80000000u
+
+static uint8_t fill_of(int byte, bool leads, bool is_first)
+{
+	if (leads && !is_first)
+		return '0';
+	return byte == '\t' ? ' ' : 0;
+}
+
+bool smtp_mask_blanks(struct smtp_reader *reader, size_t start)
+{
+	struct smtp *smtp = reader->smtp;
+	const struct smtp_line *line = smtp->line[reader->side];
+	uint64_t from = smtp->offset[reader->side] - (line != NULL ? line->bytes : 0);
+	uint32_t *masked = &smtp->masked[reader->side];
+	bool leads = *masked == 0 || (*masked & LEADS) != 0;
+	size_t at = *masked == 0 ? start : *masked & ~LEADS;
+	int byte;
+
+	for (; (byte = smtp_line_byte(reader, at)) >= 0 && byte != '\n'; at++) {
+		leads = leads && (byte == ' ' || byte == '\t');
+		reader->event->fill = fill_of(byte, leads, at == start);
+		if (reader->event->fill == 0)
+			continue;
+		*masked = (uint32_t)(at + 1) | (leads ? LEADS : 0);
+		return smtp_emit(reader, SMTP_MASK, from + at, from + at + 1);
+	}
+	*masked = (uint32_t)at | (leads ? LEADS : 0);
+	return false;
+}

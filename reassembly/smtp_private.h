@@ -138,6 +138,9 @@ bool smtp_word_is(const struct smtp_word *word, const char *name);
 bool smtp_word_begins(const struct smtp_word *word, const char *name);
 // Emits SMTP_MASK for the word's bytes unless that was done.
 bool smtp_mask_word(struct smtp_reader *reader, const struct smtp_word *word);
+// Of a BDAT command whose verb ends at start: emits SMTP_MASK for the next blank that servers may read differently, if there
+// is one. A tab becomes a space, and what blanks follow the first one are zeros in front of the size (RFC 3030 section 2).
+bool smtp_mask_blanks(struct smtp_reader *reader, size_t start);
 
 void smtp_queue_push(struct smtp *smtp, uint8_t entry);
 
@@ -149,7 +152,7 @@ bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word)
 bool smtp_begins_handover(const uint8_t *line, size_t n);
 bool smtp_ends_handover(const uint8_t *line, size_t n);
 void smtp_parse_path(struct smtp_event *event);
-// "n" or "n LAST"; false when it is anything else.
+// "n" or "n LAST", with any blanks; false when it is anything else.
 bool smtp_parse_chunk(const uint8_t *text, size_t n, uint64_t *bytes, bool *last);
 
 // smtp_body.c

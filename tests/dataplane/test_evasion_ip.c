@@ -106,7 +106,7 @@ static void feed_tunnel(bool is_fragmented)
 {
 	static uint8_t frame[FRAMES_MAX_BYTES];
 
-	for (uint8_t part = 0; part < (is_fragmented ? 2 : 1); part++) {
+	for (int part = 0; part < (is_fragmented ? 2 : 1); part++) {
 		struct frames_spec spec = {.flags = TCP_FLAG_ACK,
 			.payload =
 				"EHLO me, whatever is in here, for this is some text, or other\r\n",

@@ -162,6 +162,23 @@ def chunks(case):
         gateway.check_mails(case, clean=len(sent))
 
 
+@cases.case("BDAT with blanks as other programs write them")
+def blanks(case):
+    with Lab(case, calm=True) as lab:
+        server, gateway = Server(lab), Gateway(lab)
+        sent = []
+        for number, line in enumerate((b"BDAT  %d LAST", b"BDAT %d  LAST", b"BDAT\t%d LAST", b"BDAT %d\tLAST",
+                                       b"BDAT \t %d \t last \t", b"bdat 00%d LAST ")):
+            talk = Talk(lab)
+            sent.append(message("blanks-%d" % number, [], labmail.PROSE))
+            talk.envelope()
+            talk.send(line % len(sent[-1]) + b"\r\n" + sent[-1])
+            talk.reply(250)
+            case.equal(talk.quit(), "closed", "the end of the session")
+        check_arrived(case, server, sent)
+        gateway.check_mails(case, clean=len(sent))
+
+
 @cases.case("one byte a segment, and two mails that take turns")
 def slow(case):
     with Lab(case) as lab:

@@ -250,6 +250,16 @@ static const struct dialogue dialogues[] = {
 		"reply MAIL 250\nreply RCPT 250\nreply BDAT 250\nreply BDAT 250 last\nreply NOOP "
 		"250",
 		NULL, NULL},
+	{"blanks of BDAT that servers may read differently", {0},
+		{CHUNKS, C("BDAT\t1\r\nxBDAT \t 2\t \r\nyyBDAT   0\t1\r\nBDAT 0\t \tLAST \t\r\n")},
+		GREETED EHLOED "\ncommand BDAT 1\nbegin bdat\ndata x\ncommand BDAT 002  \ndata yy\n"
+			       "violation bad-bdat",
+		"EHLO a.example.org\r\nBDAT 1\r\nxBDAT 002  \r\nyyBDAT 000 1\r\n"
+		"BDAT 0\t \tLAST \t\r\n",
+		NULL},
+	{"blanks around LAST", {0}, {CHUNKS, C("BDAT   00\t \tLAST \t\r\n")},
+		GREETED EHLOED "\ncommand BDAT 0000   LAST  \nbegin bdat\nend bdat",
+		"EHLO a.example.org\r\nBDAT 0000   LAST  \r\n", NULL},
 	{"an empty last chunk", {0},
 		{CHUNKS, C("BDAT 1\r\nxBDAT 0 LAST\r\nBDAT 0 LAST\r\nBDAT 0\r\nBDAT 00 \r\n")},
 		GREETED EHLOED

@@ -69,12 +69,28 @@ static inline void script_mask(
 {
 	struct script_side *side = &script->side[at];
 
-	if (event->from >= event->to || event->to > side->given || event->fill != 'X')
+	if (event->from >= event->to || event->to > side->given ||
+		(event->fill != 'X' && (event->to != event->from + 1 ||
+					       (event->fill != ' ' && event->fill != '0') ||
+					       strchr(" \t", side->bytes[event->from]) == NULL)))
 		script->broken = "a mask outside of what was given";
 	for (uint64_t i = event->from; script->broken == NULL && i < event->to; i++) {
 		side->masked[i] = true;
 		if (i >= side->sent)
 			side->output[i] = event->fill;
+	}
+}
+
+// As the server sees it, also where the masks have not changed what the event has.
+static inline void script_size(struct script *script, const struct smtp_event *event)
+{
+	bool leads = true;
+
+	for (size_t i = 0; i < event->text_bytes; i++) {
+		const bool is_blank = event->text[i] == ' ' || event->text[i] == '\t';
+
+		leads = leads && is_blank;
+		script_put(script, leads ? "0" : is_blank ? " " : (const char *)&event->text[i], 1);
 	}
 }
 
@@ -96,7 +112,10 @@ static inline void script_text(struct script *script, const struct smtp_event *e
 		script_put(script, event->params, event->params_bytes);
 	} else if (event->type == SMTP_COMMAND && event->text_bytes > 0) {
 		script_say(script, " ");
-		script_put(script, event->text, event->text_bytes);
+		if (event->verb == SMTP_VERB_BDAT)
+			script_size(script, event);
+		else
+			script_put(script, event->text, event->text_bytes);
 	}
 	if (event->type == SMTP_REPLY) {
 		(void)snprintf(code, sizeof(code), " %u", event->code);

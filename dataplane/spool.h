@@ -44,8 +44,10 @@
 // is written to no more, and since a device that has failed once may have lost what it took shortly before, every
 // write that is not durable at that moment counts as failed as well, whatever it or its sync reports. All of
 // them are written again from memory, the same bytes, to a place where nothing is; after WRITE_TRIES the records
-// fail. A record that failed or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case
-// it is whole on the disk. No error is ever turned into success.
+// fail. A segment that zeros may have been lost of is given up as well. What was lost in one that is written on
+// leaves a gap: it is ended before the gap gets wider than readers look behind (WINDOW_BYTES). A record that failed
+// or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case it is whole on the disk. No
+// error is ever turned into success.
 #pragma once
 
 #include "dataplane/spoolfile.h"

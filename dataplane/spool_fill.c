@@ -24,6 +24,22 @@ static struct segment *next_spare(const struct spool *spool)
 	return spare;
 }
 
+// The device may have lost zeros of it, and no sync will say so again.
+static void drop_doubtful(struct spool *spool)
+{
+	struct segment *spare = spool->spares;
+
+	while (spare != NULL) {
+		struct segment *next = spare->next;
+
+		if (segment_is_doubtful(spool, spare)) {
+			segment_drop(spool, spare);
+			segment_end(spool, spare);
+		}
+		spare = next;
+	}
+}
+
 static void fail(struct spool *spool, struct segment *spare)
 {
 	// A device that failed may have lost what groups wrote just now.
@@ -40,9 +56,11 @@ static void fail(struct spool *spool, struct segment *spare)
 bool fill_work(struct spool *spool)
 {
 	struct fill *fill = &spool->fill;
-	struct segment *spare = next_spare(spool);
+	struct segment *spare;
 	uint64_t left;
 
+	drop_doubtful(spool);
+	spare = next_spare(spool);
 	if (fill->segment != NULL || spare == NULL || !is_disk_idle(spool) ||
 		spool->now_ns < fill->retry_ns)
 		return false;
@@ -58,6 +76,8 @@ bool fill_work(struct spool *spool)
 		return false;
 	fill->segment = spare;
 	spare->filling = true;
+	if (spare->zeroed == SPOOL_BLOCK_BYTES)
+		spare->epoch = spool->epoch;
 	return true;
 }
 
@@ -78,6 +98,7 @@ void fill_done(struct spool *spool)
 		spare->zeroed += (uint64_t)result;
 		return;
 	}
-	spare->is_filled = true;
-	SPOOL_COUNT(spool, segments_filled, 1);
+	// One that was given up meanwhile stays so.
+	spare->is_filled = !segment_is_doubtful(spool, spare);
+	SPOOL_COUNT(spool, segments_filled, spare->is_filled);
 }

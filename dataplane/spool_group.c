@@ -139,6 +139,10 @@ static void end(struct spool *spool, struct group *group, int error)
 	group->is_going = false;
 	note_time(spool, group);
 	if (error == 0) {
+		uint64_t behind = group->request.offset + group->used;
+
+		if (behind > group->segment->durable)
+			group->segment->durable = behind;
 		SPOOL_COUNT(spool, groups, 1);
 		SPOOL_COUNT(spool, stored_bytes, group->used);
 	} else if (++group->tries < WRITE_TRIES) {

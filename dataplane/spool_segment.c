@@ -32,16 +32,34 @@ static struct segment *best_spare(const struct spool *spool)
 	struct segment *best = NULL;
 
 	for (struct segment *spare = spool->spares; spare != NULL; spare = spare->next) {
-		if (!spare->filling && (best == NULL || (spare->is_filled && !best->is_filled)))
+		if (!spare->filling && !segment_is_doubtful(spool, spare) &&
+			(best == NULL || (spare->is_filled && !best->is_filled)))
 			best = spare;
 	}
 	return best;
+}
+
+bool segment_is_doubtful(const struct spool *spool, const struct segment *segment)
+{
+	return !segment->is_filled && segment->zeroed > SPOOL_BLOCK_BYTES &&
+	       segment->epoch != spool->epoch;
+}
+
+// Groups that are on their way all have room in the window. But what failed with something else, and so did not end
+// this segment, left its place empty, and was written again behind it: after a second time of that the next group
+// would be durable where no reader looks that has not just started.
+static bool is_too_far(const struct segment *segment, size_t bytes)
+{
+	return segment->used + bytes - segment->durable > WINDOW_BYTES;
 }
 
 struct segment *segment_with_room(struct spool *spool, size_t bytes)
 {
 	struct segment *spare;
 
+	if (spool->active != NULL &&
+		(is_too_far(spool->active, bytes) || segment_is_doubtful(spool, spool->active)))
+		segment_end(spool, spool->active);
 	if (spool->active != NULL && spool->options.segment_bytes - spool->active->used >= bytes)
 		return spool->active;
 	spare = best_spare(spool);
@@ -179,8 +197,8 @@ static void prepare_submit(struct spool *spool, enum prepare_step step, enum spo
 
 static int make_header(struct spool *spool)
 {
-	const struct spool_segment_info info = {.bytes = spool->options.segment_bytes,
-		.window_bytes = (uint64_t)GROUPS * GROUP_BYTES};
+	const struct spool_segment_info info = {
+		.bytes = spool->options.segment_bytes, .window_bytes = WINDOW_BYTES};
 	struct spool_chunk chunk = {.kind = SPOOL_KIND_SEGMENT,
 		.flags = SPOOL_CHUNK_FINAL,
 		.index = spool->next_segment,
@@ -211,6 +229,7 @@ static void prepare_begin(struct spool *spool)
 	}
 	prepare->segment->file = -1;
 	prepare->segment->used = SPOOL_BLOCK_BYTES;
+	prepare->segment->durable = SPOOL_BLOCK_BYTES;
 	prepare->epoch = spool->epoch;
 	spool->next_segment++;
 	(void)snprintf(prepare->name, sizeof(prepare->name), "%s-%016" PRIx64 "-%08" PRIx32 ".new",

@@ -14,6 +14,8 @@
 #define GROUP_BYTES (512u << 10)
 #define GROUP_ENTRIES (GROUP_BYTES / 512u) // chunks at most: with short ones it is full sooner
 #define GROUPS 32
+// A reader that follows looks behind zeros as far as this: in it lies all that may be on its way.
+#define WINDOW_BYTES ((uint64_t)GROUPS * GROUP_BYTES)
 #define GROUPS_WRITING 16 // at once: as many more are being synced, sealed, or are ready
 #define WRITE_TRIES 3
 #define PAGE_BYTES 4096u
@@ -158,7 +160,9 @@ struct segment {
 	int file;
 	char name[NAME_BYTES];
 	uint64_t used;
+	uint64_t durable; // end of the last group that is
 	uint64_t zeroed;  // bytes from its beginning that were written once
+	uint64_t epoch;   // when zeros were first on their way
 	uint32_t groups;  // on their way to it
 	uint32_t records; // in progress whose first chunk is here
 	bool closed;      // nothing more goes here
@@ -317,6 +321,8 @@ void group_synced(struct spool *spool);
 struct segment *segment_with_room(struct spool *spool, size_t bytes);
 // Takes this spare out of the list of those.
 void segment_drop(struct spool *spool, struct segment *spare);
+// Zeros of it were lost, perhaps, and what is there instead nobody knows.
+bool segment_is_doubtful(const struct spool *spool, const struct segment *segment);
 // Nothing more is written to it.
 void segment_end(struct spool *spool, struct segment *segment);
 // Nor to any that are ready: those are removed.

@@ -104,7 +104,7 @@ static bool is_of_mail(const struct spool_disk *disk, const struct spool_request
 }
 
 // All that is not durable at the moment when the device loses its cache.
-static void lose_all(struct spool_disk *disk)
+void spool_disk_lose(struct spool_disk *disk)
 {
 	for (int i = 0; i < disk->files_count; i++) {
 		for (struct disk_write *write = disk->files[i].writes; write != NULL;
@@ -118,7 +118,7 @@ static int64_t sync_file(struct spool_disk *disk, struct disk_file *file, uint64
 	struct disk_write **link = &file->writes;
 
 	if (has_mail(file) && chance(disk, disk->fail_eio + disk->fail_sync)) {
-		lose_all(disk);
+		spool_disk_lose(disk);
 		return -EIO;
 	}
 	while (*link != NULL) {
@@ -133,7 +133,7 @@ static int64_t sync_file(struct spool_disk *disk, struct disk_file *file, uint64
 static int64_t write_result(struct spool_disk *disk, const struct spool_request *request)
 {
 	if (chance(disk, disk->fail_eio)) {
-		lose_all(disk);
+		spool_disk_lose(disk);
 		return -EIO;
 	}
 	if (chance(disk, disk->fail_enospc))
@@ -228,6 +228,8 @@ static void check_place(const struct disk_file *file, const struct disk_write *w
 		uint64_t from;
 		uint64_t end;
 
+		if (old->lost && is_mail(write->offset, write->data, write->bytes))
+			assert_false(are_zeros(old->data, old->bytes));
 		if (!do_overlap(old, write, &from, &end))
 			continue;
 		// Of two on their way nobody would know which one stays.
@@ -278,7 +280,9 @@ static struct spool_request *disk_reap(struct spool_io *io, uint64_t wait_ns)
 	at = random_below(&disk->random, disk->flying_count);
 	request = disk->flying[at].request;
 	completed = disk->flying[at].completed;
-	if (!disk->dead && is_of_mail(disk, request) && chance(disk, disk->hang))
+	if (!disk->dead && is_of_mail(disk, request) &&
+		chance(disk,
+			request->kind == SPOOL_IO_SYNC ? disk->hang + disk->hang_sync : disk->hang))
 		return NULL;
 	disk->flying[at] = disk->flying[--disk->flying_count];
 	error = disk->dead ? -EIO : disk->fail_kind[request->kind];
@@ -290,6 +294,8 @@ static struct spool_request *disk_reap(struct spool_io *io, uint64_t wait_ns)
 		disk->fail_enospc = old;
 	}
 	request->result = error != 0 ? error : effect(disk, request, completed);
+	if (disk->after != NULL)
+		disk->after(disk->ctx);
 	return request;
 }
 
@@ -397,7 +403,7 @@ static void put_some(struct spool_disk *disk, struct disk_file *file, const char
 	memcpy(copy, file->stable, file->bytes);
 	for (const struct disk_write *write = file->writes; write != NULL; write = write->next) {
 		for (size_t at = 0; at < write->bytes; at += SECTOR) {
-			if (chance(disk, keep))
+			if ((!all || !write->lost) && chance(disk, keep))
 				memcpy(copy + write->offset + at, write->data + at, SECTOR);
 		}
 	}

@@ -6,7 +6,8 @@
 // submitted, under names that a completed SYNC_DIRECTORY has covered. Of all else a power cut keeps a random
 // choice: of writes 512-byte sectors, of changes of names each by itself. A write or SYNC that fails with EIO
 // besides takes with it all that was not durable at that moment: writes on their way report success and are not
-// durable, nor does any SYNC make them so, as with a device that has lost its cache.
+// durable, nor does any SYNC make them so, as with a device that has lost its cache. Where zeros were lost so, nobody
+// knows what is there: the writer must not write mail to that file any more.
 #pragma once
 
 #include "dataplane/spool_io.h"
@@ -50,6 +51,7 @@ struct spool_disk {
 	// Faults, of writes of mail, and the first and hang of SYNCs of such too, per thousand.
 	uint32_t fail_eio;
 	uint32_t fail_sync; // with EIO, and no write does
+	uint32_t hang_sync; // as hang, but no write does
 	uint32_t fail_enospc;
 	uint32_t cut_short;
 	uint32_t hang;    // and come back when this is set to 0
@@ -61,12 +63,17 @@ struct spool_disk {
 	uint64_t syncs;  // of files with mail that was not durable, submitted
 	uint64_t usage;  // added to what USAGE says
 	bool dead;       // everything fails: to get rid of a writer
+	// Called after each request has had its effect, before the writer knows.
+	void (*after)(void *ctx);
+	void *ctx;
 };
 
 void spool_disk_init(struct spool_disk *disk, uint64_t seed);
 // What is left after a power cut now, as files in a folder. The disk stays as it is.
 void spool_disk_cut(struct spool_disk *disk, const char *folder);
-// What all readers see without a power cut.
+// Fails as with EIO, but says so to nobody: somebody else was told.
+void spool_disk_lose(struct spool_disk *disk);
+// What all readers see without a power cut: all but what was lost.
 void spool_disk_write_out(struct spool_disk *disk, const char *folder);
 // Files that have a name now.
 unsigned int spool_disk_files(const struct spool_disk *disk);

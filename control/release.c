@@ -192,7 +192,7 @@ static bool is_valid(void *ctx, const char *key)
 
 	return strcmp(key, OPERATOR_KEY) == 0 ||
 	       (strcmp(key, release_scanner_key(release->scanner)) == 0 &&
-		       release_scanner_is_current(release->scanner, control->options.rules.image,
+		       release_scanner_holds(release->scanner, control->options.rules.image,
 			       seals_generation(control->seals)));
 }
 
@@ -215,7 +215,9 @@ static int push_one(struct release *release, struct spool_id id)
 	struct store_message message;
 	int err;
 
-	if (release_scanner_count(release->scanner) >= BATCH)
+	// One at a time where the next image is about to be taken up.
+	if (release_scanner_count(release->scanner) >=
+		(release_scanner_is_behind(release->scanner) ? 1 : BATCH))
 		return -EAGAIN;
 	if (alert_mail_has(control->alert_mail, id))
 		return 0;
@@ -472,7 +474,9 @@ static void judged(void *ctx, const struct release_verdict *verdict)
 	if (!release->is_sent && store_is_changed(release->control->store, verdict->message.id))
 		release_queue_stop(release->queue, verdict->message.id);
 	// What is left of many is not put off to the next turn.
-	if (release_scanner_count(release->scanner) < BATCH / 2) {
+	if (release_scanner_is_behind(release->scanner)) {
+		release_turn(release);
+	} else if (release_scanner_count(release->scanner) < BATCH / 2) {
 		scan_held(release);
 		release_queue_turn(release->queue);
 	}

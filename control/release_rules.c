@@ -16,6 +16,7 @@ struct making {
 	struct release_opener *opener;
 	GThread *thread; // NULL: it has ended
 	struct release_stats stats;
+	uint64_t seals; // when it began
 	struct release_rules *rules;
 	int err;
 	char image[CONTROL_TEXT_BYTES];
@@ -24,7 +25,11 @@ struct making {
 struct release_opener {
 	void (*ready)(void *ctx);
 	void *ctx;
-	struct making *making; // NULL: none
+	struct making *making;      // NULL: none
+	struct release_rules *late; // opened when it was no more the newest; NULL: none
+	uint64_t late_seals;
+	uint64_t begun_ns[RELEASE_OFTEN]; // the last times, in a ring
+	uint64_t begun;                   // how many
 };
 
 // ---- rules --------------------------------------------------------------------------------------
@@ -133,42 +138,83 @@ static void forget(struct release_opener *opener)
 	opener->making = NULL;
 }
 
-static int begin(
-	struct release_opener *opener, const char *image, const struct release_stats *stats)
+// What was made came too late for whoever asked.
+static void keep_late(struct release_opener *opener)
+{
+	struct making *making = opener->making;
+
+	if (making == NULL || making->rules == NULL)
+		return;
+	release_rules_put(opener->late);
+	opener->late = making->rules;
+	opener->late_seals = making->seals;
+	making->rules = NULL;
+}
+
+static void drop_late(struct release_opener *opener)
+{
+	release_rules_put(opener->late);
+	opener->late = NULL;
+}
+
+static int begin(struct release_opener *opener, const struct release_wanted *wanted)
 {
 	struct making *making = calloc(1, sizeof(*making));
 
 	if (making == NULL)
 		return -ENOMEM;
 	making->opener = opener;
-	making->stats = *stats;
-	(void)snprintf(making->image, sizeof(making->image), "%s", image);
+	making->stats = wanted->stats;
+	making->seals = wanted->seals;
+	(void)snprintf(making->image, sizeof(making->image), "%s", wanted->image);
 	making->thread = g_thread_try_new("rules", make, making, NULL);
 	if (making->thread == NULL) {
 		free(making);
 		return -EAGAIN;
 	}
 	opener->making = making;
+	opener->begun_ns[opener->begun++ % RELEASE_OFTEN] = wanted->now_ns;
 	return -EINPROGRESS;
 }
 
-int release_opener_take(struct release_opener *opener, const char *image,
-	const struct release_stats *stats, struct release_rules **out)
+// The oldest of the ring was not long ago.
+static bool is_often(const struct release_opener *opener, uint64_t now_ns)
+{
+	return opener->begun >= RELEASE_OFTEN &&
+	       now_ns - opener->begun_ns[opener->begun % RELEASE_OFTEN] < RELEASE_OFTEN_NS;
+}
+
+int release_opener_take(struct release_opener *opener, const struct release_wanted *wanted,
+	struct release_rules **out)
 {
 	struct making *making = opener->making;
 	int err;
 
 	if (is_making(opener))
 		return -EINPROGRESS;
-	if (making == NULL || !release_stats_are_same(&making->stats, stats)) {
+	if (making == NULL || !release_stats_are_same(&making->stats, &wanted->stats)) {
+		if (is_often(opener, wanted->now_ns))
+			keep_late(opener);
 		forget(opener);
-		return begin(opener, image, stats);
+		return begin(opener, wanted);
 	}
 	err = making->err;
 	*out = making->rules;
 	making->rules = NULL;
 	forget(opener);
+	drop_late(opener);
 	return err;
+}
+
+int release_opener_take_late(struct release_opener *opener, const struct release_wanted *wanted,
+	struct release_rules **out)
+{
+	if (opener->late == NULL || opener->late_seals != wanted->seals ||
+		!is_often(opener, wanted->now_ns))
+		return -ENOENT;
+	*out = opener->late;
+	opener->late = NULL;
+	return 0;
 }
 
 struct release_opener *release_opener_new(void (*ready)(void *ctx), void *ctx)
@@ -192,5 +238,6 @@ void release_opener_free(struct release_opener *opener)
 		(void)g_idle_remove_by_data(opener->making);
 	}
 	forget(opener);
+	drop_late(opener);
 	free(opener);
 }

@@ -36,8 +36,22 @@ struct release_opener;
 struct release_opener *release_opener_new(void (*ready)(void *ctx), void *ctx)
 	__attribute__((warn_unused_result));
 void release_opener_free(struct release_opener *opener);
-// The rules of the files that these are the stats of, for one user. Returns 0; -EINPROGRESS: they are being made, and it
-// is to be asked again when ready; or -errno, with which the thread has ended.
-int release_opener_take(struct release_opener *opener, const char *image,
-	const struct release_stats *stats, struct release_rules **out)
-	__attribute__((warn_unused_result));
+struct release_wanted {
+	const char *image;
+	struct release_stats stats; // of its files
+	uint64_t seals;             // the generation in force
+	uint64_t now_ns;            // monotonic
+};
+
+// The rules of these files, for one user. Returns 0; -EINPROGRESS: they are being made, and it is to be asked again when
+// ready; or -errno, with which the thread has ended.
+int release_opener_take(struct release_opener *opener, const struct release_wanted *wanted,
+	struct release_rules **out) __attribute__((warn_unused_result));
+// Of images that come faster than they can be judged by (RELEASE_OFTEN began to be opened within RELEASE_OFTEN_NS), the
+// last one that was opened and had been replaced by then. Only where the seals are still those that were in force with it:
+// an update that ends one is in a later image. Returns 0, once for each, or -ENOENT.
+int release_opener_take_late(struct release_opener *opener, const struct release_wanted *wanted,
+	struct release_rules **out) __attribute__((warn_unused_result));
+
+#define RELEASE_OFTEN 8u
+#define RELEASE_OFTEN_NS (UINT64_C(30) * 1000000000)

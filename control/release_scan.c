@@ -31,6 +31,7 @@ struct release_scanner {
 	struct basis *basis;        // NULL: no rules yet
 	struct release_stats stats; // as they were when it was opened; no size: none
 	struct release_opener *opener;
+	bool is_behind; // stats say nothing then
 	size_t pending;
 	const struct control_options *options;
 	struct release_ways ways;
@@ -343,7 +344,8 @@ static int make_basis(struct release_rules *rules, const char *seals, struct bas
 
 static bool is_same_image(const struct release_scanner *scanner, const struct release_stats *now)
 {
-	return scanner->basis != NULL && release_stats_are_same(now, &scanner->stats);
+	return scanner->basis != NULL && !scanner->is_behind &&
+	       release_stats_are_same(now, &scanner->stats);
 }
 
 bool release_scanner_is_current(
@@ -355,46 +357,87 @@ bool release_scanner_is_current(
 	       seals_generation == scanner->basis->seals->generation;
 }
 
-static bool has_seals(const struct release_scanner *scanner, const char *seals)
+bool release_scanner_is_behind(const struct release_scanner *scanner)
 {
-	struct engine_seals *parsed = NULL;
-	char error[128];
-	bool same;
-
-	if (seals_parse(seals, strlen(seals), &parsed, error, sizeof(error)) != 0)
-		return false;
-	same = parsed->generation == scanner->basis->seals->generation;
-	free(parsed);
-	return same;
+	return scanner->is_behind;
 }
 
-int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
+bool release_scanner_holds(
+	const struct release_scanner *scanner, const char *image, uint64_t seals_generation)
 {
-	struct release_rules *rules = NULL;
-	struct basis *basis = NULL;
-	struct release_stats now;
-	bool same;
-	int err = release_stats_take(image, &now);
+	return release_scanner_is_current(scanner, image, seals_generation) ||
+	       (scanner->is_behind && seals_generation == scanner->basis->seals->generation);
+}
 
-	if (err != 0)
-		return err;
-	same = is_same_image(scanner, &now);
-	if (same && has_seals(scanner, seals))
-		return 0;
-	if (same) {
-		rules = scanner->basis->rules;
-		(void)atomic_fetch_add_explicit(&rules->users, 1, memory_order_relaxed);
-	} else {
-		err = release_opener_take(scanner->opener, image, &now, &rules);
-	}
-	if (err == 0)
-		err = make_basis(rules, seals, &basis);
+// Takes rules.
+static int take_up(struct release_scanner *scanner, struct release_rules *rules, const char *seals)
+{
+	struct basis *basis = NULL;
+	int err = make_basis(rules, seals, &basis);
+
 	if (err != 0)
 		return err;
 	basis_put(scanner->basis);
 	scanner->basis = basis;
-	scanner->stats = now;
 	return 0;
+}
+
+// The image is being opened. Held mail is not to wait for ever for one that is the newest when it has been opened.
+static int renew_behind(
+	struct release_scanner *scanner, const struct release_wanted *wanted, const char *seals)
+{
+	struct release_rules *rules = NULL;
+	int err;
+
+	if (scanner->is_behind && scanner->pending > 0)
+		return -EINPROGRESS;
+	if (release_opener_take_late(scanner->opener, wanted, &rules) == 0) {
+		err = take_up(scanner, rules, seals);
+		scanner->is_behind = scanner->is_behind || err == 0;
+		return err;
+	}
+	return scanner->is_behind && wanted->seals == scanner->basis->seals->generation
+		       ? 0
+		       : -EINPROGRESS;
+}
+
+static int renew_image(
+	struct release_scanner *scanner, const struct release_wanted *wanted, const char *seals)
+{
+	struct release_rules *rules = NULL;
+	int err = release_opener_take(scanner->opener, wanted, &rules);
+
+	if (err == -EINPROGRESS)
+		return renew_behind(scanner, wanted, seals);
+	if (err == 0)
+		err = take_up(scanner, rules, seals);
+	if (err != 0)
+		return err;
+	scanner->stats = wanted->stats;
+	scanner->is_behind = false;
+	return 0;
+}
+
+int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
+{
+	struct release_wanted wanted = {
+		.image = image, .now_ns = (uint64_t)g_get_monotonic_time() * 1000};
+	struct engine_seals *parsed = NULL;
+	char error[128];
+	int err = release_stats_take(image, &wanted.stats);
+
+	if (err == 0)
+		err = seals_parse(seals, strlen(seals), &parsed, error, sizeof(error));
+	if (err != 0)
+		return err;
+	wanted.seals = parsed->generation;
+	free(parsed);
+	if (!is_same_image(scanner, &wanted.stats))
+		return renew_image(scanner, &wanted, seals);
+	if (wanted.seals == scanner->basis->seals->generation)
+		return 0;
+	(void)atomic_fetch_add_explicit(&scanner->basis->rules->users, 1, memory_order_relaxed);
+	return take_up(scanner, scanner->basis->rules, seals);
 }
 
 const char *release_scanner_key(const struct release_scanner *scanner)

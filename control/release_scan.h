@@ -45,11 +45,16 @@ int release_scanner_new(const struct control_options *options, const struct rele
 void release_scanner_free(struct release_scanner *scanner);
 // Takes up the image when it is another one than last time, and the seals as seals_text gives them.
 // Returns 0 or -errno: then the old ones stay, and there may be none. -EINPROGRESS: a thread opens the image, and ready
-// follows.
+// follows. Where it is behind, nothing newer is taken up before all that is on its way is judged.
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 	__attribute__((warn_unused_result));
 // The image and the seals of this generation are what it works with now.
 bool release_scanner_is_current(
+	const struct release_scanner *scanner, const char *image, uint64_t seals_generation);
+// It judges by an image that has been replaced meanwhile, since others come faster than they can be opened or judged by.
+bool release_scanner_is_behind(const struct release_scanner *scanner);
+// Whether decisions that it has made hold: it is current, or behind, and the seals are the same.
+bool release_scanner_holds(
 	const struct release_scanner *scanner, const char *image, uint64_t seals_generation);
 // What a decision made now is good for; "" when there are no rules.
 const char *release_scanner_key(const struct release_scanner *scanner);

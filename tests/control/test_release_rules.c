@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules for held mail are opened by a thread; whoever ends meanwhile runs nothing else for it.
 #include "control/release_rules.h"
+#include "control/release_scan.h"
 #include "tests/support/unit.h"
 
 #include <glib.h>
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char path[64];
@@ -53,13 +55,13 @@ static void one_that_is_being_opened_ends_alone(void **test_state)
 	struct release_opener *opener = release_opener_new(ready, NULL);
 	guint other = g_timeout_add_full(G_PRIORITY_HIGH, 0, turn, NULL, NULL);
 	struct release_rules *rules = NULL;
-	struct release_stats stats;
+	struct release_wanted wanted = {.image = path};
 
 	(void)test_state;
 	assert_non_null(opener);
-	assert_int_equal(release_stats_take(path, &stats), 0);
-	assert_int_equal(release_opener_take(opener, path, &stats, &rules), -EINPROGRESS);
-	assert_int_equal(release_opener_take(opener, path, &stats, &rules), -EINPROGRESS);
+	assert_int_equal(release_stats_take(path, &wanted.stats), 0);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
 	release_opener_free(opener);
 	assert_int_equal(turns, 0);
 	assert_true(g_source_remove(other));
@@ -73,20 +75,173 @@ static void what_does_not_open_is_said_once_it_was_tried(void **test_state)
 {
 	struct release_opener *opener = release_opener_new(ready, NULL);
 	struct release_rules *rules = NULL;
-	struct release_stats stats;
+	struct release_wanted wanted = {.image = path};
 
 	(void)test_state;
 	assert_non_null(opener);
-	assert_int_equal(release_stats_take(path, &stats), 0);
-	assert_int_equal(release_opener_take(opener, path, &stats, &rules), -EINPROGRESS);
+	assert_int_equal(release_stats_take(path, &wanted.stats), 0);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
 	while (readies == 0)
 		(void)g_main_context_iteration(NULL, TRUE);
-	assert_int_equal(release_opener_take(opener, path, &stats, &rules), -EBADMSG);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EBADMSG);
 	assert_null(rules);
 	// And it is tried again.
-	assert_int_equal(release_opener_take(opener, path, &stats, &rules), -EINPROGRESS);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
 	release_opener_free(opener);
 	assert_int_equal(readies, 1);
+}
+
+// ---- images that come faster than they open -----------------------------------------------------
+
+#define SECOND UINT64_C(1000000000)
+#define SEALS "{\"generation\": %d, \"seals\": []}"
+
+static void put_image(void)
+{
+	char source[] = "/tmp/test_release_rules_XXXXXX.ndb";
+	const char *paths[] = {source};
+	const struct ruleset_build_options options = {.strict = true};
+	struct ruleset_build_stats stats;
+	void *image = NULL;
+	size_t bytes = 0;
+	int fd = mkstemps(source, 4);
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "Test.Virus:0:*:666f756e642d7669727573\n") > 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(ruleset_build(paths, 1, &options, &image, &bytes, &stats), 0);
+	assert_int_equal(unlink(source), 0);
+	assert_int_equal(ruleset_write(path, image, bytes), 0);
+	free(image);
+}
+
+// Another file with the same in it, as a swap puts it there.
+static void replace_image(void)
+{
+	char copy[80];
+	char *data;
+	gsize bytes;
+
+	(void)snprintf(copy, sizeof(copy), "%s.new", path);
+	assert_true(g_file_get_contents(path, &data, &bytes, NULL));
+	assert_true(g_file_set_contents(copy, data, (gssize)bytes, NULL));
+	g_free(data);
+	assert_int_equal(rename(copy, path), 0);
+}
+
+static void wait_ready(unsigned int count)
+{
+	while (readies < count)
+		(void)g_main_context_iteration(NULL, TRUE);
+}
+
+static void what_is_replaced_while_it_opens_serves_when_that_happens_often(void **test_state)
+{
+	struct release_opener *opener = release_opener_new(ready, NULL);
+	struct release_wanted wanted = {.image = path, .seals = 1, .now_ns = SECOND};
+	struct release_rules *rules = NULL;
+
+	(void)test_state;
+	put_image();
+	for (unsigned int i = 1; i <= RELEASE_OFTEN; i++) {
+		replace_image();
+		assert_int_equal(release_stats_take(path, &wanted.stats), 0);
+		assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
+		wait_ready(i);
+		assert_int_equal(release_opener_take_late(opener, &wanted, &rules), -ENOENT);
+		wanted.now_ns += SECOND;
+	}
+	replace_image();
+	assert_int_equal(release_stats_take(path, &wanted.stats), 0);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), -EINPROGRESS);
+	// Not for other seals, and not when it was long ago.
+	wanted.seals = 2;
+	assert_int_equal(release_opener_take_late(opener, &wanted, &rules), -ENOENT);
+	wanted.seals = 1;
+	wanted.now_ns += RELEASE_OFTEN_NS;
+	assert_int_equal(release_opener_take_late(opener, &wanted, &rules), -ENOENT);
+	wanted.now_ns -= RELEASE_OFTEN_NS;
+	assert_int_equal(release_opener_take_late(opener, &wanted, &rules), 0);
+	release_rules_put(rules);
+	assert_int_equal(release_opener_take_late(opener, &wanted, &rules), -ENOENT);
+	wait_ready(RELEASE_OFTEN + 1);
+	assert_int_equal(release_opener_take(opener, &wanted, &rules), 0);
+	release_rules_put(rules);
+	release_opener_free(opener);
+}
+
+static unsigned int infected;
+
+static void count_verdict(void *ctx, const struct release_verdict *verdict)
+{
+	(void)ctx;
+	infected += verdict->verdict == VERDICT_INFECTED;
+}
+
+static int renew(struct release_scanner *scanner, int generation)
+{
+	char seals[64];
+
+	(void)snprintf(seals, sizeof(seals), SEALS, generation);
+	return release_scanner_renew(scanner, path, seals);
+}
+
+static void push(struct release_scanner *scanner)
+{
+	static const char mail[] = "Subject: x\r\n\r\nfound-virus\r\n";
+	struct store_message message = {.data = (uint8_t *)strdup(mail),
+		.bytes = sizeof(mail) - 1,
+		.envelope = json_object()};
+
+	assert_int_equal(release_scanner_push(scanner, &message), 0);
+}
+
+static void wait_verdicts(unsigned int count)
+{
+	while (infected < count)
+		(void)g_main_context_iteration(NULL, TRUE);
+}
+
+static void mail_is_judged_while_images_change_faster_than_they_open(void **test_state)
+{
+	static const struct release_ways ways = {.done = count_verdict, .ready = ready};
+	static struct control_options options;
+	struct release_scanner *scanner;
+	unsigned int opened = 0;
+
+	(void)test_state;
+	infected = 0;
+	put_image();
+	assert_int_equal(release_scanner_new(&options, &ways, &scanner), 0);
+	// Each is replaced before it is open.
+	while (renew(scanner, 1) == -EINPROGRESS) {
+		wait_ready(++opened);
+		replace_image();
+		assert_true(opened <= RELEASE_OFTEN + 1);
+	}
+	assert_int_equal(opened, RELEASE_OFTEN);
+	assert_true(release_scanner_is_behind(scanner));
+	assert_false(release_scanner_is_current(scanner, path, 1));
+	push(scanner);
+	// The next one is taken up when this mail is judged.
+	assert_int_equal(renew(scanner, 1), -EINPROGRESS);
+	wait_verdicts(1);
+	assert_true(release_scanner_holds(scanner, path, 1));
+	wait_ready(opened + 1);
+	replace_image();
+	assert_int_equal(renew(scanner, 1), 0);
+	push(scanner);
+	wait_verdicts(2);
+	// Seals that have changed need an image that is not older.
+	assert_false(release_scanner_holds(scanner, path, 2));
+	wait_ready(opened + 2);
+	replace_image();
+	assert_int_equal(renew(scanner, 2), -EINPROGRESS);
+	while (renew(scanner, 2) == -EINPROGRESS)
+		(void)g_main_context_iteration(NULL, TRUE);
+	assert_false(release_scanner_is_behind(scanner));
+	assert_true(release_scanner_is_current(scanner, path, 2));
+	release_scanner_free(scanner);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -96,6 +251,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_that_is_being_opened_ends_alone),
 		TEST(what_does_not_open_is_said_once_it_was_tried),
+		TEST(what_is_replaced_while_it_opens_serves_when_that_happens_often),
+		TEST(mail_is_judged_while_images_change_faster_than_they_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,8 @@
 // A pattern is looked through from its end, and no further than this for a cheaper window than that.
 #define NEAR 64u
 #define CHEAP 1e-5f
+// And no further than this for any other: so much is looked up again with each portion.
+#define FAR 160u
 #define MOST_VARIANTS 1024u
 #define KNOWN_VARIANTS 16u
 #define FOUR_LETTERS 9u
@@ -28,7 +30,7 @@
 #define MOST_LOOKED 32u
 #define TOO_RARE 1e-8f
 #define BYTE_SHARE 0.4f
-#define MOST_FOURS 2000u
+#define MOST_FOURS 3000u
 
 #define NIBBLES 16u
 
@@ -37,7 +39,7 @@ struct four {
 	uint32_t window;
 	float share; // 0: none
 };
-#define FOURS_LOG 13u
+#define FOURS_LOG 14u
 
 // What windows were chosen that share a bucket: how likely a place is looked up there, and how many entries it has.
 struct load {
@@ -548,7 +550,7 @@ void build_choose_window(struct build_windows *windows, const struct build_spell
 	for (uint32_t at = spelling->length; at-- > 0;) {
 		float cost;
 
-		if (least <= CHEAP && spelling->length - at > NEAR)
+		if (spelling->length - at > (least <= CHEAP ? NEAR : FAR) && least < INFINITY)
 			break;
 		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
 		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)

@@ -48,6 +48,35 @@ static void words_of_pages_are_not_looked_up(void **state)
 	}
 }
 
+static void what_mails_are_full_of_is_not_looked_up(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *frequent;
+	} cases[] = {{"numbers", "numb"}, {"your number", "numb"}, {"messages", "mess"},
+		{"security", "ecur"}, {"please do", "plea"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint32_t at = choose(FILETYPE_TARGET_MAIL, ANCHOR_TEXT, cases[i].text);
+
+		if (strncmp(cases[i].text + at, cases[i].frequent, ANCHOR_WINDOW_BYTES) == 0)
+			fail_msg("\"%s\" is looked up by that", cases[i].text);
+	}
+}
+
+// As far as a window lies from the pattern's end, places are looked up again with the next portion.
+static void a_window_is_near_the_end(void **state)
+{
+	char text[512] = "zqxj";
+
+	(void)state;
+	for (size_t at = 4; at + 16 < sizeof(text); at += 8)
+		memcpy(text + at, "in the e", 9);
+	assert_in_range(
+		choose(FILETYPE_TARGET_MAIL, ANCHOR_TEXT, text), strlen(text) - 200, strlen(text));
+}
+
 // A word of pages is looked up as often where it is spelt in capitals, however rare these are.
 static void text_is_looked_up_without_regard_to_case(void **state)
 {
@@ -76,6 +105,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_of_pages_are_not_looked_up),
+		cmocka_unit_test(what_mails_are_full_of_is_not_looked_up),
+		cmocka_unit_test(a_window_is_near_the_end),
 		cmocka_unit_test(text_is_looked_up_without_regard_to_case),
 	};
 

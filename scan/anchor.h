@@ -50,12 +50,10 @@ struct ruleset;
 // What bytes are. What is one of the latter kinds is of those before as well.
 enum anchor_content {
 	ANCHOR_BYTES, // of any value
-	ANCHOR_TEXT,  // blanks to 0x7f, tabs, line ends and hard blanks
+	ANCHOR_TEXT,  // no control characters but tabs, line ends and 0x7f
 	ANCHOR_LOWER, // the same without capitals
 };
 #define ANCHOR_CONTENTS 3u
-// Of Latin-1: most pages hold some of these, and nothing else that is not plain.
-#define ANCHOR_HARD_BLANK 0xa0u
 
 #define ANCHOR_FOLD UINT32_C(0x20202020)
 #define ANCHOR_FACTOR UINT64_C(0x9e3779b97f4a7c15)

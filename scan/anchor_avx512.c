@@ -187,13 +187,9 @@ enum anchor_content anchor_content_avx512(const uint8_t *data, size_t n)
 	for (size_t at = 0; at + ANCHOR_BLOCK <= n; at += ANCHOR_BLOCK) {
 		const __m512i bytes = _mm512_loadu_si512(data + at);
 		const __m512i letters = _mm512_sub_epi8(bytes, _mm512_set1_epi8('A'));
-		const __mmask64 low = _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(0x20));
+		const __mmask64 low = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
 
-		const __mmask64 others = _mm512_mask_cmpneq_epi8_mask(
-			low, bytes, _mm512_shuffle_epi8(spaces, bytes));
-
-		if (_mm512_mask_cmpneq_epi8_mask(
-			    others, bytes, _mm512_set1_epi8((char)ANCHOR_HARD_BLANK)) != 0)
+		if (_mm512_mask_cmpneq_epi8_mask(low, bytes, _mm512_shuffle_epi8(spaces, bytes)))
 			return ANCHOR_BYTES;
 		capitals |= _mm512_cmplt_epu8_mask(letters, _mm512_set1_epi8(26));
 	}

@@ -156,20 +156,19 @@ size_t anchor_fit(const struct anchor_entry *entries, const uint8_t *data,
 enum anchor_content anchor_content_portable(const uint8_t *data, size_t n)
 {
 	uint8_t capitals = 0;
-	uint8_t others = 0;
+	uint8_t controls = 0;
 
-	for (; n >= BLOCK && others == 0; data += BLOCK, n -= BLOCK) {
+	for (; n >= BLOCK && controls == 0; data += BLOCK, n -= BLOCK) {
 		for (size_t i = 0; i < BLOCK; i++) {
 			const uint8_t byte = data[i];
 			const uint8_t is_space =
-				(uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r') |
-					  (byte == ANCHOR_HARD_BLANK));
+				(uint8_t)((byte == '\t') | (byte == '\n') | (byte == '\r'));
 
-			others |= (uint8_t)((uint8_t)(byte - ' ') >= 0x60) & (is_space ^ 1);
+			controls |= (uint8_t)(byte < ' ') & (is_space ^ 1);
 			capitals |= (uint8_t)(byte - 'A') < 26;
 		}
 	}
-	if (others != 0)
+	if (controls != 0)
 		return ANCHOR_BYTES;
 	return capitals != 0 ? ANCHOR_TEXT : ANCHOR_LOWER;
 }

@@ -120,10 +120,10 @@ static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 // Leaves of the pattern what can be in bytes of the content. Returns false where it cannot be there.
 static bool narrow(struct build_spelling *spelling, enum anchor_content content)
 {
-	static const struct clamav_class text = {{UINT64_C(0xffffffff00002600), UINT64_MAX,
-		UINT64_C(1) << ANCHOR_HARD_BLANK % 64, 0}};
+	static const struct clamav_class text = {
+		{UINT64_C(0xffffffff00002600), UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 	static const struct clamav_class lower = {{UINT64_C(0xffffffff00002600),
-		UINT64_C(0xfffffffff8000001), UINT64_C(1) << ANCHOR_HARD_BLANK % 64, 0}};
+		UINT64_C(0xfffffffff8000001), UINT64_MAX, UINT64_MAX}};
 	const struct clamav_class *all = content == ANCHOR_LOWER ? &lower : &text;
 
 	for (uint32_t i = 0; content != ANCHOR_BYTES && i < spelling->length; i++) {

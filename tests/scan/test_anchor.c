@@ -173,7 +173,7 @@ static bool crowd_is_there(const struct crowd_pattern *pattern, size_t n)
 // Of zeros, letters, and bytes of any value, as files have them; or of text, of which some has no capitals.
 static void crowd_fill(struct random *random, size_t n, enum anchor_content content)
 {
-	static const char text[] = "The quick .com HTTP http:// class\xa0 ";
+	static const char text[] = "The quick .com HTTP http:// class\xa0 caf\xc3\xa9 ";
 	size_t at = 0;
 
 	while (at < n) {

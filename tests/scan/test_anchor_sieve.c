@@ -101,10 +101,8 @@ static enum anchor_content content_of(uint8_t byte)
 {
 	if (byte >= 'A' && byte <= 'Z')
 		return ANCHOR_TEXT;
-	return (byte >= ' ' && byte <= 0x7f) || byte == '\t' || byte == '\n' || byte == '\r' ||
-			       byte == ANCHOR_HARD_BLANK
-		       ? ANCHOR_LOWER
-		       : ANCHOR_BYTES;
+	return byte >= ' ' || byte == '\t' || byte == '\n' || byte == '\r' ? ANCHOR_LOWER
+									   : ANCHOR_BYTES;
 }
 
 static void one_byte_tells_what_all_are(void **state)

@@ -126,8 +126,10 @@ void seal_group_done(struct spool *spool, struct group *group, int error)
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		struct spool_record *record = group->entries[i].record;
 
-		if (record == NULL)
+		if (record == NULL) {
+			SPOOL_COUNT(spool, withdrawals_lost, error != 0);
 			continue;
+		}
 		record->chunks--;
 		if (error == 0 && !record->committed)
 			note_place(record, group->entries[i].index, group, group->entries[i].at);
@@ -139,7 +141,7 @@ void seal_group_done(struct spool *spool, struct group *group, int error)
 
 // ---- sealing ------------------------------------------------------------------------------------
 
-// The chunk that is put behind all others in the group; record NULL: of nobody, it only takes up its place.
+// The chunk that is put behind all others in the group; record NULL: a withdrawal, nobody waits for it.
 static void add_entry(struct group *group, struct spool_record *record, uint32_t index)
 {
 	uint32_t i = group->entries_count++;
@@ -334,10 +336,12 @@ static bool seal_withdrawal(struct spool *spool, struct spool_record *record)
 	chunk.id = (struct spool_id){spool->run, spool->next_number++};
 	chunk.body_bytes = (uint32_t)piece.iov_len;
 	stored = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, group->buffer + group->used);
+	if (stored == 0) {
+		SPOOL_COUNT(spool, withdrawals_lost, 1);
+		return true;
+	}
 	add_entry(group, NULL, 0);
 	group->used += stored;
-	if (stored == 0)
-		SPOOL_COUNT(spool, withdrawals_lost, 1);
 	return true;
 }
 

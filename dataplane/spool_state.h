@@ -182,7 +182,7 @@ struct group {
 	bool is_going; // to the disk: written, or to be synced
 	uint32_t entries_count;
 	struct {
-		struct spool_record *record; // NULL: a chunk of nobody's
+		struct spool_record *record; // NULL: a withdrawal
 		uint32_t index;
 		uint32_t at;
 	} entries[GROUP_ENTRIES];

@@ -141,6 +141,28 @@ static void mail_fails_when_no_sync_succeeds_and_is_withdrawn(void **state)
 	rig_free(rig);
 }
 
+// Senders were told that these failed, and come again: who reads the counters knows that there may be two of each.
+static void a_withdrawal_that_cannot_be_written_is_counted(void **state)
+{
+	struct rig *rig = rig_of_long_mails();
+
+	(void)state;
+	rig_begin(rig, 7);
+	rig_turn(rig, 200);
+	rig->disk.patient = 300;
+	rig->disk.fail_eio = 1000;
+	send_all(rig, 0, 8);
+	for (uint32_t i = 0; i < 8; i++) {
+		rig->now_ns += 2 * RIG_SECOND;
+		rig_turn(rig, 500);
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(rig->fates[long_mail(i)], FATE_FAILED);
+	assert_int_equal(RIG_COUNTER(rig, withdrawals_lost), 8);
+	rig_end(rig);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +170,7 @@ int main(void)
 		cmocka_unit_test(a_mail_alone_needs_no_sync),
 		cmocka_unit_test(what_a_failed_sync_was_for_is_written_again_elsewhere),
 		cmocka_unit_test(mail_fails_when_no_sync_succeeds_and_is_withdrawn),
+		cmocka_unit_test(a_withdrawal_that_cannot_be_written_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static json_t *get_status(struct api_call *call)
 		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
 	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
 		"gateway", control->options.gateway, "sealed", seals_count(control->seals) > 0,
 		"in_force",
 		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
@@ -65,7 +65,8 @@ static json_t *get_status(struct api_call *call)
 		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
 		"alerts", alerts_status(control->alerts), "updates", update_status(control->update),
 		"screening", screens_status(control->screening), "channels", channels, "counters",
-		control_counts_json(&control->counts), "uptime_seconds",
+		control_counts_json(&control->counts), "malformed_rules",
+		(json_int_t)publish_malformed(control->publish), "uptime_seconds",
 		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
@@ -192,10 +193,10 @@ static void published(void *ctx, const struct publish_result *result)
 {
 	struct publishing *publishing = ctx;
 	struct control *control = publishing->control;
-	json_t *event = json_pack("{s:s, s:s, s:s, s:i, s:i}", "result",
+	json_t *event = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "result",
 		result->applied ? "applied" : "refused", "why", result->why, "ruleset",
 		result->version, "signatures", (int)result->signatures, "skipped",
-		(int)result->skipped);
+		(int)result->skipped, "malformed", (int)result->malformed);
 	json_t *answer = json_copy(event);
 
 	(void)json_object_set_new(answer, "in_force", json_boolean(result->in_force));

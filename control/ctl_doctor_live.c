@@ -209,6 +209,11 @@ void doctor_check_protection(struct doctor *doctor)
 	else
 		doctor_say(doctor, "seals", DOCTOR_OK, "", "in force as ordered (%zu are open)",
 			json_array_size(json_object_get(status, "seals")));
+	if (number(status, "malformed_rules") > 0)
+		doctor_say(doctor, "rules", DOCTOR_WARN,
+			"look for them in cordon-control's log: is each source still what it was?",
+			"%" JSON_INTEGER_FORMAT " lines of the sources are no signatures",
+			number(status, "malformed_rules"));
 	if (screening != NULL && !json_is_true(json_object_get(screening, "in_force")))
 		doctor_say(doctor, "screening", DOCTOR_FAIL, "look at cordonctl screen",
 			"the list is not in force: %s", ctl_text(screening, "why"));

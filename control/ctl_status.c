@@ -155,6 +155,16 @@ static void show_updates(const json_t *updates, bool all)
 	}
 }
 
+static void show_malformed(const json_t *answer, const char *member)
+{
+	const json_int_t malformed = json_integer_value(json_object_get(answer, member));
+
+	if (malformed > 0)
+		(void)printf("WARNING    %" JSON_INTEGER_FORMAT
+			     " lines of the sources are no signatures: see cordon-control's log\n",
+			malformed);
+}
+
 static int show_status(json_t *answer, bool as_json)
 {
 	const json_t *dataplane = json_object_get(answer, "dataplane");
@@ -182,6 +192,7 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(seal, "virus_id"), ctl_text(seal, "mode"),
 			ctl_text(seal, "origin"), in_force ? "" : " (NOT in force yet)");
 	}
+	show_malformed(answer, "malformed_rules");
 	show_updates(json_object_get(answer, "updates"), false);
 	show_screening(json_object_get(answer, "screening"));
 	show_waiting(json_object_get(answer, "mail"), json_object_get(answer, "counters"));
@@ -210,7 +221,9 @@ static int show_rules(json_t *answer, bool is_install, bool as_json)
 			ctl_text(answer, "in_force"), ctl_text(answer, "image"),
 			ctl_text(answer, "version"),
 			json_integer_value(json_object_get(answer, "signatures")));
-	if (!is_install)
+	if (is_install)
+		show_malformed(answer, "malformed");
+	else
 		show_updates(json_object_get(answer, "updates"), true);
 	if (!good)
 		(void)fprintf(stderr, "cordonctl: not in force: %s\n", ctl_text(answer, "why"));

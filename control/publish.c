@@ -47,7 +47,8 @@ struct publish {
 	guint limit; // timer
 	guint watch; // of the child
 	bool is_background;
-	bool is_standby; // the child stood by
+	bool is_standby;        // the child stood by
+	unsigned int malformed; // lines, by the last count
 	GChildWatchFunc ended;
 	char error[512]; // why the last did not come into force
 	int output;      // the child's standard output: counts as JSON
@@ -140,6 +141,9 @@ static struct counts read_counts(struct publish *publish, struct publish_result 
 	errors = json_integer_value(json_object_get(root, "errors"));
 	result->skipped =
 		(unsigned int)(json_integer_value(json_object_get(root, "skipped")) + errors);
+	result->malformed = (unsigned int)errors;
+	if (root != NULL)
+		publish->malformed = result->malformed;
 	counts.changes = (unsigned int)json_integer_value(json_object_get(root, "changes"));
 	counts.is_barren =
 		errors > 0 && json_integer_value(json_object_get(root, "signatures")) == 0;
@@ -444,6 +448,11 @@ void publish_set_folders(struct publish *publish, const char *bundle, const char
 {
 	(void)snprintf(publish->folders[0], PATH_MAX, "%s", bundle);
 	(void)snprintf(publish->folders[1], PATH_MAX, "%s", revoked);
+}
+
+unsigned int publish_malformed(const struct publish *publish)
+{
+	return publish->malformed;
 }
 
 bool publish_has_sources(const struct publish *publish)

@@ -23,7 +23,8 @@ struct publish_result {
 	const char *why;  // when they are not, or not yet
 	char version[40]; // of the new ruleset
 	unsigned int signatures;
-	unsigned int skipped; // lines that were not taken
+	unsigned int skipped;   // lines that were not taken
+	unsigned int malformed; // of these, that are no signatures at all
 };
 
 typedef void (*publish_done_fn)(void *ctx, const struct publish_result *result);
@@ -40,6 +41,9 @@ int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 	__attribute__((warn_unused_result));
 // What is compiled beside rules.sources from now on: folders, each "" where there is none.
 void publish_set_folders(struct publish *publish, const char *bundle, const char *revoked);
+// Lines of the sources that are no signatures, as the last compilation by this process found: a source may be anything
+// else, and only its own signatures are missing then.
+unsigned int publish_malformed(const struct publish *publish);
 bool publish_has_sources(const struct publish *publish);
 // As publish_start; look is called once before done, if they compile.
 int publish_start_looked_at(struct publish *publish, publish_look_fn look, publish_done_fn done,

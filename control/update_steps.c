@@ -218,10 +218,10 @@ static void published(void *ctx, const struct publish_result *result)
 	if (!result->applied)
 		update_use_version(update, update->folder.active);
 	control_events_write(control->events, "rules",
-		json_pack("{s:s, s:s, s:s, s:i, s:i}", "result",
+		json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "result",
 			result->applied ? "applied" : "refused", "why", result->why, "ruleset",
 			result->version, "signatures", (int)result->signatures, "skipped",
-			(int)result->skipped));
+			(int)result->skipped, "malformed", (int)result->malformed));
 	if (result->in_force)
 		(void)snprintf(control->link.ruleset, sizeof(control->link.ruleset), "%s",
 			result->version);

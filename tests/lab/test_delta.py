@@ -207,6 +207,18 @@ def broken(case):
                 f.write(text)
         with open(out.new + "/new.ndb", "w") as f:
             f.write(OTHER + new_signature())
+        # One of garbage alone drops its own, and is not passed over in silence.
+        with open(out.new + "/page.ndb", "wb") as f:
+            f.write(b"<html>404</html>\n" * 3)
+        for what in ("garbage beside others", "the same again, from the cache"):
+            done = out.control.ask("rules", "install")
+            case.equal((done["in_force"], done["malformed"]), (True, 3), what)
+            case.equal(out.control.events("rules")[-1]["malformed"], 3, "the event of " + what)
+            case.equal(out.control.ask("status")["malformed_rules"], 3, "the status with " + what)
+            case.equal(answers.ask(), 554, "a mail with " + what)
+        os.unlink(out.new + "/page.ndb")
+        case.equal(out.install(OTHER + new_signature())["malformed"], 0, "without it")
+        case.equal(out.control.ask("status")["malformed_rules"], 0, "the status without it")
         os.mkfifo(out.new + "/odd.ndb")
         case.check(out.new + "/odd.ndb:0: " in refused("a pipe"), "its name")
         os.unlink(out.new + "/odd.ndb")

@@ -128,6 +128,7 @@ def said(case, at):
             (control, "in_force", False, "seals", "fail", "not in force"),
             (control, "screening", {"in_force": False, "why": "no room"}, "screening", "fail", "no room"),
             (control, "alerts.stale", True, "vendor", "warn", "nothing was heard"),
+            (control, "malformed_rules", 4, "rules", "warn", "4 lines of the sources are no signatures"),
             (control, "updates.rolled_back", "7", "vendor", "warn", "rolled back"),
             (control, "alerts.root_expires", 1, "root document", "fail", "ended 1970-01-01"),
             (control, "alerts.root_expires", int(time.time()) + 5 * 86400 + 3600, "root document", "warn", ", 5 days"),

@@ -24,6 +24,8 @@ struct match_regex_object {
 int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out);
 void match_regexes_free(struct match_regexes *regexes);
 
+// Another object is decided now.
+void match_regexes_begin(struct match_regexes *regexes);
 // How often the expression matches the object of so many bytes: 1 at most, unless every match counts.
 // A search that was given up, or that looked at a part of the object without finding anything, sets
 // *partial.

@@ -15,8 +15,7 @@ struct reader {
 	uint32_t branch; // its first word
 };
 
-// Passes over one thing of the expression: a byte, an escape, a class. Returns false where it does not end.
-static bool pass(const char **at)
+bool regex_pass(const char **at)
 {
 	const char *end = *at + 1;
 
@@ -47,14 +46,13 @@ static bool pass_branch(const char **at)
 	while (**at != '\0' && (depth > 0 || (**at != '|' && **at != ')'))) {
 		depth += **at == '(' ? 1 : 0;
 		depth -= **at == ')' ? 1 : 0;
-		if (!pass(at))
+		if (!regex_pass(at))
 			return false;
 	}
 	return depth == 0;
 }
 
-// Expressions with a syntax that could change what other parts of them mean.
-static bool is_plain(const char *text, const char *letters)
+bool regex_is_plain(const char *text, const char *letters)
 {
 	static const char *const odd[] = {"(*", "\\Q", "\\E", "\\K"};
 
@@ -84,9 +82,9 @@ static uint8_t read_byte(const char **at)
 	return (uint8_t)*end;
 }
 
-static void append(const struct reader *reader, struct regex_word *word, uint8_t byte)
+static void append(struct regex_word *word, uint8_t byte, bool is_caseless)
 {
-	const bool both = reader->is_caseless && isalpha(byte);
+	const bool both = is_caseless && isalpha(byte);
 	const uint8_t mask = both ? 0xdf : 0xff;
 	uint8_t values[REGEX_START_MOST];
 	uint8_t masks[REGEX_START_MOST];
@@ -115,7 +113,7 @@ static bool append_all(struct reader *reader, uint8_t byte, bool may_be_missing)
 				return false;
 			start->words[start->count++] = start->words[i];
 		}
-		append(reader, &start->words[i], byte);
+		append(&start->words[i], byte, reader->is_caseless);
 	}
 	return true;
 }
@@ -198,8 +196,16 @@ void regex_start_read(const char *text, const char *letters, struct regex_start 
 	struct reader reader = {text, strchr(letters, 'i') != NULL, out, 0};
 
 	*out = (struct regex_start){0};
-	if (!is_plain(text, letters) || !read_all(&reader))
+	if (!regex_is_plain(text, letters) || !read_all(&reader))
 		out->count = 0;
+	note_halves(out);
+}
+
+void regex_start_word(const uint8_t *bytes, size_t n, bool is_caseless, struct regex_start *out)
+{
+	*out = (struct regex_start){.count = 1};
+	for (size_t i = 0; i < n; i++)
+		append(&out->words[0], bytes[i], is_caseless);
 	note_halves(out);
 }
 

@@ -27,8 +27,15 @@ struct regex_start {
 	uint8_t high[REGEX_START_LOOKS][16];
 };
 
+// Whether an expression has no syntax that could change what other parts of it mean.
+bool regex_is_plain(const char *text, const char *letters);
+// Passes over one thing of an expression: a byte, an escape, a class. Returns false where it does not end.
+bool regex_pass(const char **at);
+
 // The words of an expression that PCRE2 takes. letters: its options.
 void regex_start_read(const char *text, const char *letters, struct regex_start *out);
+// One word by itself, of REGEX_START_LEAST to REGEX_START_MOST bytes.
+void regex_start_word(const uint8_t *bytes, size_t n, bool is_caseless, struct regex_start *out);
 // The first place, not before at, where a word begins; n: none.
 size_t regex_start_find(const struct regex_start *start, const uint8_t *data, size_t n, size_t at);
 

@@ -341,6 +341,7 @@ void match_rules_decide(
 		rules->stamp = 1;
 	}
 	match_deferral_begin(rules->deferral);
+	match_regexes_begin(rules->regexes);
 	for (uint32_t i = 0; i < ruleset->unkeyed_count; i++) {
 		const struct ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed[i]];
 		uint32_t target = ruleset->signatures[rule->signature].target;

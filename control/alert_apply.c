@@ -192,11 +192,13 @@ int alert_apply_open(struct control *control, struct alerts **out, char *error, 
 {
 	const struct control_options *from = &control->options;
 	static const char *groups[CONTROL_MAX_TEXTS];
+	static char marks[CONTROL_TEXT_BYTES + 8];
 	const struct alerts_options options = {
 		.gateway = from->gateway,
 		.groups = groups,
 		.groups_count = from->alerts.groups_count,
 		.folder = from->state,
+		.marks = marks,
 		.root = from->alerts.root,
 		.most_ahead = from->alerts.most_ahead,
 		.skew_s = from->alerts.skew_seconds,
@@ -205,6 +207,8 @@ int alert_apply_open(struct control *control, struct alerts **out, char *error, 
 	};
 	const struct alerts_actions actions = {apply, get_state, tell, control, act};
 
+	// The socket's folder is in memory as a rule.
+	(void)snprintf(marks, sizeof(marks), "%s.marks", from->socket);
 	for (uint32_t i = 0; i < from->alerts.groups_count; i++)
 		groups[i] = from->alerts.groups[i];
 	return alerts_new(&options, &actions, out, error, error_bytes);

@@ -6,13 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define SECTOR 4096u
 #define PAIRS 16u
+#define SECTORS (2ul * PAIRS)
 #define SUM_BYTES ENVELOPE_DIGEST_BYTES
 #define ROLE_BYTES 32u
 
@@ -34,6 +37,7 @@ _Static_assert(sizeof(struct mark) <= SECTOR, "a mark is one sector");
 
 struct alert_marks {
 	int fd;
+	int quick; // in memory, where marks are put; -1: none, they are put into the other
 	_Alignas(struct mark) uint8_t sector[SECTOR];
 	struct mark pairs[PAIRS]; // number 0: free
 };
@@ -45,18 +49,20 @@ static bool sum_of(const struct mark *mark, uint8_t *out)
 
 // ---- the file -----------------------------------------------------------------------------------
 
-static int write_sector(const struct alert_marks *marks, uint64_t number)
+static int write_sector(int fd, const uint8_t *sector, uint64_t number)
 {
-	ssize_t n = pwrite(marks->fd, marks->sector, SECTOR, (off_t)(number * SECTOR));
+	ssize_t n = pwrite(fd, sector, SECTOR, (off_t)(number * SECTOR));
 
 	if (n < 0)
 		return -errno;
 	return n == SECTOR ? 0 : -EIO;
 }
 
-void alert_marks_sync(const struct alert_marks *marks)
+static int write_mark(struct alert_marks *marks, int fd, size_t place, const struct mark *mark)
 {
-	(void)fdatasync(marks->fd);
+	memset(marks->sector, 0, SECTOR);
+	memcpy(marks->sector, mark, sizeof(*mark));
+	return write_sector(fd, marks->sector, 2 * place + mark->number % 2);
 }
 
 static bool is_whole(const struct mark *mark)
@@ -68,71 +74,35 @@ static bool is_whole(const struct mark *mark)
 	return memcmp(sum, mark->sum, sizeof(sum)) == 0;
 }
 
-// What is not there is made of zeros, so that nothing but these sectors is ever to be written.
-static int read_all(struct alert_marks *marks)
+// What another thread puts meanwhile may be torn; what was put before it stands in the other sector of the pair then.
+static void copy_to_disk(const struct alert_marks *marks)
 {
-	for (uint64_t i = 0; i < 2ul * PAIRS; i++) {
-		struct mark *pair = &marks->pairs[i / 2];
-		const struct mark *found = (const struct mark *)(const void *)marks->sector;
-		ssize_t n = pread(marks->fd, marks->sector, SECTOR, (off_t)(i * SECTOR));
+	_Alignas(struct mark) uint8_t sector[SECTOR];
 
-		if (n < 0)
-			return -errno;
-		if (n != SECTOR) {
-			int err;
-
-			memset(marks->sector, 0, SECTOR);
-			err = write_sector(marks, i);
-			if (err != 0)
-				return err;
-		} else if (is_whole(found) && found->number > pair->number) {
-			*pair = *found;
-		}
+	for (uint64_t i = 0; i < SECTORS; i++) {
+		if (pread(marks->quick, sector, SECTOR, (off_t)(i * SECTOR)) == SECTOR &&
+			is_whole((const struct mark *)(const void *)sector))
+			(void)write_sector(marks->fd, sector, i);
 	}
-	return fsync(marks->fd) == 0 ? 0 : -errno;
 }
 
-int alert_marks_open(const char *path, struct alert_marks **out)
+void alert_marks_sync(const struct alert_marks *marks)
 {
-	struct alert_marks *marks = calloc(1, sizeof(*marks));
-	int err = 0;
-
-	if (marks == NULL)
-		return -ENOMEM;
-	marks->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (marks->fd < 0)
-		err = -errno;
-	if (err == 0)
-		err = read_all(marks);
-	if (err == 0)
-		err = durable_sync_folder_of(path);
-	if (err != 0) {
-		alert_marks_close(marks);
-		return err;
-	}
-	*out = marks;
-	return 0;
+	if (marks->quick >= 0)
+		copy_to_disk(marks);
+	(void)fdatasync(marks->fd);
 }
 
-void alert_marks_close(struct alert_marks *marks)
-{
-	if (marks == NULL)
-		return;
-	if (marks->fd >= 0)
-		(void)close(marks->fd);
-	free(marks);
-}
-
-// ---- marks --------------------------------------------------------------------------------------
+// ---- opening ------------------------------------------------------------------------------------
 
 // PAIRS: there is none.
-static size_t find(const struct alert_marks *marks, const char *vendor, enum key_role role)
+static size_t find(const struct alert_marks *marks, const char *vendor, const char *role)
 {
 	size_t i = 0;
 
 	while (i < PAIRS &&
 		(marks->pairs[i].number == 0 || strcmp(marks->pairs[i].vendor, vendor) != 0 ||
-			strcmp(marks->pairs[i].role, key_role_name(role)) != 0))
+			strcmp(marks->pairs[i].role, role) != 0))
 		i++;
 	return i;
 }
@@ -145,6 +115,122 @@ static size_t find_free(const struct alert_marks *marks)
 		i++;
 	return i;
 }
+
+// Of two of a vendor and role the one that was put later counts; in its own place, if no other vendor has that.
+static void take_in(struct alert_marks *marks, const struct mark *found, size_t place)
+{
+	size_t i = find(marks, found->vendor, found->role);
+
+	if (i == PAIRS)
+		i = marks->pairs[place].number == 0 ? place : find_free(marks);
+	if (i < PAIRS && found->number > marks->pairs[i].number)
+		marks->pairs[i] = *found;
+}
+
+// What is not there is made of zeros, so that nothing but these sectors is ever to be written.
+static int read_all(struct alert_marks *marks, int fd)
+{
+	for (uint64_t i = 0; i < SECTORS; i++) {
+		const struct mark *found = (const struct mark *)(const void *)marks->sector;
+		ssize_t n = pread(fd, marks->sector, SECTOR, (off_t)(i * SECTOR));
+
+		if (n < 0)
+			return -errno;
+		if (n != SECTOR) {
+			int err;
+
+			memset(marks->sector, 0, SECTOR);
+			err = write_sector(fd, marks->sector, i);
+			if (err != 0)
+				return err;
+		} else if (is_whole(found)) {
+			take_in(marks, found, i / 2);
+		}
+	}
+	return 0;
+}
+
+static int open_disk(struct alert_marks *marks, const char *path)
+{
+	int err;
+
+	marks->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (marks->fd < 0)
+		return -errno;
+	err = read_all(marks, marks->fd);
+	if (err == 0 && fsync(marks->fd) != 0)
+		err = -errno;
+	return err == 0 ? durable_sync_folder_of(path) : err;
+}
+
+static bool is_in_memory(int fd)
+{
+	struct statfs info;
+
+	return fstatfs(fd, &info) == 0 &&
+	       (info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC);
+}
+
+static void drop_quick(struct alert_marks *marks, const char *path)
+{
+	(void)close(marks->quick);
+	(void)unlink(path);
+	marks->quick = -1;
+}
+
+static void open_quick(struct alert_marks *marks, const char *path)
+{
+	marks->quick = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (marks->quick >= 0 && (!is_in_memory(marks->quick) || read_all(marks, marks->quick) != 0))
+		drop_quick(marks, path);
+}
+
+// All that counts, each in its place.
+static int fill_quick(struct alert_marks *marks)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < PAIRS && err == 0; i++) {
+		if (marks->pairs[i].number > 0)
+			err = write_mark(marks, marks->quick, i, &marks->pairs[i]);
+	}
+	return err;
+}
+
+int alert_marks_open(const char *path, const char *quick, struct alert_marks **out)
+{
+	struct alert_marks *marks = calloc(1, sizeof(*marks));
+	int err;
+
+	if (marks == NULL)
+		return -ENOMEM;
+	marks->quick = -1;
+	if (quick != NULL)
+		open_quick(marks, quick);
+	err = open_disk(marks, path);
+	if (err != 0) {
+		alert_marks_close(marks);
+		return err;
+	}
+	// Without it the other one does.
+	if (quick != NULL && marks->quick >= 0 && fill_quick(marks) != 0)
+		drop_quick(marks, quick);
+	*out = marks;
+	return 0;
+}
+
+void alert_marks_close(struct alert_marks *marks)
+{
+	if (marks == NULL)
+		return;
+	if (marks->fd >= 0)
+		(void)close(marks->fd);
+	if (marks->quick >= 0)
+		(void)close(marks->quick);
+	free(marks);
+}
+
+// ---- marks --------------------------------------------------------------------------------------
 
 // ALERT_MARKS: it is not there.
 static size_t find_digest(const struct mark *mark, const char *digest)
@@ -159,7 +245,7 @@ static size_t find_digest(const struct mark *mark, const char *digest)
 bool alert_marks_highest(const struct alert_marks *marks, const char *vendor, enum key_role role,
 	uint64_t *epoch, uint64_t *sequence)
 {
-	size_t i = find(marks, vendor, role);
+	size_t i = find(marks, vendor, key_role_name(role));
 
 	if (i == PAIRS)
 		return false;
@@ -170,14 +256,14 @@ bool alert_marks_highest(const struct alert_marks *marks, const char *vendor, en
 
 bool alert_marks_has(const struct alert_marks *marks, const struct alert *alert, const char *digest)
 {
-	size_t i = find(marks, alert->vendor, alert->role);
+	size_t i = find(marks, alert->vendor, key_role_name(alert->role));
 
 	return i < PAIRS && find_digest(&marks->pairs[i], digest) < ALERT_MARKS;
 }
 
 void alert_marks_done(struct alert_marks *marks, const struct alert *alert, const char *digest)
 {
-	size_t i = find(marks, alert->vendor, alert->role);
+	size_t i = find(marks, alert->vendor, key_role_name(alert->role));
 	size_t k = i < PAIRS ? find_digest(&marks->pairs[i], digest) : ALERT_MARKS;
 
 	if (k < ALERT_MARKS)
@@ -199,7 +285,7 @@ static void fill(struct mark *mark, const struct alert *alert)
 
 int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const char *digest)
 {
-	size_t i = find(marks, alert->vendor, alert->role);
+	size_t i = find(marks, alert->vendor, key_role_name(alert->role));
 	struct mark mark;
 	size_t slot;
 	int err;
@@ -218,9 +304,7 @@ int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const 
 	(void)snprintf(mark.digests[slot], ENVELOPE_KEY_ID_BYTES, "%s", digest);
 	if (!sum_of(&mark, mark.sum))
 		return -EIO;
-	memset(marks->sector, 0, SECTOR);
-	memcpy(marks->sector, &mark, sizeof(mark));
-	err = write_sector(marks, 2 * i + mark.number % 2);
+	err = write_mark(marks, marks->quick >= 0 ? marks->quick : marks->fd, i, &mark);
 	if (err == 0)
 		marks->pairs[i] = mark;
 	return err;

@@ -86,7 +86,7 @@ static void read_written(struct alert_order *order)
 
 // ---- opening ------------------------------------------------------------------------------------
 
-static int open_files(struct alert_order *order, const char *path)
+static int open_files(struct alert_order *order, const char *path, const char *quick)
 {
 	char marks[PATH_MAX];
 	int err = order_writer_open(&order->writer, path);
@@ -94,7 +94,7 @@ static int open_files(struct alert_order *order, const char *path)
 	if (err != 0)
 		return err;
 	(void)snprintf(marks, sizeof(marks), "%s-marks", path);
-	if (alert_marks_open(marks, &order->marks) != 0)
+	if (alert_marks_open(marks, quick, &order->marks) != 0)
 		return -EIO;
 	if (sqlite3_open_v2(path, &order->reader, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
 		return -EIO;
@@ -102,8 +102,8 @@ static int open_files(struct alert_order *order, const char *path)
 	return 0;
 }
 
-int alert_order_open(const char *path, struct journal *journal, struct alert_order **out,
-	char *error, size_t error_bytes)
+int alert_order_open(const char *path, const char *quick, struct journal *journal,
+	struct alert_order **out, char *error, size_t error_bytes)
 {
 	struct alert_order *order = calloc(1, sizeof(*order));
 	int err;
@@ -113,7 +113,7 @@ int alert_order_open(const char *path, struct journal *journal, struct alert_ord
 	order->journal = journal;
 	order->unwritten = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	order->written = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	err = open_files(order, path);
+	err = open_files(order, path, quick);
 	if (err != 0) {
 		sqlite3 *db = order->reader != NULL ? order->reader : order->writer.db;
 

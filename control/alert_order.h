@@ -19,10 +19,11 @@
 
 struct alert_order;
 
-// Opens or makes the file; the journal must outlive it, and have nothing of it left when it is closed. Returns 0,
+// Opens or makes the file; quick: where alert_mark.h has marks in memory, or NULL; the journal must outlive it, and have nothing of it left when it is closed. Returns 0,
 // -EBADMSG when it is something else or damaged, or -EIO; a text in error.
-int alert_order_open(const char *path, struct journal *journal, struct alert_order **out,
-	char *error, size_t error_bytes) __attribute__((warn_unused_result));
+int alert_order_open(const char *path, const char *quick, struct journal *journal,
+	struct alert_order **out, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
 void alert_order_close(struct alert_order *order);
 
 // Whether this payload was taken before. Returns 0 and its receipt, freed by the caller, NULL when it has

@@ -202,7 +202,8 @@ static int open_files(struct alerts *alerts, char *error, size_t error_bytes)
 	if (err == 0)
 		err = open_signer(alerts, error, error_bytes);
 	if (err == 0)
-		err = alert_order_open(path, alerts->journal, &alerts->order, error, error_bytes);
+		err = alert_order_open(path, alerts->options.marks, alerts->journal, &alerts->order,
+			error, error_bytes);
 	return err;
 }
 

@@ -14,11 +14,13 @@ import http.client
 import http.server
 import json
 import os
+import shutil
 import socket
 import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -172,7 +174,10 @@ class Bench:
             self.feed = http.server.ThreadingHTTPServer(("127.0.0.1", FEED), Feed)
         threading.Thread(target=self.feed.serve_forever, daemon=True).start()
         here = "127.0.0.1:%d"
-        self.control = Control(lab, priority=priority, alerts={
+        # In memory, as /run is, and what is put beside it.
+        run = tempfile.mkdtemp(prefix="cordon-", dir="/dev/shm" if os.path.isdir("/dev/shm") else lab.folder)
+        lab.closing.callback(shutil.rmtree, run, ignore_errors=True)
+        self.control = Control(lab, priority=priority, socket=run + "/control.sock", alerts={
             "root": self.vendor.write_root(), "seals_per_hour": 100000,
             "https": {"listen": here % HTTPS, "certificate": self.tls + ".crt",
                       "key": self.tls + ".key", "per_minute": 1000000},

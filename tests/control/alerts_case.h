@@ -252,15 +252,23 @@ static inline void assert_refused(const char *why)
 
 // ---- set-up -------------------------------------------------------------------------------------
 
+// In memory where the machine has such a folder, as a gateway's are.
+static inline void name_marks(char *out, size_t room)
+{
+	(void)snprintf(out, room, "/dev/shm/%s.marks", strrchr(lab.folder, '/') + 1);
+}
+
 static inline void start_with(const struct alerts_actions *actions)
 {
 	static const char *const groups[] = {"mail"};
 	static char root[96];
+	static char marks[96];
 	const struct alerts_options options = {
 		.gateway = "gate",
 		.groups = groups,
 		.groups_count = 1,
 		.folder = lab.folder,
+		.marks = marks,
 		.root = root,
 		.most_ahead = 1000,
 		.skew_s = 60,
@@ -270,6 +278,7 @@ static inline void start_with(const struct alerts_actions *actions)
 	char error[256] = "";
 
 	(void)snprintf(root, sizeof(root), "%s/first.json", lab.folder);
+	name_marks(marks, sizeof(marks));
 	assert_int_equal(alerts_new(&options, actions, &lab.alerts, error, sizeof(error)), 0);
 }
 
@@ -322,6 +331,7 @@ static inline int tear_down(void **test_state)
 {
 	DIR *folder = opendir(lab.folder);
 	struct dirent *entry;
+	char marks[96];
 
 	(void)test_state;
 	alerts_free(lab.alerts);
@@ -332,6 +342,8 @@ static inline int tear_down(void **test_state)
 	while (folder != NULL && (entry = readdir(folder)) != NULL)
 		(void)unlinkat(dirfd(folder), entry->d_name, 0);
 	(void)closedir(folder);
+	name_marks(marks, sizeof(marks));
+	(void)unlink(marks);
 	return rmdir(lab.folder);
 }
 

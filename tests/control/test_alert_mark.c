@@ -13,13 +13,15 @@
 #define SECTOR 4096
 
 static char path[32];
+static char quick_path[48];
+static const char *quick; // NULL: none
 static struct alert_marks *marks;
 
 static void reopen(void)
 {
 	alert_marks_close(marks);
 	marks = NULL;
-	assert_int_equal(alert_marks_open(path, &marks), 0);
+	assert_int_equal(alert_marks_open(path, quick, &marks), 0);
 }
 
 static int setup(void **state)
@@ -32,7 +34,19 @@ static int setup(void **state)
 	if (fd < 0)
 		return -1;
 	(void)close(fd);
-	return alert_marks_open(path, &marks);
+	quick = NULL;
+	return alert_marks_open(path, quick, &marks);
+}
+
+// Where the machine has no folder in memory these are what the others are.
+static int setup_in_memory(void **state)
+{
+	int err = setup(state);
+
+	alert_marks_close(marks);
+	(void)snprintf(quick_path, sizeof(quick_path), "/dev/shm/%s", strrchr(path, '/') + 1);
+	quick = quick_path;
+	return err == 0 ? alert_marks_open(path, quick, &marks) : err;
 }
 
 static int teardown(void **state)
@@ -41,6 +55,8 @@ static int teardown(void **state)
 	alert_marks_close(marks);
 	marks = NULL;
 	(void)unlink(path);
+	if (quick != NULL)
+		(void)unlink(quick);
 	return 0;
 }
 
@@ -174,16 +190,100 @@ static void a_torn_sector_leaves_the_one_before(void **state)
 	}
 }
 
+static void read_file(const char *name, uint8_t *out, size_t bytes)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, out, bytes), bytes);
+	(void)close(fd);
+}
+
+// Its writer may have to wait for what others write there.
+static void what_is_put_in_memory_does_not_touch_the_disk(void **state)
+{
+	static uint8_t before[2 * SECTOR];
+	static uint8_t after[2 * SECTOR];
+	struct alert alert = seal("acme", 1, 7);
+	uint64_t epoch;
+	uint64_t sequence;
+
+	(void)state;
+	if (access(quick, F_OK) != 0)
+		skip();
+	read_file(path, before, sizeof(before));
+	assert_int_equal(alert_marks_put(marks, &alert, "d1"), 0);
+	read_file(path, after, sizeof(after));
+	assert_memory_equal(before, after, sizeof(after));
+	reopen();
+	assert_highest("acme", 1, 7);
+	alert_marks_sync(marks);
+	alert.sequence = 8;
+	assert_int_equal(alert_marks_put(marks, &alert, "d2"), 0);
+	// The machine went down: what was synced is there, and nothing that came after it.
+	(void)unlink(quick);
+	reopen();
+	assert_highest("acme", 1, 7);
+	assert_true(alert_marks_has(marks, &alert, "d1"));
+	assert_false(alert_marks_has(marks, &alert, "d2"));
+	// It goes on from there.
+	assert_int_equal(alert_marks_put(marks, &alert, "d2"), 0);
+	reopen();
+	assert_highest("acme", 1, 8);
+	// The disk was put back to what it was long ago, or is another one: no vendor loses its mark.
+	assert_int_equal(truncate(path, 0), 0);
+	alert = seal("other", 1, 1);
+	{
+		struct alert_marks *alone = NULL;
+
+		assert_int_equal(alert_marks_open(path, NULL, &alone), 0);
+		assert_int_equal(alert_marks_put(alone, &alert, "d3"), 0);
+		alert_marks_close(alone);
+	}
+	reopen();
+	reopen();
+	assert_highest("acme", 1, 8);
+	assert_highest("other", 1, 1);
+	alert_marks_sync(marks);
+	quick = NULL;
+	reopen();
+	assert_highest("acme", 1, 8);
+	assert_highest("other", 1, 1);
+	assert_false(alert_marks_highest(marks, "nobody", ROLE_ALERTS, &epoch, &sequence));
+	(void)unlink(quick_path);
+}
+
+static void a_file_on_a_disk_does_not_stay_beside_the_other(void **state)
+{
+	char beside[48];
+	struct alert alert = seal("acme", 1, 7);
+
+	(void)state;
+	(void)snprintf(beside, sizeof(beside), "%s.beside", path);
+	quick = beside;
+	reopen();
+	// Of a machine whose /tmp is in memory nothing is to be said.
+	if (access(beside, F_OK) != 0) {
+		assert_int_equal(alert_marks_put(marks, &alert, "d1"), 0);
+		assert_int_not_equal(access(beside, F_OK), 0);
+		reopen();
+		assert_highest("acme", 1, 7);
+	}
+	(void)unlink(beside);
+	quick = NULL;
+}
+
 static void a_folder_that_is_not_there_is_an_error(void **state)
 {
 	struct alert_marks *none = NULL;
 
 	(void)state;
-	assert_int_equal(alert_marks_open("/nowhere/at/all", &none), -ENOENT);
+	assert_int_equal(alert_marks_open("/nowhere/at/all", NULL, &none), -ENOENT);
 	assert_null(none);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define IN_MEMORY(name) cmocka_unit_test_setup_teardown(name, setup_in_memory, teardown)
 
 int main(void)
 {
@@ -193,6 +293,12 @@ int main(void)
 		TEST(so_many_wait_for_the_order_and_no_more),
 		TEST(too_many_vendors_are_refused),
 		TEST(a_torn_sector_leaves_the_one_before),
+		IN_MEMORY(what_is_marked_is_there_after_an_end),
+		IN_MEMORY(what_comes_again_does_not_lower_it),
+		IN_MEMORY(so_many_wait_for_the_order_and_no_more),
+		IN_MEMORY(too_many_vendors_are_refused),
+		IN_MEMORY(what_is_put_in_memory_does_not_touch_the_disk),
+		TEST(a_file_on_a_disk_does_not_stay_beside_the_other),
 		TEST(a_folder_that_is_not_there_is_an_error),
 	};
 

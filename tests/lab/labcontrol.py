@@ -25,7 +25,7 @@ class Control:
     def __init__(self, lab, sources=(), name="lab", **settings):
         self.lab, self.process = lab, None
         self.events_file = os.path.join(lab.folder, "control.json")
-        self.socket = os.path.join(lab.folder, "control.sock")
+        self.socket = settings.pop("socket", os.path.join(lab.folder, "control.sock"))
         self.config = os.path.join(lab.folder, "control.yaml")
         values = {
             "gateway": name, "socket": self.socket, "events": self.events_file,

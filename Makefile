@@ -193,7 +193,7 @@ $(CONTROL_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(BUILD)/libcontrol.a $(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka -lssl $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \

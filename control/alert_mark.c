@@ -4,9 +4,10 @@
 #include "control/durable.h"
 #include "control/envelope.h"
 
+#include <linux/magic.h>
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,8 @@ static void drop_quick(struct alert_marks *marks, const char *path)
 static void open_quick(struct alert_marks *marks, const char *path)
 {
 	marks->quick = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (marks->quick >= 0 && (!is_in_memory(marks->quick) || read_all(marks, marks->quick) != 0))
+	if (marks->quick >= 0 &&
+		(!is_in_memory(marks->quick) || read_all(marks, marks->quick) != 0))
 		drop_quick(marks, path);
 }
 

@@ -9,6 +9,7 @@
 // TLS 1.3 alone (RFC 8446), with the clients' certificates if the configuration asks for them.
 #include "control/channel.h"
 #include "control/control_events.h"
+#include "control/urgent.h"
 #include "control/web_server.h"
 
 #include <errno.h>
@@ -97,7 +98,8 @@ static int open_https(const struct control_options *options, struct alerts *aler
 		.allow_count = options->alerts.https.allow_count,
 		.per_minute = options->alerts.https.per_minute,
 		.body_bytes = ENVELOPE_MAX_BYTES,
-		.idle_seconds = IDLE_SECONDS};
+		.idle_seconds = IDLE_SECONDS,
+		.context = urgent_context()};
 	struct channel_https *channel;
 	int err;
 

@@ -7,6 +7,7 @@
 #include "control/segments.h"
 #include "control/snmp_library.h"
 #include "control/snmp_receipts.h"
+#include "control/urgent.h"
 
 #include <glib-unix.h>
 #include <net-snmp/library/large_fd_set.h>
@@ -318,7 +319,7 @@ static int listen_at(
 	}
 	channel->source = g_unix_fd_source_new(channel->fd, G_IO_IN);
 	g_source_set_callback(channel->source, G_SOURCE_FUNC(readable), channel, NULL);
-	(void)g_source_attach(channel->source, NULL);
+	(void)g_source_attach(channel->source, urgent_context());
 	return 0;
 }
 

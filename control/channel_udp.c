@@ -5,6 +5,7 @@
 // second.
 #include "control/channel.h"
 #include "control/control_events.h"
+#include "control/urgent.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -199,7 +200,7 @@ static int open_udp(const struct control_options *options, struct alerts *alerts
 	}
 	channel->source = g_socket_create_source(channel->socket, G_IO_IN, NULL);
 	g_source_set_callback(channel->source, G_SOURCE_FUNC(readable), channel, NULL);
-	(void)g_source_attach(channel->source, NULL);
+	(void)g_source_attach(channel->source, urgent_context());
 	*out = channel;
 	return 0;
 }

@@ -2,6 +2,7 @@
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
 #include "control/alert_apply.h"
 #include "control/control.h"
+#include "control/urgent.h"
 #include "control/web_user_command.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
@@ -430,6 +431,7 @@ static int run(struct control *control)
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	urgent_open();
 	control->start_ns = control_now_ns();
 	err = start(control);
 	if (err == 0)
@@ -439,6 +441,7 @@ static int run(struct control *control)
 	web_close(control->web);
 	control->web = NULL;
 	channels_close(control->channels);
+	urgent_close();
 	if (control->alerts != NULL)
 		alerts_stop(control->alerts);
 	update_free(control->update);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/framed.h"
 
+#include "control/urgent.h"
+
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -121,7 +123,7 @@ void framed_wake(struct framed *framed)
 	framed->output = g_socket_create_source(
 		g_socket_connection_get_socket(framed->connection), G_IO_OUT, NULL);
 	g_source_set_callback(framed->output, G_SOURCE_FUNC(writable), framed, NULL);
-	(void)g_source_attach(framed->output, NULL);
+	(void)g_source_attach(framed->output, urgent_context());
 }
 
 void framed_send(struct framed *framed, const void *text, size_t bytes)
@@ -236,7 +238,7 @@ static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 	framed->input = g_idle_source_new();
 	g_source_set_priority(framed->input, framed->priority);
 	g_source_set_callback(framed->input, more_frames, framed, NULL);
-	(void)g_source_attach(framed->input, NULL);
+	(void)g_source_attach(framed->input, urgent_context());
 	return G_SOURCE_REMOVE;
 }
 
@@ -246,7 +248,7 @@ static void watch_input(struct framed *framed)
 		g_socket_connection_get_socket(framed->connection), G_IO_IN, NULL);
 	g_source_set_priority(framed->input, framed->priority);
 	g_source_set_callback(framed->input, G_SOURCE_FUNC(readable), framed, NULL);
-	(void)g_source_attach(framed->input, NULL);
+	(void)g_source_attach(framed->input, urgent_context());
 }
 
 struct framed *framed_new(

@@ -2,6 +2,7 @@
 #include "control/mqtt_link.h"
 
 #include "control/control_events.h"
+#include "control/urgent.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -123,7 +124,7 @@ static void watch_socket(struct mqtt_link *link)
 	link->watched = wanted;
 	link->watch = g_unix_fd_source_new(mosquitto_socket(link->mosquitto), wanted);
 	g_source_set_callback(link->watch, G_SOURCE_FUNC(ready), link, NULL);
-	(void)g_source_attach(link->watch, NULL);
+	(void)g_source_attach(link->watch, urgent_context());
 }
 
 // ---- publishing ---------------------------------------------------------------------------------

@@ -247,6 +247,17 @@ static bool may_send_to(const struct release_queue *queue, const struct release_
 	       (most == 0 || sent_to(queue, line->name) < most);
 }
 
+static bool is_decided(struct release_queue *queue, struct release_mail *mail)
+{
+	if (queue->valid(queue->ctx, mail->key))
+		return true;
+	// Its place, and who has it, are kept until it is decided again.
+	if (!mail->is_asked)
+		store_set_judged(queue->control->store, mail->place.id, "");
+	mail->is_asked = true;
+	return false;
+}
+
 // Whether it can be tried now: else it is gone, or its decision is made again.
 static bool is_ready(struct release_queue *queue, struct release_mail *mail)
 {
@@ -254,16 +265,16 @@ static bool is_ready(struct release_queue *queue, struct release_mail *mail)
 		drop(queue, mail);
 		return false;
 	}
-	if (!queue->valid(queue->ctx, mail->key)) {
-		// Its place, and who has it, are kept until it is decided again.
-		if (!mail->is_asked)
-			store_set_judged(queue->control->store, mail->place.id, "");
-		mail->is_asked = true;
+	if (!is_decided(queue, mail))
 		return false;
-	}
 	if (release_mail_begin(mail) != 0) {
 		// Gone by an operator's hand, or not readable: the store tells of that.
 		drop(queue, mail);
+		return false;
+	}
+	// A seal may have come while it was read (urgent_turn).
+	if (!is_decided(queue, mail)) {
+		store_message_fini(&mail->message);
 		return false;
 	}
 	return true;

@@ -4,6 +4,7 @@
 #include "control/control_events.h"
 #include "control/store_index.h"
 #include "control/store_json.h"
+#include "control/urgent.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct store {
 	uint64_t log_limit; // at which the log is written anew
 	int64_t reaped_ns;
 	bool any_gone; // since then
+	bool is_changing;
 };
 
 static struct spool_text text_of(const char *text)
@@ -66,6 +68,8 @@ static int open_parts(struct store *store, const struct store_options *options, 
 	err = spoolfile_open(options->directory, store->keys, &store->files);
 	if (err == 0)
 		err = spool_plain_open(options->directory, &store->io);
+	if (err == 0)
+		spoolfile_meanwhile(store->files, urgent_turn);
 	if (err == 0)
 		err = open_log(store);
 	// With a full disk there is no log yet: mail can be looked at, and some of it be thrown away by hand.
@@ -141,6 +145,7 @@ static int index_all(struct store *store, int64_t now_ns)
 
 	store_index_pass(store->index);
 	for (size_t i = 0; i < n; i++) {
+		urgent_turn();
 		if (store_index_know(store->index, &records[i]))
 			continue;
 		// One that cannot be read is in the statistics; the others go on.
@@ -269,6 +274,8 @@ static int read_body(
 		size_t n;
 		int err = spoolfile_read(reader, &data, &n);
 
+		urgent_turn();
+
 		if (err != 0 || n == 0)
 			return err;
 		if (all && n > room - *bytes)
@@ -336,6 +343,19 @@ bool store_can_change(struct store *store)
 	return (store->log != NULL || open_log(store) == 0) && spoolfile_log_has_room(store->log);
 }
 
+struct append {
+	struct spoolfile_log *log;
+	const struct spool_change *change;
+	int err;
+};
+
+static void append(void *ctx)
+{
+	struct append *append = ctx;
+
+	append->err = spoolfile_log_append(append->log, append->change);
+}
+
 int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
 	const char *why)
 {
@@ -346,10 +366,20 @@ int store_change(struct store *store, struct spool_id id, enum spool_state state
 		.who = text_of(who),
 		.why = text_of(why),
 	};
-	int err = store->log != NULL ? 0 : open_log(store);
+	struct append job = {.change = &change};
+	int err;
 
-	if (err == 0)
-		err = spoolfile_log_append(store->log, &change);
+	// Of what is served meanwhile nothing changes the store.
+	if (store->is_changing)
+		return -EBUSY;
+	err = store->log != NULL ? 0 : open_log(store);
+	if (err == 0) {
+		job.log = store->log;
+		store->is_changing = true;
+		urgent_wait(append, &job);
+		store->is_changing = false;
+		err = job.err;
+	}
 	if (err == 0) {
 		store->any_gone |= spool_state_is_gone(state);
 		store_index_set_state(store->index, id, state);

@@ -2,6 +2,7 @@
 #include "control/store_index.h"
 
 #include "control/store_query.h"
+#include "control/urgent.h"
 
 #include <glib.h>
 #include <sqlite3.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define KEY_BYTES 160
+#define STEPS 1000 // of a statement between two looks at what is urgent
 #define SPOOL_STATES_COUNT (SPOOL_WITHDRAWN + 1)
 
 static const char schema[] =
@@ -336,6 +338,25 @@ void store_index_set_covered(struct store_index *index, struct spool_id id, cons
 	(void)run(index->covered);
 }
 
+// ---- what goes over very many rows --------------------------------------------------------------
+
+static int meanwhile(void *ctx)
+{
+	(void)ctx;
+	urgent_turn();
+	return 0;
+}
+
+static void begin_long(const struct store_index *index)
+{
+	sqlite3_progress_handler(index->db, STEPS, meanwhile, NULL);
+}
+
+static void end_long(const struct store_index *index)
+{
+	sqlite3_progress_handler(index->db, 0, NULL, NULL);
+}
+
 // ---- questions ----------------------------------------------------------------------------------
 
 bool store_index_get_state(
@@ -374,7 +395,12 @@ json_t *store_index_covered(const struct store_index *index, struct spool_id id)
 
 json_t *store_index_list(const struct store_index *index, const json_t *filter)
 {
-	return store_query_list(index->db, filter);
+	json_t *list;
+
+	begin_long(index);
+	list = store_query_list(index->db, filter);
+	end_long(index);
+	return list;
 }
 
 static bool is_current(const struct store_index *index, const char *key)
@@ -408,7 +434,9 @@ static void renew_due(struct store_index *index, enum spool_state state, const c
 	(void)snprintf(index->keys[state], KEY_BYTES, "%s", key);
 	bind_text(statement, 1, spool_state_name(state));
 	bind_text(statement, 2, key);
+	begin_long(index);
 	(void)run(statement);
+	end_long(index);
 	(void)sqlite3_finalize(statement);
 }
 

@@ -55,7 +55,7 @@ struct web_server {
 	web_fn answer;
 	void *ctx;
 	struct lws_context *lws;
-	GMainLoop *loop;     // the default context's, which lws wants named
+	GMainLoop *loop;     // of its context, which lws wants named
 	GHashTable *waiting; // token: wsi
 	GHashTable *streams; // wsi
 	struct address_rate *rate;
@@ -584,7 +584,7 @@ int web_server_open(const struct web_server_options *options, web_fn answer_fn, 
 	server->ctx = ctx;
 	server->body_bytes = options->body_bytes;
 	server->request_ns = options->idle_seconds * NS_PER_S;
-	server->loop = g_main_loop_new(NULL, FALSE);
+	server->loop = g_main_loop_new(options->context, FALSE);
 	server->waiting = g_hash_table_new(g_int64_hash, g_int64_equal);
 	server->streams = g_hash_table_new(NULL, NULL);
 	err = web_connections_new(options, &server->connections, error, error_bytes);

@@ -53,14 +53,15 @@ struct web_server_options {
 	const char *listen;      // address:port
 	const char *certificate; // PEM; "": plain HTTP
 	const char *key;
-	const char *clients;       // CA of their certificates; "": none are asked for
-	const char (*allow)[256];  // networks
-	size_t allow_count;        // 0: anybody
-	unsigned int per_minute;   // requests of one address
-	size_t body_bytes;         // at most
-	unsigned int idle_seconds; // of a connection; for all of a request to come
-	size_t connections;        // at a time; 0: any number
-	size_t connections_each;   // of one address; 0: any number
+	const char *clients;           // CA of their certificates; "": none are asked for
+	const char (*allow)[256];      // networks
+	size_t allow_count;            // 0: anybody
+	unsigned int per_minute;       // requests of one address
+	size_t body_bytes;             // at most
+	unsigned int idle_seconds;     // of a connection; for all of a request to come
+	size_t connections;            // at a time; 0: any number
+	size_t connections_each;       // of one address; 0: any number
+	struct _GMainContext *context; // NULL: the default one
 };
 
 struct web_server_counts {

@@ -224,6 +224,11 @@ static int refresh(struct spoolfile *store, enum store_depth depth)
 	return store_make_list(store);
 }
 
+void spoolfile_meanwhile(struct spoolfile *store, void (*fn)(void))
+{
+	store->meanwhile = fn;
+}
+
 int spoolfile_refresh(struct spoolfile *store, bool thorough)
 {
 	return refresh(store, thorough ? STORE_THOROUGH : STORE_REFRESH);

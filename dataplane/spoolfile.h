@@ -176,6 +176,8 @@ struct spoolfile_stats {
 int spoolfile_open(const char *directory, const struct spool_keys *keys,
 	struct spoolfile **out) SPOOL_MUST_USE;
 void spoolfile_close(struct spoolfile *store);
+// fn is called again and again while files are looked through, which may take long; it must not use the store.
+void spoolfile_meanwhile(struct spoolfile *store, void (*fn)(void));
 
 // Brings the store up to date: authenticates what is new since the last time, notices what is gone.
 // thorough looks behind long empty stretches too: at start, and when something is bad. While a writer

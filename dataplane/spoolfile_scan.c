@@ -276,6 +276,12 @@ static bool is_far(const struct scan *scan, const struct store_file *file, enum 
 	return depth != STORE_THOROUGH && file->window != 0 && scan->zero_bytes > file->window;
 }
 
+static void do_meanwhile(const struct spoolfile *store)
+{
+	if (store->meanwhile != NULL)
+		store->meanwhile();
+}
+
 int store_scan_file(struct spoolfile *store, uint32_t file, int fd, enum store_depth depth)
 {
 	struct store_file *info = &store->files[file];
@@ -292,8 +298,10 @@ int store_scan_file(struct spoolfile *store, uint32_t file, int fd, enum store_d
 	if (!info->is_log)
 		(void)posix_fadvise(fd, (off_t)at, 0, POSIX_FADV_DONTNEED);
 	while (at < scan.bytes) {
-		ssize_t n = step(&scan, file, at);
+		ssize_t n;
 
+		do_meanwhile(store);
+		n = step(&scan, file, at);
 		if (n < 0)
 			return (int)n;
 		all_known = all_known && scan.taken;
@@ -318,8 +326,10 @@ int store_walk(struct spoolfile *store, int fd, store_walk_fn fn, void *ctx)
 	while (at < scan.bytes) {
 		struct spool_chunk chunk;
 		bool torn;
-		int err = read_chunk(&scan, at, &chunk, &torn);
+		int err;
 
+		do_meanwhile(store);
+		err = read_chunk(&scan, at, &chunk, &torn);
 		if (scan.unreadable)
 			return -EIO;
 		if (err == 0) {

@@ -67,6 +67,7 @@ struct spoolfile {
 	struct spoolfile_stats stats;
 	uint8_t *view; // STORE_VIEW_BYTES of a file being scanned
 	uint8_t *plain;
+	void (*meanwhile)(void); // NULL: nothing is to be done
 };
 
 #define STORE_VIEW_BYTES (1u << 20)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The index of kept mail: lists in pages, and what is to be judged next.
 #include "control/store_index.h"
+#include "control/urgent.h"
 #include "tests/support/random.h"
 #include "tests/support/unit.h"
+
+#include <glib.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,6 +276,37 @@ static void what_may_be_an_alert_is_shown_once_by_arrival(void **state)
 	store_index_close(index);
 }
 
+static gboolean count_served(gpointer served)
+{
+	(*(unsigned int *)served)++;
+	return G_SOURCE_CONTINUE;
+}
+
+// A seal changes the key, and with it all rows.
+static void what_goes_over_all_rows_lets_what_is_urgent_in(void **state)
+{
+	struct store_index *index = index_of(5000);
+	GSource *always = g_idle_source_new();
+	json_t *filter = json_pack("{s:s}", "text", "no such mail");
+	struct spool_id ids[4];
+	unsigned int served = 0;
+
+	(void)state;
+	urgent_open();
+	g_source_set_callback(always, count_served, &served, NULL);
+	(void)g_source_attach(always, urgent_context());
+	g_source_unref(always);
+	assert_int_equal(store_index_settled(index, SPOOL_HELD, "rules/seals", 10, ids, 4), 4);
+	assert_true(served > 0);
+	g_usleep(1000);
+	served = 0;
+	json_decref(store_index_list(index, filter));
+	assert_true(served > 0);
+	json_decref(filter);
+	urgent_close();
+	store_index_close(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +317,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_is_forgotten_and_what_has_changed_is_seen),
 		cmocka_unit_test(each_is_judged_once_for_each_key_in_the_order_of_arrival),
 		cmocka_unit_test(what_may_be_an_alert_is_shown_once_by_arrival),
+		cmocka_unit_test(what_goes_over_all_rows_lets_what_is_urgent_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

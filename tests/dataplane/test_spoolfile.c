@@ -531,9 +531,31 @@ static void rewrapped_files_need_the_old_key_no_more(void **state)
 	shelf_free(shelf);
 }
 
+static unsigned int turns;
+
+static void count_turns(void)
+{
+	turns++;
+}
+
+static void something_else_may_be_done_with_each_record(void **state)
+{
+	struct shelf *shelf = shelf_new();
+	struct spoolfile *fresh = NULL;
+
+	(void)state;
+	assert_int_equal(spoolfile_open(shelf->folder.path, shelf->folder.keys, &fresh), 0);
+	spoolfile_meanwhile(fresh, count_turns);
+	assert_int_equal(spoolfile_refresh(fresh, true), 0);
+	assert_true(turns >= MAILS);
+	spoolfile_close(fresh);
+	shelf_free(shelf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(something_else_may_be_done_with_each_record),
 		cmocka_unit_test(an_id_has_one_text),
 		cmocka_unit_test(a_parameter_is_found_by_its_keyword),
 		cmocka_unit_test(a_key_file_is_private_and_whole),

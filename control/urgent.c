@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/urgent.h"
+
+#include "dataplane/dataplane.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define EACH_US 200 // between two turns in the midst of other work
+
+static struct {
+	GMainContext *context; // NULL: closed
+	GPollFD *fds;          // the default context's, and its own behind them
+	guint room;
+	bool is_inside; // something of it is served
+	GThreadPool *helper;
+	gint64 served_us;
+} urgent;
+
+static void dispatch(void)
+{
+	urgent.is_inside = true;
+	g_main_context_dispatch(urgent.context);
+	urgent.is_inside = false;
+	urgent.served_us = g_get_monotonic_time();
+}
+
+// What its context wants to be asked for, behind the first others of fds. Returns how many; timeout_ms becomes the
+// lesser one.
+static guint query(guint others, gint priority, gint *timeout_ms)
+{
+	gint own_ms = -1;
+	gint wanted;
+
+	for (;;) {
+		guint room = urgent.room > others ? urgent.room - others : 0;
+
+		wanted = g_main_context_query(urgent.context, priority, &own_ms,
+			room > 0 ? urgent.fds + others : NULL, (gint)room);
+		if ((guint)wanted <= room)
+			break;
+		urgent.room = others + (guint)wanted;
+		urgent.fds = g_renew(GPollFD, urgent.fds, urgent.room);
+	}
+	if (own_ms >= 0 && (*timeout_ms < 0 || own_ms < *timeout_ms))
+		*timeout_ms = own_ms;
+	return (guint)wanted;
+}
+
+// In the place of the default context's poll.
+static gint poll_both(GPollFD *others, guint count, gint timeout_ms)
+{
+	gint priority = G_PRIORITY_DEFAULT;
+	guint own;
+	gint ready = 0;
+
+	if (urgent.is_inside)
+		return g_poll(others, count, timeout_ms);
+	if (g_main_context_prepare(urgent.context, &priority))
+		timeout_ms = 0;
+	if (urgent.room < count) {
+		urgent.room = count;
+		urgent.fds = g_renew(GPollFD, urgent.fds, urgent.room);
+	}
+	own = query(count, priority, &timeout_ms);
+	memcpy(urgent.fds, others, count * sizeof(*others));
+	if (g_poll(urgent.fds, count + own, timeout_ms) < 0)
+		return -1;
+	for (guint i = 0; i < count; i++) {
+		others[i].revents = urgent.fds[i].revents;
+		ready += others[i].revents != 0;
+	}
+	if (g_main_context_check(urgent.context, priority, urgent.fds + count, (gint)own))
+		dispatch();
+	return ready;
+}
+
+struct work {
+	void (*fn)(void *ctx);
+	void *ctx;
+	gint is_done;
+};
+
+static void do_work(gpointer data, gpointer ctx)
+{
+	struct work *work = data;
+
+	// The loop waits for it.
+	(void)priority_set(0);
+	work->fn(work->ctx);
+	g_atomic_int_set(&work->is_done, 1);
+	g_main_context_wakeup(ctx);
+}
+
+void urgent_open(void)
+{
+	urgent.context = g_main_context_new();
+	(void)g_main_context_acquire(urgent.context);
+	g_main_context_set_poll_func(NULL, poll_both);
+	urgent.helper = g_thread_pool_new(do_work, urgent.context, 1, TRUE, NULL);
+}
+
+void urgent_close(void)
+{
+	if (urgent.context == NULL)
+		return;
+	if (urgent.helper != NULL)
+		g_thread_pool_free(urgent.helper, FALSE, TRUE);
+	g_main_context_set_poll_func(NULL, NULL);
+	g_main_context_release(urgent.context);
+	g_main_context_unref(urgent.context);
+	g_free(urgent.fds);
+	memset(&urgent, 0, sizeof(urgent));
+}
+
+GMainContext *urgent_context(void)
+{
+	return urgent.context;
+}
+
+void urgent_turn(void)
+{
+	if (urgent.context == NULL || urgent.is_inside ||
+		g_get_monotonic_time() - urgent.served_us < EACH_US)
+		return;
+	urgent.is_inside = true;
+	(void)g_main_context_iteration(urgent.context, FALSE);
+	urgent.is_inside = false;
+	urgent.served_us = g_get_monotonic_time();
+}
+
+void urgent_wait(void (*work)(void *ctx), void *ctx)
+{
+	struct work given = {.fn = work, .ctx = ctx};
+
+	if (urgent.helper == NULL || urgent.is_inside) {
+		work(ctx);
+		return;
+	}
+	(void)g_thread_pool_push(urgent.helper, &given, NULL);
+	urgent.is_inside = true;
+	while (g_atomic_int_get(&given.is_done) == 0)
+		(void)g_main_context_iteration(urgent.context, TRUE);
+	urgent.is_inside = false;
+	urgent.served_us = g_get_monotonic_time();
+}

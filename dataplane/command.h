@@ -13,6 +13,8 @@
 	X(DELTA, "delta") /* with a delta of the image in force, likewise: lay it on that */         \
 	X(SCREEN,                                                                                    \
 		"screen") /* with the image of a list of checksums, likewise; "screen none": none */ \
+	X(SCREEN_LAYER,                                                                              \
+		"screen-layer") /* with a layer of that image, likewise; takes another's place */    \
 	X(SCREEN_HITS, "screen-hits") /* which of its entries have hit, and how often */             \
 	X(CONFIG, "config")           /* the options in force */                                     \
 	X(SEALS, "seals") /* with the open seals as text (seal_json.h): divert by them */            \

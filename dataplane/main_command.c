@@ -114,10 +114,11 @@ static char *set_rules(struct gateway *gateway, int fd, enum worker_rules_kind k
 
 // ---- lists of checksums -------------------------------------------------------------------------
 
-static char *set_screen(struct gateway *gateway, int fd, const char *text)
+static char *set_screen(
+	struct gateway *gateway, int fd, enum worker_rules_kind kind, const char *text)
 {
-	const bool is_none = strcmp(text, "none") == 0;
-	const struct worker_rules_image image = {is_none ? -1 : fd, WORKER_RULES_LIST};
+	const bool is_none = kind == WORKER_RULES_LIST && strcmp(text, "none") == 0;
+	const struct worker_rules_image image = {is_none ? -1 : fd, kind};
 	const struct screen_info *screen = ruleset_get_screen(worker_rules_get(gateway->rules));
 	char before[sizeof(screen->version)];
 	char error[256] = "no image came with it";
@@ -147,12 +148,13 @@ static char *get_screen_hits(const struct gateway *gateway)
 	const size_t each = sizeof("{\"id\":\"0123456789abcdef\",\"hits\":18446744073709551615},");
 	const struct ruleset *ruleset = worker_rules_get(gateway->rules);
 	const struct screen_info *screen = ruleset_get_screen(ruleset);
+	const uint32_t numbers = ruleset_get_screen_numbers(ruleset);
 	size_t room = 256;
 	struct json_writer json;
 	char *text;
 
 	// A few more may hit meanwhile.
-	for (uint32_t i = 0; i < screen->entries; i++)
+	for (uint32_t i = 0; i < numbers; i++)
 		room += ruleset_get_screen_hits(ruleset, i) > 0 ? each : 0;
 	room += 1024 * each;
 	text = malloc(room);
@@ -164,14 +166,13 @@ static char *get_screen_hits(const struct gateway *gateway)
 	json_number(&json, "entries", screen->entries);
 	json_number(&json, "run", gateway->run);
 	json_open(&json, "hits", '[');
-	for (uint32_t i = 0; i < screen->entries; i++) {
+	for (uint32_t i = 0; i < numbers; i++) {
 		uint64_t hits = ruleset_get_screen_hits(ruleset, i);
 		struct screen_entry entry;
 		uint64_t id_be;
 
-		if (hits == 0)
+		if (hits == 0 || !ruleset_get_screen_entry(ruleset, i, &entry))
 			continue;
-		ruleset_get_screen_entry(ruleset, i, &entry);
 		id_be = htobe64(screen_id(&entry));
 		json_open(&json, NULL, '{');
 		json_hex(&json, "id", (const uint8_t *)&id_be, sizeof(id_be));
@@ -272,7 +273,10 @@ void main_answer(void *ctx, struct local_request *request, struct local_answer *
 		answer->text = set_rules(gateway, request->fd, WORKER_RULES_DELTA);
 		break;
 	case COMMAND_SCREEN:
-		answer->text = set_screen(gateway, request->fd, text);
+		answer->text = set_screen(gateway, request->fd, WORKER_RULES_LIST, text);
+		break;
+	case COMMAND_SCREEN_LAYER:
+		answer->text = set_screen(gateway, request->fd, WORKER_RULES_LIST_LAYER, text);
 		break;
 	case COMMAND_SCREEN_HITS:
 		answer->text = get_screen_hits(gateway);

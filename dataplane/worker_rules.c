@@ -209,9 +209,11 @@ static int open_delta(const struct live *now, int fd, struct live *live)
 			: err;
 }
 
-// Another list on what is in force; fd -1: none.
-static int open_list(const struct live *now, int fd, struct live *live)
+// Another list on what is in force, or another layer on its list; fd -1: none.
+static int open_list(
+	const struct live *now, const struct worker_rules_image *from, struct live *live)
 {
+	const int fd = from->fd;
 	struct mapping image = {0};
 	int err;
 
@@ -221,7 +223,10 @@ static int open_list(const struct live *now, int fd, struct live *live)
 	if (fd < 0)
 		return ruleset_attach_screen(live->layer->ruleset, NULL, 0, &live->ruleset);
 	err = map_image(fd, &image);
-	if (err == 0)
+	if (err == 0 && from->kind == WORKER_RULES_LIST_LAYER)
+		err = ruleset_attach_screen_layer_mapped(live->layer->ruleset, now->ruleset,
+			image.data, image.bytes, &live->ruleset);
+	else if (err == 0)
 		err = ruleset_attach_screen_mapped(
 			live->layer->ruleset, image.data, image.bytes, &live->ruleset);
 	if (err != 0)
@@ -234,8 +239,8 @@ static int open_new(
 {
 	int err;
 
-	if (image->kind == WORKER_RULES_LIST)
-		return open_list(now, image->fd, live);
+	if (image->kind == WORKER_RULES_LIST || image->kind == WORKER_RULES_LIST_LAYER)
+		return open_list(now, image, live);
 	err = image->kind == WORKER_RULES_DELTA ? open_delta(now, image->fd, live)
 						: open_image(image->fd, live);
 	if (live->layer != NULL)
@@ -359,7 +364,7 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
 	const struct scan_options *options, char *error, size_t error_bytes)
 {
-	static const char *const steps[] = {"image", "delta", "list"};
+	static const char *const steps[] = {"image", "delta", "list", "layer of the list"};
 	struct scanner *scanners[OPTIONS_MAX_WORKERS] = {NULL};
 	struct live live = {0};
 	char reason[128];

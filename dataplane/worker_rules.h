@@ -25,6 +25,7 @@ enum worker_rules_kind {
 	WORKER_RULES_IMAGE,
 	WORKER_RULES_DELTA, // of the image in force, which stays mapped; takes the place of another delta
 	WORKER_RULES_LIST, // of checksums, in the place of the one in force; fd -1: none
+	WORKER_RULES_LIST_LAYER, // of the list in force, whose image stays mapped; takes the place of another layer
 };
 
 struct worker_rules_image {
@@ -33,7 +34,7 @@ struct worker_rules_image {
 };
 
 // Puts what is in fd in force. Returns 0, or -errno with a text in error: -EINVAL (not sealed), those of
-// ruleset_attach and ruleset_attach_delta, -ENOMEM, -EBUSY (too many rulesets are in use), -ETIMEDOUT (a worker does
+// ruleset_attach, ruleset_attach_delta and of a list, -ENOMEM, -EBUSY (too many rulesets are in use), -ETIMEDOUT (a worker does
 // not turn; those before it are on the new rules: try again).
 int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
 	const struct scan_options *options, char *error, size_t error_bytes)

@@ -2,6 +2,7 @@
 // Screening: the search for windows beside one rolling checksum a length, byte by byte, and look-ups in a list of
 // a million digests beside a binary search.
 #include "perf/perf.h"
+#include "scan/scan.h"
 #include "scan/screening.h"
 
 #include <stdlib.h>
@@ -186,6 +187,104 @@ static void end_lookup(void *ctx)
 	free(state);
 }
 
+// ---- look-ups in a list with a layer -------------------------------------------------------------
+
+#define LAYER_ENTRIES 10000u
+
+struct layer_state {
+	struct screen *screens[2]; // the image alone, and with a layer
+	void *images[2];
+	uint8_t asked[ASKED][HASHSET_DIGEST_BYTES];
+};
+
+static struct screen_entry *make_files(size_t count, uint64_t seed)
+{
+	struct screen_entry *entries = perf_alloc(count * sizeof(*entries));
+
+	for (size_t i = 0; i < count; i++) {
+		entries[i] = (struct screen_entry){.virus_id = "V",
+			.kind = SCREEN_FILE,
+			.algorithm = DIGEST_SHA256,
+			.section = SCREEN_ANY_SECTION};
+		perf_fill(entries[i].digest, HASHSET_DIGEST_BYTES, seed + i);
+	}
+	return entries;
+}
+
+static void add_layer(struct layer_state *state)
+{
+	struct screen_entry *entries = make_files(LAYER_ENTRIES, 88000000);
+	uint64_t *ids = perf_alloc(LAYER_ENTRIES * sizeof(*ids));
+	const struct screen_change change = {ids, LAYER_ENTRIES, entries, LAYER_ENTRIES};
+	char error[256];
+	size_t bytes;
+
+	for (size_t i = 0; i < LAYER_ENTRIES; i++)
+		ids[i] = screen_id(&entries[i]);
+	perf_need(screen_build_layer(state->screens[0]->layers[0], &change, &state->images[1],
+			  &bytes, error, sizeof(error)) == 0 &&
+			  screen_open_layer(state->screens[0], state->images[1], bytes,
+				  &state->screens[1]) == 0,
+		"a layer");
+	free(entries);
+	free(ids);
+}
+
+static int begin_layer(struct perf_run *run)
+{
+	struct layer_state *state = perf_alloc(sizeof(*state));
+	struct screen_entry *entries = make_files(run->it->number, 77);
+	char error[256];
+	size_t bytes;
+
+	perf_need(screen_build(entries, run->it->number, &state->images[0], &bytes, error,
+			  sizeof(error)) == 0 &&
+			  screen_open(state->images[0], bytes, &state->screens[0]) == 0,
+		"a list");
+	free(entries);
+	add_layer(state);
+	perf_fill(state->asked[0], sizeof(state->asked), 5);
+	run->state = state;
+	run->amount = ASKED;
+	return 0;
+}
+
+static void find_all(const struct layer_state *state, const struct screen *screen)
+{
+	const struct screen_set *set = &screen->sets[SCREEN_SET_FILE][DIGEST_INDEX_SHA256];
+	uint32_t records[SCREEN_SAME_DIGEST];
+	size_t found = 0;
+
+	for (size_t i = 0; i < ASKED; i++)
+		found += screen_find(screen, set, state->asked[i], 1, records);
+	perf_keep(found);
+}
+
+static void run_layered(void *ctx)
+{
+	const struct layer_state *state = ctx;
+
+	find_all(state, state->screens[1]);
+}
+
+static void run_alone(void *ctx)
+{
+	const struct layer_state *state = ctx;
+
+	find_all(state, state->screens[0]);
+}
+
+static void end_layer(void *ctx)
+{
+	struct layer_state *state = ctx;
+
+	for (size_t i = 2; i-- > 0;) {
+		screen_close(state->screens[i]);
+		free(state->images[i]);
+	}
+	free(state);
+}
+
 static const struct perf_case cases[] = {
 	{"screen/windows/5-of-5-lengths", "5 rolling checksums", "B/s", 5, false, false,
 		begin_windows, run_windows, run_rolling, end_windows},
@@ -197,5 +296,7 @@ static const struct perf_case cases[] = {
 		run_lookup, run_bsearch, end_lookup},
 	{"screen/lookup/1M", "bsearch", "digests/s", 1000000, true, false, begin_lookup, run_lookup,
 		run_bsearch, end_lookup},
+	{"screen/lookup/1M-with-layer", "the image alone", "digests/s", 1000000, true, false,
+		begin_layer, run_layered, run_alone, end_layer},
 };
 PERF_CASES(cases)

@@ -204,15 +204,13 @@ static size_t collect(
 	return count;
 }
 
-size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t bytes,
-	uint32_t *values, size_t max)
+// The first entry of the digest, EMPTY: there is none. A bucket with a free slot ends the search; hashset_open has seen
+// that there is one.
+static inline uint32_t find_first(const struct hashset *set, const uint8_t *digest)
 {
 	uint32_t tag = digest_tag(digest);
 	uint32_t at;
 
-	if (set->entries_count == 0)
-		return 0;
-	// A bucket with a free slot ends the search; hashset_open has seen that there is one.
 	for (at = digest_bucket(digest) & set->buckets_mask;; at = (at + 1) & set->buckets_mask) {
 		const struct hashset_bucket *bucket = &set->buckets[at];
 		uint32_t mask = set->compare(bucket->tags, tag);
@@ -222,11 +220,31 @@ size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t b
 
 			if (entry != EMPTY && memcmp(set->entries[entry].digest, digest,
 						      HASHSET_DIGEST_BYTES) == 0)
-				return collect(set, entry, bytes, values, max);
+				return entry;
 		}
 		if (bucket->entries[HASHSET_SLOTS - 1] == EMPTY)
-			return 0;
+			return EMPTY;
 	}
+}
+
+size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t bytes,
+	uint32_t *values, size_t max)
+{
+	uint32_t entry = set->entries_count > 0 ? find_first(set, digest) : EMPTY;
+
+	return entry != EMPTY ? collect(set, entry, bytes, values, max) : 0;
+}
+
+size_t hashset_count(const struct hashset *set, const uint8_t *digest)
+{
+	uint32_t first = set->entries_count > 0 ? find_first(set, digest) : EMPTY;
+	uint32_t i = first;
+
+	if (first == EMPTY)
+		return 0;
+	while (i < set->entries_count && is_same_digest(&set->entries[first], &set->entries[i]))
+		i++;
+	return i - first;
 }
 
 void hashset_expect(const struct hashset *set, const uint8_t *digest)

@@ -49,6 +49,9 @@ int hashset_open(const void *block, size_t bytes, uint32_t values_count, struct 
 size_t hashset_find(const struct hashset *set, const uint8_t *digest, uint64_t bytes,
 	uint32_t *values, size_t max);
 
+// How many entries have the digest, of objects of any size.
+size_t hashset_count(const struct hashset *set, const uint8_t *digest);
+
 // The same digest is looked for soon: what is read of the set first is brought near meanwhile.
 void hashset_expect(const struct hashset *set, const uint8_t *digest);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rulesets that are made of an image and a delta.
 #include "scan/ruleset.h"
-#include "scan/screen_image.h"
+#include "scan/screen_laid.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -12,10 +12,11 @@ void scan_screen_add(struct scan *scan, const struct screening_result *result, u
 	if (result->is_partial)
 		scan_set_suspect(scan, "limit-screening");
 	for (uint32_t i = 0; i < result->hits_count; i++) {
-		const struct screen_record *record = &screen->records[result->hits[i]];
+		const uint32_t number = result->hits[i];
+		const struct screen_record *record = screen_record(screen, number);
 		const struct scan_match match = {
-			.signature = screen->strings + record->name,
-			.virus_id = screen->strings + record->virus_id,
+			.signature = screen_text(screen, number, record->name),
+			.virus_id = screen_text(screen, number, record->virus_id),
 			.recipe = "",
 			.kind = MATCH_CHECKSUM,
 			.part = part,
@@ -27,7 +28,7 @@ void scan_screen_add(struct scan *scan, const struct screening_result *result, u
 		};
 
 		// Relaxed: a count that nothing else depends on.
-		atomic_fetch_add_explicit(&screen->hits[result->hits[i]], 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(screen_hits(screen, number), 1, memory_order_relaxed);
 		object_add(scan, &match);
 	}
 }

@@ -104,8 +104,41 @@ uint64_t screen_id(const struct screen_entry *entry);
 int screen_build(const struct screen_entry *entries, size_t count, void **image,
 	size_t *image_bytes, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 
+// Layers. A small change of a large list is a layer on its image: what was added, and what of the image is gone.
+// It is made, and takes force, in the time of what has changed, not of what is there. There is one at most on an image;
+// the next one has all that has changed since the image was made. With it all is as with an image of the list as
+// it is now, but for the time that is lost on what is gone.
+
+// An image that layers are made for.
+struct screen_part;
+
+// Takes the mapping, which munmap ends with it; the caller's if this fails. Returns 0, -EBADMSG, -ENOTSUP, -ENOMEM.
+int screen_part_open_mapped(void *mapping, size_t bytes, struct screen_part **out)
+	__attribute__((warn_unused_result));
+void screen_part_close(struct screen_part *part);
+const char *screen_part_version(const struct screen_part *part);
+uint32_t screen_part_entries(const struct screen_part *part);
+
+// Likewise of an image that is not open; "" where it is none.
+void screen_image_version(const void *image, size_t bytes, char *out, size_t room);
+
+struct screen_change {
+	const uint64_t
+		*ids; // screen_id of all entries that have come, gone or changed, in any order
+	size_t ids_count;
+	const struct screen_entry *entries; // those of them that are on the list now, and no others
+	size_t count;
+};
+
+// Builds the layer. Returns as screen_build; -E2BIG also where there might be too much only because of what is gone:
+// whether the list fits in one image screen_build says.
+int screen_build_layer(const struct screen_part *below, const struct screen_change *change,
+	void **image, size_t *image_bytes, char *error, size_t error_bytes)
+	__attribute__((warn_unused_result));
+
 struct screen_info {
-	char version[20]; // first 16 hex digits of the image's SHA-256, "" where there is no list
+	// First 16 hex digits of the image's SHA-256, or of its layer's; "" where there is no list.
+	char version[20];
 	uint32_t entries;
 };
 
@@ -116,22 +149,32 @@ struct ruleset;
 // What the name of a ruleset image's file is followed by where a list lies beside it, which ruleset_open
 // lays on it.
 #define RULESET_SCREEN_SUFFIX ".screen"
+// Likewise of its layer: a file of layers, one behind the other, of which the one counts that is of that list.
+#define RULESET_SCREEN_LAYER_SUFFIX ".screen-layer"
 
 // Lays a list on a ruleset, which must outlive what comes out, in the place of the one that may be there.
-// image: 64-byte aligned, must stay mapped and unchanged; NULL: no list. Returns as ruleset_attach.
+// image: 64-byte aligned, behind it may be its layer; must stay mapped and unchanged; NULL: no list. Returns as
+// ruleset_attach.
 int ruleset_attach_screen(const struct ruleset *base, const void *image, size_t bytes,
 	struct ruleset **out) __attribute__((warn_unused_result));
 // The same of a mapping, which munmap ends when the list is not used any more; the caller's if this fails.
 int ruleset_attach_screen_mapped(const struct ruleset *base, void *mapping, size_t bytes,
 	struct ruleset **out) __attribute__((warn_unused_result));
+// Lays the list that is on another ruleset on this, with this layer in the place of the one that may be there: both
+// then share the image below. Returns likewise, or -ESTALE: the layer is not of that image.
+int ruleset_attach_screen_layer_mapped(const struct ruleset *base, const struct ruleset *from,
+	void *mapping, size_t bytes, struct ruleset **out) __attribute__((warn_unused_result));
 // Lays the list that is on another ruleset, if there is one, on this: both then share it and its counts.
 // Rulesets that share a list belong to one thread. Returns 0 or -ENOMEM.
 int ruleset_share_screen(const struct ruleset *base, const struct ruleset *from,
 	struct ruleset **out) __attribute__((warn_unused_result));
 const struct screen_info *ruleset_get_screen(const struct ruleset *ruleset);
-// Entry number i of the list, by ascending id, as it was given but for its name if that was "". Its texts
-// live as long as the image.
-void ruleset_get_screen_entry(const struct ruleset *ruleset, uint32_t i, struct screen_entry *out);
+// The numbers of entries are below this: each has one, and what is gone from an image that has a layer keeps its own.
+uint32_t ruleset_get_screen_numbers(const struct ruleset *ruleset);
+// Entry number i of the list as it was given but for its name if that was ""; of an image, and of a layer behind those
+// of the image, by ascending id. Its texts live as long as the image. Returns false where it is gone.
+bool ruleset_get_screen_entry(const struct ruleset *ruleset, uint32_t i, struct screen_entry *out)
+	__attribute__((warn_unused_result));
 // How often entry number i has hit. Scanners on other threads may count meanwhile.
 uint64_t ruleset_get_screen_hits(const struct ruleset *ruleset, uint32_t i);
 // Moves the counts of entries that are in both lists; those of others stay.

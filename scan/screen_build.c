@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A list of screening entries to its image.
+// A list of screening entries to its image, and what has changed of it to a layer on that.
 #include "scan/scan.h"
 #include "scan/screen_image.h"
+#include "scan/screen_texts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,15 +18,6 @@ struct order {
 	uint32_t entry;
 };
 
-// Texts, each once.
-struct texts {
-	char *bytes;
-	size_t used;
-	size_t room;
-	uint32_t *slots; // offsets, 0: free
-	size_t slots_count;
-};
-
 struct set_list {
 	struct hashset_entry *entries;
 	size_t count;
@@ -34,11 +26,14 @@ struct set_list {
 };
 
 struct build {
+	const struct screen_part *below; // of a layer, NULL: there is none
+	uint32_t *gone;                  // of its records
+	uint32_t gone_count;
 	const struct screen_entry *entries;
 	size_t count;
 	struct order *order; // by id, without what is there twice
 	size_t order_count;
-	struct texts texts;
+	struct screen_texts texts;
 	struct screen_record *records;
 	uint32_t types[SCREEN_MAX_TYPES];
 	uint32_t types_count;
@@ -57,68 +52,6 @@ static int refuse(const struct build *build, int err, size_t entry, const char *
 {
 	(void)snprintf(build->error, build->error_bytes, "entry %zu: %s", entry + 1, why);
 	return err;
-}
-
-// ---- texts ---------------------------------------------------------------------------------------
-
-static int texts_init(struct texts *texts, size_t entries)
-{
-	texts->slots_count = 64;
-	while (texts->slots_count < entries * 4)
-		texts->slots_count *= 2;
-	texts->slots = calloc(texts->slots_count, sizeof(*texts->slots));
-	texts->room = 4096;
-	texts->bytes = calloc(1, texts->room);
-	texts->used = 1; // ""
-	return texts->slots != NULL && texts->bytes != NULL ? 0 : -ENOMEM;
-}
-
-static uint64_t text_hash(const char *text)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-	return hash ^ hash >> 32;
-}
-
-static int texts_grow(struct texts *texts, size_t bytes)
-{
-	size_t room = texts->room;
-	char *grown;
-
-	while (room - texts->used < bytes)
-		room *= 2;
-	if (room == texts->room)
-		return 0;
-	grown = room <= UINT32_MAX ? realloc(texts->bytes, room) : NULL;
-	if (grown == NULL)
-		return -ENOMEM;
-	texts->bytes = grown;
-	texts->room = room;
-	return 0;
-}
-
-static int texts_add(struct texts *texts, const char *text, uint32_t *out)
-{
-	size_t n = text != NULL ? strlen(text) : 0;
-	size_t at;
-
-	*out = 0;
-	if (n == 0)
-		return 0;
-	at = text_hash(text) & (texts->slots_count - 1);
-	while (texts->slots[at] != 0 && strcmp(texts->bytes + texts->slots[at], text) != 0)
-		at = (at + 1) & (texts->slots_count - 1);
-	if (texts->slots[at] == 0) {
-		if (texts_grow(texts, n + 1) != 0)
-			return -ENOMEM;
-		memcpy(texts->bytes + texts->used, text, n + 1);
-		texts->slots[at] = (uint32_t)texts->used;
-		texts->used += n + 1;
-	}
-	*out = texts->slots[at];
-	return 0;
 }
 
 // ---- order ---------------------------------------------------------------------------------------
@@ -197,11 +130,13 @@ static int add_place(struct build *build, const struct screen_entry *entry, uint
 
 static int add_window(struct build *build, const struct screen_record *record, uint32_t number)
 {
+	uint32_t most =
+		SCREEN_MAX_WINDOWS - (build->below != NULL ? build->below->windows_count : 0);
 	uint32_t i = 0;
 
 	while (i < build->lengths_count && build->lengths[i] != record->length)
 		i++;
-	if (i == SCREEN_MAX_LENGTHS || build->windows_count == SCREEN_MAX_WINDOWS)
+	if (i == SCREEN_MAX_LENGTHS || build->windows_count == most)
 		return -E2BIG;
 	if (i == build->lengths_count)
 		build->lengths[build->lengths_count++] = (uint32_t)record->length;
@@ -274,10 +209,10 @@ static int add_record(struct build *build, uint32_t number)
 		.algorithm = (uint8_t)__builtin_ctz(entry->algorithm),
 		.from_end = entry->from_end};
 	memcpy(record->digest, entry->digest, sizeof(record->digest));
-	if (texts_add(&build->texts, entry->virus_id, &record->virus_id) != 0 ||
-		texts_add(&build->texts, is_named ? entry->name : entry->virus_id, &record->name) !=
-			0 ||
-		texts_add(&build->texts, entry->file_type, &record->file_type) != 0)
+	if (screen_texts_add(&build->texts, entry->virus_id, &record->virus_id) != 0 ||
+		screen_texts_add(&build->texts, is_named ? entry->name : entry->virus_id,
+			&record->name) != 0 ||
+		screen_texts_add(&build->texts, entry->file_type, &record->file_type) != 0)
 		return -ENOMEM;
 	type = add_type(build, record->file_type);
 	if (type == 0)
@@ -355,18 +290,30 @@ static int note_sizes(struct set_list *list)
 	return 0;
 }
 
-// In the order that hashset_build has put them in.
-static int check_same(const struct build *build, const struct set_list *list)
+// How many there are in the image below; those that are gone count, too.
+static size_t count_below(const struct build *build, size_t set, const struct hashset_entry *entry)
 {
+	const struct screen_digests *digests;
+
+	if (build->below == NULL)
+		return 0;
+	digests = &build->below->digests[set / DIGEST_ALGORITHMS][set % DIGEST_ALGORITHMS];
+	return hashset_count(&digests->hashes, entry->digest);
+}
+
+// In the order that hashset_build has put them in.
+static int check_same(const struct build *build, size_t set)
+{
+	const struct set_list *list = &build->sets[set];
 	size_t same = 0;
 
-	for (size_t i = 1; i < list->count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
 		const struct hashset_entry *entry = &list->entries[i];
 
-		same = memcmp(entry->digest, entry[-1].digest, sizeof(entry->digest)) == 0
+		same = i > 0 && memcmp(entry->digest, entry[-1].digest, sizeof(entry->digest)) == 0
 			       ? same + 1
-			       : 0;
-		if (same >= SCREEN_SAME_DIGEST)
+			       : count_below(build, set, entry) + 1;
+		if (same > SCREEN_SAME_DIGEST)
 			return refuse(build, -E2BIG, build->order[entry->value].entry,
 				"digest: too many entries have this one");
 	}
@@ -441,6 +388,12 @@ static void put_all(const struct build *build, struct writer *writer)
 	(void)put_section(writer, SCREEN_WINDOWS, 0, build->windows,
 		build->windows_count * sizeof(*build->windows));
 	put_sets(build, writer);
+	if (build->below == NULL)
+		return;
+	(void)put_section(writer, SCREEN_OF, 0, build->below->sha256,
+		sizeof(((struct screen_header *)0)->sha256));
+	(void)put_section(
+		writer, SCREEN_GONE, 0, build->gone, build->gone_count * sizeof(*build->gone));
 }
 
 static int write_image(const struct build *build, void **image, size_t *image_bytes)
@@ -454,13 +407,15 @@ static int write_image(const struct build *build, void **image, size_t *image_by
 	if (header == NULL)
 		return -ENOMEM;
 	memset(header, 0, writer.at);
-	*header = (struct screen_header){.format = SCREEN_FORMAT, .image_bytes = writer.at};
+	*header = (struct screen_header){
+		.format = build->below != NULL ? SCREEN_FORMAT_LAYER : SCREEN_FORMAT,
+		.image_bytes = writer.at};
 	memcpy(header->magic, SCREEN_MAGIC, sizeof(header->magic));
 	writer = (struct writer){.image = (uint8_t *)header, .sections = header->sections};
 	put_all(build, &writer);
 	header->sections_count = writer.count;
 	for (size_t i = 0; i < SETS && err == 0; i++)
-		err = check_same(build, &build->sets[i]);
+		err = check_same(build, i);
 	if (err == 0)
 		err = screen_seal(header, header->image_bytes);
 	if (err != 0) {
@@ -478,28 +433,17 @@ static void build_fini(struct build *build)
 		free(build->sets[i].entries);
 		free(build->sets[i].bits);
 	}
-	free(build->texts.bytes);
-	free(build->texts.slots);
+	screen_texts_fini(&build->texts);
 	free(build->order);
+	free(build->gone);
 	free(build->records);
 	free(build->windows);
 	free(build);
 }
 
-int screen_build(const struct screen_entry *entries, size_t count, void **image,
-	size_t *image_bytes, char *error, size_t error_bytes)
+// What is in order by now to the image. The build is freed.
+static int finish(struct build *build, int err, void **image, size_t *image_bytes)
 {
-	struct build *build = calloc(1, sizeof(*build));
-	int err;
-
-	if (build == NULL)
-		return -ENOMEM;
-	*build = (struct build){
-		.entries = entries, .count = count, .error = error, .error_bytes = error_bytes};
-	err = count <= SCREEN_MAX_ENTRIES ? texts_init(&build->texts, count)
-					  : refuse(build, -E2BIG, count - 1, "there are too many");
-	if (err == 0)
-		err = put_in_order(build);
 	if (err == 0)
 		err = make_room(build);
 	for (size_t i = 0; err == 0 && i < build->order_count; i++)
@@ -515,4 +459,134 @@ int screen_build(const struct screen_entry *entries, size_t count, void **image,
 	}
 	build_fini(build);
 	return err;
+}
+
+int screen_build(const struct screen_entry *entries, size_t count, void **image,
+	size_t *image_bytes, char *error, size_t error_bytes)
+{
+	struct build *build = calloc(1, sizeof(*build));
+	int err;
+
+	if (build == NULL)
+		return -ENOMEM;
+	*build = (struct build){
+		.entries = entries, .count = count, .error = error, .error_bytes = error_bytes};
+	err = count <= SCREEN_MAX_ENTRIES ? screen_texts_init(&build->texts, count)
+					  : refuse(build, -E2BIG, count - 1, "there are too many");
+	if (err == 0)
+		err = put_in_order(build);
+	return finish(build, err, image, image_bytes);
+}
+
+// ---- layers --------------------------------------------------------------------------------------
+
+// What entries share goes on where the image below ends.
+static int begin_with(struct build *build, const struct screen_part *below)
+{
+	for (uint32_t i = 0; i < below->types_count; i++)
+		if (screen_texts_add(
+			    &build->texts, below->strings + below->types[i], &build->types[i]) != 0)
+			return -ENOMEM;
+	build->types_count = below->types_count;
+	memcpy(build->places, below->places, below->places_count * sizeof(*build->places));
+	build->places_count = below->places_count;
+	memcpy(build->lengths, below->lengths, below->lengths_count * sizeof(*build->lengths));
+	build->lengths_count = below->lengths_count;
+	return 0;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b) == 0;
+}
+
+// What an id does not tell.
+static bool is_unchanged(
+	const struct build *build, const struct screen_record *record, const struct order *order)
+{
+	const struct screen_entry *entry = &build->entries[order->entry];
+	const char *name =
+		entry->name != NULL && entry->name[0] != '\0' ? entry->name : entry->virus_id;
+
+	return record->action == (uint8_t)entry->action &&
+	       is_same_text(name, build->below->strings + record->name);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint64_t *x = a;
+	const uint64_t *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+// Entries that are below as they are now are not of the layer; what is below of an id and not as it is now is gone.
+// ids are ascending, and so is what is gone.
+static void compare_with_below(struct build *build, const uint64_t *ids, size_t ids_count)
+{
+	size_t count = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < ids_count; i++) {
+		uint32_t number = screen_part_find(build->below, ids[i]);
+		bool is_on = false;
+
+		if (i > 0 && ids[i] == ids[i - 1])
+			continue;
+		while (at < build->order_count && build->order[at].id < ids[i])
+			at++;
+		if (at < build->order_count && build->order[at].id == ids[i]) {
+			is_on = number != UINT32_MAX &&
+				is_unchanged(
+					build, &build->below->records[number], &build->order[at]);
+			if (!is_on)
+				build->order[count++] = build->order[at];
+		}
+		if (number != UINT32_MAX && !is_on)
+			build->gone[build->gone_count++] = number;
+	}
+	build->order_count = count;
+}
+
+static int compare_all(struct build *build, const struct screen_change *change)
+{
+	uint64_t *ids = calloc(change->ids_count + 1, sizeof(*ids));
+
+	build->gone = calloc(change->ids_count + 1, sizeof(*build->gone));
+	if (ids == NULL || build->gone == NULL) {
+		free(ids);
+		return -ENOMEM;
+	}
+	if (change->ids_count > 0)
+		memcpy(ids, change->ids, change->ids_count * sizeof(*ids));
+	qsort(ids, change->ids_count, sizeof(*ids), compare_ids);
+	compare_with_below(build, ids, change->ids_count);
+	free(ids);
+	return 0;
+}
+
+int screen_build_layer(const struct screen_part *below, const struct screen_change *change,
+	void **image, size_t *image_bytes, char *error, size_t error_bytes)
+{
+	struct build *build = calloc(1, sizeof(*build));
+	size_t most = SCREEN_MAX_ENTRIES - below->records_count;
+	int err;
+
+	if (build == NULL)
+		return -ENOMEM;
+	*build = (struct build){.below = below,
+		.entries = change->entries,
+		.count = change->count,
+		.error = error,
+		.error_bytes = error_bytes};
+	err = change->count <= most
+		      ? screen_texts_init(&build->texts, change->count + SCREEN_MAX_TYPES)
+		      : refuse(build, -E2BIG, most, "there are too many");
+	if (err == 0)
+		err = begin_with(build, below);
+	if (err == 0)
+		err = put_in_order(build);
+	if (err == 0)
+		err = compare_all(build, change);
+	return finish(build, err, image, image_bytes);
 }

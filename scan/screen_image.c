@@ -19,6 +19,7 @@ static_assert(sizeof(struct screen_sizes) == 32, "image format");
 static_assert(SCREEN_DIGEST_BYTES == HASHSET_DIGEST_BYTES, "digests are looked up as they are");
 
 #define MAX_BITS_LOG 24
+#define SHA256_BYTES 32
 
 static int image_sha256(const void *image, size_t bytes, uint8_t *out)
 {
@@ -44,7 +45,7 @@ static int check_header(const struct screen_header *header, size_t bytes)
 
 	if (bytes < sizeof(*header) || memcmp(header->magic, SCREEN_MAGIC, 8) != 0)
 		return -EBADMSG;
-	if (header->format != SCREEN_FORMAT)
+	if (header->format != SCREEN_FORMAT && header->format != SCREEN_FORMAT_LAYER)
 		return -ENOTSUP;
 	if (header->image_bytes != bytes || header->sections_count > SCREEN_MAX_SECTIONS)
 		return -EBADMSG;
@@ -62,18 +63,17 @@ static int count_items(size_t bytes, size_t item_bytes, uint32_t *count)
 	return 0;
 }
 
-#define OPEN_TABLE(screen, name, data, bytes)                                                      \
-	((screen)->name = (data),                                                                  \
-		count_items(bytes, sizeof(*(screen)->name), &(screen)->name##_count))
+#define OPEN_TABLE(part, name, data, bytes)                                                        \
+	((part)->name = (data), count_items(bytes, sizeof(*(part)->name), &(part)->name##_count))
 
-static struct screen_set *set_at(struct screen *screen, uint32_t index)
+static struct screen_digests *digests_at(struct screen_part *part, uint32_t index)
 {
 	if (index >= SCREEN_SETS * DIGEST_ALGORITHMS)
 		return NULL;
-	return &screen->sets[index / DIGEST_ALGORITHMS][index % DIGEST_ALGORITHMS];
+	return &part->digests[index / DIGEST_ALGORITHMS][index % DIGEST_ALGORITHMS];
 }
 
-static int open_sizes(struct screen_set *set, const void *data, size_t bytes)
+static int open_sizes(struct screen_digests *set, const void *data, size_t bytes)
 {
 	const struct screen_sizes *sizes = data;
 	size_t bits_bytes;
@@ -91,40 +91,45 @@ static int open_sizes(struct screen_set *set, const void *data, size_t bytes)
 }
 
 static int open_section(
-	struct screen *screen, const struct screen_section *section, const void *data)
+	struct screen_part *part, const struct screen_section *section, const void *data)
 {
-	struct screen_set *set = set_at(screen, section->index);
+	struct screen_digests *set = digests_at(part, section->index);
 	size_t bytes = section->bytes;
 
 	switch ((enum screen_section_kind)section->kind) {
 	case SCREEN_STRINGS:
-		screen->strings = data;
-		screen->strings_bytes = bytes;
-		return bytes > 0 && screen->strings[0] == '\0' && screen->strings[bytes - 1] == '\0'
+		part->strings = data;
+		part->strings_bytes = bytes;
+		return bytes > 0 && part->strings[0] == '\0' && part->strings[bytes - 1] == '\0'
 			       ? 0
 			       : -EBADMSG;
 	case SCREEN_RECORDS:
-		return OPEN_TABLE(screen, records, data, bytes);
+		return OPEN_TABLE(part, records, data, bytes);
 	case SCREEN_TYPES:
-		return OPEN_TABLE(screen, types, data, bytes);
+		return OPEN_TABLE(part, types, data, bytes);
 	case SCREEN_PLACES:
-		return OPEN_TABLE(screen, places, data, bytes);
+		return OPEN_TABLE(part, places, data, bytes);
 	case SCREEN_LENGTHS:
-		return OPEN_TABLE(screen, lengths, data, bytes);
+		return OPEN_TABLE(part, lengths, data, bytes);
 	case SCREEN_WINDOWS:
-		return OPEN_TABLE(screen, windows, data, bytes);
+		return OPEN_TABLE(part, windows, data, bytes);
 	// The records come before, so their number is known.
 	case SCREEN_DIGESTS:
 		if (set == NULL || set->hashes.buckets != NULL)
 			return -EBADMSG;
-		return hashset_open(data, bytes, screen->records_count, &set->hashes);
+		return hashset_open(data, bytes, part->records_count, &set->hashes);
 	case SCREEN_SIZES:
 		return open_sizes(set, data, bytes);
+	case SCREEN_OF:
+		part->of = data;
+		return bytes == SHA256_BYTES ? 0 : -EBADMSG;
+	case SCREEN_GONE:
+		return OPEN_TABLE(part, gone, data, bytes);
 	}
 	return -EBADMSG;
 }
 
-static int open_sections(struct screen *screen, const struct screen_header *header)
+static int open_sections(struct screen_part *part, const struct screen_header *header)
 {
 	const uint8_t *image = (const uint8_t *)header;
 	uint64_t at = sizeof(*header);
@@ -139,32 +144,35 @@ static int open_sections(struct screen *screen, const struct screen_header *head
 			section->offset < at || section->offset > header->image_bytes ||
 			section->bytes > header->image_bytes - section->offset)
 			return -EBADMSG;
-		if (i > 0 && section->kind == kind && kind < SCREEN_DIGESTS)
+		if (i > 0 && section->kind == kind && kind != SCREEN_DIGESTS &&
+			kind != SCREEN_SIZES)
 			return -EBADMSG;
 		kind = section->kind;
 		at = section->offset + section->bytes;
-		err = open_section(screen, section, image + section->offset);
+		err = open_section(part, section, image + section->offset);
 		if (err != 0)
 			return err;
 	}
-	return screen->strings != NULL && screen->records != NULL ? 0 : -EBADMSG;
+	if ((header->format == SCREEN_FORMAT_LAYER) != (part->of != NULL) ||
+		(part->of == NULL) != (part->gone == NULL))
+		return -EBADMSG;
+	return part->strings != NULL && part->records != NULL ? 0 : -EBADMSG;
 }
 
 // ---- what the tables say of each other -----------------------------------------------------------
 
-static bool is_sound_record(const struct screen *screen, uint32_t i)
+static bool is_sound_record(const struct screen_part *part, uint32_t i)
 {
-	const struct screen_record *record = &screen->records[i];
+	const struct screen_record *record = &part->records[i];
 
 	if ((i > 0 && record->id <= record[-1].id) || record->id == 0 ||
-		record->name >= screen->strings_bytes ||
-		record->virus_id >= screen->strings_bytes ||
-		record->file_type >= screen->strings_bytes || record->kind >= SCREEN_KINDS_COUNT ||
+		record->name >= part->strings_bytes || record->virus_id >= part->strings_bytes ||
+		record->file_type >= part->strings_bytes || record->kind >= SCREEN_KINDS_COUNT ||
 		record->action >= SCREEN_ACTIONS_COUNT || record->algorithm >= DIGEST_ALGORITHMS ||
 		record->from_end > 1)
 		return false;
 	if (record->kind == SCREEN_RANGE)
-		return record->place < screen->places_count;
+		return record->place < part->places_count;
 	return record->kind != SCREEN_WINDOW ||
 	       (record->length >= SCREEN_LEAST_WINDOW && record->length <= SCREEN_MOST_WINDOW);
 }
@@ -178,34 +186,34 @@ static bool is_sound_place(const struct screen_place *place)
 	       (place->offset >= place->length && place->offset <= SCREEN_MOST_RANGE);
 }
 
-static bool is_sound_window(const struct screen *screen, uint32_t i)
+static bool is_sound_window(const struct screen_part *part, uint32_t i)
 {
-	const struct screen_window *window = &screen->windows[i];
+	const struct screen_window *window = &part->windows[i];
 
 	if ((i > 0 && window->rolling < window[-1].rolling) ||
-		window->record >= screen->records_count)
+		window->record >= part->records_count)
 		return false;
-	for (uint32_t k = 0; k < screen->lengths_count; k++)
-		if (screen->lengths[k] == window->length)
-			return screen->records[window->record].length == window->length;
+	for (uint32_t k = 0; k < part->lengths_count; k++)
+		if (part->lengths[k] == window->length)
+			return part->records[window->record].length == window->length;
 	return false;
 }
 
-static int check_lengths(const struct screen *screen)
+static int check_lengths(const struct screen_part *part)
 {
-	for (uint32_t i = 0; i < screen->lengths_count; i++)
-		if (screen->lengths[i] < SCREEN_LEAST_WINDOW ||
-			screen->lengths[i] > SCREEN_MOST_WINDOW ||
-			(i > 0 && screen->lengths[i] <= screen->lengths[i - 1]))
+	for (uint32_t i = 0; i < part->lengths_count; i++)
+		if (part->lengths[i] < SCREEN_LEAST_WINDOW ||
+			part->lengths[i] > SCREEN_MOST_WINDOW ||
+			(i > 0 && part->lengths[i] <= part->lengths[i - 1]))
 			return -EBADMSG;
 	return 0;
 }
 
-static int check_sets(const struct screen *screen)
+static int check_sets(const struct screen_part *part)
 {
 	for (unsigned int i = 0; i < SCREEN_SETS; i++) {
 		for (unsigned int k = 0; k < DIGEST_ALGORITHMS; k++) {
-			const struct screen_set *set = &screen->sets[i][k];
+			const struct screen_digests *set = &part->digests[i][k];
 
 			if ((set->sizes == NULL) != (set->hashes.buckets == NULL) ||
 				set->hashes.allows)
@@ -215,164 +223,183 @@ static int check_sets(const struct screen *screen)
 	return 0;
 }
 
-static int check(const struct screen *screen)
+static int check(const struct screen_part *part)
 {
-	if (screen->places_count > SCREEN_MAX_PLACES ||
-		screen->lengths_count > SCREEN_MAX_LENGTHS ||
-		screen->windows_count > SCREEN_MAX_WINDOWS ||
-		screen->types_count > SCREEN_MAX_TYPES || check_lengths(screen) != 0 ||
-		check_sets(screen) != 0)
+	if (part->places_count > SCREEN_MAX_PLACES || part->lengths_count > SCREEN_MAX_LENGTHS ||
+		part->windows_count > SCREEN_MAX_WINDOWS || part->types_count > SCREEN_MAX_TYPES ||
+		check_lengths(part) != 0 || check_sets(part) != 0)
 		return -EBADMSG;
-	for (uint32_t i = 0; i < screen->types_count; i++)
-		if (screen->types[i] >= screen->strings_bytes)
+	for (uint32_t i = 0; i < part->types_count; i++)
+		if (part->types[i] >= part->strings_bytes)
 			return -EBADMSG;
-	for (uint32_t i = 0; i < screen->places_count; i++)
-		if (!is_sound_place(&screen->places[i]))
+	for (uint32_t i = 0; i < part->places_count; i++)
+		if (!is_sound_place(&part->places[i]))
 			return -EBADMSG;
-	for (uint32_t i = 0; i < screen->records_count; i++)
-		if (!is_sound_record(screen, i))
+	for (uint32_t i = 0; i < part->records_count; i++)
+		if (!is_sound_record(part, i))
 			return -EBADMSG;
-	for (uint32_t i = 0; i < screen->windows_count; i++)
-		if (!is_sound_window(screen, i))
+	for (uint32_t i = 0; i < part->windows_count; i++)
+		if (!is_sound_window(part, i))
 			return -EBADMSG;
 	return 0;
 }
 
-// ---- what windows are found by -------------------------------------------------------------------
+// ---- open and close ------------------------------------------------------------------------------
 
-static int compare_windows(const void *a, const void *b)
+size_t screen_image_bytes(const void *image, size_t bytes)
 {
-	const struct screen_window *x = a;
-	const struct screen_window *y = b;
+	const struct screen_header *header = image;
 
-	if (x->rolling >> 32 != y->rolling >> 32)
-		return x->rolling < y->rolling ? -1 : 1;
-	if (x->length != y->length)
-		return x->length < y->length ? -1 : 1;
-	if (x->rolling != y->rolling)
-		return x->rolling < y->rolling ? -1 : 1;
-	return (x->record > y->record) - (x->record < y->record);
+	if (bytes < sizeof(*header) || header->image_bytes < sizeof(*header) ||
+		header->image_bytes > bytes)
+		return 0;
+	return header->image_bytes;
 }
 
-static int group_windows(struct screen *screen)
+int screen_part_open(const void *image, size_t bytes, struct screen_part **out)
 {
-	uint32_t count = screen->windows_count;
-
-	screen->by_group = calloc((size_t)count + 1, sizeof(*screen->by_group));
-	screen->groups = calloc((size_t)count + 1, sizeof(*screen->groups));
-	if (screen->by_group == NULL || screen->groups == NULL)
-		return -ENOMEM;
-	if (count > 0)
-		memcpy(screen->by_group, screen->windows, count * sizeof(*screen->by_group));
-	qsort(screen->by_group, count, sizeof(*screen->by_group), compare_windows);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct screen_window *window = &screen->by_group[i];
-		uint32_t head = (uint32_t)(window->rolling >> 32);
-		struct screen_group *group = &screen->groups[screen->groups_count];
-		uint32_t number = 0;
-
-		while (screen->lengths[number] != window->length)
-			number++;
-		if (i > 0 && group[-1].head == head && group[-1].length == number) {
-			group[-1].count++;
-			continue;
-		}
-		*group = (struct screen_group){head, number, i, 1};
-		if (i == 0 || group[-1].head != head)
-			screen_filter_add(&screen->filter, head);
-		screen->groups_count++;
-	}
-	return 0;
-}
-
-static void fill(struct screen *screen, const struct screen_header *header)
-{
-	for (unsigned int i = 0; i < 8; i++)
-		(void)snprintf(screen->info.version + (size_t)2 * i, 3, "%02x", header->sha256[i]);
-	screen->info.entries = screen->records_count;
-	for (uint32_t i = 0; i < screen->places_count; i++)
-		if (screen->places[i].from_end != 0 &&
-			screen->places[i].offset > screen->max_from_end)
-			screen->max_from_end = screen->places[i].offset;
-}
-
-int screen_open(const void *image, size_t bytes, struct screen **out)
-{
-	struct screen *screen;
+	const struct screen_header *header = image;
+	struct screen_part *part;
 	int err;
 
 	if ((uintptr_t)image % SCREEN_ALIGN != 0)
 		return -EBADMSG;
+	bytes = screen_image_bytes(image, bytes);
 	err = check_header(image, bytes);
 	if (err != 0)
 		return err;
-	screen = calloc(1, sizeof(*screen));
-	if (screen == NULL)
+	part = calloc(1, sizeof(*part));
+	if (part == NULL)
 		return -ENOMEM;
-	screen->users = 1;
-	err = open_sections(screen, image);
+	part->users = 1;
+	part->format = header->format;
+	part->sha256 = header->sha256;
+	screen_image_version(image, bytes, part->version, sizeof(part->version));
+	err = open_sections(part, image);
 	if (err == 0)
-		err = check(screen);
+		err = check(part);
 	if (err == 0) {
-		screen->hits = calloc((size_t)screen->records_count + 1, sizeof(*screen->hits));
-		err = screen->hits != NULL ? group_windows(screen) : -ENOMEM;
+		part->hits = calloc((size_t)part->records_count + 1, sizeof(*part->hits));
+		err = part->hits != NULL ? 0 : -ENOMEM;
 	}
 	if (err != 0) {
-		screen_close(screen);
+		screen_part_close(part);
 		return err;
 	}
-	fill(screen, image);
-	*out = screen;
+	*out = part;
 	return 0;
 }
 
-void screen_close(struct screen *screen)
+int screen_part_open_mapped(void *mapping, size_t bytes, struct screen_part **out)
 {
-	if (screen == NULL || --screen->users > 0)
+	int err = screen_part_open(mapping, bytes, out);
+
+	if (err != 0)
+		return err;
+	(*out)->mapping = mapping;
+	(*out)->mapping_bytes = bytes;
+	return 0;
+}
+
+void screen_part_close(struct screen_part *part)
+{
+	if (part == NULL || --part->users > 0)
 		return;
-	free(screen->hits);
-	free(screen->by_group);
-	free(screen->groups);
-	if (screen->mapping != NULL)
-		(void)munmap(screen->mapping, screen->mapping_bytes);
-	free(screen);
+	free(part->hits);
+	if (part->mapping != NULL)
+		(void)munmap(part->mapping, part->mapping_bytes);
+	free(part);
 }
 
-// ---- conditions ----------------------------------------------------------------------------------
-
-uint64_t screen_type_bit(const struct screen *screen, const char *type)
+void screen_image_version(const void *image, size_t bytes, char *out, size_t room)
 {
-	for (uint32_t i = 0; i < screen->types_count; i++)
-		if (strcmp(screen->strings + screen->types[i], type) == 0)
-			return SCREEN_ANY_TYPE << (i + 1);
-	return 0;
+	const struct screen_header *header = image;
+
+	out[0] = '\0';
+	for (size_t i = 0; bytes >= sizeof(*header) && i < 8 && 2 * i + 3 <= room; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", header->sha256[i]);
+}
+
+const char *screen_part_version(const struct screen_part *part)
+{
+	return part->version;
+}
+
+uint32_t screen_part_entries(const struct screen_part *part)
+{
+	return part->records_count;
+}
+
+uint32_t screen_part_find(const struct screen_part *part, uint64_t id)
+{
+	uint32_t low = 0;
+	uint32_t high = part->records_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (part->records[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < part->records_count && part->records[low].id == id ? low : UINT32_MAX;
+}
+
+// ---- a layer and what it lies on -----------------------------------------------------------------
+
+static bool goes_on_types(const struct screen_part *layer, const struct screen_part *below)
+{
+	if (layer->types_count < below->types_count)
+		return false;
+	for (uint32_t i = 0; i < below->types_count; i++)
+		if (strcmp(layer->strings + layer->types[i], below->strings + below->types[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool goes_on_places(const struct screen_part *layer, const struct screen_part *below)
+{
+	if (layer->places_count < below->places_count)
+		return false;
+	for (uint32_t i = 0; i < below->places_count; i++) {
+		const struct screen_place *a = &below->places[i];
+		const struct screen_place *b = &layer->places[i];
+
+		if (a->offset != b->offset || a->length != b->length ||
+			a->from_end != b->from_end || (a->types & ~b->types) != 0 ||
+			(a->sizes & ~b->sizes) != 0 || (a->algorithms & ~b->algorithms) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool goes_on_lengths(const struct screen_part *layer, const struct screen_part *below)
+{
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < below->lengths_count; i++) {
+		while (k < layer->lengths_count && layer->lengths[k] < below->lengths[i])
+			k++;
+		if (k == layer->lengths_count || layer->lengths[k] != below->lengths[i])
+			return false;
+	}
+	return true;
+}
+
+bool screen_part_is_on(const struct screen_part *layer, const struct screen_part *below)
+{
+	for (uint32_t i = 0; i < layer->gone_count; i++)
+		if (layer->gone[i] >= below->records_count ||
+			(i > 0 && layer->gone[i] <= layer->gone[i - 1]))
+			return false;
+	return layer->records_count <= SCREEN_MAX_ENTRIES - below->records_count &&
+	       layer->windows_count <= SCREEN_MAX_WINDOWS - below->windows_count &&
+	       goes_on_types(layer, below) && goes_on_places(layer, below) &&
+	       goes_on_lengths(layer, below);
 }
 
 uint64_t screen_size_bit(uint64_t bytes, uint32_t bits_log)
 {
 	return bytes * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits_log);
-}
-
-bool screen_can_be(const struct screen_set *set, uint64_t bytes, uint64_t types)
-{
-	const struct screen_sizes *sizes = set->sizes;
-	uint64_t bit;
-
-	if (sizes == NULL)
-		return false;
-	if ((sizes->any_size & types) != 0)
-		return true;
-	if ((sizes->sized & types) == 0 || bytes > sizes->max_bytes)
-		return false;
-	bit = screen_size_bit(bytes, sizes->bits_log);
-	return (set->bits[bit / 64] >> (bit % 64) & 1) != 0;
-}
-
-bool screen_record_takes(const struct screen *screen, const struct screen_record *record,
-	uint64_t bytes, uint64_t types)
-{
-	if (record->bytes != 0 && record->bytes != bytes)
-		return false;
-	return record->file_type == 0 ||
-	       (screen_type_bit(screen, screen->strings + record->file_type) & types) != 0;
 }

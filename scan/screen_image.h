@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The image of a list of screening entries, and a checked view of it. Private to scan/.
 //
+// A list is one image, or an image and a layer on it: an image of the entries that were added since, which says
+// besides which of the other's are gone. What few entries share (types, places, lengths) a layer has of both, the
+// other's first, so that numbers and bits mean the same in both. How they are searched together: screen_laid.h.
+//
 // Like a ruleset's image (ruleset.h): a header, sections aligned to 64 bytes in the order of their kinds, the
 // byte order of the machine that built it, no address in it; the SHA-256 covers everything behind it.
 #pragma once
@@ -8,7 +12,6 @@
 #include "scan/digest.h"
 #include "scan/hashset.h"
 #include "scan/screen.h"
-#include "scan/screen_window.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,6 +20,7 @@
 
 #define SCREEN_MAGIC "CORDONSC"
 #define SCREEN_FORMAT 1u
+#define SCREEN_FORMAT_LAYER 2u
 #define SCREEN_ALIGN 64u
 #define SCREEN_MAX_SECTIONS 48
 // Of one digest of one kind; more are refused.
@@ -44,6 +48,8 @@ enum screen_section_kind {
 	SCREEN_WINDOWS,     // struct screen_window, by ascending rolling checksum
 	SCREEN_DIGESTS, // hashset block; index: enum screen_set_kind times DIGEST_ALGORITHMS plus algorithm
 	SCREEN_SIZES, // the same index: struct screen_sizes and a bit for each size, hashed
+	SCREEN_OF,    // of a layer: the SHA-256 of the image that it lies on
+	SCREEN_GONE,  // of a layer: uint32_t: records of that image, ascending
 };
 
 struct screen_section {
@@ -98,14 +104,6 @@ struct screen_window {
 	uint32_t record;
 };
 
-// Windows of one head and one length.
-struct screen_group {
-	uint32_t head;
-	uint32_t length; // its number
-	uint32_t first;
-	uint32_t count;
-};
-
 // Which objects a digest can be of.
 struct screen_sizes {
 	uint64_t any_size; // types of entries of any size
@@ -115,15 +113,19 @@ struct screen_sizes {
 	uint32_t unused;
 };
 
-struct screen_set {
+// Digests of one image.
+struct screen_digests {
 	struct hashset hashes;
 	const struct screen_sizes *sizes; // NULL: there are no entries
 	const uint64_t *bits;
 };
 
-// The checked view; all but the counts and what windows are found by points into the image.
-struct screen {
-	struct screen_info info;
+// The checked view; all but the counts points into the image.
+struct screen_part {
+	uint32_t format;
+	const uint8_t *sha256;
+	const uint8_t *of; // a layer: the SHA-256 of what it lies on
+	char version[20];
 	const char *strings;
 	size_t strings_bytes;
 	const struct screen_record *records;
@@ -131,37 +133,30 @@ struct screen {
 	const struct screen_place *places;
 	const uint32_t *lengths;
 	const struct screen_window *windows;
-	struct screen_set sets[SCREEN_SETS][DIGEST_ALGORITHMS];
+	const uint32_t *gone;
+	struct screen_digests digests[SCREEN_SETS][DIGEST_ALGORITHMS];
 	uint32_t records_count;
 	uint32_t types_count;
 	uint32_t places_count;
 	uint32_t lengths_count;
 	uint32_t windows_count;
-	uint64_t max_from_end;       // how many last bytes ranges need
-	struct screen_filter filter; // of windows
-	// The windows by head, length and the rest of the checksum, and what these have in common.
-	struct screen_window *by_group;
-	struct screen_group *groups;
-	uint32_t groups_count;
+	uint32_t gone_count;
 	_Atomic uint64_t *hits; // of each record: any scanner adds, anybody reads
-	uint32_t users;         // rulesets
-	void *mapping;          // that goes with it, NULL: none
+	uint32_t users;
+	void *mapping; // that goes with it, NULL: none
 	size_t mapping_bytes;
 };
 
-// A checked view of an image of which nothing is trusted; 64-byte aligned. Returns 0, -EBADMSG, -ENOTSUP or
-// -ENOMEM.
-int screen_open(const void *image, size_t bytes, struct screen **out);
-// For one of its users.
-void screen_close(struct screen *screen);
+// A checked view of the image at the start of these bytes, of which nothing is trusted; 64-byte aligned. Returns
+// 0, -EBADMSG, -ENOTSUP or -ENOMEM.
+int screen_part_open(const void *image, size_t bytes, struct screen_part **out);
+// How many of the bytes the image at their start says that it has; 0: there is none.
+size_t screen_image_bytes(const void *image, size_t bytes);
+// Whether it can be searched with that image below it.
+bool screen_part_is_on(const struct screen_part *layer, const struct screen_part *below);
+// The record with this id, UINT32_MAX: none.
+uint32_t screen_part_find(const struct screen_part *part, uint64_t id);
 // Fills in the checksum. Returns 0 or -EIO.
 int screen_seal(void *image, size_t bytes);
 
-// The bit of a type's name; 0 where no entry asks for it, and it only can be of those that ask for any.
-uint64_t screen_type_bit(const struct screen *screen, const char *type);
 uint64_t screen_size_bit(uint64_t bytes, uint32_t bits_log);
-// Whether an entry of the set can be of an object of this size and these types (with SCREEN_ANY_TYPE).
-bool screen_can_be(const struct screen_set *set, uint64_t bytes, uint64_t types);
-// Whether the record's conditions hold for such an object.
-bool screen_record_takes(const struct screen *screen, const struct screen_record *record,
-	uint64_t bytes, uint64_t types);

@@ -21,9 +21,7 @@ static unsigned int running_of(const struct screenings *screenings, enum screen_
 	unsigned int running = 0;
 
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct screen_sizes *sizes = screening_set_of(screenings, kind, i)->sizes;
-
-		if (sizes != NULL && (sizes->any_size & SCREEN_ANY_TYPE) != 0)
+		if ((screening_set_of(screenings, kind, i)->any_size & SCREEN_ANY_TYPE) != 0)
 			running |= 1u << i;
 	}
 	return running;
@@ -32,7 +30,7 @@ static unsigned int running_of(const struct screenings *screenings, enum screen_
 static bool has_set(const struct screenings *screenings, enum screen_set_kind kind)
 {
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
-		if (screening_set_of(screenings, kind, i)->sizes != NULL)
+		if (screening_set_of(screenings, kind, i)->is_there)
 			return true;
 	return false;
 }
@@ -41,10 +39,9 @@ static bool has_set(const struct screenings *screenings, enum screen_set_kind ki
 static bool waits_for_end(const struct screenings *screenings, enum screen_set_kind kind)
 {
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
-		const struct screen_sizes *sizes = screening_set_of(screenings, kind, i)->sizes;
+		const struct screen_set *set = screening_set_of(screenings, kind, i);
 
-		if (sizes != NULL &&
-			((sizes->any_size & ~SCREEN_ANY_TYPE) != 0 || sizes->sized != 0))
+		if ((set->any_size & ~SCREEN_ANY_TYPE) != 0 || set->sized != 0)
 			return true;
 	}
 	return false;
@@ -64,7 +61,7 @@ static uint32_t streams_count(size_t objects)
 int screenings_init(struct screenings *screenings, const struct screen *screen, size_t objects)
 {
 	screenings->screen = screen;
-	if (screen == NULL || screen->records_count == 0) {
+	if (screen == NULL || screen->info.entries == 0) {
 		screenings->screen = NULL;
 		return 0;
 	}
@@ -131,13 +128,13 @@ void screening_look_up(struct screening *screening, const struct screen_set *set
 {
 	const struct screen *screen = screening->owner->screen;
 	uint32_t records[SCREEN_SAME_DIGEST];
-	size_t count = hashset_find(&set->hashes, digest, key, records, SCREEN_SAME_DIGEST);
+	size_t count = screen_find(screen, set, digest, key, records);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct screen_record *record = &screen->records[records[i]];
+		const struct screen_record *record = screen_record(screen, records[i]);
 
 		if (record->kind == SCREEN_SECTION || record->kind == SCREEN_RANGE ||
-			screen_record_takes(screen, record, key, types))
+			screen_record_takes(screen, records[i], key, types))
 			screening_hit(screening, records[i]);
 	}
 }
@@ -297,16 +294,16 @@ static int compare_records(const void *a, const void *b)
 }
 
 // Of a size that it has or, where the last line break is in doubt, may have had.
-static bool takes(
-	const struct screening *screening, const struct screen_record *record, uint64_t types)
+static bool takes(const struct screening *screening, uint32_t number, uint64_t types)
 {
 	const struct screen *screen = screening->owner->screen;
+	const struct screen_record *record = screen_record(screen, number);
 	uint64_t doubt = screening->what == SCREENING_EXACT ? 0 : BREAK_BYTES;
 	uint64_t bytes = screening->bytes;
 
 	if (record->bytes != 0 && record->bytes + doubt >= bytes && record->bytes <= bytes + doubt)
 		bytes = record->bytes;
-	return screen_record_takes(screen, record, bytes, types);
+	return screen_record_takes(screen, number, bytes, types);
 }
 
 // Of ranges, sections and windows the object's size and type count, which were not known.
@@ -316,10 +313,11 @@ void screening_settle_hits(struct screening *screening, uint64_t types)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < screening->hits_count; i++) {
-		const struct screen_record *record = &screen->records[screening->hits[i]];
+		uint32_t number = screening->hits[i];
 
-		if (record->kind <= SCREEN_MESSAGE || takes(screening, record, types))
-			screening->hits[count++] = screening->hits[i];
+		if (screen_record(screen, number)->kind <= SCREEN_MESSAGE ||
+			takes(screening, number, types))
+			screening->hits[count++] = number;
 	}
 	screening->hits_count = count;
 	qsort(screening->hits, count, sizeof(screening->hits[0]), compare_records);

@@ -11,7 +11,7 @@
 #include "scan/digest.h"
 #include "scan/digest_lanes.h"
 #include "scan/executable.h"
-#include "scan/screen_image.h"
+#include "scan/screen_laid.h"
 
 #include <stdbool.h>
 #include <stddef.h>

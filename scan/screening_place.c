@@ -33,10 +33,9 @@ static void look_up_place(struct screening *screening, uint32_t place, struct di
 
 		if (!digest_end(digest, (enum digest_algorithm)i, value))
 			continue;
-		count = hashset_find(&screen->sets[SCREEN_SET_RANGE][i].hashes, value, 0, records,
-			SCREEN_SAME_DIGEST);
+		count = screen_find(screen, &screen->sets[SCREEN_SET_RANGE][i], value, 0, records);
 		for (size_t k = 0; k < count; k++)
-			if (screen->records[records[k]].place == place)
+			if (screen_record(screen, records[k])->place == place)
 				screening_hit(screening, records[k]);
 	}
 }
@@ -160,7 +159,7 @@ static void look_up_section(
 
 	look_up_digests(screening, SCREEN_SET_SECTION, digest, bytes);
 	for (uint32_t i = before; i < screening->hits_count; i++) {
-		uint32_t section = screen->records[screening->hits[i]].section;
+		uint32_t section = screen_record(screen, screening->hits[i])->section;
 
 		if (section == SCREEN_ANY_SECTION || section == number)
 			screening->hits[count++] = screening->hits[i];

@@ -235,13 +235,12 @@ unsigned int screening_late_of(const struct screening *screening,
 
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {
 		for (size_t k = 0; k < sets->count; k++) {
-			const struct screen_sizes *sizes =
-				screening_set_of(screening->owner, sets->kinds[k], i)->sizes;
+			const struct screen_set *set =
+				screening_set_of(screening->owner, sets->kinds[k], i);
 
-			if (sizes != NULL &&
-				((sizes->any_size & types) != 0 ||
-					((sizes->sized & types) != 0 &&
-						sizes->max_bytes + BREAK_BYTES >= whole->bytes)))
+			if ((set->any_size & types) != 0 ||
+				((set->sized & types) != 0 &&
+					set->max_bytes + BREAK_BYTES >= whole->bytes))
 				wanted |= 1u << i;
 		}
 	}

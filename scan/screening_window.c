@@ -92,7 +92,8 @@ struct confirmed {
 static void confirm(struct screening *screening, const struct screen_window *window, uint64_t at,
 	struct confirmed *last)
 {
-	const struct screen_record *record = &screening->owner->screen->records[window->record];
+	const struct screen_record *record =
+		screen_record(screening->owner->screen, window->record);
 	bool is_new = last->at != at || last->length != window->length ||
 		      last->algorithm != record->algorithm;
 	struct digest digest;
@@ -307,9 +308,9 @@ static bool could_have(const struct screening *screening, uint64_t types)
 	const struct screen *screen = screening->owner->screen;
 
 	for (uint32_t i = 0; i < screen->windows_count; i++)
-		if (screen->windows[i].length <= screening->bytes &&
-			screen_record_takes(screen, &screen->records[screen->windows[i].record],
-				screening->bytes, types))
+		if (screen->by_group[i].length <= screening->bytes &&
+			screen_record_takes(
+				screen, screen->by_group[i].record, screening->bytes, types))
 			return true;
 	return false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Lists of checksums. An input that begins with 'J' is a list as JSON: what is accepted can be built, laid on a
-// ruleset and written, and is the same when it is read again. Any other is a list of changes to an image, a
-// place and a value each: with a right checksum it is refused or can be used.
+// ruleset and written, and is the same when it is read again. Any other is a list of changes, a place and a value
+// each, to an image or, if it begins with 'L', to a layer on it: with a right checksum it is refused or can be used.
 #include "dataplane/screen_json.h"
 #include "scan/screen_image.h"
 
@@ -16,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct ruleset *bare;
 static uint8_t sample[SAMPLE_BYTES];
-static uint8_t *good;
+static uint8_t *good; // an image of half of the sample's entries, and a layer of the others
 static size_t good_bytes;
+static size_t below_bytes; // of these the image
 
 static void make_bare(void)
 {
@@ -35,6 +36,36 @@ static void make_bare(void)
 	(void)unlink(path);
 }
 
+static void join(const void *below, const void *layer, size_t layer_bytes)
+{
+	good_bytes = below_bytes + layer_bytes;
+	good = aligned_alloc(SCREEN_ALIGN, good_bytes);
+	if (good == NULL)
+		abort();
+	memcpy(good, below, below_bytes);
+	memcpy(good + below_bytes, layer, layer_bytes);
+}
+
+// The first entry of those in the image is gone.
+static void make_layer(const void *below, const struct screen_entry *entries, size_t count)
+{
+	uint64_t ids[64];
+	struct screen_change change = {.ids = ids, .entries = entries + 1, .count = count - 1};
+	struct screen_part *part;
+	char error[256];
+	size_t bytes;
+	void *layer;
+
+	for (size_t i = 0; i < count && i < 64; i++)
+		ids[change.ids_count++] = screen_id(&entries[i]);
+	if (screen_part_open(below, below_bytes, &part) != 0 ||
+		screen_build_layer(part, &change, &layer, &bytes, error, sizeof(error)) != 0)
+		abort();
+	screen_part_close(part);
+	join(below, layer, bytes);
+	free(layer);
+}
+
 static void make_good(void)
 {
 	struct screen_sample_options options = {.virus_id = "V", .name = "N", .algorithms = 7};
@@ -46,9 +77,11 @@ static void make_good(void)
 	for (size_t i = 0; i < SAMPLE_BYTES; i++)
 		sample[i] = (uint8_t)(0x80 | (i * i >> 3));
 	if (screen_compute(&options, sample, SAMPLE_BYTES, &entries, &count) != 0 ||
-		screen_build(entries, count, &image, &good_bytes, error, sizeof(error)) != 0)
+		screen_build(entries, count / 2 + 1, &image, &below_bytes, error, sizeof(error)) !=
+			0)
 		abort();
-	good = image;
+	make_layer(image, entries + count / 2, count - count / 2);
+	free(image);
 	free(entries);
 }
 
@@ -83,7 +116,7 @@ static void use(const void *image, size_t bytes, bool must_work)
 	ruleset_close(ruleset);
 }
 
-static void try_changes(const uint8_t *data, size_t n)
+static void try_changes(const uint8_t *data, size_t n, size_t from, size_t bytes, bool with_below)
 {
 	uint8_t *image = aligned_alloc(SCREEN_ALIGN, good_bytes);
 
@@ -94,11 +127,11 @@ static void try_changes(const uint8_t *data, size_t n)
 		uint32_t place;
 
 		memcpy(&place, data, sizeof(place));
-		image[place % good_bytes] = data[4];
+		image[from + place % bytes] = data[4];
 	}
-	if (screen_seal(image, good_bytes) != 0)
+	if (screen_seal(image + from, bytes) != 0)
 		abort();
-	use(image, good_bytes, false);
+	use(image, with_below ? good_bytes : bytes, false);
 	free(image);
 }
 
@@ -142,7 +175,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	if (n > 0 && data[0] == 'J')
 		try_json((const char *)data + 1, n - 1);
+	else if (n > 0 && data[0] == 'L')
+		try_changes(data + 1, n - 1, below_bytes, good_bytes - below_bytes, true);
 	else
-		try_changes(data, n);
+		try_changes(data, n, 0, below_bytes, false);
 	return 0;
 }

@@ -337,7 +337,7 @@ static void counts_move_to_the_next_list(void **state)
 		scan_free(screened_scan(&one, SCAN_FILE, &"abcdef"[i % 2], 3, 3, NULL));
 	ruleset_move_screen_hits(one.ruleset, two.ruleset);
 	for (uint32_t i = 0; i < 2; i++) {
-		ruleset_get_screen_entry(two.ruleset, i, &again);
+		assert_true(ruleset_get_screen_entry(two.ruleset, i, &again));
 		sum += ruleset_get_screen_hits(two.ruleset, i);
 		assert_int_equal(ruleset_get_screen_hits(two.ruleset, i),
 			screen_id(&again) == screen_id(&entries[1]) ? 2 : 0);

@@ -329,47 +329,11 @@ static void a_message_that_was_saved_with_other_line_ends_is_hit_as_it_was_sent(
 	free(entries);
 }
 
-// A PE file with two sections, the second cut off by the end.
-static size_t make_program(uint8_t *out)
-{
-	static const uint32_t places[2][2] = {{1024, 2000}, {3024, 5000}};
-	// Signature; a processor of 32 bits; two sections.
-	static const uint8_t head[] = {'P', 'E', 0, 0, 0x4c, 1, 2, 0};
-	struct random random = {21};
-	uint8_t *pe = out + 128;
-
-	for (size_t i = 0; i < 6000; i++)
-		out[i] = i < 1024 ? 0 : (uint8_t)random_below(&random, 256);
-	out[0] = 'M';
-	out[1] = 'Z';
-	out[60] = 128;
-	memcpy(pe, head, sizeof(head));
-	pe[20] = 224;
-	pe[24] = 0x0b;
-	pe[25] = 0x01;
-	out[128 + 24 + 60] = 0; // size of the headers: 1024
-	out[128 + 24 + 61] = 4;
-	out[128 + 24 + 92] = 16;
-	out[128 + 24 + 33] = 0x10; // alignment of sections
-	out[128 + 24 + 37] = 0x02; // of the file: 512
-	for (size_t i = 0; i < 2; i++) {
-		uint8_t *section = pe + 24 + 224 + (size_t)40 * i;
-		uint32_t address = 0x1000 + 0x2000 * (uint32_t)i;
-
-		section[0] = (uint8_t)('a' + i);
-		memcpy(section + 8, &places[i][1], 4);
-		memcpy(section + 12, &address, 4);
-		memcpy(section + 16, &places[i][1], 4);
-		memcpy(section + 20, &places[i][0], 4);
-	}
-	return 6000;
-}
-
 static void sections_of_programs_hit_by_number_and_size(void **state)
 {
 	struct screen_sample_options options = {.virus_id = "CV-3"};
 	struct screen_entry *entries = NULL;
-	size_t n = make_program(sample);
+	size_t n = screened_program(sample);
 	size_t sections = 0;
 	size_t count = 0;
 

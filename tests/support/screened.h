@@ -11,6 +11,7 @@
 
 // With one signature that nothing in these tests has; the group's setup and teardown.
 extern struct ruleset *screened_bare;
+extern size_t screened_bare_bytes; // of its image, which is *state
 int screened_setup(void **state);
 int screened_teardown(void **state);
 
@@ -34,3 +35,6 @@ bool screened_has(const struct scan_result *result, const struct screen_entry *e
 // Whether the message is hit by this one entry.
 bool screened_hits(
 	const struct screen_entry *entry, enum scan_kind kind, const void *data, size_t n);
+// A program of two sections for Windows. Returns its bytes, SCREENED_PROGRAM_BYTES at most.
+#define SCREENED_PROGRAM_BYTES 6000
+size_t screened_program(uint8_t *out);

@@ -81,7 +81,8 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 bool release_stats_are_same(const struct release_stats *a, const struct release_stats *b)
 {
 	return is_same_file(&a->image, &b->image) && is_same_file(&a->delta, &b->delta) &&
-	       is_same_file(&a->screen, &b->screen);
+	       is_same_file(&a->screen, &b->screen) &&
+	       is_same_file(&a->screen_layer, &b->screen_layer);
 }
 
 static void stat_beside(const char *path, const char *suffix, struct stat *out)
@@ -98,6 +99,7 @@ int release_stats_take(const char *path, struct release_stats *out)
 {
 	stat_beside(path, RULESET_DELTA_SUFFIX, &out->delta);
 	stat_beside(path, RULESET_SCREEN_SUFFIX, &out->screen);
+	stat_beside(path, RULESET_SCREEN_LAYER_SUFFIX, &out->screen_layer);
 	return stat(path, &out->image) == 0 ? 0 : -errno;
 }
 

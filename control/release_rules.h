@@ -23,6 +23,7 @@ struct release_stats {
 	struct stat image;
 	struct stat delta;
 	struct stat screen;
+	struct stat screen_layer;
 };
 
 // Returns 0 or -errno.

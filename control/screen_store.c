@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/screen_store.h"
 
-#include "control/statement.h"
+#include "control/screen_store_inside.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -12,10 +12,6 @@
 
 #define BUSY_MS 60000
 #define SWEEP_ENTRIES 20000 // in one go
-
-struct screen_store {
-	sqlite3 *db;
-};
 
 static const char schema[] =
 	"PRAGMA journal_mode = WAL;"
@@ -33,16 +29,18 @@ static const char schema[] =
 	"CREATE INDEX IF NOT EXISTS entry_id ON entry(id);"
 	"CREATE INDEX IF NOT EXISTS entry_hits ON entry(hits DESC, number);"
 	"CREATE TABLE IF NOT EXISTS seen(id INTEGER PRIMARY KEY, count INTEGER, run INTEGER);"
-	"CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT);";
+	"CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT);"
+	// Ids of entries that have come, gone or changed since the image was made (note "image").
+	"CREATE TABLE IF NOT EXISTS changed(number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER);";
 
 // ---- statements ---------------------------------------------------------------------------------
 
-static int execute(struct screen_store *store, const char *sql)
+int screen_store_execute(struct screen_store *store, const char *sql)
 {
 	return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
 }
 
-static const char *column(sqlite3_stmt *statement, int i)
+const char *screen_store_column(sqlite3_stmt *statement, int i)
 {
 	const char *text = (const char *)sqlite3_column_text(statement, i);
 
@@ -51,19 +49,24 @@ static const char *column(sqlite3_stmt *statement, int i)
 
 int screen_store_begin(struct screen_store *store)
 {
-	return execute(store, "BEGIN IMMEDIATE");
+	return screen_store_execute(store, "BEGIN IMMEDIATE");
+}
+
+int screen_store_begin_reading(struct screen_store *store)
+{
+	return screen_store_execute(store, "BEGIN");
 }
 
 int screen_store_end(struct screen_store *store, int err)
 {
 	if (err == 0)
-		err = execute(store, "COMMIT");
+		err = screen_store_execute(store, "COMMIT");
 	if (err != 0)
-		(void)execute(store, "ROLLBACK");
+		(void)screen_store_execute(store, "ROLLBACK");
 	return err;
 }
 
-static int64_t ask_number(struct screen_store *store, const char *sql, int64_t otherwise)
+int64_t screen_store_number(struct screen_store *store, const char *sql, int64_t otherwise)
 {
 	sqlite3_stmt *statement = statement_prepare(store->db, sql, "");
 	int64_t value = otherwise;
@@ -145,18 +148,18 @@ static void read_entry(sqlite3_stmt *row, struct screen_entry *out)
 	int bytes = sqlite3_column_bytes(row, 4);
 
 	*out = (struct screen_entry){
-		.name = column(row, 0),
+		.name = screen_store_column(row, 0),
 		.kind = (enum screen_kind)sqlite3_column_int(row, 1),
 		.action = (enum screen_action)sqlite3_column_int(row, 2),
 		.algorithm = (unsigned int)sqlite3_column_int(row, 3),
 		.bytes = (uint64_t)sqlite3_column_int64(row, 5),
-		.file_type = column(row, 6),
+		.file_type = screen_store_column(row, 6),
 		.offset = (uint64_t)sqlite3_column_int64(row, 7),
 		.from_end = sqlite3_column_int(row, 8) != 0,
 		.length = (uint64_t)sqlite3_column_int64(row, 9),
 		.section = (uint32_t)sqlite3_column_int64(row, 10),
 		.rolling = (uint64_t)sqlite3_column_int64(row, 11),
-		.virus_id = column(row, 12),
+		.virus_id = screen_store_column(row, 12),
 	};
 	if (bytes > 0 && bytes <= (int)sizeof(out->digest))
 		memcpy(out->digest, sqlite3_column_blob(row, 4), (size_t)bytes);
@@ -205,7 +208,13 @@ int screen_store_add(struct screen_store *store, const struct screen_store_list 
 		(void)sqlite3_reset(add);
 	}
 	(void)sqlite3_finalize(add);
-	return err;
+	return err == 0
+		       ? screen_store_note_changed(store,
+				 statement_prepare(store->db,
+					 "INSERT INTO changed(id) SELECT id FROM entry WHERE list ="
+					 " ?" SCREEN_STORE_CHANGES,
+					 "i", number))
+		       : err;
 }
 
 // ---- choosing -----------------------------------------------------------------------------------
@@ -236,7 +245,7 @@ static int collect(struct screen_store *store, const char *sql,
 	int code = SQLITE_ERROR;
 
 	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW)
-		(void)json_array_append_new(out, json_string(column(statement, 0)));
+		(void)json_array_append_new(out, json_string(screen_store_column(statement, 0)));
 	(void)sqlite3_finalize(statement);
 	return code == SQLITE_DONE ? 0 : -EIO;
 }
@@ -280,7 +289,7 @@ static int entries_off(struct screen_store *store, const struct screen_store_cho
 		"DELETE FROM entry WHERE number IN (SELECT entry.number" ON CHOSEN ")", choice);
 
 	if (err == 0)
-		err = execute(store,
+		err = screen_store_execute(store,
 			"UPDATE list SET entries = (SELECT count(*) FROM entry WHERE entry.list ="
 			" list.number) WHERE off IS NULL");
 	if (err == 0)
@@ -305,6 +314,12 @@ int64_t screen_store_off(struct screen_store *store, const struct screen_store_c
 			"SELECT DISTINCT CASE entry.name WHEN '' THEN list.virus_id ELSE entry.name"
 			" END" ON CHOSEN,
 			choice, names);
+	if (err == 0)
+		err = screen_store_note_changed(
+			store, prepare_chosen(store,
+				       "INSERT INTO changed(id) SELECT entry.id" ON CHOSEN
+					       SCREEN_STORE_CHANGES,
+				       choice));
 	if (err == 0)
 		err = is_of_lists(choice) ? lists_off(store, choice, why, now_s)
 					  : entries_off(store, choice, why, now_s);
@@ -342,7 +357,7 @@ json_t *screen_store_covered(struct screen_store *store, int64_t now_s)
 	json_t *ids = json_array();
 
 	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
-		(void)json_array_append_new(ids, json_string(column(statement, 0)));
+		(void)json_array_append_new(ids, json_string(screen_store_column(statement, 0)));
 	(void)sqlite3_finalize(statement);
 	return ids;
 }
@@ -351,13 +366,20 @@ json_t *screen_store_covered(struct screen_store *store, int64_t now_s)
 int64_t screen_store_on(struct screen_store *store, const char *virus_id, int64_t now_s)
 {
 	int64_t before = (int64_t)screen_store_count(store);
-	int err = statement_run(statement_prepare(store->db,
+	int err = screen_store_note_changed(store,
+		statement_prepare(store->db,
+			"INSERT INTO changed(id) SELECT id FROM entry WHERE list IN (SELECT number"
+			" FROM list WHERE virus_id = ?2 AND" MAY_COME_BACK ")" SCREEN_STORE_CHANGES,
+			"it", now_s, virus_id));
+
+	if (err != 0)
+		return err;
+	err = statement_run(statement_prepare(store->db,
 		"UPDATE list SET off = NULL, off_why = NULL, entries = (SELECT count(*) FROM entry"
 		" WHERE entry.list = list.number), hits = max(0, hits - (SELECT"
 		" coalesce(sum(hits), 0) FROM entry WHERE entry.list = list.number))"
 		" WHERE virus_id = ?2 AND" MAY_COME_BACK,
 		"it", now_s, virus_id));
-
 	return err == 0 ? (int64_t)screen_store_count(store) - before : err;
 }
 
@@ -396,6 +418,17 @@ int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
 		fn, ctx);
 }
 
+int screen_store_each_changed(struct screen_store *store, screen_store_fn fn, void *ctx)
+{
+	return each_row(statement_prepare(store->db,
+				"SELECT " ENTRY_COLUMNS " FROM (SELECT DISTINCT id FROM changed) AS"
+				" of CROSS JOIN entry ON entry.id = of.id CROSS JOIN list ON"
+				" list.number = entry.list WHERE list.off IS NULL ORDER BY"
+				" list.number, entry.number",
+				""),
+		fn, ctx);
+}
+
 int screen_store_select(struct screen_store *store, const struct screen_store_choice *choice,
 	screen_store_fn fn, void *ctx)
 {
@@ -409,10 +442,10 @@ int screen_store_select(struct screen_store *store, const struct screen_store_ch
 static json_t *read_list(sqlite3_stmt *row)
 {
 	json_t *list = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "list",
-		(json_int_t)sqlite3_column_int64(row, 0), "virus_id", column(row, 1), "origin",
-		column(row, 2), "alert", column(row, 3), "why", column(row, 4), "added",
-		(json_int_t)sqlite3_column_int64(row, 5), "expires",
-		(json_int_t)sqlite3_column_int64(row, 6), "entries",
+		(json_int_t)sqlite3_column_int64(row, 0), "virus_id", screen_store_column(row, 1),
+		"origin", screen_store_column(row, 2), "alert", screen_store_column(row, 3), "why",
+		screen_store_column(row, 4), "added", (json_int_t)sqlite3_column_int64(row, 5),
+		"expires", (json_int_t)sqlite3_column_int64(row, 6), "entries",
 		(json_int_t)sqlite3_column_int64(row, 7), "hits",
 		(json_int_t)sqlite3_column_int64(row, 8), "on",
 		sqlite3_column_type(row, 9) == SQLITE_NULL);
@@ -420,7 +453,8 @@ static json_t *read_list(sqlite3_stmt *row)
 	if (sqlite3_column_type(row, 9) != SQLITE_NULL) {
 		(void)json_object_set_new(
 			list, "off", json_integer((json_int_t)sqlite3_column_int64(row, 9)));
-		(void)json_object_set_new(list, "off_why", json_string(column(row, 10)));
+		(void)json_object_set_new(
+			list, "off_why", json_string(screen_store_column(row, 10)));
 	}
 	return list;
 }
@@ -458,8 +492,10 @@ static json_t *describe_row(sqlite3_stmt *row)
 	for (int i = 0; i < 5; i++)
 		(void)json_object_set_new(object, names[i],
 			json_integer((json_int_t)sqlite3_column_int64(row, ENTRY_COUNT + i)));
-	(void)json_object_set_new(object, "origin", json_string(column(row, ENTRY_COUNT + 5)));
-	(void)json_object_set_new(object, "alert", json_string(column(row, ENTRY_COUNT + 6)));
+	(void)json_object_set_new(
+		object, "origin", json_string(screen_store_column(row, ENTRY_COUNT + 5)));
+	(void)json_object_set_new(
+		object, "alert", json_string(screen_store_column(row, ENTRY_COUNT + 6)));
 	return object;
 }
 
@@ -484,12 +520,14 @@ json_t *screen_store_entries(struct screen_store *store, const struct screen_sto
 
 int64_t screen_store_next_expiry(struct screen_store *store)
 {
-	return ask_number(store, "SELECT min(expires) FROM list WHERE off IS NULL", INT64_MAX);
+	return screen_store_number(
+		store, "SELECT min(expires) FROM list WHERE off IS NULL", INT64_MAX);
 }
 
 uint64_t screen_store_count(struct screen_store *store)
 {
-	return (uint64_t)ask_number(store, "SELECT sum(entries) FROM list WHERE off IS NULL", 0);
+	return (uint64_t)screen_store_number(
+		store, "SELECT sum(entries) FROM list WHERE off IS NULL", 0);
 }
 
 json_t *screen_store_ids(struct screen_store *store)
@@ -499,72 +537,7 @@ json_t *screen_store_ids(struct screen_store *store)
 	json_t *ids = json_array();
 
 	while (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
-		(void)json_array_append_new(ids, json_string(column(statement, 0)));
+		(void)json_array_append_new(ids, json_string(screen_store_column(statement, 0)));
 	(void)sqlite3_finalize(statement);
 	return ids;
-}
-
-// ---- hits ---------------------------------------------------------------------------------------
-
-int screen_store_add_hits(struct screen_store *store, uint64_t id, uint64_t hits, int64_t now_s)
-{
-	return statement_run(statement_prepare(store->db,
-		"UPDATE entry SET hits = hits + ?, hit = ? WHERE id = ?", "iii", (int64_t)hits,
-		now_s, (int64_t)id));
-}
-
-// What was seen of a former run, or of an entry that was away meanwhile, is no base.
-static int64_t seen_before(struct screen_store *store, uint64_t id, uint64_t count, int64_t run)
-{
-	sqlite3_stmt *statement = statement_prepare(
-		store->db, "SELECT count, run FROM seen WHERE id = ?", "i", (int64_t)id);
-	int64_t before = 0;
-
-	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW) {
-		before = sqlite3_column_int64(statement, 0);
-		if (sqlite3_column_int64(statement, 1) != run || before > (int64_t)count)
-			before = 0;
-	}
-	(void)sqlite3_finalize(statement);
-	return before;
-}
-
-int64_t screen_store_hits(
-	struct screen_store *store, uint64_t id, uint64_t count, int64_t run, int64_t now_s)
-{
-	int64_t before = seen_before(store, id, count, run);
-	int64_t more = (int64_t)count - before;
-	int err;
-
-	if (more == 0)
-		return 0;
-	err = statement_run(statement_prepare(store->db,
-		"INSERT INTO seen VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET count ="
-		" excluded.count, run = excluded.run",
-		"iii", (int64_t)id, (int64_t)count, run));
-	if (err == 0)
-		err = screen_store_add_hits(store, id, (uint64_t)more, now_s);
-	return err == 0 ? more : err;
-}
-
-// ---- notes --------------------------------------------------------------------------------------
-
-char *screen_store_note(struct screen_store *store, const char *name)
-{
-	sqlite3_stmt *statement =
-		statement_prepare(store->db, "SELECT value FROM note WHERE name = ?", "t", name);
-	char *text = NULL;
-
-	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
-		text = strdup(column(statement, 0));
-	(void)sqlite3_finalize(statement);
-	return text != NULL ? text : strdup("");
-}
-
-int screen_store_set_note(struct screen_store *store, const char *name, const char *text)
-{
-	return statement_run(statement_prepare(store->db,
-		"INSERT INTO note VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value ="
-		" excluded.value",
-		"tt", name, text));
 }

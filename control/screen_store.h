@@ -37,6 +37,8 @@ void screen_store_close(struct screen_store *store);
 
 // Changes belong between these two, and are all there or none is.
 int screen_store_begin(struct screen_store *store) __attribute__((warn_unused_result));
+// Likewise where nothing is to change and all is to be seen as it is now.
+int screen_store_begin_reading(struct screen_store *store) __attribute__((warn_unused_result));
 // Returns err if it is not 0: nothing has changed then.
 int screen_store_end(struct screen_store *store, int err) __attribute__((warn_unused_result));
 
@@ -79,6 +81,30 @@ typedef bool (*screen_store_fn)(void *ctx, const struct screen_entry *entry);
 // Each that is on; its texts live as long as the call. Returns 0 or -EIO.
 int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
 	__attribute__((warn_unused_result));
+
+// ---- what has changed since an image was made -----------------------------------------------------
+
+// So many are told one by one; with more the image is not known any more.
+#define SCREEN_STORE_MOST_CHANGES 131072
+
+// The image that changes are told from: its version, and the last change that it has. Those before are forgotten.
+// Returns 0 or -EIO.
+int screen_store_set_image(struct screen_store *store, const char *version, int64_t change)
+	__attribute__((warn_unused_result));
+// Its version and, behind a blank, that change's number; "" where it is not known. Never the same again when another
+// one was set meanwhile, though it may have the same version. Freed by the caller.
+char *screen_store_image(struct screen_store *store);
+// The number of the last change, also of one that is forgotten; 0: there was none.
+int64_t screen_store_last_change(struct screen_store *store);
+uint64_t screen_store_changes(struct screen_store *store); // how many, or somewhat more
+// Ids (screen_id) of entries that have come, gone or changed, each once; freed by the caller. Returns 0, -ENOMEM or
+// -EIO. Each of those that is on, as screen_store_each.
+int screen_store_changed(struct screen_store *store, uint64_t **ids, size_t *count)
+	__attribute__((warn_unused_result));
+int screen_store_each_changed(struct screen_store *store, screen_store_fn fn, void *ctx)
+	__attribute__((warn_unused_result));
+
+// ---- hits and texts -------------------------------------------------------------------------------
 
 // What was counted of an entry in a run of the dataplane. Entries that say the same count together. Returns by how
 // much it has grown since the last time, or -EIO.

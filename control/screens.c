@@ -3,9 +3,9 @@
 
 #include "control/control.h"
 #include "control/screens_hits.h"
+#include "control/screens_inside.h"
 #include "control/screens_notes.h"
 #include "control/screens_rules.h"
-#include "control/screens_work.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,38 +16,16 @@
 #define NS_PER_S 1000000000
 #define HITS_EVERY_S 2
 #define RETRY_S 5
+// When an image is made of all that is on: the next layers are made faster then, and what is gone costs nothing.
+#define MERGE_CHANGES 16384
+#define MERGE_QUIET_S 60
 
-struct screens {
-	struct control *control;
-	struct screen_store *store; // the main loop's
-	struct screens_work *work;
-	json_t *again; // what is to be judged again: bodies of release_reconsider, one after the other
-	json_t *doubted;  // virus ids that an update says it covers, and does not
-	size_t changes;   // on their way to the dataplane
-	bool is_told;     // the dataplane has what is on
-	bool has_looked;  // at the rules
-	bool is_counting; // hits
-	bool is_ending;
-	int64_t tried_s;
-	int64_t counted_s;
-	int64_t expiry_s;
-	char version[40]; // in force
-	char why[256];    // when it is not
-};
-
-// Who waits for the end of a job.
-struct waiter {
-	char alert[SCREEN_STORE_ALERT_BYTES]; // "": nobody of the vendor's
-	uint64_t client;
-	int64_t removed;
-};
-
-static int64_t now_s(void)
+int64_t screens_now_s(void)
 {
 	return control_now_ns() / NS_PER_S;
 }
 
-static void tell(const struct screens *screening, const char *result, json_t *members)
+void screens_tell(const struct screens *screening, const char *result, json_t *members)
 {
 	(void)json_object_set_new(members, "result", json_string(result));
 	control_events_write(screening->control->events, "screening", members);
@@ -59,20 +37,32 @@ static void fault(struct screens *screening, const char *why)
 		json_pack("{s:s, s:s}", "what", "screening", "why", why));
 }
 
-static struct screens_job *job_new(enum screens_job_kind kind)
+struct screens_job *screens_job_new(enum screens_job_kind kind)
 {
 	struct screens_job *job = calloc(1, sizeof(*job));
 
 	if (job == NULL)
 		return NULL;
 	job->kind = kind;
-	job->now_s = now_s();
+	job->now_s = screens_now_s();
 	return job;
 }
 
-static void push_for(struct screens *screening, enum screens_job_kind kind, struct waiter *waiter)
+struct screens_waiter *screens_waiter_new(const char *alert, uint64_t client)
 {
-	struct screens_job *job = screening->is_ending ? NULL : job_new(kind);
+	struct screens_waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (waiter == NULL)
+		return NULL;
+	(void)snprintf(waiter->alert, sizeof(waiter->alert), "%s", alert);
+	waiter->client = client;
+	return waiter;
+}
+
+static void push_for(
+	struct screens *screening, enum screens_job_kind kind, struct screens_waiter *waiter)
+{
+	struct screens_job *job = screening->is_ending ? NULL : screens_job_new(kind);
 
 	if (job == NULL) {
 		free(waiter);
@@ -111,125 +101,6 @@ static void set_doubted(struct screens *screening, const char *virus_id, bool is
 		fault(screening, "what an update does not cover cannot be written down");
 }
 
-static struct waiter *waiter_new(const char *alert, uint64_t client)
-{
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
-
-	if (waiter == NULL)
-		return NULL;
-	(void)snprintf(waiter->alert, sizeof(waiter->alert), "%s", alert);
-	waiter->client = client;
-	return waiter;
-}
-
-// ---- adding -------------------------------------------------------------------------------------
-
-static int push_list(
-	struct screens *screening, struct screens_job *job, const char *alert, uint64_t client)
-{
-	struct waiter *waiter = waiter_new(alert, client);
-
-	if (waiter == NULL)
-		return -ENOMEM;
-	(void)snprintf(job->list.alert, sizeof(job->list.alert), "%s", alert);
-	job->most = screening->control->options.screening.entries;
-	job->list.added_s = job->now_s;
-	if (job->list.expires_s == 0 ||
-		job->list.expires_s >
-			job->now_s + screening->control->options.screening.max_seconds)
-		job->list.expires_s =
-			job->now_s + screening->control->options.screening.max_seconds;
-	job->ctx = waiter;
-	screening->changes++;
-	screens_work_push(screening->work, job);
-	return 0;
-}
-
-static bool is_known(const struct screens *screening, const char *virus_id)
-{
-	return virus_id[0] != '\0' &&
-	       screens_notes_find(screening->doubted, virus_id) == SIZE_MAX &&
-	       publish_has_virus_id(screening->control->publish, virus_id);
-}
-
-int screens_take(struct screens *screening, const struct alert *alert, const char *digest,
-	char *why, size_t why_bytes)
-{
-	struct screens_job *job;
-	int err = -ENOMEM;
-
-	if (is_known(screening, alert->virus_id)) {
-		tell(screening, "off",
-			json_pack("{s:[s], s:I, s:s}", "virus_ids", alert->virus_id, "entries",
-				(json_int_t)0, "why", "covered before it came"));
-		return 0;
-	}
-	job = job_new(SCREENS_ADD);
-	if (job != NULL) {
-		(void)snprintf(
-			job->list.virus_id, sizeof(job->list.virus_id), "%s", alert->virus_id);
-		(void)snprintf(
-			job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
-		job->list.expires_s = alert->expires_s;
-		job->text = alert->list != NULL ? strdup(alert->list)
-						: json_dumps(alert->body, JSON_COMPACT);
-		if (job->text != NULL)
-			err = push_list(screening, job, digest, API_NOBODY);
-		if (err != 0) {
-			free(job->text);
-			free(job);
-		}
-	}
-	if (err != 0)
-		(void)snprintf(why, why_bytes, "no memory for the list");
-	return err == 0 ? -EINPROGRESS : err;
-}
-
-int screens_add(struct screens *screening, const struct screens_order *order)
-{
-	struct screens_job *job = job_new(SCREENS_ADD);
-	int err;
-
-	if (job == NULL) {
-		free(order->text);
-		return -ENOMEM;
-	}
-	job->text = order->text;
-	(void)snprintf(job->list.virus_id, sizeof(job->list.virus_id), "%s", order->virus_id);
-	(void)snprintf(job->list.origin, sizeof(job->list.origin), "operator %s", order->who);
-	(void)snprintf(job->list.why, sizeof(job->list.why), "%s", order->why);
-	job->list.expires_s = order->seconds > 0 ? job->now_s + order->seconds : 0;
-	err = push_list(screening, job, "", order->client);
-	if (err != 0) {
-		free(job->text);
-		free(job);
-	}
-	return err;
-}
-
-int screens_copy(struct screens *screening, const struct screen_store_choice *choice,
-	const json_t *request, int fd, uint64_t client)
-{
-	struct screens_job *job = job_new(SCREENS_COPY);
-	struct waiter *waiter = waiter_new("", client);
-
-	if (job == NULL || waiter == NULL) {
-		free(job);
-		free(waiter);
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	job->request = json_deep_copy(request);
-	job->choice = *choice;
-	job->choice.virus_id = json_string_value(json_object_get(job->request, "virus_id"));
-	job->choice.digest = json_string_value(json_object_get(job->request, "digest"));
-	job->choice.name = json_string_value(json_object_get(job->request, "name"));
-	job->fd = fd;
-	job->ctx = waiter;
-	screens_work_push(screening->work, job);
-	return 0;
-}
-
 // ---- after a job --------------------------------------------------------------------------------
 
 static void note_told(struct screens *screening, const struct screens_job *job)
@@ -237,7 +108,9 @@ static void note_told(struct screens *screening, const struct screens_job *job)
 	bool said = screening->why[0] != '\0';
 
 	screening->is_told = job->told == 0;
+	screening->changed_s = screens_now_s();
 	if (job->told == 0) {
+		screening->layered = job->layered;
 		(void)snprintf(screening->version, sizeof(screening->version), "%s", job->version);
 		(void)snprintf(screening->control->link.screen,
 			sizeof(screening->control->link.screen), "%s", job->version);
@@ -261,7 +134,7 @@ static json_t *describe_added(const struct screens *screening, const struct scre
 static void list_added(struct screens *screening, struct screens_job *job)
 {
 	struct control *control = screening->control;
-	struct waiter *waiter = job->ctx;
+	struct screens_waiter *waiter = job->ctx;
 	json_t *answer;
 
 	screening->changes--;
@@ -273,9 +146,10 @@ static void list_added(struct screens *screening, struct screens_job *job)
 	if (job->err == -EEXIST)
 		job->err = 0;
 	screening->expiry_s = screen_store_next_expiry(screening->store);
-	tell(screening, job->err == 0 ? "added" : "refused", describe_added(screening, job));
+	screens_tell(
+		screening, job->err == 0 ? "added" : "refused", describe_added(screening, job));
 	if (waiter->alert[0] != '\0')
-		alerts_done(control->alerts, waiter->alert, job->err, job->why, now_s());
+		alerts_done(control->alerts, waiter->alert, job->err, job->why, screens_now_s());
 	if (waiter->client != API_NOBODY) {
 		answer = job->err == 0 ? describe_added(screening, job)
 				       : api_refusal("%s", job->why);
@@ -290,7 +164,7 @@ static void list_added(struct screens *screening, struct screens_job *job)
 
 static void copied(struct screens *screening, struct screens_job *job)
 {
-	struct waiter *waiter = job->ctx;
+	struct screens_waiter *waiter = job->ctx;
 	json_t *answer = job->err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "entries",
 						 (json_int_t)job->entries)
 				       : api_refusal("the lists cannot be read or copied");
@@ -300,7 +174,7 @@ static void copied(struct screens *screening, struct screens_job *job)
 }
 
 // What was removed is not looked for any more, or why it is.
-static void answer_removed(const struct screens *screening, struct waiter *waiter)
+static void answer_removed(const struct screens *screening, struct screens_waiter *waiter)
 {
 	if (waiter == NULL)
 		return;
@@ -308,6 +182,28 @@ static void answer_removed(const struct screens *screening, struct waiter *waite
 		json_pack("{s:b, s:I, s:b, s:s}", "ok", 1, "removed", (json_int_t)waiter->removed,
 			"in_force", screening->is_told, "why", screening->why));
 	free(waiter);
+}
+
+// What changed meanwhile is a layer on it.
+static void merged(struct screens *screening, struct screens_job *job)
+{
+	struct screens_job *put;
+
+	screening->is_merging = false;
+	screening->has_failed = job->err != 0;
+	if (job->err != 0) {
+		screening->changed_s = screens_now_s();
+		if (job->err != -EALREADY && job->err != -ECANCELED)
+			fault(screening, "the lists cannot be made into one image");
+		return;
+	}
+	put = screening->is_ending ? NULL : screens_job_new(SCREENS_PUT);
+	if (put == NULL)
+		return;
+	put->merged = job->merged;
+	job->merged = NULL;
+	screening->changes++;
+	screens_work_push(screening->work, put);
 }
 
 static void job_done(void *ctx, struct screens_job *job)
@@ -324,6 +220,9 @@ static void job_done(void *ctx, struct screens_job *job)
 			job->told = job->err;
 		note_told(screening, job);
 		answer_removed(screening, job->ctx);
+		break;
+	case SCREENS_MERGE:
+		merged(screening, job);
 		break;
 	case SCREENS_HITS:
 		screening->is_counting = false;
@@ -365,7 +264,7 @@ static int note_again(struct screens *screening, enum screens_end how, const jso
 }
 
 static int64_t end_for(struct screens *screening, const struct screen_store_choice *choice,
-	enum screens_end how, struct waiter *waiter)
+	enum screens_end how, struct screens_waiter *waiter)
 {
 	json_t *names = json_array();
 	json_t *ids = json_array();
@@ -375,7 +274,7 @@ static int64_t end_for(struct screens *screening, const struct screen_store_choi
 
 	if (count == 0) {
 		count = screen_store_off(
-			screening->store, choice, ends[how].name, now_s(), names, ids);
+			screening->store, choice, ends[how].name, screens_now_s(), names, ids);
 		err = count < 0 ? (int)count : 0;
 		if (err == 0 && (how == SCREENS_CLEARED || how == SCREENS_REMOVED))
 			err = screen_store_forget(screening->store, choice);
@@ -390,7 +289,7 @@ static int64_t end_for(struct screens *screening, const struct screen_store_choi
 		fault(screening, "what is to end cannot be written down");
 	}
 	if (count > 0) {
-		tell(screening, "off",
+		screens_tell(screening, "off",
 			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
 				"why", ends[how].name));
 		screening->expiry_s = screen_store_next_expiry(screening->store);
@@ -413,7 +312,7 @@ int64_t screens_end(
 int64_t screens_remove(
 	struct screens *screening, const struct screen_store_choice *choice, uint64_t client)
 {
-	struct waiter *waiter = waiter_new("", client);
+	struct screens_waiter *waiter = screens_waiter_new("", client);
 	int64_t count =
 		waiter != NULL ? end_for(screening, choice, SCREENS_REMOVED, waiter) : -ENOMEM;
 
@@ -436,12 +335,12 @@ void screens_covered(void *ctx, const char *virus_id, bool is_covered)
 static void uncover(struct screens *screening, const struct ruleset *ruleset)
 {
 	json_t *ids = json_array();
-	int64_t count = screens_rules_uncover(screening->store, ruleset, now_s(), ids);
+	int64_t count = screens_rules_uncover(screening->store, ruleset, screens_now_s(), ids);
 
 	if (count < 0)
 		fault(screening, "what is to come back cannot be written down");
 	if (count > 0) {
-		tell(screening, "on",
+		screens_tell(screening, "on",
 			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
 				"why", "not covered any more"));
 		screening->expiry_s = screen_store_next_expiry(screening->store);
@@ -497,8 +396,21 @@ static void look_at_dataplane(struct screens *screening)
 		return;
 	if (screening->is_told && strcmp(link->screen, screening->version) == 0)
 		return;
-	if (now_s() >= screening->tried_s + RETRY_S || screening->is_told)
+	if (screens_now_s() >= screening->tried_s + RETRY_S || screening->is_told)
 		push(screening, SCREENS_PUT);
+}
+
+static void look_at_layer(struct screens *screening)
+{
+	bool is_early;
+
+	if (screening->layered == 0 || screening->is_merging || screening->changes > 0)
+		return;
+	is_early = screens_now_s() < screening->changed_s + MERGE_QUIET_S;
+	if (is_early && (screening->layered < MERGE_CHANGES || screening->has_failed))
+		return;
+	screening->is_merging = true;
+	push(screening, SCREENS_MERGE);
 }
 
 static void judge_again(struct screens *screening)
@@ -517,7 +429,7 @@ static void judge_again(struct screens *screening)
 
 void screens_turn(struct screens *screening)
 {
-	const struct screen_store_choice expired = {.expires_s = now_s()};
+	const struct screen_store_choice expired = {.expires_s = screens_now_s()};
 
 	if (!screening->has_looked) {
 		screening->has_looked = true;
@@ -526,8 +438,10 @@ void screens_turn(struct screens *screening)
 	if (screening->expiry_s <= expired.expires_s)
 		(void)screens_end(screening, &expired, SCREENS_EXPIRED);
 	look_at_dataplane(screening);
+	look_at_layer(screening);
 	if (!screening->is_counting && screening->control->link.is_up &&
-		screening->version[0] != '\0' && now_s() >= screening->counted_s + HITS_EVERY_S)
+		screening->version[0] != '\0' &&
+		screens_now_s() >= screening->counted_s + HITS_EVERY_S)
 		push(screening, SCREENS_HITS);
 	judge_again(screening);
 }
@@ -576,7 +490,7 @@ int screens_new(struct control *control, struct screens **out, char *error, size
 	screening->expiry_s = screen_store_next_expiry(screening->store);
 	// What lies beside the image may be older than what is on.
 	screening->is_told = screen_store_count(screening->store) == 0 &&
-			     !screens_work_has_file(&control->options);
+			     !screens_image_has_file(&control->options);
 	if (!screening->is_told)
 		push(screening, SCREENS_PUT);
 	*out = screening;

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/screens_work.h"
 
-#include "control/durable.h"
+#include "control/screens_image.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
 #include <glib.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SWAP_SECONDS 60
 #define HITS_SECONDS 5
+#define MERGE_NICE 10
 #define LIST_OFF_S (30 * 86400ll) // that a list which is off is told of
 
 struct screens_work {
 	const struct control_options *options;
-	struct screen_store *store; // the thread's
-	GThreadPool *pool;          // one thread
+	struct screen_store *store;  // the thread's
+	struct screens_image *image; // the same
+	GThreadPool *pool;           // one thread
+	GThreadPool *merging;        // another one
+	atomic_bool is_ending;       // told to that
+	char path[CONTROL_TEXT_BYTES + 16];
 	GAsyncQueue *finished;
 	size_t pending;
 	screens_done_fn done;
@@ -34,98 +38,7 @@ struct task {
 	struct screens_job *job;
 };
 
-struct image {
-	void *data; // NULL: there is no list
-	size_t bytes;
-};
-
-// ---- the image ----------------------------------------------------------------------------------
-
-struct gathered {
-	GArray *entries;
-	GStringChunk *texts;
-};
-
-static bool gather(void *ctx, const struct screen_entry *entry)
-{
-	const struct gathered *gathered = ctx;
-	struct screen_entry own = *entry;
-
-	own.virus_id = g_string_chunk_insert_const(gathered->texts, entry->virus_id);
-	own.name = g_string_chunk_insert_const(gathered->texts, entry->name);
-	own.file_type = g_string_chunk_insert_const(gathered->texts, entry->file_type);
-	(void)g_array_append_val(gathered->entries, own);
-	return true;
-}
-
-// Of all that is on.
-static int build(struct screens_work *work, struct image *out, char *why, size_t why_bytes)
-{
-	struct gathered gathered = {
-		g_array_new(FALSE, FALSE, sizeof(struct screen_entry)), g_string_chunk_new(65536)};
-	int err = screen_store_each(work->store, gather, &gathered);
-
-	*out = (struct image){NULL, 0};
-	if (err != 0)
-		(void)snprintf(why, why_bytes, "the lists cannot be read");
-	else if (gathered.entries->len > 0)
-		err = screen_build((const struct screen_entry *)(void *)gathered.entries->data,
-			gathered.entries->len, &out->data, &out->bytes, why, why_bytes);
-	(void)g_array_free(gathered.entries, TRUE);
-	g_string_chunk_free(gathered.texts);
-	return err;
-}
-
 // ---- handing over -------------------------------------------------------------------------------
-
-// Beside the rules' image, for whoever starts. Without a list there is no file.
-static void path_of(const struct control_options *options, char *out, size_t room)
-{
-	(void)snprintf(out, room, "%s" RULESET_SCREEN_SUFFIX, options->rules.image);
-}
-
-static int keep(const struct screens_work *work, const struct image *image)
-{
-	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
-
-	path_of(work->options, path, sizeof(path));
-	if (image->data != NULL)
-		return durable_write(path, image->data, image->bytes);
-	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-bool screens_work_has_file(const struct control_options *options)
-{
-	char path[CONTROL_TEXT_BYTES + sizeof(RULESET_SCREEN_SUFFIX)];
-
-	path_of(options, path, sizeof(path));
-	return access(path, F_OK) == 0;
-}
-
-// A memfd that nobody can change any more. Returns it, or -errno.
-static int seal_image(const struct image *image)
-{
-	int memory = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err = 0;
-
-	if (memory < 0)
-		return -errno;
-	for (size_t at = 0; err == 0 && at < image->bytes;) {
-		ssize_t n = write(memory, (const char *)image->data + at, image->bytes - at);
-
-		if (n <= 0)
-			err = n < 0 ? -errno : -EIO;
-		else
-			at += (size_t)n;
-	}
-	if (err == 0 && fcntl(memory, F_ADD_SEALS,
-				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		err = -errno;
-	if (err == 0)
-		return memory;
-	(void)close(memory);
-	return err;
-}
 
 // The dataplane's answer, or NULL with why in the job.
 static json_t *ask(const struct screens_work *work, struct screens_job *job, const char *command,
@@ -154,11 +67,11 @@ static json_t *ask(const struct screens_work *work, struct screens_job *job, con
 	return NULL;
 }
 
-static void hand_over(
-	const struct screens_work *work, struct screens_job *job, const struct image *image)
+static void hand_over_as(struct screens_work *work, struct screens_job *job,
+	const struct screens_made *made, const char *command, bool is_whole)
 {
-	bool has_list = image->data != NULL;
-	int fd = has_list ? seal_image(image) : -1;
+	bool has_list = strcmp(command, "screen none") != 0;
+	int fd = has_list ? screens_image_seal(work->image, made, is_whole) : -1;
 	const char *version;
 	json_t *root;
 
@@ -167,7 +80,7 @@ static void hand_over(
 		(void)snprintf(job->why, sizeof(job->why), "no memory to hand over the list");
 		return;
 	}
-	root = ask(work, job, has_list ? "screen" : "screen none", fd, SWAP_SECONDS);
+	root = ask(work, job, command, fd, SWAP_SECONDS);
 	if (fd >= 0)
 		(void)close(fd);
 	version = json_string_value(json_object_get(root, "screen"));
@@ -176,19 +89,39 @@ static void hand_over(
 	json_decref(root);
 }
 
-// A file that is ahead of the database is made anew at the next start; one that is behind, too.
-static void put(const struct screens_work *work, struct screens_job *job, const struct image *image)
+// A dataplane that does not have the image below takes both.
+static void hand_over(struct screens_work *work, struct screens_job *job,
+	const struct screens_made *made, bool is_layer, bool is_new)
 {
-	char reason[128];
-	int err = keep(work, image);
+	if (made->whole.data == NULL && !is_layer) {
+		hand_over_as(work, job, made, "screen none", false);
+		return;
+	}
+	if (is_layer && !is_new) {
+		hand_over_as(work, job, made, "screen-layer", false);
+		if (job->told != -EPROTO)
+			return;
+		job->why[0] = '\0';
+	}
+	hand_over_as(work, job, made, "screen", true);
+}
 
+// A file that is ahead of the database is made anew at the next start; one that is behind, too.
+static void put(
+	struct screens_work *work, struct screens_job *job, struct screens_made *made, bool is_new)
+{
+	bool is_layer = made->layer.data != NULL;
+	char reason[128];
+	int err = screens_image_keep(work->image, made);
+
+	job->layered = made->changes;
 	if (err != 0) {
 		job->told = err;
 		(void)snprintf(job->why, sizeof(job->why), "%.100s" RULESET_SCREEN_SUFFIX ": %s",
 			work->options->rules.image, strerror_r(-err, reason, sizeof(reason)));
 		return;
 	}
-	hand_over(work, job, image);
+	hand_over(work, job, made, is_layer, is_new);
 }
 
 // ---- adding -------------------------------------------------------------------------------------
@@ -232,7 +165,7 @@ static int add_by_ids(
 }
 
 static int add_all(struct screens_work *work, struct screens_job *job,
-	const struct screen_list *list, struct image *image)
+	const struct screen_list *list, struct screens_made *made)
 {
 	uint64_t on = screen_store_count(work->store);
 	int err;
@@ -249,7 +182,9 @@ static int add_all(struct screens_work *work, struct screens_job *job,
 	if (err == -EIO)
 		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
 	// What cannot be built together is not taken.
-	return err == 0 ? build(work, image, job->why, sizeof(job->why)) : err;
+	if (err == 0)
+		err = screens_image_make(work->image, made, job->why, sizeof(job->why));
+	return err == 0 ? screens_image_note(work->image, made) : err;
 }
 
 // A list without more, as that of a virus id: its entries need not name one then.
@@ -273,7 +208,7 @@ static char *with_id(char *text, const char *virus_id)
 static void run_add(struct screens_work *work, struct screens_job *job)
 {
 	struct screen_list list = {NULL, 0, NULL};
-	struct image image = {NULL, 0};
+	struct screens_made made = {0};
 
 	if (job->list.virus_id[0] != '\0' && job->text[strspn(job->text, " \t\r\n")] == '[')
 		job->text = with_id(job->text, job->list.virus_id);
@@ -283,26 +218,70 @@ static void run_add(struct screens_work *work, struct screens_job *job)
 		return;
 	job->err = screen_store_begin(work->store);
 	if (job->err == 0)
-		job->err = screen_store_end(work->store, add_all(work, job, &list, &image));
+		job->err = screen_store_end(work->store, add_all(work, job, &list, &made));
 	if (job->err != 0 && job->why[0] == '\0')
 		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
 	job->entries = list.count;
 	screen_list_free(&list);
 	if (job->err == 0)
-		put(work, job, &image);
-	free(image.data);
+		put(work, job, &made, false);
+	screens_made_free(&made);
 }
 
 // ---- the other jobs -----------------------------------------------------------------------------
 
+// Written down before it is made, and after it: what changes meanwhile is known then.
+static int prepare(struct screens_work *work, struct screens_job *job)
+{
+	int err = screen_store_begin(work->store);
+
+	if (err != 0)
+		return err;
+	if (job->merged != NULL)
+		err = screens_image_adopt(work->image, job->merged);
+	job->merged = NULL;
+	if (err == 0)
+		err = screens_image_watch(work->image);
+	err = screen_store_end(work->store, err);
+	if (err != 0)
+		screens_image_disown(work->image);
+	return err;
+}
+
+static int make_put(struct screens_work *work, struct screens_job *job, struct screens_made *made)
+{
+	int err = prepare(work, job);
+
+	if (err == 0)
+		err = screen_store_begin_reading(work->store);
+	if (err == 0)
+		err = screen_store_end(work->store,
+			screens_image_make(work->image, made, job->why, sizeof(job->why)));
+	if (err == 0)
+		err = screen_store_begin(work->store);
+	if (err == 0)
+		err = screen_store_end(work->store, screens_image_note(work->image, made));
+	if (err == -EIO && job->why[0] == '\0')
+		(void)snprintf(job->why, sizeof(job->why), "the lists cannot be written");
+	return err;
+}
+
 static void run_put(struct screens_work *work, struct screens_job *job)
 {
-	struct image image = {NULL, 0};
+	bool is_new = job->merged != NULL;
+	struct screens_made made = {0};
 
-	job->err = build(work, &image, job->why, sizeof(job->why));
+	job->err = make_put(work, job, &made);
 	if (job->err == 0)
-		put(work, job, &image);
-	free(image.data);
+		put(work, job, &made, is_new);
+	screens_made_free(&made);
+}
+
+static void run_merge(const struct screens_work *work, struct screens_job *job)
+{
+	// Of the thread alone, which does nothing else: whoever waits for something comes first.
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGE_NICE);
+	job->err = screens_image_merge(work->options, work->path, &work->is_ending, &job->merged);
 }
 
 static int take_hit(
@@ -391,6 +370,7 @@ static gboolean take_finished(gpointer data)
 		work->done(work->ctx, task->job);
 		json_decref(task->job->hits);
 		json_decref(task->job->request);
+		screens_merged_free(task->job->merged);
 		free(task->job->text);
 		free(task->job);
 		free(task);
@@ -403,6 +383,7 @@ static void run(gpointer data, gpointer ctx)
 	struct task *task = data;
 	struct screens_work *work = task->work;
 	struct screens_job *job = task->job;
+	const bool is_merge = job->kind == SCREENS_MERGE;
 
 	(void)ctx;
 	switch (job->kind) {
@@ -411,6 +392,9 @@ static void run(gpointer data, gpointer ctx)
 		break;
 	case SCREENS_PUT:
 		run_put(work, job);
+		break;
+	case SCREENS_MERGE:
+		run_merge(work, job);
 		break;
 	case SCREENS_HITS:
 		run_hits(work, job);
@@ -425,6 +409,8 @@ static void run(gpointer data, gpointer ctx)
 	}
 	g_async_queue_push(work->finished, task);
 	(void)g_idle_add(take_finished, work);
+	if (!is_merge)
+		screens_image_settle(work->image);
 }
 
 // ---- begin and end ------------------------------------------------------------------------------
@@ -436,13 +422,15 @@ void screens_work_push(struct screens_work *work, struct screens_job *job)
 	if (task == NULL) {
 		job->err = -ENOMEM;
 		work->done(work->ctx, job);
+		screens_merged_free(job->merged);
 		free(job->text);
 		free(job);
 		return;
 	}
 	*task = (struct task){work, job};
 	work->pending++;
-	(void)g_thread_pool_push(work->pool, task, NULL);
+	(void)g_thread_pool_push(
+		job->kind == SCREENS_MERGE ? work->merging : work->pool, task, NULL);
 }
 
 size_t screens_work_count(const struct screens_work *work)
@@ -454,12 +442,16 @@ void screens_work_free(struct screens_work *work)
 {
 	if (work == NULL)
 		return;
+	atomic_store(&work->is_ending, true);
+	if (work->merging != NULL)
+		g_thread_pool_free(work->merging, FALSE, TRUE);
 	if (work->pool != NULL)
 		g_thread_pool_free(work->pool, FALSE, TRUE);
 	while (g_idle_remove_by_data(work))
 		;
 	(void)take_finished(work);
 	g_async_queue_unref(work->finished);
+	screens_image_free(work->image);
 	screen_store_close(work->store);
 	free(work);
 }
@@ -473,13 +465,17 @@ int screens_work_new(const struct screens_work_setup *setup, struct screens_work
 	if (work == NULL)
 		return -ENOMEM;
 	work->options = setup->options;
+	(void)snprintf(work->path, sizeof(work->path), "%s", setup->path);
 	work->done = setup->done;
 	work->ctx = setup->ctx;
 	work->finished = g_async_queue_new();
 	err = screen_store_open(setup->path, &work->store, error, error_bytes);
+	if (err == 0)
+		err = screens_image_new(work->options, work->store, &work->image);
 	if (err == 0) {
 		work->pool = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
-		err = work->pool != NULL ? 0 : -ENOMEM;
+		work->merging = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
+		err = work->pool != NULL && work->merging != NULL ? 0 : -ENOMEM;
 	}
 	if (err != 0) {
 		screens_work_free(work);

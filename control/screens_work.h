@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What screening does on a thread of its own, so that a list of a million entries keeps nobody waiting: lists
-// are read, made durable, built into an image and handed to the dataplane. One job after the other.
+// are read, made durable, made into an image or a layer (screens_image.h) and handed to the dataplane. One job after the
+// other, but that a large image is made on another thread meanwhile.
 #pragma once
 
 #include "control/control_options.h"
 #include "control/screen_store.h"
+#include "control/screens_image.h"
 
 #include <jansson.h>
 
@@ -15,8 +17,9 @@
 struct screens_work;
 
 enum screens_job_kind {
-	SCREENS_ADD,   // a list; then as PUT
-	SCREENS_PUT,   // what is on is built and handed over
+	SCREENS_ADD, // a list; then as PUT
+	SCREENS_PUT, // what is on is made and handed over
+	SCREENS_MERGE, // an image is made of all that is on, beside the other jobs, for a PUT that follows
 	SCREENS_HITS,  // the dataplane's counts are taken over
 	SCREENS_SWEEP, // what is off is deleted
 	SCREENS_COPY,  // what is chosen is written to a file
@@ -33,13 +36,16 @@ struct screens_job {
 	struct screen_store_choice choice;
 	json_t *request;
 	int fd;
-	void *ctx; // the caller's
+	struct screens_merged
+		*merged; // what came of MERGE, and for the PUT after it, which takes it; NULL: none
+	void *ctx;       // the caller's
 	// What came of it.
 	int err;          // of adding or building: nothing has changed then; -EEXIST: it was there
 	int told;         // of handing over, or of the dataplane's answer
 	char why[256];    // of either
 	char version[40]; // of the image in force; "" none
 	uint64_t entries; // added, or copied
+	uint64_t layered; // changes in the layer that was made, 0: none
 	json_t *hits;     // HITS: [{"id", "more"}]
 };
 
@@ -61,5 +67,3 @@ void screens_work_free(struct screens_work *work);
 // Takes the job, of malloc, and what is in it.
 void screens_work_push(struct screens_work *work, struct screens_job *job);
 size_t screens_work_count(const struct screens_work *work);
-// Whether a list lies beside the rules' image.
-bool screens_work_has_file(const struct control_options *options);

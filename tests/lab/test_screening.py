@@ -4,6 +4,7 @@
 force at once, survive restarts, end when the rules know the virus, and keep nothing back by mistake."""
 import hashlib
 import json
+import os
 import random
 import subprocess
 import threading
@@ -340,6 +341,81 @@ def many(count, seed):
              "bytes": source.randrange(1, 1 << 20)} for _ in range(count)]
 
 
+def add_list(at, entries):
+    path = at.lab.folder + "/list.json"
+    with open(path, "w") as f:
+        json.dump(entries, f)
+    began = time.monotonic()
+    said = at.control.ask("screen", "add", "--list", path)
+    return said, time.monotonic() - began
+
+
+@cases.case("small changes of a large list count at once, over kills of both at any moment, and end as others do",
+            engine=True)
+def layered(case):
+    with Lab(case) as lab:
+        at = Screened(case, lab)
+        layer = lab.folder + "/rules.img.screen-layer"
+        evils = [VIRUS + b"%d" % n for n in range(6)]
+        entries = many(20000, 1)
+        add_list(at, [dict(e, virus_id="CV-BASE") for e in entries[1:]]
+                 + [file_entry(evils[0], name="Worm.0", virus_id="CV-0")])
+        case.check(not os.path.exists(layer), "one image", os.listdir(lab.folder))
+        said, _ = add_list(at, [dict(e, virus_id="CV-1") for e in many(99, 2)]
+                           + [file_entry(evils[1], name="Worm.1", virus_id="CV-1")])
+        case.check(said["in_force"] and os.path.exists(layer), "a layer", said)
+        at.send("evil0", evils[0])
+        at.send("evil1", evils[1])
+        at.quarantined("evil0", "evil1")
+        # What is gone lies in the image below.
+        case.equal(at.control.ask("screen", "remove", "CV-0")["removed"], 1, "removed")
+        at.send("clean", evils[0])
+        add_list(at, [file_entry(evils[0], name="Worm.0", virus_id="CV-0")])
+        at.send("evil0b", evils[0])
+        at.quarantined("evil0", "evil1", "evil0b")
+
+        kept = ["evil0", "evil1", "evil0b"]
+        total = 20100
+        for n in range(2, 6):
+            before = len(at.control.events("alert"))
+            alert = at.vendor.alert("screen", virus_id="CV-%d" % n, screen=[
+                file_entry(evils[n], name="Worm.%d" % n), *many(99, n + 10)])
+            at.tell(alert, wait=False)
+            until("it was taken", lambda: len(at.control.events("alert")) > before)
+            time.sleep(0.02 * (n - 2))
+            at.control.kill()
+            if n % 2:
+                at.gateway.kill()
+                at.gateway.start()
+            at.control.start()
+            total += 100
+            until("it is in force", lambda: at.listed()["in_force"] and at.listed()["total"] == total)
+            at.send("evil%d" % n, evils[n])
+            kept.append("evil%d" % n)
+        at.quarantined(*kept)
+        # Another dataplane has the same list of the files alone.
+        at.control.kill()
+        at.gateway.kill()
+        at.gateway.start()
+        at.send("evil1b", evils[1])
+        at.control.start()
+        at.quarantined(*kept, "evil1b")
+
+        image = os.stat(lab.folder + "/rules.img.screen").st_ino
+        add_list(at, [dict(e, virus_id="CV-MORE") for e in many(17000, 3)])
+        until("all is one image", lambda: os.stat(lab.folder + "/rules.img.screen").st_ino != image
+              and os.stat(layer).st_size < 10000 and at.listed()["in_force"])
+        at.send("evil1c", evils[1])
+        at.update("2026.1", {"new.ndb": COVERING.replace(ID, "CV-1")}, covers=("CV-1",))
+        until("what is covered has ended", lambda: at.listed()["total"] == total - 100 + 17000)
+        at.tell(at.vendor.alert("all-clear", virus_id="CV-MORE"))
+        until("it has ended", lambda: at.listed()["total"] == total - 100 and at.listed()["in_force"])
+        at.control.ask("screen", "remove", "CV-BASE")
+        until("few are left", lambda: at.listed()["total"] == total - 20099 and at.listed()["in_force"])
+        case.check(not os.path.exists(layer), "one image again", os.listdir(lab.folder))
+        case.equal([e for e in at.control.events("fault") if e["what"] == "screening"], [], "faults")
+
+
 @cases.case("a million entries come into force under load, a tenth of them in an alert; no mail is lost",
             engine=True)
 def million(case):
@@ -374,6 +450,11 @@ def million(case):
             by_alert = time.monotonic() - began - by_hand
             case.equal(at.listed("list", "--limit", "1")["total"], 1000000, "entries in force")
             at.send("evil", VIRUS)
+            small = [add_list(at, [dict(e, virus_id="CV-SMALL") for e in many(count, count)])
+                     for count in (100, 10000, 100)]
+            case.check(all(said["in_force"] for said, _ in small), "small changes", small)
+            at.send("evil2", VIRUS)
+            at.control.ask("screen", "remove", "CV-SMALL")
             at.control.ask("screen", "remove", "CV-3")
             until("there are fewer", lambda: at.listed()["waiting"] == 0)
         finally:
@@ -381,13 +462,14 @@ def million(case):
             for sender in senders:
                 sender.join()
         case.equal(at.listed()["total"], 900000, "entries in force")
-        at.quarantined("evil")
+        at.quarantined("evil", "evil2")
         case.equal({t.code for t in tries}, {250}, "each mail was taken")
         labmail.check_arrived(case, at.server, [t.data for t in tries])
         stats = at.gateway.stats()
         case.equal((stats["tx_dropped"], stats["messages_tempfailed"]), (0, 0), "losses")
-        print("     %d mails meanwhile; 900000 by hand in %.1f s, 100000 more by an alert in %.1f s" % (
-            len(tries), by_hand, by_alert))
+        print("     %d mails meanwhile; 900000 by hand in %.1f s, 100000 more by an alert in %.1f s,"
+              " then 100, 10000 and 100 in %s s" % (
+                  len(tries), by_hand, by_alert, ", ".join("%.2f" % took for _, took in small)))
 
 
 if __name__ == "__main__":

@@ -192,17 +192,22 @@ static void scan_event(struct scan *scan, const struct mime_event *event)
 
 int scan_begin(struct scanner *scanner, enum scan_kind kind, struct scan **out)
 {
-	struct scan *scan = scan_pool_get(scanner);
+	struct scan *scan = scan_pool_get(scanner, kind == SCAN_MESSAGE);
 
 	if (scan == NULL)
 		return -ENOMEM;
-	scan->mime = kind == SCAN_MESSAGE
-			     ? mime_init_shared(scan->mime, &scanner->limits, scanner->mimes)
-			     : NULL;
-	scan->object = object_begin(scan, NULL, FILETYPE_CONTAINER_NONE, 0);
-	scan_attached_begin(scan);
 	*out = scan;
 	return 0;
+}
+
+// Only now: what is opened for a message whose bytes are still on their way is out of the caches until they come.
+static void open_scan(struct scan *scan)
+{
+	if (scan->is_open)
+		return;
+	scan_pool_open(scan);
+	scan->object = object_begin(scan, NULL, FILETYPE_CONTAINER_NONE, 0);
+	scan_attached_begin(scan);
 }
 
 static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
@@ -226,6 +231,7 @@ static void step_feed(struct scan *scan, const uint8_t *data, size_t n)
 
 void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
 {
+	open_scan(scan);
 	scan->result.bytes += n;
 	while (n > 0) {
 		size_t room = SCAN_STEP_BYTES - scan->step_bytes;
@@ -248,8 +254,8 @@ void scan_feed(struct scan *scan, const uint8_t *data, size_t n)
 
 bool scan_is_decided(const struct scan *scan)
 {
-	return scan->is_hit || scan->suspect != NULL || scan->unscannable != NULL ||
-	       scan->is_encrypted;
+	return scan->is_open && (scan->is_hit || scan->suspect != NULL ||
+					scan->unscannable != NULL || scan->is_encrypted);
 }
 
 static const struct scan_match *find_leading(const struct scan_match *matches, size_t count)
@@ -315,8 +321,10 @@ static void scan_judge(struct scan *scan)
 	}
 }
 
-static void note_texts(struct scan *scan, struct scan_result *result)
+static void note_texts(struct scan *scan)
 {
+	struct scan_result *result = &scan->result;
+
 	result->subject = scan->mime != NULL ? scan_pool_text(scan, mime_subject(scan->mime)) : "";
 	result->unclear_subject = scan->mime != NULL && mime_has_unclear_subject(scan->mime);
 	result->unclear_names = scan->mime != NULL && mime_has_unclear_name(scan->mime);
@@ -341,7 +349,6 @@ static void note_known(struct scan *scan)
 	scan->known.parts_count = 0;
 	if (scan->table != &scan->small)
 		scan_list_known(scan);
-	note_texts(scan, &scan->known);
 }
 
 const struct scan_result *scan_get_known(const struct scan *scan)
@@ -353,6 +360,7 @@ void scan_feed_end(struct scan *scan)
 {
 	struct mime_event event = {.type = MIME_NEED_INPUT};
 
+	open_scan(scan);
 	if (scan->is_finished)
 		return;
 	scan->is_finished = true;
@@ -364,9 +372,9 @@ void scan_feed_end(struct scan *scan)
 	scan_attached_end(scan);
 	object_end(scan, scan->object);
 	scan->object = NULL;
-	// Others need it while this one waits for digests.
-	if (scan->mime != NULL)
-		mime_fini(scan->mime);
+	note_texts(scan);
+	// Others need it while this one waits for digests, or for the server.
+	scan_pool_leave_desk(scan);
 	// What was put off may turn out to be allowed, or to have been found already.
 	if (scan->deferred != NULL)
 		scan_gather_settle(scan);
@@ -410,6 +418,7 @@ const struct scan_result *scan_end(struct scan *scan)
 {
 	struct scan_result *result = &scan->result;
 
+	open_scan(scan);
 	if (scan->is_ended)
 		return result;
 	scan->is_ended = true;
@@ -421,7 +430,6 @@ const struct scan_result *scan_end(struct scan *scan)
 	scan_list(scan);
 	result->matches = scan->matches;
 	result->parts = scan->table->parts;
-	note_texts(scan, result);
 	scan_judge(scan);
 	return result;
 }
@@ -430,11 +438,13 @@ void scan_free(struct scan *scan)
 {
 	if (scan == NULL)
 		return;
-	while (scan->open != NULL)
-		object_drop(scan, scan->open);
-	scan_gather_drop(scan);
-	scan_attached_drop(scan);
-	scan_whole_drop(scan, 0);
-	scan_whole_free(scan);
+	if (scan->is_open) {
+		while (scan->open != NULL)
+			object_drop(scan, scan->open);
+		scan_gather_drop(scan);
+		scan_attached_drop(scan);
+		scan_whole_drop(scan, 0);
+		scan_whole_free(scan);
+	}
 	scan_pool_put(scan);
 }

@@ -442,13 +442,13 @@ struct scan_object *object_begin(struct scan *scan, const struct scan_object *pa
 	enum filetype_container container, uint32_t part)
 {
 	enum match_target target =
-		part == 0 && scan->mime != NULL ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
+		part == 0 && scan->is_message ? MATCH_TARGET_MAIL : MATCH_TARGET_ANY;
 	struct scan_object *object = take(scan, part, container);
 
 	if (object == NULL)
 		return NULL;
 	object->is_listed = part > 0;
-	object->origin = part == 0 && scan->mime != NULL ? UINT32_MAX : scan->origin;
+	object->origin = part == 0 && scan->is_message ? UINT32_MAX : scan->origin;
 	object->depth = parent != NULL ? parent->depth + 1 : 0;
 	object->is_opaque = target == MATCH_TARGET_MAIL;
 	container_note_outer(object, parent);
@@ -493,7 +493,7 @@ void object_feed(struct scan *scan, struct scan_object *object, const uint8_t *d
 		return;
 	screening_feed(object->screening, data, n);
 	scan_copy_feed(scan, object, data, n);
-	if (object->part > 0 || scan->mime == NULL) {
+	if (object->part > 0 || !scan->is_message) {
 		object->marks = scan_marks(data, n);
 		scan_script_feed(scan, object, data, n);
 	}

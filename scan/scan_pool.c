@@ -38,20 +38,21 @@ static size_t table_bytes(size_t room)
 			(room + 1) * sizeof(struct part_order));
 }
 
-// A message: struct scan, a step of its bytes, its matches, the MIME parser.
-static size_t step_offset(void)
+// A message: struct scan, its matches.
+static size_t matches_offset(void)
 {
 	return align_up(sizeof(struct scan));
 }
 
-static size_t matches_offset(void)
+// A desk: struct scan_desk, a step of a message's bytes, the MIME parser.
+static size_t step_offset(void)
 {
-	return step_offset() + SCAN_STEP_BYTES;
+	return align_up(sizeof(struct scan_desk));
 }
 
-static size_t mime_offset(const struct scanner *scanner)
+static size_t mime_offset(void)
 {
-	return align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
+	return step_offset() + align_up(SCAN_STEP_BYTES);
 }
 
 // Not zeroed: what is used again is not either, and pages that are never needed are never there.
@@ -129,12 +130,13 @@ static int pool_make(struct scanner *scanner)
 	scanner->hits = calloc(scanner->matches_room, sizeof(*scanner->hits));
 	scanner->gather.hits = calloc(scanner->matches_room, sizeof(*scanner->gather.hits));
 	scanner->messages = pool_memory(options->max_messages, scanner->message_bytes);
+	scanner->desks = pool_memory(options->max_messages, scanner->desk_bytes);
 	scanner->mimes = pool_memory(1, mime_pool_bytes(&scanner->limits, options->max_messages));
 	scanner->texts = pool_memory(scanner->texts_count, sizeof(*scanner->texts));
 	scanner->objects = pool_memory(scanner->objects_count, sizeof(*scanner->objects));
 	if (scanner->hits == NULL || scanner->gather.hits == NULL || scanner->messages == NULL ||
-		scanner->mimes == NULL || !make_tables(scanner) || scanner->texts == NULL ||
-		scanner->objects == NULL)
+		scanner->desks == NULL || scanner->mimes == NULL || !make_tables(scanner) ||
+		scanner->texts == NULL || scanner->objects == NULL)
 		return -ENOMEM;
 	(void)mime_pool_init(scanner->mimes, &scanner->limits, options->max_messages);
 	if (capture_pool_init(&scanner->captures, CAPTURE_CHUNK_BYTES, capture_chunks(options)) !=
@@ -181,7 +183,9 @@ int scanner_new(
 	scanner->matches_room = options->all_matches ? MATCHES_ALL : MATCHES_FIRST;
 	scanner->parts_room = options->max_parts > options->max_members ? options->max_parts
 									: options->max_members;
-	scanner->message_bytes = align_up(mime_offset(scanner) + mime_own_bytes(&scanner->limits));
+	scanner->message_bytes =
+		align_up(matches_offset() + scanner->matches_room * sizeof(struct scan_match));
+	scanner->desk_bytes = align_up(mime_offset() + mime_own_bytes(&scanner->limits));
 	scanner->texts_count = messages + 2 * SCAN_MESSAGE_TEXT_BLOCKS;
 	scanner->objects_count = objects_count(options);
 	for (size_t i = 0; i < DIGEST_ALGORITHMS; i++)
@@ -222,6 +226,7 @@ void scanner_free(struct scanner *scanner)
 	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++)
 		free(scanner->tables[i].memory);
 	free(scanner->messages);
+	free(scanner->desks);
 	free(scanner->mimes);
 	free(scanner->gather.hits);
 	free(scanner->hits);
@@ -233,6 +238,7 @@ void scanner_warm(struct scanner *scanner, uint32_t messages, size_t kept_bytes)
 	if (messages > scanner->options.max_messages)
 		messages = scanner->options.max_messages;
 	warm_memory(scanner->messages, messages * scanner->message_bytes);
+	warm_memory(scanner->desks, messages * scanner->desk_bytes);
 	matcher_warm(scanner->matcher, messages * kept_bytes);
 }
 
@@ -264,14 +270,14 @@ size_t scanner_message_bytes(const struct scanner *scanner)
 
 	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++)
 		tables += table_bytes(scanner->tables[i].room) / table_sizes[i].share;
-	return scanner->message_bytes + mime_pool_share(&scanner->limits) +
+	return scanner->message_bytes + scanner->desk_bytes + mime_pool_share(&scanner->limits) +
 	       sizeof(struct text_block) + tables + unpack_bytes() / 4 +
 	       (sizeof(struct scan_object) + (has_copies ? sizeof(struct scan_copies) : 0)) * 9 /
 		       4 +
 	       searched * matcher_object_bytes(scanner->matcher);
 }
 
-struct scan *scan_pool_get(struct scanner *scanner)
+struct scan *scan_pool_get(struct scanner *scanner, bool is_message)
 {
 	struct scan *scan = scanner->free_scans;
 
@@ -284,12 +290,43 @@ struct scan *scan_pool_get(struct scanner *scanner)
 	else
 		return NULL;
 	scanner->in_progress++;
+	scan->scanner = scanner;
+	scan->home = scanner;
+	scan->is_message = is_message;
+	scan->is_open = false;
+	return scan;
+}
+
+// There are as many as messages.
+static struct scan_desk *take_desk(struct scanner *scanner)
+{
+	struct scan_desk *desk = scanner->free_desks;
+
+	if (desk != NULL)
+		scanner->free_desks = desk->next;
+	else
+		desk = (struct scan_desk *)(void *)(scanner->desks +
+						    scanner->desks_begun++ * scanner->desk_bytes);
+	return desk;
+}
+
+void scan_pool_open(struct scan *scan)
+{
+	struct scanner *scanner = scan->home;
+	struct scan_desk *desk = take_desk(scanner);
+	const bool is_message = scan->is_message;
+
 	memset(scan, 0, sizeof(*scan));
 	scan->scanner = scanner;
 	scan->home = scanner;
-	scan->step = (uint8_t *)scan + step_offset();
+	scan->is_message = is_message;
+	scan->is_open = true;
+	scan->desk = desk;
+	scan->step = (uint8_t *)desk + step_offset();
+	if (is_message)
+		scan->mime = mime_init_shared(
+			(uint8_t *)desk + mime_offset(), &scanner->limits, scanner->mimes);
 	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());
-	scan->mime = (struct mime *)((uint8_t *)scan + mime_offset(scanner));
 	scan->small = (struct part_table){
 		.parts = scan->small_parts,
 		.indexes = scan->small_indexes,
@@ -297,7 +334,21 @@ struct scan *scan_pool_get(struct scanner *scanner)
 		.room = SCAN_SMALL_PARTS,
 	};
 	scan->table = &scan->small;
-	return scan;
+}
+
+void scan_pool_leave_desk(struct scan *scan)
+{
+	struct scan_desk *desk = scan->desk;
+
+	if (desk == NULL)
+		return;
+	if (scan->mime != NULL)
+		mime_fini(scan->mime);
+	scan->mime = NULL;
+	scan->step = NULL;
+	scan->desk = NULL;
+	desk->next = scan->home->free_desks;
+	scan->home->free_desks = desk;
 }
 
 struct scan_object *scan_pool_get_object(struct scanner *scanner)
@@ -386,11 +437,12 @@ void scan_pool_put(struct scan *scan)
 {
 	struct scanner *scanner = scan->home;
 
-	if (scan->mime != NULL)
-		mime_fini(scan->mime);
-	pool_put_table(scan);
-	pool_put_texts(scanner, scan->text);
-	pool_put_texts(scanner, scan->spare);
+	if (scan->is_open) {
+		scan_pool_leave_desk(scan);
+		pool_put_table(scan);
+		pool_put_texts(scanner, scan->text);
+		pool_put_texts(scanner, scan->spare);
+	}
 	scan->next = scanner->free_scans;
 	scanner->free_scans = scan;
 	scanner->in_progress--;

@@ -89,12 +89,22 @@ struct scan_late {
 	bool is_cut; // there was no room for all of the copy
 };
 
+// What a message needs only while its bytes pass. Between its first command and its first byte, and between its end
+// and its report, it waits for others, while messages of other connections pass: these find the memory in the
+// processor's caches that the last one has left there.
+struct scan_desk {
+	struct scan_desk *next; // in the pool
+};
+
 struct scan {
-	struct scan *next;          // in the pool
-	struct scanner *scanner;    // whose matcher and pools are used: the helper's in scan_work
-	struct scanner *home;       // that it was begun on
-	struct mime *mime;          // NULL for a file
-	uint8_t *step;              // SCAN_STEP_BYTES, in which bytes are gathered
+	struct scan *next;       // in the pool
+	struct scanner *scanner; // whose matcher and pools are used: the helper's in scan_work
+	struct scanner *home;    // that it was begun on
+	bool is_message;         // not a file
+	bool is_open; // bytes of it have come, or its end: until then all below is anything
+	struct scan_desk *desk;     // NULL: its end was read
+	struct mime *mime;          // at the desk, NULL for a file
+	uint8_t *step;              // at the desk: SCAN_STEP_BYTES, in which bytes are gathered
 	size_t step_bytes;          // that are there
 	uint64_t read_bytes;        // of the message, by the MIME parser
 	struct scan_object *object; // the raw message or the file
@@ -162,6 +172,10 @@ struct scanner {
 	struct scan_object *objects;
 	struct scan *free_scans;
 	size_t messages_begun; // those behind were never used
+	size_t desk_bytes;
+	uint8_t *desks; // one for each message
+	struct scan_desk *free_desks;
+	size_t desks_begun;
 	struct text_block *free_texts;
 	size_t texts_begun;
 	struct scan_object *free_objects;
@@ -171,8 +185,12 @@ struct scanner {
 	size_t texts_count;
 };
 
-// A message's block with nothing in it, or NULL when all are in use.
-struct scan *scan_pool_get(struct scanner *scanner);
+// A message's block, which is not open, or NULL when all are in use.
+struct scan *scan_pool_get(struct scanner *scanner, bool is_message);
+// Empties the block, and takes a desk.
+void scan_pool_open(struct scan *scan);
+// Gives back the desk.
+void scan_pool_leave_desk(struct scan *scan);
 // Gives back the block and all that the message took.
 void scan_pool_put(struct scan *scan);
 // An object with nothing in it but its place in the pool, or NULL.

@@ -42,7 +42,7 @@ enum screening_what scan_screened_as(const struct scan *scan, const struct scan_
 	if (object->is_mail)
 		return SCREENING_LINES;
 	if (object->part == 0)
-		return scan->mime != NULL ? SCREENING_MESSAGE : SCREENING_EXACT;
+		return scan->is_message ? SCREENING_MESSAGE : SCREENING_EXACT;
 	if (object->number == 0 || object->part > scan->result.parts_count)
 		return SCREENING_EXACT;
 	encoding = scan->table->parts[object->part - 1].encoding;

@@ -7,8 +7,8 @@
 // What a port brings was written by somebody else, and each byte has to be fetched once from where that has put it:
 // bodies are decoded from more places than the processor's own caches have room for, each once a pass (0.021 -> 0.058
 // ns a byte of base64, where the last cache is shared). What comes out is in the caches still: Hyperscan and digests
-// read it there, always in the same place (apart, plain text takes 0.26 ns a byte either way). Frames are forwarded
-// in the same few buffers: of these nobody has to look at more than the first bytes.
+// read it there, always in the same place (apart, plain text takes 0.26 ns a byte either way). Of a frame that is
+// forwarded the buffer's own line and the first of its bytes are fetched likewise; nobody has to look at more.
 //
 // Hyperscan has each part in one piece (block mode), with no state to keep from packet to packet, and the signatures as
 // expressions as they are: what a gap or ?? lets through is part of its own work. The digest is one stream of

@@ -23,10 +23,12 @@
 static size_t sector_read(
 	const struct ole2 *ole2, uint32_t sector, uint32_t from, uint8_t *out, size_t n)
 {
+	const uint64_t size = UINT64_C(1) << ole2->shift;
+	const uint64_t first = size > HEADER_BYTES ? size : HEADER_BYTES;
+
 	if (sector > LAST_SECTOR)
 		return 0;
-	return capture_read(
-		ole2->whole->capture, (((uint64_t)sector + 1) << ole2->shift) + from, out, n);
+	return capture_read(ole2->whole->capture, first + sector * size + from, out, n);
 }
 
 // The numbers of a sector of a table; what is not there is OLE2_NONE.

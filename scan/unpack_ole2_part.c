@@ -113,34 +113,45 @@ static size_t text_bytes(const uint8_t *data, size_t n)
 	return end != NULL ? (size_t)(end - data) + 1 : 0;
 }
 
-// Size, 2, label, path, 4 bytes, length and text of another path, length, data. Without these texts it is
-// the data of some other program.
+// Where the file begins behind: size, 2, label, path, 4 bytes, length and text of another path, its length. 0: these are
+// not there, and it is the data of some other program. Of the other path readers mind the length, or the zero.
+static size_t native_begin(const uint8_t *data, size_t n, bool minds_zero)
+{
+	size_t label = n > 6 ? text_bytes(data + 6, n - 6) : 0;
+	size_t path = label > 0 ? text_bytes(data + 6 + label, n - 6 - label) : 0;
+	size_t at = 6 + label + path + 4;
+	size_t other;
+
+	if (path == 0 || at + 4 > n)
+		return 0;
+	other = minds_zero ? text_bytes(data + at + 4, n - at - 4) : ole2_u32(data + at);
+	if (minds_zero && other == 0)
+		return 0;
+	return other <= n - at - 4 && n - at - 4 - other >= 4 ? at + 4 + other + 4 : 0;
+}
+
+// Once in each way of reading that differs.
 static bool native_next(struct ole2 *ole2)
 {
 	const uint8_t *data = ole2->content;
-	size_t n = ole2->content_bytes;
-	size_t label;
-	size_t path;
-	size_t at;
+	const size_t n = ole2->content_bytes;
+	const size_t by_length = native_begin(data, n, false);
+	size_t at = by_length;
 
-	if (ole2->content_at > 0 || n <= 4)
+	if (ole2->content_at > 1 || n <= 4)
 		return false;
-	ole2->content_at = n;
-	ole2->part = ole2->content + 4;
-	ole2->part_bytes = n - 4;
-	label = n > 6 ? text_bytes(data + 6, n - 6) : 0;
-	path = label > 0 ? text_bytes(data + 6 + label, n - 6 - label) : 0;
-	at = 6 + label + path + 4;
-	if (path == 0 || at + 4 > n || ole2_u32(data + at) > n - at - 4)
-		return true;
-	at += 4 + (size_t)ole2_u32(data + at);
-	if (at + 4 > n)
+	if (ole2->content_at++ > 0) {
+		at = native_begin(data, n, true);
+		if (at == 0 || at == by_length)
+			return false;
+	}
+	ole2->part = ole2->content + (at > 0 ? at : 4);
+	ole2->part_bytes = n - (at > 0 ? at : 4);
+	if (at == 0)
 		return true;
 	(void)snprintf(ole2->path, sizeof(ole2->path), "%s", (const char *)data + 6);
-	ole2->part = ole2->content + at + 4;
-	ole2->part_bytes = n - at - 4;
-	if (ole2_u32(data + at) < ole2->part_bytes)
-		ole2->part_bytes = ole2_u32(data + at);
+	if (ole2_u32(data + at - 4) < ole2->part_bytes)
+		ole2->part_bytes = ole2_u32(data + at - 4);
 	return true;
 }
 

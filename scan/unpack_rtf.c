@@ -215,6 +215,22 @@ static void ole1_next(struct unpack *unpack)
 		unpack_name_begin(unpack);
 }
 
+// Whether a field of a text ends with this byte. Of a package's path some readers mind the length, others the zero.
+static bool ole1_text_ends(struct unpack *unpack, uint8_t byte)
+{
+	struct ole1 *ole1 = &unpack->as.ole1;
+
+	if (!ole1->has_length)
+		return byte == 0;
+	if (ole1->left > 0)
+		ole1->left--;
+	if (ole1->state != OLE1_TEMPORARY)
+		return ole1->left == 0;
+	if ((byte == 0) != (ole1->left == 0))
+		unpack_warn(unpack, WARN_AMBIGUOUS);
+	return byte == 0;
+}
+
 // One byte of a field before the data.
 static void ole1_byte(struct unpack *unpack, uint8_t byte)
 {
@@ -225,7 +241,7 @@ static void ole1_byte(struct unpack *unpack, uint8_t byte)
 	if (bytes == TO_ZERO || ole1->has_length) {
 		if (is_name && byte != 0)
 			unpack_name_add(unpack, &byte, 1);
-		if (ole1->has_length ? --ole1->left == 0 : byte == 0)
+		if (ole1_text_ends(unpack, byte))
 			ole1_next(unpack);
 		return;
 	}

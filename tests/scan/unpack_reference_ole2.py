@@ -220,7 +220,7 @@ for number in (3, 4):
                                       expect(plain))
     cases["macros-%d.doc" % number] = (check(Compound(macros, number).bytes(), macros), "clean", "",
                                        expect(macros, with_code))
-for odd_shift in (10, 14, 16):
+for odd_shift in (7, 8, 10, 14, 16):
     cases["shift-%d.doc" % odd_shift] = (Compound(plain, 3, odd_shift).bytes(), "clean", "", expect(plain))
 large = [("large", noise * 400), ("after", noise[:5000])]
 cases["large.doc"] = (check(Compound(large).bytes(), large), "clean", "", expect(large))
@@ -234,6 +234,13 @@ cases["objects.doc"] = (Compound(objects).bytes(), "clean", "", [
     (0, objects[0][0], objects[0][1]), (0, "inner.gz", inner_gzip), (2, "", noise[:99]),
     (0, objects[1][0], objects[1][1]), (0, objects[1][0], b"something"),
     (0, "Package", inner_gzip), (6, "", noise[:99])])
+for wrong in (7, 9):  # of the path before the file, which ends with a zero as well
+    path_length = native(b"inner.gz", inner_gzip).replace(struct.pack("<I", 8) + b"C:", struct.pack("<I", wrong) + b"C:")
+    begin = path_length.index(b"C:\\temp") + wrong
+    length, = struct.unpack_from("<I", path_length, begin)
+    cases["path-%d.doc" % wrong] = (Compound([("\1Ole10Native", path_length)]).bytes(), "clean", "", [
+        (0, "\1Ole10Native", path_length), (0, "inner.gz", path_length[begin + 4:begin + 4 + length]),
+        (0, "inner.gz", inner_gzip), (3, "", noise[:99])])
 inner_ole = Compound([("in", b"inside")]).bytes()
 slides = [("PowerPoint Document", atom(0x3E8, noise[:77]) + struct.pack("<HHI", 15, 1000, 60) + atom(
     0x1011, struct.pack("<I", len(inner_ole)) + zlib.compress(inner_ole), 1) + atom(

@@ -97,6 +97,8 @@ cases = {
                      (3, "in.gz", packed), (4, "", noise[:99])]),
     "hidden.rtf": (rtf(hidden(one)), "clean", "",
                    [(0, "objdata", one), (1, "in.gz", packed), (2, "", noise[:99])]),
+    "path-7.rtf": (rtf(lines(ole1(b"Package", package(b"in.gz", packed).replace(text(b"C:\\temp\0"), b"\7\0\0\0C:\\temp\0")))),
+                   "suspect", "ambiguous-archive", None),
     "capitals.rtf": (rtf(lines(one)).replace(b"\\objdata", b"\\OBJDATA"), "clean", "",
                      [(0, "objdata", one), (1, "in.gz", packed), (2, "", noise[:99])]),
     "cut.rtf": (rtf(lines(other))[:9000], "clean", "", None),

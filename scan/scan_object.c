@@ -385,20 +385,35 @@ static bool is_read_by_mime(const struct scan *scan, const struct scan_object *o
 				       strncmp(part->content_type, "text/", 5) == 0);
 }
 
+// As another archive, and as the PDF that its first bytes say that it is as well.
+static void begin_second(struct scan *scan, struct scan_object *object)
+{
+	object->has_second = true;
+	change_view(object);
+	unpacking_begin(scan, object, UNPACK_PDF, 0);
+	change_view(object);
+}
+
 static void detect(struct scan *scan, struct scan_object *object)
 {
 	const unsigned int marks = object->marks; // of the bytes that came last
+	const bool is_called_pdf = scan_whole_is_called_pdf(scan, object);
 	enum unpack_kind kind = object->kind;
 
 	if (kind == UNPACK_NONE)
 		kind = scan_whole_kind(object);
 	if (kind == UNPACK_UU && is_read_by_mime(scan, object))
 		kind = UNPACK_NONE;
+	if (kind == UNPACK_NONE && is_called_pdf)
+		kind = UNPACK_PDF;
 	object->has_second = unpack_is_partial(kind);
 	object->is_detected = true;
 	object->marks = scan_marks(object->prefix, object->prefix_bytes);
 	if (kind != UNPACK_NONE)
 		unpacking_begin(scan, object, kind, 0);
+	if (kind != UNPACK_PDF && is_called_pdf &&
+		memmem(object->prefix, object->prefix_bytes, "%PDF-", 5) != NULL)
+		begin_second(scan, object);
 	scan_whole_detect(scan, object, kind);
 	scan_whole_feed(scan, object, object->prefix, object->prefix_bytes);
 	look_into(scan, object, object->prefix, object->prefix_bytes);

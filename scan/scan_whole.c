@@ -9,6 +9,7 @@
 #include "scan/unpack_mail.h"
 
 #include <string.h>
+#include <strings.h>
 
 // A message's work is worth so many times the bytes that it may unpack and have kept.
 #define BUDGET_FACTOR 8
@@ -48,6 +49,21 @@ enum unpack_kind scan_whole_kind(const struct scan_object *object)
 		(is_told(object, "CL_TYPE_OLD_TAR") || is_told(object, "CL_TYPE_POSIX_TAR")))
 		return UNPACK_TAR;
 	return kind;
+}
+
+// Readers of PDF open what is called so, and mind neither what it begins with nor that it never says what it is.
+bool scan_whole_is_called_pdf(
+	const struct scan *scan, const struct scan_object *object)
+{
+	const struct scan_part *part =
+		object->is_listed ? &scan->table->parts[object->part - 1] : NULL;
+	size_t n;
+
+	if (part == NULL)
+		return false;
+	n = strlen(part->filename);
+	return (n >= 4 && strcasecmp(part->filename + n - 4, ".pdf") == 0) ||
+	       strcmp(part->content_type, "application/pdf") == 0;
 }
 
 const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n)

@@ -11,6 +11,9 @@
 // What unpacks the object as it passes, of which the first bytes are known.
 enum unpack_kind scan_whole_kind(const struct scan_object *object);
 // The object's first bytes are known, and what unpacks it as it passes.
+// Whether its name or type in the mail, or its name in an archive, has it opened by a reader of PDF.
+bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object *object);
+
 // What the object's first bytes tell. All who ask have the same ones: they are looked at once.
 const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n);
 

@@ -12,13 +12,13 @@
 #define FLAG_EXTRA 0x04u
 #define FLAG_NAME 0x08u
 #define FLAG_COMMENT 0x10u
-#define FLAGS_RESERVED 0xe0u
 
+// Of the flags that must not be set some readers know nothing, and unpack.
 static bool is_header_byte(uint32_t i, uint8_t byte)
 {
 	static const uint8_t magic[] = {0x1f, 0x8b, 8};
 
-	return i < sizeof(magic) ? byte == magic[i] : i != 3 || (byte & FLAGS_RESERVED) == 0;
+	return i >= sizeof(magic) || byte == magic[i];
 }
 
 bool gzip_is_header(const uint8_t *data, size_t n)

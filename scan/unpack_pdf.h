@@ -89,6 +89,7 @@ enum pdf_lex {
 enum pdf_key {
 	KEY_OTHER,
 	KEY_FILTER,
+	KEY_SHORT_FILTER,
 	KEY_LENGTH,
 	KEY_SCRIPT,
 	KEY_ENCRYPT,
@@ -136,6 +137,7 @@ struct pdf_object {
 	bool has_dictionary;
 	bool has_length;
 	bool has_filters;
+	bool has_short_filter;    // by /F
 	bool is_filter_elsewhere; // an indirect object
 	bool is_opaque;           // a filter that is not undone: those after it are not either
 	bool is_too_long;

@@ -194,18 +194,17 @@ static void next_token(struct cursor *cursor, struct token *token)
 static bool number_of(const char *word, int64_t *number)
 {
 	bool is_negative = word[0] == '-';
-	const char *at = word + (is_negative ? 1 : 0);
+	const char *at = word + (is_negative || word[0] == '+' ? 1 : 0);
+	const char *end = at;
 	int64_t value = 0;
 
-	if (*at == '\0' || strlen(at) > MAX_DIGITS)
+	for (; *end >= '0' && *end <= '9' && end < at + MAX_DIGITS; end++)
+		value = value * 10 + (*end - '0');
+	if (end == at)
 		return false;
-	for (; *at != '\0'; at++) {
-		if (*at < '0' || *at > '9')
-			return false;
-		value = value * 10 + (*at - '0');
-	}
 	*number = is_negative ? -value : value;
-	return true;
+	// Of a fraction readers take what stands before the point.
+	return *end == '\0' || (*end == '.' && end[1 + strspn(end + 1, "0123456789")] == '\0');
 }
 
 // ---- the dictionary ----------------------------------------------------------------------------

@@ -134,85 +134,6 @@ static void level_close(struct pdf *pdf)
 	value_end(pdf);
 }
 
-static enum pdf_key key_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		enum pdf_key key;
-	} keys[] = {
-		{"Filter", KEY_FILTER},
-		{"Length", KEY_LENGTH},
-		{"JS", KEY_SCRIPT},
-		{"JavaScript", KEY_SCRIPT},
-		{"Encrypt", KEY_ENCRYPT},
-		{"Type", KEY_TYPE},
-		{"EarlyChange", KEY_EARLY_CHANGE},
-		{"DecodeParms", KEY_PARMS},
-		{"DP", KEY_PARMS},
-		{"Predictor", KEY_PREDICTOR},
-		{"Colors", KEY_COLORS},
-		{"BitsPerComponent", KEY_BITS},
-		{"Columns", KEY_COLUMNS},
-		{"Name", KEY_NAME},
-	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (strcmp(name, keys[i].name) == 0)
-			return keys[i].key;
-	return KEY_OTHER;
-}
-
-// Images and what only their readers unpack stay as they are.
-static void add_filter(struct pdf_object *object, const char *name)
-{
-	static const struct {
-		const char *name;
-		const char *abbreviation;
-		enum codec_kind kind;
-	} filters[] = {
-		{"FlateDecode", "Fl", CODEC_ZLIB},
-		{"ASCIIHexDecode", "AHx", CODEC_HEX},
-		{"ASCII85Decode", "A85", CODEC_BASE85},
-		{"RunLengthDecode", "RL", CODEC_RUN_LENGTH},
-		{"LZWDecode", "LZW", CODEC_LZW},
-		{"Crypt", "Crypt", CODEC_NONE},
-	};
-
-	object->has_filters = true;
-	object->filters_named++;
-	if (object->is_opaque)
-		return;
-	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
-		if (strcmp(name, filters[i].name) != 0 &&
-			strcmp(name, filters[i].abbreviation) != 0)
-			continue;
-		if (filters[i].kind == CODEC_NONE) {
-			object->has_crypt = true;
-		} else if (object->filters < PDF_FILTERS) {
-			object->parms_of[object->filters] = (uint8_t)(object->filters_named - 1);
-			object->filter[object->filters++] = (uint8_t)filters[i].kind;
-		} else {
-			object->is_too_long = true;
-		}
-		return;
-	}
-	object->is_opaque = true;
-}
-
-static void filters_begin(struct unpack *unpack)
-{
-	struct pdf_object *object = &unpack->as.pdf.object;
-
-	// Of two that are given, readers take either.
-	if (object->has_filters)
-		unpack_warn(unpack, WARN_AMBIGUOUS);
-	object->filters = 0;
-	object->filters_named = 0;
-	object->is_opaque = false;
-	object->is_too_long = false;
-	object->is_filter_elsewhere = false;
-}
-
 static void parms_begin(struct unpack *unpack)
 {
 	struct pdf_object *object = &unpack->as.pdf.object;
@@ -256,7 +177,7 @@ static void name_end(struct unpack *unpack)
 
 	if (is_in_dictionary(pdf) && !pdf->has_key) {
 		pdf->has_key = true;
-		pdf->key = pdf->word_bytes < PDF_WORD_BYTES ? key_of(name) : KEY_OTHER;
+		pdf->key = pdf->word_bytes < PDF_WORD_BYTES ? pdf_key_of(name) : KEY_OTHER;
 		pdf->has_first |= strcmp(name, "First") == 0;
 		pdf->last_key = KEY_OTHER;
 		if (pdf->depth > 1 && (pdf->key == KEY_FILTER || pdf->key == KEY_LENGTH ||
@@ -264,13 +185,20 @@ static void name_end(struct unpack *unpack)
 					      pdf->key == KEY_PARMS))
 			pdf->key = KEY_OTHER;
 		if (pdf->key == KEY_FILTER)
-			filters_begin(unpack);
+			pdf_filters_begin(unpack);
 		else if (pdf->key == KEY_PARMS)
 			parms_begin(unpack);
 		return;
 	}
+	// Readers take /F for /Filter where it names filters; else it is a file.
+	if (pdf->key == KEY_SHORT_FILTER && pdf->depth == (is_in_dictionary(pdf) ? 1 : 2)) {
+		if (!object->has_short_filter)
+			pdf_filters_begin(unpack);
+		object->has_short_filter = true;
+		pdf_add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
+	}
 	if (pdf->key == KEY_FILTER)
-		add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
+		pdf_add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
 	else if (pdf->key == KEY_TYPE)
 		note_type(object, name);
 	else if (pdf->key == KEY_NAME && object->in_parms)
@@ -334,7 +262,7 @@ static bool look_up(struct unpack *unpack)
 	} else if (pdf->last_key == KEY_FILTER) {
 		count = pdf_dict_find_names(&place, names, PDF_FILTERS);
 		for (uint32_t i = 0; i < count; i++)
-			add_filter(object, names[i]);
+			pdf_add_filter(object, names[i]);
 		object->is_filter_elsewhere = count == 0;
 	} else if (pdf->last_key != KEY_EARLY_CHANGE && pdf_dict_find_number(&place, &number)) {
 		note_parm(object, pdf->last_key, number);
@@ -360,17 +288,31 @@ static void reference_end(struct unpack *unpack)
 	pdf->last_key = KEY_OTHER;
 }
 
+// A number, of which readers take what stands before the point.
+static bool is_number(const struct pdf *pdf, uint32_t *number)
+{
+	const char *word = pdf->word;
+	const uint32_t sign = word[0] == '+';
+	uint32_t i = sign;
+
+	for (*number = 0; i < pdf->word_bytes && i < 9 + sign && is_digit((uint8_t)word[i]); i++)
+		*number = *number * 10 + (uint32_t)(word[i] - '0');
+	if (i == sign)
+		return false;
+	if (i < pdf->word_bytes && word[i] == '.')
+		for (i++; i < pdf->word_bytes && is_digit((uint8_t)word[i]);)
+			i++;
+	return i == pdf->word_bytes;
+}
+
 // Returns true when a stream begins.
 static bool word_end(struct unpack *unpack)
 {
 	struct pdf *pdf = &unpack->as.pdf;
 	const char *word = pdf->word;
 	uint32_t number = 0;
-	uint32_t i = 0;
 
-	for (; i < pdf->word_bytes && i < 9 && is_digit((uint8_t)word[i]); i++)
-		number = number * 10 + (uint32_t)(word[i] - '0');
-	if (i > 0 && i == pdf->word_bytes) {
+	if (is_number(pdf, &number)) {
 		number_end(unpack, number);
 		return false;
 	}
@@ -520,6 +462,15 @@ static void text_byte(struct unpack *unpack, uint8_t c, struct unpack_event *eve
 		pdf->state = PDF_TEXT_END;
 }
 
+// "stream" behind a dictionary, with the data right behind it.
+static bool is_glued_stream(const struct unpack *unpack)
+{
+	const struct pdf *pdf = &unpack->as.pdf;
+
+	return pdf->word_bytes == 6 && memcmp(pdf->word, "stream", 6) == 0 && pdf->depth == 0 &&
+	       unpack->kind == UNPACK_PDF && !pdf->object.is_trailer && pdf->object.has_dictionary;
+}
+
 // Returns true when c was consumed.
 static bool lex_byte(struct unpack *unpack, uint8_t c, struct unpack_event *event)
 {
@@ -531,7 +482,7 @@ static bool lex_byte(struct unpack *unpack, uint8_t c, struct unpack_event *even
 		begin_token(unpack, c, event);
 		break;
 	case LEX_WORD:
-		if (!is_end) {
+		if (!is_end && !is_glued_stream(unpack)) {
 			word_add(pdf, c);
 			break;
 		}

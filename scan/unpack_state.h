@@ -198,9 +198,11 @@ struct tar {
 	uint32_t padding;
 	bool has_long_name; // name is that of the next member
 	bool has_pax_size;
+	bool is_pax_sparse;
 	bool is_linked; // the last header was one that has no contents but gives a size
 	uint64_t pax_size;
 	uint64_t left;
+	uint64_t pax_skip; // bytes of a record that is longer than there is room
 	uint32_t pax_bytes;
 	uint8_t block[512];
 	char pax[2 * UNPACK_NAME_BYTES];
@@ -531,6 +533,14 @@ enum codec_step predictor_run(
 
 // unpack_pdf.c
 bool pdf_is_expected_end(const struct pdf *pdf, uint64_t at);
+
+// unpack_pdf_entry.c
+// What an entry's name stands for.
+enum pdf_key pdf_key_of(const char *name);
+
+// The object's filters are named from here on, and the next of them.
+void pdf_filters_begin(struct unpack *unpack);
+void pdf_add_filter(struct pdf_object *object, const char *name);
 
 // unpack_pdf_lex.c
 // Reads on outside of streams. Returns how many bytes were consumed: up to an event, or a stream.

@@ -38,9 +38,9 @@ bool tar_is_header(const uint8_t *block, size_t n)
 	int32_t signed_sum = 8 * ' ';
 	uint64_t told;
 
-	if (n < BLOCK_BYTES || block[0] == '\0')
+	if (n < BLOCK_BYTES)
 		return false;
-	told = read_number(block + SUM_AT, 8);
+	told = read_number(block + SUM_AT, 8); // none in a block of zeros
 	if (told == 0)
 		return false;
 	for (size_t i = 0; i < BLOCK_BYTES; i++) {
@@ -97,6 +97,7 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 	}
 	if (type == 'x' || type == 'X') {
 		tar->pax_bytes = 0;
+		tar->pax_skip = 0;
 		tar->state = TAR_PAX;
 		return;
 	}
@@ -104,8 +105,14 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 		tar->state = TAR_SKIP;
 		return;
 	}
+	// Some readers know nothing of pax. Holes are not filled, and what tells of them stands in front of the contents.
+	if (tar->has_pax_size && tar->pax_size != size)
+		unpack_warn(unpack, WARN_AMBIGUOUS);
+	if (type == 'S' || tar->is_pax_sparse)
+		unpack_warn(unpack, WARN_METHOD);
 	if (tar->has_pax_size)
 		size = tar->pax_size;
+	tar->is_pax_sparse = false;
 	name_of_header(unpack);
 	tar->has_long_name = false;
 	tar->has_pax_size = false;
@@ -146,19 +153,29 @@ static void block_take(struct unpack *unpack, struct unpack_event *event)
 		unpack->is_over = true;
 }
 
+// What a record of a pax header says of its length; *digits: how many bytes tell it.
+static uint64_t pax_length(const char *record, size_t n, size_t *digits)
+{
+	uint64_t bytes = 0;
+	size_t i = 0;
+
+	for (; i < n && i < 12 && record[i] >= '0' && record[i] <= '9'; i++)
+		bytes = bytes * 10 + (uint64_t)(record[i] - '0');
+	*digits = i;
+	return bytes;
+}
+
 // One record of a pax header: "LENGTH KEY=VALUE\n", length bytes in all. Returns these, 0: none.
 static size_t pax_record(struct unpack *unpack, const char *record, size_t n)
 {
 	struct tar *tar = &unpack->as.tar;
-	size_t bytes = 0;
-	size_t i = 0;
+	size_t i;
+	const uint64_t bytes = pax_length(record, n, &i);
 
-	for (; i < n && record[i] >= '0' && record[i] <= '9' && bytes <= n; i++)
-		bytes = bytes * 10 + (size_t)(record[i] - '0');
 	if (i == 0 || i == n || record[i] != ' ' || bytes > n || bytes < i + 2)
 		return 0;
 	record += ++i;
-	n = bytes - i - 1;
+	n = (size_t)bytes - i - 1;
 	if (n >= 5 && memcmp(record, "path=", 5) == 0) {
 		unpack_name_begin(unpack);
 		unpack_name_add(unpack, (const uint8_t *)record + 5, n - 5);
@@ -168,32 +185,58 @@ static size_t pax_record(struct unpack *unpack, const char *record, size_t n)
 		for (i = 5; i < n && record[i] >= '0' && record[i] <= '9'; i++)
 			tar->pax_size = tar->pax_size * 10 + (uint64_t)(record[i] - '0');
 		tar->has_pax_size = true;
+	} else if (n >= 11 && memcmp(record, "GNU.sparse.", 11) == 0) {
+		tar->is_pax_sparse = true;
 	}
 	return bytes;
 }
 
+// The records that are whole. One for which there is no room is left out but for its start.
 static void pax_read(struct unpack *unpack)
 {
-	const struct tar *tar = &unpack->as.tar;
+	struct tar *tar = &unpack->as.tar;
 	size_t at = 0;
 	size_t bytes;
+	uint64_t whole;
 
 	do {
 		bytes = pax_record(unpack, tar->pax + at, tar->pax_bytes - at);
 		at += bytes;
 	} while (bytes > 0);
+	tar->pax_bytes -= (uint32_t)at;
+	memmove(tar->pax, tar->pax + at, tar->pax_bytes);
+	if (tar->pax_bytes < sizeof(tar->pax))
+		return;
+	whole = pax_length(tar->pax, tar->pax_bytes, &at);
+	tar->pax_skip = whole > tar->pax_bytes ? whole - tar->pax_bytes : UINT64_MAX;
+	tar->pax_bytes = 0;
+}
+
+static void pax_feed(struct unpack *unpack, const uint8_t *data, size_t n)
+{
+	struct tar *tar = &unpack->as.tar;
+
+	while (n > 0) {
+		size_t used = n < tar->pax_skip ? n : (size_t)tar->pax_skip;
+
+		tar->pax_skip -= used;
+		if (used == 0)
+			used = unpack_collect(
+				(uint8_t *)tar->pax, &tar->pax_bytes, sizeof(tar->pax), data, n);
+		if (tar->pax_bytes == sizeof(tar->pax))
+			pax_read(unpack);
+		data += used;
+		n -= used;
+	}
 }
 
 // What is read of a long name or a pax header; the rest of it is left out.
 static void keep(struct unpack *unpack, const uint8_t *data, size_t n)
 {
-	struct tar *tar = &unpack->as.tar;
-
-	if (tar->state == TAR_NAME)
+	if (unpack->as.tar.state == TAR_NAME)
 		unpack_name_add(unpack, data, n);
-	else if (tar->state == TAR_PAX)
-		(void)unpack_collect(
-			(uint8_t *)tar->pax, &tar->pax_bytes, sizeof(tar->pax), data, n);
+	else if (unpack->as.tar.state == TAR_PAX)
+		pax_feed(unpack, data, n);
 }
 
 static size_t contents_feed(

@@ -232,7 +232,7 @@ def ignore_lists(book, rng, count):
         book.sign(file, name, line)
         md5 = hashlib.md5(line.encode()).hexdigest()
         how, entry = rng.choice([
-            ("by name", name), ("with digest", name + ":" + md5), ("not", name + "0"),
+            ("by name", name), ("with digest", name + ":" + md5), ("not", name + "-"),
             ("with wrong digest", name + ":" + md5[::-1]), ("with suffix", name + ".UNOFFICIAL"),
             ("by prefix", name[:-1] + "x"), ("with upper digest", name + ":" + md5.upper())])
         # Of one list with both kinds of lines ClamAV refuses the whole.

@@ -202,6 +202,23 @@ for form, code in tars.items():
     good[form + "-tar.zip"] = make_zip([("t.tar", tar), ("t.tgz", gzip.compress(tar, mtime=0))])
 
 
+def pax_header(*records):
+    """One in front of a member; each record with its length, which counts itself."""
+    data = b""
+    for record in records:
+        rest = b" " + record + b"\n"
+        data += next(b"%d" % n + rest for n in range(len(rest), len(rest) + 9) if len(b"%d" % n + rest) == n)
+    info = tarfile.TarInfo("p")
+    info.type, info.size = b"x", len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+
+def unnamed(tar):
+    """Without the name in the header: it must not be missed."""
+    total = sum(tar[:148]) + 8 * 32 + sum(tar[156:512]) - sum(tar[:100])
+    return bytes(100) + tar[100:148] + b"%06o\0 " % total + tar[156:]
+
+
 def directory_at(data):
     return struct.unpack("<I", data[-6:-2])[0]
 
@@ -296,6 +313,16 @@ odd = {
                [(0, "", text)]),
     "crc-later.gz": (patched(packed_text * 2, 2 * len(packed_text) - 4, b"\1\2\3"), "suspect",
                      "broken-archive", [(0, "", text * 2)]),
+    "reserved.gz": (packed_text[:3] + b"\xe0" + packed_text[4:], "clean", "", [(0, "", text)]),
+    "no-name.tar": (unnamed(make_tar([("a", noise)], tarfile.USTAR_FORMAT)), "clean", "", [(0, "", noise)]),
+    "pax-size.tar": (pax_header(b"size=%d" % len(noise)) + make_tar([("a", noise)], tarfile.USTAR_FORMAT), "clean", "",
+                     [(0, "a", noise)]),
+    "pax-size-other.tar": (pax_header(b"size=3") + make_tar([("a", noise)], tarfile.USTAR_FORMAT), "suspect", "ambiguous-archive",
+                           [(0, "a", noise[:3])]),
+    "pax-long.tar": (pax_header(b"a=b", b"comment=" + b"x" * 5000, b"path=after") + unnamed(
+        make_tar([("a", noise)], tarfile.USTAR_FORMAT)), "clean", "", [(0, "after", noise)]),
+    "pax-sparse.tar": (pax_header(b"GNU.sparse.major=1") + make_tar([("a", noise)], tarfile.USTAR_FORMAT), "suspect",
+                       "unsupported-method", [(0, "a", noise)]),
     "crc-cut.gz": (packed_text[:-3], "clean", "", [(0, "", text)]),
     "crc.bz2": (patched(bz2.compress(text), 10, b"\1\2\3"), "suspect", "broken-archive", None),
     "mail.zip": (make_zip([("m.eml", letter)]), "clean", "",

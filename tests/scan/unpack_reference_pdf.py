@@ -6,6 +6,7 @@ Most are written here, byte by byte. Those of Ghostscript, cairo and qpdf come w
 what is in them is then what qpdf says.
 """
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -169,6 +170,14 @@ cases = {
     "filter-elsewhere": (pdf(stream(4, packed(mark), b"/Filter 7 0 R")), "clean", "", one),
     "filter-elsewhere-other": (pdf(stream(4, a85(mark), b"/Filter 7 0 R")), "suspect",
                                "unsupported-method", None),
+    "filter-short": (pdf(stream(4, packed(mark), b"/F /FlateDecode"), stream(5, a85(packed(mark)), b"/F [/A85 /Fl]")),
+                     "clean", "", one + [(0, "5 0 obj", mark)]),
+    "filter-short-twice": (pdf(stream(4, packed(mark), FLATE + b"/F /A85")), "suspect", "ambiguous-archive", None),
+    "file-elsewhere": (pdf(stream(4, packed(mark), FLATE + b"/F (a.bin)"), stream(5, packed(mark), FLATE + b"/F <</F [/A85]>>")),
+                       "clean", "", one + [(0, "5 0 obj", mark)]),
+    "filter-unknown": (pdf(stream(4, packed(mark), b"/Filter [/None /FlateDecode /Other]")), "clean", "", one),
+    "line-none": (pdf(stream(4, packed(mark), FLATE, line=b""), stream(5, mark, line=b"\n")), "clean", "",
+                  one + [(0, "5 0 obj", mark)]),
     "filter-twice": (pdf(stream(4, packed(mark), FLATE + b"/Filter /A85")), "suspect",
                      "ambiguous-archive", None),
     "image": (pdf(stream(4, b"\xff\xd8\xff" + noise, b"/Filter /DCTDecode")), "clean", "",
@@ -253,6 +262,9 @@ for name, other in {
     decoy = b"5 0 obj /RL endobj\n"
     for side, whole in (("before", other + used + decoy), ("behind", decoy + used + other)):
         cases["elsewhere-twice-%s-%s" % (name, side)] = (pdf(whole), "suspect", "unsupported-method", None)
+for name, numbers in (("points", b"/Predictor 12.0 /Columns 4."), ("plus", b"/Predictor +12 /Columns +004.0")):
+    cases["numbers-" + name] = (pdf(stream(4, packed(plain_rows), FLATE + b"/DecodeParms <<" + numbers + b">>")), "clean", "",
+                                [(0, "4 0 obj", told)])
 deep = [mark]
 for i in range(12):
     deep.append(packed(deep[-1]) if i % 2 == 0 else a85(deep[-1]))
@@ -261,6 +273,15 @@ cases["twelve-filters"] = (pdf(stream(4, deep[12], b"/Filter [" + b"/A85 /Fl " *
                            [(0, "4 0 obj", deep[8]), (0, "4 0 obj", mark)])
 cases["thirteen-filters"] = (pdf(stream(4, packed(deep[12]), b"/Filter [/Fl " + b"/A85 /Fl " * 6 + b"]")), "suspect",
                              "unsupported-method", None)
+# What is called a PDF is read as one whatever it begins with.
+bare = pdf(stream(4, packed(mark), FLATE), head=b"")
+both = gzip.compress(b"hello", mtime=0) + pdf(stream(4, packed(mark), FLATE))
+for name, inner, found in (("bare.PDF", bare, [(1, "4 0 obj", mark)]), ("bare.bin", bare, []),
+                           ("both.pdf", both, [(1, "", b"hello"), (1, "4 0 obj", mark)]), ("both.gz", both, [(1, "", b"hello")])):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), inner)
+    cases["called-" + name + ".zip"] = (archive.getvalue(), "clean", "", [(0, name, inner)] + found)
 holder = b"11 0 12 30 << /S /JavaScript /JS (\\141lert) >> <</X (endobj)/JS<61>>>"
 cases["object-stream"] = (
     pdf(stream(4, packed(holder), FLATE + b"/Type /ObjStm /N 2 /First 11")), "clean", "",

@@ -94,6 +94,8 @@ static const struct {
 	{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\2\0\0", 8},
 	{{"applesingle", FILETYPE_TARGET_ANY}, 0, "\0\5\x16\0\0\1\0\0", 8},
 	// Of these only the kind is known. Disks of virtual machines are opened by a click.
+	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
+		12}, // raw sectors
 	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "conectix", 8},
 	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "vhdxfile", 8},
 	{{"disk-image", FILETYPE_TARGET_ANY}, 0, "KDMV", 4},

@@ -52,8 +52,7 @@ enum unpack_kind scan_whole_kind(const struct scan_object *object)
 }
 
 // Readers of PDF open what is called so, and mind neither what it begins with nor that it never says what it is.
-bool scan_whole_is_called_pdf(
-	const struct scan *scan, const struct scan_object *object)
+bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object *object)
 {
 	const struct scan_part *part =
 		object->is_listed ? &scan->table->parts[object->part - 1] : NULL;

@@ -325,6 +325,7 @@ def odd():
     put("ten-gigabytes.xz", nothing * 100, "suspect", "limit-unpacked-bytes")
     put("bomb.7z", seven([("zero", bytes(50 << 20))], "-mx1"), "suspect", "archive-bomb")
     put("udf.img", bytes(32768) + b"\0BEA01\1" + bytes(4000), "suspect", "unsupported-archive", [])
+    put("raw.bin", b"\0" + b"\xff" * 10 + b"\0" + bytes(2340), "suspect", "unsupported-archive", [])
     put("made.arj", make(".arj", files, "arj", "a", "-y", "OUT", "FILES"), "suspect",
         "unsupported-archive", [])
     disc = iso(files)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -75,15 +76,30 @@ static bool is_whole(const struct mark *mark)
 	return memcmp(sum, mark->sum, sizeof(sum)) == 0;
 }
 
+static bool read_mark(int fd, uint64_t i, uint8_t *sector)
+{
+	return pread(fd, sector, SECTOR, (off_t)(i * SECTOR)) == SECTOR &&
+	       is_whole((const struct mark *)(const void *)sector);
+}
+
+static bool is_later(const struct mark *mark, const struct mark *other)
+{
+	return mark->number > other->number || strcmp(mark->vendor, other->vendor) != 0 ||
+	       strcmp(mark->role, other->role) != 0;
+}
+
 // What another thread puts meanwhile may be torn; what was put before it stands in the other sector of the pair then.
 static void copy_to_disk(const struct alert_marks *marks)
 {
-	_Alignas(struct mark) uint8_t sector[SECTOR];
+	_Alignas(struct mark) uint8_t from[SECTOR];
+	_Alignas(struct mark) uint8_t to[SECTOR];
 
 	for (uint64_t i = 0; i < SECTORS; i++) {
-		if (pread(marks->quick, sector, SECTOR, (off_t)(i * SECTOR)) == SECTOR &&
-			is_whole((const struct mark *)(const void *)sector))
-			(void)write_sector(marks->fd, sector, i);
+		if (read_mark(marks->quick, i, from) &&
+			(!read_mark(marks->fd, i, to) ||
+				is_later((const struct mark *)(const void *)from,
+					(const struct mark *)(const void *)to)))
+			(void)write_sector(marks->fd, from, i);
 	}
 }
 
@@ -172,6 +188,15 @@ static bool is_in_memory(int fd)
 	       (info.f_type == TMPFS_MAGIC || info.f_type == RAMFS_MAGIC);
 }
 
+// Others may write to the socket's folder, and a mark of theirs would have alerts refused.
+static bool is_ours(int fd)
+{
+	struct stat info;
+
+	return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
+	       info.st_nlink == 1 && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 static void drop_quick(struct alert_marks *marks, const char *path)
 {
 	(void)close(marks->quick);
@@ -182,8 +207,8 @@ static void drop_quick(struct alert_marks *marks, const char *path)
 static void open_quick(struct alert_marks *marks, const char *path)
 {
 	marks->quick = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (marks->quick >= 0 &&
-		(!is_in_memory(marks->quick) || read_all(marks, marks->quick) != 0))
+	if (marks->quick >= 0 && (!is_in_memory(marks->quick) || !is_ours(marks->quick) ||
+					 read_all(marks, marks->quick) != 0))
 		drop_quick(marks, path);
 }
 
@@ -285,6 +310,17 @@ static void fill(struct mark *mark, const struct alert *alert)
 	}
 }
 
+// The file that a process after this one will read. Who clears the folder in memory takes the other one away: what it
+// has goes to the disk then.
+static int choose_file(const struct alert_marks *marks)
+{
+	if (marks->quick >= 0 && is_ours(marks->quick))
+		return marks->quick;
+	if (marks->quick >= 0)
+		copy_to_disk(marks);
+	return marks->fd;
+}
+
 int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const char *digest)
 {
 	size_t i = find(marks, alert->vendor, key_role_name(alert->role));
@@ -306,7 +342,7 @@ int alert_marks_put(struct alert_marks *marks, const struct alert *alert, const 
 	(void)snprintf(mark.digests[slot], ENVELOPE_KEY_ID_BYTES, "%s", digest);
 	if (!sum_of(&mark, mark.sum))
 		return -EIO;
-	err = write_mark(marks, marks->quick >= 0 ? marks->quick : marks->fd, i, &mark);
+	err = write_mark(marks, choose_file(marks), i, &mark);
 	if (err == 0)
 		marks->pairs[i] = mark;
 	return err;

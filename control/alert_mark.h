@@ -6,7 +6,8 @@
 // not newer.
 //
 // They are put into a file in memory where there is one: one on a disk can make its writer wait for the file
-// system's journal, which waits for all that others write. Both are read, and what was put later counts.
+// system's journal, which waits for all that others write. Both are read, and what was put later counts. One in memory
+// that is not this user's alone is not read; where it is taken away, the disk has what it had.
 //
 // Two sectors for each vendor and role in turn: one that is torn by a power cut leaves the other.
 #pragma once

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR 4096
@@ -253,6 +254,69 @@ static void what_is_put_in_memory_does_not_touch_the_disk(void **state)
 	(void)unlink(quick_path);
 }
 
+// A mark of somebody else's would have alerts refused, and a link would have another file written.
+static void what_others_may_have_written_is_not_taken(void **state)
+{
+	struct alert alert = seal("acme", 1, 7);
+	struct alert_marks *forged = NULL;
+	uint64_t epoch;
+	uint64_t sequence;
+
+	(void)state;
+	if (access(quick, F_OK) != 0)
+		skip();
+	for (int by_link = 0; by_link < 2; by_link++) {
+		char other[64];
+
+		(void)snprintf(other, sizeof(other), "%s.other", quick);
+		assert_int_equal(alert_marks_open(other, NULL, &forged), 0);
+		assert_int_equal(alert_marks_put(forged, &alert, "d1"), 0);
+		alert_marks_close(forged);
+		(void)unlink(quick);
+		assert_int_equal(by_link ? link(other, quick) : rename(other, quick), 0);
+		if (!by_link)
+			assert_int_equal(chmod(quick, 0622), 0);
+		reopen();
+		assert_false(alert_marks_highest(marks, "acme", ROLE_ALERTS, &epoch, &sequence));
+		assert_int_not_equal(access(quick, F_OK), 0);
+		if (by_link)
+			assert_int_equal(unlink(other), 0);
+	}
+	assert_int_equal(alert_marks_put(marks, &alert, "d1"), 0);
+	reopen();
+	assert_highest("acme", 1, 7);
+}
+
+// What a process after this one finds on the disk.
+static void assert_next_finds(const char *vendor, uint64_t sequence)
+{
+	struct alert_marks *mine = marks;
+
+	assert_int_equal(alert_marks_open(path, NULL, &marks), 0);
+	assert_highest(vendor, 1, sequence);
+	alert_marks_close(marks);
+	marks = mine;
+}
+
+// As a service's folder in /run is when another one ends that calls it its own.
+static void a_folder_that_is_cleared_meanwhile_takes_no_mark_along(void **state)
+{
+	struct alert alert = seal("acme", 1, 1);
+	struct alert other = seal("other", 1, 9);
+
+	(void)state;
+	assert_int_equal(alert_marks_put(marks, &alert, "d"), 0);
+	assert_int_equal(alert_marks_put(marks, &other, "d"), 0);
+	(void)unlink(quick);
+	while (++alert.sequence < 6) {
+		assert_int_equal(alert_marks_put(marks, &alert, "d"), 0);
+		assert_next_finds("acme", alert.sequence);
+		assert_next_finds("other", 9);
+		alert_marks_sync(marks);
+		assert_next_finds("acme", alert.sequence);
+	}
+}
+
 static void a_file_on_a_disk_does_not_stay_beside_the_other(void **state)
 {
 	char beside[48];
@@ -298,6 +362,8 @@ int main(void)
 		IN_MEMORY(so_many_wait_for_the_order_and_no_more),
 		IN_MEMORY(too_many_vendors_are_refused),
 		IN_MEMORY(what_is_put_in_memory_does_not_touch_the_disk),
+		IN_MEMORY(what_others_may_have_written_is_not_taken),
+		IN_MEMORY(a_folder_that_is_cleared_meanwhile_takes_no_mark_along),
 		TEST(a_file_on_a_disk_does_not_stay_beside_the_other),
 		TEST(a_folder_that_is_not_there_is_an_error),
 	};

@@ -180,7 +180,7 @@ static int begin(struct release_opener *opener, const struct release_wanted *wan
 }
 
 // The oldest of the ring was not long ago.
-static bool is_often(const struct release_opener *opener, uint64_t now_ns)
+bool release_opener_is_often(const struct release_opener *opener, uint64_t now_ns)
 {
 	return opener->begun >= RELEASE_OFTEN &&
 	       now_ns - opener->begun_ns[opener->begun % RELEASE_OFTEN] < RELEASE_OFTEN_NS;
@@ -195,7 +195,7 @@ int release_opener_take(struct release_opener *opener, const struct release_want
 	if (is_making(opener))
 		return -EINPROGRESS;
 	if (making == NULL || !release_stats_are_same(&making->stats, &wanted->stats)) {
-		if (is_often(opener, wanted->now_ns))
+		if (release_opener_is_often(opener, wanted->now_ns))
 			keep_late(opener);
 		forget(opener);
 		return begin(opener, wanted);
@@ -208,11 +208,17 @@ int release_opener_take(struct release_opener *opener, const struct release_want
 	return err;
 }
 
+bool release_opener_is_ready(struct release_opener *opener, const struct release_wanted *wanted)
+{
+	return opener->making != NULL && !is_making(opener) &&
+	       release_stats_are_same(&opener->making->stats, &wanted->stats);
+}
+
 int release_opener_take_late(struct release_opener *opener, const struct release_wanted *wanted,
 	struct release_rules **out)
 {
 	if (opener->late == NULL || opener->late_seals != wanted->seals ||
-		!is_often(opener, wanted->now_ns))
+		!release_opener_is_often(opener, wanted->now_ns))
 		return -ENOENT;
 	*out = opener->late;
 	opener->late = NULL;

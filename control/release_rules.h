@@ -48,8 +48,11 @@ struct release_wanted {
 // ready; or -errno, with which the thread has ended.
 int release_opener_take(struct release_opener *opener, const struct release_wanted *wanted,
 	struct release_rules **out) __attribute__((warn_unused_result));
-// Of images that come faster than they can be judged by (RELEASE_OFTEN began to be opened within RELEASE_OFTEN_NS), the
-// last one that was opened and had been replaced by then. Only where the seals are still those that were in force with it:
+// Whether release_opener_take would not wait now.
+bool release_opener_is_ready(struct release_opener *opener, const struct release_wanted *wanted);
+// Images come faster than they can be judged by: RELEASE_OFTEN began to be opened within RELEASE_OFTEN_NS.
+bool release_opener_is_often(const struct release_opener *opener, uint64_t now_ns);
+// Then, the last one that was opened and had been replaced by then. Only where the seals are still those that were in force with it:
 // an update that ends one is in a later image. Returns 0, once for each, or -ENOENT.
 int release_opener_take_late(struct release_opener *opener, const struct release_wanted *wanted,
 	struct release_rules **out) __attribute__((warn_unused_result));

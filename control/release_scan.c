@@ -401,12 +401,26 @@ static int renew_behind(
 		       : -EINPROGRESS;
 }
 
+// What takes longer to be judged than an image lasts would never be: nothing newer is taken up before it is.
+static bool is_overtaken(const struct release_scanner *scanner, const struct release_wanted *wanted)
+{
+	return scanner->pending > 0 && scanner->basis != NULL &&
+	       scanner->basis->seals->generation == wanted->seals &&
+	       (scanner->is_behind || release_opener_is_often(scanner->opener, wanted->now_ns));
+}
+
 static int renew_image(
 	struct release_scanner *scanner, const struct release_wanted *wanted, const char *seals)
 {
 	struct release_rules *rules = NULL;
-	int err = release_opener_take(scanner->opener, wanted, &rules);
+	int err;
 
+	if (is_overtaken(scanner, wanted)) {
+		scanner->is_behind = true;
+		if (release_opener_is_ready(scanner->opener, wanted))
+			return -EINPROGRESS;
+	}
+	err = release_opener_take(scanner->opener, wanted, &rules);
 	if (err == -EINPROGRESS)
 		return renew_behind(scanner, wanted, seals);
 	if (err == 0)

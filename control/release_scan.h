@@ -45,7 +45,8 @@ int release_scanner_new(const struct control_options *options, const struct rele
 void release_scanner_free(struct release_scanner *scanner);
 // Takes up the image when it is another one than last time, and the seals as seals_text gives them.
 // Returns 0 or -errno: then the old ones stay, and there may be none. -EINPROGRESS: a thread opens the image, and ready
-// follows. Where it is behind, nothing newer is taken up before all that is on its way is judged.
+// follows; or, where images come often, mail is on its way, which is judged before anything newer is taken up, and done
+// follows.
 int release_scanner_renew(struct release_scanner *scanner, const char *image, const char *seals)
 	__attribute__((warn_unused_result));
 // The image and the seals of this generation are what it works with now.

@@ -244,6 +244,65 @@ static void mail_is_judged_while_images_change_faster_than_they_open(void **test
 	release_scanner_free(scanner);
 }
 
+static struct release_scanner *asked;
+static unsigned int valid; // verdicts that count
+
+static void count_valid(void *ctx, const struct release_verdict *verdict)
+{
+	count_verdict(ctx, verdict);
+	valid += strcmp(verdict->key, release_scanner_key(asked)) == 0 &&
+		 release_scanner_holds(asked, path, 1);
+}
+
+// That takes longer to scan than the image to open, as a rule.
+static void push_large(struct release_scanner *scanner)
+{
+	static const char head[] = "Subject: x\r\n\r\n";
+	static const char virus[] = "found-virus";
+	const size_t bytes = 8u << 20;
+	struct store_message message = {
+		.data = malloc(bytes), .bytes = bytes, .envelope = json_object()};
+
+	assert_non_null(message.data);
+	memset(message.data, 'x', bytes);
+	memcpy(message.data, head, sizeof(head));
+	memcpy(message.data + bytes - sizeof(virus), virus, sizeof(virus));
+	assert_int_equal(release_scanner_push(scanner, &message), 0);
+}
+
+// Each is opened in time, and replaced before the mail is judged.
+static void mail_is_judged_while_images_change_faster_than_it_is_scanned(void **test_state)
+{
+	static const struct release_ways ways = {.done = count_valid, .ready = ready};
+	static struct control_options options;
+
+	(void)test_state;
+	infected = 0;
+	put_image();
+	assert_int_equal(release_scanner_new(&options, &ways, &asked), 0);
+	for (unsigned int i = 1; i <= 2 * RELEASE_OFTEN; i++) {
+		const bool is_often = i > RELEASE_OFTEN;
+		unsigned int before;
+
+		while (renew(asked, 1) == -EINPROGRESS)
+			(void)g_main_context_iteration(NULL, TRUE);
+		valid = 0;
+		push_large(asked);
+		replace_image();
+		before = readies;
+		assert_int_equal(renew(asked, 1), -EINPROGRESS);
+		wait_ready(before + 1);
+		if (is_often && release_scanner_count(asked) > 0)
+			assert_int_equal(renew(asked, 1), -EINPROGRESS);
+		wait_verdicts(i);
+		assert_true(valid == 1 || !is_often);
+	}
+	// The newest is taken up then.
+	assert_int_equal(renew(asked, 1), 0);
+	assert_true(release_scanner_is_current(asked, path, 1));
+	release_scanner_free(asked);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -253,6 +312,7 @@ int main(void)
 		TEST(what_does_not_open_is_said_once_it_was_tried),
 		TEST(what_is_replaced_while_it_opens_serves_when_that_happens_often),
 		TEST(mail_is_judged_while_images_change_faster_than_they_open),
+		TEST(mail_is_judged_while_images_change_faster_than_it_is_scanned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,8 @@ struct pdf_object {
 	bool has_dictionary;
 	bool has_length;
 	bool has_filters;
-	bool has_short_filter;    // by /F
+	bool has_long_filters;    // by /Filter, wherever they are told
+	bool has_short_filters;   // by the /F that is being read
 	bool is_filter_elsewhere; // an indirect object
 	bool is_opaque;           // a filter that is not undone: those after it are not either
 	bool is_too_long;

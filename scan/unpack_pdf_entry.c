@@ -73,6 +73,27 @@ void pdf_add_filter(struct pdf_object *object, const char *name)
 		object->is_opaque |= strcmp(name, images[i]) == 0;
 }
 
+void pdf_add_long_filter(struct pdf_object *object, const char *name)
+{
+	object->has_long_filters = true;
+	pdf_add_filter(object, name);
+}
+
+// Readers take /F for /Filter where it names filters; else it is a file. Of both most take /Filter, and some /F.
+void pdf_add_short_filter(struct unpack *unpack, const char *name)
+{
+	struct pdf_object *object = &unpack->as.pdf.object;
+
+	if (object->has_long_filters) {
+		unpack_warn(unpack, WARN_AMBIGUOUS);
+		return;
+	}
+	if (!object->has_short_filters)
+		pdf_filters_begin(unpack);
+	object->has_short_filters = true;
+	pdf_add_filter(object, name);
+}
+
 void pdf_filters_begin(struct unpack *unpack)
 {
 	struct pdf_object *object = &unpack->as.pdf.object;

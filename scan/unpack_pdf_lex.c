@@ -186,19 +186,18 @@ static void name_end(struct unpack *unpack)
 			pdf->key = KEY_OTHER;
 		if (pdf->key == KEY_FILTER)
 			pdf_filters_begin(unpack);
+		else if (pdf->key == KEY_SHORT_FILTER && pdf->depth == 1)
+			object->has_short_filters = false;
 		else if (pdf->key == KEY_PARMS)
 			parms_begin(unpack);
 		return;
 	}
-	// Readers take /F for /Filter where it names filters; else it is a file.
-	if (pdf->key == KEY_SHORT_FILTER && pdf->depth == (is_in_dictionary(pdf) ? 1 : 2)) {
-		if (!object->has_short_filter)
-			pdf_filters_begin(unpack);
-		object->has_short_filter = true;
-		pdf_add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
-	}
-	if (pdf->key == KEY_FILTER)
-		pdf_add_filter(object, pdf->word_bytes < PDF_WORD_BYTES ? name : "");
+	if (pdf->word_bytes == PDF_WORD_BYTES)
+		name = "";
+	if (pdf->key == KEY_SHORT_FILTER && pdf->depth == (is_in_dictionary(pdf) ? 1 : 2))
+		pdf_add_short_filter(unpack, name);
+	else if (pdf->key == KEY_FILTER)
+		pdf_add_long_filter(object, name);
 	else if (pdf->key == KEY_TYPE)
 		note_type(object, name);
 	else if (pdf->key == KEY_NAME && object->in_parms)
@@ -224,6 +223,7 @@ static void number_end(struct unpack *unpack, uint32_t number)
 		object->has_length = true;
 		object->length = number;
 	} else if (pdf->key == KEY_FILTER) {
+		object->has_long_filters = true;
 		object->is_filter_elsewhere = true;
 	} else if (pdf->key == KEY_EARLY_CHANGE) {
 		object->is_late = number == 0;
@@ -264,6 +264,10 @@ static bool look_up(struct unpack *unpack)
 		for (uint32_t i = 0; i < count; i++)
 			pdf_add_filter(object, names[i]);
 		object->is_filter_elsewhere = count == 0;
+	} else if (pdf->last_key == KEY_SHORT_FILTER) {
+		count = pdf_dict_find_names(&place, names, PDF_FILTERS);
+		for (uint32_t i = 0; i < count; i++)
+			pdf_add_short_filter(unpack, names[i]);
 	} else if (pdf->last_key != KEY_EARLY_CHANGE && pdf_dict_find_number(&place, &number)) {
 		note_parm(object, pdf->last_key, number);
 		count = 1;
@@ -283,6 +287,9 @@ static void reference_end(struct unpack *unpack)
 		unpack_warn(unpack, WARN_ENCRYPTED);
 	else if (pdf->last_key == KEY_FILTER)
 		(void)look_up(unpack);
+	else if (pdf->last_key == KEY_SHORT_FILTER && pdf->depth == 1 &&
+		 !pdf->object.has_long_filters)
+		pdf->object.is_filter_elsewhere = !look_up(unpack);
 	else if (pdf->last_key == KEY_PARMS || (pdf->object.in_parms && is_parm(pdf->last_key)))
 		pdf->object.is_parms_elsewhere |= !look_up(unpack);
 	pdf->last_key = KEY_OTHER;

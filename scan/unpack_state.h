@@ -538,9 +538,11 @@ bool pdf_is_expected_end(const struct pdf *pdf, uint64_t at);
 // What an entry's name stands for.
 enum pdf_key pdf_key_of(const char *name);
 
-// The object's filters are named from here on, and the next of them.
+// The object's filters are named from here on, and the next of them: by a name that stands elsewhere, by /Filter, by /F.
 void pdf_filters_begin(struct unpack *unpack);
 void pdf_add_filter(struct pdf_object *object, const char *name);
+void pdf_add_long_filter(struct pdf_object *object, const char *name);
+void pdf_add_short_filter(struct unpack *unpack, const char *name);
 
 // unpack_pdf_lex.c
 // Reads on outside of streams. Returns how many bytes were consumed: up to an event, or a stream.

@@ -36,12 +36,13 @@ static bool wraps_in_ip(int protocol)
 }
 
 // The same of Ethernet: MPLS (RFC 3032), PPPoE (2516), backbone bridges (IEEE 802.1ah), MACsec (802.1AE), network service
-// headers (RFC 8300), Ethernet in itself (1701), tags of other makers; and lengths, behind which 802.2 names a type
+// headers (RFC 8300), TRILL (6325), Ethernet in itself (1701), rings (IEC 62439-3), what switches put in front for their own
+// ports (802.1BR, VN-Tag, FabricPath, Cisco's metadata), tags of other makers; and lengths, behind which 802.2 names a type
 // (RFC 1042).
 static bool wraps_in_ethernet(uint16_t type, const struct frame *frame, uint32_t l3_offset)
 {
-	static const uint16_t wrappers[] = {
-		0x8847, 0x8848, 0x8864, 0x88e7, 0x88e5, 0x894f, 0x6558, 0x9200, 0x9300};
+	static const uint16_t wrappers[] = {0x8847, 0x8848, 0x8864, 0x88e7, 0x88e5, 0x894f, 0x22f3,
+		0x6558, 0x892f, 0x893f, 0x8926, 0x8903, 0x8909, 0x9200, 0x9300};
 	static const uint8_t snap[] = {0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00};
 	const uint8_t *llc = frame->data + l3_offset;
 	bool found = false;

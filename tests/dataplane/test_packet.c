@@ -131,8 +131,8 @@ static bool is_wrapped(uint32_t bytes)
 
 static void packets_with_others_in_them_are_known_by_their_types(void **state)
 {
-	static const uint16_t wrappers[] = {
-		0x6558, 0x8847, 0x8848, 0x8864, 0x88e5, 0x88e7, 0x894f, 0x9200, 0x9300};
+	static const uint16_t wrappers[] = {0x6558, 0x8847, 0x8848, 0x8864, 0x88e5, 0x88e7, 0x894f,
+		0x9200, 0x9300, 0x22f3, 0x892f, 0x893f, 0x8926, 0x8903, 0x8909};
 
 	(void)state;
 	for (int tags = 0; tags <= 2; tags++) {

@@ -339,7 +339,7 @@ static bool is_infected(const struct scan *scan)
 	return match != NULL && match->kind != MATCH_CHECKSUM;
 }
 
-// Matches are none, or of checksums: others would leave no work.
+// Matches are not told: of signatures there are some only where all is looked at, of checksums the actions are noted.
 static void note_known(struct scan *scan)
 {
 	scan_judge(scan);

@@ -346,6 +346,32 @@ static void masks_hold_under_loss_and_tiny_segments(void **state)
 	}
 }
 
+// However the commands are cut, come again or overtake one another.
+static void blanks_of_chunks_are_settled_under_loss_and_tiny_segments(void **state)
+{
+	static const char talk[] = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT\t \t5\r\n01234"
+				   "BDAT   9\tLAST \t\r\n56BDAT\t\r\n";
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct world world;
+
+		begin(&world, seed);
+		world.faults = (struct world_faults){60, 60, 100, 3000};
+		world.client.mss = (uint16_t)(1 + seed % 9);
+		assert_true(world_connect(&world));
+		assert_true(world_say(&world, "EHLO c\r\n", 1));
+		assert_true(world_say(&world, talk, 4));
+		assert_non_null(strstr(world.commands, "\nBDAT 005\r\n"));
+		assert_non_null(strstr(world.commands, "\nBDAT 009 LAST  \r\n"));
+		assert_int_equal(world.mails_count, 1);
+		assert_int_equal(world.mails[0].bytes, 14);
+		assert_memory_equal(world.mails[0].data, "0123456BDAT\t\r\n", 14);
+		assert_int_equal(world.server.conflicts + world.client.conflicts, 0);
+		world_fini(&world);
+	}
+}
+
 static void smuggled_mails_do_not_pass(void **state)
 {
 	static const char *const breaks[] = {"\r\n", "\n", "\r"};
@@ -449,6 +475,7 @@ int main(void)
 		cmocka_unit_test(binary_mail_and_addresses_beyond_ascii_pass_as_they_are),
 		cmocka_unit_test(starttls_is_masked_in_place),
 		cmocka_unit_test(masks_hold_under_loss_and_tiny_segments),
+		cmocka_unit_test(blanks_of_chunks_are_settled_under_loss_and_tiny_segments),
 		cmocka_unit_test(smuggled_mails_do_not_pass),
 		cmocka_unit_test(a_client_that_vanishes_leaves_an_incomplete_message),
 		cmocka_unit_test(fin_with_the_end_of_data_completes_the_message),

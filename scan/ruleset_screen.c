@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define OPEN_TRIES 16 // it takes longer to make an image than to open one
+
 static int lay(const struct ruleset *base, struct screen *screen, struct ruleset **out)
 {
 	struct ruleset *laid = malloc(sizeof(*laid));
@@ -94,7 +96,7 @@ static int map_beside(const char *path, const char *suffix, void **mapping, size
 }
 
 // Of the layers in the file, one behind the other, that of the list: while a list takes the place of another there are
-// those of both. *screen: the list with it, in the place of the one without.
+// those of both. *screen: the list with it, in the place of the one without. -ENOENT: there is none.
 static int add_layer(const char *path, struct screen **screen)
 {
 	struct screen *both = NULL;
@@ -104,7 +106,7 @@ static int add_layer(const char *path, struct screen **screen)
 	int err = map_beside(path, RULESET_SCREEN_LAYER_SUFFIX, &mapping, &bytes);
 
 	if (err != 0)
-		return err == -ENOENT ? 0 : err;
+		return err;
 	err = -ESTALE;
 	for (size_t at = 0; at < bytes && err == -ESTALE; at += one) {
 		const uint8_t *image = (const uint8_t *)mapping + at;
@@ -114,7 +116,7 @@ static int add_layer(const char *path, struct screen **screen)
 	}
 	if (err != 0) {
 		(void)munmap(mapping, bytes);
-		return err == -ESTALE ? 0 : err;
+		return err == -ESTALE ? -ENOENT : err;
 	}
 	screen_own_mapping(both, 1, mapping, bytes);
 	screen_close(*screen);
@@ -122,25 +124,56 @@ static int add_layer(const char *path, struct screen **screen)
 	return 0;
 }
 
-int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset **out)
+static int open_below(const char *path, struct screen **out)
 {
-	struct screen *screen;
 	void *mapping = NULL;
 	size_t bytes = 0;
 	int err = map_beside(path, RULESET_SCREEN_SUFFIX, &mapping, &bytes);
 
 	if (err != 0)
 		return err;
-	err = screen_open(mapping, bytes, &screen);
+	err = screen_open(mapping, bytes, out);
 	if (err != 0) {
 		(void)munmap(mapping, bytes);
 		return err;
 	}
-	screen_own_mapping(screen, 0, mapping, bytes);
-	err = add_layer(path, &screen);
-	if (err != 0)
-		screen_close(screen);
-	else
+	screen_own_mapping(*out, 0, mapping, bytes);
+	return 0;
+}
+
+// Whether the image lies there still.
+static bool is_there(const char *path, const struct screen *screen)
+{
+	const struct screen_part *below = screen->layers[0];
+	void *mapping = NULL;
+	size_t bytes = 0;
+	bool is_same;
+
+	if (map_beside(path, RULESET_SCREEN_SUFFIX, &mapping, &bytes) != 0)
+		return false;
+	is_same = memcmp(((const struct screen_header *)mapping)->sha256, below->sha256,
+			  sizeof(((struct screen_header *)0)->sha256)) == 0;
+	(void)munmap(mapping, bytes);
+	return is_same;
+}
+
+int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset **out)
+{
+	struct screen *screen = NULL;
+	int err = -EAGAIN;
+
+	// Another image took its place before the layer was looked for: that one may have what was in the layer.
+	for (unsigned int i = 0; i < OPEN_TRIES && err == -EAGAIN; i++) {
+		err = open_below(path, &screen);
+		if (err != 0)
+			return err;
+		err = add_layer(path, &screen);
+		if (err == -ENOENT)
+			err = is_there(path, screen) ? 0 : -EAGAIN;
+		if (err != 0)
+			screen_close(screen);
+	}
+	if (err == 0)
 		err = lay_own(base, screen, out);
 	if (err == 0)
 		(*out)->below = base;

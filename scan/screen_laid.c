@@ -151,10 +151,12 @@ static int open_layer(
 
 	if (err != 0)
 		return err;
-	if (layer->of == NULL || !screen_part_is_on(layer, below))
-		err = -EBADMSG;
-	else if (memcmp(layer->of, below->sha256, sizeof(((struct screen_header *)0)->sha256)) != 0)
+	// What is of another image need not fit on this one.
+	if (layer->of != NULL &&
+		memcmp(layer->of, below->sha256, sizeof(((struct screen_header *)0)->sha256)) != 0)
 		err = -ESTALE;
+	else if (layer->of == NULL || !screen_part_is_on(layer, below))
+		err = -EBADMSG;
 	if (err == 0)
 		*out = layer;
 	else

@@ -433,6 +433,35 @@ static void a_layer_of_another_image_is_none(void **state)
 		free(images[i]);
 }
 
+// Nor does it fit there: it has none of what those of that image share, and more of it is gone than there is.
+static void a_layer_need_not_fit_on_another_image(void **state)
+{
+	struct list one = {0};
+	struct list two = {0};
+	bool changed[MOST_ENTRIES] = {false};
+	struct ruleset *ruleset;
+	struct ruleset *other;
+	void *images[3];
+	size_t bytes[3];
+
+	(void)state;
+	two.on[0] = true;
+	for (size_t i = 0; i < all_count; i++)
+		one.on[i] = i % 2 == 0;
+	changed[0] = true;
+	build(&one, &images[0], &bytes[0]);
+	build(&two, &images[1], &bytes[1]);
+	two.on[0] = false;
+	assert_int_equal(build_layer(images[1], bytes[1], &two, changed, &images[2], &bytes[2]), 0);
+	assert_int_equal(ruleset_attach_screen(screened_bare, images[0], bytes[0], &ruleset), 0);
+	assert_int_equal(ruleset_attach_screen_layer_mapped(
+				 screened_bare, ruleset, images[2], bytes[2], &other),
+		-ESTALE);
+	ruleset_close(ruleset);
+	for (size_t i = 0; i < 3; i++)
+		free(images[i]);
+}
+
 static struct screen_entry range_at(size_t place)
 {
 	struct screen_entry entry =
@@ -500,6 +529,7 @@ int main(void)
 		cmocka_unit_test(a_layered_list_is_the_list_that_is_built_anew),
 		cmocka_unit_test(counts_stay_with_their_entries_over_layers),
 		cmocka_unit_test(a_layer_of_another_image_is_none),
+		cmocka_unit_test(a_layer_need_not_fit_on_another_image),
 		cmocka_unit_test(what_is_too_much_with_what_is_gone_is_told),
 	};
 

@@ -328,6 +328,9 @@ static int keep_layer(struct screens_image *image, struct screens_made *made)
 		err = write_file(image->options, RULESET_SCREEN_LAYER_SUFFIX, &made->layer);
 	if (err == 0)
 		take_layer(image, made);
+	else
+		// Another one may be written where it lies: all is made anew.
+		screens_image_disown(image);
 	return err;
 }
 

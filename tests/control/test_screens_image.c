@@ -445,6 +445,138 @@ static void after_very_many_changes_all_is_made_anew(void **state)
 	assert_true(lies_there_what_is_on());
 }
 
+static void take_all_off(void)
+{
+	const struct screen_store_choice all = {.expires_s = INT64_MAX};
+
+	switch_off(&all, "removed");
+	put(0);
+}
+
+// ---- who opens meanwhile --------------------------------------------------------------------------
+
+#define SWAPS 200
+
+static const char *path_of(const char *suffix, char *out)
+{
+	(void)snprintf(out, 128, "%s/rules.img%s", folder, suffix);
+	return out;
+}
+
+static void copy_files(const char *const *from, const char *to)
+{
+	char path[128];
+	FILE *out = fopen(path_of(to, path), "wbe");
+
+	assert_non_null(out);
+	for (; *from != NULL; from++) {
+		gchar *text = NULL;
+		gsize bytes = 0;
+
+		assert_true(g_file_get_contents(path_of(*from, path), &text, &bytes, NULL));
+		assert_int_equal(fwrite(text, 1, bytes, out), bytes);
+		g_free(text);
+	}
+	assert_int_equal(fclose(out), 0);
+}
+
+static void lay_in_place(const char *from, const char *to)
+{
+	char paths[3][128];
+
+	assert_int_equal(link(path_of(from, paths[0]), path_of("-next", paths[1])), 0);
+	assert_int_equal(rename(paths[1], path_of(to, paths[2])), 0);
+	// Of one file and itself rename leaves both.
+	(void)unlink(paths[1]);
+}
+
+struct swap {
+	const char *image;
+	const char *layer;
+	unsigned int turns; // before it
+};
+
+// As an image that was made takes the place of the one before.
+static gpointer swap(gpointer data)
+{
+	const struct swap *swap = data;
+
+	for (volatile unsigned int i = 0; i < swap->turns; i = i + 1)
+		;
+	lay_in_place("-both", RULESET_SCREEN_LAYER_SUFFIX);
+	lay_in_place(swap->image, RULESET_SCREEN_SUFFIX);
+	lay_in_place(swap->layer, RULESET_SCREEN_LAYER_SUFFIX);
+	return NULL;
+}
+
+static void who_opens_while_an_image_takes_the_place_of_another_has_all(void **state)
+{
+	static const char *const image[] = {RULESET_SCREEN_SUFFIX, NULL};
+	static const char *const layer[] = {RULESET_SCREEN_LAYER_SUFFIX, NULL};
+	static const char *const both[] = {"-layer0", "-layer1", NULL};
+	static const char *const names[] = {"-image0", "-image1", "-layer0", "-layer1", "-both"};
+	struct random random = {4716};
+	GHashTable *on;
+	char path[128];
+
+	(void)state;
+	take_all_off();
+	add_list(&random, MANY, false);
+	add_list(&random, 10, false);
+	copy_files(image, "-image0");
+	copy_files(layer, "-layer0");
+	merge();
+	put(0);
+	copy_files(image, "-image1");
+	copy_files(layer, "-layer1");
+	copy_files(both, "-both");
+	on = what_is_on();
+	for (unsigned int i = 0; i < SWAPS; i++) {
+		struct swap to = {names[i % 2], names[2 + i % 2], random_below(&random, 3000000)};
+		GThread *thread = g_thread_new("swap", swap, &to);
+		GHashTable *there = what_lies_there();
+
+		assert_true(is_same(on, there));
+		g_hash_table_destroy(there);
+		(void)g_thread_join(thread);
+	}
+	g_hash_table_destroy(on);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)unlink(path_of(names[i], path));
+}
+
+// What was adopted and could not be kept is not confused with what is made after it.
+static void an_image_that_cannot_be_kept_is_made_anew(void **state)
+{
+	struct random random = {4717};
+	struct screens_made made = {0};
+	char path[128];
+	char why[256] = "";
+
+	(void)state;
+	take_all_off();
+	add_list(&random, MANY, false);
+	add_list(&random, 10, false);
+	merge();
+	assert_non_null(now.merged);
+	assert_int_equal(screen_store_begin(now.store), 0);
+	assert_int_equal(screens_image_adopt(now.image, now.merged), 0);
+	now.merged = NULL;
+	assert_int_equal(screens_image_make(now.image, &made, why, sizeof(why)), 0);
+	assert_int_equal(screens_image_note(now.image, &made), 0);
+	assert_int_equal(screen_store_end(now.store, 0), 0);
+	// Somebody took it away, or the disk did not take it.
+	assert_int_equal(unlink(path_of(RULESET_SCREEN_SUFFIX "-merged", path)), 0);
+	assert_int_not_equal(screens_image_keep(now.image, &made), 0);
+	screens_made_free(&made);
+	assert_true(lies_there_what_is_on());
+	add_list(&random, 10, false);
+	assert_true(lies_there_what_is_on());
+	merge();
+	put(0);
+	assert_true(lies_there_what_is_on());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +585,8 @@ int main(void)
 		cmocka_unit_test(what_was_covered_comes_back_also_after_an_image_was_made),
 		cmocka_unit_test(an_image_that_was_overtaken_is_of_no_use),
 		cmocka_unit_test(after_very_many_changes_all_is_made_anew),
+		cmocka_unit_test(who_opens_while_an_image_takes_the_place_of_another_has_all),
+		cmocka_unit_test(an_image_that_cannot_be_kept_is_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -293,6 +293,8 @@ struct scan *scan_pool_get(struct scanner *scanner, bool is_message)
 	scan->scanner = scanner;
 	scan->home = scanner;
 	scan->is_message = is_message;
+	atomic_init(&scan->cancelled, false);
+	atomic_init(&scan->is_working, false);
 	scan->is_open = false;
 	return scan;
 }
@@ -314,16 +316,14 @@ void scan_pool_open(struct scan *scan)
 {
 	struct scanner *scanner = scan->home;
 	struct scan_desk *desk = take_desk(scanner);
-	const bool is_message = scan->is_message;
 
-	memset(scan, 0, sizeof(*scan));
-	scan->scanner = scanner;
-	scan->home = scanner;
-	scan->is_message = is_message;
+	// What stands before may have been written by scan_cancel on another thread.
+	memset((uint8_t *)scan + offsetof(struct scan, desk), 0,
+		sizeof(*scan) - offsetof(struct scan, desk));
 	scan->is_open = true;
 	scan->desk = desk;
 	scan->step = (uint8_t *)desk + step_offset();
-	if (is_message)
+	if (scan->is_message)
 		scan->mime = mime_init_shared(
 			(uint8_t *)desk + mime_offset(), &scanner->limits, scanner->mimes);
 	scan->matches = (struct scan_match *)((uint8_t *)scan + matches_offset());

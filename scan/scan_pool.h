@@ -101,6 +101,8 @@ struct scan {
 	struct scanner *scanner; // whose matcher and pools are used: the helper's in scan_work
 	struct scanner *home;    // that it was begun on
 	bool is_message;         // not a file
+	atomic_bool cancelled;   // any thread sets it, scan_work reads it
+	atomic_bool is_working;  // scan_work sets it, any thread reads it
 	bool is_open; // bytes of it have come, or its end: until then all below is anything
 	struct scan_desk *desk;     // NULL: its end was read
 	struct mime *mime;          // at the desk, NULL for a file
@@ -121,8 +123,6 @@ struct scan {
 	struct scan_object *deferred_last;
 	struct scan_object *worked; // of home, to be given back there
 	struct whole_budget budget; // of the deferred work
-	atomic_bool cancelled;      // any thread sets it, scan_work reads it
-	atomic_bool is_working;     // scan_work sets it, any thread reads it
 	struct text_block *spare;   // for scan_work
 	struct scan_match *matches;
 	struct text_block *text;

@@ -160,6 +160,23 @@ static void one_without_a_byte_is_empty(void **state)
 	end_all(scanner);
 }
 
+// As another thread may that waits for the one which is about to feed it.
+static void one_that_is_cancelled_before_its_first_byte_stays_so(void **state)
+{
+	struct scanner *scanner = begin_all();
+
+	(void)state;
+	assert_false(scan_cancel(scans[2]));
+	scan_feed(scans[2], (const uint8_t *)mails[2].text, mails[2].bytes);
+	assert_true(atomic_load(&scans[2]->cancelled));
+	scan_free(scans[2]);
+	assert_int_equal(scan_begin(scanner, SCAN_MESSAGE, &scans[2]), 0);
+	assert_false(atomic_load(&scans[2]->cancelled));
+	for (unsigned int i = 0; i < MESSAGES; i++)
+		scan_feed(scans[i], (const uint8_t *)mails[i].text, mails[i].bytes);
+	end_all(scanner);
+}
+
 static void one_that_is_given_up_leaves_its_place(void **state)
 {
 	struct scanner *scanner = begin_all();
@@ -184,6 +201,7 @@ int main(void)
 		cmocka_unit_test(one_after_the_other_use_the_same),
 		cmocka_unit_test(those_that_pass_at_once_have_their_own),
 		cmocka_unit_test(one_without_a_byte_is_empty),
+		cmocka_unit_test(one_that_is_cancelled_before_its_first_byte_stays_so),
 		cmocka_unit_test(one_that_is_given_up_leaves_its_place),
 	};
 

@@ -189,9 +189,20 @@ static int open_signer(struct alerts *alerts, char *error, size_t error_bytes)
 	return err;
 }
 
+// By the key of the state that they are of: those of another one say nothing of what this one has taken.
+static const char *name_marks(const struct alerts *alerts, char out[PATH_MAX])
+{
+	if (alerts->options.marks == NULL)
+		return NULL;
+	(void)snprintf(out, PATH_MAX, "%s-%.16s", alerts->options.marks,
+		envelope_signer_key(alerts->signer)->id);
+	return out;
+}
+
 static int open_files(struct alerts *alerts, char *error, size_t error_bytes)
 {
 	char path[PATH_MAX];
+	char marks[PATH_MAX];
 	int err;
 
 	(void)snprintf(alerts->root_path, sizeof(alerts->root_path), "%s/root.json",
@@ -202,8 +213,8 @@ static int open_files(struct alerts *alerts, char *error, size_t error_bytes)
 	if (err == 0)
 		err = open_signer(alerts, error, error_bytes);
 	if (err == 0)
-		err = alert_order_open(path, alerts->options.marks, alerts->journal, &alerts->order,
-			error, error_bytes);
+		err = alert_order_open(path, name_marks(alerts, marks), alerts->journal,
+			&alerts->order, error, error_bytes);
 	return err;
 }
 

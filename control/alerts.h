@@ -74,8 +74,9 @@ struct alerts_options {
 	const char *const *groups; // it is in
 	size_t groups_count;
 	const char *folder; // of the state: its own key, the root document, the order
-	const char *
-		marks; // file that marks are put into if it is in memory (alert_mark.h); NULL: none
+	// Marks are put into a file of this name and that of the gateway's key, if it is in memory (alert_mark.h); NULL:
+	// none.
+	const char *marks;
 	const char *root;    // file of the first root document, put there by hand; "": none
 	uint64_t most_ahead; // of the highest sequence
 	int64_t skew_s;      // that a vendor's clock may be ahead

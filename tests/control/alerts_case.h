@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +259,22 @@ static inline void name_marks(char *out, size_t room)
 	(void)snprintf(out, room, "/dev/shm/%s.marks", strrchr(lab.folder, '/') + 1);
 }
 
+// Of each state that there was.
+static inline void remove_marks(void)
+{
+	char marks[96];
+	char all[100];
+	glob_t found;
+
+	name_marks(marks, sizeof(marks));
+	(void)snprintf(all, sizeof(all), "%s-*", marks);
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
+	if (glob(all, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			(void)unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static inline void start_with(const struct alerts_actions *actions)
 {
 	static const char *const groups[] = {"mail"};
@@ -331,10 +348,10 @@ static inline int tear_down(void **test_state)
 {
 	DIR *folder = opendir(lab.folder);
 	struct dirent *entry;
-	char marks[96];
 
 	(void)test_state;
 	alerts_free(lab.alerts);
+	remove_marks();
 	free(lab.receipt);
 	for (int i = 0; i < SIGNERS; i++)
 		envelope_signer_free(lab.signers[i]);
@@ -342,8 +359,6 @@ static inline int tear_down(void **test_state)
 	while (folder != NULL && (entry = readdir(folder)) != NULL)
 		(void)unlinkat(dirfd(folder), entry->d_name, 0);
 	(void)closedir(folder);
-	name_marks(marks, sizeof(marks));
-	(void)unlink(marks);
 	return rmdir(lab.folder);
 }
 

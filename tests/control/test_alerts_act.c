@@ -123,6 +123,34 @@ static void an_old_sequence_is_one_before_the_new_one_is_durable(void **test_sta
 	alerts_flush(lab.alerts);
 }
 
+// The marks in memory are of a state that was put away: the new one has taken nothing yet.
+static void marks_of_another_state_do_not_count(void **test_state)
+{
+	static const char *const files[] = {"gateway.key", "root.json", "alerts.db",
+		"alerts.db-marks", "alerts.db-wal", "alerts.db-shm"};
+
+	(void)test_state;
+	acts_first();
+	send_text(sign(make_seal(50), ALERTS_A, ALERTS_A));
+	assert_result("applied");
+	alerts_free(lab.alerts);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[96];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", lab.folder, files[i]);
+		(void)unlink(path);
+	}
+	start();
+	send_text(sign(make_seal(1), ALERTS_A, ALERTS_A));
+	assert_result("applied");
+	restart();
+	send_text(sign(make_seal(50), ALERTS_A, ALERTS_A));
+	assert_result("applied");
+	restart();
+	send_text(sign(make_seal(2), ALERTS_A, ALERTS_A));
+	assert_refused("an old sequence");
+}
+
 // ---- killed -------------------------------------------------------------------------------------
 
 enum moment { IN_ACT, BEFORE_KEPT, AFTER_KEPT, WHEN_DONE, WHEN_ANSWERED, MOMENTS };
@@ -262,6 +290,7 @@ int main(void)
 		TEST(a_seal_that_cannot_be_kept_has_no_receipt_and_may_come_again),
 		TEST(a_seal_that_is_refused_is_so_durably),
 		TEST(an_old_sequence_is_one_before_the_new_one_is_durable),
+		TEST(marks_of_another_state_do_not_count),
 		TEST(killed_between_act_and_record),
 	};
 

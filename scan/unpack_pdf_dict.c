@@ -366,18 +366,27 @@ static bool find_object(struct cursor *cursor, int64_t number, int64_t generatio
 	return is_found;
 }
 
-bool pdf_dict_find_security(
-	const uint8_t *data, size_t n, size_t *at, struct pdf_security *security)
+// What stands behind a name may have to be looked for in all of the file, or not end before it does.
+static bool may_look(struct pdf_search *search, size_t n)
 {
-	struct cursor cursor = {data, n, *at};
+	if (search->left < n)
+		return false;
+	search->left -= n;
+	return true;
+}
 
-	while (find_name(&cursor, "/Encrypt")) {
+bool pdf_dict_find_security(
+	const uint8_t *data, size_t n, struct pdf_search *search, struct pdf_security *security)
+{
+	struct cursor cursor = {data, n, search->at};
+
+	while (find_name(&cursor, "/Encrypt") && may_look(search, n)) {
 		struct cursor there = cursor;
 		struct token token;
 		int64_t number;
 		int64_t generation;
 
-		*at = cursor.at;
+		search->at = cursor.at;
 		*security = (struct pdf_security){.length = 40};
 		if (read_security(&there, security))
 			return true;
@@ -394,14 +403,15 @@ bool pdf_dict_find_security(
 	return false;
 }
 
-bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_string *id)
+bool pdf_dict_find_id(
+	const uint8_t *data, size_t n, struct pdf_search *search, struct pdf_string *id)
 {
-	struct cursor cursor = {data, n, *at};
+	struct cursor cursor = {data, n, search->at};
 
-	while (find_name(&cursor, "/ID")) {
+	while (find_name(&cursor, "/ID") && may_look(search, n)) {
 		struct token token;
 
-		*at = cursor.at;
+		search->at = cursor.at;
 		next_token(&cursor, &token);
 		if (token.type != TOKEN_OPEN)
 			continue;

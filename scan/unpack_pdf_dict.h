@@ -40,9 +40,16 @@ struct pdf_security {
 	struct pdf_string user_key;
 };
 
-// The next one from *at on, which moves behind it. False: there is none.
+// From where on is searched, which moves behind what is found; and how many bytes may be gone through for it, the whole
+// file counted once for each name that is looked at.
+struct pdf_search {
+	size_t at;
+	uint64_t left;
+};
+
+// The next one. False: there is none, or no more may be looked at.
 bool pdf_dict_find_security(
-	const uint8_t *data, size_t n, size_t *at, struct pdf_security *security);
+	const uint8_t *data, size_t n, struct pdf_search *search, struct pdf_security *security);
 // What an indirect object says of filters, of which the last of several counts. Returns how many there are, 0: it was not
 // found, or is not to be read by itself.
 struct pdf_parms;
@@ -51,4 +58,5 @@ uint32_t pdf_dict_find_names(
 	const struct pdf_place *place, char (*out)[PDF_NAME_BYTES], uint32_t room);
 bool pdf_dict_find_number(const struct pdf_place *place, uint32_t *out);
 // The same of the first string of the next /ID.
-bool pdf_dict_find_id(const uint8_t *data, size_t n, size_t *at, struct pdf_string *id);
+bool pdf_dict_find_id(
+	const uint8_t *data, size_t n, struct pdf_search *search, struct pdf_string *id);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define MAX_TRIES 16
+#define MOST_LOOKED (UINT64_C(128) << 20) // bytes of a search
 #define CHECK_BYTES 32
 #define HASH_BYTES 32
 #define SALT_BYTES 8
@@ -172,12 +173,12 @@ static bool set_methods(const struct pdf_security *security, struct crypt_key *k
 	       key->length <= 16;
 }
 
-static bool is_key(
-	const uint8_t *data, size_t n, const struct pdf_security *security, struct crypt_key *key)
+static bool is_key(const uint8_t *data, size_t n, const struct pdf_security *security,
+	struct pdf_search *ids, struct crypt_key *key)
 {
 	struct pdf_string id = {.n = 0};
-	size_t at = 0;
 
+	ids->at = 0;
 	if (!security->is_standard || !set_methods(security, key))
 		return false;
 	if (security->revision >= 5)
@@ -186,7 +187,7 @@ static bool is_key(
 		return false;
 	// Of a file without an identifier it is empty.
 	for (int i = 0; i < MAX_TRIES; i++) {
-		bool is_more = pdf_dict_find_id(data, n, &at, &id);
+		bool is_more = pdf_dict_find_id(data, n, ids, &id);
 
 		if (!is_more)
 			id.n = 0;
@@ -201,11 +202,12 @@ static bool is_key(
 bool pdf_key_find(const uint8_t *data, size_t n, struct crypt_key *key)
 {
 	struct pdf_security security;
-	size_t at = 0;
+	struct pdf_search search = {0, MOST_LOOKED};
+	struct pdf_search ids = {0, MOST_LOOKED};
 
-	for (int i = 0; i < MAX_TRIES && pdf_dict_find_security(data, n, &at, &security); i++) {
+	for (int i = 0; i < MAX_TRIES && pdf_dict_find_security(data, n, &search, &security); i++) {
 		*key = (struct crypt_key){.number = security.number};
-		if (is_key(data, n, &security, key))
+		if (is_key(data, n, &security, &ids, key))
 			return true;
 	}
 	return false;

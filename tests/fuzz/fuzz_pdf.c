@@ -37,15 +37,17 @@ static void look_for_key(const uint8_t *data, size_t n)
 	struct pdf_string id;
 	struct crypt_key keys[2];
 	bool found[2];
+	struct pdf_search search = {0, UINT64_MAX};
 	size_t last = 0;
 
 	check(copy != NULL);
 	memcpy(copy, data, n);
-	for (size_t at = 0; pdf_dict_find_security(copy, n, &at, &security); last = at)
-		check(at > last && at <= n && security.owner.n <= PDF_STRING_BYTES);
+	for (; pdf_dict_find_security(copy, n, &search, &security); last = search.at)
+		check(search.at > last && search.at <= n && security.owner.n <= PDF_STRING_BYTES);
+	search.at = 0;
 	last = 0;
-	for (size_t at = 0; pdf_dict_find_id(copy, n, &at, &id); last = at)
-		check(at > last && at <= n && id.n <= PDF_STRING_BYTES);
+	for (; pdf_dict_find_id(copy, n, &search, &id); last = search.at)
+		check(search.at > last && search.at <= n && id.n <= PDF_STRING_BYTES);
 	for (int i = 0; i < 2; i++) {
 		memset(&keys[i], 0, sizeof(keys[i]));
 		found[i] = pdf_key_find(copy, n, &keys[i]);

@@ -195,6 +195,14 @@ def put_encrypted(folder, where):
                 qpdf("--allow-weak-crypto", "--encrypt", "user", "owner", *options, source, out)
                 with open(out, "rb") as file:
                     put(folder, "crypt-password-" + way, file.read(), "suspect", "encrypted-archive", None)
+            qpdf("--encrypt", "", "owner", "256", "--", source, out)
+            with open(out, "rb") as file:
+                head, rest = file.read().split(b"\n", 1)
+            # What leads nowhere is not followed without end: of 128 MiB at most.
+            for count, padding, told in ((50, 0, ("infected", "signature")), (50, 1 << 20, ("infected", "signature")),
+                                         (500, 1 << 20, ("suspect", "encrypted-archive"))):
+                nowhere = b"\n%" + b"/Encrypt 999 0 R " * count + bytes(padding) + b"\n"
+                put(folder, "crypt-nowhere-%d-%d" % (count, padding), head + nowhere + rest, *told, None)
 
 
 def main():

@@ -422,6 +422,8 @@ static inline bool ruleset_precedes(
 int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset **out);
 // Maps a file of at least so many bytes to be read. Returns 0, -EBADMSG or -errno.
 int ruleset_map_file(const char *path, size_t least, void **mapping, size_t *bytes);
+// Of files that lie beside an image, while others take the place of all: it takes longer to make an image than to open one.
+#define RULESET_OPEN_TRIES 16
 
 // Opens one image alone, of exactly so many bytes. Returns as ruleset_attach, but for a delta 0.
 int ruleset_attach_one(const void *image, size_t bytes, struct ruleset **out);

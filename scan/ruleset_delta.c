@@ -210,40 +210,80 @@ static int open_delta(const char *path, const struct ruleset *base, struct rules
 	return 0;
 }
 
-int ruleset_open(const char *path, struct ruleset **out)
+static int open_base(const char *path, struct ruleset **out)
 {
-	struct ruleset *ruleset = NULL;
-	struct ruleset *both = NULL;
 	void *mapping = NULL;
 	size_t bytes = 0;
 	int err = ruleset_map_file(path, sizeof(struct ruleset_header), &mapping, &bytes);
 
 	if (err != 0)
 		return err;
-	err = ruleset_attach(mapping, bytes, &ruleset);
+	err = ruleset_attach(mapping, bytes, out);
 	if (err != 0) {
 		(void)munmap(mapping, bytes);
 		return err;
 	}
-	ruleset->mapping = mapping;
-	ruleset->mapping_bytes = bytes;
-	// One that is left over from an image before is no mistake: two files do not change at once.
-	err = ruleset->delta == NULL ? open_delta(path, ruleset, &both) : -ENOENT;
-	if (err == 0) {
-		both->below = ruleset;
-		ruleset = both;
-	} else if (err != -ENOENT && err != -ESTALE) {
+	(*out)->mapping = mapping;
+	(*out)->mapping_bytes = bytes;
+	return 0;
+}
+
+// Whether the image lies there still.
+static bool is_there(const char *path, const struct ruleset *ruleset)
+{
+	const uint8_t *sha256 = ruleset->header->sha256;
+	const struct ruleset_header *there;
+	void *mapping = NULL;
+	size_t bytes = 0;
+	bool is_same;
+
+	if (ruleset_map_file(path, sizeof(*there), &mapping, &bytes) != 0 || mapping == NULL)
+		return false;
+	there = mapping;
+	is_same = memcmp(there->sha256, sha256, sizeof(there->sha256)) == 0;
+	(void)munmap(mapping, bytes);
+	return is_same;
+}
+
+// The image with the delta that lies beside it, if there is one. One that is left over from an image before is no
+// mistake: two files do not change at once. -EAGAIN: another image, which may have what is in the delta, has taken
+// the image's place meanwhile.
+static int open_both(const char *path, struct ruleset **out)
+{
+	struct ruleset *both = NULL;
+	struct ruleset *base = NULL;
+	int err = open_base(path, &base);
+
+	if (err != 0)
+		return err;
+	err = base->delta == NULL ? open_delta(path, base, &both) : 0;
+	if (both != NULL)
+		both->below = base;
+	else if (err == -ENOENT || err == -ESTALE)
+		err = is_there(path, base) ? 0 : -EAGAIN;
+	if (err == 0)
+		*out = both != NULL ? both : base;
+	else
+		ruleset_close(base);
+	return err;
+}
+
+int ruleset_open(const char *path, struct ruleset **out)
+{
+	struct ruleset *ruleset = NULL;
+	struct ruleset *screened;
+	int err = -EAGAIN;
+
+	for (unsigned int i = 0; i < RULESET_OPEN_TRIES && err == -EAGAIN; i++)
+		err = open_both(path, &ruleset);
+	if (err != 0)
+		return err;
+	err = ruleset_open_screen(path, ruleset, &screened);
+	if (err != 0 && err != -ENOENT) {
 		ruleset_close(ruleset);
 		return err;
 	}
-	err = ruleset_open_screen(path, ruleset, &both);
-	if (err == 0) {
-		ruleset = both;
-	} else if (err != -ENOENT) {
-		ruleset_close(ruleset);
-		return err;
-	}
-	*out = ruleset;
+	*out = err == 0 ? screened : ruleset;
 	return 0;
 }
 

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define OPEN_TRIES 16 // it takes longer to make an image than to open one
-
 static int lay(const struct ruleset *base, struct screen *screen, struct ruleset **out)
 {
 	struct ruleset *laid = malloc(sizeof(*laid));
@@ -163,7 +161,7 @@ int ruleset_open_screen(const char *path, struct ruleset *base, struct ruleset *
 	int err = -EAGAIN;
 
 	// Another image took its place before the layer was looked for: that one may have what was in the layer.
-	for (unsigned int i = 0; i < OPEN_TRIES && err == -EAGAIN; i++) {
+	for (unsigned int i = 0; i < RULESET_OPEN_TRIES && err == -EAGAIN; i++) {
 		err = open_below(path, &screen);
 		if (err != 0)
 			return err;

@@ -8,8 +8,13 @@
 #include <openssl/evp.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #define ROUNDS 30
+#define OPENINGS 800
+#define LASTS_US 3000 // an image: some openings long
 #define LINES 14
 #define LINE_BYTES 256
 #define OBJECTS 6
@@ -464,10 +469,116 @@ static void an_image_and_a_delta_find_what_one_image_finds(void **state)
 	free(world);
 }
 
+// ---- files -------------------------------------------------------------------------------------
+
+enum { ONE, ONE_DELTA, TWO, IMAGES };
+
+struct folder {
+	char path[64];
+	char image[128];
+	char delta[160];
+	void *images[IMAGES];
+	size_t bytes[IMAGES];
+	atomic_bool is_over;
+};
+
+// As control does it: what was there before stands until the other one takes its place.
+static void place(const struct folder *folder, int which, const char *name)
+{
+	char temporary[160];
+	FILE *file;
+
+	(void)snprintf(temporary, sizeof(temporary), "%s/new", folder->path);
+	file = fopen(temporary, "w");
+	assert_non_null(file);
+	assert_int_equal(
+		fwrite(folder->images[which], 1, folder->bytes[which], file), folder->bytes[which]);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(temporary, name), 0);
+}
+
+static void *take_turns(void *ctx)
+{
+	struct folder *folder = ctx;
+
+	while (!folder->is_over) {
+		place(folder, TWO, folder->image);
+		assert_int_equal(unlink(folder->delta), 0);
+		(void)usleep(LASTS_US);
+		place(folder, ONE_DELTA, folder->delta);
+		place(folder, ONE, folder->image);
+		(void)usleep(LASTS_US);
+	}
+	return NULL;
+}
+
+static void make_images(struct folder *folder)
+{
+	const char *paths[] = {folder->path};
+	struct ruleset_build_stats stats;
+	struct ruleset_built one;
+	struct ruleset_built delta = {0};
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	(void)snprintf(world->folder, sizeof(world->folder), "%s", folder->path);
+	add_text(world->set.lines[A_NDB][0], "First:0:*:616c70686f726e");
+	world->set.counts[A_NDB] = 1;
+	write_set(world);
+	assert_int_equal(ruleset_build_indexed(paths, 1, NULL, &one, &stats), 0);
+	delta.index = one.index;
+	delta.index_bytes = one.index_bytes;
+	add_text(world->set.lines[A_NDB][1], "Second:0:*:627261766973696d");
+	world->set.counts[A_NDB] = 2;
+	write_set(world);
+	assert_int_equal(ruleset_build_delta(paths, 1, NULL, &delta, &stats), 0);
+	assert_int_equal(
+		ruleset_build(paths, 1, NULL, &folder->images[TWO], &folder->bytes[TWO], &stats),
+		0);
+	folder->images[ONE] = one.image;
+	folder->bytes[ONE] = one.image_bytes;
+	folder->images[ONE_DELTA] = delta.image;
+	folder->bytes[ONE_DELTA] = delta.image_bytes;
+	free(one.index);
+	memset(&world->set, 0, sizeof(world->set));
+	write_set(world);
+	free(world);
+}
+
+// Either has both signatures, at any moment.
+static void an_image_is_opened_with_the_delta_of_its_moment(void **state)
+{
+	struct folder folder = {.path = "/tmp/cordon-test-XXXXXX"};
+	struct ruleset *ruleset;
+	pthread_t thread;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder.path));
+	make_images(&folder);
+	(void)snprintf(folder.image, sizeof(folder.image), "%s/image", folder.path);
+	(void)snprintf(folder.delta, sizeof(folder.delta), "%s" RULESET_DELTA_SUFFIX, folder.image);
+	place(&folder, ONE, folder.image);
+	place(&folder, ONE_DELTA, folder.delta);
+	assert_int_equal(pthread_create(&thread, NULL, take_turns, &folder), 0);
+	for (int i = 0; i < OPENINGS; i++) {
+		assert_int_equal(ruleset_open(folder.image, &ruleset), 0);
+		assert_int_equal(ruleset_get_info(ruleset)->signatures, 2);
+		ruleset_close(ruleset);
+	}
+	folder.is_over = true;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(unlink(folder.image), 0);
+	assert_int_equal(unlink(folder.delta), 0);
+	assert_int_equal(rmdir(folder.path), 0);
+	for (int i = 0; i < IMAGES; i++)
+		free(folder.images[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_and_a_delta_find_what_one_image_finds),
+		cmocka_unit_test(an_image_is_opened_with_the_delta_of_its_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

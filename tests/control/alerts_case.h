@@ -5,9 +5,10 @@
 #include "control/alerts.h"
 #include "tests/support/unit.h"
 
+#include <glob.h>
+
 #include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

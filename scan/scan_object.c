@@ -385,9 +385,11 @@ static bool is_read_by_mime(const struct scan *scan, const struct scan_object *o
 				       strncmp(part->content_type, "text/", 5) == 0);
 }
 
-// As another archive, and as the PDF that its first bytes say that it is as well.
+// As another archive, and as the PDF that its first bytes say that it is as well. A zip behind them is not searched for then.
 static void begin_second(struct scan *scan, struct scan_object *object)
 {
+	if (object->has_second)
+		scan_set_suspect(scan, "ambiguous-archive");
 	object->has_second = true;
 	change_view(object);
 	unpacking_begin(scan, object, UNPACK_PDF, 0);

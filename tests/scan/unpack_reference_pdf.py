@@ -286,6 +286,11 @@ for name, inner, found in (("bare.PDF", bare, [(1, "4 0 obj", mark)]), ("bare.bi
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), inner)
     cases["called-" + name + ".zip"] = (archive.getvalue(), "clean", "", [(0, name, inner)] + found)
+# Which is an RTF as well: there may be a zip behind it, for which there is no third view.
+third = io.BytesIO()
+with zipfile.ZipFile(third, "w", zipfile.ZIP_STORED) as made:
+    made.writestr("third.pdf", b"{\\rtf1 }\n" + pdf(stream(4, packed(mark), FLATE)))
+cases["called-third.pdf.zip"] = (third.getvalue(), "suspect", "ambiguous-archive", None)
 holder = b"11 0 12 30 << /S /JavaScript /JS (\\141lert) >> <</X (endobj)/JS<61>>>"
 cases["object-stream"] = (
     pdf(stream(4, packed(holder), FLATE + b"/Type /ObjStm /N 2 /First 11")), "clean", "",

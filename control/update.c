@@ -50,7 +50,7 @@ static struct job *job_new(enum update_kind kind, const char *digest)
 	return job;
 }
 
-// Behind the others; what the last process was at comes first.
+// Behind the others; what the last process was at comes first, but for what is on its way by now.
 static void add(struct update *update, struct job *job)
 {
 	struct job **link = &update->jobs;
@@ -61,6 +61,8 @@ static void add(struct update *update, struct job *job)
 		job->journal = update->found;
 		memset(&update->found, 0, sizeof(update->found));
 		update->has_found = false;
+		if (*link != NULL && (*link)->journal.begun_s != 0)
+			link = &(*link)->next;
 	} else {
 		while (*link != NULL)
 			link = &(*link)->next;

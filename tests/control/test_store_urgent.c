@@ -34,7 +34,7 @@ static gboolean serve(gpointer ctx)
 
 static void wait_out(void)
 {
-	g_usleep(LONG_MS * 1000);
+	g_usleep(LONG_MS * 1000ul);
 	lab.served = 0;
 }
 

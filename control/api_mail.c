@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is asked about mail that was kept back: lists, one of them, its bytes, release and deletion.
 #include "control/control.h"
+#include "control/memory_file.h"
 #include "control/store_json.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define IDS_MOST 1000      // of one request
@@ -137,19 +137,6 @@ static json_t *show_mail(struct api_call *call)
 	return answer;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t n = write(fd, data, bytes);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		bytes -= (size_t)n;
-	}
-	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : -errno;
-}
-
 // The message goes out as a file in memory.
 static json_t *export_mail(struct api_call *call)
 {
@@ -169,8 +156,10 @@ static json_t *export_mail(struct api_call *call)
 	if (err != 0)
 		return api_refusal("mail %s: %s", api_text(call->request, "id"),
 			strerror_r(-err, reason, sizeof(reason)));
-	call->fd = memfd_create("mail", MFD_CLOEXEC);
-	err = call->fd >= 0 ? write_all(call->fd, message.data, message.bytes) : -errno;
+	call->fd = memory_file_new("mail");
+	err = call->fd >= 0 ? memory_file_write(call->fd, message.data, message.bytes) : call->fd;
+	if (err == 0 && lseek(call->fd, 0, SEEK_SET) != 0)
+		err = -errno;
 	control_audit(control, call->who, "export",
 		json_pack("{s:s, s:s}", "id", api_text(call->request, "id"), "why",
 			api_text(call->request, "why")));

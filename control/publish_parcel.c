@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publish_parcel.h"
 
+#include "control/memory_file.h"
 #include "dataplane/dataplane.h"
 
 #include <jansson.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,21 +46,15 @@ static int copy_file(const char *path, int to)
 // -errno.
 static int seal_image(const char *path, const char *delta)
 {
-	int memory = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int memory = memory_file_new("rules");
 	int err;
 
 	if (memory < 0)
-		return -errno;
+		return memory;
 	err = copy_file(path, memory);
 	if (err == 0 && delta != NULL)
 		err = copy_file(delta, memory);
-	if (err == 0 && fcntl(memory, F_ADD_SEALS,
-				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		err = -errno;
-	if (err == 0)
-		return memory;
-	(void)close(memory);
-	return err;
+	return memory_file_seal(memory, err);
 }
 
 int publish_parcel_send(const struct control_options *options, const struct publish_parcel *parcel,

@@ -2,6 +2,7 @@
 #include "control/screens_image.h"
 
 #include "control/durable.h"
+#include "control/memory_file.h"
 #include "scan/scan.h"
 
 #include <glib.h>
@@ -365,39 +366,21 @@ void screens_image_settle(struct screens_image *image)
 
 // ---- handing over -------------------------------------------------------------------------------
 
-static int write_all(int fd, const void *data, size_t bytes)
-{
-	for (size_t at = 0; at < bytes;) {
-		ssize_t n = write(fd, (const char *)data + at, bytes - at);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		at += (size_t)n;
-	}
-	return 0;
-}
-
 int screens_image_seal(
 	const struct screens_image *image, const struct screens_made *made, bool is_whole)
 {
-	int memory = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int memory = memory_file_new("screen");
 	int err = 0;
 
 	if (memory < 0)
-		return -errno;
-	if (made->whole.data != NULL)
-		err = write_all(memory, made->whole.data, made->whole.bytes);
-	else if (is_whole)
-		err = write_all(memory, image->now.data, image->now.bytes);
-	if (err == 0)
-		err = write_all(memory, image->layer.data, image->layer.bytes);
-	if (err == 0 && fcntl(memory, F_ADD_SEALS,
-				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		err = -errno;
-	if (err == 0)
 		return memory;
-	(void)close(memory);
-	return err;
+	if (made->whole.data != NULL)
+		err = memory_file_write(memory, made->whole.data, made->whole.bytes);
+	else if (is_whole)
+		err = memory_file_write(memory, image->now.data, image->now.bytes);
+	if (err == 0)
+		err = memory_file_write(memory, image->layer.data, image->layer.bytes);
+	return memory_file_seal(memory, err);
 }
 
 // ---- merging ------------------------------------------------------------------------------------

@@ -431,7 +431,11 @@ static int run(struct control *control)
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	urgent_open();
+	err = urgent_open();
+	if (err != 0) {
+		complain(err, "a thread cannot be started");
+		return EXIT_FAILURE;
+	}
 	control->start_ns = control_now_ns();
 	err = start(control);
 	if (err == 0)

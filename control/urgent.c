@@ -3,18 +3,29 @@
 
 #include "dataplane/dataplane.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define EACH_US 200 // between two turns in the midst of other work
+
+struct work {
+	void (*fn)(void *ctx);
+	void *ctx;
+	gint is_done;
+};
 
 static struct {
 	GMainContext *context; // NULL: closed
 	GPollFD *fds;          // the default context's, and its own behind them
 	guint room;
 	bool is_inside; // something of it is served
-	GThreadPool *helper;
 	gint64 served_us;
+	pthread_t helper;
+	pthread_mutex_t lock;  // for all below
+	pthread_cond_t wanted; // what the helper waits for
+	struct work *given;
+	bool stop;
 } urgent;
 
 static void dispatch(void)
@@ -75,37 +86,71 @@ static gint poll_both(GPollFD *others, guint count, gint timeout_ms)
 	return ready;
 }
 
-struct work {
-	void (*fn)(void *ctx);
-	void *ctx;
-	gint is_done;
-};
-
-static void do_work(gpointer data, gpointer ctx)
+// NULL: it is to end.
+static struct work *wait_for_work(void)
 {
-	struct work *work = data;
+	struct work *work;
 
-	// The loop waits for it.
-	(void)priority_set(0);
-	work->fn(work->ctx);
-	g_atomic_int_set(&work->is_done, 1);
-	g_main_context_wakeup(ctx);
+	(void)pthread_mutex_lock(&urgent.lock);
+	while (urgent.given == NULL && !urgent.stop)
+		(void)pthread_cond_wait(&urgent.wanted, &urgent.lock);
+	work = urgent.given;
+	urgent.given = NULL;
+	(void)pthread_mutex_unlock(&urgent.lock);
+	return work;
 }
 
-void urgent_open(void)
+static void *help(void *arg)
 {
+	struct work *work;
+
+	(void)arg;
+	// The loop waits for what it does.
+	(void)priority_set(0);
+	while ((work = wait_for_work()) != NULL) {
+		work->fn(work->ctx);
+		// It may be gone from now on.
+		g_atomic_int_set(&work->is_done, 1);
+		g_main_context_wakeup(urgent.context);
+	}
+	return NULL;
+}
+
+static void give(struct work *work)
+{
+	(void)pthread_mutex_lock(&urgent.lock);
+	urgent.given = work;
+	urgent.stop = work == NULL;
+	(void)pthread_cond_signal(&urgent.wanted);
+	(void)pthread_mutex_unlock(&urgent.lock);
+}
+
+int urgent_open(void)
+{
+	int err;
+
 	urgent.context = g_main_context_new();
+	(void)pthread_mutex_init(&urgent.lock, NULL);
+	(void)pthread_cond_init(&urgent.wanted, NULL);
+	err = -pthread_create(&urgent.helper, NULL, help, NULL);
+	if (err != 0) {
+		g_main_context_unref(urgent.context);
+		memset(&urgent, 0, sizeof(urgent));
+		return err;
+	}
 	(void)g_main_context_acquire(urgent.context);
 	g_main_context_set_poll_func(NULL, poll_both);
-	urgent.helper = g_thread_pool_new(do_work, urgent.context, 1, TRUE, NULL);
+	return 0;
 }
 
 void urgent_close(void)
 {
 	if (urgent.context == NULL)
 		return;
-	if (urgent.helper != NULL)
-		g_thread_pool_free(urgent.helper, FALSE, TRUE);
+	give(NULL);
+	(void)pthread_join(urgent.helper, NULL);
+	(void)pthread_cond_destroy(&urgent.wanted);
+	(void)pthread_mutex_destroy(&urgent.lock);
 	g_main_context_set_poll_func(NULL, NULL);
 	g_main_context_release(urgent.context);
 	g_main_context_unref(urgent.context);
@@ -133,11 +178,11 @@ void urgent_wait(void (*work)(void *ctx), void *ctx)
 {
 	struct work given = {.fn = work, .ctx = ctx};
 
-	if (urgent.helper == NULL || urgent.is_inside) {
+	if (urgent.context == NULL || urgent.is_inside) {
 		work(ctx);
 		return;
 	}
-	(void)g_thread_pool_push(urgent.helper, &given, NULL);
+	give(&given);
 	urgent.is_inside = true;
 	while (g_atomic_int_get(&given.is_done) == 0)
 		(void)g_main_context_iteration(urgent.context, TRUE);

@@ -10,8 +10,9 @@
 
 #include <glib.h>
 
-// From now on until urgent_close. A process that does not call it has its alerts in the default context.
-void urgent_open(void);
+// From now on until urgent_close. A process that does not call it has its alerts in the default context. Returns 0, or
+// -errno when there can be no thread for urgent_wait: then it is as if it had not been called.
+int urgent_open(void) __attribute__((warn_unused_result));
 // When nothing hangs on the context any more.
 void urgent_close(void);
 // Where sources of alerts are attached; NULL: the default context.

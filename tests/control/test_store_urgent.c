@@ -50,7 +50,7 @@ static int setup(void **state)
 	options.directory = lab.shelf->folder.path;
 	options.key_file = lab.shelf->folder.key_path;
 	assert_int_equal(store_open(&options, &lab.store, error, sizeof(error)), 0);
-	urgent_open();
+	assert_int_equal(urgent_open(), 0);
 	g_source_set_callback(always, serve, NULL, NULL);
 	(void)g_source_attach(always, urgent_context());
 	g_source_unref(always);

@@ -6,12 +6,17 @@
 
 #include <glib-unix.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS 100
+#define PATIENCE_S 30
+#define NOBODY 65534
 
 static struct {
 	int ends[2];
@@ -96,7 +101,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&lab, 0, sizeof(lab));
 	assert_int_equal(pipe(lab.ends), 0);
-	urgent_open();
+	assert_int_equal(urgent_open(), 0);
 	(void)attach(
 		g_unix_fd_source_new(lab.ends[0], G_IO_IN), G_SOURCE_FUNC(take), urgent_context());
 	return 0;
@@ -261,7 +266,36 @@ static void closed_it_does_nothing(void **state)
 	assert_null(urgent_context());
 	urgent_turn();
 	(void)g_main_context_iteration(NULL, FALSE);
-	urgent_open();
+	assert_int_equal(urgent_open(), 0);
+}
+
+// Whether it says so; it must not wait for a thread that never comes.
+static int open_without_threads(void)
+{
+	static const struct rlimit none = {0, 0};
+
+	(void)alarm(PATIENCE_S);
+	// Of root nothing is counted.
+	if ((geteuid() == 0 && setuid(NOBODY) != 0) || setrlimit(RLIMIT_NPROC, &none) != 0)
+		return 2;
+	return urgent_open() == -EAGAIN && urgent_context() == NULL ? 0 : 1;
+}
+
+static void without_a_thread_it_is_not_opened(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	urgent_close();
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(open_without_threads());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(urgent_open(), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -278,6 +312,7 @@ int main(void)
 		TEST(it_is_served_while_work_is_waited_for),
 		TEST(work_of_what_is_served_is_done_at_once),
 		TEST(closed_it_does_nothing),
+		TEST(without_a_thread_it_is_not_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

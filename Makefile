@@ -173,6 +173,7 @@ TEST_OBJ := $(call obj,$(TEST_HELP_SRC))
 WRAP_test_engine_quiet := $(addprefix -Wl$(comma)--wrap=,engine_input engine_tick malloc calloc \
 	realloc free pthread_mutex_lock write read usleep clock_gettime fputs)
 WRAP_test_scan_gather := $(addprefix -Wl$(comma)--wrap=,match_end_late screening_end)
+WRAP_test_store_urgent := -Wl,--wrap=pread
 WRAP_test_unpack_libarchive := $(addprefix -Wl$(comma)--wrap=,archive_read_has_encrypted_entries \
 	archive_read_data_block capture_piece)
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_OBJ) $(LIBS)
@@ -193,7 +194,7 @@ $(CONTROL_UNITS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(BUILD)/libcontrol.a $(TEST_OBJ) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
-	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka -lssl $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
+	@$(CC) $(LDFLAGS) $^ -o $@ $(WRAP_$(notdir $@)) -lcmocka -lssl $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
 # A fuzz target runs its corpus and a bounded number of seeded mutations through a plain main.
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/fuzz/fuzz_main.o \

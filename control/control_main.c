@@ -202,8 +202,10 @@ static void look_at_store(struct control *control)
 		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
 	control->store_failed = err != 0;
 	alert_mail_turn(control->alert_mail);
+	urgent_turn();
 	if (control->release != NULL && err == 0)
 		release_turn(control->release);
+	urgent_turn();
 	notify_turn(control->notify);
 }
 
@@ -234,10 +236,14 @@ static gboolean once_a_second(gpointer ctx)
 	catch_up(control);
 	end_expired(control);
 	look_at_dataplane(control);
+	urgent_turn();
 	look_at_store(control);
+	urgent_turn();
 	alert_bell_turn(control->alert_bell);
 	update_turn(control->update);
+	urgent_turn();
 	screens_turn(control->screening);
+	urgent_turn();
 	alerts_turn(control->alerts, control_now_ns() / NS_PER_S);
 	web_turn(control->web);
 	return G_SOURCE_CONTINUE;

@@ -56,6 +56,13 @@ static void close_log(struct store *store)
 	store->log = NULL;
 }
 
+// While much is looked through, and while the disk is waited for.
+static void serve_alerts(struct spoolfile *files)
+{
+	spoolfile_meanwhile(files, urgent_turn);
+	spoolfile_wait(files, urgent_wait);
+}
+
 static int open_parts(struct store *store, const struct store_options *options, const char **what)
 {
 	int err;
@@ -69,7 +76,7 @@ static int open_parts(struct store *store, const struct store_options *options, 
 	if (err == 0)
 		err = spool_plain_open(options->directory, &store->io);
 	if (err == 0)
-		spoolfile_meanwhile(store->files, urgent_turn);
+		serve_alerts(store->files);
 	if (err == 0)
 		err = open_log(store);
 	// With a full disk there is no log yet: mail can be looked at, and some of it be thrown away by hand.

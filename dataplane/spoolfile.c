@@ -229,6 +229,11 @@ void spoolfile_meanwhile(struct spoolfile *store, void (*fn)(void))
 	store->meanwhile = fn;
 }
 
+void spoolfile_wait(struct spoolfile *store, void (*wait)(void (*work)(void *ctx), void *ctx))
+{
+	store->wait = wait;
+}
+
 int spoolfile_refresh(struct spoolfile *store, bool thorough)
 {
 	return refresh(store, thorough ? STORE_THOROUGH : STORE_REFRESH);

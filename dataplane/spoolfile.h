@@ -178,6 +178,9 @@ int spoolfile_open(const char *directory, const struct spool_keys *keys,
 void spoolfile_close(struct spoolfile *store);
 // fn is called again and again while files are looked through, which may take long; it must not use the store.
 void spoolfile_meanwhile(struct spoolfile *store, void (*fn)(void));
+// wait is given each longer reading from the disk while files are looked through: it returns when work(ctx) is done, by
+// whatever thread. Until then nothing else may use the store. Without it the caller reads.
+void spoolfile_wait(struct spoolfile *store, void (*wait)(void (*work)(void *ctx), void *ctx));
 
 // Brings the store up to date: authenticates what is new since the last time, notices what is gone.
 // thorough looks behind long empty stretches too: at start, and when something is bad. While a writer

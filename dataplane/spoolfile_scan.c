@@ -29,6 +29,48 @@ struct scan {
 	bool after_zero;     // since the last chunk there were zeros where one may have begun
 };
 
+struct view_read {
+	int fd;
+	uint8_t *out;
+	uint64_t offset;
+	size_t want;
+	size_t done;
+};
+
+static void read_view(void *ctx)
+{
+	struct view_read *job = ctx;
+
+	while (job->done < job->want) {
+		ssize_t part = pread(job->fd, job->out + job->done, job->want - job->done,
+			(off_t)(job->offset + job->done));
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			break;
+		job->done += (size_t)part;
+	}
+}
+
+// Of what writers put past the page cache the disk is asked, which may be busy with their writes.
+static void move_view(struct scan *scan, uint64_t offset)
+{
+	struct spoolfile *store = scan->store;
+	uint64_t left = scan->bytes - offset;
+	struct view_read job = {.fd = scan->fd,
+		.out = store->view,
+		.offset = offset,
+		.want = left < STORE_VIEW_BYTES ? (size_t)left : STORE_VIEW_BYTES};
+
+	if (store->wait != NULL)
+		store->wait(read_view, &job);
+	else
+		read_view(&job);
+	scan->view_at = offset;
+	scan->view_bytes = job.done;
+}
+
 // Up to want bytes at offset, *got of them; NULL when they cannot be read.
 static const uint8_t *look(struct scan *scan, uint64_t offset, size_t want, size_t *got)
 {
@@ -37,21 +79,8 @@ static const uint8_t *look(struct scan *scan, uint64_t offset, size_t want, size
 	if (want > left)
 		want = (size_t)left;
 	if (offset < scan->view_at || offset + want > scan->view_at + scan->view_bytes) {
-		size_t n = left < STORE_VIEW_BYTES ? (size_t)left : STORE_VIEW_BYTES;
-		size_t done = 0;
-
-		while (done < n) {
-			ssize_t part = pread(scan->fd, scan->store->view + done, n - done,
-				(off_t)(offset + done));
-			if (part < 0 && errno == EINTR)
-				continue;
-			if (part <= 0)
-				break;
-			done += (size_t)part;
-		}
-		scan->view_at = offset;
-		scan->view_bytes = done;
-		if (done < want) {
+		move_view(scan, offset);
+		if (scan->view_bytes < want) {
 			scan->unreadable = true;
 			return NULL;
 		}

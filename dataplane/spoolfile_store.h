@@ -67,7 +67,8 @@ struct spoolfile {
 	struct spoolfile_stats stats;
 	uint8_t *view; // STORE_VIEW_BYTES of a file being scanned
 	uint8_t *plain;
-	void (*meanwhile)(void); // NULL: nothing is to be done
+	void (*meanwhile)(void);                          // NULL: nothing is to be done
+	void (*wait)(void (*work)(void *ctx), void *ctx); // NULL: the caller does the work
 };
 
 #define STORE_VIEW_BYTES (1u << 20)

@@ -6,6 +6,7 @@
 #include "control/channel.h"
 #include "control/control_events.h"
 #include "control/framed.h"
+#include "control/urgent.h"
 
 #include <gio/gio.h>
 
@@ -17,6 +18,7 @@
 #define PARTS_BYTES (96u << 20)  // of frames that are not whole, of all peers
 #define PART_BYTES 65536         // of one peer, which nobody minds
 #define STRANGERS 10             // unsigned envelopes from a peer
+#define BACKLOG 128              // connections that wait to be let in
 #define RETRY_S 1                // first pause before it is connected again, doubled each time
 #define RETRY_MOST_S 60
 #define NS_PER_S 1000000000
@@ -37,7 +39,8 @@ struct peer {
 
 struct channel_tcp {
 	struct alerts *alerts;
-	GSocketService *service; // NULL: it does not listen
+	GSocket *listener; // NULL: it does not listen
+	GSource *incoming; // of it
 	GCancellable *cancel;
 	struct peer *peers;
 	unsigned int peers_count;
@@ -227,13 +230,20 @@ static bool add_peer(struct channel_tcp *channel, GSocketConnection *connection,
 	return true;
 }
 
-static gboolean incoming(
-	GSocketService *service, GSocketConnection *connection, GObject *source, gpointer ctx)
+// One at a time: what the last one may have sent by now is read before the next is let in.
+static gboolean incoming(GSocket *listener, GIOCondition condition, gpointer ctx)
 {
-	(void)service;
-	(void)source;
+	GSocket *socket = g_socket_accept(listener, NULL, NULL);
+	GSocketConnection *connection;
+
+	(void)condition;
+	if (socket == NULL)
+		return G_SOURCE_CONTINUE;
+	connection = g_socket_connection_factory_create_connection(socket);
 	(void)add_peer(ctx, connection, false);
-	return TRUE;
+	g_object_unref(connection);
+	g_object_unref(socket);
+	return G_SOURCE_CONTINUE;
 }
 
 static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
@@ -290,11 +300,11 @@ static void close_tcp(void *ctx)
 	struct channel_tcp *channel = ctx;
 
 	g_cancellable_cancel(channel->cancel);
-	if (channel->service != NULL) {
-		g_socket_service_stop(channel->service);
-		g_socket_listener_close(G_SOCKET_LISTENER(channel->service));
-		g_object_unref(channel->service);
+	if (channel->incoming != NULL) {
+		g_source_destroy(channel->incoming);
+		g_source_unref(channel->incoming);
 	}
+	g_clear_object(&channel->listener);
 	while (channel->peers != NULL) {
 		struct peer *peer = channel->peers;
 
@@ -309,6 +319,13 @@ static void close_tcp(void *ctx)
 		;
 	g_object_unref(channel->cancel);
 	free(channel);
+}
+
+static void watch_incoming(struct channel_tcp *channel)
+{
+	channel->incoming = g_socket_create_source(channel->listener, G_IO_IN, NULL);
+	g_source_set_callback(channel->incoming, G_SOURCE_FUNC(incoming), channel, NULL);
+	(void)g_source_attach(channel->incoming, urgent_context());
 }
 
 static int listen_at(struct channel_tcp *channel, const char *text, char *error, size_t error_bytes)
@@ -328,14 +345,20 @@ static int listen_at(struct channel_tcp *channel, const char *text, char *error,
 			error, error_bytes, "alerts.tcp.listen: \"%s\" is not address:port", text);
 		return -EINVAL;
 	}
-	channel->service = g_socket_service_new();
-	good = g_socket_listener_add_address(G_SOCKET_LISTENER(channel->service), address,
-		G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, NULL, &mistake);
-	if (!good)
+	channel->listener = g_socket_new(g_socket_address_get_family(address), G_SOCKET_TYPE_STREAM,
+		G_SOCKET_PROTOCOL_TCP, &mistake);
+	good = channel->listener != NULL &&
+	       g_socket_bind(channel->listener, address, TRUE, &mistake);
+	if (good) {
+		g_socket_set_blocking(channel->listener, FALSE);
+		g_socket_set_listen_backlog(channel->listener, BACKLOG);
+		good = g_socket_listen(channel->listener, &mistake);
+	}
+	if (good)
+		watch_incoming(channel);
+	else
 		(void)snprintf(
 			error, error_bytes, "alerts.tcp.listen: %s: %s", text, mistake->message);
-	else
-		(void)g_signal_connect(channel->service, "incoming", G_CALLBACK(incoming), channel);
 	g_clear_error(&mistake);
 	g_object_unref(address);
 	return good ? 0 : -EADDRNOTAVAIL;

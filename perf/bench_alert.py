@@ -5,7 +5,9 @@
 A gateway as it is installed: cordon-dataplane with two workers between the lab's network namespaces,
 cordon-control beside it, alerts over each channel by plain clients. An alert counts from the moment before
 its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
-goes by the new seals. What the machine's scheduler costs of that is measured at the same time: bench_wake sends
+goes by the new seals. TCP and HTTPS have a connection that stays; tcp-fresh and https-fresh have a new one for each
+alert, and what it takes to connect, and to agree on keys, counts. Rows with `arrival` begin when the kernel of the
+gateway has the alert's last byte, which is what the gateway can do something about. What the machine's scheduler costs of that is measured at the same time: bench_wake sends
 pings through as many threads that do nothing but wake each other. All of it twice: as any program among
 others (alert/...), and with a priority of its own (alert-first/...), which is what the option `priority` is for.
 """
@@ -35,6 +37,8 @@ from labpostfix import Server
 from labvendor import Vendor, openssl
 
 HTTPS, TCP, UDP, SNMP, MQTT, FEED = range(7901, 7907)
+PORTS = {"udp": (None, UDP), "tcp": (None, TCP), "tcp-fresh": (None, TCP), "https": (None, HTTPS),
+         "https-fresh": (None, HTTPS), "snmp": (None, SNMP), "mqtt": (MQTT, None), "pull": (FEED, None)}
 OURS = "alerts@lab.example"
 PRIORITY = 5
 
@@ -149,6 +153,45 @@ class Feed(http.server.BaseHTTPRequestHandler):
             cls.changed.notify_all()
 
 
+# ---- when it arrived ----------------------------------------------------------------------------
+
+class Arrivals:
+    """What passes in the gateway's namespace, with the time at which the kernel took it."""
+    STAMP = 35  # SO_TIMESTAMPNS, which comes as SCM_TIMESTAMPNS
+    LEAST = 64  # bytes of what may be the end of an alert: not an acknowledgement of the protocol
+
+    def __init__(self, lab):
+        with lab.inside("server"):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self.socket.setsockopt(socket.SOL_SOCKET, self.STAMP, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.bind(("lo", 0x0800))
+        self.socket.setblocking(False)
+
+    @staticmethod
+    def payload(packet):
+        """Ports and bytes of what an IPv4 packet of TCP or UDP carries."""
+        head = (packet[0] & 15) * 4
+        ports = struct.unpack_from(">HH", packet, head)
+        head += (packet[head + 12] >> 4) * 4 if packet[9] == socket.IPPROTO_TCP else 8
+        return ports, struct.unpack_from(">H", packet, 2)[0] - head
+
+    def last(self, ports, before):
+        """When the last one of these (from, to; None: any) came before this time. Forgets all."""
+        found = None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet, more, _, address = self.socket.recvmsg(128, 64)
+                if address[2] == socket.PACKET_OUTGOING or packet[9] not in (6, 17):
+                    continue
+                its, size = self.payload(packet)
+                seconds, ns = struct.unpack("qq", more[0][2])
+                when = seconds + ns / 1e9
+                if size >= self.LEAST and when < before and all(p in (None, i) for p, i in zip(ports, its)):
+                    found = when
+        return found
+
+
 # ---- the gateway ---------------------------------------------------------------------------------
 
 class Bench:
@@ -160,6 +203,7 @@ class Bench:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                 "-keyout", self.tls + ".key", "-out", self.tls + ".crt", "-days", "2", "-subj",
                 "/CN=lab", "-addext", "subjectAltName=IP:127.0.0.1")
+        self.trust = ssl.create_default_context(cafile=self.tls + ".crt")
         for name, text in (("community", "alerts\n"),
                            ("broker", "listener %d 127.0.0.1\nallow_anonymous true\n"
                                       "persistence false\nset_tcp_nodelay true\n" % MQTT)):
@@ -189,6 +233,7 @@ class Bench:
         self.events = open(self.gateway.events_file, "rb")
         with lab.inside("server"):
             self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.arrivals = Arrivals(lab)
         self.tcp = self.https = self.mqtt = None
         until("the broker's client", lambda: self.control.ask("status")["channels"]["mqtt"][
             "connected"])
@@ -197,16 +242,16 @@ class Bench:
         """A connection that stays, where the channel has one."""
         if channel == "mqtt":
             self.mqtt = Mqtt(self.link(MQTT))
-        elif channel == "tcp":
+        elif channel in ("tcp", "tcp-fresh"):
             self.tcp = self.link(TCP)
-        elif channel == "https":
-            self.https = self.connect_https()
+        elif channel in ("https", "https-fresh"):
+            self.https = self.trust.wrap_socket(self.link(HTTPS), server_hostname="127.0.0.1")
 
-    def connect_https(self):
-        found = http.client.HTTPSConnection("127.0.0.1", HTTPS)
-        found.sock = ssl.create_default_context(cafile=self.tls + ".crt").wrap_socket(
-            self.link(HTTPS), server_hostname="127.0.0.1")
-        return found
+    def disconnect(self, channel):
+        if channel in ("tcp", "tcp-fresh"):
+            self.tcp.close()
+        elif channel in ("https", "https-fresh"):
+            self.https.close()
 
     def link(self, port):
         found = self.lab.connect("127.0.0.1", port, side="server")
@@ -216,10 +261,11 @@ class Bench:
     def send(self, channel, alert):
         if channel == "udp":
             self.udp.sendto(alert, ("127.0.0.1", UDP))
-        elif channel == "tcp":
+        elif channel in ("tcp", "tcp-fresh"):
             self.tcp.sendall(struct.pack(">I", len(alert)) + alert)
-        elif channel == "https":
-            self.https.request("POST", "/v1/alerts", alert, {"Content-Type": "application/json"})
+        elif channel in ("https", "https-fresh"):  # in one piece, as libcurl sends what is short
+            self.https.sendall(b"POST /v1/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                               b"Content-Length: %d\r\n\r\n" % len(alert) + alert)
         elif channel == "snmp":
             self.udp.sendto(trap(alert), ("127.0.0.1", SNMP))
         elif channel == "mqtt":
@@ -240,10 +286,12 @@ class Bench:
 
     def drain(self, channel):
         """Answers that nobody looks at."""
-        if channel == "https":
-            self.https.getresponse().read()
-        elif channel in ("tcp", "udp"):
-            link = self.tcp if channel == "tcp" else self.udp
+        if channel in ("https", "https-fresh"):
+            answer = http.client.HTTPResponse(self.https)
+            answer.begin()
+            answer.read()
+        elif channel in ("tcp", "tcp-fresh", "udp"):
+            link = self.udp if channel == "udp" else self.tcp
             link.settimeout(2)
             link.recv(65536)
 
@@ -263,19 +311,29 @@ class Bench:
         raise AssertionError("no seal within 20 s")
 
     def measure(self, channel, count):
-        """Milliseconds each."""
-        found = []
+        """Milliseconds each: from the sender's first byte, and from the arrival of the last."""
+        found, arrived = [], []
+        is_fresh = channel.endswith("-fresh")
         self.connect(channel)
         for _ in range(count):
             alert = self.vendor.alert("seal", virus_id="CV-1", seal={"mode": "hold"})
             time.sleep(0.003)
             if channel == "pull":  # where it is nearly always
                 until("the gateway waits for the feed", lambda: Feed.waiting > 0)
+            if is_fresh:
+                self.disconnect(channel)
             began = time.time()
+            if is_fresh:
+                self.connect(channel)
             self.send(channel, alert)
-            found.append((seconds_of(self.next_seal()) - began) * 1000)
+            sealed = seconds_of(self.next_seal())
+            found.append((sealed - began) * 1000)
+            came = self.arrivals.last(PORTS.get(channel, (0, 0)), sealed)
+            if came is not None:
+                arrived.append((sealed - came) * 1000)
             self.drain(channel)
-        return found
+        self.disconnect(channel)
+        return found, arrived
 
 
 def seconds_of(text):
@@ -286,9 +344,11 @@ def seconds_of(text):
 def run(bench, name, priority, counts):
     for channel, count in counts.items():
         with Pings(priority) as pings:
-            found = bench.measure(channel, count)
+            found, arrived = bench.measure(channel, count)
         for part, text, ping in zip((0.5, 0.99, 0.999), ("p50", "p99", "p99.9"), pings.found):
             row("%s/%s/%s" % (name, channel, text), share(found, part), "ms", "wake-ups", ping)
+            if arrived:
+                row("%s/%s/arrival/%s" % (name, channel, text), share(arrived, part), "ms", "wake-ups", ping)
     bench.feed.shutdown()
     bench.feed.server_close()
 
@@ -300,9 +360,11 @@ def main():
     if why:
         print("skipped: " + why)
         return
-    counts = {"udp": 1000, "tcp": 1000, "https": 1000, "snmp": 1000, "mqtt": 1000, "pull": 40, "mail": 40}
+    counts = {"udp": 1000, "tcp": 1000, "https": 1000, "tcp-fresh": 300, "https-fresh": 300, "snmp": 1000,
+              "mqtt": 1000, "pull": 40, "mail": 40}
     if quick:
-        counts = {"udp": 40, "tcp": 40, "https": 40, "snmp": 40, "mqtt": 40, "pull": 4, "mail": 3}
+        counts = {"udp": 40, "tcp": 40, "https": 40, "tcp-fresh": 20, "https-fresh": 20, "snmp": 40, "mqtt": 40,
+                  "pull": 4, "mail": 3}
     for name, priority in (("alert", 0), ("alert-first", PRIORITY)):
         with Lab(Case("bench", None, True)) as lab:
             run(Bench(lab, priority), name, priority, {c: n for c, n in counts.items() if not chosen or c in chosen})

@@ -13,8 +13,7 @@
 
 static_assert(sizeof(struct session) <= 832, "idle connections are many");
 
-#define CHALLENGE_NS 20000000ull  // between challenge ACKs of one connection
-#define REASSURE_NS 1000000000ull // that a verdict is waited for before the client is told to wait
+#define CHALLENGE_NS 20000000ull // between challenge ACKs of one connection
 // When pages get scarce a stream that would grow past this, or leave a hole, has to wait: the rest is
 // for those that fill a hole, and so give pages back.
 #define SCARCE_SHARE 8
@@ -95,98 +94,6 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 	flow_touch(engine->flows, &session->flow, FLOW_CLOSING, now_ns);
 }
 
-// In a divert nothing passes but what a recorded server says.
-static bool passes(const struct session *session, enum tcp_side side)
-{
-	return session->mode == SESSION_INSPECT ||
-	       (session->mode == SESSION_DIVERT && side == TCP_SERVER && session->splice->recorded);
-}
-
-void session_flush(struct engine *engine, struct session *session)
-{
-	for (enum tcp_side side = TCP_CLIENT; side <= TCP_SERVER; side++) {
-		struct stream *stream = &session->stream[side];
-		uint64_t limit = session_limit(session, side);
-		uint64_t from;
-		uint64_t to;
-
-		if (!passes(session, side))
-			continue;
-		while (stream->sent < limit && stream_unsent(stream, limit, &from, &to)) {
-			emit_stored(engine, session, side, from, to);
-			// The first range without a hole before it: there is always room to mark it.
-			(void)stream_mark_sent(stream, engine->pages, from, to);
-		}
-		if (!session->fin_sent[side] && session->fin[side] <= limit &&
-			stream->sent >= session->fin[side]) {
-			emit_fin(engine, session, side);
-			session->fin_sent[side] = true;
-		}
-	}
-}
-
-// A packet whose payload waits: only its acknowledgement goes on, and only when it says something new.
-static void forward_rest(struct engine *engine, struct session *session,
-	const struct arrival *arrival, bool ack_is_new)
-{
-	if (arrival->packet->tcp.payload_bytes > 0 || ack_is_new)
-		emit_forward(engine, session, arrival);
-	else
-		emit_drop(engine, arrival);
-}
-
-// For long enough that the client should hear of it.
-static bool has_to_wait(const struct session *session, uint64_t now_ns)
-{
-	const struct message *message = session->building;
-
-	if (session->deciding)
-		return now_ns - session->deciding_ns >= REASSURE_NS;
-	return message != NULL && message_waits_for_room(message);
-}
-
-// Forwards what may go of the packet's bytes [from, from + payload). The rest is in the stream.
-static void forward_bytes(struct engine *engine, struct session *session, enum tcp_side side,
-	const struct arrival *arrival, uint64_t from, bool ack_is_new)
-{
-	struct packet *packet = arrival->packet;
-	struct stream *stream = &session->stream[side];
-	uint64_t limit = session_limit(session, side);
-	uint64_t to = from + packet->tcp.payload_bytes;
-
-	if (to <= limit) {
-		// What cannot be marked is sent from the stream, in its turn.
-		if (!stream_mark_sent(stream, engine->pages, from, to)) {
-			emit_drop(engine, arrival);
-			return;
-		}
-		if (session->fin[side] == to && stream->sent == to)
-			session->fin_sent[side] |= (packet->tcp.flags & TCP_FLAG_FIN) != 0;
-		else
-			packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
-		emit_forward(engine, session, arrival);
-		return;
-	}
-	packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
-	if (side == TCP_CLIENT && from > stream->next && session->hold == UINT64_MAX &&
-		smtp_may_pass_early(
-			&session->smtp, from, packet->payload, packet->tcp.payload_bytes) &&
-		stream_mark_sent(stream, engine->pages, from, to)) {
-		engine->counters.passed_early++;
-		emit_forward(engine, session, arrival);
-		return;
-	}
-	engine->counters.held_packets++;
-	if (from < limit && !stream_mark_sent(stream, engine->pages, from, limit))
-		limit = from;
-	// A sender whose bytes stay unacknowledged would give up; one that is told to wait does not
-	// (RFC 9293 section 3.8.6.1).
-	if (side == TCP_CLIENT && from >= limit && has_to_wait(session, arrival->now_ns))
-		emit_wait(engine, session, TCP_SERVER);
-	packet_trim(arrival->frame, packet, 0, (uint32_t)(to - (from < limit ? limit : from)));
-	forward_rest(engine, session, arrival, ack_is_new);
-}
-
 static bool has_to_wait_for_pages(const struct engine *engine, const struct session *session,
 	enum tcp_side side, uint64_t from, uint64_t to)
 {
@@ -262,7 +169,7 @@ static void inspected(struct engine *engine, struct session *session, enum tcp_s
 	const struct arrival *arrival, const struct tcp_result *result, bool ack_is_new)
 {
 	dialogue_settle(engine, session, arrival->now_ns);
-	if (!passes(session, side)) {
+	if (!session_passes(session, side)) {
 		if (session->mode == SESSION_TAKEOVER && side == TCP_CLIENT)
 			takeover_client(engine, session, result, arrival->now_ns);
 		else if (session->mode == SESSION_DIVERT && side == TCP_CLIENT)
@@ -272,7 +179,7 @@ static void inspected(struct engine *engine, struct session *session, enum tcp_s
 	}
 	if (session->changed[side])
 		session_restore(session, side, arrival, result->offset);
-	forward_bytes(engine, session, side, arrival, result->offset, ack_is_new);
+	session_forward(engine, session, side, arrival, result->offset, ack_is_new);
 	session_flush(engine, session);
 }
 
@@ -372,6 +279,9 @@ static void passed(
 	struct engine *engine, struct session *session, enum tcp_side side, uint64_t now_ns)
 {
 	heard(engine, session, side, now_ns);
+	// The server may have room for what waits.
+	if (side == TCP_SERVER && session->splice != NULL)
+		session_flush(engine, session);
 	if (session->mode == SESSION_INSPECT && session->tcp.state == TCP_CLOSED && !session->reset)
 		report(engine, session, "fin", now_ns);
 }
@@ -419,7 +329,7 @@ static void accepted(struct engine *engine, struct session *session, enum tcp_si
 	if (result->syn)
 		session_strip_options(arrival->frame, packet);
 	if (session->mode == SESSION_TAKEOVER ||
-		(session->mode == SESSION_DIVERT && !passes(session, side))) {
+		(session->mode == SESSION_DIVERT && !session_passes(session, side))) {
 		accepted_alone(engine, session, side, arrival, result);
 		return;
 	}

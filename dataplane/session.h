@@ -213,11 +213,18 @@ void session_bury(struct engine *engine, struct session *session, const char *wh
 
 // The building message, which waited with its packet for the end of the burst, is to be decided now.
 void session_go_on(struct engine *engine, struct gathered *gathered);
-
-// Sends what may go on now, of both directions, and FINs whose turn has come.
-void session_flush(struct engine *engine, struct session *session);
 // Counts a segment that the TCP checks refused.
 void session_count_drop(struct engine *engine, enum tcp_reason reason);
+
+// ---- session_forward.c ----
+
+// What side sends goes on. In a divert nothing does but what a recorded server says.
+bool session_passes(const struct session *session, enum tcp_side side);
+// Forwards what may go of the packet's bytes [from, from + payload), which are in the stream. Takes arrival->frame.
+void session_forward(struct engine *engine, struct session *session, enum tcp_side side,
+	const struct arrival *arrival, uint64_t from, bool ack_is_new);
+// Sends what may go on now, of both directions, and FINs whose turn has come.
+void session_flush(struct engine *engine, struct session *session);
 
 // ---- session_open.c ----
 

@@ -186,14 +186,46 @@ bool splice_to_server(struct session *session, const struct arrival *arrival)
 	struct packet *packet = arrival->packet;
 	struct tcp_result result;
 
-	packet_renumber(arrival->frame, packet,
-		seqmap_to_receiver(&splice->map[TCP_CLIENT], packet->tcp.seq),
+	const struct tcp_endpoint *client = &splice->tcp.end[TCP_CLIENT];
+	uint32_t seq = seqmap_to_receiver(&splice->map[TCP_CLIENT], packet->tcp.seq);
+
+	// A bare acknowledgement stands behind what waits here.
+	if (!splice->recorded && packet->tcp.payload_bytes == 0 &&
+		(packet->tcp.flags & TCP_FLAG_FIN) == 0 && tcp_seq_before(client->window_edge, seq))
+		seq = client->window_edge;
+	packet_renumber(arrival->frame, packet, seq,
 		seqmap_to_sender(&splice->map[TCP_SERVER], packet->tcp.ack),
 		&splice->map[TCP_SERVER]);
-	if (session->splice->recorded)
+	if (splice->recorded)
 		return true;
 	tcp_input(&splice->tcp, TCP_CLIENT, &packet->tcp, arrival->now_ns, &result);
-	return result.fate == TCP_ACCEPT;
+	if (result.fate != TCP_ACCEPT)
+		return false;
+	// A server may take more than it has granted, but the tracker must know what was sent.
+	if (result.trim_front > 0 || result.trim_back > 0)
+		packet_trim(arrival->frame, packet, result.trim_front, result.trim_back);
+	return true;
+}
+
+uint64_t splice_room(const struct session *session)
+{
+	const struct splice *splice = session->splice;
+	const struct stream *stream = &session->stream[TCP_CLIENT];
+	uint32_t acked;
+	uint32_t edge;
+
+	if (splice == NULL || splice->recorded)
+		return UINT64_MAX;
+	acked = tcp_seq_of(&session->tcp, TCP_CLIENT, stream->released);
+	edge = seqmap_to_sender(&splice->map[TCP_CLIENT], splice->tcp.end[TCP_CLIENT].window_edge);
+	return tcp_seq_before(edge, acked) ? stream->released : stream->released + (edge - acked);
+}
+
+bool splice_is_shut(const struct session *session)
+{
+	const struct tcp_endpoint *client = &session->splice->tcp.end[TCP_CLIENT];
+
+	return !tcp_seq_before(client->acked, client->window_edge);
 }
 
 uint32_t splice_server_seq(const struct session *session, uint32_t seq)

@@ -75,8 +75,14 @@ void splice_cut(struct engine *engine, struct session *session, const struct arr
 // It only acknowledges what the engine has said: to the server it would be a repetition of what it was told
 // last, and three of those look like a loss.
 bool splice_is_for_engine(const struct session *session, const struct packet *packet);
-// The same segment to the server's numbers. False: the server would not take it.
+// The same segment to the server's numbers, without what lies outside the server's window. False: nothing of
+// it would be taken.
 bool splice_to_server(struct session *session, const struct arrival *arrival);
+// What of the client's bytes the server has room for: everything below this offset. In a divert the client was
+// granted more, so the rest waits in its stream; the server's acknowledgements make room for it.
+uint64_t splice_room(const struct session *session);
+// The server has no room for anything: one byte may ask it (RFC 9293 section 3.8.6.1).
+bool splice_is_shut(const struct session *session);
 // The same for a segment of the engine's own.
 void splice_number(struct session *session, struct packet_segment *segment);
 // The number at the server of what the client's view calls seq.

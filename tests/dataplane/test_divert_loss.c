@@ -178,6 +178,88 @@ static void a_last_byte_that_went_on_early_completes_no_infected_mail(void **sta
 	}
 }
 
+// The client was granted more in the divert than the server has room for behind it: a second mail comes with
+// the end of the first, when the seal is lifted already.
+static char *begin_with_little_room(uint64_t seed, size_t window)
+{
+	static char text[100000];
+	char line[96];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[0] = '\r'; // no header
+	text[1] = '\n';
+	sealed_begin(seed);
+	world.server.window = window;
+	world.client.flight = sizeof(text);
+	world.client.timestamps = seed % 2 == 0;
+	world.client.sack = seed % 4 < 2;
+	world.server.sack = world.client.sack;
+	sealed_connect();
+	(void)sealed_on(SEAL_HOLD);
+	assert_true(world_say(&world, "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n", 3));
+	sealed_off();
+	peer_write(&world.client, SEALED_MAIL, strlen(SEALED_MAIL));
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT %zu LAST\r\n",
+		strlen(text));
+	peer_write(&world.client, line, strlen(line));
+	return text;
+}
+
+static void expect_both(const char *text)
+{
+	assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+	assert_int_equal(world.mails_count, 1);
+	assert_int_equal(world.mails[0].bytes, strlen(text));
+	assert_memory_equal(world.mails[0].data, text, strlen(text));
+	assert_int_equal(world.sink.count, 1);
+	sealed_expect_held(0, SEALED_TEXT);
+	assert_int_equal(world.server.overruns, 0);
+}
+
+static void more_than_the_server_has_room_for_waits_for_it(void **state)
+{
+	static const size_t windows[] = {40000, 8000, 1000, 100};
+
+	(void)state;
+	for (uint64_t seed = 61; seed < 69; seed++) {
+		const char *text = begin_with_little_room(seed, windows[seed % 4]);
+
+		assert_true(world_say(&world, text, 4));
+		expect_both(text);
+		assert_int_equal(world.client.retransmissions, 0);
+		sealed_quit();
+		sealed_finish();
+	}
+}
+
+static bool has_no_room(struct world *at, uint32_t value)
+{
+	return at->server.in_bytes == at->server.offered && at->now_ns > value;
+}
+
+// That it has room again is said once, and may be lost.
+static void a_server_whose_window_is_shut_is_asked(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 71; seed < 75; seed++) {
+		const char *text = begin_with_little_room(seed, 8000);
+
+		world.server.shut = true;
+		peer_write(&world.client, text, strlen(text));
+		assert_true(world_run(&world, has_no_room, 0, 60000));
+		world_pass(&world, 3000);
+		world.faults.drop = 1000;
+		peer_open_window(&world.server, world.now_ns);
+		world_pass(&world, 10);
+		world.faults.drop = 0;
+		await_replies(9);
+		expect_both(text);
+		assert_true(world_say(&world, "QUIT\r\n", 1));
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		sealed_finish();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +267,8 @@ int main(void)
 		cmocka_unit_test(many_small_chunks_at_once_wait_for_their_replies),
 		cmocka_unit_test(an_answer_that_was_lost_is_acknowledged_with_what_follows),
 		cmocka_unit_test(what_went_on_early_is_not_taken_back),
+		cmocka_unit_test(more_than_the_server_has_room_for_waits_for_it),
+		cmocka_unit_test(a_server_whose_window_is_shut_is_asked),
 		cmocka_unit_test(a_last_byte_that_went_on_early_completes_no_infected_mail),
 	};
 

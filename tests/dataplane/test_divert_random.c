@@ -279,6 +279,7 @@ static void begin(uint64_t seed)
 	static const uint32_t drops[] = {0, 20, 60};
 	static const uint32_t jitters[] = {0, 200, 3000};
 	static const uint16_t sizes[] = {1448, 1448, 536, 99, 7};
+	static const uint16_t windows[] = {20000, 6000, 1500, 400};
 	struct engine_options options;
 
 	dice.state = seed * 0x9e3779b97f4a7c15u + 1;
@@ -300,6 +301,7 @@ static void begin(uint64_t seed)
 	world.server.sack = roll(3) != 0;
 	world.client.wscale = roll(2) == 0 ? (uint8_t)roll(8) : 0;
 	world.server.wscale = roll(2) == 0 ? (uint8_t)roll(8) : 0;
+	world.server.window = roll(2) == 0 ? windows[roll(4)] : world.server.window;
 	world.client.nagle = roll(4) == 0;
 	world.client.chunk = roll(4) == 0 ? 1 + roll(50) : 0;
 	if (roll(2) == 0)

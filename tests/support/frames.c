@@ -348,3 +348,38 @@ void frames_talk_mail(struct frames_talk *talk, const char *message, size_t n)
 	frames_talk_close(talk, TCP_CLIENT);
 	free(body);
 }
+
+void frames_insert_options(struct frame *frame, const uint8_t *options, uint32_t n)
+{
+	struct packet packet;
+	uint8_t *l3;
+	uint8_t *tcp;
+	uint32_t at;
+
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	l3 = frame->data + packet.l3_offset;
+	tcp = frame->data + packet.l4_offset;
+	at = packet.l4_offset + (uint32_t)(tcp[12] >> 4) * 4;
+	memmove(frame->data + at + n, frame->data + at, frame->bytes - at);
+	memcpy(frame->data + at, options, n);
+	frame->bytes += n;
+	tcp[12] = (uint8_t)(tcp[12] + (n / 4 << 4));
+	if (packet.from.family == 4) {
+		uint32_t bytes = frame->bytes - packet.l3_offset;
+		uint16_t sum;
+
+		l3[2] = (uint8_t)(bytes >> 8);
+		l3[3] = (uint8_t)bytes;
+		memset(l3 + 10, 0, 2);
+		sum = frames_checksum(l3, 20, 0);
+		l3[10] = (uint8_t)(sum >> 8);
+		l3[11] = (uint8_t)sum;
+	} else {
+		uint32_t bytes = frame->bytes - packet.l4_offset;
+
+		l3[4] = (uint8_t)(bytes >> 8);
+		l3[5] = (uint8_t)bytes;
+	}
+	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
+	packet_fix_tcp_checksum(frame, &packet);
+}

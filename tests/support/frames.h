@@ -87,3 +87,5 @@ void frames_talk_segment(struct frames_talk *talk, enum tcp_side side, uint32_t 
 void frames_talk_close(struct frames_talk *talk, enum tcp_side side);
 // A whole SMTP session that delivers message (dot-stuffed here), from greeting to QUIT.
 void frames_talk_mail(struct frames_talk *talk, const char *message, size_t n);
+// Puts options, a multiple of four bytes, behind the TCP header of a frame that has none or a time stamp alone.
+void frames_insert_options(struct frame *frame, const uint8_t *options, uint32_t n);

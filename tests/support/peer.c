@@ -57,6 +57,7 @@ void peer_init(struct peer *peer, int family, bool is_client, uint32_t iss)
 	assert(peer->out != NULL && peer->in != NULL && peer->in_have != NULL);
 	peer->iss = iss;
 	peer->mss = 1448;
+	peer->window = WINDOW;
 	peer->flight = 16ul * 1448;
 	peer->timestamps = true;
 	peer->listening = !is_client;
@@ -79,42 +80,6 @@ static uint32_t rcv_nxt(const struct peer *peer)
 static uint32_t now_ts(uint64_t now_ns)
 {
 	return (uint32_t)(now_ns / 1000000) + 1;
-}
-
-// Puts options behind the TCP header of a frame that has none or a time stamp alone.
-static void insert_options(struct frame *frame, const uint8_t *options, uint32_t n)
-{
-	struct packet packet;
-	uint8_t *l3;
-	uint8_t *tcp;
-	uint32_t at;
-
-	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
-	l3 = frame->data + packet.l3_offset;
-	tcp = frame->data + packet.l4_offset;
-	at = packet.l4_offset + (uint32_t)(tcp[12] >> 4) * 4;
-	memmove(frame->data + at + n, frame->data + at, frame->bytes - at);
-	memcpy(frame->data + at, options, n);
-	frame->bytes += n;
-	tcp[12] = (uint8_t)(tcp[12] + (n / 4 << 4));
-	if (packet.from.family == 4) {
-		uint32_t bytes = frame->bytes - packet.l3_offset;
-		uint16_t sum;
-
-		l3[2] = (uint8_t)(bytes >> 8);
-		l3[3] = (uint8_t)bytes;
-		memset(l3 + 10, 0, 2);
-		sum = frames_checksum(l3, 20, 0);
-		l3[10] = (uint8_t)(sum >> 8);
-		l3[11] = (uint8_t)sum;
-	} else {
-		uint32_t bytes = frame->bytes - packet.l4_offset;
-
-		l3[4] = (uint8_t)(bytes >> 8);
-		l3[5] = (uint8_t)bytes;
-	}
-	packet_parse(frame, PACKET_CHECKSUMS_DONE, &packet);
-	packet_fix_tcp_checksum(frame, &packet);
 }
 
 static void put32(uint8_t *at, uint32_t value)
@@ -152,6 +117,27 @@ static uint32_t sack_option(const struct peer *peer, uint8_t out[20])
 	return n;
 }
 
+// Of what it has offered.
+static uint32_t left(const struct peer *peer)
+{
+	return peer->offered > peer->in_bytes ? (uint32_t)(peer->offered - peer->in_bytes) : 0;
+}
+
+// The window as a segment says it. Its right edge never moves back.
+static uint16_t offer(struct peer *peer, uint8_t shift)
+{
+	size_t window = peer->window;
+	size_t edge;
+
+	if (peer->shut)
+		window = left(peer);
+	window >>= shift;
+	edge = peer->in_bytes + (window << shift);
+	if (peer->offered < edge)
+		peer->offered = edge;
+	return (uint16_t)window;
+}
+
 static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t now_ns)
 {
 	uint8_t buffer[12288];
@@ -161,7 +147,7 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 
 	if (peer->stopped)
 		return;
-	segment->window = (uint16_t)(WINDOW >> peer->wscale);
+	segment->window = offer(peer, (segment->flags & TCP_FLAG_SYN) != 0 ? 0 : peer->wscale);
 	segment->has_timestamp = peer->timestamps;
 	segment->ts_value = now_ts(now_ns);
 	segment->ts_echo = peer->ts_recent;
@@ -171,7 +157,6 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 		peer->told = segment->ack;
 	}
 	if ((segment->flags & TCP_FLAG_SYN) != 0) {
-		segment->window = WINDOW;
 		if (peer->sack) {
 			put32(options, 0x01010402);
 			n = 4;
@@ -185,7 +170,7 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 	}
 	packet_build(&frame, &peer->template, segment, &peer->ip_id);
 	if (n > 0)
-		insert_options(&frame, options, n);
+		frames_insert_options(&frame, options, n);
 	peer->send(peer->ctx, peer, &frame);
 }
 
@@ -205,6 +190,12 @@ static void transmit_ack(struct peer *peer, uint64_t now_ns)
 	if (peer->fin_sent)
 		segment.seq++;
 	transmit(peer, &segment, now_ns);
+}
+
+void peer_open_window(struct peer *peer, uint64_t now_ns)
+{
+	peer->shut = false;
+	transmit_ack(peer, now_ns);
 }
 
 void peer_keep_alive(struct peer *peer, bool has_byte, uint64_t now_ns)
@@ -244,15 +235,23 @@ void peer_abort(struct peer *peer, uint64_t now_ns)
 	peer->reset = true;
 }
 
+// A segment that begins inside the window is taken whole, as far as there is memory, as by Linux.
 static void take_payload(struct peer *peer, const struct packet *packet)
 {
+	int64_t begin = (int64_t)(int32_t)(packet->tcp.seq - peer->irs - 1);
+
+	if (begin >= (int64_t)peer->offered) {
+		// One byte asks for the window (RFC 9293 section 3.8.6.1).
+		if (packet->tcp.payload_bytes > 1)
+			peer->overruns += packet->tcp.payload_bytes;
+		return;
+	}
 	for (uint32_t i = 0; i < packet->tcp.payload_bytes; i++) {
 		int64_t at = (int64_t)(int32_t)(packet->tcp.seq + i - peer->irs - 1);
 
-		// Only what is beyond the acknowledged edge can still change anything here.
-		if (at >= (int64_t)peer->in_bytes + WINDOW)
+		if (at >= (int64_t)peer->offered)
 			peer->overruns++;
-		if (at < 0 || at >= PEER_BUFFER || at >= (int64_t)peer->in_bytes + WINDOW)
+		if (at < 0 || at >= PEER_BUFFER)
 			continue;
 		if (at < (int64_t)peer->in_bytes)
 			continue;
@@ -272,6 +271,7 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 {
 	size_t ack = (size_t)(uint32_t)(tcp->ack - peer->iss - 1);
 	size_t all = peer->sent + (peer->fin_sent ? 1 : 0);
+	size_t window;
 
 	if (ack > all) {
 		// An acknowledgement of the SYN, or of what is older still, comes out as a large number.
@@ -280,8 +280,10 @@ static void take_ack(struct peer *peer, const struct tcp_segment *tcp, uint64_t 
 		peer->bad_acks += ack < (1u << 31) && !peer->fin_acked;
 		return;
 	}
-	if (ack + ((size_t)tcp->window << peer->wscale_taken) > peer->granted)
-		peer->granted = ack + ((size_t)tcp->window << peer->wscale_taken);
+	// That of a SYN is not scaled (RFC 7323 section 2.2).
+	window = (size_t)tcp->window << ((tcp->flags & TCP_FLAG_SYN) != 0 ? 0 : peer->wscale_taken);
+	if (ack + window > peer->granted)
+		peer->granted = ack + window;
 	if (peer->fin_sent && ack == peer->out_bytes + 1) {
 		peer->fin_acked = true;
 		ack--;
@@ -416,7 +418,7 @@ static bool is_acceptable(struct peer *peer, const struct packet *packet)
 		return false;
 	}
 	if (tcp_seq_before(end, peer->told) ||
-		tcp_seq_before(rcv_nxt(peer) + WINDOW, packet->tcp.seq)) {
+		tcp_seq_before(rcv_nxt(peer) + left(peer), packet->tcp.seq)) {
 		peer->strays++;
 		return false;
 	}
@@ -497,10 +499,13 @@ void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns)
 		transmit_ack(peer, now_ns);
 }
 
+// Up to the window's edge.
 static size_t segment_at(const struct peer *peer, size_t at)
 {
 	size_t n = peer->chunk > 0 && peer->chunk < peer->mss ? peer->chunk : peer->mss;
 
+	if (at < peer->granted && peer->granted - at < n)
+		n = peer->granted - at;
 	return peer->out_bytes - at < n ? peer->out_bytes - at : n;
 }
 

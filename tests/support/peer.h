@@ -32,6 +32,9 @@ struct peer {
 	uint32_t irs;
 	size_t acked;    // of out
 	size_t sent;     // of out
+	size_t window;   // bytes that it offers, at most 65,535
+	size_t offered;  // of in: the right edge of the window, which never moves back
+	bool shut;       // its program reads no more: the edge stands
 	size_t flight;   // most unacknowledged bytes
 	size_t granted;  // of out, by the other's window
 	size_t chunk;    // most payload of a segment, as its program writes it; 0: the MSS
@@ -87,6 +90,8 @@ void peer_close(struct peer *peer);
 // A segment below what was sent last, all of which is acknowledged, empty or with a byte that means nothing
 // (RFC 9293 section 3.8.4): whoever is there answers it.
 void peer_keep_alive(struct peer *peer, bool has_byte, uint64_t now_ns);
+// Its program reads again; the other hears of it once.
+void peer_open_window(struct peer *peer, uint64_t now_ns);
 void peer_abort(struct peer *peer, uint64_t now_ns);
 void peer_input(struct peer *peer, struct frame *frame, uint64_t now_ns);
 // Sends what can be sent and what is due again.

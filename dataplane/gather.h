@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Messages that have ended in the burst of packets at hand, and wait for digests that come from their copies: those
-// of all are computed together when the burst is over, which takes less time than each by itself. Where digests
-// have run while bytes passed, what is left of them goes along with those of messages in progress, at once.
+// Messages that have ended in the burst of packets at hand, and wait for digests that come from their copies, or for
+// what is left of those that have run while bytes passed: those of all are computed together when the burst is over,
+// which takes less time than each by itself.
 //
 // The packet with such an end waits with it, and nothing else happens on its connection meanwhile: what would
 // (another packet of it, its end, a tick, other rules or seals) has all of them decided first. So each connection

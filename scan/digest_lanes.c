@@ -117,11 +117,15 @@ static const struct digest_lanes_ops variants[] = {
 		{{digest_md5_avx512, 5, 32}, {digest_sha1_avx512, 7, 16},
 			{digest_sha256_avx512, 8, 16}},
 		SHANI},
+	{"avx512 and fast shani",
+		DIGEST_NEEDS_AVX512 | DIGEST_NEEDS_SHANI | DIGEST_NEEDS_FAST_SHANI,
+		{{digest_md5_avx512, 5, 32}, {digest_sha1_avx512, 9, 16}, NONE}, SHANI},
 };
 
 static unsigned int processor_has(void)
 {
 	return (has_shani() ? DIGEST_NEEDS_SHANI : 0) |
+	       (__builtin_cpu_is("amd") ? DIGEST_NEEDS_FAST_SHANI : 0) |
 	       (processor_has_avx2() ? DIGEST_NEEDS_AVX2 : 0) |
 	       (processor_has_avx512() ? DIGEST_NEEDS_AVX512 : 0);
 }

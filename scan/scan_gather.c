@@ -9,6 +9,9 @@
 #include <assert.h>
 #include <string.h>
 
+// That are left of a stream: fewer are hashed before a packet is put aside.
+#define GAIN_BYTES 1024u
+
 // ---- settling ------------------------------------------------------------------------------------
 
 static void compute(struct scan_gather *gather)
@@ -124,6 +127,13 @@ bool scan_is_waiting(const struct scan *scan)
 	return scan->gathered > 0;
 }
 
+static bool gains(const struct digest_late *late)
+{
+	return digest_late_needs_copy(late) ||
+	       (late->stream != NULL && digest_stream_left(late->stream) >= GAIN_BYTES &&
+		       digest_lanes_worth(late->stream->running) > 1);
+}
+
 bool scan_gains_by_waiting(const struct scan *scan)
 {
 	const struct scan_gather *gather = &scan->scanner->gather;
@@ -131,8 +141,7 @@ bool scan_gains_by_waiting(const struct scan *scan)
 	for (size_t i = 0; i < gather->count; i++) {
 		const struct scan_gathered *one = &gather->all[i];
 
-		if (one->scan == scan && (digest_late_needs_copy(&one->matched) ||
-						 digest_late_needs_copy(&one->screened.digests)))
+		if (one->scan == scan && (gains(&one->matched) || gains(&one->screened.digests)))
 			return true;
 	}
 	return false;

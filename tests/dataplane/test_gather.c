@@ -517,10 +517,64 @@ static void one_that_finds_no_room_is_not_mixed_up_with_others(void **state)
 	free(images[0].image);
 }
 
+// ---- digests that run ----------------------------------------------------------------------------
+
+static void say_whole(struct side *side, struct frames_talk *talk, const char *body)
+{
+	static char text[2 * TEXT_BYTES];
+
+	(void)snprintf(text, sizeof(text), ENVELOPE "BDAT %zu LAST\r\n%s", strlen(body), body);
+	say(side, talk, text);
+}
+
+// What is left of these at the end is hashed together with that of others, where it is more than a little.
+static void digests_that_have_run_wait_for_each_other(void **state)
+{
+	static struct side side;
+	const struct engine_ops ops = {.ctx = &side,
+		.alloc = output_give_frame,
+		.free = output_drop_frame,
+		.send = take_frame,
+		.mail = take_mail,
+		.session = take_session};
+	struct engine_options options;
+	struct frames_talk three[3];
+	char body[1300] = "Subject: three\r\n\r\n";
+
+	(void)state;
+	memset(body + strlen(body), 'x', sizeof(body) - 1 - strlen(body));
+	digests = DIGEST_SHA256;
+	make_size_rules();
+	memset(&side, 0, sizeof(side));
+	make_options(&options);
+	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side.engine), 0);
+	for (uint16_t i = 0; i < 3; i++)
+		open_talk(&side, &three[i], (uint16_t)(30000 + i));
+	engine_begin_burst(side.engine);
+	say_whole(&side, &three[0], body);
+	assert_int_equal(side.engine->gather.count, 1);
+	assert_int_equal(side.mails, 0);
+	say_whole(&side, &three[1], "Subject: four\r\n\r\nshort\r\n");
+	assert_int_equal(side.engine->gather.count, 1);
+	say_whole(&side, &three[2], body);
+	assert_int_equal(side.engine->gather.count, 2);
+	engine_end_burst(side.engine);
+	assert_int_equal(side.engine->gather.count, 0);
+	engine_stop(side.engine, 2000000000);
+	assert_int_equal(side.mails, 3);
+	assert_int_equal(side.infected, 0);
+	end(&side);
+	for (size_t i = 0; i < 3; i++)
+		frames_talk_free(&three[i]);
+	ruleset_close(rulesets[0]);
+	free(images[0].image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_finds_no_room_is_not_mixed_up_with_others),
+		cmocka_unit_test(digests_that_have_run_wait_for_each_other),
 		cmocka_unit_test(each_connection_goes_as_if_decided_at_once),
 	};
 

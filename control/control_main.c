@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
 #include "control/alert_apply.h"
+#include "control/aside.h"
 #include "control/control.h"
 #include "control/urgent.h"
 #include "control/web_user_command.h"
@@ -121,7 +122,7 @@ static void renew_rules(struct control *control)
 	char error[512] = "";
 	bool differs;
 
-	if (link->told_rules || ruleset_open(control->options.rules.image, &ruleset) != 0)
+	if (link->told_rules || aside_open_rules(control->options.rules.image, &ruleset) != 0)
 		return;
 	differs = strcmp(ruleset_get_info(ruleset)->version, link->ruleset) != 0;
 	ruleset_close(ruleset);

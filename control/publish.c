@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publish.h"
 
-#include "control/durable.h"
+#include "control/aside.h"
 #include "control/publish_base.h"
 #include "control/publish_parcel.h"
 #include "control/publish_standby.h"
@@ -73,7 +73,7 @@ int publish_image(
 	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
 	struct publish_result unwanted = {0};
 	struct ruleset *ruleset = NULL;
-	int err = ruleset_open(path, &ruleset);
+	int err = aside_open_rules(path, &ruleset);
 
 	// One that lies there of another image does not count.
 	if (err == 0 && strchr(ruleset_get_info(ruleset)->version, '+') != NULL &&
@@ -105,7 +105,7 @@ static void finish(struct publish *publish, struct publish_result *result)
 static int look_at(const char *path, struct publish_result *result)
 {
 	struct ruleset *ruleset = NULL;
-	int err = ruleset_open(path, &ruleset);
+	int err = aside_open_rules(path, &ruleset);
 
 	if (err != 0)
 		return err;
@@ -160,12 +160,12 @@ static int put_image(const struct publish *publish)
 {
 	const char *image = publish->options->rules.image;
 	struct ruleset *ruleset = NULL;
-	bool has_delta = ruleset_open(image, &ruleset) == 0 &&
+	bool has_delta = aside_open_rules(image, &ruleset) == 0 &&
 			 strchr(ruleset_get_info(ruleset)->version, '+') != NULL;
 	int err;
 
 	ruleset_close(ruleset);
-	err = durable_rename(publish->image, image);
+	err = aside_rename(publish->image, image);
 	if (err == 0 && has_delta && unlink(publish->old_delta) != 0 && errno != ENOENT)
 		err = -errno;
 	return err;
@@ -173,7 +173,7 @@ static int put_image(const struct publish *publish)
 
 static int put_delta(const struct publish *publish)
 {
-	return durable_rename(publish->delta, publish->old_delta);
+	return aside_rename(publish->delta, publish->old_delta);
 }
 
 // The dataplane may run on another image than the one that lies there: then it gets both.
@@ -211,7 +211,7 @@ static int show(const struct publish *publish, const struct publish_result *resu
 		return 0;
 	if (result->is_delta)
 		return show_delta(publish);
-	err = ruleset_open(publish->image, &ruleset);
+	err = aside_open_rules(publish->image, &ruleset);
 	if (err == 0)
 		publish->look(publish->ctx, ruleset);
 	ruleset_close(ruleset);

@@ -24,6 +24,7 @@ struct parcel {
 	int64_t next_s;
 	uint32_t tries;
 	bool is_busy;
+	bool is_told; // and the mail that it tells of is still to be withdrawn
 	struct deliver_recipient recipient;
 	struct deliver deliver;
 };
@@ -32,7 +33,8 @@ struct notify_post {
 	struct control *control;
 	struct outbox *outbox;
 	GQueue *parcels;
-	GHashTable *keys; // of these
+	GHashTable *keys;     // of these
+	GHashTable *unwanted; // keys of what was not meant, and could not be removed yet
 	GThreadPool *pool;
 	size_t busy;
 	bool has_more; // in the outbox, and not here
@@ -84,24 +86,21 @@ static void state_of(const struct notify_post *post, const json_t *about, char *
 
 // ---- after a try --------------------------------------------------------------------------------
 
-// Its sender knows now, unless somebody has decided otherwise meanwhile.
-static void withdraw(const struct parcel *parcel)
+// Its sender knows now, unless somebody has decided otherwise meanwhile. Returns 0, or -errno when that cannot be
+// written down.
+static int withdraw(const struct parcel *parcel)
 {
 	struct store *store = parcel->post->control->store;
+	enum spool_state state;
 	struct spool_id id;
-	char state[32];
 
-	if (strcmp(text_of(parcel->about, "kind"), "failure") != 0)
-		return;
-	state_of(parcel->post, parcel->about, state, sizeof(state));
-	// What the files say may be a second old: held, where it has been quarantined since.
-	if (state[0] == '\0' || strcmp(state, spool_state_name(SPOOL_RELEASED)) == 0 ||
-		spool_id_parse(text_of(parcel->about, "id"), &id) != 0)
-		return;
-	if (store_change(store, id, SPOOL_WITHDRAWN, "cordon-control",
-		    "its sender was told that it failed") != 0)
-		report(parcel->post, parcel->key, parcel->about, "not withdrawn",
-			parcel->recipient.reply);
+	if (strcmp(text_of(parcel->about, "kind"), "failure") != 0 || store == NULL ||
+		spool_id_parse(text_of(parcel->about, "id"), &id) != 0 ||
+		!store_get_state(store, id, &state) || state == SPOOL_RELEASED ||
+		spool_state_is_gone(state))
+		return 0;
+	return store_change(
+		store, id, SPOOL_WITHDRAWN, "cordon-control", "its sender was told that it failed");
 }
 
 static void drop(struct parcel *parcel)
@@ -122,6 +121,22 @@ static void finish(struct parcel *parcel, const char *action)
 		report(parcel->post, parcel->key, parcel->about, "not noted",
 			parcel->recipient.reply);
 	drop(parcel);
+}
+
+// Until the mail is withdrawn the notice stays open: a process that ends before sends it once more, and withdraws then.
+static void end_told(struct parcel *parcel)
+{
+	const struct control *control = parcel->post->control;
+
+	if (withdraw(parcel) == 0) {
+		finish(parcel, "sent");
+		return;
+	}
+	if (!parcel->is_told)
+		report(parcel->post, parcel->key, parcel->about, "not withdrawn",
+			parcel->recipient.reply);
+	parcel->is_told = true;
+	parcel->next_s = control_now_ns() / NS_PER_S + control->options.release.retry_seconds;
 }
 
 static void try_later(struct parcel *parcel)
@@ -158,8 +173,7 @@ static gboolean try_done(gpointer data)
 		try_later(parcel);
 		break;
 	case DELIVER_DONE:
-		withdraw(parcel);
-		finish(parcel, "sent");
+		end_told(parcel);
 		break;
 	case DELIVER_NEVER:
 		finish(parcel, "failed");
@@ -242,11 +256,27 @@ static void add(struct notify_post *post, const char *key, const json_t *about)
 	g_queue_push_tail(post->parcels, parcel);
 }
 
+static void remove_unwanted(struct notify_post *post, const char *key)
+{
+	if (outbox_withdraw(post->outbox, key) != 0)
+		(void)g_hash_table_add(post->unwanted, g_strdup(key));
+}
+
+static gboolean is_removed(gpointer key, gpointer value, gpointer ctx)
+{
+	const struct notify_post *post = ctx;
+
+	(void)value;
+	return outbox_withdraw(post->outbox, key) == 0;
+}
+
 static void resume_one(void *ctx, const char *key, const json_t *about)
 {
 	struct notify_post *post = ctx;
 	char state[32];
 
+	if (g_hash_table_contains(post->unwanted, key))
+		return;
 	if (about == NULL) {
 		report(post, key, about, "not readable", "");
 		return;
@@ -257,7 +287,7 @@ static void resume_one(void *ctx, const char *key, const json_t *about)
 		!g_hash_table_contains(post->keys, key) &&
 		(strcmp(state, spool_state_name(SPOOL_HELD)) == 0 ||
 			strcmp(state, spool_state_name(SPOOL_RELEASED)) == 0)) {
-		outbox_withdraw(post->outbox, key);
+		remove_unwanted(post, key);
 		return;
 	}
 	add(post, key, about);
@@ -288,13 +318,21 @@ int notify_post_put(struct notify_post *post, const char *key, const json_t *abo
 			host[0] == '\0' ? "no next hop (notify.host)" : "not an address");
 		return -EEXIST;
 	}
+	// What lies there of that key was not meant: it does not say that somebody was told.
+	if (g_hash_table_contains(post->unwanted, key)) {
+		int err = outbox_withdraw(post->outbox, key);
+
+		if (err != 0)
+			return err;
+		(void)g_hash_table_remove(post->unwanted, key);
+	}
 	return outbox_put(post->outbox, key, about);
 }
 
 void notify_post_go(struct notify_post *post, const char *key, const json_t *about, bool is_true)
 {
 	if (!is_true) {
-		outbox_withdraw(post->outbox, key);
+		remove_unwanted(post, key);
 		return;
 	}
 	add(post, key, about);
@@ -322,9 +360,14 @@ void notify_post_turn(struct notify_post *post)
 		struct parcel *parcel = next->data;
 
 		next = next->next;
-		if (!parcel->is_busy && parcel->next_s <= now_s)
+		if (parcel->is_busy || parcel->next_s > now_s)
+			continue;
+		if (parcel->is_told)
+			end_told(parcel);
+		else
 			start_try(parcel);
 	}
+	(void)g_hash_table_foreach_remove(post->unwanted, is_removed, post);
 	if (post->has_more && !post->is_ending &&
 		g_queue_get_length(post->parcels) < PARCELS_MOST / 2)
 		notify_post_resume(post);
@@ -359,6 +402,7 @@ int notify_post_new(struct control *control, struct notify_post **out)
 	post->control = control;
 	post->parcels = g_queue_new();
 	post->keys = g_hash_table_new(g_str_hash, g_str_equal);
+	post->unwanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	post->pool = g_thread_pool_new(run_try, NULL, THREADS, FALSE, NULL);
 	*out = post;
 	return 0;
@@ -373,6 +417,7 @@ void notify_post_free(struct notify_post *post)
 	while (post->busy > 0)
 		(void)g_main_context_iteration(NULL, TRUE);
 	g_hash_table_destroy(post->keys);
+	g_hash_table_destroy(post->unwanted);
 	g_queue_free_full(post->parcels, parcel_free);
 	outbox_close(post->outbox);
 	free(post);

@@ -97,12 +97,12 @@ int outbox_finish(struct outbox *outbox, const char *key)
 	return err;
 }
 
-void outbox_withdraw(struct outbox *outbox, const char *key)
+int outbox_withdraw(struct outbox *outbox, const char *key)
 {
 	char path[PATH_MAX];
 
 	path_of(outbox, key, OPEN_SUFFIX, path);
-	(void)unlink(path);
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 static bool has_suffix(const char *name, const char *suffix)

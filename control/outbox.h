@@ -25,8 +25,8 @@ int outbox_put(struct outbox *outbox, const char *key, const json_t *about)
 	__attribute__((warn_unused_result));
 // It was told, or never can be: only its key is left. Returns 0 or -errno.
 int outbox_finish(struct outbox *outbox, const char *key) __attribute__((warn_unused_result));
-// It was not meant: as if it had never been put in.
-void outbox_withdraw(struct outbox *outbox, const char *key);
+// It was not meant: as if it had never been put in. Returns 0, or -errno: it is there still.
+int outbox_withdraw(struct outbox *outbox, const char *key) __attribute__((warn_unused_result));
 
 typedef bool (*outbox_needs_fn)(void *ctx, const char *key);
 // Forgets keys of what was finished before this moment and is not needed any more.

@@ -45,8 +45,11 @@ static json_t *get_status(struct api_call *call)
 {
 	const struct control *control = call->control;
 	const struct dataplane_link *link = &control->link;
-	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I}", "up", link->is_up, "why", link->why,
-		"ruleset", link->ruleset, "uptime_seconds", (json_int_t)link->uptime_seconds);
+	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I}", "up", link->is_up, "why",
+		link->why, "ruleset", link->ruleset, "uptime_seconds",
+		(json_int_t)link->uptime_seconds, "wrapped_passed",
+		(json_int_t)link->wrapped_passed, "wrapped_dropped",
+		(json_int_t)link->wrapped_dropped);
 
 	json_t *channels = channels_status(control->channels);
 	json_t *mail = control->store != NULL ? store_counts(control->store) : json_object();

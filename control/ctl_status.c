@@ -165,6 +165,24 @@ static void show_malformed(const json_t *answer, const char *member)
 			malformed);
 }
 
+// What neither rules nor seals have to do with.
+static void show_wrapped(const json_t *dataplane)
+{
+	const json_int_t passed = number(dataplane, "wrapped_passed");
+	const json_int_t dropped = number(dataplane, "wrapped_dropped");
+
+	if (passed > 0)
+		(void)printf("WARNING    %" JSON_INTEGER_FORMAT
+			     " packets with others in them (tunnels, labels) have passed "
+			     "uninspected: cordonctl doctor\n",
+			passed);
+	if (dropped > 0)
+		(void)printf(
+			"dropped    %" JSON_INTEGER_FORMAT
+			" packets with others in them (tunnels, labels), as smtp.wrapped says\n",
+			dropped);
+}
+
 static int show_status(json_t *answer, bool as_json)
 {
 	const json_t *dataplane = json_object_get(answer, "dataplane");
@@ -184,6 +202,7 @@ static int show_status(json_t *answer, bool as_json)
 	else
 		(void)printf("protected  NO: the dataplane does not answer (%s)\n",
 			ctl_text(dataplane, "why"));
+	show_wrapped(dataplane);
 	if (!json_is_true(json_object_get(answer, "sealed")))
 		(void)printf("sealed     no\n");
 	json_array_foreach(json_object_get(answer, "seals"), i, seal)

@@ -80,6 +80,10 @@ static int ask(struct dataplane_link *link, const struct control_options *option
 		(uint64_t)json_integer_value(json_object_get(root, "screen_entries"));
 	link->seals_generation =
 		(uint64_t)json_integer_value(json_object_get(root, "seals_generation"));
+	link->wrapped_passed =
+		(uint64_t)json_integer_value(json_object_get(root, "wrapped_passed"));
+	link->wrapped_dropped =
+		(uint64_t)json_integer_value(json_object_get(root, "wrapped_dropped"));
 	link->uptime_seconds =
 		(uint64_t)json_integer_value(json_object_get(root, "uptime_seconds"));
 	json_decref(root);

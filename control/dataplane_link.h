@@ -17,6 +17,8 @@ struct dataplane_link {
 	char screen[40];  // version of the screening list in force, "": none
 	uint64_t screen_entries;
 	uint64_t seals_generation;
+	uint64_t wrapped_passed;  // packets with others in them that nobody has looked at
+	uint64_t wrapped_dropped; // that were dropped instead
 	uint64_t uptime_seconds;
 	bool is_open;   // there is a connection to it,
 	int connection; // by which all is asked: making one takes as long as a seal's way otherwise

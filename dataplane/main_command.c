@@ -37,9 +37,11 @@ static char *get_state(const struct gateway *gateway, const char *error)
 {
 	const struct ruleset_info *info = worker_rules_info(gateway->rules);
 	const struct screen_info *screen = ruleset_get_screen(worker_rules_get(gateway->rules));
+	struct counters sum;
 	struct json_writer json;
-	char text[512];
+	char text[1024];
 
+	stats_sum(&gateway->stats, &sum);
 	json_begin(&json, text, sizeof(text));
 	json_open(&json, NULL, '{');
 	if (error != NULL)
@@ -52,6 +54,8 @@ static char *get_state(const struct gateway *gateway, const char *error)
 	json_number(&json, "screen_entries", screen->entries);
 	json_number(&json, "seals_generation", gateway->seals->generation);
 	json_number(&json, "seals", gateway->seals->count);
+	json_number(&json, "wrapped_passed", sum.wrapped_passed);
+	json_number(&json, "wrapped_dropped", sum.wrapped_dropped);
 	json_number(
 		&json, "uptime_seconds", worker_clock_ns(&gateway->shared) / (uint64_t)SECOND_NS);
 	json_close(&json, '}');

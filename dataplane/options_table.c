@@ -207,7 +207,7 @@ static const struct config_option smtp_table[] = {
 		CHOICE(struct engine_options, wrapped, wraps),
 		.help = "Packets with others in them (MPLS, PPPoE, MACsec; GRE, IP in IP, ESP and "
 			"the like), which are not inspected: `pass` forwards and counts them, and "
-			"`cordonctl doctor` warns."},
+			"`cordonctl status` and `doctor` warn."},
 	{.key = "inbound",
 		.kind = OPTION_SECTION,
 		MEMBER(struct engine_options, policy[DIRECTION_INBOUND]),

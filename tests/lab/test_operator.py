@@ -5,14 +5,16 @@ what Prometheus asks."""
 import json
 import shutil
 import signal
+import socket
 import subprocess
 
 import labmail
 from labfleet import VendorServer
-from lablib import BUILD, Cases, Lab, until
+from lablib import BUILD, SERVER, Cases, Lab, until
 from labmail import message
 from laboperator import WEB, Operator, Terminal
 
+GRE = 47
 cases = Cases()
 
 
@@ -26,6 +28,10 @@ def status(case):
         case.equal(code, 0, text)
         for words in ("protected  yes", "sealed     no", "waiting    nothing", "vendor     acme, heard of"):
             case.check(words in text, "it says " + words, text)
+        case.check("uninspected" not in text and "dropped" not in text, "nothing passed in tunnels", text)
+        with lab.inside("client"), socket.socket(socket.AF_INET, socket.SOCK_RAW, GRE) as tunnel:
+            tunnel.sendto(b"\0\0\x08\0" + bytes(40), (SERVER, 0))
+        until("it is told", lambda: "WARNING    1 packets with others in them" in at.ask("status", *where)[1])
         at.control.ask("seal", "--virus-id", "CV-1")
         case.equal(labmail.send(lab, message("one", [], b"text\n"))[0], 250, "held")
         until("it is told", lambda: "waiting    1 held" in at.ask("status", *where)[1])

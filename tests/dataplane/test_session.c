@@ -26,9 +26,11 @@ static struct engine_options small(void)
 
 static void begin(struct world *world, uint64_t seed)
 {
+	static const size_t windows[] = {65535, 9000, 1500, 300};
 	struct engine_options options = small();
 
 	world_init(world, &options, seed % 3 == 0 ? 6 : 4, RULES, seed);
+	world->server.window = windows[seed % 4];
 }
 
 static const struct counters *counters(const struct world *world)

@@ -87,6 +87,7 @@ enum turn {
 
 static void set_faults(uint64_t seed)
 {
+	static const size_t windows[] = {65535, 9000, 1500, 300};
 	static const uint32_t drops[] = {0, 20, 60, 120};
 	static const uint32_t jitters[] = {0, 200, 3000};
 	static const uint16_t sizes[] = {1448, 536, 7, 1, 99};
@@ -97,6 +98,8 @@ static void set_faults(uint64_t seed)
 	// One byte after the other, each lost by itself, takes hours.
 	if (world.faults.drop >= 60 && world.client.mss < 99)
 		world.client.mss = 99;
+	world.server.window = windows[seed / 3 % 4];
+	world.client.window = windows[seed / 13 % 4];
 	world.client.timestamps = seed % 7 != 0;
 	world.server.timestamps = seed % 11 != 0;
 }

@@ -88,11 +88,15 @@ static size_t put_plain(char *at, const uint8_t *text, size_t n)
 {
 	size_t i = 0;
 
-	for (uint64_t bytes; i + sizeof(bytes) <= n; i += sizeof(bytes)) {
+	for (uint64_t bytes; i + sizeof(bytes) <= n;) {
 		memcpy(&bytes, text + i, sizeof(bytes));
 		if (!are_plain(bytes))
 			break;
 		memcpy(at + i, &bytes, sizeof(bytes));
+		i += sizeof(bytes);
+		// What is left goes along with some that were copied before.
+		if (i < n && n - i < sizeof(bytes))
+			i = n - sizeof(bytes);
 	}
 	for (; i < n && is_plain(text[i]); i++)
 		at[i] = (char)text[i];

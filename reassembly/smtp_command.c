@@ -46,6 +46,7 @@ static const struct {
 static bool word_is(const struct smtp_word *word, size_t i)
 {
 	return word->end - word->start == verbs[i].bytes &&
+	       word->text[0] == (uint8_t)verbs[i].name[0] &&
 	       memcmp(word->text, verbs[i].name, verbs[i].bytes) == 0;
 }
 

@@ -4,6 +4,8 @@
 #include "scan/decode.h"
 #include "scan/header_charset.h"
 
+#include <emmintrin.h>
+
 #include <string.h>
 
 // Pieces of one parameter that stand out of order are looked for from the start again this often;
@@ -422,15 +424,32 @@ static struct forms find_forms(struct span all, const char *name)
 	return forms;
 }
 
-// Where a name like this one (of two lower-case letters or more) stands first in the value, NULL: nowhere. Most parameters that are asked
-// for are not there, and reading them all takes much longer.
+// Where a name like this one (of two lower-case letters or more) stands first in the value, NULL: nowhere. Most parameters
+// that are asked for are not there, and reading them all takes much longer.
 static const char *find_name(struct span value, const char *name)
 {
 	const size_t n = strlen(name);
+	const __m128i small = _mm_set1_epi8(0x20);
+	const __m128i first = _mm_set1_epi8(name[0]);
+	const __m128i second = _mm_set1_epi8(name[1]);
 	const char *at = value.at;
 	const char *end = value.at + value.bytes;
 
-	for (; (size_t)(end - at) >= n; at++) {
+	for (; (size_t)(end - at) > sizeof(__m128i) && (size_t)(end - at) >= n;
+		at += sizeof(__m128i)) {
+		const __m128i one = _mm_or_si128(_mm_loadu_si128((const void *)at), small);
+		const __m128i next = _mm_or_si128(_mm_loadu_si128((const void *)(at + 1)), small);
+		unsigned int places = (unsigned int)_mm_movemask_epi8(
+			_mm_and_si128(_mm_cmpeq_epi8(one, first), _mm_cmpeq_epi8(next, second)));
+
+		for (; places != 0; places &= places - 1) {
+			const char *there = at + __builtin_ctz(places);
+
+			if ((size_t)(end - there) >= n && span_is((struct span){there, n}, name))
+				return there;
+		}
+	}
+	for (; at < end && (size_t)(end - at) >= n; at++) {
 		if ((at[0] | 0x20) == name[0] && (at[1] | 0x20) == name[1] &&
 			span_is((struct span){at, n}, name))
 			return at;

@@ -41,7 +41,7 @@ bool tar_is_header(const uint8_t *block, size_t n)
 	if (n < BLOCK_BYTES)
 		return false;
 	told = read_number(block + SUM_AT, 8); // none in a block of zeros
-	if (told == 0)
+	if (told == 0 || told > BLOCK_BYTES * (uint64_t)UINT8_MAX)
 		return false;
 	for (size_t i = 0; i < BLOCK_BYTES; i++) {
 		if (i >= SUM_AT && i < SUM_AT + 8)

@@ -341,36 +341,41 @@ static void any_bytes_become_valid_text_that_reads_back(void **state)
 	}
 }
 
-// Each byte at each place among plain ones, by what RFC 8259 section 7 says of it alone.
+// A byte among plain ones, by what RFC 8259 section 7 says of it alone.
+static void expect_odd_byte(unsigned int byte, size_t at, size_t n)
+{
+	char text[24];
+	char out[64];
+	char expected[64];
+	char form[8] = {(char)byte};
+	const char *end;
+
+	memset(text, 'a' + (int)at, sizeof(text));
+	text[at] = (char)byte;
+	if (byte >= 0x80)
+		(void)snprintf(form, sizeof(form), "\xef\xbf\xbd");
+	else if (byte == '"' || byte == '\\')
+		(void)snprintf(form, sizeof(form), "\\%c", (char)byte);
+	else if (byte != 0 && strchr("\b\f\n\r\t", (int)byte) != NULL)
+		(void)snprintf(form, sizeof(form), "\\%c", "btn?fr"[byte - '\b']);
+	else if (byte < 0x20 || byte == 0x7f)
+		(void)snprintf(form, sizeof(form), "\\u%04x", byte);
+	(void)snprintf(expected, sizeof(expected), "\"%.*s%s%.*s\"", (int)at, text, form,
+		(int)(n - at - 1), text + at + 1);
+	end = events_put_string(out, out + sizeof(out), text, n);
+	assert_non_null(end);
+	assert_int_equal(end - out, strlen(expected));
+	assert_memory_equal(out, expected, strlen(expected));
+}
+
+// Each byte at each place, of texts of all lengths up to some words.
 static void one_odd_byte_is_seen_wherever_it_stands(void **state)
 {
 	(void)state;
-	for (unsigned int byte = 0; byte < 256; byte++) {
-		for (size_t at = 0; at < 24; at++) {
-			char text[24];
-			char out[64];
-			char expected[64];
-			char form[8] = {(char)byte};
-			const char *end;
-
-			memset(text, 'a' + (int)at, sizeof(text));
-			text[at] = (char)byte;
-			if (byte >= 0x80)
-				(void)snprintf(form, sizeof(form), "\xef\xbf\xbd");
-			else if (byte == '"' || byte == '\\')
-				(void)snprintf(form, sizeof(form), "\\%c", (char)byte);
-			else if (byte != 0 && strchr("\b\f\n\r\t", (int)byte) != NULL)
-				(void)snprintf(form, sizeof(form), "\\%c", "btn?fr"[byte - '\b']);
-			else if (byte < 0x20 || byte == 0x7f)
-				(void)snprintf(form, sizeof(form), "\\u%04x", byte);
-			(void)snprintf(expected, sizeof(expected), "\"%.*s%s%.*s\"", (int)at, text,
-				form, (int)(sizeof(text) - at - 1), text + at + 1);
-			end = events_put_string(out, out + sizeof(out), text, sizeof(text));
-			assert_non_null(end);
-			assert_int_equal(end - out, strlen(expected));
-			assert_memory_equal(out, expected, strlen(expected));
-		}
-	}
+	for (unsigned int byte = 0; byte < 256; byte++)
+		for (size_t n = 1; n <= 24; n++)
+			for (size_t at = 0; at < n; at++)
+				expect_odd_byte(byte, at, n);
 }
 
 // All halves of bytes, and lengths that are no multiple of anything.

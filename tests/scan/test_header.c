@@ -2,6 +2,7 @@
 #include "scan/header.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -162,6 +163,33 @@ static void a_parameter_is_found_however_it_is_written(void **state)
 	check_params(cases, COUNT(cases));
 }
 
+// At each distance from the start and from the end, behind what only begins like it.
+static void a_parameter_is_found_wherever_it_stands(void **state)
+{
+	static const char *const before[] = {"", "; cha=1", "; CHARSE=1; b=2", "; xcharset=1"};
+	char value[200];
+	char out[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		for (int blanks = 0; blanks < 100; blanks++) {
+			const int pad = blanks % 50;
+			const int behind = blanks / 50 * 20;
+
+			(void)snprintf(value, sizeof(value), "t/s%s%*s;Charset=\"u\"%*s", before[i],
+				pad, "", behind, "");
+			assert_true(header_param(span_of(value), "charset", out, sizeof(out)));
+			assert_string_equal(out, "u");
+			assert_false(header_param_is_repeated(span_of(value), "charset"));
+			(void)snprintf(value, sizeof(value), "t/s;charset=u%s%*s;CHARSET=v",
+				before[i], pad, "");
+			assert_true(header_param_is_repeated(span_of(value), "charset"));
+			(void)snprintf(value, sizeof(value), "t/s%s%*s;charse", before[i], pad, "");
+			assert_false(header_param(span_of(value), "charset", out, sizeof(out)));
+		}
+	}
+}
+
 static void rfc_2231_pieces_are_joined_and_decoded(void **state)
 {
 	static const struct param_case cases[] = {
@@ -259,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_token_is_found_through_comments_quotes_and_case),
 		cmocka_unit_test(a_media_type_is_lower_case_and_anything_else_is_none),
 		cmocka_unit_test(a_parameter_is_found_however_it_is_written),
+		cmocka_unit_test(a_parameter_is_found_wherever_it_stands),
 		cmocka_unit_test(rfc_2231_pieces_are_joined_and_decoded),
 		cmocka_unit_test(a_boundary_comes_out_as_its_bytes),
 		cmocka_unit_test(encoded_words_become_utf_8),

@@ -245,7 +245,16 @@ class Bench:
         elif channel in ("tcp", "tcp-fresh"):
             self.tcp = self.link(TCP)
         elif channel in ("https", "https-fresh"):
-            self.https = self.trust.wrap_socket(self.link(HTTPS), server_hostname="127.0.0.1")
+            self.https = self.link_tls()
+
+    def link_tls(self):
+        return self.trust.wrap_socket(self.link(HTTPS), server_hostname="127.0.0.1")
+
+    def connect_https(self):
+        """The same for a client of the library's."""
+        found = http.client.HTTPSConnection("127.0.0.1", HTTPS)
+        found.sock = self.link_tls()
+        return found
 
     def disconnect(self, channel):
         if channel in ("tcp", "tcp-fresh"):

@@ -124,14 +124,14 @@ def main():
     with Lab(Case("flood", None, True)) as lab:
         bench = Bench(lab, 0)
         bench.measure("tcp", 10)
-        alone = bench.measure("tcp", 40 if quick else 200)
+        alone, _ = bench.measure("tcp", 40 if quick else 200)
         flood = Flood(bench, total)
         before = counts(bench)
         began = time.monotonic()
         flood.start()
         flooded, real = [], 0
         while flood.runs():
-            flooded += bench.measure("tcp", 5)
+            flooded += bench.measure("tcp", 5)[0]
             real += 5
         seconds = time.monotonic() - began
         time.sleep(1.5)

@@ -111,12 +111,12 @@ def watched(case):
             f.write(new_signature())
         os.rename(out.new + "/.half", out.new + "/new.ndb")
         # The lab's own files lie beside a source: what was written there last may have them compiled once as they were.
-        until("the new rules", lambda: [e for e in out.control.events("rules") if e["ruleset"] != first])
+        until("the new rules", lambda: any(e["ruleset"] != first for e in out.control.events("rules")))
         case.equal(out.control.events("rules")[-1]["result"], "applied", "the new rules")
         case.equal(answers.ask(), 554, "with the signature")
-        before = len(out.control.events("rules"))
+        having = out.control.events("rules")[-1]["ruleset"]
         os.unlink(out.new + "/new.ndb")
-        until("the old rules", lambda: len(out.control.events("rules")) > before)
+        until("the old rules", lambda: out.control.events("rules")[-1]["ruleset"] != having)
         case.equal(answers.ask(), 250, "when it was taken away")
 
 

@@ -15,6 +15,7 @@
 
 #define FOLDER_MODE 0755
 #define SOCKET_UMASK 0117
+#define BEGINNING_BYTES 32
 
 struct client {
 	int fd; // -1: free
@@ -29,10 +30,13 @@ struct local_server {
 	local_answer_fn answer;
 	void *ctx;
 	uint64_t clients_ever;
-	bool is_listening; // there is room for one more client
+	bool is_listening;           // there is room for one more client
+	const struct client *asking; // whose question is being answered; NULL: none
+	bool is_urgent;              // an urgent one within that
 	struct client clients[LOCAL_CLIENTS];
 	struct sockaddr_un address;
 	char request[LOCAL_REQUEST_BYTES + 1];
+	char urgent[LOCAL_REQUEST_BYTES + 1];
 };
 
 // One descriptor beside a packet.
@@ -259,13 +263,14 @@ static void give_answer(
 		(void)close(answer->fd);
 }
 
-static void serve_client(struct local_server *server, struct client *client)
+// text: where the question goes.
+static void serve_client(struct local_server *server, struct client *client, char *text)
 {
-	struct local_request request = {
-		.text = server->request, .uid = client->uid, .client = client->id};
+	const struct client *outer = server->asking;
+	struct local_request request = {.text = text, .uid = client->uid, .client = client->id};
 	struct local_answer answer = {.fd = -1};
-	ssize_t n = receive_packet(
-		client->fd, server->request, LOCAL_REQUEST_BYTES, &request.fd, MSG_DONTWAIT);
+	ssize_t n =
+		receive_packet(client->fd, text, LOCAL_REQUEST_BYTES, &request.fd, MSG_DONTWAIT);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return;
@@ -277,8 +282,10 @@ static void serve_client(struct local_server *server, struct client *client)
 		answer.text = strdup("{\"error\":\"the request is too long\"}");
 	} else {
 		request.bytes = (size_t)n;
-		server->request[n] = '\0';
+		text[n] = '\0';
+		server->asking = client;
 		server->answer(server->ctx, &request, &answer);
+		server->asking = outer;
 	}
 	if (request.fd >= 0)
 		(void)close(request.fd);
@@ -357,13 +364,37 @@ void local_server_serve(struct local_server *server)
 		else if (client->waits && has_gone(client))
 			drop_client(server, client);
 		if (client->fd >= 0 && !client->waits)
-			serve_client(server, client);
+			serve_client(server, client, server->request);
 		is_full = is_full && client->fd >= 0;
 	}
 	if (is_full && server->is_listening) {
 		server->is_listening = false;
 		watch(server, EPOLL_CTL_MOD, server->listener, 0);
 	}
+}
+
+void local_server_serve_urgent(
+	struct local_server *server, bool (*is_urgent)(const char *beginning))
+{
+	char beginning[BEGINNING_BYTES + 1];
+
+	if (server->is_urgent)
+		return;
+	server->is_urgent = true;
+	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
+		struct client *client = &server->clients[i];
+		ssize_t n;
+
+		if (client->fd < 0 || client->waits || client == server->asking)
+			continue;
+		n = recv(client->fd, beginning, BEGINNING_BYTES, MSG_PEEK | MSG_DONTWAIT);
+		if (n <= 0)
+			continue;
+		beginning[n] = '\0';
+		if (is_urgent(beginning))
+			serve_client(server, client, server->urgent);
+	}
+	server->is_urgent = false;
 }
 
 // ---- client -------------------------------------------------------------------------------------

@@ -42,6 +42,10 @@ void local_server_close(struct local_server *server);
 int local_server_descriptor(const struct local_server *server);
 // Accepts, reads and answers whatever is there without waiting.
 void local_server_serve(struct local_server *server);
+// The same of questions that is_urgent knows by their beginning, of clients that are connected: for an answer that
+// takes long, to be called while it is made. Who waits for that answer is not heard before it.
+void local_server_serve_urgent(
+	struct local_server *server, bool (*is_urgent)(const char *beginning));
 // Whether this client waits for an answer that comes later, and is still there.
 bool local_server_is_waiting(const struct local_server *server, uint64_t id);
 // The answer that was to come later; nothing happens when the client has gone meanwhile.

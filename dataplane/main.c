@@ -290,8 +290,10 @@ static int make_workers(struct gateway *gateway)
 	if (err == 0)
 		err = worker_rules_new(
 			gateway->ruleset, gateway->workers, options->workers, &gateway->rules);
-	if (err == 0)
+	if (err == 0) {
 		gateway->ruleset = NULL;
+		worker_rules_meanwhile(gateway->rules, main_serve_seals, gateway);
+	}
 	if (err != 0)
 		main_complain(err, "workers");
 	return err;

@@ -3,18 +3,22 @@
 
 #include "dataplane/memory_limit.h"
 #include "dataplane/options_check.h"
+#include "dataplane/priority.h"
 
 #include <rte_lcore.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#define MEANWHILE_US 200
 #define WARM_MESSAGES 64u // whose memory is there before a worker needs it
 #define WARM_BYTES 2048u  // of each part of these
 #define WARM_KEPT 98304u  // of what is kept of one of them: six objects in progress
@@ -44,6 +48,8 @@ struct worker_rules {
 	uint32_t workers_count;
 	struct live live[ENGINE_SCANNERS + 1]; // the last is the one in force
 	uint32_t count;
+	void (*meanwhile)(void *ctx); // NULL: nothing is to be done
+	void *meanwhile_ctx;
 };
 
 int worker_rules_new(struct ruleset *first, struct worker *const *workers, uint32_t workers_count,
@@ -102,6 +108,12 @@ void worker_rules_free(struct worker_rules *rules)
 	for (uint32_t i = 0; i < rules->count; i++)
 		live_close(&rules->live[i]);
 	free(rules);
+}
+
+void worker_rules_meanwhile(struct worker_rules *rules, void (*fn)(void *ctx), void *ctx)
+{
+	rules->meanwhile = fn;
+	rules->meanwhile_ctx = ctx;
 }
 
 const struct ruleset *worker_rules_get(const struct worker_rules *rules)
@@ -346,6 +358,60 @@ static int make_scanners(const struct worker_rules *rules, const struct ruleset 
 	return err;
 }
 
+// What takes long of a change.
+struct preparing {
+	const struct worker_rules *rules;
+	const struct worker_rules_image *image;
+	const struct scan_options *options;
+	struct live *live;
+	struct scanner **scanners;
+	const char *step; // that err is of
+	int err;
+	atomic_bool is_done;
+};
+
+static void prepare(struct preparing *job)
+{
+	static const char *const steps[] = {"image", "delta", "list", "layer of the list"};
+
+	job->step = steps[job->image->kind];
+	job->err = open_new(&job->rules->live[job->rules->count - 1], job->image, job->live);
+	if (job->err != 0)
+		return;
+	job->step = "scanner";
+	job->err = make_scanners(job->rules, job->live->ruleset, job->options, job->scanners);
+}
+
+static void *run_prepare(void *arg)
+{
+	struct preparing *job = arg;
+
+	// The main thread waits for it.
+	(void)priority_set(0);
+	prepare(job);
+	// Release, with the acquire of prepare_aside: all of it is there.
+	atomic_store_explicit(&job->is_done, true, memory_order_release);
+	return NULL;
+}
+
+static void prepare_aside(struct preparing *job)
+{
+	const struct worker_rules *rules = job->rules;
+	pthread_t thread;
+
+	atomic_init(&job->is_done, false);
+	if (rules->meanwhile == NULL ||
+		rte_ctrl_thread_create(&thread, "cordon-image", NULL, run_prepare, job) != 0) {
+		prepare(job);
+		return;
+	}
+	while (!atomic_load_explicit(&job->is_done, memory_order_acquire)) {
+		rules->meanwhile(rules->meanwhile_ctx);
+		(void)usleep(MEANWHILE_US);
+	}
+	(void)pthread_join(thread, NULL);
+}
+
 // From here on the ruleset is in the list, for a worker may have it.
 static int hand_over(struct worker_rules *rules, struct live *live, struct scanner **scanners)
 {
@@ -364,9 +430,13 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image *image,
 	const struct scan_options *options, char *error, size_t error_bytes)
 {
-	static const char *const steps[] = {"image", "delta", "list", "layer of the list"};
 	struct scanner *scanners[OPTIONS_MAX_WORKERS] = {NULL};
 	struct live live = {0};
+	struct preparing job = {.rules = rules,
+		.image = image,
+		.options = options,
+		.live = &live,
+		.scanners = scanners};
 	char reason[128];
 	const char *step = "too many rulesets are in use";
 	uint64_t used = memory_limit_used();
@@ -375,12 +445,9 @@ int worker_rules_set(struct worker_rules *rules, const struct worker_rules_image
 
 	worker_rules_collect(rules);
 	if (rules->count <= ENGINE_SCANNERS) {
-		step = steps[image->kind];
-		err = open_new(&rules->live[rules->count - 1], image, &live);
-	}
-	if (err == 0) {
-		step = "scanner";
-		err = make_scanners(rules, live.ruleset, options, scanners);
+		prepare_aside(&job);
+		step = job.step;
+		err = job.err;
 	}
 	if (err == 0) {
 		step = "worker";

@@ -33,6 +33,9 @@ struct worker_rules_image {
 	enum worker_rules_kind kind;
 };
 
+// fn is called again and again by worker_rules_set's thread while another one opens an image and makes scanners: it may
+// do all but call anything of this header that changes the rules.
+void worker_rules_meanwhile(struct worker_rules *rules, void (*fn)(void *ctx), void *ctx);
 // Puts what is in fd in force. Returns 0, or -errno with a text in error: -EINVAL (not sealed), those of
 // ruleset_attach, ruleset_attach_delta and of a list, -ENOMEM, -EBUSY (too many rulesets are in use), -ETIMEDOUT (a worker does
 // not turn; those before it are on the new rules: try again).

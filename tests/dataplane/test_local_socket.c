@@ -363,6 +363,72 @@ static int connect_client(void)
 	return fd;
 }
 
+#define LONG "long: what is said of it is read behind what comes meanwhile"
+
+static struct {
+	struct local_server *server;
+	char order[8]; // first letters of what was answered
+} within;
+
+static bool is_urgent(const char *beginning)
+{
+	return strncmp(beginning, "urgent ", strlen("urgent ")) == 0;
+}
+
+static void answer_within(void *ctx, struct local_request *request, struct local_answer *out)
+{
+	bool is_long = request->text[0] == 'l';
+
+	(void)ctx;
+	// Within one that is urgent nothing is.
+	if (is_long || is_urgent(request->text))
+		local_server_serve_urgent(within.server, is_urgent);
+	if (is_long)
+		assert_string_equal(request->text, LONG);
+	within.order[strlen(within.order)] = request->text[is_long ? 0 : strlen("urgent ")];
+	out->text = strdup(request->text);
+}
+
+static void expect_answer(int fd, const char *text)
+{
+	char *found = NULL;
+
+	assert_int_equal(local_receive(fd, &found), 0);
+	assert_string_equal(found, text);
+	free(found);
+}
+
+static void an_urgent_question_is_answered_within_a_long_one(void **state)
+{
+	char *none = NULL;
+	int clients[4];
+
+	(void)state;
+	memset(&within, 0, sizeof(within));
+	assert_int_equal(local_server_open(path, answer_within, NULL, &within.server), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(local_connect(path, &clients[i]), 0);
+	local_server_serve(within.server);
+	// Who asked the long one is not heard before it; others are, if theirs is urgent.
+	assert_int_equal(local_send(clients[0], LONG), 0);
+	assert_int_equal(local_send(clients[0], "urgent again"), 0);
+	assert_int_equal(local_send(clients[1], "common other"), 0);
+	assert_int_equal(local_send(clients[2], "urgent B"), 0);
+	(void)close(clients[3]);
+	local_server_serve(within.server);
+	assert_string_equal(within.order, "Blo");
+	expect_answer(clients[0], LONG);
+	expect_answer(clients[1], "common other");
+	expect_answer(clients[2], "urgent B");
+	assert_int_equal(local_receive(clients[0], &none), -EAGAIN);
+	local_server_serve(within.server);
+	assert_string_equal(within.order, "Bloa");
+	expect_answer(clients[0], "urgent again");
+	for (size_t i = 0; i < 3; i++)
+		(void)close(clients[i]);
+	local_server_close(within.server);
+}
+
 static void more_clients_than_places_wait_for_one(void **state)
 {
 	(void)state;
@@ -447,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_connection_says_that_its_server_has_gone),
 		cmocka_unit_test(an_answer_may_come_later),
 		cmocka_unit_test(who_waits_and_goes_keeps_nobody_busy),
+		cmocka_unit_test(an_urgent_question_is_answered_within_a_long_one),
 		cmocka_unit_test(more_clients_than_places_wait_for_one),
 		cmocka_unit_test(one_process_has_the_socket),
 		cmocka_unit_test(a_socket_left_behind_is_taken_over_and_a_file_is_not),

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MAX_BYTES 400
-#define PROBE_BYTES 40
+#define PROBE_BYTES ((size_t)40)
 
 static bool is_sextet(uint8_t c)
 {
@@ -125,11 +125,41 @@ static void prose_is_passed_over(void **state)
 			sizeof(text) - 1 - 4);
 }
 
+// Of any that base64 has, each in any place of the first ones, and of no others.
+static void a_line_of_sextets_is_stopped_at(void **state)
+{
+	static const char before[] = "Nothing is to be seen in this line, nor in the next\n";
+	char text[3 * sizeof(before) + 2 * PROBE_BYTES];
+	const size_t line = 2 * (sizeof(before) - 1);
+
+	(void)state;
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		const size_t at = byte % PROBE_BYTES;
+		const bool is_odd = strchr("-=bcC", (int)byte) != NULL || byte < ' ';
+		const bool stops = is_sextet((uint8_t)byte);
+
+		if (at == 0 && is_odd)
+			continue;
+		memcpy(text, before, sizeof(before) - 1);
+		memcpy(text + line / 2, before, sizeof(before) - 1);
+		memset(text + line, 'A', PROBE_BYTES);
+		text[line + at] = (char)byte;
+		memcpy(text + line + PROBE_BYTES, before, sizeof(before) - 1);
+		for (size_t i = 0; mime_lines_variant(i) != NULL; i++) {
+			const size_t stop = mime_lines_variant(i)((const uint8_t *)text,
+				line + PROBE_BYTES + sizeof(before) - 1);
+
+			assert_int_equal(stop == line, stops);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_variants_stop_at_the_same_line),
 		cmocka_unit_test(prose_is_passed_over),
+		cmocka_unit_test(a_line_of_sextets_is_stopped_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

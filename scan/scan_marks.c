@@ -7,25 +7,35 @@
 
 #define BLOCK 64
 
-static const uint8_t pairs[][2] = {{3, 4}, {'~', '^'}, {'7', 'z'}, {'M', 'S'}, {'R', 'a'}};
-static const uint8_t bits[] = {
-	SCAN_MARK_ZIP, SCAN_MARK_SCRIPT, SCAN_MARK_WHOLE, SCAN_MARK_WHOLE, SCAN_MARK_WHOLE};
+static const uint8_t pairs[][2] = {{3, 4}, {'~', '^'}};
+static const uint8_t pair_marks[] = {SCAN_MARK_ZIP, SCAN_MARK_SCRIPT};
+static const uint8_t archives[][SCAN_MARK_WHOLE_BYTES] = {
+	{'7', 'z', 0xbc}, {'M', 'S', 'C'}, {'R', 'a', 'r'}};
 
-#define PAIRS (sizeof(bits) / sizeof(bits[0]))
-
-// Of n pairs that begin there.
-static inline unsigned int marks_of(const uint8_t *data, size_t n)
+// Of n places: of pairs that begin there, and of archives.
+static inline unsigned int pairs_of(const uint8_t *data, size_t n)
 {
 	unsigned int found = 0;
 
-	for (size_t i = 0; i < PAIRS; i++) {
+	for (size_t i = 0; i < sizeof(pair_marks); i++) {
 		uint8_t any = 0;
 
 		for (size_t at = 0; at < n; at++)
 			any |= ((data[at] ^ pairs[i][0]) | (data[at + 1] ^ pairs[i][1])) == 0;
-		found |= any != 0 ? bits[i] : 0;
+		found |= any != 0 ? pair_marks[i] : 0;
 	}
 	return found;
+}
+
+static inline unsigned int archives_of(const uint8_t *data, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < sizeof(archives) / sizeof(archives[0]); i++)
+		for (size_t at = 0; at < n; at++)
+			any |= ((data[at] ^ archives[i][0]) | (data[at + 1] ^ archives[i][1]) |
+				       (data[at + 2] ^ archives[i][2])) == 0;
+	return any != 0 ? SCAN_MARK_WHOLE : 0;
 }
 
 unsigned int scan_marks_portable(const uint8_t *data, size_t n)
@@ -34,10 +44,12 @@ unsigned int scan_marks_portable(const uint8_t *data, size_t n)
 	size_t at = 0;
 
 	// So many at once that the compiler need not ask how many there are.
-	for (; at + BLOCK < n; at += BLOCK)
-		found |= marks_of(data + at, BLOCK);
+	for (; at + BLOCK + 1 < n; at += BLOCK)
+		found |= pairs_of(data + at, BLOCK) | archives_of(data + at, BLOCK);
 	if (at + 1 < n)
-		found |= marks_of(data + at, n - at - 1);
+		found |= pairs_of(data + at, n - at - 1);
+	if (at + 2 < n)
+		found |= archives_of(data + at, n - at - 2);
 	return found;
 }
 

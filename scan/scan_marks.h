@@ -6,15 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Two bytes, side by side, without which there is none.
+// Two or three bytes, side by side, without which there is none. Two of an archive stand in every other 4 KB of
+// collected mails.
 enum scan_mark {
 	SCAN_MARK_ZIP = 1,    // "\x03\x04" of a member's signature
 	SCAN_MARK_SCRIPT = 2, // "~^" before an encoded script
-	SCAN_MARK_WHOLE = 4,  // "7z", "MS", "Ra": an archive that must be whole
+	SCAN_MARK_WHOLE = 4,  // "7z\xbc", "MSC", "Rar": an archive that must be whole
 };
 #define SCAN_MARKS_ALL (SCAN_MARK_ZIP | SCAN_MARK_SCRIPT | SCAN_MARK_WHOLE)
 
-// Those of which both bytes stand in data, as bits.
+#define SCAN_MARK_WHOLE_BYTES 3
+
+// Those of which all bytes stand in data, as bits.
 unsigned int scan_marks(const uint8_t *data, size_t n);
 
 typedef unsigned int (*scan_marks_fn)(const uint8_t *data, size_t n);

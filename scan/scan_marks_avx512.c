@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The same with AVX-512, without a branch on what is found: a byte that is zero in one of the least values is a
-// pair.
+// mark.
 #include "scan/scan_marks.h"
 
 #include <immintrin.h>
@@ -21,13 +21,25 @@ static inline __m512i differs(__m512i first, __m512i second, char one, char othe
 	return _mm512_ternarylogic_epi64(unlike, second, _mm512_set1_epi8(other), OR_OF_XOR);
 }
 
-static inline void take(struct least *least, __m512i first, __m512i second)
+static inline __m512i differs_in_three(
+	__m512i first, __m512i second, __m512i third, const uint8_t *bytes)
 {
+	const __m512i unlike = differs(first, second, (char)bytes[0], (char)bytes[1]);
+
+	return _mm512_ternarylogic_epi64(
+		unlike, third, _mm512_set1_epi8((char)bytes[2]), OR_OF_XOR);
+}
+
+static inline void take(struct least *least, __m512i first, __m512i second, __m512i third)
+{
+	static const uint8_t archives[][SCAN_MARK_WHOLE_BYTES] = {
+		{'7', 'z', 0xbc}, {'M', 'S', 'C'}, {'R', 'a', 'r'}};
+
 	least->zip = _mm512_min_epu8(least->zip, differs(first, second, 3, 4));
 	least->script = _mm512_min_epu8(least->script, differs(first, second, '~', '^'));
-	least->whole = _mm512_min_epu8(least->whole, differs(first, second, '7', 'z'));
-	least->whole = _mm512_min_epu8(least->whole, differs(first, second, 'M', 'S'));
-	least->whole = _mm512_min_epu8(least->whole, differs(first, second, 'R', 'a'));
+	for (size_t i = 0; i < sizeof(archives) / sizeof(archives[0]); i++)
+		least->whole = _mm512_min_epu8(
+			least->whole, differs_in_three(first, second, third, archives[i]));
 }
 
 static inline unsigned int mark_if(__m512i least, enum scan_mark mark)
@@ -41,14 +53,16 @@ unsigned int scan_marks_avx512(const uint8_t *data, size_t n)
 	struct least least = {most, most, most};
 	size_t at = 0;
 
-	for (; at + BLOCK < n; at += BLOCK)
-		take(&least, _mm512_loadu_si512(data + at), _mm512_loadu_si512(data + at + 1));
+	for (; at + BLOCK + 1 < n; at += BLOCK)
+		take(&least, _mm512_loadu_si512(data + at), _mm512_loadu_si512(data + at + 1),
+			_mm512_loadu_si512(data + at + 2));
 	if (at + 1 < n) {
 		const __mmask64 rest = ~UINT64_C(0) >> (BLOCK - (n - at - 1));
 
 		// What is not there is 0, and begins nothing.
 		take(&least, _mm512_maskz_loadu_epi8(rest, data + at),
-			_mm512_maskz_loadu_epi8(rest, data + at + 1));
+			_mm512_maskz_loadu_epi8(rest, data + at + 1),
+			_mm512_maskz_loadu_epi8(rest >> 1, data + at + 2));
 	}
 	return mark_if(least.zip, SCAN_MARK_ZIP) | mark_if(least.script, SCAN_MARK_SCRIPT) |
 	       mark_if(least.whole, SCAN_MARK_WHOLE);

@@ -233,14 +233,17 @@ static inline size_t next_magic(const uint8_t *data, size_t at, size_t to)
 static void probe(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	const bool is_barren = (object->marks & SCAN_MARK_WHOLE) == 0;
+	const size_t last = SCAN_MARK_WHOLE_BYTES - 1;
 	const struct whole_format *format;
 	size_t searched = 0;
 	bool is_first;
 
 	for (size_t at = 0; at < n && object->is_probed; at++) {
 		if (object->probe_bytes == 0 && at >= searched) {
-			// Of the last byte of all it is not known what is behind it.
-			at += is_barren ? n - at - 1 : scan_probe_barren(data + at, n - at);
+			// Of the last bytes of all it is not known what is behind them.
+			at += !is_barren      ? scan_probe_barren(data + at, n - at)
+			      : n - at > last ? n - at - last
+					      : 0;
 			searched = at + SCAN_PROBE_BLOCK;
 		}
 		if (object->probe_bytes == 0)

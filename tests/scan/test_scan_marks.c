@@ -13,21 +13,22 @@
 static unsigned int expected(const uint8_t *data, size_t n)
 {
 	static const struct {
-		const char *pair;
+		const char *bytes;
 		enum scan_mark mark;
-	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"~^", SCAN_MARK_SCRIPT}, {"7z", SCAN_MARK_WHOLE},
-		{"MS", SCAN_MARK_WHOLE}, {"Ra", SCAN_MARK_WHOLE}};
+	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"~^", SCAN_MARK_SCRIPT},
+		{"7z\xbc", SCAN_MARK_WHOLE}, {"MSC", SCAN_MARK_WHOLE}, {"Rar", SCAN_MARK_WHOLE}};
 	unsigned int found = 0;
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (memmem(data, n, marks[i].pair, 2) != NULL)
+		if (memmem(data, n, marks[i].bytes, strlen(marks[i].bytes)) != NULL)
 			found |= (unsigned int)marks[i].mark;
 	return found;
 }
 
 static void all_variants_tell_the_same(void **state)
 {
-	static const char bytes[] = "\x03\x04~^7zMSRa";
+	static const char *const parts[] = {
+		"\x03", "\x04", "~", "^", "7", "z\xbc", "MS", "C", "Ra", "r"};
 	struct random random = {7};
 	unsigned int seen[SCAN_MARKS_ALL + 1] = {0};
 
@@ -40,10 +41,15 @@ static void all_variants_tell_the_same(void **state)
 		unsigned int wanted;
 
 		assert_non_null(data);
-		for (size_t i = 0; i < n; i++)
-			data[i] = random_below(&random, rare) == 0
-					  ? (uint8_t)bytes[random_below(&random, 10)]
-					  : (uint8_t)random_below(&random, 256);
+		for (size_t i = 0; i < n;) {
+			const char *part = parts[random_below(&random, 10)];
+
+			if (random_below(&random, rare) != 0)
+				data[i++] = (uint8_t)random_below(&random, 256);
+			else
+				while (*part != '\0' && i < n)
+					data[i++] = (uint8_t)*part++;
+		}
 		wanted = expected(data, n);
 		seen[wanted]++;
 		for (size_t i = 0; scan_marks_variant(i) != NULL; i++)
@@ -54,22 +60,31 @@ static void all_variants_tell_the_same(void **state)
 		assert_true(seen[i] > 0);
 }
 
-// At every place of a block and across two of them.
+// At every place of a block and across two of them, but not before its last byte is there.
 static void a_mark_is_seen_wherever_it_stands(void **state)
 {
+	static const struct {
+		const char *bytes;
+		enum scan_mark mark;
+	} marks[] = {{"~^", SCAN_MARK_SCRIPT}, {"Rar", SCAN_MARK_WHOLE}};
 	uint8_t data[200] = {0};
 
 	(void)state;
-	for (size_t n = 2; n <= sizeof(data); n++)
-		for (size_t at = 0; at + 2 <= n; at++) {
-			data[at] = (uint8_t)'~';
-			data[at + 1] = (uint8_t)'^';
-			for (size_t i = 0; scan_marks_variant(i) != NULL; i++) {
-				assert_int_equal(scan_marks_variant(i)(data, n), SCAN_MARK_SCRIPT);
-				assert_int_equal(scan_marks_variant(i)(data, at + 1), 0);
+	for (size_t k = 0; k < 2; k++) {
+		const size_t bytes = strlen(marks[k].bytes);
+
+		for (size_t n = bytes; n <= sizeof(data); n++)
+			for (size_t at = 0; at + bytes <= n; at++) {
+				memcpy(data + at, marks[k].bytes, bytes);
+				for (size_t i = 0; scan_marks_variant(i) != NULL; i++) {
+					const scan_marks_fn fn = scan_marks_variant(i);
+
+					assert_int_equal(fn(data, n), marks[k].mark);
+					assert_int_equal(fn(data, at + bytes - 1), 0);
+				}
+				memset(data + at, 0, bytes);
 			}
-			memset(data + at, 0, 2);
-		}
+	}
 }
 
 int main(void)

@@ -233,6 +233,30 @@ static void what_is_no_archive_is_not_kept(void **state)
 	free(data);
 }
 
+// A look at each step's bytes tells that there is none in it, but not whether one begins with its last ones.
+static void an_archive_is_kept_wherever_it_begins(void **state)
+{
+	static const uint8_t begins[][32] = {
+		{'M', 'S', 'C', 'F', [24] = 3, [25] = 1, [26] = 1, [28] = 1},
+		{'R', 'a', 'r', '!', 0x1a, 7, 1, 0},
+	};
+	uint8_t data[3 * SCAN_STEP_BYTES];
+	struct scanner *scanner = usual_scanner(true);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		for (size_t at = SCAN_STEP_BYTES - 8; at < SCAN_STEP_BYTES + 4; at++) {
+			struct scan *scan;
+
+			memset(data, ' ', sizeof(data));
+			memcpy(data + at, begins[i], sizeof(begins[i]));
+			scan = feed(scanner, SCAN_FILE, data, sizeof(data));
+			assert_true(scanner->captures.free_count < scanner->captures.chunks_count);
+			scan_free(scan);
+		}
+	drop_scanner(scanner);
+}
+
 // RFC 8551 section 3.1: what S/MIME signs is a MIME entity, however its header is written.
 static void what_smime_signs_is_read_as_a_message(void **state)
 {
@@ -346,6 +370,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_large_to_be_kept_is_suspect),
 		cmocka_unit_test(without_room_for_all_messages_one_is_unscannable),
 		cmocka_unit_test(what_is_no_archive_is_not_kept),
+		cmocka_unit_test(an_archive_is_kept_wherever_it_begins),
 		cmocka_unit_test(what_smime_signs_is_read_as_a_message),
 		cmocka_unit_test(a_scanner_goes_on_while_another_thread_works),
 	};

@@ -9,12 +9,19 @@
 
 #define LEAST_CHUNK_BYTES 64
 
-int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t chunks_count)
+static size_t stride(const struct capture_pool *pool)
 {
-	*pool = (struct capture_pool){.chunk_bytes = chunk_bytes};
-	if (chunk_bytes < LEAST_CHUNK_BYTES || (chunk_bytes & (chunk_bytes - 1)) != 0)
+	return pool->chunk_bytes + 2 * pool->margin_bytes;
+}
+
+int capture_pool_init_margins(
+	struct capture_pool *pool, size_t chunk_bytes, size_t margin_bytes, uint32_t chunks_count)
+{
+	*pool = (struct capture_pool){.chunk_bytes = chunk_bytes, .margin_bytes = margin_bytes};
+	if (chunk_bytes < LEAST_CHUNK_BYTES || (chunk_bytes & (chunk_bytes - 1)) != 0 ||
+		margin_bytes > chunk_bytes)
 		return -EINVAL;
-	pool->memory = calloc(chunks_count > 0 ? chunks_count : 1, chunk_bytes);
+	pool->memory = calloc(chunks_count > 0 ? chunks_count : 1, stride(pool));
 	pool->free_chunks = calloc(chunks_count > 0 ? chunks_count : 1, sizeof(*pool->free_chunks));
 	if (pool->memory == NULL || pool->free_chunks == NULL) {
 		capture_pool_fini(pool);
@@ -27,6 +34,11 @@ int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t ch
 	return 0;
 }
 
+int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t chunks_count)
+{
+	return capture_pool_init_margins(pool, chunk_bytes, 0, chunks_count);
+}
+
 void capture_pool_fini(struct capture_pool *pool)
 {
 	free(pool->memory);
@@ -36,7 +48,7 @@ void capture_pool_fini(struct capture_pool *pool)
 
 void capture_pool_warm(struct capture_pool *pool, size_t bytes)
 {
-	const size_t all = (size_t)pool->chunks_count * pool->chunk_bytes;
+	const size_t all = (size_t)pool->chunks_count * stride(pool);
 
 	warm_memory(pool->memory, bytes < all ? bytes : all);
 }
@@ -53,7 +65,7 @@ void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t 
 
 static uint8_t *chunk_at(const struct capture_pool *pool, uint32_t chunk)
 {
-	return pool->memory + chunk * pool->chunk_bytes;
+	return pool->memory + chunk * stride(pool) + pool->margin_bytes;
 }
 
 static uint32_t read_index(const struct capture *capture, uint32_t i)
@@ -79,6 +91,7 @@ static bool add_chunk(struct capture *capture)
 {
 	struct capture_pool *pool = capture->pool;
 	uint32_t count = capture->chunks_count;
+	const uint32_t last = count > 0 ? read_index(capture, count - 1) : 0;
 	uint32_t chunk;
 
 	if (count == pool->chunk_bytes / sizeof(chunk) ||
@@ -92,31 +105,50 @@ static bool add_chunk(struct capture *capture)
 	else
 		memcpy(chunk_at(pool, capture->index) + count * sizeof(chunk), &chunk,
 			sizeof(chunk));
+	if (count > 0 && pool->margin_bytes > 0)
+		memcpy(chunk_at(pool, chunk) - pool->margin_bytes,
+			chunk_at(pool, last) + pool->chunk_bytes - pool->margin_bytes,
+			pool->margin_bytes);
 	capture->chunks_count++;
 	return true;
 }
 
-size_t capture_append(struct capture *capture, const uint8_t *data, size_t n)
+size_t capture_room(struct capture *capture, uint8_t **room)
 {
 	const struct capture_pool *pool = capture->pool;
-	size_t kept = 0;
+	const uint64_t left = capture->max_bytes - capture->bytes;
+	size_t used;
+	size_t n;
 
-	if (pool == NULL)
+	if (pool == NULL || capture->is_full)
 		return 0;
-	while (kept < n && !capture->is_full) {
-		size_t used = capture->bytes & (pool->chunk_bytes - 1);
-		size_t room = pool->chunk_bytes - used;
+	used = capture->bytes & (pool->chunk_bytes - 1);
+	n = pool->chunk_bytes - used;
+	n = n < left ? n : (size_t)left;
+	if (n == 0 || (capture->bytes == capture->chunks_count * (uint64_t)pool->chunk_bytes &&
+			      !add_chunk(capture))) {
+		capture->is_full = true;
+		return 0;
+	}
+	*room = chunk_at(pool, read_index(capture, capture->chunks_count - 1)) + used;
+	return n;
+}
 
+void capture_keep(struct capture *capture, size_t n)
+{
+	capture->bytes += n;
+}
+
+size_t capture_append(struct capture *capture, const uint8_t *data, size_t n)
+{
+	uint8_t *to = NULL;
+	size_t kept = 0;
+	size_t room;
+
+	while (kept < n && (room = capture_room(capture, &to)) > 0) {
 		room = room < n - kept ? room : n - kept;
-		if (room > capture->max_bytes - capture->bytes)
-			room = (size_t)(capture->max_bytes - capture->bytes);
-		if (room == 0 || (used == 0 && !add_chunk(capture))) {
-			capture->is_full = true;
-			break;
-		}
-		memcpy(chunk_at(pool, read_index(capture, capture->chunks_count - 1)) + used,
-			data + kept, room);
-		capture->bytes += room;
+		memcpy(to, data + kept, room);
+		capture_keep(capture, room);
 		kept += room;
 	}
 	return kept;

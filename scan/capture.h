@@ -18,6 +18,7 @@ struct capture_pool {
 	uint8_t *memory;
 	uint32_t *free_chunks; // the last of them is taken first
 	size_t chunk_bytes;    // a power of two
+	size_t margin_bytes;   // of room before each chunk and behind it
 	uint32_t free_count;
 	uint32_t chunks_count;
 };
@@ -36,6 +37,11 @@ struct capture {
 // chunk_bytes: a power of two from 64. Returns 0, -EINVAL or -ENOMEM.
 int capture_pool_init(struct capture_pool *pool, size_t chunk_bytes, uint32_t chunks_count)
 	__attribute__((warn_unused_result));
+// The same for users who look at the bytes of a chunk with what stands before them: so many bytes, at most a chunk's,
+// before a chunk are those before it in the object, and so many behind it can be read and written, as can what lies
+// in a chunk behind the bytes that are kept.
+int capture_pool_init_margins(struct capture_pool *pool, size_t chunk_bytes, size_t margin_bytes,
+	uint32_t chunks_count) __attribute__((warn_unused_result));
 // No capture is in use. What was zeroed and never made is allowed.
 void capture_pool_fini(struct capture_pool *pool);
 
@@ -49,6 +55,11 @@ void capture_begin(struct capture *capture, struct capture_pool *pool, uint64_t 
 // on, also when chunks come back to the pool: it has no holes.
 size_t capture_append(struct capture *capture, const uint8_t *data, size_t n)
 	__attribute__((warn_unused_result));
+// Where the next bytes go, if the caller writes them there by itself: how many have room in one piece. 0: the capture
+// is full from then on.
+size_t capture_room(struct capture *capture, uint8_t **room);
+// So many of them are there now, at most as many as there was room for.
+void capture_keep(struct capture *capture, size_t n);
 // The bytes from this offset that lie in one piece: how many, 0 at the end and behind it. They stay where
 // they are until capture_free. All of a capture:
 //

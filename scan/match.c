@@ -171,6 +171,7 @@ static int begin_search(struct match_object *object, bool is_last)
 		find_type(object, is_last);
 	if (!object->is_again && object->track.executable == NULL && !object->matcher->retypes &&
 		!match_may_find_programs(object, is_last) && !match_needs_copy(ruleset)) {
+		match_stage_leave_copy(object);
 		match_copy_release(&object->copy);
 		match_copy_begin(&object->copy, NULL);
 	}
@@ -279,16 +280,6 @@ static void search(struct match_object *object, bool is_last)
 	search_self(object, is_last);
 }
 
-// Room for new bytes; what stands before them remains at hand.
-static void shift_stage(struct match_object *object)
-{
-	size_t keep = object->stage_to < ANCHOR_HISTORY ? object->stage_to : ANCHOR_HISTORY;
-
-	memmove(object->stage, object->stage + object->stage_to - keep, keep);
-	object->stage_from = keep;
-	object->stage_to = keep;
-}
-
 static void put_object(struct match_object *object)
 {
 	match_share_end(object);
@@ -329,8 +320,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->is_told = false;
 	object->container = FILETYPE_CONTAINER_NONE;
 	object->outer_count = 0;
-	object->stage_from = 0;
-	object->stage_to = 0;
+	match_stage_begin(object);
 	track_begin(&object->track, matcher->ruleset, &matcher->tracks);
 	if (object->over != NULL) {
 		object->track.over = &object->over->track;
@@ -344,24 +334,21 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	return 0;
 }
 
-int match_pass(struct match_object *object, const uint8_t *data, size_t n)
+size_t match_pass(struct match_object *object, const uint8_t *data, size_t n)
 {
-	while (n > 0 && !object->failed) {
-		size_t room = MATCH_STAGE_BYTES - object->stage_to;
+	size_t kept = 0;
 
-		if (room == 0) {
+	while (n > 0) {
+		size_t taken;
+
+		if (object->stage_to == object->stage_end &&
+			object->stage_from < object->stage_to && !object->failed)
 			search(object, false);
-			shift_stage(object);
-			continue;
-		}
-		room = room < n ? room : n;
-		memcpy(object->stage + object->stage_to, data, room);
-		object->stage_to += room;
-		object->bytes += room;
-		data += room;
-		n -= room;
+		taken = match_stage_take(object, data, n, &kept);
+		data += taken;
+		n -= taken;
 	}
-	return object->failed ? -EIO : 0;
+	return kept;
 }
 
 void match_finish(struct match_object *object)
@@ -372,12 +359,15 @@ void match_finish(struct match_object *object)
 
 int match_feed(struct match_object *object, const uint8_t *data, size_t n)
 {
-	size_t kept = match_copy_feed(&object->copy, data, n);
+	size_t kept;
 
 	match_share_compare(object, data, n);
+	kept = match_pass(object, data, n);
+	if (kept < n)
+		match_copy_miss(&object->copy);
 	match_digest_feed(&object->matcher->digester, &object->digesting, &object->copy.capture,
 		data, n, kept);
-	return match_pass(object, data, n);
+	return object->failed ? -EIO : 0;
 }
 
 static bool can_be_allowed(const struct ruleset *ruleset)

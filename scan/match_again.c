@@ -37,12 +37,11 @@ void match_again(struct match_object *object, unsigned int target)
 	object->own_target = target;
 	object->is_again = true;
 	object->is_searched = false;
-	object->stage_from = 0;
-	object->stage_to = 0;
+	match_stage_again(object);
 	object->bytes = 0;
-	for (uint64_t at = from; (n = capture_piece(capture, at, &data)) > 0; at += n)
-		if (match_pass(object, data, n) != 0)
-			break;
+	for (uint64_t at = from; !object->failed && (n = capture_piece(capture, at, &data)) > 0;
+		at += n)
+		(void)match_pass(object, data, n);
 	match_finish(object);
 	object->bytes = bytes;
 }

@@ -13,8 +13,8 @@ int match_copy_pool_init(struct match_copy_pool *pool, uint32_t objects)
 	pool->joined = malloc(MATCH_COPY_BYTES);
 	if (pool->joined == NULL)
 		return -ENOMEM;
-	return capture_pool_init(
-		&pool->chunks, MATCH_COPY_CHUNK, CHUNKS_AT_LEAST + objects * CHUNKS_OF_OBJECT);
+	return capture_pool_init_margins(&pool->chunks, MATCH_COPY_CHUNK, MATCH_COPY_MARGIN,
+		CHUNKS_AT_LEAST + objects * CHUNKS_OF_OBJECT);
 }
 
 void match_copy_pool_fini(struct match_copy_pool *pool)
@@ -32,15 +32,18 @@ void match_copy_begin(struct match_copy *copy, struct match_copy_pool *pool)
 		&copy->capture, pool != NULL ? &pool->chunks : NULL, (uint64_t)MATCH_COPY_LIMIT);
 }
 
-size_t match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n)
+void match_copy_keep(struct match_copy *copy, size_t n)
 {
-	size_t kept = copy->pool != NULL ? capture_append(&copy->capture, data, n) : 0;
-
-	if (kept < n || copy->capture.bytes > MATCH_COPY_BYTES)
+	capture_keep(&copy->capture, n);
+	if (copy->capture.bytes > MATCH_COPY_BYTES)
 		copy->truncated = true;
 	copy->bytes = copy->capture.bytes < MATCH_COPY_BYTES ? (size_t)copy->capture.bytes
 							     : MATCH_COPY_BYTES;
-	return kept;
+}
+
+void match_copy_miss(struct match_copy *copy)
+{
+	copy->truncated = true;
 }
 
 const uint8_t *match_copy_join(const struct match_copy *copy)

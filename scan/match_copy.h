@@ -13,6 +13,8 @@
 #define MATCH_COPY_BYTES (2u << 20)
 #define MATCH_COPY_LIMIT (32u << 20) // of one object
 #define MATCH_COPY_CHUNK 16384
+// Beside each: the bytes are searched where they are kept (match_stage.h).
+#define MATCH_COPY_MARGIN 1024
 
 struct match_copy_pool {
 	struct capture_pool chunks;
@@ -31,8 +33,9 @@ int match_copy_pool_init(struct match_copy_pool *pool, uint32_t objects);
 void match_copy_pool_fini(struct match_copy_pool *pool);
 
 void match_copy_begin(struct match_copy *copy, struct match_copy_pool *pool);
-// Returns how many of the bytes were kept, from the first on.
-size_t match_copy_feed(struct match_copy *copy, const uint8_t *data, size_t n);
+// So many of the next bytes were written into the capture's room, or are not kept.
+void match_copy_keep(struct match_copy *copy, size_t n);
+void match_copy_miss(struct match_copy *copy);
 // The first bytes in one piece, valid until the next call for another object.
 const uint8_t *match_copy_join(const struct match_copy *copy);
 void match_copy_release(struct match_copy *copy);

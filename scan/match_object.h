@@ -12,6 +12,7 @@
 #include "scan/match_rule.h"
 #include "scan/match_section.h"
 #include "scan/match_share.h"
+#include "scan/match_stage.h"
 #include "scan/match_track.h"
 #include "scan/match_type.h"
 #include "scan/ruleset.h"
@@ -19,10 +20,11 @@
 #include <hs_runtime.h>
 
 #define MATCH_CACHE_LINE 64u
-// So many bytes of an object are gathered before they are searched, some of which were searched before.
-// The first so many tell its type and hold the headers of a PE file, which end within 4096 bytes where a
-// linker made them.
-#define MATCH_STAGE_BYTES (8192 + ANCHOR_HISTORY)
+// So many bytes of an object are gathered before it is searched for the first time, and behind these as many or
+// what a chunk of its copy holds. The first ones tell its type and hold the headers of a PE file, which end within
+// 4096 bytes where a linker made them.
+#define MATCH_SEARCH_BYTES 8192
+#define MATCH_STAGE_BYTES (MATCH_SEARCH_BYTES + ANCHOR_HISTORY)
 
 enum stream_kind { STREAM_ANY, STREAM_OWN };
 #define STREAMS 2
@@ -63,9 +65,12 @@ struct match_object {
 	enum filetype_container container;
 	uint32_t outer_count; // of what it lies in, the innermost first
 	uint8_t outer[RULESET_MAX_OUTER];
-	size_t stage_from; // not searched yet
-	size_t stage_to;
-	uint8_t stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
+	uint8_t *stage; // what is at hand of it, some of which was searched before (match_stage.h)
+	size_t stage_from;   // not searched yet
+	size_t stage_to;     // as far as bytes have come
+	size_t stage_end;    // where the next search is due
+	bool stages_in_copy; // as long as all is kept there
+	uint8_t own_stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
 };
 
 // So many in an object are searched by themselves, and so many bytes of them: the last ones of all.
@@ -167,8 +172,8 @@ static inline struct executable_source match_source(const struct match_object *o
 // One that is not in use; NULL: all are.
 struct match_object *match_take_object(struct matcher *matcher);
 
-// The bytes are searched in; the last of them only with match_finish. Returns 0 or -EIO.
-int match_pass(struct match_object *object, const uint8_t *data, size_t n);
+// The bytes are searched in; the last of them only with match_finish. Returns how many are kept, from the first on.
+size_t match_pass(struct match_object *object, const uint8_t *data, size_t n);
 void match_finish(struct match_object *object);
 
 // The object has ended: what of an executable file could not be read while it passed is read, and where

@@ -75,7 +75,7 @@ struct track_pool {
 };
 
 // Collected matches of the object being scanned: one for a thread.
-#define TRACK_MAX_EVENTS 16384
+#define TRACK_MAX_EVENTS 32768
 
 struct track_events {
 	size_t count;

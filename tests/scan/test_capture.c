@@ -64,6 +64,46 @@ static void what_is_appended_can_be_read_at_any_offset(void **state)
 	capture_pool_fini(&pool);
 }
 
+// Bytes that are appended and bytes that are written into the room are the same.
+static void before_a_chunk_stand_the_bytes_before_it(void **state)
+{
+	const size_t margin = 24;
+	struct capture_pool pool;
+	struct capture capture;
+	uint8_t *room = NULL;
+	uint8_t *again = NULL;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(capture_pool_init_margins(&pool, CHUNK, CHUNK + 1, 1), -EINVAL);
+	assert_int_equal(capture_pool_init_margins(&pool, CHUNK, margin, CHUNKS), 0);
+	for (size_t step = 1; step <= 3 * CHUNK; step += 7) {
+		capture_begin(&capture, &pool, 10 * CHUNK);
+		for (size_t at = 0; (n = capture_room(&capture, &room)) > 0; at += n) {
+			assert_int_equal(capture_room(&capture, &again), n);
+			assert_ptr_equal(again, room);
+			assert_int_equal(n, CHUNK - at % CHUNK);
+			n = n < step ? n : step;
+			memcpy(room, pattern + at, n);
+			memset(room + n, 0,
+				margin); // as far as one can write behind the last bytes
+			capture_keep(&capture, n);
+			if (at >= CHUNK)
+				assert_memory_equal(room - at % CHUNK - margin,
+					pattern + at - at % CHUNK - margin, margin);
+			if (at % 3 != 0)
+				continue;
+			at += n;
+			n = 10 * CHUNK - at < step ? 10 * CHUNK - at : step;
+			assert_int_equal(capture_append(&capture, pattern + at, n), n);
+		}
+		assert_true(capture.is_full);
+		check_content(&capture, 10 * CHUNK);
+		capture_free(&capture);
+	}
+	capture_pool_fini(&pool);
+}
+
 static void a_capture_keeps_what_its_limit_allows_and_no_more(void **state)
 {
 	struct capture_pool pool;
@@ -234,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_appended_can_be_read_at_any_offset),
+		cmocka_unit_test(before_a_chunk_stand_the_bytes_before_it),
 		cmocka_unit_test(a_capture_keeps_what_its_limit_allows_and_no_more),
 		cmocka_unit_test(an_empty_pool_leaves_no_hole),
 		cmocka_unit_test(captures_that_grow_together_do_not_mix),

@@ -218,8 +218,9 @@ static void search_anchors(struct match_object *object, const struct anchor_inpu
 	const struct ruleset *delta = ruleset->delta;
 	unsigned int target = object->own_target;
 	// Where no window is looked up the content tells nothing.
-	enum anchor_content content = input->windows_from >= input->to
-					      ? ANCHOR_BYTES
+	enum anchor_content content = input->windows_from >= input->to ? ANCHOR_BYTES
+				      : object->is_normalised
+					      ? ANCHOR_LOWER
 					      : anchor_content_of(input->data, input->to);
 	struct anchor_side sides[2] = {
 		{ruleset_anchors(ruleset, target, content), ruleset, &matcher->sighting}};
@@ -312,6 +313,7 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 	object->failed = false;
 	object->is_searched = false;
 	object->is_again = false;
+	object->is_normalised = false;
 	object->has_hashed = false;
 	object->is_doubtful = false;
 	object->target = target;
@@ -513,6 +515,11 @@ void match_abort(struct match_object *object)
 void match_set_container(struct match_object *object, enum filetype_container container)
 {
 	object->container = container;
+}
+
+void match_set_normalised(struct match_object *object)
+{
+	object->is_normalised = true;
 }
 
 void match_set_file_bytes(struct match_object *object, uint64_t bytes)

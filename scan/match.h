@@ -70,6 +70,8 @@ void match_share(struct match_object *object, struct match_object *host, uint64_
 const struct filetype_clamav *match_told_type(struct match_object *object);
 // What the object's first n bytes are by filetype_detect, where they were looked at for that; else NULL.
 const struct filetype *match_first_type(const struct match_object *object, size_t n);
+// Of a copy of a text, before its first bytes: all of them are what normalise_text makes, text without capitals.
+void match_set_normalised(struct match_object *object);
 // Of a copy of a text: signatures that ask for the size of the file see that of what the copy was made of.
 void match_set_file_bytes(struct match_object *object, uint64_t bytes);
 // Returns 0, or -EIO when Hyperscan failed: the object is then unscannable.

@@ -53,9 +53,10 @@ struct match_object {
 	uint64_t file_bytes; // of what it is a copy of, 0: its own
 	uint64_t from;       // where in it a program begins that is looked at, 0: all of it is
 	bool failed;
-	bool is_searched; // for the first time: its type is known and the streams are open
-	bool is_again;    // its type was found before
-	bool has_hashed;  // sections were looked for as they passed
+	bool is_searched;   // for the first time: its type is known and the streams are open
+	bool is_again;      // its type was found before
+	bool is_normalised; // all its bytes are text without capitals
+	bool has_hashed;    // sections were looked for as they passed
 	enum match_target target;
 	unsigned int own_target; // enum filetype_target
 	const struct filetype *type;

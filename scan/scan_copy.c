@@ -377,6 +377,8 @@ static void detect(struct scan *scan, struct scan_object *object)
 			      (pool->wants_html && type->target == FILETYPE_TARGET_GRAPHICS);
 	if (kind == NORMALISE_TEXT && pool->wants_text)
 		copies->text = match_copy(scan, object, MATCH_TARGET_TEXT);
+	if (copies->text != NULL)
+		match_set_normalised(copies->text);
 	if (wants_html && (is_html || (kind == NORMALISE_TEXT && begins_with_html(copies))))
 		begin_html(scan, object);
 	if (copies->text == NULL && !copies->is_html && !copies->is_searched)

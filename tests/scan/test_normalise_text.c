@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every variant of the text normaliser against the rule, byte by byte and in any chunking. Buffers are as
 // large as the contract says and no larger.
+#include "scan/anchor.h"
 #include "scan/normalise_ops.h"
 #include "scan/normalise_text.h"
 
@@ -74,6 +75,8 @@ static void check(const struct normalise_ops *ops, const uint8_t *in, size_t n, 
 	}
 	assert_int_equal(count, model(in, n, expected));
 	assert_memory_equal(actual, expected, count);
+	// Nobody looks at it again to know that.
+	assert_int_equal(anchor_content_of(actual, count), ANCHOR_LOWER);
 }
 
 static void every_variant_keeps_the_rule(void **state)

@@ -3,6 +3,8 @@
 // left out: reading goes on at the next that is.
 #include "scan/unpack_state.h"
 
+#include <emmintrin.h>
+
 #include <string.h>
 
 #define BLOCK_BYTES 512
@@ -31,11 +33,15 @@ static uint64_t read_number(const uint8_t *field, size_t n)
 	return value;
 }
 
-// The sum of all bytes, the sum's own taken as blanks; some have written it with signed bytes.
+// The sum of all bytes, the sum's own taken as blanks; some have written it with signed bytes. Text and programs have
+// something like a number in its place as well, so that many blocks are added up that are no header.
 bool tar_is_header(const uint8_t *block, size_t n)
 {
-	uint32_t sum = 8 * ' ';
-	int32_t signed_sum = 8 * ' ';
+	const __m128i zero = _mm_setzero_si128();
+	__m128i sums = zero;
+	__m128i highs = zero; // of the highest bits, which with a sign count the other way
+	int64_t sum = INT64_C(8) * ' ';
+	int64_t high = 0;
 	uint64_t told;
 
 	if (n < BLOCK_BYTES)
@@ -43,13 +49,20 @@ bool tar_is_header(const uint8_t *block, size_t n)
 	told = read_number(block + SUM_AT, 8); // none in a block of zeros
 	if (told == 0 || told > BLOCK_BYTES * (uint64_t)UINT8_MAX)
 		return false;
-	for (size_t i = 0; i < BLOCK_BYTES; i++) {
-		if (i >= SUM_AT && i < SUM_AT + 8)
-			continue;
-		sum += block[i];
-		signed_sum += (int8_t)block[i];
+	for (size_t i = 0; i < BLOCK_BYTES; i += sizeof(sums)) {
+		const __m128i bytes = _mm_loadu_si128((const void *)(block + i));
+		const __m128i tops = _mm_and_si128(bytes, _mm_set1_epi8(INT8_MIN));
+
+		sums = _mm_add_epi64(sums, _mm_sad_epu8(bytes, zero));
+		highs = _mm_add_epi64(highs, _mm_sad_epu8(tops, zero));
 	}
-	return told == sum || told == (uint64_t)(int64_t)signed_sum;
+	sum += _mm_cvtsi128_si64(sums) + _mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+	high += _mm_cvtsi128_si64(highs) + _mm_cvtsi128_si64(_mm_unpackhi_epi64(highs, highs));
+	for (size_t i = SUM_AT; i < SUM_AT + 8; i++) {
+		sum -= block[i];
+		high -= block[i] & 0x80;
+	}
+	return told == (uint64_t)sum || told == (uint64_t)(sum - 2 * high);
 }
 
 static size_t field_bytes(const uint8_t *field, size_t room)

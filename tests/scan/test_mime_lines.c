@@ -146,8 +146,8 @@ static void a_line_of_sextets_is_stopped_at(void **state)
 		text[line + at] = (char)byte;
 		memcpy(text + line + PROBE_BYTES, before, sizeof(before) - 1);
 		for (size_t i = 0; mime_lines_variant(i) != NULL; i++) {
-			const size_t stop = mime_lines_variant(i)((const uint8_t *)text,
-				line + PROBE_BYTES + sizeof(before) - 1);
+			const size_t stop = mime_lines_variant(i)(
+				(const uint8_t *)text, line + PROBE_BYTES + sizeof(before) - 1);
 
 			assert_int_equal(stop == line, stops);
 		}

@@ -46,7 +46,7 @@ static uint64_t clock_ns(void)
 
 static void request_done(struct spool *spool, struct spool_request *request)
 {
-	for (uint32_t i = 0; i < GROUPS; i++) {
+	for (uint32_t i = 0; i < spool->groups_count; i++) {
 		if (request == &spool->groups[i].request) {
 			group_written(spool, &spool->groups[i]);
 			return;
@@ -56,15 +56,6 @@ static void request_done(struct spool *spool, struct spool_request *request)
 		group_synced(spool);
 	else
 		segment_request_done(spool, request);
-}
-
-static bool has_messages(struct spool *spool)
-{
-	for (uint32_t i = 0; i < spool->options.workers; i++) {
-		if (ring_peek(&spool->workers[i].to_spool) != NULL)
-			return true;
-	}
-	return false;
 }
 
 // Requests are on their way.
@@ -77,10 +68,13 @@ static bool is_waiting(const struct spool *spool)
 
 static bool is_idle(struct spool *spool)
 {
-	bool open = spool->open_group != NULL && spool->open_group->used > 0;
-
-	return !open && spool->ready == NULL && spool->writing == 0 && spool->written == NULL &&
-	       spool->sync.groups == NULL && spool->withdrawn == NULL && !has_messages(spool);
+	for (uint32_t i = 0; i < spool->options.workers; i++) {
+		if (orders_are_waiting(&spool->workers[i].orders))
+			return false;
+	}
+	return spool->open_group == NULL && spool->ready == NULL && spool->writing == 0 &&
+	       spool->written == NULL && spool->sync.groups == NULL && spool->withdrawn == NULL &&
+	       !record_has_groups(spool);
 }
 
 bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
@@ -93,14 +87,13 @@ bool spool_step(struct spool *spool, uint64_t now_ns, uint64_t wait_ns)
 		request_done(spool, request);
 		any = true;
 	}
-	// The disk first: it works while this thread seals.
 	any |= group_sync(spool);
 	any |= group_write(spool);
-	seal_take_rotation(spool);
-	any |= seal_messages(spool);
-	any |= seal_withdrawals(spool);
-	if (spool->writing < GROUPS_WRITING && (!has_messages(spool) || spool->free_groups == NULL))
-		group_close(spool);
+	record_take_rotation(spool);
+	any |= record_seal_withdrawals(spool);
+	group_close(spool);
+	any |= record_take_groups(spool);
+	record_give_groups(spool);
 	any |= group_write(spool);
 	any |= segment_work(spool);
 	group_watch(spool);
@@ -126,8 +119,9 @@ static void *run(void *arg)
 	uint64_t sleep = SLEEP_LEAST_NS;
 
 	while (!atomic_load_explicit(&spool->stop, memory_order_acquire)) {
-		// While all groups are on their way nothing that workers send could be taken up.
-		uint64_t wait = spool->free_groups == NULL ? SLEEP_LONGEST_NS : WAIT_NS;
+		// While all groups are on their way nothing that workers send could be written.
+		bool full = spool->writing == GROUPS_WRITING || spool->going == GROUPS;
+		uint64_t wait = full ? SLEEP_LONGEST_NS : WAIT_NS;
 
 		if (spool_step(spool, clock_ns(), wait)) {
 			sleep = SLEEP_LEAST_NS;
@@ -154,17 +148,22 @@ int spool_wait(struct spool *spool, struct spool_worker *worker, struct spool_do
 
 int spool_rotate(struct spool *spool, const struct spool_keys *keys)
 {
-	struct spool_sealer *expected = NULL;
-	struct spool_sealer *sealer;
-	int err = spool_sealer_new(keys, &sealer);
+	const uint32_t count = spool->options.workers + 1;
+	struct rotation *expected = NULL;
+	struct rotation *rotation =
+		calloc(1, sizeof(*rotation) + count * sizeof(struct spool_sealer *));
+	int err = rotation != NULL ? 0 : -ENOMEM;
 
+	for (uint32_t i = 0; err == 0 && i < count; i++) {
+		err = spool_sealer_new(keys, &rotation->sealers[i]);
+		rotation->count += err == 0;
+	}
+	// Release, with the acquire in record_take_rotation.
+	if (err == 0 && !atomic_compare_exchange_strong(&spool->rotation, &expected, rotation))
+		err = -EBUSY;
 	if (err != 0)
-		return err;
-	// Release, with the acquire in seal_take_rotation.
-	if (atomic_compare_exchange_strong(&spool->next_sealer, &expected, sealer))
-		return 0;
-	spool_sealer_free(sealer);
-	return -EBUSY;
+		rotation_free(rotation);
+	return err;
 }
 
 void spool_get_status(struct spool *spool, struct spool_status *out)
@@ -209,15 +208,21 @@ void *spool_memory(size_t bytes)
 
 static int make_groups(struct spool *spool)
 {
-	struct iovec buffers[GROUPS];
+	const uint32_t count = GROUPS + GROUPS_IN_HAND * spool->options.workers;
+	struct iovec *buffers = calloc(count, sizeof(*buffers));
 
-	spool->buffers = spool_memory((size_t)GROUPS * GROUP_BYTES);
+	spool->groups = calloc(count, sizeof(*spool->groups));
+	spool->groups_count = spool->groups != NULL ? count : 0;
+	spool->buffers = spool_memory((size_t)count * GROUP_BYTES);
 	spool->zeros = aligned_alloc(SPOOL_BLOCK_BYTES, ZERO_BYTES);
 	spool->header = aligned_alloc(SPOOL_BLOCK_BYTES, SPOOL_BLOCK_BYTES);
-	if (spool->buffers == NULL || spool->zeros == NULL || spool->header == NULL)
+	if (buffers == NULL || spool->groups == NULL || spool->buffers == NULL ||
+		spool->zeros == NULL || spool->header == NULL) {
+		free(buffers);
 		return -ENOMEM;
+	}
 	memset(spool->zeros, 0, ZERO_BYTES);
-	for (uint32_t i = 0; i < GROUPS; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		struct group *group = &spool->groups[i];
 
 		group->buffer = spool->buffers + (size_t)i * GROUP_BYTES;
@@ -227,11 +232,22 @@ static int make_groups(struct spool *spool)
 		buffers[i] = (struct iovec){group->buffer, GROUP_BYTES};
 	}
 	if (spool->io->ops->use_buffers != NULL)
-		(void)spool->io->ops->use_buffers(spool->io, buffers, GROUPS);
+		(void)spool->io->ops->use_buffers(spool->io, buffers, count);
+	free(buffers);
 	return 0;
 }
 
-static int make_workers(struct spool *spool)
+static int make_worker(
+	struct spool *spool, const struct spool_keys *keys, struct spool_worker *worker)
+{
+	int err = spool_worker_init(spool, worker);
+
+	if (err == 0)
+		err = spool_sealer_new(keys, &worker->uses->sealer);
+	return err;
+}
+
+static int make_workers(struct spool *spool, const struct spool_keys *keys)
 {
 	uint32_t count = spool->options.workers;
 
@@ -240,23 +256,21 @@ static int make_workers(struct spool *spool)
 		return -ENOMEM;
 	memset(spool->workers, 0, count * sizeof(*spool->workers));
 	for (uint32_t i = 0; i < count; i++) {
-		int err = spool_worker_init(spool, &spool->workers[i]);
+		int err = make_worker(spool, keys, &spool->workers[i]);
 
 		if (err != 0)
 			return err;
 	}
+	record_give_groups(spool);
 	return 0;
 }
 
 static int make_keys(struct spool *spool, const struct spool_keys *keys)
 {
-	spool->uses = calloc(1, sizeof(*spool->uses));
-	spool->next_number = 1;
-	if (spool->uses == NULL)
-		return -ENOMEM;
+	atomic_init(&spool->next_number, 1);
 	if (RAND_bytes((unsigned char *)&spool->run, sizeof(spool->run)) != 1)
 		return -EIO;
-	return spool_sealer_new(keys, &spool->uses->sealer);
+	return spool_sealer_new(keys, &spool->sealer);
 }
 
 static int make_segment(struct spool *spool)
@@ -275,20 +289,29 @@ static void free_all(struct spool *spool)
 		for (uint32_t i = 0; i < spool->options.workers; i++)
 			spool_worker_fini(&spool->workers[i]);
 	}
-	while (spool->uses != NULL) {
-		struct spool_sealer_use *use = spool->uses;
-
-		spool->uses = use->next;
-		spool_sealer_free(use->sealer);
-		free(use);
-	}
-	spool_sealer_free(atomic_load(&spool->next_sealer));
+	spool_sealer_free(spool->sealer);
+	rotation_free(atomic_load(&spool->rotation));
 	spool->io->ops->close(spool->io);
 	free(spool->workers);
+	free(spool->groups);
 	free(spool->buffers);
 	free(spool->zeros);
 	free(spool->header);
 	free(spool);
+}
+
+// What workers have not sealed yet, now that they have stopped. Nobody asks for results any more.
+static void seal_rest(struct spool *spool)
+{
+	for (uint32_t i = 0; i < spool->options.workers; i++) {
+		struct spool_worker *worker = &spool->workers[i];
+		struct spool_done done[64];
+
+		while (spool_worker_take(worker, done, 64) > 0)
+			continue;
+		worker->turn_bytes = SIZE_MAX;
+		seal_orders(worker);
+	}
 }
 
 // Returns whether nothing is left on its way.
@@ -303,6 +326,7 @@ static bool finish(struct spool *spool)
 		spool->prepare.retry_ns = spool->ready == NULL ? UINT64_MAX : 0;
 		spool->usage_ns = UINT64_MAX;
 		spool->fill.retry_ns = UINT64_MAX;
+		seal_rest(spool);
 		if (!spool_step(spool, now_ns, WAIT_NS) && !is_waiting(spool))
 			sleep_ns(SLEEP_LEAST_NS);
 		now_ns = clock_ns();
@@ -328,7 +352,7 @@ int spool_open(const struct spool_options *options, const struct spool_keys *key
 	if (err == 0)
 		err = make_groups(spool);
 	if (err == 0)
-		err = make_workers(spool);
+		err = make_workers(spool, keys);
 	if (err == 0)
 		err = make_segment(spool);
 	if (err == 0 && options->thread)

@@ -9,14 +9,20 @@
 // are taken whatever there is of any record is written ahead, so that pages come back as fast as the disk
 // takes them: nobody waits for a record that does not go on.
 //
-// Threads. Each worker uses its own struct spool_worker; one spool thread encrypts and writes for all.
-// Between them are rings of fixed size, each with one producer and one consumer. The worker's side takes
-// no lock and makes no system call: not even to wake the spool thread, which looks by itself, at once
-// while there is work, after up to 1 ms when there has been none for a while. Without a thread
-// (options.thread false) the only caller does the work in spool_wait or spool_step.
+// Threads. Each worker uses its own struct spool_worker, and encrypts by itself, while the message is still in its
+// caches, into a group of its own (GROUP_BYTES, spool_state.h); one spool thread writes for all. A group that is full
+// goes to it through a ring, free ones and results come back through others, each with one producer and one consumer.
+// The group that is not full yet lies between the two: whoever takes the pointer has it, the worker to seal more into
+// it, the spool thread when the disk has time. The worker's side takes no lock and makes no system call: not even to
+// wake the spool thread, which looks by itself, at once while there is work, after up to 1 ms when there has been none
+// for a while. In one turn (calls with the same now_ns) a worker seals about 128 KiB and leaves the rest to its next
+// ones. Without a thread (options.thread false) the only caller does the spool thread's work in spool_wait or spool_step.
 //
-// Group commit. What has come in while writes are on their way is written as one: one contiguous O_DIRECT
-// write of up to GROUP_BYTES (spool_state.h) into a segment that was allocated, given its header, synced, renamed
+// What the spool thread knows of a record comes with the groups, in the order that the worker has begun them in: so when
+// it sees the commit it knows all that has to be durable first.
+//
+// Group commit. What a worker has sealed while writes are on their way is written as one: one contiguous O_DIRECT
+// write of up to GROUP_BYTES into a segment that was allocated, given its header, synced, renamed
 // into place and its directory synced before it is used. When there are groups whose writes have completed, one
 // fdatasync is on its way for all of them, while the next ones are sealed and written; what completes meanwhile
 // waits for the next one. A group that finds nothing else on its way is written with RWF_DSYNC instead, which is
@@ -65,8 +71,9 @@ struct spool_record;
 struct spool_options {
 	const char *name; // of the writer, begins its files' names: at most 15 letters and digits
 	uint32_t workers;
-	uint32_t records;       // begun and not yet done, per worker
-	uint64_t memory_bytes;  // of messages in progress, per worker
+	uint32_t records; // begun and not yet done, per worker
+	uint64_t
+		memory_bytes; // of messages in progress, per worker; 2 MiB each are for what is sealed, 16 MiB for all
 	uint64_t spill_bytes;   // of one record; past that it is written ahead (at least 64 KiB)
 	uint64_t record_bytes;  // longest message, 0: any
 	uint64_t segment_bytes; // of one file, at least 1 MiB, made a multiple of 4096
@@ -133,13 +140,17 @@ typedef int (*spool_read_fn)(void *ctx, const uint8_t *data, size_t n);
 // else is done with the record. Returns 0, -errno, or what fn has returned.
 int spool_read(const struct spool_record *record, spool_read_fn fn, void *ctx) SPOOL_MUST_USE;
 
+// Nothing is in progress, nor left of what was aborted.
+bool spool_is_at_rest(const struct spool_worker *worker);
+
 struct spool_done {
 	void *cookie;
 	struct spool_id id;
 	int error; // 0: durable. Else not stored: -EIO, -ENOSPC, -EDQUOT, -ETIMEDOUT
 };
 
-// Results that have come in, up to room; also recycles pages, so call it each turn. Returns how many.
+// Results that have come in, up to room; also goes on sealing what there was no time or no room for, and with that
+// gives memory back, so call it each turn while the worker is not at rest. Returns how many.
 size_t spool_poll(
 	struct spool_worker *worker, uint64_t now_ns, struct spool_done *out, size_t room);
 

@@ -244,7 +244,7 @@ void spool_engine_turn(struct spool_engine *engine, uint64_t now_ns, int64_t epo
 
 	engine->now_ns = now_ns;
 	engine->epoch_offset_ns = epoch_offset_ns;
-	if (engine->busy == 0)
+	if (spool_is_at_rest(engine->worker))
 		return;
 	n = spool_poll(engine->worker, now_ns, done, RESULTS);
 	for (size_t i = 0; i < n; i++) {

@@ -3,6 +3,7 @@
 // have been written since the last one.
 #include "dataplane/spool_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -14,29 +15,54 @@ static void append(struct group **list, struct group *group)
 	*list = group;
 }
 
-static void give_up(struct spool *spool, struct group *group, int error)
+static void free_group(struct spool *spool, struct group *group)
 {
-	seal_group_done(spool, group, error);
 	group->next = spool->free_groups;
 	spool->free_groups = group;
+}
+
+static void give_up(struct spool *spool, struct group *group, int error)
+{
+	record_group_done(spool, group, error);
+	free_group(spool, group);
+}
+
+// ---- filling one ---------------------------------------------------------------------------------
+
+void group_empty(struct group *group)
+{
+	group->used = 0;
+	group->tries = 0;
+	group->entries_count = 0;
+	group->segment = NULL;
+}
+
+bool group_has_room(const struct group *group, size_t bytes)
+{
+	return GROUP_BYTES - group->used >= bytes && group->entries_count < GROUP_ENTRIES;
+}
+
+void group_add_entry(
+	struct group *group, struct spool_record *record, uint32_t index, uint32_t does)
+{
+	uint32_t i = group->entries_count++;
+
+	assert(i < GROUP_ENTRIES);
+	group->entries[i] = (struct entry){record, index, (uint32_t)group->used, does};
 }
 
 struct group *group_with_room(struct spool *spool, size_t bytes)
 {
 	struct group *group = spool->open_group;
 
-	if (group != NULL && GROUP_BYTES - group->used >= bytes &&
-		group->entries_count < GROUP_ENTRIES)
+	if (group != NULL && group_has_room(group, bytes))
 		return group;
 	group_close(spool);
 	group = spool->free_groups;
 	if (group == NULL)
 		return NULL;
 	spool->free_groups = group->next;
-	group->used = 0;
-	group->tries = 0;
-	group->entries_count = 0;
-	group->segment = NULL;
+	group_empty(group);
 	spool->open_group = group;
 	return group;
 }
@@ -45,13 +71,23 @@ void group_close(struct spool *spool)
 {
 	struct group *group = spool->open_group;
 
-	if (group == NULL || group->used == 0)
+	if (group == NULL)
 		return;
-	group->used = spool_chunk_pad(group->buffer, group->used);
 	spool->open_group = NULL;
-	spool->closed++;
+	group_make_ready(spool, group);
+}
+
+void group_make_ready(struct spool *spool, struct group *group)
+{
+	if (group->used == 0) {
+		free_group(spool, group);
+		return;
+	}
+	group->used = spool_chunk_pad(group->buffer, group->used);
 	append(&spool->ready, group);
 }
+
+// ---- writing -------------------------------------------------------------------------------------
 
 static void place(struct spool *spool, struct group *group, struct segment *segment)
 {
@@ -65,7 +101,8 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		struct spool_record *record = group->entries[i].record;
 
-		if (record == NULL || record->first_segment != NULL)
+		if (!(group->entries[i].does & ENTRY_CHUNK) || record == NULL ||
+			record->first_segment != NULL)
 			continue;
 		record->first_segment = segment;
 		segment->records++;
@@ -81,13 +118,14 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	request->owner = group;
 	segment->used += group->used;
 	spool->writing++;
+	spool->going++;
 }
 
 bool group_write(struct spool *spool)
 {
 	bool any = false;
 
-	while (spool->ready != NULL && spool->writing < GROUPS_WRITING) {
+	while (spool->ready != NULL && spool->writing < GROUPS_WRITING && spool->going < GROUPS) {
 		struct group *group = spool->ready;
 		struct segment *segment = segment_with_room(spool, group->used);
 		int err;
@@ -122,7 +160,7 @@ void group_watch(struct spool *spool)
 {
 	if (spool->now_ns - spool->slow_from_ns < RETRY_NS)
 		return;
-	for (uint32_t i = 0; i < GROUPS; i++) {
+	for (uint32_t i = 0; i < spool->groups_count; i++) {
 		if (spool->groups[i].is_going)
 			note_time(spool, &spool->groups[i]);
 	}
@@ -137,6 +175,7 @@ static void end(struct spool *spool, struct group *group, int error)
 {
 	group->segment->groups--;
 	group->is_going = false;
+	spool->going--;
 	note_time(spool, group);
 	if (error == 0) {
 		uint64_t behind = group->request.offset + group->used;

@@ -210,7 +210,7 @@ static int make_header(struct spool *spool)
 	piece.iov_len =
 		(size_t)(spool_put_segment(content, content + sizeof(content), &info) - content);
 	chunk.body_bytes = (uint32_t)piece.iov_len;
-	n = spool_chunk_seal(spool->uses->sealer, &chunk, &piece, spool->header);
+	n = spool_chunk_seal(spool->sealer, &chunk, &piece, spool->header);
 	if (n == 0)
 		return -EIO;
 	(void)spool_chunk_pad(spool->header, n);

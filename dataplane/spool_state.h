@@ -13,10 +13,12 @@
 
 #define GROUP_BYTES (512u << 10)
 #define GROUP_ENTRIES (GROUP_BYTES / 512u) // chunks at most: with short ones it is full sooner
-#define GROUPS 32
+#define GROUPS 32        // on their way to the disk or being made durable, at most
+#define GROUPS_IN_HAND 4 // of each worker beside those: to seal into
 // A reader that follows looks behind zeros as far as this: in it lies all that may be on its way.
 #define WINDOW_BYTES ((uint64_t)GROUPS * GROUP_BYTES)
-#define GROUPS_WRITING 16 // at once: as many more are being synced, sealed, or are ready
+#define GROUPS_WRITING 16  // at once: as many more are being synced, or are ready
+#define GROUPS_PART_FULL 4 // while fewer are being written a group need not be full to be the next
 #define WRITE_TRIES 3
 #define PAGE_BYTES 4096u
 #define SPILL_PAGES 16u // at least that many are handed over ahead of a commit
@@ -34,25 +36,20 @@ struct page {
 // ---- rings between a worker and the spool thread -----------------------------------------------
 
 enum message_kind {
-	MESSAGE_DATA, // to the spool thread: pages of a record
-	MESSAGE_COMMIT,
-	MESSAGE_ABORT,
-	MESSAGE_RECALL,
-	MESSAGE_PAGES, // to the worker: pages to use again
-	MESSAGE_RESULT,
-	MESSAGE_FREE,     // this record's slot
-	MESSAGE_RECALLED, // what of it went to the spool thread can be read
+	MESSAGE_GROUP,    // one that is full to the spool thread, one to seal into to the worker
+	MESSAGE_STORED,   // to the worker: a record's result, and its slot to use again
+	MESSAGE_FAILED,   // its result alone
+	MESSAGE_FREE,     // its slot alone
+	MESSAGE_RECALLED, // what of it was sealed can be read
 };
 
 struct message {
 	enum message_kind kind;
 	int error;
-	struct spool_record *record;
-	struct page *first;
-	struct page *last;
-	uint32_t head_bytes;
-	uint32_t tail_bytes;
-	uint64_t body_bytes;
+	union {
+		struct group *group;
+		struct spool_record *record;
+	};
 };
 
 struct ring {
@@ -62,7 +59,7 @@ struct ring {
 	struct message *messages;
 };
 
-// Sized so that it is never full: what is in it stands for pages and slots that are taken.
+// Sized so that it is never full: what is in it stands for groups and slots that are taken.
 void ring_push(struct ring *ring, const struct message *message);
 // The oldest, NULL when there is none; it stays until ring_pull.
 const struct message *ring_peek(struct ring *ring);
@@ -78,13 +75,20 @@ struct spool_sealer_use {
 	struct spool_sealer_use *next;
 };
 
+// Sealers of new data keys, one for each worker and the last for the spool thread itself.
+struct rotation {
+	uint32_t count;
+	struct spool_sealer *sealers[];
+};
+
 // A chunk of a record on the disk.
 struct extent {
 	const struct segment *segment;
 	uint64_t offset;
 };
 
-enum recall_state { RECALL_NONE, RECALL_ASKED, RECALL_DONE };
+// STALE: it was asked for what there was before the last append, and there is no answer yet.
+enum recall_state { RECALL_NONE, RECALL_ASKED, RECALL_STALE, RECALL_DONE };
 
 struct spool_record {
 	// Worker.
@@ -101,17 +105,17 @@ struct spool_record {
 	uint64_t head_total;
 	uint64_t body_total;
 	uint64_t deadline_ns;
-	uint8_t recall; // enum recall_state
-	bool handed;    // something went to the spool thread
+	struct spool_sealer_use *use; // NULL: nothing was sealed yet, nor was it asked for
+	uint64_t number;              // with its first chunk; the spool thread reads it behind that
+	uint32_t next_index;          // of its next chunk
+	uint8_t recall;               // enum recall_state
+	bool handed;                  // something is to be sealed, or was
 	// Both: who is first decides; and what has failed already.
 	_Atomic int decision;
 	_Atomic int failure;
-	// Spool thread, from the first message on.
+	// Spool thread, zeros whenever the slot is the worker's.
 	_Alignas(64) struct spool_record *next_withdrawn;
-	struct spool_sealer_use *use; // NULL: no message yet
 	struct segment *first_segment;
-	uint64_t number; // atomic by the result's ring: the worker reads it then
-	uint32_t next_index;
 	uint32_t chunks; // not durable yet
 	// By index; spool_read's thread reads it once the record is recalled.
 	struct extent *extents;
@@ -122,9 +126,28 @@ struct spool_record {
 	bool sealed; // its last chunk is in a group
 };
 
-// What of a worker's oldest message is still to be sealed.
-struct sealing {
-	_Alignas(64) struct page *page;
+// What is to be sealed, or said of a record behind what was sealed of it.
+enum order_kind { ORDER_DATA, ORDER_COMMIT, ORDER_ABORT, ORDER_RECALL };
+
+struct order {
+	enum order_kind kind;
+	struct spool_record *record;
+	struct page *first;
+	struct page *last;
+	uint32_t head_bytes;
+	uint32_t tail_bytes;
+	uint64_t body_bytes;
+};
+
+// Those of one worker, oldest first. Never full, as are the rings. As long as none waits the first place is used
+// again and again.
+struct orders {
+	struct order *places;
+	size_t mask;
+	size_t first;
+	size_t end;
+	// What of the oldest one is still to be sealed.
+	struct page *page;
 	uint64_t body_left;
 	uint32_t page_at;
 	uint32_t head_left;
@@ -132,12 +155,29 @@ struct sealing {
 	bool busy;
 };
 
+struct between {
+	// The group that is not full yet: whoever takes the pointer out of here has the group, the spool thread only
+	// after all that are in to_spool.
+	_Alignas(64) _Atomic(struct group *) offered;
+	_Atomic(struct spool_sealer *) next_sealer; // for new records; NULL: no other
+	// Spool thread.
+	uint64_t groups_taken; // so far
+	uint32_t groups_given; // that the worker has now
+};
+
 struct spool_worker {
-	struct ring to_spool;
-	struct ring from_spool;
-	struct sealing left; // spool thread
+	struct ring to_spool;    // groups that are full
+	struct ring from_spool;  // what has become of records
+	struct ring free_groups; // to seal into
+	struct between between;
 	// Worker.
 	struct spool *spool;
+	struct spool_sealer_use *uses; // the first is for new records
+	struct orders orders;
+	struct group *open;     // while it seals
+	uint64_t groups_opened; // so far
+	uint64_t turn_ns;       // what the time was when the next was set
+	size_t turn_bytes;      // that may be sealed at that time
 	struct page *free_pages;
 	size_t free_pages_count;
 	struct spool_record *free_records;
@@ -150,6 +190,7 @@ struct spool_worker {
 	size_t pages_count;
 	struct spool_record *records;
 	size_t records_count;
+	size_t records_taken;
 	uint8_t *scratch;
 };
 
@@ -171,22 +212,36 @@ struct segment {
 	struct spool_request request;
 };
 
+enum entry_does {
+	ENTRY_CHUNK = 1, // a chunk of the record
+	ENTRY_FINAL = 2, // its last one
+	ENTRY_COMMIT = 4,
+	ENTRY_ABORT = 8,
+	ENTRY_RECALL = 16,
+};
+
+struct entry {
+	struct spool_record *record; // NULL: a withdrawal
+	uint32_t index;              // of the chunk
+	uint32_t at;                 // where it lies in the buffer
+	uint32_t does;               // enum entry_does
+};
+
+// Belongs to a worker, which fills it, or to the spool thread, which has it written.
 struct group {
 	struct group *next;
 	uint8_t *buffer;
 	size_t used;
+	uint32_t entries_count;
+	struct spool_worker *worker; // whose it was last, NULL: the spool thread's own
+	uint64_t number;             // of the worker's groups, from 0
 	struct segment *segment;
 	uint32_t tries;
 	uint64_t epoch;
 	uint64_t submit_ns;
 	bool is_going; // to the disk: written, or to be synced
-	uint32_t entries_count;
-	struct {
-		struct spool_record *record; // NULL: a withdrawal
-		uint32_t index;
-		uint32_t at;
-	} entries[GROUP_ENTRIES];
 	struct spool_request request;
+	struct entry entries[GROUP_ENTRIES];
 };
 
 // The groups, of one segment, that were written before a sync which is on its way.
@@ -230,11 +285,11 @@ struct spool {
 	char name[16];
 	struct spool_io *io;
 	uint64_t run;
-	uint64_t next_number;
+	_Atomic uint64_t next_number; // of records and of state chunks, all workers'
 	uint32_t next_segment;
-	uint64_t now_ns;                            // of this step
-	struct spool_sealer_use *uses;              // the first is in use
-	_Atomic(struct spool_sealer *) next_sealer; // by spool_rotate, taken by the spool thread
+	uint64_t now_ns;                     // of this step
+	struct spool_sealer *sealer;         // of what the spool thread seals itself
+	_Atomic(struct rotation *) rotation; // by spool_rotate, taken by the spool thread
 	struct spool_worker *workers;
 	uint32_t turn; // worker that is served next
 
@@ -253,16 +308,17 @@ struct spool {
 	uint8_t *zeros;
 	uint8_t *header;
 
-	struct group groups[GROUPS];
+	struct group *groups; // GROUPS and those that workers have in hand
+	uint32_t groups_count;
 	uint8_t *buffers;
 	struct group *free_groups;
-	struct group *open_group;
-	struct group *ready;   // to be written, oldest first
-	struct group *written; // to be synced
+	struct group *open_group; // for withdrawals
+	struct group *ready;      // to be written, oldest first
+	struct group *written;    // to be synced
 	struct sync sync;
 	uint32_t writing;
-	uint64_t epoch;  // counts errors
-	uint64_t closed; // counts groups that were closed
+	uint32_t going; // groups that are being written, or are to be synced
+	uint64_t epoch; // counts errors
 	struct spool_record *withdrawn;
 
 	pthread_t thread;
@@ -291,23 +347,52 @@ void *spool_memory(size_t bytes);
 
 int spool_worker_init(struct spool *spool, struct spool_worker *worker) SPOOL_MUST_USE;
 void spool_worker_fini(struct spool_worker *worker);
+// Takes in what has come from the spool thread: at most room results. Returns how many.
+size_t spool_worker_take(struct spool_worker *worker, struct spool_done *out, size_t room);
+// Back to the memory of the worker.
+void spool_worker_give_pages(struct spool_worker *worker, struct page *first, struct page *last);
 
-// ---- spool_seal.c: from messages to groups ----
+// ---- spool_seal.c, a worker's side: from orders to groups ----
 
-// Seals what the workers have sent. Returns whether anything was done.
-bool seal_messages(struct spool *spool);
-// A group has ended at offset, and with it what its records waited for: error 0 or why it was given up.
-void seal_group_done(struct spool *spool, struct group *group, int error);
-// Writes the withdrawals that wait. Returns whether anything was done.
-bool seal_withdrawals(struct spool *spool);
-void seal_take_rotation(struct spool *spool);
+int orders_init(struct orders *orders, size_t least) SPOOL_MUST_USE;
+static inline bool orders_are_waiting(const struct orders *orders)
+{
+	return orders->first != orders->end;
+}
+void orders_add(struct orders *orders, const struct order *order);
+// Seals what is waiting, as far as this turn's bytes and the groups go, and offers it to the spool thread.
+void seal_orders(struct spool_worker *worker);
+// This record, which is done, needs its key no more.
+void seal_drop_use(struct spool_worker *worker, struct spool_record *record);
+
+// ---- spool_record.c: what becomes of records ----
+
+// Takes in what the workers have sealed. Returns whether anything was done.
+bool record_take_groups(struct spool *spool);
+// Whether there is something to be taken in.
+bool record_has_groups(struct spool *spool);
+// Gives free groups to the workers.
+void record_give_groups(struct spool *spool);
+// A group has ended, and with it what its records waited for: error 0 or why it was given up.
+void record_group_done(struct spool *spool, struct group *group, int error);
+// Seals the withdrawals that wait. Returns whether anything was done.
+bool record_seal_withdrawals(struct spool *spool);
+void record_take_rotation(struct spool *spool);
+void rotation_free(struct rotation *rotation);
 
 // ---- spool_group.c: groups to the disk ----
 
-// The group to seal into with that much room, NULL when all are taken.
+void group_empty(struct group *group);
+bool group_has_room(const struct group *group, size_t bytes);
+// Its place in the group is the next one's; record NULL: a withdrawal, nobody waits for it.
+void group_add_entry(
+	struct group *group, struct spool_record *record, uint32_t index, uint32_t does);
+// The spool thread's own group, with that much room, NULL when all are taken.
 struct group *group_with_room(struct spool *spool, size_t bytes);
-// What is in the open group is to be written.
+// What is in that one is to be written.
 void group_close(struct spool *spool);
+// The group is to be written behind all others, or, when nothing was sealed into it, is free again.
+void group_make_ready(struct spool *spool, struct group *group);
 // Writes what is ready, as far as there is place. Returns whether anything was done.
 bool group_write(struct spool *spool);
 void group_written(struct spool *spool, struct group *group);

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define SCRATCH_BYTES 65536u
+// Sealed at one time that a worker is given, so that what it does besides need not wait for long. Much more than
+// comes in between two of them.
+#define TURN_BYTES (128u << 10)
 
 // ---- rings --------------------------------------------------------------------------------------
 
@@ -51,7 +54,7 @@ void ring_pull(struct ring *ring)
 
 // ---- pages --------------------------------------------------------------------------------------
 
-static void give_pages(struct spool_worker *worker, struct page *first, struct page *last)
+void spool_worker_give_pages(struct spool_worker *worker, struct page *first, struct page *last)
 {
 	struct page *page = first;
 
@@ -77,7 +80,7 @@ static void forget_pages(struct spool_record *record)
 static void drop_pages(struct spool_record *record)
 {
 	if (record->first != NULL)
-		give_pages(record->worker, record->first, record->last);
+		spool_worker_give_pages(record->worker, record->first, record->last);
 	forget_pages(record);
 }
 
@@ -127,9 +130,18 @@ static void put(struct spool_record *record, const uint8_t *data, size_t n)
 	}
 }
 
-static void hand_over(struct spool_record *record, enum message_kind kind, uint32_t tail_bytes)
+static void begin_turn(struct spool_worker *worker, uint64_t now_ns)
 {
-	const struct message message = {.kind = kind,
+	if (now_ns == worker->turn_ns)
+		return;
+	worker->turn_ns = now_ns;
+	worker->turn_bytes = TURN_BYTES;
+}
+
+static void hand_over(struct spool_record *record, enum order_kind kind, uint32_t tail_bytes)
+{
+	struct spool_worker *worker = record->worker;
+	const struct order order = {.kind = kind,
 		.record = record,
 		.first = record->first,
 		.last = record->last,
@@ -139,7 +151,8 @@ static void hand_over(struct spool_record *record, enum message_kind kind, uint3
 
 	forget_pages(record);
 	record->handed = true;
-	ring_push(&record->worker->to_spool, &message);
+	orders_add(&worker->orders, &order);
+	seal_orders(worker);
 }
 
 // ---- records ------------------------------------------------------------------------------------
@@ -174,7 +187,8 @@ static struct spool_record *take_record(struct spool_worker *worker, void *cooki
 	if (record == NULL)
 		return NULL;
 	worker->free_records = record->next;
-	memset(record, 0, sizeof(*record));
+	worker->records_taken++;
+	memset(record, 0, offsetof(struct spool_record, next_withdrawn));
 	record->worker = worker;
 	record->cookie = cookie;
 	forget_pages(record);
@@ -183,8 +197,11 @@ static struct spool_record *take_record(struct spool_worker *worker, void *cooki
 
 static void free_record(struct spool_record *record)
 {
-	record->next = record->worker->free_records;
-	record->worker->free_records = record;
+	struct spool_worker *worker = record->worker;
+
+	record->next = worker->free_records;
+	worker->free_records = record;
+	worker->records_taken--;
 }
 
 static int put_head(struct spool_record *record, size_t n)
@@ -258,13 +275,20 @@ int spool_append(struct spool_record *record, const void *data, size_t n)
 		return -EFBIG;
 	if (!has_room(record, n, reserve(record->worker)))
 		return -EAGAIN;
-	record->recall = RECALL_NONE;
+	record->recall = record->recall == RECALL_ASKED || record->recall == RECALL_STALE
+				 ? RECALL_STALE
+				 : RECALL_NONE;
 	put(record, data, n);
 	record->body_bytes += n;
 	record->body_total += n;
 	if (is_to_spill(record))
-		hand_over(record, MESSAGE_DATA, 0);
+		hand_over(record, ORDER_DATA, 0);
 	return 0;
+}
+
+bool spool_is_at_rest(const struct spool_worker *worker)
+{
+	return worker->records_taken == 0;
 }
 
 bool spool_is_refusing(const struct spool_worker *worker)
@@ -293,7 +317,7 @@ static void spill_one(struct spool_worker *worker)
 		return;
 	worker->begun = record->next;
 	if (record->pages > 0 && record->recall == RECALL_NONE)
-		hand_over(record, MESSAGE_DATA, 0);
+		hand_over(record, ORDER_DATA, 0);
 }
 
 int spool_commit(struct spool_record *record, const struct spool_reason *reason, uint64_t now_ns)
@@ -311,6 +335,7 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 		return -EAGAIN;
 	unlink_begun(record);
 	put(record, worker->scratch, n);
+	begin_turn(worker, now_ns);
 	record->deadline_ns = now_ns + worker->spool->options.deadline_ns;
 	record->next = NULL;
 	record->previous = worker->newest;
@@ -319,7 +344,7 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 	else
 		worker->newest->next = record;
 	worker->newest = record;
-	hand_over(record, MESSAGE_COMMIT, (uint32_t)n);
+	hand_over(record, ORDER_COMMIT, (uint32_t)n);
 	return 0;
 }
 
@@ -328,7 +353,7 @@ void spool_abort(struct spool_record *record)
 	unlink_begun(record);
 	drop_pages(record);
 	if (record->handed)
-		hand_over(record, MESSAGE_ABORT, 0);
+		hand_over(record, ORDER_ABORT, 0);
 	else
 		free_record(record);
 }
@@ -337,17 +362,19 @@ void spool_abort(struct spool_record *record)
 
 int spool_recall(struct spool_record *record)
 {
-	const struct message message = {.kind = MESSAGE_RECALL, .record = record};
+	struct spool_worker *worker = record->worker;
 
 	if (!record->handed) {
 		record->recall = RECALL_DONE;
 		return 0;
 	}
 	if (record->recall == RECALL_NONE) {
-		ring_push(&record->worker->to_spool, &message);
+		orders_add(
+			&worker->orders, &(struct order){.kind = ORDER_RECALL, .record = record});
 		record->recall = RECALL_ASKED;
+		seal_orders(worker);
 	}
-	if (record->recall == RECALL_ASKED)
+	if (record->recall != RECALL_DONE)
 		return -EINPROGRESS;
 	return atomic_load_explicit(&record->failure, memory_order_relaxed);
 }
@@ -375,34 +402,55 @@ static struct spool_done done_of(const struct spool_record *record, int error)
 	return (struct spool_done){record->cookie, id, error};
 }
 
+static void end_record(struct spool_record *record)
+{
+	seal_drop_use(record->worker, record);
+	free_record(record);
+}
+
 // Returns whether there is a result.
 static bool take_message(struct spool_worker *worker, struct spool_done *out)
 {
-	const struct message *message = ring_peek(&worker->from_spool);
-	struct spool_record *record = message->record;
-	bool result = message->kind == MESSAGE_RESULT;
+	const struct message message = *ring_peek(&worker->from_spool);
+	struct spool_record *record = message.record;
 
-	if (message->kind == MESSAGE_PAGES)
-		give_pages(worker, message->first, message->last);
-	if (result) {
-		*out = done_of(record, message->error);
-		no_more_committed(record);
-	}
-	if (message->kind == MESSAGE_RECALLED)
-		record->recall = RECALL_DONE;
-	if (message->kind == MESSAGE_FREE)
-		free_record(record);
 	ring_pull(&worker->from_spool);
-	return result;
+	switch (message.kind) {
+	case MESSAGE_RECALLED:
+		record->recall = record->recall == RECALL_ASKED ? RECALL_DONE : RECALL_NONE;
+		return false;
+	case MESSAGE_FREE:
+		end_record(record);
+		return false;
+	case MESSAGE_FAILED:
+	case MESSAGE_STORED:
+	case MESSAGE_GROUP:
+		break;
+	}
+	*out = done_of(record, message.error);
+	no_more_committed(record);
+	if (message.kind == MESSAGE_STORED)
+		end_record(record);
+	return true;
+}
+
+size_t spool_worker_take(struct spool_worker *worker, struct spool_done *out, size_t room)
+{
+	size_t count = 0;
+
+	while (count < room && ring_peek(&worker->from_spool) != NULL)
+		count += take_message(worker, &out[count]);
+	return count;
 }
 
 size_t spool_poll(struct spool_worker *worker, uint64_t now_ns, struct spool_done *out, size_t room)
 {
-	size_t count = 0;
+	size_t count = spool_worker_take(worker, out, room);
 
+	begin_turn(worker, now_ns);
 	spill_one(worker);
-	while (count < room && ring_peek(&worker->from_spool) != NULL)
-		count += take_message(worker, &out[count]);
+	if (orders_are_waiting(&worker->orders))
+		seal_orders(worker);
 	// They are in the order of their deadlines.
 	while (count < room && worker->oldest != NULL && worker->oldest->deadline_ns <= now_ns) {
 		struct spool_record *record = worker->oldest;
@@ -429,19 +477,23 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 {
 	const struct spool_options *options = &spool->options;
 	size_t pages = options->memory_bytes / PAGE_BYTES;
-	// Each message stands for pages, one at least, or for a record's commit, abort, recall, result or
-	// slot.
-	size_t messages = pages + 5 * (size_t)options->records;
-	int err = ring_init(&worker->to_spool, messages);
+	// Of a record's result, its slot and its recall there is one on its way at a time.
+	int err = ring_init(&worker->from_spool, 3 * (size_t)options->records);
 
 	if (err == 0)
-		err = ring_init(&worker->from_spool, messages);
+		err = ring_init(&worker->to_spool, GROUPS_IN_HAND);
+	if (err == 0)
+		err = ring_init(&worker->free_groups, GROUPS_IN_HAND);
+	// Each order stands for pages, one at least, or for a record's commit, abort or recall.
+	if (err == 0)
+		err = orders_init(&worker->orders, pages + 3 * (size_t)options->records);
 	worker->spool = spool;
+	worker->uses = calloc(1, sizeof(*worker->uses));
 	worker->pages = calloc(pages, sizeof(*worker->pages));
 	worker->memory = spool_memory(pages * PAGE_BYTES);
 	worker->records = aligned_alloc(64, options->records * sizeof(*worker->records));
 	worker->scratch = malloc(SCRATCH_BYTES);
-	if (err != 0 || worker->pages == NULL || worker->memory == NULL ||
+	if (err != 0 || worker->uses == NULL || worker->pages == NULL || worker->memory == NULL ||
 		worker->records == NULL || worker->scratch == NULL)
 		return -ENOMEM;
 	memset(worker->records, 0, options->records * sizeof(*worker->records));
@@ -450,10 +502,11 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 	// The first is taken first.
 	for (size_t i = pages; i-- > 0;) {
 		worker->pages[i].data = worker->memory + i * PAGE_BYTES;
-		give_pages(worker, &worker->pages[i], &worker->pages[i]);
+		spool_worker_give_pages(worker, &worker->pages[i], &worker->pages[i]);
 	}
 	for (uint32_t i = 0; i < options->records; i++) {
 		worker->records[i].worker = worker;
+		worker->records_taken++;
 		free_record(&worker->records[i]);
 	}
 	return 0;
@@ -461,7 +514,17 @@ int spool_worker_init(struct spool *spool, struct spool_worker *worker)
 
 void spool_worker_fini(struct spool_worker *worker)
 {
+	spool_sealer_free(atomic_load(&worker->between.next_sealer));
+	while (worker->uses != NULL) {
+		struct spool_sealer_use *use = worker->uses;
+
+		worker->uses = use->next;
+		spool_sealer_free(use->sealer);
+		free(use);
+	}
+	free(worker->orders.places);
 	free(worker->to_spool.messages);
+	free(worker->free_groups.messages);
 	free(worker->from_spool.messages);
 	free(worker->pages);
 	free(worker->memory);

@@ -28,10 +28,10 @@
 // the first copy. A segment begins with a chunk of kind SEGMENT, which has 4096 bytes to itself.
 //
 // Encryption. AES-256-GCM under a data key; bytes 0..47 are authenticated with it; the nonce is number
-// (8 bytes) and index (4). A data key is drawn at random by one writer, lives only in its memory and
-// ends with it; in one run numbers only grow and an index of a record is sealed once. So no nonce is
-// ever used twice, whatever crashes: a restart has another key. Wrapped (RFC 3394) by the gateway's key
-// it is in every chunk; the wrapping has no nonce. Key file: one key a line, the last one wraps.
+// (8 bytes) and index (4). A data key is drawn at random for one of a writer's threads, which alone seals by it, lives
+// only in memory and ends with the writer at the latest; in one run no number is given twice, by whatever thread, and
+// an index of a record is sealed once. So no nonce is ever used twice, whatever crashes: a restart has other
+// keys. Wrapped (RFC 3394) by the gateway's key it is in every chunk; the wrapping has no nonce. Key file: one key a line, the last one wraps.
 //
 // A record's state is the first one, that of its tail, until state chunks say otherwise: of those the
 // newest counts, but a record that is gone stays gone. It goes durably with the state chunk, before its

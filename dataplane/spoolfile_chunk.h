@@ -36,7 +36,7 @@ size_t spool_chunk_stored(size_t content_bytes);
 
 // ---- sealing -------------------------------------------------------------------------------------
 
-// A data key of one writer: drawn at random, never stored but wrapped.
+// A data key of one thread of a writer: drawn at random, never stored but wrapped.
 struct spool_sealer;
 
 // Returns 0, -ENOMEM or -EIO (no randomness).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// spool: power is cut behind each single thing that the disk has done, in runs over several segments and data keys, with
-// a disk that is sound and with disks that fail. test_spool_crash cuts many more runs, each once.
+// spool: power is cut behind each single thing that the disk has done, in runs over several workers, segments and data
+// keys, with a disk that is sound and with disks that fail. test_spool_crash cuts many more runs, each once.
 #include "dataplane/spool.h"
 #include "tests/support/random.h"
 #include "tests/support/spool_rig.h"
@@ -48,6 +48,8 @@ static uint32_t run(struct cuts *cuts, uint64_t seed)
 	uint32_t next = 0;
 	uint32_t stored;
 
+	// Groups of several workers are on their way at once.
+	rig->options.workers = 1 + (uint32_t)(seed % 3);
 	rig_begin(rig, seed);
 	rig->disk.patient = 400;
 	rig->disk.fail_sync = seed % 4 == 1 ? 60 : 0;

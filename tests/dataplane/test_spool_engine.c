@@ -200,6 +200,34 @@ static void copies_that_are_given_up_come_back(void **state)
 	finish();
 }
 
+// Also when nothing else is in progress.
+static void memory_of_what_was_given_up_comes_back(void **state)
+{
+	static const uint8_t data[8192];
+	struct held_mail mail;
+	size_t room;
+	void *copy;
+
+	(void)state;
+	begin();
+	for (int i = 0; i < 100; i++)
+		turn();
+	mail = make_mail();
+	room = ops->room(ops->ctx, NULL);
+	copy = write_mail(&mail);
+	rig->disk.hang = 1000;
+	while (ops->room(ops->ctx, copy) >= sizeof(data)) {
+		assert_int_equal(ops->append(ops->ctx, copy, data, sizeof(data)), 0);
+		turn();
+	}
+	ops->abort(ops->ctx, copy);
+	rig->disk.hang = 0;
+	for (int i = 0; i < 1000; i++)
+		turn();
+	assert_int_equal(ops->room(ops->ctx, NULL), room);
+	finish();
+}
+
 static void what_cannot_be_stored_is_said_and_forgotten(void **state)
 {
 	char record[ENGINE_RECORD_BYTES];
@@ -230,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_committed_is_in_the_segments_under_its_name),
 		cmocka_unit_test(copies_that_are_given_up_come_back),
+		cmocka_unit_test(memory_of_what_was_given_up_comes_back),
 		cmocka_unit_test(what_cannot_be_stored_is_said_and_forgotten),
 	};
 

@@ -83,6 +83,35 @@ static void a_mail_in_progress_can_be_read_at_any_length(void **state)
 	rig_free(rig);
 }
 
+// The answer to what was asked before more came in is none to what is asked now.
+static void what_is_appended_behind_a_recall_needs_another(void **state)
+{
+	struct rig *rig = rig_new();
+	struct spool_record *record;
+	struct spool_done done;
+
+	(void)state;
+	rig_begin(rig, 3);
+	rig_turn(rig, 100);
+	assert_int_equal(spool_mail_begin(spool_get_worker(rig->spool, 0), 15, &record), 0);
+	append(rig, record, 15, 0, 70000, 10000);
+	assert_int_equal(spool_recall(record), -EINPROGRESS);
+	for (int i = 0; i < 20; i++)
+		(void)spool_step(rig->spool, rig->now_ns, 1);
+	// The answer waits for the worker.
+	for (size_t at = 70000; at < 140000; at += 10000)
+		assert_int_equal(spool_mail_append(record, 15, at, 10000), 0);
+	assert_int_equal(spool_recall(record), -EINPROGRESS);
+	(void)spool_poll(spool_get_worker(rig->spool, 0), rig->now_ns, &done, 1);
+	assert_int_equal(spool_recall(record), -EINPROGRESS);
+	recall(rig, record, 0);
+	check(record, 15, 140000);
+	spool_abort(record);
+	rig_turn(rig, 1000);
+	rig_end(rig);
+	rig_free(rig);
+}
+
 static void what_was_read_can_be_committed(void **state)
 {
 	struct rig *rig = rig_new();
@@ -297,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mail_in_progress_can_be_read_at_any_length),
+		cmocka_unit_test(what_is_appended_behind_a_recall_needs_another),
 		cmocka_unit_test(what_was_read_can_be_committed),
 		cmocka_unit_test(errors_and_rewrites_do_not_mix_it_up),
 		cmocka_unit_test(what_the_disk_does_not_give_is_not_made_up),

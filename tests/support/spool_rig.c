@@ -91,7 +91,8 @@ void rig_turn(struct rig *rig, unsigned int turns)
 
 int rig_send(struct rig *rig, uint32_t number)
 {
-	int err = spool_mail_send(spool_get_worker(rig->spool, 0), number, rig->now_ns);
+	struct spool_worker *worker = spool_get_worker(rig->spool, number % rig->options.workers);
+	int err = spool_mail_send(worker, number, rig->now_ns);
 
 	if (err == 0)
 		rig->fates[number] = FATE_COMMITTED;

@@ -147,7 +147,8 @@ static void transmit(struct peer *peer, struct packet_segment *segment, uint64_t
 
 	if (peer->stopped)
 		return;
-	segment->window = offer(peer, (segment->flags & TCP_FLAG_SYN) != 0 ? 0 : peer->wscale);
+	segment->window = offer(peer,
+		(segment->flags & TCP_FLAG_SYN) != 0 || peer->wscale_taken == 0 ? 0 : peer->wscale);
 	segment->has_timestamp = peer->timestamps;
 	segment->ts_value = now_ts(now_ns);
 	segment->ts_echo = peer->ts_recent;

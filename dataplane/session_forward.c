@@ -23,8 +23,23 @@ bool session_passes(const struct session *session, enum tcp_side side)
 	       (session->mode == SESSION_DIVERT && side == TCP_SERVER && session->splice->recorded);
 }
 
+// The byte that asked a server without room comes first when there is some: its sender may be patient by now.
+static void repeat_probe(struct engine *engine, struct session *session)
+{
+	struct splice *splice = session->splice;
+	const uint64_t probed = splice != NULL ? splice->probed : 0;
+
+	if (probed == 0 || splice_room(session) < probed)
+		return;
+	splice->probed = 0;
+	if (session->stream[TCP_CLIENT].released < probed)
+		emit_stored(engine, session, TCP_CLIENT, probed - 1, probed);
+}
+
 void session_flush(struct engine *engine, struct session *session)
 {
+	if (session_passes(session, TCP_CLIENT))
+		repeat_probe(engine, session);
 	for (enum tcp_side side = TCP_CLIENT; side <= TCP_SERVER; side++) {
 		struct stream *stream = &session->stream[side];
 		uint64_t limit = limit_of(session, side);
@@ -83,8 +98,12 @@ void session_forward(struct engine *engine, struct session *session, enum tcp_si
 	uint64_t limit = limit_of(session, side);
 	uint64_t to = from + packet->tcp.payload_bytes;
 
-	if (asks_for_room(session, side, from, to))
+	if (asks_for_room(session, side, from, to)) {
+		// A FIN would lie behind the edge, and is not for asking.
+		packet_clear_flags(arrival->frame, packet, TCP_FLAG_FIN);
 		limit = from + 1;
+		session->splice->probed = limit;
+	}
 	if (to <= limit) {
 		// What cannot be marked is sent from the stream, in its turn.
 		if (!stream_mark_sent(stream, engine->pages, from, to)) {

@@ -131,6 +131,14 @@ static void settle(struct session *session)
 	}
 }
 
+// A probe of a peer that may have vanished, or of a window: the number before the next one, and nothing new
+// (RFC 9293 sections 3.8.4 and 3.8.6.1).
+static bool is_probe(const struct packet *packet, uint32_t below)
+{
+	return below == 1 && packet->tcp.payload_bytes == 0 &&
+	       (packet->tcp.flags & TCP_FLAG_FIN) == 0;
+}
+
 void splice_from_server(
 	struct engine *engine, struct session *session, const struct arrival *arrival)
 {
@@ -139,11 +147,14 @@ void splice_from_server(
 	const struct seqmap *map = &splice->map[TCP_SERVER];
 	uint32_t below = map->sender - packet->tcp.seq;
 
-	// What the engine has acknowledged comes again, or a probe asks whether anybody is there.
+	// What the engine has acknowledged comes again. Who probes hears of the other end, too: it alone knows whether
+	// it has room again.
 	if (tcp_seq_before(packet->tcp.seq, map->sender)) {
 		packet_trim(arrival->frame, packet, below, 0);
 		emit_ack(engine, session, TCP_CLIENT);
-		if (packet->tcp.payload_bytes == 0 && (packet->tcp.flags & TCP_FLAG_FIN) == 0)
+		if (is_probe(packet, below))
+			packet->tcp.seq = map->sender - 1;
+		else if (packet->tcp.payload_bytes == 0 && (packet->tcp.flags & TCP_FLAG_FIN) == 0)
 			packet->tcp.seq = map->sender;
 	}
 	packet_renumber(arrival->frame, packet, seqmap_to_receiver(map, packet->tcp.seq),
@@ -163,6 +174,10 @@ void splice_cut(struct engine *engine, struct session *session, const struct arr
 	packet_trim(arrival->frame, packet, below, 0);
 	if (packet->tcp.payload_bytes == 0)
 		emit_ack(engine, session, TCP_SERVER);
+	if (is_probe(packet, below)) {
+		packet->tcp.seq = edge - 1;
+		return;
+	}
 	if (!tcp_seq_before(packet->tcp.seq, edge))
 		return;
 	// Its acknowledgement alone may be news.

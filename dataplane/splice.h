@@ -40,6 +40,7 @@ struct splice {
 	struct splice *previous;
 	uint64_t heard_ns; // when the client was last heard; of the other phases: when they began
 	uint64_t asked_ns; // when the server was last asked something
+	uint64_t probed;   // one past the client's byte that has asked for room; 0: none
 	uint32_t server_next; // in a divert: the server's next byte
 	uint8_t phase;        // enum splice_phase
 	uint8_t asked;        // commands of the engine's that the server owes a reply to

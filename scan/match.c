@@ -243,16 +243,19 @@ static void search_self(struct match_object *object, bool is_last)
 {
 	struct matcher *matcher = object->matcher;
 	struct layer layer = own_layer(object);
-	const uint8_t *fresh = object->stage + object->stage_from;
-	size_t n = object->stage_to - object->stage_from;
-	struct anchor_input input = {object->stage, object->bytes - object->stage_to,
-		object->stage_from, object->stage_to, 0, is_last, NULL};
+	struct anchor_input input;
+	const uint8_t *fresh;
+	size_t n;
 
+	// What is at hand may lie elsewhere then.
 	if (!object->is_searched)
 		object->failed = begin_search(object, is_last) != 0;
 	if (object->failed)
 		return;
-	input.executable = object->track.executable;
+	fresh = object->stage + object->stage_from;
+	n = object->stage_to - object->stage_from;
+	input = (struct anchor_input){object->stage, object->bytes - object->stage_to,
+		object->stage_from, object->stage_to, 0, is_last, object->track.executable};
 	if (object->track.executable != NULL && matcher->hashes_sections && !object->has_hashed)
 		match_sections_feed(
 			&object->sections, &object->track, input.base + input.from, fresh, n);

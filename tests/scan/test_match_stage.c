@@ -14,6 +14,25 @@ static const uint8_t gap_ends[] = {'!', 'p', 'a', 'G'};
 static const uint8_t object_ends[] = {'(', 'l', 'a', 's', 't', ')'};
 static char rules[8 * LONG_BYTES];
 static uint8_t long_one[LONG_BYTES];
+static unsigned int last_searches;
+
+void __real_anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
+	const struct anchor_input *input, anchor_found_fn found, void *ctx);
+void __wrap_anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
+	const struct anchor_input *input, anchor_found_fn found, void *ctx);
+
+// Where an object ends zeros are behind its bytes, whatever lay there before.
+void __wrap_anchor_search(const struct anchor_table *table, const struct ruleset *ruleset,
+	const struct anchor_input *input, anchor_found_fn found, void *ctx)
+{
+	static const uint8_t zeros[ANCHOR_PADDING];
+
+	if (input->is_last) {
+		last_searches++;
+		assert_memory_equal(input->data + input->to, zeros, sizeof(zeros));
+	}
+	__real_anchor_search(table, ruleset, input, found, ctx);
+}
 
 static void make_rules(void)
 {
@@ -52,7 +71,9 @@ static void check(struct matcher *matcher, uint8_t *data, size_t n, size_t step,
 		assert_int_equal(object->copy.capture.bytes, kept);
 		assert_int_equal(object->copy.truncated, kept < n);
 	}
+	last_searches = 0;
 	assert_int_equal(match_end(object, hits, 4, &digests, &type), 3);
+	assert_true(last_searches > 0);
 	matcher->copies.chunks.free_count += taken;
 }
 
@@ -75,6 +96,11 @@ static void check_all(struct matcher *matcher)
 	static const size_t steps[] = {SIZE_MAX / 2, 4096, 1000, 1};
 	static uint8_t data[MAX_BYTES];
 
+	// Chunks have held others' bytes, and an object is given up that was never searched before its end.
+	put(data, MAX_BYTES, MAX_BYTES / 2);
+	check(matcher, data, MAX_BYTES, MAX_BYTES, 4);
+	put(data, 3000, 2000);
+	check(matcher, data, 3000, 3000, 1);
 	for (size_t i = 0; i < sizeof(seams) / sizeof(seams[0]); i++)
 		for (size_t k = 0; k < sizeof(behind) / sizeof(behind[0]); k++) {
 			const size_t n = seams[i] + 2000 < MAX_BYTES && k % 2 == 0 ? seams[i] + 2000

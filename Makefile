@@ -174,6 +174,7 @@ WRAP_test_engine_quiet := $(addprefix -Wl$(comma)--wrap=,engine_input engine_tic
 	realloc free pthread_mutex_lock write read usleep clock_gettime fputs)
 WRAP_test_scan_gather := $(addprefix -Wl$(comma)--wrap=,match_end_late screening_end)
 WRAP_test_match_stage := -Wl,--wrap=anchor_search
+WRAP_test_spool_seal := -Wl,--wrap=ring_peek
 WRAP_test_store_urgent := -Wl,--wrap=pread
 WRAP_test_unpack_libarchive := $(addprefix -Wl$(comma)--wrap=,archive_read_has_encrypted_entries \
 	archive_read_data_block capture_piece)

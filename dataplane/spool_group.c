@@ -35,6 +35,7 @@ void group_empty(struct group *group)
 	group->tries = 0;
 	group->entries_count = 0;
 	group->segment = NULL;
+	group->worker = NULL;
 }
 
 bool group_has_room(const struct group *group, size_t bytes)

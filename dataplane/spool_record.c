@@ -98,6 +98,8 @@ static void note_place(
 
 void record_group_done(struct spool *spool, struct group *group, int error)
 {
+	if (group->worker != NULL)
+		group->worker->between.groups_going--;
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		const struct entry *entry = &group->entries[i];
 		struct spool_record *record = entry->record;
@@ -142,6 +144,7 @@ static void take_group(struct spool *spool, struct group *group)
 	assert(group->number == worker->between.groups_taken);
 	worker->between.groups_taken++;
 	worker->between.groups_given--;
+	worker->between.groups_going += group->used > 0;
 	for (uint32_t i = 0; i < group->entries_count; i++)
 		take_entry(spool, &group->entries[i]);
 	group_make_ready(spool, group);
@@ -149,17 +152,15 @@ static void take_group(struct spool *spool, struct group *group)
 
 static bool take_full(struct spool *spool, struct spool_worker *worker)
 {
-	const struct message *message;
-	bool any = false;
+	const struct message *message = ring_peek(&worker->to_spool);
+	struct group *group;
 
-	while ((message = ring_peek(&worker->to_spool)) != NULL) {
-		struct group *group = message->group;
-
-		ring_pull(&worker->to_spool);
-		take_group(spool, group);
-		any = true;
-	}
-	return any;
+	if (message == NULL)
+		return false;
+	group = message->group;
+	ring_pull(&worker->to_spool);
+	take_group(spool, group);
+	return true;
 }
 
 // Acquire, with the release of the worker's offer.
@@ -170,24 +171,33 @@ static struct group *take_offered(struct spool_worker *worker)
 	return atomic_exchange_explicit(&worker->between.offered, NULL, memory_order_acquire);
 }
 
+// While the disk has enough to do, more is sealed into what is not full yet; but each worker always has something on its
+// way: when another sends more than the disk takes for long it never has too little to do.
+static bool is_to_be_taken(const struct spool *spool, const struct spool_worker *worker)
+{
+	return worker->between.groups_going == 0 ||
+	       (spool->ready == NULL && spool->writing < GROUPS_PART_FULL);
+}
+
 bool record_take_groups(struct spool *spool)
 {
 	uint32_t workers = spool->options.workers;
 	bool any = false;
 
-	for (uint32_t i = 0; i < workers; i++)
-		any |= take_full(spool, &spool->workers[i]);
-	// While the disk has enough to do, more is sealed into what is not full yet. In turn: no worker's mail waits for
-	// another's flood.
-	for (uint32_t i = 0;
-		i < workers && spool->ready == NULL && spool->writing < GROUPS_PART_FULL; i++) {
+	for (uint32_t i = 0; i < workers; i++) {
+		while (take_full(spool, &spool->workers[i]))
+			any = true;
+	}
+	for (uint32_t i = 0; i < workers; i++) {
 		struct spool_worker *worker = &spool->workers[(spool->turn + i) % workers];
-		struct group *group = take_offered(worker);
+		struct group *group = is_to_be_taken(spool, worker) ? take_offered(worker) : NULL;
 
 		if (group == NULL)
 			continue;
-		// What was full before this one was begun may have come meanwhile.
-		(void)take_full(spool, worker);
+		// What was full before this one was begun may have come meanwhile; but also what was begun after it,
+		// and that is not its turn yet.
+		while (worker->between.groups_taken != group->number && take_full(spool, worker))
+			continue;
 		take_group(spool, group);
 		any = true;
 	}

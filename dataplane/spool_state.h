@@ -163,6 +163,7 @@ struct between {
 	// Spool thread.
 	uint64_t groups_taken; // so far
 	uint32_t groups_given; // that the worker has now
+	uint32_t groups_going; // taken from it, and not yet durable or given up
 };
 
 struct spool_worker {

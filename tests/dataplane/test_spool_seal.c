@@ -205,11 +205,118 @@ static void groups_are_taken_in_their_order_while_they_are_filled(void **state)
 	rig_free(rig);
 }
 
+static struct {
+	struct spool_worker *worker; // NULL: none
+	struct spool_record *records[16];
+	uint64_t now_ns;
+} meanwhile;
+
+const struct message *__real_ring_peek(struct ring *ring);
+const struct message *__wrap_ring_peek(struct ring *ring);
+
+// The worker goes on, for more than a group, at the instant behind that the one it has offered was taken.
+const struct message *__wrap_ring_peek(struct ring *ring)
+{
+	struct spool_worker *worker = meanwhile.worker;
+
+	if (worker == NULL || ring != &worker->to_spool ||
+		atomic_load(&worker->between.offered) != NULL)
+		return __real_ring_peek(ring);
+	meanwhile.worker = NULL;
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(spool_mail_commit(meanwhile.records[i], i, ++meanwhile.now_ns), 0);
+	assert_non_null(__real_ring_peek(ring));
+	return __real_ring_peek(ring);
+}
+
+static void begin_mails(struct rig *rig, struct spool_record *records[16])
+{
+	static const uint8_t data[60000];
+
+	for (uint32_t i = 0; i < 16; i++) {
+		assert_int_equal(
+			spool_mail_begin(spool_get_worker(rig->spool, 0), i, &records[i]), 0);
+		assert_int_equal(spool_append(records[i], data, sizeof(data)), 0);
+		rig->fates[i] = FATE_COMMITTED;
+	}
+}
+
+static void the_next_group_may_be_full_before_the_offered_one_is_taken_in(void **state)
+{
+	struct rig *rig = rig_new();
+
+	(void)state;
+	rig_begin(rig, 3);
+	begin_mails(rig, meanwhile.records);
+	assert_int_equal(rig_send(rig, 16), 0);
+	meanwhile.now_ns = rig->now_ns;
+	meanwhile.worker = spool_get_worker(rig->spool, 0);
+	rig_turn(rig, 500);
+	assert_null(meanwhile.worker);
+	for (uint32_t i = 0; i <= 16; i++)
+		assert_int_equal(rig->fates[i], FATE_STORED);
+	rig_end(rig);
+	rig_free(rig);
+}
+
+// ---- each worker's turn --------------------------------------------------------------------------
+
+static void send_all_there_is_room_for(struct rig *rig, struct spool_worker *worker)
+{
+	static const struct spool_envelope envelope = {.mail_from = {"a@b", 3}};
+	static const struct spool_reason reason = {.state = SPOOL_HELD};
+	static const uint8_t data[60000];
+	struct spool_done done[64];
+	struct spool_record *record;
+
+	(void)spool_poll(worker, rig->now_ns, done, 64);
+	while (spool_room(worker, NULL) > 2 * sizeof(data)) {
+		assert_int_equal(spool_begin(worker, &envelope, NULL, &record), 0);
+		assert_int_equal(spool_append(record, data, sizeof(data)), 0);
+		assert_int_equal(spool_commit(record, &reason, ++rig->now_ns), 0);
+	}
+}
+
+// The disk never has less to do than it can: what another worker has in a group that does not get full must be
+// written all the same, before its sender gives up.
+static void a_mail_is_stored_while_another_worker_has_more_than_the_disk_takes(void **state)
+{
+	struct rig *rig = rig_new();
+	struct spool_worker *other;
+	struct spool_done done;
+	uint64_t groups = 0;
+	size_t stored = 0;
+
+	(void)state;
+	rig->options.workers = 2;
+	rig->options.memory_bytes = 8u << 20;
+	rig->options.records = 4096;
+	rig->options.segment_bytes = 32u << 20;
+	rig_begin(rig, 3);
+	rig->disk.patient = 800;
+	other = spool_get_worker(rig->spool, 1);
+	for (uint32_t i = 0; i < 3000 && stored == 0; i++) {
+		send_all_there_is_room_for(rig, spool_get_worker(rig->spool, 0));
+		if (i == 200) {
+			assert_int_equal(spool_mail_send(other, 1, rig->now_ns), 0);
+			groups = RIG_COUNTER(rig, groups);
+		}
+		(void)spool_step(rig->spool, ++rig->now_ns, 0);
+		stored = spool_poll(other, rig->now_ns, &done, 1);
+	}
+	assert_int_equal(stored, 1);
+	assert_int_equal(done.error, 0);
+	// What was ahead of it, and some that overtook it.
+	assert_in_range(RIG_COUNTER(rig, groups) - groups, 1, 2 * GROUPS);
+	rig_end(rig);
+	rig_free(rig);
+}
+
 // ---- a turn --------------------------------------------------------------------------------------
 
 static void one_turn_seals_a_little_and_the_next_ones_the_rest(void **state)
 {
-	static const uint8_t data[60000];
+	const size_t mail = 60000;
 	struct rig *rig = rig_new();
 	struct spool_record *records[16];
 	struct spool_worker *worker;
@@ -220,21 +327,16 @@ static void one_turn_seals_a_little_and_the_next_ones_the_rest(void **state)
 	(void)state;
 	rig_begin(rig, 3);
 	worker = spool_get_worker(rig->spool, 0);
-	for (uint32_t i = 0; i < 16; i++) {
-		assert_int_equal(spool_mail_begin(worker, i, &records[i]), 0);
-		assert_int_equal(spool_append(records[i], data, sizeof(data)), 0);
-	}
+	begin_mails(rig, records);
 	room = spool_room(worker, NULL);
-	for (uint32_t i = 0; i < 16; i++) {
-		rig->fates[i] = FATE_COMMITTED;
+	for (uint32_t i = 0; i < 16; i++)
 		assert_int_equal(spool_mail_commit(records[i], i, rig->now_ns), 0);
-	}
 	// The memory of what is sealed is free again. All of them at once would be a pause for all other mail.
-	assert_in_range(spool_room(worker, NULL), room + 1, room + 5 * sizeof(data));
+	assert_in_range(spool_room(worker, NULL), room + 1, room + 5 * mail);
 	while (orders_are_waiting(&worker->orders)) {
 		room = spool_room(worker, NULL);
 		assert_int_equal(spool_poll(worker, ++rig->now_ns, &done, 1), 0);
-		assert_in_range(spool_room(worker, NULL), room + 1, room + 5 * sizeof(data));
+		assert_in_range(spool_room(worker, NULL), room + 1, room + 5 * mail);
 		turns++;
 	}
 	assert_in_range(turns, 4, 12);
@@ -273,6 +375,9 @@ int main(void)
 		cmocka_unit_test(
 			no_nonce_is_used_twice_over_workers_rewrites_new_keys_and_restarts),
 		cmocka_unit_test(groups_are_taken_in_their_order_while_they_are_filled),
+		cmocka_unit_test(the_next_group_may_be_full_before_the_offered_one_is_taken_in),
+		cmocka_unit_test(
+			a_mail_is_stored_while_another_worker_has_more_than_the_disk_takes),
 		cmocka_unit_test(one_turn_seals_a_little_and_the_next_ones_the_rest),
 		cmocka_unit_test(what_was_committed_is_sealed_and_stored_when_the_writer_ends),
 	};

@@ -41,7 +41,8 @@ static bool bytes_fit(const struct ruleset *ruleset, const struct ruleset_expres
 	case RULESET_CHECK_NONE:
 		break;
 	case RULESET_CHECK_PLAIN:
-		return memcmp(values, data, expression->length) == 0;
+		// At a known place it is mostly the first byte that differs.
+		return *values == *data && memcmp(values, data, expression->length) == 0;
 	case RULESET_CHECK_MASKED:
 		for (uint32_t i = 0; i < expression->length; i++)
 			if ((data[i] & masks[i]) != values[i])

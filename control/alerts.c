@@ -132,11 +132,19 @@ void alerts_take_reading(
 	envelope_free(taking->envelope);
 }
 
-// All but seals keep the order in which they came. Whom the root document that waits trusts is not a stranger.
+static bool is_root(const struct reading *reading)
+{
+	return reading->alert.type == ALERT_ROOT && reading->err == 0 && reading->signers != 0;
+}
+
+// All but seals keep the order in which they came. Whom the root document that waits trusts is not a stranger. What a
+// root document follows is to be done first, and that is none of what is done in the midst of other work (urgent.h).
 static bool may_overtake(const struct alerts *alerts, const struct reading *reading)
 {
 	const struct keys *keys = alerts->root.keys;
 
+	if (is_root(reading))
+		return false;
 	if (alerts->later == 0)
 		return true;
 	if (reading->signers == 0 || reading->err != 0 ||
@@ -165,7 +173,7 @@ void alerts_take(struct alerts *alerts, const struct alerts_source *source, cons
 	alerts_read(text, bytes, alerts->root.keys, &reading);
 	if (may_overtake(alerts, &reading))
 		alerts_take_reading(alerts, &taking, &reading, now_s);
-	else if (reading.alert.type == ALERT_ROOT && reading.err == 0 && reading.signers != 0)
+	else if (is_root(&reading))
 		alerts_read_root_later(alerts, source, text, bytes, now_s);
 	else
 		alerts_read_later(alerts, source, text, bytes, now_s);

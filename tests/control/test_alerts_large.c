@@ -301,6 +301,23 @@ static void a_root_document_between_counts_for_what_came_after_it(void **test_st
 	assert_result("applied");
 }
 
+// It may come in the midst of other work, where nothing but seals may act: what it follows is done when that is over.
+static void a_root_document_has_nothing_done_at_once(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_alert("alerts", "ping", 1), ALERTS_A);
+	send_text(sign(make_clear(1), CLEAR_A, CLEAR_B));
+	send_text(sign(make_root(2, ROOT_A), ROOT_A, ROOT_B));
+	assert_int_equal(lab.applied, 0);
+	assert_int_equal(lab.answers, 0);
+	send_alert(make_seal(2), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 4);
+	assert_int_equal(lab.applied, 2);
+	assert_string_equal(lab.why, "");
+}
+
 static void a_large_forgery_has_no_answer_but_no(void **test_state)
 {
 	(void)test_state;
@@ -359,6 +376,7 @@ int main(void)
 		TEST(of_two_lists_that_wait_the_older_one_counts_first),
 		TEST(whom_a_root_document_that_waits_trusts_is_no_stranger),
 		TEST(a_root_document_between_counts_for_what_came_after_it),
+		TEST(a_root_document_has_nothing_done_at_once),
 		TEST(a_large_forgery_has_no_answer_but_no),
 		TEST(more_than_can_wait_is_to_come_again),
 		TEST(what_waits_when_it_ends_is_left),

@@ -31,3 +31,15 @@ int command_parse(char *data, size_t n, enum command *out, const char **text)
 	}
 	return -EINVAL;
 }
+
+bool command_is_urgent(const char *beginning)
+{
+	static const char *const urgent[] = {"seals", "open-seals", "ping"};
+	size_t name = strcspn(beginning, " \n");
+
+	for (size_t i = 0; i < sizeof(urgent) / sizeof(urgent[0]); i++) {
+		if (strlen(urgent[i]) == name && memcmp(urgent[i], beginning, name) == 0)
+			return true;
+	}
+	return false;
+}

@@ -3,6 +3,7 @@
 // blank what it is about. The answer is JSON, {"error":...} when it was refused.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // X(NAME, text)
@@ -32,3 +33,6 @@ enum command {
 // blank and a text; *text is it, or "". Returns 0 or -EINVAL.
 int command_parse(char *data, size_t n, enum command *out, const char **text)
 	__attribute__((warn_unused_result));
+// By the beginning of what is asked, with a NUL behind it: seals, and what only asks how it is. These are answered while
+// rules are opened, too, for who asks waits, and has other work.
+bool command_is_urgent(const char *beginning);

@@ -292,7 +292,7 @@ static int make_workers(struct gateway *gateway)
 			gateway->ruleset, gateway->workers, options->workers, &gateway->rules);
 	if (err == 0) {
 		gateway->ruleset = NULL;
-		worker_rules_meanwhile(gateway->rules, main_serve_seals, gateway);
+		worker_rules_meanwhile(gateway->rules, main_serve_urgent, gateway);
 	}
 	if (err != 0)
 		main_complain(err, "workers");

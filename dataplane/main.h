@@ -57,8 +57,8 @@ void main_report(struct gateway *gateway, const char *event, const struct json_w
 	const char *text);
 // Answers the command socket; ctx is the gateway.
 void main_answer(void *ctx, struct local_request *request, struct local_answer *answer);
-// Puts seals in force that came while rules are opened; ctx is the gateway.
-void main_serve_seals(void *ctx);
+// Answers what is urgent (command_is_urgent) while rules are opened; ctx is the gateway.
+void main_serve_urgent(void *ctx);
 // Answers who waits for another possible alert, when it is kept.
 void main_tell_alerts(struct gateway *gateway);
 // Puts seals in force, which it takes. Returns 0, or -ETIMEDOUT: a worker does not turn.

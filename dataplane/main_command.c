@@ -88,16 +88,11 @@ static char *set_seals(struct gateway *gateway, const char *text)
 	return get_state(gateway, err == 0 ? NULL : error);
 }
 
-static bool is_of_seals(const char *beginning)
-{
-	return strncmp(beginning, "seals ", strlen("seals ")) == 0;
-}
-
-void main_serve_seals(void *ctx)
+void main_serve_urgent(void *ctx)
 {
 	const struct gateway *gateway = ctx;
 
-	local_server_serve_urgent(gateway->command, is_of_seals);
+	local_server_serve_urgent(gateway->command, command_is_urgent);
 }
 
 // ---- rules --------------------------------------------------------------------------------------

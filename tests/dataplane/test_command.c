@@ -49,6 +49,21 @@ static void what_is_no_command_is_refused(void **state)
 	assert_int_equal(parse("stats \0x", 8, &command), -EINVAL);
 }
 
+// The control process asks how the dataplane is each second, and serves nothing before it knows.
+static void seals_and_what_only_asks_are_urgent(void **state)
+{
+	(void)state;
+	static const char *const urgent[] = {
+		"ping", "ping\n", "seals", "seals {\"generation\":1,\"seals\":[", "open-seals"};
+	static const char *const others[] = {"", "rules", "delta", "screen none", "screen-layer",
+		"stats", "config", "alerts 7", "sealsx", "pin", "pings", "screen seals", " ping"};
+
+	for (size_t i = 0; i < sizeof(urgent) / sizeof(urgent[0]); i++)
+		assert_true(command_is_urgent(urgent[i]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(command_is_urgent(others[i]));
+}
+
 static void stats_without_workers_are_whole(void **state)
 {
 	(void)state;
@@ -88,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_command_is_a_name_and_perhaps_a_text),
 		cmocka_unit_test(what_is_no_command_is_refused),
+		cmocka_unit_test(seals_and_what_only_asks_are_urgent),
 		cmocka_unit_test(stats_without_workers_are_whole),
 	};
 

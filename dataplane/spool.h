@@ -15,8 +15,8 @@
 // The group that is not full yet lies between the two: whoever takes the pointer has it, the worker to seal more into
 // it, the spool thread when the disk has time. The worker's side takes no lock and makes no system call: not even to
 // wake the spool thread, which looks by itself, at once while there is work, after up to 1 ms when there has been none
-// for a while. In one turn (calls with the same now_ns) a worker seals about 128 KiB and leaves the rest to its next
-// ones. Without a thread (options.thread false) the only caller does the spool thread's work in spool_wait or spool_step.
+// for a while. In one turn (calls with the same now_ns) a worker seals about 128 KiB, of short mails less, and leaves the rest to
+// its next ones. Without a thread (options.thread false) the only caller does the spool thread's work in spool_wait or spool_step.
 //
 // What the spool thread knows of a record comes with the groups, in the order that the worker has begun them in: so when
 // it sees the commit it knows all that has to be durable first.

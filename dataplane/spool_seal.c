@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+// A chunk takes as long as so many bytes more: a key's set-up, a tag, an entry.
+#define CHUNK_COST 512u
 #define MAX_PIECES (SPOOL_CONTENT_BYTES / PAGE_BYTES + 3)
 
 // ---- orders -------------------------------------------------------------------------------------
@@ -206,16 +208,15 @@ static int seal_chunk(struct spool_worker *worker, struct spool_record *record)
 	struct group *group = open_group(worker, spool_chunk_stored(least));
 	struct iovec pieces[MAX_PIECES];
 	struct spool_chunk chunk;
-	size_t content;
 	size_t stored;
+	size_t cost;
 
 	if (group == NULL)
 		return -EAGAIN;
 	chunk = plan(orders, room_of(group));
 	chunk.index = record->next_index++;
 	chunk.id = (struct spool_id){worker->spool->run, record->number};
-	content = spool_chunk_content(&chunk);
-	gather(orders, content, pieces);
+	gather(orders, spool_chunk_content(&chunk), pieces);
 	stored = spool_chunk_seal(record->use->sealer, &chunk, pieces, group->buffer + group->used);
 	if (stored == 0)
 		return -EIO;
@@ -225,7 +226,8 @@ static int seal_chunk(struct spool_worker *worker, struct spool_record *record)
 	orders->head_left -= chunk.head_bytes;
 	orders->body_left -= chunk.body_bytes;
 	orders->tail_left -= chunk.tail_bytes;
-	worker->turn_bytes -= content < worker->turn_bytes ? content : worker->turn_bytes;
+	cost = stored + CHUNK_COST;
+	worker->turn_bytes -= cost < worker->turn_bytes ? cost : worker->turn_bytes;
 	return 0;
 }
 

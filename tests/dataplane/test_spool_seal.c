@@ -347,6 +347,31 @@ static void one_turn_seals_a_little_and_the_next_ones_the_rest(void **state)
 	rig_free(rig);
 }
 
+// A chunk costs something however short it is.
+static void of_short_mails_one_turn_seals_fewer_bytes(void **state)
+{
+	static const struct spool_envelope envelope = {.mail_from = {"a@b", 3}};
+	static const struct spool_reason reason = {.state = SPOOL_HELD};
+	struct rig *rig = rig_new();
+	struct spool_worker *worker;
+	struct spool_record *record;
+	size_t left;
+
+	(void)state;
+	rig->options.records = 1024;
+	rig->options.memory_bytes = 8u << 20;
+	rig_begin(rig, 3);
+	worker = spool_get_worker(rig->spool, 0);
+	for (uint32_t i = 0; i < 600; i++) {
+		assert_int_equal(spool_begin(worker, &envelope, NULL, &record), 0);
+		assert_int_equal(spool_commit(record, &reason, rig->now_ns), 0);
+	}
+	left = worker->orders.end - worker->orders.first;
+	assert_in_range(left, 600 - 220, 600 - 100);
+	rig_end(rig);
+	rig_free(rig);
+}
+
 // ---- the end -------------------------------------------------------------------------------------
 
 static void what_was_committed_is_sealed_and_stored_when_the_writer_ends(void **state)
@@ -379,6 +404,7 @@ int main(void)
 		cmocka_unit_test(
 			a_mail_is_stored_while_another_worker_has_more_than_the_disk_takes),
 		cmocka_unit_test(one_turn_seals_a_little_and_the_next_ones_the_rest),
+		cmocka_unit_test(of_short_mails_one_turn_seals_fewer_bytes),
 		cmocka_unit_test(what_was_committed_is_sealed_and_stored_when_the_writer_ends),
 	};
 

@@ -239,8 +239,8 @@ bool scan_finish(struct scan *scan, bool all) SCAN_MUST_USE;
 void scan_feed_end(struct scan *scan);
 // Whether digests of it are not computed yet, which scanner_settle does, and scan_end.
 bool scan_is_waiting(const struct scan *scan);
-// Whether computing them takes less time together with those of other messages that end: not where hardly anything
-// is left to hash.
+// Whether computing them takes less time together with those of other messages that end: not where little is
+// left to hash, or less than half of it.
 bool scan_gains_by_waiting(const struct scan *scan);
 // Computes what waits on this scanner, also of messages in progress.
 void scanner_settle(struct scanner *scanner);

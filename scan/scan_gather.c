@@ -9,8 +9,9 @@
 #include <assert.h>
 #include <string.h>
 
-// That are left of a stream: fewer are hashed before a packet is put aside.
+// That are left of a message's streams: fewer, or a smaller share of them, are hashed before a packet is put aside.
 #define GAIN_BYTES 1024u
+#define GAIN_SHARE 2
 
 // ---- settling ------------------------------------------------------------------------------------
 
@@ -127,24 +128,32 @@ bool scan_is_waiting(const struct scan *scan)
 	return scan->gathered > 0;
 }
 
-static bool gains(const struct digest_late *late)
+static void add_left(const struct digest_late *late, uint64_t *left, uint64_t *bytes)
 {
-	return digest_late_needs_copy(late) ||
-	       (late->stream != NULL && digest_stream_left(late->stream) >= GAIN_BYTES &&
-		       digest_lanes_worth(late->stream->running) > 1);
+	if (late->stream == NULL || digest_lanes_worth(late->stream->running) < 2)
+		return;
+	*left += digest_stream_left(late->stream);
+	*bytes += late->stream->bytes;
 }
 
 bool scan_gains_by_waiting(const struct scan *scan)
 {
 	const struct scan_gather *gather = &scan->scanner->gather;
+	uint64_t left = 0;
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < gather->count; i++) {
 		const struct scan_gathered *one = &gather->all[i];
 
-		if (one->scan == scan && (gains(&one->matched) || gains(&one->screened.digests)))
+		if (one->scan != scan)
+			continue;
+		if (digest_late_needs_copy(&one->matched) ||
+			digest_late_needs_copy(&one->screened.digests))
 			return true;
+		add_left(&one->matched, &left, &bytes);
+		add_left(&one->screened.digests, &left, &bytes);
 	}
-	return false;
+	return left >= GAIN_BYTES && left >= bytes / GAIN_SHARE;
 }
 
 // ---- gathering -----------------------------------------------------------------------------------

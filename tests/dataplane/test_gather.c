@@ -527,6 +527,21 @@ static void say_whole(struct side *side, struct frames_talk *talk, const char *b
 	say(side, talk, text);
 }
 
+// Of a long one little is left at its end: it is not put aside for that.
+static void say_long(struct side *side, struct frames_talk *talk)
+{
+	static char body[200000] = "Subject: five\r\n\r\n";
+	const uint32_t from = talk->count;
+	char line[128];
+
+	memset(body + strlen(body), 'x', sizeof(body) - strlen(body));
+	(void)snprintf(line, sizeof(line), ENVELOPE "BDAT %zu LAST\r\n", sizeof(body));
+	frames_talk_text(talk, TCP_CLIENT, line);
+	for (size_t at = 0; at < sizeof(body); at += 20000)
+		frames_talk_send(talk, TCP_CLIENT, body + at, 20000);
+	feed(side, talk, from);
+}
+
 // What is left of these at the end is hashed together with that of others, where it is more than a little.
 static void digests_that_have_run_wait_for_each_other(void **state)
 {
@@ -538,7 +553,7 @@ static void digests_that_have_run_wait_for_each_other(void **state)
 		.mail = take_mail,
 		.session = take_session};
 	struct engine_options options;
-	struct frames_talk three[3];
+	struct frames_talk four[4];
 	char body[1300] = "Subject: three\r\n\r\n";
 
 	(void)state;
@@ -548,24 +563,26 @@ static void digests_that_have_run_wait_for_each_other(void **state)
 	memset(&side, 0, sizeof(side));
 	make_options(&options);
 	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side.engine), 0);
-	for (uint16_t i = 0; i < 3; i++)
-		open_talk(&side, &three[i], (uint16_t)(30000 + i));
+	for (uint16_t i = 0; i < 4; i++)
+		open_talk(&side, &four[i], (uint16_t)(30000 + i));
 	engine_begin_burst(side.engine);
-	say_whole(&side, &three[0], body);
+	say_whole(&side, &four[0], body);
 	assert_int_equal(side.engine->gather.count, 1);
 	assert_int_equal(side.mails, 0);
-	say_whole(&side, &three[1], "Subject: four\r\n\r\nshort\r\n");
+	say_whole(&side, &four[1], "Subject: four\r\n\r\nshort\r\n");
 	assert_int_equal(side.engine->gather.count, 1);
-	say_whole(&side, &three[2], body);
+	say_whole(&side, &four[2], body);
+	assert_int_equal(side.engine->gather.count, 2);
+	say_long(&side, &four[3]);
 	assert_int_equal(side.engine->gather.count, 2);
 	engine_end_burst(side.engine);
 	assert_int_equal(side.engine->gather.count, 0);
 	engine_stop(side.engine, 2000000000);
-	assert_int_equal(side.mails, 3);
+	assert_int_equal(side.mails, 4);
 	assert_int_equal(side.infected, 0);
 	end(&side);
-	for (size_t i = 0; i < 3; i++)
-		frames_talk_free(&three[i]);
+	for (size_t i = 0; i < 4; i++)
+		frames_talk_free(&four[i]);
 	ruleset_close(rulesets[0]);
 	free(images[0].image);
 }

@@ -112,7 +112,7 @@ static void make_options(struct engine_options *options)
 	options->scan.max_messages = 2 * TALKS; // who is left without one depends on the order
 }
 
-static void begin(struct side *side)
+static void begin(struct side *side, const struct engine_options *options)
 {
 	const struct engine_ops ops = {.ctx = side,
 		.alloc = output_give_frame,
@@ -120,11 +120,9 @@ static void begin(struct side *side)
 		.send = take_frame,
 		.mail = take_mail,
 		.session = take_session};
-	struct engine_options options;
 
-	make_options(&options);
 	memset(side, 0, sizeof(*side));
-	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side->engine), 0);
+	assert_int_equal(engine_new(options, &ops, rulesets[0], &side->engine), 0);
 }
 
 static void end(struct side *side)
@@ -378,6 +376,7 @@ static void run(struct random *random, struct side *sides)
 static void each_connection_goes_as_if_decided_at_once(void **state)
 {
 	static struct side sides[2];
+	struct engine_options options;
 	struct random random = {5};
 	uint32_t infected = 0;
 	uint32_t mails = 0;
@@ -392,8 +391,9 @@ static void each_connection_goes_as_if_decided_at_once(void **state)
 		make_rules(&random);
 		for (uint32_t i = 0; i < TALKS; i++)
 			make_talk(&random, &talks[i], i);
-		begin(&sides[0]);
-		begin(&sides[1]);
+		make_options(&options);
+		begin(&sides[0], &options);
+		begin(&sides[1], &options);
 		run(&random, sides);
 		expect_same(&sides[0], &sides[1]);
 		mails += sides[0].mails;
@@ -470,12 +470,6 @@ static void make_size_rules(void)
 static void one_that_finds_no_room_is_not_mixed_up_with_others(void **state)
 {
 	static struct side side;
-	const struct engine_ops ops = {.ctx = &side,
-		.alloc = output_give_frame,
-		.free = output_drop_frame,
-		.send = take_frame,
-		.mail = take_mail,
-		.session = take_session};
 	struct engine_options options;
 	struct frames_talk three[3];
 	char text[1000];
@@ -484,10 +478,9 @@ static void one_that_finds_no_room_is_not_mixed_up_with_others(void **state)
 	(void)state;
 	digests = 0;
 	make_size_rules();
-	memset(&side, 0, sizeof(side));
 	make_options(&options);
 	options.scan.max_messages = 2;
-	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side.engine), 0);
+	begin(&side, &options);
 	for (uint16_t i = 0; i < 3; i++)
 		open_talk(&side, &three[i], (uint16_t)(30000 + i));
 	// The bad one can be answered, and leaves its memory to others, at once.
@@ -542,16 +535,10 @@ static void say_long(struct side *side, struct frames_talk *talk)
 	feed(side, talk, from);
 }
 
-// What is left of these at the end is hashed together with that of others, where it is more than a little.
+// What is left of these at the end is hashed together with that of others, where it is half or more.
 static void digests_that_have_run_wait_for_each_other(void **state)
 {
 	static struct side side;
-	const struct engine_ops ops = {.ctx = &side,
-		.alloc = output_give_frame,
-		.free = output_drop_frame,
-		.send = take_frame,
-		.mail = take_mail,
-		.session = take_session};
 	struct engine_options options;
 	struct frames_talk four[4];
 	char body[1300] = "Subject: three\r\n\r\n";
@@ -560,9 +547,8 @@ static void digests_that_have_run_wait_for_each_other(void **state)
 	memset(body + strlen(body), 'x', sizeof(body) - 1 - strlen(body));
 	digests = DIGEST_SHA256;
 	make_size_rules();
-	memset(&side, 0, sizeof(side));
 	make_options(&options);
-	assert_int_equal(engine_new(&options, &ops, rulesets[0], &side.engine), 0);
+	begin(&side, &options);
 	for (uint16_t i = 0; i < 4; i++)
 		open_talk(&side, &four[i], (uint16_t)(30000 + i));
 	engine_begin_burst(side.engine);

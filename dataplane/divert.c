@@ -530,6 +530,13 @@ static void tick_divert(struct engine *engine, struct session *session, uint64_t
 	divert_answer(engine, session, now_ns);
 }
 
+static bool gives_up(const struct engine *engine, const struct sender *sender, uint64_t now_ns)
+{
+	bool is_scarce = splice_pool_used(engine->splices) > splice_pool_free(engine->splices);
+
+	return takeover_gives_up(engine, sender, is_scarce, now_ns);
+}
+
 static void tick_one(struct engine *engine, struct session *session, uint64_t now_ns)
 {
 	struct splice *splice = session->splice;
@@ -540,8 +547,8 @@ static void tick_one(struct engine *engine, struct session *session, uint64_t no
 		tick_divert(engine, session, now_ns);
 	if (session->splice == NULL || session->mode == SESSION_TAKEOVER)
 		return;
-	if (sender_is_dead(&splice->client) ||
-		(splice->phase == SPLICE_PASS && sender_is_dead(&splice->server))) {
+	if (gives_up(engine, &splice->client, now_ns) ||
+		(splice->phase == SPLICE_PASS && gives_up(engine, &splice->server, now_ns))) {
 		takeover_reset_both(engine, session, "idle", now_ns);
 		return;
 	}

@@ -287,7 +287,8 @@ static const struct config_option limits_table[] = {
 	{.key = "idle_seconds",
 		UINT(struct engine_options, idle_seconds, 1, 604800),
 		.unit = "seconds",
-		.help = "After which a silent connection is forgotten."},
+		.help = "After which a silent connection is forgotten, and one is reset whose "
+			"client takes nothing of what the gateway has to say to it."},
 	{.key = "half_open_seconds",
 		UINT(struct engine_options, half_open_seconds, 1, 3600),
 		.unit = "seconds",

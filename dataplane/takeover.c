@@ -17,11 +17,14 @@
 #define BODY_NS (600ull * NS_PER_S) // for the client's next bytes (RFC 5321 section 4.5.3.2)
 #define CLOSE_NS (90ull * NS_PER_S) // since it began to close, then the client is reset
 #define WINDOW_BYTES (256u * 1024u) // advertised: what arrives in order is swallowed at once
+#define SHUT_NS (240ull * NS_PER_S) // that a client takes nothing, when takeovers are scarce
 #define TICK_SESSIONS 8
 
 struct takeover_pool {
 	struct takeover *free;
 	struct takeover *active; // a ring: the next to be looked at
+	uint32_t count;
+	uint32_t used;
 };
 
 size_t takeover_pool_bytes(uint32_t count)
@@ -36,6 +39,8 @@ struct takeover_pool *takeover_pool_init(void *memory, uint32_t count)
 
 	pool->free = NULL;
 	pool->active = NULL;
+	pool->count = count;
+	pool->used = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct takeover *takeover = (struct takeover *)(void *)at;
 
@@ -63,6 +68,7 @@ static struct takeover *takeover_get(struct takeover_pool *pool)
 	if (takeover == NULL)
 		return NULL;
 	pool->free = takeover->next;
+	pool->used++;
 	memset(takeover, 0, sizeof(*takeover));
 	if (pool->active == NULL) {
 		takeover->next = takeover;
@@ -91,6 +97,16 @@ void takeover_free(struct engine *engine, struct session *session)
 	takeover->next->previous = takeover->previous;
 	takeover->next = pool->free;
 	pool->free = takeover;
+	pool->used--;
+}
+
+bool takeover_gives_up(
+	const struct engine *engine, const struct sender *sender, bool is_scarce, uint64_t now_ns)
+{
+	const uint64_t idle_ns = (uint64_t)engine->options.idle_seconds * NS_PER_S;
+	const uint64_t most_ns = is_scarce && idle_ns > SHUT_NS ? SHUT_NS : idle_ns;
+
+	return sender_is_dead(sender) || sender_shut_ns(sender, now_ns) > most_ns;
 }
 
 // The tracker judges the client's segments by what its peer has told it: that is the engine now.
@@ -357,10 +373,14 @@ static void tick_one(struct engine *engine, struct takeover *takeover, uint64_t 
 		takeover->resets++;
 		reset_server(engine, session, takeover->reset_seq);
 	}
+	// Its time for a command, or to close, begins when it has room for what it is told.
+	if (takeover->phase >= TAKEOVER_ANSWER && sender_shut_ns(&takeover->sender, now_ns) > 0)
+		takeover->begin_ns = now_ns;
 	if ((takeover->phase == TAKEOVER_ANSWER && now_ns - takeover->begin_ns > ANSWER_NS) ||
 		(takeover->phase == TAKEOVER_BODY && now_ns - takeover->begin_ns > BODY_NS))
 		takeover_reply(engine, session, "421 4.4.2 Timeout", true, now_ns);
-	if (sender_is_dead(&takeover->sender) ||
+	if (takeover_gives_up(engine, &takeover->sender,
+		    engine->takeovers->used > engine->takeovers->count / 2, now_ns) ||
 		(takeover->phase == TAKEOVER_CLOSE && now_ns - takeover->begin_ns > CLOSE_NS)) {
 		emit_reset(engine, session, TCP_SERVER, sender_end(&takeover->sender));
 		session_bury(engine, session, takeover->why, now_ns);

@@ -7,7 +7,8 @@
 // would find a reply that nobody owes it, and one that has sent that message already might take the 421 for
 // the answer that it is still to get. A client that says nothing is not waited for longer than a minute: then
 // it is told 421 unasked, and the FIN follows. Should neither be acknowledged, they are repeated; a client that
-// does not close within 90 seconds more is reset.
+// does not close within 90 seconds more is reset. Neither time passes while it has shut its window and answers
+// the probes of it.
 //
 // Resets may be lost without a trace, so the first is repeated, and whatever the server still sends is
 // answered with a reset at its own acknowledgement (RFC 5961 challenge ACKs included).
@@ -67,5 +68,9 @@ void takeover_go_on(struct engine *engine, struct session *session, uint64_t now
 void takeover_acknowledge(struct engine *engine, struct session *session);
 // Retransmissions and time-outs of a few takeovers.
 void takeover_tick(struct engine *engine, uint64_t now_ns);
+// Whether its receiver is to be taken as gone: it says nothing any more, or has shut its window for as long as a
+// connection may be idle; four minutes, when what it holds is scarce.
+bool takeover_gives_up(
+	const struct engine *engine, const struct sender *sender, bool is_scarce, uint64_t now_ns);
 // Gives the takeover's memory back.
 void takeover_free(struct engine *engine, struct session *session);

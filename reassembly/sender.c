@@ -60,6 +60,15 @@ void sender_sent(struct sender *sender, size_t n, uint64_t now_ns)
 		sender->due_ns = now_ns + timeout_ns(sender);
 }
 
+// The receiver takes what it is sent, or there is nothing to be taken.
+static void restart(struct sender *sender)
+{
+	sender->tries = 0;
+	sender->vain = 0;
+	sender->due_ns = 0;
+	sender->shut_ns = 0;
+}
+
 uint32_t sender_end(const struct sender *sender)
 {
 	return sender->seq + sender->bytes + (is_fin_left(sender) ? 1 : 0);
@@ -70,6 +79,7 @@ bool sender_ack(struct sender *sender, uint32_t ack)
 	uint32_t queued = sender_end(sender) - sender->seq;
 	uint32_t acked = ack - sender->seq;
 
+	sender->heard = true;
 	// An acknowledgement of the past, or of what was never queued, says nothing.
 	if (acked > 0 && acked <= queued) {
 		uint16_t n = (uint16_t)(acked < sender->bytes ? acked : sender->bytes);
@@ -82,8 +92,7 @@ bool sender_ack(struct sender *sender, uint32_t ack)
 			sender->fin_sent = false;
 		}
 		sender->seq = ack;
-		sender->tries = 0;
-		sender->due_ns = 0;
+		restart(sender);
 	}
 	return sender->bytes == 0 && !is_fin_left(sender);
 }
@@ -126,6 +135,18 @@ static uint32_t room_above(uint32_t seq, uint32_t window_edge)
 	return room > 0 ? (uint32_t)room : 0;
 }
 
+// Counts one more repetition. An answer counts for a probe alone: who has room and says something, but
+// acknowledges nothing, does not get what it is sent.
+static bool may_repeat(struct sender *sender, bool has_room)
+{
+	if (!has_room && sender->shut_ns != 0 && sender->heard)
+		sender->vain = 0;
+	sender->heard = false;
+	if (sender->tries < TRIES_MAX)
+		sender->tries++;
+	return sender->vain++ < TRIES_MAX;
+}
+
 bool sender_next(struct sender *sender, uint32_t window_edge, uint16_t mss, uint64_t now_ns,
 	struct sender_segment *segment)
 {
@@ -138,8 +159,7 @@ bool sender_next(struct sender *sender, uint32_t window_edge, uint16_t mss, uint
 	if (is_unsent(sender) && room > 0) {
 		if (!is_outstanding(sender)) {
 			// Nothing was under way, or the window that was probed has opened.
-			sender->tries = 0;
-			sender->due_ns = 0;
+			restart(sender);
 		}
 		if (send_new(sender, room, mss, segment)) {
 			if (sender->due_ns == 0)
@@ -151,21 +171,28 @@ bool sender_next(struct sender *sender, uint32_t window_edge, uint16_t mss, uint
 		sender->due_ns = now_ns + timeout_ns(sender);
 	if (now_ns < sender->due_ns || sender_is_dead(sender))
 		return false;
-	if (sender->tries++ == TRIES_MAX)
+	room = room_above(sender->seq, window_edge);
+	if (!may_repeat(sender, room > 0))
 		return false;
 
 	// Back to the first byte that is not acknowledged; what follows goes out again after it.
 	sender->due_ns = now_ns + timeout_ns(sender);
 	sender->sent = 0;
 	sender->fin_sent = false;
-	room = room_above(sender->seq, window_edge);
 	if (room > 0)
 		return send_new(sender, room, mss, segment);
+	if (sender->shut_ns == 0)
+		sender->shut_ns = now_ns;
 	send_probe(sender, segment);
 	return true;
 }
 
 bool sender_is_dead(const struct sender *sender)
 {
-	return sender->tries > TRIES_MAX;
+	return sender->vain > TRIES_MAX;
+}
+
+uint64_t sender_shut_ns(const struct sender *sender, uint64_t now_ns)
+{
+	return sender->shut_ns != 0 ? now_ns - sender->shut_ns : 0;
 }

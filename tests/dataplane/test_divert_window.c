@@ -138,12 +138,85 @@ static void the_byte_that_has_asked_is_said_again(void **state)
 	}
 }
 
+// A client that reads no more, once it has heard 354, and has room for `room` bytes yet. So many connections may
+// be diverted.
+static void begin_without_room(uint64_t seed, size_t room, uint32_t max_diverted)
+{
+	sealed_begin(seed);
+	world.options.max_diverted = max_diverted;
+	world.options.idle_seconds = 960;
+	world_restart(&world);
+	world.client.window = room;
+	world.client.timestamps = seed % 2 == 0;
+	sealed_connect();
+	(void)sealed_on(SEAL_HOLD);
+	assert_true(world_say(&world, ENVELOPE "DATA\r\n", 3));
+	world.client.shut = true;
+	peer_write(&world.client, SEALED_MAIL, strlen(SEALED_MAIL));
+	world_pass(&world, 1000);
+}
+
+// It has its answer when it reads again, and the connection goes on.
+static void a_client_that_takes_no_answer_for_a_quarter_of_an_hour_gets_it_then(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 80; seed < 83; seed++) {
+		uint32_t replies;
+
+		begin_without_room(seed, 1 + seed % 3 * 9, 8);
+		replies = world.replies_count;
+		for (int minute = 0; minute < 15; minute++)
+			world_pass(&world, 60000);
+		assert_int_equal(world.sink.count, 1);
+		assert_int_equal(world.replies_count, replies);
+		assert_false(world.client.reset);
+		sealed_off();
+		peer_open_window(&world.client, world.now_ns);
+		world_pass(&world, 61000);
+		assert_int_equal(world.replies_count, replies + 1);
+		assert_int_equal(strncmp(world_last_reply(&world), "250 ", 4), 0);
+		assert_true(world_say(&world, "NOOP\r\n", 1));
+		sealed_finish();
+	}
+}
+
+static void one_that_says_nothing_is_not_waited_for(void **state)
+{
+	(void)state;
+	begin_without_room(90, 4, 8);
+	world.client.stopped = true;
+	world_pass(&world, 200000);
+	assert_int_equal(world.sessions_count, 0);
+	world_pass(&world, 120000);
+	assert_int_equal(world.sessions_count, 1);
+	assert_string_equal(world.session_why, "idle");
+	sealed_finish();
+}
+
+// As long as a connection may be idle, or four minutes where what it holds is scarce.
+static void no_client_without_room_is_waited_for_for_ever(void **state)
+{
+	(void)state;
+	for (uint32_t room = 1; room <= 2; room++) {
+		begin_without_room(90 + room, 4, room);
+		world_pass(&world, room == 1 ? 220000 : 940000);
+		assert_int_equal(world.sessions_count, 0);
+		world_pass(&world, 200000);
+		assert_int_equal(world.sessions_count, 1);
+		assert_true(world.client.reset);
+		sealed_finish();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_probes_a_window_is_answered_by_who_has_it),
 		cmocka_unit_test(the_last_byte_of_a_client_asks_for_room_too),
 		cmocka_unit_test(the_byte_that_has_asked_is_said_again),
+		cmocka_unit_test(a_client_that_takes_no_answer_for_a_quarter_of_an_hour_gets_it_then),
+		cmocka_unit_test(one_that_says_nothing_is_not_waited_for),
+		cmocka_unit_test(no_client_without_room_is_waited_for_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

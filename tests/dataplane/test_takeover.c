@@ -265,6 +265,34 @@ static void a_client_that_never_acknowledges_is_given_up(void **state)
 	finish();
 }
 
+// The last one is so for longer than a connection may be idle.
+static void a_client_without_room_hears_its_answer_when_it_has_some(void **state)
+{
+	static const uint32_t minutes[] = {3, 7, 9};
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		begin(20 + i);
+		world.options.idle_seconds = 480;
+		world_restart(&world);
+		world.client.window = 9;
+		begin_body();
+		world.client.shut = true;
+		write_text(MAIL);
+		world_pass(&world, minutes[i] * 60000);
+		assert_int_equal(takeovers(), i < 2);
+		assert_int_equal(world.client.reset, i == 2);
+		if (i < 2) {
+			assert_false(has_reply("554"));
+			peer_open_window(&world.client, world.now_ns);
+			assert_true(world_say(&world, "QUIT\r\n", 2));
+			assert_true(has_reply("554"));
+			assert_true(has_reply("221"));
+		}
+		finish();
+	}
+}
+
 static void a_client_that_stops_in_a_refused_body_is_given_up(void **state)
 {
 	(void)state;
@@ -356,6 +384,7 @@ int main(void)
 		cmocka_unit_test(a_lost_answer_is_repeated),
 		cmocka_unit_test(lost_acknowledgements_of_a_refused_body_are_repeated),
 		cmocka_unit_test(a_client_that_never_acknowledges_is_given_up),
+		cmocka_unit_test(a_client_without_room_hears_its_answer_when_it_has_some),
 		cmocka_unit_test(a_client_that_stops_in_a_refused_body_is_given_up),
 		cmocka_unit_test(a_refused_body_may_be_of_any_length),
 		cmocka_unit_test(a_client_that_only_closes_gets_its_answer),

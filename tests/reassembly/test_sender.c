@@ -171,6 +171,42 @@ static void a_window_that_stays_closed_ends_it(void **state)
 	assert_true(sender_is_dead(&sender));
 }
 
+// RFC 9293 section 3.8.6.1: a receiver that answers the probes is there.
+static void a_shut_window_that_is_answered_for_does_not_end_it(void **state)
+{
+	struct sender sender;
+	struct sender_segment segment;
+	uint64_t now_ns = 1;
+	int probes = 0;
+
+	(void)state;
+	sender_init(&sender, START);
+	(void)sender_push(&sender, "abc", 3);
+	assert_true(sender_shut_ns(&sender, 1) == 0);
+	for (; now_ns < 7200 * SECOND; now_ns += SECOND) {
+		if (!sender_next(&sender, START, 16, now_ns, &segment))
+			continue;
+		probes++;
+		assert_int_equal(segment.bytes, 1);
+		assert_false(sender_is_dead(&sender));
+		// Seven answers of eight are lost.
+		if (probes % 8 == 0)
+			assert_false(sender_ack(&sender, START));
+	}
+	// Once a minute, but for the first six.
+	assert_in_range(probes, 120, 125);
+	assert_in_range(sender_shut_ns(&sender, now_ns) / SECOND, 7198, 7200);
+	assert_segment(&sender, OPEN, now_ns, START, "abc", false);
+	assert_true(sender_shut_ns(&sender, now_ns) == 0);
+	// Who has room and acknowledges nothing is not there for what it is sent.
+	for (; now_ns < 9000 * SECOND && !sender_is_dead(&sender); now_ns += SECOND) {
+		(void)sender_next(&sender, OPEN, 16, now_ns, &segment);
+		assert_false(sender_ack(&sender, START));
+	}
+	assert_in_range(now_ns / SECOND, 7200 + 200, 7200 + 320);
+	assert_true(sender_is_dead(&sender));
+}
+
 static void what_was_never_sent_is_not_acknowledged(void **state)
 {
 	struct sender sender;
@@ -259,6 +295,7 @@ int main(void)
 		cmocka_unit_test(nothing_goes_beyond_the_window_but_a_probe_of_one_byte),
 		cmocka_unit_test(a_probe_that_was_taken_counts),
 		cmocka_unit_test(a_window_that_stays_closed_ends_it),
+		cmocka_unit_test(a_shut_window_that_is_answered_for_does_not_end_it),
 		cmocka_unit_test(what_was_never_sent_is_not_acknowledged),
 		cmocka_unit_test(a_full_buffer_takes_nothing_of_what_does_not_fit),
 		cmocka_unit_test(everything_arrives_over_a_lossy_line),

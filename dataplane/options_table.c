@@ -431,7 +431,8 @@ static const struct config_option spool_table[] = {
 		UINT(struct options_spool, deadline_seconds, 1, 300),
 		.unit = "seconds",
 		.preset = "10",
-		.help = "Within which a message is durable, or put off with 451."},
+		.help = "Within which a message is durable, or put off with 451. That answer waits "
+			"until nothing of it can come back, as long again at most."},
 	END,
 };
 

@@ -52,8 +52,10 @@
 // them are written again from memory, the same bytes, to a place where nothing is; after WRITE_TRIES the records
 // fail. A segment that zeros may have been lost of is given up as well. What was lost in one that is written on
 // leaves a gap: it is ended before the gap gets wider than readers look behind (WINDOW_BYTES). A record that failed
-// or came too late (deadline_ns) is withdrawn durably, as well as that goes, in case it is whole on the disk. No
-// error is ever turned into success.
+// or came too late (deadline_ns) is withdrawn, in case it is whole on the disk, and its result waits until that is
+// durable: who was told that it was not stored will not find it stored after a crash. It waits as long again as the
+// deadline: then the disk hangs, nobody can know what it will keep, and it is withdrawn as soon as that can be written.
+// No error is ever turned into success.
 #pragma once
 
 #include "dataplane/spoolfile.h"
@@ -80,7 +82,7 @@ struct spool_options {
 	uint32_t spares;        // segments kept ready beside the one in use
 	uint64_t quota_bytes;   // of what is stored in this writer's files, 0: none
 	uint64_t slow_ns;       // a write that takes longer is slow
-	uint64_t deadline_ns;   // from the commit on
+	uint64_t deadline_ns;   // from the commit on; the result comes within twice that
 	uint8_t levels[SPOOL_LEVELS]; // of fill in percent of the quota, ascending, 0: unused
 	bool thread;
 };

@@ -102,8 +102,7 @@ static void place(struct spool *spool, struct group *group, struct segment *segm
 	for (uint32_t i = 0; i < group->entries_count; i++) {
 		struct spool_record *record = group->entries[i].record;
 
-		if (!(group->entries[i].does & ENTRY_CHUNK) || record == NULL ||
-			record->first_segment != NULL)
+		if (!(group->entries[i].does & ENTRY_CHUNK) || record->first_segment != NULL)
 			continue;
 		record->first_segment = segment;
 		segment->records++;

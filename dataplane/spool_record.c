@@ -4,6 +4,7 @@
 #include "dataplane/spool_state.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -33,6 +34,15 @@ static void free_record(struct spool_record *record)
 	send(record->worker, MESSAGE_FREE, record, 0);
 }
 
+// It is committed, and nothing of it can come back.
+static void send_failed(struct spool_record *record)
+{
+	int error = atomic_load_explicit(&record->failure, memory_order_relaxed);
+
+	clear(record);
+	send(record->worker, MESSAGE_FAILED, record, error != 0 ? error : -ETIMEDOUT);
+}
+
 static void withdraw(struct spool *spool, struct spool_record *record)
 {
 	record->next_withdrawn = spool->withdrawn;
@@ -53,16 +63,16 @@ static void decide(struct spool *spool, struct spool_record *record)
 		send(record->worker, MESSAGE_STORED, record, 0);
 		return;
 	}
-	if (mine)
-		send(record->worker, MESSAGE_FAILED, record, error);
 	if (error == 0)
 		SPOOL_COUNT(spool, records_late, 1);
 	else
 		SPOOL_COUNT(spool, records_failed, 1);
+	// Whole on the disk, perhaps: who is told that it was not taken before that is undone gets it twice when the
+	// process ends in between.
 	if (record->sealed)
 		withdraw(spool, record);
 	else
-		free_record(record);
+		send_failed(record);
 }
 
 static void check_end(struct spool *spool, struct spool_record *record)
@@ -104,8 +114,9 @@ void record_group_done(struct spool *spool, struct group *group, int error)
 		const struct entry *entry = &group->entries[i];
 		struct spool_record *record = entry->record;
 
-		if (record == NULL) {
+		if (entry->does & ENTRY_WITHDRAWAL) {
 			SPOOL_COUNT(spool, withdrawals_lost, error != 0);
+			send_failed(record);
 			continue;
 		}
 		if (!(entry->does & ENTRY_CHUNK))
@@ -267,9 +278,10 @@ static bool seal_withdrawal(struct spool *spool, struct spool_record *record)
 	stored = spool_chunk_seal(spool->sealer, &chunk, &piece, group->buffer + group->used);
 	if (stored == 0) {
 		SPOOL_COUNT(spool, withdrawals_lost, 1);
+		send_failed(record);
 		return true;
 	}
-	group_add_entry(group, NULL, 0, ENTRY_CHUNK);
+	group_add_entry(group, record, 0, ENTRY_WITHDRAWAL);
 	group->used += stored;
 	return true;
 }
@@ -280,13 +292,15 @@ bool record_seal_withdrawals(struct spool *spool)
 
 	while (spool->withdrawn != NULL) {
 		struct spool_record *record = spool->withdrawn;
+		struct spool_record *next = record->next_withdrawn;
 
-		if (spool->refusal != 0)
+		if (spool->refusal != 0) {
 			SPOOL_COUNT(spool, withdrawals_lost, 1);
-		else if (!seal_withdrawal(spool, record))
+			send_failed(record);
+		} else if (!seal_withdrawal(spool, record)) {
 			break;
-		spool->withdrawn = record->next_withdrawn;
-		free_record(record);
+		}
+		spool->withdrawn = next;
 		any = true;
 	}
 	return any;

@@ -38,8 +38,8 @@ struct page {
 enum message_kind {
 	MESSAGE_GROUP,    // one that is full to the spool thread, one to seal into to the worker
 	MESSAGE_STORED,   // to the worker: a record's result, and its slot to use again
-	MESSAGE_FAILED,   // its result alone
-	MESSAGE_FREE,     // its slot alone
+	MESSAGE_FAILED,   // likewise; what it may have left on the disk is withdrawn
+	MESSAGE_FREE,     // its slot alone: it was aborted
 	MESSAGE_RECALLED, // what of it was sealed can be read
 };
 
@@ -110,6 +110,7 @@ struct spool_record {
 	uint32_t next_index;          // of its next chunk
 	uint8_t recall;               // enum recall_state
 	bool handed;                  // something is to be sealed, or was
+	bool told;                    // its result was given without the spool thread's
 	// Both: who is first decides; and what has failed already.
 	_Atomic int decision;
 	_Atomic int failure;
@@ -184,10 +185,11 @@ struct spool_worker {
 	struct spool_record *free_records;
 	struct spool_record
 		*begun; // a ring: the next whose pages are handed over when memory is short
-	struct spool_record *oldest; // committed
+	struct spool_record *oldest; // committed, and no result yet
 	struct spool_record *newest;
-	struct page *pages; // all, set once
-	uint8_t *memory;    // of all
+	struct spool_record *in_time; // the first of these that can still be stored
+	struct page *pages;           // all, set once
+	uint8_t *memory;              // of all
 	size_t pages_count;
 	struct spool_record *records;
 	size_t records_count;
@@ -219,13 +221,14 @@ enum entry_does {
 	ENTRY_COMMIT = 4,
 	ENTRY_ABORT = 8,
 	ENTRY_RECALL = 16,
+	ENTRY_WITHDRAWAL = 32,
 };
 
 struct entry {
-	struct spool_record *record; // NULL: a withdrawal
-	uint32_t index;              // of the chunk
-	uint32_t at;                 // where it lies in the buffer
-	uint32_t does;               // enum entry_does
+	struct spool_record *record;
+	uint32_t index; // of the chunk
+	uint32_t at;    // where it lies in the buffer
+	uint32_t does;  // enum entry_does
 };
 
 // Belongs to a worker, which fills it, or to the spool thread, which has it written.

@@ -344,6 +344,8 @@ int spool_commit(struct spool_record *record, const struct spool_reason *reason,
 	else
 		worker->newest->next = record;
 	worker->newest = record;
+	if (worker->in_time == NULL)
+		worker->in_time = record;
 	hand_over(record, ORDER_COMMIT, (uint32_t)n);
 	return 0;
 }
@@ -385,6 +387,8 @@ static void no_more_committed(struct spool_record *record)
 {
 	struct spool_worker *worker = record->worker;
 
+	if (worker->in_time == record)
+		worker->in_time = record->next;
 	if (record->previous == NULL)
 		worker->oldest = record->next;
 	else
@@ -413,6 +417,7 @@ static bool take_message(struct spool_worker *worker, struct spool_done *out)
 {
 	const struct message message = *ring_peek(&worker->from_spool);
 	struct spool_record *record = message.record;
+	bool is_result;
 
 	ring_pull(&worker->from_spool);
 	switch (message.kind) {
@@ -420,18 +425,18 @@ static bool take_message(struct spool_worker *worker, struct spool_done *out)
 		record->recall = record->recall == RECALL_ASKED ? RECALL_DONE : RECALL_NONE;
 		return false;
 	case MESSAGE_FREE:
-		end_record(record);
-		return false;
 	case MESSAGE_FAILED:
 	case MESSAGE_STORED:
 	case MESSAGE_GROUP:
 		break;
 	}
-	*out = done_of(record, message.error);
-	no_more_committed(record);
-	if (message.kind == MESSAGE_STORED)
-		end_record(record);
-	return true;
+	is_result = message.kind != MESSAGE_FREE && !record->told;
+	if (is_result) {
+		*out = done_of(record, message.error);
+		no_more_committed(record);
+	}
+	end_record(record);
+	return is_result;
 }
 
 size_t spool_worker_take(struct spool_worker *worker, struct spool_done *out, size_t room)
@@ -443,6 +448,28 @@ size_t spool_worker_take(struct spool_worker *worker, struct spool_done *out, si
 	return count;
 }
 
+// Those whose time is over are not stored any more. The other side is decide() of spool_record.c: one of the two does it.
+static void end_time(struct spool_worker *worker, uint64_t now_ns)
+{
+	while (worker->in_time != NULL && worker->in_time->deadline_ns <= now_ns) {
+		int pending = RECORD_PENDING;
+
+		(void)atomic_compare_exchange_strong(
+			&worker->in_time->decision, &pending, RECORD_GIVEN_UP);
+		worker->in_time = worker->in_time->next;
+	}
+}
+
+// The disk has had as much time again to undo it. They are in the order of their deadlines.
+static bool is_lost(const struct spool_worker *worker, uint64_t now_ns)
+{
+	const struct spool_record *record = worker->oldest;
+
+	return record != NULL && record->deadline_ns <= now_ns &&
+	       now_ns - record->deadline_ns >= worker->spool->options.deadline_ns &&
+	       atomic_load_explicit(&record->decision, memory_order_relaxed) != RECORD_STORED;
+}
+
 size_t spool_poll(struct spool_worker *worker, uint64_t now_ns, struct spool_done *out, size_t room)
 {
 	size_t count = spool_worker_take(worker, out, room);
@@ -451,17 +478,13 @@ size_t spool_poll(struct spool_worker *worker, uint64_t now_ns, struct spool_don
 	spill_one(worker);
 	if (orders_are_waiting(&worker->orders))
 		seal_orders(worker);
-	// They are in the order of their deadlines.
-	while (count < room && worker->oldest != NULL && worker->oldest->deadline_ns <= now_ns) {
+	end_time(worker, now_ns);
+	while (count < room && is_lost(worker, now_ns)) {
 		struct spool_record *record = worker->oldest;
-		int pending = RECORD_PENDING;
 
-		// The other side is seal_group_done: one of the two decides. When it was not this one
-		// the result is on its way.
-		if (!atomic_compare_exchange_strong(&record->decision, &pending, RECORD_GIVEN_UP))
-			break;
 		out[count++] = done_of(record, -ETIMEDOUT);
 		no_more_committed(record);
+		record->told = true;
 	}
 	return count;
 }

@@ -236,20 +236,56 @@ static void what_comes_too_late_is_failed_and_withdrawn(void **state)
 	rig->disk.hang = 1000;
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(rig_send(rig, i), 0);
-	rig_turn(rig, 900);
+	rig_turn(rig, 1100);
+	// Nobody is told before they are withdrawn.
 	assert_int_equal(rig->fates[0], FATE_COMMITTED);
-	rig_turn(rig, 200);
+	rig->disk.hang = 0;
+	rig_turn(rig, 500);
 	for (uint32_t i = 0; i < 10; i++) {
 		assert_int_equal(rig->fates[i], FATE_FAILED);
 		assert_int_equal(rig->errors[i], -ETIMEDOUT);
 	}
-	rig->disk.hang = 0;
-	rig_turn(rig, 1000);
 	assert_int_equal(RIG_COUNTER(rig, records_late), 10);
 	assert_int_equal(RIG_COUNTER(rig, records_durable), 0);
 	spool_disk_write_out(&rig->disk, rig->folder.path);
 	rig_check(rig, false);
 	assert_int_equal(rig->stats.gone, 10);
+	rig_end(rig);
+	rig_free(rig);
+}
+
+static void on_a_disk_that_hangs_the_answer_waits_twice_the_deadline(void **state)
+{
+	struct rig *rig = rig_new();
+	uint32_t next;
+
+	(void)state;
+	rig->options.deadline_ns = RIG_SECOND;
+	rig_begin(rig, 4);
+	rig_turn(rig, 200);
+	rig->disk.hang = 1000;
+	for (next = 0; next < 10; next++)
+		assert_int_equal(rig_send(rig, next), 0);
+	rig_turn(rig, 1500);
+	// This one is in time, when the others are not.
+	assert_int_equal(rig_send(rig, next), 0);
+	rig_turn(rig, 400);
+	assert_int_equal(rig->fates[0], FATE_COMMITTED);
+	rig_turn(rig, 200);
+	for (uint32_t i = 0; i < next; i++) {
+		assert_int_equal(rig->fates[i], FATE_FAILED);
+		assert_int_equal(rig->errors[i], -ETIMEDOUT);
+	}
+	rig->disk.hang = 0;
+	rig_turn(rig, 300);
+	assert_int_equal(rig->fates[next], FATE_STORED);
+	assert_int_equal(RIG_COUNTER(rig, records_late), next);
+	assert_int_equal(RIG_COUNTER(rig, records_durable), 1);
+	// Their slots are free again, and nothing is told twice.
+	assert_true(spool_is_at_rest(spool_get_worker(rig->spool, 0)));
+	spool_disk_write_out(&rig->disk, rig->folder.path);
+	rig_check(rig, false);
+	assert_int_equal(rig->stats.gone, next);
 	rig_end(rig);
 	rig_free(rig);
 }
@@ -536,6 +572,7 @@ int main(void)
 		cmocka_unit_test(a_quota_smaller_than_a_segment_holds),
 		cmocka_unit_test(a_slow_disk_is_told_and_so_is_its_end),
 		cmocka_unit_test(what_comes_too_late_is_failed_and_withdrawn),
+		cmocka_unit_test(on_a_disk_that_hangs_the_answer_waits_twice_the_deadline),
 		cmocka_unit_test(memory_and_records_are_bounded),
 		cmocka_unit_test(many_long_mails_at_once_share_the_memory),
 		cmocka_unit_test(a_new_key_is_for_new_records_and_old_ones_stay_readable),

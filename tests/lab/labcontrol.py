@@ -14,7 +14,10 @@ from lablib import BUILD, Failed, until
 def spool_settings(lab, **more):
     """What the dataplane needs to keep mail: for Gateway(lab, **spool_settings(lab))."""
     spool = {"directory": lab.folder + "/spool", "key": lab.folder + "/spool.key",
-             "segment_bytes": 8 << 20, "spares": 1}
+             "segment_bytes": 8 << 20, "spares": 1,
+             # Control delivers here what has lain a second: that is only right while nothing is put off that may
+             # lie on the disk already.
+             "deadline_seconds": 60}
     spool.update(more)
     return {"spool": spool, "seals": lab.folder + "/seals.json"}
 

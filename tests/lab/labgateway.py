@@ -102,7 +102,7 @@ class Gateway:
                 raise Failed("the dataplane ended with %d:\n%s" % (self.process.child.returncode,
                                                                   self.process.text()[-3000:]))
             return len(self.events("start")) > starts
-        until("the dataplane's start event", ready)
+        until("the dataplane's start event", ready, seconds=90)  # it syncs its first segment
         if self.lab.dead:
             self.lab.dead[-1][1] = min(self.lab.dead[-1][1], time.time())
 

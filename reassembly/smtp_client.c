@@ -38,9 +38,9 @@ static bool chunk_command(struct smtp_reader *reader, const struct smtp_view *vi
 	struct smtp *smtp = reader->smtp;
 	bool last;
 
-	// A bare LF is the end for some servers alone, and for the others the chunk were more of the command. Blanks the
-	// server sees as smtp_mask_blanks leaves them.
-	if (!view->crlf || view->text_bytes < 6 ||
+	// A bare LF is the end for some servers alone, and for the others the chunk were more of the command: so this one
+	// must have shown what it does (smtp_server). Blanks the server sees as smtp_mask_blanks leaves them.
+	if ((!view->crlf && (smtp->flags & FLAG_LF_ENDS) == 0) || view->text_bytes < 6 ||
 		(view->text[4] != ' ' && view->text[4] != '\t') ||
 		!smtp_parse_chunk(view->text + 5, view->text_bytes - 5, &smtp->chunk_left, &last))
 		return smtp_emit_violation(reader, SMTP_VIOLATION_BAD_BDAT, view->from, view->to);
@@ -80,8 +80,11 @@ static bool command(
 	if (is_path_verb(verb))
 		smtp_parse_path(event);
 	smtp_queue_push(smtp, (uint8_t)verb);
-	if (must_wait(smtp, verb))
+	if (must_wait(smtp, verb)) {
 		smtp->state = STATE_WAIT;
+		smtp->flags =
+			view->crlf ? smtp->flags & ~FLAG_WAITS_LF : smtp->flags | FLAG_WAITS_LF;
+	}
 	return smtp_emit(reader, SMTP_COMMAND, view->from, view->to);
 }
 
@@ -129,6 +132,7 @@ static bool read_auth(struct smtp_reader *reader)
 	reader->event->text_bytes = view.text_bytes;
 	smtp_queue_push(reader->smtp, SMTP_VERB_AUTH_DATA);
 	reader->smtp->state = STATE_WAIT;
+	reader->smtp->flags &= ~FLAG_WAITS_LF;
 	return smtp_emit(reader, SMTP_COMMAND, view.from, view.to);
 }
 

@@ -62,6 +62,8 @@ enum smtp_reply_state {
 #define FLAG_TLS 0x080000u
 #define FLAG_INJECTED 0x100000u
 #define FLAG_SERVER_LATER 0x1e0000u
+#define FLAG_WAITS_LF 0x200000u // the line whose reply the client waits for ended with a bare LF
+#define FLAG_LF_ENDS 0x400000u  // this server has shown that such a line is whole to it
 
 #define QUEUE_LAST 0x80u // marks a BDAT LAST in the queue
 

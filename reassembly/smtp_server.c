@@ -156,6 +156,10 @@ static bool reply(struct smtp_reader *reader, const struct smtp_view *view, uint
 	answer_transaction(smtp, verb, code, waited);
 	if (waited)
 		smtp->flags &= ~FLAG_BEHIND_TLS;
+	// The server had nothing behind that LF, for the client waits: it took the line for a whole one. A refusal
+	// may be for its end, and a 4yz for a line that did not come to one in time.
+	if (waited && (smtp->flags & FLAG_WAITS_LF) != 0 && (code / 100 == 2 || code / 100 == 3))
+		smtp->flags |= FLAG_LF_ENDS;
 	return smtp_emit(reader, SMTP_REPLY, view->from, view->to);
 }
 

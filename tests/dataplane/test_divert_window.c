@@ -214,7 +214,8 @@ int main(void)
 		cmocka_unit_test(who_probes_a_window_is_answered_by_who_has_it),
 		cmocka_unit_test(the_last_byte_of_a_client_asks_for_room_too),
 		cmocka_unit_test(the_byte_that_has_asked_is_said_again),
-		cmocka_unit_test(a_client_that_takes_no_answer_for_a_quarter_of_an_hour_gets_it_then),
+		cmocka_unit_test(
+			a_client_that_takes_no_answer_for_a_quarter_of_an_hour_gets_it_then),
 		cmocka_unit_test(one_that_says_nothing_is_not_waited_for),
 		cmocka_unit_test(no_client_without_room_is_waited_for_for_ever),
 	};

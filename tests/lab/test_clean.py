@@ -179,6 +179,24 @@ def blanks(case):
         gateway.check_mails(case, clean=len(sent))
 
 
+@cases.case("BDAT with a bare LF, where the server has shown that it takes one")
+def bare_line_ends(case):
+    with Lab(case, calm=True) as lab:
+        server, gateway = Server(lab), Gateway(lab)
+        sent = [message("bare", [], labmail.PROSE)]
+        for shown in (True, False):
+            talk = Talk(lab)
+            talk.send(b"EHLO client.example" + (b"\n" if shown else b"\r\n"))
+            talk.reply(250)
+            talk.envelope()
+            talk.send(b"BDAT %d LAST\n" % len(sent[0]) + sent[0])
+            talk.reply(250 if shown else 501)
+            if shown:
+                case.equal(talk.quit(), "closed", "the end of the session")
+        check_arrived(case, server, sent)
+        gateway.check_mails(case, clean=1)
+
+
 @cases.case("one byte a segment, and two mails that take turns")
 def slow(case):
     with Lab(case) as lab:

@@ -260,6 +260,29 @@ static const struct dialogue dialogues[] = {
 	{"blanks around LAST", {0}, {CHUNKS, C("BDAT   00\t \tLAST \t\r\n")},
 		GREETED EHLOED "\ncommand BDAT 0000   LAST  \nbegin bdat\nend bdat",
 		"EHLO a.example.org\r\nBDAT 0000   LAST  \r\n", NULL},
+	{"BDAT with a bare LF, at a server that has shown that it takes one", {0},
+		{S("220 hi\r\n"), C("EHLO x\n"), S("250-x\r\n250 CHUNKING\r\n"),
+			C("BDAT 2\nabBDAT 1 LAST \n\nNOOP\nBDAT  1\tLAST\r\nz")},
+		GREETED "command EHLO x\nreply EHLO 250\ncommand BDAT 2\nbegin bdat\ndata ab\n"
+			"command BDAT 1 LAST \ndata \n\nend bdat\ncommand NOOP\n"
+			"command BDAT 01 LAST\nbegin bdat\ndata z\nend bdat",
+		"EHLO x\nBDAT 2\nabBDAT 1 LAST \n\nNOOP\nBDAT 01 LAST\r\nz", NULL},
+	{"the same where RSET has shown it", {0},
+		{CHUNKS, C("BDAT 1\r\nx"), S("250 1\r\n"), C("RSET\n"), S("250 2\r\n"),
+			C("BDAT 1\nx")},
+		GREETED EHLOED "\ncommand BDAT 1\nbegin bdat\ndata x\nreply BDAT 250\n"
+			       "command RSET\nreply RSET 250\nabort bdat\n"
+			       "command BDAT 1\nbegin bdat\ndata x",
+		NULL, NULL},
+	{"at one that has refused such a line, or put it off", {0},
+		{CHUNKS, C("HELO y\n"), S("521 5.5.2 bare\r\n"), C("DATA\n"), S("451 timeout\r\n"),
+			C("BDAT 1\nx")},
+		GREETED EHLOED "\ncommand HELO y\nreply HELO 521\ncommand DATA\nreply DATA 451\n"
+			       "violation bad-bdat",
+		NULL, NULL},
+	{"at one that was not waited for", {0},
+		{CHUNKS, C("NOOP\n"), S("250 1\r\n"), C("BDAT 1\nx")},
+		GREETED EHLOED "\ncommand NOOP\nreply NOOP 250\nviolation bad-bdat", NULL, NULL},
 	{"an empty last chunk", {0},
 		{CHUNKS, C("BDAT 1\r\nxBDAT 0 LAST\r\nBDAT 0 LAST\r\nBDAT 0\r\nBDAT 00 \r\n")},
 		GREETED EHLOED

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/local_socket.h"
 
+#include "dataplane/local_packet.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,18 +13,24 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define FOLDER_MODE 0755
 #define SOCKET_UMASK 0117
 #define BEGINNING_BYTES 32
+#define CONNECT_SECONDS 2   // that a full queue is waited for
+#define AGAIN_NS 100000000L // before it is looked whether there are descriptors again
 
 struct client {
 	int fd; // -1: free
 	uid_t uid;
 	bool waits; // for an answer that comes later
 	uint64_t id;
+	char *kept; // a question that was read and not answered yet; NULL: none
+	size_t kept_bytes;
+	int kept_fd; // that came with it, or -1
 };
 
 struct local_server {
@@ -30,7 +39,9 @@ struct local_server {
 	local_answer_fn answer;
 	void *ctx;
 	uint64_t clients_ever;
-	bool is_listening;           // there is room for one more client
+	bool is_listening; // there is room for one more client
+	int spare;         // a descriptor for whoever comes when there is no other; -1: it is used
+	int clock;         // by which it listens again
 	const struct client *asking; // whose question is being answered; NULL: none
 	bool is_urgent;              // an urgent one within that
 	struct client clients[LOCAL_CLIENTS];
@@ -38,84 +49,6 @@ struct local_server {
 	char request[LOCAL_REQUEST_BYTES + 1];
 	char urgent[LOCAL_REQUEST_BYTES + 1];
 };
-
-// One descriptor beside a packet.
-union control {
-	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-static int make_address(const char *path, struct sockaddr_un *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->sun_family = AF_UNIX;
-	if (path[0] == '\0' || strlen(path) >= sizeof(out->sun_path))
-		return -ENAMETOOLONG;
-	memcpy(out->sun_path, path, strlen(path));
-	return 0;
-}
-
-static int connect_to(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-		return fd;
-	err = -errno;
-	(void)close(fd);
-	return err;
-}
-
-// ---- packets with descriptors -------------------------------------------------------------------
-
-static ssize_t send_packet(int fd, const char *text, int passed, int flags)
-{
-	union control control = {.bytes = {0}};
-	// sendmsg does not write through it.
-	struct iovec place = {(void *)(uintptr_t)text, strlen(text)};
-	struct msghdr header = {.msg_iov = &place, .msg_iovlen = 1};
-
-	if (passed >= 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(passed));
-		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
-	}
-	return sendmsg(fd, &header, flags | MSG_NOSIGNAL);
-}
-
-// Returns the bytes of the packet, or -errno; -EMSGSIZE when there is no room for it.
-static ssize_t receive_packet(int fd, char *out, size_t room, int *passed, int flags)
-{
-	union control control;
-	struct iovec place = {out, room};
-	struct msghdr header = {.msg_iov = &place,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
-	ssize_t n = recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC);
-
-	*passed = -1;
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL;
-		part = CMSG_NXTHDR(&header, part)) {
-		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-			part->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(passed, CMSG_DATA(part), sizeof(int));
-	}
-	if ((header.msg_flags & MSG_TRUNC) == 0)
-		return n;
-	if (*passed >= 0)
-		(void)close(*passed);
-	*passed = -1;
-	return -EMSGSIZE;
-}
 
 // ---- server -------------------------------------------------------------------------------------
 
@@ -129,11 +62,11 @@ static int clear_path(const struct sockaddr_un *address)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(status.st_mode))
 		return -EEXIST;
-	fd = connect_to(address);
-	if (fd >= 0) {
+	fd = local_packet_connect(address, CONNECT_SECONDS);
+	if (fd >= 0)
 		(void)close(fd);
+	if (fd >= 0 || fd == -ETIMEDOUT)
 		return -EADDRINUSE;
-	}
 	if (fd != -ECONNREFUSED)
 		return fd;
 	return unlink(address->sun_path) == 0 ? 0 : -errno;
@@ -180,6 +113,38 @@ static void watch(const struct local_server *server, int operation, int fd, uint
 	(void)epoll_ctl(server->poller, operation, fd, &event);
 }
 
+static void close_descriptor(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void take_spare(struct local_server *server)
+{
+	if (server->spare < 0)
+		server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int open_descriptors(struct local_server *server)
+{
+	server->poller = epoll_create1(EPOLL_CLOEXEC);
+	if (server->poller < 0)
+		return -errno;
+	server->clock = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (server->clock < 0)
+		return -errno;
+	server->listener = listen_at(&server->address);
+	return server->listener < 0 ? server->listener : 0;
+}
+
+static void close_descriptors(struct local_server *server)
+{
+	close_descriptor(server->listener);
+	close_descriptor(server->clock);
+	close_descriptor(server->poller);
+	close_descriptor(server->spare);
+}
+
 int local_server_open(
 	const char *path, local_answer_fn answer, void *ctx, struct local_server **out)
 {
@@ -188,36 +153,37 @@ int local_server_open(
 
 	if (server == NULL)
 		return -ENOMEM;
-	err = make_address(path, &server->address);
-	if (err != 0)
-		goto free_server;
-	make_folder(path);
-	err = clear_path(&server->address);
-	if (err != 0)
-		goto free_server;
-	server->poller = epoll_create1(EPOLL_CLOEXEC);
-	if (server->poller < 0) {
-		err = -errno;
-		goto free_server;
+	server->listener = server->clock = server->poller = server->spare = -1;
+	err = local_packet_address(path, &server->address);
+	if (err == 0) {
+		make_folder(path);
+		err = clear_path(&server->address);
 	}
-	err = listen_at(&server->address);
-	if (err < 0)
-		goto close_poller;
-	server->listener = err;
+	if (err == 0)
+		err = open_descriptors(server);
+	if (err != 0) {
+		close_descriptors(server);
+		free(server);
+		return err;
+	}
 	server->answer = answer;
 	server->ctx = ctx;
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++)
 		server->clients[i].fd = -1;
 	server->is_listening = true;
+	take_spare(server);
 	watch(server, EPOLL_CTL_ADD, server->listener, EPOLLIN);
+	watch(server, EPOLL_CTL_ADD, server->clock, EPOLLIN);
 	*out = server;
 	return 0;
+}
 
-close_poller:
-	(void)close(server->poller);
-free_server:
-	free(server);
-	return err;
+static void forget_kept(struct client *client)
+{
+	if (client->kept != NULL)
+		close_descriptor(client->kept_fd);
+	free(client->kept);
+	client->kept = NULL;
 }
 
 void local_server_close(struct local_server *server)
@@ -225,12 +191,11 @@ void local_server_close(struct local_server *server)
 	if (server == NULL)
 		return;
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
-		if (server->clients[i].fd >= 0)
-			(void)close(server->clients[i].fd);
+		forget_kept(&server->clients[i]);
+		close_descriptor(server->clients[i].fd);
 	}
 	(void)unlink(server->address.sun_path);
-	(void)close(server->listener);
-	(void)close(server->poller);
+	close_descriptors(server);
 	free(server);
 }
 
@@ -239,14 +204,28 @@ int local_server_descriptor(const struct local_server *server)
 	return server->poller;
 }
 
-static void drop_client(struct local_server *server, struct client *client)
+static void listen_again(struct local_server *server)
 {
-	(void)close(client->fd);
-	client->fd = -1;
-	client->waits = false;
 	if (!server->is_listening)
 		watch(server, EPOLL_CTL_MOD, server->listener, EPOLLIN);
 	server->is_listening = true;
+}
+
+static void pause_listening(struct local_server *server)
+{
+	if (server->is_listening)
+		watch(server, EPOLL_CTL_MOD, server->listener, 0);
+	server->is_listening = false;
+}
+
+static void drop_client(struct local_server *server, struct client *client)
+{
+	forget_kept(client);
+	(void)close(client->fd);
+	client->fd = -1;
+	client->waits = false;
+	take_spare(server);
+	listen_again(server);
 }
 
 // Takes text and descriptor.
@@ -256,44 +235,86 @@ static void give_answer(
 	const char *text = answer->text != NULL ? answer->text : "{\"error\":\"out of memory\"}";
 	size_t n = strlen(text);
 
-	if (send_packet(client->fd, text, answer->fd, MSG_DONTWAIT) != (ssize_t)n)
+	if (local_packet_send(client->fd, text, answer->fd, MSG_DONTWAIT) != (ssize_t)n)
 		drop_client(server, client);
 	free(answer->text);
 	if (answer->fd >= 0)
 		(void)close(answer->fd);
 }
 
-// text: where the question goes.
-static void serve_client(struct local_server *server, struct client *client, char *text)
+// Takes the descriptor of the request.
+static void answer_client(
+	struct local_server *server, struct client *client, struct local_request *request)
 {
 	const struct client *outer = server->asking;
-	struct local_request request = {.text = text, .uid = client->uid, .client = client->id};
 	struct local_answer answer = {.fd = -1};
-	ssize_t n =
-		receive_packet(client->fd, text, LOCAL_REQUEST_BYTES, &request.fd, MSG_DONTWAIT);
 
-	if (n == -EAGAIN || n == -EINTR)
-		return;
-	if (n == 0 || (n < 0 && n != -EMSGSIZE)) {
-		drop_client(server, client);
-		return;
-	}
-	if (n == -EMSGSIZE) {
-		answer.text = strdup("{\"error\":\"the request is too long\"}");
-	} else {
-		request.bytes = (size_t)n;
-		text[n] = '\0';
-		server->asking = client;
-		server->answer(server->ctx, &request, &answer);
-		server->asking = outer;
-	}
-	if (request.fd >= 0)
-		(void)close(request.fd);
+	request->uid = client->uid;
+	request->client = client->id;
+	server->asking = client;
+	server->answer(server->ctx, request, &answer);
+	server->asking = outer;
+	close_descriptor(request->fd);
 	client->waits = answer.later;
 	if (answer.later)
 		watch(server, EPOLL_CTL_MOD, client->fd, 0);
 	else
 		give_answer(server, client, &answer);
+}
+
+// Its question goes to request, whose text has room for one. False: there is none.
+static bool read_question(
+	struct local_server *server, struct client *client, struct local_request *request)
+{
+	ssize_t n = local_packet_receive(
+		client->fd, request->text, LOCAL_REQUEST_BYTES, &request->fd, MSG_DONTWAIT);
+	struct local_answer refusal = {.fd = -1};
+
+	if (n > 0) {
+		request->bytes = (size_t)n;
+		request->text[n] = '\0';
+	} else if (n == -EMSGSIZE) {
+		refusal.text = strdup("{\"error\":\"the request is too long\"}");
+		give_answer(server, client, &refusal);
+	} else if (n != -EAGAIN) {
+		drop_client(server, client);
+	}
+	return n > 0;
+}
+
+// text: where the question goes.
+static void serve_client(struct local_server *server, struct client *client, char *text)
+{
+	struct local_request request = {.text = text};
+
+	if (read_question(server, client, &request))
+		answer_client(server, client, &request);
+}
+
+static void serve_kept(struct local_server *server, struct client *client)
+{
+	struct local_request request = {
+		.text = client->kept, .bytes = client->kept_bytes, .fd = client->kept_fd};
+
+	client->kept = NULL;
+	answer_client(server, client, &request);
+	free(request.text);
+	if (client->fd >= 0 && !client->waits)
+		watch(server, EPOLL_CTL_MOD, client->fd, EPOLLIN);
+}
+
+// Who asks beside is not heard before this one has its answer.
+static bool keep_question(
+	struct local_server *server, struct client *client, const struct local_request *request)
+{
+	client->kept = malloc(request->bytes + 1);
+	if (client->kept == NULL)
+		return false;
+	memcpy(client->kept, request->text, request->bytes + 1);
+	client->kept_bytes = request->bytes;
+	client->kept_fd = request->fd;
+	watch(server, EPOLL_CTL_MOD, client->fd, 0);
+	return true;
 }
 
 void local_server_answer(struct local_server *server, uint64_t id, struct local_answer *answer)
@@ -313,11 +334,39 @@ void local_server_answer(struct local_server *server, uint64_t id, struct local_
 		(void)close(answer->fd);
 }
 
-// False: nobody waits.
+// Who waits for a descriptor keeps the listener readable: it is not looked at until somebody goes, or for a moment.
+static int accept_one(struct local_server *server)
+{
+	const struct itimerspec again = {.it_value.tv_nsec = AGAIN_NS};
+	int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && server->spare >= 0) {
+		(void)close(server->spare);
+		server->spare = -1;
+		fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+	}
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM))
+		return fd;
+	pause_listening(server);
+	(void)timerfd_settime(server->clock, 0, &again, NULL);
+	return fd;
+}
+
+static void look_at_clock(struct local_server *server)
+{
+	uint64_t times;
+
+	if (read(server->clock, &times, sizeof(times)) != (ssize_t)sizeof(times))
+		return;
+	take_spare(server);
+	listen_again(server);
+}
+
+// False: nobody waits, or nobody can be let in.
 static bool accept_client(struct local_server *server, struct client *client)
 {
 	int answer_bytes = LOCAL_ANSWER_BYTES;
-	int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept_one(server);
 	struct ucred who = {.uid = (uid_t)-1};
 	socklen_t who_bytes = sizeof(who);
 
@@ -351,26 +400,45 @@ bool local_server_is_waiting(const struct local_server *server, uint64_t id)
 	return false;
 }
 
-void local_server_serve(struct local_server *server)
+// Lets in who waits, as long as there is room, and forgets who has gone.
+static void look_for_clients(struct local_server *server)
 {
-	bool is_full = true;
 	bool has_more = true;
+	bool is_full = true;
 
+	look_at_clock(server);
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 
+		if (client->fd >= 0 && (client->waits || client->kept != NULL) && has_gone(client))
+			drop_client(server, client);
 		if (client->fd < 0)
 			has_more = has_more && accept_client(server, client);
-		else if (client->waits && has_gone(client))
-			drop_client(server, client);
-		if (client->fd >= 0 && !client->waits)
-			serve_client(server, client, server->request);
 		is_full = is_full && client->fd >= 0;
 	}
-	if (is_full && server->is_listening) {
-		server->is_listening = false;
-		watch(server, EPOLL_CTL_MOD, server->listener, 0);
+	if (is_full)
+		pause_listening(server);
+}
+
+void local_server_serve(struct local_server *server)
+{
+	look_for_clients(server);
+	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
+		struct client *client = &server->clients[i];
+
+		if (client->fd < 0 || client->waits)
+			continue;
+		if (client->kept != NULL)
+			serve_kept(server, client);
+		else
+			serve_client(server, client, server->request);
 	}
+}
+
+static bool may_be_heard(const struct local_server *server, const struct client *client)
+{
+	return client->fd >= 0 && !client->waits && client->kept == NULL &&
+	       client != server->asking;
 }
 
 void local_server_serve_urgent(
@@ -381,11 +449,12 @@ void local_server_serve_urgent(
 	if (server->is_urgent)
 		return;
 	server->is_urgent = true;
+	look_for_clients(server);
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 		ssize_t n;
 
-		if (client->fd < 0 || client->waits || client == server->asking)
+		if (!may_be_heard(server, client))
 			continue;
 		n = recv(client->fd, beginning, BEGINNING_BYTES, MSG_PEEK | MSG_DONTWAIT);
 		if (n <= 0)
@@ -397,11 +466,29 @@ void local_server_serve_urgent(
 	server->is_urgent = false;
 }
 
+bool local_server_take(
+	struct local_server *server, bool (*is_urgent)(const struct local_request *request))
+{
+	bool has_kept = false;
+
+	look_for_clients(server);
+	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
+		struct client *client = &server->clients[i];
+		struct local_request request = {.text = server->urgent};
+
+		if (may_be_heard(server, client) && read_question(server, client, &request) &&
+			(is_urgent(&request) || !keep_question(server, client, &request)))
+			answer_client(server, client, &request);
+		has_kept = has_kept || client->kept != NULL;
+	}
+	return has_kept;
+}
+
 // ---- client -------------------------------------------------------------------------------------
 
 static int receive_answer(int fd, char **out, int *received, int flags)
 {
-	ssize_t waiting = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | flags);
+	ssize_t waiting = TEMP_FAILURE_RETRY(recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | flags));
 	char *answer;
 	ssize_t n;
 
@@ -412,7 +499,7 @@ static int receive_answer(int fd, char **out, int *received, int flags)
 	answer = malloc((size_t)waiting + 1);
 	if (answer == NULL)
 		return -ENOMEM;
-	n = receive_packet(fd, answer, (size_t)waiting, received, 0);
+	n = local_packet_receive(fd, answer, (size_t)waiting, received, 0);
 	if (n != waiting) {
 		free(answer);
 		return n < 0 ? (int)n : -EIO;
@@ -422,21 +509,26 @@ static int receive_answer(int fd, char **out, int *received, int flags)
 	return 0;
 }
 
-int local_connect(const char *path, int *out)
+static int connect_within(const char *path, unsigned int seconds, int *out)
 {
 	int request_bytes = LOCAL_REQUEST_BYTES;
 	struct sockaddr_un address;
-	int err = make_address(path, &address);
+	int err = local_packet_address(path, &address);
 	int fd;
 
 	if (err != 0)
 		return err;
-	fd = connect_to(&address);
+	fd = local_packet_connect(&address, seconds);
 	if (fd < 0)
 		return fd;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &request_bytes, sizeof(request_bytes));
 	*out = fd;
 	return 0;
+}
+
+int local_connect(const char *path, int *out)
+{
+	return connect_within(path, CONNECT_SECONDS, out);
 }
 
 int local_talk(const struct local_question *question, int fd, char **answer, int *received)
@@ -446,8 +538,10 @@ int local_talk(const struct local_question *question, int fd, char **answer, int
 	int err;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		send_packet(fd, question->text, question->fd, 0) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
 		return -errno;
+	if (local_packet_send(fd, question->text, question->fd, 0) < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	err = receive_answer(fd, answer, received != NULL ? received : &unwanted, 0);
 	if (unwanted >= 0)
 		(void)close(unwanted);
@@ -456,7 +550,7 @@ int local_talk(const struct local_question *question, int fd, char **answer, int
 
 int local_send(int fd, const char *text)
 {
-	return send_packet(fd, text, -1, MSG_DONTWAIT) < 0 ? -errno : 0;
+	return local_packet_send(fd, text, -1, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
 int local_receive(int fd, char **answer)
@@ -474,7 +568,7 @@ int local_ask(const char *path, const char *text, int passed, unsigned int secon
 {
 	const struct local_question question = {text, passed, seconds};
 	int fd;
-	int err = local_connect(path, &fd);
+	int err = connect_within(path, seconds, &fd);
 
 	if (err != 0)
 		return err;

@@ -11,7 +11,8 @@
 
 #define LOCAL_REQUEST_BYTES (1 << 18) // at most
 #define LOCAL_ANSWER_BYTES (1 << 20)
-#define LOCAL_CLIENTS 16 // at once; more wait in the socket's queue
+#define LOCAL_CLIENTS                                                                              \
+	64 // at once, most of which wait for what takes long; more wait in the socket's queue
 
 struct local_server;
 
@@ -42,10 +43,14 @@ void local_server_close(struct local_server *server);
 int local_server_descriptor(const struct local_server *server);
 // Accepts, reads and answers whatever is there without waiting.
 void local_server_serve(struct local_server *server);
-// The same of questions that is_urgent knows by their beginning, of clients that are connected: for an answer that
-// takes long, to be called while it is made. Who waits for that answer is not heard before it.
+// The same of questions that is_urgent knows by their beginning: for an answer that takes long, to be called while it
+// is made. Who waits for that answer is not heard before it.
 void local_server_serve_urgent(
 	struct local_server *server, bool (*is_urgent)(const char *beginning));
+// Accepts, reads what is there and answers what is urgent. The rest is kept for local_server_serve, which the
+// descriptor does not ask for any more. Returns whether there is such. May be called while an answer is made.
+bool local_server_take(struct local_server *server,
+	bool (*is_urgent)(const struct local_request *request)) __attribute__((warn_unused_result));
 // Whether this client waits for an answer that comes later, and is still there.
 bool local_server_is_waiting(const struct local_server *server, uint64_t id);
 // The answer that was to come later; nothing happens when the client has gone meanwhile.
@@ -53,7 +58,7 @@ void local_server_answer(struct local_server *server, uint64_t id, struct local_
 
 // Asks: sends text, and passed unless it is -1, which stays the caller's. The answer is freed by the
 // caller; *received (NULL: not wanted) is a descriptor of the caller's, or -1. Waits for that many
-// seconds. Returns 0 or -errno (-ETIMEDOUT).
+// seconds to be let in, and as many for the answer. Returns 0 or -errno (-ETIMEDOUT).
 int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
 	int *received) __attribute__((warn_unused_result));
 
@@ -63,7 +68,7 @@ struct local_question {
 	unsigned int seconds;
 };
 
-// The same by a connection that stays, for one question after the other. After an error it is to be closed: an answer
+// The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is to be closed: an answer
 // that comes late would be taken for the next one's.
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));
 int local_talk(const struct local_question *question, int fd, char **answer, int *received)

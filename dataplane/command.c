@@ -34,7 +34,7 @@ int command_parse(char *data, size_t n, enum command *out, const char **text)
 
 bool command_is_urgent(const char *beginning)
 {
-	static const char *const urgent[] = {"seals", "open-seals", "ping"};
+	static const char *const urgent[] = {"seals", "open-seals", "ping", "stats", "config"};
 	size_t name = strcspn(beginning, " \n");
 
 	for (size_t i = 0; i < sizeof(urgent) / sizeof(urgent[0]); i++) {

@@ -84,7 +84,8 @@ static void end_nap(struct worker_orders *orders)
 	(void)syscall(SYS_futex, &orders->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner)
+int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner,
+	void (*meanwhile)(void *ctx), void *ctx)
 {
 	uint64_t limit_ns = now_ns() + WAIT_NS;
 
@@ -96,6 +97,8 @@ int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scan
 				       &orders->offered, NULL, memory_order_acq_rel) != NULL
 				       ? -ETIMEDOUT
 				       : 0;
+		if (meanwhile != NULL)
+			meanwhile(ctx);
 		(void)usleep(POLL_US);
 	}
 	return 0;

@@ -24,9 +24,11 @@ uint32_t worker_orders_given(const struct worker_orders *orders);
 void worker_orders_nap(struct worker_orders *orders, uint32_t given, uint32_t us);
 
 // Of the main thread. What waits, waits for the worker's turn: returns 0 when what follows is in force, or
-// -ETIMEDOUT. Then the scanner is the caller's again; of the seals the worker may take the old or the new.
-int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner)
-	__attribute__((warn_unused_result));
+// -ETIMEDOUT. Then the scanner is the caller's again; of the seals the worker may take the old or the new. A worker that
+// has no room for a scanner yet is no reason for others to wait: meanwhile (NULL: nothing is to be done) is called as
+// long as it is waited for, and may give seals.
+int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scanner,
+	void (*meanwhile)(void *ctx), void *ctx) __attribute__((warn_unused_result));
 // Seals are given to all workers before the first of them is waited for.
 void worker_orders_give_seals(struct worker_orders *orders, const struct engine_seals *seals);
 int worker_orders_wait_seals(struct worker_orders *orders, const struct engine_seals *seals)

@@ -418,7 +418,8 @@ static int hand_over(struct worker_rules *rules, struct live *live, struct scann
 	int err = 0;
 
 	for (uint32_t i = 0; err == 0 && i < rules->workers_count; i++) {
-		err = worker_orders_set_scanner(worker_get_orders(rules->workers[i]), scanners[i]);
+		err = worker_orders_set_scanner(worker_get_orders(rules->workers[i]), scanners[i],
+			rules->meanwhile, rules->meanwhile_ctx);
 		if (err == 0) {
 			scanners[i] = NULL;
 			live->scanners++;

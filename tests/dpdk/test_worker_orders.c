@@ -67,10 +67,39 @@ static void an_order_ends_a_nap_whenever_it_comes(void **state)
 	free(seals);
 }
 
+// ---- meanwhile ----------------------------------------------------------------------------------
+
+static struct worker_orders full;
+static struct engine_seals *late;
+static unsigned int meanwhiles;
+
+// The worker gets its seals, and takes the scanner then.
+static void seal_meanwhile(void *ctx)
+{
+	assert_ptr_equal(ctx, &full);
+	meanwhiles++;
+	worker_orders_give_seals(&full, late);
+	atomic_store_explicit(&full.offered, NULL, memory_order_release);
+}
+
+// Who waits for a worker to have room does what else is to be done.
+static void a_scanner_that_is_not_taken_keeps_nothing_else(void **state)
+{
+	struct scanner *scanner = (struct scanner *)&full; // nobody looks at it
+
+	(void)state;
+	assert_int_equal(seals_none(&late), 0);
+	assert_int_equal(worker_orders_set_scanner(&full, scanner, seal_meanwhile, &full), 0);
+	assert_int_equal(meanwhiles, 1);
+	assert_ptr_equal(atomic_load(&full.seals), late);
+	free(late);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_order_ends_a_nap_whenever_it_comes),
+		cmocka_unit_test(a_scanner_that_is_not_taken_keeps_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,10 @@
 
 #include "control/body.h"
 #include "control/control.h"
+#include "control/urgent.h"
 #include "dataplane/dataplane.h"
 
+#include <glib-unix.h>
 #include <pwd.h>
 
 #include <errno.h>
@@ -19,6 +21,8 @@
 struct api {
 	struct control *control;
 	struct local_server *server;
+	GSource *questions; // NULL: nobody is heard yet
+	guint kept;         // source: of questions that wait for the main loop
 };
 
 json_t *api_refusal(const char *format, ...)
@@ -381,6 +385,61 @@ void api_answer(struct api *api, uint64_t client, json_t *answer)
 	local_server_answer(api->server, client, &out);
 }
 
+// ---- who is heard when --------------------------------------------------------------------------
+
+// What changes seals and nothing else may be done in the midst of other work, as alerts are: an operator who seals, or
+// ends a seal, does not wait for a swap or for mail that is on its way.
+static bool is_urgent(const struct local_request *request)
+{
+	json_t *root = json_loadb(request->text, request->bytes, JSON_REJECT_DUPLICATES, NULL);
+	const char *command = api_text(root, "command");
+	bool is_one = strcmp(command, "seal") == 0 || strcmp(command, "unseal") == 0;
+
+	json_decref(root);
+	return is_one;
+}
+
+static gboolean serve_kept(gpointer ctx)
+{
+	struct api *api = ctx;
+
+	api->kept = 0;
+	local_server_serve(api->server);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean asked(gint fd, GIOCondition condition, gpointer ctx)
+{
+	struct api *api = ctx;
+
+	(void)fd;
+	(void)condition;
+	if (local_server_take(api->server, is_urgent) && api->kept == 0)
+		api->kept = g_idle_add_full(G_PRIORITY_DEFAULT, serve_kept, api, NULL);
+	return G_SOURCE_CONTINUE;
+}
+
+void api_listen(struct api *api)
+{
+	api->questions = g_unix_fd_source_new(local_server_descriptor(api->server), G_IO_IN);
+	g_source_set_callback(api->questions, G_SOURCE_FUNC(asked), api, NULL);
+	(void)g_source_attach(api->questions, urgent_context());
+}
+
+void api_stop(struct api *api)
+{
+	if (api->kept != 0)
+		(void)g_source_remove(api->kept);
+	api->kept = 0;
+	if (api->questions == NULL)
+		return;
+	g_source_destroy(api->questions);
+	g_source_unref(api->questions);
+	api->questions = NULL;
+}
+
+// ---- begin and end -----------------------------------------------------------------------------
+
 int api_open(struct control *control, const char *path, struct api **out)
 {
 	struct api *api = calloc(1, sizeof(*api));
@@ -402,16 +461,7 @@ void api_close(struct api *api)
 {
 	if (api == NULL)
 		return;
+	api_stop(api);
 	local_server_close(api->server);
 	free(api);
-}
-
-int api_descriptor(const struct api *api)
-{
-	return local_server_descriptor(api->server);
-}
-
-void api_serve(struct api *api)
-{
-	local_server_serve(api->server);
 }

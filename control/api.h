@@ -44,8 +44,10 @@ extern const size_t api_screen_commands_count;
 int api_open(struct control *control, const char *path, struct api **out)
 	__attribute__((warn_unused_result));
 void api_close(struct api *api);
-int api_descriptor(const struct api *api);
-void api_serve(struct api *api);
+// From now on questions are answered by the main loop, and those that seal or end a seal by the urgent context; until
+// api_stop, which comes before urgent_close.
+void api_listen(struct api *api);
+void api_stop(struct api *api);
 // Runs the command that the request names; *may_change false: only if it changes nothing. Returns its
 // answer, or NULL: api_answer will be called.
 json_t *api_run(struct api_call *call, bool may_change);

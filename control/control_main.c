@@ -271,16 +271,6 @@ static gboolean reopen_signal(gpointer ctx)
 	return G_SOURCE_CONTINUE;
 }
 
-static gboolean api_ready(gint fd, GIOCondition condition, gpointer ctx)
-{
-	const struct control *control = ctx;
-
-	(void)fd;
-	(void)condition;
-	api_serve(control->api);
-	return G_SOURCE_CONTINUE;
-}
-
 static void event_written(void *ctx, const char *event, const json_t *members)
 {
 	struct control *control = ctx;
@@ -408,7 +398,6 @@ static int start(struct control *control)
 static void loop(struct control *control)
 {
 	int err = priority_set(control->options.priority);
-	guint api;
 	guint clock;
 
 	if (err != 0)
@@ -417,7 +406,7 @@ static void loop(struct control *control)
 	(void)g_unix_signal_add(SIGTERM, stop_signal, control);
 	(void)g_unix_signal_add(SIGINT, stop_signal, control);
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
-	api = g_unix_fd_add(api_descriptor(control->api), G_IO_IN, api_ready, control);
+	api_listen(control->api);
 	clock = g_timeout_add(1000, once_a_second, control);
 	control_events_write(control->events, "start",
 		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
@@ -425,7 +414,7 @@ static void loop(struct control *control)
 	(void)once_a_second(control);
 	g_main_loop_run(control->loop);
 	// The parts that end may wait for their threads on the loop, when others are gone.
-	(void)g_source_remove(api);
+	api_stop(control->api);
 	(void)g_source_remove(clock);
 	control_events_write(
 		control->events, "stop", json_pack("{s:s}", "program", "cordon-control"));

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An operator who seals, or ends a seal, has an answer while the main loop is at something that takes long; what else is
+// asked waits for the main loop, and is answered then.
+#include "control/api.h"
+#include "control/control.h"
+#include "control/urgent.h"
+#include "dataplane/dataplane.h"
+#include "tests/support/unit.h"
+
+#include <glib.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATIENCE_S 60
+#define SEAL "{\"virus_id\":\"CV-1\",\"mode\":\"hold\",\"scope\":{},\"command\":\"seal\"}"
+#define UNSEAL "{\"command\":\"unseal\",\"virus_id\":\"CV-1\",\"all\":false}"
+#define UNKNOWN "{\"command\":\"unknown\"}"
+
+static struct {
+	char folder[32];
+	char path[64];
+	struct control control;
+	unsigned int told; // times
+} lab;
+
+void control_audit(struct control *control, const char *who, const char *what, json_t *members)
+{
+	(void)control;
+	(void)who;
+	(void)what;
+	json_decref(members);
+}
+
+int control_seals_changed(struct control *control, const char *event, json_t *members)
+{
+	(void)control;
+	(void)event;
+	json_decref(members);
+	lab.told++;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	char seals[64];
+	char error[128] = "";
+
+	(void)state;
+	memset(&lab, 0, sizeof(lab));
+	(void)snprintf(lab.folder, sizeof(lab.folder), "/tmp/test_api.XXXXXX");
+	assert_non_null(mkdtemp(lab.folder));
+	(void)snprintf(lab.path, sizeof(lab.path), "%s/sock", lab.folder);
+	(void)snprintf(seals, sizeof(seals), "%s/seals", lab.folder);
+	assert_int_equal(urgent_open(), 0);
+	assert_int_equal(seals_open(seals, 1000, &lab.control.seals, error, sizeof(error)), 0);
+	assert_int_equal(api_open(&lab.control, lab.path, &lab.control.api), 0);
+	api_listen(lab.control.api);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char seals[64];
+
+	(void)state;
+	(void)snprintf(seals, sizeof(seals), "%s/seals", lab.folder);
+	api_stop(lab.control.api);
+	urgent_close();
+	api_close(lab.control.api);
+	seals_close(lab.control.seals);
+	(void)unlink(seals);
+	return rmdir(lab.folder);
+}
+
+static void ask(const char *question, const char *expected)
+{
+	char *answer = NULL;
+
+	assert_int_equal(local_ask(lab.path, question, -1, PATIENCE_S, &answer, NULL), 0);
+	assert_non_null(strstr(answer, expected));
+	free(answer);
+}
+
+// Work that is not done before the operator has his answers: as long as he has none, it is long.
+static void seal_and_unseal(void *ctx)
+{
+	(void)ctx;
+	ask(SEAL, "\"seals_generation\":1");
+	ask(UNSEAL, "\"seals_generation\":2");
+	ask(UNSEAL, "there is no seal");
+}
+
+static void an_operator_is_answered_in_the_midst_of_long_work(void **state)
+{
+	(void)state;
+	urgent_wait(seal_and_unseal, NULL);
+	assert_int_equal(lab.told, 2);
+	assert_int_equal(seals_count(lab.control.seals), 0);
+}
+
+static void *ask_aside(void *arg)
+{
+	ask(UNKNOWN, "there is no command");
+	return arg;
+}
+
+static void what_else_is_asked_waits_for_the_main_loop(void **state)
+{
+	char *answer = NULL;
+	pthread_t thread;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(local_connect(lab.path, &fd), 0);
+	assert_int_equal(local_send(fd, UNKNOWN), 0);
+	urgent_wait(seal_and_unseal, NULL);
+	assert_int_equal(local_receive(fd, &answer), -EAGAIN);
+	while (local_receive(fd, &answer) != 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	free(answer);
+	(void)close(fd);
+	// And when nothing else is to be done.
+	assert_int_equal(pthread_create(&thread, NULL, ask_aside, NULL), 0);
+	while (pthread_tryjoin_np(thread, NULL) != 0)
+		(void)g_main_context_iteration(NULL, FALSE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_operator_is_answered_in_the_midst_of_long_work),
+		TEST(what_else_is_asked_waits_for_the_main_loop),
+	};
+
+	(void)alarm(PATIENCE_S);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

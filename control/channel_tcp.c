@@ -5,6 +5,7 @@
 // life and is sent back. Who sends what no trusted key has signed is cut off after a few.
 #include "control/channel.h"
 #include "control/control_events.h"
+#include "control/descriptors.h"
 #include "control/framed.h"
 #include "control/urgent.h"
 
@@ -13,12 +14,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define WAITING_BYTES (1u << 20) // of receipts that a peer does not take
 #define PARTS_BYTES (96u << 20)  // of frames that are not whole, of all peers
 #define PART_BYTES 65536         // of one peer, which nobody minds
 #define STRANGERS 10             // unsigned envelopes from a peer
 #define BACKLOG 128              // connections that wait to be let in
+#define AGAIN_MS 100             // before it is looked whether there are descriptors again
 #define RETRY_S 1                // first pause before it is connected again, doubled each time
 #define RETRY_MOST_S 60
 #define NS_PER_S 1000000000
@@ -40,7 +44,7 @@ struct peer {
 struct channel_tcp {
 	struct alerts *alerts;
 	GSocket *listener; // NULL: it does not listen
-	GSource *incoming; // of it
+	GSource *incoming; // of it, or the pause before it is listened to again
 	GCancellable *cancel;
 	struct peer *peers;
 	unsigned int peers_count;
@@ -202,23 +206,31 @@ static void name_peer(struct peer *peer, GSocketConnection *connection)
 	g_object_unref(address);
 }
 
-// Takes a reference of its own. Returns whether it is there.
-static bool add_peer(struct channel_tcp *channel, GSocketConnection *connection, bool is_ours)
+// Whether there was one that could go.
+static bool drop_most_silent(struct channel_tcp *channel)
 {
-	struct peer *silent = NULL;
+	struct peer *silent = find_most_silent(channel, 0);
+
+	if (silent != NULL)
+		drop_peer(silent);
+	return silent != NULL;
+}
+
+// Takes a reference of its own. Returns the peer, or NULL when there is no memory.
+static struct peer *add_peer(
+	struct channel_tcp *channel, GSocketConnection *connection, bool is_ours)
+{
 	struct peer *peer;
 
 	if (channel->peers_count >= channel->peers_most)
-		silent = find_most_silent(channel, 0);
-	if (silent != NULL)
-		drop_peer(silent);
+		(void)drop_most_silent(channel);
 	peer = calloc(1, sizeof(*peer));
 	if (peer == NULL)
-		return false;
+		return NULL;
 	peer->framed = framed_new(connection, &owner, peer);
 	if (peer->framed == NULL) {
 		free(peer);
-		return false;
+		return NULL;
 	}
 	peer->channel = channel;
 	peer->token = ++channel->tokens;
@@ -227,23 +239,74 @@ static bool add_peer(struct channel_tcp *channel, GSocketConnection *connection,
 	peer->next = channel->peers;
 	channel->peers = peer;
 	channel->peers_count++;
-	return true;
+	return peer;
 }
 
-// One at a time: what the last one may have sent by now is read before the next is let in.
-static gboolean incoming(GSocket *listener, GIOCondition condition, gpointer ctx)
+// Takes fd.
+static void take_connection(struct channel_tcp *channel, int fd)
 {
-	GSocket *socket = g_socket_accept(listener, NULL, NULL);
+	GSocket *socket = g_socket_new_from_fd(fd, NULL);
 	GSocketConnection *connection;
+	const struct peer *peer;
 
-	(void)condition;
-	if (socket == NULL)
-		return G_SOURCE_CONTINUE;
+	if (socket == NULL) {
+		(void)close(fd);
+		return;
+	}
 	connection = g_socket_connection_factory_create_connection(socket);
-	(void)add_peer(ctx, connection, false);
+	peer = add_peer(channel, connection, false);
+	if (peer != NULL)
+		framed_look(peer->framed);
 	g_object_unref(connection);
 	g_object_unref(socket);
+}
+
+static void watch_incoming(struct channel_tcp *channel);
+
+static gboolean listen_again(gpointer ctx)
+{
+	struct channel_tcp *channel = ctx;
+
+	g_source_unref(channel->incoming);
+	watch_incoming(channel);
+	return G_SOURCE_REMOVE;
+}
+
+// As long as somebody waits that cannot be let in the listener is readable.
+static void pause_incoming(struct channel_tcp *channel)
+{
+	g_source_unref(channel->incoming);
+	channel->incoming = g_timeout_source_new(AGAIN_MS);
+	g_source_set_callback(channel->incoming, listen_again, channel, NULL);
+	(void)g_source_attach(channel->incoming, urgent_context());
+}
+
+// One at a time: what it may have sent by now is read before the next is let in, for which it may have to go. When
+// descriptors are scarce one goes for each that comes.
+static gboolean incoming(GSocket *listener, GIOCondition condition, gpointer ctx)
+{
+	struct channel_tcp *channel = ctx;
+	int fd = accept4(g_socket_get_fd(listener), NULL, NULL, SOCK_CLOEXEC);
+
+	(void)condition;
+	if (fd < 0 && descriptors_are_why(errno) && !drop_most_silent(channel)) {
+		pause_incoming(channel);
+		return G_SOURCE_REMOVE;
+	}
+	if (fd < 0)
+		return G_SOURCE_CONTINUE;
+	if (descriptors_are_scarce(fd) && !drop_most_silent(channel))
+		(void)close(fd);
+	else
+		take_connection(channel, fd);
 	return G_SOURCE_CONTINUE;
+}
+
+static void watch_incoming(struct channel_tcp *channel)
+{
+	channel->incoming = g_socket_create_source(channel->listener, G_IO_IN, NULL);
+	g_source_set_callback(channel->incoming, G_SOURCE_FUNC(incoming), channel, NULL);
+	(void)g_source_attach(channel->incoming, urgent_context());
 }
 
 static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
@@ -262,7 +325,7 @@ static void connected(GObject *source, GAsyncResult *result, gpointer ctx)
 		return;
 	}
 	channel->retry_s = RETRY_S;
-	channel->is_connected = add_peer(channel, connection, true);
+	channel->is_connected = add_peer(channel, connection, true) != NULL;
 	if (!channel->is_connected)
 		connect_later(channel);
 	g_object_unref(connection);
@@ -319,13 +382,6 @@ static void close_tcp(void *ctx)
 		;
 	g_object_unref(channel->cancel);
 	free(channel);
-}
-
-static void watch_incoming(struct channel_tcp *channel)
-{
-	channel->incoming = g_socket_create_source(channel->listener, G_IO_IN, NULL);
-	g_source_set_callback(channel->incoming, G_SOURCE_FUNC(incoming), channel, NULL);
-	(void)g_source_attach(channel->incoming, urgent_context());
 }
 
 static int listen_at(struct channel_tcp *channel, const char *text, char *error, size_t error_bytes)

@@ -73,7 +73,8 @@ static const struct config_option tcp_table[] = {
 		UINT(alerts.tcp.peers, 1, 10000),
 		.unit = "connections",
 		.preset = "64",
-		.help = "At once; beyond them the one that was silent longest is closed."},
+		.help = "At once; beyond them the one that was silent longest is closed, and so it "
+			"is when fewer than a quarter of the process's descriptors are left."},
 	END,
 };
 

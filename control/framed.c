@@ -242,6 +242,11 @@ static gboolean readable(GSocket *socket, GIOCondition condition, gpointer ctx)
 	return G_SOURCE_REMOVE;
 }
 
+void framed_look(struct framed *framed)
+{
+	(void)readable(g_socket_connection_get_socket(framed->connection), G_IO_IN, framed);
+}
+
 static void watch_input(struct framed *framed)
 {
 	framed->input = g_socket_create_source(

@@ -31,6 +31,8 @@ struct framed_owner {
 // Takes a reference to the connection. NULL: no memory.
 struct framed *framed_new(
 	GSocketConnection *connection, const struct framed_owner *owner, void *ctx);
+// Reads what has come by now, as when the loop says that there is something: it may be gone afterwards.
+void framed_look(struct framed *framed);
 // gone is not called. Not of itself from within frame, grown or unanswered.
 void framed_free(struct framed *framed);
 void framed_send(struct framed *framed, const void *text, size_t bytes);

@@ -2,6 +2,7 @@
 // Alerts over connections that gateways make, which works from behind an address translator. Nothing that
 // a gateway sends by itself says who it is; its receipts do. So whoever connects is sent the root document
 // in force, which every gateway answers by a receipt and which changes nothing where it is known.
+#include "control/descriptors.h"
 #include "control/framed.h"
 #include "control/vendor_registry.h"
 #include "control/vendor_send.h"
@@ -95,7 +96,8 @@ static gboolean incoming(
 
 	(void)service;
 	(void)source;
-	if (way->strangers >= STRANGERS_MOST || root == NULL)
+	if (way->strangers >= STRANGERS_MOST || root == NULL ||
+		descriptors_are_scarce(g_socket_get_fd(g_socket_connection_get_socket(connection))))
 		return TRUE;
 	link = calloc(1, sizeof(*link));
 	if (link == NULL)

@@ -2,6 +2,7 @@
 #include "control/web_connections.h"
 
 #include "control/address_list.h"
+#include "control/descriptors.h"
 
 #include <glib.h>
 #include <netdb.h>
@@ -71,7 +72,8 @@ bool web_connections_may_come(const struct web_connections *connections, int fd)
 	if (getpeername(fd, (struct sockaddr *)&address, &bytes) == 0)
 		(void)getnameinfo((struct sockaddr *)&address, bytes, text, sizeof(text), NULL, 0,
 			NI_NUMERICHOST);
-	return address_list_has(connections->allowed, text) && have_room(connections, text);
+	return !descriptors_are_scarce(fd) && address_list_has(connections->allowed, text) &&
+	       have_room(connections, text);
 }
 
 void web_connections_add(

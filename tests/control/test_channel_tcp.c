@@ -8,14 +8,18 @@
 #include <glib.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTIONS 10
 #define PATIENCE_S 60
+#define CROWD 40
+#define LOOKS 200
 
 static struct {
 	void *channel;
@@ -55,7 +59,7 @@ static void set_listen(struct control_options *options)
 {
 	(void)snprintf(options->alerts.tcp.listen, sizeof(options->alerts.tcp.listen),
 		"127.0.0.1:%u", ntohs(lab.address.sin_port));
-	options->alerts.tcp.peers = CONNECTIONS;
+	options->alerts.tcp.peers = CROWD;
 }
 
 static int setup(void **state)
@@ -121,6 +125,66 @@ static void those_that_come_at_once_are_all_heard(void **state)
 		(void)close(fds[i]);
 }
 
+// No more than these beside those that there are. Returns what was allowed before.
+static struct rlimit allow_descriptors(unsigned int more)
+{
+	struct rlimit before;
+	struct rlimit few;
+	int next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	assert_true(next >= 0);
+	(void)close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)next + more;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	return before;
+}
+
+static void without_descriptors_nothing_is_busy_and_who_waits_is_heard_later(void **state)
+{
+	int fds[2] = {send_alert(), send_alert()};
+	struct rlimit before = allow_descriptors(0);
+	unsigned int busy = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		busy += g_main_context_iteration(urgent_context(), FALSE) ? 1 : 0;
+		(void)usleep(100);
+	}
+	assert_in_range(busy, 0, LOOKS / 2);
+	assert_int_equal(lab.taken, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	while (lab.taken < 2)
+		(void)g_main_context_iteration(urgent_context(), TRUE);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+// Each is heard, and goes for the next one: some descriptors are left for what else there is to do.
+static void a_crowd_does_not_take_all_descriptors(void **state)
+{
+	struct rlimit before;
+	int fds[CROWD];
+	int left[4];
+
+	(void)state;
+	for (unsigned int i = 0; i < CROWD; i++)
+		fds[i] = send_alert();
+	before = allow_descriptors(CROWD);
+	while (lab.taken < CROWD)
+		(void)g_main_context_iteration(urgent_context(), TRUE);
+	for (size_t i = 0; i < 4; i++) {
+		left[i] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+		assert_true(left[i] >= 0);
+	}
+	for (size_t i = 0; i < 4; i++)
+		(void)close(left[i]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (unsigned int i = 0; i < CROWD; i++)
+		(void)close(fds[i]);
+}
+
 static void an_address_that_is_taken_is_told(void **state)
 {
 	static struct control_options options;
@@ -141,6 +205,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_connection_is_as_urgent_as_what_it_brings),
 		TEST(those_that_come_at_once_are_all_heard),
+		TEST(without_descriptors_nothing_is_busy_and_who_waits_is_heard_later),
+		TEST(a_crowd_does_not_take_all_descriptors),
 		TEST(an_address_that_is_taken_is_told),
 	};
 

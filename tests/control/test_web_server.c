@@ -17,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BODY "{\"an\": \"envelope\", \"of\": \"some bytes\"}"
 #define TURNS 400 // far more than a request needs
 #define CLIENTS 8
+#define CROWD 40
 
 struct rig {
 	struct web_server *server;
@@ -348,12 +350,43 @@ static void requests_right_behind_the_handshake_are_answered_at_once(void **stat
 	for_each_kind(send_with_handshake);
 }
 
+// Who merely connects does not take what the process needs for itself.
+static void a_crowd_leaves_descriptors(void **state)
+{
+	struct client clients[CROWD];
+	struct rlimit before;
+	struct rlimit few;
+	struct rig rig;
+	int left[CROWD / 4];
+
+	(void)state;
+	open_rig(&rig, false);
+	for (size_t i = 0; i < CROWD; i++)
+		open_client(&rig, &clients[i]);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)clients[CROWD - 1].fd + CROWD;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	take_turns();
+	for (size_t i = 0; i < CROWD / 4; i++) {
+		left[i] = fcntl(clients[0].fd, F_DUPFD_CLOEXEC, 0);
+		assert_true(left[i] >= 0);
+	}
+	for (size_t i = 0; i < CROWD / 4; i++)
+		(void)close(left[i]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < CROWD; i++)
+		close_client(&clients[i]);
+	close_rig(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_in_one_or_two_pieces_is_answered_at_once),
 		cmocka_unit_test(a_request_in_many_records_of_a_byte_is_answered_at_once),
 		cmocka_unit_test(requests_right_behind_the_handshake_are_answered_at_once),
+		cmocka_unit_test(a_crowd_leaves_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

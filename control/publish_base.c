@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publish_base.h"
 
+#include "control/urgent.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -15,11 +17,16 @@ struct mapping {
 	size_t bytes;
 };
 
-struct publish_base {
+struct opened {
 	struct ruleset *ruleset; // NULL: none
 	struct mapping image;
-	struct mapping delta;
 	struct stat stamp; // of the image
+};
+
+struct publish_base {
+	struct opened now;
+	struct mapping delta;
+	bool is_renewing; // now is the one before meanwhile
 };
 
 static void unmap(struct mapping *mapping)
@@ -63,14 +70,15 @@ static bool is_there(const struct publish_base *base, const char *path)
 {
 	struct stat now;
 
-	return base->ruleset != NULL && stat(path, &now) == 0 && is_same(&now, &base->stamp);
+	return base->now.ruleset != NULL && stat(path, &now) == 0 &&
+	       is_same(&now, &base->now.stamp);
 }
 
-static void forget(struct publish_base *base)
+static void forget(struct opened *opened)
 {
-	ruleset_close(base->ruleset);
-	base->ruleset = NULL;
-	unmap(&base->image);
+	ruleset_close(opened->ruleset);
+	opened->ruleset = NULL;
+	unmap(&opened->image);
 }
 
 int publish_base_new(struct publish_base **out)
@@ -87,26 +95,55 @@ void publish_base_free(struct publish_base *base)
 {
 	if (base == NULL)
 		return;
-	forget(base);
+	forget(&base->now);
 	unmap(&base->delta);
 	free(base);
 }
 
+// The pages of an image come and go in tens of milliseconds.
+struct renewing {
+	const char *path;
+	struct opened before;
+	struct opened after;
+};
+
+static void open_image(void *ctx)
+{
+	struct renewing *job = ctx;
+	struct opened *after = &job->after;
+
+	if (map(job->path, &after->image, &after->stamp) == 0 &&
+		ruleset_attach(after->image.data, after->image.bytes, &after->ruleset) != 0) {
+		after->ruleset = NULL;
+		unmap(&after->image);
+	}
+}
+
+static void close_image(void *ctx)
+{
+	struct renewing *job = ctx;
+
+	forget(&job->before);
+}
+
 void publish_base_renew(struct publish_base *base, const char *path)
 {
-	if (is_there(base, path))
+	struct renewing job = {.path = path};
+
+	// An alert that is served meanwhile asks for what was there before.
+	if (base->is_renewing || is_there(base, path))
 		return;
-	forget(base);
-	if (map(path, &base->image, &base->stamp) == 0 &&
-		ruleset_attach(base->image.data, base->image.bytes, &base->ruleset) != 0) {
-		base->ruleset = NULL;
-		unmap(&base->image);
-	}
+	base->is_renewing = true;
+	urgent_wait(open_image, &job);
+	job.before = base->now;
+	base->now = job.after;
+	urgent_wait(close_image, &job);
+	base->is_renewing = false;
 }
 
 const struct ruleset *publish_base_get(const struct publish_base *base)
 {
-	return base->ruleset;
+	return base->now.ruleset;
 }
 
 int publish_base_open(
@@ -116,11 +153,12 @@ int publish_base_open(
 	int err;
 
 	publish_base_renew(base, image);
-	if (base->ruleset == NULL)
+	if (base->now.ruleset == NULL)
 		return -ENOLINK;
 	err = map(path, &base->delta, &stamp);
 	if (err == 0)
-		err = ruleset_attach_delta(base->ruleset, base->delta.data, base->delta.bytes, out);
+		err = ruleset_attach_delta(
+			base->now.ruleset, base->delta.data, base->delta.bytes, out);
 	if (err != 0)
 		unmap(&base->delta);
 	return err;

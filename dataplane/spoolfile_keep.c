@@ -63,15 +63,41 @@ int store_new_file(const struct spoolfile *store, const char *name)
 	return fd;
 }
 
-int store_put_file(const struct spoolfile *store, const char *name, int fd)
+// What the disk may take its time for.
+struct step {
+	int directory;
+	const char *name;
+	int fd;
+	int err;
+};
+
+static void do_step(const struct spoolfile *store, void (*work)(void *ctx), struct step *step)
 {
+	step->directory = store->directory;
+	if (store->wait != NULL)
+		store->wait(work, step);
+	else
+		work(step);
+}
+
+static void put_file(void *ctx)
+{
+	struct step *step = ctx;
 	char temporary[STORE_NAME_BYTES + 8];
 
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", name);
-	if (fsync(fd) != 0 || renameat(store->directory, temporary, store->directory, name) != 0 ||
-		fsync(store->directory) != 0)
-		return -errno;
-	return 0;
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", step->name);
+	if (fsync(step->fd) != 0 ||
+		renameat(step->directory, temporary, step->directory, step->name) != 0 ||
+		fsync(step->directory) != 0)
+		step->err = -errno;
+}
+
+int store_put_file(const struct spoolfile *store, const char *name, int fd)
+{
+	struct step step = {.name = name, .fd = fd};
+
+	do_step(store, put_file, &step);
+	return step.err;
 }
 
 int store_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t n)
@@ -173,8 +199,35 @@ static int lock_candidates(const struct spoolfile *store, bool bad_too, int *loc
 	return 0;
 }
 
-static int remove_unwanted(struct spoolfile *store, bool bad_too, const int *locks, uint32_t count,
-	unsigned int *removed)
+static void remove_file(void *ctx)
+{
+	struct step *step = ctx;
+
+	if (unlinkat(step->directory, step->name, 0) != 0)
+		step->err = -errno;
+	(void)close(step->fd);
+}
+
+static void sync_directory(void *ctx)
+{
+	struct step *step = ctx;
+
+	if (fsync(step->directory) != 0)
+		step->err = -errno;
+}
+
+// The last descriptor of a removed file gives its blocks back, which takes as long as it is. Takes that of the lock.
+static bool is_removed(const struct spoolfile *store, const char *name, int *lock)
+{
+	struct step step = {.name = name, .fd = *lock};
+
+	do_step(store, remove_file, &step);
+	*lock = -1;
+	return step.err == 0;
+}
+
+static int remove_unwanted(
+	struct spoolfile *store, bool bad_too, int *locks, uint32_t count, unsigned int *removed)
 {
 	bool *wanted = find_wanted(store, bad_too);
 
@@ -185,7 +238,7 @@ static int remove_unwanted(struct spoolfile *store, bool bad_too, const int *loc
 
 		// By now the place may be of another file, of which there is no lock.
 		if (wanted[i] || locks[i] < 0 || !is_named(store, name, locks[i]) ||
-			unlinkat(store->directory, name, 0) != 0)
+			!is_removed(store, name, &locks[i]))
 			continue;
 		store_forget_file(store, i);
 		(*removed)++;
@@ -227,6 +280,7 @@ int spoolfile_reap(struct spoolfile *store, bool bad_too, unsigned int *removed)
 	int err = spoolfile_refresh(store, true);
 	uint32_t count = store->files_count;
 	int *locks = calloc(count + 1, sizeof(*locks));
+	struct step sync = {.err = 0};
 
 	*removed = 0;
 	remove_unfinished(store);
@@ -248,8 +302,10 @@ int spoolfile_reap(struct spoolfile *store, bool bad_too, unsigned int *removed)
 			(void)close(locks[i]);
 	}
 	free(locks);
-	if (*removed > 0 && fsync(store->directory) != 0 && err == 0)
-		err = -errno;
+	if (*removed > 0)
+		do_step(store, sync_directory, &sync);
+	if (err == 0)
+		err = sync.err;
 	return err == 0 ? store_make_list(store) : err;
 }
 

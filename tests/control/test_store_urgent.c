@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define TRIES 1000
+#define REAP_NS 3600000000000
 #define LONG_MS 1 // longer than urgent_turn is silent
 
 static struct {
@@ -26,23 +27,37 @@ static struct {
 	pthread_t loop;
 	bool disk_waits;
 	unsigned int reads; // of a disk that waits
+	unsigned int syncs;
 	bool changes;
 } lab;
 
 ssize_t __real_pread(int fd, void *out, size_t bytes, off_t offset);
 ssize_t __wrap_pread(int fd, void *out, size_t bytes, off_t offset);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
 
 // A disk that has what is asked for when something urgent was served: asked by the loop's own thread it has it at once.
-ssize_t __wrap_pread(int fd, void *out, size_t bytes, off_t offset)
+static unsigned int wait_for_disk(void)
 {
 	unsigned int before = atomic_load(&lab.served);
 
-	if (lab.disk_waits && pthread_equal(pthread_self(), lab.loop) == 0) {
-		while (atomic_load(&lab.served) == before)
-			(void)sched_yield();
-		lab.reads++;
-	}
+	if (!lab.disk_waits || pthread_equal(pthread_self(), lab.loop) != 0)
+		return 0;
+	while (atomic_load(&lab.served) == before)
+		(void)sched_yield();
+	return 1;
+}
+
+ssize_t __wrap_pread(int fd, void *out, size_t bytes, off_t offset)
+{
+	lab.reads += wait_for_disk();
 	return __real_pread(fd, out, bytes, offset);
+}
+
+int __wrap_fsync(int fd)
+{
+	lab.syncs += wait_for_disk();
+	return __real_fsync(fd);
 }
 
 static gboolean serve(gpointer ctx)
@@ -114,6 +129,40 @@ static void while_the_disk_is_waited_for(void **state)
 		assert_true(store_has(lab.store, lab.shelf->ids[i]));
 }
 
+// Its file is removed: the directory is durable when something urgent was served.
+static void while_segments_go(void **state)
+{
+	(void)state;
+	assert_int_equal(store_refresh(lab.store, true, 0), 0);
+	for (size_t i = 0; i < MAILS; i++)
+		assert_int_equal(
+			store_change(lab.store, lab.shelf->ids[i], SPOOL_DELETED, "test", "why"),
+			0);
+	lab.loop = pthread_self();
+	lab.disk_waits = true;
+	store_reap(lab.store, REAP_NS);
+	lab.disk_waits = false;
+	assert_int_equal(lab.syncs, 1);
+	for (size_t i = 0; i < MAILS; i++)
+		assert_false(store_has(lab.store, lab.shelf->ids[i]));
+}
+
+// The log that is written anew: the file and its name.
+static void while_the_log_is_written_anew(void **state)
+{
+	struct store_options options = {
+		.directory = lab.shelf->folder.path, .key_file = lab.shelf->folder.key_path};
+	char error[256] = "";
+
+	(void)state;
+	store_close(lab.store);
+	lab.loop = pthread_self();
+	lab.disk_waits = true;
+	assert_int_equal(store_open(&options, &lab.store, error, sizeof(error)), 0);
+	lab.disk_waits = false;
+	assert_int_equal(lab.syncs, 2);
+}
+
 static void while_a_mail_is_read(void **state)
 {
 	struct store_message message;
@@ -155,6 +204,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(while_files_are_looked_through),
 		TEST(while_the_disk_is_waited_for),
+		TEST(while_segments_go),
+		TEST(while_the_log_is_written_anew),
 		TEST(while_a_mail_is_read),
 		TEST(while_a_change_is_made_durable),
 	};

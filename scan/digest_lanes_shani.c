@@ -8,6 +8,14 @@
 
 #define FEW 2
 
+// A block's words, in the order of the instructions.
+static inline __attribute__((always_inline)) void load(
+	__m128i *w, const uint8_t *block, const __m128i order)
+{
+	for (size_t k = 0; k < 4; k++)
+		w[k] = _mm_shuffle_epi8(_mm_loadu_si128((const void *)(block + 16 * k)), order);
+}
+
 // ---- SHA-256 -------------------------------------------------------------------------------------
 
 // The words as the instructions want them: A, B, E, F and C, D, G, H, the first highest.
@@ -52,12 +60,8 @@ static inline __attribute__((always_inline)) void run_sha256(
 
 		_Pragma("GCC unroll 2") for (size_t i = 0; i < count; i++)
 		{
-			const uint8_t *from = data[i] + block * DIGEST_BLOCK_BYTES;
-
 			now[i] = sums[i];
-			for (size_t k = 0; k < 4; k++)
-				w[i][k] = _mm_shuffle_epi8(
-					_mm_loadu_si128((const void *)(from + 16 * k)), order);
+			load(w[i], data[i] + block * DIGEST_BLOCK_BYTES, order);
 		}
 		_Pragma("GCC unroll 16") for (unsigned int step = 0; step < 16; step++)
 		{
@@ -148,12 +152,8 @@ static inline __attribute__((always_inline)) void run_sha1(
 
 		_Pragma("GCC unroll 2") for (size_t i = 0; i < count; i++)
 		{
-			const uint8_t *from = data[i] + block * DIGEST_BLOCK_BYTES;
-
 			now[i] = sums[i];
-			for (size_t k = 0; k < 4; k++)
-				w[i][k] = _mm_shuffle_epi8(
-					_mm_loadu_si128((const void *)(from + 16 * k)), order);
+			load(w[i], data[i] + block * DIGEST_BLOCK_BYTES, order);
 		}
 		_Pragma("GCC unroll 20") for (unsigned int step = 0; step < 20; step++)
 		{

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/distributor.h"
 
+#include "dataplane/packet_link.h"
+
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
@@ -11,7 +13,6 @@
 #include <string.h>
 
 #define RING_PACKETS 4096
-#define MAX_TAGS 2
 
 int distributor_init(struct distributor *distributor, uint32_t workers, enum options_spread spread)
 {
@@ -104,33 +105,26 @@ static uint32_t hash_ipv6(const uint8_t *ip, size_t n, bool with_ports)
 	return hash;
 }
 
-static uint32_t hash_frame(const uint8_t *data, size_t n, bool with_ports)
+// What the headers in front say is the same for both directions, or left out: labels.
+static uint32_t hash_frame(const struct frame *frame, bool with_ports)
 {
-	size_t at = sizeof(struct rte_ether_addr) * 2;
-	uint16_t type = 0;
+	struct packet packet = {0};
+	uint16_t type = packet_link_read(frame, &packet);
+	const uint8_t *ip = frame->data + packet.l3_offset;
+	size_t n = packet.ip_end - packet.l3_offset;
 
-	for (int tags = 0; tags <= MAX_TAGS; tags++) {
-		if (n < at + sizeof(type))
-			return 0;
-		memcpy(&type, data + at, sizeof(type));
-		type = rte_be_to_cpu_16(type);
-		at += sizeof(type);
-		if (type != RTE_ETHER_TYPE_VLAN && type != RTE_ETHER_TYPE_QINQ &&
-			type != RTE_ETHER_TYPE_QINQ1)
-			break;
-		at += sizeof(uint16_t);
-	}
-	if (type == RTE_ETHER_TYPE_IPV4 && n >= at + sizeof(struct rte_ipv4_hdr))
-		return hash_ipv4(data + at, n - at, with_ports);
-	if (type == RTE_ETHER_TYPE_IPV6 && n >= at + sizeof(struct rte_ipv6_hdr))
-		return hash_ipv6(data + at, n - at, with_ports);
+	if (type == RTE_ETHER_TYPE_IPV4 && n >= sizeof(struct rte_ipv4_hdr))
+		return hash_ipv4(ip, n, with_ports);
+	if (type == RTE_ETHER_TYPE_IPV6 && n >= sizeof(struct rte_ipv6_hdr))
+		return hash_ipv6(ip, n, with_ports);
 	return 0;
 }
 
 uint32_t distributor_worker_of(const struct distributor *distributor, const struct rte_mbuf *mbuf)
 {
-	uint32_t hash = hash_frame(rte_pktmbuf_mtod(mbuf, const uint8_t *),
-		rte_pktmbuf_data_len(mbuf), distributor->spread == SPREAD_FLOWS);
+	const struct frame frame = {
+		.data = rte_pktmbuf_mtod(mbuf, uint8_t *), .bytes = rte_pktmbuf_data_len(mbuf)};
+	uint32_t hash = hash_frame(&frame, distributor->spread == SPREAD_FLOWS);
 
 	hash ^= hash >> 16;
 	hash *= 0x7feb352du;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define EMIT_MIN_MSS 64
+#define EMIT_TAGS_BYTES 8u // at most, of max_frame_bytes, beside Ethernet and what the link carries
 
 void emit_drop(struct engine *engine, const struct arrival *arrival)
 {
@@ -25,6 +26,9 @@ uint16_t emit_mss(const struct engine *engine, const struct session *session, en
 	uint32_t headers = template->l2_bytes + (template->family == 6 ? 40u : 20u) + 20u;
 	uint32_t mss = session->tcp.end[tcp_other(side)].mss;
 
+	// Tags come on top of what a link carries, other headers out of it.
+	if (packet_has_shim(template))
+		headers += EMIT_TAGS_BYTES;
 	if (mss + headers > engine->options.max_frame_bytes)
 		mss = engine->options.max_frame_bytes - headers;
 	if (session->tcp.end[side].flags & TCP_END_TS)
@@ -271,7 +275,8 @@ void emit_stray_reset(struct engine *engine, const struct arrival *arrival)
 
 	packet_learn(&forth, arrival->frame, arrival->packet);
 	reverse(&forth, &back);
-	for (int i = 0; i < 2; i++) {
+	// The labels of the way back are not known.
+	for (int i = 0; i < (arrival->packet->is_labelled ? 1 : 2); i++) {
 		const struct packet_template *template = i == 0 ? &forth : &back;
 		struct frame frame;
 

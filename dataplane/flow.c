@@ -228,7 +228,7 @@ uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key)
 		sip_word(v, load64(both));
 	}
 	sip_word(v, load_ports(address));
-	sip_word(v, (uint64_t)address->family << 32 | key->link);
+	sip_word(v, (uint64_t)address->session << 40 | (uint64_t)address->family << 32 | key->link);
 	v[2] ^= 0xff;
 	sip_round(v);
 	sip_round(v);
@@ -247,7 +247,8 @@ static bool is_same_key(const struct flow_key *a, const struct flow_key *b)
 
 		differ |= (load64(x) ^ load64(y)) | (load64(x + 8) ^ load64(y + 8));
 	}
-	return differ == 0 && a->address.family == b->address.family && a->link == b->link;
+	return differ == 0 && a->address.family == b->address.family &&
+	       a->address.session == b->address.session && a->link == b->link;
 }
 
 // ---- buckets ------------------------------------------------------------------------------------

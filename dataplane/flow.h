@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Flow table of one worker: connections by addresses, ports, VLAN tags and link, in either direction.
+// Flow table of one worker: connections by addresses, ports, VLAN tags, session of PPPoE and link, in
+// either direction. Labels of MPLS are none of it: each direction has its own.
 //
 // Fixed in size at start-up; no locks, no allocation afterwards. Open addressing in cache-line buckets
 // of 16-bit tags; entries in an array of slots of the caller's size. Each flow is in one age class,

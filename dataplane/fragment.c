@@ -5,6 +5,7 @@
 // frames go with the next fragment_expired, for which there are some slots to spare.
 #include "dataplane/fragment.h"
 
+#include "dataplane/packet_link.h"
 #include "dataplane/packet_wire.h"
 
 #include <errno.h>
@@ -140,6 +141,7 @@ static void make_key(uint32_t link, const struct packet *packet, struct datagram
 	memset(key, 0, sizeof(*key));
 	memcpy(key->address.address, packet->from.address, sizeof(key->address.address));
 	memcpy(key->address.vlan, packet->from.vlan, sizeof(key->address.vlan));
+	key->address.session = packet->from.session;
 	key->address.family = packet->from.family;
 	key->link = link;
 	key->id = packet->fragment.id;
@@ -150,7 +152,7 @@ static void make_key(uint32_t link, const struct packet *packet, struct datagram
 static bool is_same_key(const struct datagram_key *a, const struct datagram_key *b)
 {
 	return a->id == b->id && a->link == b->link && a->protocol == b->protocol &&
-	       a->address.family == b->address.family &&
+	       a->address.family == b->address.family && a->address.session == b->address.session &&
 	       memcmp(a->address.vlan, b->address.vlan, sizeof(a->address.vlan)) == 0 &&
 	       memcmp(a->address.address, b->address.address, sizeof(a->address.address)) == 0;
 }
@@ -447,6 +449,7 @@ int fragment_join(const struct fragment_result *result, struct frame *out)
 		at += fragment->payload_bytes;
 	}
 	out->bytes = at;
+	packet_link_fix(out->data, first->l3_offset, at - first->l3_offset);
 	if (is_ipv6) {
 		out->data[first->fragment.header_offset] = first->fragment.protocol;
 		wire_put16(l3 + IPV6_PAYLOAD_LENGTH, (uint16_t)length);

@@ -205,9 +205,9 @@ static const struct config_option smtp_table[] = {
 		.help = "TCP ports of SMTP servers. Everything else is forwarded untouched."},
 	{.key = "wrapped",
 		CHOICE(struct engine_options, wrapped, wraps),
-		.help = "Packets with others in them (MPLS, PPPoE, MACsec; GRE, IP in IP, ESP and "
-			"the like), which are not inspected: `pass` forwards and counts them, and "
-			"`cordonctl status` and `doctor` warn."},
+		.help = "Packets with others in them (MACsec, pseudo-wires; GRE, IP in IP, ESP, "
+			"VXLAN, Geneve and the like), which are not inspected: `pass` forwards and "
+			"counts them, and `cordonctl status` and `doctor` warn."},
 	{.key = "inbound",
 		.kind = OPTION_SECTION,
 		MEMBER(struct engine_options, policy[DIRECTION_INBOUND]),

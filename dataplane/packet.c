@@ -2,11 +2,10 @@
 // Frames to headers. What a careful receiver would drop is BAD; what is no TCP over IP is OTHER.
 #include "dataplane/packet.h"
 
+#include "dataplane/packet_link.h"
 #include "dataplane/packet_wire.h"
 
-// A frame of more tags, or a chain of more headers, is not read by anybody in good faith.
-#define MAX_TAGS 4u
-#define MAX_EXTENSIONS 8u
+#define MAX_EXTENSIONS 8u // a longer chain is not read by anybody in good faith
 
 static const char *const fault_names[] = {
 #define X(name, help) #name,
@@ -26,34 +25,43 @@ static void set_bad(struct packet *packet, enum packet_fault why)
 	packet->why = why;
 }
 
+// Packets of UDP that carry others: VXLAN (RFC 7348, and the port that it had before), with a protocol of its own, too;
+// Geneve (RFC 8926), GTP-U (3GPP TS 29.281), data of L2TP (RFC 2661). Others may use the ports, so its header counts.
+static bool wraps_in_udp(const uint8_t *udp, uint32_t bytes)
+{
+	const uint8_t *header = udp + UDP_BYTES;
+	uint16_t type;
+
+	if (bytes < UDP_BYTES + 8)
+		return false;
+	switch (wire_get16(udp + UDP_DESTINATION)) {
+	case 4789:
+	case 8472:
+	case 4790:
+		return (header[0] & 0x08) != 0 && header[7] == 0;
+	case 6081:
+		type = wire_get16(header + 2);
+		return header[0] >> 6 == 0 &&
+		       (type == ETHER_TYPE_ETHERNET || type == ETHER_TYPE_IPV4 ||
+			       type == ETHER_TYPE_IPV6);
+	case 2152:
+		return (header[0] & 0xf0) == 0x30 && header[1] == 0xff;
+	case 1701:
+		return (header[0] & 0x80) == 0 && (header[1] & 0x0f) == 2;
+	default:
+		return false;
+	}
+}
+
 // Protocols of IP that carry packets: IPv4 (RFC 2003), IPv6 (4213), GRE (2784), ESP (4303), IPIP, EtherIP (3378), L2TPv3
 // (3931), MPLS (4023), ETHERNET (8986).
-static bool wraps_in_ip(int protocol)
+static bool wraps_in_ip(int protocol, const uint8_t *at, uint32_t bytes)
 {
 	static const uint8_t wrappers[] = {4, 41, 47, 50, 94, 97, 115, 137, 143};
 
+	if (protocol == IP_PROTOCOL_UDP)
+		return wraps_in_udp(at, bytes);
 	return protocol >= 0 && memchr(wrappers, protocol, sizeof(wrappers)) != NULL;
-}
-
-// The same of Ethernet: MPLS (RFC 3032), PPPoE (2516), backbone bridges (IEEE 802.1ah), MACsec (802.1AE), network service
-// headers (RFC 8300), TRILL (6325), Ethernet in itself (1701), rings (IEC 62439-3), what switches put in front for their own
-// ports (802.1BR, VN-Tag, FabricPath, Cisco's metadata), tags of other makers; and lengths, behind which 802.2 names a type
-// (RFC 1042).
-static bool wraps_in_ethernet(uint16_t type, const struct frame *frame, uint32_t l3_offset)
-{
-	static const uint16_t wrappers[] = {0x8847, 0x8848, 0x8864, 0x88e7, 0x88e5, 0x894f, 0x22f3,
-		0x6558, 0x892f, 0x893f, 0x8926, 0x8903, 0x8909, 0x9200, 0x9300};
-	static const uint8_t snap[] = {0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00};
-	const uint8_t *llc = frame->data + l3_offset;
-	bool found = false;
-
-	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
-		found = found || type == wrappers[i];
-	if (found || type == 0 || type > ETHER_MOST_LENGTH ||
-		frame->bytes < l3_offset + sizeof(snap) + 2 || memcmp(llc, snap, sizeof(snap)) != 0)
-		return found;
-	type = wire_get16(llc + sizeof(snap));
-	return type == ETHER_TYPE_IPV4 || type == ETHER_TYPE_IPV6;
 }
 
 // The checksum field holds the pseudo-header's sum alone, with or without the length: the port was
@@ -155,7 +163,7 @@ static int skip_ah(const struct frame *frame, struct packet *packet)
 static bool ipv4_length(struct frame *frame, struct packet *packet, unsigned int flags)
 {
 	uint8_t *l3 = frame->data + packet->l3_offset;
-	uint32_t available = frame->bytes - packet->l3_offset;
+	uint32_t available = packet->ip_end - packet->l3_offset;
 	uint32_t header_bytes = (uint32_t)(l3[0] & 0x0f) * 4;
 	uint32_t total = wire_get16(l3 + IPV4_TOTAL_LENGTH);
 
@@ -190,10 +198,20 @@ static bool check_ipv4_checksum(struct frame *frame, struct packet *packet, unsi
 	return true;
 }
 
+// Bytes behind the header, of other protocols than TCP; 0 in a fragment but the first.
+static uint32_t ipv4_first_bytes(const uint8_t *l3, uint32_t available)
+{
+	uint32_t header_bytes = (uint32_t)(l3[0] & 0x0f) * 4;
+
+	if ((wire_get16(l3 + IPV4_FRAGMENT) & IPV4_OFFSET_MASK) != 0 || header_bytes > available)
+		return 0;
+	return available - header_bytes;
+}
+
 static void parse_ipv4(struct frame *frame, unsigned int flags, struct packet *packet)
 {
 	uint8_t *l3 = frame->data + packet->l3_offset;
-	uint32_t available = frame->bytes - packet->l3_offset;
+	uint32_t available = packet->ip_end - packet->l3_offset;
 	uint32_t header_bytes;
 	uint16_t fragment;
 	int protocol;
@@ -203,11 +221,12 @@ static void parse_ipv4(struct frame *frame, unsigned int flags, struct packet *p
 		return;
 	}
 	protocol = l3[IPV4_PROTOCOL];
+	header_bytes = (uint32_t)(l3[0] & 0x0f) * 4;
 	if (protocol != IP_PROTOCOL_TCP && protocol != IP_PROTOCOL_AH) {
-		packet->is_wrapped = wraps_in_ip(protocol);
+		packet->is_wrapped =
+			wraps_in_ip(protocol, l3 + header_bytes, ipv4_first_bytes(l3, available));
 		return;
 	}
-	header_bytes = (uint32_t)(l3[0] & 0x0f) * 4;
 	if (header_bytes > available || !ipv4_length(frame, packet, flags)) {
 		set_bad(packet, PACKET_BAD_IP_HEADER_FAULT);
 		return;
@@ -236,7 +255,8 @@ static void parse_ipv4(struct frame *frame, unsigned int flags, struct packet *p
 	else if (protocol == IP_PROTOCOL_TCP)
 		parse_tcp(frame, flags, packet);
 	else
-		packet->is_wrapped = wraps_in_ip(protocol);
+		packet->is_wrapped = wraps_in_ip(protocol, frame->data + packet->l4_offset,
+			packet->ip_end - packet->l4_offset);
 }
 
 // Reads the fragment header at l4_offset. An atomic fragment (RFC 6946) is passed over like any other
@@ -306,7 +326,8 @@ static void parse_ipv6_chain(struct frame *frame, unsigned int flags, struct pac
 			   header == IP_PROTOCOL_DESTINATION) {
 			header = skip_option_header(frame, packet, header, count);
 		} else if (header != IP_PROTOCOL_FRAGMENT) {
-			packet->is_wrapped = wraps_in_ip(header);
+			packet->is_wrapped = wraps_in_ip(header, frame->data + packet->l4_offset,
+				packet->ip_end - packet->l4_offset);
 			return;
 		} else {
 			header = -1;
@@ -323,7 +344,7 @@ static void parse_ipv6_chain(struct frame *frame, unsigned int flags, struct pac
 static void parse_ipv6(struct frame *frame, unsigned int flags, struct packet *packet)
 {
 	uint8_t *l3 = frame->data + packet->l3_offset;
-	uint32_t available = frame->bytes - packet->l3_offset;
+	uint32_t available = packet->ip_end - packet->l3_offset;
 	uint32_t payload_bytes;
 
 	if (available < IPV6_BYTES || l3[0] >> 4 != 6) {
@@ -347,46 +368,14 @@ static void parse_ipv6(struct frame *frame, unsigned int flags, struct packet *p
 	parse_ipv6_chain(frame, flags, packet);
 }
 
-static bool is_tag(uint16_t type)
-{
-	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
-}
-
-// Sets l3_offset and the tags. Returns the type of what follows, 0 when the frame is cut.
-static uint16_t parse_ethernet(const struct frame *frame, struct packet *packet, uint32_t *tags)
-{
-	uint32_t at = ETHER_TYPE_OFFSET;
-	uint16_t type;
-
-	*tags = 0;
-	if (frame->bytes < ETHER_BYTES)
-		return 0;
-	type = wire_get16(frame->data + at);
-	while (is_tag(type) && *tags < MAX_TAGS && frame->bytes >= at + 2 + ETHER_TAG_BYTES) {
-		packet->from.vlan[*tags > 0] = wire_get16(frame->data + at + 2) & 0x0fff;
-		at += ETHER_TAG_BYTES;
-		type = wire_get16(frame->data + at);
-		++*tags;
-	}
-	packet->l3_offset = (uint16_t)(at + 2);
-	return type;
-}
-
 void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet)
 {
-	uint16_t type;
-	uint32_t tags;
-
 	*packet = (struct packet){.kind = PACKET_OTHER};
-	type = parse_ethernet(frame, packet, &tags);
-	if (type == ETHER_TYPE_IPV4)
+	packet->type = packet_link_read(frame, packet);
+	if (packet->type == ETHER_TYPE_IPV4)
 		parse_ipv4(frame, flags, packet);
-	else if (type == ETHER_TYPE_IPV6)
+	else if (packet->type == ETHER_TYPE_IPV6)
 		parse_ipv6(frame, flags, packet);
-	else if (tags == MAX_TAGS && is_tag(type))
-		set_bad(packet, PACKET_BAD_IP_HEADER_FAULT);
-	else
-		packet->is_wrapped = wraps_in_ethernet(type, frame, packet->l3_offset);
 }
 
 void packet_verify(struct frame *frame, unsigned int flags, struct packet *packet)

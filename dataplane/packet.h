@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames to headers and back: Ethernet II, 802.1Q and 802.1ad tags, IPv4 with options, IPv6 with
-// extension headers, TCP. No DPDK: a frame is memory that somebody else manages.
+// Frames to headers and back: Ethernet II, 802.1Q and 802.1ad tags, PPPoE, MPLS labels, IPv4 with options,
+// IPv6 with extension headers, TCP. No DPDK: a frame is memory that somebody else manages.
 //
 // Sources: IEEE 802.1Q, RFC 791, RFC 8200, RFC 9293; checksum update RFC 1624.
 #pragma once
@@ -50,6 +50,7 @@ struct packet_address {
 	uint16_t port_be[2];
 	uint16_t vlan[2]; // outer, inner tag identifiers, 0 where untagged
 	uint8_t family;   // 4 or 6
+	uint16_t session; // of PPPoE, 0 where there is none
 };
 
 struct packet_fragment {
@@ -66,7 +67,9 @@ struct packet_fragment {
 struct packet {
 	enum packet_kind kind;
 	enum packet_fault why;
-	bool is_wrapped; // PACKET_OTHER: in it is another packet, or may be, that nobody looks at
+	bool is_wrapped;  // PACKET_OTHER: in it is another packet, or may be, that nobody looks at
+	bool is_labelled; // by MPLS; the other direction has labels of its own
+	uint16_t type;    // of Ethernet, of what begins at l3_offset; 0: not known
 	uint16_t l3_offset; // from frame->data
 	uint16_t l4_offset;
 	uint32_t ip_end; // one past the last byte of the IP datagram; the rest is Ethernet padding
@@ -82,7 +85,7 @@ struct packet {
 #define PACKET_CHECKSUMS_DONE 1u // the port has verified them
 #define PACKET_PARTIAL_CHECKSUMS 2u
 
-// Up to four tags and eight extension headers; an atomic IPv6 fragment is parsed as unfragmented. All
+// Up to four tags, or as many bytes of tags, PPPoE and labels, and eight extension headers; an atomic IPv6 fragment is parsed as unfragmented. All
 // real fragments of IPv6 are PACKET_FRAGMENT: only the first one says what they carry.
 void packet_parse(struct frame *frame, unsigned int flags, struct packet *packet);
 // The checksums alone, of a packet that was parsed with PACKET_CHECKSUMS_DONE: so that traffic which
@@ -107,7 +110,8 @@ void packet_renumber(struct frame *frame, struct packet *packet, uint32_t seq, u
 // What it takes to send a segment of one's own in one side's name: its headers as last seen.
 #define PACKET_TEMPLATE_BYTES 70 // 14 + 4 * 4 + 40: as many tags as packet_parse takes
 struct packet_template {
-	uint8_t header[PACKET_TEMPLATE_BYTES]; // Ethernet, tags, IP without options or extensions
+	// Ethernet, tags and what else stands there, IP without options or extensions
+	uint8_t header[PACKET_TEMPLATE_BYTES];
 	uint8_t l2_bytes;
 	uint8_t family; // 0: none seen yet
 	uint16_t port_be[2];
@@ -116,6 +120,9 @@ struct packet_template {
 // Takes the headers of a good TCP packet.
 void packet_learn(
 	struct packet_template *template, const struct frame *frame, const struct packet *packet);
+
+// Is something between Ethernet and IP that counts for what a link carries, as tags do not?
+bool packet_has_shim(const struct packet_template *template);
 
 #define PACKET_SACK_BLOCKS 3 // that fit beside a time stamp
 struct packet_segment {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Changes to packets that pass, and packets of the engine's own. Each leaves frame, packet and
 // checksums consistent.
-#include "dataplane/packet.h"
+#include "dataplane/packet_link.h"
 #include "dataplane/packet_wire.h"
 
 #define TIMESTAMP_BYTES 12u // two NOPs before it (RFC 7323 appendix A)
@@ -107,6 +107,7 @@ static void shrink(struct frame *frame, struct packet *packet, uint32_t bytes)
 	else
 		wire_put16(l3 + IPV6_PAYLOAD_LENGTH,
 			(uint16_t)(packet->ip_end - packet->l3_offset - IPV6_BYTES));
+	packet_link_fix(frame->data, packet->l3_offset, packet->ip_end - packet->l3_offset);
 }
 
 void packet_trim(struct frame *frame, struct packet *packet, uint32_t front, uint32_t back)
@@ -163,6 +164,17 @@ void packet_learn(
 		l3[1] &= 0xcf;
 		l3[IPV6_NEXT_HEADER] = IP_PROTOCOL_TCP;
 	}
+}
+
+bool packet_has_shim(const struct packet_template *template)
+{
+	uint16_t type;
+
+	if (template->l2_bytes < ETHER_BYTES)
+		return false;
+	// The lowest label ends in a bit that no type of IP has there, and PPP has types of its own.
+	type = wire_get16(template->header + template->l2_bytes - 2);
+	return type != ETHER_TYPE_IPV4 && type != ETHER_TYPE_IPV6;
 }
 
 static uint32_t segment_header_bytes(const struct packet_segment *segment)
@@ -245,6 +257,7 @@ void packet_build(struct frame *frame, const struct packet_template *template,
 	memcpy(frame->data, template->header, template->l2_bytes + ip_bytes);
 	frame->bytes = packet_build_bytes(template, segment);
 	build_ip(l3, template, tcp_bytes + segment->payload_bytes, ip_id);
+	packet_link_fix(frame->data, template->l2_bytes, frame->bytes - template->l2_bytes);
 	build_tcp(tcp, template->port_be, segment);
 	if (segment->payload_bytes > 0 && segment->payload == NULL)
 		return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Offsets and field access shared by packet.c, packet_edit.c and fragment.c.
+// Offsets and field access shared by packet.c, packet_link.c, packet_edit.c and fragment.c.
 #pragma once
 
 #include "dataplane/packet_checksum.h"
@@ -14,6 +14,7 @@
 #define ETHER_MOST_LENGTH 1500u // what is more in its place is a type
 #define ETHER_TYPE_IPV4 0x0800u
 #define ETHER_TYPE_IPV6 0x86ddu
+#define ETHER_TYPE_ETHERNET 0x6558u // in another header
 
 #define IPV4_BYTES 20u
 #define IPV4_TOTAL_LENGTH 2u
@@ -34,12 +35,16 @@
 
 #define IP_PROTOCOL_HOP_BY_HOP 0u
 #define IP_PROTOCOL_TCP 6u
+#define IP_PROTOCOL_UDP 17u
 #define IP_PROTOCOL_ROUTING 43u
 #define IP_PROTOCOL_FRAGMENT 44u
 #define IP_PROTOCOL_AH 51u
 #define IP_PROTOCOL_DESTINATION 60u
 
 #define IP_MAX_BYTES 65535u
+
+#define UDP_BYTES 8u
+#define UDP_DESTINATION 2u
 
 #define TCP_BYTES 20u
 #define TCP_SEQ 4u

@@ -27,7 +27,7 @@ uint8_t replay_pair_hosts(
 {
 	const uint8_t *l3 = frame->data + packet->l3_offset;
 	uint32_t available = frame->bytes - packet->l3_offset;
-	uint16_t type = packet->l3_offset >= 2 ? wire_get16(l3 - 2) : 0;
+	uint16_t type = packet->type;
 	uint32_t size = 0;
 	const uint8_t *from = frame->data;
 

@@ -101,6 +101,113 @@ static void tags_hide_nothing(void **state)
 	}
 }
 
+static void sessions_and_labels_hide_nothing(void **state)
+{
+	(void)state;
+	for (enum shim shim = SHIM_SESSION; shim < SHIMS; shim++) {
+		for (uint8_t family = 4; family <= 6; family += 2) {
+			for (uint16_t tags = 0; tags <= 2; tags++) {
+				bench_init(&bench, family, NULL);
+				bench.shim = shim;
+				bench.talk.tag_ids[0] = tags > 0 ? 100 : 0;
+				bench.talk.tag_ids[1] = tags == 2 ? 200 : 0;
+				script(MAIL);
+				bench_feed(&bench);
+				expect_refused();
+				assert_int_equal(bench.others, 0);
+				assert_int_equal(engine_counters(bench.engine)->wrapped_passed, 0);
+				bench_finish(&bench);
+			}
+		}
+	}
+}
+
+// The same in fragments, which leave as segments.
+static void fragments_in_sessions_and_behind_labels_are_put_together(void **state)
+{
+	(void)state;
+	for (enum shim shim = SHIM_SESSION; shim < SHIMS; shim++) {
+		for (uint8_t family = 4; family <= 6; family += 2) {
+			static uint8_t frame[FRAMES_MAX_BYTES];
+			const struct frames_item *item;
+			uint32_t n;
+
+			bench_init(&bench, family, NULL);
+			bench.shim = shim;
+			script("S: x\r\n\r\nharmless\r\n");
+			bench_feed(&bench);
+			frames_talk_segment(&bench.talk, TCP_CLIENT, bench.talk.next[TCP_CLIENT],
+				TCP_FLAG_ACK, BENCH_EVIL "\r\n.\r\n",
+				(uint32_t)strlen(BENCH_EVIL "\r\n.\r\n"));
+			item = &bench.talk.items[bench.fed++];
+			n = item->bytes - 14 - (family == 4 ? 20 : 40);
+			for (uint32_t at = 0; at < n; at += 24) {
+				uint32_t bytes = frames_fragment(item->data, item->bytes, 7, at,
+					n - at < 24 ? n - at : 24, frame);
+
+				bench_feed_raw(&bench, LINK_OUTSIDE, frame, bytes);
+			}
+			expect_refused();
+			bench_finish(&bench);
+		}
+	}
+}
+
+// Such headers are of the 1,500 bytes that a link carries, tags are not. The client has offered to take all.
+static void what_is_made_fits_the_link_with_what_stands_in_front(void **state)
+{
+	static char body[6000];
+
+	(void)state;
+	memset(body, 'x', sizeof(body) - 1);
+	for (size_t i = 0; i + 80 < sizeof(body); i += 80) {
+		body[i] = '\r';
+		body[i + 1] = '\n';
+	}
+	for (enum shim shim = SHIM_NONE; shim < SHIMS; shim++) {
+		static uint8_t frame[FRAMES_MAX_BYTES];
+		struct engine_options options;
+		const struct frames_item *item;
+
+		bench_options(&options);
+		options.max_frame_bytes = 1522; // as ports have it
+		bench_init(&bench, 4, &options);
+		bench.shim = shim;
+		script("S: x\r\n");
+		bench_feed(&bench);
+		frames_talk_segment(&bench.talk, TCP_CLIENT, bench.talk.next[TCP_CLIENT],
+			TCP_FLAG_ACK, body, sizeof(body) - 1);
+		item = &bench.talk.items[bench.fed++];
+		for (uint32_t at = 0; at < item->bytes - 34; at += 1400) {
+			uint32_t left = item->bytes - 34 - at;
+
+			bench_feed_raw(&bench, LINK_OUTSIDE, frame,
+				frames_fragment(item->data, item->bytes, 7, at,
+					left < 1400 ? left : 1400, frame));
+		}
+		assert_true(bench_server_has(&bench, body));
+		assert_in_range(
+			bench.view[TCP_SERVER]->longest, 1400, 14 + 1500 - shim_bytes(shim));
+		bench_finish(&bench);
+	}
+}
+
+// A connection that is not known is reset as far as the way is.
+static void a_stray_packet_behind_labels_is_reset_forth_alone(void **state)
+{
+	(void)state;
+	for (enum shim shim = SHIM_SESSION; shim < SHIMS; shim++) {
+		bench_init(&bench, 4, NULL);
+		bench.shim = shim;
+		bench.view[TCP_SERVER]->base = bench.talk.next[TCP_CLIENT];
+		bench_say(&bench, TCP_CLIENT, "MAIL FROM:<a@x>\r\n");
+		assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
+		assert_int_equal(bench.view[TCP_CLIENT]->resets, shim != SHIM_LABELS);
+		assert_false(bench_server_has(&bench, "MAIL"));
+		bench_finish(&bench);
+	}
+}
+
 // A whole frame of an IPv6 packet in GRE, or the same in two fragments.
 static void feed_tunnel(bool is_fragmented)
 {
@@ -293,6 +400,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(extension_headers_hide_nothing),
 		cmocka_unit_test(tags_hide_nothing),
+		cmocka_unit_test(sessions_and_labels_hide_nothing),
+		cmocka_unit_test(fragments_in_sessions_and_behind_labels_are_put_together),
+		cmocka_unit_test(what_is_made_fits_the_link_with_what_stands_in_front),
+		cmocka_unit_test(a_stray_packet_behind_labels_is_reset_forth_alone),
 		cmocka_unit_test(what_is_in_another_packet_is_counted_and_dropped_by_policy),
 		cmocka_unit_test(bytes_behind_the_datagram_are_padding),
 		cmocka_unit_test(a_total_length_that_lies_drops_the_packet),

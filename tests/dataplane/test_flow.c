@@ -117,12 +117,12 @@ static void every_field_of_the_key_tells_flows_apart(void **state)
 	struct flow_table_options options = basic_options(64, 64);
 	struct fixture fixture = open_table(&options);
 	struct packet_address base;
-	struct flow_key keys[8];
+	struct flow_key keys[9];
 	struct flow *evicted;
 
 	(void)state;
 	frames_address(&base, 4, 41022);
-	for (uint32_t i = 0; i < 8; i++) {
+	for (uint32_t i = 0; i < 9; i++) {
 		struct packet_address address = base;
 
 		address.address[0][3] ^= i == 1;
@@ -131,9 +131,10 @@ static void every_field_of_the_key_tells_flows_apart(void **state)
 		address.port_be[1] ^= i == 4;
 		address.vlan[0] ^= i == 5;
 		address.vlan[1] ^= i == 6;
+		address.session ^= i == 8;
 		(void)flow_key_make(&address, i == 7, &keys[i]);
 	}
-	for (uint32_t i = 0; i < 8; i++) {
+	for (uint32_t i = 0; i < 9; i++) {
 		uint32_t hash = flow_hash(fixture.table, &keys[i]);
 
 		assert_null(flow_find(fixture.table, &keys[i], hash));

@@ -193,6 +193,60 @@ static void ip_protocols_that_carry_packets_are_known(void **state)
 	}
 }
 
+// Ports alone do not tell: others may have them.
+static void tunnels_in_udp_are_known_by_port_and_header(void **state)
+{
+	static const struct {
+		uint16_t port;
+		uint8_t header[8];
+		bool is_wrapped;
+	} cases[] = {
+		{4789, {0x08, 0, 0, 0, 0, 0, 7, 0}, true},
+		{4789, {0x88, 0, 0, 5, 0, 0, 7, 0}, true}, // with a group's policy
+		{4789, {0x00, 0, 0, 0, 0, 0, 7, 0}, false},
+		{4789, {0x08, 0, 0, 0, 0, 0, 0, 1}, false},
+		{8472, {0x08, 0, 0, 0, 1, 2, 3, 0}, true},
+		{4790, {0x0c, 0, 0, 3, 0, 0, 7, 0}, true},
+		{6081, {0x00, 0, 0x65, 0x58, 0, 0, 7, 0}, true},
+		{6081, {0x02, 0x40, 0x08, 0x00, 0, 0, 7, 0}, true},
+		{6081, {0x00, 0, 0x86, 0xdd, 0, 0, 7, 0}, true},
+		{6081, {0x40, 0, 0x65, 0x58, 0, 0, 7, 0}, false},
+		{6081, {0x00, 0, 0x12, 0x34, 0, 0, 7, 0}, false},
+		{2152, {0x32, 0xff, 0, 40, 0, 0, 0, 1}, true},
+		{2152, {0x32, 0x01, 0, 40, 0, 0, 0, 1}, false}, // an echo
+		{1701, {0x40, 0x02, 0, 40, 0, 1, 0, 1}, true},
+		{1701, {0xc8, 0x02, 0, 40, 0, 1, 0, 1}, false}, // control
+		{53, {0x08, 0, 0, 0, 0, 0, 7, 0}, false},
+	};
+
+	(void)state;
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			struct frames_spec spec = basic_spec(family);
+			uint32_t bytes = frames_tcp(buffer, &spec);
+			uint32_t udp = family == 4 ? 34 : 54;
+
+			buffer[14 + (family == 4 ? 9 : 6)] = 17;
+			buffer[udp + 2] = (uint8_t)(cases[i].port >> 8);
+			buffer[udp + 3] = (uint8_t)cases[i].port;
+			memcpy(buffer + udp + 8, cases[i].header, sizeof(cases[i].header));
+			assert_int_equal(is_wrapped(bytes), cases[i].is_wrapped);
+			// As large as it takes, and the port it comes from.
+			buffer[udp + 1] = buffer[udp + 3];
+			buffer[udp] = buffer[udp + 2];
+			assert_false(is_wrapped(family == 4 ? udp + 15 : 20));
+			buffer[udp + 2] = 0;
+			assert_false(is_wrapped(bytes));
+			// Of a fragment but the first the bytes are no header.
+			buffer[udp + 2] = (uint8_t)(cases[i].port >> 8);
+			buffer[20] = family == 4 ? 0x20 : buffer[20];
+			assert_int_equal(is_wrapped(bytes), cases[i].is_wrapped);
+			buffer[21] = family == 4 ? 1 : buffer[21];
+			assert_int_equal(is_wrapped(bytes), cases[i].is_wrapped && family == 6);
+		}
+	}
+}
+
 static void ip_options_are_passed_over(void **state)
 {
 	static const uint8_t options[8] = {7, 7, 4, 0, 0, 0, 0, 0};
@@ -449,6 +503,7 @@ int main(void)
 		cmocka_unit_test(packets_with_others_in_them_are_known_by_their_types),
 		cmocka_unit_test(a_length_is_followed_by_a_type_perhaps),
 		cmocka_unit_test(ip_protocols_that_carry_packets_are_known),
+		cmocka_unit_test(tunnels_in_udp_are_known_by_port_and_header),
 		cmocka_unit_test(ip_options_are_passed_over),
 		cmocka_unit_test(ipv6_extension_headers_are_walked),
 		cmocka_unit_test(what_a_receiver_would_drop_is_refused),

@@ -24,7 +24,7 @@ struct made {
 	size_t end;
 };
 
-enum form { PLAIN, TAGGED, TWO_TAGS, FORMS };
+enum form { PLAIN, TAGGED, TWO_TAGS, SESSION, LABELS, FORMS };
 
 static void put_be(uint8_t *at, uint32_t value, size_t n)
 {
@@ -41,12 +41,42 @@ static void make_ethernet(struct made *made, enum form form, uint16_t type)
 		put_be(made->bytes + at, 0x88a80064, 4);
 		at += 4;
 	}
-	if (form != PLAIN) {
+	if (form == TAGGED || form == TWO_TAGS) {
 		put_be(made->bytes + at, 0x81000009, 4);
 		at += 4;
 	}
 	put_be(made->bytes + at, type, 2);
 	made->ip = at + 2;
+	if (form == SESSION) {
+		put_be(made->bytes + at, 0x88641100, 4);
+		put_be(made->bytes + at + 8, type == 0x0800 ? 0x21 : 0x57, 2);
+		made->ip += 8;
+	}
+	if (form == LABELS)
+		made->ip += 8;
+}
+
+// What stands in front of a datagram depends on its length, and labels on the direction.
+static void finish_ethernet(struct made *made, enum form form, uint32_t label)
+{
+	uint8_t *ip = made->bytes + made->ip;
+	uint32_t sum = 0;
+
+	if (ip[0] >> 4 == 4) {
+		put_be(ip + 2, (uint32_t)(made->end - made->ip), 2);
+		for (size_t i = 0; i < (size_t)(ip[0] & 15) * 4; i += 2)
+			sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+		put_be(ip + 10, ~((sum & 0xffff) + (sum >> 16)), 2);
+	} else {
+		put_be(ip + 4, (uint32_t)(made->end - made->ip - 40), 2);
+	}
+	if (form == SESSION)
+		put_be(ip - 4, (uint32_t)(made->end - made->ip + 2), 2);
+	if (form != LABELS)
+		return;
+	put_be(ip - 10, 0x8847, 2);
+	put_be(ip - 8, label << 12 | 64, 4);
+	put_be(ip - 4, label << 12 | 0x140, 4);
 }
 
 // Host and port numbers of one side, then of the other.
@@ -76,6 +106,7 @@ static void make_ipv4(struct made *made, enum form form, const struct ends *ends
 	put_be(ip + 16, ends->host[1], 4);
 	made->l4 = made->ip + (size_t)words * 4;
 	make_ports(made, ends);
+	finish_ethernet(made, form, ends->port[1]);
 }
 
 static void make_ipv6(struct made *made, enum form form, const struct ends *ends, uint8_t next)
@@ -92,6 +123,7 @@ static void make_ipv6(struct made *made, enum form form, const struct ends *ends
 	}
 	made->l4 = made->ip + 40;
 	make_ports(made, ends);
+	finish_ethernet(made, form, ends->port[1]);
 }
 
 static uint32_t worker_of(struct made *made, size_t n, uint32_t workers, enum options_spread spread)
@@ -188,6 +220,24 @@ static void by_flows_the_fragments_of_a_datagram_stay_together(void **state)
 	}
 }
 
+// Headers that are not read would bring all to one worker.
+static void what_is_behind_other_headers_is_spread_as_well(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < PAIRS; i++) {
+		struct ends ends = pair(i);
+		struct made made;
+		uint32_t worker;
+
+		make_ipv4(&made, PLAIN, &ends, 5, 0);
+		worker = worker_of(&made, made.end, 5, SPREAD_FLOWS);
+		for (enum form form = PLAIN; form < FORMS; form++) {
+			make_ipv4(&made, form, &ends, 5, 0);
+			assert_int_equal(worker_of(&made, made.end, 5, SPREAD_FLOWS), worker);
+		}
+	}
+}
+
 static void check_shares(const uint32_t *count, uint32_t workers)
 {
 	for (uint32_t i = 0; i < workers; i++)
@@ -229,7 +279,7 @@ static void what_is_cut_short_or_not_ip_has_a_worker_too(void **state)
 			make_ipv6(&made, form, &ends, 17);
 			assert_true(worker_of(&made, n, 3, SPREAD_FLOWS) < 3);
 		}
-		make_ethernet(&made, form, 0x0806);
+		make_ethernet(&made, form == SESSION || form == LABELS ? PLAIN : form, 0x0806);
 		assert_int_equal(worker_of(&made, 60, 3, SPREAD_FLOWS), 0);
 	}
 }
@@ -298,6 +348,7 @@ int main(void)
 		cmocka_unit_test(both_directions_come_to_one_worker),
 		cmocka_unit_test(by_addresses_all_fragments_come_to_the_worker_of_whole_packets),
 		cmocka_unit_test(by_flows_the_fragments_of_a_datagram_stay_together),
+		cmocka_unit_test(what_is_behind_other_headers_is_spread_as_well),
 		cmocka_unit_test(hosts_and_flows_are_spread_evenly),
 		cmocka_unit_test(what_is_cut_short_or_not_ip_has_a_worker_too),
 		cmocka_unit_test(a_burst_comes_to_its_workers_in_its_order),

@@ -32,6 +32,8 @@ static void see(struct bench_view *view, const struct frame *frame, const struct
 	uint8_t hops = frame->data[packet->l3_offset + (packet->from.family == 6 ? 7 : 8)];
 
 	view->frames++;
+	if (frame->bytes > view->longest)
+		view->longest = frame->bytes;
 	view->resets += (packet->tcp.flags & TCP_FLAG_RST) != 0;
 	view->fins += (packet->tcp.flags & TCP_FLAG_FIN) != 0;
 	view->syns += (packet->tcp.flags & TCP_FLAG_SYN) != 0;
@@ -54,12 +56,25 @@ static void see(struct bench_view *view, const struct frame *frame, const struct
 	}
 }
 
+// By the side that it comes to.
+static uint16_t shim_number(enum shim shim, enum link_side to)
+{
+	return shim == SHIM_LABELS && to == LINK_INSIDE ? 2222 : 1111;
+}
+
 static void take_frame(void *ctx, uint32_t link, enum link_side side, struct frame *frame)
 {
 	struct bench *bench = ctx;
 	struct packet packet;
 
 	(void)link;
+	if (bench->shim != SHIM_NONE) {
+		uint32_t bytes = shim_take_off(
+			frame->data, frame->bytes, bench->shim, shim_number(bench->shim, side));
+
+		bench->bad_shims += bytes == 0;
+		frame->bytes = bytes;
+	}
 	packet_parse(frame, 0, &packet);
 	if (packet.kind == PACKET_TCP &&
 		(!bench->several || (packet.from.port_be[0] ^ packet.from.port_be[1]) ==
@@ -211,6 +226,7 @@ void bench_finish(struct bench *bench)
 	if (!bench->ignore_conflicts)
 		assert_int_equal(bench->view[0]->conflicts + bench->view[1]->conflicts, 0);
 	assert_false(bench->bad_sums);
+	assert_int_equal(bench->bad_shims, 0);
 	engine_stop(bench->engine, bench->talk.now_ns);
 	assert_true(pools_are_whole(bench->engine));
 	engine_free(bench->engine);
@@ -230,6 +246,8 @@ void bench_feed_raw(struct bench *bench, enum link_side at, const uint8_t *data,
 
 	assert_non_null(frame.data);
 	memcpy(frame.data, data, bytes);
+	frame.bytes = shim_put_on(
+		frame.data, bytes, bench->shim, shim_number(bench->shim, link_other(at)));
 	engine_input(bench->engine, 0, at, &frame, bench->talk.now_ns);
 }
 

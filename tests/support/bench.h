@@ -6,6 +6,7 @@
 
 #include "dataplane/engine.h"
 #include "tests/support/frames.h"
+#include "tests/support/shims.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@ struct bench_view {
 	uint32_t last_seq;
 	uint32_t last_ack;
 	uint32_t least_hops; // of any frame
+	uint32_t longest;    // frame, without what bench.shim says
 };
 
 #define BENCH_CONNECTIONS 8
@@ -49,6 +51,9 @@ struct bench {
 	bool inspected;    // of the last one
 	uint32_t others;   // frames that left and are no TCP of this connection
 	bool no_frames;    // the engine is given none
+	// What each frame has on its way in, and is to have on its way out: labels of each direction's own.
+	enum shim shim;
+	uint32_t bad_shims;
 	bool bad_sums;
 	// Connections that are not looked at just now; [connection] is.
 	struct {

@@ -6,9 +6,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROBE_BYTES 8192
 #define LINE_BYTES 8192
@@ -29,7 +31,7 @@ struct ctl_input {
 	bool is_after_empty;   // the line before was empty, or there was none
 	char held[3];          // that empty line's end, which may be the mailbox's own
 	char line[LINE_BYTES]; // a line or a piece of a long one
-	size_t ahead_from;     // of a mailbox: what was read and not looked at yet
+	size_t ahead_from; // what was read and not looked at yet: of a mailbox, else the beginning alone
 	size_t ahead_to;
 	char ahead[AHEAD_BYTES];
 };
@@ -164,27 +166,37 @@ static bool has_suffix(const char *path, const char *suffix)
 	return n >= strlen(suffix) && strcasecmp(path + n - strlen(suffix), suffix) == 0;
 }
 
+static FILE *open_standard_input(void)
+{
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	FILE *file = fd >= 0 ? fdopen(fd, "rb") : NULL;
+
+	if (file == NULL && fd >= 0)
+		(void)close(fd);
+	return file;
+}
+
 int ctl_input_open(const char *path, bool is_mail, struct ctl_input **out)
 {
 	struct ctl_input *input = calloc(1, sizeof(*input));
-	char probe[PROBE_BYTES];
-	size_t n;
 
 	if (input == NULL)
 		return -ENOMEM;
 	errno = 0;
-	input->file = fopen(path, "rbe");
+	input->file = strcmp(path, "-") == 0 ? open_standard_input() : fopen(path, "rbe");
 	if (input->file == NULL) {
 		free(input);
 		return errno != 0 ? -errno : -EIO;
 	}
 	(void)setvbuf(input->file, NULL, _IOFBF, AHEAD_BYTES);
-	n = fread(probe, 1, sizeof(probe), input->file);
-	if (ferror(input->file) != 0 || fseek(input->file, 0, SEEK_SET) != 0) {
+	// Standard input may be a pipe, which is read once.
+	input->ahead_to = fread(input->ahead, 1, PROBE_BYTES, input->file);
+	if (ferror(input->file) != 0) {
 		ctl_input_close(input);
 		return -EIO;
 	}
-	input->format = input_probe(probe, n, is_mail || has_suffix(path, ".eml"));
+	input->format =
+		input_probe(input->ahead, input->ahead_to, is_mail || has_suffix(path, ".eml"));
 	*out = input;
 	return 0;
 }
@@ -347,12 +359,24 @@ bool ctl_input_next(struct ctl_input *input)
 	return true;
 }
 
+static size_t take_ahead(struct ctl_input *input, uint8_t *out, size_t room)
+{
+	size_t left = input->ahead_to - input->ahead_from;
+	size_t n = left < room ? left : room;
+
+	memcpy(out, input->ahead + input->ahead_from, n);
+	input->ahead_from += n;
+	return n;
+}
+
 size_t ctl_input_read(struct ctl_input *input, uint8_t *out, size_t room)
 {
 	size_t n = 0;
 
-	if (input->format != INPUT_MBOX)
-		return fread(out, 1, room, input->file);
+	if (input->format != INPUT_MBOX) {
+		n = take_ahead(input, out, room);
+		return n + fread(out + n, 1, room - n, input->file);
+	}
 	while (!input->is_over && room - n >= LINE_BYTES + sizeof(input->held)) {
 		n += mbox_piece(input, out + n);
 		if (!input->is_over)

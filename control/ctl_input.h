@@ -10,7 +10,7 @@
 
 struct ctl_input;
 
-// Opens a regular file. is_mail: known to be a message, whatever it looks like (a file of a Maildir).
+// Opens a regular file, or standard input ("-"), whatever it is. is_mail: known to be a message, whatever it looks like (a file of a Maildir).
 // Returns 0 or -errno.
 int ctl_input_open(const char *path, bool is_mail, struct ctl_input **out) SCAN_MUST_USE;
 void ctl_input_close(struct ctl_input *input);

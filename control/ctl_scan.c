@@ -29,8 +29,8 @@ static void print_usage(FILE *out)
 	(void)fprintf(out,
 		"usage: cordonctl scan --rules PATH [OPTION...] FILE|DIR...\n\n"
 		"Scans message files, mailboxes (mbox), Maildirs and folders, with all that is in\n"
-		"them; any other file is scanned as one object. PATH is a ruleset image, a\n"
-		"signature file or a folder of signature files.\n\n"
+		"them; any other file is scanned as one object. - is the standard input. PATH is\n"
+		"a ruleset image, a signature file or a folder of signature files.\n\n"
 		"  -r, --rules PATH    what to look for\n"
 		"      --screen FILE   checksums to look for besides: a JSON list as in alerts\n"
 		"      --json          one JSON line for each file or message\n"
@@ -177,9 +177,12 @@ static void add_file(struct scan_command *command, const char *path, bool is_mai
 static void scan_path(struct scan_command *command, const char *path, bool is_mail, int depth)
 {
 	struct stat status;
-	int err = depth == 0 ? stat(path, &status) : lstat(path, &status);
+	bool is_input = depth == 0 && strcmp(path, "-") == 0;
+	int err = is_input ? 0 : depth == 0 ? stat(path, &status) : lstat(path, &status);
 
-	if (err != 0)
+	if (is_input)
+		add_file(command, path, is_mail);
+	else if (err != 0)
 		scan_work_fail(command->work, path, strerrordesc_np(errno));
 	else if (S_ISDIR(status.st_mode))
 		scan_folder(command, path, depth);

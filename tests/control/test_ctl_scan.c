@@ -52,6 +52,7 @@ static char program[4096];
 static char output[MAX_OUTPUT];
 static char errors[MAX_OUTPUT];
 static const char *output_device; // instead of a file
+static int input = -1;            // instead of this program's own
 
 static const struct {
 	const char *path;
@@ -181,6 +182,8 @@ static int run(const char *line)
 		n++;
 	}
 	assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+	if (input >= 0)
+		assert_int_equal(posix_spawn_file_actions_adddup2(&actions, input, 0), 0);
 	for (int fd = 1; fd <= 2; fd++) {
 		char path[256];
 
@@ -556,6 +559,43 @@ static void workers_say_the_same_in_the_same_order(void **state)
 	assert_int_equal(run("scan --rules @rules --workers 257 @box"), 2);
 }
 
+// As cordonctl gets it from a pipe.
+static int run_with_input(const char *line, const char *text)
+{
+	int ends[2];
+	int status;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
+	assert_int_equal(close(ends[1]), 0);
+	input = ends[0];
+	status = run(line);
+	input = -1;
+	assert_int_equal(close(ends[0]), 0);
+	return status;
+}
+
+static void standard_input_is_scanned_as_a_file_is(void **state)
+{
+	static char long_text[60000];
+
+	(void)state;
+	assert_int_equal(run_with_input("scan --rules @rules -", ATTACHED), 1);
+	assert_true(matches(output, "^-: Test\\.Eicar FOUND$"));
+	assert_int_equal(run_with_input("scan --rules @rules -", HEAD "\r\nno virus\r\n"), 0);
+	assert_true(matches(output, "^-: OK$"));
+	assert_int_equal(run_with_input("scan --rules @rules --json -",
+				 FROM_LINE HEAD "\r\nfirst\n\n" FROM_LINE ATTACHED "\n"),
+		1);
+	assert_non_null(strstr(output, "\"message\":2"));
+	assert_int_equal(run_with_input("scan --rules @rules -", ""), 0);
+	// Past what it is told by.
+	memset(long_text, ' ', sizeof(long_text) - 1);
+	memcpy(long_text + sizeof(long_text) - 1 - strlen(EICAR), EICAR, strlen(EICAR));
+	assert_int_equal(run_with_input("scan --rules @plain.ndb -", long_text), 1);
+	assert_true(matches(output, "^Data scanned: 0\\.06 MB$"));
+}
+
 static void what_is_no_file_is_an_error_or_passed_over(void **state)
 {
 	char path[512];
@@ -593,6 +633,7 @@ int main(void)
 		cmocka_unit_test(a_mailbox_is_what_was_put_into_it),
 		cmocka_unit_test(a_maildir_holds_messages_whatever_they_look_like),
 		cmocka_unit_test(workers_say_the_same_in_the_same_order),
+		cmocka_unit_test(standard_input_is_scanned_as_a_file_is),
 		cmocka_unit_test(what_is_no_file_is_an_error_or_passed_over),
 	};
 

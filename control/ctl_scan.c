@@ -177,12 +177,9 @@ static void add_file(struct scan_command *command, const char *path, bool is_mai
 static void scan_path(struct scan_command *command, const char *path, bool is_mail, int depth)
 {
 	struct stat status;
-	bool is_input = depth == 0 && strcmp(path, "-") == 0;
-	int err = is_input ? 0 : depth == 0 ? stat(path, &status) : lstat(path, &status);
+	int err = depth == 0 ? stat(path, &status) : lstat(path, &status);
 
-	if (is_input)
-		add_file(command, path, is_mail);
-	else if (err != 0)
+	if (err != 0)
 		scan_work_fail(command->work, path, strerrordesc_np(errno));
 	else if (S_ISDIR(status.st_mode))
 		scan_folder(command, path, depth);
@@ -229,8 +226,12 @@ static int scan_all(struct scan_command *command, char **paths)
 	int err = scan_work_new(&command->options, &command->work);
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &began);
-	for (; err == 0 && *paths != NULL; paths++)
-		scan_path(command, *paths, false, 0);
+	for (; err == 0 && *paths != NULL; paths++) {
+		if (strcmp(*paths, "-") == 0)
+			add_file(command, *paths, false);
+		else
+			scan_path(command, *paths, false, 0);
+	}
 	if (err == 0)
 		err = scan_work_run(command->work, &sums);
 	scan_work_free(command->work);

@@ -440,6 +440,7 @@ static void release(struct gateway *gateway)
 	distributor_fini(&gateway->distributor);
 	worker_rules_free(gateway->rules);
 	free(gateway->seals);
+	free(gateway->seals_before);
 	free(gateway->seals_text);
 	if (gateway->ruleset != NULL)
 		ruleset_close(gateway->ruleset);

@@ -18,14 +18,15 @@ struct gateway {
 	uint64_t run; // names this process: what it counts begins with it
 	struct options options;
 	struct ports ports;
-	struct ruleset *ruleset;    // until the workers' rules take it
-	struct worker_rules *rules; // in force
-	struct engine_seals *seals; // in force
-	char *seals_text;           // that they are of; NULL: none
-	struct spool *spool;        // NULL: nothing can be kept
-	uint64_t spool_level;       // of fill, as was reported last
-	uint64_t spool_refusal;     // errno, the same
-	uint64_t spool_slow;        // a flag, the same
+	struct ruleset *ruleset;           // until the workers' rules take it
+	struct worker_rules *rules;        // in force
+	struct engine_seals *seals;        // in force
+	struct engine_seals *seals_before; // that a worker which naps has not let go yet; or NULL
+	char *seals_text;                  // that they are of; NULL: none
+	struct spool *spool;               // NULL: nothing can be kept
+	uint64_t spool_level;              // of fill, as was reported last
+	uint64_t spool_refusal;            // errno, the same
+	uint64_t spool_slow;               // a flag, the same
 	struct distributor distributor;
 	struct worker_shared shared;
 	struct worker *workers[OPTIONS_MAX_WORKERS];

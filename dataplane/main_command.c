@@ -14,21 +14,40 @@
 
 // ---- seals --------------------------------------------------------------------------------------
 
+// Those before them, once no worker looks at these any more.
+static void free_before(struct gateway *gateway)
+{
+	for (uint32_t i = 0; i < gateway->workers_count; i++) {
+		if (!worker_orders_have_taken(
+			    worker_get_orders(gateway->workers[i]), gateway->seals))
+			return;
+	}
+	free(gateway->seals_before);
+	gateway->seals_before = NULL;
+}
+
 int main_apply_seals(struct gateway *gateway, struct engine_seals *seals)
 {
 	bool is_running = atomic_load_explicit(&gateway->shared.running, memory_order_acquire) > 0;
 
+	if (gateway->seals_before != NULL)
+		free_before(gateway);
 	for (uint32_t i = 0; i < gateway->workers_count; i++)
 		worker_orders_give_seals(worker_get_orders(gateway->workers[i]), seals);
 	for (uint32_t i = 0; is_running && i < gateway->workers_count; i++) {
-		int err = worker_orders_wait_seals(worker_get_orders(gateway->workers[i]), seals);
+		// Of one that naps only the last ones before are kept.
+		int err = worker_orders_wait_seals(worker_get_orders(gateway->workers[i]), seals,
+			gateway->seals_before != NULL);
 
 		// A worker that does not turn may take up these or those: both stay for good.
 		if (err != 0)
 			return err;
 	}
-	free(gateway->seals);
+	free(gateway->seals_before);
+	gateway->seals_before = gateway->seals;
 	gateway->seals = seals;
+	if (is_running)
+		free_before(gateway);
 	return 0;
 }
 

@@ -444,6 +444,8 @@ static void finish(struct worker *worker)
 {
 	struct worker_shared *shared = worker->shared;
 
+	// What is in force while it naps holds for the last that it does, too.
+	worker_orders_take(&worker->orders, worker->engine);
 	engine_stop(worker->engine, worker->now_ns);
 	flush_all(worker);
 	settle(worker);

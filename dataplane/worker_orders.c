@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,14 +41,14 @@ static void take_scanner(struct worker_orders *orders, struct engine *engine)
 
 static void take_seals(struct worker_orders *orders, struct engine *engine)
 {
-	// Acquire, with the release of worker_orders_give_seals: what they point to is there.
+	// In one order with the store of worker_orders_give_seals, and with that nap's end: see is_in_force.
 	const struct engine_seals *seals =
-		atomic_load_explicit(&orders->seals, memory_order_acquire);
+		atomic_load_explicit(&orders->seals, memory_order_seq_cst);
 
 	if (seals == atomic_load_explicit(&orders->taken, memory_order_relaxed))
 		return;
 	engine_set_seals(engine, seals);
-	// Release, with the acquire of worker_orders_wait_seals: nobody looks at the old ones here.
+	// Release, with the acquire of worker_orders_have_taken: nobody looks at the old ones here.
 	atomic_store_explicit(&orders->taken, seals, memory_order_release);
 }
 
@@ -63,8 +62,10 @@ void worker_orders_nap(struct worker_orders *orders, uint32_t given, uint32_t us
 {
 	const struct timespec most = {us / 1000000, (long)(us % 1000000) * 1000};
 
+	atomic_store_explicit(&orders->is_napping, true, memory_order_seq_cst);
 	// Returns at once when the number is another one by now.
 	(void)syscall(SYS_futex, &orders->given, FUTEX_WAIT_PRIVATE, given, &most, NULL, 0);
+	atomic_store_explicit(&orders->is_napping, false, memory_order_seq_cst);
 }
 
 void worker_orders_take(struct worker_orders *orders, struct engine *engine)
@@ -106,16 +107,31 @@ int worker_orders_set_scanner(struct worker_orders *orders, struct scanner *scan
 
 void worker_orders_give_seals(struct worker_orders *orders, const struct engine_seals *seals)
 {
-	atomic_store_explicit(&orders->seals, seals, memory_order_release);
+	atomic_store_explicit(&orders->seals, seals, memory_order_seq_cst);
 	end_nap(orders);
 }
 
-int worker_orders_wait_seals(struct worker_orders *orders, const struct engine_seals *seals)
+bool worker_orders_have_taken(const struct worker_orders *orders, const struct engine_seals *seals)
+{
+	return atomic_load_explicit(&orders->taken, memory_order_acquire) == seals;
+}
+
+// That the worker naps is read after the seals were stored; it reads the seals after it has stored that its nap is
+// over. All four are in one order, so that a nap that is seen here ends before the seals are looked at.
+static bool is_in_force(
+	const struct worker_orders *orders, const struct engine_seals *seals, bool and_taken)
+{
+	return worker_orders_have_taken(orders, seals) ||
+	       (!and_taken && atomic_load_explicit(&orders->is_napping, memory_order_seq_cst));
+}
+
+int worker_orders_wait_seals(
+	struct worker_orders *orders, const struct engine_seals *seals, bool and_taken)
 {
 	uint64_t began_ns = now_ns();
 	uint64_t limit_ns = began_ns + WAIT_NS;
 
-	while (atomic_load_explicit(&orders->taken, memory_order_acquire) != seals) {
+	while (!is_in_force(orders, seals, and_taken)) {
 		uint64_t now = now_ns();
 
 		if (now > limit_ns)

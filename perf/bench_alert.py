@@ -5,7 +5,7 @@
 A gateway as it is installed: cordon-dataplane with two workers between the lab's network namespaces,
 cordon-control beside it, alerts over each channel by plain clients. An alert counts from the moment before
 its first byte is sent until the dataplane's `seal` event, which is timed when each worker has said that it
-goes by the new seals. TCP and HTTPS have a connection that stays; tcp-fresh and https-fresh have a new one for each
+goes by the new seals, or naps: then it does so before all else. TCP and HTTPS have a connection that stays; tcp-fresh and https-fresh have a new one for each
 alert, and what it takes to connect, and to agree on keys, counts. Rows with `arrival` begin when the kernel of the
 gateway has the alert's last byte, which is what the gateway can do something about. What the machine's scheduler costs of that is measured at the same time: bench_wake sends
 pings through as many threads that do nothing but wake each other. All of it twice: as any program among

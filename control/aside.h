@@ -1,10 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What takes its time with rules and files, done while alerts are served (urgent_wait): they are long, and a seal must
+// What takes its time with rules, files and programs, done while alerts are served (urgent_wait): they are long, and a seal must
 // not wait for them. For the main loop; what is served meanwhile changes seals.
 #pragma once
 
 #include "scan/scan.h"
 
+#include <glib.h>
+
+#include <stdbool.h>
+
 // ruleset_open, durable_rename.
 int aside_open_rules(const char *path, struct ruleset **out) __attribute__((warn_unused_result));
 int aside_rename(const char *from, const char *to) __attribute__((warn_unused_result));
+
+// A program that is started: it has to have a processor until its exec, and to be given its own memory, before anybody
+// knows that it runs.
+struct aside_child {
+	const char *const *arguments; // the program's path first, NULL behind
+	GSpawnChildSetupFunc setup;   // in the child; it has ctx
+	gpointer ctx;
+	bool has_input; // of a pipe
+	GPid pid;       // from here on: what has come of it
+	int input;      // -1: none
+	int output;     // what it says on its standard output
+};
+
+// It has to be waited for (g_child_watch_add). Returns 0, or -ENOEXEC, which is told on standard error.
+int aside_spawn(struct aside_child *child) __attribute__((warn_unused_result));
+// Kills it, and waits until it is gone: that takes as long as its memory is, and the less of the processor it gets the
+// longer. Nobody else may wait for it.
+void aside_kill(GPid pid);

@@ -305,12 +305,13 @@ static size_t list_sources(const struct publish *publish, const char **out)
 
 static int spawn_child(struct publish *publish, bool is_full)
 {
-	// The arrays' texts are const in all but type: g_spawn does not write to them.
 	const struct control_options *options = publish->options;
 	const char *arguments[CONTROL_MAX_TEXTS + 12] = {
 		publish->program, "compile", "--json", "-o", publish->image};
+	struct aside_child child = {
+		.arguments = arguments, .setup = limit_child, .ctx = (gpointer)(uintptr_t)options};
 	size_t count = 5;
-	GError *error = NULL;
+	int err;
 
 	if (publish->cache[0] != '\0') {
 		arguments[count++] = "--cache";
@@ -320,14 +321,10 @@ static int spawn_child(struct publish *publish, bool is_full)
 			arguments[count++] = options->rules.image;
 	}
 	(void)list_sources(publish, arguments + count);
-	if (g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
-		    G_SPAWN_DO_NOT_REAP_CHILD, limit_child, (gpointer)(uintptr_t)options,
-		    &publish->child, NULL, &publish->output, NULL, &error))
-		return 0;
-	(void)fprintf(stderr, "cordon-control: %s: %s\n", publish->program, error->message);
-	g_error_free(error);
-	publish->child = 0;
-	return -ENOEXEC;
+	err = aside_spawn(&child);
+	publish->child = child.pid;
+	publish->output = child.output;
+	return err;
 }
 
 static void watch_child(struct publish *publish)
@@ -408,13 +405,10 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 		publish->is_background = start_child(publish, true) == 0;
 }
 
-// A killed child is gone at once.
 static void give_up_background(struct publish *publish)
 {
-	(void)kill(publish->child, SIGKILL);
-	(void)waitpid(publish->child, NULL, 0);
 	(void)g_source_remove(publish->watch);
-	g_spawn_close_pid(publish->child);
+	aside_kill(publish->child);
 	publish->child = 0;
 	publish->watch = 0;
 	publish->is_background = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publish_standby.h"
 
+#include "control/aside.h"
 #include "dataplane/dataplane.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MOMENT_MS 500  // what follows from the last compilation goes first
@@ -57,23 +57,23 @@ static gboolean start(gpointer ctx)
 	struct publish_standby *standby = ctx;
 	const struct publish_standby_plan *plan = &standby->plan;
 	const char *image = plan->options->rules.image;
-	// The texts are const in all but type: g_spawn does not write to them.
 	const char *arguments[] = {plan->program, "compile", "--json", "-o", plan->output,
 		"--cache", plan->cache, "--in-use", image, "--standby", NULL};
-	GError *error = NULL;
+	struct aside_child child = {.arguments = arguments,
+		.setup = plan->limit,
+		.ctx = (gpointer)(uintptr_t)plan->options,
+		.has_input = true};
 
 	standby->timer = 0;
 	if (access(image, F_OK) != 0 || stat(plan->program, &standby->program) != 0)
 		return G_SOURCE_REMOVE;
-	if (!g_spawn_async_with_pipes(NULL, (gchar **)(uintptr_t)arguments, NULL,
-		    G_SPAWN_DO_NOT_REAP_CHILD, plan->limit, (gpointer)(uintptr_t)plan->options,
-		    &standby->child, &standby->input, &standby->output, NULL, &error)) {
-		(void)fprintf(stderr, "cordon-control: %s: %s\n", plan->program, error->message);
-		g_error_free(error);
-		standby->child = 0;
+	if (aside_spawn(&child) != 0) {
 		start_in(standby, AGAIN_MS);
 		return G_SOURCE_REMOVE;
 	}
+	standby->child = child.pid;
+	standby->input = child.input;
+	standby->output = child.output;
 	standby->watch = g_child_watch_add(standby->child, ended, standby);
 	// Other children do not keep it from being ended with us, and nobody waits for it.
 	if (fcntl(standby->input, F_SETFD, FD_CLOEXEC) != 0 ||
@@ -101,15 +101,12 @@ void publish_standby_want(struct publish_standby *standby)
 	start_in(standby, MOMENT_MS);
 }
 
-// A killed child is gone at once.
 void publish_standby_drop(struct publish_standby *standby)
 {
 	if (standby->child == 0)
 		return;
-	(void)kill(standby->child, SIGKILL);
-	(void)waitpid(standby->child, NULL, 0);
 	(void)g_source_remove(standby->watch);
-	g_spawn_close_pid(standby->child);
+	aside_kill(standby->child);
 	standby->child = 0;
 	standby->watch = 0;
 	close_pipes(standby);

@@ -304,17 +304,21 @@ static void serve_kept(struct local_server *server, struct client *client)
 }
 
 // Who asks beside is not heard before this one has its answer.
-static bool keep_question(
+static void keep_question(
 	struct local_server *server, struct client *client, const struct local_request *request)
 {
+	const struct local_answer no_memory = {.fd = -1};
+
 	client->kept = malloc(request->bytes + 1);
-	if (client->kept == NULL)
-		return false;
+	if (client->kept == NULL) {
+		close_descriptor(request->fd);
+		give_answer(server, client, &no_memory);
+		return;
+	}
 	memcpy(client->kept, request->text, request->bytes + 1);
 	client->kept_bytes = request->bytes;
 	client->kept_fd = request->fd;
 	watch(server, EPOLL_CTL_MOD, client->fd, 0);
-	return true;
 }
 
 void local_server_answer(struct local_server *server, uint64_t id, struct local_answer *answer)
@@ -476,9 +480,12 @@ bool local_server_take(
 		struct client *client = &server->clients[i];
 		struct local_request request = {.text = server->urgent};
 
-		if (may_be_heard(server, client) && read_question(server, client, &request) &&
-			(is_urgent(&request) || !keep_question(server, client, &request)))
-			answer_client(server, client, &request);
+		if (may_be_heard(server, client) && read_question(server, client, &request)) {
+			if (is_urgent(&request))
+				answer_client(server, client, &request);
+			else
+				keep_question(server, client, &request);
+		}
 		has_kept = has_kept || client->kept != NULL;
 	}
 	return has_kept;

@@ -67,7 +67,7 @@ static void give_answer(struct engine *engine, struct session *session, struct m
 	const char *reply, uint64_t now_ns)
 {
 	message->latency_ns += now_ns - message->end_ns;
-	takeover_reply(engine, session, reply, false, now_ns);
+	takeover_reply(engine, session, message->answered ? "" : reply, false, now_ns);
 	message_report(engine, session, message,
 		policy_action_name((enum policy_action)message->action), reply, now_ns);
 }
@@ -305,13 +305,10 @@ void dialogue_decided(struct engine *engine, struct session *session, uint64_t n
 static void refuse(struct engine *engine, struct session *session, const struct smtp_event *event,
 	uint64_t now_ns)
 {
-	const char *name = smtp_violation_name(event->why);
-	struct message *message = session->building;
-
-	if (message != NULL)
-		message_refuse(message, name, smtp_violation_reply(event->why));
+	if (session->building != NULL)
+		message_refuse(session->building, event);
 	if (session->mode != SESSION_DIVERT)
-		(void)takeover_begin(engine, session, name, now_ns);
+		(void)takeover_begin(engine, session, smtp_violation_name(event->why), now_ns);
 }
 
 static void on_violation(struct engine *engine, struct session *session, enum tcp_side side,
@@ -323,6 +320,8 @@ static void on_violation(struct engine *engine, struct session *session, enum tc
 	engine->counters.violations++;
 	if (session->mode == SESSION_TAKEOVER && !smtp_violation_is_fatal(event->why))
 		return; // the message is lost to the server as it is
+	if (session->mode == SESSION_DIVERT && event->why == SMTP_VIOLATION_EARLY_REFUSAL)
+		return; // of a recorded server, which is not asked
 	if (smtp_violation_is_fatal(event->why)) {
 		const char *name = smtp_violation_name(event->why);
 

@@ -264,10 +264,10 @@ static bool decide(struct engine *engine, struct session *session, uint64_t now_
 	judge(engine, session, message);
 	if (message->refused) {
 		message->action = POLICY_REJECT;
-		if (message->verdict != VERDICT_INFECTED) {
+		if (message->verdict != VERDICT_INFECTED && !message->answered)
 			message->verdict = VERDICT_SUSPECT;
+		if (message->verdict != VERDICT_INFECTED)
 			message->reason = message->refusal;
-		}
 		return true;
 	}
 	// The default of what is suspect. Nobody could ever look at it where nothing is kept.
@@ -367,15 +367,21 @@ void message_outdate(struct engine *engine, struct message *message, const struc
 	message->outdated = true;
 }
 
-void message_refuse(struct message *message, const char *reason, const char *reply)
+void message_refuse(struct message *message, const struct smtp_event *event)
 {
 	message->refused = true;
-	if (message->ended && message->verdict != VERDICT_INFECTED)
+	message->answered = event->why == SMTP_VIOLATION_EARLY_REFUSAL;
+	if (message->ended && message->verdict != VERDICT_INFECTED && !message->answered)
 		message->verdict = VERDICT_SUSPECT;
 	message->action = POLICY_REJECT;
-	message->refusal = reason;
-	message->reason = reason;
-	(void)snprintf(message->reply, sizeof(message->reply), "%s", reply);
+	message->refusal = smtp_violation_name(event->why);
+	message->reason = message->refusal;
+	if (message->answered)
+		policy_copy_text((const char *)event->text, event->text_bytes, message->reply,
+			sizeof(message->reply));
+	else
+		(void)snprintf(message->reply, sizeof(message->reply), "%s",
+			smtp_violation_reply(event->why));
 }
 
 void message_await_reply(struct session *session, uint16_t replies_ahead)

@@ -74,6 +74,7 @@ struct message {
 	bool outdated; // the scan was given up
 	bool unjudged; // it could not be judged by the rules in force
 	bool refused;  // by an SMTP violation: action, reason and reply stand already
+	bool answered; // by the server, before its end
 	bool diverted; // the server was told nothing of it: it can be kept or refused, never delivered
 	const char *
 		unkeepable; // why its envelope is not known in full, or NULL: delivery would be another's
@@ -135,8 +136,8 @@ void message_outdate(struct engine *engine, struct message *message, const struc
 bool message_conclude(struct engine *engine, struct session *session, uint64_t now_ns);
 // It was judged again: that result takes the place of any other.
 void message_take_again(struct engine *engine, struct message *message, struct deferral *deferral);
-// Refuses the message whatever its verdict will be.
-void message_refuse(struct message *message, const char *reason, const char *reply);
+// Refuses the message for a violation, whatever its verdict will be.
+void message_refuse(struct message *message, const struct smtp_event *event);
 // Version of the rules that it was scanned with.
 const char *message_ruleset(const struct engine *engine, const struct message *message);
 // Moves the building message to the list of those that wait for the server's reply.

@@ -235,7 +235,7 @@ void takeover_reply(struct engine *engine, struct session *session, const char *
 	struct takeover *takeover = session->takeover;
 
 	// Replies are far shorter than the buffer, and few: what does not fit is not sent, the close is.
-	if (sender_push(&takeover->sender, reply, strlen(reply)) == 0)
+	if (reply[0] != '\0' && sender_push(&takeover->sender, reply, strlen(reply)) == 0)
 		(void)sender_push(&takeover->sender, "\r\n", 2);
 	takeover->begin_ns = now_ns;
 	if (close)

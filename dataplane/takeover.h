@@ -53,7 +53,7 @@ int takeover_begin(
 // Resets both sides and buries the session: the sender comes back.
 void takeover_reset_both(
 	struct engine *engine, struct session *session, const char *why, uint64_t now_ns);
-// The message is over: gives the reply (without CRLF); with close set, FIN at once.
+// The message is over: gives the reply (without CRLF), unless that is empty; with close set, FIN at once.
 void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
 	uint64_t now_ns);
 // The message was answered: what the client says next gets 221 or 421, and the close.

@@ -69,6 +69,7 @@ const char *smtp_violation_name(enum smtp_violation why)
 		[SMTP_VIOLATION_FALSE_END] = "false-end",
 		[SMTP_VIOLATION_BARE_NEWLINE] = "bare-newline",
 		[SMTP_VIOLATION_LONG_LINE] = "long-line",
+		[SMTP_VIOLATION_EARLY_REFUSAL] = "early-refusal",
 		[SMTP_VIOLATION_LONG_COMMAND] = "long-command",
 		[SMTP_VIOLATION_BAD_BDAT] = "bad-bdat",
 		[SMTP_VIOLATION_DATA_AFTER_BDAT] = "data-after-bdat",

@@ -65,13 +65,17 @@ enum smtp_event_type {
 
 // X(name, fatal, reply, help). A fatal one leaves no common reading: the connection must end. After
 // one that is not fatal the caller may go on (the bytes [from, to) filled with `fill` first, where
-// fill is not 0, normalise it) or refuse the message with the reply.
+// fill is not 0, normalise it) or refuse the message with the reply. EARLY_REFUSAL is the server's side's: text is its
+// reply, which the client takes for that to its message; what the server makes of the rest of it nobody knows, so that
+// nothing more must reach it.
 #define SMTP_VIOLATIONS(X)                                                                         \
 	X(FALSE_END, false, "550 5.5.2 Line breaks must be CRLF",                                  \
 		"end of data look-alike (smuggling)")                                              \
 	X(BARE_NEWLINE, false, "550 5.5.2 Line breaks must be CRLF",                               \
 		"bare CR, LF or NUL in the body")                                                  \
 	X(LONG_LINE, false, "550 5.5.2 Line too long", "body line over the limit")                 \
+	X(EARLY_REFUSAL, false, "554 5.0.0 Refused",                                               \
+		"the server refuses a message that is still on its way")                           \
 	X(LONG_COMMAND, true, "500 5.5.2 Line too long", "command line over 12288 bytes")          \
 	X(BAD_BDAT, true, "501 5.5.4 Bad chunk size", "BDAT without a usable size")                \
 	X(DATA_AFTER_BDAT, true, "503 5.5.1 Bad sequence",                                         \

@@ -129,12 +129,31 @@ static bool is_bad_answer(
 	return false;
 }
 
+// A message is on its way, no reply is owed, and this is one that refuses: of what else than the message?
+static bool is_early_refusal(const struct smtp *smtp, uint16_t code)
+{
+	return smtp->reply_state == REPLY_LOOSE && code / 100 == 5 && smtp_in_message(smtp) &&
+	       (smtp->flags & FLAG_MESSAGE) != 0;
+}
+
+// One that answers nothing: a farewell, or the end of this connection.
+static bool loose_reply(
+	struct smtp_reader *reader, const struct smtp_view *view, uint16_t code, bool is_early)
+{
+	if (code / 100 == 4)
+		return smtp_emit(reader, SMTP_REPLY, view->from, view->to);
+	return smtp_emit_violation(reader,
+		is_early ? SMTP_VIOLATION_EARLY_REFUSAL : SMTP_VIOLATION_UNSOLICITED_REPLY,
+		view->from, view->to);
+}
+
 static bool reply(struct smtp_reader *reader, const struct smtp_view *view, uint16_t code)
 {
 	struct smtp *smtp = reader->smtp;
 	struct smtp_event *event = reader->event;
 	enum smtp_verb verb = smtp->reply_state == REPLY_LOOSE ? SMTP_VERB_NONE : head(smtp);
 	bool waited = smtp->state == STATE_WAIT && smtp->queue_count == 1;
+	bool is_early = is_early_refusal(smtp, code);
 	enum smtp_violation why;
 
 	smtp->reply_state = REPLY_NONE;
@@ -143,10 +162,7 @@ static bool reply(struct smtp_reader *reader, const struct smtp_view *view, uint
 	event->text = view->text;
 	event->text_bytes = view->text_bytes;
 	if (verb == SMTP_VERB_NONE)
-		return code / 100 == 4
-			       ? smtp_emit(reader, SMTP_REPLY, view->from, view->to)
-			       : smtp_emit_violation(reader, SMTP_VIOLATION_UNSOLICITED_REPLY,
-					 view->from, view->to);
+		return loose_reply(reader, view, code, is_early);
 	event->bdat = (smtp->queue[smtp->queue_head] & QUEUE_LAST) != 0;
 	if (is_bad_answer(smtp, verb, code, &why))
 		return smtp_emit_violation(reader, why, view->from, view->to);
@@ -200,7 +216,8 @@ static bool read_line(
 	}
 	if (keyword != NULL && smtp_word_is(keyword, "CHUNKING") && !smtp->options->hide_chunking)
 		smtp->flags |= FLAG_EHLO_CHUNKING;
-	if (more && (smtp->reply_state != REPLY_LOOSE || code / 100 == 4))
+	if (more && (smtp->reply_state != REPLY_LOOSE || code / 100 == 4 ||
+			    is_early_refusal(smtp, code)))
 		return false;
 	return reply(reader, view, code);
 }

@@ -362,6 +362,34 @@ static void a_421_in_mid_body_passes_and_completes_nothing(void **state)
 	bench_finish(&bench);
 }
 
+// The client takes it for the answer to its message, and the server may take the rest for commands.
+static void a_refusal_in_mid_body_is_the_answer_and_the_rest_goes_nowhere(void **state)
+{
+	(void)state;
+	for (int pieces = 0; pieces < 2; pieces++) {
+		const uint8_t *seen;
+
+		bench_begin(&bench, 4);
+		client("S: x\r\n");
+		server(pieces ? "552-too\r\n55" : "552-too\r\n552 large\r\n");
+		if (pieces)
+			server("2 large\r\n");
+		bench_pass(&bench, 10);
+		assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
+		client("MAIL FROM:<" EVIL ">\r\n");
+		client("\r\n.\r\n");
+		assert_false(bench_server_has(&bench, "MAIL FROM:<" EVIL));
+		client("NOOP\r\n");
+		bench_pass(&bench, 10);
+		assert_true(bench_client_has(&bench, "552-too\r\n552 large\r\n421 "));
+		seen = bench.view[TCP_CLIENT]->bytes;
+		assert_null(memmem(seen, BENCH_SEEN_BYTES, "554", 3));
+		assert_int_equal(bench.mails, 1);
+		assert_string_equal(bench.action, "reject");
+		bench_finish(&bench);
+	}
+}
+
 static void half_a_body_and_a_fin_is_no_message(void **state)
 {
 	(void)state;
@@ -395,6 +423,7 @@ int main(void)
 		cmocka_unit_test(lines_of_an_authentication_are_opaque),
 		cmocka_unit_test(verbs_that_carry_data_are_masked_in_any_pieces),
 		cmocka_unit_test(a_421_in_mid_body_passes_and_completes_nothing),
+		cmocka_unit_test(a_refusal_in_mid_body_is_the_answer_and_the_rest_goes_nowhere),
 		cmocka_unit_test(half_a_body_and_a_fin_is_no_message),
 	};
 

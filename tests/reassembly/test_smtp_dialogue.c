@@ -283,6 +283,23 @@ static const struct dialogue dialogues[] = {
 	{"at one that was not waited for", {0},
 		{CHUNKS, C("NOOP\n"), S("250 1\r\n"), C("BDAT 1\nx")},
 		GREETED EHLOED "\ncommand NOOP\nreply NOOP 250\nviolation bad-bdat", NULL, NULL},
+	{"a message that is refused while it is on its way", {0},
+		{CHUNKS, C("MAIL FROM:<>\r\nDATA\r\n"), S("250 1\r\n354 go\r\n"), C("a\r\n"),
+			S("552-too\r\n552 large\r\n250 no\r\n"), C("b\r\n.\r\n")},
+		GREETED EHLOED "\ncommand MAIL <> \ncommand DATA\nreply MAIL 250\nreply DATA 354\n"
+			       "begin\ndata a\r\n\nviolation early-refusal\n"
+			       "violation unsolicited-reply",
+		NULL, NULL},
+	{"a chunk of one", {0},
+		{CHUNKS, C("BDAT 1\r\nxBDAT 9\r\ny"), S("250 1\r\n250 2\r\n554 no\r\n")},
+		GREETED EHLOED "\ncommand BDAT 1\nbegin bdat\ndata x\ncommand BDAT 9\ndata y\n"
+			       "reply BDAT 250\nreply BDAT 250\nviolation early-refusal",
+		NULL, NULL},
+	{"one between chunks is not of a message on its way", {0},
+		{CHUNKS, C("BDAT 1\r\nx"), S("250 1\r\n554 no\r\n")},
+		GREETED EHLOED "\ncommand BDAT 1\nbegin bdat\ndata x\nreply BDAT 250\n"
+			       "violation unsolicited-reply",
+		NULL, NULL},
 	{"an empty last chunk", {0},
 		{CHUNKS, C("BDAT 1\r\nxBDAT 0 LAST\r\nBDAT 0 LAST\r\nBDAT 0\r\nBDAT 00 \r\n")},
 		GREETED EHLOED

@@ -7,32 +7,29 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_BYTES 8192
-#define LINE_BYTES 8192
-#define AHEAD_BYTES 131072
+#define PROBE_BYTES 8192u
+#define AHEAD_BYTES 262144u
 #define BLOCK 64u
 #define DENSE_BLOCKS 32u
-#define FROM_BYTES 512 // of a "From " line
+#define FROM_BYTES 512u // of a "From " line
 
 enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
 
 struct ctl_input {
-	FILE *file;
+	int fd;
 	enum input_format format;
 	bool has_begun;
-	bool is_over;          // of the message being read
-	bool has_more;         // a "From " line was read: another message begins
-	bool is_line_start;    // the next piece begins a line
-	bool is_after_empty;   // the line before was empty, or there was none
-	char held[3];          // that empty line's end, which may be the mailbox's own
-	char line[LINE_BYTES]; // a line or a piece of a long one
-	size_t ahead_from; // what was read and not looked at yet: of a mailbox, else the beginning alone
-	size_t ahead_to;
+	bool is_over;       // of the message being read
+	bool has_more;      // a "From " line was read: another message begins
+	bool is_line_start; // what was not given out yet begins a line
+	bool is_end;        // nothing more can be read
+	bool has_failed;
+	size_t from; // of ahead: what was read and not given out yet
+	size_t to;
 	char ahead[AHEAD_BYTES];
 };
 
@@ -166,44 +163,49 @@ static bool has_suffix(const char *path, const char *suffix)
 	return n >= strlen(suffix) && strcasecmp(path + n - strlen(suffix), suffix) == 0;
 }
 
-static FILE *open_standard_input(void)
+// Reads on behind what was not given out yet, for which there is room.
+static void read_on(struct ctl_input *input)
 {
-	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	FILE *file = fd >= 0 ? fdopen(fd, "rb") : NULL;
+	ssize_t n;
 
-	if (file == NULL && fd >= 0)
-		(void)close(fd);
-	return file;
+	memmove(input->ahead, input->ahead + input->from, input->to - input->from);
+	input->to -= input->from;
+	input->from = 0;
+	n = TEMP_FAILURE_RETRY(
+		read(input->fd, input->ahead + input->to, sizeof(input->ahead) - input->to));
+	input->is_end = n <= 0;
+	input->has_failed = n < 0;
+	input->to += n > 0 ? (size_t)n : 0;
 }
 
 int ctl_input_open(const char *path, bool is_mail, struct ctl_input **out)
 {
-	struct ctl_input *input = calloc(1, sizeof(*input));
+	struct ctl_input *input = malloc(sizeof(*input));
 
 	if (input == NULL)
 		return -ENOMEM;
-	errno = 0;
-	input->file = strcmp(path, "-") == 0 ? open_standard_input() : fopen(path, "rbe");
-	if (input->file == NULL) {
+	memset(input, 0, offsetof(struct ctl_input, ahead));
+	input->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+					   : open(path, O_RDONLY | O_CLOEXEC);
+	if (input->fd < 0) {
 		free(input);
-		return errno != 0 ? -errno : -EIO;
+		return -errno;
 	}
-	(void)setvbuf(input->file, NULL, _IOFBF, AHEAD_BYTES);
-	// Standard input may be a pipe, which is read once.
-	input->ahead_to = fread(input->ahead, 1, PROBE_BYTES, input->file);
-	if (ferror(input->file) != 0) {
+	while (input->to < PROBE_BYTES && !input->is_end)
+		read_on(input);
+	if (input->has_failed) {
 		ctl_input_close(input);
 		return -EIO;
 	}
-	input->format =
-		input_probe(input->ahead, input->ahead_to, is_mail || has_suffix(path, ".eml"));
+	input->format = input_probe(input->ahead, input->to < PROBE_BYTES ? input->to : PROBE_BYTES,
+		is_mail || has_suffix(path, ".eml"));
 	*out = input;
 	return 0;
 }
 
 void ctl_input_close(struct ctl_input *input)
 {
-	(void)fclose(input->file);
+	(void)close(input->fd);
 	free(input);
 }
 
@@ -214,69 +216,18 @@ enum scan_kind ctl_input_kind(const struct ctl_input *input)
 
 bool ctl_input_has_failed(const struct ctl_input *input)
 {
-	return ferror(input->file) != 0;
+	return input->has_failed;
 }
 
 // ---- mailboxes ---------------------------------------------------------------------------------
 
-// Reads up to a line end or as much as the buffer holds. Returns the bytes, 0 at the end of the file.
-static size_t read_piece(struct ctl_input *input)
-{
-	size_t n = 0;
-	bool is_end = false;
-
-	while (n < sizeof(input->line) && !is_end) {
-		const char *from = input->ahead + input->ahead_from;
-		size_t left = input->ahead_to - input->ahead_from;
-		size_t take = left < sizeof(input->line) - n ? left : sizeof(input->line) - n;
-		const char *end = memchr(from, '\n', take);
-
-		if (left == 0) {
-			input->ahead_from = 0;
-			input->ahead_to = fread(input->ahead, 1, sizeof(input->ahead), input->file);
-			if (input->ahead_to == 0)
-				break;
-			continue;
-		}
-		is_end = end != NULL;
-		take = is_end ? (size_t)(end - from) + 1 : take;
-		memcpy(input->line + n, from, take);
-		input->ahead_from += take;
-		n += take;
-	}
-	return n;
-}
-
-static bool is_empty_line(const char *line, size_t n)
-{
-	return (n == 1 && line[0] == '\n') || (n == 2 && line[0] == '\r' && line[1] == '\n');
-}
-
-// Takes one piece of a mailbox: to out, held back, or as the end of the message.
-static size_t mbox_piece(struct ctl_input *input, uint8_t *out)
-{
-	size_t n = read_piece(input);
-	bool is_whole = input->is_line_start && n > 0 && input->line[n - 1] == '\n';
-	size_t held = input->held[0] != '\0' ? strlen(input->held) : 0;
-
-	if (n == 0 ||
-		(input->is_line_start && input->is_after_empty && is_from_line(input->line, n))) {
-		input->is_over = true;
-		input->has_more = n > 0;
-		return 0;
-	}
-	if (held > 0) {
-		memcpy(out, input->held, held);
-		memset(input->held, 0, sizeof(input->held));
-	}
-	input->is_after_empty = is_whole && is_empty_line(input->line, n);
-	input->is_line_start = input->line[n - 1] == '\n';
-	if (input->is_after_empty)
-		memcpy(input->held, input->line, n);
-	else
-		memcpy(out + held, input->line, n);
-	return held + (input->is_after_empty ? 0 : n);
-}
+// What is to be looked at of a mailbox: bytes that were read, of which some are the message's.
+struct look {
+	const char *data;
+	size_t bytes;
+	size_t given;  // to the message
+	size_t passed; // with what stands between it and the next
+};
 
 // Whether a line that begins with an F begins in the block, behind which one more byte is looked at. Without
 // guesses, so that the compiler looks at many places side by side.
@@ -308,44 +259,77 @@ static const char *find_f(const char *from, size_t n, size_t *dense)
 	return at;
 }
 
-// Where the first line after this one begins that begins with "From ", or the last line that is all there.
-static size_t find_from_line(const char *data, size_t n)
+// Where the empty line begins that ends there; at, when none does.
+static size_t empty_before(const struct ctl_input *input, const struct look *look, size_t at)
 {
-	const char *at = data;
-	const char *last;
-	size_t dense = 0;
+	size_t begin = at;
 
-	while ((at = find_f(at, n - (size_t)(at - data), &dense)) != NULL) {
-		if (at > data && at[-1] == '\n' &&
-			(n - (size_t)(at - data) < 5 || memcmp(at, "From ", 5) == 0))
-			return (size_t)(at - data);
-		at++;
-	}
-	last = memrchr(data, '\n', n);
-	return last != NULL ? (size_t)(last - data) + 1 : 0;
+	if (at == 0 || look->data[at - 1] != '\n')
+		return at;
+	begin--;
+	if (begin > 0 && look->data[begin - 1] == '\r')
+		begin--;
+	return (begin == 0 ? input->is_line_start : look->data[begin - 1] == '\n') ? begin : at;
 }
 
-// Whole lines in one piece, of which the last one is not empty: there is no other message's beginning in them.
-static size_t mbox_run(struct ctl_input *input, uint8_t *out, size_t room)
+// Whether the line there, behind an empty one, is a mailbox's own, or may be one when more is read.
+static bool ends_message(struct ctl_input *input, struct look *look, size_t at)
 {
-	const char *data = input->ahead + input->ahead_from;
-	size_t n = input->ahead_to - input->ahead_from;
+	const char *line = look->data + at;
+	size_t left = look->bytes - at;
+	size_t empty = empty_before(input, look, at);
+	const char *lf;
+	size_t n;
 
-	if (!input->is_line_start || input->is_after_empty || input->held[0] != '\0')
-		return 0;
-	n = find_from_line(data, n < room ? n : room);
-	while (n > 0 && (n == 1 || data[n - 2] == '\n' ||
-				(data[n - 2] == '\r' && (n == 2 || data[n - 3] == '\n'))))
-		n -= n > 1 && data[n - 2] == '\r' ? 2 : 1;
-	memcpy(out, data, n);
-	input->ahead_from += n;
-	return n;
+	if (empty == at || memcmp(line, "From ", left < 5 ? left : 5) != 0)
+		return false;
+	lf = memchr(line, '\n', left < FROM_BYTES ? left : FROM_BYTES);
+	n = lf != NULL ? (size_t)(lf - line) + 1 : left;
+	look->given = empty;
+	look->passed = empty;
+	if (lf == NULL && left <= FROM_BYTES && !input->is_end)
+		return true;
+	if (!is_from_line(line, n))
+		return false;
+	look->passed = at + n;
+	input->is_over = true;
+	input->has_more = true;
+	return true;
+}
+
+// Without another message's beginning: all, but for an empty line at the end, or half of one, which may not be its own.
+static void look_at_end(struct ctl_input *input, struct look *look)
+{
+	size_t n = look->bytes;
+
+	look->given = empty_before(input, look, n);
+	look->passed = input->is_end ? n : look->given;
+	input->is_over = input->is_end;
+	if (!input->is_end && n > 0 && look->data[n - 1] == '\r' &&
+		(n == 1 ? input->is_line_start : look->data[n - 2] == '\n'))
+		look->given = look->passed = n - 1;
+}
+
+static void look_for_end(struct ctl_input *input, struct look *look)
+{
+	const char *end = look->data + look->bytes;
+	const char *at = look->data;
+	size_t dense = 0;
+
+	while ((at = find_f(at, (size_t)(end - at), &dense)) != NULL) {
+		if (ends_message(input, look, (size_t)(at - look->data)))
+			return;
+		at++;
+	}
+	look_at_end(input, look);
 }
 
 bool ctl_input_next(struct ctl_input *input)
 {
 	if (!input->has_begun && input->format == INPUT_MBOX) {
-		(void)read_piece(input);
+		const char *lf = memchr(input->ahead, '\n', input->to);
+
+		input->from = (size_t)(lf + 1 - input->ahead);
 		input->has_more = true;
 	}
 	if (input->has_begun && !input->has_more)
@@ -354,33 +338,29 @@ bool ctl_input_next(struct ctl_input *input)
 	input->has_more = false;
 	input->is_over = false;
 	input->is_line_start = true;
-	input->is_after_empty = false;
-	memset(input->held, 0, sizeof(input->held));
 	return true;
 }
 
-static size_t take_ahead(struct ctl_input *input, uint8_t *out, size_t room)
+size_t ctl_input_read(struct ctl_input *input, const uint8_t **out)
 {
-	size_t left = input->ahead_to - input->ahead_from;
-	size_t n = left < room ? left : room;
+	while (!input->is_over) {
+		struct look look = {
+			.data = input->ahead + input->from, .bytes = input->to - input->from};
 
-	memcpy(out, input->ahead + input->ahead_from, n);
-	input->ahead_from += n;
-	return n;
-}
-
-size_t ctl_input_read(struct ctl_input *input, uint8_t *out, size_t room)
-{
-	size_t n = 0;
-
-	if (input->format != INPUT_MBOX) {
-		n = take_ahead(input, out, room);
-		return n + fread(out + n, 1, room - n, input->file);
-	}
-	while (!input->is_over && room - n >= LINE_BYTES + sizeof(input->held)) {
-		n += mbox_piece(input, out + n);
+		if (input->format == INPUT_MBOX)
+			look_for_end(input, &look);
+		else
+			look.given = look.passed = look.bytes;
+		*out = (const uint8_t *)look.data;
+		input->from += look.passed;
+		if (look.given > 0) {
+			input->is_line_start = look.data[look.given - 1] == '\n';
+			return look.given;
+		}
+		if (input->is_end)
+			input->is_over = true;
 		if (!input->is_over)
-			n += mbox_run(input, out + n, room - n);
+			read_on(input);
 	}
-	return n;
+	return 0;
 }

@@ -18,7 +18,7 @@ void ctl_input_close(struct ctl_input *input);
 enum scan_kind ctl_input_kind(const struct ctl_input *input);
 // Goes to the first or next message. False after the last; anything but a mailbox holds exactly one.
 bool ctl_input_next(struct ctl_input *input);
-// The next bytes of the message, at most room >= 16384. 0 at its end.
-size_t ctl_input_read(struct ctl_input *input, uint8_t *out, size_t room);
+// The next bytes of the message, the input's own until it is asked again. 0 at its end.
+size_t ctl_input_read(struct ctl_input *input, const uint8_t **out);
 // True when reading has failed: what was read is not all there is.
 bool ctl_input_has_failed(const struct ctl_input *input);

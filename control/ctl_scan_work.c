@@ -13,7 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-#define READ_BYTES 262144
 #define PROGRESS_NS 200000000
 #define PROGRESS_NAME 40 // characters of a path that are shown
 
@@ -64,7 +63,6 @@ struct waiting {
 struct worker {
 	struct scan_work *work;
 	struct scanner *scanner;
-	uint8_t *buffer;
 	size_t waiting_count;
 	struct waiting waiting[WAITING_MOST]; // in the order in which they came
 	struct file files[WAITING_MOST + 1];
@@ -300,6 +298,7 @@ static void scan_message(
 	const char *path = file->task->path;
 	struct waiting of = {
 		.file = file, .message = message, .is_mail = ctl_input_kind(input) == SCAN_MESSAGE};
+	const uint8_t *data;
 	size_t n;
 	int err = scan_begin(worker->scanner, ctl_input_kind(input), &of.scan);
 
@@ -308,8 +307,8 @@ static void scan_message(
 		file->is_clean = false;
 		return;
 	}
-	while ((n = ctl_input_read(input, worker->buffer, READ_BYTES)) > 0) {
-		scan_feed(of.scan, worker->buffer, n);
+	while ((n = ctl_input_read(input, &data)) > 0) {
+		scan_feed(of.scan, data, n);
 		note_progress(worker, path, n);
 	}
 	scan_feed_end(of.scan);
@@ -382,13 +381,8 @@ static int run_workers(struct scan_work *work, struct worker *workers, pthread_t
 		struct worker *worker = &workers[ready];
 
 		worker->work = work;
-		worker->buffer = malloc(READ_BYTES);
-		if (worker->buffer == NULL ||
-			scanner_new(&work->options.scan, work->options.ruleset, &worker->scanner) !=
-				0) {
-			free(worker->buffer);
+		if (scanner_new(&work->options.scan, work->options.ruleset, &worker->scanner) != 0)
 			break;
-		}
 		ready++;
 	}
 	while (started + 1 < ready &&
@@ -398,10 +392,8 @@ static int run_workers(struct scan_work *work, struct worker *workers, pthread_t
 		(void)run(&workers[0]);
 	for (uint32_t i = 0; i < started; i++)
 		(void)pthread_join(threads[i], NULL);
-	for (uint32_t i = 0; i < ready; i++) {
+	for (uint32_t i = 0; i < ready; i++)
 		scanner_free(workers[i].scanner);
-		free(workers[i].buffer);
-	}
 	return ready > 0 ? 0 : -ENOMEM;
 }
 

@@ -152,24 +152,20 @@ static bool read_sample(const char *path, struct sample *out)
 	struct ctl_input *input = NULL;
 	char reason[128];
 	int err = ctl_input_open(path, false, &input);
-	size_t room = 0;
-	size_t n = 1;
+	const uint8_t *data;
+	size_t n = 0;
 
 	if (err != 0)
 		return complain(path, strerror_r(-err, reason, sizeof(reason)));
 	*out = (struct sample){.is_message = ctl_input_kind(input) == SCAN_MESSAGE};
-	if (!ctl_input_next(input))
-		n = 0;
-	while (n > 0 && out->bytes < SAMPLE_BYTES) {
-		if (room - out->bytes < READ_BYTES) {
-			uint8_t *more = realloc(out->data, room * 2 + READ_BYTES);
+	(void)ctl_input_next(input);
+	while (out->bytes < SAMPLE_BYTES && (n = ctl_input_read(input, &data)) > 0) {
+		uint8_t *more = realloc(out->data, out->bytes + n);
 
-			if (more == NULL)
-				break;
-			out->data = more;
-			room = room * 2 + READ_BYTES;
-		}
-		n = ctl_input_read(input, out->data + out->bytes, READ_BYTES);
+		if (more == NULL)
+			break;
+		out->data = more;
+		memcpy(out->data + out->bytes, data, n);
 		out->bytes += n;
 	}
 	err = ctl_input_has_failed(input) || n > 0;

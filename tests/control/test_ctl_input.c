@@ -2,6 +2,8 @@
 // cordonctl scan: what a file is, and what is in it: mailboxes, Maildirs, standard input.
 #include "tests/control/ctl_case.h"
 
+#include <pthread.h>
+
 static void a_mailbox_is_its_messages(void **state)
 {
 	static const char *const verdicts[] = {"clean", "infected", "clean"};
@@ -134,6 +136,19 @@ static void a_maildir_holds_messages_whatever_they_look_like(void **state)
 	json_decref(event);
 }
 
+// Each event from its number on: without time and path.
+static void strip_places(const char *events, char *out)
+{
+	for (const char *at = events; (at = strstr(at, "\"message\":")) != NULL;) {
+		size_t n = strcspn(at, "\n");
+
+		memcpy(out, at, n + 1);
+		out += n + 1;
+		at += n;
+	}
+	*out = '\0';
+}
+
 // As cordonctl gets it from a pipe.
 static int run_with_input(const char *line, const char *text)
 {
@@ -170,6 +185,71 @@ static void standard_input_is_scanned_as_a_file_is(void **state)
 	assert_true(matches(output, "^Data scanned: 0\\.05 MB$"));
 }
 
+struct pieces {
+	int to;
+	char path[256];
+	unsigned int longest;
+};
+
+// Each is read by itself (pipe(2), O_DIRECT).
+static void *write_pieces(void *arg)
+{
+	struct pieces *pieces = arg;
+	unsigned int seed = pieces->longest;
+	char piece[4096];
+	FILE *file = fopen(pieces->path, "rbe");
+	size_t n;
+
+	assert_non_null(file);
+	do {
+		seed = seed * 1664525u + 1013904223u;
+		n = fread(piece, 1, 1 + (seed >> 16) % pieces->longest, file);
+		assert_int_equal(write(pieces->to, piece, n), n);
+	} while (n > 0);
+	assert_int_equal(close(pieces->to), 0);
+	assert_int_equal(fclose(file), 0);
+	return NULL;
+}
+
+static void a_mailbox_in_pieces_is_the_same(void **state)
+{
+	static const unsigned int longest[] = {1, 2, 7, 60, 4096};
+	static char whole[MAX_OUTPUT];
+	FILE *box = open_in("made");
+	FILE *unused = tmpfile();
+	unsigned int seed = 7;
+
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++) {
+		assert_true(fputs(FROM_LINE "Subject: x\n\n", box) >= 0);
+		write_lines(box, unused, &seed);
+		assert_true(fputs(i % 2 == 0 ? "\n" : "\r\n", box) >= 0);
+	}
+	assert_int_equal(fclose(unused), 0);
+	assert_int_equal(fclose(box), 0);
+	assert_int_equal(run("scan --rules @rules --json --digests md5 @made"), 0);
+	strip_places(output, whole);
+	for (size_t i = 0; i < sizeof(longest) / sizeof(longest[0]); i++) {
+		static char text[MAX_OUTPUT];
+		struct pieces pieces = {.longest = longest[i]};
+		pthread_t writer;
+		int ends[2];
+
+		path_in(pieces.path, sizeof(pieces.path), "made");
+		assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+		pieces.to = ends[1];
+		input = ends[0];
+		assert_int_equal(pthread_create(&writer, NULL, write_pieces, &pieces), 0);
+		assert_int_equal(run("scan --rules @rules --json --digests md5 -"), 0);
+		input = -1;
+		assert_int_equal(pthread_join(writer, NULL), 0);
+		assert_int_equal(close(ends[0]), 0);
+		strip_places(output, text);
+		if (strcmp(text, whole) != 0)
+			fail_msg("pieces of up to %u bytes", longest[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +258,7 @@ int main(void)
 		cmocka_unit_test(a_mailbox_is_what_was_put_into_it),
 		cmocka_unit_test(a_maildir_holds_messages_whatever_they_look_like),
 		cmocka_unit_test(standard_input_is_scanned_as_a_file_is),
+		cmocka_unit_test(a_mailbox_in_pieces_is_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, drop_files);

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 22
+#define RULESET_FORMAT 23
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 96
@@ -72,12 +72,11 @@ struct ruleset_header {
 	uint32_t format;
 	uint32_t sections_count;
 	uint64_t image_bytes;
-	uint8_t sha256[32]; // of all that follows
-	uint64_t unused;
+	uint8_t sha256
+		[32]; // of all behind the check: the image's name, which is not looked at when it is opened
+	uint64_t check; // CRC-64 (ECMA-182, reflected) of all else: the image is whole
 	struct ruleset_section sections[RULESET_MAX_SECTIONS];
 };
-// The checksum begins here.
-#define RULESET_HASHED_FROM offsetof(struct ruleset_header, unused)
 
 struct ruleset_meta {
 	char hs_version[64];
@@ -431,5 +430,5 @@ int ruleset_attach_one(const void *image, size_t bytes, struct ruleset **out);
 // The tables of an image of which nothing is trusted. Returns 0 or -EBADMSG.
 int ruleset_check(const struct ruleset *ruleset);
 
-// Fills in the checksum of an image. Returns 0 or -EIO.
+// Fills in the name and the check of an image. Returns 0 or -EIO.
 int ruleset_seal(void *image, size_t bytes);

@@ -4,9 +4,12 @@
 #include "scan/scan_marks.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 #define BLOCK 64
-#define OR_OF_XOR 0xf6 // a | (b ^ c)
+#define SPAN ((size_t)256) // whose first two bytes are looked at before all else
+#define OR_OF_XOR 0xf6     // a | (b ^ c)
+#define OR_OF_AND 0xf8     // a | (b & c)
 
 struct least {
 	__m512i zip;
@@ -47,15 +50,45 @@ static inline unsigned int mark_if(__m512i least, enum scan_mark mark)
 	return _mm512_testn_epi8_mask(least, least) != 0 ? mark : 0;
 }
 
+// What a mark may be, by its first byte and its second one: of these two tables' entries for them a bit is in both.
+static const uint8_t firsts[64] = {
+	[3] = 1, ['~' & 63] = 2, ['7' & 63] = 4, ['M' & 63] = 8, ['R' & 63] = 16};
+static const uint8_t seconds[128] = {[4] = 1, ['^'] = 2, ['z'] = 4, ['S'] = 8, ['a'] = 16};
+
+// Whether a mark may begin in a span: in text it is so in few.
+static inline bool may_begin(const uint8_t *data)
+{
+	const __m512i first = _mm512_loadu_si512(firsts);
+	const __m512i second = _mm512_loadu_si512(seconds);
+	const __m512i above = _mm512_loadu_si512(seconds + BLOCK);
+	__m512i any = _mm512_setzero_si512();
+
+#pragma GCC unroll 4
+	for (size_t at = 0; at < SPAN; at += BLOCK) {
+		const __m512i one = _mm512_permutexvar_epi8(_mm512_loadu_si512(data + at), first);
+		const __m512i other =
+			_mm512_permutex2var_epi8(second, _mm512_loadu_si512(data + at + 1), above);
+
+		any = _mm512_ternarylogic_epi64(any, one, other, OR_OF_AND);
+	}
+	return _mm512_test_epi8_mask(any, any) != 0;
+}
+
 unsigned int scan_marks_avx512(const uint8_t *data, size_t n)
 {
 	const __m512i most = _mm512_set1_epi8(-1);
 	struct least least = {most, most, most};
 	size_t at = 0;
 
-	for (; at + BLOCK + 1 < n; at += BLOCK)
+	while (at + BLOCK + 1 < n) {
+		if (at % SPAN == 0 && at + SPAN + 1 < n && !may_begin(data + at)) {
+			at += SPAN;
+			continue;
+		}
 		take(&least, _mm512_loadu_si512(data + at), _mm512_loadu_si512(data + at + 1),
 			_mm512_loadu_si512(data + at + 2));
+		at += BLOCK;
+	}
 	if (at + 1 < n) {
 		const __mmask64 rest = ~UINT64_C(0) >> (BLOCK - (n - at - 1));
 

@@ -9,8 +9,7 @@
 
 #include <stdlib.h>
 
-// Met at so many places of text, an atom is common; what a rule depends on then must be this rare.
-#define COMMON 1e-5f
+// Met at more places of text, an atom is common; what a rule depends on then must be this rare.
 #define RARE 1e-6f
 
 struct shared_atom {
@@ -130,7 +129,7 @@ static void list_common(struct common *common)
 	for (uint32_t i = 0; i < build->atoms.count; i++) {
 		const struct build_atom *atom = atom_of(build, i);
 
-		if (build_is_text(atom->target) && atom->dropped == NULL && share_of(atom) > COMMON)
+		if (build_is_text(atom->target) && atom->dropped == NULL && share_of(atom) > RARE)
 			common->order[common->order_count++] =
 				(struct shared_atom){i, share_of(atom)};
 	}

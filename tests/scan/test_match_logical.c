@@ -474,6 +474,8 @@ static void common_words_are_searched_for_only_where_a_rule_depends_on_them(void
 	} tests[] = {
 		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;687474703a2f2f\n", 1},
 		{"A;Engine:81-255,Target:1;0&1;7a7178766b6a77717078797a;687474703a2f2f\n", 0},
+		// A word that is less frequent, and not rare.
+		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;636f756e746572\n", 1},
 		{"A;Engine:81-255,Target:0;0|1;7a7178766b6a77717078797a;687474703a2f2f\n", 0},
 		{"A;Engine:81-255,Target:0;0&1;2e636f6d;687474703a2f2f\n", 0},
 		{"A;Engine:81-255,Target:0;0&1;7a7178766b6a77717078797a;687474703a2f2f\n"

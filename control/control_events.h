@@ -13,7 +13,8 @@ void control_events_close(struct control_events *events);
 // Opens the file again, which may have been moved away. Returns 0, or -errno: the old one stays.
 int control_events_reopen(struct control_events *events) __attribute__((warn_unused_result));
 // Writes one event with these members, which it lets go of; NULL members are left out by jansson.
-// Writing that fails is said on stderr once, until it works again.
+// Writing that fails is said on stderr once, until it works again. A pipe, a terminal or a socket whose reader does not
+// read is not waited for: up to 1 MiB waits for it (on the default context), how many lines are lost then is an event.
 void control_events_write(struct control_events *events, const char *event, json_t *members);
 
 // Who is shown each event before it is written, with the members given; they are borrowed.

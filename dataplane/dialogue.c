@@ -431,7 +431,8 @@ static void on_reply(struct engine *engine, struct session *session, const struc
 	if (event->verb == SMTP_VERB_NONE)
 		return;
 	// Only a recorded server still answers what it was never asked.
-	if (session->mode == SESSION_DIVERT && event->verb == SMTP_VERB_DATA && event->code != 354)
+	if (session->mode == SESSION_DIVERT && event->verb == SMTP_VERB_DATA &&
+		event->code / 100 != 3)
 		data_was_refused(session, now_ns);
 	settle_ended(engine, session, event, now_ns);
 	if (event->verb == SMTP_VERB_MAIL || event->verb == SMTP_VERB_SEND ||

@@ -6,7 +6,7 @@
 // smtp_server, each in stream order, in any chunks, and before they are forwarded: what an event asks
 // to change (SMTP_MASK) or to keep back (SMTP_WAIT, SMTP_MESSAGE_END, SMTP_VIOLATION) can still be
 // changed or kept back. A queue of outstanding commands says which command a reply answers, so a
-// message is a message only when the server really said 354 to DATA.
+// message is a message only when the server really said 354 (or another 3yz) to DATA.
 #pragma once
 
 #include <stdbool.h>
@@ -55,9 +55,9 @@ enum smtp_event_type {
 	// Server: one complete reply; verb it answers, code, text = its last line, code included and
 	// CRLF not; bdat: it answers BDAT ... LAST, so a whole message.
 	SMTP_REPLY,
-	SMTP_MESSAGE_BEGIN, // server (354 to DATA) or client (first BDAT of a message)
-	SMTP_MESSAGE_DATA,  // client: text is the next piece of the message, dots unstuffed
-	SMTP_MESSAGE_END,   // client: `to` is one past the last byte that completes the message
+	SMTP_MESSAGE_BEGIN, // server (354, or another 3yz, to DATA) or client (first BDAT of a message)
+	SMTP_MESSAGE_DATA, // client: text is the next piece of the message, dots unstuffed
+	SMTP_MESSAGE_END,  // client: `to` is one past the last byte that completes the message
 	SMTP_MESSAGE_ABORT, // either: the message in progress will never be completed (RSET, refusal)
 	SMTP_TLS,       // server: 220 to STARTTLS under SMTP_STARTTLS_PASS: all that follows is TLS
 	SMTP_VIOLATION, // why, from, to; the caller's policy decides (see below)

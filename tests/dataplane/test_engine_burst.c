@@ -18,6 +18,7 @@
 struct item {
 	const uint8_t *data;
 	uint32_t bytes;
+	uint32_t link;
 	enum link_side side;
 };
 
@@ -84,9 +85,9 @@ static void make_talks(void)
 	for (uint32_t i = 0; i < TALKS; i++) {
 		const char *mail = i % 5 == 0 ? INFECTED : CLEAN;
 
-		// Some use the ports of others before them; some are no SMTP.
-		frames_talk_init(&talks[i], i % 3 == 0 ? 6 : 4, (uint16_t)(30000 + i % 40));
-		talks[i].tag_ids[0] = i % 7 == 0 ? 12 : 0;
+		// Each two differ by their links alone. Some use the ports of others before them; some are no SMTP.
+		frames_talk_init(&talks[i], i / 2 % 3 == 0 ? 6 : 4, (uint16_t)(30000 + i / 2 % 20));
+		talks[i].tag_ids[0] = i / 2 % 7 == 0 ? 12 : 0;
 		if (i % 11 == 0)
 			talks[i].address.port_be[1] = 0x5000;
 		for (int side = 0; side < 2; side++)
@@ -108,7 +109,7 @@ static bool next_item(uint32_t *at, uint32_t *random, struct item *out)
 		if (at[which] == talks[which].count || skip-- > 0)
 			continue;
 		item = &talks[which].items[at[which]++];
-		*out = (struct item){item->data, item->bytes,
+		*out = (struct item){item->data, item->bytes, which % 2,
 			item->side == TCP_CLIENT ? LINK_OUTSIDE : LINK_INSIDE};
 		if (number % 997 == 0)
 			out->bytes = out->bytes / 2;
@@ -146,8 +147,9 @@ static void one_round(const struct ruleset *ruleset, uint32_t random)
 		while (count < wanted && (more = next_item(at, &random, &item))) {
 			struct frame frame = copy_of(&item);
 
-			burst[count++] = (struct engine_frame){copy_of(&item), 0, item.side};
-			engine_input(one, 0, item.side, &frame, now_ns);
+			burst[count++] =
+				(struct engine_frame){copy_of(&item), item.link, item.side};
+			engine_input(one, item.link, item.side, &frame, now_ns);
 		}
 		engine_input_burst(many, burst, count, now_ns);
 		now_ns += 100000;

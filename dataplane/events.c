@@ -88,6 +88,19 @@ static size_t put_plain(char *at, const uint8_t *text, size_t n)
 {
 	size_t i = 0;
 
+	// Many are as short: two halves, which may lie over each other.
+	if (n >= sizeof(uint32_t) && n < sizeof(uint64_t)) {
+		uint32_t front;
+		uint32_t back;
+
+		memcpy(&front, text, sizeof(front));
+		memcpy(&back, text + n - sizeof(back), sizeof(back));
+		if (are_plain((uint64_t)back << 32 | front)) {
+			memcpy(at, &front, sizeof(front));
+			memcpy(at + n - sizeof(back), &back, sizeof(back));
+			return n;
+		}
+	}
 	for (uint64_t bytes; i + sizeof(bytes) <= n;) {
 		memcpy(&bytes, text + i, sizeof(bytes));
 		if (!are_plain(bytes))

@@ -127,10 +127,29 @@ struct message *message_building(struct engine *engine, struct session *session)
 	return message;
 }
 
+// Eight bytes at a time, as long as all are ASCII and none is NUL: that one would borrow from its highest bit. Returns
+// how many.
+static size_t copy_ascii(char *out, const uint8_t *text, size_t n)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t bytes;
+	size_t i = 0;
+
+	for (; n - i >= sizeof(bytes); i += sizeof(bytes)) {
+		memcpy(&bytes, text + i, sizeof(bytes));
+		if (((bytes | (bytes - ones)) & ones * 0x80) != 0)
+			break;
+		memcpy(out + i, &bytes, sizeof(bytes));
+	}
+	return i;
+}
+
 // Copies an address; what is not UTF-8 is replaced by '?' byte by byte.
 static void copy_text(char *out, const uint8_t *text, size_t n)
 {
-	size_t i = 0;
+	size_t i = copy_ascii(out, text, n);
+
+	out += i;
 
 	while (i < n) {
 		uint8_t c = text[i];

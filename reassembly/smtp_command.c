@@ -157,8 +157,12 @@ static size_t skip_blanks(const uint8_t *text, size_t at, size_t n)
 // Index of the first `stop` (or blank, when stop is ' ') outside of quotes, n if there is none.
 static size_t find_outside_quotes(const uint8_t *text, size_t at, size_t n, uint8_t stop)
 {
+	const uint8_t *first = stop != ' ' ? memchr(text + at, stop, n - at) : NULL;
 	bool is_quoted = false;
 
+	// Most have no quote.
+	if (first != NULL && memchr(text + at, '"', (size_t)(first - text) - at) == NULL)
+		return (size_t)(first - text);
 	for (; at < n; at++) {
 		uint8_t byte = text[at];
 

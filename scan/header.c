@@ -87,11 +87,12 @@ static size_t quoted_end(struct span text, size_t i)
 
 bool span_is(struct span name, const char *word)
 {
-	size_t i = 0;
-
-	while (i < name.bytes && word[i] != '\0' && lower(name.at[i]) == word[i])
-		i++;
-	return i == name.bytes && word[i] == '\0';
+	if (name.bytes != strlen(word))
+		return false;
+	for (size_t i = 0; i < name.bytes; i++)
+		if (lower(name.at[i]) != word[i])
+			return false;
+	return true;
 }
 
 // Bits of bytes that a field's name may hold: 0x21 to 0x7e but for a bracket and the colon.
@@ -146,8 +147,15 @@ static size_t token(struct span text, size_t from, const char *stop, struct span
 static void push_lower(struct text_sink *sink, struct span text)
 {
 	text = span_trim(text);
-	for (size_t i = 0; i < text.bytes; i++)
-		text_push(sink, (uint8_t)lower(text.at[i]));
+	while (text.bytes > 0) {
+		uint8_t piece[32];
+		const size_t n = text.bytes < sizeof(piece) ? text.bytes : sizeof(piece);
+
+		for (size_t i = 0; i < n; i++)
+			piece[i] = (uint8_t)lower(text.at[i]);
+		text_push_all(sink, piece, n);
+		text = span_from(text, n);
+	}
 }
 
 size_t header_token(struct span value, char *out, size_t size)
@@ -286,13 +294,26 @@ static void collect(struct collected *to, uint8_t byte)
 	to->bytes++;
 }
 
+static void collect_all(struct collected *to, struct span text)
+{
+	const size_t room = to->bytes < to->size ? to->size - to->bytes : 0;
+
+	if (room > 0)
+		memcpy(to->out + to->bytes, text.at, text.bytes < room ? text.bytes : room);
+	to->bytes += text.bytes;
+}
+
 // A quoted string's escapes: of quote and backslash alone, since path names have backslashes too.
 static void collect_plain(struct collected *to, const struct param *param)
 {
 	struct span text = param->value;
 
+	if (!param->quoted || memchr(text.at, '\\', text.bytes) == NULL) {
+		collect_all(to, text);
+		return;
+	}
 	for (size_t i = 0; i < text.bytes; i++) {
-		if (param->quoted && text.at[i] == '\\' && i + 1 < text.bytes &&
+		if (text.at[i] == '\\' && i + 1 < text.bytes &&
 			(text.at[i + 1] == '"' || text.at[i + 1] == '\\'))
 			i++;
 		collect(to, (uint8_t)text.at[i]);
@@ -435,24 +456,27 @@ static const char *find_name(struct span value, const char *name)
 	const char *at = value.at;
 	const char *end = value.at + value.bytes;
 
-	for (; (size_t)(end - at) > sizeof(__m128i) && (size_t)(end - at) >= n;
-		at += sizeof(__m128i)) {
-		const __m128i one = _mm_or_si128(_mm_loadu_si128((const void *)at), small);
-		const __m128i next = _mm_or_si128(_mm_loadu_si128((const void *)(at + 1)), small);
-		unsigned int places = (unsigned int)_mm_movemask_epi8(
-			_mm_and_si128(_mm_cmpeq_epi8(one, first), _mm_cmpeq_epi8(next, second)));
+	for (; at < end && (size_t)(end - at) >= n; at += sizeof(__m128i)) {
+		char last[sizeof(__m128i) + 1] = {0};
+		const char *bytes = at;
+		__m128i one;
+		__m128i next;
+		unsigned int places;
 
+		if ((size_t)(end - at) < sizeof(last)) {
+			memcpy(last, at, (size_t)(end - at));
+			bytes = last;
+		}
+		one = _mm_or_si128(_mm_loadu_si128((const void *)bytes), small);
+		next = _mm_or_si128(_mm_loadu_si128((const void *)(bytes + 1)), small);
+		places = (unsigned int)_mm_movemask_epi8(
+			_mm_and_si128(_mm_cmpeq_epi8(one, first), _mm_cmpeq_epi8(next, second)));
 		for (; places != 0; places &= places - 1) {
 			const char *there = at + __builtin_ctz(places);
 
 			if ((size_t)(end - there) >= n && span_is((struct span){there, n}, name))
 				return there;
 		}
-	}
-	for (; at < end && (size_t)(end - at) >= n; at++) {
-		if ((at[0] | 0x20) == name[0] && (at[1] | 0x20) == name[1] &&
-			span_is((struct span){at, n}, name))
-			return at;
 	}
 	return NULL;
 }

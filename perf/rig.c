@@ -58,7 +58,7 @@ static void seal(struct rig *rig)
 		.directions = SEAL_INBOUND | SEAL_OUTBOUND,
 		.recipient = "sealed@perf.example"};
 	worker_orders_give_seals(worker_get_orders(rig->worker), rig->seals);
-	perf_need(worker_orders_wait_seals(worker_get_orders(rig->worker), rig->seals) == 0,
+	perf_need(worker_orders_wait_seals(worker_get_orders(rig->worker), rig->seals, true) == 0,
 		"the seal in force");
 }
 

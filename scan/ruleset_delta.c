@@ -128,12 +128,14 @@ int ruleset_attach_delta(
 // How long the first image is. What is wrong with it is found when it is opened.
 static size_t first_bytes(const void *image, size_t bytes)
 {
-	const struct ruleset_header *header = image;
+	struct ruleset_header header;
 
-	if (bytes < sizeof(*header) || header->image_bytes > bytes ||
-		header->image_bytes % RULESET_ALIGN != 0)
+	if (bytes < sizeof(header))
 		return bytes;
-	return (size_t)header->image_bytes;
+	memcpy(&header, image, sizeof(header)); // wherever that lies
+	if (header.image_bytes > bytes || header.image_bytes % RULESET_ALIGN != 0)
+		return bytes;
+	return (size_t)header.image_bytes;
 }
 
 int ruleset_attach(const void *image, size_t bytes, struct ruleset **out)

@@ -44,6 +44,7 @@ struct local_server {
 	int clock;         // by which it listens again
 	const struct client *asking; // whose question is being answered; NULL: none
 	bool is_urgent;              // an urgent one within that
+	bool is_deaf;                // to the one that asks: the poller does not tell of it
 	struct client clients[LOCAL_CLIENTS];
 	struct sockaddr_un address;
 	char request[LOCAL_REQUEST_BYTES + 1];
@@ -242,6 +243,15 @@ static void give_answer(
 		(void)close(answer->fd);
 }
 
+// Whoever asks may go in the midst of a long answer, or ask on: that is seen when it has the answer, and the poller would
+// tell of it all the time, whatever else it is to tell.
+static void look_away(struct local_server *server)
+{
+	if (server->asking != NULL && !server->is_deaf)
+		watch(server, EPOLL_CTL_DEL, server->asking->fd, 0);
+	server->is_deaf = server->asking != NULL;
+}
+
 // Takes the descriptor of the request.
 static void answer_client(
 	struct local_server *server, struct client *client, struct local_request *request)
@@ -254,6 +264,9 @@ static void answer_client(
 	server->asking = client;
 	server->answer(server->ctx, request, &answer);
 	server->asking = outer;
+	if (outer == NULL && server->is_deaf)
+		watch(server, EPOLL_CTL_ADD, client->fd, EPOLLIN);
+	server->is_deaf = server->is_deaf && outer != NULL;
 	close_descriptor(request->fd);
 	client->waits = answer.later;
 	if (answer.later)
@@ -475,6 +488,7 @@ bool local_server_take(
 {
 	bool has_kept = false;
 
+	look_away(server);
 	look_for_clients(server);
 	for (size_t i = 0; i < LOCAL_CLIENTS; i++) {
 		struct client *client = &server->clients[i];

@@ -28,6 +28,10 @@ static char folder[] = "/tmp/test_local_patience.XXXXXX";
 static char path[64];
 static struct local_server *server;
 static char order[16]; // first letters of what was answered
+static int asker = -1; // which goes while its long question is answered
+static unsigned int busy_looks;
+
+static void work_long(void);
 
 static void answer(void *ctx, struct local_request *request, struct local_answer *out)
 {
@@ -37,6 +41,8 @@ static void answer(void *ctx, struct local_request *request, struct local_answer
 	assert_int_equal(strlen(request->text), request->bytes);
 	if (n < sizeof(order) - 1)
 		order[n] = request->text[0];
+	if (strcmp(request->text, "long") == 0)
+		work_long();
 	out->text = strdup(request->text);
 }
 
@@ -201,6 +207,66 @@ static void what_is_urgent_is_answered_and_the_rest_is_kept(void **state)
 	(void)close(fds[1]);
 }
 
+// What the urgent context does in the midst of it, as often as the descriptor says that there is something.
+static void work_long(void)
+{
+	if (asker >= 0)
+		(void)close(asker);
+	asker = -1;
+	for (unsigned int i = 0; i < LOOKS && is_readable(); i++) {
+		busy_looks++;
+		assert_false(local_server_take(server, is_urgent));
+	}
+}
+
+// The work would have no processor else, for the loop's priority is higher.
+static void look_while_it_is_answered(bool is_kept)
+{
+	int other;
+
+	busy_looks = 0;
+	assert_int_equal(local_connect(path, &asker), 0);
+	assert_int_equal(local_connect(path, &other), 0);
+	assert_int_equal(local_send(asker, "long"), 0);
+	if (is_kept)
+		assert_true(local_server_take(server, is_urgent));
+	local_server_serve(server);
+	assert_in_range(busy_looks, 0, 2);
+	// It is seen then that it has gone, and the others are heard.
+	assert_int_equal(local_send(other, "urgent"), 0);
+	for (unsigned int i = 0; i < 2 && is_readable(); i++)
+		assert_false(local_server_take(server, is_urgent));
+	expect_answer(other, "urgent");
+	assert_false(is_readable());
+	(void)close(other);
+}
+
+static void who_goes_while_it_is_answered_keeps_nobody_busy(void **state)
+{
+	(void)state;
+	look_while_it_is_answered(false);
+	look_while_it_is_answered(true);
+}
+
+// Who asks the next thing in the midst of the answer is heard when it has that.
+static void who_asks_while_it_is_answered_keeps_nobody_busy(void **state)
+{
+	int fd;
+
+	(void)state;
+	busy_looks = 0;
+	assert_int_equal(local_connect(path, &fd), 0);
+	assert_int_equal(local_send(fd, "long"), 0);
+	assert_int_equal(local_send(fd, "next"), 0);
+	local_server_serve(server);
+	assert_in_range(busy_looks, 0, 2);
+	expect_answer(fd, "long");
+	assert_true(is_readable());
+	local_server_serve(server);
+	expect_answer(fd, "next");
+	(void)close(fd);
+}
+
 static bool is_any(const char *beginning)
 {
 	(void)beginning;
@@ -322,6 +388,8 @@ int main(void)
 		TEST(who_lets_nobody_in_is_not_waited_for_without_end),
 		TEST(a_signal_does_not_end_the_wait_for_an_answer),
 		TEST(what_is_urgent_is_answered_and_the_rest_is_kept),
+		TEST(who_goes_while_it_is_answered_keeps_nobody_busy),
+		TEST(who_asks_while_it_is_answered_keeps_nobody_busy),
 		TEST(who_comes_while_an_answer_is_made_is_let_in),
 		TEST(without_descriptors_one_at_a_time_is_served_and_nothing_is_busy),
 		TEST(who_waited_for_a_descriptor_is_let_in_when_there_is_one),

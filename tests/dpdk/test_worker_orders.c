@@ -162,6 +162,26 @@ static void what_is_in_force_holds_in_each_turn_that_follows(void **state)
 	assert_int_equal(atomic_load(&napper.wrong), 0);
 }
 
+// Between a look at the orders and the end of the nap no order may come that is told to be in force. That is a matter of
+// nanoseconds, which no race meets: so it is the nap itself that says that it is over, and looking does not.
+static void a_nap_is_over_before_orders_are_looked_at(void **state)
+{
+	static struct engine engine;
+	struct worker_orders orders = {.given = 1};
+	struct engine_seals *seals = seals_of(1);
+
+	(void)state;
+	// An order came before it has begun.
+	worker_orders_nap(&orders, 0, NAP_US);
+	assert_false(atomic_load(&orders.is_napping));
+	worker_orders_give_seals(&orders, seals);
+	atomic_store(&orders.is_napping, true);
+	worker_orders_take(&orders, &engine);
+	assert_ptr_equal(engine.seals, seals);
+	assert_true(atomic_load(&orders.is_napping));
+	free(seals);
+}
+
 // One that has napped, and gets no processor: nothing else comes before it looks at its orders.
 static void who_naps_is_not_waited_for(void **state)
 {
@@ -218,6 +238,7 @@ int main(void)
 		cmocka_unit_test(an_order_ends_a_nap_whenever_it_comes),
 		cmocka_unit_test_setup_teardown(
 			what_is_in_force_holds_in_each_turn_that_follows, begin_naps, end_naps),
+		cmocka_unit_test(a_nap_is_over_before_orders_are_looked_at),
 		cmocka_unit_test_setup_teardown(who_naps_is_not_waited_for, begin_naps, end_naps),
 		cmocka_unit_test(a_scanner_that_is_not_taken_keeps_nothing_else),
 	};

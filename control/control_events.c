@@ -63,9 +63,9 @@ int64_t control_time_seconds(const char *text)
 	return strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) != NULL ? (int64_t)timegm(&utc) : 0;
 }
 
-static int open_file(const char *path)
+static int open_file(const char *path, int flags)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0640);
 
 	return fd >= 0 ? fd : -errno;
 }
@@ -111,7 +111,8 @@ int control_events_open(const char *path, const char *gateway, struct control_ev
 		events->path = strdup(path);
 		if (events->path == NULL)
 			goto close;
-		err = open_file(path);
+		// Of a pipe somebody will read, who may come later.
+		err = open_file(path, 0);
 		if (err < 0)
 			goto close;
 		events->fd = err;
@@ -207,18 +208,29 @@ static void tell_lost(struct control_events *events)
 	free(text);
 }
 
+// All that waits, and how much more there was. Returns whether some are left.
+static bool write_all(struct control_events *events)
+{
+	if (!write_lines(events))
+		tell_lost(events);
+	return write_lines(events);
+}
+
 static gboolean takes_more(gint fd, GIOCondition condition, gpointer ctx)
 {
 	struct control_events *events = ctx;
 
 	(void)fd;
 	(void)condition;
-	if (!write_lines(events))
-		tell_lost(events);
-	if (write_lines(events))
+	if (write_all(events))
 		return G_SOURCE_CONTINUE;
 	events->source = 0;
 	return G_SOURCE_REMOVE;
+}
+
+static void watch_reader(struct control_events *events)
+{
+	events->source = g_unix_fd_add(events->fd, G_IO_OUT, takes_more, events);
 }
 
 static void put_line(struct control_events *events, const char *line, size_t n)
@@ -231,7 +243,7 @@ static void put_line(struct control_events *events, const char *line, size_t n)
 	else
 		add_line(events, line, n);
 	if (events->source == 0 && write_lines(events))
-		events->source = g_unix_fd_add(events->fd, G_IO_OUT, takes_more, events);
+		watch_reader(events);
 }
 
 static void end_lines(struct control_events *events)
@@ -267,7 +279,8 @@ int control_events_reopen(struct control_events *events)
 
 	if (events->path == NULL)
 		return 0;
-	fd = open_file(events->path);
+	// A pipe that nobody reads any more would be waited for.
+	fd = open_file(events->path, O_NONBLOCK);
 	if (fd < 0)
 		return fd;
 	(void)close(events->fd);
@@ -276,6 +289,9 @@ int control_events_reopen(struct control_events *events)
 		(void)g_source_remove(events->source);
 	events->source = 0;
 	look_at_reader(events);
+	// What waits for a reader goes first, wherever that is by now.
+	if (write_all(events))
+		watch_reader(events);
 	return 0;
 }
 

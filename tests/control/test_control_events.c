@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,45 @@ static void who_reads_misses_nothing(void **state)
 	assert_int_equal(lost, 0);
 }
 
+// Where the pipe was there is a file by now, say: what waits goes there, before what comes.
+static void what_waits_goes_where_it_goes_on(void **state)
+{
+	char moved[80];
+	int64_t lost;
+
+	(void)state;
+	(void)snprintf(moved, sizeof(moved), "%s.1", lab.path);
+	for (int i = 0; i < SOME; i++)
+		tell(i);
+	assert_int_equal(rename(lab.path, moved), 0);
+	assert_int_equal(control_events_reopen(lab.events), 0);
+	for (int i = SOME; i < 2 * SOME; i++)
+		tell(i);
+	while (read_some())
+		continue;
+	(void)close(lab.reader);
+	lab.reader = open(lab.path, O_RDONLY | O_CLOEXEC);
+	assert_true(lab.reader >= 0);
+	while (read_some())
+		continue;
+	assert_int_equal(count_lines(&lost), 2 * SOME);
+	assert_int_equal(lost, 0);
+	control_events_close(lab.events);
+	(void)unlink(moved);
+}
+
+// To open a pipe anew would wait for one.
+static void who_has_gone_is_not_waited_for(void **state)
+{
+	(void)state;
+	(void)close(lab.reader);
+	assert_int_equal(control_events_reopen(lab.events), -ENXIO);
+	tell(0);
+	lab.reader = open(lab.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(control_events_reopen(lab.events), 0);
+	control_events_close(lab.events);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -160,8 +200,11 @@ int main(void)
 		TEST(who_sleeps_has_all_of_them_later),
 		TEST(what_there_is_no_room_for_is_counted),
 		TEST(who_reads_misses_nothing),
+		TEST(what_waits_goes_where_it_goes_on),
+		TEST(who_has_gone_is_not_waited_for),
 	};
 
+	(void)signal(SIGPIPE, SIG_IGN); // as in cordon-control
 	(void)alarm(PATIENCE_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

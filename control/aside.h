@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What takes its time with rules, files and programs, done while alerts are served (urgent_wait): they are long, and a seal must
-// not wait for them. For the main loop; what is served meanwhile changes seals.
+// What takes its time with rules, files and programs, done while alerts are served (urgent_wait): a seal must not wait for
+// them. For the main loop; what is served meanwhile changes seals.
 #pragma once
 
 #include "scan/scan.h"

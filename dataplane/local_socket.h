@@ -11,8 +11,8 @@
 
 #define LOCAL_REQUEST_BYTES (1 << 18) // at most
 #define LOCAL_ANSWER_BYTES (1 << 20)
-#define LOCAL_CLIENTS                                                                              \
-	64 // at once, most of which wait for what takes long; more wait in the socket's queue
+// At once, most of which wait for what takes long; more wait in the socket's queue.
+#define LOCAL_CLIENTS 64
 
 struct local_server;
 
@@ -68,8 +68,8 @@ struct local_question {
 	unsigned int seconds;
 };
 
-// The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is to be closed: an answer
-// that comes late would be taken for the next one's.
+// The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is
+// to be closed: an answer that comes late would be taken for the next one's.
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));
 int local_talk(const struct local_question *question, int fd, char **answer, int *received)
 	__attribute__((warn_unused_result));

@@ -72,8 +72,8 @@ struct ruleset_header {
 	uint32_t format;
 	uint32_t sections_count;
 	uint64_t image_bytes;
-	uint8_t sha256
-		[32]; // of all behind the check: the image's name, which is not looked at when it is opened
+	// Of all behind the check: the image's name, which is not computed again when it is opened.
+	uint8_t sha256[32];
 	uint64_t check; // CRC-64 (ECMA-182, reflected) of all else: the image is whole
 	struct ruleset_section sections[RULESET_MAX_SECTIONS];
 };

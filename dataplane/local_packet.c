@@ -60,6 +60,22 @@ ssize_t local_packet_send(int fd, const char *text, int passed, int flags)
 	return TEMP_FAILURE_RETRY(sendmsg(fd, &header, flags | MSG_NOSIGNAL));
 }
 
+// The first becomes *passed, if there is none yet. There may be another one: the room for one is rounded up.
+static void take_descriptors(struct cmsghdr *part, int *passed)
+{
+	size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < count; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
+		if (*passed < 0)
+			*passed = fd;
+		else
+			(void)close(fd);
+	}
+}
+
 ssize_t local_packet_receive(int fd, char *out, size_t room, int *passed, int flags)
 {
 	union control control;
@@ -75,9 +91,8 @@ ssize_t local_packet_receive(int fd, char *out, size_t room, int *passed, int fl
 		return -errno;
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL;
 		part = CMSG_NXTHDR(&header, part)) {
-		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-			part->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(passed, CMSG_DATA(part), sizeof(int));
+		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+			take_descriptors(part, passed);
 	}
 	if ((header.msg_flags & MSG_TRUNC) == 0)
 		return n;

@@ -17,6 +17,6 @@ int local_packet_connect(const struct sockaddr_un *address, unsigned int seconds
 ssize_t local_packet_send(int fd, const char *text, int passed, int flags)
 	__attribute__((warn_unused_result));
 // Returns the bytes of the packet, or -errno; -EMSGSIZE when there is no room for it. *passed: -1, or a descriptor of
-// the caller's.
+// the caller's; more than one do not stay open.
 ssize_t local_packet_receive(int fd, char *out, size_t room, int *passed, int flags)
 	__attribute__((warn_unused_result));

@@ -338,6 +338,39 @@ static void without_descriptors_one_at_a_time_is_served_and_nothing_is_busy(void
 	(void)close(fds[2]);
 }
 
+// There is room for one beside a packet, and for two in what that is rounded up to.
+static void of_two_that_come_with_a_question_none_stays(void **state)
+{
+	struct iovec place = {(void *)(uintptr_t) "two", 3};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = {.bytes = {0}};
+	struct msghdr header = {.msg_iov = &place,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
+	int ends[2];
+	int fd;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(local_connect(path, &fd), 0);
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), (const int[2]){ends[1], ends[1]}, 2 * sizeof(int));
+	assert_int_equal(sendmsg(fd, &header, 0), 3);
+	(void)close(ends[1]);
+	local_server_serve(server);
+	expect_answer(fd, "two");
+	// Its end is open nowhere any more.
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	(void)close(ends[0]);
+	(void)close(fd);
+}
+
 static void who_waited_for_a_descriptor_is_let_in_when_there_is_one(void **state)
 {
 	struct rlimit before;
@@ -392,6 +425,7 @@ int main(void)
 		TEST(who_asks_while_it_is_answered_keeps_nobody_busy),
 		TEST(who_comes_while_an_answer_is_made_is_let_in),
 		TEST(without_descriptors_one_at_a_time_is_served_and_nothing_is_busy),
+		TEST(of_two_that_come_with_a_question_none_stays),
 		TEST(who_waited_for_a_descriptor_is_let_in_when_there_is_one),
 	};
 

@@ -21,8 +21,10 @@
 // A pattern is looked through from its end, and no further than this for a cheaper window than that.
 #define NEAR 64u
 #define CHEAP 1e-5f
-// And no further than this for any other: so much is looked up again with each portion.
+// And no further than this for any other, since so much is looked up again with each portion, but for those that cost
+// more: they are all over a program, as zeros are.
 #define FAR 160u
+#define DEAR 0.01f
 #define MOST_VARIANTS 1024u
 #define KNOWN_VARIANTS 16u
 #define FOUR_LETTERS 9u
@@ -536,6 +538,14 @@ static void take_window(struct build_windows *windows, const struct build_values
 	build_sieve_take(&windows->sieve, values);
 }
 
+// Whether windows so far from the end need not be looked at when there is one that costs so much.
+static bool is_far_enough(uint32_t distance, float least)
+{
+	if (least <= CHEAP)
+		return distance > NEAR;
+	return distance > FAR && least <= DEAR;
+}
+
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out)
 {
@@ -550,7 +560,7 @@ void build_choose_window(struct build_windows *windows, const struct build_spell
 	for (uint32_t at = spelling->length; at-- > 0;) {
 		float cost;
 
-		if (spelling->length - at > (least <= CHEAP ? NEAR : FAR) && least < INFINITY)
+		if (is_far_enough(spelling->length - at, least))
 			break;
 		list(spelling, at, &ring[at % ANCHOR_WINDOW_BYTES]);
 		for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++)

@@ -77,6 +77,30 @@ static void a_window_is_near_the_end(void **state)
 		choose(FILETYPE_TARGET_MAIL, ANCHOR_TEXT, text), strlen(text) - 200, strlen(text));
 }
 
+// But however far it lies, it is better than what is all over a program.
+static void zeros_are_not_looked_up_because_they_are_near(void **state)
+{
+	static struct build_spelling spelling;
+	struct build_windows *windows = build_windows_new(FILETYPE_TARGET_PE, ANCHOR_BYTES, 1);
+	struct anchor_entry entry = {0};
+
+	(void)state;
+	assert_non_null(windows);
+	spelling.length = 236;
+	memset(spelling.sets, 0, spelling.length * sizeof(spelling.sets[0]));
+	for (uint32_t i = 4; i < 232; i++)
+		memset(spelling.sets[i].bits, 0xff, sizeof(spelling.sets[i].bits));
+	for (uint32_t i = 0; i < 4; i++) {
+		const uint8_t byte = (uint8_t) "PE\0\0"[i];
+
+		spelling.sets[i].bits[byte >> 6] = UINT64_C(1) << (byte & 63);
+		spelling.sets[232 + i].bits[0] = 1;
+	}
+	build_choose_window(windows, &spelling, &entry);
+	assert_int_equal(entry.at, 0);
+	build_windows_free(windows);
+}
+
 // A word of pages is looked up as often where it is spelt in capitals, however rare these are.
 static void text_is_looked_up_without_regard_to_case(void **state)
 {
@@ -107,6 +131,7 @@ int main(void)
 		cmocka_unit_test(words_of_pages_are_not_looked_up),
 		cmocka_unit_test(what_mails_are_full_of_is_not_looked_up),
 		cmocka_unit_test(a_window_is_near_the_end),
+		cmocka_unit_test(zeros_are_not_looked_up_because_they_are_near),
 		cmocka_unit_test(text_is_looked_up_without_regard_to_case),
 	};
 

@@ -96,6 +96,8 @@ CONTROL_FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_FUZZ_SRC))
 LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 PERF_PROGRAMS := $(BUILD)/perf/micro $(patsubst %.c,$(BUILD)/%,$(PERF_SRC))
+PERF_COMPILED := $(call obj,$(filter-out perf/light.c perf/case_inflate.c,$(sort $(PERF_CASES_SRC) $(PERF_SRC) $(PERF_DPDK_SRC) \
+	$(PERF_TRAFFIC_SRC) perf/fleet.c perf/disk.c)))
 
 .PHONY: all test units bench bench-quick lab demo drill lint fuzz fuzz-libs install clean
 all: $(PROGRAMS)
@@ -253,7 +255,8 @@ bench bench-quick: all $(BENCHES) $(PERF_PROGRAMS)
 units: $(UNITS) $(DPDK_UNITS) $(CONTROL_UNITS) $(FUZZERS) $(CONTROL_FUZZERS)
 
 # tests/run prints each program's own summary and, last, "N passed, N failed, N skipped".
-test: all units $(LAB_PROGRAMS)
+# What measures is compiled, too, so that no change leaves it behind; linked, and what needs more packages, for a bench.
+test: all units $(LAB_PROGRAMS) $(PERF_COMPILED)
 	BUILD=$(BUILD) SAN=$(SAN) tests/run
 
 lab: all $(LAB_PROGRAMS)

@@ -36,13 +36,19 @@ static void make(uint8_t out[2 + SHIM_MOST_BYTES], enum shim shim, uint16_t numb
 	memcpy(out, shim == SHIM_LABELS ? labels : session, sizes[shim] + 2);
 }
 
+// Of the datagram, as its header says.
+static uint32_t ip_bytes(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? (uint32_t)(ip[2] << 8 | ip[3])
+			       : 40 + (uint32_t)(ip[4] << 8 | ip[5]);
+}
+
 uint32_t shim_put_on(uint8_t *frame, uint32_t bytes, enum shim shim, uint16_t number)
 {
 	const uint32_t at = type_offset(frame);
 	const uint8_t *ip = frame + at + 2;
 	const uint8_t family = ip[0] >> 4;
-	const uint32_t n =
-		family == 4 ? (uint32_t)(ip[2] << 8 | ip[3]) : 40 + (uint32_t)(ip[4] << 8 | ip[5]);
+	const uint32_t n = ip_bytes(ip);
 	uint8_t header[2 + SHIM_MOST_BYTES];
 
 	if (shim == SHIM_NONE)
@@ -58,8 +64,7 @@ uint32_t shim_take_off(uint8_t *frame, uint32_t bytes, enum shim shim, uint16_t 
 	const uint32_t at = type_offset(frame);
 	uint8_t *ip = frame + at + 2 + sizes[shim];
 	const uint8_t family = ip[0] >> 4;
-	const uint32_t n =
-		family == 4 ? (uint32_t)(ip[2] << 8 | ip[3]) : 40 + (uint32_t)(ip[4] << 8 | ip[5]);
+	const uint32_t n = ip_bytes(ip);
 	uint8_t header[2 + SHIM_MOST_BYTES];
 
 	if (shim == SHIM_NONE)

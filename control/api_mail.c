@@ -130,6 +130,10 @@ static json_t *show_mail(struct api_call *call)
 	if (answer != NULL)
 		return answer;
 	answer = store_show(call->control->store, id);
+	// Who looks at a mail while it is delivered has not made a mistake.
+	if (answer == NULL && json_is_true(json_object_get(call->request, "maybe_gone")))
+		return json_pack(
+			"{s:s, s:s}", "id", api_text(call->request, "id"), "state", "gone");
 	if (answer == NULL)
 		return api_refusal("there is no mail %s", api_text(call->request, "id"));
 	add_headers(call->control, id, answer);

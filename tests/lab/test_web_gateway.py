@@ -157,6 +157,20 @@ def mail_is_found(case, control, browser):
     browser.see("1 to 1 of 1")
 
 
+def mail_is_gone(case, control, browser):
+    """It was delivered while its page was looked at."""
+    name = browser.do(lambda d: d.current_url).rsplit("/", 1)[1]
+    until("it is forgotten", lambda: control.ask("held", "show", name, status=None) is None)
+    browser.click("Delete")
+    browser.fill("Reason", "too late")
+    browser.click("Delete", "dialog button")
+    browser.see("not any more")
+    browser.see("not here any more")
+    browser.see("Message-ID")  # what was known of it
+    browser.see_not("Show the text")
+    return name
+
+
 def mail_is_decided(case, control, browser):
     browser.click("lab mail m3")
     browser.see("Held until")
@@ -175,6 +189,7 @@ def mail_is_decided(case, control, browser):
     browser.click("Release", "dialog button")
     browser.see("1 mail released.")
     until("its delivery", lambda: counts(control)[0] == 4)
+    gone = mail_is_gone(case, control, browser)
     browser.click("← Back to the list")
     case.equal(browser.do(lambda d: d.find_element(By.CSS_SELECTOR, "input[type=search]")
                           .get_attribute("value")), "MAIL M3", "the search that was there")
@@ -196,7 +211,10 @@ def mail_is_decided(case, control, browser):
     browser.see("No such mail.")
     case.equal(counts(control), (0, 0), "what is left")
     audit = [e for e in control.events("audit") if e["what"] == "delete"]
-    case.equal((audit[0]["who"], audit[0]["why"], len(audit[0]["ids"])), ("alice", "spam", 3), "the audit")
+    case.equal((audit[-1]["who"], audit[-1]["why"], len(audit[-1]["ids"])), ("alice", "spam", 3), "the audit")
+    browser.open(URL + "#/held/" + gone)
+    browser.see("Mail " + gone)
+    browser.see("not here any more")
 
 
 def focus(browser):

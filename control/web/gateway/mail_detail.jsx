@@ -1,12 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One mail: why it is kept, what is in it, and what was done with it. Nothing of it is shown as anything but text.
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Ask, Field, Notice, Said, Table, Tag, useMayAct } from "../shared/parts.jsx";
 import { bytes, time } from "../shared/format.js";
 import { Answer, call, useAnswer } from "./live.jsx";
 import { Decide, Outcome, PATHS } from "./mail.jsx";
 
-const STATES = { held: "held", quarantined: "in quarantine", released: "released, on its way" };
+const STATES = {
+  held: "held",
+  quarantined: "in quarantine",
+  released: "released, on its way",
+  delivered: "delivered",
+  deleted: "deleted",
+  withdrawn: "withdrawn: its sender was told that it failed",
+  gone: "not here any more",
+};
+const WAITING = ["held", "quarantined"];
+const HERE = [...WAITING, "released"];
+
+// The mail as it is; what was known of it before, once it has left.
+function useMail(id) {
+  const [answer, again] = useAnswer("mail show", { id, maybe_gone: true });
+  const known = useRef({});
+  if (answer && answer.state && answer.state !== "gone") known.current = answer;
+  return [answer && answer.state === "gone" ? { ...known.current, ...answer } : answer, again];
+}
 
 const partColumns = [
   { name: "Part", class: "number", show: (p) => (p.parent ? `${p.index} in ${p.parent}` : p.index) },
@@ -38,7 +56,7 @@ function Facts({ mail }) {
     ["Why", `${mail.verdict}${mail.reason ? `, ${mail.reason}` : ""}`],
     ["Seals", mail.seals.join(", ")],
     ["Signatures", mail.signatures.join(", ")],
-    ["Held until", mail.until_time ? `${time(mail.until_time)} at the latest (${mail.open_seals.join(", ")})` : mail.state === "held" ? "it is looked at again" : "an operator decides"],
+    ["Held until", !WAITING.includes(mail.state) ? "" : mail.until_time ? `${time(mail.until_time)} at the latest (${mail.open_seals.join(", ")})` : mail.state === "held" ? "it is looked at again" : "an operator decides"],
     ["Arrived", time(envelope.arrival)],
     ["Sender", envelope.mail_from || "<> (none)"],
     ["Recipients", envelope.rcpt_to.map((r) => r.address).join(", ")],
@@ -111,7 +129,7 @@ function Save({ mail, close }) {
 
 export function MailDetail({ id, state }) {
   const mayAct = useMayAct();
-  const [mail, again] = useAnswer("mail show", { id });
+  const [mail, again] = useMail(id);
   const [asked, setAsked] = useState("");
   const [outcome, setOutcome] = useState(null);
   const done = (answer) => {
@@ -121,24 +139,24 @@ export function MailDetail({ id, state }) {
   return (
     <>
       <p><a href={`#/${PATHS[state]}`}>← Back to the list</a></p>
-      <h1><Said>{(mail && mail.subject) || "(no subject)"}</Said> {mail?.state && <Tag kind={mail.state === "quarantined" ? "bad" : "warn"}>{STATES[mail.state] ?? mail.state}</Tag>}</h1>
+      <h1><Said>{mail?.envelope ? mail.subject || "(no subject)" : `Mail ${id}`}</Said> {mail?.state && <Tag kind={mail.state === "quarantined" ? "bad" : "warn"}>{STATES[mail.state] ?? mail.state}</Tag>}</h1>
       <div aria-live="polite"><Outcome outcome={outcome} /></div>
       <Answer answer={mail}>
         {(m) => (
           <>
-            {mayAct && (
+            {mayAct && HERE.includes(m.state) && (
               <div class="row actions">
                 <button disabled={m.state === "released"} onClick={() => setAsked("release")}>Release</button>
                 <button onClick={() => setAsked("delete")}>Delete</button>
                 <button onClick={() => setAsked("save")}>Save as a file</button>
               </div>
             )}
-            <Facts mail={m} />
+            {m.envelope ? <Facts mail={m} /> : <Notice>It was delivered, deleted or withdrawn. What was done with it is in the log.</Notice>}
             {m.matches?.length > 0 && <section class="card"><h2>What was found</h2><Table columns={matchColumns} rows={m.matches} rowKey={(x) => JSON.stringify(x)} /></section>}
             {m.parts?.length > 0 && <section class="card"><h2>Parts</h2><Table columns={partColumns.filter((c) => c.name !== "SHA-256" || m.parts.some((p) => p.sha256))} rows={m.parts} rowKey={(p) => p.index} /></section>}
-            {mayAct && <Text id={id} />}
+            {mayAct && HERE.includes(m.state) && <Text id={id} />}
             {m.headers && <section class="card"><h2>Headers</h2><pre tabIndex={0}><Said>{m.headers}</Said></pre></section>}
-            <section class="card"><h2>History</h2><Table columns={historyColumns} rows={m.history} rowKey={(h) => h.time + h.state} empty="Nothing was done with it yet." /></section>
+            {m.history && <section class="card"><h2>History</h2><Table columns={historyColumns} rows={m.history} rowKey={(h) => h.time + h.state} empty="Nothing was done with it yet." /></section>}
           </>
         )}
       </Answer>

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What takes its time with rules, files and programs, done while alerts are served (urgent_wait): a seal must not wait for
+// What takes its time with programs, done while alerts are served (urgent_wait): a seal must not wait for
 // them. For the main loop; what is served meanwhile changes seals.
 #pragma once
-
-#include "scan/scan.h"
 
 #include <glib.h>
 
 #include <stdbool.h>
-
-// ruleset_open, durable_rename.
-int aside_open_rules(const char *path, struct ruleset **out) __attribute__((warn_unused_result));
-int aside_rename(const char *from, const char *to) __attribute__((warn_unused_result));
 
 // A program that is started: it has to have a processor until its exec, and to be given its own memory, before anybody
 // knows that it runs.

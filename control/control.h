@@ -5,6 +5,7 @@
 //   api             cordonctl's questions           seals      which seals are open
 //   api_mail, api_screen, api_show: more of them; preview: what a mail says
 //   publish         signature files to rules in force    publish_base   the image that deltas are opened on
+//   publish_hand    what was compiled is handed to the dataplane, beside all else
 //   aside           what takes long, while alerts are served
 //   journal         what is written by a thread, in order
 //   dataplane_link  the dataplane: is it there, has it what it should have

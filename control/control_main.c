@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
 #include "control/alert_apply.h"
-#include "control/aside.h"
 #include "control/control.h"
 #include "control/urgent.h"
 #include "control/web_user_command.h"
@@ -114,22 +113,20 @@ static void wait_for_journal(void *ctx)
 
 // ---- the dataplane ------------------------------------------------------------------------------
 
+static void rules_renewed(void *ctx, const char *why)
+{
+	if (why[0] != '\0')
+		report_fault(ctx, "rules", why);
+}
+
 // The image that it would start with may be newer than what it runs on.
 static void renew_rules(struct control *control)
 {
 	struct dataplane_link *link = &control->link;
-	struct ruleset *ruleset = NULL;
-	char error[512] = "";
-	bool differs;
 
-	if (link->told_rules || aside_open_rules(control->options.rules.image, &ruleset) != 0)
-		return;
-	differs = strcmp(ruleset_get_info(ruleset)->version, link->ruleset) != 0;
-	ruleset_close(ruleset);
-	link->told_rules = true;
-	if (differs && publish_image(&control->options, control->options.rules.image, error,
-			       sizeof(error)) != 0)
-		report_fault(control, "rules", error);
+	if (!link->told_rules)
+		link->told_rules = publish_renew(control->publish, link->ruleset, rules_renewed,
+					   control) != -EBUSY;
 }
 
 static bool sources_changed(void *ctx)
@@ -413,6 +410,9 @@ static void loop(struct control *control)
 			"seals", (json_int_t)seals_count(control->seals)));
 	(void)once_a_second(control);
 	g_main_loop_run(control->loop);
+	// The dataplane has them, or will have: they come to lie where both start from.
+	while (publish_is_handing(control->publish))
+		(void)g_main_context_iteration(NULL, TRUE);
 	// The parts that end may wait for their threads on the loop, when others are gone.
 	api_stop(control->api);
 	(void)g_source_remove(clock);

@@ -3,7 +3,7 @@
 
 #include "control/aside.h"
 #include "control/publish_base.h"
-#include "control/publish_parcel.h"
+#include "control/publish_hand.h"
 #include "control/publish_standby.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
@@ -30,6 +30,13 @@
 #define CACHE_SUFFIX ".cache"
 #define FOLDERS 2
 
+// Who wants them compiled.
+struct order {
+	publish_look_fn look; // NULL: nobody
+	publish_done_fn done;
+	void *ctx;
+};
+
 struct publish {
 	const struct control_options *options;
 	char program[PATH_MAX];
@@ -38,20 +45,22 @@ struct publish {
 	char delta[PATH_MAX]; // or this
 	char old_delta[PATH_MAX];
 	char folders[FOLDERS][PATH_MAX]; // sources beside the configured ones; "": none
-	publish_look_fn look;            // NULL: nobody
-	publish_done_fn done;
-	void *ctx;
+	struct order order;              // what is compiled or handed over
+	struct order
+		waits; // done NULL: none; until what was compiled in the background is handed over
 	struct publish_base *base;
+	struct publish_hand *hand;
 	struct publish_standby *standby;
 	GPid child;  // 0: none
 	guint limit; // timer
 	guint watch; // of the child
 	bool is_background;
+	bool is_handing;        // what was compiled
+	bool is_grown;          // and is to become one image then
 	bool is_standby;        // the child stood by
 	unsigned int malformed; // lines, by the last count
 	GChildWatchFunc ended;
-	char error[512]; // why the last did not come into force
-	int output;      // the child's standard output: counts as JSON
+	int output; // the child's standard output: counts as JSON
 };
 
 static void stop_child(struct publish *publish)
@@ -64,57 +73,7 @@ static void stop_child(struct publish *publish)
 	publish->output = -1;
 }
 
-// ---- handing over -------------------------------------------------------------------------------
-
-int publish_image(
-	const struct control_options *options, const char *path, char *error, size_t error_bytes)
-{
-	struct publish_parcel parcel = {"rules", path, NULL};
-	char beside[CONTROL_TEXT_BYTES + sizeof(RULESET_DELTA_SUFFIX)];
-	struct publish_result unwanted = {0};
-	struct ruleset *ruleset = NULL;
-	int err = aside_open_rules(path, &ruleset);
-
-	// One that lies there of another image does not count.
-	if (err == 0 && strchr(ruleset_get_info(ruleset)->version, '+') != NULL &&
-		snprintf(beside, sizeof(beside), "%s" RULESET_DELTA_SUFFIX, path) <
-			(int)sizeof(beside) &&
-		access(beside, F_OK) == 0)
-		parcel.delta = beside;
-	ruleset_close(ruleset);
-	return publish_parcel_send(options, &parcel, &unwanted, error, error_bytes);
-}
-
 // ---- compiling ----------------------------------------------------------------------------------
-
-static void finish(struct publish *publish, struct publish_result *result)
-{
-	(void)unlink(publish->image);
-	(void)unlink(publish->delta);
-	if (result->applied && !result->is_delta)
-		publish_standby_drop(publish->standby);
-	publish_standby_want(publish->standby);
-	if (!publish->is_background)
-		publish->done(publish->ctx, result);
-	else if (!result->applied || result->why[0] != '\0')
-		(void)fprintf(stderr, "cordon-control: rules in one image: %s\n", result->why);
-	publish->is_background = false;
-}
-
-// Does the image open, and scan?
-static int look_at(const char *path, struct publish_result *result)
-{
-	struct ruleset *ruleset = NULL;
-	int err = aside_open_rules(path, &ruleset);
-
-	if (err != 0)
-		return err;
-	(void)snprintf(
-		result->version, sizeof(result->version), "%s", ruleset_get_info(ruleset)->version);
-	result->signatures = ruleset_get_info(ruleset)->signatures;
-	ruleset_close(ruleset);
-	return 0;
-}
 
 struct counts {
 	unsigned int changes; // how much a delta holds
@@ -152,107 +111,6 @@ static struct counts read_counts(struct publish *publish, struct publish_result 
 	json_decref(root);
 	free(text);
 	return counts;
-}
-
-// A new image comes with no delta of the old one. Two files do not change at once: a delta of another
-// image is passed over, one of the same image goes first.
-static int put_image(const struct publish *publish)
-{
-	const char *image = publish->options->rules.image;
-	struct ruleset *ruleset = NULL;
-	bool has_delta = aside_open_rules(image, &ruleset) == 0 &&
-			 strchr(ruleset_get_info(ruleset)->version, '+') != NULL;
-	int err;
-
-	ruleset_close(ruleset);
-	err = aside_rename(publish->image, image);
-	if (err == 0 && has_delta && unlink(publish->old_delta) != 0 && errno != ENOENT)
-		err = -errno;
-	return err;
-}
-
-static int put_delta(const struct publish *publish)
-{
-	return aside_rename(publish->delta, publish->old_delta);
-}
-
-// The dataplane may run on another image than the one that lies there: then it gets both.
-static int send_delta(const struct publish *publish, struct publish_result *result, char *error,
-	size_t error_bytes)
-{
-	const struct control_options *options = publish->options;
-	const struct publish_parcel alone = {"delta", publish->delta, NULL};
-	const struct publish_parcel both = {"rules", options->rules.image, publish->delta};
-	int err = publish_parcel_send(options, &alone, result, error, error_bytes);
-
-	return err == -EBADMSG ? publish_parcel_send(options, &both, result, error, error_bytes)
-			       : err;
-}
-
-static int show_delta(const struct publish *publish)
-{
-	struct ruleset *ruleset = NULL;
-	int err = publish_base_open(
-		publish->base, publish->options->rules.image, publish->delta, &ruleset);
-
-	if (err != 0)
-		return err;
-	publish->look(publish->ctx, ruleset);
-	publish_base_close(publish->base, ruleset);
-	return 0;
-}
-
-static int show(const struct publish *publish, const struct publish_result *result)
-{
-	struct ruleset *ruleset = NULL;
-	int err;
-
-	if (publish->look == NULL || publish->is_background)
-		return 0;
-	if (result->is_delta)
-		return show_delta(publish);
-	err = aside_open_rules(publish->image, &ruleset);
-	if (err == 0)
-		publish->look(publish->ctx, ruleset);
-	ruleset_close(ruleset);
-	return err;
-}
-
-static void hand_over(struct publish *publish, struct publish_result *result)
-{
-	char reason[128];
-	int err = result->is_delta ? 0 : look_at(publish->image, result);
-
-	if (err == 0)
-		err = show(publish, result);
-
-	result->why = publish->error;
-	if (err != 0) {
-		(void)snprintf(publish->error, sizeof(publish->error),
-			"the image does not open: %s", strerror_r(-err, reason, sizeof(reason)));
-		finish(publish, result);
-		return;
-	}
-	err = result->is_delta ? send_delta(publish, result, publish->error, sizeof(publish->error))
-			       : publish_image(publish->options, publish->image, publish->error,
-					 sizeof(publish->error));
-	result->in_force = err == 0;
-	// One that does not run will start with them.
-	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED;
-	if (result->in_force)
-		result->why = "";
-	if (result->applied) {
-		err = result->is_delta ? put_delta(publish) : put_image(publish);
-		if (err != 0) {
-			(void)snprintf(publish->error, sizeof(publish->error), "%s: %s",
-				publish->options->rules.image,
-				strerror_r(-err, reason, sizeof(reason)));
-			result->why = publish->error;
-		}
-	}
-	if (result->is_delta && result->applied && !result->in_force)
-		(void)look_at(publish->options->rules.image, result);
-	finish(publish, result);
 }
 
 static gboolean took_too_long(gpointer ctx)
@@ -372,6 +230,69 @@ static int start_child(struct publish *publish, bool is_full)
 	return 0;
 }
 
+static int begin(struct publish *publish, const struct order *order)
+{
+	int err = start_child(publish, false);
+
+	if (err == 0)
+		publish->order = *order;
+	return err;
+}
+
+// What was asked for while something else was handed over.
+static void begin_next(struct publish *publish)
+{
+	const struct order order = publish->waits;
+	const struct publish_result result = {.why = "the compiler cannot be started"};
+
+	publish->waits = (struct order){0};
+	if (order.done != NULL && begin(publish, &order) != 0)
+		order.done(order.ctx, &result);
+}
+
+static void finish(struct publish *publish, const struct publish_result *result)
+{
+	const struct order order = publish->order;
+	const bool was_background = publish->is_background;
+
+	(void)unlink(publish->image);
+	(void)unlink(publish->delta);
+	if (result->applied && !result->is_delta)
+		publish_standby_drop(publish->standby);
+	publish_standby_want(publish->standby);
+	publish->is_background = false;
+	if (!was_background)
+		order.done(order.ctx, result);
+	else if (!result->applied || result->why[0] != '\0')
+		(void)fprintf(stderr, "cordon-control: rules in one image: %s\n", result->why);
+	begin_next(publish);
+}
+
+static void handed_over(void *ctx, struct publish_result *result)
+{
+	struct publish *publish = ctx;
+	const bool is_grown = publish->is_grown && result->is_delta && result->applied;
+
+	publish->is_handing = false;
+	publish->is_grown = false;
+	finish(publish, result);
+	if (is_grown && publish->child == 0)
+		publish->is_background = start_child(publish, true) == 0;
+}
+
+static void hand_over(struct publish *publish, struct publish_result *result)
+{
+	const publish_look_fn look = publish->is_background ? NULL : publish->order.look;
+
+	if (publish_hand_over(
+		    publish->hand, result, look, publish->order.ctx, handed_over, publish) == 0) {
+		publish->is_handing = true;
+		return;
+	}
+	result->why = "there is no memory to hand them over";
+	finish(publish, result);
+}
+
 static void child_ended(GPid child, gint status, gpointer ctx)
 {
 	struct publish *publish = ctx;
@@ -396,13 +317,11 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 		code = -1;
 		result.why = "no line of the sources is a signature: see the compiler's messages";
 	}
+	publish->is_grown = counts.changes > DELTA_GROWN;
 	if (code == 0)
 		hand_over(publish, &result);
 	else
 		finish(publish, &result);
-	if (code == 0 && result.is_delta && result.applied && counts.changes > DELTA_GROWN &&
-		publish->child == 0)
-		publish->is_background = start_child(publish, true) == 0;
 }
 
 static void give_up_background(struct publish *publish)
@@ -423,19 +342,32 @@ int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 int publish_start_looked_at(
 	struct publish *publish, publish_look_fn look, publish_done_fn done, void *ctx)
 {
-	int err;
+	const struct order order = {look, done, ctx};
 
 	if (publish->child != 0 && publish->is_background)
 		give_up_background(publish);
-	if (publish->child != 0)
+	if (publish->child != 0 || publish->waits.done != NULL)
 		return -EBUSY;
-	err = start_child(publish, false);
-	if (err == 0) {
-		publish->look = look;
-		publish->done = done;
-		publish->ctx = ctx;
-	}
-	return err;
+	if (!publish->is_handing)
+		return begin(publish, &order);
+	if (!publish->is_background)
+		return -EBUSY;
+	// It is to be compiled against the image that comes.
+	publish->waits = order;
+	return 0;
+}
+
+int publish_renew(struct publish *publish, const char *version,
+	void (*done)(void *ctx, const char *why), void *ctx)
+{
+	return publish_hand_is_busy(publish->hand)
+		       ? -EBUSY
+		       : publish_hand_renew(publish->hand, version, done, ctx);
+}
+
+bool publish_is_handing(const struct publish *publish)
+{
+	return publish_hand_is_busy(publish->hand);
 }
 
 void publish_set_folders(struct publish *publish, const char *bundle, const char *revoked)
@@ -457,7 +389,7 @@ bool publish_has_sources(const struct publish *publish)
 int publish_show(struct publish *publish, publish_look_fn look, void *ctx)
 {
 	const char *image = publish->options->rules.image;
-	struct ruleset *with_delta = NULL;
+	struct publish_laid *laid = NULL;
 	const struct ruleset *ruleset;
 
 	publish_base_renew(publish->base, image);
@@ -465,12 +397,11 @@ int publish_show(struct publish *publish, publish_look_fn look, void *ctx)
 	if (ruleset == NULL)
 		return -ENOENT;
 	// One of another image does not count.
-	if (publish_base_open(publish->base, image, publish->old_delta, &with_delta) == 0) {
-		look(ctx, with_delta);
-		publish_base_close(publish->base, with_delta);
-	} else {
+	if (publish_base_open(publish->base, image, publish->old_delta, &laid) == 0)
+		look(ctx, publish_laid_get(laid));
+	else
 		look(ctx, ruleset);
-	}
+	publish_laid_close(laid);
 	return 0;
 }
 
@@ -529,10 +460,26 @@ static void name_files(struct publish *publish)
 		(void)snprintf(publish->cache, sizeof(publish->cache), "%s", options->rules.cache);
 }
 
+void publish_free(struct publish *publish)
+{
+	if (publish == NULL)
+		return;
+	publish_hand_free(publish->hand);
+	if (publish->child != 0)
+		(void)kill(publish->child, SIGKILL);
+	if (publish->watch != 0)
+		(void)g_source_remove(publish->watch);
+	stop_child(publish);
+	publish_standby_free(publish->standby);
+	publish_base_free(publish->base);
+	free(publish);
+}
+
 int publish_new(const struct control_options *options, struct publish **out)
 {
 	struct publish *publish = calloc(1, sizeof(*publish));
 	struct publish_standby_plan plan = {.options = options, .limit = limit_standby};
+	int err;
 
 	if (publish == NULL)
 		return -ENOMEM;
@@ -544,27 +491,18 @@ int publish_new(const struct control_options *options, struct publish **out)
 	plan.program = publish->program;
 	plan.output = publish->image;
 	plan.cache = publish->cache;
-	if (publish_base_new(&publish->base) != 0 ||
-		publish_standby_new(&plan, &publish->standby) != 0) {
-		publish_base_free(publish->base);
-		free(publish);
-		return -ENOMEM;
+	err = publish_base_new(&publish->base);
+	if (err == 0)
+		err = publish_standby_new(&plan, &publish->standby);
+	if (err == 0)
+		err = publish_hand_new(options, publish->base,
+			&(struct publish_files){publish->image, publish->delta, publish->old_delta},
+			&publish->hand);
+	if (err != 0) {
+		publish_free(publish);
+		return err;
 	}
 	publish_standby_want(publish->standby);
 	*out = publish;
 	return 0;
-}
-
-void publish_free(struct publish *publish)
-{
-	if (publish == NULL)
-		return;
-	if (publish->child != 0)
-		(void)kill(publish->child, SIGKILL);
-	if (publish->watch != 0)
-		(void)g_source_remove(publish->watch);
-	stop_child(publish);
-	publish_standby_free(publish->standby);
-	publish_base_free(publish->base);
-	free(publish);
 }

@@ -28,15 +28,15 @@ struct publish_result {
 };
 
 typedef void (*publish_done_fn)(void *ctx, const struct publish_result *result);
-// Looks at rules that were compiled and open, before they are handed over.
+// Looks at rules that were compiled and open, before they are handed over: on another thread.
 typedef void (*publish_look_fn)(void *ctx, const struct ruleset *ruleset);
 
 // options outlive it.
 int publish_new(const struct control_options *options, struct publish **out)
 	__attribute__((warn_unused_result));
 void publish_free(struct publish *publish);
-// Starts; done is called from the main loop. Returns 0, -EBUSY while one is on its way, or -errno. What
-// is compiled in the background is given up for it.
+// Starts; done is called from the main loop, which waits for nothing until then. Returns 0, -EBUSY while one is on its
+// way, or -errno. What is compiled in the background is given up for it; what of that is handed over already goes first.
 int publish_start(struct publish *publish, publish_done_fn done, void *ctx)
 	__attribute__((warn_unused_result));
 // What is compiled beside rules.sources from now on: folders, each "" where there is none.
@@ -53,7 +53,10 @@ int publish_start_looked_at(struct publish *publish, publish_look_fn look, publi
 int publish_show(struct publish *publish, publish_look_fn look, void *ctx);
 // Whether they know this virus id.
 bool publish_has_virus_id(struct publish *publish, const char *virus_id);
-// Hands over the image that lies there already with the delta beside it, as when the dataplane runs on another one. Returns 0 or
-// -errno with a text in error.
-int publish_image(const struct control_options *options, const char *path, char *error,
-	size_t error_bytes) __attribute__((warn_unused_result));
+// Hands over the image that lies there already with the delta beside it, if it is not what the dataplane runs on, which
+// is this version. done is called from the main loop; why: "", or why the dataplane has not taken it. Returns 0,
+// -EBUSY while something is being handed over, or -errno.
+int publish_renew(struct publish *publish, const char *version,
+	void (*done)(void *ctx, const char *why), void *ctx) __attribute__((warn_unused_result));
+// Whether something is being handed over: publish_free would wait for it, and what follows from it is still to come.
+bool publish_is_handing(const struct publish *publish);

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +20,22 @@ struct mapping {
 };
 
 struct opened {
-	struct ruleset *ruleset; // NULL: none
+	struct ruleset *ruleset;
 	struct mapping image;
 	struct stat stamp; // of the image
+	atomic_uint pins;  // the base's own among them
 };
 
 struct publish_base {
-	struct opened now;
+	pthread_mutex_t lock; // for who pins
+	struct opened *now;   // the main loop writes it; NULL: none
+	bool is_renewing;     // now is the one before meanwhile
+};
+
+struct publish_laid {
+	struct opened *below;
 	struct mapping delta;
-	bool is_renewing; // now is the one before meanwhile
+	struct ruleset *ruleset;
 };
 
 static void unmap(struct mapping *mapping)
@@ -66,19 +75,54 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static bool is_there(const struct publish_base *base, const char *path)
+static bool is_there(const struct opened *opened, const char *path)
 {
 	struct stat now;
 
-	return base->now.ruleset != NULL && stat(path, &now) == 0 &&
-	       is_same(&now, &base->now.stamp);
+	return opened != NULL && stat(path, &now) == 0 && is_same(&now, &opened->stamp);
 }
 
-static void forget(struct opened *opened)
+// The last who does closes it: its pages come and go in tens of milliseconds.
+static void unpin(struct opened *opened)
 {
+	if (opened == NULL || atomic_fetch_sub_explicit(&opened->pins, 1, memory_order_acq_rel) > 1)
+		return;
 	ruleset_close(opened->ruleset);
-	opened->ruleset = NULL;
 	unmap(&opened->image);
+	free(opened);
+}
+
+static struct opened *pin(struct publish_base *base)
+{
+	struct opened *opened;
+
+	(void)pthread_mutex_lock(&base->lock);
+	opened = base->now;
+	if (opened != NULL)
+		(void)atomic_fetch_add_explicit(&opened->pins, 1, memory_order_relaxed);
+	(void)pthread_mutex_unlock(&base->lock);
+	return opened;
+}
+
+// Pinned once.
+static int open_image(const char *path, struct opened **out)
+{
+	struct opened *opened = calloc(1, sizeof(*opened));
+	int err;
+
+	if (opened == NULL)
+		return -ENOMEM;
+	atomic_init(&opened->pins, 1);
+	err = map(path, &opened->image, &opened->stamp);
+	if (err == 0)
+		err = ruleset_attach(opened->image.data, opened->image.bytes, &opened->ruleset);
+	if (err == 0) {
+		*out = opened;
+		return 0;
+	}
+	unmap(&opened->image);
+	free(opened);
+	return err;
 }
 
 int publish_base_new(struct publish_base **out)
@@ -87,6 +131,7 @@ int publish_base_new(struct publish_base **out)
 
 	if (base == NULL)
 		return -ENOMEM;
+	(void)pthread_mutex_init(&base->lock, NULL);
 	*out = base;
 	return 0;
 }
@@ -95,35 +140,30 @@ void publish_base_free(struct publish_base *base)
 {
 	if (base == NULL)
 		return;
-	forget(&base->now);
-	unmap(&base->delta);
+	unpin(base->now);
+	(void)pthread_mutex_destroy(&base->lock);
 	free(base);
 }
 
-// The pages of an image come and go in tens of milliseconds.
 struct renewing {
 	const char *path;
-	struct opened before;
-	struct opened after;
+	struct opened *before;
+	struct opened *after;
 };
 
-static void open_image(void *ctx)
+static void open_aside(void *ctx)
 {
 	struct renewing *job = ctx;
-	struct opened *after = &job->after;
 
-	if (map(job->path, &after->image, &after->stamp) == 0 &&
-		ruleset_attach(after->image.data, after->image.bytes, &after->ruleset) != 0) {
-		after->ruleset = NULL;
-		unmap(&after->image);
-	}
+	if (open_image(job->path, &job->after) != 0)
+		job->after = NULL;
 }
 
-static void close_image(void *ctx)
+static void unpin_aside(void *ctx)
 {
-	struct renewing *job = ctx;
+	const struct renewing *job = ctx;
 
-	forget(&job->before);
+	unpin(job->before);
 }
 
 void publish_base_renew(struct publish_base *base, const char *path)
@@ -131,41 +171,67 @@ void publish_base_renew(struct publish_base *base, const char *path)
 	struct renewing job = {.path = path};
 
 	// An alert that is served meanwhile asks for what was there before.
-	if (base->is_renewing || is_there(base, path))
+	if (base->is_renewing || is_there(base->now, path))
 		return;
 	base->is_renewing = true;
-	urgent_wait(open_image, &job);
+	urgent_wait(open_aside, &job);
+	(void)pthread_mutex_lock(&base->lock);
 	job.before = base->now;
 	base->now = job.after;
-	urgent_wait(close_image, &job);
+	(void)pthread_mutex_unlock(&base->lock);
+	urgent_wait(unpin_aside, &job);
 	base->is_renewing = false;
 }
 
 const struct ruleset *publish_base_get(const struct publish_base *base)
 {
-	return base->now.ruleset;
+	return base->now != NULL ? base->now->ruleset : NULL;
+}
+
+// ---- deltas -------------------------------------------------------------------------------------
+
+static int pin_image(struct publish_base *base, const char *path, struct opened **out)
+{
+	struct opened *opened = pin(base);
+
+	if (!is_there(opened, path)) {
+		unpin(opened);
+		return open_image(path, out);
+	}
+	*out = opened;
+	return 0;
 }
 
 int publish_base_open(
-	struct publish_base *base, const char *image, const char *path, struct ruleset **out)
+	struct publish_base *base, const char *image, const char *path, struct publish_laid **out)
 {
+	struct publish_laid *laid = calloc(1, sizeof(*laid));
 	struct stat stamp;
-	int err;
+	int err = laid == NULL ? -ENOMEM : pin_image(base, image, &laid->below);
 
-	publish_base_renew(base, image);
-	if (base->now.ruleset == NULL)
-		return -ENOLINK;
-	err = map(path, &base->delta, &stamp);
+	if (err == 0)
+		err = map(path, &laid->delta, &stamp);
 	if (err == 0)
 		err = ruleset_attach_delta(
-			base->now.ruleset, base->delta.data, base->delta.bytes, out);
-	if (err != 0)
-		unmap(&base->delta);
+			laid->below->ruleset, laid->delta.data, laid->delta.bytes, &laid->ruleset);
+	if (err == 0)
+		*out = laid;
+	else
+		publish_laid_close(laid);
 	return err;
 }
 
-void publish_base_close(struct publish_base *base, struct ruleset *ruleset)
+const struct ruleset *publish_laid_get(const struct publish_laid *laid)
 {
-	ruleset_close(ruleset);
-	unmap(&base->delta);
+	return laid->ruleset;
+}
+
+void publish_laid_close(struct publish_laid *laid)
+{
+	if (laid == NULL)
+		return;
+	ruleset_close(laid->ruleset);
+	unmap(&laid->delta);
+	unpin(laid->below);
+	free(laid);
 }

@@ -13,8 +13,11 @@ void publish_base_free(struct publish_base *base);
 void publish_base_renew(struct publish_base *base, const char *path);
 // The image that is open; NULL: none.
 const struct ruleset *publish_base_get(const struct publish_base *base);
-// Opens the delta at path on the image, which has to be as it was at publish_base_renew. Returns 0, or as
-// ruleset_attach_delta, -ENOLINK: there is no image. Closed by publish_base_close.
+// A delta, opened on its image.
+struct publish_laid;
+// Opens the delta at path on the image, which is opened anew if it is not the one that is open. By any thread; all else
+// is the main loop's. Returns 0, or as ruleset_attach and ruleset_attach_delta. Closed by publish_laid_close.
 int publish_base_open(struct publish_base *base, const char *image, const char *path,
-	struct ruleset **out) __attribute__((warn_unused_result));
-void publish_base_close(struct publish_base *base, struct ruleset *ruleset);
+	struct publish_laid **out) __attribute__((warn_unused_result));
+const struct ruleset *publish_laid_get(const struct publish_laid *laid);
+void publish_laid_close(struct publish_laid *laid);

@@ -2,7 +2,6 @@
 #include "control/publish_parcel.h"
 
 #include "control/memory_file.h"
-#include "control/urgent.h"
 #include "dataplane/dataplane.h"
 
 #include <jansson.h>
@@ -58,47 +57,29 @@ static int seal_image(const char *path, const char *delta)
 	return memory_file_seal(memory, err);
 }
 
-// To copy it and to have it opened takes as long as the image is.
-struct sending {
-	const char *dataplane;
-	const struct publish_parcel *parcel;
-	char *answer;
-	const char *what; // has failed
-	int err;
-};
-
-static void send_parcel(void *ctx)
-{
-	struct sending *job = ctx;
-	int fd = seal_image(job->parcel->path, job->parcel->delta);
-
-	job->what = job->parcel->path;
-	job->err = fd < 0 ? fd : 0;
-	if (fd < 0)
-		return;
-	job->what = "the dataplane cannot be asked";
-	job->err = local_ask(
-		job->dataplane, job->parcel->command, fd, SWAP_SECONDS, &job->answer, NULL);
-	(void)close(fd);
-}
-
 int publish_parcel_send(const struct control_options *options, const struct publish_parcel *parcel,
 	struct publish_result *result, char *error, size_t error_bytes)
 {
-	struct sending job = {.dataplane = options->dataplane, .parcel = parcel};
+	const char *what = parcel->path;
+	char *answer = NULL;
 	char reason[128];
 	json_t *root;
 	const char *refusal;
-	int err;
+	int fd = seal_image(parcel->path, parcel->delta);
+	int err = fd < 0 ? fd : 0;
 
-	urgent_wait(send_parcel, &job);
-	err = job.err;
+	if (err == 0) {
+		what = "the dataplane cannot be asked";
+		err = local_ask(
+			options->dataplane, parcel->command, fd, SWAP_SECONDS, &answer, NULL);
+		(void)close(fd);
+	}
 	if (err != 0) {
-		(void)snprintf(error, error_bytes, "%s: %s", job.what,
+		(void)snprintf(error, error_bytes, "%s: %s", what,
 			strerror_r(-err, reason, sizeof(reason)));
 		return err;
 	}
-	root = json_loads(job.answer, 0, NULL);
+	root = json_loads(answer, 0, NULL);
 	refusal = json_string_value(json_object_get(root, "error"));
 	if (!json_is_true(json_object_get(root, "ok"))) {
 		(void)snprintf(error, error_bytes, "the dataplane refused them: %s",
@@ -111,6 +92,6 @@ int publish_parcel_send(const struct control_options *options, const struct publ
 			(unsigned int)json_integer_value(json_object_get(root, "signatures"));
 	}
 	json_decref(root);
-	free(job.answer);
+	free(answer);
 	return err;
 }

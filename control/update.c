@@ -221,6 +221,7 @@ void update_free(struct update *update)
 		update->jobs = job->next;
 		update_job_free(job);
 	}
+	update_looking_clear(&update->looking);
 	update_journal_fini(&update->found);
 	free(update);
 }

@@ -20,6 +20,16 @@ struct job {
 	bool is_uncovered;       // the same: what was covered is screened for again
 };
 
+// What a thread finds out of rules, beside the job that it is for.
+struct update_looking {
+	bool is_bundle;
+	bool has_looked;
+	char path[PATH_MAX]; // of the version
+	json_t *covers;
+	json_t *covered;
+	json_t *uncovered;
+};
+
 struct update {
 	struct control *control;
 	struct update_folder folder;
@@ -29,6 +39,7 @@ struct update {
 	struct update_journal found; // where the last process stopped; kind and digest say of what
 	bool has_found;
 	bool is_compiling;
+	struct update_looking looking;
 	unsigned int compiles; // of this job
 	struct update_fetch *fetch;
 	update_covered_fn covered;
@@ -37,6 +48,7 @@ struct update {
 };
 
 void update_job_free(struct job *job);
+void update_looking_clear(struct update_looking *looking);
 // What the next compilation reads.
 void update_use_version(struct update *update, const char *version);
 // Does what the first job's step asks for, or waits for its end.

@@ -163,18 +163,50 @@ static void install(struct update *update)
 		update_run(update);
 }
 
+void update_looking_clear(struct update_looking *looking)
+{
+	json_decref(looking->covers);
+	json_decref(looking->covered);
+	json_decref(looking->uncovered);
+	*looking = (struct update_looking){0};
+}
+
+// All of it is the thread's until `published`.
+static void prepare_look(struct update *update)
+{
+	const struct job *job = update->jobs;
+	struct update_looking *looking = &update->looking;
+
+	update_looking_clear(looking);
+	looking->is_bundle = job->journal.kind == UPDATE_BUNDLE;
+	looking->covers = json_deep_copy(job->plan.covers);
+	looking->covered = json_array();
+	looking->uncovered = json_object();
+	update_folder_version(&update->folder, job->journal.version, looking->path);
+}
+
 static void look(void *ctx, const struct ruleset *ruleset)
 {
 	struct update *update = ctx;
-	struct job *job = update->jobs;
-	char path[PATH_MAX];
+	struct update_looking *looking = &update->looking;
 
-	(void)json_array_clear(job->journal.covered);
-	(void)json_object_clear(job->journal.uncovered);
-	if (job->journal.kind != UPDATE_BUNDLE)
-		return;
-	update_folder_version(&update->folder, job->journal.version, path);
-	update_check(ruleset, path, job->plan.covers, job->journal.covered, job->journal.uncovered);
+	looking->has_looked = true;
+	if (looking->is_bundle)
+		update_check(ruleset, looking->path, looking->covers, looking->covered,
+			looking->uncovered);
+}
+
+static void take_look(struct update *update)
+{
+	struct update_journal *journal = &update->jobs->journal;
+
+	if (update->looking.has_looked) {
+		json_decref(journal->covered);
+		json_decref(journal->uncovered);
+		journal->covered = json_incref(update->looking.covered);
+		journal->uncovered = json_incref(update->looking.uncovered);
+	}
+	update_looking_clear(&update->looking);
 }
 
 // The rules are in force: from here on it goes forward only.
@@ -215,6 +247,7 @@ static void published(void *ctx, const struct publish_result *result)
 	struct control *control = update->control;
 
 	update->is_compiling = false;
+	take_look(update);
 	if (!result->applied)
 		update_use_version(update, update->folder.active);
 	control_events_write(control->events, "rules",
@@ -272,6 +305,7 @@ static void compile(struct update *update)
 	}
 	update_use_version(update,
 		job->journal.kind == UPDATE_REVOKE ? update->folder.active : job->journal.version);
+	prepare_look(update);
 	err = publish_start_looked_at(update->control->publish, look, published, update);
 	if (err == 0) {
 		update->compiles++;

@@ -324,6 +324,11 @@ void web_turn(struct web *web)
 						STATS_SECONDS, &text, NULL) == 0)
 		web->stats = json_loads(text, 0, NULL);
 	free(text);
+	// One that has no memory for them says so in their place.
+	if (json_object_get(web->stats, "counters") == NULL) {
+		json_decref(web->stats);
+		web->stats = NULL;
+	}
 	if (web->pages.login != NULL)
 		web_server_end_streams(web->pages.server, web_login_is_open, web->pages.login);
 	status = ask(web, "status");

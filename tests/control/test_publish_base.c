@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -20,6 +21,8 @@
 
 int __real_ruleset_attach(const void *data, size_t bytes, struct ruleset **out);
 int __wrap_ruleset_attach(const void *data, size_t bytes, struct ruleset **out);
+int __wrap_ruleset_attach_delta(
+	const struct ruleset *base, const void *data, size_t bytes, struct ruleset **out);
 void __real_ruleset_close(struct ruleset *ruleset);
 void __wrap_ruleset_close(struct ruleset *ruleset);
 
@@ -63,6 +66,16 @@ int __wrap_ruleset_attach(const void *data, size_t bytes, struct ruleset **out)
 	(void)atomic_fetch_add(&lab.open, 1);
 	*out = (struct ruleset *)text;
 	return 0;
+}
+
+// Its text is the delta's first letter, if the image begins with it, too.
+int __wrap_ruleset_attach_delta(
+	const struct ruleset *base, const void *data, size_t bytes, struct ruleset **out)
+{
+	const struct text *below = (const void *)base;
+
+	return below->first == *(const char *)data ? __wrap_ruleset_attach(data, bytes, out)
+						   : -EBADMSG;
 }
 
 void __wrap_ruleset_close(struct ruleset *ruleset)
@@ -179,6 +192,70 @@ static void one_that_is_gone_is_none(void **state)
 	assert_int_equal(now_there(), 'a');
 }
 
+static void *lay(void *arg)
+{
+	char delta[40];
+
+	(void)snprintf(delta, sizeof(delta), "%s.delta", lab.path);
+	return (void *)(intptr_t)publish_base_open(lab.base, lab.path, delta, arg);
+}
+
+// By another thread, while the main loop goes on. Returns what publish_base_open does.
+static int lay_beside(const char *text, struct publish_laid **laid)
+{
+	char delta[40];
+	pthread_t thread;
+	FILE *file;
+	void *err;
+	int none;
+
+	(void)snprintf(delta, sizeof(delta), "%s.delta", lab.path);
+	file = fopen(delta, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(pthread_create(&thread, NULL, lay, laid), 0);
+	while ((none = pthread_tryjoin_np(thread, &err)) == EBUSY)
+		(void)g_main_context_iteration(NULL, FALSE);
+	assert_int_equal(none, 0);
+	assert_int_equal(unlink(delta), 0);
+	return (int)(intptr_t)err;
+}
+
+static void what_a_delta_lies_on_stays_until_it_is_closed(void **state)
+{
+	struct publish_laid *laid = NULL;
+
+	(void)state;
+	put_image("a");
+	publish_base_renew(lab.base, lab.path);
+	assert_int_equal(lay_beside("a", &laid), 0);
+	assert_int_equal(atomic_load(&lab.open), 2);
+	put_image("b");
+	publish_base_renew(lab.base, lab.path);
+	assert_int_equal(now_there(), 'b');
+	assert_int_equal(atomic_load(&lab.open), 3);
+	assert_int_equal(((const struct text *)(const void *)publish_laid_get(laid))->first, 'a');
+	publish_laid_close(laid);
+	assert_int_equal(atomic_load(&lab.open), 1);
+}
+
+static void a_delta_is_laid_on_the_image_that_is_there(void **state)
+{
+	struct publish_laid *laid = NULL;
+
+	(void)state;
+	put_image("a");
+	publish_base_renew(lab.base, lab.path);
+	// The loop has not looked at this one yet.
+	put_image("b");
+	assert_int_equal(lay_beside("a", &laid), -EBADMSG);
+	assert_int_equal(lay_beside("b", &laid), 0);
+	assert_int_equal(now_there(), 'a');
+	publish_laid_close(laid);
+	assert_int_equal(atomic_load(&lab.open), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -187,6 +264,8 @@ int main(void)
 		TEST(an_image_is_opened_and_let_go_beside_what_is_urgent),
 		TEST(who_asks_meanwhile_finds_the_one_before),
 		TEST(one_that_is_gone_is_none),
+		TEST(what_a_delta_lies_on_stays_until_it_is_closed),
+		TEST(a_delta_is_laid_on_the_image_that_is_there),
 	};
 
 	(void)alarm(PATIENCE_S);

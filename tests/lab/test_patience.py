@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A dataplane that takes its time keeps nobody waiting who asks the control process for something else."""
+import threading
+
+import labweb
+from labcontrol import Control
+from labdataplane import Dataplane
+from lablib import Cases, Failed, Lab, until
+
+cases = Cases()
+
+SIGNATURE = "Test.Patience:0:*:%s\n"
+
+
+class Rig:
+    """The control process with its page, and what stands for a dataplane."""
+
+    def __init__(self, lab, **control):
+        self.lab, self.signatures = lab, lab.folder + "/sources"
+        self.write("one-of-all-signatures")
+        users = lab.folder + "/users"
+        labweb.write_users(users, ("alice", "operator"))
+        self.dataplane = Dataplane(lab)
+        self.control = Control(lab, sources=[self.signatures + ".ndb"], spool={"directory": ""}, web={
+            "listen": labweb.WEB, "plain": "true", "users": users}, **control)
+        self.page = labweb.Session(lab, "alice")
+
+    def write(self, text):
+        with open(self.signatures + ".ndb", "w") as f:
+            f.write(SIGNATURE % text.encode().hex())
+
+    def aside(self, *arguments, status=0):
+        """What cordonctl says, when it has said it."""
+        answer = []
+
+        def ask():
+            try:
+                answer.append(self.control.ask(*arguments, status=status))
+            except Failed as failed:
+                answer.append(failed)
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+
+        def wait():
+            thread.join()
+            return answer[0]
+        thread.result = wait
+        return thread
+
+    def is_served(self, case, what):
+        case.equal(self.control.ask("status")["gateway"], "lab", "cordonctl status: " + what)
+        status, answer = self.page.call("rules")
+        case.equal((status, "sources" in answer), (200, True), "the page: " + what)
+        case.equal(labweb.curl(self.lab, labweb.URL + "metrics")[0], 200, "metrics: " + what)
+
+
+@cases.case("a swap that takes long keeps nobody waiting, and what comes after it waits for it")
+def swap(case):
+    with Lab(case) as lab:
+        rig = Rig(lab)
+        dataplane, control = rig.dataplane, rig.control
+        dataplane.hold("rules")
+        first = rig.aside("rules", "install")
+        until("the image is handed over", lambda: dataplane.is_asked("rules"))
+        rig.is_served(case, "amid a swap")
+        case.check(control.ask("seal", "--virus-id", "CV-1")["in_force"], "a seal amid a swap")
+        control.ask("rules", "install", status=1)  # one after the other
+        case.check(control.ask("unseal", "CV-1")["in_force"], "its end")
+        case.check(dataplane.is_asked("rules") and first.is_alive(), "the swap goes on")
+        dataplane.let_go()
+        done = first.result()
+        case.equal((done["in_force"], done["ruleset"]), (True, "swap-1"), "the swap's end")
+        case.equal(control.ask("rules")["in_force"], "swap-1", "what is in force")
+
+
+@cases.case("a control process that is stopped amid a swap ends when the rules lie where both start from")
+def stop(case):
+    with Lab(case) as lab:
+        rig = Rig(lab)
+        dataplane, control = rig.dataplane, rig.control
+        dataplane.hold("rules")
+        rig.aside("rules", "install")
+        until("the image is handed over", lambda: dataplane.is_asked("rules"))
+        control.process.child.terminate()
+        rig.is_served(case, "while it ends")
+        case.equal(len(control.events("stop")), 0, "it has not stopped")
+        dataplane.let_go()
+        control.process.wait()
+        case.equal([e["result"] for e in control.events("rules")], ["applied"], "the swap's end")
+        control.start()
+        case.check("version" in control.ask("rules"), "the image is there")
+
+
+cases.main()

@@ -108,6 +108,7 @@ DIFFERENCES = [
     Difference("part-names", "clamav", lambda tags: "of Member" in tags and bool(
         {"in base64", "in overlay zip", "in overlay"} & tags)),
     Difference("padded-base64", "clamav", has("base64 padded lines", "offset end")),
+    Difference("padded-base64", "clamav", has("base64 padded lines", "normalised", "by chance")),
     Difference("line-copies", "clamav", has("logical", "in body", "absence")),
     Difference("script-copies", "clamav", has("normalised", "HTML", "target 7")),
     Difference("part-names", "cordon", has("of Member", "in base64")),

@@ -119,6 +119,7 @@ DIFFERENCES = [
         {"in overlay zip", "in overlay"} & tags)),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),
     Difference("clamav-limits", "cordon", has("fat")),
+    Difference("clamav-limits", "cordon", has("gap[n-m]", "gap{n<128}", "nibble", "miss")),
 ]
 
 

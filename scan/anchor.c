@@ -133,31 +133,76 @@ static void compare_meetings(const struct search *search, struct anchor_meeting 
 		anchor_fit(search->table->entries, search->input->data, meetings, n));
 }
 
+static inline const uint32_t *slot_of(const struct anchor_table *table,
+	const struct anchor_family *family, const uint8_t *data, uint32_t at)
+{
+	const int64_t place = (int64_t)at + family->key_at;
+	// What would begin before the bytes at hand fits nowhere, whatever is compared.
+	const uint64_t bytes = load(data + (place >= 0 ? place : 0));
+
+	return &table->slots[family->slot + anchor_family_slot(family, bytes)];
+}
+
+// What is to be compared, as it fills up.
+struct meetings {
+	const struct search *search;
+	size_t count;
+	struct anchor_meeting items[MEETINGS];
+};
+
+static inline void add_meetings(
+	struct meetings *meetings, uint32_t at, uint32_t next, const uint32_t end)
+{
+	for (; next < end; next += WRITTEN) {
+		for (uint32_t k = 0; k < WRITTEN; k++)
+			meetings->items[meetings->count + k] =
+				(struct anchor_meeting){at, next + k};
+		meetings->count += end - next < WRITTEN ? end - next : WRITTEN;
+		if (meetings->count <= MEETINGS - WRITTEN)
+			continue;
+		compare_meetings(meetings->search, meetings->items, meetings->count);
+		meetings->count = 0;
+	}
+}
+
+// Of each family those that have what is there.
+static void add_families(struct meetings *meetings, uint32_t at, uint32_t first)
+{
+	const struct anchor_table *table = meetings->search->table;
+	const uint8_t *data = meetings->search->input->data;
+
+	for (const struct anchor_family *family = &table->families[first];; family++) {
+		const uint32_t *slot = slot_of(table, family, data, at);
+
+		if (slot[0] < slot[1])
+			__builtin_prefetch(&table->entries[slot[0]]);
+		add_meetings(meetings, at, slot[0], slot[1]);
+		if (family->is_last != 0)
+			break;
+	}
+}
+
 // First all pieces, in no way that depends on what is found, then the patterns.
 static void compare_buckets(const struct search *search, const struct anchor_met *met, size_t n)
 {
-	const struct anchor_bucket *buckets = search->table->buckets;
-	struct anchor_meeting meetings[MEETINGS];
-	size_t count = 0;
+	const struct anchor_table *table = search->table;
+	struct meetings meetings;
 
+	meetings.search = search;
+	meetings.count = 0;
 	for (size_t i = 0; i < n; i++) {
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): counted is set
 		const uint32_t at = met->ats[i];
 		// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): counted is set
-		const uint32_t end = buckets[met->buckets[i] + 1].first;
-		uint32_t next = buckets[met->buckets[i]].first;
+		const uint32_t bucket = met->buckets[i];
+		const uint32_t first = table->buckets[bucket].first;
 
-		for (; next < end; next += WRITTEN) {
-			for (uint32_t k = 0; k < WRITTEN; k++)
-				meetings[count + k] = (struct anchor_meeting){at, next + k};
-			count += end - next < WRITTEN ? end - next : WRITTEN;
-			if (count <= MEETINGS - WRITTEN)
-				continue;
-			compare_meetings(search, meetings, count);
-			count = 0;
-		}
+		if (__builtin_expect((first & ANCHOR_FAMILIES) != 0, 0))
+			add_families(&meetings, at, first & ~ANCHOR_FAMILIES);
+		else
+			add_meetings(&meetings, at, first, anchor_bucket_first(table, bucket + 1));
 	}
-	compare_meetings(search, meetings, count);
+	compare_meetings(search, meetings.items, meetings.count);
 }
 
 // Moves those to the front that have beside them what their bucket asks for. Returns how many they are.
@@ -185,12 +230,22 @@ static size_t look_beside(const struct search *search, const struct anchor_met *
 }
 
 // Of a large bucket the processor foresees the rest by itself.
-static inline void ask_for_entries(const struct anchor_table *table, uint32_t bucket)
+static inline void ask_for_entries(const struct search *search, uint32_t at, uint32_t bucket)
 {
+	const struct anchor_table *table = search->table;
 	const uint32_t next = table->buckets[bucket].first;
-	const uint32_t end = table->buckets[bucket + 1].first;
+	uint32_t end;
 
+	if (__builtin_expect((next & ANCHOR_FAMILIES) != 0, 0)) {
+		const struct anchor_family *family = &table->families[next & ~ANCHOR_FAMILIES];
+
+		do
+			__builtin_prefetch(slot_of(table, family, search->input->data, at));
+		while (family++->is_last == 0);
+		return;
+	}
 	__builtin_prefetch(&table->entries[next]);
+	end = anchor_bucket_first(table, bucket + 1);
 	if (end - next > 1)
 		__builtin_prefetch(&table->entries[end - 1]);
 }
@@ -214,7 +269,7 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 	lane->counts[middle] = look_beside(search, &mets[middle], lane->counts[middle]);
 	for (size_t i = 0; i < lane->counts[middle]; i++)
 		// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): counted is set
-		ask_for_entries(table, lane->buckets[middle][i]);
+		ask_for_entries(search, lane->ats[middle][i], lane->buckets[middle][i]);
 	compare_buckets(search, &mets[oldest], lane->counts[oldest]);
 }
 

@@ -5,7 +5,9 @@
 // Wherever an object's bytes are new, the first three of a window are looked up in a sieve of bits,
 // which most places fail; what is left is looked up in a finer filter of whole windows, and the rest in
 // a table of buckets. A bucket tells which bytes may stand before and behind its windows, and of what is left
-// eight bytes of the pattern beside the window tell most patterns apart. Only then the pattern itself is compared.
+// eight bytes of the pattern beside the window, its piece, tell most patterns apart. Only then the pattern itself
+// is compared. Where a bucket has many entries, they are families of those whose patterns are known at one place beside
+// the window, and a hash of what is there tells which few of a family to look at.
 // The filter and the buckets have no regard to case (bit 5 of a window's bytes is set); the sieve has.
 //
 // Each of these steps is done for many places before the next one begins, so that the processor waits
@@ -61,7 +63,8 @@ enum anchor_content {
 // ---- in the image ------------------------------------------------------------------------------
 
 // Everything of one target, in this order: header, sieve, filter, the buckets and one more, whose first entry
-// would be behind the last one, the entries, the places. Without entries there are only the header and the places.
+// would be behind the last one, the entries, the families, the slots, the places. Without entries there are only the
+// header and the places.
 struct anchor_header {
 	uint64_t bytes; // of all
 	uint32_t reach; // from a window's start to its pattern's end at most
@@ -71,7 +74,13 @@ struct anchor_header {
 	uint32_t buckets_log;
 	uint32_t
 		starts_count; // of the places: told from the object's start, by their ends, the latest first
+	uint32_t families_count;
+	uint32_t slots_count;
+	uint64_t unused;
 };
+
+// A bucket with this bit has families: the rest is the number of the first.
+#define ANCHOR_FAMILIES UINT32_C(0x80000000)
 
 struct anchor_bucket {
 	uint32_t first; // of its entries; the next bucket's is behind the last one
@@ -87,6 +96,17 @@ struct anchor_entry {
 	uint16_t at;     // of the window in the pattern
 	int8_t piece_at; // from the window
 	uint8_t whole;   // the pattern's length if the piece tells all of it, or 0
+};
+
+// Entries of a bucket whose patterns have one value each for the bits of the mask at that place. They are in the order
+// of their slots: those of slot i of the family are from slots[slot + i] to slots[slot + i + 1].
+struct anchor_family {
+	uint64_t mask;
+	uint32_t slot;
+	int8_t key_at;   // from the window: as a piece's place
+	uint8_t shift;   // 64 minus the logarithm of how many slots there are, 63 at most
+	uint8_t is_last; // of its bucket
+	uint8_t unused;
 };
 
 struct anchor_place {
@@ -111,12 +131,16 @@ struct anchor_table {
 	uint32_t entries_count;
 	uint32_t places_count;
 	uint32_t starts_count;
+	uint32_t families_count;
+	uint32_t slots_count;
 	unsigned int words_log;
 	unsigned int buckets_log;
 	const uint8_t *sieve;
 	const uint32_t *filter;
 	const struct anchor_bucket *buckets;
 	const struct anchor_entry *entries;
+	const struct anchor_family *families;
+	const uint32_t *slots; // the first of their entries
 	const struct anchor_place *places;
 };
 
@@ -164,6 +188,22 @@ void anchor_join_sieves(const struct anchor_table *a, const struct anchor_table 
 static inline uint64_t anchor_hash(uint32_t window)
 {
 	return (window | ANCHOR_FOLD) * ANCHOR_FACTOR;
+}
+
+// The slot of a family for what is at its place.
+static inline uint32_t anchor_family_slot(const struct anchor_family *family, uint64_t bytes)
+{
+	return (uint32_t)((bytes & family->mask) * ANCHOR_FACTOR >> family->shift);
+}
+
+// The first entry of a bucket.
+static inline uint32_t anchor_bucket_first(const struct anchor_table *table, uint32_t bucket)
+{
+	const uint32_t first = table->buckets[bucket].first;
+
+	if (__builtin_expect((first & ANCHOR_FAMILIES) == 0, 1))
+		return first;
+	return table->slots[table->families[first & ~ANCHOR_FAMILIES].slot];
 }
 
 static inline size_t anchor_sieve_bytes(enum anchor_content content)

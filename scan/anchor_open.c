@@ -7,8 +7,9 @@
 
 #define MAX_LOG 28
 
-static_assert(sizeof(struct anchor_header) == 32, "image format");
+static_assert(sizeof(struct anchor_header) == 48, "image format");
 static_assert(sizeof(struct anchor_entry) == 24, "image format");
+static_assert(sizeof(struct anchor_family) == 16, "image format");
 static_assert(sizeof(struct anchor_place) == 48, "image format");
 
 // What is yet to be read of the image.
@@ -30,10 +31,50 @@ static const void *take(struct rest *rest, uint64_t bytes)
 	return data;
 }
 
+// The slots of all families, each with one more, one family behind the other.
+static bool are_families(const struct anchor_table *table)
+{
+	uint64_t slot = 0;
+
+	for (uint32_t i = 0; i < table->families_count; i++) {
+		const struct anchor_family *family = &table->families[i];
+
+		if (family->slot != slot || family->shift < 64 - MAX_LOG || family->shift > 63 ||
+			family->key_at < -ANCHOR_PIECE_BEFORE ||
+			family->key_at > ANCHOR_PIECE_BEHIND)
+			return false;
+		slot += (UINT64_C(1) << (64 - family->shift)) + 1;
+	}
+	if (slot != table->slots_count)
+		return false;
+	for (uint64_t i = 0; i < slot; i++)
+		if (table->slots[i] > (i + 1 < slot ? table->slots[i + 1] : table->entries_count))
+			return false;
+	return table->families_count == 0 ||
+	       table->families[table->families_count - 1].is_last == 1;
+}
+
+static bool are_buckets(const struct anchor_table *table)
+{
+	const uint32_t count = UINT32_C(1) << table->buckets_log;
+	uint32_t first = 0;
+
+	for (uint32_t i = 0; i <= count; i++) {
+		const uint32_t before = first;
+
+		first = table->buckets[i].first;
+		if ((first & ANCHOR_FAMILIES) != 0 &&
+			(i == count || (first & ~ANCHOR_FAMILIES) >= table->families_count))
+			return false;
+		first = anchor_bucket_first(table, i);
+		if (first < before)
+			return false;
+	}
+	return first == table->entries_count;
+}
+
 static int open_windows(struct rest *rest, struct anchor_table *table)
 {
-	const struct anchor_bucket *buckets;
-
 	if (table->entries_count == 0)
 		return 0;
 	if (table->words_log < 1 || table->words_log > MAX_LOG || table->buckets_log < 1 ||
@@ -41,17 +82,16 @@ static int open_windows(struct rest *rest, struct anchor_table *table)
 		return -EBADMSG;
 	table->sieve = take(rest, anchor_sieve_bytes(table->content));
 	table->filter = take(rest, (UINT64_C(1) << table->words_log) * sizeof(uint32_t));
-	buckets = take(rest, ((UINT64_C(1) << table->buckets_log) + 1) * sizeof(*buckets));
+	table->buckets = take(
+		rest, ((UINT64_C(1) << table->buckets_log) + 1) * sizeof(struct anchor_bucket));
 	table->entries = take(rest, table->entries_count * (uint64_t)sizeof(struct anchor_entry));
-	table->buckets = buckets;
-	if (table->sieve == NULL || table->filter == NULL || buckets == NULL ||
-		table->entries == NULL)
+	table->families =
+		take(rest, table->families_count * (uint64_t)sizeof(struct anchor_family));
+	table->slots = take(rest, table->slots_count * (uint64_t)sizeof(uint32_t));
+	if (table->sieve == NULL || table->filter == NULL || table->buckets == NULL ||
+		table->entries == NULL || table->families == NULL || table->slots == NULL)
 		return -EBADMSG;
-	for (uint64_t i = 0; i < UINT64_C(1) << table->buckets_log; i++)
-		if (buckets[i].first > buckets[i + 1].first)
-			return -EBADMSG;
-	return buckets[UINT64_C(1) << table->buckets_log].first == table->entries_count ? 0
-											: -EBADMSG;
+	return are_families(table) && are_buckets(table) ? 0 : -EBADMSG;
 }
 
 int anchor_open(
@@ -68,6 +108,8 @@ int anchor_open(
 	out->content = content;
 	out->reach = header->reach;
 	out->entries_count = header->entries_count;
+	out->families_count = header->families_count;
+	out->slots_count = header->slots_count;
 	out->words_log = header->words_log;
 	out->buckets_log = header->buckets_log;
 	err = open_windows(&rest, out);

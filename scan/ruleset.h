@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 23
+#define RULESET_FORMAT 24
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 96

@@ -36,35 +36,34 @@ void build_first_piece(const struct build_spelling *spelling, uint64_t *piece, u
 	memcpy(mask, masks, sizeof(masks));
 }
 
-// Where pieces may lie.
-#define SPAN (ANCHOR_PIECE_BEFORE + ANCHOR_PIECE_BEHIND + ANCHOR_PIECE_BYTES)
-
-struct span {
-	uint8_t values[SPAN];
-	uint8_t masks[SPAN];
-	uint32_t weights[SPAN]; // how much a byte tells when the window is known
-};
-
-// What follows an equal byte tells little, and so do zeros.
-static void read_span(
-	const struct build_spelling *spelling, uint32_t first, uint32_t window, struct span *out)
+void build_read_span(const struct build_spelling *spelling, uint32_t window, struct build_span *out)
 {
 	memset(out, 0, sizeof(*out));
-	for (uint32_t i = 0; i < SPAN && first + i < spelling->length; i++) {
-		uint32_t place = first + i;
-		uint32_t weight;
+	for (uint32_t i = 0; i < BUILD_SPAN; i++) {
+		const uint32_t place = window + i - ANCHOR_PIECE_BEFORE;
 
+		if (window + i < ANCHOR_PIECE_BEFORE || place >= spelling->length)
+			continue;
 		out->masks[i] = fixed_bits(&spelling->sets[place], &out->values[i]);
 		out->values[i] &= out->masks[i];
-		weight = (uint32_t)__builtin_popcount(out->masks[i]);
-		if (i > 0 && out->masks[i] == out->masks[i - 1] &&
-			out->values[i] == out->values[i - 1])
+	}
+}
+
+// How much each byte tells when the window is known. What follows an equal byte tells little, and so do zeros.
+static void weigh(const struct build_span *span, uint32_t *weights)
+{
+	for (uint32_t i = 0; i < BUILD_SPAN; i++) {
+		uint32_t weight = (uint32_t)__builtin_popcount(span->masks[i]);
+
+		if (i > 0 && span->masks[i] == span->masks[i - 1] &&
+			span->values[i] == span->values[i - 1])
 			weight /= 2;
-		if (out->values[i] == 0 || out->values[i] == 0xff)
+		if (span->values[i] == 0 || span->values[i] == 0xff)
 			weight /= 2;
-		out->weights[i] = place >= window && place < window + ANCHOR_WINDOW_BYTES
-					  ? 1 + weight / 4
-					  : 4 * weight;
+		weights[i] =
+			i >= ANCHOR_PIECE_BEFORE && i < ANCHOR_PIECE_BEFORE + ANCHOR_WINDOW_BYTES
+				? 1 + weight / 4
+				: 4 * weight;
 	}
 }
 
@@ -90,18 +89,19 @@ static bool is_whole(const struct build_spelling *spelling, uint64_t mask)
 void build_choose_piece(
 	const struct build_spelling *spelling, uint32_t window, struct anchor_entry *out)
 {
-	uint32_t first = window > ANCHOR_PIECE_BEFORE ? window - ANCHOR_PIECE_BEFORE : 0;
-	uint32_t last = window + ANCHOR_PIECE_BEHIND - first;
-	uint32_t best = 0;
+	const uint32_t first = window < ANCHOR_PIECE_BEFORE ? ANCHOR_PIECE_BEFORE - window : 0;
+	uint32_t best = first;
 	uint32_t most = 0;
-	struct span span;
+	uint32_t weights[BUILD_SPAN];
+	struct build_span span;
 
-	read_span(spelling, first, window, &span);
-	for (uint32_t at = 0; at <= last; at++) {
+	build_read_span(spelling, window, &span);
+	weigh(&span, weights);
+	for (uint32_t at = first; at <= BUILD_SPAN - ANCHOR_PIECE_BYTES; at++) {
 		uint32_t sum = 0;
 
 		for (uint32_t i = at; i < at + ANCHOR_PIECE_BYTES; i++)
-			sum += span.weights[i];
+			sum += weights[i];
 		if (sum <= most)
 			continue;
 		most = sum;
@@ -109,8 +109,8 @@ void build_choose_piece(
 	}
 	memcpy(&out->piece, span.values + best, sizeof(out->piece));
 	memcpy(&out->mask, span.masks + best, sizeof(out->mask));
-	out->piece_at = (int8_t)((int32_t)(first + best) - (int32_t)window);
+	out->piece_at = (int8_t)((int32_t)best - ANCHOR_PIECE_BEFORE);
 	out->whole = 0;
-	if (first + best == 0 && is_whole(spelling, out->mask))
+	if (window + best == ANCHOR_PIECE_BEFORE && is_whole(spelling, out->mask))
 		out->whole = (uint8_t)spelling->length;
 }

@@ -3,6 +3,7 @@
 // The tables of scan/anchor.h. Those of a target hold what any target has too, so that an object is
 // searched once. Those for text hold what can be in text.
 #include "scan/ruleset_build.h"
+#include "scan/ruleset_build_family.h"
 #include "scan/ruleset_build_ready.h"
 #include "scan/ruleset_build_window.h"
 
@@ -14,18 +15,11 @@
 #define LEAST_WORDS_LOG 8u
 #define MOST_WORDS_LOG 18u
 
-// An entry and one of the windows by which it is met.
-struct waiting {
-	struct anchor_entry entry;
-	uint32_t window;
-	struct build_beside beside;
-};
-
 struct tables {
 	struct build *build;
 	struct build_windows *windows;
 	enum anchor_content content;
-	struct build_vector entries; // struct waiting
+	struct build_vector entries; // struct build_waiting
 	struct build_vector places;  // struct anchor_place
 	struct build_spelling spelling;
 	uint32_t reach;
@@ -95,20 +89,21 @@ static void add_windows(struct tables *tables, const struct anchor_entry *entry)
 	uint8_t values[ANCHOR_WINDOW_BYTES][128];
 	uint32_t counts[ANCHOR_WINDOW_BYTES];
 	uint32_t chosen[ANCHOR_WINDOW_BYTES] = {0};
-	const struct build_beside beside = build_beside_of(&tables->spelling, entry->at);
+	struct build_waiting noted = {
+		.entry = *entry, .beside = build_beside_of(&tables->spelling, entry->at)};
 	uint32_t i = 0;
 
+	build_families_note(&tables->spelling, &noted);
 	for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
 		counts[k] = list_values(&tables->spelling, entry->at + k, values[k]);
 	while (i < ANCHOR_WINDOW_BYTES) {
-		struct waiting *waiting =
+		struct build_waiting *waiting =
 			build_push(tables->build, &tables->entries, sizeof(*waiting));
 		uint8_t bytes[ANCHOR_WINDOW_BYTES];
 
 		if (waiting == NULL)
 			return;
-		waiting->entry = *entry;
-		waiting->beside = beside;
+		*waiting = noted;
 		for (uint32_t k = 0; k < ANCHOR_WINDOW_BYTES; k++)
 			bytes[k] = values[k][chosen[k]];
 		memcpy(&waiting->window, bytes, sizeof(waiting->window));
@@ -200,60 +195,112 @@ static size_t aligned(size_t bytes)
 	return (bytes + 15) & ~(size_t)15;
 }
 
-static size_t set_sizes(const struct tables *tables, struct anchor_header *header)
-{
-	size_t count = tables->entries.count;
-	unsigned int log = log_up(count);
+// What the entries become.
+struct layout {
+	struct anchor_header header;
+	struct anchor_bucket *buckets;
+	uint32_t *order; // of the entries, by their buckets
+	struct build_families families;
+};
 
-	if (count == 0)
-		return 0;
+static void set_sizes(const struct tables *tables, struct anchor_header *header)
+{
+	const unsigned int log = log_up(tables->entries.count);
+
 	header->words_log = log > LEAST_WORDS_LOG ? log - 1 : LEAST_WORDS_LOG;
 	if (header->words_log > MOST_WORDS_LOG)
 		header->words_log = MOST_WORDS_LOG;
-	header->buckets_log = buckets_log_for(count);
-	return anchor_sieve_bytes(tables->content) +
-	       aligned(sizeof(uint32_t) << header->words_log) +
-	       aligned((((size_t)1 << header->buckets_log) + 1) * sizeof(struct anchor_bucket)) +
-	       aligned(count * sizeof(struct anchor_entry));
+	header->buckets_log = buckets_log_for(tables->entries.count);
 }
 
-// Returns what is behind it.
-static uint8_t *write_windows(
-	const struct tables *tables, const struct anchor_header *header, uint8_t *at)
+// Sorts the entries by their buckets, whose first ones it sets.
+static void fill_buckets(const struct tables *tables, struct layout *layout)
 {
-	const struct waiting *waiting = tables->entries.items;
-	size_t count = tables->entries.count;
-	unsigned int filter_shift = 64 - header->words_log;
-	unsigned int bucket_shift = 64 - header->buckets_log;
-	size_t buckets_count = (size_t)1 << header->buckets_log;
-	uint32_t *filter = (void *)(at + anchor_sieve_bytes(tables->content));
-	struct anchor_bucket *buckets =
-		(void *)((uint8_t *)filter + aligned(sizeof(uint32_t) << header->words_log));
-	struct anchor_entry *out =
-		(void *)((uint8_t *)buckets + aligned((buckets_count + 1) * sizeof(*buckets)));
+	const struct build_waiting *waiting = tables->entries.items;
+	const unsigned int shift = 64 - layout->header.buckets_log;
+	const size_t buckets_count = (size_t)1 << layout->header.buckets_log;
+	struct anchor_bucket *buckets = layout->buckets;
 
-	memcpy(at, build_windows_sieve(tables->windows), anchor_sieve_bytes(tables->content));
-	for (size_t i = 0; i < count; i++) {
-		uint64_t hash = anchor_hash(waiting[i].window);
+	for (size_t i = 0; i < tables->entries.count; i++) {
+		const size_t bucket = anchor_hash(waiting[i].window) >> shift;
 
-		filter[hash >> filter_shift] |=
-			1u << anchor_bit(hash) | 1u << anchor_other_bit(hash);
-		buckets[hash >> bucket_shift].before |= waiting[i].beside.before;
-		buckets[hash >> bucket_shift].behind |= waiting[i].beside.behind;
-		buckets[(hash >> bucket_shift) + 1].first++;
+		buckets[bucket].before |= waiting[i].beside.before;
+		buckets[bucket].behind |= waiting[i].beside.behind;
+		buckets[bucket + 1].first++;
 	}
 	for (size_t i = 0; i < buckets_count; i++)
 		buckets[i + 1].first += buckets[i].first;
 	// Filled from its end, each number becomes the first of its bucket.
-	for (size_t i = count; i-- > 0;) {
-		size_t bucket = anchor_hash(waiting[i].window) >> bucket_shift;
-
-		out[--buckets[bucket + 1].first] = waiting[i].entry;
-	}
+	for (size_t i = tables->entries.count; i-- > 0;)
+		layout->order[--buckets[(anchor_hash(waiting[i].window) >> shift) + 1].first] =
+			(uint32_t)i;
 	for (size_t i = 0; i < buckets_count; i++)
 		buckets[i].first = buckets[i + 1].first;
-	buckets[buckets_count].first = (uint32_t)count;
-	return (uint8_t *)out + aligned(count * sizeof(*out));
+	buckets[buckets_count].first = (uint32_t)tables->entries.count;
+}
+
+// Returns 0 or -ENOMEM.
+static int set_buckets(const struct tables *tables, struct layout *layout)
+{
+	struct anchor_header *header = &layout->header;
+	const size_t count = (size_t)1 << header->buckets_log;
+
+	layout->families =
+		(struct build_families){.build = tables->build, .waiting = tables->entries.items};
+	layout->buckets = calloc(count + 1, sizeof(*layout->buckets));
+	layout->order = calloc(tables->entries.count, sizeof(*layout->order));
+	if (layout->buckets == NULL || layout->order == NULL)
+		return -ENOMEM;
+	fill_buckets(tables, layout);
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t first = layout->buckets[i].first;
+
+		layout->buckets[i].first = build_families_add(&layout->families,
+			layout->order + first, first, layout->buckets[i + 1].first - first);
+	}
+	header->families_count = (uint32_t)layout->families.families.count;
+	header->slots_count = (uint32_t)layout->families.slots.count;
+	header->bytes += anchor_sieve_bytes(tables->content) +
+			 aligned(sizeof(uint32_t) << header->words_log) +
+			 aligned((count + 1) * sizeof(struct anchor_bucket)) +
+			 aligned(tables->entries.count * sizeof(struct anchor_entry)) +
+			 aligned(header->families_count * sizeof(struct anchor_family)) +
+			 aligned(header->slots_count * sizeof(uint32_t));
+	return tables->build->failed ? -ENOMEM : 0;
+}
+
+static uint8_t *append(uint8_t *at, const void *items, size_t bytes)
+{
+	if (bytes > 0)
+		memcpy(at, items, bytes);
+	return at + aligned(bytes);
+}
+
+// Returns what is behind it.
+static uint8_t *write_windows(const struct tables *tables, const struct layout *layout, uint8_t *at)
+{
+	const struct anchor_header *header = &layout->header;
+	const struct build_waiting *waiting = tables->entries.items;
+	const size_t count = tables->entries.count;
+	uint32_t *filter;
+	struct anchor_entry *out;
+
+	at = append(at, build_windows_sieve(tables->windows), anchor_sieve_bytes(tables->content));
+	filter = (void *)at;
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t hash = anchor_hash(waiting[i].window);
+
+		filter[hash >> (64 - header->words_log)] |=
+			1u << anchor_bit(hash) | 1u << anchor_other_bit(hash);
+	}
+	at = append(at + aligned(sizeof(uint32_t) << header->words_log), layout->buckets,
+		(((size_t)1 << header->buckets_log) + 1) * sizeof(*layout->buckets));
+	out = (void *)at;
+	for (size_t i = 0; i < count; i++)
+		out[i] = waiting[layout->order[i]].entry;
+	at = append(at + aligned(count * sizeof(*out)), layout->families.families.items,
+		header->families_count * sizeof(struct anchor_family));
+	return append(at, layout->families.slots.items, header->slots_count * sizeof(uint32_t));
 }
 
 // A place, and where it ends at last if it is told from the start; 0: it is not.
@@ -298,32 +345,42 @@ static int sort_places(struct tables *tables, struct anchor_header *header)
 	return 0;
 }
 
-static int lay_out(struct tables *tables, struct build_text *out)
+static int write_all(struct tables *tables, struct layout *layout, struct build_text *out)
 {
-	struct anchor_header header = {.reach = tables->reach,
-		.places_count = (uint32_t)tables->places.count,
-		.entries_count = (uint32_t)tables->entries.count};
-	size_t bytes = sizeof(header) + aligned(tables->places.count * sizeof(struct anchor_place));
-	int err = sort_places(tables, &header);
+	int err = sort_places(tables, &layout->header);
 	uint8_t *at;
 
+	if (err == 0 && tables->entries.count > 0)
+		err = set_buckets(tables, layout);
 	if (err != 0)
 		return err;
-	bytes += set_sizes(tables, &header);
-	header.bytes = bytes;
-	out->data = calloc(1, bytes);
+	out->data = calloc(1, layout->header.bytes);
 	if (out->data == NULL)
 		return -ENOMEM;
-	out->bytes = bytes;
-	at = (uint8_t *)out->data;
-	memcpy(at, &header, sizeof(header));
-	at += sizeof(header);
+	out->bytes = layout->header.bytes;
+	at = append((uint8_t *)out->data, &layout->header, sizeof(layout->header));
 	if (tables->entries.count > 0)
-		at = write_windows(tables, &header, at);
-	if (tables->places.count > 0)
-		memcpy(at, tables->places.items,
-			tables->places.count * sizeof(struct anchor_place));
+		at = write_windows(tables, layout, at);
+	append(at, tables->places.items, tables->places.count * sizeof(struct anchor_place));
 	return 0;
+}
+
+static int lay_out(struct tables *tables, struct build_text *out)
+{
+	struct layout layout = {.header = {.reach = tables->reach,
+					.places_count = (uint32_t)tables->places.count,
+					.entries_count = (uint32_t)tables->entries.count}};
+	int err;
+
+	layout.header.bytes =
+		sizeof(layout.header) + aligned(tables->places.count * sizeof(struct anchor_place));
+	if (tables->entries.count > 0)
+		set_sizes(tables, &layout.header);
+	err = write_all(tables, &layout, out);
+	free(layout.buckets);
+	free(layout.order);
+	build_families_free(&layout.families);
+	return err;
 }
 
 // ---- targets -----------------------------------------------------------------------------------

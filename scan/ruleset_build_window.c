@@ -16,6 +16,9 @@
 #define COST_FILTER 20.0f
 #define COST_BESIDE 20.0f
 #define COST_ENTRY 20.0f
+// More entries of a bucket become families, of which so many are met.
+#define MOST_ALONE 6.0f
+#define MET_SHARE 0.1f
 // What each entry costs beyond the first, which a window with several values for a byte needs.
 #define COST_VARIANT 3e-5f
 // A pattern is looked through from its end, and no further than this for a cheaper window than that.
@@ -507,6 +510,12 @@ static float beside_share(const struct build_windows *windows,
 	return share;
 }
 
+// How many entries are compared in a bucket of so many.
+static float met_of(float entries)
+{
+	return entries < MOST_ALONE ? entries : MOST_ALONE + (entries - MOST_ALONE) * MET_SHARE;
+}
+
 // What the window costs, or something that is not less than the limit if it costs that.
 static float cost_of(struct build_windows *windows, const struct build_values *const *values,
 	const struct build_beside *beside, float limit)
@@ -524,7 +533,9 @@ static float cost_of(struct build_windows *windows, const struct build_values *c
 		return cost;
 	share *= beside_share(windows, values, beside);
 	return cost + share * COST_BESIDE +
-	       (share * (load->entries + 1) + load->share) * COST_ENTRY +
+	       (share * met_of(load->entries + 1) +
+		       load->share * (met_of(load->entries + 1) - met_of(load->entries))) *
+		       COST_ENTRY +
 	       COST_SIEVE * build_sieve_share(&windows->sieve, values);
 }
 

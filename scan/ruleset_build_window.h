@@ -46,6 +46,14 @@ struct build_beside build_beside_of(const struct build_spelling *spelling, uint3
 // that place and a piece of the pattern. The pattern is one that build_find_anchor has taken.
 void build_choose_window(struct build_windows *windows, const struct build_spelling *spelling,
 	struct anchor_entry *out);
+// The bytes of a pattern about a window, from ANCHOR_PIECE_BEFORE bytes before it on.
+#define BUILD_SPAN (ANCHOR_PIECE_BEFORE + ANCHOR_PIECE_BEHIND + ANCHOR_PIECE_BYTES)
+struct build_span {
+	uint8_t values[BUILD_SPAN]; // of the bits of the masks
+	uint8_t masks[BUILD_SPAN];  // that all values of a byte have alike; 0 beyond the pattern
+};
+void build_read_span(
+	const struct build_spelling *spelling, uint32_t window, struct build_span *out);
 // The piece that tells most beside that window; also whether it is all of the pattern.
 void build_choose_piece(
 	const struct build_spelling *spelling, uint32_t window, struct anchor_entry *out);

@@ -118,7 +118,7 @@ static void run_skip(void *ctx)
 
 	// What may begin something is looked at otherwise, and the search goes on behind it.
 	do {
-		n = mime_lines_skip(state->in + at, state->bytes - at);
+		n = mime_lines_skip(state->in + at, state->bytes - at, false);
 		at += n > 0 ? n : COLUMNS + 2;
 	} while (at + COLUMNS + 2 < state->bytes);
 	perf_keep(at);

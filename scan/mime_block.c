@@ -3,9 +3,8 @@
 // lines of base64, lines of quoted-printable that say bytes and no text, and what looks like a part of a message,
 // whatever its boundary is.
 //
-// One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail
-// systems add blank lines and readers do not mind. A begin line counts only when a line of data
-// follows, so that prose does not open a block.
+// One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail systems add blank
+// lines and readers do not mind. A begin line counts only when a line of data follows, so that prose does not open one.
 #include "scan/decode_ops.h"
 #include "scan/encrypted.h"
 #include "scan/mime_lines.h"
@@ -498,11 +497,12 @@ static size_t skip_text(struct block *block, const uint8_t *data, size_t n)
 	size_t at;
 
 	if (block->state != BLOCK_OUTSIDE || block->line_bytes > 0 || block->in_rest ||
-		block->after_dashes || block->after_cr)
+		block->after_cr)
 		return 0;
-	at = mime_lines_skip(data, n);
+	at = mime_lines_skip(data, n, block->armor);
 	if (at == 0)
 		return 0;
+	block->after_dashes = mime_lines_after_dashes(data, at, block->after_dashes);
 	block->break_bytes = 0;
 	block->after_cr = at == n && data[at - 1] == '\r';
 	return at;

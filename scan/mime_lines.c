@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/mime_lines.h"
 
+#include "scan/mime_lines_rules.h"
 #include "scan/processor.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct marks {
 	uint64_t ends;
@@ -27,11 +29,18 @@ static inline struct marks marks_of_block(const uint8_t *data)
 	return marks;
 }
 
+// Blocks are looked at one by one.
+static inline bool walk_groups(struct walk *walk)
+{
+	(void)walk;
+	return false;
+}
+
 #include "scan/mime_lines.inc"
 
-size_t mime_lines_skip_portable(const uint8_t *data, size_t n)
+size_t mime_lines_skip_portable(const uint8_t *data, size_t n, bool stops_at_dashes)
 {
-	return skip_lines(data, n);
+	return skip_lines(data, n, stops_at_dashes);
 }
 
 mime_lines_skip_fn mime_lines_variant(size_t i)
@@ -49,7 +58,7 @@ mime_lines_skip_fn mime_lines_variant(size_t i)
 }
 
 // Looked up once; threads that come at the same time find the same.
-size_t mime_lines_skip(const uint8_t *data, size_t n)
+size_t mime_lines_skip(const uint8_t *data, size_t n, bool stops_at_dashes)
 {
 	static _Atomic(mime_lines_skip_fn) chosen;
 	mime_lines_skip_fn skip = atomic_load_explicit(&chosen, memory_order_relaxed);
@@ -59,5 +68,21 @@ size_t mime_lines_skip(const uint8_t *data, size_t n)
 			skip = mime_lines_variant(i);
 		atomic_store_explicit(&chosen, skip, memory_order_relaxed);
 	}
-	return skip(data, n);
+	return skip(data, n, stops_at_dashes);
+}
+
+bool mime_lines_after_dashes(const uint8_t *data, size_t n, bool before)
+{
+	const uint8_t *end;
+
+	while (n > 0 && (data[n - 1] == '\n' || data[n - 1] == '\r'))
+		n--;
+	if (n == 0)
+		return before;
+	for (int byte = '\n'; byte != 0; byte = byte == '\n' ? '\r' : 0) {
+		end = memrchr(data, byte, n);
+		n -= end != NULL ? (size_t)(end + 1 - data) : 0;
+		data = end != NULL ? end + 1 : data;
+	}
+	return n > 2 && data[0] == '-' && data[1] == '-';
 }

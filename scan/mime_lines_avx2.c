@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Lines with AVX2.
+#include "scan/mime_lines_rules.h"
+
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct marks {
@@ -56,9 +59,16 @@ static inline struct marks marks_of_block(const uint8_t *data)
 		ends_of_block(data), breaks_of_block(data), odd_in_block(data), equal(data, '=')};
 }
 
+// Blocks are looked at one by one.
+static inline bool walk_groups(struct walk *walk)
+{
+	(void)walk;
+	return false;
+}
+
 #include "scan/mime_lines.inc"
 
-size_t mime_lines_skip_avx2(const uint8_t *data, size_t n)
+size_t mime_lines_skip_avx2(const uint8_t *data, size_t n, bool stops_at_dashes)
 {
-	return skip_lines(data, n);
+	return skip_lines(data, n, stops_at_dashes);
 }

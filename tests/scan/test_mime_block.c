@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is found in text is the same whole, byte by byte and in random pieces: lines of no interest are passed over when
+// they come in one piece, and looked at one by one when they come bytewise.
+#include "scan/mime_state.h"
+#include "tests/support/random.h"
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define TEXT_BYTES 6000
+#define LOG_BYTES 65536
+
+struct log {
+	struct block block;
+	size_t bytes;
+	size_t begun;
+	char text[LOG_BYTES];
+};
+
+static void put(struct log *log, const char *text, size_t n)
+{
+	assert_true(log->bytes + n < LOG_BYTES);
+	memcpy(log->text + log->bytes, text, n);
+	log->bytes += n;
+	log->text[log->bytes] = '\0';
+}
+
+static void take_step(struct log *log, enum block_step step)
+{
+	struct block *block = &log->block;
+	char line[64];
+
+	switch (step) {
+	case BLOCK_BEGIN:
+		log->begun++;
+		put(log, line,
+			(size_t)snprintf(line, sizeof(line), "\nbegin %d %d\n", (int)block->kind,
+				block->kind == BLOCK_PART ? (int)block->coding : 0));
+		break;
+	case BLOCK_DATA:
+		put(log, (const char *)block->out, block->out_bytes);
+		block->out_bytes = 0;
+		break;
+	case BLOCK_END:
+		put(log, "\nend\n", 5);
+		break;
+	case BLOCK_MORE:
+		break;
+	}
+}
+
+// most 0: whole; else in random pieces of up to that.
+static void read_text(
+	struct log *log, struct random *random, const char *text, size_t n, uint32_t most)
+{
+	enum block_step step;
+
+	block_init(&log->block);
+	log->bytes = 0;
+	log->begun = 0;
+	log->text[0] = '\0';
+	for (size_t at = 0; at < n;) {
+		size_t piece = most == 0 ? n : 1 + random_below(random, most);
+		size_t used = 0;
+
+		piece = piece < n - at ? piece : n - at;
+		do {
+			size_t read = 0;
+
+			step = block_scan(&log->block, (const uint8_t *)text + at + used,
+				piece - used, &read);
+			used += read;
+			take_step(log, step);
+		} while (step != BLOCK_MORE);
+		assert_int_equal(used, piece);
+		at += piece;
+	}
+	do {
+		step = block_finish(&log->block);
+		take_step(log, step);
+	} while (step != BLOCK_MORE);
+	put(log, log->block.is_encrypted ? "encrypted" : "", log->block.is_encrypted ? 9 : 0);
+}
+
+static const char *const odd_lines[] = {"", " ", "\t", "-- ", "--", "---", "--x",
+	"-----BEGIN PGP MESSAGE-----", "-----BEGIN PGP SIGNED MESSAGE-----",
+	"-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----",
+	"Content-Type: application/octet-stream", "\001content-type: a/b", "\t content-type: a/b",
+	"Content-Transfer-Encoding: base64", "Content-Transfer-Encoding: quoted-printable", "X: y",
+	"________________________________________________",
+	"------------------------------------------------",
+	"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5",
+	"--JDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5",
+	"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9w=",
+	"0123456789abcdef0123456789abcdef0123456789abcdef", "=41=42=43=44=45=46=47=48=49=4A=4B=4C",
+	"=ybegin line=128 size=3 name=a", "=yend", "begin 644 a", "#0V%T", "`", "end"};
+
+static size_t make(struct random *random, char *text)
+{
+	static const char *const ends[] = {"\n", "\n", "\n", "\r\n", "\r"};
+	static const char *const prose[] = {"none of this is of any interest",
+		"to those who read it", "nor, in the end, to anyone else who has nothing to do"};
+	const uint32_t odd = 1 + random_below(random, 12);
+	size_t n = 0;
+
+	while (n < TEXT_BYTES - 128 && random_below(random, 150) != 0) {
+		const char *line = prose[random_below(random, COUNT(prose))];
+
+		if (random_below(random, odd) == 0)
+			line = odd_lines[random_below(random, COUNT(odd_lines))];
+		n += (size_t)snprintf(text + n, TEXT_BYTES - n, "%s%s", line,
+			ends[random_below(random, COUNT(ends))]);
+	}
+	return n;
+}
+
+static void blocks_are_the_same_in_any_pieces(void **state)
+{
+	struct random random = {3};
+	struct log *whole = malloc(sizeof(*whole));
+	struct log *cut = malloc(sizeof(*cut));
+	char text[TEXT_BYTES];
+	size_t begun = 0;
+
+	(void)state;
+	assert_non_null(whole);
+	assert_non_null(cut);
+	for (unsigned int round = 0; round < 3000; round++) {
+		const size_t n = make(&random, text);
+
+		read_text(whole, &random, text, n, 0);
+		read_text(cut, &random, text, n, 1);
+		begun += whole->begun;
+		assert_string_equal(whole->text, cut->text);
+		read_text(cut, &random, text, n, 700);
+		assert_string_equal(whole->text, cut->text);
+	}
+	assert_true(begun > 3000);
+	free(whole);
+	free(cut);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_are_the_same_in_any_pieces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -27,7 +27,8 @@ int local_packet_address(const char *path, struct sockaddr_un *out)
 int local_packet_connect(const struct sockaddr_un *address, unsigned int seconds)
 {
 	const struct timeval limit = {.tv_sec = (time_t)seconds};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (seconds == 0 ? SOCK_NONBLOCK : 0), 0);
 	int err = 0;
 
 	if (fd < 0)

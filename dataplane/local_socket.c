@@ -20,7 +20,6 @@
 #define FOLDER_MODE 0755
 #define SOCKET_UMASK 0117
 #define BEGINNING_BYTES 32
-#define CONNECT_SECONDS 2   // that a full queue is waited for
 #define AGAIN_NS 100000000L // before it is looked whether there are descriptors again
 
 struct client {
@@ -51,8 +50,6 @@ struct local_server {
 	char urgent[LOCAL_REQUEST_BYTES + 1];
 };
 
-// ---- server -------------------------------------------------------------------------------------
-
 // Removes what an earlier process left behind, if it is a socket and nobody listens.
 static int clear_path(const struct sockaddr_un *address)
 {
@@ -63,7 +60,7 @@ static int clear_path(const struct sockaddr_un *address)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(status.st_mode))
 		return -EEXIST;
-	fd = local_packet_connect(address, CONNECT_SECONDS);
+	fd = local_packet_connect(address, LOCAL_CONNECT_SECONDS);
 	if (fd >= 0)
 		(void)close(fd);
 	if (fd >= 0 || fd == -ETIMEDOUT)
@@ -503,97 +500,4 @@ bool local_server_take(
 		has_kept = has_kept || client->kept != NULL;
 	}
 	return has_kept;
-}
-
-// ---- client -------------------------------------------------------------------------------------
-
-static int receive_answer(int fd, char **out, int *received, int flags)
-{
-	ssize_t waiting = TEMP_FAILURE_RETRY(recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | flags));
-	char *answer;
-	ssize_t n;
-
-	if (waiting <= 0)
-		return waiting == 0 ? -ECONNRESET : -errno;
-	if (waiting > LOCAL_ANSWER_BYTES)
-		return -EMSGSIZE;
-	answer = malloc((size_t)waiting + 1);
-	if (answer == NULL)
-		return -ENOMEM;
-	n = local_packet_receive(fd, answer, (size_t)waiting, received, 0);
-	if (n != waiting) {
-		free(answer);
-		return n < 0 ? (int)n : -EIO;
-	}
-	answer[n] = '\0';
-	*out = answer;
-	return 0;
-}
-
-static int connect_within(const char *path, unsigned int seconds, int *out)
-{
-	int request_bytes = LOCAL_REQUEST_BYTES;
-	struct sockaddr_un address;
-	int err = local_packet_address(path, &address);
-	int fd;
-
-	if (err != 0)
-		return err;
-	fd = local_packet_connect(&address, seconds);
-	if (fd < 0)
-		return fd;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &request_bytes, sizeof(request_bytes));
-	*out = fd;
-	return 0;
-}
-
-int local_connect(const char *path, int *out)
-{
-	return connect_within(path, CONNECT_SECONDS, out);
-}
-
-int local_talk(const struct local_question *question, int fd, char **answer, int *received)
-{
-	const struct timeval limit = {.tv_sec = (time_t)question->seconds};
-	int unwanted = -1;
-	int err;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
-		return -errno;
-	if (local_packet_send(fd, question->text, question->fd, 0) < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	err = receive_answer(fd, answer, received != NULL ? received : &unwanted, 0);
-	if (unwanted >= 0)
-		(void)close(unwanted);
-	return err == -EAGAIN ? -ETIMEDOUT : err;
-}
-
-int local_send(int fd, const char *text)
-{
-	return local_packet_send(fd, text, -1, MSG_DONTWAIT) < 0 ? -errno : 0;
-}
-
-int local_receive(int fd, char **answer)
-{
-	int unwanted = -1;
-	int err = receive_answer(fd, answer, &unwanted, MSG_DONTWAIT);
-
-	if (unwanted >= 0)
-		(void)close(unwanted);
-	return err;
-}
-
-int local_ask(const char *path, const char *text, int passed, unsigned int seconds, char **answer,
-	int *received)
-{
-	const struct local_question question = {text, passed, seconds};
-	int fd;
-	int err = connect_within(path, seconds, &fd);
-
-	if (err != 0)
-		return err;
-	err = local_talk(&question, fd, answer, received);
-	(void)close(fd);
-	return err;
 }

@@ -71,6 +71,8 @@ struct local_question {
 // The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is
 // to be closed: an answer that comes late would be taken for the next one's.
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));
+// Without waiting: -ETIMEDOUT where that would have to be. For local_send and local_receive.
+int local_connect_now(const char *path, int *out) __attribute__((warn_unused_result));
 int local_talk(const struct local_question *question, int fd, char **answer, int *received)
 	__attribute__((warn_unused_result));
 // The two halves of it, neither of which waits: the second is for when the connection is readable. Both return 0 or

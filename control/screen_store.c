@@ -80,6 +80,18 @@ int64_t screen_store_number(struct screen_store *store, const char *sql, int64_t
 
 // ---- open and close -----------------------------------------------------------------------------
 
+static void was_taken_back(void *ctx)
+{
+	struct screen_store *store = ctx;
+
+	store->rollbacks++;
+}
+
+uint64_t screen_store_rollbacks(const struct screen_store *store)
+{
+	return store->rollbacks;
+}
+
 int screen_store_open(const char *path, struct screen_store **out, char *error, size_t error_bytes)
 {
 	struct screen_store *store = calloc(1, sizeof(*store));
@@ -90,6 +102,7 @@ int screen_store_open(const char *path, struct screen_store **out, char *error, 
 	code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	if (code == SQLITE_OK) {
 		(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+		(void)sqlite3_rollback_hook(store->db, was_taken_back, store);
 		code = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
 	}
 	if (code != SQLITE_OK) {
@@ -418,15 +431,27 @@ int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
 		fn, ctx);
 }
 
-int screen_store_each_changed(struct screen_store *store, screen_store_fn fn, void *ctx)
+int screen_store_each_changed(struct screen_store *store, int64_t after,
+	void (*fn)(void *ctx, const struct screen_store_row *row), void *ctx)
 {
-	return each_row(statement_prepare(store->db,
-				"SELECT " ENTRY_COLUMNS " FROM (SELECT DISTINCT id FROM changed) AS"
-				" of CROSS JOIN entry ON entry.id = of.id CROSS JOIN list ON"
-				" list.number = entry.list WHERE list.off IS NULL ORDER BY"
-				" list.number, entry.number",
-				""),
-		fn, ctx);
+	sqlite3_stmt *statement = statement_prepare(store->db,
+		"SELECT " ENTRY_COLUMNS ", entry.id, list.number, entry.number FROM (SELECT"
+		" DISTINCT id FROM changed WHERE number > ?) AS of CROSS JOIN entry ON entry.id ="
+		" of.id CROSS JOIN list ON list.number = entry.list WHERE list.off IS NULL"
+		" ORDER BY list.number, entry.number",
+		"i", after);
+	struct screen_store_row row;
+	int code = SQLITE_ERROR;
+
+	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		read_entry(statement, &row.entry);
+		row.id = (uint64_t)sqlite3_column_int64(statement, ENTRY_COUNT);
+		row.list = sqlite3_column_int64(statement, ENTRY_COUNT + 1);
+		row.number = sqlite3_column_int64(statement, ENTRY_COUNT + 2);
+		fn(ctx, &row);
+	}
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_DONE ? 0 : -EIO;
 }
 
 int screen_store_select(struct screen_store *store, const struct screen_store_choice *choice,

@@ -97,12 +97,22 @@ char *screen_store_image(struct screen_store *store);
 // The number of the last change, also of one that is forgotten; 0: there was none.
 int64_t screen_store_last_change(struct screen_store *store);
 uint64_t screen_store_changes(struct screen_store *store); // how many, or somewhat more
-// Ids (screen_id) of entries that have come, gone or changed, each once; freed by the caller. Returns 0, -ENOMEM or
-// -EIO. Each of those that is on, as screen_store_each.
-int screen_store_changed(struct screen_store *store, uint64_t **ids, size_t *count)
+// Ids (screen_id) of entries that have come, gone or changed after this change, each once; freed by the caller. Returns 0,
+// -ENOMEM or -EIO.
+int screen_store_changed(struct screen_store *store, int64_t after, uint64_t **ids, size_t *count)
 	__attribute__((warn_unused_result));
-int screen_store_each_changed(struct screen_store *store, screen_store_fn fn, void *ctx)
+struct screen_store_row {
+	struct screen_entry entry; // its texts live as long as the call
+	uint64_t id;
+	int64_t list; // numbers, by which rows are in order
+	int64_t number;
+};
+// Each of those that is on. Returns 0 or -EIO.
+int screen_store_each_changed(struct screen_store *store, int64_t after,
+	void (*fn)(void *ctx, const struct screen_store_row *row), void *ctx)
 	__attribute__((warn_unused_result));
+// How often what this store has done was taken back: what was read of it meanwhile may never have been.
+uint64_t screen_store_rollbacks(const struct screen_store *store);
 
 // ---- hits and texts -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 
 struct screen_store {
 	sqlite3 *db;
+	uint64_t rollbacks;
 };
 
 // Returns 0 or -EIO.

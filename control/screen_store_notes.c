@@ -120,10 +120,10 @@ int screen_store_note_changed(struct screen_store *store, sqlite3_stmt *insert)
 	return err;
 }
 
-int screen_store_changed(struct screen_store *store, uint64_t **ids, size_t *count)
+int screen_store_changed(struct screen_store *store, int64_t after, uint64_t **ids, size_t *count)
 {
-	sqlite3_stmt *statement =
-		statement_prepare(store->db, "SELECT DISTINCT id FROM changed", "");
+	sqlite3_stmt *statement = statement_prepare(
+		store->db, "SELECT DISTINCT id FROM changed WHERE number > ?", "i", after);
 	int code = SQLITE_ERROR;
 	size_t room = (size_t)screen_store_changes(store) + 1;
 	uint64_t *all = calloc(room, sizeof(*all));

@@ -3,6 +3,7 @@
 
 #include "control/durable.h"
 #include "control/memory_file.h"
+#include "control/screens_changes.h"
 #include "scan/scan.h"
 
 #include <glib.h>
@@ -30,6 +31,7 @@ struct opened {
 struct screens_image {
 	const struct control_options *options;
 	struct screen_store *store;
+	struct screens_changes *changes;
 	struct opened now;
 	struct screens_merged *next; // that was adopted and is not kept yet
 	struct screens_bytes layer;  // that lies beside the image
@@ -183,25 +185,16 @@ static int make_whole(struct screen_store *store, const atomic_bool *is_ending,
 static int make_layer(const struct screens_image *image, const struct screen_part *below,
 	struct screens_made *made, char *why, size_t why_bytes)
 {
-	struct gathered gathered = gathered_new(NULL);
-	uint64_t *ids = NULL;
-	size_t count = 0;
-	int err = screen_store_changed(image->store, &ids, &count);
+	struct screen_change change;
+	int err = screens_changes_read(image->changes, &change);
 
-	if (err == 0)
-		err = screen_store_each_changed(image->store, gather, &gathered);
 	if (err != 0) {
 		(void)snprintf(why, why_bytes, "the lists cannot be read");
-	} else {
-		const struct screen_change change = {
-			ids, count, entries_of(&gathered), gathered.entries->len};
-
-		err = screen_build_layer(
-			below, &change, &made->layer.data, &made->layer.bytes, why, why_bytes);
-		made->changes = err == 0 ? count : 0;
+		return err;
 	}
-	free(ids);
-	gathered_free(&gathered);
+	err = screen_build_layer(
+		below, &change, &made->layer.data, &made->layer.bytes, why, why_bytes);
+	made->changes = err == 0 ? change.ids_count : 0;
 	return err;
 }
 
@@ -478,6 +471,10 @@ int screens_image_new(const struct control_options *options, struct screen_store
 		return -ENOMEM;
 	image->options = options;
 	image->store = store;
+	if (screens_changes_new(store, &image->changes) != 0) {
+		free(image);
+		return -ENOMEM;
+	}
 	// Of a process that was ended.
 	(void)remove_file(options, MERGED_SUFFIX);
 	*out = image;
@@ -489,6 +486,7 @@ void screens_image_free(struct screens_image *image)
 	if (image == NULL)
 		return;
 	screens_image_disown(image);
+	screens_changes_free(image->changes);
 	opened_close(&image->now);
 	free(image->layer.data);
 	free(image);

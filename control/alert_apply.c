@@ -49,10 +49,9 @@ static int stage_seal(struct control *control, const struct alert *alert, const 
 }
 
 // A dataplane that has not understood is told again every second: the seal stands.
-static void report_seal(
-	struct control *control, const struct alert *alert, const char *origin, int told)
+static void report_seal(struct control *control, const struct alert *alert, const char *origin)
 {
-	control_seals_report(control, told, "seal",
+	control_seals_report(control, "seal",
 		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
 			json_object_get(alert->body, "mode"), "origin", origin));
 }
@@ -67,20 +66,19 @@ static int apply_seal(
 	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
 {
 	char origin[ALERT_NAME_BYTES + 16];
-	int told;
 	int err;
 
 	name_origin(alert, origin);
 	err = stage_seal(control, alert, origin, why, why_bytes);
 	if (err != 0)
 		return err;
-	told = control_seals_tell(control);
+	control_seals_tell(control);
 	err = seals_settle(control->seals);
 	if (err != 0) {
-		(void)control_seals_tell(control);
+		control_seals_tell(control);
 		return refuse(why, why_bytes, err, "");
 	}
-	report_seal(control, alert, origin, told);
+	report_seal(control, alert, origin);
 	return 0;
 }
 
@@ -106,7 +104,6 @@ static int act(
 	struct control *control = ctx;
 	struct staged *staged = calloc(1, sizeof(*staged));
 	char origin[ALERT_NAME_BYTES + 16];
-	int told;
 	int err;
 
 	if (staged == NULL)
@@ -117,13 +114,13 @@ static int act(
 		free(staged);
 		return err;
 	}
-	told = control_seals_tell(control);
+	control_seals_tell(control);
 	staged->control = control;
 	staged->write = seals_settle_later(control->seals);
 	kept->write = write_staged;
 	kept->end = end_staged;
 	kept->data = staged;
-	report_seal(control, alert, origin, told);
+	report_seal(control, alert, origin);
 	return 0;
 }
 
@@ -136,7 +133,7 @@ static int apply_all_clear(
 	if (ended < 0)
 		return refuse(why, why_bytes, ended, "");
 	if (ended > 0)
-		(void)control_seals_changed(control, "unseal",
+		control_seals_changed(control, "unseal",
 			json_pack("{s:s, s:s}", "virus_id", alert->virus_id, "why", "all-clear"));
 	ended = (int)MIN(screens_end(control->screening, &screened, SCREENS_CLEARED), 0);
 	return ended == 0 ? 0 : refuse(why, why_bytes, ended, "");
@@ -167,7 +164,6 @@ static int apply(
 static json_t *get_state(void *ctx)
 {
 	const struct control *control = ctx;
-	const struct dataplane_link *link = &control->link;
 	json_t *open = json_array();
 	json_t *seal;
 	size_t i;
@@ -177,8 +173,13 @@ static json_t *get_state(void *ctx)
 		(void)json_array_append(open, json_object_get(seal, "virus_id"));
 	}
 	return json_pack("{s:b, s:o, s:s, s:b}", "sealed", seals_count(control->seals) > 0, "open",
-		open, "ruleset", link->ruleset, "in_force",
-		link->is_up && link->seals_generation == seals_generation(control->seals));
+		open, "ruleset", control->link.ruleset, "in_force",
+		control_seals_in_force(control));
+}
+
+static void when_told(void *ctx, void (*then)(void *data), void *data)
+{
+	control_seals_when_told(ctx, then, data);
 }
 
 static void tell(void *ctx, const char *event, json_t *members)
@@ -205,7 +206,7 @@ int alert_apply_open(struct control *control, struct alerts **out, char *error, 
 		.stale_s = from->alerts.stale_seconds,
 		.seals_in_an_hour = from->alerts.seals_per_hour,
 	};
-	const struct alerts_actions actions = {apply, get_state, tell, control, act};
+	const struct alerts_actions actions = {apply, get_state, tell, control, act, when_told};
 
 	// The socket's folder is in memory as a rule.
 	(void)snprintf(marks, sizeof(marks), "%s.marks", from->socket);

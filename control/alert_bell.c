@@ -132,7 +132,7 @@ static gboolean answered(gint fd, GIOCondition condition, gpointer ctx)
 
 static void call_dataplane(struct alert_bell *bell)
 {
-	if (local_connect(bell->dataplane, &bell->link) != 0) {
+	if (local_connect_now(bell->dataplane, &bell->link) != 0) {
 		bell->link = -1;
 		return;
 	}

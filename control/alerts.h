@@ -67,6 +67,9 @@ struct alerts_actions {
 	// with why. NULL: a seal is applied as all others are.
 	int (*act)(void *ctx, const struct alert *alert, char *why, size_t why_bytes,
 		struct alerts_kept *kept);
+	// Calls then when it is known what came of all that was done until now, which the receipt says; at once if it is.
+	// NULL: it always is.
+	void (*when_told)(void *ctx, void (*then)(void *data), void *data);
 };
 
 struct alerts_options {

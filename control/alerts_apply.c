@@ -16,8 +16,8 @@ struct pending {
 	struct alerts_source source; // for events
 	struct taking taking;
 	struct alerts_kept kept;
-	char *receipt; // of a seal
-	const char *result;
+	char *receipt;      // of one that was refused
+	const char *result; // the same; NULL: its end is to come
 	char digest[ENVELOPE_KEY_ID_BYTES];
 	char peer[96];
 };
@@ -148,6 +148,36 @@ static void finish(
 		ended(ending, -ENOMEM);
 }
 
+// What is done, while it is not known yet what came of it.
+struct untold {
+	struct alerts *alerts;
+	char digest[ENVELOPE_KEY_ID_BYTES];
+	int64_t now_s;
+};
+
+static void told(void *data)
+{
+	struct untold *untold = data;
+
+	finish(untold->alerts, untold->digest, 0, "", untold->now_s);
+	free(untold);
+}
+
+static void finish_told(struct alerts *alerts, const char *digest, int64_t now_s)
+{
+	struct untold *untold =
+		alerts->actions.when_told != NULL ? calloc(1, sizeof(*untold)) : NULL;
+
+	if (untold == NULL) {
+		finish(alerts, digest, 0, "", now_s);
+		return;
+	}
+	untold->alerts = alerts;
+	untold->now_s = now_s;
+	(void)snprintf(untold->digest, sizeof(untold->digest), "%s", digest);
+	alerts->actions.when_told(alerts->actions.ctx, told, untold);
+}
+
 void alerts_done(struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s)
 {
 	alerts_tell(alerts, "alert",
@@ -228,7 +258,9 @@ static void taken(void *ctx, int err)
 	} else {
 		err = apply(alerts, &pending->taking);
 		tell_applied(alerts, &pending->taking, err);
-		if (err != -EINPROGRESS)
+		if (err == 0)
+			finish_told(alerts, pending->digest, pending->taking.now_s);
+		else if (err != -EINPROGRESS)
 			finish(alerts, pending->digest, err, pending->taking.why,
 				pending->taking.now_s);
 	}
@@ -264,20 +296,20 @@ static void kept(void *ctx, int err)
 	struct pending *pending = ctx;
 	struct alerts *alerts = pending->alerts;
 	const char *why = pending->taking.why;
-	bool is_refusal = strcmp(pending->result, "refused") == 0;
 	const struct alerts_answer answer = {.receipt = err == 0 ? pending->receipt : NULL,
-		.is_refusal = is_refusal && err == 0,
+		.is_refusal = pending->result != NULL && err == 0,
 		.is_busy = err != 0 || pending->receipt == NULL};
 
 	if (pending->kept.end != NULL)
 		pending->kept.end(pending->kept.data, err);
 	if (err != 0)
 		alerts_tell_fault(alerts, "a seal cannot be made durable");
-	else if (is_refusal)
+	else if (pending->result != NULL)
 		alerts_count_refusal(alerts, why);
+	if (err == 0 && pending->result == NULL)
+		finish_told(alerts, pending->digest, pending->taking.now_s);
 	else
-		alerts->applied++;
-	answer_waiting(alerts, pending->digest, &answer);
+		answer_waiting(alerts, pending->digest, &answer);
 	pending_free(pending);
 }
 
@@ -314,9 +346,12 @@ static void act_first(struct pending *pending)
 		.done = kept,
 		.ctx = pending};
 
-	pending->result = err == 0 ? "applied" : "refused";
-	pending->receipt =
-		alerts_tell_receipt(alerts, pending->digest, pending->result, taking->why);
+	// The receipt of one that has acted says whether it is in force, which shows meanwhile.
+	if (err != 0) {
+		pending->result = "refused";
+		pending->receipt =
+			alerts_tell_receipt(alerts, pending->digest, pending->result, taking->why);
+	}
 	entry.result = pending->result;
 	entry.receipt = pending->receipt;
 	tell_applied(alerts, taking, err);

@@ -66,27 +66,62 @@ static json_t *get_status(struct api_call *call)
 	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
 	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
 		"gateway", control->options.gateway, "sealed", seals_count(control->seals) > 0,
-		"in_force",
-		link->is_up && link->seals_generation == seals_generation(control->seals), "seals",
-		seals_list(control->seals), "seals_generation",
-		(json_int_t)seals_generation(control->seals), "dataplane", dataplane, "mail", mail,
-		"alerts", alerts_status(control->alerts), "updates", update_status(control->update),
-		"screening", screens_status(control->screening), "channels", channels, "counters",
-		control_counts_json(&control->counts), "malformed_rules",
-		(json_int_t)publish_malformed(control->publish), "uptime_seconds",
-		(json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+		"in_force", control_seals_in_force(control), "seals", seals_list(control->seals),
+		"seals_generation", (json_int_t)seals_generation(control->seals), "dataplane",
+		dataplane, "mail", mail, "alerts", alerts_status(control->alerts), "updates",
+		update_status(control->update), "screening", screens_status(control->screening),
+		"channels", channels, "counters", control_counts_json(&control->counts),
+		"malformed_rules", (json_int_t)publish_malformed(control->publish),
+		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
 }
 
 // ---- seals --------------------------------------------------------------------------------------
 
-static json_t *answer_change(struct control *control, int err)
+// Who has changed the seals.
+struct changing {
+	struct control *control;
+	uint64_t client;
+	bool is_within; // api_run has not returned yet
+	json_t *answer; // that it returns then
+};
+
+static json_t *say_change(const struct control *control)
 {
-	json_t *answer = json_pack("{s:b, s:b, s:I, s:O}", "ok", 1, "in_force", err == 0,
+	bool in_force = control_seals_in_force(control);
+	json_t *answer = json_pack("{s:b, s:b, s:I, s:O}", "ok", 1, "in_force", in_force,
 		"seals_generation", (json_int_t)seals_generation(control->seals), "seals",
 		seals_list(control->seals));
 
-	if (err != 0)
+	if (!in_force)
 		(void)json_object_set_new(answer, "why", json_string(control->link.why));
+	return answer;
+}
+
+static void change_told(void *ctx)
+{
+	struct changing *changing = ctx;
+
+	if (changing->is_within) {
+		changing->answer = say_change(changing->control);
+		return;
+	}
+	api_answer(changing->control->api, changing->client, say_change(changing->control));
+	g_free(changing);
+}
+
+// NULL: the answer comes when it is known whether the dataplane goes by them.
+static json_t *answer_change(const struct api_call *call)
+{
+	struct changing *changing = g_new(struct changing, 1);
+	json_t *answer;
+
+	*changing = (struct changing){
+		.control = call->control, .client = call->client, .is_within = true};
+	control_seals_when_told(call->control, change_told, changing);
+	changing->is_within = false;
+	answer = changing->answer;
+	if (answer != NULL)
+		g_free(changing);
 	return answer;
 }
 
@@ -110,10 +145,10 @@ static json_t *set_seal(struct api_call *call)
 	control_audit(control, call->who, "seal",
 		json_pack("{s:O, s:s}", "virus_id", json_object_get(call->request, "virus_id"),
 			"why", api_text(call->request, "why")));
-	err = control_seals_changed(control, "seal",
+	control_seals_changed(control, "seal",
 		json_pack("{s:O, s:O, s:s}", "virus_id", json_object_get(call->request, "virus_id"),
 			"mode", json_object_get(call->request, "mode"), "origin", origin));
-	return answer_change(control, err);
+	return answer_change(call);
 }
 
 static json_t *end_seal(struct api_call *call)
@@ -134,9 +169,9 @@ static json_t *end_seal(struct api_call *call)
 	control_audit(control, call->who, "unseal",
 		json_pack("{s:s, s:b, s:s}", "virus_id", virus_id, "all", all, "why",
 			api_text(call->request, "why")));
-	err = control_seals_changed(control, "unseal",
+	control_seals_changed(control, "unseal",
 		json_pack("{s:s, s:s}", "virus_id", virus_id, "why", "operator"));
-	return answer_change(control, err);
+	return answer_change(call);
 }
 
 // ---- alerts -------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define PREVIEW_BYTES (8u << 20) // of a message; what is behind is not looked at
-#define ASK_SECONDS 5
 
 // Who reads other people's mail is written down.
 static json_t *preview_mail(struct api_call *call)
@@ -38,26 +37,34 @@ static json_t *preview_mail(struct api_call *call)
 	return answer;
 }
 
-// Of both processes; the dataplane's is null when it does not answer.
+struct showing {
+	struct control *control;
+	uint64_t client;
+};
+
+// One that has refused says so in an object.
+static void show_config(void *ctx, const json_t *theirs)
+{
+	struct showing *showing = ctx;
+	char *own = control_options_json(&showing->control->options);
+	json_t *control = own != NULL ? json_loads(own, 0, NULL) : NULL;
+	json_t *dataplane = json_is_array(theirs) ? json_deep_copy(theirs) : NULL;
+
+	free(own);
+	api_answer(showing->control->api, showing->client,
+		json_pack("{s:o, s:o}", "control", control != NULL ? control : json_null(),
+			"dataplane", dataplane != NULL ? dataplane : json_null()));
+	g_free(showing);
+}
+
+// Of both processes; the dataplane's is null when it does not answer. NULL: the answer comes then.
 static json_t *get_config(struct api_call *call)
 {
-	const struct control_options *options = &call->control->options;
-	char *own = control_options_json(options);
-	char *text = NULL;
-	json_t *control = own != NULL ? json_loads(own, 0, NULL) : NULL;
-	json_t *dataplane = NULL;
+	struct showing *showing = g_new(struct showing, 1);
 
-	if (local_ask(options->dataplane, "config", -1, ASK_SECONDS, &text, NULL) == 0)
-		dataplane = json_loads(text, 0, NULL);
-	// One that has refused says so in an object.
-	if (!json_is_array(dataplane)) {
-		json_decref(dataplane);
-		dataplane = NULL;
-	}
-	free(text);
-	free(own);
-	return json_pack("{s:o, s:o}", "control", control != NULL ? control : json_null(),
-		"dataplane", dataplane != NULL ? dataplane : json_null());
+	*showing = (struct showing){call->control, call->client};
+	dataplane_link_ask(&call->control->link, "config", show_config, showing);
+	return NULL;
 }
 
 const struct api_command api_show_commands[] = {

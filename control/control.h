@@ -8,7 +8,7 @@
 //   publish_hand    what was compiled is handed to the dataplane, beside all else
 //   aside           what takes long, while alerts are served
 //   journal         what is written by a thread, in order
-//   dataplane_link  the dataplane: is it there, has it what it should have
+//   dataplane_link  the dataplane: is it there, has it what it should have    dataplane_ask   by one connection
 //   store, store_index, store_query, store_json: mail that was kept back
 //   release, release_scan, release_rules, release_queue, deliver: what becomes of it
 //   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
@@ -21,7 +21,7 @@
 //   envelope, keys, alert, alert_order, alerts, alerts_read: what a vendor signs    alert_apply: what it does here
 //   update          rules that the vendor sends: update_plan, update_fetch, update_folder, update_check,
 //                   update_journal, revoked
-//   screening, screens_work, screens_hits, screen_store: checksums that stand in for signatures
+//   screening, screens_work, screens_changes, screens_hits, screen_store: checksums that stand in for signatures
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   alert_mail, alert_part: alerts that come as mail       alert_bell: when to look for them
 //   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
@@ -64,6 +64,7 @@ struct control {
 	struct notify *notify;
 	struct control_counts counts;
 	struct dataplane_link link;
+	bool was_up; // the dataplane, when it was looked at last
 	struct api *api;
 	struct alerts *alerts;
 	struct web *web; // NULL: nothing is served
@@ -75,11 +76,15 @@ struct control {
 	int64_t start_ns; // since 1970
 };
 
-// A change of the seals by who, made by seals_*: an event, and the dataplane is told. Returns 0 when it
-// has understood, else -errno (link.why): it is told again until it does.
-int control_seals_changed(struct control *control, const char *event, json_t *members);
-// The two halves of it: the dataplane is told; and the event, told: what the first has returned.
-int control_seals_tell(struct control *control);
-void control_seals_report(struct control *control, int told, const char *event, json_t *members);
+// A change of the seals, made by seals_*: the dataplane is told, and when it is known whether it goes by it there is an
+// event. It is told again until it does.
+void control_seals_changed(struct control *control, const char *event, json_t *members);
+// The two halves of it. Both take members.
+void control_seals_tell(struct control *control);
+void control_seals_report(struct control *control, const char *event, json_t *members);
+// Calls then when it is known what came of all that the dataplane was told; at once if it is.
+void control_seals_when_told(struct control *control, void (*then)(void *ctx), void *ctx);
+// Every worker diverts by the seals that are open.
+bool control_seals_in_force(const struct control *control);
 // Who did what, as an audit event; takes members.
 void control_audit(struct control *control, const char *who, const char *what, json_t *members);

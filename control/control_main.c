@@ -57,25 +57,54 @@ static void report_fault(struct control *control, const char *what, const char *
 
 // ---- seals --------------------------------------------------------------------------------------
 
-int control_seals_tell(struct control *control)
+void control_seals_tell(struct control *control)
 {
-	return dataplane_link_seal(&control->link, &control->options, control->seals);
+	dataplane_link_seal(&control->link, control->seals);
 }
 
-void control_seals_report(struct control *control, int told, const char *event, json_t *members)
+bool control_seals_in_force(const struct control *control)
 {
-	(void)json_object_set_new(members, "in_force", json_boolean(told == 0));
+	return dataplane_link_has(&control->link, control->seals);
+}
+
+void control_seals_when_told(struct control *control, void (*then)(void *ctx), void *ctx)
+{
+	dataplane_link_when_told(&control->link, then, ctx);
+}
+
+// An event that waits for the dataplane.
+struct report {
+	struct control *control;
+	char *event;
+	json_t *members;
+};
+
+static void report_now(void *ctx)
+{
+	struct report *report = ctx;
+	const struct control *control = report->control;
+
 	(void)json_object_set_new(
-		members, "open", json_integer((json_int_t)seals_count(control->seals)));
-	control_events_write(control->events, event, members);
+		report->members, "in_force", json_boolean(control_seals_in_force(control)));
+	(void)json_object_set_new(
+		report->members, "open", json_integer((json_int_t)seals_count(control->seals)));
+	control_events_write(control->events, report->event, report->members);
+	g_free(report->event);
+	g_free(report);
 }
 
-int control_seals_changed(struct control *control, const char *event, json_t *members)
+void control_seals_report(struct control *control, const char *event, json_t *members)
 {
-	int err = control_seals_tell(control);
+	struct report *report = g_new(struct report, 1);
 
-	control_seals_report(control, err, event, members);
-	return err;
+	*report = (struct report){control, g_strdup(event), members};
+	control_seals_when_told(control, report_now, report);
+}
+
+void control_seals_changed(struct control *control, const char *event, json_t *members)
+{
+	control_seals_tell(control);
+	control_seals_report(control, event, members);
 }
 
 static void end_expired(struct control *control)
@@ -85,12 +114,9 @@ static void end_expired(struct control *control)
 
 	if (err != 0)
 		complain(err, control->options.seals.file);
-	if (json_array_size(ended) > 0) {
-		err = control_seals_changed(control, "unseal",
+	if (json_array_size(ended) > 0)
+		control_seals_changed(control, "unseal",
 			json_pack("{s:O, s:s}", "virus_ids", ended, "why", "expired"));
-		if (err != 0)
-			complain(err, "the dataplane was not told");
-	}
 	json_decref(ended);
 }
 
@@ -142,15 +168,14 @@ static bool sources_changed(void *ctx)
 
 // It has seals that never came into the file: this process was killed in between, or the file is an old one. They
 // stay, for what is open by mistake is worse than what is closed by mistake.
-static void adopt_seals(struct control *control)
+static void adopt_seals(void *ctx, const json_t *theirs)
 {
-	json_t *theirs = NULL;
+	struct control *control = ctx;
 	char reason[128];
-	int err = dataplane_link_seals(&control->link, &control->options, &theirs);
+	int err = json_is_array(json_object_get(theirs, "seals"))
+			  ? seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S)
+			  : -EPROTO;
 
-	if (err == 0)
-		err = seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S);
-	json_decref(theirs);
 	if (err != 0)
 		report_fault(control, "seals of the dataplane",
 			strerror_r(-err, reason, sizeof(reason)));
@@ -161,27 +186,58 @@ static void adopt_seals(struct control *control)
 				(json_int_t)seals_count(control->seals)));
 }
 
-static void look_at_dataplane(struct control *control)
+static bool has_newer_seals(const struct control *control)
 {
-	struct dataplane_link *link = &control->link;
-	bool was_up = link->is_up;
-	int err = dataplane_link_look(link, &control->options);
+	return control->link.seals_generation > seals_generation(control->seals);
+}
 
-	if (link->is_up != was_up) {
+static void told_again(void *ctx)
+{
+	struct control *control = ctx;
+
+	if (!control_seals_in_force(control))
+		report_fault(control, "seals", control->link.why);
+}
+
+static void tell_again(struct control *control)
+{
+	if (control_seals_in_force(control) || dataplane_link_is_telling(&control->link))
+		return;
+	control_seals_tell(control);
+	control_seals_when_told(control, told_again, control);
+}
+
+static void adopt_and_tell(void *ctx, const json_t *theirs)
+{
+	adopt_seals(ctx, theirs);
+	tell_again(ctx);
+}
+
+static void looked_at_dataplane(void *ctx, int err)
+{
+	struct control *control = ctx;
+	struct dataplane_link *link = &control->link;
+
+	if (err == -ECANCELED)
+		return;
+	if (link->is_up != control->was_up) {
 		report_fault(control, link->is_up ? "dataplane is there" : "dataplane is away",
 			link->why);
 		link->told_rules = false;
 	}
+	control->was_up = link->is_up;
 	if (err != 0)
 		return;
 	renew_rules(control);
-	if (link->seals_generation > seals_generation(control->seals))
-		adopt_seals(control);
-	if (link->seals_generation == seals_generation(control->seals))
-		return;
-	err = dataplane_link_seal(link, &control->options, control->seals);
-	if (err != 0)
-		report_fault(control, "seals", link->why);
+	if (has_newer_seals(control))
+		dataplane_link_ask(link, "open-seals", adopt_and_tell, control);
+	else
+		tell_again(control);
+}
+
+static void look_at_dataplane(struct control *control)
+{
+	dataplane_link_look(&control->link, looked_at_dataplane, control);
 }
 
 static void look_at_store(struct control *control)
@@ -344,6 +400,21 @@ static int open_web(struct control *control)
 	return err;
 }
 
+static void looked_first(void *ctx, int err)
+{
+	struct control *control = ctx;
+
+	if (err == 0 && has_newer_seals(control))
+		dataplane_link_ask(&control->link, "open-seals", adopt_seals, control);
+}
+
+static void look_first(struct control *control)
+{
+	dataplane_link_look(&control->link, looked_first, control);
+	dataplane_link_wait(&control->link);
+	control->link.is_up = false;
+}
+
 static int start(struct control *control)
 {
 	const struct control_options *options = &control->options;
@@ -371,11 +442,11 @@ static int start(struct control *control)
 	}
 	seals_set_barrier(control->seals, wait_for_journal, control);
 	// Before anything tells it other ones.
-	if (dataplane_link_look(&control->link, options) == 0 &&
-		control->link.seals_generation > seals_generation(control->seals))
-		adopt_seals(control);
-	control->link.is_up = false;
-	err = open_store(control);
+	err = dataplane_link_open(&control->link, options);
+	if (err == 0)
+		look_first(control);
+	if (err == 0)
+		err = open_store(control);
 	if (err != 0)
 		return err;
 	notify_resume(control->notify);
@@ -436,6 +507,10 @@ static int run(struct control *control)
 	err = start(control);
 	if (err == 0)
 		loop(control);
+	if (control->alerts != NULL)
+		alerts_flush(control->alerts);
+	dataplane_link_wait(&control->link);
+	dataplane_link_end(&control->link);
 	if (control->alerts != NULL)
 		alerts_flush(control->alerts);
 	web_close(control->web);

@@ -1,68 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/dataplane_link.h"
 
-#include "dataplane/dataplane.h"
+#include "control/dataplane_ask.h"
+#include "control/urgent.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOOK_SECONDS 2
 #define SEAL_SECONDS 5
 
-void dataplane_link_close(struct dataplane_link *link)
-{
-	if (link->is_open)
-		(void)close(link->connection);
-	link->is_open = false;
-}
+// Who wants to know what came of seals.
+struct dataplane_waiter {
+	struct dataplane_waiter *next;
+	uint64_t tells; // that it waits for
+	void (*then)(void *ctx);
+	void *ctx;
+};
 
-static int ask_once(
-	struct dataplane_link *link, const char *command, unsigned int seconds, char **answer)
-{
-	const struct local_question question = {command, -1, seconds};
-	int err = local_talk(&question, link->connection, answer, NULL);
+struct looking {
+	struct dataplane_link *link;
+	dataplane_done_fn done;
+	void *ctx;
+};
 
-	if (err != 0)
-		dataplane_link_close(link);
+struct sealing {
+	struct dataplane_link *link;
+	uint64_t generation;
+};
+
+struct asking {
+	dataplane_json_fn done;
+	void *ctx;
+};
+
+// ---- what every answer has ----------------------------------------------------------------------
+
+static int note_silence(struct dataplane_link *link, int err)
+{
+	char reason[128];
+
+	if (err == -ECANCELED)
+		return err;
+	link->is_up = false;
+	(void)snprintf(link->why, sizeof(link->why), "%s: %s", link->path,
+		strerror_r(-err, reason, sizeof(reason)));
 	return err;
 }
 
-// By the connection that is there; it may be to a dataplane that has gone since. What is asked may be asked twice.
-static int ask_text(struct dataplane_link *link, const struct control_options *options,
-	const char *command, unsigned int seconds, char **answer)
+// Returns 0, or -EPROTO with the dataplane's own words in why.
+static int note_answer(struct dataplane_link *link, const char *answer)
 {
-	int err = link->is_open ? ask_once(link, command, seconds, answer) : -ENOTCONN;
-
-	if (err == 0 || err == -ETIMEDOUT)
-		return err;
-	err = local_connect(options->dataplane, &link->connection);
-	link->is_open = err == 0;
-	return err == 0 ? ask_once(link, command, seconds, answer) : err;
-}
-
-// Asks, and takes what every answer of the dataplane has. Returns 0, -errno, or -EPROTO with the
-// dataplane's own words in why.
-static int ask(struct dataplane_link *link, const struct control_options *options,
-	const char *command, unsigned int seconds)
-{
-	char *answer = NULL;
+	json_t *root = json_loads(answer, 0, NULL);
 	const char *text;
-	json_t *root;
-	int err = ask_text(link, options, command, seconds, &answer);
 
-	if (err != 0) {
-		char reason[128];
-
-		link->is_up = false;
-		(void)snprintf(link->why, sizeof(link->why), "%s: %s", options->dataplane,
-			strerror_r(-err, reason, sizeof(reason)));
-		return err;
-	}
-	root = json_loads(answer, 0, NULL);
-	free(answer);
 	link->is_up = true;
 	if (!json_is_true(json_object_get(root, "ok"))) {
 		text = json_string_value(json_object_get(root, "error"));
@@ -90,46 +83,163 @@ static int ask(struct dataplane_link *link, const struct control_options *option
 	return 0;
 }
 
-int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
+static int take_answer(struct dataplane_link *link, int err, const char *text)
 {
-	return ask(link, options, "ping", LOOK_SECONDS);
+	return err == 0 ? note_answer(link, text) : note_silence(link, err);
 }
 
-int dataplane_link_seal(struct dataplane_link *link, const struct control_options *options,
-	const struct seals *seals)
+// ---- how it is ----------------------------------------------------------------------------------
+
+static void looked(void *ctx, int err, const char *text)
 {
+	struct looking *looking = ctx;
+
+	looking->link->is_looked_at = false;
+	looking->done(looking->ctx, take_answer(looking->link, err, text));
+	free(looking);
+}
+
+bool dataplane_link_is_telling(const struct dataplane_link *link)
+{
+	return link->told < link->tells;
+}
+
+void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, void *ctx)
+{
+	struct looking *looking = link->is_looked_at || dataplane_link_is_telling(link)
+					  ? NULL
+					  : calloc(1, sizeof(*looking));
+
+	if (looking == NULL)
+		return;
+	*looking = (struct looking){link, done, ctx};
+	link->is_looked_at = true;
+	dataplane_ask(link->asked, "ping", LOOK_SECONDS, looked, looking);
+}
+
+// ---- seals --------------------------------------------------------------------------------------
+
+static void tell_waiters(struct dataplane_link *link)
+{
+	while (link->first_waiter != NULL && link->first_waiter->tells <= link->told) {
+		struct dataplane_waiter *waiter = link->first_waiter;
+
+		link->first_waiter = waiter->next;
+		if (link->first_waiter == NULL)
+			link->last_waiter = NULL;
+		waiter->then(waiter->ctx);
+		free(waiter);
+	}
+}
+
+static void sealed(void *ctx, int err, const char *text)
+{
+	struct sealing *sealing = ctx;
+	struct dataplane_link *link = sealing->link;
+
+	err = take_answer(link, err, text);
+	if (err == 0 && link->seals_generation != sealing->generation)
+		(void)snprintf(link->why, sizeof(link->why), "the dataplane has other seals");
+	free(sealing);
+	link->told++;
+	tell_waiters(link);
+}
+
+void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals)
+{
+	struct sealing *sealing = calloc(1, sizeof(*sealing));
 	char *text = seals_text(seals);
 	char *command = NULL;
-	int err = -ENOMEM;
 
-	if (text != NULL && asprintf(&command, "seals %s", text) > 0)
-		err = ask(link, options, command, SEAL_SECONDS);
+	if (sealing != NULL && text != NULL && asprintf(&command, "seals %s", text) > 0) {
+		*sealing = (struct sealing){link, seals_generation(seals)};
+		link->tells++;
+		dataplane_ask(link->asked, command, SEAL_SECONDS, sealed, sealing);
+		// There is no answer to come any more.
+		if (link->has_ended)
+			free(sealing);
+	} else {
+		(void)snprintf(link->why, sizeof(link->why), "there is no memory to tell it");
+		free(sealing);
+	}
 	free(command);
 	free(text);
-	if (err == 0 && link->seals_generation != seals_generation(seals)) {
-		(void)snprintf(link->why, sizeof(link->why), "the dataplane has other seals");
-		err = -EPROTO;
-	}
-	return err;
 }
 
-int dataplane_link_seals(
-	struct dataplane_link *link, const struct control_options *options, json_t **out)
+void dataplane_link_when_told(struct dataplane_link *link, void (*then)(void *ctx), void *ctx)
 {
-	char *answer = NULL;
-	json_t *root;
-	int err = ask_text(link, options, "open-seals", LOOK_SECONDS, &answer);
+	struct dataplane_waiter *waiter = link->has_ended || !dataplane_link_is_telling(link)
+						  ? NULL
+						  : calloc(1, sizeof(*waiter));
 
-	if (err != 0)
-		return err;
-	root = json_loads(answer, JSON_REJECT_DUPLICATES, NULL);
-	free(answer);
-	if (!json_is_array(json_object_get(root, "seals"))) {
-		(void)snprintf(
-			link->why, sizeof(link->why), "the dataplane does not tell its seals");
-		json_decref(root);
-		return -EPROTO;
+	if (waiter == NULL) {
+		then(ctx);
+		return;
 	}
-	*out = root;
-	return 0;
+	*waiter = (struct dataplane_waiter){.tells = link->tells, .then = then, .ctx = ctx};
+	if (link->last_waiter != NULL)
+		link->last_waiter->next = waiter;
+	else
+		link->first_waiter = waiter;
+	link->last_waiter = waiter;
+}
+
+bool dataplane_link_has(const struct dataplane_link *link, const struct seals *seals)
+{
+	return link->is_up && link->seals_generation == seals_generation(seals);
+}
+
+// ---- what else it is asked ----------------------------------------------------------------------
+
+static void asked(void *ctx, int err, const char *text)
+{
+	struct asking *asking = ctx;
+	json_t *root = err == 0 ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	asking->done(asking->ctx, root);
+	json_decref(root);
+	free(asking);
+}
+
+void dataplane_link_ask(
+	struct dataplane_link *link, const char *command, dataplane_json_fn done, void *ctx)
+{
+	struct asking *asking = link->has_ended ? NULL : calloc(1, sizeof(*asking));
+
+	if (asking == NULL) {
+		done(ctx, NULL);
+		return;
+	}
+	*asking = (struct asking){done, ctx};
+	dataplane_ask(link->asked, command, LOOK_SECONDS, asked, asking);
+}
+
+// ---- begin and end ------------------------------------------------------------------------------
+
+int dataplane_link_open(struct dataplane_link *link, const struct control_options *options)
+{
+	link->path = options->dataplane;
+	return dataplane_ask_new(link->path, urgent_context(), &link->asked);
+}
+
+void dataplane_link_wait(struct dataplane_link *link)
+{
+	while (link->asked != NULL && dataplane_ask_is_busy(link->asked))
+		(void)g_main_context_iteration(urgent_context(), TRUE);
+}
+
+void dataplane_link_end(struct dataplane_link *link)
+{
+	link->has_ended = true;
+	if (link->asked != NULL)
+		dataplane_ask_end(link->asked);
+	// Of what could not even be asked.
+	link->told = link->tells;
+	tell_waiters(link);
+}
+
+void dataplane_link_close(struct dataplane_link *link)
+{
+	dataplane_ask_free(link->asked);
+	link->asked = NULL;
 }

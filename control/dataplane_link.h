@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the control process knows of the dataplane, and its seals told to it. Asked once a second: a
-// dataplane that was restarted, or did not hear, is brought up to date.
+// dataplane that was restarted, or did not hear, is brought up to date. Nobody waits for it: what comes of a question is
+// told by the urgent context, at the latest when the question's time is over.
 #pragma once
 
 #include "control/control_options.h"
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct dataplane_ask;
 
 struct dataplane_link {
 	bool is_up;       // it answered last time
@@ -20,18 +23,42 @@ struct dataplane_link {
 	uint64_t wrapped_passed;  // packets with others in them that nobody has looked at
 	uint64_t wrapped_dropped; // that were dropped instead
 	uint64_t uptime_seconds;
-	bool is_open;   // there is a connection to it,
-	int connection; // by which all is asked: making one takes as long as a seal's way otherwise
-	bool told_rules; // that its ruleset is not the one of the image: said once for each
+	bool told_rules;   // that its ruleset is not the one of the image: said once for each
+	bool is_looked_at; // a look is on its way
+	bool has_ended;
+	const char *path;
+	struct dataplane_ask *asked;
+	uint64_t tells;                        // seals that it was told,
+	uint64_t told;                         // and of how many it is known what came of that
+	struct dataplane_waiter *first_waiter; // for these
+	struct dataplane_waiter *last_waiter;
 };
 
-void dataplane_link_close(struct dataplane_link *link);
-// Asks how it is. Returns 0 or -errno.
-int dataplane_link_look(struct dataplane_link *link, const struct control_options *options)
+// options outlive it. Returns 0 or -ENOMEM.
+int dataplane_link_open(struct dataplane_link *link, const struct control_options *options)
 	__attribute__((warn_unused_result));
-// Its seals, as it was told them last or has found them; the caller's. Returns 0 or -errno with a text in link->why.
-int dataplane_link_seals(struct dataplane_link *link, const struct control_options *options,
-	json_t **out) __attribute__((warn_unused_result));
-// Tells it the seals. Returns 0 when every worker diverts by them, or -errno with a text in link->why.
-int dataplane_link_seal(struct dataplane_link *link, const struct control_options *options,
-	const struct seals *seals) __attribute__((warn_unused_result));
+// Waits until it is known what came of each question: while nothing else is to be done, at the beginning and at the end.
+void dataplane_link_wait(struct dataplane_link *link);
+// Nobody is told anything from then on; seals are still sent.
+void dataplane_link_end(struct dataplane_link *link);
+void dataplane_link_close(struct dataplane_link *link);
+
+// err: 0 or -errno with a text in link->why; -ECANCELED: dataplane_link_end.
+typedef void (*dataplane_done_fn)(void *ctx, int err);
+// Asks how it is, unless it has not answered the last time yet, or what it was told: then done is not called.
+void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, void *ctx);
+// Tells it the seals, those that are there now. What came of it is in link->seals_generation when dataplane_link_when_told
+// says so.
+void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals);
+// Calls then when it is known what came of all that it was told until now; at once if it is.
+void dataplane_link_when_told(struct dataplane_link *link, void (*then)(void *ctx), void *ctx);
+// It is not known yet what came of something that it was told.
+bool dataplane_link_is_telling(const struct dataplane_link *link);
+// Every worker diverts by these seals.
+bool dataplane_link_has(const struct dataplane_link *link, const struct seals *seals);
+
+// NULL: it has not answered, or not with an object or a list; borrowed.
+typedef void (*dataplane_json_fn)(void *ctx, const json_t *answer);
+// "open-seals", its seals, as it was told them last or has found them; "stats"; "config".
+void dataplane_link_ask(
+	struct dataplane_link *link, const char *command, dataplane_json_fn done, void *ctx);

@@ -33,6 +33,12 @@ static gboolean begin(gpointer ctx)
 	return G_SOURCE_REMOVE;
 }
 
+void update_run_soon(struct update *update)
+{
+	if (update->idle == 0)
+		update->idle = g_idle_add(begin, update);
+}
+
 static struct job *job_new(enum update_kind kind, const char *digest)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -69,8 +75,7 @@ static void add(struct update *update, struct job *job)
 	}
 	job->next = *link;
 	*link = job;
-	if (update->idle == 0)
-		update->idle = g_idle_add(begin, update);
+	update_run_soon(update);
 }
 
 static size_t count_jobs(const struct update *update)

@@ -18,6 +18,7 @@ struct job {
 	json_t *revoke;          // the body of a revoke
 	uint64_t client;         // of a rollback
 	bool is_uncovered;       // the same: what was covered is screened for again
+	bool is_open;            // the seals that it covers have ended
 };
 
 // What a thread finds out of rules, beside the job that it is for.
@@ -51,5 +52,7 @@ void update_job_free(struct job *job);
 void update_looking_clear(struct update_looking *looking);
 // What the next compilation reads.
 void update_use_version(struct update *update, const char *version);
+// Has the main loop do that, if it is not on its way.
+void update_run_soon(struct update *update);
 // Does what the first job's step asks for, or waits for its end.
 void update_run(struct update *update);

@@ -230,8 +230,8 @@ static void swapped(struct update *update)
 		screens_look_at_rules(control->screening);
 	err = seals_begin_closing(control->seals, job->journal.covered);
 	// It diverts as before; if it cannot be told of the new generation now, it is in a second.
-	if (err > 0 && dataplane_link_seal(&control->link, &control->options, control->seals) != 0)
-		control->link.seals_generation = 0;
+	if (err > 0)
+		control_seals_tell(control);
 	if (err < 0)
 		// They end all the same, at the end of their time or by the operator.
 		control_events_write(control->events, "fault",
@@ -339,22 +339,32 @@ static bool is_released(const struct update *update)
 	       release_has_judged(control->release, job->journal.swapped_s);
 }
 
+static void seals_told(void *ctx)
+{
+	update_run_soon(ctx);
+}
+
+// What the receipt says of the dataplane is known then.
 static void end_seals(struct update *update)
 {
 	struct control *control = update->control;
+	struct job *job = update->jobs;
 	json_t *ended = NULL;
-	int err = seals_end_closing(control->seals, &ended);
+	int err = job->is_open ? 0 : seals_end_closing(control->seals, &ended);
 
 	if (err < 0) {
 		// In the next turn: they stay closed as long as the disk does not take it.
 		return;
 	}
-	if (err > 0)
-		(void)control_seals_changed(control, "unseal",
+	job->is_open = true;
+	if (err > 0) {
+		control_seals_changed(control, "unseal",
 			json_pack("{s:O, s:s, s:s}", "virus_ids", ended, "why", "covered",
-				"version", update->jobs->journal.version));
+				"version", job->journal.version));
+		control_seals_when_told(control, seals_told, update);
+	}
 	json_decref(ended);
-	if (enter(update, UPDATE_DONE))
+	if (!dataplane_link_is_telling(&control->link) && enter(update, UPDATE_DONE))
 		update_run(update);
 }
 

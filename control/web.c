@@ -18,7 +18,6 @@
 #define IDLE_SECONDS 60
 #define CONNECTIONS 256 // a page has a few, and one stream
 #define CONNECTIONS_EACH 64
-#define STATS_SECONDS 1 // of waiting for the dataplane's answer
 #define MAIL_PATH "/api/mail/"
 #define POINTS 1000
 #define EVENTS_KEPT 500
@@ -30,6 +29,7 @@ struct web {
 	struct web_history *history;
 	GQueue *events; // texts, the latest first
 	json_t *stats;  // the dataplane's, at most a second old; NULL: it is away
+	bool is_asking; // the dataplane for them
 };
 
 struct web_call {
@@ -310,31 +310,45 @@ static void push(struct web *web, const char *name, json_t *data)
 	json_decref(data);
 }
 
-void web_turn(struct web *web)
+// With what the dataplane says, or without.
+static void tell_second(struct web *web, const json_t *stats)
 {
 	int64_t now_s = control_now_ns() / NS_PER_S;
-	char *text = NULL;
 	json_t *status;
 
-	if (web == NULL)
-		return;
 	json_decref(web->stats);
 	web->stats = NULL;
-	if (web->control->link.is_up && local_ask(web->control->options.dataplane, "stats", -1,
-						STATS_SECONDS, &text, NULL) == 0)
-		web->stats = json_loads(text, 0, NULL);
-	free(text);
 	// One that has no memory for them says so in their place.
-	if (json_object_get(web->stats, "counters") == NULL) {
-		json_decref(web->stats);
-		web->stats = NULL;
-	}
+	if (json_object_get(stats, "counters") != NULL)
+		web->stats = json_incref((json_t *)(uintptr_t)stats);
 	if (web->pages.login != NULL)
 		web_server_end_streams(web->pages.server, web_login_is_open, web->pages.login);
 	status = ask(web, "status");
 	if (web_history_take(web->history, status, web->stats, now_s))
 		push(web, "history", web_history_json(web->history, now_s - 1, 1));
 	push(web, "status", status);
+}
+
+static void take_stats(void *ctx, const json_t *stats)
+{
+	struct control *control = ctx;
+
+	if (control->web == NULL)
+		return;
+	control->web->is_asking = false;
+	tell_second(control->web, stats);
+}
+
+void web_turn(struct web *web)
+{
+	if (web == NULL)
+		return;
+	if (web->is_asking || !web->control->link.is_up) {
+		tell_second(web, NULL);
+		return;
+	}
+	web->is_asking = true;
+	dataplane_link_ask(&web->control->link, "stats", take_stats, web->control);
 }
 
 void web_event(struct web *web, const char *event, const json_t *members)

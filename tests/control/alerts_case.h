@@ -30,10 +30,13 @@ static struct {
 	char virus_id[ALERT_NAME_BYTES];
 	char digest[ENVELOPE_KEY_ID_BYTES];
 	int say;
-	int kept_says;     // of a seal
-	unsigned int kept; // seals that were
-	bool acts_first;   // a seal does, from the next start on
-	bool is_hasty;     // what was sent is not waited for
+	int kept_says;            // of a seal
+	unsigned int kept;        // seals that were
+	bool acts_first;          // a seal does, from the next start on
+	bool is_hasty;            // what was sent is not waited for
+	bool is_silent;           // it is not known what came of what was done
+	void (*then)(void *data); // what waits for that
+	void *then_data;
 	// events
 	unsigned int events;
 	unsigned int faults;
@@ -80,6 +83,17 @@ static inline int act(
 	if (err == 0)
 		*kept = (struct alerts_kept){write_kept, end_kept, NULL};
 	return err;
+}
+
+static inline void when_told(void *ctx, void (*then)(void *data), void *data)
+{
+	(void)ctx;
+	if (lab.is_silent) {
+		lab.then = then;
+		lab.then_data = data;
+	} else {
+		then(data);
+	}
 }
 
 static inline json_t *state(void *ctx)
@@ -303,7 +317,7 @@ static inline void start_with(const struct alerts_actions *actions)
 static inline void start(void)
 {
 	const struct alerts_actions actions = {
-		apply, state, event, NULL, lab.acts_first ? act : NULL};
+		apply, state, event, NULL, lab.acts_first ? act : NULL, when_told};
 
 	start_with(&actions);
 }

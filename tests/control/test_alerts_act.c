@@ -123,6 +123,30 @@ static void an_old_sequence_is_one_before_the_new_one_is_durable(void **test_sta
 	alerts_flush(lab.alerts);
 }
 
+// It says whether the gateway goes by it: durable or not, it is not known before.
+static void a_receipt_waits_until_it_is_known_what_came_of_the_seal(void **test_state)
+{
+	json_t *clear = make_alert("all-clear", "all-clear", 1);
+
+	(void)test_state;
+	acts_first();
+	lab.is_silent = true;
+	send_alert(make_seal(1), ALERTS_A);
+	assert_int_equal(lab.kept, 1);
+	assert_int_equal(lab.answers, 0);
+	// Others go on.
+	lab.is_silent = false;
+	(void)json_object_set_new(clear, "virus_id", json_string("V-2"));
+	send_text(sign(clear, CLEAR_A, CLEAR_B));
+	assert_int_equal(lab.answers, 1);
+	lab.then(lab.then_data);
+	assert_int_equal(lab.answers, 1);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 2);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 2);
+}
+
 // The marks in memory are of a state that was put away: the new one has taken nothing yet.
 static void marks_of_another_state_do_not_count(void **test_state)
 {
@@ -212,7 +236,7 @@ static void dying_answer(void *ctx, uint64_t token, const struct alerts_answer *
 static void live_and_die(const char *text)
 {
 	const struct alerts_source source = {.channel = "test", .peer = "", .answer = dying_answer};
-	const struct alerts_actions actions = {apply, state, event, NULL, dying_act};
+	const struct alerts_actions actions = {apply, state, event, NULL, dying_act, NULL};
 
 	start_with(&actions);
 	alerts_take(lab.alerts, &source, text, strlen(text), lab.now_s);
@@ -290,6 +314,7 @@ int main(void)
 		TEST(a_seal_that_cannot_be_kept_has_no_receipt_and_may_come_again),
 		TEST(a_seal_that_is_refused_is_so_durably),
 		TEST(an_old_sequence_is_one_before_the_new_one_is_durable),
+		TEST(a_receipt_waits_until_it_is_known_what_came_of_the_seal),
 		TEST(marks_of_another_state_do_not_count),
 		TEST(killed_between_act_and_record),
 	};

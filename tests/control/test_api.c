@@ -9,6 +9,7 @@
 
 #include <glib.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,10 @@ static struct {
 	char path[64];
 	struct control control;
 	unsigned int told; // times
+	bool is_in_force;
+	bool is_silent;          // the dataplane
+	void (*then)(void *ctx); // what waits for it
+	void *then_ctx;
 } lab;
 
 void control_audit(struct control *control, const char *who, const char *what, json_t *members)
@@ -35,13 +40,34 @@ void control_audit(struct control *control, const char *who, const char *what, j
 	json_decref(members);
 }
 
-int control_seals_changed(struct control *control, const char *event, json_t *members)
+void control_seals_changed(struct control *control, const char *event, json_t *members)
 {
 	(void)control;
 	(void)event;
 	json_decref(members);
 	lab.told++;
-	return 0;
+}
+
+void control_seals_tell(struct control *control)
+{
+	(void)control;
+}
+
+bool control_seals_in_force(const struct control *control)
+{
+	(void)control;
+	return lab.is_in_force;
+}
+
+void control_seals_when_told(struct control *control, void (*then)(void *ctx), void *ctx)
+{
+	(void)control;
+	if (lab.is_silent) {
+		lab.then = then;
+		lab.then_ctx = ctx;
+	} else {
+		then(ctx);
+	}
 }
 
 static int setup(void **state)
@@ -129,6 +155,46 @@ static void what_else_is_asked_waits_for_the_main_loop(void **state)
 		(void)g_main_context_iteration(NULL, FALSE);
 }
 
+static json_t *take(int fd)
+{
+	char *answer = NULL;
+	json_t *root;
+
+	assert_int_equal(local_receive(fd, &answer), 0);
+	root = json_loads(answer, 0, NULL);
+	free(answer);
+	return root;
+}
+
+static void who_seals_waits_for_the_dataplane_alone(void **state)
+{
+	char *answer = NULL;
+	json_t *said;
+	int sealing = -1;
+	int other = -1;
+
+	(void)state;
+	lab.is_silent = true;
+	assert_int_equal(local_connect(lab.path, &sealing), 0);
+	assert_int_equal(local_connect(lab.path, &other), 0);
+	assert_int_equal(local_send(sealing, SEAL), 0);
+	while (lab.then == NULL)
+		(void)g_main_context_iteration(NULL, TRUE);
+	assert_int_equal(local_send(other, UNKNOWN), 0);
+	while (local_receive(other, &answer) != 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	free(answer);
+	assert_int_equal(local_receive(sealing, &answer), -EAGAIN);
+	(void)snprintf(lab.control.link.why, sizeof(lab.control.link.why), "it is silent");
+	lab.then(lab.then_ctx);
+	said = take(sealing);
+	assert_false(json_is_true(json_object_get(said, "in_force")));
+	assert_string_equal(json_string_value(json_object_get(said, "why")), "it is silent");
+	json_decref(said);
+	(void)close(sealing);
+	(void)close(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -136,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_operator_is_answered_in_the_midst_of_long_work),
 		TEST(what_else_is_asked_waits_for_the_main_loop),
+		TEST(who_seals_waits_for_the_dataplane_alone),
 	};
 
 	(void)alarm(PATIENCE_S);

@@ -48,8 +48,11 @@ class Rig:
         thread.result = wait
         return thread
 
-    def is_served(self, case, what):
-        case.equal(self.control.ask("status")["gateway"], "lab", "cordonctl status: " + what)
+    def status(self):
+        return self.page.call("status")[1]
+
+    def is_served(self, case, what, status=0):
+        case.equal(self.control.ask("status", status=status)["gateway"], "lab", "cordonctl status: " + what)
         status, answer = self.page.call("rules")
         case.equal((status, "sources" in answer), (200, True), "the page: " + what)
         case.equal(labweb.curl(self.lab, labweb.URL + "metrics")[0], 200, "metrics: " + what)
@@ -72,6 +75,31 @@ def swap(case):
         done = first.result()
         case.equal((done["in_force"], done["ruleset"]), (True, "swap-1"), "the swap's end")
         case.equal(control.ask("rules")["in_force"], "swap-1", "what is in force")
+
+
+@cases.case("a dataplane that hangs keeps nobody waiting but who needs its answer, and them not for long")
+def hang(case):
+    with Lab(case) as lab:
+        rig = Rig(lab)
+        dataplane, control = rig.dataplane, rig.control
+        dataplane.hold("ping", "stats", "config", "seals", "open-seals")
+        until("it is looked at", lambda: dataplane.is_asked("ping"))
+        first = rig.aside("seal", "--virus-id", "CV-1")
+        until("the seal is there", lambda: rig.status()["sealed"])
+        rig.is_served(case, "while it hangs", 1)
+        case.check(first.is_alive(), "who seals waits for it")
+        dataplane.let_go()
+        case.check(first.result()["in_force"], "the seal")
+        dataplane.hold("seals")
+        second = rig.aside("seal", "--virus-id", "CV-2", status=1)
+        until("the other one is there", lambda: len(rig.status()["seals"]) == 2)
+        rig.is_served(case, "while it is told", 1)
+        said = second.result()
+        case.equal((said["in_force"], "timed out" in said["why"], len(said["seals"])), (False, True, 2),
+                   "a seal of which it is not known whether it is in force")
+        dataplane.let_go()
+        until("it is in force", lambda: rig.status()["in_force"])
+        case.equal(rig.page.call("config")[1]["dataplane"], [], "its configuration")
 
 
 @cases.case("a control process that is stopped amid a swap ends when the rules lie where both start from")

@@ -51,6 +51,8 @@ static void on_mask(struct engine *engine, struct session *session, enum tcp_sid
 	// A command that went on early, as text of a body that was to end before it, can only be kept
 	// from the server with the connection: the bytes before it have not gone.
 	if (stream_fill(&session->stream[side], event->from, event->to, event->fill) == 0) {
+		if (event->may_stay)
+			return;
 		engine->counters.violations++;
 		takeover_reset_both(engine, session, "masked-too-late", now_ns);
 		return;

@@ -101,6 +101,7 @@ struct smtp_event {
 	uint16_t code; // of a reply
 	bool bdat;     // MESSAGE_*: by BDAT
 	uint8_t fill;  // MASK, VIOLATION: the byte to overwrite with, 0: none
+	bool may_stay; // MASK: as far as it has gone on already it does no harm
 	uint64_t from; // stream offsets of the side that was read
 	uint64_t to;
 	const uint8_t *text; // not terminated; valid until the next call

@@ -100,6 +100,8 @@ static bool read_command(struct smtp_reader *reader)
 		return smtp_emit(reader, SMTP_NEED_INPUT, 0, 0);
 	smtp_find_word(reader, 0, false, &word);
 	if (smtp_verb_is_refused(reader->smtp, &word)) {
+		// "DA", typed byte by byte: until its line ended it could become DATA.
+		reader->event->may_stay = smtp_verb_is_cut(&word);
 		if (smtp_mask_word(reader, &word))
 			return true;
 	} else if (word.complete && smtp_verb_of(&word) == SMTP_VERB_BDAT &&

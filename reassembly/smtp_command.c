@@ -107,6 +107,22 @@ static bool verb_hands_over(size_t i)
 	       verbs[i].verb == SMTP_VERB_STARTTLS;
 }
 
+bool smtp_verb_is_cut(const struct smtp_word *word)
+{
+	bool is_cut = false;
+
+	for (size_t i = 0; i < VERBS; i++) {
+		if (word_is(word, i))
+			return false;
+		if (!smtp_word_begins(word, verbs[i].name))
+			continue;
+		if (verb_hands_over(i))
+			return false;
+		is_cut = true;
+	}
+	return is_cut;
+}
+
 static size_t word_bytes(const uint8_t *line, size_t n)
 {
 	size_t bytes = 0;

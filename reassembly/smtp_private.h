@@ -149,6 +149,8 @@ void smtp_queue_push(struct smtp *smtp, uint8_t entry);
 // smtp_command.c
 enum smtp_verb smtp_verb_of(const struct smtp_word *word);
 bool smtp_verb_is_refused(const struct smtp *smtp, const struct smtp_word *word);
+// The word is the beginning of verbs, none of which hands over data or the connection without a 354.
+bool smtp_verb_is_cut(const struct smtp_word *word);
 // The line begins with a verb that hands over data or the connection without a 354; or its first
 // word is the end of such a verb.
 bool smtp_begins_handover(const uint8_t *line, size_t n);

@@ -348,6 +348,63 @@ static void verbs_that_carry_data_are_masked_in_any_pieces(void **state)
 	}
 }
 
+static void type_line(const char *line)
+{
+	for (; *line != '\0'; line++)
+		client((const char[]){*line, '\0'});
+	client("\r\n");
+}
+
+static void a_misspelt_verb_may_be_typed(void **state)
+{
+	static const struct {
+		const char *typed, *sent;
+	} lines[] = {{"DA", "DA"}, {"QUI", "QUI"}, {"hel", "hel"}, {"M FROM:<a@x>", "M FROM:<a@x>"},
+		{"MAILY", "MAILX"}, {"DATUM", "DATXX"}, {"FOO", "XXX"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char sent[64];
+
+		begin(NULL);
+		type_line(lines[i].typed);
+		server("500 what\r\n");
+		client("NOOP\r\n");
+		(void)snprintf(sent, sizeof(sent), "%s\r\nNOOP\r\n", lines[i].sent);
+		assert_true(bench_server_has(&bench, sent));
+		assert_int_equal(bench.view[TCP_SERVER]->resets, 0);
+		bench_finish(&bench);
+	}
+}
+
+static void the_beginning_of_a_verb_that_hands_over_may_not(void **state)
+{
+	static const char *const lines[] = {"BDA 70 LAST", "B 70 LAST", "BD"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		begin_transaction();
+		type_line(lines[i]);
+		client(EVIL "\r\n");
+		assert_false(bench_server_has(&bench, "evil"));
+		assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
+		bench_finish(&bench);
+	}
+}
+
+static void a_misspelt_verb_begins_no_body(void **state)
+{
+	(void)state;
+	begin_transaction();
+	type_line("DA");
+	server("354 go\r\n");
+	assert_true(bench_client_has(&bench, "421 "));
+	client(EVIL "\r\n.\r\n");
+	assert_false(bench_server_has(&bench, "evil"));
+	assert_int_equal(bench.view[TCP_SERVER]->resets, 1);
+	bench_finish(&bench);
+}
+
 static void a_421_in_mid_body_passes_and_completes_nothing(void **state)
 {
 	(void)state;
@@ -424,6 +481,9 @@ int main(void)
 		cmocka_unit_test(only_an_accepted_rset_or_ehlo_drops_the_envelope),
 		cmocka_unit_test(lines_of_an_authentication_are_opaque),
 		cmocka_unit_test(verbs_that_carry_data_are_masked_in_any_pieces),
+		cmocka_unit_test(a_misspelt_verb_may_be_typed),
+		cmocka_unit_test(the_beginning_of_a_verb_that_hands_over_may_not),
+		cmocka_unit_test(a_misspelt_verb_begins_no_body),
 		cmocka_unit_test(a_421_in_mid_body_passes_and_completes_nothing),
 		cmocka_unit_test(a_refusal_in_mid_body_is_the_answer_and_the_rest_goes_nowhere),
 		cmocka_unit_test(half_a_body_and_a_fin_is_no_message),

@@ -232,10 +232,10 @@ static void count_others(const struct match_rules *rules, const struct ruleset_r
 // More than any count, and small enough to be added up.
 #define MANY (1u << 24)
 
-// Whether more of some member can make the rule false.
-static bool is_contrary(const struct ruleset *ruleset, const struct ruleset_rule *rule)
+// Whether more of some member can make the expression false.
+static bool is_contrary(const struct ruleset *ruleset, uint32_t expression)
 {
-	const struct ruleset_node *root = &ruleset->nodes[rule->node];
+	const struct ruleset_node *root = &ruleset->nodes[expression];
 
 	for (const struct ruleset_node *node = root; node < ruleset->nodes + root->end; node++)
 		if (node->comparison == '<' || node->comparison == '=')
@@ -243,14 +243,22 @@ static bool is_contrary(const struct ruleset *ruleset, const struct ruleset_rule
 	return false;
 }
 
-// Whether the rule could hold if all that is not counted yet were there.
+// Whether the expression could hold with so many of each member or fewer.
+static bool could_be_true(const struct ruleset *ruleset, uint32_t expression, const uint32_t *most)
+{
+	return is_contrary(ruleset, expression) ||
+	       match_rule_holds(ruleset->nodes, expression, most);
+}
+
+// Whether the rule could hold if all that is not counted yet were there. A regular expression is not searched for where
+// what triggers it cannot hold.
 static bool could_hold(const struct match_rules *rules, const struct ruleset_rule *rule,
 	const struct track *track, const uint32_t *counts)
 {
 	const struct ruleset *ruleset = rules->ruleset;
-	uint32_t most[RULESET_MAX_MEMBERS];
+	uint32_t most[RULESET_MAX_MEMBERS] = {0};
 
-	if (is_contrary(ruleset, rule))
+	if (is_contrary(ruleset, rule->node))
 		return true;
 	for (uint32_t i = 0; i < rule->members_count; i++) {
 		uint32_t member = ruleset->members[rule->member + i];
@@ -258,6 +266,14 @@ static bool could_hold(const struct match_rules *rules, const struct ruleset_rul
 			       match_deferral_is_open(rules->deferral, track, member);
 
 		most[i] = is_open ? MANY : counts[i];
+	}
+	for (uint32_t i = 0; i < rule->members_count; i++) {
+		const uint32_t member = ruleset->members[rule->member + i];
+		const uint32_t number = member & RULESET_MEMBER_NUMBER;
+
+		if ((member & RULESET_MEMBER_REGEX) != 0 &&
+			!could_be_true(ruleset, ruleset->regexes[number].trigger, most))
+			most[i] = 0;
 	}
 	return match_rule_holds(ruleset->nodes, rule->node, most);
 }

@@ -356,6 +356,58 @@ static void what_was_not_examined_is_told(void **state)
 	engine_close(&engine);
 }
 
+#define MAX_COPY (32u << 20)
+#define SUBSIGNATURES                                                                              \
+	"414c50484120414c50484120414c504841;c745;7a7178766b6a;7a7178766b6b;0&(1>2)&(2|3)/o.ega/"
+
+// Two bytes are looked for when the object has ended, and only where the trigger that asks for them can hold: an object
+// too long for that is examined all the same.
+static void what_no_trigger_can_use_is_not_looked_for(void **state)
+{
+	static const struct {
+		const char *rule;
+		const char *text;
+		size_t expected;
+		bool is_partial;
+	} tests[] = {
+		{"4;" SUBSIGNATURES, "ALPHA ALPHA ALPHA", 0, false},
+		{"4;" SUBSIGNATURES, "ALPHA ALPHA ALPHA zqxvkj", 0, true},
+		{"4;" SUBSIGNATURES, "\xc7\x45\xc7\x45\xc7\x45 ALPHA ALPHA ALPHA zqxvkk omega", 1,
+			true},
+		// What it triggers cannot hold, either; what nothing of it triggers can.
+		{"4&5;" SUBSIGNATURES ";4/a.pha/", "ALPHA ALPHA ALPHA alpha", 0, false},
+		{"4|5;" SUBSIGNATURES ";0/a.pha/", "ALPHA ALPHA ALPHA alpha", 1, true},
+		// A trigger that holds where there are few.
+		{"2;414c50484120414c50484120414c504841;c745;0&(1<3)/o.ega/",
+			"\xc7\x45\xc7\x45 ALPHA ALPHA ALPHA omega", 1, true},
+	};
+	const size_t n = MAX_COPY + 100;
+	char *data = malloc(n);
+
+	(void)state;
+	assert_non_null(data);
+	memset(data, 'x', n);
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		struct engine engine;
+		char line[256];
+
+		(void)snprintf(line, sizeof(line), "T;Engine:81-255,Target:0;%s\n", tests[i].rule);
+		engine = engine_of(case_build_one("t.ldb", line));
+		memset(data, 'x', 100);
+		put(data + 10, tests[i].text);
+		for (size_t chunk = 1; chunk < 20; chunk++) {
+			assert_int_equal(case_match(engine.matcher, ANY, data, 100, 0, chunk).count,
+				tests[i].expected);
+			assert_false(matcher_was_partial(engine.matcher));
+		}
+		(void)case_match(engine.matcher, ANY, data, n, 0, 65536);
+		if (matcher_was_partial(engine.matcher) != tests[i].is_partial)
+			fail_msg("case %zu", i);
+		engine_close(&engine);
+	}
+	free(data);
+}
+
 static void more_atoms_than_an_object_has_room_for_are_kept(void **state)
 {
 	static char rules[1 << 16];
@@ -506,6 +558,7 @@ int main(void)
 		cmocka_unit_test(rules_share_subsignatures_of_one_target),
 		cmocka_unit_test(a_container_is_that_of_the_object),
 		cmocka_unit_test(what_was_not_examined_is_told),
+		cmocka_unit_test(what_no_trigger_can_use_is_not_looked_for),
 		cmocka_unit_test(more_atoms_than_an_object_has_room_for_are_kept),
 		cmocka_unit_test(the_test_program_of_clamav_gives_its_names),
 	};

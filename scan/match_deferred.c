@@ -20,9 +20,12 @@ struct match_deferral {
 	uint64_t bytes_left;
 };
 
+// What is looked at, told from the object's start.
 struct run {
 	const struct ruleset_deferred *deferred;
 	struct match_sighting sighting;
+	uint64_t from;
+	uint64_t to; // what lies behind it is not
 };
 
 int match_deferral_new(const struct ruleset *ruleset, struct match_deferral **out)
@@ -80,7 +83,7 @@ bool match_deferral_is_open(
 
 	if (number == RULESET_NONE || deferral->stamps[number] == deferral->stamp)
 		return false;
-	return ruleset->deferred[number].triggered == 0 || track_find_atom(track, atom) != NULL;
+	return ruleset->deferred[number].reach == 0 || track_find_atom(track, atom) != NULL;
 }
 
 static int on_match(unsigned int id, unsigned long long from, unsigned long long to,
@@ -91,8 +94,27 @@ static int on_match(unsigned int id, unsigned long long from, unsigned long long
 	(void)from;
 	(void)flags;
 	if (id < run->deferred->expressions_count)
-		match_take(&run->sighting, run->deferred->expression + id, to);
+		match_take(&run->sighting, run->deferred->expression + id, run->from + to);
 	return 0;
+}
+
+// The part of the object that can have it.
+static void set_range(struct run *run, const struct match_facts *facts, uint32_t atom)
+{
+	const struct track_entry *entry = track_find_atom(run->sighting.track, atom);
+	const uint64_t kept = facts->copy->capture.bytes;
+	const uint64_t reach = run->deferred->reach;
+
+	run->from = 0;
+	run->to = kept > facts->from ? kept - facts->from : 0;
+	if (reach == 0 || reach == RULESET_NONE || entry == NULL || entry->count > 0)
+		return;
+	if (entry->of.atom.last + reach < run->to)
+		run->to = entry->of.atom.last + reach;
+	if (entry->of.atom.begin > reach)
+		run->from = entry->of.atom.begin - reach;
+	if (run->from > run->to)
+		run->from = run->to;
 }
 
 // Returns false when Hyperscan failed.
@@ -100,18 +122,21 @@ static bool run_stream(struct match_deferral *deferral, const struct run *run,
 	const struct match_facts *facts, hs_stream_t *stream)
 {
 	const struct capture *capture = &facts->copy->capture;
+	const uint64_t end = facts->from + run->to;
+	const bool is_cut = capture->is_full || end < capture->bytes;
 	const uint8_t *data = NULL;
 	bool sound = true;
 	size_t n;
 
-	for (uint64_t at = facts->from; sound && (n = capture_piece(capture, at, &data)) > 0;
-		at += n) {
+	for (uint64_t at = facts->from + run->from;
+		sound && at < end && (n = capture_piece(capture, at, &data)) > 0; at += n) {
+		n = n < end - at ? n : (size_t)(end - at);
 		sound = hs_scan_stream(stream, (const char *)data, (unsigned int)n, 0,
 				deferral->scratch, on_match, (void *)(uintptr_t)run) == HS_SUCCESS;
 		track_follow(run->sighting.track, deferral->events);
 	}
 	// What is cut off has no end.
-	sound = hs_close_stream(stream, deferral->scratch, capture->is_full ? NULL : on_match,
+	sound = hs_close_stream(stream, deferral->scratch, is_cut ? NULL : on_match,
 			(void *)(uintptr_t)run) == HS_SUCCESS &&
 		sound;
 	track_follow(run->sighting.track, deferral->events);
@@ -124,16 +149,17 @@ void match_deferral_run(struct match_deferral *deferral, struct track *track,
 	const struct ruleset *ruleset = deferral->ruleset;
 	const struct capture *capture = &facts->copy->capture;
 	uint32_t number = ruleset->atoms[atom].deferred;
-	const struct run run = {&ruleset->deferred[number],
-		{.ruleset = ruleset, .track = track, .events = deferral->events}};
+	struct run run = {.deferred = &ruleset->deferred[number],
+		.sighting = {.ruleset = ruleset, .track = track, .events = deferral->events}};
 	hs_stream_t *stream;
 
 	deferral->stamps[number] = deferral->stamp;
-	if (capture->bytes > deferral->bytes_left) {
+	set_range(&run, facts, atom);
+	if (run.to - run.from > deferral->bytes_left) {
 		track->lost = true;
 		return;
 	}
-	deferral->bytes_left -= capture->bytes;
+	deferral->bytes_left -= run.to - run.from;
 	match_offer_stream_memory(deferral->stream_memory);
 	if (hs_open_stream(ruleset_deferred_db(ruleset, run.deferred), 0, &stream) != HS_SUCCESS ||
 		!run_stream(deferral, &run, facts, stream))

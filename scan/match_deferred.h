@@ -20,7 +20,7 @@ void match_deferral_begin(struct match_deferral *deferral);
 // Whether the atom may be in the object although nothing of it was counted yet.
 bool match_deferral_is_open(
 	const struct match_deferral *deferral, const struct track *track, uint32_t atom);
-// Counts a deferred atom in what was kept of the object. If that is not all of it, or the object has
+// Counts a deferred atom in what was kept of the object, or in what lies around parts of it. If that is not all of it, or the object has
 // had its share of time, it is lost track of.
 void match_deferral_run(struct match_deferral *deferral, struct track *track,
 	const struct match_facts *facts, uint32_t atom);

@@ -169,6 +169,18 @@ static bool is_counted(const struct track *track, uint32_t sink)
 	       track->ruleset->atoms[sink & RULESET_ATOM_NUMBER].counted != 0;
 }
 
+// Of a part of a deferred atom, until that is counted: where the first begins, and the last.
+static void note_trigger(struct track_entry *entry, uint64_t start)
+{
+	const bool is_first = entry->of.atom.seen == 0;
+
+	entry->of.atom.seen = 1;
+	if (is_first || start < entry->of.atom.begin)
+		entry->of.atom.begin = start;
+	if (is_first || start > entry->of.atom.last)
+		entry->of.atom.last = start;
+}
+
 static void sink_from(struct track *track, uint32_t sink, uint64_t start, uint64_t begin)
 {
 	uint32_t atom = sink & RULESET_ATOM_NUMBER;
@@ -179,9 +191,11 @@ static void sink_from(struct track *track, uint32_t sink, uint64_t start, uint64
 		return;
 	}
 	entry = find_or_add(track, atom_key(atom));
-	if (entry == NULL || (sink & RULESET_TRIGGER) == RULESET_TRIGGER)
+	if (entry == NULL)
 		return;
-	if (is_counted(track, sink))
+	if ((sink & RULESET_TRIGGER) == RULESET_TRIGGER)
+		note_trigger(entry, start);
+	else if (is_counted(track, sink))
 		count_start(entry, start, begin);
 	else
 		entry->count = 1;

@@ -50,6 +50,7 @@ struct track_entry {
 			uint64_t last; // start of the latest hit, of several groups of the last one
 			uint64_t seen; // bit i: there was one at last - i
 			uint64_t begin; // of the latest hit, of several groups of the first one
+			// With a count of 0: of a deferred atom's parts the first begins at begin, the last at last.
 		} atom;
 		struct track_candidate candidate;
 		struct track_ring *ring;

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 24
+#define RULESET_FORMAT 25
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 96
@@ -193,7 +193,9 @@ struct ruleset_deferred {
 	uint32_t atom;
 	uint32_t expression;
 	uint32_t expressions_count;
-	uint32_t triggered; // 1: only if a part of it was met
+	// 0: it has no part that is searched for. Else it is looked for only if one was met, and where no match of it that
+	// has one can begin before or end behind: so many bytes from where the first and the last begin, RULESET_NONE: all.
+	uint32_t reach;
 };
 
 #define RULESET_MAX_OUTER 16

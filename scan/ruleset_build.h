@@ -81,7 +81,8 @@ struct build_atom {
 	uint32_t first_expression; // of a deferred one: its own
 	uint32_t expressions_count;
 	struct hs_database *db;
-	char *dropped; // why it cannot be matched, NULL: it can
+	uint32_t reach; // as in struct ruleset_deferred
+	char *dropped;  // why it cannot be matched, NULL: it can
 };
 
 struct build_use {

@@ -165,6 +165,68 @@ static int compile_target(struct build *build, uint32_t target, hs_database_t **
 	return 0;
 }
 
+// Not more than so many bytes are worth being looked at apart.
+#define MOST_REACH 65536
+
+// How many bytes the expression takes at most, with the gaps before it; RULESET_NONE: any number, or its place matters.
+static uint32_t width_of(
+	const struct batch *batch, unsigned int at, const struct build_expression *expression)
+{
+	const struct build_use *uses = batch->build->uses.items;
+	const struct ruleset_group *groups = batch->build->groups.items;
+	hs_compile_error_t *error = NULL;
+	hs_expr_info_t *info = NULL;
+	uint64_t width = MOST_REACH;
+
+	if (hs_expression_info(batch->texts[at], batch->flags[at], &info, &error) == HS_SUCCESS)
+		width = info->max_width;
+	free(info);
+	(void)hs_free_compile_error(error);
+	for (uint32_t i = expression->first_use; i != RULESET_NONE; i = uses[i].next) {
+		const uint32_t group = uses[i].use.group;
+
+		if (group == RULESET_NONE)
+			continue;
+		width += groups[group].gap_max;
+		if (groups[group].offset_from != RULESET_OFFSET_ANY)
+			return RULESET_NONE;
+	}
+	return batch->ext_pointers[at] == NULL && width < MOST_REACH ? (uint32_t)width
+								     : RULESET_NONE;
+}
+
+// What no match is longer than, with a byte that a condition at its start may look at.
+static uint32_t reach_of(const struct batch *batch)
+{
+	const struct build_expression *expressions = batch->build->expressions.items;
+	uint32_t reach = 1;
+
+	for (unsigned int i = 0; i < batch->count; i++) {
+		uint32_t width = width_of(batch, i, &expressions[batch->base + batch->ids[i]]);
+
+		if (width > MOST_REACH - reach)
+			return RULESET_NONE;
+		reach += width;
+	}
+	return reach;
+}
+
+// Of parts that Hyperscan searches for only the first place is told.
+static void forget_reach(struct build *build)
+{
+	const struct build_expression *expressions = build->expressions.items;
+	const struct build_use *uses = build->uses.items;
+	struct build_atom *atoms = build->atoms.items;
+
+	for (size_t i = 0; i < build->expressions.count; i++) {
+		if (expressions[i].check_kind != RULESET_CHECK_NONE || expressions[i].owner != 0)
+			continue;
+		for (uint32_t k = expressions[i].first_use; k != RULESET_NONE; k = uses[k].next)
+			if ((uses[k].use.sink & RULESET_TRIGGER) == RULESET_TRIGGER)
+				atoms[uses[k].use.sink & RULESET_ATOM_NUMBER].reach = RULESET_NONE;
+	}
+}
+
 static int compile_deferred(struct build *build, struct build_atom *atom)
 {
 	const struct build_expression *expressions = build->expressions.items;
@@ -177,6 +239,7 @@ static int compile_deferred(struct build *build, struct build_atom *atom)
 	for (uint32_t i = batch.base; i < batch.base + atom->expressions_count; i++)
 		if (expressions[i].owner != 0 && build_is_used(build, &expressions[i]))
 			add_to_batch(&batch, &expressions[i], i);
+	atom->reach = atom->way == BUILD_TRIGGERED ? reach_of(&batch) : 0;
 	atom->db = compile_batch(&batch);
 	free_batch(&batch);
 	return 0;
@@ -197,5 +260,6 @@ int build_compile(struct build *build)
 		if (err != 0)
 			return err;
 	}
+	forget_reach(build);
 	return build_anchors(build);
 }

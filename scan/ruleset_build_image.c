@@ -265,7 +265,7 @@ static int fill_deferred(struct tables *tables, struct build *build)
 		deferred->atom = i;
 		deferred->expression = atoms[i].first_expression;
 		deferred->expressions_count = atoms[i].expressions_count;
-		deferred->triggered = atoms[i].way == BUILD_TRIGGERED;
+		deferred->reach = atoms[i].way == BUILD_TRIGGERED ? atoms[i].reach : 0;
 		tables->databases_bytes += align(deferred->bytes);
 	}
 	if (tables->databases_bytes == 0)

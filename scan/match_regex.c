@@ -4,6 +4,7 @@
 
 #include "scan/match_regex_need.h"
 #include "scan/match_regex_start.h"
+#include "scan/match_regex_sweep.h"
 
 #include <pcre2.h>
 
@@ -47,6 +48,7 @@ struct match_regexes {
 	struct need *needs;
 	struct word *words; // that some expression needs
 	uint32_t words_count;
+	struct regex_sweeps *sweeps;
 	uint32_t object; // that is being decided, by number
 	pcre2_match_data *data;
 	pcre2_match_context *context;
@@ -157,10 +159,12 @@ int match_regexes_new(const struct ruleset *ruleset, struct match_regexes **out)
 	regexes->starts = calloc(ruleset->regexes_count + 1, sizeof(struct regex_start));
 	regexes->needs = calloc(ruleset->regexes_count + 1, sizeof(struct need));
 	regexes->words = calloc(ruleset->regexes_count + 1, sizeof(struct word));
+	regexes->sweeps = calloc(1, sizeof(*regexes->sweeps));
 	regexes->data = pcre2_match_data_create(1, NULL);
 	regexes->context = pcre2_match_context_create(NULL);
 	if (regexes->codes == NULL || regexes->starts == NULL || regexes->needs == NULL ||
-		regexes->words == NULL || regexes->data == NULL || regexes->context == NULL) {
+		regexes->words == NULL || regexes->sweeps == NULL || regexes->data == NULL ||
+		regexes->context == NULL) {
 		match_regexes_free(regexes);
 		return -ENOMEM;
 	}
@@ -184,6 +188,7 @@ void match_regexes_free(struct match_regexes *regexes)
 	free(regexes->starts);
 	free(regexes->needs);
 	free(regexes->words);
+	free(regexes->sweeps);
 	free(regexes);
 }
 
@@ -372,8 +377,6 @@ static void find_places(struct word *word, const struct capture *capture, uint64
 	const uint8_t *data = NULL;
 	size_t n;
 
-	word->count = 0;
-	word->has_more = false;
 	for (uint64_t at = from; (n = capture_piece(capture, at, &data)) > 0; at += n) {
 		uint8_t seam[2 * REGEX_START_MOST];
 		const size_t left = rest < n ? rest : n;
@@ -382,6 +385,13 @@ static void find_places(struct word *word, const struct capture *capture, uint64
 		note_places(word, seam, capture_read(capture, at + n - left, seam, left + rest),
 			at + n - left - from);
 	}
+}
+
+static bool may_have(const struct match_regexes *regexes, const struct regex_start *start,
+	const struct match_regex_object *object)
+{
+	return regex_sweep_may_have(
+		regexes->sweeps, start, regexes->object, &object->copy->capture, object->from);
 }
 
 // Whether what the expression needs stands in the object, in which it is looked for once.
@@ -393,8 +403,12 @@ static bool has_need(const struct match_regexes *regexes, uint32_t number,
 	if (regexes->needs[number].word == NO_WORD)
 		return true;
 	word = &regexes->words[regexes->needs[number].word];
-	if (word->object != regexes->object)
-		find_places(word, &object->copy->capture, object->from);
+	if (word->object != regexes->object) {
+		word->count = 0;
+		word->has_more = false;
+		if (may_have(regexes, &word->start, object))
+			find_places(word, &object->copy->capture, object->from);
+	}
 	word->object = regexes->object;
 	return word->count > 0;
 }
@@ -403,6 +417,7 @@ void match_regexes_begin(struct match_regexes *regexes)
 {
 	if (++regexes->object != 0)
 		return;
+	regex_sweep_forget(regexes->sweeps);
 	for (uint32_t i = 0; i < regexes->words_count; i++)
 		regexes->words[i].object = 0;
 	regexes->object = 1;
@@ -427,8 +442,9 @@ uint32_t match_regex_count(const struct match_regexes *regexes, uint32_t number,
 		range.to = at_hand;
 	if (!has_need(regexes, number, object) ||
 		(start->count > 0 && (range.options & PCRE2_ANCHORED) == 0 &&
-			!has_word(start, &copy->capture, object->from + range.from,
-				object->from + range.to))) {
+			!(may_have(regexes, start, object) &&
+				has_word(start, &copy->capture, object->from + range.from,
+					object->from + range.to)))) {
 		*partial = *partial || copy->truncated;
 		return 0;
 	}

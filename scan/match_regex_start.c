@@ -159,8 +159,10 @@ static bool read_group(struct reader *reader)
 }
 
 // What lies behind a short word may be anything.
-static void note_halves(struct regex_start *start)
+void regex_start_ready(struct regex_start *start)
 {
+	memset(start->low, 0, sizeof(start->low));
+	memset(start->high, 0, sizeof(start->high));
 	for (uint32_t i = 0; i < start->count; i++) {
 		const uint8_t bit = (uint8_t)(1u << i % 8);
 
@@ -198,7 +200,7 @@ void regex_start_read(const char *text, const char *letters, struct regex_start 
 	*out = (struct regex_start){0};
 	if (!regex_is_plain(text, letters) || !read_all(&reader))
 		out->count = 0;
-	note_halves(out);
+	regex_start_ready(out);
 }
 
 void regex_start_word(const uint8_t *bytes, size_t n, bool is_caseless, struct regex_start *out)
@@ -206,7 +208,7 @@ void regex_start_word(const uint8_t *bytes, size_t n, bool is_caseless, struct r
 	*out = (struct regex_start){.count = 1};
 	for (size_t i = 0; i < n; i++)
 		append(&out->words[0], bytes[i], is_caseless);
-	note_halves(out);
+	regex_start_ready(out);
 }
 
 // ---- finding -----------------------------------------------------------------------------------

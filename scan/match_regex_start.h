@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REGEX_START_WORDS 12u
-#define REGEX_START_LEAST 2u // bytes of a word
+#define REGEX_START_WORDS 12u // of an expression
+#define REGEX_START_ROOM 24u  // for those of several
+#define REGEX_START_LEAST 2u  // bytes of a word
 #define REGEX_START_MOST 8u
 #define REGEX_START_LOOKS 4u // so many bytes of each word are looked at together
 
@@ -21,7 +22,7 @@ struct regex_word {
 
 struct regex_start {
 	uint32_t count; // 0: not known
-	struct regex_word words[REGEX_START_WORDS];
+	struct regex_word words[REGEX_START_ROOM];
 	// Bits of the words, by number modulo 8, that may have a byte with this half at each place.
 	uint8_t low[REGEX_START_LOOKS][16];
 	uint8_t high[REGEX_START_LOOKS][16];
@@ -36,6 +37,8 @@ bool regex_pass(const char **at);
 void regex_start_read(const char *text, const char *letters, struct regex_start *out);
 // One word by itself, of REGEX_START_LEAST to REGEX_START_MOST bytes.
 void regex_start_word(const uint8_t *bytes, size_t n, bool is_caseless, struct regex_start *out);
+// What is looked at together, once all words are there.
+void regex_start_ready(struct regex_start *start);
 // The first place, not before at, where a word begins; n: none.
 size_t regex_start_find(const struct regex_start *start, const uint8_t *data, size_t n, size_t at);
 

@@ -99,8 +99,12 @@ static void invent(struct random *random, char out[128])
 	static const char *const pieces[] = {"[ab]{2,3}", "\\s", "[0-9]{1,3}", "a?", "(?:b|cc|)",
 		"\\.exe", "\\.bat", "ab\\.", "x+", "\\bq", "[^q]", "(a|b0){1,9}", "b{2}", ".", "x*",
 		"exe", "\\b", "$"};
+	// One in three begins with a word.
+	static const char *const starts[] = {
+		"ab\\.", "cc", "b0ba", "(ab\\.|exe|q[ab])", "\\bexe", "qx"};
+	const uint32_t start = random_below(random, 3 * 6);
 	const uint32_t count = 1 + random_below(random, 5);
-	size_t used = 0;
+	size_t used = (size_t)snprintf(out, 128, "%s", start < 6 ? starts[start] : "");
 
 	for (uint32_t i = 0; i < count; i++)
 		used += (size_t)snprintf(out + used, 128 - used, "%s",

@@ -179,6 +179,7 @@ WRAP_test_scan_gather := $(addprefix -Wl$(comma)--wrap=,match_end_late screening
 WRAP_test_match_stage := -Wl,--wrap=anchor_search
 WRAP_test_spool_seal := -Wl,--wrap=ring_peek
 WRAP_test_aside := -Wl,--wrap=waitpid
+WRAP_test_channel_tcp := -Wl,--wrap=accept4
 WRAP_test_publish_base := $(addprefix -Wl$(comma)--wrap=,ruleset_attach ruleset_attach_delta ruleset_close)
 WRAP_test_store_urgent := $(addprefix -Wl$(comma)--wrap=,pread fsync)
 WRAP_test_unpack_libarchive := $(addprefix -Wl$(comma)--wrap=,archive_read_has_encrypted_entries \

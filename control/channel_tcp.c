@@ -289,7 +289,9 @@ static gboolean incoming(GSocket *listener, GIOCondition condition, gpointer ctx
 	int fd = accept4(g_socket_get_fd(listener), NULL, NULL, SOCK_CLOEXEC);
 
 	(void)condition;
-	if (fd < 0 && descriptors_are_why(errno) && !drop_most_silent(channel)) {
+	// What the whole machine lacks nobody gets by our hanging up on those who are there.
+	if (fd < 0 && descriptors_are_why(errno) &&
+		(errno != EMFILE || !drop_most_silent(channel))) {
 		pause_incoming(channel);
 		return G_SOURCE_REMOVE;
 	}

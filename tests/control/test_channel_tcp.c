@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -26,6 +27,19 @@ static struct {
 	struct sockaddr_in address;
 	unsigned int taken;
 } lab;
+
+static int refuse_with; // an errno; 0: it does not
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	if (refuse_with == 0)
+		return __real_accept4(fd, address, length, flags);
+	errno = refuse_with;
+	return -1;
+}
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
@@ -185,6 +199,33 @@ static void a_crowd_does_not_take_all_descriptors(void **state)
 		(void)close(fds[i]);
 }
 
+// All others of the machine have them, or its memory: for as long as that lasts.
+static void what_the_machine_lacks_costs_nobody_who_is_there(void **state)
+{
+	static const int reasons[] = {ENFILE, ENOMEM, ENOBUFS};
+	char receipt[11];
+	int fd = send_alert();
+	int other;
+
+	(void)state;
+	while (recv(fd, receipt, sizeof(receipt), MSG_DONTWAIT) != sizeof(receipt))
+		(void)g_main_context_iteration(urgent_context(), TRUE);
+	other = send_alert();
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		refuse_with = reasons[i % 3];
+		(void)g_main_context_iteration(urgent_context(), FALSE);
+		(void)usleep(100);
+	}
+	assert_int_equal(lab.taken, 1);
+	assert_int_equal(recv(fd, receipt, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	refuse_with = 0;
+	while (lab.taken < 2)
+		(void)g_main_context_iteration(urgent_context(), TRUE);
+	(void)close(fd);
+	(void)close(other);
+}
+
 static void an_address_that_is_taken_is_told(void **state)
 {
 	static struct control_options options;
@@ -207,6 +248,7 @@ int main(void)
 		TEST(those_that_come_at_once_are_all_heard),
 		TEST(without_descriptors_nothing_is_busy_and_who_waits_is_heard_later),
 		TEST(a_crowd_does_not_take_all_descriptors),
+		TEST(what_the_machine_lacks_costs_nobody_who_is_there),
 		TEST(an_address_that_is_taken_is_told),
 	};
 

@@ -26,7 +26,7 @@
 //   alert_mail, alert_part: alerts that come as mail       alert_bell: when to look for them
 //   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
 //   control_events  what was done, as JSON lines    durable    small files that survive
-//   descriptors     whether strangers may have more of them
+//   descriptors     whether strangers may have more of them    complaints    standard error waits for nobody
 #pragma once
 
 #include "control/alert_bell.h"

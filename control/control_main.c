@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-control: keeps the seals, puts rules in force, and answers cordonctl.
 #include "control/alert_apply.h"
+#include "control/complaints.h"
 #include "control/control.h"
 #include "control/urgent.h"
 #include "control/web_user_command.h"
@@ -498,6 +499,7 @@ static int run(struct control *control)
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	complaints_never_wait();
 	err = urgent_open();
 	if (err != 0) {
 		complain(err, "a thread cannot be started");

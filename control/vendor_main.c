@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordon-vendor: the server that sends alerts to gateways and collects their receipts, and commands that
 // make keys, root documents and alerts on files.
+#include "control/complaints.h"
 #include "control/vendor.h"
 #include "control/vendor_server.h"
 #include "dataplane/dataplane.h"
@@ -110,6 +111,7 @@ static int run(struct vendor_server *server)
 	int err;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	complaints_never_wait();
 	raise_descriptors();
 	err = vendor_server_open(server, error, sizeof(error));
 	if (err == 0)

@@ -30,7 +30,8 @@ struct regex_sweeps {
 	struct regex_sweep kinds[REGEX_SWEEPS];
 };
 
-// Whether the object, from that byte of its copy on, may have one of the words. Objects have different numbers, but for 0.
+// Whether the object, from that byte of its copy on, may have one of the words. object: its number, which is not 0 and no
+// other object's.
 bool regex_sweep_may_have(struct regex_sweeps *sweeps, const struct regex_start *start,
 	uint32_t object, const struct capture *capture, uint64_t from);
 // The numbers of objects begin anew.

@@ -275,11 +275,10 @@ static void step(struct lane *lane, unsigned int batch, size_t at, const uint16_
 
 static anchor_sieve_fn best_sieve(enum anchor_content content)
 {
-	const bool is_text = content != ANCHOR_BYTES;
 	anchor_sieve_fn fastest = NULL;
 
-	for (size_t i = 0; anchor_sieve_variant(is_text, i) != NULL; i++)
-		fastest = anchor_sieve_variant(is_text, i);
+	for (size_t i = 0; anchor_sieve_variant(content, i) != NULL; i++)
+		fastest = anchor_sieve_variant(content, i);
 	return fastest;
 }
 

@@ -18,6 +18,10 @@
 // side are looked up at once, by the two bytes that their windows have in common: the last two of the first
 // window, the middle ones of the second, the first two of the third.
 //
+// Long runs of a mail are base64, in which all letters are about alike and few patterns can be. For these there is a
+// table, too, whose sieve a processor keeps in its registers: a bit for each two bytes, of the window's first two and
+// of its last two.
+//
 // Nothing is kept between calls but the last bytes of the object, which the caller has before the new
 // ones. A ruleset of a hundred thousand patterns costs about as much as one of a hundred.
 //
@@ -48,14 +52,17 @@ struct ruleset;
 #define ANCHOR_TEXT_PLACES ((size_t)3)
 #define ANCHOR_TEXT_ROW ((size_t)4)
 #define ANCHOR_CLASSES 8u
+// In base64 a bit for each two bytes as far as six bits tell them, twice.
+#define ANCHOR_CODE_SLOTS ((size_t)512)
 
-// What bytes are. What is one of the latter kinds is of those before as well.
+// What bytes are. What is text of either kind is of the kinds before as well, base64 is text.
 enum anchor_content {
 	ANCHOR_BYTES, // of any value
 	ANCHOR_TEXT,  // no control characters but tabs, line ends and 0x7f
 	ANCHOR_LOWER, // the same without capitals
+	ANCHOR_CODES, // what base64 is written in, without padding, and line ends
 };
-#define ANCHOR_CONTENTS 3u
+#define ANCHOR_CONTENTS 4u
 
 #define ANCHOR_FOLD UINT32_C(0x20202020)
 #define ANCHOR_FACTOR UINT64_C(0x9e3779b97f4a7c15)
@@ -162,8 +169,11 @@ struct anchor_input {
 
 typedef void (*anchor_found_fn)(void *ctx, uint32_t expression, uint64_t end);
 
-// What all these bytes are.
+// What all these bytes are; what is base64 is told as text.
 enum anchor_content anchor_content_of(const uint8_t *data, size_t n);
+// Where a long run of base64 begins at or behind from, and where it ends; n: there is none. A few bytes of it may be
+// left out at either side. On processors on which searching it as such costs no less there is none.
+size_t anchor_find_codes(const uint8_t *data, size_t from, size_t n, size_t *end);
 
 // Calls found for every match that ends among the new bytes, in no order, each once. All bytes at hand
 // must be what the table is for.
@@ -208,7 +218,15 @@ static inline uint32_t anchor_bucket_first(const struct anchor_table *table, uin
 
 static inline size_t anchor_sieve_bytes(enum anchor_content content)
 {
+	if (content == ANCHOR_CODES)
+		return 2 * ANCHOR_CODE_SLOTS;
 	return content == ANCHOR_BYTES ? ANCHOR_SLOTS : ANCHOR_TEXT_ROW * ANCHOR_TEXT_SLOTS;
+}
+
+// Whether the sieve has no regard to case.
+static inline bool anchor_is_folded(enum anchor_content content)
+{
+	return content == ANCHOR_TEXT || content == ANCHOR_LOWER;
 }
 
 // A byte chooses a bit of the sieve.
@@ -239,6 +257,12 @@ static inline size_t anchor_text_slot(uint8_t one, uint8_t other, uint8_t behind
 		anchor_text_code(one) | anchor_text_code(other) << 6 | (behind & 8u) << 9;
 
 	return ANCHOR_TEXT_ROW * slot;
+}
+
+// In base64 the sieve's byte for two bytes, of which the second one's class is its bit.
+static inline size_t anchor_code_slot(uint8_t first, uint8_t second)
+{
+	return (first & 63u) | (size_t)(second >> 3 & 7u) << 6;
 }
 
 // The bit of a byte that stands beside a window.

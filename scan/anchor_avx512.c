@@ -116,6 +116,104 @@ size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_
 	return sieve_blocks(sieve, data, n, out, true);
 }
 
+// ---- the sieve of base64 -----------------------------------------------------------------------
+
+#define CODE_ROWS 8u // of 64 bytes, in each of which the first of two bytes chooses one
+
+struct code_rows {
+	__m512i rows[CODE_ROWS];
+};
+
+static inline struct code_rows load_code_rows(const uint8_t *slots)
+{
+	struct code_rows all;
+
+	for (unsigned int i = 0; i < CODE_ROWS; i++)
+		all.rows[i] = _mm512_loadu_si512(slots + (size_t)i * ANCHOR_BLOCK);
+	return all;
+}
+
+// Of which places the pair is in the sieve: bits 3 to 5 of the second byte choose the row, the others the bit.
+static inline __mmask64 pairs_passed(const struct code_rows *all, const uint8_t *data)
+{
+	const __m512i class_bits = _mm512_set1_epi64((int64_t)UINT64_C(0x8040201008040201));
+	const __m512i first = _mm512_loadu_si512(data);
+	const __m512i second = _mm512_loadu_si512(data + 1);
+	const __m512i low_row = _mm512_slli_epi16(second, 3); // bit 3 where it chooses one of two
+	// Where the mask has ones the second operand, where not the third.
+	const __m512i which =
+		_mm512_ternarylogic_epi32(_mm512_set1_epi8(0x40), low_row, first, 0xca);
+	const __mmask64 middle = _mm512_test_epi8_mask(second, _mm512_set1_epi8(0x10));
+	const __mmask64 high = _mm512_test_epi8_mask(second, _mm512_set1_epi8(0x20));
+	const __m512i *rows = all->rows;
+	const __m512i lower =
+		_mm512_mask_blend_epi8(middle, _mm512_permutex2var_epi8(rows[0], which, rows[1]),
+			_mm512_permutex2var_epi8(rows[2], which, rows[3]));
+	const __m512i upper =
+		_mm512_mask_blend_epi8(middle, _mm512_permutex2var_epi8(rows[4], which, rows[5]),
+			_mm512_permutex2var_epi8(rows[6], which, rows[7]));
+	const __m512i bits = _mm512_shuffle_epi8(
+		class_bits, _mm512_and_si512(second, _mm512_set1_epi8(ANCHOR_CLASSES - 1)));
+
+	return _mm512_test_epi8_mask(_mm512_mask_blend_epi8(high, lower, upper), bits);
+}
+
+size_t anchor_sieve_codes_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	const __m512i places = _mm512_set_epi8(SIXTEEN(IN_ORDER));
+	const struct code_rows ones = load_code_rows(sieve);
+	const struct code_rows others = load_code_rows(sieve + ANCHOR_CODE_SLOTS);
+	size_t count = 0;
+
+	for (size_t at = 0; at + ANCHOR_BLOCK <= n; at += ANCHOR_BLOCK) {
+		const uint64_t passed =
+			pairs_passed(&ones, data + at) & pairs_passed(&others, data + at + 2);
+
+		count += append(out + count, passed, places, at);
+	}
+	return count;
+}
+
+// By bytes below 128, the highest bit of what is none of base64.
+static const uint8_t other_bytes[128] __attribute__((aligned(64))) = {
+	[0 ... '\n' - 1] = 0x80,
+	['\n' + 1 ... '\r' - 1] = 0x80,
+	['\r' + 1 ... '+' - 1] = 0x80,
+	['+' + 1 ... '/' - 1] = 0x80,
+	['9' + 1 ... 'A' - 1] = 0x80,
+	['Z' + 1 ... 'a' - 1] = 0x80,
+	['z' + 1 ... 127] = 0x80,
+};
+
+static inline __m512i others_in(const uint8_t *data)
+{
+	const __m512i bytes = _mm512_loadu_si512(data);
+	const __m512i marks = _mm512_permutex2var_epi8(_mm512_load_si512(other_bytes), bytes,
+		_mm512_load_si512(other_bytes + ANCHOR_BLOCK));
+
+	return _mm512_or_si512(bytes, marks);
+}
+
+size_t anchor_codes_avx512(const uint8_t *data, size_t n)
+{
+	const size_t four = (size_t)4 * ANCHOR_BLOCK;
+	size_t done = 0;
+
+	for (; done + four <= n; done += four) {
+		const uint8_t *at = data + done;
+		const __m512i two = _mm512_or_si512(others_in(at), others_in(at + ANCHOR_BLOCK));
+		const __m512i other = _mm512_or_si512(others_in(at + (size_t)2 * ANCHOR_BLOCK),
+			others_in(at + (size_t)3 * ANCHOR_BLOCK));
+
+		if (_mm512_movepi8_mask(_mm512_or_si512(two, other)) != 0)
+			break;
+	}
+	for (; done + ANCHOR_BLOCK <= n; done += ANCHOR_BLOCK)
+		if (_mm512_movepi8_mask(others_in(data + done)) != 0)
+			break;
+	return done;
+}
+
 // ---- the filter --------------------------------------------------------------------------------
 
 #define AT_A_TIME 16u

@@ -28,6 +28,10 @@ static inline uint64_t anchor_text_passed(uint64_t bits)
 	return bits & (bits >> 3 | ~first) & ~(first << 3);
 }
 
+// How many bytes the blocks of 64 are, of which n are there, that hold base64 alone, up to the first that does not.
+size_t anchor_codes_portable(const uint8_t *data, size_t n);
+size_t anchor_codes_avx512(const uint8_t *data, size_t n);
+
 // Which of n places pass the sieve, n < 65536: their numbers in ascending order. Returns how many. Five
 // bytes behind the last place are read, and 16 by the vector forms.
 typedef size_t (*anchor_sieve_fn)(
@@ -36,14 +40,18 @@ typedef size_t (*anchor_sieve_fn)(
 size_t anchor_sieve_portable(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_portable(
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+size_t anchor_sieve_codes_portable(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 // Of n only as many as are a multiple of a block.
 size_t anchor_sieve_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_avx2(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 size_t anchor_sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
+size_t anchor_sieve_codes_avx512(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out);
 
 // Variant number i that this processor can run, the slowest first; NULL past the last. They take any n.
-anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i);
+anchor_sieve_fn anchor_sieve_variant(enum anchor_content content, size_t i);
 // The same of anchor_content_of.
 typedef enum anchor_content (*anchor_content_fn)(const uint8_t *data, size_t n);
 anchor_content_fn anchor_content_variant(size_t i);

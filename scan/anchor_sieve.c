@@ -45,6 +45,24 @@ size_t anchor_sieve_text_portable(
 	return count;
 }
 
+static inline unsigned int pair_bit(const uint8_t *slots, const uint8_t *data)
+{
+	return (unsigned int)slots[anchor_code_slot(data[0], data[1])] >> anchor_class(data[1]) & 1;
+}
+
+size_t anchor_sieve_codes_portable(
+	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		out[count] = (uint16_t)i;
+		count += pair_bit(sieve, data + i) &
+			 pair_bit(sieve + ANCHOR_CODE_SLOTS, data + i + 2);
+	}
+	return count;
+}
+
 // What is less than a block is looked at in one that ends with zeros.
 static inline __attribute__((always_inline)) size_t sieve_all(anchor_sieve_fn fn,
 	const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out, const size_t block)
@@ -85,7 +103,12 @@ static size_t sieve_text_avx512(const uint8_t *sieve, const uint8_t *data, size_
 	return sieve_all(anchor_sieve_text_avx512, sieve, data, n, out, ANCHOR_TEXT_BLOCK);
 }
 
-anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
+static size_t sieve_codes_avx512(const uint8_t *sieve, const uint8_t *data, size_t n, uint16_t *out)
+{
+	return sieve_all(anchor_sieve_codes_avx512, sieve, data, n, out, ANCHOR_BLOCK);
+}
+
+anchor_sieve_fn anchor_sieve_variant(enum anchor_content content, size_t i)
 {
 	static const anchor_sieve_fn fns[][2] = {
 		{anchor_sieve_portable, anchor_sieve_text_portable},
@@ -94,7 +117,11 @@ anchor_sieve_fn anchor_sieve_variant(bool is_text, size_t i)
 	};
 	const size_t count = !processor_has_avx2() ? 1 : !processor_has_avx512() ? 2 : 3;
 
-	return i < count ? fns[i][is_text] : NULL;
+	if (content == ANCHOR_CODES && i > 0)
+		return i == 1 && processor_has_avx512() ? sieve_codes_avx512 : NULL;
+	if (content == ANCHOR_CODES)
+		return anchor_sieve_codes_portable;
+	return i < count ? fns[i][anchor_is_folded(content)] : NULL;
 }
 
 // ---- the filter --------------------------------------------------------------------------------
@@ -195,4 +222,52 @@ enum anchor_content anchor_content_of(const uint8_t *data, size_t n)
 	memcpy(last, data + done, n - done);
 	rest = anchor_content_portable(last, sizeof(last));
 	return rest < content ? rest : content;
+}
+
+// ---- base64 ------------------------------------------------------------------------------------
+
+// A shorter run is not worth a search of its own: what may have begun before it is searched for at its start.
+#define RUN_LEAST 2048u
+#define PROBED 512u // one block of so many bytes tells whether a run can be there
+
+static bool is_code(uint8_t byte)
+{
+	const uint8_t letter = (uint8_t)((byte | 0x20) - 'a');
+
+	return letter < 26 || (uint8_t)(byte - '/') <= '9' - '/' || byte == '+' || byte == '\r' ||
+	       byte == '\n';
+}
+
+size_t anchor_codes_portable(const uint8_t *data, size_t n)
+{
+	size_t done = 0;
+
+	for (; done + BLOCK <= n; done += BLOCK)
+		for (size_t i = 0; i < BLOCK; i++)
+			if (!is_code(data[done + i]))
+				return done;
+	return done;
+}
+
+size_t anchor_find_codes(const uint8_t *data, size_t from, size_t n, size_t *end)
+{
+	const bool is_worth = processor_has_avx512();
+
+	for (size_t at = from; is_worth && at + BLOCK <= n; at += PROBED) {
+		size_t start = at;
+		size_t to;
+
+		if (anchor_codes_avx512(data + at, BLOCK) == 0)
+			continue;
+		while (start - from >= BLOCK &&
+			anchor_codes_avx512(data + start - BLOCK, BLOCK) > 0)
+			start -= BLOCK;
+		to = at + anchor_codes_avx512(data + at, n - at);
+		if (to - start >= RUN_LEAST) {
+			*end = to;
+			return start;
+		}
+		at = to;
+	}
+	return n;
 }

@@ -211,17 +211,13 @@ static void close_streams(
 	}
 }
 
-static void search_anchors(struct match_object *object, const struct anchor_input *input)
+static void search_as(
+	struct match_object *object, const struct anchor_input *input, enum anchor_content content)
 {
 	struct matcher *matcher = object->matcher;
 	const struct ruleset *ruleset = matcher->ruleset;
 	const struct ruleset *delta = ruleset->delta;
 	unsigned int target = object->own_target;
-	// Where no window is looked up the content tells nothing.
-	enum anchor_content content = input->windows_from >= input->to ? ANCHOR_BYTES
-				      : object->is_normalised
-					      ? ANCHOR_LOWER
-					      : anchor_content_of(input->data, input->to);
 	struct anchor_side sides[2] = {
 		{ruleset_anchors(ruleset, target, content), ruleset, &matcher->sighting}};
 	const uint8_t *sieve = ruleset->sieves[sides[0].table->content * FILETYPE_TARGETS + target];
@@ -236,6 +232,60 @@ static void search_anchors(struct match_object *object, const struct anchor_inpu
 	anchor_search(sides[0].table, ruleset, input, match_share_met, sides[0].ctx);
 	if (delta != NULL)
 		anchor_search(sides[1].table, delta, input, match_share_met, sides[1].ctx);
+}
+
+static enum anchor_content lesser(enum anchor_content a, enum anchor_content b)
+{
+	return a < b ? a : b;
+}
+
+// Runs of base64 are searched as such, from where all that ends there has begun in them.
+static void search_mail(struct match_object *object, const struct anchor_input *input)
+{
+	struct anchor_input part = *input;
+	enum anchor_content content = ANCHOR_LOWER; // of what stands before
+	size_t told = 0;
+	size_t end = 0;
+	size_t run;
+
+	part.is_last = false;
+	while ((run = anchor_find_codes(input->data, told, input->to, &end)) < input->to) {
+		struct anchor_input codes = *input;
+
+		content = lesser(content, anchor_content_of(input->data + told, run - told));
+		content = lesser(content, ANCHOR_TEXT);
+		told = end;
+		part.to = run + object->matcher->shares.longest;
+		if (part.to >= end || end <= part.from)
+			continue;
+		if (part.to > part.from)
+			search_as(object, &part, content);
+		codes.data += run;
+		codes.base += run;
+		codes.from = (part.to > part.from ? part.to : part.from) - run;
+		codes.to = end - run;
+		codes.windows_from = 0;
+		codes.is_last = false;
+		search_as(object, &codes, ANCHOR_CODES);
+		part.from = end;
+	}
+	content = lesser(content, anchor_content_of(input->data + told, input->to - told));
+	part.to = input->to;
+	part.is_last = input->is_last;
+	search_as(object, &part, content);
+}
+
+static void search_anchors(struct match_object *object, const struct anchor_input *input)
+{
+	// Where no window is looked up the content tells nothing.
+	if (input->windows_from >= input->to)
+		search_as(object, input, ANCHOR_BYTES);
+	else if (object->is_normalised)
+		search_as(object, input, ANCHOR_LOWER);
+	else if (object->target == MATCH_TARGET_MAIL)
+		search_mail(object, input);
+	else
+		search_as(object, input, anchor_content_of(input->data, input->to));
 }
 
 // Looks at the bytes that have come since the last time; the type is found from the first ones.

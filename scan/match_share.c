@@ -17,7 +17,12 @@ static void note_table(struct match_shares *shares, const struct ruleset *rulese
 		if ((expression->flags & RULESET_EXPRESSION_AT_END) != 0 &&
 			expression->length > shares->end_bytes)
 			shares->end_bytes = expression->length;
+		if (expression->length > shares->longest)
+			shares->longest = expression->length;
 	}
+	for (uint32_t i = 0; i < table->places_count; i++)
+		if (table->places[i].length > shares->longest)
+			shares->longest = table->places[i].length;
 }
 
 static int note_common(

@@ -45,6 +45,7 @@ struct match_shares {
 	// Expressions that any object is searched for, of each layer; those at known places are not among them.
 	uint64_t *common[MATCH_LAYERS];
 	size_t end_bytes; // so long are those that end with the object, at most
+	size_t longest;   // of all that is searched for by its bytes
 	uint64_t hosts;   // that there were
 };
 

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define RULESET_MAGIC "CORDONRS"
-#define RULESET_FORMAT 25
+#define RULESET_FORMAT 26
 #define RULESET_ALIGN 64
 #define RULESET_NONE UINT32_MAX
 #define RULESET_MAX_SECTIONS 96
@@ -316,7 +316,7 @@ struct ruleset_database {
 	size_t stream_bytes;
 };
 
-// By target; behind those for bytes of any value those for text, and for text without capitals.
+// By target; behind those for bytes of any value those for text, for text without capitals, and for base64.
 #define RULESET_ANCHOR_TABLES (ANCHOR_CONTENTS * FILETYPE_TARGETS)
 
 // The checked view. Everything points into the image. With a delta laid on it, the tables are the base's
@@ -407,7 +407,7 @@ static inline const struct anchor_table *ruleset_anchors(
 	size_t at = (size_t)content;
 
 	while (at > 0 && !tables[at * FILETYPE_TARGETS].is_there)
-		at--;
+		at = at == ANCHOR_CODES ? ANCHOR_TEXT : at - 1;
 	return &tables[at * FILETYPE_TARGETS];
 }
 

@@ -119,7 +119,11 @@ static bool narrow(struct build_spelling *spelling, enum anchor_content content)
 		{UINT64_C(0xffffffff00002600), UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 	static const struct clamav_class lower = {{UINT64_C(0xffffffff00002600),
 		UINT64_C(0xfffffffff8000001), UINT64_MAX, UINT64_MAX}};
-	const struct clamav_class *all = content == ANCHOR_LOWER ? &lower : &text;
+	static const struct clamav_class codes = {
+		{UINT64_C(0x03ff880000002400), UINT64_C(0x07fffffe07fffffe)}};
+	const struct clamav_class *all = content == ANCHOR_CODES   ? &codes
+					 : content == ANCHOR_LOWER ? &lower
+								   : &text;
 
 	for (uint32_t i = 0; content != ANCHOR_BYTES && i < spelling->length; i++) {
 		uint64_t any = 0;
@@ -465,9 +469,10 @@ static bool is_wanted(uint32_t target, enum anchor_content content)
 {
 	switch (target) {
 	case FILETYPE_TARGET_ANY:
+		return true;
 	case FILETYPE_TARGET_HTML:
 	case FILETYPE_TARGET_TEXT:
-		return true;
+		return content != ANCHOR_CODES;
 	case FILETYPE_TARGET_MAIL:
 		return content != ANCHOR_LOWER;
 	default:

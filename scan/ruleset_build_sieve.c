@@ -70,10 +70,24 @@ static void visit_text(const struct build_values *const *window, visit_fn fn, vo
 		visit_place(&rows[i], i, fn, ctx);
 }
 
+static void visit_pair(const struct build_values *one, const struct build_values *other,
+	size_t from, visit_fn fn, void *ctx)
+{
+	for (uint32_t i = 0; i < one->count; i++)
+		for (uint32_t k = 0; k < other->count; k++)
+			fn(ctx, from + anchor_code_slot(one->bytes[i], other->bytes[k]),
+				1u << anchor_class(other->bytes[k]));
+}
+
 // Tells all bits by which the window passes.
 static void visit_bits(enum anchor_content content, const struct build_values *const *window,
 	visit_fn fn, void *ctx)
 {
+	if (content == ANCHOR_CODES) {
+		visit_pair(window[0], window[1], 0, fn, ctx);
+		visit_pair(window[2], window[3], ANCHOR_CODE_SLOTS, fn, ctx);
+		return;
+	}
 	if (content != ANCHOR_BYTES) {
 		visit_text(window, fn, ctx);
 		return;
@@ -159,6 +173,20 @@ static void foresee_bytes(struct build_sieve *sieve, const struct beside *beside
 					first[i] * follow[i][k] * beside->behind[k][class]);
 }
 
+// Both pairs of a window alike.
+static void foresee_codes(struct build_sieve *sieve, const float *first, const float (*follow)[256])
+{
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int k = 0; k < 256; k++) {
+			const size_t slot = anchor_code_slot((uint8_t)i, (uint8_t)k);
+			const unsigned int class = anchor_class((uint8_t)k);
+			const float share = first[i] * follow[i][k];
+
+			sieve->passes[slot][class] += share;
+			sieve->passes[ANCHOR_CODE_SLOTS + slot][class] += share;
+		}
+}
+
 // All places that are looked up by this pair, which shares its slot with others: each is every third one.
 static void foresee_pair(struct build_sieve *sieve, const struct beside *beside, float share,
 	uint8_t one, uint8_t other)
@@ -179,6 +207,10 @@ void build_sieve_foresee(struct build_sieve *sieve, const float *first, const fl
 {
 	struct beside beside = {0};
 
+	if (sieve->content == ANCHOR_CODES) {
+		foresee_codes(sieve, first, follow);
+		return;
+	}
 	sum_up(&beside, first, follow);
 	sum_up_far(&beside, first, follow);
 	if (sieve->content == ANCHOR_BYTES) {

@@ -83,6 +83,8 @@ static struct mixture mixture_of(uint32_t target, enum anchor_content content)
 {
 	const float packed = content == ANCHOR_BYTES ? 0.03f : 0.0f;
 
+	if (content == ANCHOR_CODES)
+		return (struct mixture){0.0f, 0.0f, 0.0f, 0.0f};
 	if (target == FILETYPE_TARGET_HTML)
 		return (struct mixture){0.0f, 0.2f - packed, 0.8f, packed};
 	if (target == FILETYPE_TARGET_TEXT)
@@ -253,8 +255,10 @@ struct build_windows *build_windows_new(
 	add_of(windows, &build_programs, windows->mixture.programs);
 	add_of(windows, &build_texts, windows->mixture.texts);
 	add_of(windows, &build_pages, windows->mixture.pages);
+	if (content == ANCHOR_CODES)
+		build_codes_follow(windows->exact.follow);
 	add_packed(&windows->exact, windows->mixture.packed);
-	if (content != ANCHOR_BYTES)
+	if (anchor_is_folded(content))
 		fold(&windows->folded, &windows->exact);
 	sum_up_beside(windows);
 	foresee_fours(windows);
@@ -421,7 +425,7 @@ static float window_share(
 	struct build_values bytes[ANCHOR_WINDOW_BYTES];
 	const struct build_values *folded[ANCHOR_WINDOW_BYTES];
 
-	if (windows->content == ANCHOR_BYTES)
+	if (!anchor_is_folded(windows->content))
 		return share_in(&windows->exact, values);
 	for (uint32_t i = 0; i < ANCHOR_WINDOW_BYTES; i++) {
 		fold_values(values[i], &bytes[i]);

@@ -22,6 +22,9 @@ extern const struct build_frequencies build_programs;
 extern const struct build_frequencies build_texts;
 extern const struct build_frequencies build_pages;
 
+// How likely a byte is in base64, and another behind it.
+void build_codes_follow(float (*follow)[256]);
+
 // What is known while the windows of one target are chosen, for bytes that are so.
 struct build_windows;
 

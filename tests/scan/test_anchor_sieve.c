@@ -14,7 +14,7 @@ static uint8_t object_bytes[OBJECT];
 
 // ---- the sieve ---------------------------------------------------------------------------------
 
-static void check_sieve(struct random *random, const uint8_t *sieve, bool is_text)
+static void check_sieve(struct random *random, const uint8_t *sieve, enum anchor_content content)
 {
 	// All small numbers, and some that are more than the vector forms do at once.
 	for (size_t n = 0; n < 9000; n += n < 1200 ? 1 : 1 + random_below(random, 40)) {
@@ -25,12 +25,12 @@ static void check_sieve(struct random *random, const uint8_t *sieve, bool is_tex
 
 		assert_non_null(data);
 		memcpy(data, object_bytes + random_below(random, 1000), n + ANCHOR_PADDING);
-		count = anchor_sieve_variant(is_text, 0)(sieve, data, n, expected);
-		for (size_t i = 0; anchor_sieve_variant(is_text, i) != NULL; i++) {
+		count = anchor_sieve_variant(content, 0)(sieve, data, n, expected);
+		for (size_t i = 0; anchor_sieve_variant(content, i) != NULL; i++) {
 			uint16_t places[9000 + ANCHOR_SIEVE_SLACK];
 
 			assert_int_equal(
-				anchor_sieve_variant(is_text, i)(sieve, data, n, places), count);
+				anchor_sieve_variant(content, i)(sieve, data, n, places), count);
 			assert_memory_equal(places, expected, count * sizeof(places[0]));
 		}
 		free(data);
@@ -47,8 +47,8 @@ static void all_variants_of_the_sieve_pass_the_same_places(void **state)
 		sieve[i] = (uint8_t)(random_below(&random, 65536) % 255);
 	for (size_t i = 0; i < OBJECT; i++)
 		object_bytes[i] = (uint8_t)random_below(&random, 256);
-	check_sieve(&random, sieve, false);
-	check_sieve(&random, sieve, true);
+	for (unsigned int content = 0; content < ANCHOR_CONTENTS; content++)
+		check_sieve(&random, sieve, (enum anchor_content)content);
 }
 
 // ---- the filter --------------------------------------------------------------------------------
@@ -134,6 +134,70 @@ static void one_byte_tells_what_all_are(void **state)
 	}
 }
 
+// ---- base64 ------------------------------------------------------------------------------------
+
+static bool is_code(uint8_t byte)
+{
+	return byte != '\0' &&
+	       strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n",
+		       byte) != NULL;
+}
+
+static void one_byte_ends_a_run_of_base64(void **state)
+{
+	uint8_t data[640];
+
+	(void)state;
+	memset(data, 'Q', sizeof(data));
+	for (size_t at = 0; at < sizeof(data); at++) {
+		for (unsigned int byte = 0; byte < 256; byte++) {
+			const size_t expected = is_code((uint8_t)byte) ? 576 : at & ~(size_t)63;
+
+			data[at] = (uint8_t)byte;
+			for (size_t n = 576; n < 640; n += 21) {
+				const size_t least = expected < 576 ? expected : 576;
+
+				assert_int_equal(anchor_codes_portable(data, n), least);
+				if (anchor_filter_variant(1) !=
+					NULL) // or it has no such instructions
+					assert_int_equal(anchor_codes_avx512(data, n), least);
+			}
+		}
+		data[at] = 'Q';
+	}
+}
+
+// What is told is base64 alone, in order, and all that lies in the midst of a long run is told.
+static void long_runs_of_base64_are_found(void **state)
+{
+	struct random random = {64};
+	size_t found = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < 3000; round++) {
+		const size_t n = random_below(&random, 20000);
+		const size_t start = random_below(&random, (uint32_t)n + 1);
+		const size_t length = random_below(&random, (uint32_t)(n - start) + 1);
+		const size_t from =
+			random_below(&random, 4) == 0 ? random_below(&random, (uint32_t)n + 1) : 0;
+		const size_t first = start > from ? start : from;
+		size_t end = 0;
+		size_t at;
+
+		memset(object_bytes, ' ', n);
+		memset(object_bytes + start, 'Q', length);
+		at = anchor_find_codes(object_bytes, from, n, &end);
+		if (at == n)
+			assert_true(anchor_filter_variant(1) == NULL ||
+				    start + length < first + 2048 + 128);
+		else
+			assert_true(at >= first && at < first + 64 && end <= start + length &&
+				    end > start + length - 64);
+		found += at < n;
+	}
+	assert_true(found > 0 || anchor_filter_variant(1) == NULL);
+}
+
 // ---- pieces ------------------------------------------------------------------------------------
 
 static bool fits(const struct anchor_entry *entry, const uint8_t *data, uint32_t at)
@@ -198,6 +262,8 @@ int main(void)
 		cmocka_unit_test(filters_pass_the_same),
 		cmocka_unit_test(those_fit_whose_piece_is_there),
 		cmocka_unit_test(one_byte_tells_what_all_are),
+		cmocka_unit_test(one_byte_ends_a_run_of_base64),
+		cmocka_unit_test(long_runs_of_base64_are_found),
 	};
 
 	return cmocka_run_group_tests_name("anchor_sieve", tests, NULL, NULL);

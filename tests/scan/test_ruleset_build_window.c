@@ -36,7 +36,7 @@ static void words_of_pages_are_not_looked_up(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		for (unsigned int content = 0; content < ANCHOR_CONTENTS; content++) {
+		for (unsigned int content = 0; content <= ANCHOR_LOWER; content++) {
 			const size_t word = (size_t)(strstr(texts[i], rare[i]) - texts[i]);
 			const uint32_t at = choose(
 				FILETYPE_TARGET_HTML, (enum anchor_content)content, texts[i]);
@@ -108,7 +108,7 @@ static void text_is_looked_up_without_regard_to_case(void **state)
 	char text[] = "PADDINGx";
 
 	(void)state;
-	for (unsigned int content = ANCHOR_TEXT; content < ANCHOR_CONTENTS; content++) {
+	for (unsigned int content = ANCHOR_TEXT; content <= ANCHOR_LOWER; content++) {
 		struct build_windows *windows =
 			build_windows_new(FILETYPE_TARGET_HTML, (enum anchor_content)content, 8);
 

@@ -142,7 +142,9 @@ static void sealed(void *ctx, int err, const char *text)
 		(void)snprintf(link->why, sizeof(link->why), "the dataplane has other seals");
 	free(sealing);
 	link->told++;
-	tell_waiters(link);
+	// Its state is compared with the seals that there are now: those that came meanwhile are on their way, too.
+	if (err != 0 || !dataplane_link_is_telling(link))
+		tell_waiters(link);
 }
 
 void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals)

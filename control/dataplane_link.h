@@ -50,7 +50,9 @@ void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, vo
 // Tells it the seals, those that are there now. What came of it is in link->seals_generation when dataplane_link_when_told
 // says so.
 void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals);
-// Calls then when it is known what came of all that it was told until now; at once if it is.
+// Calls then when it is known what came of all that it was told until now, at once if it is; as long as all goes well,
+// also of what it was told since, so that dataplane_link_has says of the seals that there are then whether they are in
+// force.
 void dataplane_link_when_told(struct dataplane_link *link, void (*then)(void *ctx), void *ctx);
 // It is not known yet what came of something that it was told.
 bool dataplane_link_is_telling(const struct dataplane_link *link);

@@ -333,7 +333,9 @@ int alert_order_check(struct alert_order *order, const struct alert *alert, cons
 int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ctx)
 {
 	sqlite3_stmt *statement = statement_prepare(order->reader,
-		"SELECT digest, envelope FROM alert WHERE receipt IS NULL ORDER BY number", "");
+		"SELECT digest, envelope, result IS NOT NULL FROM alert WHERE receipt IS NULL"
+		" ORDER BY number",
+		"");
 	json_t *found = json_array();
 	json_t *entry;
 	size_t i;
@@ -341,13 +343,15 @@ int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ct
 
 	while (statement != NULL && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		(void)json_array_append_new(
-			found, json_pack("[ss]", column(statement, 0), column(statement, 1)));
+			found, json_pack("[ssb]", column(statement, 0), column(statement, 1),
+				       sqlite3_column_int(statement, 2)));
 	(void)sqlite3_finalize(statement);
 	// They are ended while they are told, which changes the table.
 	json_array_foreach(found, i, entry)
 	{
 		each(ctx, json_string_value(json_array_get(entry, 0)),
-			json_string_value(json_array_get(entry, 1)));
+			json_string_value(json_array_get(entry, 1)),
+			json_is_true(json_array_get(entry, 2)));
 	}
 	json_decref(found);
 	return code == SQLITE_DONE ? 0 : -EIO;

@@ -71,7 +71,8 @@ struct order_entry {
 	const char *envelope; // as it came: what is done again after a crash
 	int64_t now_s;
 	const char *receipt; // that a repeat is answered with; NULL: its end is to come
-	const char *result;
+	const char *
+		result; // NULL likewise; without a receipt: it was done, and is not to be done again
 	const char *why;
 	// On the journal's thread, before it: what must be durable first. NULL: nothing.
 	int (*before)(void *ctx);
@@ -83,6 +84,9 @@ struct order_entry {
 // Takes it. Returns 0: done follows; or -ENOMEM.
 int alert_order_take(struct alert_order *order, const struct order_entry *entry)
 	__attribute__((warn_unused_result));
+// It was done, and its receipt is to come; of entry the digest and the result count. Returns 0: done follows; or -ENOMEM.
+int alert_order_note_done(struct alert_order *order, const struct order_entry *entry)
+	__attribute__((warn_unused_result));
 // Its end; of entry what is behind now_s counts, and the digest. Returns 0: done follows; or -ENOMEM.
 int alert_order_finish(struct alert_order *order, const struct order_entry *entry)
 	__attribute__((warn_unused_result));
@@ -90,8 +94,9 @@ int alert_order_finish(struct alert_order *order, const struct order_entry *entr
 // Now and then: keeps house, when no alert came since the last time or the log is full.
 void alert_order_turn(struct alert_order *order);
 
-// Those that were taken and have no end, oldest first. envelope: as it was taken. Returns 0 or -EIO.
-typedef void (*alert_order_fn)(void *ctx, const char *digest, const char *envelope);
+// Those that were taken and have no receipt, oldest first. envelope: as it was taken; is_done: by its result. Returns 0
+// or -EIO.
+typedef void (*alert_order_fn)(void *ctx, const char *digest, const char *envelope, bool is_done);
 int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ctx)
 	__attribute__((warn_unused_result));
 // The latest ones, newest first, as a list for people: {"digest", "vendor", "role", "type", "epoch",

@@ -194,6 +194,14 @@ static int write_end(struct journal_job *base)
 		"tttit", job->result, job->why, job->receipt, job->now_s, job->digest));
 }
 
+static int write_done(struct journal_job *base)
+{
+	const struct order_job *job = (const struct order_job *)base;
+
+	return statement_run(statement_prepare(job->order->writer.db,
+		"UPDATE alert SET result = ? WHERE digest = ?", "tt", job->result, job->digest));
+}
+
 static void free_job(struct order_job *job)
 {
 	free(job->envelope);
@@ -273,16 +281,27 @@ int alert_order_take(struct alert_order *order, const struct order_entry *entry)
 	return 0;
 }
 
-int alert_order_finish(struct alert_order *order, const struct order_entry *entry)
+static int push_end(struct alert_order *order, const struct order_entry *entry,
+	int (*write)(struct journal_job *job))
 {
 	struct order_job *job = make_job(order, entry);
 
 	if (job == NULL)
 		return -ENOMEM;
-	job->job.write = write_end;
+	job->job.write = write;
 	job->job.done = end_written;
 	journal_push(order->journal, &job->job);
 	return 0;
+}
+
+int alert_order_note_done(struct alert_order *order, const struct order_entry *entry)
+{
+	return push_end(order, entry, write_done);
+}
+
+int alert_order_finish(struct alert_order *order, const struct order_entry *entry)
+{
+	return push_end(order, entry, write_end);
 }
 
 // ---- numbers of receipts, and the house ---------------------------------------------------------

@@ -153,14 +153,35 @@ struct untold {
 	struct alerts *alerts;
 	char digest[ENVELOPE_KEY_ID_BYTES];
 	int64_t now_s;
+	bool is_within; // finish_told has not returned yet
+	bool is_known;
 };
 
 static void told(void *data)
 {
 	struct untold *untold = data;
 
+	untold->is_known = true;
+	if (untold->is_within)
+		return;
 	finish(untold->alerts, untold->digest, 0, "", untold->now_s);
 	free(untold);
+}
+
+static void noted(void *ctx, int err)
+{
+	if (err != 0)
+		alerts_tell_fault(ctx, "what was done cannot be kept");
+}
+
+// An all-clear that is done once more after a crash would end a seal that has come since.
+static void note_done(struct alerts *alerts, const char *digest)
+{
+	const struct order_entry entry = {
+		.digest = digest, .result = "applied", .done = noted, .ctx = alerts};
+
+	if (alert_order_note_done(alerts->order, &entry) != 0)
+		noted(alerts, -ENOMEM);
 }
 
 static void finish_told(struct alerts *alerts, const char *digest, int64_t now_s)
@@ -175,7 +196,13 @@ static void finish_told(struct alerts *alerts, const char *digest, int64_t now_s
 	untold->alerts = alerts;
 	untold->now_s = now_s;
 	(void)snprintf(untold->digest, sizeof(untold->digest), "%s", digest);
+	untold->is_within = true;
 	alerts->actions.when_told(alerts->actions.ctx, told, untold);
+	untold->is_within = false;
+	if (untold->is_known)
+		told(untold);
+	else
+		note_done(alerts, digest);
 }
 
 void alerts_done(struct alerts *alerts, const char *digest, int err, const char *why, int64_t now_s)
@@ -352,7 +379,7 @@ static void act_first(struct pending *pending)
 		pending->receipt =
 			alerts_tell_receipt(alerts, pending->digest, pending->result, taking->why);
 	}
-	entry.result = pending->result;
+	entry.result = err == 0 ? "applied" : pending->result;
 	entry.receipt = pending->receipt;
 	tell_applied(alerts, taking, err);
 	if (alert_order_take(alerts->order, &entry) != 0)
@@ -414,15 +441,11 @@ void alerts_apply(struct alerts *alerts, struct taking *taking)
 // ---- after a crash ------------------------------------------------------------------------------
 
 // Its signatures were good when it was taken: only what it does is done again.
-static void resume(void *ctx, const char *digest, const char *envelope)
+static void resume(struct alerts *alerts, const char *digest, const char *envelope, int64_t now_s)
 {
 	static const struct alerts_source nobody = {.channel = "restart", .peer = ""};
-	struct alerts *alerts = ctx;
-	int64_t now_s = control_now_ns() / NS_PER_S;
-	struct taking taking = {.source = &nobody,
-		.text = envelope,
-		.bytes = strlen(envelope),
-		.now_s = alert_order_now(alerts->order, now_s)};
+	struct taking taking = {
+		.source = &nobody, .text = envelope, .bytes = strlen(envelope), .now_s = now_s};
 	const char *why = "";
 	const char *payload;
 	size_t bytes = 0;
@@ -440,16 +463,30 @@ static void resume(void *ctx, const char *digest, const char *envelope)
 	if (err == 0 && (taking.alert.type != ALERT_ROOT || taking.keys != NULL))
 		err = apply(alerts, &taking);
 	tell_applied(alerts, &taking, err);
-	if (err != -EINPROGRESS)
-		finish(alerts, digest, err, taking.why, taking.now_s);
+	if (err == 0)
+		finish_told(alerts, digest, now_s);
+	else if (err != -EINPROGRESS)
+		finish(alerts, digest, err, taking.why, now_s);
 	alert_clear(&taking.alert);
 	keys_free(taking.keys);
 	envelope_free(taking.envelope);
 }
 
+// A seal that acted is in its file, or has ended since: that is not undone.
+static void resume_one(void *ctx, const char *digest, const char *envelope, bool is_done)
+{
+	struct alerts *alerts = ctx;
+	int64_t now_s = alert_order_now(alerts->order, control_now_ns() / NS_PER_S);
+
+	if (is_done)
+		finish_told(alerts, digest, now_s);
+	else
+		resume(alerts, digest, envelope, now_s);
+}
+
 int alerts_resume(struct alerts *alerts)
 {
-	int err = alert_order_pending(alerts->order, resume, alerts);
+	int err = alert_order_pending(alerts->order, resume_one, alerts);
 
 	alerts_flush(alerts);
 	return err;

@@ -371,6 +371,9 @@ static int open_alerts(struct control *control)
 		update_when_covered(control->update, screens_covered, control->screening);
 	if (err == 0)
 		err = alert_apply_open(control, &control->alerts, error, sizeof(error));
+	// The receipts that are made now say whether the seals are in force.
+	if (err == 0 && control->link.is_up && !control_seals_in_force(control))
+		control_seals_tell(control);
 	if (err == 0)
 		err = alerts_resume(control->alerts);
 	if (err == 0)
@@ -413,7 +416,6 @@ static void look_first(struct control *control)
 {
 	dataplane_link_look(&control->link, looked_first, control);
 	dataplane_link_wait(&control->link);
-	control->link.is_up = false;
 }
 
 static int start(struct control *control)

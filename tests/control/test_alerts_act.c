@@ -147,6 +147,55 @@ static void a_receipt_waits_until_it_is_known_what_came_of_the_seal(void **test_
 	assert_int_equal(lab.applied, 2);
 }
 
+static void kill_and_resume(void)
+{
+	free(lab.then_data);
+	restart();
+	assert_int_equal(alerts_resume(lab.alerts), 0);
+}
+
+// Killed meanwhile: what it did is not done again, for the operator may have ended it since; what came of it is waited for.
+static void a_receipt_that_was_not_written_is_made_at_the_next_start(void **test_state)
+{
+	char *text = sign(make_seal(1), ALERTS_A, ALERTS_A);
+
+	(void)test_state;
+	acts_first();
+	lab.is_silent = true;
+	send_text(strdup(text));
+	assert_int_equal(lab.kept, 1);
+	kill_and_resume();
+	send_text(text);
+	assert_int_equal(lab.answers, 0);
+	lab.then(lab.then_data);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 1);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 1);
+}
+
+// A seal of the same virus may have come since.
+static void an_all_clear_that_was_done_is_not_done_again(void **test_state)
+{
+	json_t *clear = make_alert("all-clear", "all-clear", 1);
+	char *text;
+
+	(void)test_state;
+	acts_first();
+	lab.is_silent = true;
+	(void)json_object_set_new(clear, "virus_id", json_string("V-1"));
+	text = sign(clear, CLEAR_A, CLEAR_B);
+	send_text(strdup(text));
+	assert_int_equal(lab.applied, 1);
+	assert_int_equal(lab.answers, 0);
+	kill_and_resume();
+	lab.then(lab.then_data);
+	send_text(text);
+	assert_int_equal(lab.answers, 1);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 1);
+}
+
 // The marks in memory are of a state that was put away: the new one has taken nothing yet.
 static void marks_of_another_state_do_not_count(void **test_state)
 {
@@ -315,6 +364,8 @@ int main(void)
 		TEST(a_seal_that_is_refused_is_so_durably),
 		TEST(an_old_sequence_is_one_before_the_new_one_is_durable),
 		TEST(a_receipt_waits_until_it_is_known_what_came_of_the_seal),
+		TEST(a_receipt_that_was_not_written_is_made_at_the_next_start),
+		TEST(an_all_clear_that_was_done_is_not_done_again),
 		TEST(marks_of_another_state_do_not_count),
 		TEST(killed_between_act_and_record),
 	};

@@ -1,14 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A dataplane that takes its time keeps nobody waiting who asks the control process for something else."""
+import subprocess
 import threading
 
 import labweb
 from labcontrol import Control
 from labdataplane import Dataplane
 from lablib import Cases, Failed, Lab, until
+from labvendor import Vendor, open_receipt
 
 cases = Cases()
+
+PORT = 7700
 
 SIGNATURE = "Test.Patience:0:*:%s\n"
 
@@ -100,6 +104,69 @@ def hang(case):
         dataplane.let_go()
         until("it is in force", lambda: rig.status()["in_force"])
         case.equal(rig.page.call("config")[1]["dataplane"], [], "its configuration")
+
+
+class Alerted(Rig):
+    """The same, with a vendor."""
+
+    def __init__(self, lab):
+        self.vendor = Vendor(lab.folder)
+        Rig.__init__(self, lab, alerts={
+            "root": self.vendor.write_root(), "udp": {"listen": "127.0.0.1:%d" % PORT}})
+
+    def seal(self, virus_id):
+        return self.vendor.alert("seal", virus_id=virus_id, seal={"mode": "hold", "max_seconds": 3600})
+
+    def send(self, alert, seconds=1):
+        """Returns what waits for the receipt, if there is one by then."""
+        socat = subprocess.Popen(["ip", "netns", "exec", self.lab.namespace("server"), "socat", "-b65536",
+                                  "-t%d" % seconds, "-", "UDP:127.0.0.1:%d" % PORT],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        socat.stdin.write(alert)
+        socat.stdin.close()
+        socat.stdin = None
+
+        def receipt():
+            said = socat.communicate()[0]
+            return open_receipt(said, self.lab.folder + "/state") if said else None
+        return receipt
+
+
+@cases.case("two alerts at once that a slow dataplane goes by at last: both receipts say so")
+def together(case):
+    with Lab(case) as lab:
+        rig = Alerted(lab)
+        one, two = rig.seal("CV-1"), rig.seal("CV-2")
+        rig.dataplane.hold("seals")
+        said = [rig.send(alert, 3) for alert in (one, two)]
+        until("both are there", lambda: len(rig.status()["seals"]) == 2)
+        rig.dataplane.let_go()
+        for receipt in said:
+            receipt = receipt()
+            case.equal((receipt["result"], receipt["state"]["in_force"], receipt["state"]["open"]),
+                       ("applied", True, ["CV-1", "CV-2"]), "a receipt")
+        case.equal([e["in_force"] for e in rig.control.events("seal")], [True, True], "events")
+
+
+@cases.case("a control process that is killed before it has a receipt makes it at its next start, and does nothing twice")
+def killed(case):
+    with Lab(case) as lab:
+        rig = Alerted(lab)
+        seal, dataplane = rig.seal("CV-1"), rig.dataplane
+        dataplane.hold("seals")
+        said = rig.send(seal)
+        until("it is told", lambda: dataplane.is_asked("seals"))
+        until("it is durable", lambda: len(rig.control.ask("alerts")["alerts"]) == 1)
+        case.equal(said(), None, "it has no receipt yet")
+        before = rig.status()["seals"]
+        rig.control.kill()
+        dataplane.let_go()
+        until("the seal is in force", lambda: dataplane.state["seals_generation"] == 1)
+        rig.control.start()
+        receipt = rig.send(seal)()
+        case.equal((receipt["result"], receipt["state"]["in_force"], receipt["state"]["open"]),
+                   ("applied", True, ["CV-1"]), "the receipt")
+        case.equal(rig.control.ask("status")["seals"], before, "the seal, and when it ends")
 
 
 @cases.case("a control process that is stopped amid a swap ends when the rules lie where both start from")

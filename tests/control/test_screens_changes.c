@@ -105,8 +105,10 @@ static void assert_same_ids(const struct screen_change *a, const struct screen_c
 	assert_non_null(one);
 	assert_non_null(two);
 	assert_int_equal(a->ids_count, b->ids_count);
-	memcpy(one, a->ids, bytes);
-	memcpy(two, b->ids, bytes);
+	if (bytes > 0) {
+		memcpy(one, a->ids, bytes);
+		memcpy(two, b->ids, bytes);
+	}
 	qsort(one, a->ids_count, sizeof(*one), compare_ids);
 	qsort(two, a->ids_count, sizeof(*two), compare_ids);
 	assert_memory_equal(one, two, bytes);

@@ -30,6 +30,7 @@ struct web {
 	GQueue *events; // texts, the latest first
 	json_t *stats;  // the dataplane's, at most a second old; NULL: it is away
 	bool is_asking; // the dataplane for them
+	guint telling;  // source: of what this second has brought; 0: none
 };
 
 struct web_call {
@@ -311,16 +312,11 @@ static void push(struct web *web, const char *name, json_t *data)
 }
 
 // With what the dataplane says, or without.
-static void tell_second(struct web *web, const json_t *stats)
+static void tell_second(struct web *web)
 {
 	int64_t now_s = control_now_ns() / NS_PER_S;
 	json_t *status;
 
-	json_decref(web->stats);
-	web->stats = NULL;
-	// One that has no memory for them says so in their place.
-	if (json_object_get(stats, "counters") != NULL)
-		web->stats = json_incref((json_t *)(uintptr_t)stats);
 	if (web->pages.login != NULL)
 		web_server_end_streams(web->pages.server, web_login_is_open, web->pages.login);
 	status = ask(web, "status");
@@ -329,14 +325,36 @@ static void tell_second(struct web *web, const json_t *stats)
 	push(web, "status", status);
 }
 
+static void keep_stats(struct web *web, const json_t *stats)
+{
+	json_decref(web->stats);
+	web->stats = NULL;
+	// One that has no memory for them says so in their place.
+	if (json_object_get(stats, "counters") != NULL)
+		web->stats = json_incref((json_t *)(uintptr_t)stats);
+}
+
+static gboolean tell_kept(gpointer ctx)
+{
+	struct web *web = ctx;
+
+	web->telling = 0;
+	tell_second(web);
+	return G_SOURCE_REMOVE;
+}
+
+// In the midst of other work as a rule: of the store, say, whose database must not be asked then, or of the server.
 static void take_stats(void *ctx, const json_t *stats)
 {
 	struct control *control = ctx;
+	struct web *web = control->web;
 
-	if (control->web == NULL)
+	if (web == NULL)
 		return;
-	control->web->is_asking = false;
-	tell_second(control->web, stats);
+	web->is_asking = false;
+	keep_stats(web, stats);
+	if (web->telling == 0)
+		web->telling = g_idle_add_full(G_PRIORITY_DEFAULT, tell_kept, web, NULL);
 }
 
 void web_turn(struct web *web)
@@ -344,7 +362,8 @@ void web_turn(struct web *web)
 	if (web == NULL)
 		return;
 	if (web->is_asking || !web->control->link.is_up) {
-		tell_second(web, NULL);
+		keep_stats(web, NULL);
+		tell_second(web);
 		return;
 	}
 	web->is_asking = true;
@@ -430,6 +449,8 @@ void web_close(struct web *web)
 {
 	if (web == NULL)
 		return;
+	if (web->telling != 0)
+		(void)g_source_remove(web->telling);
 	web_pages_close(&web->pages);
 	web_history_free(web->history);
 	g_queue_free_full(web->events, free);

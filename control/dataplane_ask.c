@@ -127,6 +127,8 @@ static int call(struct dataplane_ask *line)
 	if (line->readable != NULL || line->is_ended)
 		return 0;
 	line->readable = g_unix_fd_source_new(line->fd, G_IO_IN);
+	// An answer that is there is read before a clock that has run out meanwhile is looked at.
+	g_source_set_priority(line->readable, G_PRIORITY_DEFAULT - 1);
 	g_source_set_callback(line->readable, G_SOURCE_FUNC(answered), line, NULL);
 	(void)g_source_attach(line->readable, line->context);
 	return 0;
@@ -186,11 +188,10 @@ static gboolean answered(gint fd, GIOCondition condition, gpointer data)
 
 // ---- public -------------------------------------------------------------------------------------
 
-void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int seconds,
-	dataplane_answer_fn answer, void *ctx)
+static struct question *question_new(struct dataplane_ask *line, const char *text,
+	unsigned int seconds, dataplane_answer_fn answer, void *ctx)
 {
 	struct question *question = g_new0(struct question, 1);
-	int err;
 
 	question->line = line;
 	question->text = g_strdup(text);
@@ -198,7 +199,15 @@ void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int se
 	question->ctx = ctx;
 	if (!line->is_ended)
 		start_clock(question, seconds * MS_PER_S);
-	err = send_one(line, question);
+	return question;
+}
+
+void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int seconds,
+	dataplane_answer_fn answer, void *ctx)
+{
+	struct question *question = question_new(line, text, seconds, answer, ctx);
+	int err = send_one(line, question);
+
 	// By a connection to one that is gone; those before it are asked again, too.
 	if (err == -EPIPE || err == -ECONNRESET) {
 		ask_again(line, err);
@@ -208,6 +217,21 @@ void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int se
 		g_queue_push_tail(&line->asked, question);
 	else
 		end_soon(question, err);
+}
+
+// Some on their way are not waited for any more.
+static bool is_overdue(const struct dataplane_ask *line)
+{
+	return line->asked.length + line->ending.length > line->waiting;
+}
+
+void dataplane_ask_lightly(struct dataplane_ask *line, const char *text, unsigned int seconds,
+	dataplane_answer_fn answer, void *ctx)
+{
+	if (is_overdue(line))
+		end_soon(question_new(line, text, seconds, answer, ctx), -ETIMEDOUT);
+	else
+		dataplane_ask(line, text, seconds, answer, ctx);
 }
 
 bool dataplane_ask_is_busy(const struct dataplane_ask *line)

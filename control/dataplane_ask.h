@@ -20,6 +20,10 @@ int dataplane_ask_new(const char *path, GMainContext *context, struct dataplane_
 	__attribute__((warn_unused_result));
 void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int seconds,
 	dataplane_answer_fn answer, void *ctx);
+// The same of what nobody misses for long: it is not sent, and -ETIMEDOUT, as long as an answer is overdue, so that a
+// dataplane that hangs has room for what matters, and has not to answer all that when it goes on.
+void dataplane_ask_lightly(struct dataplane_ask *line, const char *text, unsigned int seconds,
+	dataplane_answer_fn answer, void *ctx);
 // Whether somebody waits for an answer.
 bool dataplane_ask_is_busy(const struct dataplane_ask *line);
 // Who waits is told at once that there will be no answer. What is asked from now on is sent, and nobody is told.

@@ -114,7 +114,7 @@ void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, vo
 		return;
 	*looking = (struct looking){link, done, ctx};
 	link->is_looked_at = true;
-	dataplane_ask(link->asked, "ping", LOOK_SECONDS, looked, looking);
+	dataplane_ask_lightly(link->asked, "ping", LOOK_SECONDS, looked, looking);
 }
 
 // ---- seals --------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ void dataplane_link_ask(
 		return;
 	}
 	*asking = (struct asking){done, ctx};
-	dataplane_ask(link->asked, command, LOOK_SECONDS, asked, asking);
+	dataplane_ask_lightly(link->asked, command, LOOK_SECONDS, asked, asking);
 }
 
 // ---- begin and end ------------------------------------------------------------------------------

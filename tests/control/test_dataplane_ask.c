@@ -127,6 +127,38 @@ static void an_answer_that_is_late_is_passed_over(void **state)
 	assert_string_equal(lab.heard, "a!bc");
 }
 
+// The main loop may have been away longer than the question's time.
+static void an_answer_that_is_there_is_not_late(void **state)
+{
+	(void)state;
+	ask("a", 0);
+	serve();
+	turn();
+	assert_string_equal(lab.heard, "a");
+}
+
+// One that hangs for hours is not asked how it is each second of them: what matters is told in its place.
+static void what_is_asked_lightly_does_not_heap_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		dataplane_ask_lightly(lab.line, "a", 0, heard, "a");
+		turn();
+	}
+	ask("b", LONG_S);
+	assert_string_equal(lab.heard, "a!a!a!");
+	assert_int_equal(lab.err, -ETIMEDOUT);
+	serve();
+	turn();
+	assert_string_equal(lab.asked, "ab");
+	assert_string_equal(lab.heard, "a!a!a!b");
+	// It goes on.
+	dataplane_ask_lightly(lab.line, "c", LONG_S, heard, "c");
+	serve();
+	turn();
+	assert_string_equal(lab.heard, "a!a!a!bc");
+}
+
 static void one_that_is_started_anew_is_asked_again(void **state)
 {
 	(void)state;
@@ -216,6 +248,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(questions_are_answered_in_their_order),
 		TEST(an_answer_that_is_late_is_passed_over),
+		TEST(an_answer_that_is_there_is_not_late),
+		TEST(what_is_asked_lightly_does_not_heap_up),
 		TEST(one_that_is_started_anew_is_asked_again),
 		TEST(what_one_that_ends_has_not_answered_is_asked_once_more),
 		TEST(where_nobody_listens_is_an_error_at_once),

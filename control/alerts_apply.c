@@ -210,7 +210,10 @@ void alerts_done(struct alerts *alerts, const char *digest, int err, const char 
 	alerts_tell(alerts, "alert",
 		json_pack("{s:s, s:s, s:s}", "result", err == 0 ? "applied" : "refused", "why", why,
 			"alert", digest));
-	finish(alerts, digest, err, why, now_s);
+	if (err == 0)
+		finish_told(alerts, digest, now_s);
+	else
+		finish(alerts, digest, err, why, now_s);
 }
 
 static void tell_applied(struct alerts *alerts, const struct taking *taking, int err)

@@ -196,6 +196,25 @@ static void an_all_clear_that_was_done_is_not_done_again(void **test_state)
 	assert_int_equal(lab.applied, 1);
 }
 
+// A seal may be on its way when a list or an update is done: its receipt says whether that is in force, too.
+static void the_end_of_what_took_long_waits_for_the_seals_that_are_on_their_way(void **test_state)
+{
+	json_t *clear = make_alert("all-clear", "all-clear", 1);
+
+	(void)test_state;
+	(void)json_object_set_new(clear, "virus_id", json_string("V-1"));
+	lab.say = -EINPROGRESS;
+	send_text(sign(clear, CLEAR_A, CLEAR_B));
+	lab.is_silent = true;
+	alerts_done(lab.alerts, lab.digest, 0, "", lab.now_s);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 0);
+	lab.then(lab.then_data);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.answers, 1);
+	assert_result("applied");
+}
+
 // The marks in memory are of a state that was put away: the new one has taken nothing yet.
 static void marks_of_another_state_do_not_count(void **test_state)
 {
@@ -366,6 +385,7 @@ int main(void)
 		TEST(a_receipt_waits_until_it_is_known_what_came_of_the_seal),
 		TEST(a_receipt_that_was_not_written_is_made_at_the_next_start),
 		TEST(an_all_clear_that_was_done_is_not_done_again),
+		TEST(the_end_of_what_took_long_waits_for_the_seals_that_are_on_their_way),
 		TEST(marks_of_another_state_do_not_count),
 		TEST(killed_between_act_and_record),
 	};

@@ -115,6 +115,7 @@ static int act(
 		return err;
 	}
 	control_seals_tell(control);
+	dataplane_link_step_aside(&control->link);
 	staged->control = control;
 	staged->write = seals_settle_later(control->seals);
 	kept->write = write_staged;

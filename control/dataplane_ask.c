@@ -234,6 +234,14 @@ void dataplane_ask_lightly(struct dataplane_ask *line, const char *text, unsigne
 		dataplane_ask(line, text, seconds, answer, ctx);
 }
 
+void dataplane_ask_step_aside(const struct dataplane_ask *line, unsigned int ms)
+{
+	GPollFD answer = {.fd = line->fd, .events = G_IO_IN};
+
+	if (line->fd >= 0 && line->waiting > 0 && !is_overdue(line))
+		(void)g_poll(&answer, 1, (gint)ms);
+}
+
 bool dataplane_ask_is_busy(const struct dataplane_ask *line)
 {
 	return line->waiting > 0;

@@ -24,6 +24,9 @@ void dataplane_ask(struct dataplane_ask *line, const char *text, unsigned int se
 // dataplane that hangs has room for what matters, and has not to answer all that when it goes on.
 void dataplane_ask_lightly(struct dataplane_ask *line, const char *text, unsigned int seconds,
 	dataplane_answer_fn answer, void *ctx);
+// Lets the dataplane have the processor first: waits until there is an answer, or for so long, or not at all while one is
+// overdue. The answer is told as always.
+void dataplane_ask_step_aside(const struct dataplane_ask *line, unsigned int ms);
 // Whether somebody waits for an answer.
 bool dataplane_ask_is_busy(const struct dataplane_ask *line);
 // Who waits is told at once that there will be no answer. What is asked from now on is sent, and nobody is told.

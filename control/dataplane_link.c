@@ -11,6 +11,7 @@
 
 #define LOOK_SECONDS 2
 #define SEAL_SECONDS 5
+#define ASIDE_MS 2 // several times what a dataplane takes for seals
 
 // Who wants to know what came of seals.
 struct dataplane_waiter {
@@ -166,6 +167,11 @@ void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals)
 	}
 	free(command);
 	free(text);
+}
+
+void dataplane_link_step_aside(const struct dataplane_link *link)
+{
+	dataplane_ask_step_aside(link->asked, ASIDE_MS);
 }
 
 void dataplane_link_when_told(struct dataplane_link *link, void (*then)(void *ctx), void *ctx)

@@ -50,6 +50,9 @@ void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, vo
 // Tells it the seals, those that are there now. What came of it is in link->seals_generation when dataplane_link_when_told
 // says so.
 void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals);
+// Waits until it has answered, two milliseconds at most: what is done beside a seal (its record, and the disk) takes the
+// processor from those who put it in force, where there are few.
+void dataplane_link_step_aside(const struct dataplane_link *link);
 // Calls then when it is known what came of all that it was told until now, at once if it is; as long as all goes well,
 // also of what it was told since, so that dataplane_link_has says of the seals that there are then whether they are in
 // force.

@@ -6,6 +6,7 @@
 #include "tests/support/unit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,36 @@ static void what_is_asked_lightly_does_not_heap_up(void **state)
 	assert_string_equal(lab.heard, "a!a!a!bc");
 }
 
+static void *serve_once(void *arg)
+{
+	(void)arg;
+	serve();
+	return NULL;
+}
+
+static void who_steps_aside_waits_for_an_answer_that_may_come(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	// Nothing is asked.
+	dataplane_ask_step_aside(lab.line, LONG_S * 1000);
+	ask("a", LONG_S);
+	assert_int_equal(pthread_create(&thread, NULL, serve_once, NULL), 0);
+	dataplane_ask_step_aside(lab.line, LONG_S * 1000);
+	assert_string_equal(lab.asked, "a");
+	assert_string_equal(lab.heard, "");
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	turn();
+	assert_string_equal(lab.heard, "a");
+	// One that has hung so long is not waited for.
+	ask("b", 0);
+	ask("c", LONG_S);
+	turn();
+	dataplane_ask_step_aside(lab.line, LONG_S * 1000);
+	assert_string_equal(lab.heard, "ab!");
+}
+
 static void one_that_is_started_anew_is_asked_again(void **state)
 {
 	(void)state;
@@ -250,6 +281,7 @@ int main(void)
 		TEST(an_answer_that_is_late_is_passed_over),
 		TEST(an_answer_that_is_there_is_not_late),
 		TEST(what_is_asked_lightly_does_not_heap_up),
+		TEST(who_steps_aside_waits_for_an_answer_that_may_come),
 		TEST(one_that_is_started_anew_is_asked_again),
 		TEST(what_one_that_ends_has_not_answered_is_asked_once_more),
 		TEST(where_nobody_listens_is_an_error_at_once),

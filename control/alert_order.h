@@ -71,8 +71,8 @@ struct order_entry {
 	const char *envelope; // as it came: what is done again after a crash
 	int64_t now_s;
 	const char *receipt; // that a repeat is answered with; NULL: its end is to come
-	const char *
-		result; // NULL likewise; without a receipt: it was done, and is not to be done again
+	// NULL likewise; without a receipt: it was done, and is not to be done again.
+	const char *result;
 	const char *why;
 	// On the journal's thread, before it: what must be durable first. NULL: nothing.
 	int (*before)(void *ctx);

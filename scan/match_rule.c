@@ -286,7 +286,6 @@ static bool count_deferred(struct match_rules *rules, const struct ruleset_rule 
 
 	for (uint32_t i = 0; i < rule->members_count; i++) {
 		uint32_t member = ruleset->members[rule->member + i];
-		const struct track_entry *entry;
 
 		if ((member & ~RULESET_MEMBER_NUMBER) != 0 ||
 			!match_deferral_is_open(rules->deferral, track, member))
@@ -294,8 +293,8 @@ static bool count_deferred(struct match_rules *rules, const struct ruleset_rule 
 		if (!could_hold(rules, rule, track, counts))
 			return false;
 		match_deferral_run(rules->deferral, track, facts, member);
-		entry = track_find_atom(track, member);
-		counts[i] = entry != NULL ? entry->count : 0;
+		// A rule may name the same one several times.
+		(void)count_atoms(ruleset, rule, track, counts);
 	}
 	return true;
 }

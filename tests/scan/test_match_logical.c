@@ -59,6 +59,8 @@ static const struct rule_case rule_cases[] = {
 	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "zqxvkjwqpxyz at ftp://a.b", false},
 	{";0&1;7a7178766b6a77717078797a;687474703a2f2f", "zqxvkjwqpxy at http://a.b", false},
 	{";0&1;7a7178766b6a77717078797a;687474703a2f2f::i", "zqxvkjwqpxyz at HTTP://a.b", true},
+	{";0&1&2;7a7178766b6a77717078797a;68747470;68747470", "zqxvkjwqpxyz http", true},
+	{";0&1&2=0;7a7178766b6a77717078797a;68747470;68747470", "zqxvkjwqpxyz http", false},
 	{";0&(1>1);7a7178766b6a77717078797a;68747470", "http zqxvkjwqpxyz http", true},
 	{";0&(1>1);7a7178766b6a77717078797a;68747470", "http zqxvkjwqpxyz htt", false},
 	{";0&(1=0);7a7178766b6a77717078797a;68747470", "zqxvkjwqpxyz htt", true},

@@ -102,3 +102,23 @@ static inline struct case_result case_match(struct matcher *matcher, enum match_
 	result.count = match_end(object, result.hits, CASE_MAX_HITS, &result.digests, &result.type);
 	return result;
 }
+
+// The hits are those of the signatures T000, T001 and so on that are expected, as far as there is room for them.
+static inline void case_expect_numbered(
+	const struct case_result *result, const bool *expected, unsigned int count)
+{
+	size_t wanted = 0;
+
+	for (unsigned int i = 0; i < count && wanted < CASE_MAX_HITS; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "T%03u", i);
+		if (!expected[i])
+			continue;
+		if (wanted >= result->count)
+			fail_msg("%s is not found", name);
+		assert_string_equal(result->hits[wanted].signature, name);
+		wanted++;
+	}
+	assert_int_equal(result->count, wanted);
+}

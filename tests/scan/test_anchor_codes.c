@@ -136,20 +136,8 @@ static void check(
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
 		struct case_result result =
 			case_match(matcher, MATCH_TARGET_MAIL, mail_bytes, n, 0, chunks[i]);
-		size_t wanted = 0;
 
-		for (unsigned int k = 0; k < PATTERNS && wanted < CASE_MAX_HITS; k++) {
-			char name[8];
-
-			(void)snprintf(name, sizeof(name), "T%03u", k);
-			if (!expected[k])
-				continue;
-			if (wanted >= result.count)
-				fail_msg("%s is not found", name);
-			assert_string_equal(result.hits[wanted].signature, name);
-			wanted++;
-		}
-		assert_int_equal(result.count, wanted);
+		case_expect_numbered(&result, expected, PATTERNS);
 		assert_false(matcher_was_partial(matcher));
 	}
 }

@@ -170,20 +170,8 @@ static void check_crowd(struct random *random, struct matcher *matcher,
 		expected[i] = crowd_is_there(&patterns[i], n);
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
 		struct case_result result = scan(matcher, n, chunks[i]);
-		size_t wanted = 0;
 
-		for (unsigned int k = 0; k < CROWD && wanted < CASE_MAX_HITS; k++) {
-			char name[8];
-
-			(void)snprintf(name, sizeof(name), "T%03u", k);
-			if (!expected[k])
-				continue;
-			if (wanted >= result.count)
-				fail_msg("%s is not found", name);
-			assert_string_equal(result.hits[wanted].signature, name);
-			wanted++;
-		}
-		assert_int_equal(result.count, wanted);
+		case_expect_numbered(&result, expected, CROWD);
 		assert_false(matcher_was_partial(matcher));
 	}
 }

@@ -36,6 +36,7 @@ struct mqtt_link {
 	unsigned int retry_s;
 	int64_t began_s;    // of this connection
 	bool is_connecting; // on the other thread
+	int error;          // errno of that
 	bool is_connected;
 	bool is_closed;
 	bool is_told;            // why
@@ -225,6 +226,8 @@ static bool parse_broker(const char *text, char **host, uint16_t *port)
 	return *port != 0;
 }
 
+// Waits for the TCP connection, for without one the library's TLS neither begins nor ends; what is said over it then
+// is the main loop's.
 static void connect_on_thread(GTask *task, gpointer source, gpointer ctx, GCancellable *cancellable)
 {
 	struct mqtt_link *link = ctx;
@@ -235,7 +238,8 @@ static void connect_on_thread(GTask *task, gpointer source, gpointer ctx, GCance
 	(void)source;
 	(void)cancellable;
 	if (parse_broker(link->broker, &host, &port))
-		rc = mosquitto_connect_async(link->mosquitto, host, port, KEEPALIVE_S);
+		rc = mosquitto_connect(link->mosquitto, host, port, KEEPALIVE_S);
+	link->error = errno;
 	g_free(host);
 	g_task_return_int(task, rc);
 }
@@ -253,6 +257,7 @@ static void connected(GObject *object, GAsyncResult *result, gpointer ctx)
 		return;
 	}
 	link->began_s = control_now_ns() / NS_PER_S;
+	errno = link->error; // the library's text may be of this one
 	look(link, rc);
 }
 

@@ -3,7 +3,7 @@
 // grow when it breaks off, subscribed to its topics at QoS 1. The session outlasts the connection (a name that
 // stays, clean session off), so that the broker keeps what comes meanwhile.
 //
-// The library's socket is watched by the main loop; only names are looked up on another thread.
+// The library's socket is watched by the main loop; names are looked up and TCP connections made on another thread.
 #pragma once
 
 #include <stdbool.h>

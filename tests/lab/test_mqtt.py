@@ -5,6 +5,7 @@ the gateway was away, a broker that goes and comes back."""
 from labalerts import PORT, Alerted
 from labbroker import Broker
 from labcontrol import Control
+from labfleet import Corner
 from lablib import Cases, Lab, until
 from labvendor import Vendor, openssl
 
@@ -70,6 +71,43 @@ def strangers(case):
                                           "mqtt": broker.settings()})
         until("tried twice", lambda: status()["failed"] >= 2)
         case.check("refused" in status()["why"].lower(), "not let in", status())
+
+
+FAR = """table inet far { chain c { type filter hook input priority 0;
+tcp dport %d tcp flags & (syn | ack) == syn counter drop; }; }""" % PORT
+
+
+@cases.case("a broker that is far away: a connection that takes its time is made or refused, not waited for",
+            engine=False)
+def far(case):
+    with Lab(case) as lab:
+        broker = Broker(lab)
+
+        def nft(*arguments, **options):
+            status, text = lab.run("server", ["nft", *arguments], **options)
+            case.equal(status, 0, text)
+            return text
+
+        def lose_first_syn(meanwhile):
+            nft("-f", "-", input=FAR.encode())
+            made = meanwhile()
+            until("a lost SYN", lambda: "packets 0" not in nft("list", "table", "inet", "far"))
+            nft("delete", "table", "inet", "far")
+            return made
+        vendor = Vendor(lab.folder)
+        control = lose_first_syn(lambda: Control(Corner(lab, "far"), alerts={
+            "root": vendor.write_root(), "mqtt": broker.settings()}))
+
+        def mqtt():
+            return control.ask("status", status=1)["channels"]["mqtt"]
+        until("connected", lambda: mqtt()["connected"])
+        case.equal(mqtt()["failed"], 0, "attempts that were given up")
+        lose_first_syn(broker.process.stop)
+        failed = mqtt()["failed"]
+        until("refused", lambda: mqtt()["failed"] > failed)
+        case.check("refused" in mqtt()["why"].lower(), "why", mqtt())
+        broker.start()
+        until("connected again", lambda: mqtt()["connected"])
 
 
 @cases.case("a gateway that starts now learns from retained messages what holds now, and answers once",

@@ -62,6 +62,9 @@ int maildir_take(const char *folder, size_t most_bytes, maildir_fn each, void *c
 
 	(void)snprintf(path, sizeof(path), "%s/new", folder);
 	dir = opendir(path);
+	// Whoever delivers the first mail makes it.
+	if (dir == NULL && errno != ENOENT)
+		err = -errno;
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] != '.')

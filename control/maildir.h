@@ -14,6 +14,7 @@ struct maildir_mail {
 // Returns whether it was of use: it is marked as seen then.
 typedef bool (*maildir_fn)(void *ctx, const struct maildir_mail *mail);
 
-// The oldest first, some of them. Returns 0, or -errno when one cannot be moved: it would be read again.
+// The oldest first, some of them; none of a folder that is not there. Returns 0, or -errno when it cannot be read, or one
+// cannot be moved: it would be read again.
 int maildir_take(const char *folder, size_t most_bytes, maildir_fn each, void *ctx)
 	__attribute__((warn_unused_result));

@@ -166,7 +166,7 @@ unsigned int vendor_api_get_status(struct vendor_call *call)
 {
 	const struct alerts_root *root = &call->server->root;
 
-	call->out = fanout_status(call->server->fanout);
+	call->out = vendor_server_status(call->server);
 	(void)json_object_set_new(call->out, "vendor", json_string(root->vendor));
 	(void)json_object_set_new(
 		call->out, "root_version", json_integer((json_int_t)root->version));

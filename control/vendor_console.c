@@ -68,6 +68,21 @@ static void add_channels(const struct vendor_server *server, GString *text)
 	json_decref(totals);
 }
 
+static void add_faults(const json_t *faults, GString *text)
+{
+	const char *kind;
+	json_t *fault;
+
+	if (json_object_size(faults) > 0)
+		metrics_head(text, "cordon_vendor_channel_up", METRIC_GAUGE,
+			"Whether what a channel stands on, a broker or a mailbox, is there");
+	json_object_foreach((json_t *)(uintptr_t)faults, kind, fault)
+	{
+		metrics_sample(text, "cordon_vendor_channel_up", "channel", kind,
+			json_string_length(fault) == 0 ? 1 : 0);
+	}
+}
+
 static void give_metrics(const struct vendor_server *server, struct web_reply *reply)
 {
 	static const struct {
@@ -83,7 +98,7 @@ static void give_metrics(const struct vendor_server *server, struct web_reply *r
 		{"receipts", "cordon_vendor_receipts_total", METRIC_COUNTER, "Receipts taken"},
 		{"forged", "cordon_vendor_receipts_refused_total", METRIC_COUNTER,
 			"Receipts that no gateway has signed"}};
-	json_t *status = fanout_status(server->fanout);
+	json_t *status = vendor_server_status(server);
 	GString *text = g_string_new(NULL);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
@@ -91,6 +106,7 @@ static void give_metrics(const struct vendor_server *server, struct web_reply *r
 			json_number_value(json_object_get(status, table[i].member)));
 	add_states(server, text);
 	add_channels(server, text);
+	add_faults(json_object_get(status, "faults"), text);
 	metrics_one(text, "cordon_vendor_root_version", METRIC_GAUGE,
 		"Of the root document in force", (double)server->root.version);
 	metrics_one(text, "cordon_vendor_root_expiry_timestamp_seconds", METRIC_GAUGE,
@@ -187,7 +203,7 @@ void vendor_console_turn(const struct vendor_server *server)
 {
 	end_streams(server);
 	if (is_watched(server))
-		push(server, "status", fanout_status(server->fanout));
+		push(server, "status", vendor_server_status(server));
 }
 
 static void event_written(void *ctx, const char *event, const json_t *members)

@@ -121,6 +121,22 @@ void vendor_send_publish(
 	}
 }
 
+json_t *vendor_send_faults(const struct vendor_send *send)
+{
+	json_t *faults = json_object();
+
+	for (size_t i = 0; i < WAYS; i++) {
+		const char *fault;
+
+		if (send->opened[i] == NULL || ways[i]->fault == NULL)
+			continue;
+		fault = ways[i]->fault(send->opened[i]);
+		(void)json_object_set_new(
+			faults, ways[i]->kind, json_string(fault != NULL ? fault : ""));
+	}
+	return faults;
+}
+
 void vendor_send_turn(struct vendor_send *send)
 {
 	for (size_t i = 0; i < WAYS; i++) {

@@ -61,6 +61,9 @@ struct vendor_way {
 	void (*publish)(void *way, const struct queue_alert *const *open, size_t count);
 	// Now and then, each second; or NULL.
 	void (*turn)(void *way);
+	// What it lacks at the moment, whomever it sends to, for people, until the next call of it; NULL for nothing.
+	// NULL for a way that depends on the gateway alone.
+	const char *(*fault)(const void *way);
 };
 
 extern const struct vendor_way vendor_way_https;  // POST to the gateway
@@ -89,3 +92,5 @@ int vendor_send_try(struct vendor_send *send, const struct vendor_try *try)
 void vendor_send_publish(
 	struct vendor_send *send, const struct queue_alert *const *open, size_t count);
 void vendor_send_turn(struct vendor_send *send);
+// {kind: what it lacks or ""} of the ways in use that stand on something besides the gateways: a broker, a mailbox.
+json_t *vendor_send_faults(const struct vendor_send *send);

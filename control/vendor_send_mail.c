@@ -40,6 +40,7 @@ struct way {
 	guint busy;      // batches that threads have, or wait for one
 	gint is_closing; // atomic: the threads see it
 	gint64 pause_us;
+	char fault[CONTROL_TEXT_BYTES + 64]; // of the Maildir; ""
 };
 
 // One mail.
@@ -220,11 +221,24 @@ static void turn(void *ctx)
 {
 	struct way *way = ctx;
 	const char *folder = way->options->mail.maildir;
+	int err;
 
 	if (folder[0] == '\0' || way->pause_us > g_get_monotonic_time())
 		return;
-	if (maildir_take(folder, ALERT_PART_MAIL_BYTES, take_mail, way) != 0)
-		way->pause_us = g_get_monotonic_time() + PAUSE_US;
+	err = maildir_take(folder, ALERT_PART_MAIL_BYTES, take_mail, way);
+	way->fault[0] = '\0';
+	if (err == 0)
+		return;
+	way->pause_us = g_get_monotonic_time() + PAUSE_US;
+	(void)snprintf(way->fault, sizeof(way->fault), "receipts cannot be taken from %s: %s",
+		folder, g_strerror(-err));
+}
+
+static const char *fault(const void *ctx)
+{
+	const struct way *way = ctx;
+
+	return way->fault[0] != '\0' ? way->fault : NULL;
 }
 
 // ---- start and stop -----------------------------------------------------------------------------
@@ -282,4 +296,5 @@ const struct vendor_way vendor_way_mail = {.kind = KIND,
 	.open = open_mail,
 	.close = close_mail,
 	.send = send_mail,
-	.turn = turn};
+	.turn = turn,
+	.fault = fault};

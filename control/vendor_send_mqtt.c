@@ -236,6 +236,16 @@ static int send_mqtt(void *ctx, const struct vendor_try *try)
 	return err;
 }
 
+static const char *fault(const void *ctx)
+{
+	const struct way *way = ctx;
+	struct mqtt_state state = mqtt_link_state(way->link);
+
+	if (state.is_connected)
+		return NULL;
+	return state.why[0] != '\0' ? state.why : "not connected";
+}
+
 // ---- start and stop -----------------------------------------------------------------------------
 
 static void close_mqtt(void *ctx)
@@ -311,4 +321,5 @@ const struct vendor_way vendor_way_mqtt = {.kind = KIND,
 	.open = open_mqtt,
 	.close = close_mqtt,
 	.send = send_mqtt,
-	.publish = publish};
+	.publish = publish,
+	.fault = fault};

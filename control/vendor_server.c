@@ -384,6 +384,14 @@ static void ping(struct vendor_server *server)
 	json_decref(order);
 }
 
+json_t *vendor_server_status(const struct vendor_server *server)
+{
+	json_t *status = fanout_status(server->fanout);
+
+	(void)json_object_set_new(status, "faults", vendor_send_faults(server->send));
+	return status;
+}
+
 void vendor_server_turn(struct vendor_server *server)
 {
 	json_t *before = fanout_status(server->fanout);

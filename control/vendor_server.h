@@ -40,6 +40,9 @@ void vendor_server_close(struct vendor_server *server);
 // Once a second: heartbeats, what has expired.
 void vendor_server_turn(struct vendor_server *server);
 
+// Counts of the fan-out, and "faults" of the ways.
+json_t *vendor_server_status(const struct vendor_server *server);
+
 // An envelope that somebody has signed. Returns an HTTP status: 201 it goes out, 202 signatures are missing,
 // 200 it is there already; 400, 403, 409, 422 with a text in why; 500. digest has room for
 // ENVELOPE_KEY_ID_BYTES, and is set with the first three.

@@ -500,12 +500,21 @@ def restarted(case, console):
     browser.see("at the log-in")
     vendor.process.stop()
     browser.see("Not live.")
-    vendor.configure(lambda values: values["web"].update(idle_seconds=8))
+    os.mkdir(vendor.file("maildir"))
+    write(vendor.file("maildir/new"), "no folder\n")
+
+    def change(values):
+        values["web"].update(idle_seconds=8)
+        values["mqtt"] = {"broker": "127.0.0.1:9", "plain": True}
+        values["mail"] = {"host": "127.0.0.1", "from": "vendor@lab.example", "maildir": vendor.file("maildir")}
+    vendor.configure(change)
     vendor.start()
     browser.see("Password")
     console.write(Name="alice", Password=PASSWORD)
     browser.click("Log in")
     browser.see("at the log-in")
+    browser.see("Connection refused. What goes over it waits")
+    browser.see("Not a directory. What goes over it waits")
     browser.errors()  # of the restart
     case.equal([vendor.ask("GET", path, key="none") for path in ("/healthz", "/readyz")],
                [(200, {"ok": True}), (200, {"ready": True})], "alive and ready")

@@ -154,10 +154,13 @@ def mqtt(case):
                     for line in text.splitlines() if line.startswith("{")]
         case.equal(retained("groups/all/alerts"), ["seal"], "retained")
         broker.process.stop()
-        until("the vendor has noticed", lambda: "mqtt" in vendor.ask("GET", "/v1/gateways/one")[1]["delivery"])
+        until("the vendor has noticed", lambda: vendor.ask("GET", "/v1/status")[1]["faults"]["mqtt"] != "")
+        status, metrics = vendor.ask("GET", "/metrics")
+        case.check(status == 200 and b'cordon_vendor_channel_up{channel="mqtt"} 0' in metrics, "measured", metrics)
         lifted = clear(vendor, "CV-2", target="group:all")
         broker.start()  # with nothing of what it had
         until("all clear", lambda: delivered(vendor, lifted))
+        case.equal(vendor.ask("GET", "/v1/status")[1]["faults"], {"mqtt": ""}, "nothing is wrong now")
         case.equal(retained("groups/all/alerts"), ["all-clear"], "what the new broker was told")
         case.equal(retained("gateways/one/alerts"), ["seal"], "and that")
         # What is sent just after a connection does not overtake what waited for it.

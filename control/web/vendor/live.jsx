@@ -115,5 +115,16 @@ export function LiveBanner({ live }) {
         </Notice>
       </div>
     );
+  const faults = Object.entries(live.status.faults ?? {}).filter(([, why]) => why);
+  if (faults.length > 0)
+    return (
+      <div class="banner">
+        {faults.map(([kind, why]) => (
+          <Notice key={kind} kind="warn" title={`${kind}:`}>
+            {why}. What goes over it waits; other channels go on.
+          </Notice>
+        ))}
+      </div>
+    );
   return null;
 }

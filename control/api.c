@@ -45,9 +45,8 @@ const char *api_text(const json_t *request, const char *member)
 
 // ---- status -------------------------------------------------------------------------------------
 
-static json_t *get_status(struct api_call *call)
+json_t *api_status(const struct control *control)
 {
-	const struct control *control = call->control;
 	const struct dataplane_link *link = &control->link;
 	json_t *dataplane = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I}", "up", link->is_up, "why",
 		link->why, "ruleset", link->ruleset, "uptime_seconds",
@@ -73,6 +72,32 @@ static json_t *get_status(struct api_call *call)
 		"channels", channels, "counters", control_counts_json(&control->counts),
 		"malformed_rules", (json_int_t)publish_malformed(control->publish),
 		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+}
+
+// Who has asked for it while the dataplane was being told.
+struct asking {
+	struct control *control;
+	uint64_t client;
+};
+
+static void give_status(void *ctx)
+{
+	struct asking *asking = ctx;
+
+	api_answer(asking->control->api, asking->client, api_status(asking->control));
+	g_free(asking);
+}
+
+// NULL: the answer comes in a moment.
+static json_t *get_status(struct api_call *call)
+{
+	struct asking *asking = g_new(struct asking, 1);
+
+	*asking = (struct asking){call->control, call->client};
+	if (settle_wait(call->control->settle, give_status, asking))
+		return NULL;
+	g_free(asking);
+	return api_status(call->control);
 }
 
 // ---- seals --------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ void api_stop(struct api *api);
 // Runs the command that the request names; *may_change false: only if it changes nothing. Returns its
 // answer, or NULL: api_answer will be called.
 json_t *api_run(struct api_call *call, bool may_change);
+// How all is at this moment, as the command "status" says it, which waits for the dataplane (settle.h).
+json_t *api_status(const struct control *control);
 // The answer to a command that has taken its time; takes answer.
 void api_answer(struct api *api, uint64_t client, json_t *answer);
 #define API_NOBODY UINT64_MAX // as client: nobody waits for an answer

@@ -9,6 +9,7 @@
 //   aside           what takes long, while alerts are served
 //   journal         what is written by a thread, in order
 //   dataplane_link  the dataplane: is it there, has it what it should have    dataplane_ask   by one connection
+//   settle          who asks for the state while it is being told waits a moment
 //   store, store_index, store_query, store_json: mail that was kept back
 //   release, release_scan, release_rules, release_queue, deliver: what becomes of it
 //   release_order, release_mail, release_end, release_notes: whose turn it is, one mail's way, and its end
@@ -44,6 +45,7 @@
 #include "control/rules_watch.h"
 #include "control/screens.h"
 #include "control/seals.h"
+#include "control/settle.h"
 #include "control/store.h"
 #include "control/update.h"
 #include "control/web.h"
@@ -64,6 +66,7 @@ struct control {
 	struct notify *notify;
 	struct control_counts counts;
 	struct dataplane_link link;
+	struct settle *settle;
 	bool was_up; // the dataplane, when it was looked at last
 	struct api *api;
 	struct alerts *alerts;

@@ -447,6 +447,8 @@ static int start(struct control *control)
 	// Before anything tells it other ones.
 	err = dataplane_link_open(&control->link, options);
 	if (err == 0)
+		err = settle_new(&control->link, &control->settle);
+	if (err == 0)
 		look_first(control);
 	if (err == 0)
 		err = open_store(control);
@@ -487,6 +489,7 @@ static void loop(struct control *control)
 	// The dataplane has them, or will have: they come to lie where both start from.
 	while (publish_is_handing(control->publish))
 		(void)g_main_context_iteration(NULL, TRUE);
+	settle_end(control->settle);
 	// The parts that end may wait for their threads on the loop, when others are gone.
 	api_stop(control->api);
 	(void)g_source_remove(clock);
@@ -538,6 +541,7 @@ static int run(struct control *control)
 	notify_free(control->notify);
 	store_close(control->store);
 	seals_close(control->seals);
+	settle_free(control->settle);
 	dataplane_link_close(&control->link);
 	control_events_close(control->events);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define STATUS_ASKED 11 // a quarter of a second: a dataplane that hangs may take longer
-#define PAUSE_NS 25000000
 
 const char *ctl_text(const json_t *object, const char *member)
 {
@@ -60,31 +56,6 @@ static int ask(const char *socket_path, json_t *request, int passed, unsigned in
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out)
 {
 	return ask(socket_path, request, -1, seconds, out, NULL);
-}
-
-// Whether the dataplane is just being told.
-static bool is_on_its_way(const json_t *status)
-{
-	const json_t *dataplane = json_object_get(status, "dataplane");
-
-	return json_is_false(json_object_get(status, "in_force")) &&
-	       json_is_true(json_object_get(dataplane, "up")) &&
-	       ctl_text(dataplane, "why")[0] == '\0';
-}
-
-int ctl_ask_status(const char *socket_path, json_t **out)
-{
-	static const struct timespec pause = {.tv_nsec = PAUSE_NS};
-	int status;
-
-	for (unsigned int asked = 1;; asked++) {
-		status = ctl_ask(
-			socket_path, json_pack("{s:s}", "command", "status"), CTL_ASK_SECONDS, out);
-		if (status != CTL_OK || asked == STATUS_ASKED || !is_on_its_way(*out))
-			return status;
-		json_decref(*out);
-		(void)nanosleep(&pause, NULL);
-	}
 }
 
 int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file)

@@ -13,8 +13,6 @@
 // the answer in *out (the caller lets go of it), CTL_FOUND when it was refused, CTL_ERROR when nobody
 // answers; why is said on stderr.
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out);
-// The status. Seals that the dataplane is being told in that moment are given a little time to come into force.
-int ctl_ask_status(const char *socket_path, json_t **out);
 // The same as ctl_ask with a descriptor that comes with the answer, -1 when none does; the caller closes it.
 int ctl_ask_file(const char *socket_path, json_t *request, json_t **out, int *file);
 // With a file that goes with the request, and stays the caller's.

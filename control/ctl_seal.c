@@ -171,7 +171,8 @@ static int ask_seal(struct arguments *arguments)
 	int status;
 
 	if (is_question) {
-		status = ctl_ask_status(arguments->socket_path, &answer);
+		status = ctl_ask(arguments->socket_path, json_pack("{s:s}", "command", "status"),
+			CTL_ASK_SECONDS, &answer);
 		return status == CTL_OK ? show_change(answer, arguments->as_json) : status;
 	}
 	(void)json_object_set_new(arguments->request, "command", json_string("seal"));

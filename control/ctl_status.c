@@ -296,7 +296,8 @@ int ctl_status(int argc, char **argv)
 		(void)fputs(status_help, stderr);
 		return CTL_ERROR;
 	}
-	status = ctl_ask_status(socket_path, &answer);
+	status = ctl_ask(
+		socket_path, json_pack("{s:s}", "command", "status"), CTL_ASK_SECONDS, &answer);
 	return status == CTL_OK ? show_status(answer, as_json) : status;
 }
 

@@ -47,15 +47,38 @@ static void reply_json(struct web_reply *reply, unsigned int status, json_t *ans
 	json_decref(answer);
 }
 
-// What a command of the api answers.
-static json_t *ask(struct web *web, const char *command)
-{
-	json_t *request = json_pack("{s:s}", "command", command);
-	struct api_call call = {.control = web->control, .request = request, .fd = -1, .given = -1};
-	json_t *answer = api_run(&call, false);
+// What is said of the state, when it is known whether the seals are in force.
+struct later {
+	struct control *control;
+	uint64_t token;
+	void (*say)(const struct web *web, struct web_reply *reply);
+};
 
-	json_decref(request);
-	return answer;
+static void say_later(void *ctx)
+{
+	struct later *later = ctx;
+	struct web *web = later->control->web;
+	struct web_reply reply = {0};
+
+	if (web != NULL) {
+		later->say(web, &reply);
+		web_pages_protect(&web->pages, &reply);
+		(void)web_server_answer(web->pages.server, later->token, &reply);
+	}
+	g_free(later);
+}
+
+static void say_when_settled(
+	struct web_call *call, void (*say)(const struct web *web, struct web_reply *reply))
+{
+	struct later *later = g_new(struct later, 1);
+
+	*later = (struct later){call->web->control, call->request->token, say};
+	call->reply->is_later = settle_wait(later->control->settle, say_later, later);
+	if (call->reply->is_later)
+		return;
+	g_free(later);
+	say(call->web, call->reply);
 }
 
 // ---- for machines -------------------------------------------------------------------------------
@@ -65,9 +88,9 @@ static void give_health(struct web_call *call)
 	reply_json(call->reply, 200, json_pack("{s:b}", "ok", 1));
 }
 
-static void give_readiness(struct web_call *call)
+static void say_readiness(const struct web *web, struct web_reply *reply)
 {
-	json_t *status = ask(call->web, "status");
+	json_t *status = api_status(web->control);
 	const json_t *dataplane = json_object_get(status, "dataplane");
 	const char *why = NULL;
 
@@ -77,26 +100,33 @@ static void give_readiness(struct web_call *call)
 		why = "no rules are in force";
 	else if (!json_is_true(json_object_get(status, "in_force")))
 		why = "the dataplane has other seals";
-	else if (call->web->control->store_failed)
+	else if (web->control->store_failed)
 		why = "the buffer cannot be used";
-	reply_json(call->reply, why == NULL ? 200 : 503,
+	reply_json(reply, why == NULL ? 200 : 503,
 		why == NULL ? json_pack("{s:b}", "ok", 1)
 			    : json_pack("{s:b, s:s}", "ok", 0, "why", why));
 	json_decref(status);
 }
 
+static void give_readiness(struct web_call *call)
+{
+	say_when_settled(call, say_readiness);
+}
+
+static void say_metrics(const struct web *web, struct web_reply *reply)
+{
+	json_t *status = api_status(web->control);
+
+	reply->status = 200;
+	reply->type = "text/plain; version=0.0.4; charset=utf-8";
+	reply->body = metrics_gateway(status, web->stats);
+	json_decref(status);
+}
+
 static void give_metrics(struct web_call *call)
 {
-	struct web *web = call->web;
-	json_t *status;
-
-	if (!web_pages_may_measure(&web->pages, call->request, call->reply))
-		return;
-	status = ask(web, "status");
-	call->reply->status = 200;
-	call->reply->type = "text/plain; version=0.0.4; charset=utf-8";
-	call->reply->body = metrics_gateway(status, web->stats);
-	json_decref(status);
+	if (web_pages_may_measure(&call->web->pages, call->request, call->reply))
+		say_when_settled(call, say_metrics);
 }
 
 // ---- for the page -------------------------------------------------------------------------------
@@ -319,10 +349,24 @@ static void tell_second(struct web *web)
 
 	if (web->pages.login != NULL)
 		web_server_end_streams(web->pages.server, web_login_is_open, web->pages.login);
-	status = ask(web, "status");
+	status = api_status(web->control);
 	if (web_history_take(web->history, status, web->stats, now_s))
 		push(web, "history", web_history_json(web->history, now_s - 1, 1));
 	push(web, "status", status);
+}
+
+static void tell_settled(void *ctx)
+{
+	const struct control *control = ctx;
+
+	if (control->web != NULL)
+		tell_second(control->web);
+}
+
+static void tell_when_settled(struct web *web)
+{
+	if (!settle_wait(web->control->settle, tell_settled, web->control))
+		tell_second(web);
 }
 
 static void keep_stats(struct web *web, const json_t *stats)
@@ -339,7 +383,7 @@ static gboolean tell_kept(gpointer ctx)
 	struct web *web = ctx;
 
 	web->telling = 0;
-	tell_second(web);
+	tell_when_settled(web);
 	return G_SOURCE_REMOVE;
 }
 
@@ -363,7 +407,7 @@ void web_turn(struct web *web)
 		return;
 	if (web->is_asking || !web->control->link.is_up) {
 		keep_stats(web, NULL);
-		tell_second(web);
+		tell_when_settled(web);
 		return;
 	}
 	web->is_asking = true;

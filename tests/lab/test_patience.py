@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A dataplane that takes its time keeps nobody waiting who asks the control process for something else."""
+import json
+import socket
 import subprocess
 import threading
 
@@ -104,6 +106,47 @@ def hang(case):
         dataplane.let_go()
         until("it is in force", lambda: rig.status()["in_force"])
         case.equal(rig.page.call("config")[1]["dataplane"], [], "its configuration")
+
+
+def ask_at_once(control, command):
+    """By a connection of its own: returns what waits for the answer."""
+    asking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asking.connect(control.socket)
+    asking.send(json.dumps({"command": command}).encode())
+
+    def answer():
+        with asking:
+            return json.loads(asking.recv(1 << 20))
+    return answer
+
+
+@cases.case("who asks for the state while a seal is told hears that it is in force")
+def settled(case):
+    with Lab(case) as lab:
+        rig = Rig(lab)
+        heard = []
+        # Nobody waits longer than a quarter of a second, which is little where the machine has other things to do.
+        for i in range(20):
+            rig.dataplane.hold("seals")
+            seal = rig.aside("seal", "--virus-id", "CV-%d" % i, status=None)
+            until("it is told", lambda: rig.dataplane.is_asked("seals"))
+            status = ask_at_once(rig.control, "status")
+            ready = []
+            asking = threading.Thread(target=lambda: ready.append(labweb.curl(lab, labweb.URL + "readyz")[0]))
+            asking.start()
+            ask_at_once(rig.control, "held")()  # which is answered behind the status
+            rig.dataplane.let_go()
+            asking.join()
+            seal.result()
+            heard = [status()["in_force"], *ready]
+            if heard == [True, 200]:
+                break
+        case.equal(heard, [True, 200], "the status, and whether it is ready")
+        rig.dataplane.hold("seals")
+        rig.aside("seal", "--virus-id", "CV-last", status=None)
+        until("it is told", lambda: rig.dataplane.is_asked("seals"))
+        case.equal(labweb.curl(lab, labweb.URL + "readyz")[0], 503, "it hangs: that is told, too")
+        rig.dataplane.let_go()
 
 
 class Alerted(Rig):

@@ -156,15 +156,38 @@ static void renew_rules(struct control *control)
 					   control) != -EBUSY;
 }
 
-static bool sources_changed(void *ctx)
+static bool install_rules(struct control *control, const char *who)
 {
-	struct control *control = ctx;
 	char reason[128];
-	int err = api_install_rules(control, "rules.watch_ms", API_NOBODY);
+	int err = api_install_rules(control, who, API_NOBODY);
 
 	if (err != 0 && err != -EBUSY)
 		report_fault(control, "rules", strerror_r(-err, reason, sizeof(reason)));
 	return err != -EBUSY;
+}
+
+static bool sources_changed(void *ctx)
+{
+	return install_rules(ctx, "rules.watch_ms");
+}
+
+#define FOREIGN "the image is of another version of Cordon, or for another type of processor"
+
+// After an upgrade, or on another machine, no dataplane starts with the image that lies there.
+static void renew_foreign_image(struct control *control)
+{
+	struct ruleset *ruleset = NULL;
+	int err = ruleset_open(control->options.rules.image, &ruleset);
+	bool can = publish_has_sources(control->publish);
+
+	ruleset_close(ruleset);
+	if (err != -ENOTSUP)
+		return;
+	report_fault(control, "rules",
+		can ? FOREIGN ": all is compiled anew"
+		    : FOREIGN ", and there are no rules.sources to compile");
+	if (can)
+		(void)install_rules(control, "upgrade");
 }
 
 // It has seals that never came into the file: this process was killed in between, or the file is an old one. They
@@ -485,6 +508,7 @@ static void loop(struct control *control)
 		json_pack("{s:s, s:i, s:I}", "program", "cordon-control", "pid", (int)getpid(),
 			"seals", (json_int_t)seals_count(control->seals)));
 	(void)once_a_second(control);
+	renew_foreign_image(control);
 	g_main_loop_run(control->loop);
 	// The dataplane has them, or will have: they come to lie where both start from.
 	while (publish_is_handing(control->publish))

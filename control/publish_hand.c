@@ -130,6 +130,16 @@ static int put_rules(const struct handing *handing)
 					: put_image(handing->hand);
 }
 
+// Of another version, or for another type of processor: no dataplane of this version starts with it.
+static bool is_foreign(const char *image)
+{
+	struct ruleset *ruleset = NULL;
+	int err = ruleset_open(image, &ruleset);
+
+	ruleset_close(ruleset);
+	return err == -ENOTSUP;
+}
+
 static void put_in_force(struct handing *handing)
 {
 	const struct control_options *options = handing->hand->options;
@@ -138,8 +148,10 @@ static void put_in_force(struct handing *handing)
 	int err = send_rules(handing);
 
 	result->in_force = err == 0;
-	// One that does not run will start with them.
-	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED;
+	// One that does not run will start with them. So will one of this version when that which runs is of the version
+	// of what lies there.
+	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED ||
+			  is_foreign(options->rules.image);
 	if (result->in_force)
 		handing->error[0] = '\0';
 	if (!result->applied)

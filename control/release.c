@@ -205,7 +205,8 @@ static void say(struct release *release, const char *what, int err)
 	if (err != 0 && err != release->said)
 		control_events_write(release->control->events, "fault",
 			json_pack("{s:s, s:s}", "what", what, "why",
-				strerror_r(-err, reason, sizeof(reason))));
+				err == -ENOTSUP ? "the image is of another version"
+						: strerror_r(-err, reason, sizeof(reason))));
 	release->said = err;
 }
 

@@ -120,7 +120,8 @@ static void look_at_used(struct job *job)
 	if (file == NULL)
 		return;
 	if (fread(&header, offsetof(struct ruleset_header, sections), 1, file) == 1 &&
-		memcmp(header.magic, RULESET_MAGIC, sizeof(header.magic)) == 0) {
+		memcmp(header.magic, RULESET_MAGIC, sizeof(header.magic)) == 0 &&
+		header.format == RULESET_FORMAT) {
 		job->has_used = true;
 		memcpy(job->used, header.sha256, sizeof(job->used));
 	}

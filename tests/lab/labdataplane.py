@@ -16,6 +16,7 @@ class Dataplane:
     def __init__(self, lab):
         self.changed = threading.Condition()
         self.held, self.waiting, self.asked = set(), [], []
+        self.refusals = {}  # command: why
         self.state = {"ruleset": "none", "signatures": 0, "screen": "", "seals_generation": 0}
         self.told = '{"generation": 0, "seals": []}'
         self.path = lab.folder + "/dataplane.sock"
@@ -65,6 +66,8 @@ class Dataplane:
             self.changed.notify_all()
             self.changed.wait_for(lambda: command not in self.held)
             self.waiting.remove(command)
+            if command in self.refusals:
+                return {"error": self.refusals[command]}
             if command == "stats":
                 return {"error": "out of memory"}
             if command == "seals":

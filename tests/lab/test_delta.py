@@ -5,12 +5,14 @@ the gateway starts with both again. When a delta has grown, one image takes the 
 import glob
 import os
 import signal
+import struct
 import threading
 import time
 
 import labmail
+from labdataplane import Dataplane
 from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, new_signature
-from lablib import BUILD, Cases, Lab, until
+from lablib import BUILD, Cases, Failed, Lab, until
 from labmail import attachment, mixed
 
 cases = Cases()
@@ -69,6 +71,58 @@ def delta(case):
         case.equal(last["ruleset"], base, "the image alone again")
         case.equal(answers.ask(), 250, "without the signature")
         case.check(not os.path.exists(lab.folder + "/rules.img.delta"), "no delta beside the image")
+
+
+def make_foreign(path):
+    """As if the version before had made it."""
+    with open(path, "r+b") as f:
+        f.seek(8)
+        number, = struct.unpack("<I", f.read(4))
+        f.seek(8)
+        f.write(struct.pack("<I", number - 1))
+
+
+@cases.case("after an upgrade the image of the old version is compiled anew, and no dataplane is asked whether it may",
+            engine=True)
+def upgrade(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers, image = Answers(lab), lab.folder + "/rules.img"
+
+        def upgraded():
+            out.control.stop()
+            make_foreign(image)
+
+        def renewed():
+            before = len(out.control.events("rules"))
+            out.control.start()
+            until("it is compiled anew", lambda: len(out.control.events("rules")) > before)
+            case.check("another version" in out.control.events("fault")[-1]["why"], "why", out.control.events("fault"))
+            told = out.control.events("rules")[-1]
+            case.equal(told["result"], "applied", told)
+            return told
+        out.install(OTHER)
+        out.install(OTHER + new_signature())
+        upgraded()
+        out.gateway.kill()
+        try:
+            out.gateway.start()
+            case.check(False, "the dataplane has started with an image of another version")
+        except Failed as failed:
+            case.check("another version" in str(failed), "why it does not start", failed)
+        renewed()
+        out.gateway.start()
+        case.equal((answers.ask(), answers.ask(b"something-else-altogether"), answers.ask(b"nothing")),
+                   (554, 554, 250), "with the new image")
+        # One of the old version runs still, and takes nothing of the new.
+        out.gateway.kill()
+        os.unlink(lab.folder + "/dataplane.sock")
+        upgraded()
+        old = Dataplane(lab)
+        old.refusals["rules"] = old.refusals["delta"] = "of another version"
+        told = renewed()
+        case.check("refused them: of another version" in told["why"], "not in force yet", told)
+        case.equal(out.control.ask("rules", status=None)["version"], told["ruleset"], "it lies there")
 
 
 @cases.case("deltas come into force in the middle of a stream of mails", engine=True)

@@ -2,6 +2,7 @@
 #include "control/deliver.h"
 
 #include "control/deliver_link.h"
+#include "control/deliver_stream.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -56,6 +57,7 @@ static int read_reply(struct session *session)
 {
 	const char *line;
 
+	deliver_stream_await(session->link->smtp->stream);
 	do {
 		line = mailstream_read_line_remove_eol(session->link->smtp->stream, session->line);
 		if (line == NULL || strlen(line) < 3)
@@ -381,13 +383,13 @@ static size_t say_envelope(struct session *session)
 static bool greet(struct session *session)
 {
 	struct deliver *deliver = session->deliver;
-	int result =
-		deliver_link_connect(session->link, deliver->host, deliver->port, deliver->seconds);
+	char why[256];
 
-	if (result == MAILSMTP_NO_ERROR)
+	if (deliver_link_connect(session->link, deliver->host, deliver->port, deliver->seconds, why,
+		    sizeof(why)) == 0)
 		return true;
 	(void)snprintf(session->reply, sizeof(session->reply), "%s port %u: %s", deliver->host,
-		deliver->port, mailsmtp_strerror(result));
+		deliver->port, why);
 	session->code = 0;
 	session->is_lost = true;
 	deliver->is_at_door = true;

@@ -2,7 +2,7 @@
 // One message to one server, with its envelope and all ESMTP parameters, byte for byte. Blocks: runs on
 // a thread of its own. A connection may be kept for the next one (deliver_link.h).
 //
-// Connection, time-outs and EHLO are libetpan's. Its commands know neither the parameters of every
+// EHLO and lines are libetpan's, over a connection of our own (deliver_stream.h). Its commands know neither the parameters of every
 // extension nor bodies whose lines end in odd ways, so these are written here, to its stream.
 #pragma once
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/deliver_link.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "control/deliver_stream.h"
+
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 struct deliver_link *deliver_link_new(void)
 {
@@ -59,23 +59,37 @@ bool deliver_link_is_ready(const struct deliver_link *link, const char *host, ui
 	       strcmp(link->host, host) == 0 && is_silent(link->smtp);
 }
 
-int deliver_link_connect(
-	struct deliver_link *link, const char *host, uint16_t port, unsigned int seconds)
+// A server may know no extensions at all (RFC 5321 section 3.2).
+static int say_hello(mailsmtp *smtp)
 {
-	const int on = 1;
+	int result = mailesmtp_ehlo(smtp);
+
+	if (result == MAILSMTP_NO_ERROR || smtp->response_code / 100 != 5)
+		return result;
+	deliver_stream_await(smtp->stream);
+	return mailsmtp_helo(smtp);
+}
+
+int deliver_link_connect(struct deliver_link *link, const char *host, uint16_t port,
+	unsigned int seconds, char *why, size_t why_bytes)
+{
+	mailstream *stream;
 	int result;
 
 	deliver_link_drop(link);
 	(void)snprintf(link->host, sizeof(link->host), "%s", host);
 	link->port = port;
 	link->smtp = mailsmtp_new(0, NULL);
-	if (link->smtp == NULL)
-		return MAILSMTP_ERROR_MEMORY;
-	mailsmtp_set_timeout(link->smtp, (time_t)seconds);
-	result = mailsmtp_socket_connect(link->smtp, host, port);
-	if (result != MAILSMTP_NO_ERROR)
-		return result;
-	// What is written is all that there is to say: it does not wait until the last of it was acknowledged.
-	(void)setsockopt(descriptor_of(link->smtp), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return mailesmtp_ehlo(link->smtp);
+	if (link->smtp == NULL) {
+		(void)snprintf(why, why_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	stream = deliver_stream_connect(host, port, seconds, why, why_bytes);
+	if (stream == NULL)
+		return -ECONNREFUSED;
+	result = mailsmtp_connect(link->smtp, stream);
+	if (result == MAILSMTP_NO_ERROR)
+		result = say_hello(link->smtp);
+	(void)snprintf(why, why_bytes, "%s", mailsmtp_strerror(result));
+	return result == MAILSMTP_NO_ERROR ? 0 : -EPROTO;
 }

@@ -8,6 +8,7 @@
 #include <libetpan/libetpan.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct deliver_link {
@@ -26,8 +27,8 @@ void deliver_link_free(struct deliver_link *link);
 // Whether it leads to this server and nothing is wrong with it, as far as can be told without asking: neither has the
 // other side gone, nor said anything that it was not asked for.
 bool deliver_link_is_ready(const struct deliver_link *link, const char *host, uint16_t port);
-// Connects anew: greeting and EHLO. Returns a code of libetpan's, MAILSMTP_NO_ERROR when it is ready.
-int deliver_link_connect(
-	struct deliver_link *link, const char *host, uint16_t port, unsigned int seconds);
+// Connects anew: greeting and EHLO, or HELO. Returns 0, or a negative errno, and then in why what was wrong, for people.
+int deliver_link_connect(struct deliver_link *link, const char *host, uint16_t port,
+	unsigned int seconds, char *why, size_t why_bytes);
 // Without good-bye: it is of no use any more.
 void deliver_link_drop(struct deliver_link *link);

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/dial.h"
+
+#include <netdb.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIES_MOST 16  // addresses of a host
+#define NEXT_AFTER 250 // ms
+#define MS_PER_S 1000LL
+#define NS_PER_MS 1000000
+
+struct dialing {
+	const struct addrinfo *next; // to be tried
+	long long next_ms;           // when
+	struct pollfd tries[TRIES_MOST];
+	size_t count;
+	int err; // of the last that failed
+};
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
+}
+
+static void begin_next(struct dialing *dialing)
+{
+	const struct addrinfo *at = dialing->next;
+	int fd = socket(
+		at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
+
+	dialing->next = dialing->count + 1 < TRIES_MOST ? at->ai_next : NULL;
+	dialing->next_ms = now_ms() + NEXT_AFTER;
+	if (fd >= 0 && (connect(fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS)) {
+		dialing->tries[dialing->count++] = (struct pollfd){.fd = fd, .events = POLLOUT};
+		return;
+	}
+	dialing->err = -errno;
+	dialing->next_ms = 0;
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+// Returns the connection that is there, or -1. The next is not waited for when one was refused.
+static int look(struct dialing *dialing)
+{
+	size_t left = 0;
+	int found = -1;
+
+	for (size_t i = 0; i < dialing->count; i++) {
+		struct pollfd *at = &dialing->tries[i];
+		socklen_t n = sizeof(int);
+		int err = 0;
+
+		if (found >= 0 || at->revents == 0) {
+			dialing->tries[left++] = *at;
+			continue;
+		}
+		if (getsockopt(at->fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0 && err == 0) {
+			found = at->fd;
+			continue;
+		}
+		dialing->err = -err;
+		dialing->next_ms = 0;
+		(void)close(at->fd);
+	}
+	dialing->count = left;
+	return found;
+}
+
+static int try_all(struct dialing *dialing, long long until_ms)
+{
+	int found = -1;
+
+	while (found < 0 && (dialing->next != NULL || dialing->count > 0)) {
+		long long now = now_ms();
+		long long left = until_ms - now;
+
+		if (left <= 0) {
+			dialing->err = -ETIMEDOUT;
+			break;
+		}
+		if (dialing->next != NULL && (dialing->count == 0 || dialing->next_ms <= now)) {
+			begin_next(dialing);
+			continue;
+		}
+		if (dialing->next != NULL && dialing->next_ms - now < left)
+			left = dialing->next_ms - now;
+		if (poll(dialing->tries, dialing->count, (int)left) > 0)
+			found = look(dialing);
+	}
+	for (size_t i = 0; i < dialing->count; i++)
+		(void)close(dialing->tries[i].fd);
+	return found >= 0 ? found : dialing->err;
+}
+
+int dial(const char *host, uint16_t port, unsigned int seconds, char *why, size_t why_bytes)
+{
+	const struct addrinfo hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+	struct dialing dialing = {.err = -EHOSTUNREACH};
+	struct addrinfo *found = NULL;
+	char service[8];
+	int fd;
+
+	(void)snprintf(service, sizeof(service), "%u", port);
+	fd = getaddrinfo(host, service, &hints, &found);
+	if (fd != 0) {
+		(void)snprintf(why, why_bytes, "%s", gai_strerror(fd));
+		return -EHOSTUNREACH;
+	}
+	dialing.next = found;
+	fd = try_all(&dialing, now_ms() + seconds * MS_PER_S);
+	freeaddrinfo(found);
+	if (fd < 0)
+		(void)snprintf(why, why_bytes, "%s", strerrordesc_np(-fd));
+	return fd;
+}

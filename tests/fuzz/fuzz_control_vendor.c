@@ -106,6 +106,12 @@ void vendor_send_turn(struct vendor_send *send)
 	(void)send;
 }
 
+json_t *vendor_send_faults(const struct vendor_send *send)
+{
+	(void)send;
+	return json_object();
+}
+
 // ---- a server -----------------------------------------------------------------------------------
 
 static const char *in_folder(const char *name)

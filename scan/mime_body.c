@@ -208,11 +208,19 @@ static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
 	return n;
 }
 
+// Whether a line that begins with dashes says something: it may be a boundary, or is none of base64.
+static bool looks_at_dashes(const struct mime *mime)
+{
+	return mime->boundaries > 0 ||
+	       (mime->leaf.coding == MIME_BASE64 && mime->leaf.sink == MIME_SINK_LEAF);
+}
+
 size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
 {
+	const bool dashes = looks_at_dashes(mime);
 	size_t room;
 
-	if (mime->held_bytes > 0 || (mime->boundaries > 0 && mime->at_line_start && *data == '-'))
+	if (mime->held_bytes > 0 || (dashes && mime->at_line_start && *data == '-'))
 		return line_collect(mime, data, n);
 	if (mime->held_break_bytes == 1 && mime->held_break[0] == '\r' && *data == '\n') {
 		break_hold(mime, (const uint8_t *)"\r\n", 2);
@@ -225,7 +233,7 @@ size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
 	room = mime_leaf_room(mime);
 	if (n > room)
 		n = room;
-	if (mime->boundaries > 0)
+	if (dashes)
 		return body_run(mime, data, n);
 	mime_leaf_write(mime, data, n);
 	return n;

@@ -207,8 +207,8 @@ static void header_line_take(struct mime *mime, struct span line)
 	mime->header_lines++;
 }
 
-// Whether a bare CR stands in the line, and a field after it.
-static bool holds_cr_field(struct span line)
+// Whether a bare CR stands in the line, and a field after it, or a line without a byte.
+static bool holds_cr_lines(struct span line)
 {
 	const char *end = line.at + line.bytes;
 	const char *cr = line.at;
@@ -217,6 +217,10 @@ static bool holds_cr_field(struct span line)
 		const char *next;
 
 		cr++;
+		if (cr == end)
+			return false;
+		if (*cr == '\r')
+			return true;
 		next = memchr(cr, '\r', (size_t)(end - cr));
 		if (next == NULL)
 			next = end;
@@ -246,7 +250,7 @@ static void header_line_end(struct mime *mime)
 	bool closes = false;
 	int frame = -1;
 
-	if (!mime->cr_lines && holds_cr_field(line)) {
+	if (!mime->cr_lines && holds_cr_lines(line)) {
 		header_reread(mime);
 		return;
 	}
@@ -272,7 +276,7 @@ static size_t header_overflow(struct mime *mime)
 	struct span line = header_line(mime);
 	bool folded = line.bytes == 0 || line.at[0] == ' ' || line.at[0] == '\t';
 
-	if (!mime->cr_lines && holds_cr_field(line)) {
+	if (!mime->cr_lines && holds_cr_lines(line)) {
 		header_reread(mime);
 	} else if (mime->has_field && folded) {
 		mime->line_cut = true;

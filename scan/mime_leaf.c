@@ -169,12 +169,14 @@ static void peek(struct mime *mime)
 	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line), !leaf->scan);
 	if (leaf->tap) {
 		leaf->scan = false;
+		// Who leaves out a line of a header that is no field has the body begin behind the blank line.
+		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1, true);
 		return;
 	}
 	// A text's first line of a part of a quantum: who decodes each line by itself reads on behind it.
 	if (lf != NULL && leaf->sink == MIME_SINK_LEAF &&
 		!is_plain_base64(line, (size_t)(lf - line), true))
-		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1);
+		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1, false);
 	mime->tap_bytes = 0;
 }
 
@@ -440,6 +442,8 @@ bool mime_leaf_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
+	if (leaf->alts && mime_alts_begin_event(mime, event))
+		return true;
 	if (leaf->tap && !leaf->tap_due && mime_tap_event(mime, event))
 		return true;
 	if (mime->limits_due != 0)

@@ -17,10 +17,29 @@ static bool reading_take(struct mime *mime)
 
 // ---- the leaf under other encodings ------------------------------------------------------------
 
+// Reads up to the first blank line. Returns what stands behind it, or the end.
+static const uint8_t *skip_to_blank(struct mime_alt *alt, const uint8_t *data, const uint8_t *end)
+{
+	while (data < end && alt->waits) {
+		const uint8_t c = *data++;
+
+		alt->waits = c != '\n' || !alt->is_blank;
+		alt->is_blank =
+			c == '\n' || (alt->is_blank && (c == '\r' || c == ' ' || c == '\t'));
+	}
+	return data;
+}
+
 static void alt_put(struct mime_alt *alt, const uint8_t *data, size_t n)
 {
 	uint8_t *out = alt->out + alt->out_bytes;
 
+	if (alt->waits) {
+		const uint8_t *end = data + n;
+
+		data = skip_to_blank(alt, data, end);
+		n = (size_t)(end - data);
+	}
 	if (alt->coding == MIME_BASE64)
 		alt->out_bytes += (uint32_t)base64_decode(&alt->decoder.base64, data, n, out);
 	else
@@ -65,13 +84,16 @@ bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 	return true;
 }
 
-bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n)
+bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n, bool blank)
 {
 	struct mime_alt *alt = mime_alts_get(mime) != NULL ? alt_open(mime, MIME_BASE64) : NULL;
 
-	if (alt != NULL)
-		alt_put(alt, data, n);
-	return alt != NULL;
+	if (alt == NULL)
+		return false;
+	alt->waits = blank;
+	alt->is_blank = blank;
+	alt_put(alt, data, n);
+	return true;
 }
 
 bool mime_alts_are_ready(const struct mime *mime)
@@ -127,6 +149,14 @@ static bool alt_event(struct mime_alt *alt, struct mime_event *event)
 		return false;
 	}
 	return true;
+}
+
+bool mime_alts_begin_event(struct mime *mime, struct mime_event *event)
+{
+	for (size_t i = 0; i < MIME_ALTS; i++)
+		if (mime->alts[i].is_open && mime->alts[i].begin_due)
+			return alt_event(&mime->alts[i], event);
+	return false;
 }
 
 bool mime_alts_event(struct mime *mime, struct mime_event *event)

@@ -113,7 +113,7 @@ enum block_step block_scan(struct block *block, const uint8_t *data, size_t n, s
 enum block_step block_finish(struct block *block);
 
 // mime_uu.c
-// Whether line is "begin MODE NAME"; then the name, which has room for a line, is filled in.
+// Whether line is "begin MODE NAME", or without a name; then the name, which has room for a line, is filled in.
 bool uu_begins(const uint8_t *line, size_t n, char *name);
 bool uu_holds_data(const uint8_t *line, size_t n);
 // The same of a damaged line, with more behind its data or with a few characters in it that are none: to be asked
@@ -183,6 +183,8 @@ struct mime_alt {
 	bool is_open;
 	bool begin_due;
 	bool end_due;
+	bool waits;    // for a blank line, behind which it begins
+	bool is_blank; // the line so far, while it waits
 	enum mime_coding coding;
 	union mime_decoder decoder;
 	uint32_t out_bytes;
@@ -341,11 +343,14 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event);
 // Opens a reading of the open leaf for each of the codings, and one that begins with the junk. False where
 // there is no room for any.
 bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
-// Opens one in base64 that begins with the data. False where there is no room for it.
-bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n);
+// Opens one in base64 that begins with the data, or behind the first blank line from there on. False where there is
+// no room for it.
+bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n, bool blank);
 bool mime_alts_are_ready(const struct mime *mime);
 void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_alts_close(struct mime *mime);
+// Only what begins, for it has its number already.
+bool mime_alts_begin_event(struct mime *mime, struct mime_event *event);
 bool mime_alts_event(struct mime *mime, struct mime_event *event);
 // Turns a step of the search for blocks into an event; false when it makes none.
 bool mime_block_event(struct mime *mime, enum block_step step, struct mime_event *event);

@@ -4,18 +4,19 @@
 
 #include <string.h>
 
+// Readers do without the name.
 bool uu_begins(const uint8_t *line, size_t n, char *name)
 {
 	size_t i = 6;
 	size_t digits = 0;
 
-	if (n < 10 || n >= BLOCK_LINE_BYTES || memcmp(line, "begin ", 6) != 0)
+	if (n < 9 || n >= BLOCK_LINE_BYTES || memcmp(line, "begin ", 6) != 0)
 		return false;
 	while (i < n && line[i] == ' ')
 		i++;
 	for (; i < n && line[i] >= '0' && line[i] <= '7'; i++)
 		digits++;
-	if (digits < 3 || digits > 6 || i >= n || line[i] != ' ')
+	if (digits < 3 || digits > 6 || (i < n && line[i] != ' '))
 		return false;
 	while (i < n && line[i] == ' ')
 		i++;
@@ -23,7 +24,7 @@ bool uu_begins(const uint8_t *line, size_t n, char *name)
 		n--;
 	memcpy(name, line + i, n - i);
 	name[n - i] = '\0';
-	return n > i;
+	return true;
 }
 
 // A line of data has a length, at least as many characters as that needs (less blanks that were cut

@@ -65,7 +65,7 @@ void control_seals_tell(struct control *control)
 
 bool control_seals_in_force(const struct control *control)
 {
-	return dataplane_link_has(&control->link, control->seals);
+	return seals_is_heard(control->seals) && dataplane_link_has(&control->link, control->seals);
 }
 
 void control_seals_when_told(struct control *control, void (*then)(void *ctx), void *ctx)
@@ -192,27 +192,29 @@ static void renew_foreign_image(struct control *control)
 
 // It has seals that never came into the file: this process was killed in between, or the file is an old one. They
 // stay, for what is open by mistake is worse than what is closed by mistake.
-static void adopt_seals(void *ctx, const json_t *theirs)
+static int adopt_seals(void *ctx, const json_t *theirs)
 {
 	struct control *control = ctx;
-	char reason[128];
-	int err = json_is_array(json_object_get(theirs, "seals"))
-			  ? seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S)
-			  : -EPROTO;
+	json_t *adopted = NULL;
+	int err = seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S, &adopted);
 
-	if (err != 0)
-		report_fault(control, "seals of the dataplane",
-			strerror_r(-err, reason, sizeof(reason)));
-	else
+	if (err == 0 && json_array_size(adopted) > 0)
 		control_events_write(control->events, "seal",
-			json_pack("{s:s, s:s, s:I}", "origin", "dataplane", "why",
-				"the dataplane had seals that were not written down", "open",
-				(json_int_t)seals_count(control->seals)));
+			json_pack("{s:s, s:s, s:O, s:I}", "origin", "dataplane", "why",
+				"the dataplane had seals that were not written down", "virus_ids",
+				adopted, "open", (json_int_t)seals_count(control->seals)));
+	json_decref(adopted);
+	return err;
 }
 
-static bool has_newer_seals(const struct control *control)
+// Returns whether it has none that are not here.
+static bool compare_seals(struct control *control)
 {
-	return control->link.seals_generation > seals_generation(control->seals);
+	if (seals_may_lack(control->seals, control->link.seals_generation))
+		seals_doubt(control->seals);
+	else
+		seals_heard(control->seals);
+	return seals_is_heard(control->seals);
 }
 
 static void told_again(void *ctx)
@@ -231,12 +233,6 @@ static void tell_again(struct control *control)
 	control_seals_when_told(control, told_again, control);
 }
 
-static void adopt_and_tell(void *ctx, const json_t *theirs)
-{
-	adopt_seals(ctx, theirs);
-	tell_again(ctx);
-}
-
 static void looked_at_dataplane(void *ctx, int err)
 {
 	struct control *control = ctx;
@@ -253,10 +249,8 @@ static void looked_at_dataplane(void *ctx, int err)
 	if (err != 0)
 		return;
 	renew_rules(control);
-	if (has_newer_seals(control))
-		dataplane_link_ask(link, "open-seals", adopt_and_tell, control);
-	else
-		tell_again(control);
+	(void)compare_seals(control);
+	tell_again(control);
 }
 
 static void look_at_dataplane(struct control *control)
@@ -431,8 +425,8 @@ static void looked_first(void *ctx, int err)
 {
 	struct control *control = ctx;
 
-	if (err == 0 && has_newer_seals(control))
-		dataplane_link_ask(&control->link, "open-seals", adopt_seals, control);
+	if (err == 0 && !compare_seals(control))
+		control_seals_tell(control);
 }
 
 static void look_first(struct control *control)
@@ -469,6 +463,7 @@ static int start(struct control *control)
 	seals_set_barrier(control->seals, wait_for_journal, control);
 	// Before anything tells it other ones.
 	err = dataplane_link_open(&control->link, options);
+	dataplane_link_adopt_by(&control->link, adopt_seals, control);
 	if (err == 0)
 		err = settle_new(&control->link, &control->settle);
 	if (err == 0)

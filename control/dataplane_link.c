@@ -29,6 +29,7 @@ struct looking {
 
 struct sealing {
 	struct dataplane_link *link;
+	const struct seals *seals;
 	uint64_t generation;
 };
 
@@ -133,6 +134,18 @@ static void tell_waiters(struct dataplane_link *link)
 	}
 }
 
+// What came of one is known.
+static void finish(struct sealing *sealing, int err)
+{
+	struct dataplane_link *link = sealing->link;
+
+	free(sealing);
+	link->told++;
+	// Its state is compared with the seals that there are now: those that came meanwhile are on their way, too.
+	if (err != 0 || !dataplane_link_is_telling(link))
+		tell_waiters(link);
+}
+
 static void sealed(void *ctx, int err, const char *text)
 {
 	struct sealing *sealing = ctx;
@@ -141,32 +154,82 @@ static void sealed(void *ctx, int err, const char *text)
 	err = take_answer(link, err, text);
 	if (err == 0 && link->seals_generation != sealing->generation)
 		(void)snprintf(link->why, sizeof(link->why), "the dataplane has other seals");
-	free(sealing);
-	link->told++;
-	// Its state is compared with the seals that there are now: those that came meanwhile are on their way, too.
-	if (err != 0 || !dataplane_link_is_telling(link))
-		tell_waiters(link);
+	finish(sealing, err);
+}
+
+// Returns 0: sealed follows, unless the link has ended; or -ENOMEM.
+static int send_seals(struct sealing *sealing)
+{
+	struct dataplane_link *link = sealing->link;
+	char *text = seals_text(sealing->seals);
+	char *command = NULL;
+	int err = text != NULL && asprintf(&command, "seals %s", text) > 0 ? 0 : -ENOMEM;
+
+	if (err == 0) {
+		sealing->generation = seals_generation(sealing->seals);
+		dataplane_ask(link->asked, command, SEAL_SECONDS, sealed, sealing);
+		free(command);
+	} else {
+		(void)snprintf(link->why, sizeof(link->why), "there is no memory to tell it");
+	}
+	free(text);
+	return err;
+}
+
+static int take_over(struct dataplane_link *link, const char *text)
+{
+	json_t *theirs = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	int err = json_is_array(json_object_get(theirs, "seals"))
+			  ? link->adopt(link->adopt_ctx, theirs)
+			  : -EPROTO;
+
+	json_decref(theirs);
+	link->is_up = true;
+	if (err != 0)
+		(void)snprintf(link->why, sizeof(link->why),
+			"its seals are not known, or cannot be had together with ours");
+	return err;
+}
+
+// What it has is known, if not for this question.
+static void heard(void *ctx, int err, const char *text)
+{
+	struct sealing *sealing = ctx;
+
+	if (err != 0)
+		(void)note_silence(sealing->link, err);
+	else if (!seals_is_heard(sealing->seals))
+		err = take_over(sealing->link, text);
+	if (err == 0)
+		err = send_seals(sealing);
+	if (err != 0)
+		finish(sealing, err);
 }
 
 void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals)
 {
+	const bool is_heard = seals_is_heard(seals);
 	struct sealing *sealing = calloc(1, sizeof(*sealing));
-	char *text = seals_text(seals);
-	char *command = NULL;
 
-	if (sealing != NULL && text != NULL && asprintf(&command, "seals %s", text) > 0) {
-		*sealing = (struct sealing){link, seals_generation(seals)};
-		link->tells++;
-		dataplane_ask(link->asked, command, SEAL_SECONDS, sealed, sealing);
-		// There is no answer to come any more.
-		if (link->has_ended)
-			free(sealing);
-	} else {
+	if (sealing == NULL) {
 		(void)snprintf(link->why, sizeof(link->why), "there is no memory to tell it");
-		free(sealing);
+		return;
 	}
-	free(command);
-	free(text);
+	*sealing = (struct sealing){.link = link, .seals = seals};
+	link->tells++;
+	if (!is_heard && !link->has_ended)
+		dataplane_ask(link->asked, "open-seals", SEAL_SECONDS, heard, sealing);
+	else if (is_heard && send_seals(sealing) != 0)
+		finish(sealing, -ENOMEM);
+	else if (link->has_ended)
+		free(sealing); // there is no answer to come any more
+}
+
+void dataplane_link_adopt_by(
+	struct dataplane_link *link, int (*adopt)(void *ctx, const json_t *theirs), void *ctx)
+{
+	link->adopt = adopt;
+	link->adopt_ctx = ctx;
 }
 
 void dataplane_link_step_aside(const struct dataplane_link *link)

@@ -28,6 +28,8 @@ struct dataplane_link {
 	bool has_ended;
 	const char *path;
 	struct dataplane_ask *asked;
+	int (*adopt)(void *ctx, const json_t *theirs); // dataplane_link_adopt_by
+	void *adopt_ctx;
 	uint64_t tells;                        // seals that it was told,
 	uint64_t told;                         // and of how many it is known what came of that
 	struct dataplane_waiter *first_waiter; // for these
@@ -47,8 +49,12 @@ void dataplane_link_close(struct dataplane_link *link);
 typedef void (*dataplane_done_fn)(void *ctx, int err);
 // Asks how it is, unless it has not answered the last time yet, or what it was told: then done is not called.
 void dataplane_link_look(struct dataplane_link *link, dataplane_done_fn done, void *ctx);
-// Tells it the seals, those that are there now. What came of it is in link->seals_generation when dataplane_link_when_told
-// says so.
+// Where it is not known what it has (seals_is_heard) it is asked that before it is told anything: its answer ("open-seals")
+// goes to adopt, which returns 0 when all that it has is among the seals from then on; else it is not told.
+void dataplane_link_adopt_by(
+	struct dataplane_link *link, int (*adopt)(void *ctx, const json_t *theirs), void *ctx);
+// Tells it the seals, those that are there now; seals outlives the link. What came of it is in link->seals_generation when
+// dataplane_link_when_told says so.
 void dataplane_link_seal(struct dataplane_link *link, const struct seals *seals);
 // Waits until it has answered, two milliseconds at most: what is done beside a seal (its record, and the disk) takes the
 // processor from those who put it in force, where there are few.
@@ -64,6 +70,6 @@ bool dataplane_link_has(const struct dataplane_link *link, const struct seals *s
 
 // NULL: it has not answered, or not with an object or a list; borrowed.
 typedef void (*dataplane_json_fn)(void *ctx, const json_t *answer);
-// "open-seals", its seals, as it was told them last or has found them; "stats"; "config".
+// "stats"; "config".
 void dataplane_link_ask(
 	struct dataplane_link *link, const char *command, dataplane_json_fn done, void *ctx);

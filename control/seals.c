@@ -16,6 +16,9 @@ struct seals {
 	json_t *root;   // {"generation", "seals"}
 	json_t *before; // what it was, while it is not in the file; else NULL
 	bool is_behind; // the file, after a write that has failed
+	bool is_heard;  // what the dataplane has
+	uint64_t
+		since; // until then: the generation of which it is known that it has no other seals
 	void (*barrier)(void *ctx);
 	void *barrier_ctx;
 };
@@ -43,6 +46,15 @@ const json_t *seals_list(const struct seals *seals)
 char *seals_text(const struct seals *seals)
 {
 	return json_dumps(seals->root, JSON_COMPACT);
+}
+
+// What it was when it was heard last, by the process before as a rule.
+static void read_since(struct seals *seals)
+{
+	const json_t *since = json_object_get(seals->root, "since");
+
+	seals->since = json_is_integer(since) ? (uint64_t)json_integer_value(since)
+					      : seals_generation(seals);
 }
 
 static int load(struct seals *seals, char *error, size_t error_bytes)
@@ -84,6 +96,7 @@ int seals_open(
 		seals_close(seals);
 		return err;
 	}
+	read_since(seals);
 	*out = seals;
 	return 0;
 }
@@ -107,6 +120,8 @@ static int stage_as(
 	struct engine_seals *parsed = NULL;
 	int err = -ENOMEM;
 
+	if (!seals->is_heard)
+		(void)json_object_set_new(root, "since", json_integer((json_int_t)seals->since));
 	if (text != NULL)
 		err = seals_parse(text, strlen(text), &parsed, error, error_bytes);
 	free(parsed);
@@ -294,8 +309,33 @@ int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64
 	return err == 0 ? seals_settle(seals) : err;
 }
 
+// ---- what the dataplane has ---------------------------------------------------------------------
+
+bool seals_may_lack(const struct seals *seals, uint64_t generation)
+{
+	return generation > (seals->is_heard ? seals_generation(seals) : seals->since);
+}
+
+void seals_heard(struct seals *seals)
+{
+	seals->is_heard = true;
+	(void)json_object_del(seals->root, "since");
+}
+
+void seals_doubt(struct seals *seals)
+{
+	if (seals->is_heard)
+		seals->since = seals_generation(seals);
+	seals->is_heard = false;
+}
+
+bool seals_is_heard(const struct seals *seals)
+{
+	return seals->is_heard;
+}
+
 // Nobody's seal lasts longer than ours would.
-static json_t *adopted(const struct seals *seals, const json_t *seal, int64_t now_s)
+static json_t *adopt_one(const struct seals *seals, const json_t *seal, int64_t now_s)
 {
 	json_t *copy = json_copy((json_t *)(uintptr_t)seal);
 	int64_t expires = json_integer_value(json_object_get(copy, "expires"));
@@ -310,31 +350,89 @@ static json_t *adopted(const struct seals *seals, const json_t *seal, int64_t no
 	return copy;
 }
 
-int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s)
+// What is here of its virus id is the same, or has come since.
+static bool is_known(const struct seals *seals, const json_t *seal)
 {
-	uint64_t theirs = (uint64_t)json_integer_value(json_object_get(other, "generation"));
-	uint64_t ours = seals_generation(seals);
+	const json_t *begun = json_object_get(seal, "begun");
+	json_t *own;
+	size_t i;
+
+	json_array_foreach(list_of(seals), i, own)
+	{
+		if (json_equal(json_object_get(own, "virus_id"), json_object_get(seal, "virus_id")))
+			return json_equal(own, seal) ||
+			       (json_is_integer(begun) &&
+				       json_integer_value(json_object_get(own, "begun")) >
+					       json_integer_value(begun));
+	}
+	return false;
+}
+
+static json_t *list_with(
+	const struct seals *seals, const json_t *others, int64_t now_s, const json_t *adopted)
+{
 	json_t *list = json_array();
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(others, i, seal)
+	{
+		if (!is_known(seals, seal))
+			(void)json_array_append_new(list, adopt_one(seals, seal, now_s));
+	}
+	json_array_foreach(list_of(seals), i, seal)
+	{
+		if (!is_listed(seal, adopted))
+			(void)json_array_append(list, seal);
+	}
+	return list;
+}
+
+// The change that is in the file only if that can be.
+static void stand(struct seals *seals)
+{
+	json_decref(seals->before);
+	seals->before = NULL;
+	if (write_file(seals) != 0)
+		seals->is_behind = true;
+}
+
+int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s, json_t **adopted)
+{
+	const json_t *theirs = json_object_get(other, "seals");
+	uint64_t generation = (uint64_t)json_integer_value(json_object_get(other, "generation"));
+	uint64_t ours = seals_generation(seals);
 	json_t *ids = json_array();
 	char error[128];
 	json_t *seal;
 	size_t i;
-	int err;
+	int err = 0;
 
-	json_array_foreach(json_object_get(other, "seals"), i, seal)
+	json_array_foreach(theirs, i, seal)
 	{
-		(void)json_array_append(ids, json_object_get(seal, "virus_id"));
-		(void)json_array_append_new(list, adopted(seals, seal, now_s));
+		if (!is_known(seals, seal))
+			(void)json_array_append(ids, json_object_get(seal, "virus_id"));
 	}
-	json_array_foreach(list_of(seals), i, seal)
-	{
-		if (!is_listed(seal, ids))
-			(void)json_array_append(list, seal);
+	// One generation is one list.
+	if (json_array_size(ids) > 0 || generation > ours ||
+		(generation == ours && !json_equal(theirs, list_of(seals)))) {
+		err = stage_as(seals, (generation > ours ? generation : ours) + 1,
+			list_with(seals, theirs, now_s, ids), error, sizeof(error));
+		if (err == 0) {
+			seals_heard(seals);
+			stand(seals);
+		}
 	}
-	json_decref(ids);
-	err = stage_as(seals, (theirs > ours ? theirs : ours) + 1, list, error, sizeof(error));
-	return err == 0 ? seals_settle(seals) : err;
+	if (err != 0) {
+		json_decref(ids);
+		return err;
+	}
+	seals_heard(seals);
+	*adopted = ids;
+	return 0;
 }
+
+// ---- their ends ---------------------------------------------------------------------------------
 
 int seals_end(struct seals *seals, const char *virus_id)
 {

@@ -5,10 +5,15 @@
 //
 // The format is the dataplane's (seal_json.h); beside what it reads each seal has "origin" (who set it),
 // "begun" and "expires" (seconds since 1970), and "why".
+//
+// A process that was killed may have told the dataplane seals which never came into the file. Until it is known what the
+// dataplane has (seals_heard, seals_adopt) it is told nothing, and what changes meanwhile is written with the generation
+// before ("since"), so that also the next process, if this one is killed, knows whose seals it may lack.
 #pragma once
 
 #include <jansson.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,9 +46,16 @@ void seals_write_end(struct seals *seals, struct seals_write *write, int err);
 void seals_set_barrier(struct seals *seals, void (*barrier)(void *ctx), void *ctx);
 // Writes the file if that has failed. Returns 0 or -errno.
 int seals_catch_up(struct seals *seals) __attribute__((warn_unused_result));
-// Takes over what somebody has that was told seals which never came into the file: other's seals (in the file's
-// format) are added, and take the place of those of the same virus ids. Returns 0, -EINVAL, or -errno.
-int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s)
+// Whether a dataplane with that generation may have seals that are not here.
+bool seals_may_lack(const struct seals *seals, uint64_t generation);
+// It has none: all that is here follows from what it has. What it has is not known, as at the beginning.
+void seals_heard(struct seals *seals);
+void seals_doubt(struct seals *seals);
+bool seals_is_heard(const struct seals *seals);
+// Takes over what it has (in the file's format): what is not here is added, and takes the place of a seal of the same
+// virus id that did not begin later; it stands also where the file cannot be written, which is behind then. Their virus
+// ids go to adopted, a new list of the caller's. Returns 0: it is heard; -EINVAL: they cannot be had together, or -ENOMEM.
+int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s, json_t **adopted)
 	__attribute__((warn_unused_result));
 // Ends the seal of a virus id; NULL: all. Returns how many, or -errno.
 int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unused_result));

@@ -23,7 +23,9 @@ static struct {
 	char asked[128]; // first letters of what came to the dataplane
 	char heard[128]; // who was told; '!' behind: that the seals are not in force
 	uint64_t generation;
-	bool is_stuck; // a worker of the dataplane
+	bool is_stuck;          // a worker of the dataplane
+	const char *open;       // its seals
+	unsigned int adoptions; // of them
 } lab;
 
 static char *answer_seals(const char *text)
@@ -46,8 +48,10 @@ static void answer(void *ctx, struct local_request *request, struct local_answer
 {
 	(void)ctx;
 	strncat(lab.asked, request->text, 1);
-	out->text = strncmp(request->text, "seals ", 6) == 0 ? answer_seals(request->text + 6)
-							     : strdup("{\"ok\":true}");
+	if (request->text[0] == 'o')
+		out->text = strdup(lab.open);
+	else
+		out->text = answer_seals(request->text + strlen("seals "));
 }
 
 static int setup(void **state)
@@ -62,6 +66,7 @@ static int setup(void **state)
 	(void)snprintf(lab.seals_path, sizeof(lab.seals_path), "%s/seals", lab.folder);
 	assert_int_equal(local_server_open(lab.options.dataplane, answer, NULL, &lab.server), 0);
 	assert_int_equal(seals_open(lab.seals_path, 1000, &lab.seals, error, sizeof(error)), 0);
+	seals_heard(lab.seals);
 	return dataplane_link_open(&lab.link, &lab.options);
 }
 
@@ -127,6 +132,56 @@ static void seals_that_are_on_their_way_together_are_all_in_force(void **state)
 	assert_string_equal(lab.heard, "ABC");
 }
 
+static int adopt(void *ctx, const json_t *theirs)
+{
+	json_t *adopted = NULL;
+	int err = seals_adopt(lab.seals, theirs, 2, &adopted);
+
+	(void)ctx;
+	lab.adoptions++;
+	json_decref(adopted);
+	return err;
+}
+
+// It was told them by a process that was killed before they were written down.
+static void what_a_dataplane_has_is_known_before_it_is_told_anything(void **state)
+{
+	(void)state;
+	lab.open = "{\"generation\":1,\"seals\":[{\"virus_id\":\"B\",\"mode\":\"hold\"}]}";
+	seals_doubt(lab.seals);
+	dataplane_link_adopt_by(&lab.link, adopt, NULL);
+	seal("A");
+	seal("C");
+	for (int i = 0; i < 4; i++)
+		serve();
+	assert_string_equal(lab.asked, "ooss");
+	assert_int_equal(lab.adoptions, 1);
+	assert_int_equal(seals_count(lab.seals), 3);
+	assert_string_equal(lab.heard, "AC");
+	seal("D");
+	serve();
+	assert_string_equal(lab.asked, "oosss");
+	assert_string_equal(lab.heard, "ACD");
+}
+
+static void a_dataplane_whose_seals_are_not_known_is_not_told(void **state)
+{
+	(void)state;
+	lab.open = "{\"error\":\"no\"}";
+	seals_doubt(lab.seals);
+	dataplane_link_adopt_by(&lab.link, adopt, NULL);
+	seal("A");
+	serve();
+	assert_string_equal(lab.asked, "o");
+	assert_string_equal(lab.heard, "A!");
+	lab.open = "{\"generation\":0,\"seals\":[]}";
+	seal("B");
+	serve();
+	serve();
+	assert_string_equal(lab.asked, "oos");
+	assert_string_equal(lab.heard, "A!B");
+}
+
 // Nobody waits for the others then.
 static void one_that_fails_is_told_at_once(void **state)
 {
@@ -159,6 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(seals_one_after_the_other_are_in_force),
 		TEST(seals_that_are_on_their_way_together_are_all_in_force),
+		TEST(what_a_dataplane_has_is_known_before_it_is_told_anything),
+		TEST(a_dataplane_whose_seals_are_not_known_is_not_told),
 		TEST(one_that_fails_is_told_at_once),
 		TEST(the_end_is_told_to_all),
 	};

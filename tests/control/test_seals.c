@@ -163,10 +163,11 @@ static void seals_that_others_have_are_taken_over(void **state)
 	static const char text[] =
 		"{\"generation\": 9, \"seals\": [{\"virus_id\": \"CV-2\", \"mode\": "
 		"\"strip\", \"expires\": 9000000}, {\"virus_id\": \"CV-1\", \"mode\": "
-		"\"hold\", \"origin\": \"vendor acme\", \"begun\": 900, \"expires\": 2000}]}";
+		"\"hold\", \"origin\": \"vendor acme\", \"begun\": 1100, \"expires\": 2000}]}";
 	json_t *other = json_loads(text, 0, NULL);
 	json_t *bad = json_loads(
 		"{\"generation\": 99, \"seals\": [{\"virus_id\": \"X\", \"mode\": 5}]}", 0, NULL);
+	json_t *adopted = NULL;
 	const json_t *list;
 
 	(void)state;
@@ -174,9 +175,11 @@ static void seals_that_others_have_are_taken_over(void **state)
 	assert_int_equal(seals_settle(lab.seals), 0);
 	assert_int_equal(stage("CV-3", "hold"), 0);
 	assert_int_equal(seals_settle(lab.seals), 0);
-	assert_int_equal(seals_adopt(lab.seals, bad, 1500), -EINVAL);
+	assert_int_equal(seals_adopt(lab.seals, bad, 1500, &adopted), -EINVAL);
 	assert_int_equal(seals_count(lab.seals), 2);
-	assert_int_equal(seals_adopt(lab.seals, other, 1500), 0);
+	assert_int_equal(seals_adopt(lab.seals, other, 1500, &adopted), 0);
+	assert_int_equal(json_array_size(adopted), 2);
+	json_decref(adopted);
 	seals_close(lab.seals);
 	open_seals();
 	assert_int_equal(seals_generation(lab.seals), 10);
@@ -193,6 +196,108 @@ static void seals_that_others_have_are_taken_over(void **state)
 		json_string_value(json_object_get(json_array_get(list, 0), "origin")), "dataplane");
 	json_decref(other);
 	json_decref(bad);
+}
+
+static void set(const char *virus_id)
+{
+	assert_int_equal(stage(virus_id, "hold"), 0);
+	assert_int_equal(seals_settle(lab.seals), 0);
+}
+
+static void reopen(void)
+{
+	seals_close(lab.seals);
+	open_seals();
+}
+
+// A process was killed before CV-2 was in the file, the next one before it had heard of it.
+static void what_changed_unheard_hides_nothing_that_the_dataplane_has(void **state)
+{
+	json_t *theirs = json_loads("{\"generation\": 2, \"seals\": [{\"virus_id\": \"CV-1\", "
+				    "\"mode\": \"hold\", \"begun\": 1}, {\"virus_id\": \"CV-2\", "
+				    "\"mode\": \"hold\"}]}",
+		0, NULL);
+	json_t *adopted = NULL;
+
+	(void)state;
+	seals_heard(lab.seals);
+	set("CV-1");
+	reopen();
+	assert_false(seals_may_lack(lab.seals, 1));
+	set("CV-3");
+	assert_int_equal(seals_generation(lab.seals), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_false(seals_is_heard(lab.seals));
+		assert_false(seals_may_lack(lab.seals, 1));
+		assert_true(seals_may_lack(lab.seals, 2));
+		reopen();
+	}
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
+	// CV-1 is the same but for what is older there.
+	assert_int_equal(json_array_size(adopted), 1);
+	json_decref(adopted);
+	assert_true(seals_is_heard(lab.seals));
+	assert_int_equal(seals_count(lab.seals), 3);
+	assert_int_equal(seals_generation(lab.seals), 3);
+	reopen();
+	assert_int_equal(seals_count(lab.seals), 3);
+	assert_false(seals_may_lack(lab.seals, 3));
+	assert_true(seals_may_lack(lab.seals, 4));
+	json_decref(theirs);
+}
+
+static void a_dataplane_that_has_the_same_changes_nothing(void **state)
+{
+	json_t *theirs;
+	json_t *adopted = NULL;
+	char *text;
+
+	(void)state;
+	set("CV-1");
+	text = seals_text(lab.seals);
+	theirs = json_loads(text, 0, NULL);
+	free(text);
+	assert_true(seals_may_lack(lab.seals, 1));
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
+	assert_int_equal(json_array_size(adopted), 0);
+	json_decref(adopted);
+	assert_int_equal(seals_generation(lab.seals), 1);
+	assert_true(seals_is_heard(lab.seals));
+	// It has less, of the same generation, or of a later one: that one is told anew.
+	(void)json_array_clear(json_object_get(theirs, "seals"));
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
+	json_decref(adopted);
+	assert_int_equal(seals_generation(lab.seals), 2);
+	(void)json_object_set_new(theirs, "generation", json_integer(7));
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
+	json_decref(adopted);
+	assert_int_equal(seals_generation(lab.seals), 8);
+	assert_int_equal(seals_count(lab.seals), 1);
+	json_decref(theirs);
+}
+
+static void what_is_taken_over_stands_without_its_file(void **state)
+{
+	json_t *theirs = json_loads("{\"generation\": 2, \"seals\": [{\"virus_id\": \"CV-2\", "
+				    "\"mode\": \"hold\"}]}",
+		0, NULL);
+	char temporary[sizeof(lab.path) + 8];
+	json_t *adopted = NULL;
+
+	(void)state;
+	set("CV-1");
+	// A folder in the place of the file that it is written to first.
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
+	json_decref(adopted);
+	assert_int_equal(seals_count(lab.seals), 2);
+	assert_int_not_equal(seals_catch_up(lab.seals), 0);
+	assert_int_equal(rmdir(temporary), 0);
+	assert_int_equal(seals_catch_up(lab.seals), 0);
+	reopen();
+	assert_int_equal(seals_count(lab.seals), 2);
+	json_decref(theirs);
 }
 
 int main(void)
@@ -213,6 +318,13 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			seals_that_others_have_are_taken_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_changed_unheard_hides_nothing_that_the_dataplane_has, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_dataplane_that_has_the_same_changes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_taken_over_stands_without_its_file, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A dataplane that takes its time keeps nobody waiting who asks the control process for something else."""
 import json
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -9,6 +11,7 @@ import threading
 import labweb
 from labcontrol import Control
 from labdataplane import Dataplane
+from labgateway import Gateway
 from lablib import Cases, Failed, Lab, until
 from labvendor import Vendor, open_receipt
 
@@ -22,12 +25,12 @@ SIGNATURE = "Test.Patience:0:*:%s\n"
 class Rig:
     """The control process with its page, and what stands for a dataplane."""
 
-    def __init__(self, lab, **control):
+    def __init__(self, lab, dataplane=Dataplane, **control):
         self.lab, self.signatures = lab, lab.folder + "/sources"
         self.write("one-of-all-signatures")
         users = lab.folder + "/users"
         labweb.write_users(users, ("alice", "operator"))
-        self.dataplane = Dataplane(lab)
+        self.dataplane = dataplane(lab)
         self.control = Control(lab, sources=[self.signatures + ".ndb"], spool={"directory": ""}, web={
             "listen": labweb.WEB, "plain": "true", "users": users}, **control)
         self.page = labweb.Session(lab, "alice")
@@ -152,9 +155,9 @@ def settled(case):
 class Alerted(Rig):
     """The same, with a vendor."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, dataplane=Dataplane):
         self.vendor = Vendor(lab.folder)
-        Rig.__init__(self, lab, alerts={
+        Rig.__init__(self, lab, dataplane, alerts={
             "root": self.vendor.write_root(), "udp": {"listen": "127.0.0.1:%d" % PORT}})
 
     def seal(self, virus_id):
@@ -212,6 +215,57 @@ def killed(case):
         case.equal((receipt["result"], receipt["state"]["in_force"], receipt["state"]["open"]),
                    ("applied", True, ["CV-1"]), "the receipt")
         case.equal(rig.control.ask("status")["seals"], before, "the seal, and when it ends")
+
+
+class Stoppable(Gateway):
+    """The real one: what it has been asked waits at its socket."""
+
+    def __init__(self, lab):
+        Gateway.__init__(self, lab, seals=lab.folder + "/seals.json")
+
+    def hold(self):
+        self.process.child.send_signal(signal.SIGSTOP)
+
+    def let_go(self):
+        self.process.child.send_signal(signal.SIGCONT)
+
+    def seals(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+            asking.connect(self.lab.folder + "/dataplane.sock")
+            asking.send(b"open-seals")
+            return sorted(seal["virus_id"] for seal in json.loads(asking.recv(1 << 20))["seals"])
+
+
+@cases.case("seals that only a dataplane that is stopped has are not lost when others come before its first answer",
+            engine=True)
+def unheard(case):
+    with Lab(case) as lab:
+        rig = Alerted(lab, Stoppable)
+        dataplane, control = rig.dataplane, rig.control
+        control.ask("seal", "--virus-id", "CV-1")
+        os.mkdir(lab.folder + "/seals.json.new")  # where the file is written first
+        case.equal(rig.send(rig.seal("CV-2"))(), None, "what cannot be written has no receipt")
+        case.equal(dataplane.seals(), ["CV-1", "CV-2"], "what the dataplane has")
+        control.kill()
+        os.rmdir(lab.folder + "/seals.json.new")
+        dataplane.hold()
+        for number, virus_id in (1, "CV-3"), (2, "CV-4"):  # what is written meanwhile hides nothing
+            if number == 2:
+                control.kill()
+            control.start()
+            alert = rig.seal(virus_id)
+            rig.send(alert)()
+            until("it is durable", lambda: len(control.ask("alerts")["alerts"]) == number)
+            case.check(not control.ask("status", status=1)["in_force"], "not in force")
+        dataplane.let_go()
+        until("all are in force", lambda: control.ask("status", status=None)["in_force"])
+        case.equal(dataplane.seals(), ["CV-1", "CV-2", "CV-3", "CV-4"], "the dataplane's")
+        case.equal(sorted(s["virus_id"] for s in control.ask("status")["seals"]), dataplane.seals(), "control's")
+        case.equal(rig.send(alert)()["result"], "applied", "the receipt")
+        case.equal([e["virus_ids"] for e in control.events("seal") if e["origin"] == "dataplane"], [["CV-2"]], "events")
+        control.stop()
+        control.start()
+        case.equal(len(control.ask("status")["seals"]), 4, "after one more start")
 
 
 @cases.case("a control process that is stopped amid a swap ends when the rules lie where both start from")

@@ -48,17 +48,50 @@ static int stage_seal(struct control *control, const struct alert *alert, const 
 	return err == 0 ? 0 : refuse(why, why_bytes, err, err == -EINVAL ? error : "");
 }
 
-// A dataplane that has not understood is told again every second: the seal stands.
-static void report_seal(struct control *control, const struct alert *alert, const char *origin)
-{
-	control_seals_report(control, "seal",
-		json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
-			json_object_get(alert->body, "mode"), "origin", origin));
-}
-
 static void name_origin(const struct alert *alert, char out[ALERT_NAME_BYTES + 16])
 {
 	(void)snprintf(out, ALERT_NAME_BYTES + 16, "vendor %s", alert->vendor);
+}
+
+static json_t *describe_seal(const struct alert *alert)
+{
+	char origin[ALERT_NAME_BYTES + 16];
+
+	name_origin(alert, origin);
+	return json_pack("{s:s, s:O, s:s}", "virus_id", alert->virus_id, "mode",
+		json_object_get(alert->body, "mode"), "origin", origin);
+}
+
+// A dataplane that has not understood is told again every second: the seal stands.
+static void report_seal(struct control *control, const struct alert *alert)
+{
+	control_seals_report(control, "seal", describe_seal(alert));
+}
+
+static bool is_open(const struct control *control, const char *virus_id)
+{
+	json_t *seal;
+	size_t i;
+
+	json_array_foreach(seals_list(control->seals), i, seal)
+	{
+		if (strcmp(json_string_value(json_object_get(seal, "virus_id")), virus_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+// A process that is killed before the dataplane has answered has not told of its seal; one that is killed before the
+// receipt is durable has, as a reader may see by what is resumed.
+static void tell_again(void *ctx, const struct alert *alert)
+{
+	json_t *members;
+
+	if (alert->type != ALERT_SEAL || !is_open(ctx, alert->virus_id))
+		return;
+	members = describe_seal(alert);
+	(void)json_object_set_new(members, "resumed", json_true());
+	control_seals_report(ctx, "seal", members);
 }
 
 // One that is durable by now, or behind another alert.
@@ -78,7 +111,7 @@ static int apply_seal(
 		control_seals_tell(control);
 		return refuse(why, why_bytes, err, "");
 	}
-	report_seal(control, alert, origin);
+	report_seal(control, alert);
 	return 0;
 }
 
@@ -121,7 +154,7 @@ static int act(
 	kept->write = write_staged;
 	kept->end = end_staged;
 	kept->data = staged;
-	report_seal(control, alert, origin);
+	report_seal(control, alert);
 	return 0;
 }
 
@@ -207,7 +240,8 @@ int alert_apply_open(struct control *control, struct alerts **out, char *error, 
 		.stale_s = from->alerts.stale_seconds,
 		.seals_in_an_hour = from->alerts.seals_per_hour,
 	};
-	const struct alerts_actions actions = {apply, get_state, tell, control, act, when_told};
+	const struct alerts_actions actions = {
+		apply, get_state, tell, control, act, when_told, tell_again};
 
 	// The socket's folder is in memory as a rule.
 	(void)snprintf(marks, sizeof(marks), "%s.marks", from->socket);

@@ -70,6 +70,8 @@ struct alerts_actions {
 	// Calls then when it is known what came of all that was done until now, which the receipt says; at once if it is.
 	// NULL: it always is.
 	void (*when_told)(void *ctx, void (*then)(void *data), void *data);
+	// It was done by the process before, which may have been killed before it has told of it. NULL: nothing is told.
+	void (*tell_again)(void *ctx, const struct alert *alert);
 };
 
 struct alerts_options {

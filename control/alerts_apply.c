@@ -443,22 +443,30 @@ void alerts_apply(struct alerts *alerts, struct taking *taking)
 
 // ---- after a crash ------------------------------------------------------------------------------
 
+// taking->text: as it was taken.
+static int parse_taken(struct taking *taking)
+{
+	const char *why = "";
+	const char *payload;
+	size_t bytes = 0;
+	int err;
+
+	taking->bytes = strlen(taking->text);
+	err = envelope_parse(taking->text, taking->bytes, &taking->envelope, &why);
+	if (err != 0)
+		return err;
+	taking->digest = envelope_digest(taking->envelope);
+	payload = envelope_payload(taking->envelope, &bytes);
+	return alert_parse(payload, bytes, &taking->alert, taking->why, sizeof(taking->why));
+}
+
 // Its signatures were good when it was taken: only what it does is done again.
 static void resume(struct alerts *alerts, const char *digest, const char *envelope, int64_t now_s)
 {
 	static const struct alerts_source nobody = {.channel = "restart", .peer = ""};
-	struct taking taking = {
-		.source = &nobody, .text = envelope, .bytes = strlen(envelope), .now_s = now_s};
-	const char *why = "";
-	const char *payload;
-	size_t bytes = 0;
-	int err = envelope_parse(envelope, taking.bytes, &taking.envelope, &why);
+	struct taking taking = {.source = &nobody, .text = envelope, .now_s = now_s};
+	int err = parse_taken(&taking);
 
-	if (err == 0) {
-		taking.digest = envelope_digest(taking.envelope);
-		payload = envelope_payload(taking.envelope, &bytes);
-		err = alert_parse(payload, bytes, &taking.alert, taking.why, sizeof(taking.why));
-	}
 	if (err == 0 && taking.alert.type == ALERT_ROOT &&
 		taking.alert.sequence > alerts->root.version)
 		err = alerts_root_check(&alerts->root, &taking.alert, taking.envelope, taking.now_s,
@@ -475,16 +483,28 @@ static void resume(struct alerts *alerts, const char *digest, const char *envelo
 	envelope_free(taking.envelope);
 }
 
+static void tell_again(const struct alerts *alerts, const char *envelope)
+{
+	struct taking taking = {.text = envelope};
+
+	if (alerts->actions.tell_again != NULL && parse_taken(&taking) == 0)
+		alerts->actions.tell_again(alerts->actions.ctx, &taking.alert);
+	alert_clear(&taking.alert);
+	envelope_free(taking.envelope);
+}
+
 // A seal that acted is in its file, or has ended since: that is not undone.
 static void resume_one(void *ctx, const char *digest, const char *envelope, bool is_done)
 {
 	struct alerts *alerts = ctx;
 	int64_t now_s = alert_order_now(alerts->order, control_now_ns() / NS_PER_S);
 
-	if (is_done)
+	if (is_done) {
+		tell_again(alerts, envelope);
 		finish_told(alerts, digest, now_s);
-	else
+	} else {
 		resume(alerts, digest, envelope, now_s);
+	}
 }
 
 int alerts_resume(struct alerts *alerts)

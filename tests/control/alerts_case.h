@@ -37,6 +37,7 @@ static struct {
 	bool is_silent;           // it is not known what came of what was done
 	void (*then)(void *data); // what waits for that
 	void *then_data;
+	char told_again[ALERT_NAME_BYTES]; // of what was done before a restart
 	// events
 	unsigned int events;
 	unsigned int faults;
@@ -83,6 +84,12 @@ static inline int act(
 	if (err == 0)
 		*kept = (struct alerts_kept){write_kept, end_kept, NULL};
 	return err;
+}
+
+static inline void tell_again(void *ctx, const struct alert *alert)
+{
+	(void)ctx;
+	(void)snprintf(lab.told_again, sizeof(lab.told_again), "%s", alert->virus_id);
 }
 
 static inline void when_told(void *ctx, void (*then)(void *data), void *data)
@@ -317,7 +324,7 @@ static inline void start_with(const struct alerts_actions *actions)
 static inline void start(void)
 {
 	const struct alerts_actions actions = {
-		apply, state, event, NULL, lab.acts_first ? act : NULL, when_told};
+		apply, state, event, NULL, lab.acts_first ? act : NULL, when_told, tell_again};
 
 	start_with(&actions);
 }

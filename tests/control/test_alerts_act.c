@@ -164,7 +164,9 @@ static void a_receipt_that_was_not_written_is_made_at_the_next_start(void **test
 	lab.is_silent = true;
 	send_text(strdup(text));
 	assert_int_equal(lab.kept, 1);
+	assert_string_equal(lab.told_again, "");
 	kill_and_resume();
+	assert_string_equal(lab.told_again, "V-1");
 	send_text(text);
 	assert_int_equal(lab.answers, 0);
 	lab.then(lab.then_data);
@@ -304,7 +306,7 @@ static void dying_answer(void *ctx, uint64_t token, const struct alerts_answer *
 static void live_and_die(const char *text)
 {
 	const struct alerts_source source = {.channel = "test", .peer = "", .answer = dying_answer};
-	const struct alerts_actions actions = {apply, state, event, NULL, dying_act, NULL};
+	const struct alerts_actions actions = {apply, state, event, NULL, dying_act, NULL, NULL};
 
 	start_with(&actions);
 	alerts_take(lab.alerts, &source, text, strlen(text), lab.now_s);

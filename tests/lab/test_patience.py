@@ -215,6 +215,8 @@ def killed(case):
         case.equal((receipt["result"], receipt["state"]["in_force"], receipt["state"]["open"]),
                    ("applied", True, ["CV-1"]), "the receipt")
         case.equal(rig.control.ask("status")["seals"], before, "the seal, and when it ends")
+        case.equal([(e["virus_id"], e["in_force"], e.get("resumed")) for e in rig.control.events("seal")],
+                   [("CV-1", True, True)], "its event")
 
 
 class Stoppable(Gateway):

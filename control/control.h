@@ -9,6 +9,7 @@
 //   aside           what takes long, while alerts are served
 //   journal         what is written by a thread, in order
 //   dataplane_link  the dataplane: is it there, has it what it should have    dataplane_ask   by one connection
+//   ending          who waits for it when the process is to end
 //   settle          who asks for the state while it is being told waits a moment
 //   store, store_index, store_query, store_json: mail that was kept back
 //   release, release_scan, release_rules, release_queue, deliver: what becomes of it

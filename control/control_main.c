@@ -3,6 +3,7 @@
 #include "control/alert_apply.h"
 #include "control/complaints.h"
 #include "control/control.h"
+#include "control/ending.h"
 #include "control/urgent.h"
 #include "control/web_user_command.h"
 #include "dataplane/dataplane.h"
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000
+#define FIRST_MS 10000 // longer than all that is asked then takes
+#define END_MS 1000
 
 static const char usage[] =
 	"usage: cordon-control --config FILE [--check-config]\n"
@@ -432,7 +435,7 @@ static void looked_first(void *ctx, int err)
 static void look_first(struct control *control)
 {
 	dataplane_link_look(&control->link, looked_first, control);
-	dataplane_link_wait(&control->link);
+	dataplane_link_wait(&control->link, FIRST_MS);
 }
 
 static int start(struct control *control)
@@ -505,6 +508,7 @@ static void loop(struct control *control)
 	(void)once_a_second(control);
 	renew_foreign_image(control);
 	g_main_loop_run(control->loop);
+	ending_begin();
 	// The dataplane has them, or will have: they come to lie where both start from.
 	while (publish_is_handing(control->publish))
 		(void)g_main_context_iteration(NULL, TRUE);
@@ -524,7 +528,9 @@ static int run(struct control *control)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	complaints_never_wait();
-	err = urgent_open();
+	err = ending_open();
+	if (err == 0)
+		err = urgent_open();
 	if (err != 0) {
 		complain(err, "a thread cannot be started");
 		return EXIT_FAILURE;
@@ -535,7 +541,7 @@ static int run(struct control *control)
 		loop(control);
 	if (control->alerts != NULL)
 		alerts_flush(control->alerts);
-	dataplane_link_wait(&control->link);
+	dataplane_link_wait(&control->link, END_MS);
 	dataplane_link_end(&control->link);
 	if (control->alerts != NULL)
 		alerts_flush(control->alerts);
@@ -563,6 +569,7 @@ static int run(struct control *control)
 	settle_free(control->settle);
 	dataplane_link_close(&control->link);
 	control_events_close(control->events);
+	ending_close();
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

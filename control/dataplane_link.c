@@ -293,10 +293,23 @@ int dataplane_link_open(struct dataplane_link *link, const struct control_option
 	return dataplane_ask_new(link->path, urgent_context(), &link->asked);
 }
 
-void dataplane_link_wait(struct dataplane_link *link)
+static gboolean time_is_over(gpointer is_over)
 {
-	while (link->asked != NULL && dataplane_ask_is_busy(link->asked))
+	*(bool *)is_over = true;
+	return G_SOURCE_CONTINUE;
+}
+
+void dataplane_link_wait(struct dataplane_link *link, unsigned int ms)
+{
+	GSource *clock = g_timeout_source_new(ms);
+	bool is_over = false;
+
+	g_source_set_callback(clock, time_is_over, &is_over, NULL);
+	(void)g_source_attach(clock, urgent_context());
+	while (!is_over && link->asked != NULL && dataplane_ask_is_busy(link->asked))
 		(void)g_main_context_iteration(urgent_context(), TRUE);
+	g_source_destroy(clock);
+	g_source_unref(clock);
 }
 
 void dataplane_link_end(struct dataplane_link *link)

@@ -39,8 +39,9 @@ struct dataplane_link {
 // options outlive it. Returns 0 or -ENOMEM.
 int dataplane_link_open(struct dataplane_link *link, const struct control_options *options)
 	__attribute__((warn_unused_result));
-// Waits until it is known what came of each question: while nothing else is to be done, at the beginning and at the end.
-void dataplane_link_wait(struct dataplane_link *link);
+// Waits until it is known what came of each question, or for so long: while nothing else is to be done, at the beginning
+// and at the end.
+void dataplane_link_wait(struct dataplane_link *link, unsigned int ms);
 // Nobody is told anything from then on; seals are still sent.
 void dataplane_link_end(struct dataplane_link *link);
 void dataplane_link_close(struct dataplane_link *link);

@@ -17,9 +17,10 @@ struct publish;
 struct ruleset;
 
 struct publish_result {
-	bool is_delta;    // of the image that lies there: this one stays
-	bool applied;     // the dataplane has them, or will have when it starts
-	bool in_force;    // the running dataplane said so
+	bool is_delta; // of the image that lies there: this one stays
+	bool applied;  // the dataplane has them, or will have when it starts
+	bool in_force; // the running dataplane said so
+	bool is_cut_off; // it has not said anything before this process ended, and they lie where it starts from
 	const char *why;  // when they are not, or not yet
 	char version[40]; // of the new ruleset
 	unsigned int signatures;

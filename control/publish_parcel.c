@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publish_parcel.h"
 
+#include "control/ending.h"
 #include "control/memory_file.h"
 #include "dataplane/dataplane.h"
 
@@ -70,8 +71,9 @@ int publish_parcel_send(const struct control_options *options, const struct publ
 
 	if (err == 0) {
 		what = "the dataplane cannot be asked";
-		err = local_ask(
-			options->dataplane, parcel->command, fd, SWAP_SECONDS, &answer, NULL);
+		err = local_ask_until(options->dataplane,
+			&(struct local_question){parcel->command, fd, SWAP_SECONDS},
+			ending_descriptor(), &answer);
 		(void)close(fd);
 	}
 	if (err != 0) {

@@ -119,7 +119,7 @@ static void note_told(struct screens *screening, const struct screens_job *job)
 	}
 	(void)snprintf(screening->why, sizeof(screening->why), "%s", job->why);
 	// It is tried again, and told once.
-	if (!said)
+	if (!said && job->told != -ECANCELED)
 		fault(screening, job->why);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/screens_work.h"
 
+#include "control/ending.h"
 #include "control/screens_image.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
@@ -49,7 +50,8 @@ static json_t *ask(const struct screens_work *work, struct screens_job *job, con
 	const char *refusal;
 	json_t *root;
 
-	job->told = local_ask(work->options->dataplane, command, fd, seconds, &answer, NULL);
+	job->told = local_ask_until(work->options->dataplane,
+		&(struct local_question){command, fd, seconds}, ending_descriptor(), &answer);
 	if (job->told != 0) {
 		(void)snprintf(job->why, sizeof(job->why), "the dataplane cannot be asked: %s",
 			strerror_r(-job->told, reason, sizeof(reason)));

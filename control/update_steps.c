@@ -246,6 +246,9 @@ static void published(void *ctx, const struct publish_result *result)
 	struct update *update = ctx;
 	struct control *control = update->control;
 
+	// The next process does this step again: it is not known whether the dataplane goes by them.
+	if (result->is_cut_off)
+		return;
 	update->is_compiling = false;
 	take_look(update);
 	if (!result->applied)

@@ -4,10 +4,13 @@
 #include "dataplane/local_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#define MS_PER_S 1000
 
 static int receive_answer(int fd, char **out, int *received, int flags)
 {
@@ -88,6 +91,36 @@ int local_receive(int fd, char **answer)
 
 	if (unwanted >= 0)
 		(void)close(unwanted);
+	return err;
+}
+
+// Returns 0, -ETIMEDOUT, -ECANCELED: the end is there and no answer, or -errno.
+static int await_answer(int fd, int end, unsigned int seconds)
+{
+	struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = end, .events = POLLIN}};
+	long n = TEMP_FAILURE_RETRY(poll(polled, 2, (int)seconds * MS_PER_S));
+
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
+	return polled[0].revents != 0 ? 0 : -ECANCELED;
+}
+
+int local_ask_until(const char *path, const struct local_question *question, int end, char **answer)
+{
+	int fd;
+	int err = connect_within(path, LOCAL_CONNECT_SECONDS, &fd);
+
+	if (err != 0)
+		return err;
+	if (local_packet_send(fd, question->text, question->fd, 0) < 0)
+		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (err == 0)
+		err = await_answer(fd, end, question->seconds);
+	if (err == 0)
+		err = local_receive(fd, answer);
+	(void)close(fd);
 	return err;
 }
 

@@ -68,6 +68,11 @@ struct local_question {
 	unsigned int seconds;
 };
 
+// The same without a descriptor that comes back; two seconds to be let in. Once end is readable (-1: never) the answer is
+// not waited for any more: -ECANCELED, and what was asked may be done.
+int local_ask_until(const char *path, const struct local_question *question, int end, char **answer)
+	__attribute__((warn_unused_result));
+
 // The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is
 // to be closed: an answer that comes late would be taken for the next one's.
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));

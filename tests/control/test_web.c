@@ -124,7 +124,7 @@ static void the_end_may_come_before_it_is_told(void **state)
 	(void)state;
 	web_turn(lab.control.web);
 	serve(NULL);
-	dataplane_link_wait(&lab.control.link);
+	dataplane_link_wait(&lab.control.link, PATIENCE_S * 1000);
 	assert_int_equal(lab.told, 0);
 }
 

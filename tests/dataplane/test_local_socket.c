@@ -218,6 +218,26 @@ static void a_connection_says_that_its_server_has_gone(void **state)
 	(void)close(fd);
 }
 
+// Nobody serves it: no answer comes.
+static void who_is_to_end_waits_no_longer_for_a_server_that_hangs(void **state)
+{
+	(void)state;
+	const struct local_question question = {"ping", -1, SECONDS};
+	struct local_server *server;
+	char *text = NULL;
+	size_t size = 1;
+	int end[2];
+
+	assert_int_equal(local_server_open(path, answer, &size, &server), 0);
+	assert_int_equal(pipe(end), 0);
+	assert_int_equal(write(end[1], "", 1), 1);
+	assert_int_equal(local_ask_until(path, &question, end[0], &text), -ECANCELED);
+	assert_null(text);
+	(void)close(end[0]);
+	(void)close(end[1]);
+	local_server_close(server);
+}
+
 static void descriptors_go_both_ways(void **state)
 {
 	(void)state;
@@ -511,6 +531,7 @@ int main(void)
 		cmocka_unit_test(descriptors_go_both_ways),
 		cmocka_unit_test(a_connection_that_stays_gets_each_answer_in_turn),
 		cmocka_unit_test(a_connection_says_that_its_server_has_gone),
+		cmocka_unit_test(who_is_to_end_waits_no_longer_for_a_server_that_hangs),
 		cmocka_unit_test(an_answer_may_come_later),
 		cmocka_unit_test(who_waits_and_goes_keeps_nobody_busy),
 		cmocka_unit_test(an_urgent_question_is_answered_within_a_long_one),

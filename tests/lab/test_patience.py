@@ -270,22 +270,31 @@ def unheard(case):
         case.equal(len(control.ask("status")["seals"]), 4, "after one more start")
 
 
-@cases.case("a control process that is stopped amid a swap ends when the rules lie where both start from")
+@cases.case("a control process that is stopped amid a swap ends, though the dataplane hangs, and nothing is lost")
 def stop(case):
     with Lab(case) as lab:
-        rig = Rig(lab)
+        rig = Alerted(lab)
         dataplane, control = rig.dataplane, rig.control
-        dataplane.hold("rules")
-        rig.aside("rules", "install")
+        checksum = lab.folder + "/list.json"
+        with open(checksum, "w") as f:
+            json.dump({"virus_id": "CV-2", "screen": [{"kind": "part", "algorithm": "sha256", "digest": "ab" * 32}]}, f)
+        dataplane.hold("rules", "screen", "seals")
+        rig.aside("rules", "install", status=None)
+        rig.aside("screen", "add", checksum, status=None)
         until("the image is handed over", lambda: dataplane.is_asked("rules"))
-        control.process.child.terminate()
-        rig.is_served(case, "while it ends")
-        case.equal(len(control.events("stop")), 0, "it has not stopped")
-        dataplane.let_go()
-        control.process.wait()
+        until("the list is handed over", lambda: dataplane.is_asked("screen"))
+        alert = rig.seal("CV-1")
+        rig.send(alert)()
+        case.equal(control.stop(), 0, "its end")
         case.equal([e["result"] for e in control.events("rules")], ["applied"], "the swap's end")
+        case.equal([(e["virus_id"], e["in_force"]) for e in control.events("seal")], [("CV-1", False)], "the seal's")
+        case.equal(len(control.events("stop")), 1, "it has told of it")
+        dataplane.let_go()
         control.start()
         case.check("version" in control.ask("rules"), "the image is there")
+        until("the seal is in force", lambda: control.ask("status", status=None)["in_force"])
+        until("the list, too", lambda: control.ask("status")["screening"]["entries"] == 1)
+        case.equal(rig.send(alert)()["result"], "applied", "the receipt")
 
 
 cases.main()

@@ -17,8 +17,7 @@ struct seals {
 	json_t *before; // what it was, while it is not in the file; else NULL
 	bool is_behind; // the file, after a write that has failed
 	bool is_heard;  // what the dataplane has
-	uint64_t
-		since; // until then: the generation of which it is known that it has no other seals
+	uint64_t since; // until then: up to this generation it has no other seals
 	void (*barrier)(void *ctx);
 	void *barrier_ctx;
 };

@@ -5,17 +5,13 @@
 //
 // One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail systems add blank
 // lines and readers do not mind. A begin line counts only when a line of data follows, so that prose does not open one.
-#include "scan/decode_ops.h"
 #include "scan/encrypted.h"
+#include "scan/mime_block_lines.h"
 #include "scan/mime_lines.h"
 #include "scan/mime_state.h"
 
 #include <string.h>
 
-// A line that opens a block of base64 has so many characters at least. Encoders make 76 or 64.
-#define BASE64_LINE_BYTES 40
-// One that opens quoted-printable has so many escapes, and little else.
-#define QP_LINE_ESCAPES 8
 // So many damaged lines may stand behind a line that begins uuencode.
 #define UU_MISSES 3
 
@@ -31,87 +27,6 @@ void block_init_uu(struct block *block)
 	block->state = BLOCK_BEGUN;
 	block->kind = BLOCK_UU;
 	block->name[0] = '\0';
-}
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\v' || c == '\f';
-}
-
-// Some readers do not see control characters.
-static size_t skip_controls(const uint8_t *line, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && line[i] < ' ')
-		i++;
-	return i;
-}
-
-static bool is_blank_line(const uint8_t *line, size_t n)
-{
-	while (n > 0 && is_blank(line[n - 1]))
-		n--;
-	return n == 0;
-}
-
-static bool begins_with(const uint8_t *line, size_t n, const char *lower)
-{
-	size_t bytes = strlen(lower);
-
-	return n >= bytes && span_is((struct span){(const char *)line, bytes}, lower);
-}
-
-// The alphabet of RFC 4648 section 5 counts too: there are mail readers that take it.
-static bool is_base64_byte(uint8_t c)
-{
-	return decode_sextets[c] != DECODE_INVALID || c == '-' || c == '_';
-}
-
-// Nothing but base64, with padding at most at the end.
-static bool is_base64(const uint8_t *line, size_t n)
-{
-	size_t i = 0;
-
-	while (n > 0 && is_blank(line[n - 1]))
-		n--;
-	while (n > 0 && line[n - 1] == '=')
-		n--;
-	while (i < n && is_base64_byte(line[i]))
-		i++;
-	return i == n;
-}
-
-// Long enough to be meant, and no digest in hexadecimal.
-static bool opens_base64(const uint8_t *line, size_t n)
-{
-	bool upper = false;
-	bool small = false;
-	bool beyond = false;
-
-	// A rule of dashes is none.
-	if (n < BASE64_LINE_BYTES || !is_base64_byte(line[BASE64_LINE_BYTES - 1]) ||
-		(line[0] == line[1] && memcmp(line, line + 1, n - 1) == 0) || !is_base64(line, n))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		upper = upper || (line[i] >= 'A' && line[i] <= 'Z');
-		small = small || (line[i] >= 'a' && line[i] <= 'z');
-		beyond = beyond || (line[i] | 0x20) > 'f';
-	}
-	return upper && small && beyond;
-}
-
-// More than half of it escapes: bytes that are no text, or text in another script.
-static bool opens_qp(const uint8_t *line, size_t n)
-{
-	size_t escapes = 0;
-
-	if (n <= QP_LINE_ESCAPES || memchr(line, '=', n - QP_LINE_ESCAPES) == NULL)
-		return false;
-	for (size_t i = 0; i + 2 < n; i++)
-		escapes += line[i] == '=' && decode_nibbles[line[i + 1]] != DECODE_INVALID &&
-			   decode_nibbles[line[i + 2]] != DECODE_INVALID;
-	return escapes >= QP_LINE_ESCAPES && escapes * 6 > n;
 }
 
 // ---- inside a block ----------------------------------------------------------------------------
@@ -195,22 +110,14 @@ static void end_block(struct block *block)
 	block->break_bytes = 0;
 }
 
-static void take_uu(struct block *block, const uint8_t *line, size_t n)
+// Something else begins inside of a block that has not come to its end. Who wrote the mail may have meant either: the
+// block goes on behind that, as a reading of its own.
+static void interrupt(struct block *block)
 {
-	if (!block->in_rest && (uu_holds_data(line, n) || uu_begins_with_data(line, n)))
-		block->out_bytes +=
-			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
-	else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' '))
-		end_block(block);
-}
-
-static void take_yenc(struct block *block, const uint8_t *line, size_t n)
-{
-	if (begins_with(line, n, "=yend"))
-		end_block(block);
-	block->takes_rest = block->state == BLOCK_INSIDE && !begins_with(line, n, "=ypart ");
-	if (block->takes_rest)
-		put(block, line, n);
+	block->resumes = true;
+	block->resume_kind = block->kind;
+	block->resume_coding = block->coding;
+	end_block(block);
 }
 
 static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
@@ -220,11 +127,92 @@ static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
 	return n > 0 && line[0] == 'b' && !block->in_rest && uu_begins(line, n, name);
 }
 
-static bool begins_field(const uint8_t *line, size_t n)
+// What may stand in uuencode or yEnc, but begins something else.
+static bool intrudes(const struct block *block, const uint8_t *line, size_t n)
 {
-	const size_t at = skip_controls(line, n);
+	return n > 0 && !block->is_named &&
+	       (begins_field(line, n) || begins_uu(block, line, n) ||
+		       begins_with(line, n, "=ybegin ") ||
+		       (!block->armor && opens_base64(line, n)) || opens_qp(line, n));
+}
 
-	return begins_with(line + at, n - at, "content-");
+// RFC 4880 section 6.2: armor is base64 too, of what no scanner reads.
+static void take_dashes(struct block *block, const uint8_t *line, size_t n)
+{
+	block->after_dashes = n > 2 && line[0] == '-' && line[1] == '-';
+	if (begins_with(line, n, "-----begin pgp "))
+		block->armor = true;
+	else if (block->after_dashes)
+		block->armor = false;
+}
+
+// A line of uuencode, or of yEnc below. What intrudes is looked at once more.
+static void take_uu(struct block *block, const uint8_t *line, size_t n)
+{
+	// One in capitals may look like data.
+	const bool is_field = n > 0 && !block->is_named && begins_field(line, n);
+
+	if (!is_field && !block->in_rest &&
+		(uu_holds_data(line, n) || uu_begins_with_data(line, n))) {
+		block->out_bytes +=
+			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
+	} else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' ')) {
+		end_block(block);
+		block->resumes = false;
+	} else if (is_field || intrudes(block, line, n)) {
+		interrupt(block);
+		block->again = true;
+	} else if (n > 0) {
+		take_dashes(block, line, n);
+	}
+}
+
+static void take_yenc(struct block *block, const uint8_t *line, size_t n)
+{
+	if (begins_with(line, n, "=yend")) {
+		end_block(block);
+		block->resumes = false;
+	} else if (intrudes(block, line, n)) {
+		interrupt(block);
+		block->again = true;
+	} else if (n > 0) {
+		take_dashes(block, line, n);
+	}
+	block->takes_rest = block->state == BLOCK_INSIDE && !begins_with(line, n, "=ypart ");
+	if (block->takes_rest)
+		put(block, line, n);
+}
+
+// What was interrupted goes on with the line, if it may.
+static void resume(struct block *block, const uint8_t *line, size_t n)
+{
+	if (block->ended) {
+		block->again = true;
+		return;
+	}
+	switch (block->resume_kind) {
+	case BLOCK_UU:
+		if (block->in_rest || !uu_holds_data(line, n))
+			return;
+		begin_block(block, BLOCK_UU);
+		take_uu(block, line, n);
+		return;
+	case BLOCK_YENC:
+		begin_block(block, BLOCK_YENC);
+		take_yenc(block, line, n);
+		return;
+	case BLOCK_PART:
+		block->resumes = !block->after_dashes;
+		if (!block->resumes)
+			return;
+		block->coding = block->resume_coding;
+		begin_block(block, BLOCK_PART);
+		put(block, line, n);
+		block->takes_rest = true;
+		return;
+	case BLOCK_BASE64:
+		return;
+	}
 }
 
 // A line that begins with "--" ends what looks like a part; in text "-- " begins a signature. What is not encoded, or
@@ -233,11 +221,19 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 {
 	const bool is_plain = block->coding == MIME_IDENTITY;
 
-	if ((is_plain || block->is_guess) &&
-		(begins_field(line, n) || begins_with(line, n, "=ybegin ") ||
-			begins_uu(block, line, n))) {
-		end_block(block);
+	if (begins_field(line, n) || begins_with(line, n, "=ybegin ") ||
+		begins_uu(block, line, n)) {
+		if (is_plain || block->is_guess)
+			end_block(block);
+		else
+			interrupt(block);
 		return false;
+	}
+	// Uuencode was interrupted, and these are lines of it.
+	if (block->resumes && block->resume_kind == BLOCK_UU && uu_fills_line(line, n)) {
+		end_block(block);
+		block->again = true;
+		return true;
 	}
 	if (((is_plain || block->is_guess) && !block->armor && opens_base64(line, n)) ||
 		(is_plain && opens_qp(line, n))) {
@@ -245,15 +241,11 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 		block->again = true;
 		return true;
 	}
-	// Of several encodings that a header names the last counts here; no line of base64 begins so.
-	if (block->coding == MIME_BASE64 && begins_uu(block, line, n)) {
-		end_block(block);
-		return false;
-	}
 	if (n > 2 && line[0] == '-' && line[1] == '-' &&
 		(line[2] != ' ' || block->coding == MIME_BASE64)) {
 		end_block(block);
 		block->after_dashes = true;
+		block->resumes = false;
 		return true;
 	}
 	put_break(block);
@@ -347,16 +339,6 @@ static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 	return true;
 }
 
-// RFC 4880 section 6.2: armor is base64 too, of what no scanner reads.
-static void take_dashes(struct block *block, const uint8_t *line, size_t n)
-{
-	block->after_dashes = n > 2 && line[0] == '-' && line[1] == '-';
-	if (begins_with(line, n, "-----begin pgp "))
-		block->armor = true;
-	else if (block->after_dashes)
-		block->armor = false;
-}
-
 // A damaged line behind the one that begins uuencode.
 static bool is_miss(struct block *block)
 {
@@ -368,9 +350,13 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	bool begun = block->state == BLOCK_BEGUN;
 
 	if (block->state == BLOCK_BEGUN && block->kind == BLOCK_YENC) {
-		begin_block(block, BLOCK_YENC);
-		take_yenc(block, line, n);
-		return;
+		if (!intrudes(block, line, n)) {
+			begin_block(block, BLOCK_YENC);
+			take_yenc(block, line, n);
+			return;
+		}
+		interrupt(block);
+		block->ended = false; // for it has not begun
 	}
 	if (block->state == BLOCK_BEGUN && !block->in_rest && uu_holds_data(line, n)) {
 		begin_block(block, BLOCK_UU);
@@ -402,16 +388,11 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 		}
 	} else if (block->state == BLOCK_OUTSIDE) {
 		take_dashes(block, line, n);
-		if (begun && !block->after_dashes && is_miss(block))
+		if (begun && !block->after_dashes && !block->resumes && is_miss(block))
 			block->state = BLOCK_BEGUN;
+		else if (block->resumes)
+			resume(block, line, n);
 	}
-}
-
-// Whether it may be the first line of a body that no blank line precedes.
-static bool may_be_base64(const uint8_t *line, size_t n)
-{
-	return is_base64(line, n) && (n >= BASE64_LINE_BYTES || n % 4 == 0) &&
-	       memchr(line, '-', n) == NULL;
 }
 
 static void take_header(struct block *block, const uint8_t *line, size_t n)
@@ -497,7 +478,7 @@ static size_t skip_text(struct block *block, const uint8_t *data, size_t n)
 	size_t at;
 
 	if (block->state != BLOCK_OUTSIDE || block->line_bytes > 0 || block->in_rest ||
-		block->after_cr)
+		block->after_cr || block->resumes)
 		return 0;
 	at = mime_lines_skip(data, n, block->armor);
 	if (at == 0)

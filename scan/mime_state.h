@@ -88,9 +88,12 @@ struct block {
 	bool in_rest;      // of a line longer than BLOCK_LINE_BYTES
 	bool takes_rest;
 	bool after_cr;
-	bool skip_break;     // that of the blank line before a body
-	bool again;          // the line ended a block, and is to be looked at once more
-	bool is_named;       // a header says that it is uuencode
+	bool skip_break; // that of the blank line before a body
+	bool again;      // the line ended a block, and is to be looked at once more
+	bool is_named;   // a header says that it is uuencode
+	bool resumes;    // what follows was interrupted, and goes on where nothing else does
+	enum block_kind resume_kind;
+	enum mime_coding resume_coding;
 	uint8_t misses;      // lines behind "begin" that hold no data
 	uint8_t break_bytes; // held: it may belong to a boundary
 	uint8_t line_break[2];
@@ -119,6 +122,8 @@ bool uu_holds_data(const uint8_t *line, size_t n);
 // The same of a damaged line, with more behind its data or with a few characters in it that are none: to be asked
 // inside of a block alone.
 bool uu_begins_with_data(const uint8_t *line, size_t n);
+// Whether it is a line of 45 bytes, as encoders make all but the last.
+bool uu_fills_line(const uint8_t *line, size_t n);
 
 // mime_hint.c
 // The encodings that a value names in any way, as MIME_CODING_BITs; 0 for none.

@@ -63,3 +63,8 @@ bool uu_begins_with_data(const uint8_t *line, size_t n)
 		damaged += line[i] < 0x20 || line[i] > 0x60;
 	return damaged <= need / 16;
 }
+
+bool uu_fills_line(const uint8_t *line, size_t n)
+{
+	return n >= 61 && line[0] == 'M' && uu_holds_data(line, n);
+}

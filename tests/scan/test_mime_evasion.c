@@ -35,6 +35,7 @@ struct evasion {
 #define UUE "\001U"
 #define YEN "\001Y"
 #define RAW "\001R"
+#define CTE "Content-Transfer-Encoding"
 
 static const struct evasion evasions[] = {
 #define HEADER(name, header) {KIND_HEADER, "header: " name, header, MIX},
@@ -271,6 +272,13 @@ static void add_leaf(struct text *text, const char *header, const char *body, un
 		expand(text, "\n--outer--\n");
 }
 
+// What begins something and does not end it, in front of parts whose boundary is in doubt.
+static const char *const decoys[] = {"", "begin 644 x\n!!@\n", "=ybegin line=1 size=1 name=x\n",
+	"=ybegin line=1 size=1 name=x\nab\n", CTE ": x-uuencode\n\n!!@\n",
+	CTE ": quoted-printable\n\nAAAA\n", CTE ": base64\n\nAAAA\n",
+	CTE ": base64\n\nbegin 644 x\n!!@\n", "=ybegin line=1 size=1 name=x\nbegin 644 x\n!!@\n",
+	CTE ": quoted-printable\n\n=ybegin line=1 size=1 name=x\nab\n"};
+
 static void make(struct text *text, const struct evasion *evasion, unsigned int context)
 {
 	char header[256];
@@ -289,6 +297,7 @@ static void make(struct text *text, const struct evasion *evasion, unsigned int 
 	case KIND_MULTIPART:
 		expand(text, evasion->first);
 		expand(text, "\n");
+		expand(text, decoys[context]);
 		expand(text, evasion->second);
 		return;
 	case KIND_MESSAGE:
@@ -299,7 +308,9 @@ static void make(struct text *text, const struct evasion *evasion, unsigned int 
 
 static unsigned int contexts(const struct evasion *evasion)
 {
-	return evasion->kind == KIND_MULTIPART || evasion->kind == KIND_MESSAGE ? 1 : 4;
+	if (evasion->kind == KIND_MULTIPART)
+		return COUNT(decoys);
+	return evasion->kind == KIND_MESSAGE ? 1 : 4;
 }
 
 static void to_crlf(struct text *text, const struct text *lf)

@@ -286,6 +286,9 @@ install: all
 	install -m 755 $(addprefix $(BUILD)/cordon-,dataplane control vendor) $(DESTDIR)$(PREFIX)/sbin/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/cordon/
 	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/cordon/docs/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in docs/*.service; do \
+		sed 's|/usr/local/|$(PREFIX)/|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit#docs/} || exit; done
 
 clean:
 	rm -rf build

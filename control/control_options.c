@@ -25,7 +25,8 @@ static const struct config_option rules_table[] = {
 			"`-`: none."},
 	{.key = "compiler",
 		TEXT(rules.compiler),
-		.help = "The program that compiles; empty: the `cordonctl` beside this program."},
+		.help = "The program that compiles; empty: the `cordonctl` beside this program, or "
+			"in `../bin`."},
 	{.key = "compile_seconds",
 		UINT(rules.compile_seconds, 1, 86400),
 		.unit = "seconds",

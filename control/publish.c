@@ -426,22 +426,25 @@ bool publish_has_virus_id(struct publish *publish, const char *virus_id)
 
 // ---- begin and end -----------------------------------------------------------------------------
 
+// Beside this program, where both were built; in bin, where this one was installed in sbin.
 static void name_program(struct publish *publish)
 {
+	char own[PATH_MAX];
+	char *folder;
 	ssize_t n;
-	char *slash;
 
 	(void)snprintf(
 		publish->program, sizeof(publish->program), "%s", publish->options->rules.compiler);
 	if (publish->program[0] != '\0')
 		return;
-	n = readlink("/proc/self/exe", publish->program, sizeof(publish->program) - 1);
-	publish->program[n > 0 ? n : 0] = '\0';
-	slash = strrchr(publish->program, '/');
-	if (slash != NULL)
-		(void)snprintf(slash + 1,
-			sizeof(publish->program) - (size_t)(slash + 1 - publish->program),
-			"cordonctl");
+	n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	own[n > 0 ? n : 0] = '\0';
+	folder = g_path_get_dirname(own);
+	(void)snprintf(publish->program, sizeof(publish->program), "%s/cordonctl", folder);
+	if (access(publish->program, X_OK) != 0)
+		(void)snprintf(
+			publish->program, sizeof(publish->program), "%s/../bin/cordonctl", folder);
+	g_free(folder);
 }
 
 static void name_files(struct publish *publish)

@@ -4,9 +4,11 @@
 when the rules know the virus, and not before; whatever is wrong or is killed on the way leaves the gateway
 sealed, and goes on by itself."""
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import signal
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -295,6 +297,37 @@ def killed(case):
             labmail.check_arrived(case, at.server, [mail]) if not number else None
         case.equal(len(at.server.mails()), 2 * len(STEPS), "each mail was delivered once")
 
+
+def open_files(pid):
+    names = ""
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(FileNotFoundError):
+            names += os.readlink("/proc/%d/fd/%s" % (pid, fd)) + "\n"
+    return names
+
+
+@cases.case("stopped while a dataplane that hangs is handed its rules it goes on at the next start, and the seal stays",
+            engine=True)
+def cut_off(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        clean, _ = at.hold()
+        hanging = at.gateway.process.child
+        hanging.send_signal(signal.SIGSTOP)
+        at.tell(at.bundle("v1", {"new.ndb": covered_signature()}), wait=False)
+        until("they are handed over", lambda: "/memfd:rules" in open_files(at.control.process.child.pid))
+        case.equal(at.control.stop(), 0, "its end")
+        with open(lab.folder + "/seals.json") as f:
+            seal, = json.load(f)["seals"]
+        case.equal((seal["virus_id"], seal.get("closing")), (ID, None), "the seal")
+        case.equal([e["result"] for e in at.control.events("alert")], ["applied", "taken"], "the update has no end yet")
+        hanging.send_signal(signal.SIGCONT)
+        at.control.start()
+        until("it is done", lambda: at.updates()["active"] == "v1" and at.updates()["progress"] is None)
+        at.check_released(clean)
+        listed = at.control.ask("alerts")["alerts"][0]
+        case.equal((listed["type"], listed["result"]), ("update", "applied"), "answered")
 
 if __name__ == "__main__":
     cases.main()

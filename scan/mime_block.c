@@ -153,7 +153,9 @@ static void take_uu(struct block *block, const uint8_t *line, size_t n)
 	const bool is_field = n > 0 && !block->is_named && begins_field(line, n);
 
 	if (!is_field && !block->in_rest &&
-		(uu_holds_data(line, n) || uu_begins_with_data(line, n))) {
+		(uu_is_all_data(line, n) || uu_begins_with_data(line, n))) {
+		if (line[0] == '-')
+			take_dashes(block, line, n);
 		block->out_bytes +=
 			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
 	} else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' ')) {
@@ -358,7 +360,8 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 		interrupt(block);
 		block->ended = false; // for it has not begun
 	}
-	if (block->state == BLOCK_BEGUN && !block->in_rest && uu_holds_data(line, n)) {
+	if (block->state == BLOCK_BEGUN && !block->in_rest &&
+		(uu_holds_data(line, n) || (block->is_named && uu_is_all_data(line, n)))) {
 		begin_block(block, BLOCK_UU);
 		take_uu(block, line, n);
 		return;

@@ -119,6 +119,9 @@ enum block_step block_finish(struct block *block);
 // Whether line is "begin MODE NAME", or without a name; then the name, which has room for a line, is filled in.
 bool uu_begins(const uint8_t *line, size_t n, char *name);
 bool uu_holds_data(const uint8_t *line, size_t n);
+// Whether it has a length and nothing outside of the alphabet, however short it is for that length: to be asked inside
+// of a block alone, where readers take what is missing for zeros.
+bool uu_is_all_data(const uint8_t *line, size_t n);
 // The same of a damaged line, with more behind its data or with a few characters in it that are none: to be asked
 // inside of a block alone.
 bool uu_begins_with_data(const uint8_t *line, size_t n);

@@ -49,6 +49,16 @@ bool uu_holds_data(const uint8_t *line, size_t n)
 	return true;
 }
 
+bool uu_is_all_data(const uint8_t *line, size_t n)
+{
+	if (n < 2 || line[0] <= 0x20 || line[0] >= 0x60)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if (line[i] < 0x20 || line[i] > 0x60)
+			return false;
+	return true;
+}
+
 bool uu_begins_with_data(const uint8_t *line, size_t n)
 {
 	size_t damaged = 0;

@@ -39,7 +39,7 @@ static void take_line(struct unpack *unpack, size_t n, struct unpack_event *even
 		unpack_member_end(unpack, event);
 		return;
 	}
-	bytes = uu_holds_data(uu->line, n) ? uu_decode_line(uu->line, n, unpack->out) : 0;
+	bytes = uu_is_all_data(uu->line, n) ? uu_decode_line(uu->line, n, unpack->out) : 0;
 	if (bytes > 0)
 		unpack_member_data(unpack, unpack->out, bytes, event);
 }

@@ -35,6 +35,7 @@ struct evasion {
 #define UUE "\001U"
 #define YEN "\001Y"
 #define RAW "\001R"
+#define ODD "\001O"
 #define CTE "Content-Transfer-Encoding"
 
 static const struct evasion evasions[] = {
@@ -109,11 +110,12 @@ static void add_escapes(struct text *text, bool upper, const char *separator)
 	}
 }
 
-static void add_uuencode(struct text *text)
+// All lines say 45 bytes where they claim more than they have: the last has 24.
+static void add_uuencode(struct text *text, bool claims)
 {
 	for (size_t at = 0; at < strlen(marker); at += 45) {
 		size_t n = strlen(marker) - at < 45 ? strlen(marker) - at : 45;
-		char c = (char)(' ' + n);
+		char c = (char)(' ' + (claims ? 45 : n));
 
 		add(text, &c, 1);
 		for (size_t i = 0; i < n; i += 3) {
@@ -172,8 +174,8 @@ static void add_whole(struct text *text, char token)
 		add_escapes(text, true, "");
 	else if (token == 'l')
 		add_escapes(text, false, "");
-	else if (token == 'U')
-		add_uuencode(text);
+	else if (token == 'U' || token == 'O')
+		add_uuencode(text, token == 'O');
 	else if (token == 'Y')
 		add_yenc(text);
 	else if (token == 'R')

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/fetch.h"
 
+#include "control/alive.h"
+
 #include <curl/curl.h>
 #include <glib-unix.h>
 
@@ -302,6 +304,14 @@ static void set_headers(struct fetch *fetch, const struct fetch_request *request
 	(void)curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
 }
 
+static int watch_peer(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)ctx;
+	(void)purpose;
+	alive_watch(fd);
+	return CURL_SOCKOPT_OK;
+}
+
 static void set_tls(CURL *easy, const struct fetch_request *request)
 {
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -326,6 +336,7 @@ static void set_request(struct fetch *fetch, const struct fetch_request *request
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
 	(void)curl_easy_setopt(
 		easy, CURLOPT_TIMEOUT, (long)request->most_seconds + (long)request->wait_seconds);
+	(void)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, watch_peer);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);

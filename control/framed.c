@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/framed.h"
 
+#include "control/alive.h"
 #include "control/urgent.h"
 
 #include <arpa/inet.h>
@@ -265,7 +266,7 @@ struct framed *framed_new(
 	if (framed == NULL)
 		return NULL;
 	g_socket_set_blocking(socket, FALSE);
-	g_socket_set_keepalive(socket, TRUE);
+	alive_watch(g_socket_get_fd(socket));
 	framed->connection = g_object_ref(connection);
 	framed->in = g_byte_array_new();
 	framed->out = g_byte_array_new();

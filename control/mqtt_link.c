@@ -14,9 +14,9 @@
 #include <string.h>
 
 #define QOS 1
-#define KEEPALIVE_S 60
-#define CONNECT_S 30 // from the first packet until the broker has agreed
-#define RETRY_S 1    // first pause before it is connected again, doubled each time
+#define KEEPALIVE_S 20 // a broker that is gone without a word is missed after twice that
+#define CONNECT_S 30   // from the first packet until the broker has agreed
+#define RETRY_S 1      // first pause before it is connected again, doubled each time
 #define RETRY_MOST_S 300
 #define PACKETS 16   // in one turn of the loop
 #define FAILURE 0x80 // granted instead of a QoS

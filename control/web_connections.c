@@ -2,6 +2,7 @@
 #include "control/web_connections.h"
 
 #include "control/address_list.h"
+#include "control/alive.h"
 #include "control/descriptors.h"
 
 #include <glib.h>
@@ -69,6 +70,7 @@ bool web_connections_may_come(const struct web_connections *connections, int fd)
 	socklen_t bytes = sizeof(address);
 	char text[NI_MAXHOST] = "";
 
+	alive_watch(fd);
 	if (getpeername(fd, (struct sockaddr *)&address, &bytes) == 0)
 		(void)getnameinfo((struct sockaddr *)&address, bytes, text, sizeof(text), NULL, 0,
 			NI_NUMERICHOST);

@@ -14,7 +14,7 @@ struct web_connections;
 int web_connections_new(const struct web_server_options *options, struct web_connections **out,
 	char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void web_connections_free(struct web_connections *connections);
-// Whether the peer of a new socket may ask, and there is room for one more.
+// Whether the peer of a new socket may ask, and there is room for one more. It is noticed when it is gone (alive.h).
 bool web_connections_may_come(const struct web_connections *connections, int fd);
 // connection: any pointer that is its own as long as it lives. A second time does nothing.
 void web_connections_add(

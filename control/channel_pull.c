@@ -2,7 +2,7 @@
 // Alerts fetched over HTTPS: a feed of envelopes, one a line, the oldest first, as any server of files can
 // give it. Asked again and again with the ETag of the last answer; a server that knows how may hold its
 // answer until there is something new (RFC 7240, Prefer: wait). What fails is tried again with a pause that
-// grows, a little different for each gateway. Receipts are posted one by one to an address of their own.
+// grows to that between two questions, a little different for each gateway. Receipts are posted one by one to an address of their own.
 #include "control/channel.h"
 #include "control/control_events.h"
 #include "control/fetch.h"
@@ -15,7 +15,6 @@
 
 #define MOST_SECONDS 120 // of one answer
 #define FEED_BYTES (64u << 20)
-#define RETRY_MOST_S 3600
 #define RECEIPTS_WAITING 1000
 #define NS_PER_S 1000000000
 
@@ -60,6 +59,11 @@ static void fill_request(const struct channel_pull *channel, struct fetch_reques
 	request->file = -1;
 }
 
+static unsigned int longer(const struct channel_pull *channel, unsigned int pause_s)
+{
+	return MIN(pause_s * 2, channel->options->alerts.pull.interval_seconds);
+}
+
 // ---- receipts -----------------------------------------------------------------------------------
 
 static gboolean post_again(gpointer ctx)
@@ -71,21 +75,45 @@ static gboolean post_again(gpointer ctx)
 	return G_SOURCE_REMOVE;
 }
 
-// A server that does not want it will not want it later either; one that is away may be back.
+// What the server says of the place, and not of this receipt: it is away, has moved, or does not know us yet.
+static bool is_of_place(long status)
+{
+	static const long others[] = {401, 404, 405, 407, 408, 425, 429};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+		if (status == others[i])
+			return true;
+	}
+	return status < 200 || status / 100 == 3 || status >= 500;
+}
+
+static void note_failure(struct channel_pull *channel, const struct fetch_result *result)
+{
+	channel->failed++;
+	if (result->err != 0)
+		(void)snprintf(channel->why, sizeof(channel->why), "%s", result->why);
+	else
+		(void)snprintf(channel->why, sizeof(channel->why), "status %ld", result->status);
+}
+
+// A server that does not want this one will not want it later either; one that is away may be back.
 static void was_posted(void *ctx, const struct fetch_result *result)
 {
 	struct channel_pull *channel = ctx;
-	bool is_away = result->err != 0 || result->status >= 500 || result->status == 429;
+	bool is_away = result->err != 0 || is_of_place(result->status);
+	bool is_taken = !is_away && result->status / 100 == 2;
 
 	channel->post = NULL;
+	if (!is_taken)
+		note_failure(channel, result);
 	if (is_away) {
 		channel->post_timer =
 			g_timeout_add(jitter_ms(channel->post_retry_s), post_again, channel);
-		channel->post_retry_s = MIN(channel->post_retry_s * 2, RETRY_MOST_S);
+		channel->post_retry_s = longer(channel, channel->post_retry_s);
 		return;
 	}
 	channel->post_retry_s = 1;
-	channel->posted++;
+	channel->posted += is_taken;
 	g_free(g_queue_pop_head(channel->receipts));
 	post_next(channel);
 }
@@ -161,13 +189,9 @@ static void take_feed(struct channel_pull *channel, const char *text, size_t byt
 
 static void fail(struct channel_pull *channel, const struct fetch_result *result)
 {
-	channel->failed++;
-	if (result->err != 0)
-		(void)snprintf(channel->why, sizeof(channel->why), "%s", result->why);
-	else
-		(void)snprintf(channel->why, sizeof(channel->why), "status %ld", result->status);
+	note_failure(channel, result);
 	ask_later(channel, channel->retry_s);
-	channel->retry_s = MIN(channel->retry_s * 2, RETRY_MOST_S);
+	channel->retry_s = longer(channel, channel->retry_s);
 }
 
 static void was_fetched(void *ctx, const struct fetch_result *result)

@@ -6,5 +6,8 @@
 // Source: tcp(7), TCP_KEEPIDLE and TCP_USER_TIMEOUT.
 #pragma once
 
+// Bytes a second: what passes at this speed or faster is waited for, however long it is.
+#define ALIVE_SLOWEST 65536
+
 // fd: a TCP socket, of which nothing is heard but that it breaks off. Of any other kind nothing changes.
 void alive_watch(int fd);

@@ -29,6 +29,11 @@ struct fetch {
 	struct fetcher *fetcher;
 	CURL *easy;
 	struct curl_slist *headers;
+	guint clock;
+	gint64 patience_us; // if nothing passes
+	gint64 until_us;
+	gint64 limit_us;   // whatever passes
+	curl_off_t passed; // both ways, at the last look
 	GByteArray *body;
 	fetch_done_fn done;
 	void *ctx;
@@ -51,6 +56,8 @@ void fetch_cancel(struct fetch *fetch)
 	while (*link != fetch)
 		link = &(*link)->next;
 	*link = fetch->next;
+	if (fetch->clock != 0)
+		(void)g_source_remove(fetch->clock);
 	(void)curl_multi_remove_handle(fetch->fetcher->multi, fetch->easy);
 	curl_easy_cleanup(fetch->easy);
 	curl_slist_free_all(fetch->headers);
@@ -99,6 +106,39 @@ static void finish_all(struct fetcher *fetcher)
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
 		finish((struct fetch *)(void *)private, message->data.result);
 	}
+}
+
+static void set_clock(struct fetch *fetch);
+
+static gboolean look_at_clock(gpointer ctx)
+{
+	struct fetch *fetch = ctx;
+
+	fetch->clock = 0;
+	set_clock(fetch);
+	return G_SOURCE_REMOVE;
+}
+
+// The library's own limit would be for a short answer and for a long one the same. What has passed since the last look
+// gives time for the next, but no more than the first had: what came fast and stands still is not waited for any longer.
+static void set_clock(struct fetch *fetch)
+{
+	gint64 now_us = g_get_monotonic_time();
+	curl_off_t here = 0;
+	curl_off_t there = 0;
+	gint64 until_us;
+
+	(void)curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_DOWNLOAD_T, &here);
+	(void)curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_UPLOAD_T, &there);
+	fetch->until_us += (here + there - fetch->passed) * G_USEC_PER_SEC / ALIVE_SLOWEST;
+	fetch->until_us = MIN(fetch->until_us, now_us + fetch->patience_us);
+	fetch->passed = here + there;
+	until_us = MIN(fetch->until_us, fetch->limit_us);
+	if (now_us < until_us)
+		fetch->clock = g_timeout_add(
+			(guint)((until_us - now_us) / 1000 + 1), look_at_clock, fetch);
+	else
+		finish(fetch, CURLE_OPERATION_TIMEDOUT);
 }
 
 // ---- libcurl on the main loop -------------------------------------------------------------------
@@ -334,8 +374,6 @@ static void set_request(struct fetch *fetch, const struct fetch_request *request
 	(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "Cordon");
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	(void)curl_easy_setopt(
-		easy, CURLOPT_TIMEOUT, (long)request->most_seconds + (long)request->wait_seconds);
 	(void)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, watch_peer);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
@@ -356,6 +394,7 @@ int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fe
 	void *ctx, struct fetch **out)
 {
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
+	gint64 now_us = g_get_monotonic_time();
 
 	if (fetch == NULL)
 		return -ENOMEM;
@@ -371,6 +410,12 @@ int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fe
 	fetch->file = request->file;
 	fetch->from = request->from;
 	fetch->most_bytes = request->most_bytes;
+	fetch->patience_us =
+		((gint64)request->most_seconds + request->wait_seconds) * G_USEC_PER_SEC;
+	fetch->until_us = now_us + fetch->patience_us;
+	fetch->limit_us = request->limit_seconds == 0
+				  ? G_MAXINT64
+				  : now_us + (gint64)request->limit_seconds * G_USEC_PER_SEC;
 	set_request(fetch, request);
 	fetch->next = fetcher->fetches;
 	fetcher->fetches = fetch;
@@ -379,5 +424,6 @@ int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fe
 		return -EINVAL;
 	}
 	*out = fetch;
+	set_clock(fetch);
 	return 0;
 }

@@ -23,8 +23,10 @@ struct fetch_request {
 	const char *etag;         // If-None-Match; NULL or "": none
 	unsigned int
 		wait_seconds; // the server may hold its answer so long (RFC 7240, Prefer: wait); 0: no
-	unsigned int most_seconds; // after which it is given up, wait_seconds aside
-	uint64_t most_bytes;       // of the answer
+	// 1 at least; after which it is given up, wait_seconds aside, unless it comes or goes at ALIVE_SLOWEST or faster
+	unsigned int most_seconds;
+	unsigned int limit_seconds; // whatever has passed; 0: none
+	uint64_t most_bytes;        // of the answer
 	int file;      // what is written to at its end; -1: the answer is kept in memory
 	uint64_t from; // the bytes before are here already (RFC 9110, Range)
 };

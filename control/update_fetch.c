@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,7 @@ static void ask(struct update_fetch *fetch, const char *part)
 		.most_seconds = TRY_SECONDS,
 		.most_bytes = file->bytes,
 	};
+	int64_t left_s = fetch->until_s - control_now_ns() / NS_PER_S;
 
 	fetch->fd = open(part, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fetch->fd < 0) {
@@ -161,6 +163,7 @@ static void ask(struct update_fetch *fetch, const char *part)
 	fetch->before = size_of(fetch->fd);
 	request.file = fetch->fd;
 	request.from = fetch->before;
+	request.limit_seconds = (unsigned int)CLAMP(left_s, 1, UINT_MAX);
 	if (fetch_start(fetch->fetcher, &request, was_fetched, fetch, &fetch->fetch) != 0) {
 		(void)close(fetch->fd);
 		fetch->fd = -1;

@@ -21,6 +21,15 @@ void web_reply_header(struct web_reply *reply, const char *name, const char *for
 	va_end(values);
 }
 
+bool web_reply_has(const struct web_reply *reply, const char *name)
+{
+	for (size_t i = 0; i < reply->headers_count; i++) {
+		if (strcmp(reply->headers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void web_reply_error(struct web_reply *reply, unsigned int status, const char *text)
 {
 	json_t *error = json_pack("{s:s}", "error", text);

@@ -2,6 +2,7 @@
 #include "control/web_server.h"
 
 #include "control/address_list.h"
+#include "control/alive.h"
 #include "control/control_events.h"
 #include "control/web_connections.h"
 
@@ -19,7 +20,6 @@
 #define BODIES 4              // of the longest kind, that are here in part or whole
 #define BODY_FREE 16384u      // of each that does not count: a log-in or a command has always room
 #define END_SECONDS 1         // for a stream to end by itself
-#define NS_PER_S INT64_C(1000000000)
 #define BEARER "Bearer "
 
 struct exchange {
@@ -47,8 +47,8 @@ struct exchange {
 	char origin[300];
 	char host[300];
 	char site[32];
-	int64_t began_ns;
 	int64_t began_us;
+	int64_t until_us; // its next piece has to be here
 };
 
 struct web_server {
@@ -60,7 +60,7 @@ struct web_server {
 	GHashTable *streams; // wsi
 	struct address_rate *rate;
 	struct web_connections *connections;
-	int64_t request_ns; // for all of a request to come
+	int64_t request_us; // that a request may stand still
 	size_t body_bytes;
 	size_t bodies_bytes; // of all exchanges
 	uint64_t tokens;
@@ -100,15 +100,6 @@ static int add_header(
 		wsi, (const uint8_t *)name, (const uint8_t *)value, (int)strlen(value), p, end);
 }
 
-static bool has_header(const struct web_reply *reply, const char *name)
-{
-	for (size_t i = 0; i < reply->headers_count; i++) {
-		if (strcmp(reply->headers[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int write_headers(struct lws *wsi, const struct exchange *exchange)
 {
 	const struct web_reply *reply = &exchange->reply;
@@ -116,7 +107,7 @@ static int write_headers(struct lws *wsi, const struct exchange *exchange)
 	uint8_t *start = buffer + LWS_PRE;
 	uint8_t *p = start;
 	uint8_t *end = buffer + sizeof(buffer) - 1;
-	const char *cache = has_header(reply, "cache-control:") ? NULL : "no-store";
+	const char *cache = web_reply_has(reply, "cache-control:") ? NULL : "no-store";
 
 	if (lws_add_http_common_headers(wsi, reply->status,
 		    reply->type != NULL ? reply->type : "application/json",
@@ -348,8 +339,8 @@ static void begin(
 	clear_exchange(server, wsi, exchange);
 	server->counts.requests++;
 	exchange->body = g_byte_array_new();
-	exchange->began_ns = control_now_ns();
 	exchange->began_us = g_get_monotonic_time();
+	exchange->until_us = exchange->began_us + server->request_us;
 	read_headers(wsi, exchange, path);
 	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
@@ -367,10 +358,15 @@ static void begin(
 	}
 }
 
-// lws waits anew after each piece.
-static bool is_slow(const struct web_server *server, const struct exchange *exchange)
+// lws waits anew after each piece. Here a piece gives as much time as it is worth, however long the body.
+static bool is_slow(const struct web_server *server, struct exchange *exchange, size_t bytes)
 {
-	return control_now_ns() - exchange->began_ns > server->request_ns;
+	int64_t now_us = g_get_monotonic_time();
+	bool is_late = now_us > exchange->until_us;
+
+	exchange->until_us += (int64_t)bytes * G_USEC_PER_SEC / ALIVE_SLOWEST;
+	exchange->until_us = MIN(exchange->until_us, now_us + server->request_us);
+	return is_late;
 }
 
 // Bodies of many that never become whole must not fill the memory, nor keep short ones out.
@@ -432,7 +428,7 @@ static int serve(
 		web_connections_remove(server->connections, wsi);
 	if (reason == LWS_CALLBACK_HTTP)
 		begin(server, wsi, exchange, in);
-	else if (reason == LWS_CALLBACK_HTTP_BODY && !is_slow(server, exchange))
+	else if (reason == LWS_CALLBACK_HTTP_BODY && !is_slow(server, exchange, bytes))
 		add_body(server, wsi, exchange, in, bytes);
 	else if (reason == LWS_CALLBACK_HTTP_BODY ||
 		 (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && exchange->has_body_ended))
@@ -583,7 +579,7 @@ int web_server_open(const struct web_server_options *options, web_fn answer_fn, 
 	server->answer = answer_fn;
 	server->ctx = ctx;
 	server->body_bytes = options->body_bytes;
-	server->request_ns = options->idle_seconds * NS_PER_S;
+	server->request_us = (int64_t)options->idle_seconds * G_USEC_PER_SEC;
 	server->loop = g_main_loop_new(options->context, FALSE);
 	server->waiting = g_hash_table_new(g_int64_hash, g_int64_equal);
 	server->streams = g_hash_table_new(NULL, NULL);

@@ -53,14 +53,15 @@ struct web_server_options {
 	const char *listen;      // address:port
 	const char *certificate; // PEM; "": plain HTTP
 	const char *key;
-	const char *clients;           // CA of their certificates; "": none are asked for
-	const char (*allow)[256];      // networks
-	size_t allow_count;            // 0: anybody
-	unsigned int per_minute;       // requests of one address
-	size_t body_bytes;             // at most
-	unsigned int idle_seconds;     // of a connection; for all of a request to come
-	size_t connections;            // at a time; 0: any number
-	size_t connections_each;       // of one address; 0: any number
+	const char *clients;      // CA of their certificates; "": none are asked for
+	const char (*allow)[256]; // networks
+	size_t allow_count;       // 0: anybody
+	unsigned int per_minute;  // requests of one address
+	size_t body_bytes;        // at most
+	unsigned int
+		idle_seconds;    // of a connection; that a request may stand still (ALIVE_SLOWEST)
+	size_t connections;      // at a time; 0: any number
+	size_t connections_each; // of one address; 0: any number
 	struct _GMainContext *context; // NULL: the default one
 };
 
@@ -94,6 +95,7 @@ void web_server_get_counts(const struct web_server *server, struct web_server_co
 // Adds a header; the value is of printf's format.
 void web_reply_header(struct web_reply *reply, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+bool web_reply_has(const struct web_reply *reply, const char *name);
 // {"error": text} with this status.
 void web_reply_error(struct web_reply *reply, unsigned int status, const char *text);
 // Frees what it holds.

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is long may take long, over a line that is slow, as long as it comes; what stands still or drips may not. Both ways:
+// what is fetched, and what a web server is sent.
+#include "control/fetch.h"
+#include "control/web_server.h"
+#include "tests/support/unit.h"
+
+#include <glib.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ALARM_S 60
+#define PATIENCE_S 1 // of those that are tried
+#define PIECES 12    // of what comes steadily, longer than that in all
+#define PIECE_US 100000
+#define PIECE_BYTES 32768
+#define WHOLE_BYTES ((size_t)PIECES * PIECE_BYTES)
+
+static struct {
+	struct sockaddr_in address;
+	int listener;
+	bool drips;
+	gint is_done;
+	struct fetch_result result;
+	size_t taken; // of a body that came whole
+} lab;
+
+static int make_listener(void)
+{
+	socklen_t n = sizeof(lab.address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	lab.address = (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&lab.address, n), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&lab.address, &n), 0);
+	return fd;
+}
+
+// A piece at a time, or a byte until the other side has had enough of it.
+static void send_slowly(int fd)
+{
+	static const char piece[PIECE_BYTES];
+	size_t bytes = lab.drips ? 1 : PIECE_BYTES;
+
+	for (size_t sent = 0; sent < WHOLE_BYTES; sent += bytes) {
+		if (send(fd, piece, bytes, MSG_NOSIGNAL) != (ssize_t)bytes)
+			break;
+		(void)usleep(PIECE_US);
+	}
+}
+
+// ---- what is fetched ----------------------------------------------------------------------------
+
+static void *serve(void *ctx)
+{
+	int peer = accept4(lab.listener, NULL, NULL, SOCK_CLOEXEC);
+	char text[1024];
+	int n;
+
+	(void)ctx;
+	(void)recv(peer, text, sizeof(text), 0);
+	n = snprintf(
+		text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", WHOLE_BYTES);
+	(void)send(peer, text, (size_t)n, MSG_NOSIGNAL);
+	send_slowly(peer);
+	(void)close(peer);
+	return NULL;
+}
+
+static void fetched(void *ctx, const struct fetch_result *result)
+{
+	(void)ctx;
+	lab.result = *result;
+	g_atomic_int_set(&lab.is_done, TRUE);
+}
+
+static void get(unsigned int limit_s)
+{
+	char url[64];
+	const struct fetch_request request = {.url = url,
+		.most_seconds = PATIENCE_S,
+		.limit_seconds = limit_s,
+		.most_bytes = WHOLE_BYTES,
+		.file = -1};
+	struct fetcher *fetcher;
+	struct fetch *fetch;
+	pthread_t thread;
+
+	lab.is_done = FALSE;
+	lab.listener = make_listener();
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(lab.address.sin_port));
+	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	assert_int_equal(fetcher_new(&fetcher), 0);
+	assert_int_equal(fetch_start(fetcher, &request, fetched, NULL, &fetch), 0);
+	while (!g_atomic_int_get(&lab.is_done))
+		(void)g_main_context_iteration(NULL, TRUE);
+	fetcher_free(fetcher);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(lab.listener);
+}
+
+static void a_long_answer_is_waited_for_as_long_as_it_comes(void **state)
+{
+	(void)state;
+	lab.drips = false;
+	get(0);
+	assert_int_equal(lab.result.err, 0);
+	assert_int_equal(lab.result.bytes, WHOLE_BYTES);
+	get(PATIENCE_S);
+	assert_int_equal(lab.result.err, -ETIMEDOUT);
+}
+
+static void an_answer_that_drips_is_given_up(void **state)
+{
+	(void)state;
+	lab.drips = true;
+	get(0);
+	assert_int_equal(lab.result.err, -ETIMEDOUT);
+	assert_in_range(lab.result.bytes, 1, WHOLE_BYTES / 2);
+}
+
+// ---- what a server is sent ----------------------------------------------------------------------
+
+static void *ask(void *ctx)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", WHOLE_BYTES);
+
+	(void)ctx;
+	(void)connect(fd, (const struct sockaddr *)&lab.address, sizeof(lab.address));
+	(void)send(fd, text, (size_t)n, MSG_NOSIGNAL);
+	send_slowly(fd);
+	(void)recv(fd, text, sizeof(text), 0); // an answer, or the end
+	(void)close(fd);
+	g_atomic_int_set(&lab.is_done, TRUE);
+	g_main_context_wakeup(NULL);
+	return NULL;
+}
+
+static void answer(void *ctx, const struct web_request *request, struct web_reply *reply)
+{
+	(void)ctx;
+	lab.taken = request->bytes;
+	reply->status = 200;
+	reply->body = strdup("{}");
+}
+
+static size_t post(void)
+{
+	char listen[32];
+	const struct web_server_options options = {.section = "test",
+		.listen = listen,
+		.certificate = "",
+		.key = "",
+		.clients = "",
+		.per_minute = 1000,
+		.body_bytes = WHOLE_BYTES,
+		.idle_seconds = PATIENCE_S};
+	struct web_server *server;
+	char error[256] = "";
+	pthread_t thread;
+
+	lab.is_done = FALSE;
+	lab.taken = 0;
+	(void)close(make_listener());
+	(void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", ntohs(lab.address.sin_port));
+	assert_int_equal(web_server_open(&options, answer, NULL, &server, error, sizeof(error)), 0);
+	assert_int_equal(pthread_create(&thread, NULL, ask, NULL), 0);
+	while (!g_atomic_int_get(&lab.is_done))
+		(void)g_main_context_iteration(NULL, TRUE);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	web_server_close(server);
+	return lab.taken;
+}
+
+static void a_long_body_is_waited_for_as_long_as_it_comes(void **state)
+{
+	(void)state;
+	lab.drips = false;
+	assert_int_equal(post(), WHOLE_BYTES);
+}
+
+static void a_body_that_drips_is_cut_off(void **state)
+{
+	(void)state;
+	lab.drips = true;
+	assert_int_equal(post(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_answer_is_waited_for_as_long_as_it_comes),
+		cmocka_unit_test(an_answer_that_drips_is_given_up),
+		cmocka_unit_test(a_long_body_is_waited_for_as_long_as_it_comes),
+		cmocka_unit_test(a_body_that_drips_is_cut_off),
+	};
+
+	(void)alarm(ALARM_S);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -87,8 +87,10 @@ bool stream_has_sent_behind(const struct stream *stream, uint64_t offset);
 uint64_t stream_last_unsent(const struct stream *stream, uint64_t end);
 
 // The receiver has acknowledged up to offset (never beyond next is assumed: it is clamped). Pages are
-// kept for STREAM_KEEP_BYTES more, for honest retransmissions that cross the acknowledgement.
-#define STREAM_KEEP_BYTES 16384
+// kept for STREAM_KEEP_BYTES more, for honest retransmissions that cross the acknowledgement. That is little: what
+// comes of older bytes is answered without them (STREAM_FORGOTTEN), and pages that many connections keep push what is in
+// use out of the processor's caches.
+#define STREAM_KEEP_BYTES 4096
 void stream_release(struct stream *stream, struct stream_pool *pool, uint64_t offset);
 // Forgets everything that is acknowledged and parsed: for idle connections, and under memory pressure.
 void stream_trim(struct stream *stream, struct stream_pool *pool);

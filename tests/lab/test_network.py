@@ -98,7 +98,7 @@ def ping(case):
         gateway = Gateway(lab)
         for host in (SERVER, SERVER6):
             for size in ("56", "1400", "3000", "20000"):
-                status, text = lab.run("client", ["ping", "-n", "-c", "5", "-i", "0.05", "-s", size,
+                status, text = lab.run("client", ["ping", "-n", "-c", "5", "-l", "5", "-s", size,
                                                   "-W", "5", host])
                 case.check(status == 0 and " 0% packet loss" in text and "DUP" not in text,
                            "ping -s %s %s" % (size, host), text)

@@ -11,6 +11,7 @@ from labmail import EICAR, EICAR_NAME, TEXT, attachment, message, mixed
 from laboutbreak import Outbreak
 from lablib import SERVER, Cases, Lab, until
 from test_release import fields, send_with
+from test_repair import open_notices
 
 cases = Cases()
 
@@ -87,6 +88,7 @@ def quarantined(case):
             return sum(m.get_content().count(EICAR_NAME)
                        for m in told(out.server, labmail.TO, "Mail for you was quarantined"))
         until("all are told of", lambda: lines() == 8)
+        until("and that is known", lambda: not open_notices(lab))
         out.control.kill()
         for data in mails[8:]:
             case.equal(labmail.send(lab, data)[0], 250, "the answer")

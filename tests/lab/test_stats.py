@@ -60,7 +60,7 @@ def exact(case, lab, name, **settings):
     gateway = Gateway(lab, gateway=name, telemetry="true", **settings)
     for what, count in ask(gateway)["counters"].items():
         case.equal(count, 0, "%s at the start" % what)
-    status, text = lab.run("client", ["ping", "-n", "-c", "20", "-i", "0.01", "-s", "1000", SERVER])
+    status, text = lab.run("client", ["ping", "-n", "-c", "20", "-l", "20", "-s", "1000", SERVER])
     case.equal(status, 0, text)
     counters = at_rest(gateway)["counters"]
     case.equal([counters[n] for n in ("rx_packets", "tx_packets", "rx_bytes", "forwarded_untouched")],

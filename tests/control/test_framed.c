@@ -63,6 +63,7 @@ static int set_up(void **state)
 	lab.fd = fds[1];
 	socket = g_socket_new_from_fd(fds[0], NULL);
 	assert_non_null(socket);
+	g_socket_set_timeout(socket, 1); // as of who had that long to connect
 	connection = g_socket_connection_factory_create_connection(socket);
 	lab.framed = framed_new(connection, &owner, NULL);
 	assert_non_null(lab.framed);
@@ -174,6 +175,25 @@ static void who_is_owed_nothing_after_all_is_let_go(void **state)
 	assert_null(lab.framed);
 }
 
+static gboolean note(gpointer ctx)
+{
+	bool *is_over = ctx;
+
+	*is_over = true;
+	return G_SOURCE_REMOVE;
+}
+
+static void who_says_nothing_stays(void **state)
+{
+	bool is_over = false;
+
+	(void)state;
+	(void)g_timeout_add(1500, note, &is_over);
+	while (!is_over)
+		(void)g_main_context_iteration(NULL, TRUE);
+	assert_non_null(lab.framed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -184,6 +204,7 @@ int main(void)
 		TEST(who_is_not_wanted_is_gone_after_that_frame),
 		TEST(what_is_owed_is_sent_after_the_other_side_has_ended),
 		TEST(who_is_owed_nothing_after_all_is_let_go),
+		TEST(who_says_nothing_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

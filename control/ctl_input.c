@@ -4,6 +4,8 @@
 // Quoting of "From " in bodies is left as it is: it cannot be told from what was sent.
 #include "control/ctl_input.h"
 
+#include "scan/scan.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +15,6 @@
 
 #define PROBE_BYTES 8192u
 #define AHEAD_BYTES 262144u
-#define BLOCK 64u
-#define DENSE_BLOCKS 32u
 #define FROM_BYTES 512u // of a "From " line
 
 enum input_format { INPUT_FILE, INPUT_MESSAGE, INPUT_MBOX };
@@ -229,36 +229,6 @@ struct look {
 	size_t passed; // with what stands between it and the next
 };
 
-// Whether a line that begins with an F begins in the block, behind which one more byte is looked at. Without
-// guesses, so that the compiler looks at many places side by side.
-static bool has_f_line(const char *block)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < BLOCK; i++)
-		any |= (uint8_t)((block[i] == '\n') & (block[i + 1] == 'F'));
-	return any != 0;
-}
-
-// The first F there is, or one near a line that begins with it: in base64 F is everywhere, and where two stood
-// side by side blocks are looked at. NULL: none.
-static const char *find_f(const char *from, size_t n, size_t *dense)
-{
-	const char *at = from;
-	const char *end = from + n;
-
-	for (; *dense > 0 && (size_t)(end - at) > BLOCK; *dense -= 1) {
-		if (has_f_line(at))
-			return memchr(at + 1, 'F', BLOCK);
-		at += BLOCK;
-	}
-	from = at;
-	at = memchr(at, 'F', (size_t)(end - at));
-	if (at != NULL && (size_t)(at - from) < BLOCK)
-		*dense = DENSE_BLOCKS;
-	return at;
-}
-
 // Where the empty line begins that ends there; at, when none does.
 static size_t empty_before(const struct ctl_input *input, const struct look *look, size_t at)
 {
@@ -312,15 +282,13 @@ static void look_at_end(struct ctl_input *input, struct look *look)
 
 static void look_for_end(struct ctl_input *input, struct look *look)
 {
-	const char *end = look->data + look->bytes;
-	const char *at = look->data;
-	size_t dense = 0;
+	const uint8_t *begin = (const uint8_t *)look->data;
+	const uint8_t *end = begin + look->bytes;
+	const uint8_t *at = begin;
 
-	while ((at = find_f(at, (size_t)(end - at), &dense)) != NULL) {
-		if (ends_message(input, look, (size_t)(at - look->data)))
+	while ((at = scan_find_line(at, (size_t)(end - at), 'F')) != NULL)
+		if (ends_message(input, look, (size_t)(at - begin)))
 			return;
-		at++;
-	}
 	look_at_end(input, look);
 }
 

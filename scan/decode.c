@@ -328,7 +328,7 @@ const uint8_t *find_line_control(const uint8_t *data, size_t n)
 	return decode_best()->find_line_control(data, n);
 }
 
-const uint8_t *find_dash_line(const uint8_t *data, size_t n)
+const uint8_t *find_line_with(const uint8_t *data, size_t n, uint8_t first)
 {
-	return decode_best()->find_dash_line(data, n);
+	return decode_best()->find_line_with(data, n, first);
 }

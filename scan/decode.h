@@ -51,5 +51,5 @@ size_t uu_decode_line(const uint8_t *line, size_t n, uint8_t *out);
 const uint8_t *find_lf(const uint8_t *data, size_t n);
 // First position where a '\r', '\n' or NUL stands in [data, data + n), or NULL.
 const uint8_t *find_line_control(const uint8_t *data, size_t n);
-// First '-' that stands behind an '\n' in [data, data + n), or NULL.
-const uint8_t *find_dash_line(const uint8_t *data, size_t n);
+// First such byte, which is no NUL, that stands behind an '\n' in [data, data + n), or NULL.
+const uint8_t *find_line_with(const uint8_t *data, size_t n, uint8_t first);

@@ -178,20 +178,22 @@ static const uint8_t *avx2_find_line_control(const uint8_t *data, size_t n)
 	return decode_ops_portable.find_line_control(data + i, n - i);
 }
 
-// What is rarer is looked for first: encoded bodies have no dash at all.
-static const uint8_t *avx2_find_dash_line(const uint8_t *data, size_t n)
+// Both bytes are looked for at once: in base64 letters are everywhere.
+static const uint8_t *avx2_find_line_with(const uint8_t *data, size_t n, uint8_t first)
 {
+	const __m256i firsts = _mm256_set1_epi8((char)first);
+	const __m256i ends = _mm256_set1_epi8('\n');
 	size_t i = 1;
 
 	for (; n > i && n - i >= STEP; i += STEP) {
-		uint32_t found = mask_equal(load(data + i), '-');
+		const __m256i both = _mm256_and_si256(_mm256_cmpeq_epi8(load(data + i), firsts),
+			_mm256_cmpeq_epi8(load(data + i - 1), ends));
+		const uint32_t found = (uint32_t)_mm256_movemask_epi8(both);
 
-		if (found != 0)
-			found &= mask_equal(load(data + i - 1), '\n');
 		if (found != 0)
 			return data + i + mask_first(found);
 	}
-	return decode_ops_portable.find_dash_line(data + i - 1, n - (i - 1));
+	return decode_ops_portable.find_line_with(data + i - 1, n - (i - 1), first);
 }
 
 const struct decode_ops decode_ops_avx2 = {
@@ -200,5 +202,5 @@ const struct decode_ops decode_ops_avx2 = {
 	.qp_run = avx2_qp_run,
 	.find_lf = avx2_find_lf,
 	.find_line_control = avx2_find_line_control,
-	.find_dash_line = avx2_find_dash_line,
+	.find_line_with = avx2_find_line_with,
 };

@@ -254,14 +254,33 @@ static const uint8_t *avx512_find_line_control(const uint8_t *data, size_t n)
 	return NULL;
 }
 
-// What is rarer is looked for first: encoded bodies have no dash at all.
-static const uint8_t *avx512_find_dash_line(const uint8_t *data, size_t n)
+// Both bytes are looked for at once: in base64 letters are everywhere.
+static inline uint64_t lines_with(const uint8_t *data, __m512i first)
 {
-	for (size_t i = 1; i < n; i += STEP) {
-		uint64_t found = mask_equal(load(data + i, (ptrdiff_t)(n - i)), '-');
+	const __mmask64 there = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(data), first);
 
-		if (found != 0)
-			found &= mask_equal(load(data + i - 1, (ptrdiff_t)(n - i + 1)), '\n');
+	return _mm512_mask_cmpeq_epi8_mask(
+		there, _mm512_loadu_si512(data - 1), _mm512_set1_epi8('\n'));
+}
+
+static const uint8_t *avx512_find_line_with(const uint8_t *data, size_t n, uint8_t first)
+{
+	const __m512i firsts = _mm512_set1_epi8((char)first);
+	size_t i = 1;
+
+	for (; n > i && n - i >= (size_t)2 * STEP; i += (size_t)2 * STEP) {
+		const uint64_t found = lines_with(data + i, firsts);
+		const uint64_t other = lines_with(data + i + STEP, firsts);
+
+		if ((found | other) != 0)
+			return data + i +
+			       (found != 0 ? mask_first(found) : STEP + mask_first(other));
+	}
+	for (; i < n; i += STEP) {
+		const uint64_t found = mask_equal(load(data + i, (ptrdiff_t)(n - i)), (char)first) &
+				       mask_equal(load(data + i - 1, (ptrdiff_t)(n - i + 1)), '\n');
+
+		// Zeros past the end are no line's.
 		if (found != 0)
 			return data + i + mask_first(found);
 	}
@@ -274,5 +293,5 @@ const struct decode_ops decode_ops_avx512 = {
 	.qp_run = avx512_qp_run,
 	.find_lf = avx512_find_lf,
 	.find_line_control = avx512_find_line_control,
-	.find_dash_line = avx512_find_dash_line,
+	.find_line_with = avx512_find_line_with,
 };

@@ -28,7 +28,7 @@ struct decode_ops {
 	void (*qp_run)(struct decode_run *run);
 	const uint8_t *(*find_lf)(const uint8_t *data, size_t n);
 	const uint8_t *(*find_line_control)(const uint8_t *data, size_t n);
-	const uint8_t *(*find_dash_line)(const uint8_t *data, size_t n);
+	const uint8_t *(*find_line_with)(const uint8_t *data, size_t n, uint8_t first);
 };
 
 // What all variants have in common: values of the two alphabets, or DECODE_INVALID.

@@ -113,14 +113,14 @@ static const uint8_t *portable_find_line_control(const uint8_t *data, size_t n)
 	return NULL;
 }
 
-static const uint8_t *portable_find_dash_line(const uint8_t *data, size_t n)
+static const uint8_t *portable_find_line_with(const uint8_t *data, size_t n, uint8_t first)
 {
 	const uint8_t *at = data;
 	const uint8_t *end = data + n;
 
 	while (n > 1 && (at = portable_find_lf(at, (size_t)(end - at))) != NULL) {
 		at++;
-		if (at < end && *at == '-')
+		if (at < end && *at == first)
 			return at;
 	}
 	return NULL;
@@ -132,5 +132,5 @@ const struct decode_ops decode_ops_portable = {
 	.qp_run = portable_qp_run,
 	.find_lf = portable_find_lf,
 	.find_line_control = portable_find_line_control,
-	.find_dash_line = portable_find_dash_line,
+	.find_line_with = portable_find_line_with,
 };

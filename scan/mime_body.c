@@ -190,7 +190,7 @@ static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
 	const uint8_t *lf;
 
 	if (!mime->cr_lines) {
-		const uint8_t *dash = find_dash_line(data, n);
+		const uint8_t *dash = find_line_with(data, n, '-');
 
 		if (dash != NULL)
 			n = (size_t)(dash - data);

@@ -3,6 +3,7 @@
 // of it. What goes wrong on the way is part of the verdict, never an error of a function.
 #include "scan/scan.h"
 
+#include "scan/decode.h"
 #include "scan/scan_attached.h"
 #include "scan/scan_list.h"
 #include "scan/scan_member.h"
@@ -447,4 +448,9 @@ void scan_free(struct scan *scan)
 		scan_whole_free(scan);
 	}
 	scan_pool_put(scan);
+}
+
+const uint8_t *scan_find_line(const uint8_t *data, size_t n, uint8_t first)
+{
+	return find_line_with(data, n, first);
 }

@@ -262,6 +262,9 @@ const struct scan_result *scan_end(struct scan *scan);
 const struct scanner *scan_get_scanner(const struct scan *scan);
 // Gives the message's memory back to the scanner, ended or not.
 void scan_free(struct scan *scan);
+// Where a line of a mailbox may begin a message: the first such byte, which is no NUL, that stands behind an '\n' in
+// [data, data + n), or NULL.
+const uint8_t *scan_find_line(const uint8_t *data, size_t n, uint8_t first);
 
 // ---- builder: signature files to an image (links Hyperscan's compiler; never in the dataplane) --
 

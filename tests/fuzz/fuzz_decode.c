@@ -51,8 +51,8 @@ static void check_searches(const uint8_t *data, size_t n)
 		if (decode_variant(i)->find_lf(data, n) != decode_ops_portable.find_lf(data, n) ||
 			decode_variant(i)->find_line_control(data, n) !=
 				decode_ops_portable.find_line_control(data, n) ||
-			decode_variant(i)->find_dash_line(data, n) !=
-				decode_ops_portable.find_dash_line(data, n))
+			decode_variant(i)->find_line_with(data, n, '-') !=
+				decode_ops_portable.find_line_with(data, n, '-'))
 			abort();
 	}
 }

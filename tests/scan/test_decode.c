@@ -484,15 +484,15 @@ static void searches_find_the_first_and_nothing_outside(void **state)
 	}
 }
 
-static const uint8_t *dash_line(const uint8_t *data, size_t n)
+static const uint8_t *line_with(const uint8_t *data, size_t n, uint8_t first)
 {
 	for (size_t i = 1; i < n; i++)
-		if (data[i] == '-' && data[i - 1] == '\n')
+		if (data[i] == first && data[i - 1] == '\n')
 			return data + i;
 	return NULL;
 }
 
-static void a_dash_that_begins_a_line_is_found_and_no_other(void **state)
+static void a_byte_that_begins_a_line_is_found_and_no_other(void **state)
 {
 	(void)state;
 	for (size_t n = 0; n < 300; n++) {
@@ -502,12 +502,15 @@ static void a_dash_that_begins_a_line_is_found_and_no_other(void **state)
 		for (unsigned int rarity = 2; rarity < 200; rarity *= 3) {
 			for (size_t i = 0; i < n; i++)
 				data[i] = random_below(rarity) != 0
-						  ? 'x'
+						  ? 'F'
 						  : (uint8_t) "-\n"[random_below(2)];
-			for (size_t i = 0; decode_variant(i) != NULL; i++)
-				assert_ptr_equal(decode_variant(i)->find_dash_line(data, n),
-					dash_line(data, n));
-			assert_ptr_equal(find_dash_line(data, n), dash_line(data, n));
+			for (size_t i = 0; decode_variant(i) != NULL; i++) {
+				assert_ptr_equal(decode_variant(i)->find_line_with(data, n, '-'),
+					line_with(data, n, '-'));
+				assert_ptr_equal(decode_variant(i)->find_line_with(data, n, 'F'),
+					line_with(data, n, 'F'));
+			}
+			assert_ptr_equal(find_line_with(data, n, '-'), line_with(data, n, '-'));
 		}
 		free(data);
 	}
@@ -526,7 +529,7 @@ int main(void)
 		cmocka_unit_test(uu_lines_decode),
 		cmocka_unit_test(a_uu_line_of_any_length_gives_back_what_was_encoded),
 		cmocka_unit_test(searches_find_the_first_and_nothing_outside),
-		cmocka_unit_test(a_dash_that_begins_a_line_is_found_and_no_other),
+		cmocka_unit_test(a_byte_that_begins_a_line_is_found_and_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

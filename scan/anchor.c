@@ -396,20 +396,48 @@ static inline bool may_start(const struct anchor_input *input, const struct anch
 	       (load(input->data + at) & place->mask) == place->piece;
 }
 
-static void search_places(const struct search *search)
+// Whether one may be that is told from the start, where the object's first bytes are at hand.
+static bool may_any_start(const struct anchor_starts *starts, const struct anchor_input *input)
+{
+	if (!starts->tells || input->base != 0)
+		return true;
+	for (uint32_t i = 0; i < starts->count && starts->offsets[i] < input->to; i++) {
+		uint16_t pair;
+		uint32_t bit;
+
+		memcpy(&pair, input->data + starts->offsets[i], sizeof(pair));
+		bit = anchor_start_bit(starts->offsets[i], pair);
+		if ((starts->bits[bit / 64] >> bit % 64 & 1) != 0)
+			return true;
+	}
+	return false;
+}
+
+// Those that are told from the start stand first, and the latest first of these.
+static void search_starts(const struct search *search)
 {
 	const struct anchor_table *table = search->table;
-	uint64_t from = search->input->base + search->input->from;
+	const uint64_t from = search->input->base + search->input->from;
+	bool is_looked_at = false;
 
-	// Those that are told from the start stand first, and the latest first of these.
 	for (uint32_t i = 0; i < table->starts_count; i++) {
 		const struct anchor_place *place = &table->places[i];
 
 		if ((uint64_t)place->offset + place->shift + place->length <= from)
 			break;
+		if (!is_looked_at && !may_any_start(&table->starts, search->input))
+			break;
+		is_looked_at = true;
 		if (may_start(search->input, place))
 			search_place(search, place);
 	}
+}
+
+static void search_places(const struct search *search)
+{
+	const struct anchor_table *table = search->table;
+
+	search_starts(search);
 	for (uint32_t i = table->starts_count; i < table->places_count; i++)
 		search_place(search, &table->places[i]);
 }

@@ -131,6 +131,18 @@ struct anchor_place {
 
 // ---- at run time -------------------------------------------------------------------------------
 
+// By which bytes an object is told that none of the patterns is there that are told from its start. Objects are many and
+// small, and almost none begins like any of them.
+#define ANCHOR_START_OFFSETS 24u
+#define ANCHOR_START_BITS_LOG 14
+
+struct anchor_starts {
+	bool tells; // false: each is to be looked at
+	uint32_t count;
+	uint32_t offsets[ANCHOR_START_OFFSETS]; // ascending: of each the two bytes there
+	uint64_t bits[(1u << ANCHOR_START_BITS_LOG) / 64];
+};
+
 struct anchor_table {
 	bool is_there;
 	enum anchor_content content; // that it is for
@@ -149,7 +161,14 @@ struct anchor_table {
 	const struct anchor_family *families;
 	const uint32_t *slots; // the first of their entries
 	const struct anchor_place *places;
+	struct anchor_starts starts; // of the first starts_count places
 };
+
+// The bit of an offset with two bytes there.
+static inline uint32_t anchor_start_bit(uint32_t offset, uint16_t pair)
+{
+	return ((offset << 16 ^ pair) * UINT32_C(0x9e3779b1)) >> (32 - ANCHOR_START_BITS_LOG);
+}
 
 // A checked view of what lies in an image. Returns 0 or -EBADMSG.
 int anchor_open(

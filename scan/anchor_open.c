@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #define MAX_LOG 28
 
@@ -94,6 +95,63 @@ static int open_windows(struct rest *rest, struct anchor_table *table)
 	return are_families(table) && are_buckets(table) ? 0 : -EBADMSG;
 }
 
+// More values of two bytes would not tell much.
+#define VALUES_MOST 256u
+#define SHIFT_MOST 16u
+
+static void add_start(struct anchor_starts *starts, uint32_t offset)
+{
+	uint32_t at = starts->count;
+
+	while (at > 0 && starts->offsets[at - 1] > offset)
+		at--;
+	if (at > 0 && starts->offsets[at - 1] == offset)
+		return;
+	if (starts->count == ANCHOR_START_OFFSETS) {
+		starts->tells = false;
+		return;
+	}
+	memmove(&starts->offsets[at + 1], &starts->offsets[at],
+		(starts->count - at) * sizeof(starts->offsets[0]));
+	starts->offsets[at] = offset;
+	starts->count++;
+}
+
+// All values that the pattern's first two bytes can have.
+static void note_pairs(
+	struct anchor_starts *starts, const struct anchor_place *place, uint32_t offset)
+{
+	const unsigned int open = ~(unsigned int)place->mask & 0xffff;
+	unsigned int value = 0;
+
+	do {
+		const uint32_t bit = anchor_start_bit(
+			offset, (uint16_t)(((uint64_t)value | place->piece) & 0xffff));
+
+		starts->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+		value = (value - open) & open;
+	} while (value != 0);
+}
+
+static void note_starts(struct anchor_table *table)
+{
+	struct anchor_starts *starts = &table->starts;
+
+	*starts = (struct anchor_starts){.tells = true};
+	for (uint32_t i = 0; starts->tells && i < table->starts_count; i++) {
+		const struct anchor_place *place = &table->places[i];
+		const int open = __builtin_popcount(~(unsigned int)place->mask & 0xffff);
+
+		if (place->offset_from != RULESET_OFFSET_START || place->shift > SHIFT_MOST ||
+			place->offset > INT32_MAX || VALUES_MOST >> open == 0)
+			starts->tells = false;
+		for (uint32_t k = 0; starts->tells && k <= place->shift; k++) {
+			add_start(starts, place->offset + k);
+			note_pairs(starts, place, place->offset + k);
+		}
+	}
+}
+
 int anchor_open(
 	const void *data, size_t bytes, enum anchor_content content, struct anchor_table *out)
 {
@@ -120,7 +178,10 @@ int anchor_open(
 	if (out->starts_count > out->places_count)
 		return -EBADMSG;
 	out->places = take(&rest, out->places_count * (uint64_t)sizeof(struct anchor_place));
-	return out->places != NULL ? 0 : -EBADMSG;
+	if (out->places == NULL)
+		return -EBADMSG;
+	note_starts(out);
+	return 0;
 }
 
 static bool is_checked(const struct ruleset *ruleset, uint32_t expression)

@@ -181,31 +181,62 @@ static void patterns_of_one_window_are_all_found(void **state)
 
 #define PLACED 30
 
-// A pattern of zeros and ones at some offset, that may shift.
+// A pattern at some offset, that may shift, and half of whose bytes may be open in part.
 struct placed {
 	unsigned int offset;
 	unsigned int shift;
 	size_t length;
 	uint8_t bytes[12];
+	uint8_t masks[12];
 };
+
+static bool is_placed_at(const struct placed *placed, const uint8_t *data)
+{
+	for (size_t i = 0; i < placed->length; i++)
+		if (((data[i] ^ placed->bytes[i]) & placed->masks[i]) != 0)
+			return false;
+	return true;
+}
 
 static bool placed_is_there(const struct placed *placed, size_t n)
 {
 	for (size_t at = placed->offset; at <= placed->offset + placed->shift; at++)
-		if (at + placed->length <= n &&
-			memcmp(object_bytes + at, placed->bytes, placed->length) == 0)
+		if (at + placed->length <= n && is_placed_at(placed, object_bytes + at))
 			return true;
 	return false;
 }
 
-static void placed_invent(struct random *random, struct placed *out, size_t n)
+static void placed_invent(struct random *random, unsigned int values, struct placed *out, size_t n)
 {
+	size_t at;
+
 	out->offset = random_below(random, random_below(random, 2) == 0 ? 4 : (uint32_t)n);
 	out->shift = random_below(random, 3) == 0 ? random_below(random, 5) : 0;
 	out->length = 2 + random_below(random, 11);
-	for (size_t i = 0; i < out->length; i++)
-		out->bytes[i] = random_below(random, 4) == 0 ? (uint8_t)random_below(random, 2)
-							     : object_bytes[out->offset + i];
+	at = out->offset + random_below(random, out->shift + 1);
+	for (size_t i = 0; i < out->length; i++) {
+		static const uint8_t masks[] = {0x0f, 0xf0, 0xff, 0xff, 0xff, 0xff};
+
+		out->bytes[i] = random_below(random, 4) == 0 ? (uint8_t)random_below(random, values)
+							     : object_bytes[at + i];
+		// Two bytes in a row that are known every pattern has.
+		out->masks[i] =
+			i + 2 < out->length ? masks[random_below(random, sizeof(masks))] : 0xff;
+	}
+}
+
+static size_t placed_print(const struct placed *placed, char *out, size_t room)
+{
+	size_t used = 0;
+
+	for (size_t k = 0; k < placed->length; k++) {
+		const size_t at = used;
+
+		used += (size_t)snprintf(out + used, room - used, "%02x", placed->bytes[k]);
+		if (placed->masks[k] != 0xff)
+			out[at + (placed->masks[k] == 0xf0)] = '?';
+	}
+	return used;
 }
 
 static void patterns_are_found_at_their_places_alone(void **state)
@@ -214,6 +245,9 @@ static void patterns_are_found_at_their_places_alone(void **state)
 
 	(void)state;
 	for (unsigned int list = 0; list < 4 * LISTS; list++) {
+		// Where there are few values, or many patterns, some pattern's first bytes are there as a rule.
+		const unsigned int values = list % 2 == 0 ? 2 : 256;
+		const unsigned int count = list % 3 == 0 ? 2 : PLACED;
 		struct placed placed[PLACED];
 		const size_t n = 20 + random_below(&random, 200);
 		char text[8192];
@@ -225,18 +259,16 @@ static void patterns_are_found_at_their_places_alone(void **state)
 		size_t expected = 0;
 
 		for (size_t i = 0; i < OBJECT; i++)
-			object_bytes[i] = (uint8_t)random_below(&random, 2);
-		for (unsigned int i = 0; i < PLACED; i++) {
-			placed_invent(&random, &placed[i], n);
+			object_bytes[i] = (uint8_t)random_below(&random, values);
+		for (unsigned int i = 0; i < count; i++) {
+			placed_invent(&random, values, &placed[i], n);
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "T%02u:0:%u", i,
 				placed[i].offset);
 			if (placed[i].shift > 0)
 				used += (size_t)snprintf(
 					text + used, sizeof(text) - used, ",%u", placed[i].shift);
 			used += (size_t)snprintf(text + used, sizeof(text) - used, ":");
-			for (size_t k = 0; k < placed[i].length; k++)
-				used += (size_t)snprintf(text + used, sizeof(text) - used, "%02x",
-					placed[i].bytes[k]);
+			used += placed_print(&placed[i], text + used, sizeof(text) - used);
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "\n");
 			expected += placed_is_there(&placed[i], n);
 		}

@@ -266,7 +266,8 @@ struct framed *framed_new(
 	if (framed == NULL)
 		return NULL;
 	g_socket_set_blocking(socket, FALSE);
-	g_socket_set_timeout(socket, 0); // of connecting, which would be that of silence from now on
+	// That of connecting would be that of silence from now on.
+	g_socket_set_timeout(socket, 0);
 	alive_watch(g_socket_get_fd(socket));
 	framed->connection = g_object_ref(connection);
 	framed->in = g_byte_array_new();

@@ -50,6 +50,27 @@ bool build_is_used(const struct build *build, const struct build_expression *exp
 	return false;
 }
 
+// Past any object.
+#define NOWHERE (UINT64_C(1) << 62)
+
+// Whether it ends too early to be there at all: in front of the first byte stands none that is no boundary. Hyperscan refuses
+// such, but a rule may ask for something else besides, or for its absence.
+static bool is_nowhere(const struct build_expression *expression, unsigned int flags)
+{
+	hs_compile_error_t *error = NULL;
+	hs_expr_info_t *info = NULL;
+	bool nowhere = false;
+
+	if (expression->max_end == UINT64_MAX)
+		return false;
+	if (hs_expression_info(expression->text, flags, &info, &error) == HS_SUCCESS)
+		nowhere = expression->max_end < info->min_width;
+	else
+		(void)hs_free_compile_error(error);
+	free(info);
+	return nowhere;
+}
+
 static void add_to_batch(
 	struct batch *batch, const struct build_expression *expression, uint32_t id)
 {
@@ -65,6 +86,10 @@ static void add_to_batch(
 		ext->flags |= HS_EXT_FLAG_MAX_OFFSET;
 	ext->min_offset = expression->min_end;
 	ext->max_offset = expression->max_end;
+	if (is_nowhere(expression, batch->flags[at])) {
+		ext->flags = HS_EXT_FLAG_MIN_OFFSET;
+		ext->min_offset = NOWHERE;
+	}
 	batch->ext_pointers[at] = ext->flags != 0 ? ext : NULL;
 }
 

@@ -182,6 +182,10 @@ static const struct rule_case rule_cases[] = {
 	{",FileSize:5-9;0;414c504841", "xxALPHAxxx", false},
 	{",Container:CL_TYPE_ANY;0;414c504841", "xxALPHA", true},
 	{",Container:CL_TYPE_ZIP;0;414c504841", "xxALPHA", false},
+	// What nothing can stand in front of is nowhere; the rest of the rule counts.
+	{";0|1;0:!(B)414c504841;4f4d454741", "ALPHA OMEGA", true},
+	{";0|1;0:!(B)414c504841;4f4d454741", "ALPHA xALPHA", false},
+	{";0=0&1;0:!(L)?14c504841{3-}4142;4f4d454741", "xALPHA OMEGA AB", true},
 	// What can be true without a subsignature.
 	{";0|1<1;414c504841;4f4d454741", "nothing", true},
 	{";(0|1)=0;414c504841;4f4d454741", "nothing", true},

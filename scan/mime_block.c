@@ -127,12 +127,18 @@ static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
 	return n > 0 && line[0] == 'b' && !block->in_rest && uu_begins(line, n, name);
 }
 
-// What may stand in uuencode or yEnc, but begins something else.
+// Uuencode was interrupted, and this is a line of it.
+static bool goes_on_in_uu(const struct block *block, const uint8_t *line, size_t n)
+{
+	return block->resumes && block->resume_kind == BLOCK_UU && uu_fills_line(line, n);
+}
+
+// What may stand in uuencode or yEnc, but begins something else: for take_outside, too, or the line would interrupt
+// what it resumes for ever.
 static bool intrudes(const struct block *block, const uint8_t *line, size_t n)
 {
 	return n > 0 && !block->is_named &&
-	       (begins_field(line, n) || begins_uu(block, line, n) ||
-		       begins_with(line, n, "=ybegin ") ||
+	       (begins_field(line, n) || begins_uu(block, line, n) || begins_yenc(line, n) ||
 		       (!block->armor && opens_base64(line, n)) || opens_qp(line, n));
 }
 
@@ -223,16 +229,14 @@ static bool take_part(struct block *block, const uint8_t *line, size_t n)
 {
 	const bool is_plain = block->coding == MIME_IDENTITY;
 
-	if (begins_field(line, n) || begins_with(line, n, "=ybegin ") ||
-		begins_uu(block, line, n)) {
+	if (begins_field(line, n) || begins_yenc(line, n) || begins_uu(block, line, n)) {
 		if (is_plain || block->is_guess)
 			end_block(block);
 		else
 			interrupt(block);
 		return false;
 	}
-	// Uuencode was interrupted, and these are lines of it.
-	if (block->resumes && block->resume_kind == BLOCK_UU && uu_fills_line(line, n)) {
+	if (goes_on_in_uu(block, line, n)) {
 		end_block(block);
 		block->again = true;
 		return true;
@@ -369,7 +373,7 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	if (begun && block->kind == BLOCK_UU && block->is_named)
 		return; // nothing else is looked for
 	block->state = BLOCK_OUTSIDE;
-	if (n >= 8 && line[0] == '=' && memcmp(line, "=ybegin ", 8) == 0 && !block->in_rest) {
+	if (begins_yenc(line, n)) {
 		block->state = BLOCK_BEGUN;
 		block->kind = BLOCK_YENC;
 		yenc_name(block, line, n);
@@ -380,7 +384,8 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	} else if (!take_first_field(block, line, n) && !block->armor && opens_base64(line, n)) {
 		begin_block(block, BLOCK_BASE64);
 		(void)take_base64(block, line, n);
-	} else if (block->state == BLOCK_OUTSIDE && !begun && opens_qp(line, n)) {
+	} else if (block->state == BLOCK_OUTSIDE && !begun && !goes_on_in_uu(block, line, n) &&
+		   opens_qp(line, n)) {
 		// What another block ends with is told first.
 		block->again = block->ended;
 		if (!block->again) {
@@ -413,9 +418,8 @@ static void take_header(struct block *block, const uint8_t *line, size_t n)
 		take_dashes(block, line, n);
 	} else if (block->coding == MIME_BASE64 && !may_be_base64(line, n)) {
 		return; // a damaged field
-	} else if (block->coding != MIME_IDENTITY && open_part(block)) {
-		(void)take_part(block, line, n);
-	} else {
+	} else if (block->coding == MIME_IDENTITY || !open_part(block) ||
+		   !take_part(block, line, n)) {
 		take_outside(block, line, n);
 	}
 }

@@ -103,6 +103,12 @@ static inline bool begins_field(const uint8_t *line, size_t n)
 	return begins_with(line + at, n - at, "content-");
 }
 
+// Its name may be longer than what is at hand of the line.
+static inline bool begins_yenc(const uint8_t *line, size_t n)
+{
+	return n >= 8 && memcmp(line, "=ybegin ", 8) == 0;
+}
+
 // Whether it may be the first line of a body that no blank line precedes.
 static inline bool may_be_base64(const uint8_t *line, size_t n)
 {

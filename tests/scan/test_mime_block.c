@@ -11,7 +11,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define TEXT_BYTES 6000
-#define LOG_BYTES 65536
+#define LOG_BYTES 262144
 
 struct log {
 	struct block block;
@@ -65,6 +65,7 @@ static void read_text(
 	for (size_t at = 0; at < n;) {
 		size_t piece = most == 0 ? n : 1 + random_below(random, most);
 		size_t used = 0;
+		unsigned int idle = 0;
 
 		piece = piece < n - at ? piece : n - at;
 		do {
@@ -73,6 +74,9 @@ static void read_text(
 			step = block_scan(&log->block, (const uint8_t *)text + at + used,
 				piece - used, &read);
 			used += read;
+			// A line that ends one block and begins another takes some steps, never more.
+			idle = read > 0 ? 0 : idle + 1;
+			assert_true(idle < 12);
 			take_step(log, step);
 		} while (step != BLOCK_MORE);
 		assert_int_equal(used, piece);
@@ -96,21 +100,42 @@ static const char *const odd_lines[] = {"", " ", "\t", "-- ", "--", "---", "--x"
 	"--JDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5",
 	"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9w=",
 	"0123456789abcdef0123456789abcdef0123456789abcdef", "=41=42=43=44=45=46=47=48=49=4A=4B=4C",
-	"=ybegin line=128 size=3 name=a", "=yend", "begin 644 a", "#0V%T", "`", "end"};
+	"=ybegin line=128 size=3 name=a", "=YBEGIN line=128 size=3 name=a", "=yend", "begin 644 a",
+	"#0V%T", "`", "end", "CONTENT-TYPE: A/B", "--=41=42=43=44=45=46=47=48=49=4A=4B=4C",
+	"M=41=42=43=44=45=46=47=48=49=4A=4B=4C=4D=4E=4F=50=51=52=53=54",
+	"M05#1%5&1TA)2DM,34Y/4%%24U155E=865I!0D-$149'2$E*2TQ-3D]045)3"};
+
+// Longer than what is looked at of a line.
+#define LONG_BYTES 700
+static const char *const long_lines[] = {
+	"=ybegin line=128 size=3 name=", "begin 644 a", "Content-Type: a/b", "M", ""};
+
+static const char *make_long(struct random *random, char *room)
+{
+	const char *begin = long_lines[random_below(random, COUNT(long_lines))];
+
+	memset(room, 'x', LONG_BYTES);
+	room[LONG_BYTES] = '\0';
+	memcpy(room, begin, strlen(begin));
+	return room;
+}
 
 static size_t make(struct random *random, char *text)
 {
+	char room[LONG_BYTES + 1];
 	static const char *const ends[] = {"\n", "\n", "\n", "\r\n", "\r"};
 	static const char *const prose[] = {"none of this is of any interest",
 		"to those who read it", "nor, in the end, to anyone else who has nothing to do"};
 	const uint32_t odd = 1 + random_below(random, 12);
 	size_t n = 0;
 
-	while (n < TEXT_BYTES - 128 && random_below(random, 150) != 0) {
+	while (n < TEXT_BYTES - LONG_BYTES - 8 && random_below(random, 150) != 0) {
 		const char *line = prose[random_below(random, COUNT(prose))];
 
 		if (random_below(random, odd) == 0)
 			line = odd_lines[random_below(random, COUNT(odd_lines))];
+		if (random_below(random, 12 * odd) == 0)
+			line = make_long(random, room);
 		n += (size_t)snprintf(text + n, TEXT_BYTES - n, "%s%s", line,
 			ends[random_below(random, COUNT(ends))]);
 	}

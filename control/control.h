@@ -90,5 +90,8 @@ void control_seals_report(struct control *control, const char *event, json_t *me
 void control_seals_when_told(struct control *control, void (*then)(void *ctx), void *ctx);
 // Every worker diverts by the seals that are open.
 bool control_seals_in_force(const struct control *control);
+// The dataplane has seals that never came into the file: this process was killed in between, or the file is an old one. They
+// stay, for what is open by mistake is worse than what is closed by mistake. For dataplane_link_adopt_by.
+int control_seals_adopt(void *ctx, const json_t *theirs);
 // Who did what, as an audit event; takes members.
 void control_audit(struct control *control, const char *who, const char *what, json_t *members);

@@ -193,23 +193,6 @@ static void renew_foreign_image(struct control *control)
 		(void)install_rules(control, "upgrade");
 }
 
-// It has seals that never came into the file: this process was killed in between, or the file is an old one. They
-// stay, for what is open by mistake is worse than what is closed by mistake.
-static int adopt_seals(void *ctx, const json_t *theirs)
-{
-	struct control *control = ctx;
-	json_t *adopted = NULL;
-	int err = seals_adopt(control->seals, theirs, control_now_ns() / NS_PER_S, &adopted);
-
-	if (err == 0 && json_array_size(adopted) > 0)
-		control_events_write(control->events, "seal",
-			json_pack("{s:s, s:s, s:O, s:I}", "origin", "dataplane", "why",
-				"the dataplane had seals that were not written down", "virus_ids",
-				adopted, "open", (json_int_t)seals_count(control->seals)));
-	json_decref(adopted);
-	return err;
-}
-
 // Returns whether it has none that are not here.
 static bool compare_seals(struct control *control)
 {
@@ -466,7 +449,7 @@ static int start(struct control *control)
 	seals_set_barrier(control->seals, wait_for_journal, control);
 	// Before anything tells it other ones.
 	err = dataplane_link_open(&control->link, options);
-	dataplane_link_adopt_by(&control->link, adopt_seals, control);
+	dataplane_link_adopt_by(&control->link, control_seals_adopt, control);
 	if (err == 0)
 		err = settle_new(&control->link, &control->settle);
 	if (err == 0)

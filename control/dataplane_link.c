@@ -186,8 +186,7 @@ static int take_over(struct dataplane_link *link, const char *text)
 	json_decref(theirs);
 	link->is_up = true;
 	if (err != 0)
-		(void)snprintf(link->why, sizeof(link->why),
-			"its seals are not known, or cannot be had together with ours");
+		(void)snprintf(link->why, sizeof(link->why), "its seals are not known");
 	return err;
 }
 

@@ -2,6 +2,7 @@
 #include "control/seals.h"
 
 #include "control/durable.h"
+#include "control/seals_inside.h"
 #include "dataplane/dataplane.h"
 
 #include <errno.h>
@@ -9,20 +10,9 @@
 #include <string.h>
 
 #define FILE_BYTES (1u << 20)
+#define LIFTED_MOST 1000 // while it is not known what the dataplane has
 
-struct seals {
-	char *path;
-	uint32_t max_seconds;
-	json_t *root;   // {"generation", "seals"}
-	json_t *before; // what it was, while it is not in the file; else NULL
-	bool is_behind; // the file, after a write that has failed
-	bool is_heard;  // what the dataplane has
-	uint64_t since; // until then: up to this generation it has no other seals
-	void (*barrier)(void *ctx);
-	void *barrier_ctx;
-};
-
-static json_t *list_of(const struct seals *seals)
+json_t *seals_list_of(const struct seals *seals)
 {
 	return json_object_get(seals->root, "seals");
 }
@@ -34,12 +24,12 @@ uint64_t seals_generation(const struct seals *seals)
 
 size_t seals_count(const struct seals *seals)
 {
-	return json_array_size(list_of(seals));
+	return json_array_size(seals_list_of(seals));
 }
 
 const json_t *seals_list(const struct seals *seals)
 {
-	return list_of(seals);
+	return seals_list_of(seals);
 }
 
 char *seals_text(const struct seals *seals)
@@ -110,8 +100,7 @@ void seals_close(struct seals *seals)
 	free(seals);
 }
 
-// Puts list in the place of the present one, if the dataplane will understand it.
-static int stage_as(
+int seals_stage_as(
 	struct seals *seals, uint64_t generation, json_t *list, char *error, size_t error_bytes)
 {
 	json_t *root = json_pack("{s:I, s:o}", "generation", (json_int_t)generation, "seals", list);
@@ -119,8 +108,11 @@ static int stage_as(
 	struct engine_seals *parsed = NULL;
 	int err = -ENOMEM;
 
-	if (!seals->is_heard)
+	if (!seals->is_heard) {
 		(void)json_object_set_new(root, "since", json_integer((json_int_t)seals->since));
+		(void)json_object_set_new(
+			root, "lifted", json_copy(json_object_get(seals->root, "lifted")));
+	}
 	if (text != NULL)
 		err = seals_parse(text, strlen(text), &parsed, error, error_bytes);
 	free(parsed);
@@ -136,10 +128,10 @@ static int stage_as(
 
 static int stage(struct seals *seals, json_t *list, char *error, size_t error_bytes)
 {
-	return stage_as(seals, seals_generation(seals) + 1, list, error, error_bytes);
+	return seals_stage_as(seals, seals_generation(seals) + 1, list, error, error_bytes);
 }
 
-static int write_file(struct seals *seals)
+int seals_write_file(struct seals *seals)
 {
 	char *text = seals_text(seals);
 	int err = -ENOMEM;
@@ -157,7 +149,7 @@ static int write_file(struct seals *seals)
 
 int seals_settle(struct seals *seals)
 {
-	int err = write_file(seals);
+	int err = seals_write_file(seals);
 
 	if (err != 0) {
 		json_decref(seals->root);
@@ -221,7 +213,7 @@ void seals_set_barrier(struct seals *seals, void (*barrier)(void *ctx), void *ct
 
 int seals_catch_up(struct seals *seals)
 {
-	return seals->is_behind ? write_file(seals) : 0;
+	return seals->is_behind ? seals_write_file(seals) : 0;
 }
 
 // ---- changes ------------------------------------------------------------------------------------
@@ -241,7 +233,7 @@ static bool is_of(const json_t *seal, const char *virus_id)
 	return id != NULL && strcmp(id, virus_id) == 0;
 }
 
-static bool is_listed(const json_t *seal, const json_t *virus_ids)
+bool seals_is_listed(const json_t *seal, const json_t *virus_ids)
 {
 	json_t *id;
 	size_t i;
@@ -261,7 +253,7 @@ static json_t *list_without(const struct seals *seals, const char *virus_id)
 	json_t *seal;
 	size_t i;
 
-	json_array_foreach(list_of(seals), i, seal)
+	json_array_foreach(seals_list_of(seals), i, seal)
 	{
 		if (!is_of(seal, virus_id))
 			(void)json_array_append(list, seal);
@@ -308,143 +300,40 @@ int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64
 	return err == 0 ? seals_settle(seals) : err;
 }
 
-// ---- what the dataplane has ---------------------------------------------------------------------
-
-bool seals_may_lack(const struct seals *seals, uint64_t generation)
-{
-	return generation > (seals->is_heard ? seals_generation(seals) : seals->since);
-}
-
-void seals_heard(struct seals *seals)
-{
-	seals->is_heard = true;
-	(void)json_object_del(seals->root, "since");
-}
-
-void seals_doubt(struct seals *seals)
-{
-	if (seals->is_heard)
-		seals->since = seals_generation(seals);
-	seals->is_heard = false;
-}
-
-bool seals_is_heard(const struct seals *seals)
-{
-	return seals->is_heard;
-}
-
-// Nobody's seal lasts longer than ours would.
-static json_t *adopt_one(const struct seals *seals, const json_t *seal, int64_t now_s)
-{
-	json_t *copy = json_copy((json_t *)(uintptr_t)seal);
-	int64_t expires = json_integer_value(json_object_get(copy, "expires"));
-
-	if (expires <= 0 || expires > now_s + seals->max_seconds)
-		expires = now_s + seals->max_seconds;
-	(void)json_object_set_new(copy, "expires", json_integer(expires));
-	if (!json_is_integer(json_object_get(copy, "begun")))
-		(void)json_object_set_new(copy, "begun", json_integer(now_s));
-	if (!json_is_string(json_object_get(copy, "origin")))
-		(void)json_object_set_new(copy, "origin", json_string("dataplane"));
-	return copy;
-}
-
-// What is here of its virus id is the same, or has come since.
-static bool is_known(const struct seals *seals, const json_t *seal)
-{
-	const json_t *begun = json_object_get(seal, "begun");
-	json_t *own;
-	size_t i;
-
-	json_array_foreach(list_of(seals), i, own)
-	{
-		if (json_equal(json_object_get(own, "virus_id"), json_object_get(seal, "virus_id")))
-			return json_equal(own, seal) ||
-			       (json_is_integer(begun) &&
-				       json_integer_value(json_object_get(own, "begun")) >
-					       json_integer_value(begun));
-	}
-	return false;
-}
-
-static json_t *list_with(
-	const struct seals *seals, const json_t *others, int64_t now_s, const json_t *adopted)
-{
-	json_t *list = json_array();
-	json_t *seal;
-	size_t i;
-
-	json_array_foreach(others, i, seal)
-	{
-		if (!is_known(seals, seal))
-			(void)json_array_append_new(list, adopt_one(seals, seal, now_s));
-	}
-	json_array_foreach(list_of(seals), i, seal)
-	{
-		if (!is_listed(seal, adopted))
-			(void)json_array_append(list, seal);
-	}
-	return list;
-}
-
-// The change that is in the file only if that can be.
-static void stand(struct seals *seals)
-{
-	json_decref(seals->before);
-	seals->before = NULL;
-	if (write_file(seals) != 0)
-		seals->is_behind = true;
-}
-
-int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s, json_t **adopted)
-{
-	const json_t *theirs = json_object_get(other, "seals");
-	uint64_t generation = (uint64_t)json_integer_value(json_object_get(other, "generation"));
-	uint64_t ours = seals_generation(seals);
-	json_t *ids = json_array();
-	char error[128];
-	json_t *seal;
-	size_t i;
-	int err = 0;
-
-	json_array_foreach(theirs, i, seal)
-	{
-		if (!is_known(seals, seal))
-			(void)json_array_append(ids, json_object_get(seal, "virus_id"));
-	}
-	// One generation is one list.
-	if (json_array_size(ids) > 0 || generation > ours ||
-		(generation == ours && !json_equal(theirs, list_of(seals)))) {
-		err = stage_as(seals, (generation > ours ? generation : ours) + 1,
-			list_with(seals, theirs, now_s, ids), error, sizeof(error));
-		if (err == 0) {
-			seals_heard(seals);
-			stand(seals);
-		}
-	}
-	if (err != 0) {
-		json_decref(ids);
-		return err;
-	}
-	seals_heard(seals);
-	*adopted = ids;
-	return 0;
-}
-
 // ---- their ends ---------------------------------------------------------------------------------
+
+// Of what is staged. The dataplane may have it still, or have it alone.
+static void lift(struct seals *seals, json_t *virus_id)
+{
+	json_t *lifted = json_object_get(seals->root, "lifted");
+
+	if (!seals->is_heard && lifted == NULL) {
+		lifted = json_array();
+		(void)json_object_set_new(seals->root, "lifted", lifted);
+	}
+	if (!seals->is_heard)
+		(void)json_array_append(lifted, virus_id);
+	if (json_array_size(lifted) > LIFTED_MOST)
+		(void)json_array_remove(lifted, 0);
+}
 
 int seals_end(struct seals *seals, const char *virus_id)
 {
 	json_t *list = virus_id != NULL ? list_without(seals, virus_id) : json_array();
 	size_t ended = seals_count(seals) - json_array_size(list);
+	json_t *id = virus_id != NULL ? json_string(virus_id) : json_null();
 	char error[128];
-	int err;
+	int err = 0;
 
-	if (ended == 0) {
+	if (ended == 0 && seals->is_heard)
 		json_decref(list);
-		return 0;
+	else
+		err = stage(seals, list, error, sizeof(error));
+	if (err == 0 && (ended > 0 || !seals->is_heard)) {
+		lift(seals, id);
+		err = seals_settle(seals);
 	}
-	err = replace(seals, list, error, sizeof(error));
+	json_decref(id);
 	return err == 0 ? (int)ended : err;
 }
 
@@ -457,7 +346,7 @@ int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 	int err = 0;
 
 	*ended = json_array();
-	json_array_foreach(list_of(seals), i, seal)
+	json_array_foreach(seals_list_of(seals), i, seal)
 	{
 		if (json_integer_value(json_object_get(seal, "expires")) <= now_s)
 			(void)json_array_append(*ended, json_object_get(seal, "virus_id"));
@@ -489,11 +378,11 @@ int seals_begin_closing(struct seals *seals, const json_t *virus_ids)
 	size_t i;
 	int err;
 
-	json_array_foreach(list_of(seals), i, seal)
+	json_array_foreach(seals_list_of(seals), i, seal)
 	{
 		json_t *copy = json_copy(seal);
 
-		if (is_listed(seal, virus_ids) && !is_closing(seal)) {
+		if (seals_is_listed(seal, virus_ids) && !is_closing(seal)) {
 			(void)json_object_set_new(copy, "closing", json_true());
 			count++;
 		}
@@ -514,7 +403,7 @@ static json_t *list_open(const struct seals *seals, json_t *closing)
 	json_t *seal;
 	size_t i;
 
-	json_array_foreach(list_of(seals), i, seal)
+	json_array_foreach(seals_list_of(seals), i, seal)
 	{
 		if (!is_closing(seal))
 			(void)json_array_append(list, seal);
@@ -532,9 +421,14 @@ int seals_end_closing(struct seals *seals, json_t **ended)
 	int err = 0;
 
 	if (json_array_size(closing) > 0)
-		err = replace(seals, list, error, sizeof(error));
+		err = stage(seals, list, error, sizeof(error));
 	else
 		json_decref(list);
+	if (err == 0 && json_array_size(closing) > 0) {
+		for (size_t i = 0; i < json_array_size(closing); i++)
+			lift(seals, json_array_get(closing, i));
+		err = seals_settle(seals);
+	}
 	if (err != 0) {
 		json_decref(closing);
 		return err;

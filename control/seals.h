@@ -8,7 +8,8 @@
 //
 // A process that was killed may have told the dataplane seals which never came into the file. Until it is known what the
 // dataplane has (seals_heard, seals_adopt) it is told nothing, and what changes meanwhile is written with the generation
-// before ("since"), so that also the next process, if this one is killed, knows whose seals it may lack.
+// before ("since"), so that also the next process, if this one is killed, knows whose seals it may lack; and with what
+// was ended meanwhile ("lifted": virus ids, null for all that there were), which is not taken over.
 #pragma once
 
 #include <jansson.h>
@@ -52,12 +53,14 @@ bool seals_may_lack(const struct seals *seals, uint64_t generation);
 void seals_heard(struct seals *seals);
 void seals_doubt(struct seals *seals);
 bool seals_is_heard(const struct seals *seals);
-// Takes over what it has (in the file's format): what is not here is added, and takes the place of a seal of the same
-// virus id that did not begin later; it stands also where the file cannot be written, which is behind then. Their virus
-// ids go to adopted, a new list of the caller's. Returns 0: it is heard; -EINVAL: they cannot be had together, or -ENOMEM.
-int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s, json_t **adopted)
-	__attribute__((warn_unused_result));
-// Ends the seal of a virus id; NULL: all. Returns how many, or -errno.
+// Takes over what it has (in the file's format): what is not here and was not ended since is added, and takes the place of
+// a seal of the same virus id that did not begin later; it stands also where the file cannot be written, which is behind
+// then. Their virus ids go to adopted, and to missed those for which there is no room beside ours, or which are not
+// understood: new lists of the caller's. Returns 0: it is heard; or -ENOMEM.
+int seals_adopt(struct seals *seals, const json_t *other, int64_t now_s, json_t **adopted,
+	json_t **missed) __attribute__((warn_unused_result));
+// Ends the seal of a virus id; NULL: all; also one that only the dataplane has, which is not counted. Returns how many, or
+// -errno.
 int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unused_result));
 // Ends those whose time is over; their virus ids go to ended, a new list of the caller's. Returns 0 or
 // -errno.

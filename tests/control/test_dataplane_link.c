@@ -135,11 +135,13 @@ static void seals_that_are_on_their_way_together_are_all_in_force(void **state)
 static int adopt(void *ctx, const json_t *theirs)
 {
 	json_t *adopted = NULL;
-	int err = seals_adopt(lab.seals, theirs, 2, &adopted);
+	json_t *missed = NULL;
+	int err = seals_adopt(lab.seals, theirs, 2, &adopted, &missed);
 
 	(void)ctx;
 	lab.adoptions++;
 	json_decref(adopted);
+	json_decref(missed);
 	return err;
 }
 

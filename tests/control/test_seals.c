@@ -158,6 +158,19 @@ static void what_could_not_be_written_beside_stays_and_is_written_later(void **s
 	assert_int_equal(seals_count(lab.seals), 1);
 }
 
+static void adopt(const json_t *theirs, size_t count_adopted, size_t count_missed)
+{
+	json_t *adopted = NULL;
+	json_t *missed = NULL;
+
+	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted, &missed), 0);
+	assert_int_equal(json_array_size(adopted), count_adopted);
+	assert_int_equal(json_array_size(missed), count_missed);
+	assert_true(seals_is_heard(lab.seals));
+	json_decref(adopted);
+	json_decref(missed);
+}
+
 static void seals_that_others_have_are_taken_over(void **state)
 {
 	static const char text[] =
@@ -165,9 +178,6 @@ static void seals_that_others_have_are_taken_over(void **state)
 		"\"strip\", \"expires\": 9000000}, {\"virus_id\": \"CV-1\", \"mode\": "
 		"\"hold\", \"origin\": \"vendor acme\", \"begun\": 1100, \"expires\": 2000}]}";
 	json_t *other = json_loads(text, 0, NULL);
-	json_t *bad = json_loads(
-		"{\"generation\": 99, \"seals\": [{\"virus_id\": \"X\", \"mode\": 5}]}", 0, NULL);
-	json_t *adopted = NULL;
 	const json_t *list;
 
 	(void)state;
@@ -175,11 +185,7 @@ static void seals_that_others_have_are_taken_over(void **state)
 	assert_int_equal(seals_settle(lab.seals), 0);
 	assert_int_equal(stage("CV-3", "hold"), 0);
 	assert_int_equal(seals_settle(lab.seals), 0);
-	assert_int_equal(seals_adopt(lab.seals, bad, 1500, &adopted), -EINVAL);
-	assert_int_equal(seals_count(lab.seals), 2);
-	assert_int_equal(seals_adopt(lab.seals, other, 1500, &adopted), 0);
-	assert_int_equal(json_array_size(adopted), 2);
-	json_decref(adopted);
+	adopt(other, 2, 0);
 	seals_close(lab.seals);
 	open_seals();
 	assert_int_equal(seals_generation(lab.seals), 10);
@@ -195,7 +201,6 @@ static void seals_that_others_have_are_taken_over(void **state)
 	assert_string_equal(
 		json_string_value(json_object_get(json_array_get(list, 0), "origin")), "dataplane");
 	json_decref(other);
-	json_decref(bad);
 }
 
 static void set(const char *virus_id)
@@ -217,7 +222,6 @@ static void what_changed_unheard_hides_nothing_that_the_dataplane_has(void **sta
 				    "\"mode\": \"hold\", \"begun\": 1}, {\"virus_id\": \"CV-2\", "
 				    "\"mode\": \"hold\"}]}",
 		0, NULL);
-	json_t *adopted = NULL;
 
 	(void)state;
 	seals_heard(lab.seals);
@@ -232,10 +236,8 @@ static void what_changed_unheard_hides_nothing_that_the_dataplane_has(void **sta
 		assert_true(seals_may_lack(lab.seals, 2));
 		reopen();
 	}
-	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
 	// CV-1 is the same but for what is older there.
-	assert_int_equal(json_array_size(adopted), 1);
-	json_decref(adopted);
+	adopt(theirs, 1, 0);
 	assert_true(seals_is_heard(lab.seals));
 	assert_int_equal(seals_count(lab.seals), 3);
 	assert_int_equal(seals_generation(lab.seals), 3);
@@ -249,7 +251,6 @@ static void what_changed_unheard_hides_nothing_that_the_dataplane_has(void **sta
 static void a_dataplane_that_has_the_same_changes_nothing(void **state)
 {
 	json_t *theirs;
-	json_t *adopted = NULL;
 	char *text;
 
 	(void)state;
@@ -258,19 +259,15 @@ static void a_dataplane_that_has_the_same_changes_nothing(void **state)
 	theirs = json_loads(text, 0, NULL);
 	free(text);
 	assert_true(seals_may_lack(lab.seals, 1));
-	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
-	assert_int_equal(json_array_size(adopted), 0);
-	json_decref(adopted);
+	adopt(theirs, 0, 0);
 	assert_int_equal(seals_generation(lab.seals), 1);
 	assert_true(seals_is_heard(lab.seals));
 	// It has less, of the same generation, or of a later one: that one is told anew.
 	(void)json_array_clear(json_object_get(theirs, "seals"));
-	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
-	json_decref(adopted);
+	adopt(theirs, 0, 0);
 	assert_int_equal(seals_generation(lab.seals), 2);
 	(void)json_object_set_new(theirs, "generation", json_integer(7));
-	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
-	json_decref(adopted);
+	adopt(theirs, 0, 0);
 	assert_int_equal(seals_generation(lab.seals), 8);
 	assert_int_equal(seals_count(lab.seals), 1);
 	json_decref(theirs);
@@ -282,21 +279,127 @@ static void what_is_taken_over_stands_without_its_file(void **state)
 				    "\"mode\": \"hold\"}]}",
 		0, NULL);
 	char temporary[sizeof(lab.path) + 8];
-	json_t *adopted = NULL;
 
 	(void)state;
 	set("CV-1");
 	// A folder in the place of the file that it is written to first.
 	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
 	assert_int_equal(mkdir(temporary, 0700), 0);
-	assert_int_equal(seals_adopt(lab.seals, theirs, 1500, &adopted), 0);
-	json_decref(adopted);
+	adopt(theirs, 1, 0);
 	assert_int_equal(seals_count(lab.seals), 2);
 	assert_int_not_equal(seals_catch_up(lab.seals), 0);
 	assert_int_equal(rmdir(temporary), 0);
 	assert_int_equal(seals_catch_up(lab.seals), 0);
 	reopen();
 	assert_int_equal(seals_count(lab.seals), 2);
+	json_decref(theirs);
+}
+
+static bool is_open(const char *virus_id)
+{
+	const json_t *seal;
+	size_t i;
+
+	json_array_foreach(seals_list(lab.seals), i, seal)
+	{
+		if (strcmp(json_string_value(json_object_get(seal, "virus_id")), virus_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+// What was lifted before the dataplane answered has been told to nobody; CV-2 is of a process that was killed.
+static void what_was_lifted_unheard_does_not_come_back(void **state)
+{
+	json_t *theirs = json_loads("{\"generation\": 9, \"seals\": ["
+				    "{\"virus_id\": \"CV-1\", \"mode\": \"hold\", \"begun\": 9},"
+				    "{\"virus_id\": \"CV-2\", \"mode\": \"hold\"},"
+				    "{\"virus_id\": \"CV-3\", \"mode\": \"hold\"}]}",
+		0, NULL);
+
+	(void)state;
+	seals_heard(lab.seals);
+	set("CV-1");
+	assert_int_equal(seals_end(lab.seals, "CV-4"), 0);
+	assert_int_equal(seals_generation(lab.seals), 1);
+	reopen();
+	assert_int_equal(seals_end(lab.seals, "CV-1"), 1);
+	assert_int_equal(seals_end(lab.seals, "CV-2"), 0);
+	reopen();
+	adopt(theirs, 1, 0);
+	assert_true(is_open("CV-3"));
+	assert_int_equal(seals_count(lab.seals), 1);
+	assert_int_equal(seals_generation(lab.seals), 10);
+	// That was of then.
+	reopen();
+	adopt(theirs, 3, 0);
+	// So it is of what was heard without being taken over.
+	reopen();
+	assert_int_equal(seals_end(lab.seals, NULL), 3);
+	set("CV-5");
+	seals_heard(lab.seals);
+	reopen();
+	assert_int_equal(seals_count(lab.seals), 1);
+	adopt(theirs, 3, 0);
+	// Of all that there were.
+	reopen();
+	assert_int_equal(seals_end(lab.seals, NULL), 4);
+	set("CV-3");
+	adopt(theirs, 0, 0);
+	assert_int_equal(seals_count(lab.seals), 1);
+	// And of what has closed.
+	seals_doubt(lab.seals);
+	json_decref(theirs);
+	theirs = json_pack("[s]", "CV-3");
+	assert_int_equal(seals_begin_closing(lab.seals, theirs), 1);
+	json_decref(theirs);
+	theirs = NULL;
+	assert_int_equal(seals_end_closing(lab.seals, &theirs), 1);
+	json_decref(theirs);
+	theirs = json_pack("{s:i, s:[{s:s, s:s}]}", "generation", 99, "seals", "virus_id", "CV-3",
+		"mode", "hold");
+	adopt(theirs, 0, 0);
+	assert_int_equal(seals_count(lab.seals), 0);
+	json_decref(theirs);
+}
+
+static json_t *make_theirs(const char *name, int count)
+{
+	json_t *list = json_array();
+	char virus_id[32];
+
+	for (int i = 0; i < count; i++) {
+		(void)snprintf(virus_id, sizeof(virus_id), "%s-%d", name, i);
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s}", "virus_id", virus_id, "mode", "hold"));
+	}
+	return json_pack("{s:i, s:o}", "generation", 99, "seals", list);
+}
+
+// All that there is room for, the newest of what comes; what is not understood keeps nothing else away.
+static void seals_for_which_there_is_no_room_keep_ours_from_nobody(void **state)
+{
+	json_t *theirs = make_theirs("T", 40);
+	json_t *list = json_object_get(theirs, "seals");
+	char virus_id[32];
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		(void)snprintf(virus_id, sizeof(virus_id), "O-%d", i);
+		set(virus_id);
+	}
+	(void)json_object_set_new(json_array_get(list, 38), "mode", json_integer(5));
+	adopt(theirs, 4, 36);
+	assert_int_equal(seals_count(lab.seals), 64);
+	assert_int_equal(seals_generation(lab.seals), 100);
+	assert_true(is_open("O-0"));
+	assert_true(is_open("O-59"));
+	assert_true(is_open("T-39"));
+	assert_true(is_open("T-35"));
+	assert_false(is_open("T-38"));
+	assert_false(is_open("T-34"));
+	reopen();
+	assert_int_equal(seals_count(lab.seals), 64);
 	json_decref(theirs);
 }
 
@@ -325,6 +428,10 @@ int main(void)
 			a_dataplane_that_has_the_same_changes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_taken_over_stands_without_its_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_was_lifted_unheard_does_not_come_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			seals_for_which_there_is_no_room_keep_ours_from_nobody, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,68 @@ bool takeover_gives_up(
 	return sender_is_dead(sender) || sender_shut_ns(sender, now_ns) > most_ns;
 }
 
+// The number behind all that the client has been told, or will be by what there is now.
+static uint32_t end_seq(const struct session *session)
+{
+	const struct takeover *takeover = session->takeover;
+
+	if (takeover->told < takeover->until)
+		return tcp_seq_of(&session->tcp, TCP_SERVER, takeover->until);
+	return sender_end(&takeover->sender);
+}
+
+// What was sent before the takeover may be acknowledged before the sender has had it.
+static void skip_acknowledged(struct session *session)
+{
+	struct takeover *takeover = session->takeover;
+	uint32_t end = sender_end(&takeover->sender);
+	uint32_t ack = session->tcp.end[TCP_SERVER].acked;
+	uint64_t left = takeover->until - takeover->told;
+
+	if (left == 0 || !tcp_seq_before(end, ack))
+		return;
+	takeover->told += ack - end < left ? ack - end : left;
+	sender_init(&takeover->sender, tcp_seq_of(&session->tcp, TCP_SERVER, takeover->told));
+}
+
+// Gives the sender what it has room for. What the server has said can be more than that: long replies, or those to a
+// pipelined envelope, of which the client has acknowledged nothing yet.
+static void refill(struct session *session)
+{
+	struct takeover *takeover = session->takeover;
+	struct sender *sender = &takeover->sender;
+	uint8_t bytes[SENDER_BYTES];
+
+	skip_acknowledged(session);
+	while (takeover->told < takeover->until && sender->bytes < SENDER_BYTES) {
+		size_t room = (size_t)(SENDER_BYTES - sender->bytes);
+		uint64_t left = takeover->until - takeover->told;
+		size_t n = stream_copy(&session->stream[TCP_SERVER], takeover->told, bytes,
+			left < room ? (size_t)left : room);
+
+		if (n == 0)
+			return;
+		(void)sender_push(sender, bytes, n);
+		takeover->told += n;
+	}
+	if (takeover->told < takeover->until ||
+		sender_push(sender, takeover->own, takeover->own_bytes) == -ENOSPC)
+		return;
+	takeover->own_bytes = 0;
+	if (takeover->fin)
+		sender_push_fin(sender);
+}
+
+static bool is_all_acknowledged(struct session *session)
+{
+	struct takeover *takeover = session->takeover;
+	bool is_all;
+
+	skip_acknowledged(session);
+	is_all = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
+	return is_all && takeover->fin == takeover->sender.fin;
+}
+
 // The tracker judges the client's segments by what its peer has told it: that is the engine now.
 static void vouch(struct session *session)
 {
@@ -125,8 +187,8 @@ static void vouch(struct session *session)
 	if (tcp_seq_before(client->window_edge, ack + WINDOW_BYTES))
 		client->window_edge = ack + WINDOW_BYTES;
 	server->window = (uint16_t)(window > UINT16_MAX ? UINT16_MAX : window);
-	if (tcp_seq_before(server->next, sender_end(&session->takeover->sender)))
-		server->next = sender_end(&session->takeover->sender);
+	if (tcp_seq_before(server->next, end_seq(session)))
+		server->next = end_seq(session);
 }
 
 // Sends what is due. Returns whether anything that carries an acknowledgement went out.
@@ -138,6 +200,7 @@ static bool pump(struct engine *engine, struct session *session, uint64_t now_ns
 	struct sender_segment next;
 	bool any = false;
 
+	refill(session);
 	vouch(session);
 	while (sender_next(&takeover->sender, edge, mss, now_ns, &next)) {
 		struct packet_segment segment = {
@@ -162,7 +225,7 @@ static bool pump(struct engine *engine, struct session *session, uint64_t now_ns
 void takeover_acknowledge(struct engine *engine, struct session *session)
 {
 	struct packet_segment segment = {
-		.seq = sender_end(&session->takeover->sender),
+		.seq = end_seq(session),
 		.ack = session->tcp.end[TCP_CLIENT].acked,
 		.window = session->tcp.end[TCP_SERVER].window,
 		.flags = TCP_FLAG_ACK,
@@ -178,17 +241,14 @@ static void reset_server(struct engine *engine, struct session *session, uint32_
 
 // What the server has said and the client has not acknowledged is the engine's to deliver now, also
 // what was read and not yet forwarded.
-static bool inherit(struct session *session)
+static void inherit(struct session *session)
 {
-	struct stream *stream = &session->stream[TCP_SERVER];
-	struct sender *sender = &session->takeover->sender;
-	uint8_t bytes[SENDER_BYTES * 3 / 4]; // the rest is for what the engine has to say
-	size_t n = (size_t)(stream->read - stream->released);
+	const struct stream *stream = &session->stream[TCP_SERVER];
+	struct takeover *takeover = session->takeover;
 
-	sender_init(sender, tcp_seq_of(&session->tcp, TCP_SERVER, stream->released));
-	if (n > sizeof(bytes) || stream_copy(stream, stream->released, bytes, n) != n)
-		return false;
-	return n == 0 || sender_push(sender, bytes, n) == 0;
+	takeover->told = stream->released;
+	takeover->until = stream->read;
+	sender_init(&takeover->sender, tcp_seq_of(&session->tcp, TCP_SERVER, stream->released));
 }
 
 void takeover_reset_both(
@@ -206,10 +266,11 @@ int takeover_begin(struct engine *engine, struct session *session, const char *w
 	struct takeover *takeover = takeover_get(engine->takeovers);
 
 	session->takeover = takeover;
-	if (takeover == NULL || !inherit(session)) {
+	if (takeover == NULL) {
 		takeover_reset_both(engine, session, why, now_ns);
 		return -ENOMEM;
 	}
+	inherit(session);
 	takeover->session = session;
 	takeover->why = why;
 	takeover->begin_ns = now_ns;
@@ -221,12 +282,23 @@ int takeover_begin(struct engine *engine, struct session *session, const char *w
 	takeover->reset_ns = now_ns + RESET_REPEAT_NS;
 	takeover->resets = 1;
 	// Nothing can be said behind a FIN that the client may have.
-	if (session->fin_sent[TCP_SERVER])
-		sender_push_fin(&takeover->sender);
+	takeover->fin = session->fin_sent[TCP_SERVER];
 	session->mode = SESSION_TAKEOVER;
 	session->pending = false;
 	reset_server(engine, session, takeover->reset_seq);
 	return 0;
+}
+
+// Replies are short, and few: what does not fit is not sent, the close is.
+static void say(struct takeover *takeover, const char *reply)
+{
+	size_t n = strlen(reply);
+
+	if (takeover->fin || n + 2 > sizeof(takeover->own) - takeover->own_bytes)
+		return;
+	memcpy(takeover->own + takeover->own_bytes, reply, n);
+	memcpy(takeover->own + takeover->own_bytes + n, "\r\n", 2);
+	takeover->own_bytes = (uint16_t)(takeover->own_bytes + n + 2);
 }
 
 void takeover_reply(struct engine *engine, struct session *session, const char *reply, bool close,
@@ -234,13 +306,11 @@ void takeover_reply(struct engine *engine, struct session *session, const char *
 {
 	struct takeover *takeover = session->takeover;
 
-	// Replies are far shorter than the buffer, and few: what does not fit is not sent, the close is.
-	if (reply[0] != '\0' && sender_push(&takeover->sender, reply, strlen(reply)) == 0)
-		(void)sender_push(&takeover->sender, "\r\n", 2);
+	if (reply[0] != '\0')
+		say(takeover, reply);
 	takeover->begin_ns = now_ns;
-	if (close)
-		sender_push_fin(&takeover->sender);
-	takeover->phase = takeover->sender.fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
+	takeover->fin = takeover->fin || close;
+	takeover->phase = takeover->fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
 	(void)pump(engine, session, now_ns);
 }
 
@@ -286,7 +356,7 @@ static void follow_close(struct session *session, uint64_t now_ns)
 	if (!client_closed(session) || takeover->phase == TAKEOVER_CLOSE ||
 		takeover->phase == TAKEOVER_STORE)
 		return;
-	sender_push_fin(&takeover->sender);
+	takeover->fin = true;
 	takeover->phase = TAKEOVER_CLOSE;
 	takeover->begin_ns = now_ns;
 }
@@ -296,7 +366,7 @@ void takeover_answered(struct engine *engine, struct session *session, uint64_t 
 	struct takeover *takeover = session->takeover;
 
 	if (takeover->phase != TAKEOVER_CLOSE) {
-		takeover->phase = takeover->sender.fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
+		takeover->phase = takeover->fin ? TAKEOVER_CLOSE : TAKEOVER_ANSWER;
 		takeover->begin_ns = now_ns;
 	}
 	read_command(engine, session, now_ns);
@@ -329,7 +399,7 @@ void takeover_client(struct engine *engine, struct session *session,
 		return;
 	follow_close(session, now_ns);
 	forget_swallowed(engine, &session->stream[TCP_CLIENT]);
-	all_acked = sender_ack(&takeover->sender, session->tcp.end[TCP_SERVER].acked);
+	all_acked = is_all_acknowledged(session);
 	if (!pump(engine, session, now_ns) &&
 		(result->has_payload || result->fin || result->keep_alive))
 		takeover_acknowledge(engine, session);
@@ -382,7 +452,7 @@ static void tick_one(struct engine *engine, struct takeover *takeover, uint64_t 
 	if (takeover_gives_up(engine, &takeover->sender,
 		    engine->takeovers->used > engine->takeovers->count / 2, now_ns) ||
 		(takeover->phase == TAKEOVER_CLOSE && now_ns - takeover->begin_ns > CLOSE_NS)) {
-		emit_reset(engine, session, TCP_SERVER, sender_end(&takeover->sender));
+		emit_reset(engine, session, TCP_SERVER, end_seq(session));
 		session_bury(engine, session, takeover->why, now_ns);
 		return;
 	}

@@ -26,6 +26,8 @@ enum takeover_phase {
 	TAKEOVER_CLOSE,  // FIN queued
 };
 
+#define TAKEOVER_OWN_BYTES 320 // two replies; longer than what the client is told of a message
+
 struct takeover {
 	struct sender sender; // to the client, in the server's name
 	struct session *session;
@@ -38,6 +40,12 @@ struct takeover {
 	uint8_t phase; // enum takeover_phase
 	char line[8];  // beginning of the client's next command
 	uint8_t line_bytes;
+	// What the sender has no room for yet: what the server has said, and behind it the engine's own words.
+	bool fin;           // behind them
+	uint16_t own_bytes; // of own
+	uint64_t told;      // up to here, by stream offset, the server's words were given to the sender
+	uint64_t until;     // they end
+	char own[TAKEOVER_OWN_BYTES];
 	const char *why;
 };
 

@@ -231,6 +231,52 @@ static void a_lost_answer_is_repeated(void **state)
 	}
 }
 
+// A reply of that many lines, which no sender holds at once.
+static char *make_long_reply(size_t lines)
+{
+	static const char line[] = "250-a keyword that says a good deal of what this server can do\r\n";
+	static const char last[] = "250 CHUNKING\r\n";
+	size_t n = sizeof(line) - 1;
+	char *reply = malloc(lines * n + sizeof(last));
+
+	assert_non_null(reply);
+	for (size_t i = 0; i < lines; i++)
+		memcpy(reply + i * n, line, n);
+	memcpy(reply + lines * n, last, sizeof(last));
+	return reply;
+}
+
+// All at once, so that of what the server has said little or nothing is acknowledged when the verdict falls.
+static void an_answer_comes_behind_replies_of_any_length(void **state)
+{
+	static const char all[] = "EHLO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 44 LAST\r\nSubject: x\r\n\r\n" EVIL;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 160; seed++) {
+		char *reply = make_long_reply(1 + seed % 5 * 20);
+
+		begin(seed);
+		world.ehlo_reply = reply;
+		world.client.timestamps = seed % 3 != 0;
+		world.server.mss = seed % 7 < 3 ? 99 : 1448;
+		world.client.window = seed % 4 == 0 ? 900 : 65535;
+		assert_true(world_connect(&world));
+		world.faults.delay_us = 100;
+		world.faults.jitter_us = seed % 2 ? 3000 : 0;
+		world.loses = is_text_to_client;
+		world.loses_left = (uint32_t)(seed / 5 % 4);
+		assert_true(world_say(&world, all, 4));
+		assert_true(has_reply("554"));
+		assert_true(world_say(&world, "QUIT\r\n", 1));
+		assert_true(has_reply("221"));
+		assert_int_equal(world.replies_count, 6);
+		assert_true(world_run(&world, is_over, 0, 3000000));
+		assert_false(world.client.reset);
+		finish();
+		free(reply);
+	}
+}
+
 static void lost_acknowledgements_of_a_refused_body_are_repeated(void **state)
 {
 	(void)state;
@@ -382,6 +428,7 @@ int main(void)
 		cmocka_unit_test(the_reset_of_the_server_may_be_lost),
 		cmocka_unit_test(a_server_that_heard_no_reset_is_reset_when_it_speaks),
 		cmocka_unit_test(a_lost_answer_is_repeated),
+		cmocka_unit_test(an_answer_comes_behind_replies_of_any_length),
 		cmocka_unit_test(lost_acknowledgements_of_a_refused_body_are_repeated),
 		cmocka_unit_test(a_client_that_never_acknowledges_is_given_up),
 		cmocka_unit_test(a_client_without_room_hears_its_answer_when_it_has_some),

@@ -4,7 +4,9 @@
 #include "control/address_list.h"
 #include "control/alive.h"
 #include "control/control_events.h"
+#include "control/web_bodies.h"
 #include "control/web_connections.h"
+#include "control/web_headers.h"
 
 #include <gio/gio.h>
 #include <libwebsockets.h>
@@ -21,10 +23,10 @@
 #define BODY_FREE 16384u      // of each that does not count: a log-in or a command has always room
 #define END_SECONDS 1         // for a stream to end by itself
 #define BEARER "Bearer "
+#define FULL "too much is being sent; send it again later"
 
 struct exchange {
 	GByteArray *body;
-	size_t counted;      // of it in bodies_bytes
 	GByteArray *waiting; // of a stream: what it has not read
 	const char *method;
 	struct web_reply reply;
@@ -62,7 +64,7 @@ struct web_server {
 	struct web_connections *connections;
 	int64_t request_us; // that a request may stand still
 	size_t body_bytes;
-	size_t bodies_bytes; // of all exchanges
+	struct web_bodies *bodies; // of the exchanges, by wsi
 	uint64_t tokens;
 	struct web_server_counts counts;
 };
@@ -190,59 +192,11 @@ static void clear_exchange(struct web_server *server, struct lws *wsi, struct ex
 	(void)g_hash_table_remove(server->streams, wsi);
 	if (exchange->body != NULL)
 		g_byte_array_unref(exchange->body);
-	server->bodies_bytes -= exchange->counted;
+	web_bodies_remove(server->bodies, wsi);
 	if (exchange->waiting != NULL)
 		g_byte_array_unref(exchange->waiting);
 	web_reply_fini(&exchange->reply);
 	memset(exchange, 0, sizeof(*exchange));
-}
-
-static const char *find_method(struct lws *wsi)
-{
-	static const struct {
-		enum lws_token_indexes token;
-		const char *name;
-	} methods[] = {{WSI_TOKEN_GET_URI, "GET"}, {WSI_TOKEN_POST_URI, "POST"},
-		{WSI_TOKEN_PUT_URI, "PUT"}, {WSI_TOKEN_DELETE_URI, "DELETE"},
-		{WSI_TOKEN_HEAD_URI, "HEAD"}};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
-		if (lws_hdr_total_length(wsi, methods[i].token) > 0)
-			return methods[i].name;
-	}
-	return "?";
-}
-
-// The value of a header, or "" where it is longer than its room.
-static void copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t room)
-{
-	if (lws_hdr_copy(wsi, out, (int)room, token) < 0)
-		out[0] = '\0';
-}
-
-// Of a header that lws has no token for.
-static void copy_named(struct lws *wsi, const char *name, char *out, size_t room)
-{
-	if (lws_hdr_custom_copy(wsi, out, (int)room, name, (int)strlen(name)) < 0)
-		out[0] = '\0';
-}
-
-static void read_query(struct lws *wsi, struct exchange *exchange)
-{
-	size_t at = 0;
-
-	// lws keeps the parts of a query apart.
-	for (int i = 0; at < sizeof(exchange->query) - 2; i++) {
-		int n = lws_hdr_copy_fragment(wsi, exchange->query + at + (at > 0 ? 1 : 0),
-			(int)(sizeof(exchange->query) - at - 2), WSI_TOKEN_HTTP_URI_ARGS, i);
-
-		if (n <= 0)
-			break;
-		if (at > 0)
-			exchange->query[at++] = '&';
-		at += (size_t)n;
-	}
-	exchange->query[at] = '\0';
 }
 
 static void read_headers(struct lws *wsi, struct exchange *exchange, const char *path)
@@ -253,18 +207,18 @@ static void read_headers(struct lws *wsi, struct exchange *exchange, const char 
 	(void)lws_get_peer_simple(wsi, peer, sizeof(peer));
 	(void)snprintf(exchange->peer, sizeof(exchange->peer), "%s", address_unmapped(peer));
 	(void)snprintf(exchange->path, sizeof(exchange->path), "%s", path);
-	exchange->method = find_method(wsi);
-	read_query(wsi, exchange);
-	copy_header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, exchange->etag, sizeof(exchange->etag));
-	copy_header(
+	exchange->method = web_headers_method(wsi);
+	web_headers_query(wsi, exchange->query, sizeof(exchange->query));
+	web_headers_copy(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, exchange->etag, sizeof(exchange->etag));
+	web_headers_copy(
 		wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, exchange->accept, sizeof(exchange->accept));
-	copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, exchange->cookie, sizeof(exchange->cookie));
-	copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization));
-	copy_named(wsi, "x-csrf-token:", exchange->csrf, sizeof(exchange->csrf));
-	copy_header(wsi, WSI_TOKEN_ORIGIN, exchange->origin, sizeof(exchange->origin));
-	copy_header(wsi, WSI_TOKEN_HOST, exchange->host, sizeof(exchange->host));
-	copy_named(wsi, "sec-fetch-site:", exchange->site, sizeof(exchange->site));
-	copy_named(wsi, "prefer:", exchange->prefer, sizeof(exchange->prefer));
+	web_headers_copy(wsi, WSI_TOKEN_HTTP_COOKIE, exchange->cookie, sizeof(exchange->cookie));
+	web_headers_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization));
+	web_headers_copy_named(wsi, "x-csrf-token:", exchange->csrf, sizeof(exchange->csrf));
+	web_headers_copy(wsi, WSI_TOKEN_ORIGIN, exchange->origin, sizeof(exchange->origin));
+	web_headers_copy(wsi, WSI_TOKEN_HOST, exchange->host, sizeof(exchange->host));
+	web_headers_copy_named(wsi, "sec-fetch-site:", exchange->site, sizeof(exchange->site));
+	web_headers_copy_named(wsi, "prefer:", exchange->prefer, sizeof(exchange->prefer));
 	if (strncasecmp(authorization, BEARER, strlen(BEARER)) == 0)
 		(void)snprintf(exchange->bearer, sizeof(exchange->bearer), "%s",
 			authorization + strlen(BEARER));
@@ -343,7 +297,7 @@ static void begin(
 	exchange->until_us = exchange->began_us + server->request_us;
 	read_headers(wsi, exchange, path);
 	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
-	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
+	web_headers_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
 	if (!address_rate_take(server->rate, exchange->peer, control_now_ns())) {
 		server->counts.limited++;
 		refuse(wsi, exchange, 429, "too many from this address");
@@ -369,29 +323,51 @@ static bool is_slow(const struct web_server *server, struct exchange *exchange, 
 	return is_late;
 }
 
-// Bodies of many that never become whole must not fill the memory, nor keep short ones out.
-static void add_body(struct web_server *server, struct lws *wsi, struct exchange *exchange,
-	const void *data, size_t bytes)
+// It has to give way.
+static void let_go(struct web_server *server, struct lws *wsi)
+{
+	struct exchange *exchange = lws_wsi_user(wsi);
+
+	web_bodies_remove(server->bodies, wsi);
+	g_byte_array_unref(exchange->body);
+	exchange->body = g_byte_array_new();
+	refuse(wsi, exchange, 503, FULL);
+}
+
+// Bodies of many that never become whole must not fill the memory, nor keep others out.
+static bool make_room(
+	struct web_server *server, struct lws *wsi, const struct exchange *exchange, size_t bytes)
 {
 	size_t before = MAX(exchange->body->len, BODY_FREE);
 	size_t counted = MAX(exchange->body->len + bytes, BODY_FREE) - before;
+	void *rival = NULL;
 
+	while (counted > 0 &&
+		!web_bodies_add(server->bodies, wsi, exchange->peer, counted, &rival)) {
+		if (rival == NULL)
+			return false;
+		let_go(server, rival);
+	}
+	return true;
+}
+
+static void add_body(struct web_server *server, struct lws *wsi, struct exchange *exchange,
+	const void *data, size_t bytes)
+{
 	if (exchange->is_answered)
 		return;
 	if (exchange->body->len + bytes > server->body_bytes)
 		refuse(wsi, exchange, 413, "too long a body");
-	else if (counted > 0 && server->bodies_bytes + counted > BODIES * server->body_bytes)
-		refuse(wsi, exchange, 503, "too much is being sent; send it again later");
-	else {
+	else if (!make_room(server, wsi, exchange, bytes))
+		refuse(wsi, exchange, 503, FULL);
+	else
 		(void)g_byte_array_append(exchange->body, data, (guint)bytes);
-		exchange->counted += counted;
-		server->bodies_bytes += counted;
-	}
 }
 
 static void end_body(struct web_server *server, struct lws *wsi, struct exchange *exchange)
 {
 	exchange->has_body_ended = true;
+	web_bodies_keep(server->bodies, wsi);
 	answer(server, wsi, exchange);
 }
 
@@ -517,6 +493,7 @@ void web_server_close(struct web_server *server)
 	g_hash_table_unref(server->waiting);
 	g_hash_table_unref(server->streams);
 	address_rate_free(server->rate);
+	web_bodies_free(server->bodies);
 	web_connections_free(server->connections);
 	free(server);
 }
@@ -583,6 +560,7 @@ int web_server_open(const struct web_server_options *options, web_fn answer_fn, 
 	server->loop = g_main_loop_new(options->context, FALSE);
 	server->waiting = g_hash_table_new(g_int64_hash, g_int64_equal);
 	server->streams = g_hash_table_new(NULL, NULL);
+	server->bodies = web_bodies_new(BODIES * options->body_bytes);
 	err = web_connections_new(options, &server->connections, error, error_bytes);
 	if (err == 0)
 		err = address_rate_new(options->per_minute, &server->rate);

@@ -159,7 +159,8 @@ static void answer(void *ctx, const struct web_request *request, struct web_repl
 	reply->body = strdup("{}");
 }
 
-static size_t post(void)
+static size_t serve_for(
+	void *(*client)(void *ctx), void *ctx, size_t body_bytes, unsigned int patience_s)
 {
 	char listen[32];
 	const struct web_server_options options = {.section = "test",
@@ -168,8 +169,8 @@ static size_t post(void)
 		.key = "",
 		.clients = "",
 		.per_minute = 1000,
-		.body_bytes = WHOLE_BYTES,
-		.idle_seconds = PATIENCE_S};
+		.body_bytes = body_bytes,
+		.idle_seconds = patience_s};
 	struct web_server *server;
 	char error[256] = "";
 	pthread_t thread;
@@ -179,12 +180,17 @@ static size_t post(void)
 	(void)close(make_listener());
 	(void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", ntohs(lab.address.sin_port));
 	assert_int_equal(web_server_open(&options, answer, NULL, &server, error, sizeof(error)), 0);
-	assert_int_equal(pthread_create(&thread, NULL, ask, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, client, ctx), 0);
 	while (!g_atomic_int_get(&lab.is_done))
 		(void)g_main_context_iteration(NULL, TRUE);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	web_server_close(server);
 	return lab.taken;
+}
+
+static size_t post(void)
+{
+	return serve_for(ask, NULL, WHOLE_BYTES, PATIENCE_S);
 }
 
 static void a_long_body_is_waited_for_as_long_as_it_comes(void **state)
@@ -201,6 +207,48 @@ static void a_body_that_drips_is_cut_off(void **state)
 	assert_int_equal(post(), 0);
 }
 
+// ---- who holds all the room there is ------------------------------------------------------------
+
+#define HOLDERS 8
+#define ROOM_BYTES 65536 // of one body; four of them may be here
+
+static void *hold_and_ask(void *ctx)
+{
+	static const char body[ROOM_BYTES];
+	struct sockaddr_in own = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+	int fds[HOLDERS + 1];
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", ROOM_BYTES);
+
+	for (int i = 0; i <= HOLDERS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (i == HOLDERS)
+			(void)bind(fds[i], (const struct sockaddr *)&own, sizeof(own));
+		(void)connect(fds[i], (const struct sockaddr *)&lab.address, sizeof(lab.address));
+		(void)send(fds[i], text, (size_t)n, MSG_NOSIGNAL);
+		(void)send(fds[i], body, i < HOLDERS ? ROOM_BYTES - 1 : ROOM_BYTES, MSG_NOSIGNAL);
+	}
+	n = (int)recv(fds[HOLDERS], text, sizeof(text) - 1, 0);
+	text[MAX(n, 0)] = '\0';
+	*(bool *)ctx = strncmp(text, "HTTP/1.1 200", 12) == 0;
+	for (int i = 0; i <= HOLDERS; i++)
+		(void)close(fds[i]);
+	g_atomic_int_set(&lab.is_done, TRUE);
+	g_main_context_wakeup(NULL);
+	return NULL;
+}
+
+static void who_holds_all_the_room_keeps_nobody_out(void **state)
+{
+	bool is_answered = false;
+
+	(void)state;
+	assert_int_equal(serve_for(hold_and_ask, &is_answered, ROOM_BYTES, 30), ROOM_BYTES);
+	assert_true(is_answered);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +256,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_drips_is_given_up),
 		cmocka_unit_test(a_long_body_is_waited_for_as_long_as_it_comes),
 		cmocka_unit_test(a_body_that_drips_is_cut_off),
+		cmocka_unit_test(who_holds_all_the_room_keeps_nobody_out),
 	};
 
 	(void)alarm(ALARM_S);

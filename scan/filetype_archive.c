@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/filetype_archive.h"
 
+#include "scan/bytes.h"
 #include "scan/unpack_apple.h"
 #include "scan/unpack_cms.h"
 
@@ -64,6 +65,20 @@ static bool is_arj(const uint8_t *data, size_t n)
 	header = (size_t)data[2] | (size_t)data[3] << 8;
 	return header >= 30 && header <= 2600 && data[4] >= 30 && data[4] <= header &&
 	       data[10] == 2;
+}
+
+// RFC 8878 3.1.2: frames for users, which readers pass over, mean nothing. Those of lz4 are the same.
+static size_t skipped_bytes(const uint8_t *data, size_t n)
+{
+	uint64_t bytes = 0;
+
+	while (n - bytes >= 8 && (data[bytes] & 0xf0) == 0x50 &&
+		memcmp(data + bytes + 1, "\x2a\x4d\x18", 3) == 0) {
+		bytes += 8 + (uint64_t)read_le32(data + bytes + 4);
+		if (bytes > n)
+			return n;
+	}
+	return (size_t)bytes;
 }
 
 static bool has_magic(const uint8_t *data, size_t n, size_t offset, const char *magic, size_t bytes)
@@ -131,9 +146,15 @@ const struct filetype *filetype_detect_archive(const uint8_t *data, size_t n)
 		{{"macbinary", FILETYPE_TARGET_ANY}, apple_is_macbinary},
 	};
 
+	static const struct filetype zstd = {"zstd", FILETYPE_TARGET_ANY};
+	static const struct filetype lz4 = {"lz4", FILETYPE_TARGET_ANY};
+	const size_t skipped = skipped_bytes(data, n);
+
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
 		if (has_magic(data, n, magics[i].offset, magics[i].magic, magics[i].bytes))
 			return &magics[i].type;
+	if (skipped > 0)
+		return has_magic(data, n, skipped, "\x04\x22\x4d\x18", 4) ? &lz4 : &zstd;
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
 		if (shapes[i].is(data, n))
 			return &shapes[i].type;

@@ -332,9 +332,12 @@ static size_t search_zip(
 static void look(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
 	while (n > 0 && !object->is_opaque) {
-		size_t used = object->unpack != NULL ? unpacking_feed(scan, object, data, n)
-						     : search_zip(scan, object, data, n);
+		const bool is_archive = object->unpack != NULL;
+		size_t used = is_archive ? unpacking_feed(scan, object, data, n)
+					 : search_zip(scan, object, data, n);
 
+		if (is_archive && !object->is_opaque)
+			scan_whole_look_behind(scan, object, data, n, used);
 		object->bytes += used;
 		data += used;
 		n -= used;

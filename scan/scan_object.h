@@ -91,6 +91,7 @@ struct scan_object {
 	bool is_probed;       // archives are looked for inside of it
 	uint8_t insides_count;
 	uint64_t kept_from; // offset of the capture, where it is of insides
+	uint64_t behind;    // offset of what follows the archive that it is; 0: not known
 	struct scan_inside insides[SCAN_MAX_INSIDES];
 	uint32_t probe_bytes;
 	uint8_t probe[WHOLE_PROBE_BYTES];

@@ -277,6 +277,25 @@ void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_
 	object->seen += n;
 }
 
+void scan_whole_look_behind(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n, size_t used)
+{
+	uint64_t end = object->bytes + used;
+
+	if (object->unpack != NULL)
+		end = unpack_end_of(object->unpack);
+	if (end == 0 || object->behind > 0 || object->is_probed)
+		return;
+	object->behind = end;
+	if (object->whole != NULL)
+		return; // until it is whole
+	used = end > object->bytes ? (size_t)(end - object->bytes) : 0;
+	object->is_probed = true;
+	object->seen -= n - used;
+	probe(scan, object, data + used, n - used);
+	object->seen += n - used;
+}
+
 bool scan_whole_takes_rest(struct scan_object *object)
 {
 	if ((!object->is_zip && !object->is_pdf) || !object->is_captured || object->is_cut ||
@@ -393,6 +412,35 @@ static void unpack_from(struct scan *scan, struct scan_object *object, uint64_t 
 	scan_member_settle(scan, object);
 	if (object->whole == whole_zip_rest() && whole.members < object->unsupported)
 		scan_set_suspect(scan, "unsupported-method");
+	if (whole.end > 0)
+		object->behind = whole.end;
+}
+
+// A reader of one format passes over another archive in front of it.
+static void find_behind(struct scan *scan, struct scan_object *object)
+{
+	uint8_t probe[WHOLE_PROBE_BYTES];
+	const struct whole_format *format;
+	const uint8_t *data = NULL;
+	size_t n;
+
+	for (uint64_t at = object->behind; (n = capture_piece(&object->capture, at, &data)) > 0;
+		at += n) {
+		for (size_t i = next_magic(data, 0, n); i < n; i = next_magic(data, i + 1, n)) {
+			if (capture_read(&object->capture, at + i, probe, sizeof(probe)) <
+				sizeof(probe))
+				return;
+			format = whole_detect_inside(probe);
+			if (format == NULL)
+				continue;
+			if (object->insides_count == SCAN_MAX_INSIDES) {
+				scan_set_suspect(scan, "limit-members");
+				return;
+			}
+			object->insides[object->insides_count++] =
+				(struct scan_inside){format, at + i};
+		}
+	}
 }
 
 // Signatures of mails are for mails that are files, too.
@@ -414,6 +462,8 @@ static void work_on(struct scan *scan, struct scan_object *object)
 		if (object->whole->container == FILETYPE_CONTAINER_MAIL)
 			match_mail(scan, object);
 		unpack_from(scan, object, 0);
+		if (object->behind > 0)
+			find_behind(scan, object);
 	}
 	for (uint32_t i = 0; i < object->insides_count; i++) {
 		object->whole = object->insides[i].whole;

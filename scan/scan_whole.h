@@ -20,6 +20,10 @@ const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind);
 // Its bytes, from the first on.
 void scan_whole_feed(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n);
+// What unpacks it as it passes has taken `used` of the last n bytes. Where the archive has come to its end, others are
+// looked for behind it.
+void scan_whole_look_behind(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n, size_t used);
 // A member of a zip, or a stream of a PDF, could not be unpacked as it passed. True: it will be when that is whole.
 bool scan_whole_takes_rest(struct scan_object *object);
 // It is a PDF that tells that it is encrypted. True: it will be decrypted, or called so, when it is whole.

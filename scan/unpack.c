@@ -169,6 +169,11 @@ bool unpack_is_partial(enum unpack_kind kind)
 	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU;
 }
 
+uint64_t unpack_end_of(const struct unpack *unpack)
+{
+	return unpack->kind == UNPACK_ZIP ? zip_end_of(&unpack->as.zip) : 0;
+}
+
 size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n, bool is_inside)
 {
 	static const uint32_t magic = 0x504b0304;

@@ -108,6 +108,9 @@ size_t unpack_bytes(void);
 enum unpack_kind unpack_detect(const uint8_t *data, size_t n);
 // Whether what is of that kind may be something else besides: a zip or another archive in it is looked for, too.
 bool unpack_is_partial(enum unpack_kind kind);
+// Offset of what follows the archive, as far as it has come to its end and goes on looking for more of it: behind a
+// zip's end record. 0: it has not.
+uint64_t unpack_end_of(const struct unpack *unpack);
 // Looks for the signature of a zip's member in data that follows what was looked at before; state is
 // 0 at first. is_inside: its last two bytes may stand side by side in data. Returns the bytes up to its end, or
 // 0 where it does not end in data.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "scan/unpack_libarchive.h"
 
+#include "scan/bytes.h"
 #include "scan/unpack_guard.h"
 #include "scan/unpack_rar.h"
 
@@ -15,6 +16,7 @@
 
 #define FOOTER_BYTES 12
 #define BEHIND_BYTES 8192 // that are searched for the end
+#define ISO_VOLUME 32768  // where the first volume descriptor stands
 #define HEADER_COST 1024  // of the budget's bytes: a header's work is not seen in what comes out
 
 enum libarchive_step { STEP_HEADER, STEP_DATA, STEP_EMPTY, STEP_OVER };
@@ -73,6 +75,18 @@ static uint64_t bytes_behind(const struct whole *whole)
 		if (is_footer(window + end - FOOTER_BYTES))
 			return n - end;
 	return 0;
+}
+
+// Frames for users (RFC 8878 3.1.2) in front of all others, which the library's readers do not always pass over.
+static uint64_t frames_skipped(const struct whole *whole)
+{
+	uint64_t at = whole->from;
+	uint8_t head[8];
+
+	while (capture_read(whole->capture, at, head, sizeof(head)) == sizeof(head) &&
+		(read_le32(head) & ~15u) == 0x184d2a50)
+		at += sizeof(head) + (uint64_t)read_le32(head + 4);
+	return at < whole->capture->bytes ? at - whole->from : 0;
 }
 
 static la_ssize_t read_capture(struct archive *archive, void *ctx, const void **out)
@@ -219,6 +233,8 @@ int libarchive_begin(struct whole *whole)
 	whole->state = state;
 	if (strcmp(whole->format->type, "xz") == 0)
 		state->behind = bytes_behind(whole);
+	if (strcmp(whole->format->type, "zstd") == 0 || strcmp(whole->format->type, "lz4") == 0)
+		whole->from += frames_skipped(whole);
 	if (!set_up(state, whole->format->type)) {
 		libarchive_end(whole);
 		return -ENOMEM;
@@ -415,6 +431,42 @@ static void on_error(struct libarchive *state, int result, struct unpack_event *
 	warn(state, reason(state), event);
 }
 
+// Places that headers tell: 7zFormat.txt (the directory behind the streams), MS-CAB 2.2 (cbCabinet), ECMA-119 8.4.8 and
+// 8.4.12 (of the first volume descriptor: blocks, and bytes of one).
+static uint64_t told_end(const struct libarchive *state)
+{
+	const struct whole *whole = state->whole;
+	const char *type = whole->format->type;
+	const bool is_iso = strcmp(type, "iso") == 0;
+	uint8_t head[132];
+
+	if (capture_read(whole->capture, whole->from + (is_iso ? ISO_VOLUME : 0), head,
+		    sizeof(head)) < sizeof(head))
+		return 0;
+	if (is_iso)
+		return (uint64_t)read_le32(head + 80) * read_le16(head + 128);
+	if (strcmp(type, "cab") == 0)
+		return read_le32(head + 8);
+	return strcmp(type, "7z") == 0 ? 32 + read_le64(head + 12) + read_le64(head + 20) : 0;
+}
+
+// All of it was read. Where no header tells its end that is where its reader stopped; the one of lz4 has taken the mark
+// of another frame from what follows.
+static void note_end(struct libarchive *state)
+{
+	const uint64_t bytes = archive_bytes(state);
+	const la_int64_t mark = strcmp(state->whole->format->type, "lz4") == 0 ? 4 : 0;
+	const la_int64_t read = archive_filter_bytes(state->archive, -1);
+	uint64_t end = told_end(state);
+
+	if (strcmp(state->whole->format->type, "zip") == 0)
+		return; // known from when it passed
+	if (end == 0 && read > mark)
+		end = (uint64_t)(read - mark);
+	if (end > 0 && end <= bytes)
+		state->whole->end = state->whole->from + end;
+}
+
 static void read_header(struct libarchive *state, struct unpack_event *event)
 {
 	struct archive_entry *entry = NULL;
@@ -430,6 +482,7 @@ static void read_header(struct libarchive *state, struct unpack_event *event)
 		state->entries++;
 	} else if (result == ARCHIVE_EOF) {
 		state->step = STEP_OVER;
+		note_end(state);
 	} else {
 		on_error(state, result, event);
 	}

@@ -95,6 +95,7 @@ enum codec_step {
 };
 
 // A record of a zip in a buffer of this size, and what follows a member of unknown size.
+#define ZIP_END_BYTES 22 // of its end record
 #define ZIP_WINDOW_BYTES 64
 #define ZIP_HOLD_BYTES 512
 #define ZIP_TAIL_BYTES 12
@@ -492,6 +493,8 @@ void zip_directory_add(struct zip *zip, const struct zip_entry *entry);
 // go by either.
 bool zip_name_differs(const struct unpack *unpack, const uint8_t tail[ZIP_TAIL_BYTES], size_t n);
 // The record at offset at is one of the directory, or its end (end is the record then).
+// Offset of what follows the last end record, its comment first; 0: none was met.
+uint64_t zip_end_of(const struct zip *zip);
 void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
 
 // unpack_tnef_props.c

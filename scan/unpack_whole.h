@@ -62,6 +62,7 @@ struct whole {
 	uint64_t max_bytes; // that may come out before it is a bomb
 	uint64_t bytes;     // that came out
 	uint32_t members;   // of whole_zip_rest, that were come to: folders too
+	uint64_t end;       // offset in the object of what follows the archive; 0: unknown
 	bool is_open;
 	bool is_over;
 	bool is_stopped; // by its limits

@@ -13,7 +13,6 @@
 #define SPANNED_MAGIC 0x08074b50u
 #define LOCAL_BYTES 30
 #define CENTRAL_BYTES 46
-#define END_BYTES 22
 
 #define FLAG_ENCRYPTED 0x0001u
 #define FLAG_GREAT 0x0002u    // of implode: a window of 8 KiB
@@ -65,7 +64,7 @@ static uint32_t record_bytes(const struct zip *zip)
 	case CENTRAL_MAGIC:
 		return CENTRAL_BYTES;
 	case END_MAGIC:
-		return END_BYTES;
+		return ZIP_END_BYTES;
 	default:
 		return 0;
 	}
@@ -587,7 +586,7 @@ bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 		unpack_warn(unpack, WARN_BROKEN);
 	// Readers look for the end record at the end.
 	if (zip->directory.end != 0 &&
-		unpack->offset <= zip->directory.end - 1 + END_BYTES + zip->directory.comment)
+		unpack->offset <= zip->directory.end - 1 + ZIP_END_BYTES + zip->directory.comment)
 		unpack->due |= unpack->kept;
 	return false;
 }

@@ -52,6 +52,11 @@ static bool is_place(const struct zip *zip, uint64_t given, uint64_t real)
 	return given == UINT32_MAX || given == real || given == real - zip->first;
 }
 
+uint64_t zip_end_of(const struct zip *zip)
+{
+	return zip->directory.end > 0 ? zip->directory.end - 1 + ZIP_END_BYTES : 0;
+}
+
 // The end of the central directory record (APPNOTE 4.3.16).
 void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
 {

@@ -14,7 +14,7 @@
 #define MAX_BYTEWISE 60000
 #define MAX_REPEATED 1200000
 #define MAX_MEMBERS 11000
-#define MAX_FILES 600
+#define MAX_FILES 700
 
 struct member {
 	uint32_t parent;

@@ -202,6 +202,34 @@ def self_extracting():
         put("sfx-nine.exe", b"MZ" + noise + cabinet * 9, "suspect", "limit-members")
 
 
+def one_behind_another():
+    """Who looks for an archive of one kind passes over whatever stands in front of it."""
+    one, others = [("one.txt", text[:2000])], [("a.txt", b"TEST"), ("some.bin", noise[:3000])]
+    stored = cab(others)
+    front = {"7z": seven(one), "zip": zipped(one), "comment": zipped(one)[:-2] + b"\x09\0a comment",
+             "lzma": zipped(one, zipfile.ZIP_LZMA), "tar": tar(one), "cab": cab(one), "iso": iso(one, "-R"),
+             "lha": lha(one), "cpio": bsd("newc", one), "xar": bsd("xar", one),
+             "gzip": gzip.compress(one[0][1], mtime=0), "bzip2": bz2.compress(one[0][1]),
+             "xz": lzma.compress(one[0][1]), "lzip": packed("lzip", one[0][1]), "lz4": packed("lz4", one[0][1])}
+    behind = {"rar": rar5([rar5_file(n, d) for n, d in others]), "cab": stored, "7z": seven(others)}
+    for number, (kind, first) in enumerate(front.items()):
+        name, second = list(behind.items())[number % 3]
+        listed = [(0, "one.txt" if number < 10 else "", one[0][1])]
+        put("%s-then-%s" % (kind, name), first and second and first + second, found=listed + members(others))
+    # What is stored in an archive is none behind it.
+    if stored:
+        put("stored-cab.cab", cab([("in.cab", stored)]), found=[(0, "in.cab", stored)] + members(others, 1))
+        put("nine-behind.zip", zipped(one) + stored * 9, "suspect", "limit-members")
+
+
+def skipped_frames():
+    """Frames of zstd and lz4 that are for others, as pzstd writes them."""
+    frame = struct.pack("<II", 0x184D2A5F, 4) + b"more"
+    for kind in ("zstd", "lz4"):
+        made = packed(kind, text)
+        put("skipped." + kind, made and frame * 2 + made, found=[(0, "", text)])
+
+
 # ---- RAR: nothing in Debian makes these ---------------------------------------------------------
 
 def rar4_block(kind, flags, rest, data=b""):
@@ -337,6 +365,8 @@ def odd():
 good()
 zips()
 self_extracting()
+one_behind_another()
+skipped_frames()
 rars()
 by_chance()
 nested()

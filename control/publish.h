@@ -21,6 +21,7 @@ struct publish_result {
 	bool applied;  // the dataplane has them, or will have when it starts
 	bool in_force; // the running dataplane said so
 	bool is_cut_off; // it has not said anything before this process ended, and they lie where it starts from
+	bool is_ahead; // of a dataplane that runs and refuses them: only the next one will have them
 	const char *why;  // when they are not, or not yet
 	char version[40]; // of the new ruleset
 	unsigned int signatures;

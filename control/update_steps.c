@@ -245,13 +245,15 @@ static void published(void *ctx, const struct publish_result *result)
 {
 	struct update *update = ctx;
 	struct control *control = update->control;
+	// What the dataplane that runs does not go by covers no seal.
+	const bool is_swapped = result->applied && !result->is_ahead;
 
 	// The next process does this step again: it is not known whether the dataplane goes by them.
 	if (result->is_cut_off)
 		return;
 	update->is_compiling = false;
 	take_look(update);
-	if (!result->applied)
+	if (!is_swapped)
 		update_use_version(update, update->folder.active);
 	control_events_write(control->events, "rules",
 		json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "result",
@@ -261,7 +263,7 @@ static void published(void *ctx, const struct publish_result *result)
 	if (result->in_force)
 		(void)snprintf(control->link.ruleset, sizeof(control->link.ruleset), "%s",
 			result->version);
-	if (result->applied)
+	if (is_swapped)
 		swapped(update);
 	else if (update->compiles >= COMPILES_MOST)
 		finish(update, -EBADMSG, result->why);

@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 import signal
+import struct
 
 import labmail
 from labcontrol import Control, spool_settings
+from labdataplane import Dataplane
 from labgateway import Gateway
 from lablib import Cases, Lab, until
 from laboutbreak import NEW_NAME, NEW_VIRUS, new_signature
@@ -328,6 +330,36 @@ def cut_off(case):
         at.check_released(clean)
         listed = at.control.ask("alerts")["alerts"][0]
         case.equal((listed["type"], listed["result"]), ("update", "applied"), "answered")
+
+
+def make_foreign(path):
+    """As if the version before had made it."""
+    with open(path, "r+b") as f:
+        f.seek(8)
+        number, = struct.unpack("<I", f.read(4))
+        f.seek(8)
+        f.write(struct.pack("<I", number - 1))
+
+
+@cases.case("a dataplane of the version before, which refuses the rules, keeps the seal that they would cover", engine=True)
+def refused(case):
+    with Lab(case) as lab:
+        at = Updated(case, lab)
+        at.seal()
+        image = lab.folder + "/rules.img"
+        at.gateway.kill()
+        os.unlink(lab.folder + "/dataplane.sock")
+        old = Dataplane(lab)
+        old.refusals["rules"] = old.refusals["delta"] = "of another version"
+        until("it is told of the seal", lambda: ID in old.told)
+        make_foreign(image)
+        said = at.tell(at.bundle("v1", {"new.ndb": covered_signature()}))
+        case.equal((said["result"], said["state"]["open"]), ("refused", [ID]), "the receipt")
+        case.check("of another version" in said["why"], "why", said)
+        case.equal(at.sealed(), [ID], "the seal")
+        with open(lab.folder + "/seals.json") as f:
+            case.equal(["closing" in seal for seal in json.load(f)["seals"]], [False], "it is not closing")
+
 
 if __name__ == "__main__":
     cases.main()

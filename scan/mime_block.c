@@ -5,8 +5,10 @@
 //
 // One block is open at a time. Lines inside a uuencoded block that hold no data are skipped: mail systems add blank
 // lines and readers do not mind. A begin line counts only when a line of data follows, so that prose does not open one.
+// What begins something else in a block interrupts it, and where nothing comes of that uuencode goes on as the same file.
 #include "scan/encrypted.h"
 #include "scan/mime_block_lines.h"
+#include "scan/mime_block_out.h"
 #include "scan/mime_lines.h"
 #include "scan/mime_state.h"
 
@@ -31,93 +33,22 @@ void block_init_uu(struct block *block)
 
 // ---- inside a block ----------------------------------------------------------------------------
 
-// Of RFC 4648's second alphabet, what differs becomes what it is in the first.
-static size_t put_base64(struct block *block, const uint8_t *data, size_t n, uint8_t *out)
-{
-	uint8_t plain[BLOCK_REST_BYTES];
-
-	if (n > sizeof(plain) || (memchr(data, '-', n) == NULL && memchr(data, '_', n) == NULL))
-		return base64_decode(&block->decoder.base64, data, n, out);
-	for (size_t i = 0; i < n; i++) {
-		plain[i] = data[i];
-		if (data[i] == '-')
-			plain[i] = '+';
-		else if (data[i] == '_')
-			plain[i] = '/';
-	}
-	return base64_decode(&block->decoder.base64, plain, n, out);
-}
-
-static void put(struct block *block, const uint8_t *data, size_t n)
-{
-	uint8_t *out = block->out + block->out_bytes;
-	size_t written = n;
-
-	if (block->kind == BLOCK_BASE64) {
-		written = put_base64(block, data, n, out);
-	} else if (block->kind == BLOCK_PART && block->coding == MIME_BASE64) {
-		written = base64_decode(&block->decoder.base64, data, n, out);
-	} else if (block->kind == BLOCK_PART && block->coding == MIME_QP) {
-		written = qp_decode(&block->decoder.qp, data, n, out);
-	} else if (block->kind == BLOCK_YENC) {
-		// http://www.yenc.org: 42 is added to each byte, and 64 more after "=".
-		written = 0;
-		for (size_t i = 0; i < n; i++) {
-			bool escapes = data[i] == '=' && !block->escape;
-
-			if (!escapes)
-				out[written++] = (uint8_t)(data[i] - (block->escape ? 106 : 42));
-			block->escape = escapes;
-		}
-	} else {
-		memcpy(out, data, n);
-	}
-	block->out_bytes += (uint32_t)written;
-}
-
-static void put_break(struct block *block)
-{
-	size_t n = block->break_bytes;
-
-	block->break_bytes = 0;
-	if (block->kind == BLOCK_PART)
-		put(block, block->line_break, n);
-}
-
-static void begin_block(struct block *block, enum block_kind kind)
-{
-	block->kind = kind;
-	block->state = BLOCK_INSIDE;
-	block->begin_due = true;
-	block->gap = false;
-	block->escape = false;
-	block->is_guess = false;
-	block->break_bytes = 0;
-	memset(&block->decoder, 0, sizeof(block->decoder));
-}
-
-static void end_block(struct block *block)
-{
-	uint8_t *out = block->out + block->out_bytes;
-
-	if (block->kind == BLOCK_BASE64 ||
-		(block->kind == BLOCK_PART && block->coding == MIME_BASE64))
-		block->out_bytes += (uint32_t)base64_end(&block->decoder.base64, out);
-	else if (block->kind == BLOCK_PART && block->coding == MIME_QP)
-		block->out_bytes += (uint32_t)qp_end(&block->decoder.qp, out);
-	block->state = BLOCK_OUTSIDE;
-	block->ended = true;
-	block->break_bytes = 0;
-}
-
 // Something else begins inside of a block that has not come to its end. Who wrote the mail may have meant either: the
 // block goes on behind that, as a reading of its own.
 static void interrupt(struct block *block)
 {
+	end_open(block);
 	block->resumes = true;
 	block->resume_kind = block->kind;
 	block->resume_coding = block->coding;
-	end_block(block);
+	// Nothing may come of what begins: uuencode stays open until it does, for readers leave such a line out.
+	block->is_open = block->kind == BLOCK_UU && block->state == BLOCK_INSIDE;
+	if (block->is_open) {
+		block->state = BLOCK_OUTSIDE;
+		block->break_bytes = 0;
+	} else {
+		end_block(block);
+	}
 }
 
 static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
@@ -130,16 +61,22 @@ static bool begins_uu(const struct block *block, const uint8_t *line, size_t n)
 // Uuencode was interrupted, and this is a line of it.
 static bool goes_on_in_uu(const struct block *block, const uint8_t *line, size_t n)
 {
-	return block->resumes && block->resume_kind == BLOCK_UU && uu_fills_line(line, n);
+	return block->resumes && block->resume_kind == BLOCK_UU && !block->in_rest &&
+	       (uu_fills_line(line, n) || (block->is_open && uu_holds_data(line, n)));
 }
 
 // What may stand in uuencode or yEnc, but begins something else: for take_outside, too, or the line would interrupt
 // what it resumes for ever.
 static bool intrudes(const struct block *block, const uint8_t *line, size_t n)
 {
-	return n > 0 && !block->is_named &&
-	       (begins_field(line, n) || begins_uu(block, line, n) || begins_yenc(line, n) ||
-		       (!block->armor && opens_base64(line, n)) || opens_qp(line, n));
+	if (n == 0 || block->is_named)
+		return false;
+	if (begins_field(line, n) || begins_uu(block, line, n) || begins_yenc(line, n))
+		return true;
+	// What is only guessed does not cut a file in the middle.
+	if (block->state == BLOCK_INSIDE && block->kind == BLOCK_UU && block->is_filled)
+		return false;
+	return (!block->armor && opens_base64(line, n)) || opens_qp(line, n);
 }
 
 // RFC 4880 section 6.2: armor is base64 too, of what no scanner reads.
@@ -155,11 +92,14 @@ static void take_dashes(struct block *block, const uint8_t *line, size_t n)
 // A line of uuencode, or of yEnc below. What intrudes is looked at once more.
 static void take_uu(struct block *block, const uint8_t *line, size_t n)
 {
-	// One in capitals may look like data.
-	const bool is_field = n > 0 && !block->is_named && begins_field(line, n);
+	// One in capitals may look like data, and so may quoted-printable.
+	const bool is_other =
+		n > 0 && !block->is_named &&
+		(begins_field(line, n) || (!uu_holds_data(line, n) && opens_qp(line, n)));
 
-	if (!is_field && !block->in_rest &&
+	if (!is_other && !block->in_rest &&
 		(uu_is_all_data(line, n) || uu_begins_with_data(line, n))) {
+		block->is_filled = uu_fills_line(line, n);
 		if (line[0] == '-')
 			take_dashes(block, line, n);
 		block->out_bytes +=
@@ -167,7 +107,7 @@ static void take_uu(struct block *block, const uint8_t *line, size_t n)
 	} else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' ')) {
 		end_block(block);
 		block->resumes = false;
-	} else if (is_field || intrudes(block, line, n)) {
+	} else if (intrudes(block, line, n)) {
 		interrupt(block);
 		block->again = true;
 	} else if (n > 0) {
@@ -180,6 +120,9 @@ static void take_yenc(struct block *block, const uint8_t *line, size_t n)
 	if (begins_with(line, n, "=yend")) {
 		end_block(block);
 		block->resumes = false;
+	} else if (goes_on_in_uu(block, line, n)) {
+		end_block(block);
+		block->again = true;
 	} else if (intrudes(block, line, n)) {
 		interrupt(block);
 		block->again = true;
@@ -191,6 +134,19 @@ static void take_yenc(struct block *block, const uint8_t *line, size_t n)
 		put(block, line, n);
 }
 
+// Uuencode that is still open goes on as the same.
+static void go_on_in_uu(struct block *block, const uint8_t *line, size_t n)
+{
+	if (block->is_open) {
+		block->is_open = false;
+		block->kind = BLOCK_UU;
+		block->state = BLOCK_INSIDE;
+	} else {
+		begin_block(block, BLOCK_UU);
+	}
+	take_uu(block, line, n);
+}
+
 // What was interrupted goes on with the line, if it may.
 static void resume(struct block *block, const uint8_t *line, size_t n)
 {
@@ -200,10 +156,8 @@ static void resume(struct block *block, const uint8_t *line, size_t n)
 	}
 	switch (block->resume_kind) {
 	case BLOCK_UU:
-		if (block->in_rest || !uu_holds_data(line, n))
-			return;
-		begin_block(block, BLOCK_UU);
-		take_uu(block, line, n);
+		if (!block->in_rest && uu_holds_data(line, n))
+			go_on_in_uu(block, line, n);
 		return;
 	case BLOCK_YENC:
 		begin_block(block, BLOCK_YENC);
@@ -356,6 +310,10 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	bool begun = block->state == BLOCK_BEGUN;
 
 	if (block->state == BLOCK_BEGUN && block->kind == BLOCK_YENC) {
+		if (goes_on_in_uu(block, line, n)) {
+			go_on_in_uu(block, line, n);
+			return;
+		}
 		if (!intrudes(block, line, n)) {
 			begin_block(block, BLOCK_YENC);
 			take_yenc(block, line, n);
@@ -366,14 +324,20 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	}
 	if (block->state == BLOCK_BEGUN && !block->in_rest &&
 		(uu_holds_data(line, n) || (block->is_named && uu_is_all_data(line, n)))) {
-		begin_block(block, BLOCK_UU);
-		take_uu(block, line, n);
+		// Behind a line of less than 45 bytes, with which files end, another one begins.
+		if (!block->is_filled)
+			end_open(block);
+		go_on_in_uu(block, line, n);
 		return;
 	}
 	if (begun && block->kind == BLOCK_UU && block->is_named)
 		return; // nothing else is looked for
 	block->state = BLOCK_OUTSIDE;
 	if (begins_yenc(line, n)) {
+		if (begun && block->kind == BLOCK_UU) {
+			block->resumes = true;
+			block->resume_kind = BLOCK_UU;
+		}
 		block->state = BLOCK_BEGUN;
 		block->kind = BLOCK_YENC;
 		yenc_name(block, line, n);
@@ -403,6 +367,18 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 	}
 }
 
+// For what begins there. The body may follow all the same.
+static void leave_header(struct block *block)
+{
+	block->state = BLOCK_OUTSIDE;
+	if (block->coding != MIME_BASE64 && block->coding != MIME_QP)
+		return;
+	block->resumes = true;
+	block->resume_kind = BLOCK_PART;
+	block->resume_coding = block->coding;
+	block->after_dashes = false;
+}
+
 static void take_header(struct block *block, const uint8_t *line, size_t n)
 {
 	struct span name;
@@ -410,6 +386,12 @@ static void take_header(struct block *block, const uint8_t *line, size_t n)
 
 	if (is_blank_line(line, n)) {
 		block->skip_break = open_part(block);
+	} else if (begins_yenc(line, n) || begins_uu(block, line, n)) {
+		leave_header(block);
+		take_outside(block, line, n);
+	} else if (goes_on_in_uu(block, line, n)) {
+		block->state = BLOCK_OUTSIDE;
+		take_outside(block, line, n);
 	} else if (is_blank(line[0]) ||
 		   header_split((struct span){(const char *)line, n}, &name, &value)) {
 		take_field(block, line, n);
@@ -461,22 +443,6 @@ static void take_end(struct block *block)
 {
 	block->line_bytes = 0;
 	block->in_rest = false;
-}
-
-// The first CR or LF, or NULL.
-static const uint8_t *line_end(const uint8_t *data, size_t n)
-{
-	const uint8_t *end = find_line_control(data, n);
-	const uint8_t *cr;
-
-	// Where there are NULs there are many.
-	if (end == NULL || *end != '\0')
-		return end;
-	n -= (size_t)(end - data);
-	data = end;
-	end = find_lf(data, n);
-	cr = memchr(data, '\r', end != NULL ? (size_t)(end - data) : n);
-	return cr != NULL ? cr : end;
 }
 
 // Whole lines of no interest, most of all text. Returns how much they are.
@@ -533,11 +499,17 @@ static size_t feed(struct block *block, const uint8_t *data, size_t n)
 
 static enum block_step step_due(struct block *block)
 {
+	// Of the one before: all of its bytes have been told.
+	if (block->end_first) {
+		block->end_first = false;
+		return BLOCK_END;
+	}
 	if (block->begin_due) {
 		block->begin_due = false;
 		return BLOCK_BEGIN;
 	}
-	if (block->out_bytes >= BLOCK_OUT_BYTES || (block->ended && block->out_bytes > 0))
+	if (block->out_bytes >= BLOCK_OUT_BYTES ||
+		((block->ended || block->is_open) && block->out_bytes > 0))
 		return BLOCK_DATA;
 	if (!block->ended)
 		return BLOCK_MORE;
@@ -571,17 +543,24 @@ enum block_step block_finish(struct block *block)
 {
 	if (block->ended)
 		return step_due(block);
-	if (block->line_bytes > 0 && !block->in_rest)
+	while (block->line_bytes > 0 && !block->in_rest) {
+		enum block_step step;
+
 		take_line(block, block->line, block->line_bytes);
-	if (block->again) {
+		if (!block->again)
+			break;
 		block->again = false;
-		return step_due(block);
+		step = step_due(block);
+		if (step != BLOCK_MORE)
+			return step;
 	}
 	take_end(block);
 	if (block->state == BLOCK_INSIDE && !block->ended) {
 		put_break(block);
 		end_block(block);
 	}
+	block->ended |= block->is_open;
+	block->is_open = false;
 	block->state = BLOCK_OUTSIDE;
 	block->after_cr = false;
 	return step_due(block);

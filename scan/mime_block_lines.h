@@ -2,6 +2,7 @@
 // What a line alone tells of the blocks that begin with it. Private to mime_block.c.
 #pragma once
 
+#include "scan/decode.h"
 #include "scan/decode_ops.h"
 #include "scan/header.h"
 
@@ -114,4 +115,20 @@ static inline bool may_be_base64(const uint8_t *line, size_t n)
 {
 	return is_base64(line, n) && (n >= BASE64_LINE_BYTES || n % 4 == 0) &&
 	       memchr(line, '-', n) == NULL;
+}
+
+// The first CR or LF, or NULL.
+static inline const uint8_t *line_end(const uint8_t *data, size_t n)
+{
+	const uint8_t *end = find_line_control(data, n);
+	const uint8_t *cr;
+
+	// Where there are NULs there are many.
+	if (end == NULL || *end != '\0')
+		return end;
+	n -= (size_t)(end - data);
+	data = end;
+	end = find_lf(data, n);
+	cr = memchr(data, '\r', end != NULL ? (size_t)(end - data) : n);
+	return cr != NULL ? cr : end;
 }

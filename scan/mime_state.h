@@ -92,6 +92,9 @@ struct block {
 	bool again;      // the line ended a block, and is to be looked at once more
 	bool is_named;   // a header says that it is uuencode
 	bool resumes;    // what follows was interrupted, and goes on where nothing else does
+	bool is_open;    // that is uuencode, whose end was not told yet
+	bool is_filled;  // its last line
+	bool end_first;  // its end is to be told in front of what begins
 	enum block_kind resume_kind;
 	enum mime_coding resume_coding;
 	uint8_t misses;      // lines behind "begin" that hold no data

@@ -17,6 +17,7 @@ struct log {
 	struct block block;
 	size_t bytes;
 	size_t begun;
+	size_t ended;
 	char text[LOG_BYTES];
 };
 
@@ -45,6 +46,7 @@ static void take_step(struct log *log, enum block_step step)
 		block->out_bytes = 0;
 		break;
 	case BLOCK_END:
+		log->ended++;
 		put(log, "\nend\n", 5);
 		break;
 	case BLOCK_MORE:
@@ -61,6 +63,7 @@ static void read_text(
 	block_init(&log->block);
 	log->bytes = 0;
 	log->begun = 0;
+	log->ended = 0;
 	log->text[0] = '\0';
 	for (size_t at = 0; at < n;) {
 		size_t piece = most == 0 ? n : 1 + random_below(random, most);
@@ -86,6 +89,7 @@ static void read_text(
 		step = block_finish(&log->block);
 		take_step(log, step);
 	} while (step != BLOCK_MORE);
+	assert_int_equal(log->begun, log->ended);
 	put(log, log->block.is_encrypted ? "encrypted" : "", log->block.is_encrypted ? 9 : 0);
 }
 
@@ -154,8 +158,10 @@ static void blocks_are_the_same_in_any_pieces(void **state)
 	assert_non_null(whole);
 	assert_non_null(cut);
 	for (unsigned int round = 0; round < 3000; round++) {
-		const size_t n = make(&random, text);
+		size_t n = make(&random, text);
 
+		// Some end amid a line.
+		n -= n > 2 ? random_below(&random, 3) : 0;
 		read_text(whole, &random, text, n, 0);
 		read_text(cut, &random, text, n, 1);
 		begun += whole->begun;
@@ -168,10 +174,41 @@ static void blocks_are_the_same_in_any_pieces(void **state)
 	free(cut);
 }
 
+// A line without an end that interrupts uuencode is the last.
+static void what_is_open_at_the_end_is_told_to_end(void **state)
+{
+	static const char *const texts[] = {"begin 644 a\n#0V%T\nContent-Type: a/b",
+		"begin 644 a\n#0V%T\nContent-Type: a/b\n", "begin 644 a\n#0V%T\nbegin 644 b",
+		"begin 644 a\n#0V%T\n=ybegin line=1 name=x"};
+	struct random random = {4};
+	struct log *log = malloc(sizeof(*log));
+	char text[2048];
+	size_t n;
+
+	(void)state;
+	assert_non_null(log);
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		read_text(log, &random, texts[i], strlen(texts[i]), 0);
+		assert_string_equal(log->text, "\nbegin 0 0\nCat\nend\n");
+		read_text(log, &random, texts[i], strlen(texts[i]), 1);
+		assert_string_equal(log->text, "\nbegin 0 0\nCat\nend\n");
+	}
+	// All its bytes have been told when the last line comes.
+	n = (size_t)snprintf(text, sizeof(text), "begin 644 a\n");
+	for (unsigned int i = 0; i < (BLOCK_OUT_BYTES + 44) / 45; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+			"M05#1%%5&1TA)2DM,34Y/4%%%%24U155E=865I!0D-$149'2$E*2TQ-3D]045)3\n");
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "Content-Type: a/b");
+	read_text(log, &random, text, n, 0);
+	assert_int_equal(log->ended, 1);
+	free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_are_the_same_in_any_pieces),
+		cmocka_unit_test(what_is_open_at_the_end_is_told_to_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,8 @@ static json_t *say_change(const struct control *control)
 
 	if (!in_force)
 		(void)json_object_set_new(answer, "why", json_string(control->link.why));
+	(void)json_object_set_new(
+		answer, "written", json_boolean(!seals_is_behind(control->seals)));
 	return answer;
 }
 

@@ -91,6 +91,10 @@ static int show_change(json_t *answer, bool as_json)
 	if (!in_force)
 		(void)fprintf(stderr, "cordonctl: recorded, but not in force: %s\n",
 			ctl_text(answer, "why"));
+	if (json_is_false(json_object_get(answer, "written")))
+		(void)fprintf(stderr,
+			"cordonctl: the seals cannot be written down now: until the disk has room "
+			"they last as long as either cordon-control or the dataplane runs\n");
 	json_decref(answer);
 	return in_force ? CTL_OK : CTL_FOUND;
 }

@@ -297,7 +297,14 @@ int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64
 {
 	int err = seals_stage(seals, seal, origin, now_s, error, error_bytes);
 
-	return err == 0 ? seals_settle(seals) : err;
+	if (err == 0)
+		seals_stand(seals);
+	return err;
+}
+
+bool seals_is_behind(const struct seals *seals)
+{
+	return seals->is_behind;
 }
 
 // ---- their ends ---------------------------------------------------------------------------------

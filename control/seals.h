@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The seals that are open: kept in a file that the dataplane reads at its start, so that a gateway that
 // was sealed when it stopped is sealed before it forwards its first packet. A change is durable before
-// it is told to anybody, but for that of seals_stage.
+// it is told to anybody, but for that of seals_stage, and for a seal that cannot be written (seals_set).
 //
 // The format is the dataplane's (seal_json.h); beside what it reads each seal has "origin" (who set it),
 // "begun" and "expires" (seconds since 1970), and "why".
@@ -27,8 +27,8 @@ int seals_open(const char *path, uint32_t max_seconds, struct seals **out, char 
 void seals_close(struct seals *seals);
 
 // Opens a seal, or changes the one of the same virus id. seal: {"virus_id", "mode", "directions",
-// "scope", "max_seconds", "why"}; borrowed. Returns 0, -EINVAL with a text in error, or -errno of the
-// file: then nothing has changed.
+// "scope", "max_seconds", "why"}; borrowed. A full disk keeps no seal away: it stands also where the file cannot be
+// written, which is behind then. Returns 0, or -EINVAL with a text in error, or -ENOMEM: then nothing has changed.
 int seals_set(struct seals *seals, const json_t *seal, const char *origin, int64_t now_s,
 	char *error, size_t error_bytes) __attribute__((warn_unused_result));
 // The same in two steps, for who must tell others before it waits for the file: after the first it can be told,
@@ -45,6 +45,8 @@ int seals_write(const struct seals_write *write) __attribute__((warn_unused_resu
 void seals_write_end(struct seals *seals, struct seals_write *write, int err);
 // Called before this thread writes the file: it waits for the other one.
 void seals_set_barrier(struct seals *seals, void (*barrier)(void *ctx), void *ctx);
+// Whether that has failed: what stands is with this process and the dataplane alone.
+bool seals_is_behind(const struct seals *seals);
 // Writes the file if that has failed. Returns 0 or -errno.
 int seals_catch_up(struct seals *seals) __attribute__((warn_unused_result));
 // Whether a dataplane with that generation may have seals that are not here.

@@ -12,8 +12,7 @@ bool seals_may_lack(const struct seals *seals, uint64_t generation)
 	return generation > (seals->is_heard ? seals_generation(seals) : seals->since);
 }
 
-// The change that is in the file only if that can be.
-static void stand(struct seals *seals)
+void seals_stand(struct seals *seals)
 {
 	json_decref(seals->before);
 	seals->before = NULL;
@@ -35,7 +34,7 @@ void seals_heard(struct seals *seals)
 
 	hear(seals);
 	if (has_lifted)
-		stand(seals);
+		seals_stand(seals);
 }
 
 void seals_doubt(struct seals *seals)
@@ -191,7 +190,7 @@ int seals_adopt(
 			list_with(seals, theirs, now_s, ids), error, sizeof(error));
 		if (err == 0) {
 			hear(seals);
-			stand(seals);
+			seals_stand(seals);
 		}
 	}
 	if (err != 0) {

@@ -24,5 +24,7 @@ bool seals_is_listed(const json_t *seal, const json_t *virus_ids);
 // seals->before until it is settled. Returns 0, -EINVAL with a text in error, or -ENOMEM.
 int seals_stage_as(struct seals *seals, uint64_t generation, json_t *list, char *error,
 	size_t error_bytes) __attribute__((warn_unused_result));
+// What is staged stands, and is in the file only if that can be.
+void seals_stand(struct seals *seals);
 // Returns 0 or -errno.
 int seals_write_file(struct seals *seals) __attribute__((warn_unused_result));

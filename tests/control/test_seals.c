@@ -295,6 +295,32 @@ static void what_is_taken_over_stands_without_its_file(void **state)
 	json_decref(theirs);
 }
 
+static void a_full_disk_keeps_no_seal_away_and_lets_none_go(void **state)
+{
+	json_t *seal = json_pack("{s:s, s:s}", "virus_id", "CV-2", "mode", "hold");
+	char temporary[sizeof(lab.path) + 8];
+	char error[128];
+
+	(void)state;
+	set("CV-1");
+	assert_false(seals_is_behind(lab.seals));
+	// A folder in the place of the file that it is written to first.
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	assert_int_equal(seals_set(lab.seals, seal, "test", 1000, error, sizeof(error)), 0);
+	json_decref(seal);
+	assert_true(seals_is_behind(lab.seals));
+	assert_int_equal(seals_count(lab.seals), 2);
+	assert_int_equal(seals_end(lab.seals, "CV-2"), -EISDIR);
+	assert_int_equal(seals_end(lab.seals, NULL), -EISDIR);
+	assert_int_equal(seals_count(lab.seals), 2);
+	assert_int_equal(rmdir(temporary), 0);
+	assert_int_equal(seals_catch_up(lab.seals), 0);
+	assert_false(seals_is_behind(lab.seals));
+	reopen();
+	assert_int_equal(seals_count(lab.seals), 2);
+}
+
 static bool is_open(const char *virus_id)
 {
 	const json_t *seal;
@@ -428,6 +454,8 @@ int main(void)
 			a_dataplane_that_has_the_same_changes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_taken_over_stands_without_its_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_keeps_no_seal_away_and_lets_none_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_was_lifted_unheard_does_not_come_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -13,9 +13,12 @@ import time
 import zipfile
 
 import labmail
+from labcontrol import Control, spool_settings
+from labgateway import Gateway
 from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, check_flows, make_mail, new_signature
 from lablib import Capture, Cases, Lab, check_captures, until
 from labmail import Talk, attachment, message, mixed, noise
+from labpostfix import Server
 
 cases = Cases()
 
@@ -104,9 +107,9 @@ def away(case):
         case.equal(len(out.server.mails()), 5, "at the server")
 
 
-def small_disk(lab, megabytes):
-    """Where the buffer will be."""
-    folder = lab.folder + "/spool"
+def small_disk(lab, megabytes, name="spool"):
+    """Where the buffer will be, or something else."""
+    folder = lab.folder + "/" + name
     os.mkdir(folder, 0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0700" % megabytes, "cordon-lab", folder],
                    check=True)
@@ -172,6 +175,39 @@ def quota(case):
         case.check(levels and levels[0] >= 1, "a warning by fill level", levels)
         room_again(case, out, taken)
         check_flows(case, *captures)
+
+
+@cases.case("a full disk where the seals are: an operator's seal is in force all the same, none ends, and there is room again",
+            engine=True)
+def seals_full(case):
+    with Lab(case) as lab:
+        small_disk(lab, 1, "small")
+        seals, filler = lab.folder + "/small/seals.json", lab.folder + "/small/filler"
+        server, gateway = Server(lab), Gateway(lab, **dict(spool_settings(lab), seals=seals))
+        control = Control(lab, seals={"file": seals})
+        case.equal(control.ask("seal", "--virus-id", "CV-1")["written"], True, "with room")
+        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(bytes(4096)):
+                pass
+        answer = control.ask("seal", "--virus-id", "CV-2")
+        case.equal((answer["in_force"], answer["written"]), (True, False), "without")
+        control.ask("unseal", "--all", status=1)
+        control.kill()
+        control.start()
+        until("the next process has heard of what is written nowhere", lambda: [
+            s for s in control.ask("status")["seals"] if s["virus_id"] == "CV-2"])
+        case.equal(labmail.send(lab, message("full", [], b"text\n"))[0], 250, "mail")
+        until("it is held", lambda: len(control.held()) == 1)
+        case.equal(server.mails(), [], "at the server")
+        os.unlink(filler)
+
+        def written():
+            with open(seals) as f:
+                return "CV-2" in f.read()
+        until("it is written down", written)
+        control.ask("unseal", "--all")
+        until("the mail arrives", server.mails)
+        case.check(gateway.running(), "the gateway is still running")
 
 
 def with_file(name, number):

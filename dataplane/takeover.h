@@ -43,8 +43,8 @@ struct takeover {
 	// What the sender has no room for yet: what the server has said, and behind it the engine's own words.
 	bool fin;           // behind them
 	uint16_t own_bytes; // of own
-	uint64_t told;      // up to here, by stream offset, the server's words were given to the sender
-	uint64_t until;     // they end
+	uint64_t told;  // up to here, by stream offset, the server's words were given to the sender
+	uint64_t until; // they end
 	char own[TAKEOVER_OWN_BYTES];
 	const char *why;
 };

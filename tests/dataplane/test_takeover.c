@@ -234,7 +234,8 @@ static void a_lost_answer_is_repeated(void **state)
 // A reply of that many lines, which no sender holds at once.
 static char *make_long_reply(size_t lines)
 {
-	static const char line[] = "250-a keyword that says a good deal of what this server can do\r\n";
+	static const char line[] =
+		"250-a keyword that says a good deal of what this server can do\r\n";
 	static const char last[] = "250 CHUNKING\r\n";
 	size_t n = sizeof(line) - 1;
 	char *reply = malloc(lines * n + sizeof(last));
@@ -249,7 +250,8 @@ static char *make_long_reply(size_t lines)
 // All at once, so that of what the server has said little or nothing is acknowledged when the verdict falls.
 static void an_answer_comes_behind_replies_of_any_length(void **state)
 {
-	static const char all[] = "EHLO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 44 LAST\r\nSubject: x\r\n\r\n" EVIL;
+	static const char all[] = "EHLO c\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 44 "
+				  "LAST\r\nSubject: x\r\n\r\n" EVIL;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 160; seed++) {

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import struct
 import subprocess
 import time
 
@@ -57,6 +58,15 @@ def signatures():
         "lab.ndb": "%s:0:*:%s\n" % (labmail.EICAR_NAME, binascii.hexlify(labmail.EICAR).decode()),
         "lab.hsb": "%s:%d:%s\n" % (hashlib.sha256(LISTED).hexdigest(), len(LISTED), LISTED_NAME),
     }
+
+
+def make_foreign(path):
+    """The image, as if the version before had made it."""
+    with open(path, "r+b") as f:
+        f.seek(8)
+        number, = struct.unpack("<I", f.read(4))
+        f.seek(8)
+        f.write(struct.pack("<I", number - 1))
 
 
 class Gateway:

@@ -5,12 +5,12 @@ the gateway starts with both again. When a delta has grown, one image takes the 
 import glob
 import os
 import signal
-import struct
 import threading
 import time
 
 import labmail
 from labdataplane import Dataplane
+from labgateway import make_foreign
 from laboutbreak import NEW_VIRUS, Mailer, Outbreak, Try, new_signature
 from lablib import BUILD, Cases, Failed, Lab, until
 from labmail import attachment, mixed
@@ -71,15 +71,6 @@ def delta(case):
         case.equal(last["ruleset"], base, "the image alone again")
         case.equal(answers.ask(), 250, "without the signature")
         case.check(not os.path.exists(lab.folder + "/rules.img.delta"), "no delta beside the image")
-
-
-def make_foreign(path):
-    """As if the version before had made it."""
-    with open(path, "r+b") as f:
-        f.seek(8)
-        number, = struct.unpack("<I", f.read(4))
-        f.seek(8)
-        f.write(struct.pack("<I", number - 1))
 
 
 @cases.case("after an upgrade the image of the old version is compiled anew, and no dataplane is asked whether it may",

@@ -9,12 +9,11 @@ import hashlib
 import json
 import os
 import signal
-import struct
 
 import labmail
 from labcontrol import Control, spool_settings
 from labdataplane import Dataplane
-from labgateway import Gateway
+from labgateway import Gateway, make_foreign
 from lablib import Cases, Lab, until
 from laboutbreak import NEW_NAME, NEW_VIRUS, new_signature
 from labpostfix import Server
@@ -330,15 +329,6 @@ def cut_off(case):
         at.check_released(clean)
         listed = at.control.ask("alerts")["alerts"][0]
         case.equal((listed["type"], listed["result"]), ("update", "applied"), "answered")
-
-
-def make_foreign(path):
-    """As if the version before had made it."""
-    with open(path, "r+b") as f:
-        f.seek(8)
-        number, = struct.unpack("<I", f.read(4))
-        f.seek(8)
-        f.write(struct.pack("<I", number - 1))
 
 
 @cases.case("a dataplane of the version before, which refuses the rules, keeps the seal that they would cover", engine=True)

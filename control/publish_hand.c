@@ -148,9 +148,9 @@ static void put_in_force(struct handing *handing)
 	int err = send_rules(handing);
 
 	result->in_force = err == 0;
+	result->is_cut_off = err == -ECANCELED;
 	// One that does not run will start with them. So will one of this version when that which runs is of the version
 	// of what lies there.
-	result->is_cut_off = err == -ECANCELED;
 	result->applied = err == 0 || err == -ENOENT || err == -ECONNREFUSED || result->is_cut_off;
 	result->is_ahead = !result->applied && is_foreign(options->rules.image);
 	result->applied = result->applied || result->is_ahead;

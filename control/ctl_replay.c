@@ -52,7 +52,8 @@ static void print_usage(FILE *out)
 		"send between two frames leaves with the time of the second. Segments with wrong\n"
 		"checksums are put right only where the capture shows that they were received, "
 		"and\n"
-		"windows are heeded unless it shows that nobody kept to them. Each file begins "
+		"windows are heeded but between hosts that it shows not to keep to them. Each file "
+		"begins "
 		"with\n"
 		"fresh state; one that ends early counts for what could be read of it.\n\n"
 		"Exit status: 0 ran, 2 error or a file of which nothing could be read.\n");

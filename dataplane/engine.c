@@ -198,6 +198,11 @@ void engine_set_seals(struct engine *engine, const struct engine_seals *seals)
 	engine->seals = seals;
 }
 
+void engine_heed_windows(struct engine *engine, bool are_real)
+{
+	engine->any_window = !are_real;
+}
+
 static bool is_smtp(const struct engine *engine, const uint16_t port_be[2])
 {
 	return session_is_smtp_port(engine, port_be[0]) || session_is_smtp_port(engine, port_be[1]);

@@ -86,7 +86,6 @@ struct engine_options {
 	uint32_t idle_seconds;     // of an open connection
 	uint32_t half_open_seconds;
 	unsigned int packet_flags; // PACKET_* of packet_parse
-	bool any_window;           // windows are not real (a hand-made capture): nothing is cut
 	uint32_t max_deferred;     // verdicts that another thread works for, at once
 	uint32_t verdict_seconds;  // that it may take
 	uint64_t helper_bytes;     // of memory that it may take, for whoever limits the process
@@ -267,6 +266,8 @@ struct engine_seals; // seal.h
 // The seals in force from now on: read where a message begins and where it ends, so that after this call
 // none that they cover reaches a server. NULL: none. The snapshot must live until the next call.
 void engine_set_seals(struct engine *engine, const struct engine_seals *seals);
+// From the next frame on: are windows real (as at first), or those of a hand-made capture, by which nothing is cut?
+void engine_heed_windows(struct engine *engine, bool are_real);
 
 // One frame that came in at side of link. Takes the frame. now_ns never goes back.
 void engine_input(struct engine *engine, uint32_t link, enum link_side side, struct frame *frame,

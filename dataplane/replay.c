@@ -366,6 +366,7 @@ static int feed(struct replay *replay, const struct capture_record *record, bool
 		free_frame(replay, &frame);
 		return err;
 	}
+	engine_heed_windows(replay->engine, !replay_look_any_window(replay->look, &frame, &packet));
 	if (record->made_up)
 		put_macs(frame.data, side);
 	if (begins && packet.kind == PACKET_TCP)
@@ -451,7 +452,8 @@ static void write_notes(const struct replay *replay, const char *path, uint64_t 
 			(unsigned long long)replay->repaired);
 	if (replay->facts.any_window)
 		(void)fprintf(notes,
-			"%s: data beyond the windows was acknowledged: windows are not heeded\n",
+			"%s: some hosts acknowledged data beyond their windows: between these, "
+			"windows are not heeded\n",
 			path);
 }
 
@@ -467,7 +469,6 @@ static struct engine_options options_for(const struct replay *replay)
 	struct engine_options options = replay->engine_options;
 	const struct replay_facts *facts = &replay->facts;
 
-	options.any_window = facts->any_window;
 	options.max_connections =
 		lower(options.max_connections, facts->connections + CONNECTIONS_MORE);
 	options.max_half_open = lower(options.max_half_open, facts->connections + CONNECTIONS_MORE);

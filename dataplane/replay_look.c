@@ -21,13 +21,19 @@ struct connection {
 	uint8_t options[40]; // of the SYN
 };
 
+// What is so between two hosts.
+struct hosts {
+	bool has_holes; // fragments or cut frames
+	bool any_window;
+};
+
 struct replay_look {
 	const uint16_t *ports;
 	uint32_t ports_count;
 	struct replay_pairs pairs; // the value: a connection's index + 1
-	struct replay_pairs hosts; // the value: index in holes + 1
-	bool *holes;               // fragments or cut frames, by pair of hosts
-	uint32_t holes_count;
+	struct replay_pairs hosts; // the value: index in between + 1
+	struct hosts *between;     // by pair of hosts
+	uint32_t between_count;
 	struct connection *connections;
 	uint32_t connections_count;
 	uint32_t connections_room;
@@ -72,7 +78,7 @@ void replay_look_free(struct replay_look *look)
 	replay_pairs_fini(&look->hosts);
 	free(look->lives);
 	free(look->connections);
-	free(look->holes);
+	free(look->between);
 	free(look->repairs);
 	free(look->begins);
 	free(look);
@@ -99,19 +105,19 @@ static int find_hosts(struct replay_look *look, const struct frame *frame,
 {
 	struct replay_pair pair;
 	uint32_t *value;
-	bool *holes;
+	struct hosts *between;
 
 	(void)replay_pair_hosts(frame, packet, &pair);
 	value = replay_pairs_value(&look->hosts, &pair);
 	if (value == NULL)
 		return -ENOMEM;
 	if (*value == 0) {
-		holes = realloc(look->holes, look->holes_count + 1);
-		if (holes == NULL)
+		between = realloc(look->between, (look->between_count + 1) * sizeof(between[0]));
+		if (between == NULL)
 			return -ENOMEM;
-		look->holes = holes;
-		holes[look->holes_count++] = false;
-		*value = look->holes_count;
+		look->between = between;
+		between[look->between_count++] = (struct hosts){0};
+		*value = look->between_count;
 	}
 	*index = *value - 1;
 	return 0;
@@ -124,7 +130,7 @@ static int note_hole(
 	int err = find_hosts(look, frame, packet, &index);
 
 	if (err == 0)
-		look->holes[index] = true;
+		look->between[index].has_holes = true;
 	return err;
 }
 
@@ -316,8 +322,11 @@ int replay_look_end(struct replay_look *look, struct replay_facts *facts)
 	for (uint32_t i = 0; i < look->lives_count; i++) {
 		struct life *life = &look->lives[i];
 
-		life_decide(life, look->holes[life->hosts]);
-		look->facts.any_window |= life_has_any_window(life);
+		life_decide(life, look->between[life->hosts].has_holes);
+		if (life_has_any_window(life)) {
+			look->between[life->hosts].any_window = true;
+			look->facts.any_window = true;
+		}
 		bad += life->bad_count;
 	}
 	look->facts.connections = look->lives_count;
@@ -356,4 +365,17 @@ bool replay_look_begins(struct replay_look *look, uint64_t frame)
 	while (look->begins_next < look->begins_count && look->begins[look->begins_next] < frame)
 		look->begins_next++;
 	return look->begins_next < look->begins_count && look->begins[look->begins_next] == frame;
+}
+
+bool replay_look_any_window(
+	struct replay_look *look, const struct frame *frame, const struct packet *packet)
+{
+	struct replay_pair pair;
+	const uint32_t *value;
+
+	if (!look->facts.any_window)
+		return false;
+	(void)replay_pair_hosts(frame, packet, &pair);
+	value = replay_pairs_value(&look->hosts, &pair);
+	return value != NULL && *value != 0 && look->between[*value - 1].any_window;
 }

@@ -16,7 +16,8 @@
 // tells that it was, so that replay can answer.
 //
 // Windows. Where a peer acknowledges more than it had granted, windows were made up (or the receiver
-// does not keep to its own): then nothing can be trimmed by them.
+// does not keep to its own): then nothing between these two hosts can be trimmed by them. What others sent
+// is: else who talks to a server of his own would have a say in how the mail to another one is read.
 #pragma once
 
 #include "dataplane/packet.h"
@@ -29,7 +30,7 @@ struct replay_look;
 struct replay_facts {
 	uint64_t connections; // of SMTP, at most
 	uint64_t pages;       // of STREAM_PAGE_BYTES that their payloads can fill at most
-	bool any_window;
+	bool any_window;      // between some hosts
 };
 
 // ports: SMTP ports in host order, the caller's. NULL when memory ran out.
@@ -46,3 +47,6 @@ int replay_look_end(struct replay_look *look, struct replay_facts *facts)
 bool replay_look_repair(struct replay_look *look, struct frame *frame);
 // Begins frame (its number in the file, from 0) another life of a connection? To be asked in their order.
 bool replay_look_begins(struct replay_look *look, uint64_t frame);
+// Are windows between the hosts of a frame not to be heeded? packet: of the frame, parsed.
+bool replay_look_any_window(
+	struct replay_look *look, const struct frame *frame, const struct packet *packet);

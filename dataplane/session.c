@@ -490,7 +490,7 @@ void session_arrival(struct engine *engine, const struct arrival *arrival)
 	if (side == TCP_SERVER && session->splice != NULL && !session->splice->recorded &&
 		!splice_arrival(engine, session, arrival))
 		return;
-	if (engine->options.any_window)
+	if (engine->any_window)
 		session->tcp.end[side].window_edge = session->tcp.end[side].next + (1u << 30);
 	tcp_input(&session->tcp, side, &packet->tcp, arrival->now_ns, &result);
 	if (result.fate == TCP_NEW && session_opens(&packet->tcp)) {

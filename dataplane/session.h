@@ -154,6 +154,7 @@ struct engine {
 	uint64_t walked_ns;
 	uint32_t walk_cursor;
 	uint32_t outdate_cursor; // of sessions whose rules have to be given up
+	bool any_window;         // engine_heed_windows
 	struct counters counters;
 	uint64_t tcp_drops[32];      // by enum tcp_reason
 	uint64_t packet_faults[16];  // by enum packet_fault

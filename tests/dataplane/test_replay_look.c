@@ -365,9 +365,10 @@ static void a_syn_that_nobody_answers_begins_no_life(void **state)
 
 // ---- windows ------------------------------------------------------------------------------------
 
-static void set_window(struct frames_talk *talk, uint16_t window)
+// Of all frames from one on.
+static void set_window(struct frames_talk *talk, uint32_t from, uint16_t window)
 {
-	for (uint32_t i = 0; i < talk->count; i++) {
+	for (uint32_t i = from; i < talk->count; i++) {
 		struct frames_item *item = &talk->items[i];
 		struct frame frame = {item->data, item->bytes, item->bytes, NULL};
 		struct packet packet;
@@ -387,35 +388,62 @@ static void windows_that_nobody_keeps_to_are_not_heeded(void **state)
 	frames_talk_init(&talk, 4, 41022);
 	talk.mss = 60;
 	frames_talk_mail(&talk, message, sizeof(message) - 1);
-	set_window(&talk, 50);
+	set_window(&talk, 0, 50);
 	expect_delivered(replayed, &talk, "another line", NULL);
 	assert_non_null(strstr(replayed->notes, "windows are not heeded"));
 	frames_talk_free(&talk);
 }
 
-static void data_beyond_the_window_stays_cut(void **state)
+static const char beyond[] = "Beyond the window";
+
+// A mail with a segment that is good in all but that its receiver does not take it: other bytes come there later.
+static void put_beyond(struct frames_talk *talk)
 {
-	static const char beyond[] = "Beyond the window";
 	static const char text[] = "From: a@example.org\r\nSubject: x\r\n\r\n" WORD " text\r\n"
 				   "line number two of this message\r\n"
 				   "line number three of this message\r\n"
 				   "line number four of this message\r\n";
-	struct replayed *replayed = *state;
-	struct frames_talk talk;
 	uint8_t *at;
 	uint32_t real;
 	uint32_t seq;
 
-	frames_talk_init(&talk, 4, 41022);
-	talk.mss = 40;
-	frames_talk_mail(&talk, text, sizeof(text) - 1);
-	set_window(&talk, 100);
-	real = find_word(&talk, "From: a", &at);
-	// Good in all but that its receiver does not take it: other bytes come there later.
-	memcpy(&seq, talk.items[real].data + 14 + 20 + 4, sizeof(seq));
-	(void)insert_segment(&talk, real, real, be32toh(seq) + 104, beyond);
+	frames_talk_init(talk, 4, 41022);
+	talk->mss = 40;
+	frames_talk_mail(talk, text, sizeof(text) - 1);
+	set_window(talk, 0, 100);
+	real = find_word(talk, "From: a", &at);
+	memcpy(&seq, talk->items[real].data + 14 + 20 + 4, sizeof(seq));
+	(void)insert_segment(talk, real, real, be32toh(seq) + 104, beyond);
+}
+
+static void data_beyond_the_window_stays_cut(void **state)
+{
+	struct replayed *replayed = *state;
+	struct frames_talk talk;
+
+	put_beyond(&talk);
 	expect_delivered(replayed, &talk, "line number four", beyond);
 	assert_string_equal(replayed->notes, "");
+	frames_talk_free(&talk);
+}
+
+static void what_others_make_of_their_windows_changes_nothing(void **state)
+{
+	struct replayed *replayed = *state;
+	struct frames_talk talk;
+	uint32_t others;
+
+	put_beyond(&talk);
+	others = talk.count;
+	talk.address.port_be[0] = htobe16(41023);
+	talk.address.port_be[1] = htobe16(587);
+	talk.address.address[1][3] ^= 1;
+	talk.mss = 60;
+	frames_talk_mail(&talk, message, sizeof(message) - 1);
+	set_window(&talk, others, 50);
+	expect_delivered(replayed, &talk, "line number four", beyond);
+	assert_non_null(strstr(replayed->notes, "windows are not heeded"));
+	assert_int_equal(replayed->stats.messages, 2);
 	frames_talk_free(&talk);
 }
 
@@ -436,6 +464,7 @@ int main(void)
 		TEST(a_syn_that_nobody_answers_begins_no_life),
 		TEST(windows_that_nobody_keeps_to_are_not_heeded),
 		TEST(data_beyond_the_window_stays_cut),
+		TEST(what_others_make_of_their_windows_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,9 @@ CONTROL_UNIT_SRC := $(filter-out tests/control/test_ctl_%.c,$(wildcard tests/con
 UNIT_SRC := $(filter-out tests/lab/% tests/dpdk/% $(CONTROL_UNIT_SRC),$(wildcard tests/*/test_*.c))
 FUZZ_SRC := $(filter-out tests/fuzz/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELP_SRC := $(wildcard tests/support/*.c)
-LAB_SRC := $(wildcard tests/lab/*.c)
+# What other programs are started with, and the programs.
+LAB_CLOCK_SRC := tests/lab/clockwork.c
+LAB_SRC := $(filter-out $(LAB_CLOCK_SRC),$(wildcard tests/lab/*.c))
 BENCH_SRC := $(wildcard tests/bench/*.c)
 PERF_CASES_SRC := perf/perf.c perf/words.c $(wildcard perf/rules*.c perf/case_*.c perf/content*.c)
 PERF_SRC := $(wildcard perf/bench_*.c)
@@ -94,7 +96,7 @@ CONTROL_UNITS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_UNIT_SRC))
 CONTROL_FUZZ_SRC := $(wildcard tests/fuzz/fuzz_control_*.c)
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(CONTROL_FUZZ_SRC),$(FUZZ_SRC)))
 CONTROL_FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(CONTROL_FUZZ_SRC))
-LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC))
+LAB_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LAB_SRC)) $(BUILD)/tests/lab/clockwork.so
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH_SRC))
 PERF_PROGRAMS := $(BUILD)/perf/micro $(patsubst %.c,$(BUILD)/%,$(PERF_SRC))
 PERF_COMPILED := $(call obj,$(filter-out perf/light.c perf/case_inflate.c,$(sort $(PERF_CASES_SRC) $(PERF_SRC) $(PERF_DPDK_SRC) \
@@ -179,6 +181,7 @@ WRAP_test_engine_quiet := $(addprefix -Wl$(comma)--wrap=,engine_input engine_tic
 WRAP_test_scan_gather := $(addprefix -Wl$(comma)--wrap=,match_end_late screening_end)
 WRAP_test_match_stage := -Wl,--wrap=anchor_search
 WRAP_test_spool_seal := -Wl,--wrap=ring_peek
+WRAP_test_alerts_order := -Wl,--wrap=control_steady_ns
 WRAP_test_aside := -Wl,--wrap=waitpid
 WRAP_test_channel_tcp := -Wl,--wrap=accept4
 WRAP_test_publish_base := $(addprefix -Wl$(comma)--wrap=,ruleset_attach ruleset_attach_delta ruleset_close)
@@ -218,7 +221,12 @@ $(CONTROL_FUZZERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(CONTROL_LIBS) $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread
 
-$(LAB_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
+$(BUILD)/tests/lab/clockwork.so: $(LAB_CLOCK_SRC)
+	@mkdir -p $(@D)
+	@echo "LD   $@"
+	@$(CC) -std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -shared $< -o $@
+
+$(filter-out %.so,$(LAB_PROGRAMS)): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBS)
 	@mkdir -p $(@D)
 	@echo "LD   $@"
 	@$(CC) $(LDFLAGS) $^ -o $@ $(HS_COMPILER) $(SCAN_LIBS) $(OFFLINE_LIBS) $(RING_LIBS) -lpthread

@@ -170,7 +170,7 @@ static void take(struct alert_mail *mail, struct hand *hand, const void *data, s
 {
 	hand->token = ++mail->tokens;
 	hand->receipts = json_array();
-	hand->since_s = control_now_ns() / NS_PER_S;
+	hand->since_s = control_steady_ns() / NS_PER_S;
 	mail->hand = hand;
 	hand->parts = alert_part_each(data, bytes, take_part, mail);
 	mail->hand = NULL;
@@ -228,7 +228,7 @@ static void end_hand(struct alert_mail *mail, struct hand *hand)
 // Those that are over, and those that somebody has waited for too long.
 static void end_hands(struct alert_mail *mail)
 {
-	const int64_t since_s = control_now_ns() / NS_PER_S - ASKED_S;
+	const int64_t since_s = control_steady_ns() / NS_PER_S - ASKED_S;
 	GHashTableIter at;
 	gpointer value;
 
@@ -341,7 +341,7 @@ static void look_at_maildir(struct alert_mail *mail, const char *folder)
 
 	if (err == 0)
 		return;
-	mail->pause_s = control_now_ns() / NS_PER_S + PAUSE_S;
+	mail->pause_s = control_steady_ns() / NS_PER_S + PAUSE_S;
 	control_events_write(mail->control->events, "fault",
 		json_pack(
 			"{s:s, s:s}", "what", "alerts.mail.maildir", "why", strerrordesc_np(-err)));
@@ -390,7 +390,7 @@ void alert_mail_turn(struct alert_mail *mail)
 			break;
 		look_at_record(mail, id);
 	}
-	if (mail->pause_s > 0 && control_now_ns() / NS_PER_S >= mail->pause_s)
+	if (mail->pause_s > 0 && control_steady_ns() / NS_PER_S >= mail->pause_s)
 		mail->pause_s = 0;
 	if (folder[0] != '\0' && mail->pause_s == 0 && !alerts_is_busy(control->alerts))
 		look_at_maildir(mail, folder);

@@ -388,7 +388,9 @@ void order_note(struct alert_order *order, const struct order_entry *entry)
 
 	(void)g_hash_table_add(order->unwritten, g_strdup(entry->digest));
 	order->heard_s = entry->now_s;
-	order->latest_s = alert_order_now(order, entry->now_s);
+	// A clock that is ahead for a moment is not remembered: its vendor's counts besides.
+	order->latest_s = alert_order_now(
+		order, entry->now_s < alert->issued_s ? entry->now_s : alert->issued_s);
 	if (highest == NULL)
 		return;
 	highest->unwritten++;

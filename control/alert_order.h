@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the gateway remembers of alerts, durably: the highest epoch and sequence of each vendor and role,
-// each alert that was taken with the receipt that answers it, the latest time that was ever seen. An alert
-// that was taken and not finished when the process ended is found again.
+// each alert that was taken with the receipt that answers it, the latest time at which one of them had been issued, as far
+// as the clock was there, too. An alert that was taken and not finished when the process ended is found again.
 //
 // What is asked is answered from memory and by reading; what is written goes through a journal (journal.h) and
 // counts at once for what is asked, durably from its done on. All of it on one thread, the main loop's.
@@ -103,7 +103,7 @@ int alert_order_pending(struct alert_order *order, alert_order_fn each, void *ct
 // "sequence", "virus_id", "result", "why", "time"}. The caller's; NULL: no memory.
 json_t *alert_order_list(struct alert_order *order, unsigned int most);
 
-// The clock, which does not go back: the later of now_s and the latest time that was remembered.
+// The clock, which does not go back: the later of now_s and that time.
 int64_t alert_order_now(const struct alert_order *order, int64_t now_s);
 // When the last one was taken; 0: never.
 int64_t alert_order_heard(const struct alert_order *order);

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alerts_inside.h"
+#include "control/clock.h"
 #include "control/control_events.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_S 1000000000
 
-// Seconds of a clock that nobody sets, and that goes on while the machine sleeps.
 static int64_t up_s(void)
 {
-	struct timespec time = {0};
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &time);
-	return time.tv_sec;
+	return control_steady_ns() / NS_PER_S;
 }
 
 // What is past by any clock: the one that says it is now, the one that runs since we began, and the latest
@@ -26,6 +22,13 @@ static int64_t latest_now(const struct alerts *alerts, int64_t clock_s)
 	int64_t run_s = alerts->began_s + (up_s() - alerts->began_up_s);
 
 	return alert_order_now(alerts->order, clock_s > run_s ? clock_s : run_s);
+}
+
+static void begin_clock(struct alerts *alerts, int64_t now_s)
+{
+	alerts->began_s = now_s;
+	alerts->began_up_s = up_s();
+	alerts->behind_up_s = alerts->began_up_s;
 }
 
 static void repeat(
@@ -239,8 +242,7 @@ int alerts_new(const struct alerts_options *options, const struct alerts_actions
 	alerts->refused = json_object();
 	alerts->heard = json_object();
 	alerts->seals_left = options->seals_in_an_hour;
-	alerts->began_s = control_now_ns() / NS_PER_S;
-	alerts->began_up_s = up_s();
+	begin_clock(alerts, control_now_ns() / NS_PER_S);
 	alerts->seals_left_at_s = alerts->began_s;
 	alerts->seen = alerts_seen_new();
 	if (alerts->seen == NULL || alerts->refused == NULL) {
@@ -312,18 +314,23 @@ void alerts_turn(struct alerts *alerts, int64_t now_s)
 	int64_t latest_s = latest_now(alerts, now_s);
 	bool behind = now_s + alerts->options.skew_s < latest_s;
 
+	if (!behind || !alerts->clock_is_behind)
+		alerts->behind_up_s = up_s();
 	alert_order_turn(alerts->order);
 	alerts_tell_sums(alerts, now_s);
 	if (behind && !alerts->clock_is_behind)
 		alerts_tell_fault(alerts, "the clock has gone back");
 	alerts->clock_is_behind = behind;
+	// The machine began with a clock that was ahead, and has the right time now.
+	if (up_s() - alerts->behind_up_s >= CLOCK_BELIEVED_S)
+		begin_clock(alerts, now_s);
 	if (alerts->root.keys == NULL)
 		return;
 	if (!alerts->root_ended && keys_expires(alerts->root.keys) <= latest_s) {
 		alerts->root_ended = true;
 		alerts_tell_fault(alerts, "the root document has expired");
 	}
-	if (alerts->last_heard_s == 0)
+	if (alerts->last_heard_s == 0 || alerts->last_heard_s > latest_s)
 		alerts->last_heard_s = latest_s;
 	if (!alerts->stale && alerts->options.stale_s > 0 &&
 		latest_s - alerts->last_heard_s > alerts->options.stale_s) {

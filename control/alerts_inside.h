@@ -58,9 +58,10 @@ struct alerts {
 	uint64_t applied;
 	uint64_t repeated;
 	int64_t last_heard_s;
-	int64_t began_s;    // by the clock,
-	int64_t began_up_s; // and by one that is never set
-	bool stale;         // and was told
+	int64_t began_s;     // by the clock,
+	int64_t began_up_s;  // and by one that is never set
+	int64_t behind_up_s; // since when the clock is behind that, if it is
+	bool stale;          // and was told
 	bool root_ended;
 	bool clock_is_behind;
 	double seals_left; // of seals_in_an_hour

@@ -32,7 +32,8 @@ static bool may_seal(struct alerts *alerts, int64_t now_s)
 {
 	double most = alerts->options.seals_in_an_hour;
 
-	alerts->seals_left += (double)(now_s - alerts->seals_left_at_s) * most / HOUR_S;
+	if (now_s > alerts->seals_left_at_s)
+		alerts->seals_left += (double)(now_s - alerts->seals_left_at_s) * most / HOUR_S;
 	alerts->seals_left_at_s = now_s;
 	if (alerts->seals_left > most)
 		alerts->seals_left = most;

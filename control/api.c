@@ -63,7 +63,8 @@ json_t *api_status(const struct control *control)
 		mail, "notices", json_integer((json_int_t)notify_count(control->notify)));
 
 	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
-	return json_pack("{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
+	return json_pack(
+		"{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
 		"gateway", control->options.gateway, "sealed", seals_count(control->seals) > 0,
 		"in_force", control_seals_in_force(control), "seals", seals_list(control->seals),
 		"seals_generation", (json_int_t)seals_generation(control->seals), "dataplane",
@@ -71,7 +72,8 @@ json_t *api_status(const struct control *control)
 		update_status(control->update), "screening", screens_status(control->screening),
 		"channels", channels, "counters", control_counts_json(&control->counts),
 		"malformed_rules", (json_int_t)publish_malformed(control->publish),
-		"uptime_seconds", (json_int_t)((control_now_ns() - control->start_ns) / NS_PER_S));
+		"clock_leap_seconds", (json_int_t)control_leap_s(), "uptime_seconds",
+		(json_int_t)((control_steady_ns() - control->start_ns) / NS_PER_S));
 }
 
 // Who has asked for it while the dataplane was being told.

@@ -4,6 +4,7 @@
 // answer until there is something new (RFC 7240, Prefer: wait). What fails is tried again with a pause that
 // grows to that between two questions, a little different for each gateway. Receipts are posted one by one to an address of their own.
 #include "control/channel.h"
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/fetch.h"
 
@@ -199,7 +200,7 @@ static void was_fetched(void *ctx, const struct fetch_result *result)
 	struct channel_pull *channel = ctx;
 	unsigned int wait = channel->options->alerts.pull.wait_seconds;
 	bool was_held =
-		wait > 0 && control_now_ns() - channel->asked_ns > (int64_t)wait * NS_PER_S / 2;
+		wait > 0 && control_steady_ns() - channel->asked_ns > (int64_t)wait * NS_PER_S / 2;
 	bool is_new;
 
 	channel->fetch = NULL;
@@ -235,7 +236,7 @@ static gboolean ask_now(gpointer ctx)
 	};
 
 	channel->timer = 0;
-	channel->asked_ns = control_now_ns();
+	channel->asked_ns = control_steady_ns();
 	fill_request(channel, &request);
 	if (fetch_start(channel->fetcher, &request, was_fetched, channel, &channel->fetch) != 0)
 		ask_later(channel, channel->retry_s);

@@ -27,7 +27,7 @@
 //   channel, channel_*: the ways by which it comes       segments, snmp_receipts: SNMP's part of it
 //   alert_mail, alert_part: alerts that come as mail       alert_bell: when to look for them
 //   web, web_pages, web_login, web_users, web_history, metrics: the page, over web_server
-//   control_events  what was done, as JSON lines    durable    small files that survive
+//   control_events  what was done, as JSON lines    clock    which clock for what    durable    small files that survive
 //   descriptors     whether strangers may have more of them    complaints    standard error waits for nobody
 #pragma once
 
@@ -36,6 +36,7 @@
 #include "control/alerts.h"
 #include "control/api.h"
 #include "control/channel.h"
+#include "control/clock.h"
 #include "control/control_counts.h"
 #include "control/control_events.h"
 #include "control/control_options.h"
@@ -77,7 +78,8 @@ struct control {
 	struct channels *channels;
 	struct alert_mail *alert_mail;
 	struct alert_bell *alert_bell;
-	int64_t start_ns; // since 1970
+	int64_t start_ns; // steady
+	int64_t offset_s; // from the steady clock to the time of day, when it was looked at last
 };
 
 // A change of the seals, made by seals_*: the dataplane is told, and when it is known whether it goes by it there is an
@@ -93,5 +95,7 @@ bool control_seals_in_force(const struct control *control);
 // The dataplane has seals that never came into the file: this process was killed in between, or the file is an old one. They
 // stay, for what is open by mistake is worse than what is closed by mistake. For dataplane_link_adopt_by.
 int control_seals_adopt(void *ctx, const json_t *theirs);
+// Once a second, before what ends by the time of day: it is told when that has leapt, and seals go by it.
+void control_look_at_clock(struct control *control);
 // Who did what, as an audit event; takes members.
 void control_audit(struct control *control, const char *who, const char *what, json_t *members);

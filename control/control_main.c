@@ -114,7 +114,7 @@ void control_seals_changed(struct control *control, const char *event, json_t *m
 static void end_expired(struct control *control)
 {
 	json_t *ended = NULL;
-	int err = seals_expire(control->seals, control_now_ns() / NS_PER_S, &ended);
+	int err = seals_expire(control->seals, control_due_s(), &ended);
 
 	if (err != 0)
 		complain(err, control->options.seals.file);
@@ -250,8 +250,8 @@ static void look_at_store(struct control *control)
 	int err = 0;
 
 	if (control->store != NULL) {
-		err = store_refresh(control->store, false, control_now_ns());
-		store_reap(control->store, control_now_ns());
+		err = store_refresh(control->store, false, control_steady_ns());
+		store_reap(control->store, control_steady_ns());
 		// Nothing is released that could not be noted as released.
 		if (err == 0 && !store_can_change(control->store))
 			err = -ENOSPC;
@@ -272,7 +272,7 @@ static void mail_has_come(void *ctx)
 {
 	struct control *control = ctx;
 
-	if (control->store != NULL && store_glance(control->store, control_now_ns()) != 0)
+	if (control->store != NULL && store_glance(control->store, control_steady_ns()) != 0)
 		return;
 	alert_mail_turn(control->alert_mail);
 }
@@ -292,6 +292,7 @@ static gboolean once_a_second(gpointer ctx)
 	struct control *control = ctx;
 
 	catch_up(control);
+	control_look_at_clock(control);
 	end_expired(control);
 	look_at_dataplane(control);
 	urgent_turn();
@@ -355,7 +356,7 @@ static int open_store(struct control *control)
 		(void)fprintf(stderr, "cordon-control: %s\n", error);
 		return err;
 	}
-	err = store_refresh(control->store, true, control_now_ns());
+	err = store_refresh(control->store, true, control_steady_ns());
 	if (err == 0)
 		err = release_new(control, &control->release);
 	if (err != 0)
@@ -518,7 +519,7 @@ static int run(struct control *control)
 		complain(err, "a thread cannot be started");
 		return EXIT_FAILURE;
 	}
-	control->start_ns = control_now_ns();
+	control->start_ns = control_steady_ns();
 	err = start(control);
 	if (err == 0)
 		loop(control);

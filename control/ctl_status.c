@@ -183,6 +183,16 @@ static void show_wrapped(const json_t *dataplane)
 			dropped);
 }
 
+static void show_clock(const json_t *answer)
+{
+	const json_int_t leap_s = number(answer, "clock_leap_seconds");
+
+	if (leap_s != 0)
+		(void)printf("WARNING    the clock has leapt forward by %" JSON_INTEGER_FORMAT
+			     " seconds: seals and mail last as if it had not, for a day\n",
+			leap_s);
+}
+
 static int show_status(json_t *answer, bool as_json)
 {
 	const json_t *dataplane = json_object_get(answer, "dataplane");
@@ -203,6 +213,7 @@ static int show_status(json_t *answer, bool as_json)
 		(void)printf("protected  NO: the dataplane does not answer (%s)\n",
 			ctl_text(dataplane, "why"));
 	show_wrapped(dataplane);
+	show_clock(answer);
 	if (!json_is_true(json_object_get(answer, "sealed")))
 		(void)printf("sealed     no\n");
 	json_array_foreach(json_object_get(answer, "seals"), i, seal)

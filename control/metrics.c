@@ -59,6 +59,9 @@ struct source {
 static const struct source of_status[] = {
 	{"", "uptime_seconds", "cordon_control_uptime_seconds", METRIC_GAUGE,
 		"Since the control process began", 0},
+	{"", "clock_leap_seconds", "cordon_clock_leap_seconds", METRIC_GAUGE,
+		"By how much the clock has leapt forward, while what has an end does not go by it",
+		0},
 	{"dataplane", "up", "cordon_dataplane_up", METRIC_GAUGE, "1: the dataplane answers", 0},
 	{"", "sealed", "cordon_sealed", METRIC_GAUGE, "1: at least one seal is open", 0},
 	{"", "in_force", "cordon_seals_in_force", METRIC_GAUGE,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/mqtt_link.h"
 
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/urgent.h"
 
@@ -256,7 +257,7 @@ static void connected(GObject *object, GAsyncResult *result, gpointer ctx)
 		free_link(link);
 		return;
 	}
-	link->began_s = control_now_ns() / NS_PER_S;
+	link->began_s = control_steady_ns() / NS_PER_S;
 	errno = link->error; // the library's text may be of this one
 	look(link, rc);
 }
@@ -289,7 +290,7 @@ static void connect_later(struct mqtt_link *link)
 static gboolean turn(gpointer ctx)
 {
 	struct mqtt_link *link = ctx;
-	int64_t now_s = control_now_ns() / NS_PER_S;
+	int64_t now_s = control_steady_ns() / NS_PER_S;
 	int rc;
 
 	if (link->is_connecting || link->retry != 0)

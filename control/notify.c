@@ -315,7 +315,7 @@ void notify_settle(struct notify *notify, enum notify_kind kind,
 
 void notify_turn(struct notify *notify)
 {
-	int64_t now_s = now_of();
+	int64_t now_s = control_steady_ns() / NS_PER_S;
 
 	notify_kept_turn(notify->kept, notify->host[0] != '\0');
 	notify_post_turn(notify->post);

@@ -40,7 +40,7 @@ static const char *text_of(const json_t *object, const char *member)
 
 static int64_t now_of(void)
 {
-	return control_now_ns() / NS_PER_S;
+	return control_steady_ns() / NS_PER_S;
 }
 
 // ---- passes -------------------------------------------------------------------------------------
@@ -127,9 +127,11 @@ static void tell_sender(struct notify_kept *kept, struct spool_id id, const json
 // Who has just been told of another mail is told of this one later.
 static bool must_wait(const struct notify_kept *kept, const char *sender)
 {
-	int64_t told_s = (int64_t)GPOINTER_TO_SIZE(g_hash_table_lookup(kept->senders, sender));
+	gpointer told = NULL;
 
-	return now_of() - told_s < kept->control->options.notify.interval_seconds;
+	return g_hash_table_lookup_extended(kept->senders, sender, NULL, &told) &&
+	       now_of() - (int64_t)GPOINTER_TO_SIZE(told) <
+		       kept->control->options.notify.interval_seconds;
 }
 
 // Returns whether it took work.
@@ -180,7 +182,7 @@ static void look_for_held(struct notify_kept *kept)
 	const struct control_options *options = &kept->control->options;
 	json_t *list = next_page(kept, &kept->held,
 		json_pack("{s:s, s:I}", "state", spool_state_name(SPOOL_HELD), "until",
-			(json_int_t)(now_of() - options->notify.held_seconds)));
+			(json_int_t)(control_due_s() - options->notify.held_seconds)));
 	const json_t *records = json_object_get(list, "records");
 	size_t notices = 0;
 	size_t n = 0;
@@ -242,12 +244,11 @@ static bool look_at_quarantined(struct notify_kept *kept, const json_t *record)
 static void look_for_quarantined(struct notify_kept *kept)
 {
 	const struct control_options *options = &kept->control->options;
-	int64_t now_s = now_of();
 	// What is older was told, or nobody was to be told when it came.
 	json_t *list = next_page(kept, &kept->quarantined,
 		json_pack("{s:s, s:I, s:I}", "state", spool_state_name(SPOOL_QUARANTINED), "since",
-			(json_int_t)(now_s - options->release.lifetime_seconds), "seen_until",
-			(json_int_t)(now_s - options->spool.settle_seconds)));
+			(json_int_t)(control_due_s() - options->release.lifetime_seconds),
+			"seen_until", (json_int_t)(now_of() - options->spool.settle_seconds)));
 	const json_t *records = json_object_get(list, "records");
 	size_t notices = 0;
 	size_t n = 0;

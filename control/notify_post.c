@@ -136,24 +136,23 @@ static void end_told(struct parcel *parcel)
 		report(parcel->post, parcel->key, parcel->about, "not withdrawn",
 			parcel->recipient.reply);
 	parcel->is_told = true;
-	parcel->next_s = control_now_ns() / NS_PER_S + control->options.release.retry_seconds;
+	parcel->next_s = control_steady_ns() / NS_PER_S + control->options.release.retry_seconds;
 }
 
 static void try_later(struct parcel *parcel)
 {
 	const struct control_options *options = &parcel->post->control->options;
 	uint64_t pause = options->release.retry_seconds;
-	int64_t now_s = control_now_ns() / NS_PER_S;
 	int64_t begun_s = json_integer_value(json_object_get(parcel->about, "begun"));
 
 	for (uint32_t i = 1; i < parcel->tries && pause < options->release.retry_most_seconds; i++)
 		pause *= 2;
 	pause = MIN(pause, options->release.retry_most_seconds);
-	if (now_s - begun_s > options->release.lifetime_seconds) {
+	if (control_due_s() - begun_s > options->release.lifetime_seconds) {
 		finish(parcel, "failed");
 		return;
 	}
-	parcel->next_s = now_s + (int64_t)pause;
+	parcel->next_s = control_steady_ns() / NS_PER_S + (int64_t)pause;
 	parcel->recipient.outcome = DELIVER_PENDING;
 }
 
@@ -353,7 +352,7 @@ static bool is_of_mail_here(void *ctx, const char *key)
 
 void notify_post_turn(struct notify_post *post)
 {
-	int64_t now_s = control_now_ns() / NS_PER_S;
+	int64_t now_s = control_steady_ns() / NS_PER_S;
 	GList *next = post->parcels->head;
 
 	while (next != NULL && post->busy < THREADS && !post->is_ending) {
@@ -376,7 +375,7 @@ void notify_post_turn(struct notify_post *post)
 	post->forget_s = now_s + FORGET_SECONDS;
 	// Longer than any mail is tried, and as long as it is here: so that no notice of it can come a second time.
 	outbox_forget(post->outbox,
-		now_s - 2 * (int64_t)post->control->options.release.lifetime_seconds,
+		control_due_s() - 2 * (int64_t)post->control->options.release.lifetime_seconds,
 		is_of_mail_here, post);
 }
 

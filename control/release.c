@@ -243,7 +243,7 @@ static void scan_held(struct release *release)
 	const struct control *control = release->control;
 	struct spool_id ids[BATCH];
 	size_t n = store_settled(control->store, SPOOL_HELD, release_scanner_key(release->scanner),
-		control_now_ns(), ids, BATCH);
+		control_steady_ns(), ids, BATCH);
 
 	for (size_t i = 0; i < n; i++) {
 		if (push_one(release, ids[i]) != 0)
@@ -324,7 +324,7 @@ static bool scan_again(struct release *release)
 
 	room = room < BATCH ? BATCH - room : 0;
 	key_again(release, key);
-	n = store_settled(control->store, SPOOL_QUARANTINED, key, control_now_ns(), ids, room);
+	n = store_settled(control->store, SPOOL_QUARANTINED, key, control_steady_ns(), ids, room);
 	for (size_t i = 0; i < n; i++) {
 		json_t *mail = store_show(control->store, ids[i]);
 
@@ -422,7 +422,7 @@ bool release_reconsider(struct release *release, const json_t *revoke)
 bool release_has_judged(const struct release *release, int64_t arrived_s)
 {
 	const struct control *control = release->control;
-	int64_t now_ns = control_now_ns();
+	int64_t now_s = control_due_s();
 	json_t *filter = json_pack(
 		"{s:s, s:I, s:i}", "state", "held", "until", (json_int_t)arrived_s + 1, "limit", 1);
 	json_t *list = store_list(control->store, filter);
@@ -431,14 +431,15 @@ bool release_has_judged(const struct release *release, int64_t arrived_s)
 	bool is_over = json_integer_value(json_object_get(list, "total")) == 0;
 
 	// What stays was looked at and is not to be delivered now.
-	if (!is_over && now_ns / 1000000000 > arrived_s + control->options.spool.settle_seconds)
+	if (!is_over && now_s > arrived_s + control->options.spool.settle_seconds)
 		is_over = release_scanner_count(release->scanner) == 0 &&
 			  store_settled(control->store, SPOOL_HELD,
-				  release_scanner_key(release->scanner), now_ns, &id, 1) == 0 &&
+				  release_scanner_key(release->scanner), control_steady_ns(), &id,
+				  1) == 0 &&
 			  json_integer_value(json_object_get(counts, "queued")) == 0 &&
 			  json_integer_value(json_object_get(counts, "delivering")) == 0;
 	// The dataplane's last record may not be in the list yet.
-	is_over = is_over && now_ns / 1000000000 > arrived_s + 1 &&
+	is_over = is_over && now_s > arrived_s + 1 &&
 		  release_scanner_is_current(release->scanner, control->options.rules.image,
 			  seals_generation(control->seals));
 	json_decref(counts);
@@ -489,7 +490,7 @@ static void queue_released(struct release *release)
 	const struct release_way way = {OPERATOR_KEY, NULL, SPOOL_RELEASED, SPOOL_DELIVERED};
 	struct spool_id ids[BATCH];
 	size_t n = store_settled(
-		control->store, SPOOL_RELEASED, OPERATOR_KEY, control_now_ns(), ids, BATCH);
+		control->store, SPOOL_RELEASED, OPERATOR_KEY, control_steady_ns(), ids, BATCH);
 
 	for (size_t i = 0; i < n; i++) {
 		json_t *mail = store_show(control->store, ids[i]);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/release_end.h"
 
+#include "control/clock.h"
+
 #include <errno.h>
+
+#define NS_PER_S 1000000000
 
 // Of what a server does not want an operator sees the rest: it is not thrown away. When only a copy was not
 // wanted, the full one is still to come.
@@ -92,24 +96,29 @@ int release_end_conclude(struct release_mail *mail)
 
 // ---- meanwhile ----------------------------------------------------------------------------------
 
-void release_end_begin(struct release_mail *mail, int64_t now_s)
+void release_end_begin(struct release_mail *mail)
 {
 	const struct release_notes notes = release_mail_notes(mail);
 	enum spool_state state;
 
 	if (mail->begun_s != 0)
 		return;
-	mail->begun_s = now_s;
+	mail->begun_s = control_now_ns() / NS_PER_S;
 	// What cannot be written down begins anew with the next process.
 	if (store_get_state(notes.store, mail->place.id, &state) &&
 		release_notes_begin(&notes, state) != 0)
 		release_mail_report(mail, "not noted");
 }
 
-bool release_end_is_expired(const struct release_mail *mail, int64_t now_s)
+// One that seems to begin later than now has begun before the clock was set back: it begins now.
+bool release_end_is_expired(struct release_mail *mail)
 {
+	const int64_t now_s = control_now_ns() / NS_PER_S;
+
+	if (mail->begun_s > now_s)
+		mail->begun_s = now_s;
 	return mail->begun_s != 0 &&
-	       now_s - mail->begun_s > mail->control->options.release.lifetime_seconds;
+	       control_due_s() - mail->begun_s > mail->control->options.release.lifetime_seconds;
 }
 
 void release_end_note_done(struct release_mail *mail)
@@ -127,12 +136,12 @@ void release_end_note_done(struct release_mail *mail)
 	}
 }
 
-bool release_end_is_late(const struct release_mail *mail, int64_t now_s)
+bool release_end_is_late(const struct release_mail *mail)
 {
 	uint32_t seconds = mail->control->options.notify.delay_seconds;
 
 	return seconds != 0 && !mail->is_delay_told && mail->after != SPOOL_HELD &&
-	       now_s - mail->arrival_s >= seconds;
+	       control_due_s() - mail->arrival_s >= seconds;
 }
 
 void release_end_tell_delay(struct release_mail *mail)

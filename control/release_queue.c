@@ -33,9 +33,10 @@ struct release_queue {
 	uint32_t writes; // of this sweep
 };
 
+// That the time of day leaps neither keeps mail waiting nor has it tried too soon.
 static int64_t now_of(void)
 {
-	return control_now_ns() / NS_PER_S;
+	return control_steady_ns() / NS_PER_S;
 }
 
 static void drop(struct release_queue *queue, struct release_mail *mail)
@@ -67,9 +68,9 @@ static void try_later(struct release_mail *mail, int64_t now_s)
 	if (release_mail_count(mail, DELIVER_LATER) > mail->behind)
 		mail->put_offs++;
 	mail->is_lost = mail->is_lost || (mail->deliver.is_down && mail->deliver.is_in_message);
-	release_end_begin(mail, now_s);
+	release_end_begin(mail);
 	// At the end of its lifetime what did not succeed has failed.
-	mail->is_expired = release_end_is_expired(mail, now_s);
+	mail->is_expired = release_end_is_expired(mail);
 	release_mail_settle(
 		mail, DELIVER_LATER, mail->is_expired ? DELIVER_NEVER : DELIVER_PENDING);
 	if (is_down)
@@ -135,7 +136,7 @@ static gboolean try_done(gpointer data)
 	} else {
 		release_mail_report(mail, "later");
 		release_end_note_done(mail);
-		if (release_end_is_late(mail, now_s))
+		if (release_end_is_late(mail))
 			release_end_tell_delay(mail);
 		if (mail->is_stale)
 			decide_anew(queue, mail);
@@ -165,8 +166,8 @@ static bool is_there(const struct release_queue *queue, const struct release_mai
 static void sweep_one(
 	struct release_queue *queue, struct release_mail *mail, const char *why, int64_t now_s)
 {
-	bool is_expired = release_end_is_expired(mail, now_s);
-	bool is_late = release_end_is_late(mail, now_s);
+	bool is_expired = release_end_is_expired(mail);
+	bool is_late = release_end_is_late(mail);
 
 	if (!is_there(queue, mail)) {
 		drop(queue, mail);
@@ -176,7 +177,7 @@ static void sweep_one(
 		!queue->valid(queue->ctx, mail->key))
 		return;
 	queue->writes++;
-	release_end_begin(mail, now_s);
+	release_end_begin(mail);
 	if (is_late && !is_expired)
 		release_end_tell_delay(mail);
 	if (!is_expired)

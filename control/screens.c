@@ -25,6 +25,11 @@ int64_t screens_now_s(void)
 	return control_now_ns() / NS_PER_S;
 }
 
+static int64_t steady_s(void)
+{
+	return control_steady_ns() / NS_PER_S;
+}
+
 void screens_tell(const struct screens *screening, const char *result, json_t *members)
 {
 	(void)json_object_set_new(members, "result", json_string(result));
@@ -71,11 +76,11 @@ static void push_for(
 	job->ctx = waiter;
 	if (kind == SCREENS_PUT) {
 		screening->changes++;
-		screening->tried_s = job->now_s;
+		screening->tried_s = steady_s();
 	}
 	if (kind == SCREENS_HITS) {
 		screening->is_counting = true;
-		screening->counted_s = job->now_s;
+		screening->counted_s = steady_s();
 	}
 	screens_work_push(screening->work, job);
 }
@@ -108,7 +113,7 @@ static void note_told(struct screens *screening, const struct screens_job *job)
 	bool said = screening->why[0] != '\0';
 
 	screening->is_told = job->told == 0;
-	screening->changed_s = screens_now_s();
+	screening->changed_s = steady_s();
 	if (job->told == 0) {
 		screening->layered = job->layered;
 		(void)snprintf(screening->version, sizeof(screening->version), "%s", job->version);
@@ -192,7 +197,7 @@ static void merged(struct screens *screening, struct screens_job *job)
 	screening->is_merging = false;
 	screening->has_failed = job->err != 0;
 	if (job->err != 0) {
-		screening->changed_s = screens_now_s();
+		screening->changed_s = steady_s();
 		if (job->err != -EALREADY && job->err != -ECANCELED)
 			fault(screening, "the lists cannot be made into one image");
 		return;
@@ -335,7 +340,7 @@ void screens_covered(void *ctx, const char *virus_id, bool is_covered)
 static void uncover(struct screens *screening, const struct ruleset *ruleset)
 {
 	json_t *ids = json_array();
-	int64_t count = screens_rules_uncover(screening->store, ruleset, screens_now_s(), ids);
+	int64_t count = screens_rules_uncover(screening->store, ruleset, control_due_s(), ids);
 
 	if (count < 0)
 		fault(screening, "what is to come back cannot be written down");
@@ -396,7 +401,7 @@ static void look_at_dataplane(struct screens *screening)
 		return;
 	if (screening->is_told && strcmp(link->screen, screening->version) == 0)
 		return;
-	if (screens_now_s() >= screening->tried_s + RETRY_S || screening->is_told)
+	if (steady_s() >= screening->tried_s + RETRY_S || screening->is_told)
 		push(screening, SCREENS_PUT);
 }
 
@@ -406,7 +411,7 @@ static void look_at_layer(struct screens *screening)
 
 	if (screening->layered == 0 || screening->is_merging || screening->changes > 0)
 		return;
-	is_early = screens_now_s() < screening->changed_s + MERGE_QUIET_S;
+	is_early = steady_s() < screening->changed_s + MERGE_QUIET_S;
 	if (is_early && (screening->layered < MERGE_CHANGES || screening->has_failed))
 		return;
 	screening->is_merging = true;
@@ -429,7 +434,7 @@ static void judge_again(struct screens *screening)
 
 void screens_turn(struct screens *screening)
 {
-	const struct screen_store_choice expired = {.expires_s = screens_now_s()};
+	const struct screen_store_choice expired = {.expires_s = control_due_s()};
 
 	if (!screening->has_looked) {
 		screening->has_looked = true;
@@ -440,8 +445,7 @@ void screens_turn(struct screens *screening)
 	look_at_dataplane(screening);
 	look_at_layer(screening);
 	if (!screening->is_counting && screening->control->link.is_up &&
-		screening->version[0] != '\0' &&
-		screens_now_s() >= screening->counted_s + HITS_EVERY_S)
+		screening->version[0] != '\0' && steady_s() >= screening->counted_s + HITS_EVERY_S)
 		push(screening, SCREENS_HITS);
 	judge_again(screening);
 }

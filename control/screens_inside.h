@@ -24,10 +24,10 @@ struct screens {
 	bool is_merging;
 	bool has_failed; // the last merge
 	bool is_ending;
-	int64_t tried_s;
+	int64_t tried_s; // steady, as these:
 	int64_t counted_s;
-	int64_t expiry_s;
 	int64_t changed_s; // or when a merge failed
+	int64_t expiry_s;  // since 1970
 	uint64_t layered;  // changes in the layer that is in force
 	char version[40];  // in force
 	char why[256];     // when it is not

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/screens_work.h"
 
+#include "control/clock.h"
 #include "control/ending.h"
 #include "control/screens_image.h"
 #include "dataplane/dataplane.h"
@@ -402,7 +403,8 @@ static void run(gpointer data, gpointer ctx)
 		run_hits(work, job);
 		break;
 	case SCREENS_SWEEP:
-		while (screen_store_sweep(work->store, job->now_s - LIST_OFF_S, job->now_s))
+		while (screen_store_sweep(
+			work->store, control_due_s() - LIST_OFF_S, control_due_s()))
 			;
 		break;
 	case SCREENS_COPY:

@@ -369,6 +369,37 @@ int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 	return err;
 }
 
+int seals_set_back(struct seals *seals, int64_t now_s)
+{
+	json_t *list = json_array();
+	char error[128];
+	int count = 0;
+	json_t *seal;
+	size_t i;
+	int err;
+
+	json_array_foreach(seals_list_of(seals), i, seal)
+	{
+		int64_t early_s = json_integer_value(json_object_get(seal, "begun")) - now_s;
+		json_t *copy = json_copy(seal);
+
+		if (early_s > 0) {
+			(void)json_object_set_new(copy, "begun", json_integer(now_s));
+			(void)json_object_set_new(copy, "expires",
+				json_integer(json_integer_value(json_object_get(seal, "expires")) -
+					     early_s));
+			count++;
+		}
+		(void)json_array_append_new(list, copy);
+	}
+	if (count == 0) {
+		json_decref(list);
+		return 0;
+	}
+	err = replace(seals, list, error, sizeof(error));
+	return err == 0 ? count : err;
+}
+
 // ---- closing ------------------------------------------------------------------------------------
 
 static bool is_closing(const json_t *seal)

@@ -26,8 +26,8 @@ struct store_options {
 int store_open(const struct store_options *options, struct store **out, char *error,
 	size_t error_bytes) __attribute__((warn_unused_result));
 void store_close(struct store *store);
-// Takes in what the dataplane has written since, and what is gone. thorough: once at start. Returns 0 or
-// -errno.
+// Takes in what the dataplane has written since, and what is gone. thorough: once at start. now_ns here and below is
+// steady (clock.h). Returns 0 or -errno.
 int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 	__attribute__((warn_unused_result));
 // The same in a tenth of the time, and not of all: what was written last, as a rule (spoolfile_glance).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/update_fetch.h"
 
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/fetch.h"
 
@@ -153,7 +154,7 @@ static void ask(struct update_fetch *fetch, const char *part)
 		.most_seconds = TRY_SECONDS,
 		.most_bytes = file->bytes,
 	};
-	int64_t left_s = fetch->until_s - control_now_ns() / NS_PER_S;
+	int64_t left_s = fetch->until_s - control_steady_ns() / NS_PER_S;
 
 	fetch->fd = open(part, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fetch->fd < 0) {
@@ -185,7 +186,7 @@ static gboolean turn(gpointer ctx)
 		end(fetch, 0, "");
 		return G_SOURCE_REMOVE;
 	}
-	if (control_now_ns() / NS_PER_S >= fetch->until_s) {
+	if (control_steady_ns() / NS_PER_S >= fetch->until_s) {
 		end(fetch, -ETIMEDOUT, fetch->why[0] != '\0' ? fetch->why : "it took too long");
 		return G_SOURCE_REMOVE;
 	}
@@ -215,6 +216,14 @@ uint64_t update_fetch_bytes(const struct update_fetch *fetch)
 	return fetch->bytes + (fetch->fd >= 0 ? size_of(fetch->fd) : 0);
 }
 
+// It may have begun in another process, or before the clock was set back.
+static int64_t left_of(int64_t begun_s, int64_t most_s)
+{
+	int64_t left_s = begun_s + most_s - control_due_s();
+
+	return CLAMP(left_s, 0, most_s);
+}
+
 int update_fetch_new(const struct control_options *options, const struct update_folder *folder,
 	const struct update_plan *plan, int64_t begun_s, struct update_fetch **out)
 {
@@ -226,7 +235,8 @@ int update_fetch_new(const struct control_options *options, const struct update_
 	fetch->folder = folder;
 	fetch->plan = plan;
 	fetch->fd = -1;
-	fetch->until_s = begun_s + options->updates.most_seconds;
+	fetch->until_s =
+		control_steady_ns() / NS_PER_S + left_of(begun_s, options->updates.most_seconds);
 	fetch->retry_ms = first_retry_ms(fetch);
 	if (fetcher_new(&fetch->fetcher) != 0) {
 		free(fetch);

@@ -289,7 +289,7 @@ static bool is_screened(struct update *update)
 		screens_uncover(control->screening);
 	job->is_uncovered = true;
 	return screens_is_settled(control->screening) ||
-	       now_s() > job->journal.begun_s + control->options.updates.release_seconds;
+	       control_due_s() > job->journal.begun_s + control->options.updates.release_seconds;
 }
 
 static void compile(struct update *update)
@@ -334,11 +334,12 @@ static bool is_released(const struct update *update)
 		return true; // what was let go is gone
 	// What was screened for until now is not looked for any more.
 	if (!screens_is_settled(control->screening) &&
-		now_s() <= job->journal.swapped_s + control->options.updates.release_seconds)
+		control_due_s() <=
+			job->journal.swapped_s + control->options.updates.release_seconds)
 		return false;
 	if (job->journal.kind == UPDATE_REVOKE)
 		return release_reconsider(control->release, job->revoke);
-	if (now_s() > job->journal.swapped_s + control->options.updates.release_seconds)
+	if (control_due_s() > job->journal.swapped_s + control->options.updates.release_seconds)
 		return true;
 	return json_array_size(job->journal.covered) == 0 ||
 	       release_has_judged(control->release, job->journal.swapped_s);
@@ -373,12 +374,22 @@ static void end_seals(struct update *update)
 		update_run(update);
 }
 
+// What seems to have been later than now was before the clock was set back: what is waited for is not waited for longer.
+static void hold_to_clock(struct update_journal *journal)
+{
+	if (journal->begun_s > now_s())
+		journal->begun_s = now_s();
+	if (journal->swapped_s > now_s())
+		journal->swapped_s = now_s();
+}
+
 void update_run(struct update *update)
 {
 	struct job *job = update->jobs;
 
 	if (job == NULL)
 		return;
+	hold_to_clock(&job->journal);
 	if (job->journal.begun_s == 0) {
 		job->journal.begun_s = now_s();
 		if (!enter(update, job->journal.step))

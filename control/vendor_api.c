@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The REST interface: docs/vendor-api.md is its reference. One table of paths; who may ask is looked at
 // before anything else of a request.
+#include "control/clock.h"
 #include "control/vendor_call.h"
 #include "control/vendor_console.h"
 #include "control/vendor_registry.h"
@@ -66,7 +67,7 @@ static unsigned int check_right(struct vendor_call *call, enum right right, char
 	if (call->request->bearer[0] != '\0')
 		*who = registry_apikey_find(call->server->database, call->request->bearer, &writes);
 	else if (login != NULL)
-		session = web_login_find(login, call->request, control_now_ns());
+		session = web_login_find(login, call->request, control_steady_ns());
 	call->via = session != NULL ? "page" : "key";
 	if (session != NULL) {
 		*who = strdup(session->user);

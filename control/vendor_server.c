@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/vendor_server.h"
 
+#include "control/clock.h"
 #include "control/durable.h"
 #include "control/vendor_console.h"
 #include "control/vendor_journal.h"
@@ -397,7 +398,7 @@ void vendor_server_turn(struct vendor_server *server)
 	json_t *before = fanout_status(server->fanout);
 	json_t *after;
 
-	fanout_turn(server->fanout, now_s());
+	fanout_turn(server->fanout, control_due_s());
 	after = fanout_status(server->fanout);
 	if (!json_equal(json_object_get(before, "alerts"), json_object_get(after, "alerts")))
 		publish(server);
@@ -406,9 +407,10 @@ void vendor_server_turn(struct vendor_server *server)
 	vendor_send_turn(server->send);
 	vendor_feed_turn(server->feed);
 	vendor_console_turn(server);
-	if (server->options.heartbeat_seconds == 0 || now_s() < server->ping_s || !may_ping(server))
+	if (server->options.heartbeat_seconds == 0 ||
+		control_steady_ns() / NS_PER_S < server->ping_s || !may_ping(server))
 		return;
-	server->ping_s = now_s() + server->options.heartbeat_seconds;
+	server->ping_s = control_steady_ns() / NS_PER_S + server->options.heartbeat_seconds;
 	ping(server);
 }
 

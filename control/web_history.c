@@ -45,7 +45,8 @@ bool web_history_take(
 	const json_t *of_mail = json_object_get(status, "mail");
 	struct sample *sample = &history->samples[history->taken % WEB_HISTORY_SAMPLES];
 
-	if (history->taken > 0 &&
+	// A clock that was set back stands before the last one.
+	if (history->taken > 0 && now_s >= sample_at(history, history->taken - 1)->time_s &&
 		now_s - sample_at(history, history->taken - 1)->time_s < WEB_HISTORY_SECONDS)
 		return false;
 	sample->time_s = now_s;

@@ -2,6 +2,7 @@
 #include "control/web_login.h"
 
 #include "control/address_list.h"
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/web_lock.h"
 #include "control/web_users.h"
@@ -263,7 +264,7 @@ bool web_login_is_open(void *ctx, const char *cookie)
 	(void)read_users(login, ignored, sizeof(ignored));
 	session = g_hash_table_lookup(login->sessions, key);
 	g_free(key);
-	return session != NULL && !is_old(login, session, control_now_ns());
+	return session != NULL && !is_old(login, session, control_steady_ns());
 }
 
 void web_login_show(const struct web_session *session, struct web_reply *reply)
@@ -279,7 +280,7 @@ void web_login_show(const struct web_session *session, struct web_reply *reply)
 void web_login_end(
 	struct web_login *login, const struct web_request *request, struct web_reply *reply)
 {
-	const struct web_session *session = web_login_find(login, request, control_now_ns());
+	const struct web_session *session = web_login_find(login, request, control_steady_ns());
 	char *key;
 
 	if (session == NULL) {
@@ -340,7 +341,7 @@ static void let_in(struct web_login *login, const struct web_user *user, const s
 	web_lock_clear(login->lock, user->name, user->secret, check->place);
 	if (check->former != NULL)
 		(void)g_hash_table_remove(login->sessions, check->former);
-	start_session(login, user, control_now_ns(), reply);
+	start_session(login, user, control_steady_ns(), reply);
 	if (reply->status == 200 && !check->is_browser_known)
 		make_known(login, user, reply);
 	audit(login, user->name, check->peer, "login");
@@ -359,7 +360,7 @@ static void answer_check(struct web_login *login, const struct check *check)
 	} else {
 		audit(login, check->user, check->peer, "login refused");
 		if (web_lock_count(login->lock, check->user, user != NULL ? user->secret : "",
-			    check->place, control_now_ns()))
+			    check->place, control_steady_ns()))
 			audit(login, check->user, check->peer, "locked out");
 		web_reply_error(&reply, 401, "the name or the password is wrong");
 	}
@@ -406,7 +407,7 @@ static void find_place(const struct web_login *login, const struct web_request *
 static const char *refusal(struct web_login *login, const struct check *check, const char *secret,
 	unsigned int *status)
 {
-	int64_t now_ns = control_now_ns();
+	int64_t now_ns = control_steady_ns();
 
 	*status = 429;
 	// Strangers may be many: they do not take the turn of a browser that is known.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/web_pages.h"
 
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/durable.h"
 
@@ -33,7 +34,7 @@ const struct web_session *web_pages_session(
 	struct web_pages *pages, const struct web_request *request, struct web_reply *reply)
 {
 	const struct web_session *session =
-		pages->login != NULL ? web_login_find(pages->login, request, control_now_ns())
+		pages->login != NULL ? web_login_find(pages->login, request, control_steady_ns())
 				     : NULL;
 
 	if (session == NULL)
@@ -54,7 +55,7 @@ static void take_session(
 		web_login_end(pages->login, request, reply);
 		web_server_end_streams(pages->server, web_login_is_open, pages->login);
 	} else if (strcmp(request->method, "GET") == 0) {
-		session = web_login_find(pages->login, request, control_now_ns());
+		session = web_login_find(pages->login, request, control_steady_ns());
 		if (session != NULL) {
 			web_login_show(session, reply);
 		} else {

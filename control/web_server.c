@@ -3,6 +3,7 @@
 
 #include "control/address_list.h"
 #include "control/alive.h"
+#include "control/clock.h"
 #include "control/control_events.h"
 #include "control/web_bodies.h"
 #include "control/web_connections.h"
@@ -298,7 +299,7 @@ static void begin(
 	read_headers(wsi, exchange, path);
 	has_body = strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0;
 	web_headers_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
-	if (!address_rate_take(server->rate, exchange->peer, control_now_ns())) {
+	if (!address_rate_take(server->rate, exchange->peer, control_steady_ns())) {
 		server->counts.limited++;
 		refuse(wsi, exchange, 429, "too many from this address");
 	} else if (strlen(path) >= WEB_TEXT_BYTES) {

@@ -4,6 +4,16 @@
 
 #include <sys/stat.h>
 
+#define S INT64_C(1000000000)
+
+static int64_t steady_ns = 1000 * S;
+
+int64_t __wrap_control_steady_ns(void);
+int64_t __wrap_control_steady_ns(void)
+{
+	return steady_ns;
+}
+
 static void an_old_sequence_is_refused_also_after_a_restart(void **test_state)
 {
 	(void)test_state;
@@ -84,6 +94,49 @@ static void a_clock_that_goes_back_while_it_runs_is_not_believed(void **test_sta
 	lab.now_s -= 30 * DAY;
 	send_alert(old, ALERTS_A);
 	assert_refused("expired");
+	alerts_turn(lab.alerts, lab.now_s);
+	assert_int_equal(lab.faults, 1);
+}
+
+// Only what the vendor has signed is remembered of it.
+static void a_clock_that_is_ahead_for_a_moment_keeps_out_nothing_afterwards(void **test_state)
+{
+	json_t *late = make_seal(1);
+
+	(void)test_state;
+	(void)json_object_set_new(late, "expires", json_string(time_text(lab.now_s + 900 * DAY)));
+	lab.now_s += 90 * DAY; // before the root document expires
+	send_alert(late, ALERTS_A);
+	assert_result("applied");
+	lab.now_s -= 90 * DAY;
+	send_alert(make_seal(2), ALERTS_A);
+	assert_result("applied");
+	restart();
+	send_alert(make_seal(3), ALERTS_A);
+	assert_result("applied");
+	alerts_turn(lab.alerts, lab.now_s);
+	assert_int_equal(lab.faults, 0);
+}
+
+// Nobody has set it back to deceive: a machine may come up with a clock that is ahead, and have it put right.
+static void a_clock_that_stands_for_a_day_is_believed(void **test_state)
+{
+	(void)test_state;
+	lab.now_s -= 30 * DAY;
+	alerts_turn(lab.alerts, lab.now_s);
+	assert_int_equal(lab.faults, 1);
+	send_alert(make_seal(1), ALERTS_A);
+	assert_refused("expired");
+	steady_ns += (DAY - 1) * S;
+	lab.now_s += DAY - 1;
+	alerts_turn(lab.alerts, lab.now_s);
+	send_alert(make_seal(1), ALERTS_A);
+	assert_refused("expired");
+	steady_ns += S;
+	lab.now_s += 1;
+	alerts_turn(lab.alerts, lab.now_s);
+	send_alert(make_seal(1), ALERTS_A);
+	assert_result("applied");
 	alerts_turn(lab.alerts, lab.now_s);
 	assert_int_equal(lab.faults, 1);
 }
@@ -305,6 +358,8 @@ int main(void)
 		TEST(a_clock_that_goes_back_opens_nothing_and_closes_nothing),
 		TEST(a_clock_that_goes_back_while_it_runs_is_not_believed),
 		TEST(a_second_back_is_no_clock_that_goes_back),
+		TEST(a_clock_that_is_ahead_for_a_moment_keeps_out_nothing_afterwards),
+		TEST(a_clock_that_stands_for_a_day_is_believed),
 		TEST(the_first_epoch_is_not_far_ahead),
 		TEST(the_first_sequence_leaves_room_for_others),
 		TEST(the_log_stays_and_is_taken_in_when_nothing_goes_on),

@@ -23,6 +23,16 @@ int64_t control_now_ns(void)
 	return now_s * NS_PER_S;
 }
 
+int64_t control_steady_ns(void)
+{
+	return control_now_ns();
+}
+
+int64_t control_due_s(void)
+{
+	return now_s;
+}
+
 void control_events_write(struct control_events *events, const char *event, json_t *members)
 {
 	(void)events;

@@ -39,6 +39,16 @@ int64_t control_now_ns(void)
 	return lab.now_s * 1000000000;
 }
 
+int64_t control_steady_ns(void)
+{
+	return control_now_ns();
+}
+
+int64_t control_due_s(void)
+{
+	return lab.now_s;
+}
+
 void control_events_write(struct control_events *events, const char *event, json_t *members)
 {
 	const char *action = json_string_value(json_object_get(members, "action"));

@@ -429,9 +429,34 @@ static void seals_for_which_there_is_no_room_keep_ours_from_nobody(void **state)
 	json_decref(theirs);
 }
 
+static int64_t number_of(size_t i, const char *member)
+{
+	return json_integer_value(
+		json_object_get(json_array_get(seals_list(lab.seals), i), member));
+}
+
+static void a_clock_that_is_set_back_makes_no_seal_longer(void **state)
+{
+	(void)state;
+	assert_int_equal(stage("CV-1", "hold"), 0); // at 1000, for an hour
+	assert_int_equal(seals_settle(lab.seals), 0);
+	assert_int_equal(seals_set_back(lab.seals, 1000), 0);
+	assert_int_equal(seals_set_back(lab.seals, 5000), 0);
+	assert_int_equal(seals_generation(lab.seals), 1);
+	assert_int_equal(seals_set_back(lab.seals, 100), 1);
+	assert_int_equal(number_of(0, "begun"), 100);
+	assert_int_equal(number_of(0, "expires"), 3700);
+	reopen();
+	assert_int_equal(number_of(0, "expires"), 3700);
+	assert_int_equal(seals_generation(lab.seals), 2);
+	assert_int_equal(seals_set_back(lab.seals, 100), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_is_set_back_makes_no_seal_longer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_staged_is_told_and_in_the_file_once_it_is_settled, set_up,
 			tear_down),

@@ -136,7 +136,7 @@ class Process:
         self.child = subprocess.Popen(
             ["ip", "netns", "exec", lab.namespace(side)] + [str(c) for c in command],
             stdin=subprocess.DEVNULL, stdout=self.out, stderr=subprocess.STDOUT, cwd=lab.folder,
-            **options)
+            env=lab.environment, **options)
 
     def text(self):
         with open(self.log, errors="replace") as f:
@@ -192,6 +192,7 @@ class Lab:
         self.dead = []  # [from, to] by the clock: nobody was there to answer or forward anything
         self.logs = []  # (title, function that gives the text): shown when the case fails
         self.folder = None
+        self.environment = None  # of the programs that are started from now on; None: this one's
         self.options = ["--name", self.name, "--mtu", str(mtu)]
         self.options += ["--vlan", str(vlan)] if vlan else []
         self.options += ["--faults", faults] if faults else []

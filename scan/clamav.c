@@ -323,6 +323,14 @@ static bool parse_algorithm(const char *hex, struct clamav_hash_signature *out)
 	return false;
 }
 
+// As strtoul() reads it: behind blanks and a sign.
+static bool parse_size(const char *text, uint64_t *bytes)
+{
+	text += strspn(text, " \t");
+	text += text[0] == '+';
+	return clamav_parse_decimal(text, UINT32_MAX - 1, bytes) && *bytes > 0;
+}
+
 // Functionality level from which a size of "*" was understood: a line with one must ask for it.
 #define ANY_SIZE_LEVEL 73
 
@@ -353,8 +361,7 @@ enum clamav_result clamav_parse_hash(char *line, enum clamav_hash_form form,
 			*reason = "size * needs a functionality level of at least 73";
 			return CLAMAV_MALFORMED;
 		}
-	} else if (!clamav_parse_decimal(size + strspn(size, " \t"), UINT32_MAX - 1, &out->bytes) ||
-		   out->bytes == 0) {
+	} else if (!parse_size(size, &out->bytes)) {
 		*reason = "bad size";
 		return CLAMAV_MALFORMED;
 	}

@@ -379,6 +379,12 @@ static enum clamav_result take_hash(
 	return CLAMAV_TAKEN;
 }
 
+// ClamAV takes blanks at the end of these: as a part of the last field, where that is a text.
+static bool may_end_blank(enum build_kind kind)
+{
+	return kind != BUILD_NDB && kind != BUILD_DB && kind != BUILD_LDB;
+}
+
 static enum clamav_result take_line(
 	struct reader *reader, char *line, size_t length, enum build_kind kind, const char **reason)
 {
@@ -388,11 +394,11 @@ static enum clamav_result take_line(
 		*reason = length == 0 ? "blank line" : "NUL byte in the line";
 		return CLAMAV_MALFORMED;
 	}
-	if (length >= max || line[length - 1] == ' ' || line[length - 1] == '\t') {
+	if (length >= max || (!may_end_blank(kind) && strchr(" \t", line[length - 1]) != NULL)) {
 		*reason = length >= max ? "line too long" : "trailing blanks";
 		return CLAMAV_MALFORMED;
 	}
-	if (kind != BUILD_ALLOWED && is_ignored(reader->build, line, kind)) {
+	if (is_ignored(reader->build, line, kind)) {
 		reader->build->stats->ignored++;
 		return CLAMAV_TAKEN;
 	}

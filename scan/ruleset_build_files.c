@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,7 +69,7 @@ static enum build_kind kind_of(const char *path)
 	const char *dot = strrchr(path, '.');
 
 	for (size_t i = 0; dot != NULL && i < sizeof(extensions) / sizeof(extensions[0]); i++)
-		if (strcmp(dot + 1, extensions[i].name) == 0)
+		if (strcasecmp(dot + 1, extensions[i].name) == 0)
 			return extensions[i].kind;
 	return BUILD_OTHER;
 }
@@ -80,11 +81,11 @@ enum build_kind build_file_kind(const struct build_file *file)
 
 	if (kind != BUILD_OPTIONAL || !file->given)
 		return kind;
-	if (strcmp(dot, ".ndu") == 0)
+	if (strcasecmp(dot, ".ndu") == 0)
 		return BUILD_NDB;
-	if (strcmp(dot, ".ldu") == 0)
+	if (strcasecmp(dot, ".ldu") == 0)
 		return BUILD_LDB;
-	return dot[1] == 'm' ? BUILD_SECTIONS : BUILD_HASHES;
+	return dot[1] == 'm' || dot[1] == 'M' ? BUILD_SECTIONS : BUILD_HASHES;
 }
 
 const char *build_file_name(const struct build_file *file)
@@ -277,8 +278,9 @@ static enum clamav_container_kind container_kind(const char *path)
 {
 	const char *dot = strrchr(path, '.');
 
-	return strcmp(dot, ".cvd") == 0 ? CLAMAV_CVD
-					: (strcmp(dot, ".cld") == 0 ? CLAMAV_CLD : CLAMAV_CUD);
+	return strcasecmp(dot, ".cvd") == 0
+		       ? CLAMAV_CVD
+		       : (strcasecmp(dot, ".cld") == 0 ? CLAMAV_CLD : CLAMAV_CUD);
 }
 
 static void add_member(

@@ -337,7 +337,7 @@ bool build_known_line(struct build *build, const struct build_record *record, bo
 	if (record->old == RULESET_NONE)
 		return false;
 	state = known->index.records[record->old].state;
-	if (known->rechecks && state != INDEX_ALLOWED && (state == INDEX_IGNORED) != is_ignored) {
+	if (known->rechecks && (state == INDEX_IGNORED) != is_ignored) {
 		known->added++;
 		return false;
 	}

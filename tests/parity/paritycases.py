@@ -8,6 +8,7 @@ differences go by these.
 import collections
 import hashlib
 import os
+import re
 
 import paritygen
 import paritymail
@@ -71,9 +72,14 @@ def carry_in_mail(book, rng, name, data, should, tags):
     book.carry(name, paritymail.mail(rng, data, encoding, form, crlf), should, tags, "eml")
 
 
+def places(data, pair):
+    """Tags of the data around a match, the second of the pair."""
+    return (["at the first byte"] if data.startswith(pair[1]) else []) + (
+        ["a tag by chance"] if re.search(rb"<[A-Za-z]", data) else [])
+
+
 def carry_raw(book, name, data, pair, should, tags):
-    """The match is the second of the pair."""
-    book.carry(name, data, should, tags + ["raw"] + (["at the first byte"] if data.startswith(pair[1]) else []))
+    book.carry(name, data, should, tags + ["raw"] + places(data, pair))
 
 
 def body_signatures(book, rng, count):
@@ -93,14 +99,15 @@ def body_signatures(book, rng, count):
         for _ in range(2):
             pair = pattern.sample(rng)
             carry_raw(book, name, offset.place(rng, alphabet, pair), pair, should, kinds)
-        carry_in_mail(book, rng, name, offset.place(rng, alphabet, pattern.sample(rng)), should,
-                      kinds)
+        pair = pattern.sample(rng)
+        data = offset.place(rng, alphabet, pair)
+        carry_in_mail(book, rng, name, data, should, kinds + places(data, pair))
         wrong = pattern.miss(rng)
         if wrong is not None:
             data = offset.place(rng, alphabet, wrong)
             carry_raw(book, name, data, wrong, None, kinds + ["miss"])
             if rng.random() < 0.5:
-                carry_in_mail(book, rng, name, data, None, kinds + ["miss"])
+                carry_in_mail(book, rng, name, data, None, kinds + ["miss"] + places(data, wrong))
         for off_by in rng.sample(offset.misses(), min(2, len(offset.misses()))):
             pair = pattern.sample(rng)
             carry_raw(book, name, offset.place(rng, alphabet, pair, off_by), pair, None, kinds + ["miss", "off"])

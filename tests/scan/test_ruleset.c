@@ -208,6 +208,38 @@ static void ignored_signatures_are_left_out(void **state)
 	free(built.image);
 }
 
+static void names_of_allow_lists_are_ignored_as_well(void **state)
+{
+	static const char *const names[] = {"None\n", "W\n"};
+
+	(void)state;
+	for (unsigned int ignored = 0; ignored < 2; ignored++) {
+		const char *const files[] = {"b.fp", "5d88b21d5b42f8a4274df618dd5e8226:19:W\n",
+			"c.ign2", names[ignored], NULL};
+		struct case_image built = case_build(true, files);
+
+		assert_int_equal(built.err, 0);
+		assert_int_equal(built.stats.ignored, ignored);
+		free(built.image);
+	}
+}
+
+static void an_ending_in_capitals_is_of_the_same_kind(void **state)
+{
+	static const char *const files[] = {"A.NDB", "A:0:*:41414141\n", "b.Hdb",
+		"5d88b21d5b42f8a4274df618dd5e8226:19:H \n", "C.LDU", "none of these\n", "D.IGN2",
+		"A\n", NULL};
+	struct case_image built = case_build(true, files);
+
+	(void)state;
+	assert_int_equal(built.err, 0);
+	assert_int_equal(built.stats.ignored, 1);
+	assert_int_equal(built.stats.signatures, 1);
+	assert_int_equal(built.stats.errors, 0);
+	assert_int_equal(built.stats.skipped, 1);
+	free(built.image);
+}
+
 static void nothing_gives_a_valid_empty_image(void **state)
 {
 	struct ruleset_build_stats stats;
@@ -389,6 +421,8 @@ int main(void)
 		cmocka_unit_test(a_recipe_goes_with_the_next_signature_alone),
 		cmocka_unit_test(a_recipe_that_is_none_is_told_with_its_line),
 		cmocka_unit_test(ignored_signatures_are_left_out),
+		cmocka_unit_test(names_of_allow_lists_are_ignored_as_well),
+		cmocka_unit_test(an_ending_in_capitals_is_of_the_same_kind),
 		cmocka_unit_test(nothing_gives_a_valid_empty_image),
 		cmocka_unit_test(a_path_that_is_not_there_is_an_error),
 		cmocka_unit_test(what_is_no_file_in_a_folder_is_named_and_ends_it),

@@ -150,7 +150,7 @@ static void make_line(struct world *world, unsigned int file, char *line)
 		make_hash(world, line, file == D_HSB, file != E_FP);
 		return;
 	case F_IGN:
-		(void)snprintf(line, LINE_BYTES / 2, "%c%u", "NLHC"[below(world, 4)],
+		(void)snprintf(line, LINE_BYTES / 2, "%c%u", "NLHCW"[below(world, 5)],
 			below(world, world->names + 1));
 		return;
 	case G_CDB:

@@ -36,6 +36,7 @@ static enum filetype_container of_kind(const struct scan_object *object, enum un
 		return FILETYPE_CONTAINER_MACHO_UNIBIN;
 	case UNPACK_SWF:
 	case UNPACK_UU:
+	case UNPACK_XML:
 	case UNPACK_BINHEX:
 		return FILETYPE_CONTAINER_OTHER;
 	case UNPACK_NONE:

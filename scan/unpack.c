@@ -158,6 +158,8 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_SWF;
 	if (uu_is_header(data, n))
 		return UNPACK_UU;
+	if (xml_is_header(data, n))
+		return UNPACK_XML;
 	if (tar_is_header(data, n))
 		return UNPACK_TAR;
 	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
@@ -166,7 +168,7 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 bool unpack_is_partial(enum unpack_kind kind)
 {
 	return kind == UNPACK_PDF || kind == UNPACK_RTF || kind == UNPACK_BINHEX ||
-	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU;
+	       kind == UNPACK_FAT || kind == UNPACK_SWF || kind == UNPACK_UU || kind == UNPACK_XML;
 }
 
 uint64_t unpack_end_of(const struct unpack *unpack)
@@ -339,6 +341,8 @@ static size_t feed(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		return swf_feed(unpack, data, n, event);
 	case UNPACK_UU:
 		return uu_feed(unpack, data, n, event);
+	case UNPACK_XML:
+		return xml_feed(unpack, data, n, event);
 	case UNPACK_FAT:
 		return fat_feed(unpack, data, n, event);
 	case UNPACK_NONE:
@@ -398,6 +402,8 @@ static bool finish_step(struct unpack *unpack, struct unpack_event *event)
 		return binhex_finish(unpack, event);
 	if (unpack->kind == UNPACK_UU)
 		return uu_finish(unpack, event);
+	if (unpack->kind == UNPACK_XML)
+		return xml_finish(unpack, event);
 	if (unpack->kind == UNPACK_RTF)
 		return rtf_finish(unpack, event);
 	return is_pdf(unpack) && pdf_finish(unpack, event);

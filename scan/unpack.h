@@ -31,6 +31,8 @@
 // in them. Its filters and their predictors are undone, but for those of images; parameters that stand in
 // another object are "unsupported-method". What is encrypted is not decrypted here: see unpack_pdf_whole.h.
 //
+// Of a document in one file of XML each element of base64 is a member.
+//
 // Of a uuencoded file each block is a member, of compressed Flash the file without compression; Flash packed
 // with LZMA is "unsupported-method".
 //
@@ -60,6 +62,7 @@ enum unpack_kind {
 	UNPACK_FAT, // a universal binary of macOS
 	UNPACK_SWF, // compressed Flash
 	UNPACK_UU,
+	UNPACK_XML,         // a document in one file of XML
 	UNPACK_PDF_OBJECTS, // objects that a stream of a PDF holds
 };
 

@@ -28,6 +28,7 @@
 #pragma once
 
 #include "scan/bytes.h"
+#include "scan/decode.h"
 #include "scan/unpack.h"
 #include "scan/unpack_pdf.h"
 
@@ -337,6 +338,28 @@ struct uu {
 	uint8_t line[UU_LINE_BYTES];
 };
 
+enum xml_state {
+	XML_TEXT,
+	XML_NAME, // behind "<"
+	XML_TAG,  // behind the name
+	XML_COMMENT,
+	XML_REFERENCE, // behind "&"
+};
+
+struct xml {
+	enum xml_state state;
+	uint8_t quote;  // that a value in the tag began with, 0: in none
+	uint8_t dashes; // at the end of the comment so far
+	bool is_ended;  // the member's base64 is, its tag not yet
+	uint8_t place;  // in a reference, up to 2
+	uint8_t base;   // of its number, 0: it has none
+	uint32_t number;
+	uint32_t out_bytes; // that wait in the output
+	struct base64_state base64;
+	uint32_t name_bytes;
+	char name[64]; // of a tag, "/" before that of an end
+};
+
 #define FAT_SLICES 39
 
 struct fat_slice {
@@ -401,6 +424,7 @@ struct unpack {
 		struct fat fat;
 		struct swf swf;
 		struct uu uu;
+		struct xml xml;
 	} as;
 };
 
@@ -418,12 +442,14 @@ size_t rtf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 size_t ole1_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t swf_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t uu_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
+size_t xml_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 size_t fat_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
 // At the end of the input: a step of it. False when nothing is left to do.
 bool zip_finish(struct unpack *unpack, struct unpack_event *event);
 bool pdf_finish(struct unpack *unpack, struct unpack_event *event);
 bool binhex_finish(struct unpack *unpack, struct unpack_event *event);
 bool uu_finish(struct unpack *unpack, struct unpack_event *event);
+bool xml_finish(struct unpack *unpack, struct unpack_event *event);
 bool rtf_finish(struct unpack *unpack, struct unpack_event *event);
 // Whether more may come without more input.
 bool pdf_is_stepping(const struct unpack *unpack);
@@ -445,6 +471,7 @@ bool binhex_is_header(const uint8_t *data, size_t n);
 bool rtf_is_header(const uint8_t *data, size_t n);
 bool swf_is_header(const uint8_t *data, size_t n);
 bool uu_is_header(const uint8_t *data, size_t n);
+bool xml_is_header(const uint8_t *data, size_t n);
 bool fat_is_header(const uint8_t *data, size_t n);
 
 // unpack.c

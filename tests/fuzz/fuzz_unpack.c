@@ -108,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct unpack_pool *pool;
 	static const enum unpack_kind kinds[] = {UNPACK_ZIP, UNPACK_ZIP_INSIDE, UNPACK_GZIP,
 		UNPACK_BZIP2, UNPACK_TAR, UNPACK_TNEF, UNPACK_PDF, UNPACK_PDF_OBJECTS,
-		UNPACK_BINHEX, UNPACK_RTF, UNPACK_OLE1, UNPACK_FAT, UNPACK_SWF, UNPACK_UU};
+		UNPACK_BINHEX, UNPACK_RTF, UNPACK_OLE1, UNPACK_FAT, UNPACK_SWF, UNPACK_UU,
+		UNPACK_XML};
 	enum unpack_kind kind;
 	struct log whole;
 	struct log pieces;

@@ -39,6 +39,14 @@ def in_page(_, data):
     return b"<html><img src=\"data:application/octet-stream;base64," + base64.b64encode(data) + b"\">"
 
 
+def in_document(_, data):
+    """Word's XML of 2003."""
+    return (b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<?mso-application progid="Word.Document"?>\n'
+            b'<w:wordDocument xmlns:w="http://schemas.microsoft.com/office/word/2003/wordml"><w:docSuppData>'
+            b'<w:binData w:name="editdata.mso">' + base64.encodebytes(data)
+            + b"</w:binData></w:docSuppData></w:wordDocument>")
+
+
 def behind_program(rng, data):
     return parityexe.Program(rng).data + data
 
@@ -48,7 +56,7 @@ def in_mail(rng, data):
 
 
 CARRIERS = {"zip": zipped, "gzip": lambda _, data: gzip.compress(data, mtime=0), "tar": tarred,
-            "page": in_page, "overlay": behind_program, "overlay zip": lambda rng, data: behind_program(rng, zipped(rng, data)),
+            "page": in_page, "document": in_document, "overlay": behind_program, "overlay zip": lambda rng, data: behind_program(rng, zipped(rng, data)),
             "base64": in_mail, "tar.gz": lambda rng, data: gzip.compress(tarred(rng, data), mtime=0)}
 
 

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Documents in one XML file: what stands in them in base64 is a member. Word 2003 has its macros in <w:binData>, a
+// package of Office in one file in <pkg:binaryData>, XDP its PDF in <chunk>, HWPML its pictures in <BINDATA>.
+//
+// Names count without their prefix and in any case, since the prefix is the writer's. What is between the tags of such an
+// element is base64, in sections of CDATA and as references of characters, too. NULs are dropped, which leaves
+// ASCII of UTF-16.
+//
+// Sources: W3C, "Extensible Markup Language (XML) 1.0"; MS-OWEMXML; Adobe, "XML Data Package Specification" 2.0.
+#include "scan/decode.h"
+#include "scan/unpack_state.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#define SLICE 4096u // of base64
+#define COMMENT "!--"
+#define SECTION "![CDATA["
+
+// ---- what it is --------------------------------------------------------------------------------
+
+static bool has_text(const char *text, size_t n, const char *word)
+{
+	return memmem(text, n, word, strlen(word)) != NULL;
+}
+
+// Most that begin with "<" are pages: these do not begin with a declaration, nor with a prefix.
+static bool may_be_document(const char *text, size_t n)
+{
+	static const char *const names[] = {"?", "HWPML", "wordDocument", "package", "xdp"};
+	const char *end = memchr(text, '>', n < 64 ? n : 64);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (n > strlen(names[i]) && memcmp(text, names[i], strlen(names[i])) == 0)
+			return true;
+	return memchr(text, ':', end != NULL ? (size_t)(end - text) : n < 64 ? n : 64) != NULL;
+}
+
+bool xml_is_header(const uint8_t *data, size_t n)
+{
+	static const char *const words[] = {
+		"mso-application", "/wordml", "/xmlPackage", "/xdp/", "HWPML"};
+	char text[UNPACK_DETECT_BYTES];
+	size_t bytes = 0;
+
+	if (n < 4 || (data[0] > '<' && data[0] < 0xef)) // or a byte order mark
+		return false;
+	n = n < sizeof(text) ? n : sizeof(text);
+	for (size_t i = 0; i < n; i++)
+		if (data[i] != 0 && (bytes > 0 || data[i] == '<'))
+			text[bytes++] = (char)data[i];
+		else if (data[i] > ' ' && data[i] < 0x80)
+			return false;
+	if (bytes < 2 || !may_be_document(text + 1, bytes - 1))
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (has_text(text, bytes, words[i]))
+			return true;
+	return false;
+}
+
+// ---- its elements ------------------------------------------------------------------------------
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// What stands in the element is base64.
+static bool is_packed(const char *name)
+{
+	static const char *const names[] = {"binData", "binaryData", "chunk"};
+	const char *colon = strrchr(name, ':');
+
+	name = colon != NULL ? colon + 1 : name;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+// The name of a tag is complete; behind it come arguments, or its end.
+static void name_end(struct unpack *unpack, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+	bool is_end = xml->name[0] == '/';
+
+	xml->state = XML_TAG;
+	xml->quote = 0;
+	if (!is_packed(is_end ? xml->name + 1 : xml->name))
+		return;
+	if (is_end && unpack->is_open) {
+		unpack_member_end(unpack, event);
+	} else if (!is_end && !unpack->is_open) {
+		xml->base64 = (struct base64_state){0};
+		unpack_name_begin(unpack);
+		unpack_member_begin(unpack, event);
+	}
+}
+
+static void name_byte(struct unpack *unpack, uint8_t c, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+	bool is_end = xml->name_bytes > 0 && xml->name[0] == '/';
+
+	if (c == '<') {
+		xml->name_bytes = 0;
+		return;
+	}
+	if (is_blank(c) || c == '>' || (c == '/' && xml->name_bytes > 0)) {
+		xml->name[xml->name_bytes] = '\0';
+		// The member's last bytes come first; the end of the name then comes once more.
+		if (is_end && unpack->is_open && is_packed(xml->name + 1) && !xml->is_ended) {
+			xml->is_ended = true;
+			xml->out_bytes +=
+				(uint32_t)base64_end(&xml->base64, unpack->out + xml->out_bytes);
+			return;
+		}
+		xml->is_ended = false;
+		name_end(unpack, event);
+		if (c == '>')
+			xml->state = XML_TEXT;
+		return;
+	}
+	if (xml->name_bytes + 1 < sizeof(xml->name))
+		xml->name[xml->name_bytes++] = (char)c;
+	xml->name[xml->name_bytes] = '\0';
+	if (strcmp(xml->name, COMMENT) == 0) {
+		xml->state = XML_COMMENT;
+		xml->dashes = 0;
+	} else if (strcmp(xml->name, SECTION) == 0) {
+		xml->state = XML_TEXT;
+	}
+}
+
+// A bracket cannot stand in a value: where it does, a tag begins all the same.
+static void tag_byte(struct xml *xml, uint8_t c)
+{
+	if (c == '<') {
+		xml->state = XML_NAME;
+		xml->name_bytes = 0;
+	} else if (xml->quote != 0) {
+		xml->quote = c == xml->quote ? 0 : xml->quote;
+	} else if (c == '"' || c == '\'') {
+		xml->quote = c;
+	} else if (c == '>') {
+		xml->state = XML_TEXT;
+	}
+}
+
+static void comment_byte(struct xml *xml, uint8_t c)
+{
+	if (c == '>' && xml->dashes >= 2)
+		xml->state = XML_TEXT;
+	if (c != '-')
+		xml->dashes = 0;
+	else if (xml->dashes < 2)
+		xml->dashes++;
+}
+
+// ---- what stands in them -----------------------------------------------------------------------
+
+// A reference of a character of base64, as "&#x41;", with any number of zeros. Returns whether the byte is a part of it.
+static bool reference_byte(struct unpack *unpack, uint8_t c)
+{
+	struct xml *xml = &unpack->as.xml;
+	int digit = unpack_hex_digit(c);
+	uint8_t value;
+
+	if (xml->place == 0 && c == '#') {
+		xml->place = 1;
+		xml->base = 10;
+		return true;
+	}
+	if (xml->place == 1 && (c == 'x' || c == 'X')) {
+		xml->place = 2;
+		xml->base = 16;
+		return true;
+	}
+	xml->place = 2;
+	if (isalnum(c)) {
+		if (digit >= 0 && digit < xml->base && xml->number <= UINT8_MAX)
+			xml->number = xml->number * xml->base + (uint32_t)digit;
+		return true;
+	}
+	xml->state = XML_TEXT;
+	value = (uint8_t)xml->number;
+	if (c == ';' && xml->base != 0 && xml->number < 0x80)
+		xml->out_bytes += (uint32_t)base64_decode(
+			&xml->base64, &value, 1, unpack->out + xml->out_bytes);
+	return c == ';';
+}
+
+// Returns bytes used: up to a tag or a reference, or so many that there is room for them.
+static size_t text(struct unpack *unpack, const uint8_t *data, size_t n)
+{
+	struct xml *xml = &unpack->as.xml;
+	const uint8_t *end = memchr(data, '<', n);
+	size_t bytes = end != NULL ? (size_t)(end - data) : n;
+
+	if (unpack->is_open) {
+		bytes = bytes < SLICE ? bytes : SLICE;
+		end = memchr(data, '&', bytes);
+		bytes = end != NULL ? (size_t)(end - data) : bytes;
+		xml->out_bytes += (uint32_t)base64_decode(
+			&xml->base64, data, bytes, unpack->out + xml->out_bytes);
+	}
+	if (bytes == n || (data[bytes] != '<' && data[bytes] != '&'))
+		return bytes;
+	xml->state = data[bytes] == '<' ? XML_NAME : XML_REFERENCE;
+	xml->name_bytes = 0;
+	xml->place = 0;
+	xml->base = 0;
+	xml->number = 0;
+	return bytes + 1;
+}
+
+static size_t step(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+
+	if (*data == 0)
+		return 1;
+	switch (xml->state) {
+	case XML_TEXT:
+		return text(unpack, data, n);
+	case XML_NAME:
+		name_byte(unpack, *data, event);
+		return xml->is_ended ? 0 : 1;
+	case XML_TAG:
+		tag_byte(xml, *data);
+		break;
+	case XML_COMMENT:
+		comment_byte(xml, *data);
+		break;
+	case XML_REFERENCE:
+		return reference_byte(unpack, *data);
+	}
+	return 1;
+}
+
+size_t xml_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+	size_t used = 0;
+
+	static_assert(2 * SLICE + DECODE_SLACK <= UNPACK_OUT_BYTES, "a step's output has room");
+	while (used < n && event->type == UNPACK_NEED_INPUT && xml->out_bytes < SLICE) {
+		used += step(unpack, data + used, n - used, event);
+		if (xml->is_ended)
+			break;
+	}
+	if (event->type == UNPACK_NEED_INPUT && xml->out_bytes > 0) {
+		unpack_member_data(unpack, unpack->out, xml->out_bytes, event);
+		xml->out_bytes = 0;
+	}
+	return used;
+}
+
+// An element that does not end is one up to the end.
+bool xml_finish(struct unpack *unpack, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+	size_t bytes = unpack->is_open ? base64_end(&xml->base64, unpack->out) : 0;
+
+	xml->base64 = (struct base64_state){0};
+	if (bytes > 0)
+		unpack_member_data(unpack, unpack->out, bytes, event);
+	return bytes > 0;
+}

@@ -76,10 +76,14 @@ static enum readiness readiness(
 	message_ask_seals(engine, session, session->building, seal);
 	if (seal->mode == SEAL_OPEN)
 		return NEVER;
-	if (server->read != server->end || client->released < session->hold ||
-		(!engine->options.recorded && server->next - server->released > INHERIT_BYTES))
+	if (client->released < session->hold)
 		return WAITING;
-	if (!engine->options.recorded && !(seal->mode == SEAL_TEMPFAIL && seal->certain) &&
+	// A recorded server was told what follows, and may have answered it in the same segment.
+	if (engine->options.recorded)
+		return READY;
+	if (server->read != server->end || server->next - server->released > INHERIT_BYTES)
+		return WAITING;
+	if (!(seal->mode == SEAL_TEMPFAIL && seal->certain) &&
 		!keep_can_begin(engine, session->building, now_ns))
 		return WAITING;
 	return READY;

@@ -107,6 +107,47 @@ static void an_infected_message_is_refused_all_the_same(void **state)
 	}
 }
 
+// A client that waits for nothing, and a server that answers all of it at once.
+static void replies_in_one_segment_answer_what_they_are_for(void **state)
+{
+	static const char envelope[] = "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\n";
+	struct replayed *replayed = *state;
+	char said[1024];
+	char text[256];
+
+	replayed->sealed = "hold";
+	for (int i = 0; i < 4; i++) {
+		const char *body = i % 2 == 0 ? clean : infected;
+		struct frames_talk talk;
+
+		frames_talk_init(&talk, 4, 41022);
+		frames_talk_open(&talk);
+		frames_talk_text(&talk, TCP_SERVER, "220 mail.example.com ESMTP\r\n");
+		frames_talk_text(&talk, TCP_CLIENT, "EHLO mx.example.org\r\n");
+		frames_talk_text(&talk, TCP_SERVER, "250-mail.example.com\r\n250 CHUNKING\r\n");
+		if (i < 2)
+			(void)snprintf(said, sizeof(said), "%sBDAT 9\r\n%.9sBDAT %zu LAST\r\n%s",
+				envelope, body, strlen(body) - 9, body + 9);
+		else
+			(void)snprintf(said, sizeof(said), "%sDATA\r\n%s.\r\n", envelope, body);
+		frames_talk_text(&talk, TCP_CLIENT, said);
+		frames_talk_text(&talk, TCP_SERVER,
+			i < 2 ? "250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.0.0 so far\r\n"
+				"250 2.0.0 taken\r\n"
+			      : "250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go on\r\n"
+				"250 2.0.0 taken\r\n");
+		frames_talk_text(&talk, TCP_CLIENT, "QUIT\r\n");
+		frames_talk_text(&talk, TCP_SERVER, "221 2.0.0 bye\r\n");
+		frames_talk_close(&talk, TCP_CLIENT);
+		replayed_run_talk(replayed, &talk, NULL);
+		count_events(replayed, "mail", 1);
+		assert_string_equal(
+			replayed_mail(replayed, "action", text), body == clean ? "hold" : "reject");
+		check_server(replayed, body == clean ? "250 2.0.0 Ok" : "554 5.7.1");
+		frames_talk_free(&talk);
+	}
+}
+
 static void a_tempfail_seal_puts_the_sender_off(void **state)
 {
 	struct replayed *replayed = *state;
@@ -132,6 +173,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_clean_message_is_held_in_each_mode_that_holds,
 			replayed_setup, replayed_teardown),
 		cmocka_unit_test_setup_teardown(an_infected_message_is_refused_all_the_same,
+			replayed_setup, replayed_teardown),
+		cmocka_unit_test_setup_teardown(replies_in_one_segment_answer_what_they_are_for,
 			replayed_setup, replayed_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_tempfail_seal_puts_the_sender_off, replayed_setup, replayed_teardown),

@@ -372,10 +372,11 @@ void divert_client(struct engine *engine, struct session *session, const struct 
 
 // ---- the server ---------------------------------------------------------------------------------
 
-// A reply of the server's is complete: to what it was asked, or a farewell.
+// A reply of the server's is complete: to what it was asked, or a farewell. Who refuses RSET (Exim: "554 Too many
+// nonmail commands", and closes) has the transaction still, and would refuse the next one, for good.
 static void take_reply(struct splice *splice)
 {
-	if (strncmp(splice->line, "421", 3) == 0 || splice->asked == 0)
+	if (splice->line[0] != '2' || splice->asked == 0)
 		splice->server_lost = true;
 	else
 		splice->asked--;

@@ -2,6 +2,8 @@
 // The server's side: replies, and which command each of them answers.
 #include "reassembly/smtp_private.h"
 
+// PRDR (draft-hall-prdr) gives a message one reply for each of its recipients, behind a 353: a queue of one for
+// each command would take them for what nobody asked, and a sender that is told so sends again what has arrived.
 static bool keyword_is_hidden(const struct smtp *smtp, const struct smtp_word *word)
 {
 	static const char *const refused[] = {
@@ -12,6 +14,8 @@ static bool keyword_is_hidden(const struct smtp *smtp, const struct smtp_word *w
 		return options->starttls == SMTP_STARTTLS_MASK;
 	if (smtp_word_is(word, "CHUNKING") || smtp_word_is(word, "BINARYMIME"))
 		return options->hide_chunking;
+	if (smtp_word_is(word, "PRDR"))
+		return true;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		if (smtp_word_is(word, refused[i]))
 			return !options->pass_unknown_verbs;

@@ -90,19 +90,28 @@ static void a_server_that_says_nothing_any_more_is_left(void **state)
 	sealed_finish();
 }
 
-static void a_server_that_refuses_rset_may_go_on(void **state)
+// Its transaction is open still: what the client says next would be refused for that.
+static void a_server_that_refuses_rset_is_left_and_costs_no_mail(void **state)
 {
+	static const char *const refusals[] = {"502-5.5.1 what?\r\n502 5.5.1 never heard\r\n",
+		"554 Too many nonmail commands\r\n", "451 4.3.0 not now\r\n"};
+
 	(void)state;
-	sealed_begin(23);
-	sealed_connect();
-	world.server_refuses_rset = "502-5.5.1 what?\r\n502 5.5.1 never heard\r\n";
-	(void)sealed_on(SEAL_HOLD);
-	assert_true(world_mail(&world, SEALED_MAIL));
-	assert_int_equal(world.sink.count, 1);
-	sealed_off();
-	assert_true(world_mail(&world, SEALED_MAIL));
-	assert_int_equal(world.mails_count, 1);
-	sealed_finish();
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		sealed_begin(23 + i);
+		sealed_connect();
+		world.server_refuses_rset = refusals[i];
+		(void)sealed_on(SEAL_HOLD);
+		assert_true(world_mail(&world, SEALED_MAIL));
+		assert_string_equal(world_last_reply(&world), "250 2.0.0 Ok: queued");
+		assert_int_equal(world.sink.count, 1);
+		sealed_off();
+		assert_true(world_say(&world, "MAIL FROM:<a@x>\r\n", 1));
+		assert_memory_equal(world_last_reply(&world), "421", 3);
+		assert_true(world_run(&world, sealed_is_over, 0, 60000));
+		assert_int_equal(world.mails_count, 0);
+		sealed_finish();
+	}
 }
 
 static void after_enough_of_them_the_client_comes_back_on_another_connection(void **state)
@@ -319,7 +328,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_leaves_in_the_middle_costs_no_mail),
 		cmocka_unit_test(a_server_that_leaves_before_the_mail_is_durable_costs_none_either),
 		cmocka_unit_test(a_server_that_says_nothing_any_more_is_left),
-		cmocka_unit_test(a_server_that_refuses_rset_may_go_on),
+		cmocka_unit_test(a_server_that_refuses_rset_is_left_and_costs_no_mail),
 		cmocka_unit_test(after_enough_of_them_the_client_comes_back_on_another_connection),
 		cmocka_unit_test(nothing_is_kept_of_a_client_that_vanishes),
 		cmocka_unit_test(a_client_that_vanishes_before_the_answer_is_not_answered),

@@ -89,6 +89,13 @@ static void take_dashes(struct block *block, const uint8_t *line, size_t n)
 		block->armor = false;
 }
 
+static void take_uu_data(struct block *block, const uint8_t *line, size_t n)
+{
+	if (line[0] == '-')
+		take_dashes(block, line, n);
+	block->out_bytes += (uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
+}
+
 // A line of uuencode, or of yEnc below. What intrudes is looked at once more.
 static void take_uu(struct block *block, const uint8_t *line, size_t n)
 {
@@ -100,16 +107,16 @@ static void take_uu(struct block *block, const uint8_t *line, size_t n)
 	if (!is_other && !block->in_rest &&
 		(uu_is_all_data(line, n) || uu_begins_with_data(line, n))) {
 		block->is_filled = uu_fills_line(line, n);
-		if (line[0] == '-')
-			take_dashes(block, line, n);
-		block->out_bytes +=
-			(uint32_t)uu_decode_line(line, n, block->out + block->out_bytes);
+		take_uu_data(block, line, n);
 	} else if (n >= 3 && memcmp(line, "end", 3) == 0 && (n == 3 || line[3] == ' ')) {
 		end_block(block);
 		block->resumes = false;
 	} else if (intrudes(block, line, n)) {
 		interrupt(block);
 		block->again = true;
+	} else if (!block->in_rest && uu_is_exact(line, n)) {
+		block->is_filled = line[0] == 'M';
+		take_uu_data(block, line, n);
 	} else if (n > 0) {
 		take_dashes(block, line, n);
 	}
@@ -323,7 +330,8 @@ static void take_outside(struct block *block, const uint8_t *line, size_t n)
 		block->ended = false; // for it has not begun
 	}
 	if (block->state == BLOCK_BEGUN && !block->in_rest &&
-		(uu_holds_data(line, n) || (block->is_named && uu_is_all_data(line, n)))) {
+		(uu_holds_data(line, n) || (uu_is_exact(line, n) && !intrudes(block, line, n)) ||
+			(block->is_named && uu_is_all_data(line, n)))) {
 		// Behind a line of less than 45 bytes, with which files end, another one begins.
 		if (!block->is_filled)
 			end_open(block);

@@ -125,6 +125,9 @@ bool uu_holds_data(const uint8_t *line, size_t n);
 // Whether it has a length and nothing outside of the alphabet, however short it is for that length: to be asked inside
 // of a block alone, where readers take what is missing for zeros.
 bool uu_is_all_data(const uint8_t *line, size_t n);
+// Whether it is just as long as its first character says, or has a checksum behind, whatever stands in it: readers take
+// six bits of any character. Base64 in whole groups never is. To be asked inside of a block alone.
+bool uu_is_exact(const uint8_t *line, size_t n);
 // The same of a damaged line, with more behind its data or with a few characters in it that are none: to be asked
 // inside of a block alone.
 bool uu_begins_with_data(const uint8_t *line, size_t n);

@@ -59,6 +59,16 @@ bool uu_is_all_data(const uint8_t *line, size_t n)
 	return true;
 }
 
+bool uu_is_exact(const uint8_t *line, size_t n)
+{
+	size_t need;
+
+	if (n < 2 || line[0] <= 0x20 || line[0] >= 0x60)
+		return false;
+	need = 1 + (line[0] - 0x20u + 2) / 3 * 4;
+	return n >= need && n <= need + 2;
+}
+
 bool uu_begins_with_data(const uint8_t *line, size_t n)
 {
 	size_t damaged = 0;

@@ -25,7 +25,7 @@ static void take_line(struct unpack *unpack, size_t n, struct unpack_event *even
 {
 	struct uu *uu = &unpack->as.uu;
 	char name[UU_LINE_BYTES];
-	size_t bytes;
+	size_t bytes = 0;
 
 	if (uu_begins(uu->line, n, name)) {
 		unpack_name_begin(unpack);
@@ -39,7 +39,8 @@ static void take_line(struct unpack *unpack, size_t n, struct unpack_event *even
 		unpack_member_end(unpack, event);
 		return;
 	}
-	bytes = uu_is_all_data(uu->line, n) ? uu_decode_line(uu->line, n, unpack->out) : 0;
+	if (uu_is_all_data(uu->line, n) || uu_is_exact(uu->line, n))
+		bytes = uu_decode_line(uu->line, n, unpack->out);
 	if (bytes > 0)
 		unpack_member_data(unpack, unpack->out, bytes, event);
 }

@@ -75,7 +75,8 @@ def carry_in_mail(book, rng, name, data, should, tags):
 def places(data, pair):
     """Tags of the data around a match, the second of the pair."""
     return (["at the first byte"] if data.startswith(pair[1]) else []) + (
-        ["a tag by chance"] if re.search(rb"<[A-Za-z]", data) else [])
+        ["a tag by chance"] if re.search(rb"<[A-Za-z]", data) else []) + (
+        [] if re.search(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]", data) else ["reads as text"])
 
 
 def carry_raw(book, name, data, pair, should, tags):

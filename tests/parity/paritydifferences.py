@@ -94,6 +94,7 @@ DIFFERENCES = [
     Difference("late-html", "clamav", has("normalised", "late", "target 3")),
     Difference("late-html", "cordon", has("normalised", "HTML", "target 0")),
     Difference("padded-base64", "cordon", has("base64 padded lines")),
+    Difference("copies-inside", "cordon", has("of Body", "offset end", "reads as text", "miss")),
     Difference("negated-edge", "cordon", negated_edge),
     Difference("line-copies", "cordon", lambda tags: "logical" in tags and bool(LINES & tags)),
     Difference("line-copies", "cordon", lambda tags: "archive" in tags and bool(LINES & tags)),

@@ -28,9 +28,12 @@ def quoted(rng, data, binary):
     return b"\n".join(lines + [line])
 
 
-def uuencoded(data):
-    body = b"".join(binascii.b2a_uu(data[i:i + 45]) for i in range(0, len(data), 45))
-    return b"begin 644 file.bin\n" + body + b"`\nend\n"
+def uuencoded(rng, data):
+    """Readers take six bits of each character: in one of eight mails the other two are any in some."""
+    lines = [bytearray(binascii.b2a_uu(data[i:i + 45])) for i in range(0, len(data), 45)]
+    for line in lines if rng.random() < 0.125 else []:
+        line[1:-1] = bytes(rng.choice([c, c, c | 0x80, c | 0x40 if c < 0x3f else c]) for c in line[1:-1])
+    return b"begin 644 file.bin\n" + b"".join(lines) + b"`\nend\n"
 
 
 def encoded(rng, data, encoding):
@@ -40,9 +43,9 @@ def encoded(rng, data, encoding):
     if encoding == "quoted-printable":
         return quoted(rng, data, True)
     if encoding == "x-uuencode":
-        return uuencoded(data)
+        return uuencoded(rng, data)
     if encoding == "uuencode in text":
-        return PROSE + b"\n" + uuencoded(data) + b"\nBye\n"
+        return PROSE + b"\n" + uuencoded(rng, data) + b"\nBye\n"
     return data
 
 

@@ -204,11 +204,33 @@ static void what_is_open_at_the_end_is_told_to_end(void **state)
 	free(log);
 }
 
+// Readers take six bits of a character, whatever the other two are. What is a field, or too long, is no data.
+static void uuencode_has_six_bits_in_any_character(void **state)
+{
+	static const char *const texts[] = {"begin 644 a\n#pV%T\n`\nend\n",
+		"begin 644 a\n#\xb0V%\x94\n`\nend\n", "begin 644 a\n#0V%\x14\n`\nend\n",
+		"begin 644 a\n#pVeT\n`\nend\n", "begin 644 a\n#pVeT.\n`\nend\n",
+		"begin 644 a\nnone of it\n#0V%T\n#pVeT and more\nend\n"};
+	struct random random = {5};
+	struct log *log = malloc(sizeof(*log));
+
+	(void)state;
+	assert_non_null(log);
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		for (uint32_t piece = 0; piece < 2; piece++) {
+			read_text(log, &random, texts[i], strlen(texts[i]), piece);
+			assert_string_equal(log->text, "\nbegin 0 0\nCat\nend\n");
+		}
+	}
+	free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_are_the_same_in_any_pieces),
 		cmocka_unit_test(what_is_open_at_the_end_is_told_to_end),
+		cmocka_unit_test(uuencode_has_six_bits_in_any_character),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@ struct alert {
 	uint64_t sequence;
 	int64_t issued_s; // since 1970
 	int64_t expires_s;
+	int64_t came_us; // when all of it was here, by the clock since the machine's start; 0: not known any more
 	char vendor[ALERT_NAME_BYTES];
 	char target_name[ALERT_NAME_BYTES]; // of the group or the gateway
 	char virus_id[ALERT_NAME_BYTES];    // "": none

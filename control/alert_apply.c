@@ -161,7 +161,6 @@ static int act(
 static int apply_all_clear(
 	struct control *control, const struct alert *alert, char *why, size_t why_bytes)
 {
-	const struct screen_store_choice screened = {.virus_id = alert->virus_id};
 	int ended = seals_end(control->seals, alert->virus_id);
 
 	if (ended < 0)
@@ -169,7 +168,7 @@ static int apply_all_clear(
 	if (ended > 0)
 		control_seals_changed(control, "unseal",
 			json_pack("{s:s, s:s}", "virus_id", alert->virus_id, "why", "all-clear"));
-	ended = (int)MIN(screens_end(control->screening, &screened, SCREENS_CLEARED), 0);
+	ended = screens_clear(control->screening, alert);
 	return ended == 0 ? 0 : refuse(why, why_bytes, ended, "");
 }
 
@@ -188,7 +187,7 @@ static int apply(
 	if (alert->type == ALERT_UPDATE || alert->type == ALERT_REVOKE) {
 		err = update_take(control->update, alert, digest, why, why_bytes);
 		if (err == -EINPROGRESS && alert->type == ALERT_REVOKE)
-			screens_revoke(control->screening, alert);
+			(void)screens_clear(control->screening, alert);
 		return err == -EINPROGRESS || why[0] != '\0' ? err
 							     : refuse(why, why_bytes, err, "");
 	}

@@ -124,6 +124,7 @@ void alerts_take_reading(
 	taking->now_s = latest_now(alerts, clock_s);
 	taking->envelope = reading->envelope;
 	taking->alert = reading->alert;
+	taking->alert.came_us = taking->came_us;
 	reading->envelope = NULL;
 	memset(&reading->alert, 0, sizeof(reading->alert));
 	if (alerts_seen_find_key(alerts->seen, &taking->key, taking->now_s, &seen))
@@ -140,7 +141,7 @@ static bool is_root(const struct reading *reading)
 	return reading->alert.type == ALERT_ROOT && reading->err == 0 && reading->signers != 0;
 }
 
-// All but seals keep the order in which they came. Whom the root document that waits trusts is not a stranger. What a
+// All but seals and short lists keep the order in which they came. Whom the root document that waits trusts is not a stranger. What a
 // root document follows is to be done first, and that is none of what is done in the midst of other work (urgent.h).
 static bool may_overtake(const struct alerts *alerts, const struct reading *reading)
 {
@@ -154,13 +155,14 @@ static bool may_overtake(const struct alerts *alerts, const struct reading *read
 		keys_count(keys, reading->alert.role, reading->signers) <
 			keys_threshold(keys, reading->alert.role))
 		return alerts->later_roots == 0;
-	return reading->alert.type == ALERT_SEAL;
+	return alerts_may_pass(&reading->alert);
 }
 
 void alerts_take(struct alerts *alerts, const struct alerts_source *source, const void *text,
 	size_t bytes, int64_t now_s)
 {
-	struct taking taking = {.source = source, .text = text, .bytes = bytes};
+	struct taking taking = {
+		.source = source, .text = text, .bytes = bytes, .came_us = alerts_clock_us()};
 	struct seen_answer seen;
 	struct reading reading;
 

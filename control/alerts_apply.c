@@ -406,14 +406,15 @@ static void note_order(struct alerts *alerts, const struct taking *taking)
 {
 	const struct alert *alert = &taking->alert;
 	const struct order_highest taken = {true, alert->epoch, alert->sequence};
+	const bool is_direct = alerts_may_pass(alert) && taking->highest == NULL;
 
-	if (alert->type == ALERT_SEAL) {
+	if (alert->type == ALERT_SEAL)
 		alerts->seals_left -= 1;
+	if (alert->type == ALERT_SEAL || is_direct)
 		alerts_note_passed(alerts);
-	}
-	if (alert->type == ALERT_SEAL && taking->highest == NULL)
+	if (alert->type == ALERT_SEAL && is_direct)
 		alerts_overtake(alerts, alert->virus_id);
-	else if (alert->role == ROLE_ALERTS)
+	else if (!is_direct && alert->role == ROLE_ALERTS)
 		order_highest_raise(&alerts->in_order, &taken);
 }
 

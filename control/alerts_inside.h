@@ -25,12 +25,12 @@ struct told {
 
 enum told_kind { TOLD_UNSIGNED, TOLD_REFUSED, TOLD_REPEATED, TOLD_KINDS };
 
-// A seal that was taken, and what had the highest number before it.
+// A seal or a list that was taken, and what had the highest number before it.
 struct passed {
 	int64_t at_us;
 	struct order_highest before;
 };
-#define PASSED_MOST 16u
+#define PASSED_MOST 64u
 
 struct alerts {
 	struct alerts_options options;
@@ -43,8 +43,9 @@ struct alerts {
 	unsigned int later_roots; // of them
 	struct later *later_first;
 	struct later *later_last;
-	struct order_highest in_order;     // of what keeps its order beside seals, what was taken
-	struct passed passed[PASSED_MOST]; // seals, the latest ones
+	struct order_highest
+		in_order; // of what keeps its order beside seals and short lists, what was taken
+	struct passed passed[PASSED_MOST]; // the latest ones
 	unsigned int passed_ever;
 	bool is_stopped;
 	struct alert_order *order;
@@ -81,6 +82,7 @@ struct taking {
 	struct alert alert;
 	struct keys *keys;                   // of a new root document
 	const struct order_highest *highest; // when it came; NULL: it came now
+	int64_t came_us;
 	const json_t *sealed; // {virus id: true}: that have overtaken it; NULL: it came now
 	int64_t now_s;
 	char why[ALERT_WHY_BYTES];
@@ -120,9 +122,11 @@ void alerts_overtake(struct alerts *alerts, const char *virus_id);
 
 // ---- alerts_passed.c ----------------------------------------------------------------------------
 
-// A seal is about to be taken.
+// Whether it need not wait for what is being read, or is still coming.
+bool alerts_may_pass(const struct alert *alert);
+// One of these is about to be taken.
 void alerts_note_passed(struct alerts *alerts);
-// What had the highest number when something began to come, for what seals may have passed since. Returns false when
+// What had the highest number when something began to come, for what others may have passed since. Returns false when
 // that is what has it now.
 bool alerts_highest_at(
 	const struct alerts *alerts, int64_t began_us, struct order_highest *highest);

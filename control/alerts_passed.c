@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A long list may begin to come before a seal and be whole after it. Its number is compared with what was the highest
-// when its first byte came: it is as new as it would be had the line been faster. What is not older than a minute counts,
-// and seals alone may pass: two lists, or a list and what takes it back, keep the order in which they are whole.
+// A long list may begin to come before a seal or a short list and be whole after it. Its number is compared with what was
+// the highest when its first byte came: it is as new as it would be had the line been faster. What is not older than a
+// minute counts, and nothing else may pass. Lists add up, so that their order does not matter; a list and what takes it
+// back go by when they were issued (screen_store_lift).
 #include "control/alerts_inside.h"
 
 #include <time.h>
@@ -18,6 +19,11 @@ int64_t alerts_clock_us(void)
 	return now.tv_sec * US_PER_S + now.tv_nsec / 1000;
 }
 
+bool alerts_may_pass(const struct alert *alert)
+{
+	return alert->type == ALERT_SEAL || alert->type == ALERT_SCREEN;
+}
+
 void alerts_note_passed(struct alerts *alerts)
 {
 	struct passed *passed = &alerts->passed[alerts->passed_ever++ % PASSED_MOST];
@@ -26,7 +32,7 @@ void alerts_note_passed(struct alerts *alerts)
 	alert_order_highest(alerts->order, alerts->root.vendor, ROLE_ALERTS, &passed->before);
 }
 
-// Of seals that are not remembered any more nothing is known: what was before the first that is, is higher.
+// Of what is not remembered any more nothing is known: what was before the first that is, is higher.
 bool alerts_highest_at(const struct alerts *alerts, int64_t began_us, struct order_highest *highest)
 {
 	const int64_t least_us = alerts_clock_us() - COMING_US;

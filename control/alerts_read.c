@@ -49,7 +49,8 @@ struct later {
 	struct keys *keys; // that it was read by
 	char *text;
 	size_t bytes;
-	int64_t clock_s;              // when it came,
+	int64_t clock_s; // when it came, by both clocks,
+	int64_t came_us;
 	struct order_highest highest; // and what was the highest then
 	json_t *sealed;               // since then
 	bool is_root;
@@ -114,6 +115,7 @@ static void was_read(struct journal_job *base, int err)
 		.bytes = later->bytes,
 		.key = later->key,
 		.highest = &later->highest,
+		.came_us = later->came_us,
 		.sealed = later->sealed};
 
 	(void)err;
@@ -169,6 +171,7 @@ static void read_as(struct alerts *alerts, const struct alerts_source *source, s
 	later->source.peer = later->peer;
 	later->keys = keys_share(alerts->root.keys);
 	later->clock_s = clock_s;
+	later->came_us = alerts_clock_us();
 	alert_order_highest(alerts->order, alerts->root.vendor, ROLE_ALERTS, &later->highest);
 	put_in(alerts, later);
 	journal_push(alerts->reader, &later->job);

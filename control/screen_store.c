@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUSY_MS 60000
+#define BUSY_US 250         // who writes much leaves a little time between (screen_store_coming.c)
 #define SWEEP_ENTRIES 20000 // in one go
 
 static const char schema[] =
@@ -31,7 +33,11 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS seen(id INTEGER PRIMARY KEY, count INTEGER, run INTEGER);"
 	"CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT);"
 	// Ids of entries that have come, gone or changed since the image was made (note "image").
-	"CREATE TABLE IF NOT EXISTS changed(number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER);";
+	"CREATE TABLE IF NOT EXISTS changed(number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER);"
+	// When the vendor issued what, and it came (screen_store_issue): lists, and what ends some.
+	"CREATE TABLE IF NOT EXISTS issue(list INTEGER PRIMARY KEY, issued INTEGER, came INTEGER);"
+	"CREATE TABLE IF NOT EXISTS lifted(what TEXT, value TEXT, issued INTEGER, came INTEGER,"
+	" UNIQUE(what, value));";
 
 // ---- statements ---------------------------------------------------------------------------------
 
@@ -80,6 +86,13 @@ int64_t screen_store_number(struct screen_store *store, const char *sql, int64_t
 
 // ---- open and close -----------------------------------------------------------------------------
 
+static int wait_a_little(void *ctx, int times)
+{
+	(void)ctx;
+	(void)usleep(BUSY_US);
+	return times < BUSY_MS * 1000 / BUSY_US;
+}
+
 static void was_taken_back(void *ctx)
 {
 	struct screen_store *store = ctx;
@@ -101,7 +114,7 @@ int screen_store_open(const char *path, struct screen_store **out, char *error, 
 		return -ENOMEM;
 	code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	if (code == SQLITE_OK) {
-		(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+		(void)sqlite3_busy_handler(store->db, wait_a_little, NULL);
 		(void)sqlite3_rollback_hook(store->db, was_taken_back, store);
 		code = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
 	}
@@ -133,28 +146,6 @@ void screen_store_close(struct screen_store *store)
 #define ON " FROM list CROSS JOIN entry ON entry.list = list.number WHERE list.off IS NULL"
 #define ON_BY_HITS " FROM entry JOIN list ON list.number = entry.list WHERE list.off IS NULL"
 
-static void bind_entry(sqlite3_stmt *add, int64_t list, const struct screen_entry *entry)
-{
-	const char *name = entry->name != NULL ? entry->name : "";
-	const char *type = entry->file_type != NULL ? entry->file_type : "";
-
-	(void)sqlite3_bind_int64(add, 1, list);
-	(void)sqlite3_bind_int64(add, 2, (int64_t)screen_id(entry));
-	(void)sqlite3_bind_text(add, 3, name, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int(add, 4, (int)entry->kind);
-	(void)sqlite3_bind_int(add, 5, (int)entry->action);
-	(void)sqlite3_bind_int(add, 6, (int)entry->algorithm);
-	(void)sqlite3_bind_blob(
-		add, 7, entry->digest, (int)digest_length(entry->algorithm), SQLITE_STATIC);
-	(void)sqlite3_bind_int64(add, 8, (int64_t)entry->bytes);
-	(void)sqlite3_bind_text(add, 9, type, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(add, 10, (int64_t)entry->offset);
-	(void)sqlite3_bind_int(add, 11, entry->from_end);
-	(void)sqlite3_bind_int64(add, 12, (int64_t)entry->length);
-	(void)sqlite3_bind_int64(add, 13, (int64_t)entry->section);
-	(void)sqlite3_bind_int64(add, 14, (int64_t)entry->rolling);
-}
-
 // Of ENTRY_COLUMNS; texts live as long as the row.
 static void read_entry(sqlite3_stmt *row, struct screen_entry *out)
 {
@@ -178,72 +169,26 @@ static void read_entry(sqlite3_stmt *row, struct screen_entry *out)
 		memcpy(out->digest, sqlite3_column_blob(row, 4), (size_t)bytes);
 }
 
-// ---- adding -------------------------------------------------------------------------------------
-
-static int add_list(struct screen_store *store, const struct screen_store_list *list, size_t count,
-	int64_t *number)
-{
-	sqlite3_stmt *statement = statement_prepare(store->db,
-		"INSERT INTO list(alert, virus_id, origin, why, added, expires, entries)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?)",
-		"ttttiii", list->alert, list->virus_id, list->origin, list->why, list->added_s,
-		list->expires_s, (int64_t)count);
-	int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
-
-	(void)sqlite3_finalize(statement);
-	*number = sqlite3_last_insert_rowid(store->db);
-	return code == SQLITE_DONE ? 0 : code == SQLITE_CONSTRAINT ? -EEXIST : -EIO;
-}
-
-int screen_store_add(struct screen_store *store, const struct screen_store_list *list,
-	const struct screen_entry *entries, size_t count)
-{
-	sqlite3_stmt *add = NULL;
-	int64_t number = 0;
-	int err = add_list(store, list, count, &number);
-
-	if (err != 0)
-		return err;
-	add = statement_prepare(store->db,
-		"INSERT INTO entry(list, id, name, kind, action, algorithm, digest, bytes,"
-		" file_type, offset, from_end, length, section, rolling)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"");
-	if (add == NULL)
-		return -EIO;
-	for (size_t i = 0; err == 0 && i < count; i++) {
-		struct screen_entry own = entries[i];
-
-		own.virus_id = list->virus_id;
-		bind_entry(add, number, &own);
-		if (sqlite3_step(add) != SQLITE_DONE)
-			err = -EIO;
-		(void)sqlite3_reset(add);
-	}
-	(void)sqlite3_finalize(add);
-	return err == 0
-		       ? screen_store_note_changed(store,
-				 statement_prepare(store->db,
-					 "INSERT INTO changed(id) SELECT id FROM entry WHERE list ="
-					 " ?" SCREEN_STORE_CHANGES,
-					 "i", number))
-		       : err;
-}
-
 // ---- choosing -----------------------------------------------------------------------------------
 
+// Lists of operators have no issue.
+#define NOT_NEWER(issued, came)                                                                    \
+	" NOT EXISTS (SELECT 1 FROM issue WHERE issue.list = list.number AND"                      \
+	" (issue.issued, issue.came) > (" issued ", " came "))"
 // A statement whose conditions stand behind a WHERE; those that are not asked for hold of all.
 #define CHOSEN                                                                                     \
 	" AND (?1 IS NULL OR list.virus_id = ?1) AND (?2 IS NULL OR hex(entry.digest) = "          \
 	"upper(?2))"                                                                               \
 	" AND (?3 = 0 OR list.number = ?3) AND (?4 = 0 OR entry.id = ?4)"                          \
-	" AND (?5 = 0 OR list.expires <= ?5) AND (?6 IS NULL OR entry.name = ?6)"
+	" AND (?5 = 0 OR list.expires <= ?5) AND (?6 IS NULL OR entry.name = ?6)"                  \
+	" AND (?7 = 0 OR" NOT_NEWER("?7", "?8") ")"
 
 static sqlite3_stmt *prepare_chosen(
 	struct screen_store *store, const char *sql, const struct screen_store_choice *choice)
 {
-	return statement_prepare(store->db, sql, "ttiiit", choice->virus_id, choice->digest,
-		choice->list, (int64_t)choice->id, choice->expires_s, choice->name);
+	return statement_prepare(store->db, sql, "ttiiitii", choice->virus_id, choice->digest,
+		choice->list, (int64_t)choice->id, choice->expires_s, choice->name,
+		choice->since.issued_s, screen_store_came(&choice->since));
 }
 
 static bool is_of_lists(const struct screen_store_choice *choice)
@@ -290,8 +235,9 @@ static int lists_off(struct screen_store *store, const struct screen_store_choic
 		"UPDATE list SET off = ?, off_why = ?, hits = hits + coalesce((SELECT sum(hits)"
 		" FROM entry WHERE entry.list = list.number), 0) WHERE off IS NULL"
 		" AND (?3 IS NULL OR virus_id = ?3) AND (?4 = 0 OR number = ?4)"
-		" AND (?5 = 0 OR expires <= ?5)",
-		"ittii", now_s, why, choice->virus_id, choice->list, choice->expires_s));
+		" AND (?5 = 0 OR expires <= ?5) AND (?6 = 0 OR" NOT_NEWER("?6", "?7") ")",
+		"ittiiii", now_s, why, choice->virus_id, choice->list, choice->expires_s,
+		choice->since.issued_s, screen_store_came(&choice->since)));
 }
 
 // Single entries; a list without any is off.
@@ -343,16 +289,20 @@ bool screen_store_sweep(struct screen_store *store, int64_t before_s, int64_t no
 {
 	int err = statement_run(statement_prepare(store->db,
 		"DELETE FROM entry WHERE number IN (SELECT entry.number FROM entry JOIN list ON"
-		" list.number = entry.list WHERE list.off IS NOT NULL AND NOT (list.off_why ="
-		" '" SCREEN_STORE_COVERED "' AND list.expires > ?) LIMIT ?)",
+		" list.number = entry.list WHERE list.off IS NOT NULL AND list.off_why <>"
+		" '" SCREEN_STORE_COMING "' AND NOT (list.off_why = '" SCREEN_STORE_COVERED
+		"' AND list.expires > ?) LIMIT ?)",
 		"ii", now_s, (int64_t)SWEEP_ENTRIES));
 	bool more = err == 0 && sqlite3_changes(store->db) == SWEEP_ENTRIES;
 
 	if (err == 0 && !more)
 		(void)statement_run(statement_prepare(store->db,
-			"DELETE FROM list WHERE off < ? AND NOT EXISTS (SELECT 1 FROM entry"
-			" WHERE entry.list = list.number)",
+			"DELETE FROM list WHERE off < ? AND off_why <> '" SCREEN_STORE_COMING
+			"' AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.list = list.number)",
 			"i", before_s));
+	if (err == 0 && !more)
+		(void)screen_store_execute(
+			store, "DELETE FROM issue WHERE list NOT IN (SELECT number FROM list)");
 	return more;
 }
 
@@ -431,6 +381,15 @@ int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
 		fn, ctx);
 }
 
+int screen_store_each_with_coming(struct screen_store *store, screen_store_fn fn, void *ctx)
+{
+	return each_row(statement_prepare(store->db,
+				"SELECT " ENTRY_COLUMNS ON " OR list.off_why ="
+				" '" SCREEN_STORE_COMING "' ORDER BY list.number, entry.number",
+				""),
+		fn, ctx);
+}
+
 int screen_store_each_changed(struct screen_store *store, int64_t after,
 	void (*fn)(void *ctx, const struct screen_store_row *row), void *ctx)
 {
@@ -490,7 +449,7 @@ json_t *screen_store_lists(struct screen_store *store, bool all)
 		"SELECT number, virus_id, origin, alert, why, added, expires, entries, hits +"
 		" CASE WHEN off IS NULL THEN coalesce((SELECT sum(hits) FROM entry WHERE"
 		" entry.list = list.number), 0) ELSE 0 END, off, off_why FROM list"
-		" WHERE off IS NULL OR ? ORDER BY number DESC LIMIT 1000",
+		" WHERE off IS NULL OR (? AND off > 0) ORDER BY number DESC LIMIT 1000",
 		"i", (int64_t)all);
 	json_t *lists = json_array();
 

@@ -21,6 +21,12 @@
 
 struct screen_store;
 
+// When the vendor issued something, and when it came here. All zeros: of an operator.
+struct screen_store_issue {
+	int64_t issued_s; // since 1970
+	int64_t came_us;  // by the clock since the machine's start; 0: not known any more
+};
+
 struct screen_store_list {
 	char alert[SCREEN_STORE_ALERT_BYTES]; // digest of the alert's payload, "": made by hand
 	char virus_id[SCREEN_STORE_TEXT_BYTES];
@@ -28,6 +34,7 @@ struct screen_store_list {
 	char why[SCREEN_STORE_TEXT_BYTES];
 	int64_t added_s;
 	int64_t expires_s;
+	struct screen_store_issue issue;
 };
 
 // Opens or makes it. Returns 0, -EBADMSG or -EIO with a text in error, or -ENOMEM.
@@ -43,9 +50,27 @@ int screen_store_begin_reading(struct screen_store *store) __attribute__((warn_u
 int screen_store_end(struct screen_store *store, int err) __attribute__((warn_unused_result));
 
 // Adds a list with its entries, whose own virus ids do not count. Returns 0, -EEXIST: that alert's list of this
-// virus id was added before, or -EIO.
+// virus id was added before, -EACCES: all of it was lifted (screen_store_lift), or -EIO.
 int screen_store_add(struct screen_store *store, const struct screen_store_list *list,
 	const struct screen_entry *entries, size_t count) __attribute__((warn_unused_result));
+
+// A list that comes piece by piece, in transactions that others may come between. Nothing of it is on, or is told of,
+// before it goes on; what is left of it when the process ends counts for nothing.
+//
+// Begins one. Returns as screen_store_add.
+int screen_store_come(struct screen_store *store, const struct screen_store_list *list,
+	int64_t *number) __attribute__((warn_unused_result));
+// More of its entries. Returns 0 or -EIO.
+int screen_store_come_more(struct screen_store *store, int64_t number, const char *virus_id,
+	const struct screen_entry *entries, size_t count) __attribute__((warn_unused_result));
+// All has come. is_in_image: the image that is set in the same transaction has it. Returns as screen_store_add.
+int screen_store_go_on(struct screen_store *store, int64_t number, bool is_in_image)
+	__attribute__((warn_unused_result));
+// All that is coming is not to go on. Returns 0 or -EIO.
+int screen_store_abandon(struct screen_store *store) __attribute__((warn_unused_result));
+bool screen_store_is_coming(struct screen_store *store);
+// Until the end: what is committed is durable when something of another store is committed.
+int screen_store_hurry(struct screen_store *store) __attribute__((warn_unused_result));
 
 // What is switched off, or shown: what all of these hold of that are set.
 struct screen_store_choice {
@@ -55,12 +80,18 @@ struct screen_store_choice {
 	int64_t list;         // 0: any
 	uint64_t id;          // of an entry (screen_id), 0: any
 	int64_t expires_s;    // then or before, 0: any
+	// Not of lists that were issued later, or that came later and were issued in the same second; zeros: any.
+	struct screen_store_issue since;
 };
 
 // Switches off. names gets those of the entries, each once, by which mail in quarantine is known; ids the virus
 // ids. Both are lists of the caller's. Returns how many entries, or -EIO: then nothing has changed.
 int64_t screen_store_off(struct screen_store *store, const struct screen_store_choice *choice,
 	const char *why, int64_t now_s, json_t *names, json_t *ids)
+	__attribute__((warn_unused_result));
+// Writes down, durably for lists that are yet to come, that what was issued before does not go on: by choice's virus id,
+// digest or name, of which one is set, and since. Returns 0 or -EIO.
+int screen_store_lift(struct screen_store *store, const struct screen_store_choice *choice)
 	__attribute__((warn_unused_result));
 // Why lists are off that may come back.
 #define SCREEN_STORE_COVERED "covered"
@@ -80,6 +111,9 @@ int screen_store_forget(struct screen_store *store, const struct screen_store_ch
 typedef bool (*screen_store_fn)(void *ctx, const struct screen_entry *entry);
 // Each that is on; its texts live as long as the call. Returns 0 or -EIO.
 int screen_store_each(struct screen_store *store, screen_store_fn fn, void *ctx)
+	__attribute__((warn_unused_result));
+// And those that are coming.
+int screen_store_each_with_coming(struct screen_store *store, screen_store_fn fn, void *ctx)
 	__attribute__((warn_unused_result));
 
 // ---- what has changed since an image was made -----------------------------------------------------

@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 
+// Why a list is off that is coming.
+#define SCREEN_STORE_COMING "coming"
+
 struct screen_store {
 	sqlite3 *db;
 	uint64_t rollbacks;
@@ -24,3 +27,6 @@ int64_t screen_store_number(struct screen_store *store, const char *sql, int64_t
 // Runs a statement that adds ids, no more than that, to what has changed. Where the image is not known any more,
 // nothing is kept.
 int screen_store_note_changed(struct screen_store *store, sqlite3_stmt *insert);
+
+// Of what lifts: where it is not known when it came, after all that was issued in that second.
+int64_t screen_store_came(const struct screen_store_issue *since);

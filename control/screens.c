@@ -36,7 +36,7 @@ void screens_tell(const struct screens *screening, const char *result, json_t *m
 	control_events_write(screening->control->events, "screening", members);
 }
 
-static void fault(struct screens *screening, const char *why)
+void screens_fault(struct screens *screening, const char *why)
 {
 	control_events_write(screening->control->events, "fault",
 		json_pack("{s:s, s:s}", "what", "screening", "why", why));
@@ -103,142 +103,7 @@ static void set_doubted(struct screens *screening, const char *virus_id, bool is
 	else
 		(void)json_array_remove(screening->doubted, at);
 	if (screens_notes_write(screening->store, "doubted", screening->doubted) != 0)
-		fault(screening, "what an update does not cover cannot be written down");
-}
-
-// ---- after a job --------------------------------------------------------------------------------
-
-static void note_told(struct screens *screening, const struct screens_job *job)
-{
-	bool said = screening->why[0] != '\0';
-
-	screening->is_told = job->told == 0;
-	screening->changed_s = steady_s();
-	if (job->told == 0) {
-		screening->layered = job->layered;
-		(void)snprintf(screening->version, sizeof(screening->version), "%s", job->version);
-		(void)snprintf(screening->control->link.screen,
-			sizeof(screening->control->link.screen), "%s", job->version);
-		screening->why[0] = '\0';
-		return;
-	}
-	(void)snprintf(screening->why, sizeof(screening->why), "%s", job->why);
-	// It is tried again, and told once.
-	if (!said && job->told != -ECANCELED)
-		fault(screening, job->why);
-}
-
-static json_t *describe_added(const struct screens *screening, const struct screens_job *job)
-{
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s}", "virus_id", job->list.virus_id,
-		"origin", job->list.origin, "alert", job->list.alert, "entries",
-		(json_int_t)job->entries, "expires", (json_int_t)job->list.expires_s, "in_force",
-		screening->is_told, "version", screening->version);
-}
-
-static void list_added(struct screens *screening, struct screens_job *job)
-{
-	struct control *control = screening->control;
-	struct screens_waiter *waiter = job->ctx;
-	json_t *answer;
-
-	screening->changes--;
-	// It was there: a process before has added it, and was ended.
-	if (job->err == -EEXIST)
-		push(screening, SCREENS_PUT);
-	else if (job->err == 0)
-		note_told(screening, job);
-	if (job->err == -EEXIST)
-		job->err = 0;
-	screening->expiry_s = screen_store_next_expiry(screening->store);
-	screens_tell(
-		screening, job->err == 0 ? "added" : "refused", describe_added(screening, job));
-	if (waiter->alert[0] != '\0')
-		alerts_done(control->alerts, waiter->alert, job->err, job->why, screens_now_s());
-	if (waiter->client != API_NOBODY) {
-		answer = job->err == 0 ? describe_added(screening, job)
-				       : api_refusal("%s", job->why);
-		if (job->err == 0)
-			(void)json_object_set_new(answer, "ok", json_true());
-		if (job->err == 0 && !screening->is_told)
-			(void)json_object_set_new(answer, "why", json_string(screening->why));
-		api_answer(control->api, waiter->client, answer);
-	}
-	free(waiter);
-}
-
-static void copied(struct screens *screening, struct screens_job *job)
-{
-	struct screens_waiter *waiter = job->ctx;
-	json_t *answer = job->err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "entries",
-						 (json_int_t)job->entries)
-				       : api_refusal("the lists cannot be read or copied");
-
-	api_answer(screening->control->api, waiter->client, answer);
-	free(waiter);
-}
-
-// What was removed is not looked for any more, or why it is.
-static void answer_removed(const struct screens *screening, struct screens_waiter *waiter)
-{
-	if (waiter == NULL)
-		return;
-	api_answer(screening->control->api, waiter->client,
-		json_pack("{s:b, s:I, s:b, s:s}", "ok", 1, "removed", (json_int_t)waiter->removed,
-			"in_force", screening->is_told, "why", screening->why));
-	free(waiter);
-}
-
-// What changed meanwhile is a layer on it.
-static void merged(struct screens *screening, struct screens_job *job)
-{
-	struct screens_job *put;
-
-	screening->is_merging = false;
-	screening->has_failed = job->err != 0;
-	if (job->err != 0) {
-		screening->changed_s = steady_s();
-		if (job->err != -EALREADY && job->err != -ECANCELED)
-			fault(screening, "the lists cannot be made into one image");
-		return;
-	}
-	put = screening->is_ending ? NULL : screens_job_new(SCREENS_PUT);
-	if (put == NULL)
-		return;
-	put->merged = job->merged;
-	job->merged = NULL;
-	screening->changes++;
-	screens_work_push(screening->work, put);
-}
-
-static void job_done(void *ctx, struct screens_job *job)
-{
-	struct screens *screening = ctx;
-
-	switch (job->kind) {
-	case SCREENS_ADD:
-		list_added(screening, job);
-		break;
-	case SCREENS_PUT:
-		screening->changes--;
-		if (job->err != 0)
-			job->told = job->err;
-		note_told(screening, job);
-		answer_removed(screening, job->ctx);
-		break;
-	case SCREENS_MERGE:
-		merged(screening, job);
-		break;
-	case SCREENS_HITS:
-		screening->is_counting = false;
-		screens_hits_tell(screening->control, screening->store, job->hits);
-		break;
-	case SCREENS_SWEEP:
-		break;
-	case SCREENS_COPY:
-		copied(screening, job);
-		break;
-	}
+		screens_fault(screening, "what an update does not cover cannot be written down");
 }
 
 // ---- the end of lists ---------------------------------------------------------------------------
@@ -291,7 +156,7 @@ static int64_t end_for(struct screens *screening, const struct screen_store_choi
 	if (count < 0) {
 		while (json_array_size(screening->again) > before)
 			(void)json_array_remove(screening->again, before);
-		fault(screening, "what is to end cannot be written down");
+		screens_fault(screening, "what is to end cannot be written down");
 	}
 	if (count > 0) {
 		screens_tell(screening, "off",
@@ -326,6 +191,162 @@ int64_t screens_remove(
 	return count;
 }
 
+// ---- after a job --------------------------------------------------------------------------------
+
+static void note_told(struct screens *screening, const struct screens_job *job)
+{
+	bool said = screening->why[0] != '\0';
+
+	screening->is_told = job->told == 0;
+	screening->changed_s = steady_s();
+	if (job->told == 0) {
+		screening->layered = job->layered;
+		(void)snprintf(screening->version, sizeof(screening->version), "%s", job->version);
+		(void)snprintf(screening->control->link.screen,
+			sizeof(screening->control->link.screen), "%s", job->version);
+		screening->why[0] = '\0';
+		return;
+	}
+	(void)snprintf(screening->why, sizeof(screening->why), "%s", job->why);
+	// It is tried again, and told once.
+	if (!said && job->told != -ECANCELED)
+		screens_fault(screening, job->why);
+}
+
+static json_t *describe_added(const struct screens *screening, const struct screens_job *job)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s}", "virus_id", job->list.virus_id,
+		"origin", job->list.origin, "alert", job->list.alert, "entries",
+		(json_int_t)job->entries, "expires", (json_int_t)job->list.expires_s, "in_force",
+		screening->is_told, "version", screening->version);
+}
+
+// Rules have come into force while it was coming.
+static void end_if_known(struct screens *screening, const struct screens_waiter *waiter,
+	const struct screens_job *job)
+{
+	const struct screen_store_choice choice = {.virus_id = job->list.virus_id};
+
+	if (!screening->is_ending && job->err == 0 && waiter->alert[0] != '\0' &&
+		screens_is_known(screening, job->list.virus_id))
+		(void)end_for(screening, &choice, SCREENS_COVERED, NULL);
+}
+
+static void list_added(struct screens *screening, struct screens_job *job)
+{
+	struct control *control = screening->control;
+	struct screens_waiter *waiter = job->ctx;
+	json_t *answer;
+
+	screening->changes--;
+	// The next process takes it once more.
+	if (job->err == -ECANCELED) {
+		free(waiter);
+		return;
+	}
+	// It was there: a process before has added it, and was ended.
+	if (job->err == -EEXIST)
+		push(screening, SCREENS_PUT);
+	else if (job->err == 0)
+		note_told(screening, job);
+	if (job->err == -EEXIST)
+		job->err = 0;
+	screening->expiry_s = screen_store_next_expiry(screening->store);
+	screens_tell(
+		screening, job->err == 0 ? "added" : "refused", describe_added(screening, job));
+	if (waiter->alert[0] != '\0')
+		alerts_done(control->alerts, waiter->alert, job->err, job->why, screens_now_s());
+	if (waiter->client != API_NOBODY) {
+		answer = job->err == 0 ? describe_added(screening, job)
+				       : api_refusal("%s", job->why);
+		if (job->err == 0)
+			(void)json_object_set_new(answer, "ok", json_true());
+		if (job->err == 0 && !screening->is_told)
+			(void)json_object_set_new(answer, "why", json_string(screening->why));
+		api_answer(control->api, waiter->client, answer);
+	}
+	if (job->err != 0 && job->is_long)
+		push(screening, SCREENS_SWEEP);
+	end_if_known(screening, waiter, job);
+	free(waiter);
+}
+
+static void copied(struct screens *screening, struct screens_job *job)
+{
+	struct screens_waiter *waiter = job->ctx;
+	json_t *answer = job->err == 0 ? json_pack("{s:b, s:I}", "ok", 1, "entries",
+						 (json_int_t)job->entries)
+				       : api_refusal("the lists cannot be read or copied");
+
+	api_answer(screening->control->api, waiter->client, answer);
+	free(waiter);
+}
+
+// What was removed is not looked for any more, or why it is.
+static void answer_removed(const struct screens *screening, struct screens_waiter *waiter)
+{
+	if (waiter == NULL)
+		return;
+	api_answer(screening->control->api, waiter->client,
+		json_pack("{s:b, s:I, s:b, s:s}", "ok", 1, "removed", (json_int_t)waiter->removed,
+			"in_force", screening->is_told, "why", screening->why));
+	free(waiter);
+}
+
+// What changed meanwhile is a layer on it.
+static void merged(struct screens *screening, struct screens_job *job)
+{
+	struct screens_job *put;
+
+	screening->is_merging = false;
+	screening->has_failed = job->err != 0;
+	if (job->err != 0) {
+		screening->changed_s = steady_s();
+		if (job->err != -EALREADY && job->err != -ECANCELED)
+			screens_fault(screening, "the lists cannot be made into one image");
+		return;
+	}
+	put = screening->is_ending ? NULL : screens_job_new(SCREENS_PUT);
+	if (put == NULL)
+		return;
+	put->merged = job->merged;
+	job->merged = NULL;
+	screening->changes++;
+	screens_work_push(screening->work, put);
+}
+
+static void job_done(void *ctx, struct screens_job *job)
+{
+	struct screens *screening = ctx;
+
+	switch (job->kind) {
+	case SCREENS_ADD:
+		list_added(screening, job);
+		break;
+	case SCREENS_PUT:
+		screening->changes--;
+		if (job->err != 0)
+			job->told = job->err;
+		note_told(screening, job);
+		answer_removed(screening, job->ctx);
+		break;
+	case SCREENS_MERGE:
+		merged(screening, job);
+		break;
+	case SCREENS_HITS:
+		screening->is_counting = false;
+		screens_hits_tell(screening->control, screening->store, job->hits);
+		break;
+	case SCREENS_SWEEP:
+		break;
+	case SCREENS_COPY:
+		copied(screening, job);
+		break;
+	}
+}
+
+// ---- rules that come -----------------------------------------------------------------------------
+
 void screens_covered(void *ctx, const char *virus_id, bool is_covered)
 {
 	struct screens *screening = ctx;
@@ -343,7 +364,7 @@ static void uncover(struct screens *screening, const struct ruleset *ruleset)
 	int64_t count = screens_rules_uncover(screening->store, ruleset, control_due_s(), ids);
 
 	if (count < 0)
-		fault(screening, "what is to come back cannot be written down");
+		screens_fault(screening, "what is to come back cannot be written down");
 	if (count > 0) {
 		screens_tell(screening, "on",
 			json_pack("{s:O, s:I, s:s}", "virus_ids", ids, "entries", (json_int_t)count,
@@ -429,7 +450,7 @@ static void judge_again(struct screens *screening)
 		return;
 	(void)json_array_remove(screening->again, 0);
 	if (screens_notes_write(screening->store, "again", screening->again) != 0)
-		fault(screening, "what was judged again cannot be written down");
+		screens_fault(screening, "what was judged again cannot be written down");
 }
 
 void screens_turn(struct screens *screening)
@@ -475,7 +496,7 @@ int screens_new(struct control *control, struct screens **out, char *error, size
 {
 	struct screens *screening = calloc(1, sizeof(*screening));
 	char path[CONTROL_TEXT_BYTES + 16];
-	const struct screens_work_setup setup = {&control->options, path, job_done, screening};
+	const struct screens_work_setup setup = {&control->options, path, job_done, screening, 0};
 	int err;
 
 	if (screening == NULL)

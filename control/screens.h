@@ -68,8 +68,9 @@ void screens_look_at_rules(struct screens *screening);
 // Rules that know less are to come: all that was covered is looked for again, until screens_look_at_rules. When it
 // is settled (screens_is_settled) they may come.
 void screens_uncover(struct screens *screening);
-// A revoke alert's body.
-void screens_revoke(struct screens *screening, const struct alert *alert);
+// The vendor has taken back what an all-clear or a revoke names: lists that were issued before it end, and what is still
+// to come of such does not go on. Returns 0 or -EIO, which is told.
+int screens_clear(struct screens *screening, const struct alert *alert);
 // Nothing is on its way: what lies beside the rules' image is what is on.
 bool screens_is_settled(const struct screens *screening);
 // {"entries", "lists", "in_force", "version", "why", "waiting"}; the caller's.

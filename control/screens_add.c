@@ -31,7 +31,7 @@ static int push_list(
 	return 0;
 }
 
-static bool is_known(const struct screens *screening, const char *virus_id)
+bool screens_is_known(const struct screens *screening, const char *virus_id)
 {
 	return virus_id[0] != '\0' &&
 	       screens_notes_find(screening->doubted, virus_id) == SIZE_MAX &&
@@ -44,11 +44,15 @@ int screens_take(struct screens *screening, const struct alert *alert, const cha
 	struct screens_job *job;
 	int err = -ENOMEM;
 
-	if (is_known(screening, alert->virus_id)) {
+	if (screens_is_known(screening, alert->virus_id)) {
 		screens_tell(screening, "off",
 			json_pack("{s:[s], s:I, s:s}", "virus_ids", alert->virus_id, "entries",
 				(json_int_t)0, "why", "covered before it came"));
 		return 0;
+	}
+	if (!screens_work_has_room(screening->work)) {
+		(void)snprintf(why, why_bytes, "too many long lists at once");
+		return -EACCES;
 	}
 	job = screens_job_new(SCREENS_ADD);
 	if (job != NULL) {
@@ -57,6 +61,7 @@ int screens_take(struct screens *screening, const struct alert *alert, const cha
 		(void)snprintf(
 			job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
 		job->list.expires_s = alert->expires_s;
+		job->list.issue = (struct screen_store_issue){alert->issued_s, alert->came_us};
 		job->text = alert->list != NULL ? strdup(alert->list)
 						: json_dumps(alert->body, JSON_COMPACT);
 		if (job->text != NULL)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define MERGED_SUFFIX RULESET_SCREEN_SUFFIX "-merged"
+#define COMING_SUFFIX RULESET_SCREEN_SUFFIX "-coming" // likewise, with a list that is to go on
 #define PATH_BYTES (CONTROL_TEXT_BYTES + 32)
 #define LEAST_ENTRIES 4096 // with no more an image is made as fast as a layer
 
@@ -41,6 +42,7 @@ struct screens_image {
 
 struct screens_merged {
 	const struct control_options *options;
+	const char *suffix; // of its file
 	struct opened opened;
 	char *mark; // of the image before, in the store
 	int64_t last_change;
@@ -165,21 +167,34 @@ static const struct screen_entry *entries_of(const struct gathered *gathered)
 
 // ---- making -------------------------------------------------------------------------------------
 
-static int make_whole(struct screen_store *store, const atomic_bool *is_ending,
-	struct screens_bytes *out, char *why, size_t why_bytes)
+struct reason {
+	char *text;
+	size_t bytes;
+};
+
+typedef int (*each_fn)(struct screen_store *store, screen_store_fn fn, void *ctx);
+
+static int make_whole_of(struct screen_store *store, each_fn each, const atomic_bool *is_ending,
+	struct screens_bytes *out, struct reason *why)
 {
 	struct gathered gathered = gathered_new(is_ending);
-	int err = screen_store_each(store, gather, &gathered);
+	int err = each(store, gather, &gathered);
 
 	if (err != 0)
-		(void)snprintf(why, why_bytes, "the lists cannot be read");
+		(void)snprintf(why->text, why->bytes, "the lists cannot be read");
 	else if (is_ending != NULL && atomic_load(is_ending))
 		err = -ECANCELED;
 	else
 		err = screen_build(entries_of(&gathered), gathered.entries->len, &out->data,
-			&out->bytes, why, why_bytes);
+			&out->bytes, why->text, why->bytes);
 	gathered_free(&gathered);
 	return err;
+}
+
+static int make_whole(
+	struct screen_store *store, struct screens_bytes *out, char *why, size_t why_bytes)
+{
+	return make_whole_of(store, screen_store_each, NULL, out, &(struct reason){why, why_bytes});
 }
 
 static int make_layer(const struct screens_image *image, const struct screen_part *below,
@@ -231,14 +246,14 @@ int screens_image_make(
 	// What is gone and still counts in layers may be all that is too much.
 	if (err == -E2BIG) {
 		why[0] = '\0';
-		err = make_whole(image->store, NULL, &made->whole, why, why_bytes);
+		err = make_whole(image->store, &made->whole, why, why_bytes);
 	}
 	return err;
 }
 
-static bool has_mark(const struct screens_image *image)
+static bool has_mark(struct screen_store *store)
 {
-	char *mark = screen_store_image(image->store);
+	char *mark = screen_store_image(store);
 	bool has = mark != NULL && mark[0] != '\0';
 
 	free(mark);
@@ -246,22 +261,31 @@ static bool has_mark(const struct screens_image *image)
 }
 
 // A mark that no image has.
+static int watch(struct screen_store *store)
+{
+	return has_mark(store)
+		       ? 0
+		       : screen_store_set_image(store, "none", screen_store_last_change(store));
+}
+
 int screens_image_watch(struct screens_image *image)
 {
 	image->is_watching = true;
-	if (has_mark(image))
-		return 0;
-	return screen_store_set_image(image->store, "none", screen_store_last_change(image->store));
+	return watch(image->store);
 }
 
 int screens_image_note(struct screens_image *image, const struct screens_made *made)
 {
 	// Too much has changed meanwhile to be written down.
-	bool is_lost = image->is_watching && !has_mark(image);
+	bool has = has_mark(image->store);
+	bool is_lost = image->is_watching && !has;
 	char version[20] = "";
 
 	image->is_watching = false;
 	if (made->layer.data != NULL)
+		return 0;
+	// What changes beside a list that is coming is told from then on.
+	if (made->is_small && has && screen_store_is_coming(image->store))
 		return 0;
 	if (made->whole.data != NULL && !made->is_small && !is_lost)
 		screen_image_version(made->whole.data, made->whole.bytes, version, sizeof(version));
@@ -301,7 +325,7 @@ static int keep_next(struct screens_image *image, const struct screens_bytes *la
 	memcpy((char *)both.data + image->layer.bytes, layer->data, layer->bytes);
 	err = write_file(options, RULESET_SCREEN_LAYER_SUFFIX, &both);
 	free(both.data);
-	path_of(options, MERGED_SUFFIX, from);
+	path_of(options, image->next->suffix, from);
 	path_of(options, RULESET_SCREEN_SUFFIX, to);
 	if (err == 0)
 		err = durable_rename(from, to);
@@ -379,45 +403,83 @@ int screens_image_seal(
 // ---- merging ------------------------------------------------------------------------------------
 
 // As the store has it at one moment, while others change it.
-static int read_whole(struct screen_store *store, const atomic_bool *is_ending,
-	struct screens_merged *merged, struct screens_bytes *whole)
+static int read_whole(struct screen_store *store, bool with_coming, const atomic_bool *is_ending,
+	struct screens_merged *merged, struct screens_bytes *whole, struct reason *why)
 {
-	char why[256] = "";
 	int err = screen_store_begin_reading(store);
 
 	if (err != 0)
 		return err;
 	merged->mark = screen_store_image(store);
 	merged->last_change = screen_store_last_change(store);
-	if (merged->mark == NULL || merged->mark[0] == '\0' || screen_store_changes(store) == 0 ||
-		screen_store_count(store) <= LEAST_ENTRIES)
+	if (merged->mark == NULL || merged->mark[0] == '\0' ||
+		(!with_coming && (screen_store_changes(store) == 0 ||
+					 screen_store_count(store) <= LEAST_ENTRIES)))
 		err = -EALREADY;
 	else
-		err = make_whole(store, is_ending, whole, why, sizeof(why));
+		err = make_whole_of(store,
+			with_coming ? screen_store_each_with_coming : screen_store_each, is_ending,
+			whole, why);
 	return screen_store_end(store, err);
+}
+
+static int merge(struct screens_merged *merged, struct screen_store *store, bool with_coming,
+	const atomic_bool *is_ending, struct reason *why)
+{
+	struct screens_bytes whole = {NULL, 0};
+	int err = read_whole(store, with_coming, is_ending, merged, &whole, why);
+
+	if (err == 0)
+		err = write_file(merged->options, merged->suffix, &whole);
+	free(whole.data);
+	return err == 0 ? open_file(merged->options, merged->suffix, &merged->opened) : err;
+}
+
+static struct screens_merged *merged_new(const struct control_options *options, const char *suffix)
+{
+	struct screens_merged *merged = calloc(1, sizeof(*merged));
+
+	if (merged == NULL)
+		return NULL;
+	merged->options = options;
+	merged->suffix = suffix;
+	return merged;
 }
 
 int screens_image_merge(const struct control_options *options, const char *path,
 	const atomic_bool *is_ending, struct screens_merged **out)
 {
-	struct screens_merged *merged = calloc(1, sizeof(*merged));
-	struct screens_bytes whole = {NULL, 0};
+	struct screens_merged *merged = merged_new(options, MERGED_SUFFIX);
 	struct screen_store *store = NULL;
 	char error[256];
 	int err;
 
 	if (merged == NULL)
 		return -ENOMEM;
-	merged->options = options;
 	err = screen_store_open(path, &store, error, sizeof(error));
 	if (err == 0)
-		err = read_whole(store, is_ending, merged, &whole);
+		err = merge(
+			merged, store, false, is_ending, &(struct reason){error, sizeof(error)});
 	screen_store_close(store);
+	if (err != 0) {
+		screens_merged_free(merged);
+		return err;
+	}
+	*out = merged;
+	return 0;
+}
+
+int screens_image_merge_coming(const struct screens_coming_setup *setup,
+	struct screens_merged **out, char *why, size_t why_bytes)
+{
+	struct screens_merged *merged = merged_new(setup->options, COMING_SUFFIX);
+	int err = merged != NULL ? screen_store_begin(setup->store) : -ENOMEM;
+
 	if (err == 0)
-		err = write_file(options, MERGED_SUFFIX, &whole);
-	free(whole.data);
+		err = screen_store_end(setup->store, watch(setup->store));
 	if (err == 0)
-		err = open_file(options, MERGED_SUFFIX, &merged->opened);
+		err = merge(merged, setup->store, true, setup->is_ending,
+			&(struct reason){why, why_bytes});
 	if (err != 0) {
 		screens_merged_free(merged);
 		return err;
@@ -431,7 +493,7 @@ void screens_merged_free(struct screens_merged *merged)
 	if (merged == NULL)
 		return;
 	if (merged->opened.part != NULL)
-		(void)remove_file(merged->options, MERGED_SUFFIX);
+		(void)remove_file(merged->options, merged->suffix);
 	opened_close(&merged->opened);
 	free(merged->mark);
 	free(merged);
@@ -451,7 +513,7 @@ int screens_image_adopt(struct screens_image *image, struct screens_merged *merg
 		image->next = merged;
 	else
 		screens_merged_free(merged);
-	return err;
+	return is_same ? err : -ESTALE;
 }
 
 void screens_image_disown(struct screens_image *image)
@@ -477,6 +539,7 @@ int screens_image_new(const struct control_options *options, struct screen_store
 	}
 	// Of a process that was ended.
 	(void)remove_file(options, MERGED_SUFFIX);
+	(void)remove_file(options, COMING_SUFFIX);
 	*out = image;
 	return 0;
 }

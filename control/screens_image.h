@@ -67,8 +67,18 @@ void screens_image_settle(struct screens_image *image);
 int screens_image_merge(const struct control_options *options, const char *path,
 	const atomic_bool *is_ending, struct screens_merged **out)
 	__attribute__((warn_unused_result));
-// In a transaction: it is noted, and the next layers are made for it. Where another image came in between it is of no
-// use. Takes it. Returns 0 or -EIO; that goes before screens_image_make.
+// The same with the list that is coming (screen_store_come), by a store of the thread's own, for the transaction in which
+// that goes on. Returns 0, -ECANCELED likewise, or as screens_image_make.
+struct screens_coming_setup {
+	const struct control_options *options;
+	struct screen_store *store;
+	const atomic_bool *is_ending;
+};
+int screens_image_merge_coming(const struct screens_coming_setup *setup,
+	struct screens_merged **out, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+// In a transaction: it is noted, and the next layers are made for it. Takes it. Returns 0, -EIO, or -ESTALE: another image
+// came in between, it is of no use; that goes before screens_image_make.
 int screens_image_adopt(struct screens_image *image, struct screens_merged *merged)
 	__attribute__((warn_unused_result));
 // The transaction came to nothing.

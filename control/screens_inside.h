@@ -43,6 +43,10 @@ struct screens_waiter {
 int64_t screens_now_s(void);
 // An event "screening". Takes the members.
 void screens_tell(const struct screens *screening, const char *result, json_t *members);
+// An event "fault".
+void screens_fault(struct screens *screening, const char *why);
+// Whether the rules in force know it.
+bool screens_is_known(const struct screens *screening, const char *virus_id);
 // Both are NULL where there is no memory.
 struct screens_job *screens_job_new(enum screens_job_kind kind);
 struct screens_waiter *screens_waiter_new(const char *alert, uint64_t client);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/screens_rules.h"
 
-#include "control/screens.h"
+#include "control/screens_inside.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int64_t switch_on(struct screen_store *store, const json_t *ids, int64_t now_s)
 {
@@ -47,24 +48,61 @@ int64_t screens_rules_uncover(
 	return err != 0 ? err : count;
 }
 
-void screens_revoke(struct screens *screening, const struct alert *alert)
+// ---- what the vendor takes back -----------------------------------------------------------------
+
+typedef int (*choice_fn)(struct screens *screening, const struct screen_store_choice *choice);
+
+static int each_text(
+	struct screens *screening, const struct alert *alert, const char *member, choice_fn fn)
 {
-	struct screen_store_choice choice = {.virus_id = alert->virus_id};
+	const bool is_digest = strcmp(member, "digests") == 0;
 	json_t *value;
 	size_t i;
+	int err = 0;
+
+	json_array_foreach(json_object_get(alert->body, member), i, value)
+	{
+		struct screen_store_choice choice = {.since = {alert->issued_s, alert->came_us}};
+
+		*(is_digest ? &choice.digest : &choice.name) = json_string_value(value);
+		if (err == 0)
+			err = fn(screening, &choice);
+	}
+	return err;
+}
+
+static int each_choice(struct screens *screening, const struct alert *alert, choice_fn fn)
+{
+	const struct screen_store_choice all = {
+		.virus_id = alert->virus_id, .since = {alert->issued_s, alert->came_us}};
+	int err = alert->virus_id[0] != '\0' ? fn(screening, &all) : 0;
+
+	if (err == 0)
+		err = each_text(screening, alert, "digests", fn);
+	return err == 0 ? each_text(screening, alert, "signatures", fn) : err;
+}
+
+static int lift(struct screens *screening, const struct screen_store_choice *choice)
+{
+	return screen_store_lift(screens_store(screening), choice);
+}
+
+static int end(struct screens *screening, const struct screen_store_choice *choice)
+{
+	return screens_end(screening, choice, SCREENS_CLEARED) < 0 ? -EIO : 0;
+}
+
+int screens_clear(struct screens *screening, const struct alert *alert)
+{
+	struct screen_store *store = screens_store(screening);
+	int err;
 
 	if (json_is_true(json_object_get(alert->body, "undo")))
-		return;
-	if (alert->virus_id[0] != '\0')
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	json_array_foreach(json_object_get(alert->body, "digests"), i, value)
-	{
-		choice = (struct screen_store_choice){.digest = json_string_value(value)};
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	}
-	json_array_foreach(json_object_get(alert->body, "signatures"), i, value)
-	{
-		choice = (struct screen_store_choice){.name = json_string_value(value)};
-		(void)screens_end(screening, &choice, SCREENS_CLEARED);
-	}
+		return 0;
+	err = screen_store_begin(store);
+	if (err == 0)
+		err = screen_store_end(store, each_choice(screening, alert, lift));
+	if (err != 0)
+		screens_fault(screening, "what is lifted cannot be written down");
+	return err == 0 ? each_choice(screening, alert, end) : err;
 }

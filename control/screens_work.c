@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "control/screens_work.h"
-
 #include "control/clock.h"
 #include "control/ending.h"
 #include "control/screens_image.h"
+#include "control/screens_work_inside.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -19,26 +18,9 @@
 #define SWAP_SECONDS 60
 #define HITS_SECONDS 5
 #define MERGE_NICE 10
-#define LIST_OFF_S (30 * 86400ll) // that a list which is off is told of
-
-struct screens_work {
-	const struct control_options *options;
-	struct screen_store *store;  // the thread's
-	struct screens_image *image; // the same
-	GThreadPool *pool;           // one thread
-	GThreadPool *merging;        // another one
-	atomic_bool is_ending;       // told to that
-	char path[CONTROL_TEXT_BYTES + 16];
-	GAsyncQueue *finished;
-	size_t pending;
-	screens_done_fn done;
-	void *ctx;
-};
-
-struct task {
-	struct screens_work *work;
-	struct screens_job *job;
-};
+#define LONG_BYTES (128u << 10)    // of a list that takes its time
+#define WAITING_BYTES (256u << 20) // of such that wait
+#define LIST_OFF_S (30 * 86400ll)  // that a list which is off is told of
 
 // ---- handing over -------------------------------------------------------------------------------
 
@@ -110,7 +92,7 @@ static void hand_over(struct screens_work *work, struct screens_job *job,
 }
 
 // A file that is ahead of the database is made anew at the next start; one that is behind, too.
-static void put(
+void screens_work_put(
 	struct screens_work *work, struct screens_job *job, struct screens_made *made, bool is_new)
 {
 	bool is_layer = made->layer.data != NULL;
@@ -127,110 +109,6 @@ static void put(
 	hand_over(work, job, made, is_layer, is_new);
 }
 
-// ---- adding -------------------------------------------------------------------------------------
-
-// Entries by the virus ids that they name themselves.
-static int add_by_ids(
-	struct screens_work *work, struct screens_job *job, const struct screen_list *list)
-{
-	GHashTable *groups =
-		g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
-	struct screen_store_list own = job->list;
-	GHashTableIter iter;
-	gpointer id;
-	gpointer value;
-	int err = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		const char *name = list->entries[i].virus_id;
-		GArray *group;
-
-		name = name != NULL ? name : "";
-		group = g_hash_table_lookup(groups, name);
-		if (group == NULL) {
-			group = g_array_new(FALSE, FALSE, sizeof(struct screen_entry));
-			(void)g_hash_table_insert(groups, (gpointer)(uintptr_t)name, group);
-		}
-		(void)g_array_append_val(group, list->entries[i]);
-	}
-	g_hash_table_iter_init(&iter, groups);
-	while (err == 0 && g_hash_table_iter_next(&iter, &id, &value)) {
-		const GArray *group = value;
-
-		(void)snprintf(own.virus_id, sizeof(own.virus_id), "%s", (const char *)id);
-		err = screen_store_add(work->store, &own,
-			(const struct screen_entry *)(void *)group->data, group->len);
-	}
-	if (g_hash_table_size(groups) == 1)
-		job->list = own;
-	g_hash_table_destroy(groups);
-	return err;
-}
-
-static int add_all(struct screens_work *work, struct screens_job *job,
-	const struct screen_list *list, struct screens_made *made)
-{
-	uint64_t on = screen_store_count(work->store);
-	int err;
-
-	if (on + list->count > job->most) {
-		(void)snprintf(job->why, sizeof(job->why),
-			"too many screening entries: %llu are on and %zu come, %llu are allowed",
-			(unsigned long long)on, list->count, (unsigned long long)job->most);
-		return -ENOSPC;
-	}
-	err = job->list.virus_id[0] != '\0'
-		      ? screen_store_add(work->store, &job->list, list->entries, list->count)
-		      : add_by_ids(work, job, list);
-	if (err == -EIO)
-		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
-	// What cannot be built together is not taken.
-	if (err == 0)
-		err = screens_image_make(work->image, made, job->why, sizeof(job->why));
-	return err == 0 ? screens_image_note(work->image, made) : err;
-}
-
-// A list without more, as that of a virus id: its entries need not name one then.
-static char *with_id(char *text, const char *virus_id)
-{
-	json_t *id = json_string(virus_id);
-	char *quoted = json_dumps(id, JSON_ENCODE_ANY);
-	char *whole = NULL;
-
-	if (quoted != NULL &&
-		asprintf(&whole, "{\"virus_id\": %s, \"screen\": %s}", quoted, text) < 0)
-		whole = NULL;
-	free(quoted);
-	json_decref(id);
-	if (whole == NULL)
-		return text;
-	free(text);
-	return whole;
-}
-
-static void run_add(struct screens_work *work, struct screens_job *job)
-{
-	struct screen_list list = {NULL, 0, NULL};
-	struct screens_made made = {0};
-
-	if (job->list.virus_id[0] != '\0' && job->text[strspn(job->text, " \t\r\n")] == '[')
-		job->text = with_id(job->text, job->list.virus_id);
-	job->err =
-		screen_list_parse(job->text, strlen(job->text), &list, job->why, sizeof(job->why));
-	if (job->err != 0)
-		return;
-	job->err = screen_store_begin(work->store);
-	if (job->err == 0)
-		job->err = screen_store_end(work->store, add_all(work, job, &list, &made));
-	if (job->err != 0 && job->why[0] == '\0')
-		(void)snprintf(job->why, sizeof(job->why), "the list cannot be written");
-	job->entries = list.count;
-	screen_list_free(&list);
-	if (job->err == 0)
-		put(work, job, &made, false);
-	screens_made_free(&made);
-}
-
 // ---- the other jobs -----------------------------------------------------------------------------
 
 // Written down before it is made, and after it: what changes meanwhile is known then.
@@ -243,7 +121,7 @@ static int prepare(struct screens_work *work, struct screens_job *job)
 	if (job->merged != NULL)
 		err = screens_image_adopt(work->image, job->merged);
 	job->merged = NULL;
-	if (err == 0)
+	if (err == 0 || err == -ESTALE)
 		err = screens_image_watch(work->image);
 	err = screen_store_end(work->store, err);
 	if (err != 0)
@@ -276,7 +154,7 @@ static void run_put(struct screens_work *work, struct screens_job *job)
 
 	job->err = make_put(work, job, &made);
 	if (job->err == 0)
-		put(work, job, &made, is_new);
+		screens_work_put(work, job, &made, is_new);
 	screens_made_free(&made);
 }
 
@@ -366,10 +244,11 @@ static void run_copy(struct screens_work *work, struct screens_job *job)
 static gboolean take_finished(gpointer data)
 {
 	struct screens_work *work = data;
-	struct task *task;
+	struct screens_task *task;
 
 	while ((task = g_async_queue_try_pop(work->finished)) != NULL) {
 		work->pending--;
+		work->waiting_bytes -= task->bytes;
 		work->done(work->ctx, task->job);
 		json_decref(task->job->hits);
 		json_decref(task->job->request);
@@ -381,17 +260,27 @@ static gboolean take_finished(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+static void finish(struct screens_task *task)
+{
+	g_async_queue_push(task->work->finished, task);
+	(void)g_idle_add(take_finished, task->work);
+}
+
 static void run(gpointer data, gpointer ctx)
 {
-	struct task *task = data;
+	struct screens_task *task = data;
 	struct screens_work *work = task->work;
 	struct screens_job *job = task->job;
 	const bool is_merge = job->kind == SCREENS_MERGE;
 
 	(void)ctx;
+	if (task->step != NULL) {
+		screens_work_run_step(task->step);
+		return;
+	}
 	switch (job->kind) {
 	case SCREENS_ADD:
-		run_add(work, job);
+		screens_work_add(work, job);
 		break;
 	case SCREENS_PUT:
 		run_put(work, job);
@@ -411,17 +300,32 @@ static void run(gpointer data, gpointer ctx)
 		run_copy(work, job);
 		break;
 	}
-	g_async_queue_push(work->finished, task);
-	(void)g_idle_add(take_finished, work);
+	finish(task);
 	if (!is_merge)
 		screens_image_settle(work->image);
 }
 
+static void run_long(gpointer data, gpointer ctx)
+{
+	struct screens_task *task = data;
+
+	(void)ctx;
+	screens_work_add_long(task->work, task->job);
+	finish(task);
+}
+
 // ---- begin and end ------------------------------------------------------------------------------
+
+static GThreadPool *pool_for(const struct screens_work *work, const struct screens_job *job)
+{
+	if (job->kind == SCREENS_MERGE)
+		return work->merging;
+	return job->is_long ? work->coming : work->pool;
+}
 
 void screens_work_push(struct screens_work *work, struct screens_job *job)
 {
-	struct task *task = calloc(1, sizeof(*task));
+	struct screens_task *task = calloc(1, sizeof(*task));
 
 	if (task == NULL) {
 		job->err = -ENOMEM;
@@ -431,10 +335,18 @@ void screens_work_push(struct screens_work *work, struct screens_job *job)
 		free(job);
 		return;
 	}
-	*task = (struct task){work, job};
+	*task = (struct screens_task){.work = work, .job = job};
+	job->is_long = job->kind == SCREENS_ADD && strnlen(job->text, LONG_BYTES) == LONG_BYTES;
+	if (job->is_long)
+		task->bytes = strlen(job->text);
+	work->waiting_bytes += task->bytes;
 	work->pending++;
-	(void)g_thread_pool_push(
-		job->kind == SCREENS_MERGE ? work->merging : work->pool, task, NULL);
+	(void)g_thread_pool_push(pool_for(work, job), task, NULL);
+}
+
+bool screens_work_has_room(const struct screens_work *work)
+{
+	return work->waiting_bytes < WAITING_BYTES;
 }
 
 size_t screens_work_count(const struct screens_work *work)
@@ -449,6 +361,9 @@ void screens_work_free(struct screens_work *work)
 	atomic_store(&work->is_ending, true);
 	if (work->merging != NULL)
 		g_thread_pool_free(work->merging, FALSE, TRUE);
+	// Before the thread that it waits for.
+	if (work->coming != NULL)
+		g_thread_pool_free(work->coming, FALSE, TRUE);
 	if (work->pool != NULL)
 		g_thread_pool_free(work->pool, FALSE, TRUE);
 	while (g_idle_remove_by_data(work))
@@ -457,7 +372,20 @@ void screens_work_free(struct screens_work *work)
 	g_async_queue_unref(work->finished);
 	screens_image_free(work->image);
 	screen_store_close(work->store);
+	g_mutex_clear(&work->lock);
+	g_cond_clear(&work->stepped);
 	free(work);
+}
+
+// What a process that was ended has left is swept with what goes off next.
+static int abandon(struct screen_store *store)
+{
+	int err;
+
+	if (!screen_store_is_coming(store))
+		return 0;
+	err = screen_store_begin(store);
+	return err == 0 ? screen_store_end(store, screen_store_abandon(store)) : err;
 }
 
 int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
@@ -472,14 +400,22 @@ int screens_work_new(const struct screens_work_setup *setup, struct screens_work
 	(void)snprintf(work->path, sizeof(work->path), "%s", setup->path);
 	work->done = setup->done;
 	work->ctx = setup->ctx;
+	work->layer_entries =
+		setup->layer_entries != 0 ? setup->layer_entries : SCREENS_LAYER_ENTRIES;
+	g_mutex_init(&work->lock);
+	g_cond_init(&work->stepped);
 	work->finished = g_async_queue_new();
 	err = screen_store_open(setup->path, &work->store, error, error_bytes);
 	if (err == 0)
 		err = screens_image_new(work->options, work->store, &work->image);
+	if (err == 0)
+		err = abandon(work->store);
 	if (err == 0) {
 		work->pool = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
 		work->merging = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
-		err = work->pool != NULL && work->merging != NULL ? 0 : -ENOMEM;
+		work->coming = g_thread_pool_new(run_long, NULL, 1, TRUE, NULL);
+		err = work->pool != NULL && work->merging != NULL && work->coming != NULL ? 0
+											  : -ENOMEM;
 	}
 	if (err != 0) {
 		screens_work_free(work);

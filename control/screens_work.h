@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What screening does on a thread of its own, so that a list of a million entries keeps nobody waiting: lists
 // are read, made durable, made into an image or a layer (screens_image.h) and handed to the dataplane. One job after the
-// other, but that a large image is made on another thread meanwhile.
+// other, but that a large image is made on another thread meanwhile, and long lists, one after the other, are read and
+// written on one more: what comes behind a long list does not wait for it.
 #pragma once
 
 #include "control/control_options.h"
@@ -39,8 +40,11 @@ struct screens_job {
 	struct screens_merged
 		*merged; // what came of MERGE, and for the PUT after it, which takes it; NULL: none
 	void *ctx;       // the caller's
+	bool is_long;    // a list that takes its time
 	// What came of it.
-	int err;          // of adding or building: nothing has changed then; -EEXIST: it was there
+	// Of adding or building: nothing has changed then; -EEXIST: it was there; -EACCES: what ends it was issued later;
+	// -ECANCELED: the process is ending.
+	int err;
 	int told;         // of handing over, or of the dataplane's answer
 	char why[256];    // of either
 	char version[40]; // of the image in force; "" none
@@ -57,7 +61,12 @@ struct screens_work_setup {
 	const char *path;                      // of the database
 	screens_done_fn done;
 	void *ctx;
+	uint64_t
+		layer_entries; // of a list that is still put into a layer; 0: SCREENS_LAYER_ENTRIES
 };
+
+// No more are a layer that is made, while the others wait, in a tenth of a second.
+#define SCREENS_LAYER_ENTRIES 16384
 
 // Returns 0, -ENOMEM, or as screen_store_open.
 int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
@@ -66,4 +75,6 @@ int screens_work_new(const struct screens_work_setup *setup, struct screens_work
 void screens_work_free(struct screens_work *work);
 // Takes the job, of malloc, and what is in it.
 void screens_work_push(struct screens_work *work, struct screens_job *job);
+// For another long list.
+bool screens_work_has_room(const struct screens_work *work);
 size_t screens_work_count(const struct screens_work *work);

@@ -27,6 +27,7 @@ static struct {
 	// what the actions were asked, and what they say
 	unsigned int applied;
 	enum alert_type type;
+	int64_t came_us[ALERT_TYPES];
 	char virus_id[ALERT_NAME_BYTES];
 	char digest[ENVELOPE_KEY_ID_BYTES];
 	int say;
@@ -57,6 +58,7 @@ static inline int apply(
 	(void)ctx;
 	lab.applied++;
 	lab.type = alert->type;
+	lab.came_us[alert->type] = alert->came_us;
 	(void)snprintf(lab.virus_id, sizeof(lab.virus_id), "%s", alert->virus_id);
 	(void)snprintf(lab.digest, sizeof(lab.digest), "%s", digest);
 	if (lab.say != 0 && lab.say != -EINPROGRESS)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is large is read by a thread, and a seal does not wait for it; all else keeps its order.
+// What is large is read by a thread, and seals and short lists do not wait for it; all else keeps its order.
+#include "control/alerts_inside.h"
 #include "tests/control/alerts_case.h"
+
+#include <glib.h>
 
 #define ENTRIES 2000
 
@@ -126,20 +129,69 @@ static void a_list_that_began_to_come_before_a_seal_is_as_new_as_then(void **tes
 	assert_result("applied");
 	assert_int_equal(lab.type, ALERT_SCREEN);
 	assert_int_equal(lab.applied, 4);
-	// Again, it is the same one; and a list that was overtaken by a list is old.
+	// Again, it is the same one; and a short list may be passed by a short list, but not by a long one.
 	send_begun(make_screen(4), began_us);
 	assert_result("applied");
 	assert_int_equal(lab.applied, 4);
 	send_begun(make_short_screen(7), began_us);
 	assert_result("applied");
 	send_begun(make_short_screen(6), began_us);
+	assert_result("applied");
+	assert_int_equal(lab.applied, 6);
+	send_begun(make_screen(10), began_us);
+	assert_result("applied");
+	send_begun(make_short_screen(9), began_us);
 	assert_refused("an old sequence");
-	assert_int_equal(lab.applied, 5);
 	send_begun(make_seal(7), began_us);
 	assert_refused("an old sequence");
-	send_alert(make_seal(10), ALERTS_A);
+	send_alert(make_seal(11), ALERTS_A);
 	alerts_flush(lab.alerts);
 	assert_result("applied");
+}
+
+static void a_short_list_does_not_wait_for_a_long_one(void **test_state)
+{
+	int64_t began_us = alerts_clock_us();
+
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(2), ALERTS_A);
+	send_alert(make_short_screen(3), ALERTS_A);
+	// The long one alone is being read.
+	assert_int_equal(lab.alerts->later, 1);
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 2);
+	assert_int_equal(lab.answers, 2);
+	assert_result("applied");
+	// One that came behind it is old, unless it has begun to come before.
+	send_alert(make_screen(1), ALERTS_A);
+	alerts_flush(lab.alerts);
+	assert_refused("an old sequence");
+	send_begun(make_short_screen(5), alerts_clock_us());
+	assert_result("applied");
+	send_begun(make_screen(4), began_us);
+	assert_result("applied");
+}
+
+// Which of both counts is known by when they came, whatever is done first.
+static void a_list_that_passes_an_all_clear_came_after_it(void **test_state)
+{
+	(void)test_state;
+	start_hasty();
+	send_alert(make_screen(1), ALERTS_A);
+	send_text(sign(make_clear(1), CLEAR_A, CLEAR_B));
+	assert_int_equal(lab.alerts->later, 2);
+	send_alert(make_short_screen(2), ALERTS_A);
+	assert_int_equal(lab.alerts->later, 2);
+	while (lab.applied == 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	assert_int_equal(lab.type, ALERT_SCREEN);
+	assert_true(lab.came_us[ALERT_SCREEN] > 0);
+	lab.came_us[ALERT_ROOT] = lab.came_us[ALERT_SCREEN];
+	alerts_flush(lab.alerts);
+	assert_int_equal(lab.applied, 3);
+	assert_true(lab.came_us[ALERT_ALL_CLEAR] > 0);
+	assert_true(lab.came_us[ALERT_ALL_CLEAR] < lab.came_us[ALERT_ROOT]);
 }
 
 static void lists_alone_may_be_passed_by_a_seal_on_their_way(void **test_state)
@@ -170,13 +222,13 @@ static void more_seals_than_are_remembered_pass_no_list_that_is_older(void **tes
 
 	(void)test_state;
 	start_hasty();
-	for (uint64_t i = 1; i <= 40; i++) {
+	for (uint64_t i = 1; i <= 88; i++) {
 		lab.now_s += i % 5 == 0 ? 3600 : 0; // there may be five in an hour
 		send_alert(make_seal(10 * i), ALERTS_A);
 		alerts_flush(lab.alerts);
 		assert_result("applied");
 	}
-	// What was before the sixteenth last.
+	// What was before the 64th last.
 	send_begun(make_short_screen(240), began_us);
 	assert_refused("an old sequence");
 	send_begun(make_short_screen(241), began_us);
@@ -187,7 +239,7 @@ static void more_seals_than_are_remembered_pass_no_list_that_is_older(void **tes
 	assert_refused("an old sequence");
 }
 
-static void all_but_seals_keep_their_order(void **test_state)
+static void all_but_seals_and_short_lists_keep_their_order(void **test_state)
 {
 	(void)test_state;
 	start_hasty();
@@ -368,9 +420,11 @@ int main(void)
 		TEST(a_seal_does_not_wait_for_a_long_list),
 		TEST(a_list_that_came_after_a_seal_is_not_older),
 		TEST(a_list_that_began_to_come_before_a_seal_is_as_new_as_then),
+		TEST(a_short_list_does_not_wait_for_a_long_one),
+		TEST(a_list_that_passes_an_all_clear_came_after_it),
 		TEST(lists_alone_may_be_passed_by_a_seal_on_their_way),
 		TEST(more_seals_than_are_remembered_pass_no_list_that_is_older),
-		TEST(all_but_seals_keep_their_order),
+		TEST(all_but_seals_and_short_lists_keep_their_order),
 		TEST(an_all_clear_does_not_end_a_seal_that_came_after_it),
 		TEST(an_all_clear_of_another_virus_acts_beside_a_seal),
 		TEST(of_two_lists_that_wait_the_older_one_counts_first),

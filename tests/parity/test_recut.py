@@ -3,7 +3,8 @@
 """Conversations go through `cordonctl replay` twice: as they are said, and cut and put out of order by chance, with
 repeats, overlaps, fragments, tags, sessions and labels, tiny windows, and with what no receiver takes in between.
 Both have the same verdicts, digests and replies; what leaves is put together here: it never has two bytes for one
-number, of clean mail it is what was said, of infected mail never all of it.
+number, of clean mail it is what was said, of infected mail never all of it. As if under a seal (--sealed) each message
+is judged as well, and none of a held one leaves.
 
   test_recut.py [FROM TO]    seeds of batches; one batch where none are given
 """
@@ -210,7 +211,7 @@ class Batch:
         trace.play(self.talks[number].turns, is_plain)
         return trace
 
-    def capture(self, name, traces):
+    def capture(self, name, traces, *options):
         """A few connections at a time. Returns the mail events by connection."""
         queues, frames, now = [list(reversed(t.frames)) for t in traces], [], 0
         while queues:
@@ -219,28 +220,41 @@ class Batch:
             frames.append((now, queue.pop()))
             queues = [q for q in queues if q]
         write_capture(self.folder + "/in.pcap", frames)
-        done = subprocess.run([BUILD + "/cordonctl", "replay", "--rules", self.rules, "--json", "--digests", "md5,sha256",
-                               "--out", "%s/%s.pcap" % (self.folder, name), self.folder + "/in.pcap"],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+        command = [BUILD + "/cordonctl", "replay", "--rules", self.rules, "--json", "--digests", "md5,sha256",
+                   "--out", "%s/%s.pcap" % (self.folder, name), *options, self.folder + "/in.pcap"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
         mails = {}
         for event in map(json.loads, done.stdout.splitlines()):
             if event["event"] == "mail":
                 mails.setdefault(event["client_port"] - 10000, []).append(event)
         return mails
 
+    def sealed_faults(self, traces):
+        sealed = self.capture("sealed", traces, "--sealed", "hold")
+        left = pieces_of(self.folder + "/sealed.pcap", traces)
+        for number, talk in enumerate(self.talks):
+            wanted = [("infected", "reject") if m[2] else ("clean", "hold") for m in talk.messages]
+            found = [(e["verdict"], e["action"]) for e in sealed.get(number, [])]
+            if found != wanted:
+                yield number, "sealed, %s and not %s" % (found, wanted)
+            if b"Content-T" in bytes(left[number][0].values()):
+                yield number, "a mail leaves under a seal"
+
     def faults(self):
-        plain = self.capture("plain", [self.trace(n, True) for n in range(CONNECTIONS)])
+        plain_traces = [self.trace(n, True) for n in range(CONNECTIONS)]
+        plain = self.capture("plain", plain_traces)
         traces = [self.trace(n, False) for n in range(CONNECTIONS)]
         cut = self.capture("cut", traces)
-        wrong = []
+        wrong = list(self.sealed_faults(plain_traces))
         for number, talk in enumerate(self.talks):
             infected = [m[2] for m in talk.messages]
-            wanted = ["infected" if i else "clean" for i in infected[:infected.index(True) + 1 if any(infected) else None]]
+            last = infected.index(True) + 1 if any(infected) else None
+            wanted = ["infected" if i else "clean" for i in infected[:last]]
             if [e["verdict"] for e in plain.get(number, [])] != wanted:
                 wrong.append((number, "is not judged as %s" % wanted))
             if summary(plain.get(number, [])) != summary(cut.get(number, [])):
-                wrong.append((number, "%s, cut %s" % tuple([(e["verdict"], e["action"], e["bytes"]) for e in s.get(number, [])]
-                                                          for s in (plain, cut))))
+                wrong.append((number, "%s, cut %s" % tuple(
+                    [(e["verdict"], e["action"], e["bytes"]) for e in s.get(number, [])] for s in (plain, cut))))
         for number, text in wrong + list(egress_faults(self.folder + "/cut.pcap", traces, self.talks)):
             yield "connection %d (%s, %d bytes a segment, windows of %d): %s" % (
                 number, traces[number].path.link, traces[number].mss, traces[number].room[1], text)
@@ -252,18 +266,24 @@ def summary(events):
              [(p["bytes"], p.get("md5"), p.get("sha256")) for p in e["parts"]]) for e in events]
 
 
-def egress_faults(path, traces, talks):
-    """Puts together what left, by its numbers."""
+def pieces_of(path, traces):
+    """What left by connection, side that said it and offset; raises a ValueError for a frame that is not good."""
     seen = [({}, {}) for _ in traces]
     for segment in map(segment_of, read_capture(path)):
         side = 0 if segment.ports[0] >= 10000 else 1
         number = segment.ports[side] - 10000
         if not segment.is_good or (segment.flags & SYN and segment.payload):
-            yield number, "a frame left that is not good"
+            raise ValueError("connection %d: a frame left that is not good" % number)
         at = segment.seq - traces[number].first[side] - 1 & 0xffffffff
         for offset, byte in enumerate(segment.payload, at - (1 << 32) if at >> 31 else at):
             if seen[number][side].setdefault(offset, byte) != byte:
-                yield number, "two bytes for number %d of side %d left" % (offset, side)
+                raise ValueError("connection %d: two bytes for number %d of side %d left" % (number, offset, side))
+    return seen
+
+
+def egress_faults(path, traces, talks):
+    """Puts together what left, by its numbers."""
+    seen = pieces_of(path, traces)
     for number, talk in enumerate(talks):
         streams = [dict(enumerate(s)) for s in traces[number].streams]
         if not any(m[2] for m in talk.messages):
@@ -285,7 +305,10 @@ def main():
         with open(folder + "/rules.ndb", "w") as f:
             f.write("Test:0:*:%s\n" % VIRUS[:40].hex())
         for seed in seeds:
-            wrong = list(Batch(seed, folder, folder + "/rules.ndb").faults())
+            try:
+                wrong = list(Batch(seed, folder, folder + "/rules.ndb").faults())
+            except ValueError as why:
+                wrong = [str(why)]
             failed += bool(wrong)
             print("%-4s seed %d" % ("FAIL" if wrong else "ok", seed), *wrong[:20], sep="\n     ", flush=True)
     finally:

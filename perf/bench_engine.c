@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The engine alone under complete SMTP conversations: bench_engine [--quick] [-s SIZE]
+// The engine alone under complete SMTP conversations: bench_engine [--quick] [-s SIZE] [-k KIND]
 //
 // Traffic (traffic.h) and engine take turns in one thread, without ports, and time goes on by as much with each turn, so
 // that each run does the same in each turn. A turn takes a fraction of a millisecond, and what counts is the least that
@@ -8,7 +8,10 @@
 // of it by its least as well. There are no ports in either. What bench_traffic measures besides is what another core has
 // to do with it: packets that come from its caches, and the worker's loop.
 //
-// Signatures are ClamAV-like, with SHA-256 of every part. -s: mails of about so many bytes alone.
+// What a mail takes is shown as well, and of light each part of it: what the engine takes beyond is what can be saved.
+//
+// Signatures are ClamAV-like, with SHA-256 of every part. -s: mails of about so many bytes alone. -k: of that kind (office,
+// zip), but for the infected one of each set.
 #include "dataplane/engine.h"
 #include "dataplane/worker_events.h"
 #include "perf/light.h"
@@ -23,6 +26,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SIGNATURES 10000u
 #define FRAMES 16384u // more bytes than a processor has caches of its own
@@ -268,8 +272,25 @@ static void lessen(struct light_cost *least, const struct light_cost *cost)
 	least->digest = fmin(least->digest, cost->digest);
 }
 
+// Cycles of the processor's counter for a mail, and what mails of that kind need at least.
+static void show_cycles(const char *name, double engine_s, const struct light_cost *light)
+{
+	const double per_mail = (double)rte_get_tsc_hz() / MAIL_SET;
+	const struct {
+		const char *name;
+		double seconds; // of a set
+	} parts[] = {{"engine", engine_s}, {"light-decode", light->decode},
+		{"light-match", light->match}, {"light-sha256", light->digest}};
+	char row[128];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		(void)snprintf(row, sizeof(row), "%s/%s", name, parts[i].name);
+		perf_row(row, parts[i].seconds * per_mail, "cycles/mail", NULL, 0);
+	}
+}
+
 static void measure(const struct rules *rules, const struct ruleset *ruleset,
-	const struct mail *set, size_t size, uint32_t runs)
+	const struct mail *set, const char *what, uint32_t runs)
 {
 	const struct light_frames frames = {LIGHT_FRAMES, TRAFFIC_FRAME_BYTES};
 	struct light_cost light = {0, INFINITY, INFINITY, INFINITY, INFINITY};
@@ -279,7 +300,7 @@ static void measure(const struct rules *rules, const struct ruleset *ruleset,
 	uint64_t bytes = 0;
 	double cost;
 	double best;
-	char name[64];
+	char name[96];
 
 	for (uint32_t i = 0; i < MOST_TURNS; i++)
 		least[i] = UINT64_MAX;
@@ -294,10 +315,28 @@ static void measure(const struct rules *rules, const struct ruleset *ruleset,
 		ticks += least[i] != UINT64_MAX ? least[i] : 0;
 	cost = (double)ticks / (double)rte_get_tsc_hz() / (double)bytes;
 	best = (light.decode + light.match + light.digest) / (double)mail_set_bytes(set, MAIL_SET);
-	(void)snprintf(name, sizeof(name), "engine-alone/%zuk/clamav-like+sha256", size / 1000);
+	(void)snprintf(name, sizeof(name), "engine-alone/%s/clamav-like+sha256", what);
 	perf_row_ratio(name, 8e-9 / cost, "Gbit/s", "speed of light", 8e-9 / best, best / cost);
+	show_cycles(name, cost * (double)mail_set_bytes(set, MAIL_SET), &light);
 	light_free(beside);
 	free(least);
+}
+
+// The last of a set is the infected one.
+static void make_set(struct mail *set, size_t bytes, const char *kind, const struct rules *rules)
+{
+	enum mail_kind of = 0;
+
+	mail_set_make(set, bytes, &rules->sign);
+	if (kind == NULL)
+		return;
+	while (of < MAIL_KINDS_COUNT && strcmp(kind, mail_kind_names[of]) != 0)
+		of++;
+	perf_need(of < MAIL_KINDS_COUNT, "a kind of mail");
+	for (uint32_t i = 0; i < MAIL_SET - 1; i++) {
+		mail_free(&set[i]);
+		mail_make(&set[i], of, bytes, i, NULL);
+	}
 }
 
 int main(int argc, char **argv)
@@ -308,16 +347,20 @@ int main(int argc, char **argv)
 	struct ruleset *ruleset;
 	struct rules rules;
 	uint32_t runs = RUNS;
+	const char *kind = NULL;
 	size_t only = 0;
+	char what[48];
 	void *image;
 	int option;
 
 	// NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
-	while ((option = getopt_long(argc, argv, "s:", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "k:s:", names, NULL)) != -1) {
 		if (option == 'q')
 			runs = RUNS / 4;
 		else if (option == 's')
 			only = strtoul(optarg, NULL, 10);
+		else if (option == 'k')
+			kind = optarg;
 		else
 			return 2;
 	}
@@ -325,8 +368,12 @@ int main(int argc, char **argv)
 	rules_make(&rules, RULES_CLAMAV, SIGNATURES);
 	ruleset = rules_build(&rules, &image);
 	for (size_t i = 0; i < (only > 0 ? 1 : sizeof(sizes) / sizeof(sizes[0])); i++) {
-		mail_set_make(set, only > 0 ? only : sizes[i], &rules.sign);
-		measure(&rules, ruleset, set, only > 0 ? only : sizes[i], runs);
+		const size_t size = only > 0 ? only : sizes[i];
+
+		(void)snprintf(what, sizeof(what), "%zuk%s%s", size / 1000,
+			kind != NULL ? "/only-" : "", kind != NULL ? kind : "");
+		make_set(set, size, kind, &rules);
+		measure(&rules, ruleset, set, what, runs);
 		mail_set_free(set);
 	}
 	ruleset_close(ruleset);

@@ -63,12 +63,6 @@ struct bench {
 	bool digests; // are in use
 };
 
-static const char *const kind_names[] = {
-#define X(name, text) text,
-	MAIL_KINDS(X)
-#undef X
-};
-
 static void measure(const struct bench *bench, struct rig *rig,
 	const struct traffic_options *traffic, struct figures *figures)
 {
@@ -320,11 +314,11 @@ static void bench_kinds(struct bench *bench, struct rig *rig, const struct mail 
 	for (uint32_t kind = 0; kind < MAIL_KINDS_COUNT; kind++) {
 		struct traffic_options traffic = traffic_of(bench, set, bytes);
 
-		if (bench->kind != NULL && strcmp(bench->kind, kind_names[kind]) != 0)
+		if (bench->kind != NULL && strcmp(bench->kind, mail_kind_names[kind]) != 0)
 			continue;
 		traffic.set = &set[kind];
 		traffic.set_count = 1;
-		measure_only(bench, rig, &traffic, size, kind_names[kind]);
+		measure_only(bench, rig, &traffic, size, mail_kind_names[kind]);
 	}
 	if (bench->kind == NULL)
 		bench_plain(bench, rig, set, size, bytes);
@@ -423,7 +417,7 @@ static void write_mails(const struct bench *bench, const char *folder)
 		FILE *file;
 
 		(void)snprintf(path, sizeof(path), "%s/%02u-%s%s.eml", folder, i,
-			kind_names[mail->kind], mail->infected ? "-infected" : "");
+			mail_kind_names[mail->kind], mail->infected ? "-infected" : "");
 		file = fopen(path, "we");
 		// Without the end-of-data's dot.
 		perf_need(file != NULL &&

@@ -13,6 +13,12 @@
 #define COLUMNS 76ul
 #define TEXT_BYTES 2000ul // beside an attachment
 
+const char *const mail_kind_names[MAIL_KINDS_COUNT] = {
+#define X(name, text) text,
+	MAIL_KINDS(X)
+#undef X
+};
+
 static const char end_of_data[] = "\r\n.\r\n";
 static const char boundary[] = "=_between_the_parts";
 

@@ -24,6 +24,8 @@ enum mail_kind {
 		MAIL_KINDS_COUNT
 };
 
+extern const char *const mail_kind_names[MAIL_KINDS_COUNT];
+
 struct mail_bytes {
 	uint8_t *data;
 	size_t bytes;

@@ -18,6 +18,7 @@
 #define FEED_BYTES (64u << 20)
 #define RECEIPTS_WAITING 1000
 #define NS_PER_S 1000000000
+#define PAUSE_MOST_S 900 // whatever the server wishes
 
 struct channel_pull {
 	const struct control_options *options;
@@ -60,6 +61,16 @@ static void fill_request(const struct channel_pull *channel, struct fetch_reques
 	request->file = -1;
 }
 
+// What the server wishes, within bounds: it is not asked sooner, and not left for long where alerts may be urgent.
+static unsigned int pause_of(unsigned int pause_s, const struct fetch_result *result)
+{
+	unsigned int wish_s =
+		(unsigned int)CLAMP(result->retry_after_s, (int64_t)0, (int64_t)PAUSE_MOST_S);
+
+	// Half of it is by chance (jitter_ms).
+	return MAX(pause_s, 2 * wish_s);
+}
+
 static unsigned int longer(const struct channel_pull *channel, unsigned int pause_s)
 {
 	return MIN(pause_s * 2, channel->options->alerts.pull.interval_seconds);
@@ -79,7 +90,7 @@ static gboolean post_again(gpointer ctx)
 // What the server says of the place, and not of this receipt: it is away, has moved, or does not know us yet.
 static bool is_of_place(long status)
 {
-	static const long others[] = {401, 404, 405, 407, 408, 425, 429};
+	static const long others[] = {401, 403, 404, 405, 407, 408, 425, 429};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
 		if (status == others[i])
@@ -97,7 +108,8 @@ static void note_failure(struct channel_pull *channel, const struct fetch_result
 		(void)snprintf(channel->why, sizeof(channel->why), "status %ld", result->status);
 }
 
-// A server that does not want this one will not want it later either; one that is away may be back.
+// A server that does not want this one (400, 413, 422) will not want it later either; one that is away may be back. What is
+// forbidden may be allowed when the server knows us, or its rules are mended; others are tried before it comes again.
 static void was_posted(void *ctx, const struct fetch_result *result)
 {
 	struct channel_pull *channel = ctx;
@@ -107,9 +119,11 @@ static void was_posted(void *ctx, const struct fetch_result *result)
 	channel->post = NULL;
 	if (!is_taken)
 		note_failure(channel, result);
+	if (is_away && result->status == 403)
+		g_queue_push_tail(channel->receipts, g_queue_pop_head(channel->receipts));
 	if (is_away) {
-		channel->post_timer =
-			g_timeout_add(jitter_ms(channel->post_retry_s), post_again, channel);
+		channel->post_timer = g_timeout_add(
+			jitter_ms(pause_of(channel->post_retry_s, result)), post_again, channel);
 		channel->post_retry_s = longer(channel, channel->post_retry_s);
 		return;
 	}
@@ -191,7 +205,7 @@ static void take_feed(struct channel_pull *channel, const char *text, size_t byt
 static void fail(struct channel_pull *channel, const struct fetch_result *result)
 {
 	note_failure(channel, result);
-	ask_later(channel, channel->retry_s);
+	ask_later(channel, pause_of(channel->retry_s, result));
 	channel->retry_s = longer(channel, channel->retry_s);
 }
 

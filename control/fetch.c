@@ -82,8 +82,11 @@ static void finish(struct fetch *fetch, CURLcode code)
 		.etag = fetch->etag,
 		.bytes = fetch->bytes,
 	};
+	curl_off_t after = 0;
 
 	(void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &result.status);
+	if (curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &after) == CURLE_OK)
+		result.retry_after_s = after;
 	if (result.err != 0 && fetch->why[0] == '\0')
 		(void)snprintf(fetch->why, sizeof(fetch->why), "%s",
 			result.err == -EFBIG ? "the answer is too long" : curl_easy_strerror(code));

@@ -36,6 +36,8 @@ struct fetch_result {
 	const char *why;  // of libcurl, for people
 	long status;      // 200, 206, 304, ...
 	const char *etag; // "": none
+	// Seconds until the server wants to be asked again (RFC 9110, Retry-After, of either form); 0: it does not say
+	int64_t retry_after_s;
 	const char *body; // of what is kept in memory; a NUL behind it
 	uint64_t bytes;   // of the answer, in memory or in the file
 };

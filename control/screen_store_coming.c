@@ -112,13 +112,14 @@ int screen_store_lift(struct screen_store *store, const struct screen_store_choi
 #define LIFTED(what)                                                                               \
 	" lifted JOIN issue ON issue.list = ?1 AND lifted.what = '" what                           \
 	"' AND (lifted.issued, lifted.came) >= (issue.issued, issue.came)"
+#define LIFTED_IDS LIFTED("virus_id")
+#define LIFTED_DIGESTS LIFTED("digest")
+#define LIFTED_NAMES LIFTED("name")
 // Entries of it that are meant.
 #define LIFTED_ENTRIES                                                                             \
-	" entry.list = ?1 AND (lower(hex(entry.digest)) IN (SELECT lower(value) FROM" LIFTED(      \
-		"digest") ") OR (entry.name <> '' AND entry.name IN (SELECT value FROM" LIFTED("n" \
-											       "a" \
-											       "m" \
-											       "e") ")))"
+	" entry.list = ?1 AND (lower(hex(entry.digest)) IN (SELECT lower(value) "                  \
+	"FROM" LIFTED_DIGESTS                                                                      \
+	") OR (entry.name <> '' AND entry.name IN (SELECT value FROM" LIFTED_NAMES ")))"
 
 static int64_t ask(struct screen_store *store, const char *sql, int64_t number)
 {
@@ -140,8 +141,8 @@ static int run(struct screen_store *store, const char *sql, int64_t number)
 static int take_out_lifted(struct screen_store *store, int64_t number)
 {
 	int64_t count = ask(store,
-		"SELECT EXISTS(SELECT 1 FROM" LIFTED("digest") " UNION SELECT 1 FROM" LIFTED(
-			"name") ")",
+		"SELECT EXISTS(SELECT 1 FROM" LIFTED_DIGESTS " UNION SELECT 1 FROM" LIFTED_NAMES
+		")",
 		number);
 	int err;
 
@@ -158,9 +159,8 @@ static int take_out_lifted(struct screen_store *store, int64_t number)
 int screen_store_go_on(struct screen_store *store, int64_t number, bool is_in_image)
 {
 	int64_t lifted = ask(store,
-		"SELECT EXISTS(SELECT 1 FROM" LIFTED(
-			"virus_id") " JOIN list ON list.number = ?1 AND"
-				    " list.virus_id = lifted.value)",
+		"SELECT EXISTS(SELECT 1 FROM" LIFTED_IDS " JOIN list ON list.number = ?1 AND"
+		" list.virus_id = lifted.value)",
 		number);
 	int64_t is_empty;
 	int err = lifted > 0 ? -EACCES : (int)lifted;

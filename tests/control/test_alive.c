@@ -2,7 +2,7 @@
 // Connections that stay, or wait for an answer, notice that their peer is gone without a word, whichever side made them.
 #include "control/fetch.h"
 #include "control/framed.h"
-#include "control/web_server.h"
+#include "tests/control/plain_web.h"
 #include "tests/support/unit.h"
 
 #include <arpa/inet.h>
@@ -159,12 +159,7 @@ static void answer(void *ctx, const struct web_request *request, struct web_repl
 static void a_web_server_watches_who_comes(void **state)
 {
 	char listen[32];
-	const struct web_server_options options = {.section = "test",
-		.listen = listen,
-		.certificate = "",
-		.key = "",
-		.clients = "",
-		.idle_seconds = PATIENCE_S};
+	const struct web_server_options options = plain_web(listen, PATIENCE_S);
 	struct web_server *server;
 	char error[256] = "";
 	int found;

@@ -2,7 +2,7 @@
 // A feed whose server is away is asked for no more seldom than one that is there, and a receipt is posted until its place
 // can take it.
 #include "control/channel.h"
-#include "control/web_server.h"
+#include "tests/control/plain_web.h"
 #include "tests/support/unit.h"
 
 #include <glib.h>
@@ -133,14 +133,7 @@ static void answer(void *ctx, const struct web_request *request, struct web_repl
 static void post_all(const unsigned int *statuses)
 {
 	char listen[32];
-	const struct web_server_options options = {.section = "test",
-		.listen = listen,
-		.certificate = "",
-		.key = "",
-		.clients = "",
-		.per_minute = 1000,
-		.body_bytes = 1000,
-		.idle_seconds = PATIENCE_S};
+	const struct web_server_options options = plain_web(listen, PATIENCE_S);
 	struct web_server *server;
 	char error[256] = "";
 

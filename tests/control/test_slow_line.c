@@ -2,7 +2,7 @@
 // What is long may take long, over a line that is slow, as long as it comes; what stands still or drips may not. Both ways:
 // what is fetched, and what a web server is sent.
 #include "control/fetch.h"
-#include "control/web_server.h"
+#include "tests/control/plain_web.h"
 #include "tests/support/unit.h"
 
 #include <glib.h>
@@ -163,14 +163,7 @@ static size_t serve_for(
 	void *(*client)(void *ctx), void *ctx, size_t body_bytes, unsigned int patience_s)
 {
 	char listen[32];
-	const struct web_server_options options = {.section = "test",
-		.listen = listen,
-		.certificate = "",
-		.key = "",
-		.clients = "",
-		.per_minute = 1000,
-		.body_bytes = body_bytes,
-		.idle_seconds = patience_s};
+	struct web_server_options options = plain_web(listen, patience_s);
 	struct web_server *server;
 	char error[256] = "";
 	pthread_t thread;
@@ -179,6 +172,7 @@ static size_t serve_for(
 	lab.taken = 0;
 	(void)close(make_listener());
 	(void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", ntohs(lab.address.sin_port));
+	options.body_bytes = body_bytes;
 	assert_int_equal(web_server_open(&options, answer, NULL, &server, error, sizeof(error)), 0);
 	assert_int_equal(pthread_create(&thread, NULL, client, ctx), 0);
 	while (!g_atomic_int_get(&lab.is_done))

@@ -142,6 +142,13 @@ class Gateway:
         answer = self.control("stats", "--json", "--socket", self.lab.folder + "/dataplane.sock")
         return json.loads(answer)["counters"]
 
+    def buffers(self):
+        """Packet buffers not in use."""
+        if self.lab.bridge:
+            return 0
+        answer = self.control("stats", "--json", "--socket", self.lab.folder + "/dataplane.sock")
+        return json.loads(answer)["memory"]["mbufs_free"]
+
     def check_mails(self, case, **counts):
         """There is one mail event for each message, and no other: clean=3, infected=1, ..."""
         case.check(self.running(), "the gateway is still running")

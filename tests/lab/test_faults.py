@@ -7,7 +7,7 @@ import os
 
 import labmail
 from labgateway import Gateway
-from lablib import Cases, Lab
+from lablib import Cases, Lab, until
 from labmail import EICAR, EICAR_NAME, attachment, check_arrived, message, mixed, noise
 from labpostfix import Server
 
@@ -16,8 +16,8 @@ LANES = 8
 
 
 def storm(case, lab, count=40, size=40000):
-    """count mails on as many connections, LANES at a time, every fourth infected."""
-    server = lab.server
+    """count mails on as many connections, LANES at a time, every fourth infected. Then no packet is kept."""
+    server, buffers = lab.server, lab.cordon.buffers()
     mails = []
     for i in range(count):
         bad = i % 4 == 3 and not lab.bridge
@@ -36,6 +36,7 @@ def storm(case, lab, count=40, size=40000):
     good = [data for bad, data in mails if not bad]
     check_arrived(case, server, good)
     lab.cordon.check_mails(case, clean=len(good), infected=count - len(good))
+    until("all %d packet buffers are free again" % buffers, lambda: lab.cordon.buffers() == buffers)
 
 
 @cases.case("a lossy, doubling, reordering cable at the client's end")

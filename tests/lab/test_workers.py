@@ -107,11 +107,13 @@ def parallel(case):
             server, gateway = Server(lab), Gateway(lab, workers=workers, spread=spread)
             start, = gateway.events("start")
             case.equal((start["workers"], start["spread_by"]), (workers, "first worker"), "workers")
+            buffers = gateway.buffers()
             sent, refused = crowd(case, lab)
             check_arrived(case, server, sent)
             gateway.check_mails(case, clean=len(sent), infected=refused)
             until("all sessions ended", lambda: len(gateway.events("session")) == 100)
             check_events(case, gateway.events(), len(sent), refused, 100)
+            until("all %d packet buffers are free again" % buffers, lambda: gateway.buffers() == buffers)
             each = by_worker(gateway)
             case.equal(len(each), workers, "workers in the statistics")
             case.check(all(c["connections"] >= 10 for c in each), "every worker had its share",

@@ -116,6 +116,9 @@ static void apply_seals(struct engine *engine, struct session *session, struct m
 {
 	struct seal_decision seal = {.mode = SEAL_OPEN, .virus_id = ""};
 
+	// The server refuses it itself, as it would have refused DATA.
+	if (!message->diverted && message_has_nobody(message))
+		return;
 	if (engine->seals != NULL && engine->seals->count > 0)
 		message_ask_seals(engine, session, message, &seal);
 	if (seal.mode == SEAL_OPEN && !message->diverted)

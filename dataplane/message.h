@@ -101,6 +101,8 @@ struct message *message_building(struct engine *engine, struct session *session)
 void message_give_blocks(struct engine *engine, struct message *message);
 void message_envelope(
 	struct engine *engine, const struct message *message, struct message_envelope *envelope);
+// Whether the server has refused each of its recipients; false where that is not known.
+bool message_has_nobody(const struct message *message);
 // By SIZE= of the MAIL command; 0: not said.
 uint64_t message_declared_bytes(const struct message_envelope *envelope);
 // Asks the seals in force, with what is known by now.

@@ -340,6 +340,25 @@ void message_envelope(
 	}
 }
 
+bool message_has_nobody(const struct message *message)
+{
+	bool has_from = false;
+	bool has_refused = false;
+
+	// Of what was not noted somebody may get it.
+	if (message->unkeepable != NULL)
+		return false;
+	for (const struct message_entry *entry = message->first; entry != NULL;
+		entry = entry->next) {
+		if (entry->state == ENTRY_PENDING ||
+			(entry->state != ENTRY_REFUSED && !entry->is_mail))
+			return false;
+		has_from |= entry->state != ENTRY_REFUSED;
+		has_refused |= entry->state == ENTRY_REFUSED && !entry->is_mail;
+	}
+	return has_from && has_refused;
+}
+
 uint64_t message_declared_bytes(const struct message_envelope *envelope)
 {
 	const char *at = envelope->from.params;

@@ -141,6 +141,38 @@ static void without_a_recipient_the_server_answers_data_itself(void **state)
 	sealed_finish();
 }
 
+// Also in chunks, whether the replies are waited for or not; what has somebody who gets it is kept.
+static void without_a_recipient_the_server_answers_chunks_itself(void **state)
+{
+	static const char *const steps[][3] = {
+		{"MAIL FROM:<a@x>\r\nRCPT TO:<nobody@y>\r\n", "BDAT 4 LAST\r\nef\r\n"},
+		{"MAIL FROM:<a@x>\r\nRCPT TO:<nobody@y>\r\nRCPT TO:<nobody@z>\r\nBDAT 4 "
+		 "LAST\r\nef\r\n"},
+		{"MAIL FROM:<a@x>\r\nRCPT TO:<nobody@y>\r\n", "BDAT 2\r\nef", "RSET\r\n"},
+	};
+	static const uint32_t replies[][3] = {{2, 1}, {4}, {2, 1, 1}};
+	static const char *const last[] = {
+		"554 5.5.1 no valid recipients", "554 5.5.1 no valid recipients", "250 2.0.0 Ok"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		sealed_begin(6);
+		world.refuse_rcpt = "nobody";
+		sealed_connect();
+		(void)sealed_on(i == 1 ? SEAL_TEMPFAIL : SEAL_HOLD);
+		for (size_t k = 0; k < 3 && steps[i][k] != NULL; k++)
+			assert_true(world_say(&world, steps[i][k], replies[i][k]));
+		assert_string_equal(world_last_reply(&world), last[i]);
+		assert_int_equal(world.mails_count, 0);
+		assert_true(world_say(&world,
+			"RSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<nobody@y>\r\nRCPT TO:<b@y>\r\n", 4));
+		assert_true(world_say(&world, "BDAT 4 LAST\r\nef\r\n", 1));
+		assert_int_equal(world.mails_count, 0);
+		assert_int_equal(world.sink.count, i != 1);
+		sealed_finish();
+	}
+}
+
 static void chunks_are_answered_one_by_one(void **state)
 {
 	(void)state;
@@ -338,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_tempfail_seal_answers_data_at_once),
 		cmocka_unit_test(every_parameter_of_the_envelope_is_kept),
 		cmocka_unit_test(without_a_recipient_the_server_answers_data_itself),
+		cmocka_unit_test(without_a_recipient_the_server_answers_chunks_itself),
 		cmocka_unit_test(chunks_are_answered_one_by_one),
 		cmocka_unit_test(a_transaction_in_chunks_may_be_reset_or_left),
 		cmocka_unit_test(the_answer_waits_until_the_mail_is_durable),

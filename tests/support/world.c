@@ -263,6 +263,8 @@ static void command(struct world *world, const char *line, size_t n)
 	} else if (strncasecmp(text, "MAIL", 4) == 0 || strncasecmp(text, "RCPT", 4) == 0 ||
 		   strncasecmp(text, "RSET", 4) == 0 || strncasecmp(text, "NOOP", 4) == 0 ||
 		   strncasecmp(text, "HELO", 4) == 0) {
+		world->server_recipients +=
+			strncasecmp(text, "RCPT", 4) == 0 ? 1 : -world->server_recipients;
 		reply(world, "250 2.0.0 Ok\r\n");
 	} else {
 		reply(world, "500 5.5.2 unknown\r\n");
@@ -283,7 +285,10 @@ static void serve_chunk(struct world *world)
 	if (world->server_chunk > 0)
 		return;
 	world->server_in_data = false;
-	if (world->server_chunk_last)
+	if (world->refuse_rcpt != NULL && world->server_recipients == 0) { // RFC 3030 section 2
+		world->body_bytes = 0;
+		reply(world, "554 5.5.1 no valid recipients\r\n");
+	} else if (world->server_chunk_last)
 		store_mail(world);
 	else
 		reply(world, "250 2.0.0 chunk\r\n");

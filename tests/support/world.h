@@ -69,6 +69,7 @@ struct world {
 	uint64_t server_chunk;
 	bool server_in_data;
 	bool server_chunk_last;
+	int32_t server_recipients; // of the transaction, that it has taken
 	bool server_greeted;
 	bool server_broke;
 	bool server_lenient; // takes a lone dot between any line breaks as the end of data

@@ -45,7 +45,7 @@ int durable_rename(const char *from, const char *to)
 	return err == 0 ? durable_sync_folder_of(to) : err;
 }
 
-static int write_all(int fd, const char *data, size_t bytes)
+int durable_write_all(int fd, const char *data, size_t bytes)
 {
 	while (bytes > 0) {
 		ssize_t n = write(fd, data, bytes);
@@ -71,7 +71,7 @@ int durable_write(const char *path, const void *data, size_t bytes)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, data, bytes);
+	err = durable_write_all(fd, data, bytes);
 	if (close(fd) != 0 && err == 0)
 		err = -errno;
 	if (err == 0)

@@ -15,3 +15,11 @@ int durable_sync_folder_of(const char *path) __attribute__((warn_unused_result))
 // -errno.
 int durable_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
 	__attribute__((warn_unused_result));
+
+// As durable_write, for a text that a full disk must not keep away, and behind which ends of lines are nothing: PATH.room
+// beside it holds the room for the next one. durable_make_room: for the first.
+int durable_write_in_room(const char *path, const char *text, size_t bytes)
+	__attribute__((warn_unused_result));
+void durable_make_room(const char *path);
+// Returns 0 or -errno.
+int durable_write_all(int fd, const char *data, size_t bytes) __attribute__((warn_unused_result));

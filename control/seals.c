@@ -86,6 +86,7 @@ int seals_open(
 		return err;
 	}
 	read_since(seals);
+	durable_make_room(path);
 	*out = seals;
 	return 0;
 }
@@ -139,7 +140,7 @@ int seals_write_file(struct seals *seals)
 	if (text != NULL) {
 		if (seals->barrier != NULL)
 			seals->barrier(seals->barrier_ctx);
-		err = durable_write(seals->path, text, strlen(text));
+		err = durable_write_in_room(seals->path, text, strlen(text));
 	}
 	free(text);
 	if (err == 0)
@@ -191,7 +192,7 @@ struct seals_write *seals_settle_later(struct seals *seals)
 
 int seals_write(const struct seals_write *write)
 {
-	return durable_write(write->path, write->text, strlen(write->text));
+	return durable_write_in_room(write->path, write->text, strlen(write->text));
 }
 
 void seals_write_end(struct seals *seals, struct seals_write *write, int err)

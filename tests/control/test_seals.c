@@ -33,12 +33,21 @@ static int set_up(void **state)
 	return 0;
 }
 
+static void name_room(char room[80])
+{
+	(void)snprintf(room, 80, "%s.room", lab.path);
+}
+
 static int tear_down(void **state)
 {
+	char room[80];
+
 	(void)state;
 	seals_close(lab.seals);
 	(void)unlink(lab.path);
-	(void)rmdir(lab.folder);
+	name_room(room);
+	(void)unlink(room);
+	assert_int_equal(rmdir(lab.folder), 0);
 	return 0;
 }
 
@@ -78,7 +87,8 @@ static void what_cannot_be_kept_was_never_set(void **state)
 	assert_int_equal(stage("CV-1", "hold"), 0);
 	assert_int_equal(seals_settle(lab.seals), 0);
 	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
+	assert_int_equal(unlink(temporary), 0);
 	assert_int_equal(mkdir(temporary, 0700), 0);
 	assert_int_equal(stage("CV-2", "hold"), 0);
 	assert_int_equal(seals_count(lab.seals), 2);
@@ -143,7 +153,8 @@ static void what_could_not_be_written_beside_stays_and_is_written_later(void **s
 	char temporary[80];
 
 	(void)state;
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
+	assert_int_equal(unlink(temporary), 0);
 	assert_int_equal(mkdir(temporary, 0700), 0);
 	assert_int_equal(stage("CV-1", "hold"), 0);
 	write = seals_settle_later(lab.seals);
@@ -283,7 +294,8 @@ static void what_is_taken_over_stands_without_its_file(void **state)
 	(void)state;
 	set("CV-1");
 	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
+	assert_int_equal(unlink(temporary), 0);
 	assert_int_equal(mkdir(temporary, 0700), 0);
 	adopt(theirs, 1, 0);
 	assert_int_equal(seals_count(lab.seals), 2);
@@ -305,7 +317,8 @@ static void a_full_disk_keeps_no_seal_away_and_lets_none_go(void **state)
 	set("CV-1");
 	assert_false(seals_is_behind(lab.seals));
 	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", lab.path);
+	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
+	assert_int_equal(unlink(temporary), 0);
 	assert_int_equal(mkdir(temporary, 0700), 0);
 	assert_int_equal(seals_set(lab.seals, seal, "test", 1000, error, sizeof(error)), 0);
 	json_decref(seal);
@@ -452,9 +465,50 @@ static void a_clock_that_is_set_back_makes_no_seal_longer(void **state)
 	assert_int_equal(seals_set_back(lab.seals, 100), 0);
 }
 
+static void take_stats(struct stat *own, struct stat *room)
+{
+	char path[80];
+
+	name_room(path);
+	assert_int_equal(stat(lab.path, own), 0);
+	assert_int_equal(stat(path, room), 0);
+}
+
+// A disk that others fill has no say in it.
+static void two_files_take_turns_and_keep_their_room(void **state)
+{
+	struct stat own, room, before;
+
+	(void)state;
+	assert_int_equal(stage("CV-0", "hold"), 0);
+	assert_int_equal(seals_settle(lab.seals), 0);
+	take_stats(&own, &before);
+	if (before.st_blocks * 512 < 65536)
+		skip(); // a file system that sets nothing aside
+	for (int i = 1; i <= 40; i++) {
+		char virus_id[16];
+
+		(void)snprintf(virus_id, sizeof(virus_id), "CV-%d", i % 20);
+		if (i <= 20)
+			assert_int_equal(stage(virus_id, "hold"), 0);
+		else
+			assert_int_equal(seals_end(lab.seals, virus_id), 1);
+		if (i <= 20)
+			assert_int_equal(seals_settle(lab.seals), 0);
+		take_stats(&own, &room);
+		assert_int_equal(own.st_ino, before.st_ino);
+		assert_true(own.st_blocks * 512 >= 65536 && room.st_blocks * 512 >= 65536);
+		before = room;
+		reopen();
+		assert_int_equal(seals_count(lab.seals), i < 20 ? i + 1 : i == 20 ? 20 : 40 - i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			two_files_take_turns_and_keep_their_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_clock_that_is_set_back_makes_no_seal_longer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -177,7 +177,8 @@ def quota(case):
         check_flows(case, *captures)
 
 
-@cases.case("a full disk where the seals are: an operator's seal is in force all the same, none ends, and there is room again",
+@cases.case("a full disk where the seals are: they are written all the same, also if both processes are killed then; one that "
+            "takes nothing: a seal is in force, none ends, until it does",
             engine=True)
 def seals_full(case):
     with Lab(case) as lab:
@@ -189,8 +190,21 @@ def seals_full(case):
         with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
             while f.write(bytes(4096)):
                 pass
+        for i in range(3):
+            answer = control.ask("seal", "--virus-id", "CV-2")
+            case.equal((answer["in_force"], answer["written"]), (True, True), "without")
+            control.ask("unseal", "CV-2" if i else "CV-1")
+        control.ask("seal", "--virus-id", "CV-3")
+        gateway.kill()
+        control.kill()
+        gateway.start()
+        case.equal([e["seals"] for e in gateway.events("start")], [0, 1], "what the dataplane starts with")
+        control.start()
+        case.equal([s["virus_id"] for s in control.ask("status")["seals"]], ["CV-3"], "and the control process")
+        os.unlink(seals + ".room")
+        os.mkdir(seals + ".room")
         answer = control.ask("seal", "--virus-id", "CV-2")
-        case.equal((answer["in_force"], answer["written"]), (True, False), "without")
+        case.equal((answer["in_force"], answer["written"]), (True, False), "on a disk that takes nothing")
         control.ask("unseal", "--all", status=1)
         control.kill()
         control.start()
@@ -199,7 +213,7 @@ def seals_full(case):
         case.equal(labmail.send(lab, message("full", [], b"text\n"))[0], 250, "mail")
         until("it is held", lambda: len(control.held()) == 1)
         case.equal(server.mails(), [], "at the server")
-        os.unlink(filler)
+        os.rmdir(seals + ".room")
 
         def written():
             with open(seals) as f:

@@ -245,11 +245,12 @@ def unheard(case):
         rig = Alerted(lab, Stoppable)
         dataplane, control = rig.dataplane, rig.control
         control.ask("seal", "--virus-id", "CV-1")
-        os.mkdir(lab.folder + "/seals.json.new")  # where the file is written first
+        os.unlink(lab.folder + "/seals.json.room")  # where the file is written first
+        os.mkdir(lab.folder + "/seals.json.room")
         case.equal(rig.send(rig.seal("CV-2"))(), None, "what cannot be written has no receipt")
         case.equal(dataplane.seals(), ["CV-1", "CV-2"], "what the dataplane has")
         control.kill()
-        os.rmdir(lab.folder + "/seals.json.new")
+        os.rmdir(lab.folder + "/seals.json.room")
         dataplane.hold()
         for number, virus_id in (1, "CV-3"), (2, "CV-4"):  # what is written meanwhile hides nothing
             if number == 2:

@@ -322,7 +322,7 @@ static gboolean stop_signal(gpointer ctx)
 static gboolean reopen_signal(gpointer ctx)
 {
 	struct control *control = ctx;
-	int err = control_events_reopen(control->events);
+	int err = control->events != NULL ? control_events_reopen(control->events) : 0;
 
 	if (err != 0)
 		complain(err, control->options.events);
@@ -483,7 +483,6 @@ static void loop(struct control *control)
 	control->loop = g_main_loop_new(NULL, FALSE);
 	(void)g_unix_signal_add(SIGTERM, stop_signal, control);
 	(void)g_unix_signal_add(SIGINT, stop_signal, control);
-	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
 	api_listen(control->api);
 	clock = g_timeout_add(1000, once_a_second, control);
 	control_events_write(control->events, "start",
@@ -519,6 +518,8 @@ static int run(struct control *control)
 		complain(err, "a thread cannot be started");
 		return EXIT_FAILURE;
 	}
+	// A log may be rotated at any time.
+	(void)g_unix_signal_add(SIGHUP, reopen_signal, control);
 	control->start_ns = control_steady_ns();
 	err = start(control);
 	if (err == 0)

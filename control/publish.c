@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -137,6 +138,8 @@ static void limit_standby(gpointer ctx)
 
 	(void)setrlimit(RLIMIT_AS, &memory);
 	(void)setrlimit(RLIMIT_CPU, &seconds);
+	// One that outlived a killed process would put its image in the place of the next one's.
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static void limit_child(gpointer ctx)

@@ -94,7 +94,6 @@ static void loop(struct vendor_server *server)
 
 	(void)g_unix_signal_add(SIGTERM, stop_signal, main_loop);
 	(void)g_unix_signal_add(SIGINT, stop_signal, main_loop);
-	(void)g_unix_signal_add(SIGHUP, reopen_signal, server);
 	(void)g_timeout_add(1000, once_a_second, server);
 	control_events_write(server->events, "start",
 		json_pack("{s:s, s:i}", "program", "cordon-vendor", "pid", (int)getpid()));
@@ -113,6 +112,7 @@ static int run(struct vendor_server *server)
 	(void)signal(SIGPIPE, SIG_IGN);
 	complaints_never_wait();
 	raise_descriptors();
+	(void)g_unix_signal_add(SIGHUP, reopen_signal, server);
 	err = vendor_server_open(server, error, sizeof(error));
 	if (err == 0)
 		loop(server);

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """More mail than a page of a list, and the control process killed again and again while it goes out."""
 import collections
+import os
 import random
+import signal
 import subprocess
 import threading
 import time
 
 import labmail
+from labcontrol import Control
+from labgateway import Gateway
 from laboutbreak import Mailer, Outbreak, Try
 from labsink import Sink
 from lablib import BUILD, SERVER, Cases, Lab, until
@@ -87,6 +91,32 @@ def killed(case):
             case.check(body.endswith(bodies[name]), "whole", name)
         case.equal(set(came), set(bodies), "those that came")
         case.check(sum(came.values()) <= RELEASED + KILLS, "repeated", sum(came.values()) - RELEASED)
+
+
+
+def compilers(pid):
+    """Those of its children, whichever of its threads has started them."""
+    found = []
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/children" % (pid, task)) as f:
+            found += [int(word) for word in f.read().split()]
+    return found
+
+
+@cases.case("a control process that is killed leaves no compiler behind, whatever that was doing", engine=True)
+def orphans(case):
+    with Lab(case) as lab:
+        gateway = Gateway(lab)
+        control = Control(lab, sources=[lab.folder + "/lab.ndb"], spool={"directory": ""})
+        control.ask("rules", "install")
+        pid = control.process.child.pid
+        until("a compiler stands by", lambda: compilers(pid))
+        compiler, = compilers(pid)
+        os.kill(compiler, signal.SIGSTOP)
+        control.kill()
+        until("it is gone", lambda: not os.path.exists("/proc/%d" % compiler))
+        control.start()
+        case.check(gateway.running(), "the gateway is still running")
 
 
 if __name__ == "__main__":

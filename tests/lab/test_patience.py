@@ -12,7 +12,7 @@ import labweb
 from labcontrol import Control
 from labdataplane import Dataplane
 from labgateway import Gateway
-from lablib import Cases, Failed, Lab, until
+from lablib import BUILD, Cases, Failed, Lab, until
 from labvendor import Vendor, open_receipt
 
 cases = Cases()
@@ -296,6 +296,24 @@ def stop(case):
         until("the seal is in force", lambda: control.ask("status", status=None)["in_force"])
         until("the list, too", lambda: control.ask("status")["screening"]["entries"] == 1)
         case.equal(rig.send(alert)()["result"], "applied", "the receipt")
+
+
+
+@cases.case("a log that is rotated while the control process starts ends nothing, and is opened again")
+def rotated_early(case):
+    with Lab(case) as lab:
+        rig = Rig(lab)
+        rig.control.stop()
+        dataplane, control = rig.dataplane, rig.control
+        dataplane.hold("ping")
+        control.process = lab.start("server", "control", [BUILD + "/cordon-control", "--config", control.config])
+        until("it starts, and waits", lambda: dataplane.is_asked("ping"))
+        os.rename(control.events_file, control.events_file + ".1")
+        os.kill(control.process.child.pid, signal.SIGHUP)
+        dataplane.let_go()
+        until("it has started", lambda: os.path.exists(control.socket) and control.ask("status", status=None))
+        control.ask("seal", "--virus-id", "CV-1", status=None)
+        until("it writes to the new file", control.events)
 
 
 cases.main()

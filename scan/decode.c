@@ -96,12 +96,20 @@ size_t base64_decode_with(const struct decode_ops *ops, struct base64_state *sta
 	const uint8_t *in, size_t n, uint8_t *out)
 {
 	struct decode_run run = {in, in + n, out};
+	const uint8_t flags = state->flags;
 
+	state->resumed = false;
 	while (run.in < run.end) {
 		if (state->sextets == 0 && state->padded == 0)
 			ops->base64_run(&run);
-		if (run.in < run.end)
-			run.out += base64_byte(state, *run.in++, run.out);
+		if (run.in == run.end)
+			break;
+		// A quantum's first sextet makes no byte: what was written stands before it.
+		run.out += base64_byte(state, *run.in++, run.out);
+		if (((state->flags ^ flags) & DECODE_AFTER_PAD) != 0 && !state->resumed) {
+			state->resumed = true;
+			state->resumed_at = (size_t)(run.out - out);
+		}
 	}
 	return (size_t)(run.out - out);
 }

@@ -22,6 +22,8 @@ struct base64_state {
 	uint8_t sextets; // 0..3 pending
 	uint8_t padded;  // "=" seen in this quantum
 	uint8_t flags;
+	bool resumed;      // the last call was the one that set DECODE_AFTER_PAD
+	size_t resumed_at; // then: so much of its output stands before that
 };
 
 // Decodes n bytes of in to out. out needs room for n / 4 * 3 + 3 bytes, plus DECODE_SLACK bytes that

@@ -81,6 +81,8 @@ int match_feed(struct match_object *object, const uint8_t *data, size_t n) SCAN_
 bool match_is_hit(const struct match_object *object);
 // Whether the object's last line break was the mail's is in doubt: hash lists see it with one, too.
 void match_set_doubtful(struct match_object *object);
+// Some readers end the object here: hash lists see what it was so far, too, where that hits.
+void match_may_end(struct match_object *object);
 // Ends the object and gives it back. Writes at most max hits (one, without all_matches) and returns
 // how many; digests receives those that were computed; detected_type names the content or is "".
 size_t match_end(struct match_object *object, struct match_hit *hits, size_t max,

@@ -21,6 +21,12 @@ static void look_up(struct match_object *object, enum digest_algorithm algorithm
 			object->bytes + strlen(more));
 }
 
+void match_look_up_running(struct match_object *object)
+{
+	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++)
+		look_up(object, (enum digest_algorithm)i, "");
+}
+
 void match_look_up_with_break(struct match_object *object)
 {
 	for (unsigned int i = 0; i < DIGEST_ALGORITHMS; i++) {

@@ -157,6 +157,26 @@ void match_end_digests(
 		clear(&hits);
 }
 
+void match_may_end(struct match_object *object)
+{
+	const struct both_hits hits = hits_of(object);
+	struct digest_late here;
+	const struct digest_late *const one = &here;
+	digest_late_values values;
+
+	if (object->bytes == 0)
+		return;
+	match_look_up_running(object);
+	find_left(object, &here);
+	if (!digest_late_is_any(&here))
+		return;
+	digest_late_compute(&one, 1, &values);
+	// What goes on is another file than one that is allowed.
+	for (enum digest_algorithm i = 0; i < DIGEST_ALGORITHMS; i++)
+		if (here.wanted[i] != 0)
+			(void)look_up(&hits, i, values[i][0], object->bytes);
+}
+
 void matcher_rest(struct matcher *matcher)
 {
 	if (matcher->digester.streams.all != NULL)

@@ -193,6 +193,8 @@ void match_again(struct match_object *object, unsigned int target);
 
 // Hits of the object as if it had a line break more; nothing is allowed for it.
 void match_look_up_with_break(struct match_object *object);
+// What it is so far, by the digests that run.
+void match_look_up_running(struct match_object *object);
 // The digests of the object, as match_end_late gives them; what they find is added to its hits.
 void match_end_digests(
 	struct match_object *object, struct match_digests *digests, struct digest_late *late);

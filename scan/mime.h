@@ -51,7 +51,8 @@ enum mime_event_type {
 // are what the message is said to have; the others are for the scanner to look into.
 enum mime_reading {
 	MIME_READING_FIRST,
-	MIME_READING_BASE64, // the same body under another encoding than the first reading's
+	MIME_READING_PLAIN, // the same body under another encoding than the first reading's
+	MIME_READING_BASE64,
 	MIME_READING_QP,
 	MIME_READING_BLOCK, // what looks like base64 or like a part, in a body, a preamble or an epilogue
 };
@@ -75,6 +76,7 @@ struct mime_event {
 	const struct mime_part *part;
 	const uint8_t *data;
 	size_t bytes;
+	bool is_behind;  // of MIME_PART_DATA: some readers end the part in front of these
 	uint64_t offset; // of MIME_MESSAGE_BEGIN and MIME_MESSAGE_END, in the message
 	const char *why;
 };

@@ -249,8 +249,10 @@ static void take_field(struct block *block, const uint8_t *line, size_t n)
 	struct span value = {(const char *)line, n};
 	unsigned int codings;
 
-	if (!is_blank(line[0]))
+	if (!is_blank(line[0])) {
 		block->encoding_open = begins_with(line, n, name);
+		block->says_part |= block->encoding_open || begins_with(line, n, "content-type");
+	}
 	if (!block->encoding_open)
 		return;
 	if (!is_blank(line[0]))
@@ -264,7 +266,7 @@ static void take_field(struct block *block, const uint8_t *line, size_t n)
 		block->coding = MIME_UU;
 }
 
-// The body of what looks like a part: where nothing is encoded, it must also have had a boundary.
+// The body of what looks like a part: where nothing is encoded, it must have had a boundary, or say so.
 static bool open_part(struct block *block)
 {
 	block->state = BLOCK_OUTSIDE;
@@ -274,7 +276,7 @@ static bool open_part(struct block *block)
 		block->name[0] = '\0';
 		return false;
 	}
-	if (block->coding == MIME_IDENTITY && !block->after_dashes)
+	if (block->coding == MIME_IDENTITY && !block->after_dashes && !block->says_part)
 		return false;
 	block->after_dashes = false;
 	begin_block(block, BLOCK_PART);
@@ -302,6 +304,7 @@ static bool take_first_field(struct block *block, const uint8_t *line, size_t n)
 		return false;
 	block->state = BLOCK_HEADER;
 	block->coding = MIME_IDENTITY;
+	block->says_part = false;
 	take_field(block, line + at, n - at);
 	return true;
 }

@@ -46,6 +46,7 @@ void mime_frame_push(struct mime *mime, enum mime_kind kind)
 	if (kind != MIME_MULTIPART)
 		return;
 	frame->digest = mime->entity.digest;
+	frame->codings = mime->entity.codings;
 	frame->boundary_at = mime->pool_bytes;
 	frame->boundary_bytes = mime->entity.boundary_bytes;
 	mime->pool_bytes += frame->boundary_bytes;
@@ -130,6 +131,26 @@ static void body_write(struct mime *mime, const uint8_t *data, size_t n)
 	mime_leaf_write(mime, data, content);
 }
 
+// A line that begins with a boundary and goes on: for another reader, it is one. Once in a part, for what stands in front
+// of it is read again then.
+static void notice_boundary(struct mime *mime, const uint8_t *line, size_t n)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (n < 3 || line[1] != '-' || leaf->sink != MIME_SINK_LEAF || leaf->was_cut ||
+		leaf->behind.is_due)
+		return;
+	for (uint32_t i = mime->depth; i-- > 0 && !leaf->was_cut;) {
+		const struct mime_frame *frame = &mime->frames[i];
+
+		leaf->was_cut = frame->kind == MIME_MULTIPART && n >= 2 + frame->boundary_bytes &&
+				memcmp(line + 2, mime->pool + frame->boundary_at,
+					frame->boundary_bytes) == 0;
+	}
+	leaf->behind.is_due = leaf->was_cut;
+	leaf->behind.at = leaf->gather_bytes;
+}
+
 // Base64 has no such line: for another reader it may be a boundary.
 static void notice_dashes(struct mime *mime, const uint8_t *line, size_t n)
 {
@@ -152,6 +173,7 @@ static void line_decide(struct mime *mime, const uint8_t *line, size_t n)
 
 	mime->held_bytes = 0;
 	if (frame < 0) {
+		notice_boundary(mime, line, n);
 		break_release(mime);
 		notice_dashes(mime, line, n);
 		body_write(mime, line, n);

@@ -158,6 +158,19 @@ static bool is_known(const char *encoding)
 	       strcmp(encoding, "8bit") == 0 || strcmp(encoding, "binary") == 0;
 }
 
+// Whether the value is the token alone.
+static bool is_plain(struct span value, const char *token)
+{
+	while (value.bytes > 0 && (*value.at == ' ' || *value.at == '\t')) {
+		value.at++;
+		value.bytes--;
+	}
+	while (value.bytes > 0 &&
+		(value.at[value.bytes - 1] == ' ' || value.at[value.bytes - 1] == '\t'))
+		value.bytes--;
+	return span_is(value, token);
+}
+
 // The first counts. Whatever else it, or one that follows, names is noted.
 static void read_encoding(struct mime_entity *entity, struct span value)
 {
@@ -170,6 +183,9 @@ static void read_encoding(struct mime_entity *entity, struct span value)
 	// Programs write the one and mean another.
 	if ((codings & MIME_CODING_BIT(MIME_UU)) != 0 || (!is_known(token) && codings == 0))
 		codings |= MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
+	// Who knows no such encoding, or takes the other field, decodes nothing.
+	if (!is_known(token) || coding_of(token) == MIME_IDENTITY || !is_plain(value, token))
+		codings |= MIME_CODING_BIT(MIME_IDENTITY);
 	if (!entity->has_encoding)
 		memcpy(entity->encoding, token, sizeof(token));
 	entity->has_encoding = true;

@@ -59,6 +59,20 @@ static enum mime_coding container_coding(const struct mime *mime)
 	return coding;
 }
 
+// A multipart that is encoded, and whose boundaries stand there all the same: its parts may be encoded.
+static void inherit_codings(struct mime *mime)
+{
+	const unsigned int encoded = MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
+	unsigned int codings;
+
+	if (mime->depth == 0 || mime->frames[mime->depth - 1].kind != MIME_MULTIPART)
+		return;
+	codings = mime->frames[mime->depth - 1].codings & encoded;
+	mime->entity.codings |= codings;
+	if ((codings & ~MIME_CODING_BIT(mime_entity_coding(mime))) != 0)
+		mime->entity.odd = true;
+}
+
 // The header is over: what follows is decided by what it said.
 void mime_header_end(struct mime *mime)
 {
@@ -78,6 +92,7 @@ void mime_header_end(struct mime *mime)
 		mime->entity.odd = true;
 	}
 	mime->cut_codings = 0;
+	inherit_codings(mime);
 	mime->in_line = false;
 	mime->has_junk = false;
 	kind = mime_entity_kind(mime);
@@ -124,6 +139,7 @@ static void header_is_body(struct mime *mime, size_t n)
 		return;
 	}
 	mime_header_end(mime);
+	mime->leaf.starts_early = true;
 }
 
 // A boundary inside a header: its part has no body. Two boundaries in a row have no part between.

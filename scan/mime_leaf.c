@@ -87,9 +87,12 @@ void mime_leaf_open(struct mime *mime, enum mime_sink sink, enum mime_coding cod
 		mime_inner_begin(mime, MIME_MESSAGE);
 	leaf->begin_due = sink == MIME_SINK_LEAF;
 	// Uuencode is read by the same means as blocks are.
-	leaf->tap = coding != MIME_UU &&
-		    (sink == MIME_SINK_HELD || (sink == MIME_SINK_LEAF && mime->entity.odd &&
-						       coding != MIME_IDENTITY));
+	// A message has no business to be quoted-printable, and some readers take it as it stands.
+	leaf->tap =
+		coding != MIME_UU &&
+		(sink == MIME_SINK_HELD ||
+			(sink == MIME_SINK_LEAF && mime->entity.odd && coding != MIME_IDENTITY) ||
+			(sink == MIME_SINK_INNER && coding == MIME_QP));
 }
 
 bool mime_leaf_is_ready(const struct mime *mime)
@@ -166,17 +169,20 @@ static void peek(struct mime *mime)
 	if (lf == NULL && mime->tap_bytes < MIME_TAP_BYTES)
 		return;
 	leaf->peek = false;
-	leaf->tap = lf != NULL && !is_plain_base64(line, (size_t)(lf - line), !leaf->scan);
+	leaf->tap = lf != NULL && (leaf->starts_early ||
+					  !is_plain_base64(line, (size_t)(lf - line), !leaf->scan));
 	if (leaf->tap) {
 		leaf->scan = false;
 		// Who leaves out a line of a header that is no field has the body begin behind the blank line.
-		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1, true);
+		leaf->alts |= mime_alts_open_behind(
+			mime, MIME_BASE64, lf + 1, (size_t)(end - lf) - 1, true);
 		return;
 	}
 	// A text's first line of a part of a quantum: who decodes each line by itself reads on behind it.
 	if (lf != NULL && leaf->sink == MIME_SINK_LEAF &&
 		!is_plain_base64(line, (size_t)(lf - line), true))
-		leaf->alts |= mime_alts_open_behind(mime, lf + 1, (size_t)(end - lf) - 1, false);
+		leaf->alts |= mime_alts_open_behind(
+			mime, MIME_BASE64, lf + 1, (size_t)(end - lf) - 1, false);
 	mime->tap_bytes = 0;
 }
 
@@ -184,6 +190,7 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 	uint8_t *out = mime->gather + leaf->gather_bytes;
+	size_t written;
 
 	if (n == 0)
 		return;
@@ -210,7 +217,9 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 		leaf->gather_bytes += n;
 		break;
 	case MIME_BASE64:
-		leaf->gather_bytes += base64_decode(&leaf->decoder.base64, data, n, out);
+		written = base64_decode(&leaf->decoder.base64, data, n, out);
+		mime_behind_note(&leaf->behind, &leaf->decoder.base64, leaf->gather_bytes);
+		leaf->gather_bytes += written;
 		break;
 	case MIME_QP:
 		leaf->gather_bytes += qp_decode(&leaf->decoder.qp, data, n, out);
@@ -248,6 +257,7 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 	uint8_t *out = mime->gather + leaf->gather_bytes;
+	size_t n;
 
 	if (leaf->sink == MIME_SINK_HELD && !is_preamble)
 		promote(mime);
@@ -266,7 +276,9 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 	case MIME_IDENTITY:
 		break;
 	case MIME_BASE64:
-		leaf->gather_bytes += base64_end(&leaf->decoder.base64, out);
+		n = base64_end(&leaf->decoder.base64, out);
+		mime_behind_end(&leaf->behind, &leaf->decoder.base64, leaf->gather_bytes, n);
+		leaf->gather_bytes += n;
 		break;
 	case MIME_QP:
 		leaf->gather_bytes += qp_end(&leaf->decoder.qp, out);
@@ -312,14 +324,13 @@ static bool leaf_data_event(struct mime *mime, struct mime_event *event)
 	size_t used;
 
 	if (!leaf->data_given) {
-		leaf->data_given = true;
 		*event = (struct mime_event){
-			.type = MIME_PART_DATA,
-			.number = leaf->part.number,
-			.part = &leaf->part,
-			.data = leaf->direct != NULL ? leaf->direct : mime->gather,
-			.bytes = leaf->direct != NULL ? leaf->direct_bytes : leaf->gather_bytes,
-		};
+			.type = MIME_PART_DATA, .number = leaf->part.number, .part = &leaf->part};
+		leaf->data_given = leaf->direct != NULL
+					   ? mime_behind_give(&leaf->behind, leaf->direct,
+						     leaf->direct_bytes, event)
+					   : mime_behind_give(&leaf->behind, mime->gather,
+						     leaf->gather_bytes, event);
 		return true;
 	}
 	while (leaf->scan && step != BLOCK_MORE) {
@@ -395,6 +406,9 @@ static bool begin_event(struct mime *mime, struct mime_event *event)
 		leaf->alts = mime_alts_open(mime, mime->entity.codings,
 			(struct span){(const char *)mime->field, leaf->junk_bytes});
 	}
+	// Who leaves out what is no field has the body begin behind the blank line; of base64 see peek.
+	if (leaf->starts_early && leaf->coding == MIME_IDENTITY && !leaf->end_due)
+		leaf->alts |= mime_alts_open_behind(mime, MIME_IDENTITY, NULL, 0, true);
 	*event = (struct mime_event){
 		.type = MIME_PART_BEGIN, .number = leaf->part.number, .part = &leaf->part};
 	return true;

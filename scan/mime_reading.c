@@ -40,14 +40,22 @@ static void alt_put(struct mime_alt *alt, const uint8_t *data, size_t n)
 		data = skip_to_blank(alt, data, end);
 		n = (size_t)(end - data);
 	}
-	if (alt->coding == MIME_BASE64)
-		alt->out_bytes += (uint32_t)base64_decode(&alt->decoder.base64, data, n, out);
-	else
-		alt->out_bytes += (uint32_t)qp_decode(&alt->decoder.qp, data, n, out);
+	if (alt->coding == MIME_BASE64) {
+		n = base64_decode(&alt->decoder.base64, data, n, out);
+		mime_behind_note(&alt->behind, &alt->decoder.base64, alt->out_bytes);
+	} else if (alt->coding == MIME_QP) {
+		n = qp_decode(&alt->decoder.qp, data, n, out);
+	} else {
+		memcpy(out, data, n);
+	}
+	alt->out_bytes += (uint32_t)n;
 }
 
 static struct mime_alt *alt_open(struct mime *mime, enum mime_coding coding)
 {
+	static const enum mime_reading readings[] = {[MIME_IDENTITY] = MIME_READING_PLAIN,
+		[MIME_BASE64] = MIME_READING_BASE64,
+		[MIME_QP] = MIME_READING_QP};
 	struct mime_alt *alt = mime->alts;
 
 	while (alt < mime->alts + MIME_ALTS && alt->is_open)
@@ -60,7 +68,7 @@ static struct mime_alt *alt_open(struct mime *mime, enum mime_coding coding)
 	alt->coding = coding;
 	alt->part = mime->leaf.part;
 	alt->part.number = ++mime->parts;
-	alt->part.reading = coding == MIME_BASE64 ? MIME_READING_BASE64 : MIME_READING_QP;
+	alt->part.reading = readings[coding];
 	return alt;
 }
 
@@ -81,18 +89,22 @@ bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 		(void)alt_open(mime, MIME_BASE64);
 	if ((codings & MIME_CODING_BIT(MIME_QP)) != 0 && mime->leaf.coding != MIME_QP)
 		(void)alt_open(mime, MIME_QP);
+	if ((codings & MIME_CODING_BIT(MIME_IDENTITY)) != 0 && mime->leaf.coding != MIME_IDENTITY)
+		(void)alt_open(mime, MIME_IDENTITY);
 	return true;
 }
 
-bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n, bool blank)
+bool mime_alts_open_behind(
+	struct mime *mime, enum mime_coding coding, const uint8_t *data, size_t n, bool blank)
 {
-	struct mime_alt *alt = mime_alts_get(mime) != NULL ? alt_open(mime, MIME_BASE64) : NULL;
+	struct mime_alt *alt = mime_alts_get(mime) != NULL ? alt_open(mime, coding) : NULL;
 
 	if (alt == NULL)
 		return false;
 	alt->waits = blank;
 	alt->is_blank = blank;
-	alt_put(alt, data, n);
+	if (n > 0)
+		alt_put(alt, data, n);
 	return true;
 }
 
@@ -119,14 +131,18 @@ void mime_alts_close(struct mime *mime)
 	for (size_t i = 0; i < MIME_ALTS; i++) {
 		struct mime_alt *alt = &mime->alts[i];
 		uint8_t *out;
+		size_t n;
 
 		if (!alt->is_open)
 			continue; // nothing else in it is set
 		out = alt->out + alt->out_bytes;
-		if (alt->coding == MIME_BASE64)
-			alt->out_bytes += (uint32_t)base64_end(&alt->decoder.base64, out);
-		else
-			alt->out_bytes += (uint32_t)qp_end(&alt->decoder.qp, out);
+		if (alt->coding == MIME_BASE64) {
+			n = base64_end(&alt->decoder.base64, out);
+			mime_behind_end(&alt->behind, &alt->decoder.base64, alt->out_bytes, n);
+		} else {
+			n = alt->coding == MIME_QP ? qp_end(&alt->decoder.qp, out) : 0;
+		}
+		alt->out_bytes += (uint32_t)n;
 		alt->end_due = true;
 	}
 }
@@ -139,9 +155,8 @@ static bool alt_event(struct mime_alt *alt, struct mime_event *event)
 		event->type = MIME_PART_BEGIN;
 	} else if (alt->out_bytes > 0) {
 		event->type = MIME_PART_DATA;
-		event->data = alt->out;
-		event->bytes = alt->out_bytes;
-		alt->out_bytes = 0;
+		if (mime_behind_give(&alt->behind, alt->out, alt->out_bytes, event))
+			alt->out_bytes = 0;
 	} else if (alt->end_due) {
 		alt->is_open = false;
 		event->type = MIME_PART_END;

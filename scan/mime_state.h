@@ -80,6 +80,7 @@ struct block {
 	bool ended;         // BLOCK_END is due once out is taken
 	bool after_dashes;  // the last line that was not blank, or a header, began with "--"
 	bool encoding_open; // the header's last field is a transfer encoding
+	bool says_part;     // it has such a field, or a type
 	bool is_encrypted; // a line was seen that begins armor of what is; the caller takes it back
 	bool armor;        // between the lines of a signature: base64 that is no attachment
 	bool gap;          // blank lines inside base64
@@ -175,6 +176,7 @@ struct mime_frame {
 	enum mime_kind kind;
 	uint32_t boundary_at;
 	uint32_t boundary_bytes;
+	unsigned int codings; // that its own header names, as MIME_CODING_BITs
 	bool digest;
 };
 
@@ -192,6 +194,51 @@ enum mime_sink {
 	MIME_SINK_INNER, // an encoded container: the second parser's input
 };
 
+// Where in decoded bytes those begin that some readers leave out: base64 behind padding, or a quantum without its end.
+struct mime_behind {
+	bool is_due;
+	size_t at;
+	size_t given; // of the decoded bytes
+};
+
+// What is written behind out_bytes by base64_decode, or by base64_end where that is all that is left.
+static inline void mime_behind_note(
+	struct mime_behind *behind, const struct base64_state *state, size_t out_bytes)
+{
+	if (!state->resumed || behind->is_due)
+		return;
+	behind->is_due = true;
+	behind->at = out_bytes + state->resumed_at;
+}
+
+static inline void mime_behind_end(
+	struct mime_behind *behind, const struct base64_state *state, size_t out_bytes, size_t n)
+{
+	if (n == 0 || behind->is_due || (state->flags & DECODE_AFTER_PAD) != 0)
+		return;
+	behind->is_due = true;
+	behind->at = out_bytes;
+}
+
+// Fills in the next of the n decoded bytes. Returns whether these were the last.
+static inline bool mime_behind_give(
+	struct mime_behind *behind, const uint8_t *data, size_t n, struct mime_event *event)
+{
+	const size_t from = behind->given;
+
+	event->is_behind = behind->is_due && behind->at == from;
+	if (event->is_behind)
+		behind->is_due = false;
+	behind->given = behind->is_due ? behind->at : n;
+	event->data = data + from;
+	event->bytes = behind->given - from;
+	if (behind->given < n)
+		return false;
+	behind->given = 0;
+	behind->at = 0;
+	return true;
+}
+
 // The body of the open leaf under another encoding than the first reading's.
 struct mime_alt {
 	bool is_open;
@@ -202,11 +249,12 @@ struct mime_alt {
 	enum mime_coding coding;
 	union mime_decoder decoder;
 	uint32_t out_bytes;
+	struct mime_behind behind;
 	struct mime_part part;
 	uint8_t out[MIME_ALT_BYTES];
 };
 
-#define MIME_ALTS 2
+#define MIME_ALTS 3
 
 struct mime_leaf {
 	enum mime_sink sink;
@@ -219,6 +267,8 @@ struct mime_leaf {
 	bool epilogue_due; // its raw bytes are to be looked through
 	bool message;      // its decoded bytes are one
 	bool alts;         // there are other readings of it
+	bool was_cut;      // other readers may have ended it
+	bool starts_early; // with lines that were taken for header
 	bool begin_due;
 	bool flush_due;  // gather, or direct, is to be given out
 	bool data_given; // it was, but blocks in it are still looked for
@@ -228,7 +278,8 @@ struct mime_leaf {
 	uint32_t held_bytes; // raw bytes that went to MIME_SINK_HELD
 	size_t junk_bytes;   // at the start of field: no field, and perhaps the body's first line
 	size_t gather_bytes;
-	size_t gather_read;    // of these, looked through for blocks or read by the second parser
+	size_t gather_read; // of these, looked through for blocks or read by the second parser
+	struct mime_behind behind;
 	const uint8_t *direct; // instead of gather, in the caller's input
 	size_t direct_bytes;
 	union mime_decoder decoder;
@@ -357,9 +408,10 @@ bool mime_limit_event(struct mime *mime, struct mime_event *event);
 // Opens a reading of the open leaf for each of the codings, and one that begins with the junk. False where
 // there is no room for any.
 bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
-// Opens one in base64 that begins with the data, or behind the first blank line from there on. False where there is
-// no room for it.
-bool mime_alts_open_behind(struct mime *mime, const uint8_t *data, size_t n, bool blank);
+// Opens one that begins with the data, or behind the first blank line from there on. False where there is no room
+// for it.
+bool mime_alts_open_behind(
+	struct mime *mime, enum mime_coding coding, const uint8_t *data, size_t n, bool blank);
 bool mime_alts_are_ready(const struct mime *mime);
 void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_alts_close(struct mime *mime);

@@ -147,6 +147,8 @@ static void part_begin(struct scan *scan, const struct mime_part *mime)
 
 static void part_data(struct scan *scan, const struct mime_event *event)
 {
+	if (event->is_behind)
+		scan_may_end(part_object(scan, event->number));
 	object_feed(scan, part_object(scan, event->number), event->data, event->bytes);
 }
 

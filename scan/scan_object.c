@@ -205,6 +205,8 @@ bool object_feed_inline(
 static void member_data(
 	struct scan *scan, struct scan_object *object, const struct unpack_event *event)
 {
+	if (event->is_behind)
+		scan_may_end(object->member);
 	if (!object_feed_inline(scan, object->member, event->data, event->bytes))
 		unpacking_stop(scan, object, "limit-unpacked-bytes");
 }

@@ -52,6 +52,15 @@ enum screening_what scan_screened_as(const struct scan *scan, const struct scan_
 	return SCREENING_EXACT;
 }
 
+void scan_may_end(struct scan_object *object)
+{
+	if (object == NULL)
+		return;
+	if (object->match != NULL)
+		match_may_end(object->match);
+	screening_may_end(object->screening);
+}
+
 void scan_screen_end(struct scan *scan, struct scan_object *object, const char *type,
 	struct screening_late *later, bool waits)
 {

@@ -285,6 +285,19 @@ void screening_feed(struct screening *screening, const uint8_t *data, size_t n)
 		work(screening);
 }
 
+void screening_may_end(struct screening *screening)
+{
+	const struct screening_sets sets = {{SCREEN_SET_FILE}, 1};
+	uint8_t what;
+
+	if (screening == NULL || screening->bytes == 0)
+		return;
+	what = screening->what;
+	screening->what = SCREENING_EXACT;
+	screening_whole_end(screening, &screening->whole, &sets, 0, UINT64_MAX, 0);
+	screening->what = what;
+}
+
 static int compare_records(const void *a, const void *b)
 {
 	const uint32_t *x = a;

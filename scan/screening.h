@@ -132,6 +132,8 @@ struct screening *screening_begin(
 	struct screenings *screenings, size_t i, enum screening_what what);
 // NULL is allowed here and below.
 void screening_feed(struct screening *screening, const uint8_t *data, size_t n);
+// Some readers end the object here: checksums of files see what it was so far, too.
+void screening_may_end(struct screening *screening);
 
 // The object has ended. what may be known better by now.
 struct screening_result {

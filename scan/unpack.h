@@ -96,6 +96,7 @@ struct unpack_event {
 	const char *why;
 	// Of MEMBER_BEGIN what the header says, of MEMBER_END what was found: NULL where a format has no such.
 	const struct unpack_facts *facts;
+	bool is_behind;        // of MEMBER_DATA: some readers end the member in front of these
 	bool has_other_name;   // of MEMBER_BEGIN: there is one that ends with something else
 	enum unpack_kind kind; // of a member that its first bytes do not tell, else UNPACK_NONE
 };

@@ -194,7 +194,8 @@ static void translate(struct mail *mail, const struct mime_event *mime, struct u
 			*event = (struct unpack_event){.type = UNPACK_MEMBER_DATA,
 				.name = "",
 				.data = mime->data,
-				.bytes = mime->bytes};
+				.bytes = mime->bytes,
+				.is_behind = mime->is_behind};
 		break;
 	case MIME_PART_END:
 		if (mime->number == mail->open) {

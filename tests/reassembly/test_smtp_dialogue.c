@@ -198,7 +198,8 @@ static const struct dialogue dialogues[] = {
 		"220 mx.example.com ESMTP\r\n250-mx\r\n250-STARTTL\r\n250-XXXXXXXX\r\n"
 		"250-SIZE STARTTLS\r\n250-XXXXXXX NAME\r\n250 XXXXXX GSSAPI\r\n502 no\r\n"},
 	{"PRDR is masked, whatever else passes", {.pass_unknown_verbs = true},
-		{GREET, EHLO, S("250-mx\r\n250-XCLIENT NAME\r\n250-PRDR\r\n250-PRD\r\n250 XPRDR\r\n")},
+		{GREET, EHLO,
+			S("250-mx\r\n250-XCLIENT NAME\r\n250-PRDR\r\n250-PRD\r\n250 XPRDR\r\n")},
 		GREETED EHLOED, NULL,
 		"220 mx.example.com ESMTP\r\n250-mx\r\n250-XCLIENT NAME\r\n250-XXXX\r\n"
 		"250-PRD\r\n250 XPRDR\r\n"},

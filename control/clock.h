@@ -18,15 +18,26 @@ int64_t control_due_s(void);
 int64_t control_leap_s(void);
 
 // The time of day, as it is believed: what goes on evenly is followed, a leap back, too, by which all lasts longer; a leap
-// forward only when it has stood for CLOCK_BELIEVED_S, in which somebody may see that it is wrong.
+// forward only when it has stood for CLOCK_BELIEVED_S, in which somebody may see that it is wrong. But one that only ends
+// a leap back of less than that ago is, and so is the first time of day at all of a machine that began without one.
 #define CLOCK_BELIEVED_S 86400
+// It was later than this when this was written: seconds since 1970, the beginning of 2026.
+#define CLOCK_LEAST_S INT64_C(1767225600)
 
 struct clock_due {
 	bool is_set;
-	int64_t believed_ns; // from the steady clock to the time of day
-	int64_t seen_ns;     // the same, as it was seen last
-	int64_t since_ns;    // the steady time at which it leapt to that
+	bool is_real;         // it was not before CLOCK_LEAST_S
+	bool has_former;      // it has leapt back
+	int64_t believed_ns;  // from the steady clock to the time of day
+	int64_t seen_ns;      // the same, as it was seen last
+	int64_t since_ns;     // the steady time at which it leapt to that
+	int64_t former_ns;    // what was believed before it leapt back,
+	int64_t went_back_ns; // at this steady time
 };
+
+// When something began that was written down so, for what counts from it; seconds since 1970. What seems to begin later than
+// now began before the clock was set back, what began before CLOCK_LEAST_S before the machine knew the time: both begin now.
+int64_t clock_begun_s(int64_t begun_s, int64_t now_s);
 
 // Both in nanoseconds. Returns what is believed, in seconds; asked at least once a few seconds.
 int64_t clock_due_ask(struct clock_due *due, int64_t now_ns, int64_t steady_ns);

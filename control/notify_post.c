@@ -143,8 +143,10 @@ static void try_later(struct parcel *parcel)
 {
 	const struct control_options *options = &parcel->post->control->options;
 	uint64_t pause = options->release.retry_seconds;
-	int64_t begun_s = json_integer_value(json_object_get(parcel->about, "begun"));
+	int64_t begun_s = clock_begun_s(json_integer_value(json_object_get(parcel->about, "begun")),
+		control_now_ns() / NS_PER_S);
 
+	(void)json_object_set_new(parcel->about, "begun", json_integer(begun_s));
 	for (uint32_t i = 1; i < parcel->tries && pause < options->release.retry_most_seconds; i++)
 		pause *= 2;
 	pause = MIN(pause, options->release.retry_most_seconds);

@@ -419,10 +419,9 @@ bool release_reconsider(struct release *release, const json_t *revoke)
 	return true;
 }
 
-bool release_has_judged(const struct release *release, int64_t arrived_s)
+bool release_has_judged(const struct release *release, int64_t arrived_s, int64_t waited_s)
 {
 	const struct control *control = release->control;
-	int64_t now_s = control_due_s();
 	json_t *filter = json_pack(
 		"{s:s, s:I, s:i}", "state", "held", "until", (json_int_t)arrived_s + 1, "limit", 1);
 	json_t *list = store_list(control->store, filter);
@@ -431,7 +430,7 @@ bool release_has_judged(const struct release *release, int64_t arrived_s)
 	bool is_over = json_integer_value(json_object_get(list, "total")) == 0;
 
 	// What stays was looked at and is not to be delivered now.
-	if (!is_over && now_s > arrived_s + control->options.spool.settle_seconds)
+	if (!is_over && waited_s > control->options.spool.settle_seconds)
 		is_over = release_scanner_count(release->scanner) == 0 &&
 			  store_settled(control->store, SPOOL_HELD,
 				  release_scanner_key(release->scanner), control_steady_ns(), &id,
@@ -439,7 +438,7 @@ bool release_has_judged(const struct release *release, int64_t arrived_s)
 			  json_integer_value(json_object_get(counts, "queued")) == 0 &&
 			  json_integer_value(json_object_get(counts, "delivering")) == 0;
 	// The dataplane's last record may not be in the list yet.
-	is_over = is_over && now_s > arrived_s + 1 &&
+	is_over = is_over && waited_s > 1 &&
 		  release_scanner_is_current(release->scanner, control->options.rules.image,
 			  seals_generation(control->seals));
 	json_decref(counts);

@@ -28,8 +28,8 @@ void release_free(struct release *release);
 // A step: to be called once a second, and when something has changed.
 void release_turn(struct release *release);
 // Whether what was held until then (seconds since 1970) was judged by the rules and seals of now, and what
-// can be delivered has been: what stays, stays for another reason. To be asked after a turn.
-bool release_has_judged(const struct release *release, int64_t arrived_s);
+// can be delivered has been: what stays, stays for another reason. waited_s: how long ago that is. To be asked after a turn.
+bool release_has_judged(const struct release *release, int64_t arrived_s, int64_t waited_s);
 // Looks again at mail in quarantine for what a revoke alert's body names; what is clean by the rules of now
 // is held again, or waits with "keep"; what stays is told with "screening"; "why" is written down. To be
 // called after each turn until it returns true: all were looked at. Of two bodies the second waits.

@@ -110,13 +110,12 @@ void release_end_begin(struct release_mail *mail)
 		release_mail_report(mail, "not noted");
 }
 
-// One that seems to begin later than now has begun before the clock was set back: it begins now.
 bool release_end_is_expired(struct release_mail *mail)
 {
 	const int64_t now_s = control_now_ns() / NS_PER_S;
 
-	if (mail->begun_s > now_s)
-		mail->begun_s = now_s;
+	if (mail->begun_s != 0)
+		mail->begun_s = clock_begun_s(mail->begun_s, now_s);
 	return mail->begun_s != 0 &&
 	       control_due_s() - mail->begun_s > mail->control->options.release.lifetime_seconds;
 }

@@ -14,11 +14,13 @@
 struct job {
 	struct job *next;
 	struct update_journal journal;
-	struct update_plan plan; // of an update
-	json_t *revoke;          // the body of a revoke
-	uint64_t client;         // of a rollback
-	bool is_uncovered;       // the same: what was covered is screened for again
-	bool is_open;            // the seals that it covers have ended
+	struct update_plan plan;       // of an update
+	json_t *revoke;                // the body of a revoke
+	uint64_t client;               // of a rollback
+	bool is_uncovered;             // the same: what was covered is screened for again
+	bool is_open;                  // the seals that it covers have ended
+	enum update_step waiting_step; // in which something is waited for,
+	int64_t waiting_s;             // since this steady time; 0: nothing was yet
 };
 
 // What a thread finds out of rules, beside the job that it is for.

@@ -277,6 +277,18 @@ static bool is_undo(const struct job *job)
 	       json_is_true(json_object_get(job->revoke, "undo"));
 }
 
+// For how long something has been waited for in this step that began at that time of day. In this process the steady clock
+// counts: whatever the time of day does, mail is not kept for it.
+static int64_t waited_s(struct job *job, int64_t since_s)
+{
+	const int64_t up_s = control_steady_ns() / NS_PER_S;
+
+	if (job->waiting_s == 0 || job->waiting_step != job->journal.step)
+		job->waiting_s = up_s - CLAMP(control_due_s() - since_s, (int64_t)0, up_s - 1);
+	job->waiting_step = job->journal.step;
+	return up_s - job->waiting_s;
+}
+
 // Rules that know less come when what they do not know is screened for again.
 static bool is_screened(struct update *update)
 {
@@ -289,7 +301,7 @@ static bool is_screened(struct update *update)
 		screens_uncover(control->screening);
 	job->is_uncovered = true;
 	return screens_is_settled(control->screening) ||
-	       control_due_s() > job->journal.begun_s + control->options.updates.release_seconds;
+	       waited_s(job, job->journal.begun_s) > control->options.updates.release_seconds;
 }
 
 static void compile(struct update *update)
@@ -326,23 +338,21 @@ static void compile(struct update *update)
 static bool is_released(const struct update *update)
 {
 	struct control *control = update->control;
-	const struct job *job = update->jobs;
+	struct job *job = update->jobs;
+	const int64_t seconds = waited_s(job, job->journal.swapped_s);
+	const bool is_late = seconds > control->options.updates.release_seconds;
 
 	if (control->release == NULL)
 		return true;
 	if (is_undo(job))
 		return true; // what was let go is gone
 	// What was screened for until now is not looked for any more.
-	if (!screens_is_settled(control->screening) &&
-		control_due_s() <=
-			job->journal.swapped_s + control->options.updates.release_seconds)
+	if (!screens_is_settled(control->screening) && !is_late)
 		return false;
 	if (job->journal.kind == UPDATE_REVOKE)
 		return release_reconsider(control->release, job->revoke);
-	if (control_due_s() > job->journal.swapped_s + control->options.updates.release_seconds)
-		return true;
-	return json_array_size(job->journal.covered) == 0 ||
-	       release_has_judged(control->release, job->journal.swapped_s);
+	return is_late || json_array_size(job->journal.covered) == 0 ||
+	       release_has_judged(control->release, job->journal.swapped_s, seconds);
 }
 
 static void seals_told(void *ctx)
@@ -374,13 +384,12 @@ static void end_seals(struct update *update)
 		update_run(update);
 }
 
-// What seems to have been later than now was before the clock was set back: what is waited for is not waited for longer.
 static void hold_to_clock(struct update_journal *journal)
 {
-	if (journal->begun_s > now_s())
-		journal->begun_s = now_s();
-	if (journal->swapped_s > now_s())
-		journal->swapped_s = now_s();
+	if (journal->begun_s != 0)
+		journal->begun_s = clock_begun_s(journal->begun_s, now_s());
+	if (journal->swapped_s != 0)
+		journal->swapped_s = clock_begun_s(journal->swapped_s, now_s());
 }
 
 void update_run(struct update *update)

@@ -7,6 +7,7 @@
 #define NOON (INT64_C(1800000000) * S)
 #define UP (INT64_C(5000) * S)
 #define DAY CLOCK_BELIEVED_S
+#define HOUR INT64_C(3600)
 #define YEAR (365 * INT64_C(86400))
 
 struct day {
@@ -89,7 +90,7 @@ static void leaps_one_after_the_other_are_each_waited_for(void **state)
 	(void)state;
 	assert_int_equal(ask(&day), 0);
 	for (int i = 0; i < 10; i++) {
-		day.leap_ms += 3600 * 1000;
+		day.leap_ms += HOUR * 1000;
 		assert_int_equal(pass(&day, DAY / 2), DAY / 2 * (i + 1));
 	}
 	assert_int_equal(pass(&day, DAY), DAY * 6 + 36000);
@@ -109,6 +110,45 @@ static void a_leap_back_is_followed_at_once(void **state)
 	assert_int_equal(pass(&day, 1), 2 * DAY + 2);
 }
 
+// While it was wrong it was known for wrong: nothing is waited for a day afterwards.
+static void a_leap_back_that_was_wrong_is_over_at_once(void **state)
+{
+	struct day day = {0};
+
+	(void)state;
+	assert_int_equal(ask(&day), 0);
+	for (int i = 0; i < 20; i++) {
+		day.leap_ms = -HOUR * 1000 * (i % 3 + 1);
+		(void)pass(&day, 10);
+		day.leap_ms -= YEAR * 1000;
+		(void)pass(&day, 10);
+		day.leap_ms = 0;
+		assert_int_equal(pass(&day, 1), 21 * (i + 1));
+	}
+	day.leap_ms = HOUR * 1000; // not where it came from
+	assert_int_equal(pass(&day, 1), 21 * 20 + 1);
+}
+
+// Without a battery it begins in 1970, or when its system was built, and asks others then.
+static void a_machine_without_a_clock_believes_the_first_one(void **state)
+{
+	struct day day = {.leap_ms = -NOON / S * 1000 + 5000};
+
+	(void)state;
+	assert_int_equal(ask(&day), 5 - NOON / S);
+	assert_int_equal(pass(&day, 30), 35 - NOON / S);
+	day.leap_ms = -8 * YEAR * 1000;
+	assert_int_equal(pass(&day, 30), 60 - 8 * YEAR);
+	day.leap_ms = 0;
+	assert_int_equal(pass(&day, 1), 61);
+	day.leap_ms = YEAR * 1000; // now it has one
+	assert_int_equal(pass(&day, 1), 62);
+	day.leap_ms = -20 * YEAR * 1000;
+	assert_int_equal(pass(&day, 1), 63 - 20 * YEAR);
+	day.leap_ms = YEAR * 1000;
+	assert_int_equal(pass(&day, 1), 64 - 20 * YEAR);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -117,6 +157,8 @@ int main(void)
 		cmocka_unit_test(a_leap_forward_that_was_wrong_has_ended_nothing),
 		cmocka_unit_test(leaps_one_after_the_other_are_each_waited_for),
 		cmocka_unit_test(a_leap_back_is_followed_at_once),
+		cmocka_unit_test(a_leap_back_that_was_wrong_is_over_at_once),
+		cmocka_unit_test(a_machine_without_a_clock_believes_the_first_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

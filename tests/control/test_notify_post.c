@@ -44,6 +44,11 @@ int64_t control_steady_ns(void)
 	return control_now_ns();
 }
 
+int64_t clock_begun_s(int64_t begun_s, int64_t now_s)
+{
+	return begun_s > now_s ? now_s : begun_s;
+}
+
 int64_t control_due_s(void)
 {
 	return lab.now_s;

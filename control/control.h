@@ -80,6 +80,7 @@ struct control {
 	struct alert_bell *alert_bell;
 	int64_t start_ns; // steady
 	int64_t offset_s; // from the steady clock to the time of day, when it was looked at last
+	bool has_offset;  // it was
 };
 
 // A change of the seals, made by seals_*: the dataplane is told, and when it is known whether it goes by it there is an

@@ -111,10 +111,10 @@ void control_seals_changed(struct control *control, const char *event, json_t *m
 	control_seals_report(control, event, members);
 }
 
-static void end_expired(struct control *control)
+static void end_expired(struct control *control, int64_t due_s)
 {
 	json_t *ended = NULL;
-	int err = seals_expire(control->seals, control_due_s(), &ended);
+	int err = seals_expire(control->seals, due_s, &ended);
 
 	if (err != 0)
 		complain(err, control->options.seals.file);
@@ -290,10 +290,12 @@ static void bell_is_refused(void *ctx, const char *why)
 static gboolean once_a_second(gpointer ctx)
 {
 	struct control *control = ctx;
+	const int64_t due_s =
+		control_due_s(); // before the clock is looked at: seals go by no leap that is not seen there
 
 	catch_up(control);
 	control_look_at_clock(control);
-	end_expired(control);
+	end_expired(control, due_s);
 	look_at_dataplane(control);
 	urgent_turn();
 	look_at_store(control);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/seals.h"
 
+#include "control/clock.h"
 #include "control/durable.h"
 #include "control/seals_inside.h"
 #include "dataplane/dataplane.h"
@@ -370,7 +371,47 @@ int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 	return err;
 }
 
-int seals_set_back(struct seals *seals, int64_t now_s)
+// As if it had begun then.
+static void move(json_t *seal, int64_t begun_s)
+{
+	int64_t later_s = begun_s - json_integer_value(json_object_get(seal, "begun"));
+	int64_t expires_s = json_integer_value(json_object_get(seal, "expires"));
+
+	(void)json_object_set_new(seal, "begun", json_integer(begun_s));
+	(void)json_object_set_new(seal, "expires", json_integer(expires_s + later_s));
+}
+
+static bool set_one_back(json_t *seal, int64_t now_s)
+{
+	json_t *begun = json_object_get(seal, "begun");
+
+	if (json_integer_value(begun) <= now_s)
+		return false;
+	if (json_object_get(seal, "set_back") == NULL)
+		(void)json_object_set(seal, "set_back", begun);
+	move(seal, now_s);
+	return true;
+}
+
+static bool set_one_forth(json_t *seal, int64_t now_s)
+{
+	const json_t *begun = json_object_get(seal, "set_back");
+
+	const bool is_back = json_is_integer(begun) && json_integer_value(begun) <= now_s;
+	int64_t as_if_s;
+
+	if (is_back) {
+		move(seal, json_integer_value(begun));
+		(void)json_object_del(seal, "set_back");
+	}
+	as_if_s = clock_begun_s(json_integer_value(json_object_get(seal, "begun")), now_s);
+	if (as_if_s == json_integer_value(json_object_get(seal, "begun")))
+		return is_back;
+	move(seal, as_if_s);
+	return true;
+}
+
+static int set_each(struct seals *seals, int64_t now_s, bool (*set)(json_t *seal, int64_t now_s))
 {
 	json_t *list = json_array();
 	char error[128];
@@ -381,24 +422,29 @@ int seals_set_back(struct seals *seals, int64_t now_s)
 
 	json_array_foreach(seals_list_of(seals), i, seal)
 	{
-		int64_t early_s = json_integer_value(json_object_get(seal, "begun")) - now_s;
 		json_t *copy = json_copy(seal);
 
-		if (early_s > 0) {
-			(void)json_object_set_new(copy, "begun", json_integer(now_s));
-			(void)json_object_set_new(copy, "expires",
-				json_integer(json_integer_value(json_object_get(seal, "expires")) -
-					     early_s));
-			count++;
-		}
+		count += set(copy, now_s) ? 1 : 0;
 		(void)json_array_append_new(list, copy);
 	}
 	if (count == 0) {
 		json_decref(list);
 		return 0;
 	}
-	err = replace(seals, list, error, sizeof(error));
+	err = stage(seals, list, error, sizeof(error));
+	if (err == 0)
+		seals_stand(seals);
 	return err == 0 ? count : err;
+}
+
+int seals_set_back(struct seals *seals, int64_t now_s)
+{
+	return set_each(seals, now_s, set_one_back);
+}
+
+int seals_set_forth(struct seals *seals, int64_t now_s)
+{
+	return set_each(seals, now_s, set_one_forth);
 }
 
 // ---- closing ------------------------------------------------------------------------------------

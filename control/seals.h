@@ -68,8 +68,12 @@ int seals_end(struct seals *seals, const char *virus_id) __attribute__((warn_unu
 // -errno.
 int seals_expire(struct seals *seals, int64_t now_s, json_t **ended)
 	__attribute__((warn_unused_result));
-// The clock was set back: what began later than now begins now, and lasts as long as it was to. Returns how many, or -errno.
+// The clock was set back: what began later than now begins now, and lasts as long as it was to; "set_back" keeps when it
+// had begun. It stands also where the file cannot be written, as with seals_set. Returns how many, or -errno.
 int seals_set_back(struct seals *seals, int64_t now_s) __attribute__((warn_unused_result));
+// It may have been set forward: what was set back, and had begun by now, is as it was before; what began before the machine
+// knew the time begins now (clock_begun_s). Returns likewise.
+int seals_set_forth(struct seals *seals, int64_t now_s) __attribute__((warn_unused_result));
 
 // A seal whose virus id the rules know by now is closing: the dataplane diverts mail as before, and held
 // mail is let go as if it had ended, so that what came first goes out first; then it ends. To set it anew

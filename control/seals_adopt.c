@@ -49,14 +49,16 @@ bool seals_is_heard(const struct seals *seals)
 	return seals->is_heard;
 }
 
-// Nobody's seal lasts longer than ours would.
+// Nobody's seal lasts longer than ours would. What began before the clock was set back is set back by what looks for that.
 static json_t *adopt_one(const struct seals *seals, const json_t *seal, int64_t now_s)
 {
 	json_t *copy = json_copy((json_t *)(uintptr_t)seal);
 	int64_t expires = json_integer_value(json_object_get(copy, "expires"));
+	int64_t begun = json_integer_value(json_object_get(copy, "begun"));
+	int64_t most = (begun > now_s ? begun : now_s) + seals->max_seconds;
 
-	if (expires <= 0 || expires > now_s + seals->max_seconds)
-		expires = now_s + seals->max_seconds;
+	if (expires <= 0 || expires > most)
+		expires = most;
 	(void)json_object_set_new(copy, "expires", json_integer(expires));
 	if (!json_is_integer(json_object_get(copy, "begun")))
 		(void)json_object_set_new(copy, "begun", json_integer(now_s));

@@ -465,6 +465,55 @@ static void a_clock_that_is_set_back_makes_no_seal_longer(void **state)
 	assert_int_equal(seals_set_back(lab.seals, 100), 0);
 }
 
+// A machine without a clock of its own begins in 1970: what is written then must not be over when it learns the time.
+static void a_clock_that_comes_right_again_makes_no_seal_shorter(void **state)
+{
+	(void)state;
+	assert_int_equal(stage("CV-1", "hold"), 0); // at 1000, for an hour
+	assert_int_equal(seals_settle(lab.seals), 0);
+	assert_int_equal(seals_set_forth(lab.seals, 1000), 0);
+	assert_int_equal(seals_set_back(lab.seals, 100), 1);
+	assert_int_equal(seals_set_back(lab.seals, 10), 1);
+	assert_int_equal(number_of(0, "expires"), 3610);
+	reopen();
+	assert_int_equal(seals_set_forth(lab.seals, 999), 0);
+	assert_int_equal(seals_set_forth(lab.seals, 4000), 1);
+	assert_int_equal(number_of(0, "begun"), 1000);
+	assert_int_equal(number_of(0, "expires"), 4600);
+	assert_int_equal(seals_set_forth(lab.seals, 5000), 0);
+}
+
+// Nobody knew the time yet when it was set.
+static void a_seal_of_1970_begins_when_the_time_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(stage("CV-1", "hold"), 0); // at 1000, for an hour
+	assert_int_equal(seals_settle(lab.seals), 0);
+	assert_int_equal(seals_set_forth(lab.seals, 1800000000), 1);
+	assert_int_equal(number_of(0, "begun"), 1800000000);
+	assert_int_equal(number_of(0, "expires"), 1800003600);
+	assert_int_equal(seals_set_forth(lab.seals, 1800000010), 0);
+}
+
+// The next second sets it back.
+static void what_is_taken_over_of_before_the_clock_was_set_back_is_not_over(void **state)
+{
+	json_t *adopted;
+	json_t *missed;
+	json_t *other = json_pack("{s:i, s:[{s:s, s:s, s:i, s:i}]}", "generation", 7, "seals",
+		"virus_id", "CV-7", "mode", "hold", "begun", 9000000, "expires", 9000600);
+
+	(void)state;
+	assert_int_equal(seals_adopt(lab.seals, other, 1000, &adopted, &missed), 0);
+	assert_int_equal(json_array_size(adopted), 1);
+	assert_int_equal(seals_set_back(lab.seals, 1001), 1);
+	assert_int_equal(number_of(0, "begun"), 1001);
+	assert_int_equal(number_of(0, "expires"), 1601);
+	json_decref(adopted);
+	json_decref(missed);
+	json_decref(other);
+}
+
 static void take_stats(struct stat *own, struct stat *room)
 {
 	char path[80];
@@ -511,6 +560,13 @@ int main(void)
 			two_files_take_turns_and_keep_their_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_clock_that_is_set_back_makes_no_seal_longer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_comes_right_again_makes_no_seal_shorter, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_seal_of_1970_begins_when_the_time_is_known, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_taken_over_of_before_the_clock_was_set_back_is_not_over, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_staged_is_told_and_in_the_file_once_it_is_settled, set_up,
 			tear_down),

@@ -4,6 +4,7 @@
 import os
 import struct
 import subprocess
+import time
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -38,11 +39,12 @@ class Clock:
 
 
 class Rig:
-    def __init__(self, case, lab):
+    def __init__(self, case, lab, begins=0):
         self.lab = lab
         Server(lab)
         self.sink = Sink(lab, strict=True, port=2525)
         self.clock = Clock(case, lab)
+        self.clock.set(begins)
         self.gateway = Gateway(lab, **spool_settings(lab))
         self.control = Control(lab, release={"host": SERVER, "port": 2525, "retry_seconds": 1,
                                              "retry_most_seconds": 1})
@@ -119,6 +121,33 @@ def back(case):
         rig.send(case, "last")
         rig.control.ask("unseal", "CV-2")
         until("and the last", lambda: "last" in rig.arrived())
+
+
+@cases.case("a machine without a clock learns the time: all goes by it at once, and what began before is not over",
+            engine=True)
+def nineteen_seventy(case):
+    begins = 60 - int(time.time())
+    with Lab(case) as lab:
+        rig = Rig(case, lab, begins)
+        rig.send(case, "stays", "waits")
+        until("both are held", lambda: len(rig.control.held()) == 2)
+        rig.waits(case, "waits")
+        rig.leap(0)
+        status = rig.control.ask("status")
+        case.equal((status["sealed"], status["in_force"], status["clock_leap_seconds"]), (True, True, 0), "afterwards")
+        seal, = status["seals"]
+        case.equal(seal["expires"] - seal["begun"], 600, "how long the seal lasts")
+        case.equal(seal["begun"] > time.time() - HOUR, True, "it has begun now")
+        # An hour back and forth, and a process that is killed meanwhile.
+        rig.leap(-HOUR)
+        rig.control.kill()
+        rig.clock.set(0)
+        rig.control.start()
+        until("the seal is as it was", lambda: rig.control.ask("status")["seals"] == [seal])
+        rig.sink.says = {}
+        until("what waited is tried", lambda: rig.arrived() == ["waits"])
+        rig.control.ask("unseal", "CV-1")
+        until("all arrive", lambda: rig.arrived() == ["stays", "waits"])
 
 
 if __name__ == "__main__":

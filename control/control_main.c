@@ -12,7 +12,6 @@
 #include <glib-unix.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,8 +436,10 @@ static int start(struct control *control)
 		return err;
 	}
 	err = notify_new(control, &control->notify);
-	if (err != 0)
+	if (err != 0) {
+		complain(err, options->state);
 		return err;
+	}
 	control_events_watch(control->events, event_written, control);
 	err = seals_open(options->seals.file, options->seals.max_seconds, &control->seals, error,
 		sizeof(error));
@@ -509,10 +510,13 @@ static void loop(struct control *control)
 
 static int run(struct control *control)
 {
-	int err;
+	int err = inherited_settle();
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	complaints_never_wait();
+	if (err != 0) {
+		complain(err, "too few descriptors (RLIMIT_NOFILE)");
+		return EXIT_FAILURE;
+	}
 	err = ending_open();
 	if (err == 0)
 		err = urgent_open();
@@ -572,6 +576,8 @@ int main(int argc, char **argv)
 	static struct control control;
 	int status;
 
+	if (inherited_streams() != 0)
+		return EXIT_FAILURE;
 	if (argc > 1 && strcmp(argv[1], "user") == 0)
 		return web_user_command(argv[0], argc - 1, argv + 1);
 	if (!options_command_read(&command, argc, argv, &status))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cordonctl: finds the subcommand and runs it.
 #include "control/ctl.h"
+#include "dataplane/dataplane.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,8 @@ static void print_usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	if (inherited_streams() != 0)
+		return CTL_ERROR;
 	if (argc < 2) {
 		print_usage(stderr);
 		return CTL_ERROR;

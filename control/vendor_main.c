@@ -8,7 +8,6 @@
 
 #include <glib-unix.h>
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,10 +106,14 @@ static void loop(struct vendor_server *server)
 static int run(struct vendor_server *server)
 {
 	char error[512] = "";
-	int err;
+	int err = inherited_settle();
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	complaints_never_wait();
+	if (err != 0) {
+		(void)fprintf(stderr, "cordon-vendor: too few descriptors (RLIMIT_NOFILE): %s\n",
+			g_strerror(-err));
+		return EXIT_FAILURE;
+	}
 	raise_descriptors();
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, server);
 	err = vendor_server_open(server, error, sizeof(error));
@@ -137,6 +140,8 @@ static int serve(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (inherited_streams() != 0)
+		return EXIT_FAILURE;
 	for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

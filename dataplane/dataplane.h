@@ -9,11 +9,13 @@
 //   local_socket  questions between the programs  options_file  their configuration
 //   seal, seal_json: which mail must not reach a server now
 //   screen_json: lists of checksums (scan/screen.h) as JSON
+//   inherited: what a process has from whoever starts it
 //
 // The buffer has public headers of its own, which belong to this one: spoolfile.h (reading and retiring
 // what is in it) and spool.h with spool_io.h (writing).
 #pragma once
 
+#include "dataplane/inherited.h"
 #include "dataplane/local_socket.h"
 #include "dataplane/options_command.h"
 #include "dataplane/options_file.h"

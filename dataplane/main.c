@@ -3,6 +3,7 @@
 // file, the command socket, signals. The workers do the rest.
 #include "dataplane/main.h"
 
+#include "dataplane/inherited.h"
 #include "dataplane/main_spool.h"
 #include "dataplane/memory_limit.h"
 #include "dataplane/options_check.h"
@@ -450,15 +451,18 @@ static void release(struct gateway *gateway)
 static int run(struct gateway *gateway)
 {
 	sigset_t set;
-	int err;
+	int err = inherited_settle();
 
+	if (err != 0) {
+		main_complain(err, "too few descriptors (RLIMIT_NOFILE)");
+		return EXIT_FAILURE;
+	}
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	// Before any thread is started, so that all inherit it.
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
 	gateway->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (gateway->signals < 0) {
 		main_complain(-errno, "signals");
@@ -490,7 +494,8 @@ int main(int argc, char **argv)
 	int status;
 
 	memory_limit_map_large();
-
+	if (inherited_streams() != 0)
+		return EXIT_FAILURE;
 	if (!options_command_read(&command, argc, argv, &status))
 		return status;
 	if (options_load(command.config, OPTIONS_DAEMON, &gateway.options, stderr) != 0)

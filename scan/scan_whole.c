@@ -76,6 +76,24 @@ const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t
 	return object->type;
 }
 
+// Whether an object that begins like none is a mail all the same. What begins behind other text the MIME parser
+// finds for itself in parts of a mail that are not encoded.
+static bool is_mail(const struct scan *scan, const struct scan_object *object)
+{
+	const struct scan_part *part =
+		object->number > 0 ? &scan->table->parts[object->part - 1] : NULL;
+	const bool is_encoded =
+		part != NULL && (strcmp(part->encoding, "base64") == 0 ||
+					strcmp(part->encoding, "quoted-printable") == 0);
+	size_t at;
+
+	if (is_told(object, "CL_TYPE_MAIL") ||
+		(object->is_entity && mail_begins_field(object->prefix, object->prefix_bytes)))
+		return true;
+	return (is_encoded || object->lies_in != FILETYPE_CONTAINER_MAIL) &&
+	       mail_begins_late(object->prefix, object->prefix_bytes, &at);
+}
+
 void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpack_kind kind)
 {
 	uint32_t max_depth = scan->scanner->options.max_archive_depth;
@@ -85,11 +103,7 @@ void scan_whole_detect(struct scan *scan, struct scan_object *object, enum unpac
 		scan_set_suspect(scan, SCAN_ENCRYPTED);
 	if (kind == UNPACK_NONE || unpack_is_partial(kind))
 		object->whole = whole_detect(type, object->prefix, object->prefix_bytes);
-	// A mail need not look like one.
-	if (object->whole == NULL && kind == UNPACK_NONE &&
-		(is_told(object, "CL_TYPE_MAIL") ||
-			(object->is_entity &&
-				mail_begins_field(object->prefix, object->prefix_bytes))))
+	if (object->whole == NULL && kind == UNPACK_NONE && is_mail(scan, object))
 		object->whole = whole_by_type("mail");
 	if (object->whole != NULL && object->depth >= max_depth) {
 		if (max_depth > 0)

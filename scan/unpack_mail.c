@@ -22,6 +22,7 @@ static const struct mime_limits limits = {32, 1000, 64 * 1024};
 struct mail {
 	void *memory;
 	struct mime *mime;
+	uint64_t begin; // of its header, behind other lines
 	uint64_t at;
 	bool is_skipped; // a part was, in this pass
 	bool is_pending; // the parser has more to say of what it was given
@@ -104,6 +105,64 @@ bool mail_is_header(const uint8_t *data, size_t n)
 	return (mime > 0 && mime + fields >= 2) || fields >= MIN_FIELDS;
 }
 
+// What the fields of a header say, from one on until a blank line. One that goes on behind what is to be seen has what
+// tells of parts there.
+static bool is_block_of_mail(const uint8_t *data, size_t n, bool is_cut)
+{
+	static const char *const mimes[] = {"MIME-Version:", "Content-Type:"};
+	static const char *const mails[] = {"From:", "Received:", "MIME-Version:", "Message-ID:",
+		"DKIM-Signature:", "ARC-", "Authentication-Results:"};
+	uint32_t fields = 0;
+	bool is_mime = false;
+	bool is_mail = false;
+
+	while (n > 0) {
+		const uint8_t *end = memchr(data, '\n', n);
+		const size_t line = end != NULL ? (size_t)(end - data) + 1 : n;
+		const bool is_of_mime =
+			is_field(data, line, mimes, sizeof(mimes) / sizeof(mimes[0]));
+		const bool is_of_mail =
+			is_field(data, line, mails, sizeof(mails) / sizeof(mails[0]));
+
+		if (end != NULL && (line == 1 || (line == 2 && data[0] == '\r'))) {
+			is_cut = false;
+			break;
+		}
+		// No header goes on here, but lines of text.
+		if (end != NULL && data[0] != ' ' && data[0] != '\t' &&
+			!mail_begins_field(data, line))
+			is_cut = false;
+		fields += is_of_mime || is_of_mail;
+		is_mime |= is_of_mime;
+		is_mail |= is_of_mail;
+		data += line;
+		n -= line;
+	}
+	return is_mail && (is_cut || (is_mime && fields >= 2));
+}
+
+bool mail_begins_late(const uint8_t *data, size_t n, size_t *at)
+{
+	const bool is_cut = n >= UNPACK_DETECT_BYTES;
+	bool was_field = false;
+
+	for (size_t i = 0; i < n;) {
+		const uint8_t *end = memchr(data + i, '\n', n - i);
+		const bool is_one = mail_begins_field(data + i, n - i);
+
+		if (is_one && !was_field && is_block_of_mail(data + i, n - i, is_cut)) {
+			*at = i;
+			return true;
+		}
+		if (end == NULL)
+			break;
+		// What is folded belongs to its field.
+		was_field = is_one || (was_field && (data[i] == ' ' || data[i] == '\t'));
+		i = (size_t)(end - data) + 1;
+	}
+	return false;
+}
+
 bool mail_begins_field(const uint8_t *data, size_t n)
 {
 	const uint8_t *end = n > 0 ? memchr(data, '\n', n) : NULL;
@@ -115,6 +174,17 @@ bool mail_begins_field(const uint8_t *data, size_t n)
 }
 
 // ---- the parts ---------------------------------------------------------------------------------
+
+// Whatever stands in front of the header of a mail that does not look like one otherwise.
+static uint64_t find_begin(const struct whole *whole)
+{
+	const uint8_t *data = NULL;
+	size_t n = capture_piece(whole->capture, 0, &data);
+	size_t begin = 0;
+
+	n = n < UNPACK_DETECT_BYTES ? n : UNPACK_DETECT_BYTES;
+	return !mail_is_header(data, n) && mail_begins_late(data, n, &begin) ? begin : 0;
+}
 
 int mail_begin(struct whole *whole)
 {
@@ -129,6 +199,8 @@ int mail_begin(struct whole *whole)
 		return -ENOMEM;
 	}
 	mail->mime = mime_init(mail->memory, &limits);
+	mail->begin = find_begin(whole);
+	mail->at = mail->begin;
 	whole->state = mail;
 	return 0;
 }
@@ -165,7 +237,7 @@ static void pass_end(struct mail *mail, struct unpack_event *event)
 		return;
 	}
 	mail->is_skipped = false;
-	mail->at = 0;
+	mail->at = mail->begin;
 	if (++mail->passes > MAX_PASSES) {
 		*event = (struct unpack_event){.type = UNPACK_END, .name = ""};
 		return;

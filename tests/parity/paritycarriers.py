@@ -55,8 +55,15 @@ def in_mail(rng, data):
     return paritymail.mail(rng, data, "base64", "mixed", rng.random() < 0.5)
 
 
+def late_mail(rng, data):
+    """A mail behind other lines, as a file."""
+    before = rng.choice([b"\n\n", b"\xef\xbb\xbf", b"\0", b" \n", b"Dear all,\n\n", b"Thread-Topic: x\n", b"Foo_Bar: 1\n" * 9,
+                         b"<html>\n", b": x\n"])
+    return zipped(rng, before + in_mail(rng, data))
+
+
 CARRIERS = {"zip": zipped, "gzip": lambda _, data: gzip.compress(data, mtime=0), "tar": tarred,
-            "page": in_page, "document": in_document, "overlay": behind_program, "overlay zip": lambda rng, data: behind_program(rng, zipped(rng, data)),
+            "page": in_page, "late mail": late_mail, "document": in_document, "overlay": behind_program, "overlay zip": lambda rng, data: behind_program(rng, zipped(rng, data)),
             "base64": in_mail, "tar.gz": lambda rng, data: gzip.compress(tarred(rng, data), mtime=0)}
 
 

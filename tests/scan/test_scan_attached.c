@@ -386,6 +386,34 @@ static void a_mail_that_is_a_file_is_matched_as_a_mail(void **state)
 	rig_fini(&rig);
 }
 
+// Which reader shows what stands before it does not matter: its parts are looked into, however it is carried.
+static void a_mail_behind_other_lines_is_read(void **state)
+{
+	static const char *const befores[] = {"\r\n\r\n", "\xef\xbb\xbf", "Dear all,\r\n\r\n",
+		"Thread-Topic: x\r\n", "<html>\r\n", "\1\r\n"};
+	static const char *const encodings[] = {"7bit", "base64"};
+	static const char parts[] = "From: c@client.example\r\nMIME-Version: 1.0\r\n"
+				    "Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n"
+				    "Content-Type: image/gif\r\n"
+				    "Content-Transfer-Encoding: base64\r\n\r\n"
+				    "AAFwbGF0eXB1cwIDBAUG\r\n--i--\r\n";
+	const char *const files[] = {"a.ndb", "S0:0:*:0001706c6174797075730203\n", NULL};
+	char whole[600];
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, files);
+	for (size_t i = 0; i < 2 * sizeof(befores) / sizeof(befores[0]); i++) {
+		unsigned int hits[1];
+
+		(void)sprintf(whole, "%s%s", befores[i / 2], parts);
+		attach(encodings[i % 2], "application/octet-stream", whole);
+		count_hits(&rig, hits, 1);
+		assert_true(hits[0] > 0);
+	}
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +424,7 @@ int main(void)
 		cmocka_unit_test(an_allowed_message_spares_those_in_it),
 		cmocka_unit_test(messages_in_messages_are_matched),
 		cmocka_unit_test(a_mail_that_is_a_file_is_matched_as_a_mail),
+		cmocka_unit_test(a_mail_behind_other_lines_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

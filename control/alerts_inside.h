@@ -30,7 +30,7 @@ struct passed {
 	int64_t at_us;
 	struct order_highest before;
 };
-#define PASSED_MOST 64u
+#define PASSED_MOST 256u // short lists may be many while a long one comes
 
 struct alerts {
 	struct alerts_options options;

@@ -24,7 +24,7 @@ struct screen_store;
 // When the vendor issued something, and when it came here. All zeros: of an operator.
 struct screen_store_issue {
 	int64_t issued_s; // since 1970
-	int64_t came_us;  // by the clock since the machine's start; 0: not known any more
+	int64_t came_us; // by the clock since the machine's start; 0: not known any more, or before that
 };
 
 struct screen_store_list {
@@ -69,6 +69,10 @@ int screen_store_go_on(struct screen_store *store, int64_t number, bool is_in_im
 // All that is coming is not to go on. Returns 0 or -EIO.
 int screen_store_abandon(struct screen_store *store) __attribute__((warn_unused_result));
 bool screen_store_is_coming(struct screen_store *store);
+// Another run of the machine may have begun: what came by a clock that had gone further (screen_store_issue) came before all
+// that comes from now on. Returns 0 or -EIO.
+int screen_store_leave_past(struct screen_store *store, int64_t now_us)
+	__attribute__((warn_unused_result));
 // Until the end: what is committed is durable when something of another store is committed.
 int screen_store_hurry(struct screen_store *store) __attribute__((warn_unused_result));
 

@@ -217,6 +217,13 @@ bool screen_store_is_coming(struct screen_store *store)
 		       0) != 0;
 }
 
+int screen_store_leave_past(struct screen_store *store, int64_t now_us)
+{
+	int err = run(store, "UPDATE issue SET came = 0 WHERE came > ?", now_us);
+
+	return err == 0 ? run(store, "UPDATE lifted SET came = 0 WHERE came > ?", now_us) : err;
+}
+
 int screen_store_hurry(struct screen_store *store)
 {
 	return screen_store_execute(store, "PRAGMA synchronous = NORMAL");

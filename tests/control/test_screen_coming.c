@@ -183,6 +183,26 @@ static void what_was_issued_later_counts_whichever_is_done_first(void **state)
 	}
 }
 
+// The clock by which things come begins anew: what came before that came first, however late it was then.
+static void another_run_of_the_machine_comes_after_the_last_one(void **state)
+{
+	const struct screen_store_choice end = {.virus_id = "CV-1", .since = {NOW, 7}};
+
+	(void)state;
+	assert_int_equal(add("a1", (struct screen_store_issue){NOW, 5000}), 0);
+	assert_int_equal(off(&end), 0);
+	assert_int_equal(screen_store_leave_past(now.store, 5000), 0);
+	assert_int_equal(off(&end), 0);
+	assert_int_equal(screen_store_leave_past(now.store, 6), 0);
+	assert_int_equal(off(&end), 2);
+	// And the other way around; what was not finished then is from before it.
+	lift((struct screen_store_choice){.virus_id = "CV-1", .since = {NOW, 9000}});
+	assert_int_equal(add("a2", (struct screen_store_issue){NOW, 8}), -EACCES);
+	assert_int_equal(screen_store_leave_past(now.store, 7), 0);
+	assert_int_equal(add("a3", (struct screen_store_issue){NOW, 0}), -EACCES);
+	assert_int_equal(add("a4", (struct screen_store_issue){NOW, 8}), 0);
+}
+
 static void a_lift_is_never_undone_by_an_older_one(void **state)
 {
 	(void)state;
@@ -228,6 +248,8 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_was_issued_later_counts_whichever_is_done_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			another_run_of_the_machine_comes_after_the_last_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_lift_is_never_undone_by_an_older_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

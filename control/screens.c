@@ -496,7 +496,8 @@ int screens_new(struct control *control, struct screens **out, char *error, size
 {
 	struct screens *screening = calloc(1, sizeof(*screening));
 	char path[CONTROL_TEXT_BYTES + 16];
-	const struct screens_work_setup setup = {&control->options, path, job_done, screening, 0};
+	const struct screens_work_setup setup = {
+		.options = &control->options, .path = path, .done = job_done, .ctx = screening};
 	int err;
 
 	if (screening == NULL)

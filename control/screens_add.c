@@ -38,10 +38,29 @@ bool screens_is_known(const struct screens *screening, const char *virus_id)
 	       publish_has_virus_id(screening->control->publish, virus_id);
 }
 
+static int push_alert(
+	struct screens *screening, const struct alert *alert, const char *digest, char *text)
+{
+	struct screens_job *job = screens_job_new(SCREENS_ADD);
+	int err;
+
+	if (job == NULL)
+		return -ENOMEM;
+	(void)snprintf(job->list.virus_id, sizeof(job->list.virus_id), "%s", alert->virus_id);
+	(void)snprintf(job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
+	job->list.expires_s = alert->expires_s;
+	job->list.issue = (struct screen_store_issue){alert->issued_s, alert->came_us};
+	job->text = text;
+	err = push_list(screening, job, digest, API_NOBODY);
+	if (err != 0)
+		free(job);
+	return err;
+}
+
 int screens_take(struct screens *screening, const struct alert *alert, const char *digest,
 	char *why, size_t why_bytes)
 {
-	struct screens_job *job;
+	char *text;
 	int err = -ENOMEM;
 
 	if (screens_is_known(screening, alert->virus_id)) {
@@ -50,28 +69,16 @@ int screens_take(struct screens *screening, const struct alert *alert, const cha
 				(json_int_t)0, "why", "covered before it came"));
 		return 0;
 	}
-	if (!screens_work_has_room(screening->work)) {
+	text = alert->list != NULL ? strdup(alert->list) : json_dumps(alert->body, JSON_COMPACT);
+	if (text != NULL && !screens_work_has_room(screening->work, text)) {
 		(void)snprintf(why, why_bytes, "too many long lists at once");
-		return -EACCES;
-	}
-	job = screens_job_new(SCREENS_ADD);
-	if (job != NULL) {
-		(void)snprintf(
-			job->list.virus_id, sizeof(job->list.virus_id), "%s", alert->virus_id);
-		(void)snprintf(
-			job->list.origin, sizeof(job->list.origin), "vendor %s", alert->vendor);
-		job->list.expires_s = alert->expires_s;
-		job->list.issue = (struct screen_store_issue){alert->issued_s, alert->came_us};
-		job->text = alert->list != NULL ? strdup(alert->list)
-						: json_dumps(alert->body, JSON_COMPACT);
-		if (job->text != NULL)
-			err = push_list(screening, job, digest, API_NOBODY);
-		if (err != 0) {
-			free(job->text);
-			free(job);
-		}
+		err = -EACCES;
+	} else if (text != NULL) {
+		err = push_alert(screening, alert, digest, text);
 	}
 	if (err != 0)
+		free(text);
+	if (err == -ENOMEM)
 		(void)snprintf(why, why_bytes, "no memory for the list");
 	return err == 0 ? -EINPROGRESS : err;
 }

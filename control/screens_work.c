@@ -18,9 +18,8 @@
 #define SWAP_SECONDS 60
 #define HITS_SECONDS 5
 #define MERGE_NICE 10
-#define LONG_BYTES (128u << 10)    // of a list that takes its time
-#define WAITING_BYTES (256u << 20) // of such that wait
-#define LIST_OFF_S (30 * 86400ll)  // that a list which is off is told of
+#define LONG_BYTES (128u << 10)   // of a list that takes its time
+#define LIST_OFF_S (30 * 86400ll) // that a list which is off is told of
 
 // ---- handing over -------------------------------------------------------------------------------
 
@@ -323,6 +322,11 @@ static GThreadPool *pool_for(const struct screens_work *work, const struct scree
 	return job->is_long ? work->coming : work->pool;
 }
 
+static bool is_long(const char *text)
+{
+	return strnlen(text, LONG_BYTES) == LONG_BYTES;
+}
+
 void screens_work_push(struct screens_work *work, struct screens_job *job)
 {
 	struct screens_task *task = calloc(1, sizeof(*task));
@@ -336,7 +340,7 @@ void screens_work_push(struct screens_work *work, struct screens_job *job)
 		return;
 	}
 	*task = (struct screens_task){.work = work, .job = job};
-	job->is_long = job->kind == SCREENS_ADD && strnlen(job->text, LONG_BYTES) == LONG_BYTES;
+	job->is_long = job->kind == SCREENS_ADD && is_long(job->text);
 	if (job->is_long)
 		task->bytes = strlen(job->text);
 	work->waiting_bytes += task->bytes;
@@ -344,9 +348,9 @@ void screens_work_push(struct screens_work *work, struct screens_job *job)
 	(void)g_thread_pool_push(pool_for(work, job), task, NULL);
 }
 
-bool screens_work_has_room(const struct screens_work *work)
+bool screens_work_has_room(const struct screens_work *work, const char *text)
 {
-	return work->waiting_bytes < WAITING_BYTES;
+	return !is_long(text) || work->waiting_bytes < work->most_waiting_bytes;
 }
 
 size_t screens_work_count(const struct screens_work *work)
@@ -377,15 +381,14 @@ void screens_work_free(struct screens_work *work)
 	free(work);
 }
 
-// What a process that was ended has left is swept with what goes off next.
-static int abandon(struct screen_store *store)
+// What a process that was ended has left is swept with what goes off next. A full disk keeps nothing from beginning: it
+// counts for nothing as it is.
+static void leave_past(struct screen_store *store)
 {
-	int err;
+	int err = screen_store_leave_past(store, g_get_monotonic_time());
 
-	if (!screen_store_is_coming(store))
-		return 0;
-	err = screen_store_begin(store);
-	return err == 0 ? screen_store_end(store, screen_store_abandon(store)) : err;
+	(void)err;
+	screens_work_abandon(store);
 }
 
 int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
@@ -402,15 +405,16 @@ int screens_work_new(const struct screens_work_setup *setup, struct screens_work
 	work->ctx = setup->ctx;
 	work->layer_entries =
 		setup->layer_entries != 0 ? setup->layer_entries : SCREENS_LAYER_ENTRIES;
+	work->most_waiting_bytes =
+		setup->waiting_bytes != 0 ? setup->waiting_bytes : SCREENS_WAITING_BYTES;
 	g_mutex_init(&work->lock);
 	g_cond_init(&work->stepped);
 	work->finished = g_async_queue_new();
 	err = screen_store_open(setup->path, &work->store, error, error_bytes);
 	if (err == 0)
 		err = screens_image_new(work->options, work->store, &work->image);
-	if (err == 0)
-		err = abandon(work->store);
 	if (err == 0) {
+		leave_past(work->store);
 		work->pool = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
 		work->merging = g_thread_pool_new(run, NULL, 1, TRUE, NULL);
 		work->coming = g_thread_pool_new(run_long, NULL, 1, TRUE, NULL);

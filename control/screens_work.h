@@ -63,10 +63,12 @@ struct screens_work_setup {
 	void *ctx;
 	uint64_t
 		layer_entries; // of a list that is still put into a layer; 0: SCREENS_LAYER_ENTRIES
+	size_t waiting_bytes;  // of long lists that wait; 0: SCREENS_WAITING_BYTES
 };
 
 // No more are a layer that is made, while the others wait, in a tenth of a second.
 #define SCREENS_LAYER_ENTRIES 16384
+#define SCREENS_WAITING_BYTES (256u << 20)
 
 // Returns 0, -ENOMEM, or as screen_store_open.
 int screens_work_new(const struct screens_work_setup *setup, struct screens_work **out, char *error,
@@ -75,6 +77,6 @@ int screens_work_new(const struct screens_work_setup *setup, struct screens_work
 void screens_work_free(struct screens_work *work);
 // Takes the job, of malloc, and what is in it.
 void screens_work_push(struct screens_work *work, struct screens_job *job);
-// For another long list.
-bool screens_work_has_room(const struct screens_work *work);
+// For this list: long ones may be too many, short ones do not wait with them.
+bool screens_work_has_room(const struct screens_work *work, const char *text);
 size_t screens_work_count(const struct screens_work *work);

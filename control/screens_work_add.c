@@ -229,6 +229,15 @@ static int take_step(struct screens_step *step)
 	return step->err;
 }
 
+void screens_work_abandon(struct screen_store *store)
+{
+	int err = screen_store_is_coming(store) ? screen_store_begin(store) : -ENOENT;
+
+	if (err == 0)
+		err = screen_store_end(store, screen_store_abandon(store));
+	(void)err;
+}
+
 // ---- a long list --------------------------------------------------------------------------------
 
 struct coming {
@@ -301,14 +310,12 @@ static int put_on(const struct coming *coming, struct screens_job *job)
 	return err == -ESTALE ? take_step(&step) : err;
 }
 
-static void abandon(struct screen_store *store)
+// What is coming of others is of none that still comes: of a process that was killed, or of a list that a full disk did
+// not let be taken back. It must not get into an image with this one.
+static int clear_way(struct screen_store *store)
 {
-	int err = screen_store_begin(store);
-
-	// Or the next process does.
-	if (err == 0)
-		err = screen_store_end(store, screen_store_abandon(store));
-	(void)err;
+	screens_work_abandon(store);
+	return screen_store_is_coming(store) ? -EIO : 0;
 }
 
 void screens_work_add_long(struct screens_work *work, struct screens_job *job)
@@ -320,11 +327,14 @@ void screens_work_add_long(struct screens_work *work, struct screens_job *job)
 	if (job->err == 0)
 		job->err = screen_store_hurry(coming.store);
 	if (job->err == 0)
+		job->err = clear_way(coming.store);
+	if (job->err == 0)
 		job->err = write_all(&coming, job);
 	if (job->err == 0)
 		job->err = put_on(&coming, job);
+	// Or before the next one comes.
 	if (job->err != 0 && coming.store != NULL)
-		abandon(coming.store);
+		screens_work_abandon(coming.store);
 	say_why(job);
 	screen_store_close(coming.store);
 	(void)g_array_free(coming.numbers, TRUE);

@@ -22,6 +22,7 @@ struct screens_work {
 	GAsyncQueue *finished;
 	size_t pending;
 	size_t waiting_bytes; // of long lists, the main loop's
+	size_t most_waiting_bytes;
 	screens_done_fn done;
 	void *ctx;
 	uint64_t layer_entries;
@@ -46,3 +47,5 @@ void screens_work_add(struct screens_work *work, struct screens_job *job);
 // piece, and an image is made with it, before the pool's thread lets it go on in a step.
 void screens_work_add_long(struct screens_work *work, struct screens_job *job);
 void screens_work_run_step(struct screens_step *step);
+// What is coming does not go on, if that can be written down; by a transaction of its own.
+void screens_work_abandon(struct screen_store *store);

@@ -9,9 +9,11 @@
 #include <glib.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,7 +50,7 @@ static void job_done(void *ctx, struct screens_job *job)
 
 static void begin_process(void)
 {
-	const struct screens_work_setup setup = {&options, database, job_done, NULL, LONG - 1};
+	const struct screens_work_setup setup = {&options, database, job_done, NULL, LONG - 1, 1};
 	char error[256];
 
 	memset(now.done, 0, sizeof(now.done));
@@ -315,6 +317,68 @@ static void a_list_that_the_end_interrupts_is_not_answered(void **state)
 	assert_true(screen_store_count(now.store) == (now.err == 0 ? 3 * LONG : 0));
 }
 
+static void leave_a_list_that_was_coming(void)
+{
+	const struct screen_store_list list = {.alert = "Z", .virus_id = "Z", .expires_s = NOW + 1};
+	struct screen_entry entry = {.kind = SCREEN_FILE,
+		.algorithm = DIGEST_SHA256,
+		.bytes = 1000,
+		.section = SCREEN_ANY_SECTION};
+	int64_t number = 0;
+
+	assert_int_equal(screen_store_begin(now.store), 0);
+	assert_int_equal(screen_store_come(now.store, &list, &number), 0);
+	assert_int_equal(screen_store_come_more(now.store, number, "Z", &entry, 1), 0);
+	assert_int_equal(screen_store_end(now.store, 0), 0);
+}
+
+// A full disk lets no list be written, nor be taken back.
+static void what_could_not_be_taken_back_comes_with_no_other_list(void **state)
+{
+	struct rlimit limit;
+	struct rlimit full;
+	char error[256];
+	const struct screens_work_setup setup = {&options, database, job_done, NULL, LONG - 1, 1};
+
+	(void)state;
+	leave_a_list_that_was_coming();
+	push_list('L', LONG);
+	wait_for_all();
+	assert_int_equal(now.err, 0);
+	assert_int_equal(what_lies_there(), LONG);
+	// Nor does it keep a process from beginning.
+	leave_a_list_that_was_coming();
+	screens_work_free(now.work);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	full = (struct rlimit){1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	assert_int_equal(screens_work_new(&setup, &now.work, error, sizeof(error)), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(screen_store_is_coming(now.store));
+	push_list('M', LONG);
+	wait_for_all();
+	assert_int_equal(now.err, 0);
+	assert_int_equal(what_lies_there(), 2 * LONG);
+}
+
+static void a_short_list_finds_room_beside_long_ones(void **state)
+{
+	char *text = malloc(1 << 20);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', 1 << 20);
+	text[(1 << 20) - 1] = '\0';
+	assert_true(screens_work_has_room(now.work, text));
+	push_list('L', LONG);
+	assert_true(screens_work_has_room(now.work, "[]"));
+	assert_false(screens_work_has_room(now.work, text));
+	wait_for_all();
+	assert_true(screens_work_has_room(now.work, text));
+	free(text);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +389,10 @@ int main(int argc, char **argv)
 			a_long_list_that_was_cleared_is_not_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_process_that_is_killed_leaves_all_of_a_list_or_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_taken_back_comes_with_no_other_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_short_list_finds_room_beside_long_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_list_that_the_end_interrupts_is_not_answered, set_up, tear_down),
 	};

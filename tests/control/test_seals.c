@@ -495,7 +495,6 @@ static void a_seal_of_1970_begins_when_the_time_is_known(void **state)
 	assert_int_equal(seals_set_forth(lab.seals, 1800000010), 0);
 }
 
-// The next second sets it back.
 static void what_is_taken_over_of_before_the_clock_was_set_back_is_not_over(void **state)
 {
 	json_t *adopted;

@@ -162,7 +162,9 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_XML;
 	if (tar_is_header(data, n))
 		return UNPACK_TAR;
-	return pdf_is_header(data, n) ? UNPACK_PDF : UNPACK_NONE;
+	if (pdf_is_header(data, n))
+		return UNPACK_PDF;
+	return tar_is_marked(data, n) ? UNPACK_TAR : UNPACK_NONE;
 }
 
 bool unpack_is_partial(enum unpack_kind kind)

@@ -59,6 +59,42 @@ static void stream_begin(struct unpack *unpack, struct unpack_event *event)
 	event->kind = object->is_objects ? UNPACK_PDF_OBJECTS : UNPACK_NONE;
 }
 
+// Whether data of zlib's form (RFC 1950), which has no dictionary here, may begin with these.
+static bool is_zlib(uint8_t first, uint8_t second)
+{
+	return (first & 15) == 8 && first >> 4 < 8 && (second & 32) == 0 &&
+	       ((unsigned int)first << 8 | second) % 31 == 0;
+}
+
+static bool has_zlib(const struct pdf *pdf)
+{
+	const struct pdf_object *object = &pdf->object;
+
+	return pdf->key_of_all == NULL && (object->filters > 0 ? object->filter[0] == CODEC_ZLIB
+							       : object->is_filter_elsewhere);
+}
+
+// A byte behind "stream" that is neither a blank nor a line end. Packed data may begin right there; what else it is
+// readers skip with the rest of the line. Returns whether the stream begins.
+static bool junk_take(struct unpack *unpack, uint8_t byte, struct unpack_event *event)
+{
+	struct pdf_stream *stream = &unpack->as.pdf.stream;
+	uint8_t first = stream->hold[0];
+
+	if (stream->junk == 0)
+		stream->hold[0] = byte;
+	if (stream->junk == 1 && is_zlib(first, byte)) {
+		stream_begin(unpack, event);
+		stream->hold[0] = first;
+		stream->hold[1] = byte;
+		stream->hold_bytes = 2;
+		return true;
+	}
+	if (stream->junk < 2)
+		stream->junk++;
+	return false;
+}
+
 // "stream", blanks, a line end: CR LF or LF, a CR alone from some.
 static size_t line_feed(
 	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
@@ -67,7 +103,8 @@ static size_t line_feed(
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		bool was_return = pdf->stream.eol != 0;
+		const bool was_return = pdf->stream.eol != 0;
+		const bool is_blank = data[i] == ' ' || data[i] == '\t';
 
 		if (data[i] == '\n') {
 			i++;
@@ -75,10 +112,14 @@ static size_t line_feed(
 		}
 		if (was_return)
 			break;
-		if (data[i] == '\r')
+		if (data[i] == '\r') {
 			pdf->stream.eol = 1;
-		else if (data[i] != ' ' && data[i] != '\t')
+		} else if (pdf->stream.junk > 0 || (!is_blank && has_zlib(pdf))) {
+			if (junk_take(unpack, data[i], event))
+				return i + 1;
+		} else if (!is_blank) {
 			break;
+		}
 	}
 	if (i == n && (n == 0 || data[n - 1] != '\n'))
 		return n;

@@ -166,6 +166,7 @@ struct pdf_stream {
 	uint8_t hold_bytes;
 	uint8_t hold_at;
 	uint8_t hold[16];
+	uint8_t junk;   // bytes behind "stream" in its line, two at most are counted
 	bool is_pdf;    // in itself
 	bool is_hidden; // a stream of another object may be in it
 	bool is_finished;

@@ -465,6 +465,8 @@ bool unpack_has_word(const uint8_t *data, size_t n, const char *word);
 bool gzip_is_header(const uint8_t *data, size_t n);
 bool bzip2_is_header(const uint8_t *data, size_t n);
 bool tar_is_header(const uint8_t *data, size_t n);
+// Whether it has the mark of one, whatever its sum is.
+bool tar_is_marked(const uint8_t *data, size_t n);
 bool tnef_is_header(const uint8_t *data, size_t n);
 bool pdf_is_header(const uint8_t *data, size_t n);
 bool binhex_is_header(const uint8_t *data, size_t n);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tar: ustar, GNU and pax long names, base-256 sizes. A block that should be a header and is none is
-// left out: reading goes on at the next that is.
+// left out: reading goes on at the next that is. Where it has the mark of a header, the archive is broken.
 #include "scan/unpack_state.h"
 
 #include <emmintrin.h>
@@ -63,6 +63,13 @@ bool tar_is_header(const uint8_t *block, size_t n)
 		high -= block[i] & 0x80;
 	}
 	return told == (uint64_t)sum || told == (uint64_t)(sum - 2 * high);
+}
+
+// The mark of POSIX and that of GNU: whose sum is wrong was a header.
+bool tar_is_marked(const uint8_t *block, size_t n)
+{
+	return n >= BLOCK_BYTES && (memcmp(block + MAGIC_AT, "ustar\0", 6) == 0 ||
+					   memcmp(block + MAGIC_AT, "ustar  \0", 8) == 0);
 }
 
 static size_t field_bytes(const uint8_t *field, size_t room)
@@ -154,6 +161,8 @@ static void block_take(struct unpack *unpack, struct unpack_event *event)
 		header_read(unpack, event);
 		return;
 	}
+	if (tar_is_marked(tar->block, BLOCK_BYTES))
+		unpack_warn(unpack, WARN_BROKEN);
 	for (size_t i = 0; i < BLOCK_BYTES; i++) {
 		if (tar->block[i] == 0)
 			continue;

@@ -213,6 +213,10 @@ def pax_header(*records):
     return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
 
 
+def damaged_sum(tar, at):
+    return tar[:at + 148] + b"000001\0 " + tar[at + 156:]
+
+
 def unnamed(tar):
     """Without the name in the header: it must not be missed."""
     total = sum(tar[:148]) + 8 * 32 + sum(tar[156:512]) - sum(tar[:100])
@@ -298,6 +302,10 @@ odd = {
     "class": (b"\xca\xfe\xba\xbe\0\0\0\x34" + noise, "clean", "", []),
     "cut.zip": (plain[:len(plain) // 2], "clean", "", None),
     "cut.gz": (gzip.compress(noise)[:9000], "clean", "", None),
+    "broken-first.tar": (damaged_sum(make_tar([("a", b"1"), ("b", noise)], tarfile.USTAR_FORMAT), 0), "suspect", "broken-archive",
+                         [(0, "b", noise)]),
+    "broken-second.tar": (damaged_sum(make_tar([("a", b"1"), ("b", noise), ("c", b"2")], tarfile.GNU_FORMAT), 1024), "suspect",
+                          "broken-archive", [(0, "a", b"1"), (0, "c", b"2")]),
     "cut.tar": (good["gnu.tar"][:20000], "clean", "", None),
     "broken.zip": (patched(one, 900, b"\xff" * 400) + two, "suspect", "broken-archive", None),
     "broken.gz": (patched(gzip.compress(text), 400, b"\xff" * 100), "suspect", "broken-archive", None),

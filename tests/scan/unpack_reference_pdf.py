@@ -148,6 +148,9 @@ cases = {
     "no-length": (pdf(stream(4, packed(text + noise), FLATE, b"")), "clean", "", many),
     "no-length-plain": (pdf(stream(4, text + b"ends endstrea endstrendstream", b"", b"", b"\r\n", b"\r\n")),
                         "suspect", "ambiguous-archive", None),
+    # Readers begin behind the line of the word, whatever else is in it; without a line end, right behind the word.
+    **{"line-%d" % n: (pdf(stream(4, packed(text + noise), FLATE, line=line)), "clean", "", many)
+       for n, line in enumerate([b"x\n", b"%comment\r\n", b" 5 \r", b"(a) b\n", b"\0\n", b"x x\n", b"", b" \n"])},
     "plain": (pdf(stream(4, text, b"", b"", b"\r\n", b"\r\n"), stream(5, text + b"\r\n")), "clean", "",
               [(0, "4 0 obj", text[:-2] + b"\r\n"), (0, "5 0 obj", text + b"\r\n")]),
     "plain-words": (pdf(stream(4, mark + b"\nendstream\nendobj\n", b"/Type /X")), "clean", "",

@@ -114,10 +114,12 @@ static void take_uu(struct block *block, const uint8_t *line, size_t n)
 	} else if (intrudes(block, line, n)) {
 		interrupt(block);
 		block->again = true;
-	} else if (!block->in_rest && uu_is_exact(line, n)) {
+	} else if (!block->in_rest && !block->is_over && uu_is_exact(line, n)) {
 		block->is_filled = line[0] == 'M';
 		take_uu_data(block, line, n);
 	} else if (n > 0) {
+		// Who does not ask what stands in a line ends at one of no bytes.
+		block->is_over |= !block->in_rest && (line[0] == '`' || line[0] == ' ');
 		take_dashes(block, line, n);
 	}
 }
@@ -276,7 +278,9 @@ static bool open_part(struct block *block)
 		block->name[0] = '\0';
 		return false;
 	}
-	if (block->coding == MIME_IDENTITY && !block->after_dashes && !block->says_part)
+	// In uuencode that is still open, what only says so is none: it would cut a file in the middle.
+	if (block->coding == MIME_IDENTITY && !block->after_dashes &&
+		(!block->says_part || block->is_open))
 		return false;
 	block->after_dashes = false;
 	begin_block(block, BLOCK_PART);

@@ -76,6 +76,7 @@ static inline void begin_block(struct block *block, enum block_kind kind)
 	block->gap = false;
 	block->escape = false;
 	block->is_guess = false;
+	block->is_over = false;
 	block->break_bytes = 0;
 	memset(&block->decoder, 0, sizeof(block->decoder));
 }

@@ -131,24 +131,26 @@ static void body_write(struct mime *mime, const uint8_t *data, size_t n)
 	mime_leaf_write(mime, data, content);
 }
 
-// A line that begins with a boundary and goes on: for another reader, it is one. Once in a part, for what stands in front
-// of it is read again then.
+// A line that begins with a boundary and goes on: for another reader, it is one. A few times in a part, for what stands
+// in front of it is read again then.
 static void notice_boundary(struct mime *mime, const uint8_t *line, size_t n)
 {
 	struct mime_leaf *leaf = &mime->leaf;
 
-	if (n < 3 || line[1] != '-' || leaf->sink != MIME_SINK_LEAF || leaf->was_cut ||
-		leaf->behind.is_due)
+	if (n < 3 || line[1] != '-' || leaf->sink != MIME_SINK_LEAF || leaf->cuts == MIME_CUTS ||
+		(leaf->gather_bytes == 0 && !leaf->was_given))
 		return;
-	for (uint32_t i = mime->depth; i-- > 0 && !leaf->was_cut;) {
+	for (uint32_t i = mime->depth; i-- > 0;) {
 		const struct mime_frame *frame = &mime->frames[i];
 
-		leaf->was_cut = frame->kind == MIME_MULTIPART && n >= 2 + frame->boundary_bytes &&
-				memcmp(line + 2, mime->pool + frame->boundary_at,
-					frame->boundary_bytes) == 0;
+		if (frame->kind == MIME_MULTIPART && n >= 2 + frame->boundary_bytes &&
+			memcmp(line + 2, mime->pool + frame->boundary_at, frame->boundary_bytes) ==
+				0) {
+			leaf->cuts++;
+			mime_behind_add(&leaf->behind, leaf->gather_bytes);
+			return;
+		}
 	}
-	leaf->behind.is_due = leaf->was_cut;
-	leaf->behind.at = leaf->gather_bytes;
 }
 
 // Base64 has no such line: for another reader it may be a boundary.

@@ -59,18 +59,19 @@ static enum mime_coding container_coding(const struct mime *mime)
 	return coding;
 }
 
-// A multipart that is encoded, and whose boundaries stand there all the same: its parts may be encoded.
+// A multipart that is encoded, and whose boundaries stand there all the same: parts of it that name no encoding of their
+// own may be encoded, which is a reading more. What they are read as first stays as it is.
 static void inherit_codings(struct mime *mime)
 {
 	const unsigned int encoded = MIME_CODING_BIT(MIME_BASE64) | MIME_CODING_BIT(MIME_QP);
 	unsigned int codings;
 
-	if (mime->depth == 0 || mime->frames[mime->depth - 1].kind != MIME_MULTIPART)
+	if (mime->depth == 0 || mime->frames[mime->depth - 1].kind != MIME_MULTIPART ||
+		mime_entity_coding(mime) != MIME_IDENTITY)
 		return;
 	codings = mime->frames[mime->depth - 1].codings & encoded;
 	mime->entity.codings |= codings;
-	if ((codings & ~MIME_CODING_BIT(mime_entity_coding(mime))) != 0)
-		mime->entity.odd = true;
+	mime->entity.odd = mime->entity.odd || codings != 0;
 }
 
 // The header is over: what follows is decided by what it said.
@@ -92,11 +93,11 @@ void mime_header_end(struct mime *mime)
 		mime->entity.odd = true;
 	}
 	mime->cut_codings = 0;
-	inherit_codings(mime);
 	mime->in_line = false;
 	mime->has_junk = false;
 	kind = mime_entity_kind(mime);
 	coding = kind == MIME_LEAF ? mime_entity_coding(mime) : container_coding(mime);
+	inherit_codings(mime);
 	if (strcmp(mime->entity.content_type, "multipart/encrypted") == 0)
 		mime_tell(mime, MIME_LIMIT_ENCRYPTED);
 	if (mime->entity.long_boundary)

@@ -176,14 +176,16 @@ static void peek(struct mime *mime)
 		// Who leaves out a line of a header that is no field has the body begin behind the blank line.
 		leaf->alts |= mime_alts_open_behind(
 			mime, MIME_BASE64, lf + 1, (size_t)(end - lf) - 1, true);
-		return;
+		if (!leaf->starts_early || !is_plain_base64(line, (size_t)(lf - line), false))
+			return;
 	}
 	// A text's first line of a part of a quantum: who decodes each line by itself reads on behind it.
 	if (lf != NULL && leaf->sink == MIME_SINK_LEAF &&
 		!is_plain_base64(line, (size_t)(lf - line), true))
 		leaf->alts |= mime_alts_open_behind(
 			mime, MIME_BASE64, lf + 1, (size_t)(end - lf) - 1, false);
-	mime->tap_bytes = 0;
+	if (!leaf->tap)
+		mime->tap_bytes = 0;
 }
 
 void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)

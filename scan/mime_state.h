@@ -22,6 +22,8 @@
 #include "scan/header.h"
 #include "scan/mime.h"
 
+#include <string.h>
+
 // Decoded bytes are gathered to this before they are given out.
 #define MIME_GATHER_BYTES 16384
 // Past a full gather buffer: a held line, a held line break, held blanks, the decoders' slack.
@@ -95,6 +97,7 @@ struct block {
 	bool resumes;    // what follows was interrupted, and goes on where nothing else does
 	bool is_open;    // that is uuencode, whose end was not told yet
 	bool is_filled;  // its last line
+	bool is_over;    // a line of no bytes was in it
 	bool end_first;  // its end is to be told in front of what begins
 	enum block_kind resume_kind;
 	enum mime_coding resume_coding;
@@ -194,30 +197,37 @@ enum mime_sink {
 	MIME_SINK_INNER, // an encoded container: the second parser's input
 };
 
-// Where in decoded bytes those begin that some readers leave out: base64 behind padding, or a quantum without its end.
+// Lines that begin with a boundary and go on may end a part so often.
+#define MIME_CUTS 4
+
+// Where in decoded bytes those begin that some readers leave out: base64 behind padding, or a quantum without its end,
+// and lines as above. Each is another reader's, so that none takes another one's place.
 struct mime_behind {
-	bool is_due;
-	size_t at;
-	size_t given; // of the decoded bytes
+	uint8_t due;
+	size_t at[MIME_CUTS + 1]; // in their order
+	size_t given;             // of the decoded bytes
 };
+
+static inline void mime_behind_add(struct mime_behind *behind, size_t at)
+{
+	if (behind->due > MIME_CUTS || (behind->due > 0 && behind->at[behind->due - 1] >= at))
+		return;
+	behind->at[behind->due++] = at;
+}
 
 // What is written behind out_bytes by base64_decode, or by base64_end where that is all that is left.
 static inline void mime_behind_note(
 	struct mime_behind *behind, const struct base64_state *state, size_t out_bytes)
 {
-	if (!state->resumed || behind->is_due)
-		return;
-	behind->is_due = true;
-	behind->at = out_bytes + state->resumed_at;
+	if (state->resumed)
+		mime_behind_add(behind, out_bytes + state->resumed_at);
 }
 
 static inline void mime_behind_end(
 	struct mime_behind *behind, const struct base64_state *state, size_t out_bytes, size_t n)
 {
-	if (n == 0 || behind->is_due || (state->flags & DECODE_AFTER_PAD) != 0)
-		return;
-	behind->is_due = true;
-	behind->at = out_bytes;
+	if (n > 0 && (state->flags & DECODE_AFTER_PAD) == 0)
+		mime_behind_add(behind, out_bytes);
 }
 
 // Fills in the next of the n decoded bytes. Returns whether these were the last.
@@ -226,16 +236,17 @@ static inline bool mime_behind_give(
 {
 	const size_t from = behind->given;
 
-	event->is_behind = behind->is_due && behind->at == from;
+	event->is_behind = behind->due > 0 && behind->at[0] == from;
 	if (event->is_behind)
-		behind->is_due = false;
-	behind->given = behind->is_due ? behind->at : n;
+		memmove(behind->at, behind->at + 1, --behind->due * sizeof(behind->at[0]));
+	behind->given = behind->due > 0 ? behind->at[0] : n;
 	event->data = data + from;
 	event->bytes = behind->given - from;
 	if (behind->given < n)
 		return false;
+	// What is due behind all of these is so in front of the next.
 	behind->given = 0;
-	behind->at = 0;
+	behind->at[0] = 0;
 	return true;
 }
 
@@ -254,7 +265,8 @@ struct mime_alt {
 	uint8_t out[MIME_ALT_BYTES];
 };
 
-#define MIME_ALTS 3
+// Of a leaf: two encodings besides its own, from the junk in front of it, and from behind its first line, or blank line.
+#define MIME_ALTS 5
 
 struct mime_leaf {
 	enum mime_sink sink;
@@ -267,7 +279,6 @@ struct mime_leaf {
 	bool epilogue_due; // its raw bytes are to be looked through
 	bool message;      // its decoded bytes are one
 	bool alts;         // there are other readings of it
-	bool was_cut;      // other readers may have ended it
 	bool starts_early; // with lines that were taken for header
 	bool begin_due;
 	bool flush_due;  // gather, or direct, is to be given out
@@ -275,6 +286,7 @@ struct mime_leaf {
 	bool was_given;  // something of the part was before
 	bool end_due;
 	bool block_open;
+	uint8_t cuts;        // of MIME_CUTS
 	uint32_t held_bytes; // raw bytes that went to MIME_SINK_HELD
 	size_t junk_bytes;   // at the start of field: no field, and perhaps the body's first line
 	size_t gather_bytes;

@@ -334,6 +334,7 @@ struct swf {
 
 struct uu {
 	bool is_long; // more than has room
+	bool is_over; // a line of no bytes was in the member
 	uint32_t line_bytes;
 	uint8_t line[UU_LINE_BYTES];
 };

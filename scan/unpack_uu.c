@@ -31,6 +31,7 @@ static void take_line(struct unpack *unpack, size_t n, struct unpack_event *even
 		unpack_name_begin(unpack);
 		unpack_name_add(unpack, (const uint8_t *)name, strlen(name));
 		unpack_member_begin(unpack, event);
+		uu->is_over = false;
 		return;
 	}
 	if (!unpack->is_open)
@@ -39,7 +40,9 @@ static void take_line(struct unpack *unpack, size_t n, struct unpack_event *even
 		unpack_member_end(unpack, event);
 		return;
 	}
-	if (uu_is_all_data(uu->line, n) || uu_is_exact(uu->line, n))
+	// Who does not ask what stands in a line ends at one of no bytes.
+	uu->is_over |= n > 0 && (uu->line[0] == '`' || uu->line[0] == ' ');
+	if (uu_is_all_data(uu->line, n) || (!uu->is_over && uu_is_exact(uu->line, n)))
 		bytes = uu_decode_line(uu->line, n, unpack->out);
 	if (bytes > 0)
 		unpack_member_data(unpack, unpack->out, bytes, event);

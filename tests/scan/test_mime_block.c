@@ -210,7 +210,9 @@ static void uuencode_has_six_bits_in_any_character(void **state)
 	static const char *const texts[] = {"begin 644 a\n#pV%T\n`\nend\n",
 		"begin 644 a\n#\xb0V%\x94\n`\nend\n", "begin 644 a\n#0V%\x14\n`\nend\n",
 		"begin 644 a\n#pVeT\n`\nend\n", "begin 644 a\n#pVeT.\n`\nend\n",
-		"begin 644 a\nnone of it\n#0V%T\n#pVeT and more\nend\n"};
+		"begin 644 a\nnone of it\n#0V%T\n#pVeT and more\nend\n",
+		// Such readers end at a line of no bytes.
+		"begin 644 a\n#0V%T\n`\n#pVeT\nend\n"};
 	struct random random = {5};
 	struct log *log = malloc(sizeof(*log));
 
@@ -225,12 +227,29 @@ static void uuencode_has_six_bits_in_any_character(void **state)
 	free(log);
 }
 
+// A field that only says that it is a part's does not cut a file that is still open.
+static void uuencode_goes_on_behind_a_field(void **state)
+{
+	static const char text[] = "begin 644 a\n#0V%T\nContent-Type: a/b\n\n#0V%T\n`\nend\n";
+	struct random random = {5};
+	struct log *log = malloc(sizeof(*log));
+
+	(void)state;
+	assert_non_null(log);
+	for (uint32_t piece = 0; piece < 2; piece++) {
+		read_text(log, &random, text, strlen(text), piece);
+		assert_string_equal(log->text, "\nbegin 0 0\nCatCat\nend\n");
+	}
+	free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_are_the_same_in_any_pieces),
 		cmocka_unit_test(what_is_open_at_the_end_is_told_to_end),
 		cmocka_unit_test(uuencode_has_six_bits_in_any_character),
+		cmocka_unit_test(uuencode_goes_on_behind_a_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

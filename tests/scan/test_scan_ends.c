@@ -74,6 +74,21 @@ static const struct ending endings[] = {
 		"Content-Type: message/rfc822\r\n" CTE "quoted-printable\r\n\r\n" MIXED "\r\n" TEXT
 		"--b\r\n" TYPE CTE "base64\r\n\r\n",
 		"\r\n--b--\r\n"},
+	// What the multipart says is not what the message in it is read as first.
+	{"a message in a multipart that says base64", BASE64, false,
+		"Content-Type: multipart/mixed; boundary=b\r\n" CTE "base64\r\n\r\n" TEXT
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nno field\r\n" TYPE CTE
+		"base64\r\n\r\n",
+		"\r\n--b--\r\n"},
+	// Who decodes each line by itself, in a mail without a line between header and body.
+	{"behind a part of a quantum", BASE64, false, "From: a@b\r\n" TYPE CTE "base64\r\nQUJDR\r\n",
+		"\r\n"},
+	{"data behind padding, and a boundary that goes on", BASE64, false,
+		"Content-Type: multipart/mixed; boundary=\"..\"\r\n\r\n--..\r\n" TYPE CTE
+		"base64\r\n\r\n--..-\r\n",
+		"\r\nQUJDRA==\r\n--..--\r\n"},
+	{"one boundary that goes on behind another", PLAIN, false,
+		MIXED "\r\n--b\r\n" TYPE CTE "8bit\r\n\r\n", "\r\n--b:\r\n--b;\r\n"},
 	// MIME::Tools and ripmime hand out what stands in a preamble or an epilogue.
 	{"a part without a boundary", PLAIN, false,
 		MIXED "\r\n" TEXT "--b--\r\nmore\r\n" TYPE CTE "8bit\r\n\r\n", "\r\n--b\r\n"},

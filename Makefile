@@ -126,7 +126,7 @@ $(BUILD)/obj/pages.o: $(WEB)/pages.c control/web_pages.h
 	@$(CC) $(CFLAGS) -c $< -o $@
 
 CONTROL_CFLAGS := $(call isystem,gmime-3.0)
-CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsockets libcurl libmosquitto netsnmp)
+CONTROL_LIBS := $(shell pkg-config --libs gmime-3.0 sqlite3 libetpan libwebsockets libcurl libmosquitto netsnmp libssl)
 
 # Each folder sees the libraries that docs/layout.md allows it, and no others.
 $(BUILD)/obj/scan/%.o: CFLAGS += $(HS_CFLAGS)

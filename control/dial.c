@@ -104,25 +104,78 @@ static int try_all(struct dialing *dialing, long long until_ms)
 	return found >= 0 ? found : dialing->err;
 }
 
-int dial(const char *host, uint16_t port, unsigned int seconds, char *why, size_t why_bytes)
+// Returns 0 or a negative errno with why; freed with freeaddrinfo.
+static int look_up(
+	const char *host, uint16_t port, struct addrinfo **found, char *why, size_t why_bytes)
 {
 	const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-	struct dialing dialing = {.err = -EHOSTUNREACH};
-	struct addrinfo *found = NULL;
 	char service[8];
-	int fd;
+	int problem;
 
 	(void)snprintf(service, sizeof(service), "%u", port);
-	fd = getaddrinfo(host, service, &hints, &found);
-	if (fd != 0) {
-		(void)snprintf(why, why_bytes, "%s", gai_strerror(fd));
-		return -EHOSTUNREACH;
-	}
-	dialing.next = found;
-	fd = try_all(&dialing, now_ms() + seconds * MS_PER_S);
+	problem = getaddrinfo(host, service, &hints, found);
+	if (problem == 0)
+		return 0;
+	(void)snprintf(why, why_bytes, "%s", gai_strerror(problem));
+	return -EHOSTUNREACH;
+}
+
+static int dial_any(const struct addrinfo *found, unsigned int seconds)
+{
+	struct dialing dialing = {.err = -EHOSTUNREACH, .next = found};
+
+	return try_all(&dialing, now_ms() + seconds * MS_PER_S);
+}
+
+int dial(const char *host, uint16_t port, unsigned int seconds, char *why, size_t why_bytes)
+{
+	struct addrinfo *found = NULL;
+	int fd = look_up(host, port, &found, why, why_bytes);
+
+	if (fd < 0)
+		return fd;
+	fd = dial_any(found, seconds);
 	freeaddrinfo(found);
 	if (fd < 0)
 		(void)snprintf(why, why_bytes, "%s", strerrordesc_np(-fd));
 	return fd;
+}
+
+// To whom the connection is. Returns 0 or a negative errno.
+static int peer_of(int fd, struct sockaddr_storage *peer, socklen_t *bytes)
+{
+	int err;
+
+	*bytes = sizeof(*peer);
+	err = getpeername(fd, (struct sockaddr *)peer, bytes) == 0 ? 0 : -errno;
+	(void)close(fd);
+	return err;
+}
+
+int dial_address(const char *host, uint16_t port, unsigned int seconds,
+	char address[DIAL_ADDRESS_BYTES], char *why, size_t why_bytes)
+{
+	struct sockaddr_storage peer = {0};
+	struct addrinfo *found = NULL;
+	int err = look_up(host, port, &found, why, why_bytes);
+	socklen_t bytes;
+
+	if (err != 0)
+		return err;
+	if (found->ai_next == NULL) {
+		bytes = found->ai_addrlen;
+		memcpy(&peer, found->ai_addr, bytes);
+	} else {
+		int fd = dial_any(found, seconds);
+
+		err = fd >= 0 ? peer_of(fd, &peer, &bytes) : fd;
+	}
+	freeaddrinfo(found);
+	if (err == 0 && getnameinfo((const struct sockaddr *)&peer, bytes, address,
+				DIAL_ADDRESS_BYTES, NULL, 0, NI_NUMERICHOST) != 0)
+		err = -EAFNOSUPPORT;
+	if (err != 0)
+		(void)snprintf(why, why_bytes, "%s", strerrordesc_np(-err));
+	return err;
 }

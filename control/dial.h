@@ -10,3 +10,11 @@
 // then what was wrong, for people.
 int dial(const char *host, uint16_t port, unsigned int seconds, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
+
+#define DIAL_ADDRESS_BYTES 64
+
+// For who makes connections by an address alone: the one of the host that dial would take, as a number. The only one is
+// not tried. Returns 0 or a negative errno, with why as above. Blocks.
+int dial_address(const char *host, uint16_t port, unsigned int seconds,
+	char address[DIAL_ADDRESS_BYTES], char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));

@@ -3,6 +3,8 @@
 
 #include "control/clock.h"
 #include "control/control_events.h"
+#include "control/dial.h"
+#include "control/mqtt_tls.h"
 #include "control/urgent.h"
 
 #include <gio/gio.h>
@@ -17,18 +19,19 @@
 #define QOS 1
 #define KEEPALIVE_S 20 // a broker that is gone without a word is missed after twice that
 #define CONNECT_S 30   // from the first packet until the broker has agreed
+#define DIAL_S 20      // until one of its addresses answers, if it has several
 #define RETRY_S 1      // first pause before it is connected again, doubled each time
 #define RETRY_MOST_S 300
 #define PACKETS 16   // in one turn of the loop
 #define FAILURE 0x80 // granted instead of a QoS
 #define NS_PER_S 1000000000
-#define SYSTEM_CA "/etc/ssl/certs"
 #define SECRET_BYTES 4096 // of a file of credentials
 
 struct mqtt_link {
 	struct mqtt_settings settings;
 	struct mqtt_owner owner;
-	char *broker; // the thread may ask for it after the link was closed
+	char *host; // the thread may ask for it after the link was closed
+	uint16_t port;
 	struct mosquitto *mosquitto;
 	GSource *watch;
 	GIOCondition watched;
@@ -38,6 +41,7 @@ struct mqtt_link {
 	int64_t began_s;    // of this connection
 	bool is_connecting; // on the other thread
 	int error;          // errno of that
+	char undialed[128]; // why none of its addresses answered; or ""
 	bool is_connected;
 	bool is_closed;
 	bool is_told;            // why
@@ -54,7 +58,7 @@ static void free_link(struct mqtt_link *link)
 	if (link->mosquitto != NULL)
 		mosquitto_destroy(link->mosquitto);
 	(void)mosquitto_lib_cleanup();
-	g_free(link->broker);
+	g_free(link->host);
 	free(link);
 }
 
@@ -215,33 +219,22 @@ static void left(struct mosquitto *mosquitto, void *ctx, int rc)
 		tell_why(link, mosquitto_strerror(rc));
 }
 
-static bool parse_broker(const char *text, char **host, uint16_t *port)
-{
-	GSocketConnectable *named = g_network_address_parse(text, 0, NULL);
-
-	if (named == NULL)
-		return false;
-	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
-	*host = g_strdup(g_network_address_get_hostname(G_NETWORK_ADDRESS(named)));
-	g_object_unref(named);
-	return *port != 0;
-}
-
 // Waits for the TCP connection, for without one the library's TLS neither begins nor ends; what is said over it then
 // is the main loop's.
 static void connect_on_thread(GTask *task, gpointer source, gpointer ctx, GCancellable *cancellable)
 {
 	struct mqtt_link *link = ctx;
-	char *host = NULL;
-	uint16_t port = 0;
-	int rc = MOSQ_ERR_INVAL;
+	char address[DIAL_ADDRESS_BYTES];
+	int rc = MOSQ_ERR_ERRNO;
 
 	(void)source;
 	(void)cancellable;
-	if (parse_broker(link->broker, &host, &port))
-		rc = mosquitto_connect(link->mosquitto, host, port, KEEPALIVE_S);
+	link->undialed[0] = '\0';
+	// The library would wait two minutes for each address that is dead.
+	if (dial_address(link->host, link->port, DIAL_S, address, link->undialed,
+		    sizeof(link->undialed)) == 0)
+		rc = mosquitto_connect(link->mosquitto, address, link->port, KEEPALIVE_S);
 	link->error = errno;
-	g_free(host);
 	g_task_return_int(task, rc);
 }
 
@@ -258,6 +251,8 @@ static void connected(GObject *object, GAsyncResult *result, gpointer ctx)
 		return;
 	}
 	link->began_s = control_steady_ns() / NS_PER_S;
+	if (link->undialed[0] != '\0')
+		tell_why(link, link->undialed);
 	errno = link->error; // the library's text may be of this one
 	look(link, rc);
 }
@@ -369,42 +364,46 @@ static int read_credentials(const struct mqtt_settings *settings, char **user, c
 	return err;
 }
 
-static int no_passphrase(char *out, int room, int is_new, void *ctx)
+static bool parse_broker(const char *text, char **host, uint16_t *port)
 {
-	(void)out;
-	(void)room;
-	(void)is_new;
-	(void)ctx;
-	return 0;
+	GSocketConnectable *named = g_network_address_parse(text, 0, NULL);
+
+	if (named == NULL)
+		return false;
+	*port = g_network_address_get_port(G_NETWORK_ADDRESS(named));
+	*host = g_strdup(g_network_address_get_hostname(G_NETWORK_ADDRESS(named)));
+	g_object_unref(named);
+	return *port != 0;
 }
 
 static int set_up(struct mqtt_link *link, char *error, size_t error_bytes)
 {
 	const struct mqtt_settings *settings = &link->settings;
-	const char *certificate = settings->certificate;
-	const char *key = settings->key;
-	const char *ca = settings->ca;
 	char *user = NULL;
 	char *password = NULL;
-	int err = read_credentials(settings, &user, &password, error, error_bytes);
 	int rc = MOSQ_ERR_SUCCESS;
+	int err;
 
+	if (!parse_broker(settings->broker, &link->host, &link->port)) {
+		(void)snprintf(error, error_bytes, "%s.broker: \"%s\" is not host:port",
+			settings->section, settings->broker);
+		return -EINVAL;
+	}
+	err = read_credentials(settings, &user, &password, error, error_bytes);
 	if (err != 0)
 		return err;
 	if (user != NULL)
 		rc = mosquitto_username_pw_set(link->mosquitto, user, password);
 	g_free(user);
 	g_free(password);
-	if (rc == MOSQ_ERR_SUCCESS && !settings->plain)
-		rc = mosquitto_tls_set(link->mosquitto, ca[0] != '\0' ? ca : NULL,
-			ca[0] != '\0' ? NULL : SYSTEM_CA,
-			certificate[0] != '\0' ? certificate : NULL, key[0] != '\0' ? key : NULL,
-			no_passphrase);
-	if (rc != MOSQ_ERR_SUCCESS)
-		(void)snprintf(error, error_bytes,
-			"%s: a file of `ca`, `certificate` or `key` cannot be read (%s)",
-			settings->section, mosquitto_strerror(rc));
-	return rc == MOSQ_ERR_SUCCESS ? 0 : -EINVAL;
+	if (rc != MOSQ_ERR_SUCCESS) {
+		(void)snprintf(
+			error, error_bytes, "%s: %s", settings->section, mosquitto_strerror(rc));
+		return -EINVAL;
+	}
+	if (settings->plain)
+		return 0;
+	return mqtt_tls_set_up(link->mosquitto, settings, link->host, error, error_bytes);
 }
 
 int mqtt_link_open(const struct mqtt_settings *settings, const struct mqtt_owner *owner,
@@ -418,7 +417,6 @@ int mqtt_link_open(const struct mqtt_settings *settings, const struct mqtt_owner
 	(void)mosquitto_lib_init();
 	link->settings = *settings;
 	link->owner = *owner;
-	link->broker = g_strdup(settings->broker);
 	link->retry_s = RETRY_S;
 	link->mosquitto = mosquitto_new(settings->client, false, link);
 	err = link->mosquitto != NULL ? set_up(link, error, error_bytes) : -ENOMEM;

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Alerts by way of Debian's MQTT broker and its clients: TLS and passwords, retained state, what came while
 the gateway was away, a broker that goes and comes back."""
+import contextlib
+import socket
+import ssl
+
 from labalerts import PORT, Alerted
 from labbroker import Broker
 from labcontrol import Control
 from labfleet import Corner
-from lablib import Cases, Lab, until
+from lablib import PATIENCE, Cases, Lab, until
 from labvendor import Vendor, openssl
 
 cases = Cases()
@@ -49,17 +53,22 @@ def published(case):
         case.equal(sum(status["alerts"]["refused"].values()), 2, "refused")
 
 
+def another_authority(broker):
+    """Its certificate, which says all that the broker's own says."""
+    for name in ("other.key", "other.crt"):
+        broker.write(name, "")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", broker.file("other.key"), "-out", broker.file("other.crt"), "-subj",
+            "/CN=other", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    return broker.file("other.crt")
+
+
 @cases.case("a broker of another authority, and one that does not know us, are not listened to",
             engine=True)
 def strangers(case):
     with Lab(case) as lab:
         broker = Broker(lab)
-        for name in ("other.key", "other.crt"):
-            broker.write(name, "")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-keyout", broker.file("other.key"), "-out", broker.file("other.crt"), "-subj",
-                "/CN=other", "-addext", "subjectAltName=IP:127.0.0.1")
-        at = Alerted(case, lab, mqtt=broker.settings(ca=broker.file("other.crt")))
+        at = Alerted(case, lab, mqtt=broker.settings(ca=another_authority(broker)))
 
         def status():
             return at.control.ask("status")["channels"]["mqtt"]
@@ -108,6 +117,71 @@ def far(case):
         case.check("refused" in mqtt()["why"].lower(), "why", mqtt())
         broker.start()
         until("connected again", lambda: mqtt()["connected"])
+
+
+DEAD = """table inet dead { chain c { type filter hook input priority 0;
+ip6 daddr ::1 tcp dport %d counter drop; }; }""" % PORT
+
+
+class Named(Corner):
+    """Where two names lead to the broker, and first to an address that is dead."""
+
+    def start(self, where, name, arguments):
+        hosts = self.folder + "/hosts"
+        with open(hosts, "w") as f:
+            f.write("::1 localhost other.example\n127.0.0.1 localhost other.example\n")
+        return super().start(where, name, [
+            "unshare", "-m", "sh", "-c", "mount --bind %s /etc/hosts && exec \"$@\"" % hosts, "-", *arguments])
+
+
+def named_server(lab, broker):
+    """How the next client that speaks TLS calls the server."""
+    names = []
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(broker.file("crt"), broker.file("key"))
+    tls.sni_callback = lambda _socket, name, _tls: names.append(name)
+    with lab.inside("server"):
+        listener = socket.create_server(("127.0.0.1", PORT))
+    with listener:
+        listener.settimeout(PATIENCE)
+        while not names:
+            with listener.accept()[0] as peer, contextlib.suppress(OSError):
+                tls.wrap_socket(peer, server_side=True).close()
+    return names[0]
+
+
+@cases.case("a broker whose first address is dead: the next one is taken, and the certificate is the name's",
+            engine=False)
+def dead_first(case):
+    with Lab(case) as lab:
+        broker = Broker(lab)
+        status, text = lab.run("server", ["nft", "-f", "-"], input=DEAD.encode())
+        case.equal(status, 0, text)
+        vendor = Vendor(lab.folder)
+
+        def start(folder, host, **more):
+            return Control(Named(lab, folder), alerts={
+                "root": vendor.write_root(),
+                "mqtt": broker.settings(broker="%s:%d" % (host, PORT), **more)})
+
+        def mqtt(control):
+            return control.ask("status", status=1)["channels"]["mqtt"]
+        control = start("right", "localhost")
+        until("connected", lambda: mqtt(control)["connected"])
+        case.equal(mqtt(control)["failed"], 0, "attempts that were given up")
+        _, text = lab.run("server", ["nft", "list", "table", "inet", "dead"])
+        case.check("packets 0" not in text, "the dead address was asked", text)
+        broker.process.stop()
+        case.equal(named_server(lab, broker), "localhost", "the server's name, to the server")
+        broker.start()
+        until("connected again", lambda: mqtt(control)["connected"])
+        control.stop()
+        for folder, host, more in (("name", "other.example", {}),
+                                   ("authority", "localhost", {"ca": another_authority(broker)})):
+            control = start(folder, host, **more)
+            until("tried twice", lambda: mqtt(control)["failed"] >= 2)
+            case.check(not mqtt(control)["connected"], "another's certificate", mqtt(control))
+            control.stop()
 
 
 @cases.case("a gateway that starts now learns from retained messages what holds now, and answers once",

@@ -344,16 +344,20 @@ enum xml_state {
 	XML_NAME, // behind "<"
 	XML_TAG,  // behind the name
 	XML_COMMENT,
-	XML_REFERENCE, // behind "&"
+	XML_SECTION,     // of CDATA, in which nothing but its end is no text
+	XML_INSTRUCTION, // up to "?>"
+	XML_REFERENCE,   // behind "&"
 };
 
 struct xml {
 	enum xml_state state;
-	uint8_t quote;  // that a value in the tag began with, 0: in none
-	uint8_t dashes; // at the end of the comment so far
-	bool is_ended;  // the member's base64 is, its tag not yet
-	uint8_t place;  // in a reference, up to 2
-	uint8_t base;   // of its number, 0: it has none
+	uint8_t quote; // that a value in the tag began with, 0: in none
+	uint8_t dashes; // at the end of the comment so far; brackets of a section, "?" of an instruction
+	bool opens;    // the tag has begun the member
+	bool slash;    // it is the tag's last byte so far
+	bool is_ended; // the member's base64 is, its tag not yet
+	uint8_t place; // in a reference, up to 2
+	uint8_t base;  // of its number, 0: it has none
 	uint32_t number;
 	uint32_t out_bytes; // that wait in the output
 	struct base64_state base64;

@@ -88,15 +88,33 @@ static void name_end(struct unpack *unpack, struct unpack_event *event)
 
 	xml->state = XML_TAG;
 	xml->quote = 0;
+	xml->opens = false;
 	if (!is_packed(is_end ? xml->name + 1 : xml->name))
 		return;
 	if (is_end && unpack->is_open) {
 		unpack_member_end(unpack, event);
 	} else if (!is_end && !unpack->is_open) {
 		xml->base64 = (struct base64_state){0};
+		xml->opens = true;
 		unpack_name_begin(unpack);
 		unpack_member_begin(unpack, event);
 	}
+}
+
+// A member is open, and its end's tag comes, or another one's: its last bytes come first, and its end where another begins.
+// The end of the name then comes once more. Returns whether it does.
+static bool before_name(struct unpack *unpack, bool is_end, struct unpack_event *event)
+{
+	struct xml *xml = &unpack->as.xml;
+
+	if (!xml->is_ended) {
+		xml->is_ended = true;
+		xml->out_bytes += (uint32_t)base64_end(&xml->base64, unpack->out + xml->out_bytes);
+		return true;
+	}
+	if (!is_end)
+		unpack_member_end(unpack, event);
+	return !is_end;
 }
 
 static void name_byte(struct unpack *unpack, uint8_t c, struct unpack_event *event)
@@ -110,17 +128,24 @@ static void name_byte(struct unpack *unpack, uint8_t c, struct unpack_event *eve
 	}
 	if (is_blank(c) || c == '>' || (c == '/' && xml->name_bytes > 0)) {
 		xml->name[xml->name_bytes] = '\0';
-		// The member's last bytes come first; the end of the name then comes once more.
-		if (is_end && unpack->is_open && is_packed(xml->name + 1) && !xml->is_ended) {
-			xml->is_ended = true;
-			xml->out_bytes +=
-				(uint32_t)base64_end(&xml->base64, unpack->out + xml->out_bytes);
+		if (unpack->is_open && is_packed(is_end ? xml->name + 1 : xml->name) &&
+			before_name(unpack, is_end, event))
 			return;
-		}
 		xml->is_ended = false;
 		name_end(unpack, event);
+		xml->slash = c == '/';
 		if (c == '>')
 			xml->state = XML_TEXT;
+		return;
+	}
+	// However long a prefix is.
+	if (c == ':') {
+		xml->name_bytes = is_end ? 1 : 0;
+		return;
+	}
+	if (c == '?' && xml->name_bytes == 0) {
+		xml->state = XML_INSTRUCTION;
+		xml->dashes = 0;
 		return;
 	}
 	if (xml->name_bytes + 1 < sizeof(xml->name))
@@ -130,13 +155,16 @@ static void name_byte(struct unpack *unpack, uint8_t c, struct unpack_event *eve
 		xml->state = XML_COMMENT;
 		xml->dashes = 0;
 	} else if (strcmp(xml->name, SECTION) == 0) {
-		xml->state = XML_TEXT;
+		xml->state = XML_SECTION;
+		xml->dashes = 0;
 	}
 }
 
 // A bracket cannot stand in a value: where it does, a tag begins all the same.
-static void tag_byte(struct xml *xml, uint8_t c)
+static void tag_byte(struct unpack *unpack, uint8_t c, struct unpack_event *event)
 {
+	struct xml *xml = &unpack->as.xml;
+
 	if (c == '<') {
 		xml->state = XML_NAME;
 		xml->name_bytes = 0;
@@ -146,7 +174,17 @@ static void tag_byte(struct xml *xml, uint8_t c)
 		xml->quote = c;
 	} else if (c == '>') {
 		xml->state = XML_TEXT;
+		if (xml->opens && xml->slash)
+			unpack_member_end(unpack, event);
 	}
+	xml->slash = c == '/' && xml->quote == 0;
+}
+
+static void instruction_byte(struct xml *xml, uint8_t c)
+{
+	if (c == '>' && xml->dashes > 0)
+		xml->state = XML_TEXT;
+	xml->dashes = c == '?';
 }
 
 static void comment_byte(struct xml *xml, uint8_t c)
@@ -216,6 +254,30 @@ static size_t text(struct unpack *unpack, const uint8_t *data, size_t n)
 	return bytes + 1;
 }
 
+// The same up to the end of a section.
+static size_t section(struct unpack *unpack, const uint8_t *data, size_t n)
+{
+	struct xml *xml = &unpack->as.xml;
+	const uint8_t *end = memchr(data, '>', n < SLICE ? n : SLICE);
+	size_t bytes = end != NULL ? (size_t)(end - data) : n < SLICE ? n : SLICE;
+
+	if (unpack->is_open)
+		xml->out_bytes += (uint32_t)base64_decode(
+			&xml->base64, data, bytes, unpack->out + xml->out_bytes);
+	// Two brackets, with the NULs that may be between.
+	for (size_t i = bytes < 4 ? 0 : bytes - 4; i < bytes; i++)
+		if (data[i] == ']')
+			xml->dashes = xml->dashes < 2 ? xml->dashes + 1 : 2;
+		else if (data[i] != 0)
+			xml->dashes = 0;
+	if (end == NULL)
+		return bytes;
+	if (xml->dashes == 2)
+		xml->state = XML_TEXT;
+	xml->dashes = 0;
+	return bytes + 1;
+}
+
 static size_t step(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	struct xml *xml = &unpack->as.xml;
@@ -229,10 +291,15 @@ static size_t step(struct unpack *unpack, const uint8_t *data, size_t n, struct 
 		name_byte(unpack, *data, event);
 		return xml->is_ended ? 0 : 1;
 	case XML_TAG:
-		tag_byte(xml, *data);
+		tag_byte(unpack, *data, event);
 		break;
 	case XML_COMMENT:
 		comment_byte(xml, *data);
+		break;
+	case XML_SECTION:
+		return section(unpack, data, n);
+	case XML_INSTRUCTION:
+		instruction_byte(xml, *data);
 		break;
 	case XML_REFERENCE:
 		return reference_byte(unpack, *data);

@@ -68,7 +68,17 @@ static const struct xml_case cases[] = {
 	{"<!--<chunk>eA==</chunk>--><chunk>eQ==</chunk>", "y|"},
 	{"<binDatas>eA==</binDatas><bin>eA==</bin>chunk<>eA==</>", ""},
 	{"<<chunk>eA==<</chunk>", "x|"},
-	{"</chunk><chunk>eA==<chunk>eA==</chunk>", "xx|"},
+	{"</chunk><chunk>eA==<chunk>eA==</chunk>", "x|x|"},
+	// What stands in a section or an instruction is no comment, nor a tag.
+	{"<a><![CDATA[<!--<chunk>]]></a><chunk>eA==</chunk>", "x|"},
+	{"<![CDATA[]] > ]]]><chunk><![CDATA[e<]]>A==</chunk>", "x|"},
+	{"<?a <!--<chunk> ?><chunk>d<?a ' > eHh4 ?>mlydXM=</chunk>", "virus|"},
+	// What is empty ends at once, and what does not is no part of the next.
+	{"<chunk/>eHh4<a:chunk b='/' />eHh4<w:binData>eA==</w:binData>", "||x|"},
+	{"<chunk a='/'>eA==<w:binData b=c/d>eQ==</w:binData>", "x|y|"},
+	{"<a123456789012345678901234567890123456789012345678901234567890123456789:chunk>eA=="
+	 "</a123456789012345678901234567890123456789012345678901234567890123456789:chunk>!",
+		"x|"},
 };
 
 static void elements_of_base64_are_members_in_any_pieces(void **state)

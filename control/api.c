@@ -45,6 +45,21 @@ const char *api_text(const json_t *request, const char *member)
 
 // ---- status -------------------------------------------------------------------------------------
 
+static json_t *text_of(int err)
+{
+	char reason[128];
+
+	return json_string(err == 0 ? "" : strerror_r(-err, reason, sizeof(reason)));
+}
+
+// What the disk does not take now, each "" or why.
+static json_t *faults(const struct control *control)
+{
+	return json_pack("{s:o, s:o, s:o}", "seals", text_of(control->seals_failed), "buffer",
+		text_of(control->store_failed), "events",
+		text_of(control_events_error(control->events)));
+}
+
 json_t *api_status(const struct control *control)
 {
 	const struct dataplane_link *link = &control->link;
@@ -64,15 +79,16 @@ json_t *api_status(const struct control *control)
 
 	(void)json_object_set_new(channels, "mail", alert_mail_status(control->alert_mail));
 	return json_pack(
-		"{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
+		"{s:s, s:b, s:b, s:O, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
 		"gateway", control->options.gateway, "sealed", seals_count(control->seals) > 0,
 		"in_force", control_seals_in_force(control), "seals", seals_list(control->seals),
 		"seals_generation", (json_int_t)seals_generation(control->seals), "dataplane",
 		dataplane, "mail", mail, "alerts", alerts_status(control->alerts), "updates",
 		update_status(control->update), "screening", screens_status(control->screening),
-		"channels", channels, "counters", control_counts_json(&control->counts),
-		"malformed_rules", (json_int_t)publish_malformed(control->publish),
-		"clock_leap_seconds", (json_int_t)control_leap_s(), "uptime_seconds",
+		"channels", channels, "faults", faults(control), "counters",
+		control_counts_json(&control->counts), "malformed_rules",
+		(json_int_t)publish_malformed(control->publish), "clock_leap_seconds",
+		(json_int_t)control_leap_s(), "uptime_seconds",
 		(json_int_t)((control_steady_ns() - control->start_ns) / NS_PER_S));
 }
 

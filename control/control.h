@@ -62,8 +62,8 @@ struct control {
 	struct publish *publish;
 	struct rules_watch *rules_watch; // NULL: sources are not watched
 	struct store *store;             // NULL: no buffer is configured
-	bool store_failed;               // and was said
-	bool seals_failed;               // to be written, and was said
+	int store_failed;                // a negative errno, which was said
+	int seals_failed;                // to be written: the same
 	struct release *release;         // with the store
 	struct notify *notify;
 	struct control_counts counts;

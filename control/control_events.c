@@ -19,13 +19,14 @@
 #define NS_PER_S 1000000000
 #define WAITING_BYTES (1u << 20) // for a reader that does not read
 #define END_MS 2000              // that the last lines are waited for
+#define DISK_MS 1000             // before one that takes nothing is tried again
 #define TIME_BYTES 32
 
 struct control_events {
 	char *path; // NULL: standard output
 	char *gateway;
 	int fd;
-	bool failed;    // and was said
+	int failed;     // a negative errno, which was said
 	bool is_stream; // fd: who reads may be slow, or asleep
 	bool is_socket;
 	GQueue *lines; // GByteArray each, that it has not taken yet; of the first what is left
@@ -130,14 +131,14 @@ close:
 // ---- a reader that may be slow ------------------------------------------------------------------
 
 // Once, until it works again.
-static void say_failure(struct control_events *events, bool has_failed)
+static void say_failure(struct control_events *events, int err)
 {
 	char reason[128];
 
-	if (has_failed && !events->failed)
+	if (err != 0 && events->failed == 0)
 		(void)fprintf(stderr, "cordon-control: events: %s\n",
-			strerror_r(errno, reason, sizeof(reason)));
-	events->failed = has_failed;
+			strerror_r(-err, reason, sizeof(reason)));
+	events->failed = err;
 }
 
 static ssize_t try_write(const struct control_events *events, const GByteArray *line)
@@ -164,7 +165,10 @@ static bool write_lines(struct control_events *events)
 
 		if (n < 0 && errno == EAGAIN)
 			return true;
-		say_failure(events, n < 0);
+		say_failure(events, n < 0 ? -errno : 0);
+		// A disk has room again some time.
+		if (n < 0 && !events->is_stream)
+			return true;
 		if (n < 0)
 			events->lost++;
 		if (n < 0 || (guint)n == line->len) {
@@ -196,7 +200,9 @@ static void tell_lost(struct control_events *events)
 		return;
 	event = json_pack("{s:s, s:s, s:s, s:s, s:I}", "event", "fault", "time",
 		control_time_text(control_now_ns(), time), "gateway", events->gateway, "what",
-		"events that nobody has read are lost", "lines", (json_int_t)events->lost);
+		events->is_stream ? "events that nobody has read are lost"
+				  : "events that could not be written are lost",
+		"lines", (json_int_t)events->lost);
 	text = json_dumps(event, JSON_COMPACT);
 	json_decref(event);
 	if (text == NULL)
@@ -216,21 +222,27 @@ static bool write_all(struct control_events *events)
 	return write_lines(events);
 }
 
-static gboolean takes_more(gint fd, GIOCondition condition, gpointer ctx)
+static gboolean disk_takes_more(gpointer ctx)
 {
 	struct control_events *events = ctx;
 
-	(void)fd;
-	(void)condition;
 	if (write_all(events))
 		return G_SOURCE_CONTINUE;
 	events->source = 0;
 	return G_SOURCE_REMOVE;
 }
 
+static gboolean takes_more(gint fd, GIOCondition condition, gpointer ctx)
+{
+	(void)fd;
+	(void)condition;
+	return disk_takes_more(ctx);
+}
+
 static void watch_reader(struct control_events *events)
 {
-	events->source = g_unix_fd_add(events->fd, G_IO_OUT, takes_more, events);
+	events->source = events->is_stream ? g_unix_fd_add(events->fd, G_IO_OUT, takes_more, events)
+					   : g_timeout_add(DISK_MS, disk_takes_more, events);
 }
 
 static void put_line(struct control_events *events, const char *line, size_t n)
@@ -253,7 +265,7 @@ static void end_lines(struct control_events *events)
 	if (events->source != 0)
 		(void)g_source_remove(events->source);
 	tell_lost(events);
-	while (write_lines(events) && poll(&takes, 1, END_MS) > 0)
+	while (write_lines(events) && events->is_stream && poll(&takes, 1, END_MS) > 0)
 		continue;
 	while (!g_queue_is_empty(events->lines))
 		drop_line(events);
@@ -299,10 +311,12 @@ int control_events_reopen(struct control_events *events)
 static void write_line(struct control_events *events, char *line, size_t n)
 {
 	line[n] = '\n';
-	if (events->is_stream)
-		put_line(events, line, n + 1);
-	else
-		say_failure(events, write(events->fd, line, n + 1) != (ssize_t)(n + 1));
+	put_line(events, line, n + 1);
+}
+
+int control_events_error(const struct control_events *events)
+{
+	return events->failed;
 }
 
 void control_events_watch(struct control_events *events, control_events_fn watch, void *ctx)

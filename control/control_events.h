@@ -14,8 +14,11 @@ void control_events_close(struct control_events *events);
 int control_events_reopen(struct control_events *events) __attribute__((warn_unused_result));
 // Writes one event with these members, which it lets go of; NULL members are left out by jansson.
 // Writing that fails is said on stderr once, until it works again. A pipe, a terminal or a socket whose reader does not
-// read is not waited for: up to 1 MiB waits for it (on the default context), how many lines are lost then is an event.
+// read is not waited for: up to 1 MiB waits for it (on the default context), how many lines are lost then is an event. So
+// it is with a disk that takes nothing, which is tried again each second.
 void control_events_write(struct control_events *events, const char *event, json_t *members);
+// A negative errno: why the file takes nothing now; 0: it does.
+int control_events_error(const struct control_events *events);
 
 // Who is shown each event before it is written, with the members given; they are borrowed.
 typedef void (*control_events_fn)(void *ctx, const char *event, const json_t *members);

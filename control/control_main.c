@@ -127,9 +127,9 @@ static void catch_up(struct control *control)
 {
 	int err = seals_catch_up(control->seals);
 
-	if (err != 0 && !control->seals_failed)
+	if (err != 0 && control->seals_failed == 0)
 		complain(err, control->options.seals.file);
-	control->seals_failed = err != 0;
+	control->seals_failed = err;
 }
 
 static void wait_for_journal(void *ctx)
@@ -255,9 +255,9 @@ static void look_at_store(struct control *control)
 		if (err == 0 && !store_can_change(control->store))
 			err = -ENOSPC;
 	}
-	if (err != 0 && !control->store_failed)
+	if (err != 0 && control->store_failed == 0)
 		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
-	control->store_failed = err != 0;
+	control->store_failed = err;
 	alert_mail_turn(control->alert_mail);
 	urgent_turn();
 	if (control->release != NULL && err == 0)

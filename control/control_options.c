@@ -386,9 +386,9 @@ static const struct config_option top_table[] = {
 		TEXT(events),
 		.preset = "-",
 		.help = "File that JSON lines are appended to (opened again on SIGHUP); `-` is "
-			"standard output. May be the dataplane's. Of a pipe that nobody reads 1 "
-			"MiB "
-			"is kept, and how many lines are lost then is told."},
+			"standard output. May be the dataplane's. Of a pipe that nobody reads, "
+			"and for a disk that takes nothing, 1 MiB is kept, and how many lines are "
+			"lost then is told."},
 	{.key = "rules", SECTION(rules_table), .help = "The ruleset."},
 	{.key = "seals", SECTION(seals_table), .help = "Seals."},
 	{.key = "spool", SECTION(spool_table), .help = "The buffer and the quarantine."},

@@ -197,6 +197,8 @@ void doctor_check_protection(struct doctor *doctor)
 	const json_t *status = doctor->status;
 	const json_t *alerts = json_object_get(status, "alerts");
 	const json_t *screening = json_object_get(status, "screening");
+	const char *what;
+	json_t *why;
 
 	check_spool_state(doctor);
 	check_wrapped(doctor);
@@ -209,6 +211,12 @@ void doctor_check_protection(struct doctor *doctor)
 	else
 		doctor_say(doctor, "seals", DOCTOR_OK, "", "in force as ordered (%zu are open)",
 			json_array_size(json_object_get(status, "seals")));
+	json_object_foreach((json_t *)(uintptr_t)json_object_get(status, "faults"), what, why)
+	{
+		if (json_string_length(why) > 0)
+			doctor_say(doctor, what, DOCTOR_FAIL, "look at the disk that has them",
+				"cannot be written: %s", json_string_value(why));
+	}
 	if (number(status, "malformed_rules") > 0)
 		doctor_say(doctor, "rules", DOCTOR_WARN,
 			"look for them in cordon-control's log: is each source still what it was?",

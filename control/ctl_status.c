@@ -193,6 +193,20 @@ static void show_clock(const json_t *answer)
 			leap_s);
 }
 
+static void show_faults(const json_t *answer)
+{
+	const char *what;
+	json_t *why;
+
+	json_object_foreach((json_t *)(uintptr_t)json_object_get(answer, "faults"), what, why)
+	{
+		if (json_string_length(why) > 0)
+			(void)printf("WARNING    %s: %s: what is not written down is lost when the "
+				     "process ends\n",
+				what, json_string_value(why));
+	}
+}
+
 static int show_status(json_t *answer, bool as_json)
 {
 	const json_t *dataplane = json_object_get(answer, "dataplane");
@@ -214,6 +228,7 @@ static int show_status(json_t *answer, bool as_json)
 			ctl_text(dataplane, "why"));
 	show_wrapped(dataplane);
 	show_clock(answer);
+	show_faults(answer);
 	if (!json_is_true(json_object_get(answer, "sealed")))
 		(void)printf("sealed     no\n");
 	json_array_foreach(json_object_get(answer, "seals"), i, seal)

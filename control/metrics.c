@@ -242,6 +242,20 @@ static void add_ports(GString *text, const json_t *ports)
 	}
 }
 
+static void add_faults(GString *text, const json_t *faults)
+{
+	const char *what;
+	json_t *why;
+
+	metrics_head(text, "cordon_written", METRIC_GAUGE,
+		"1: the disk takes it; 0: what is not written down is lost when the process ends");
+	json_object_foreach((json_t *)(uintptr_t)faults, what, why)
+	{
+		metrics_sample(
+			text, "cordon_written", "what", what, json_string_length(why) == 0 ? 1 : 0);
+	}
+}
+
 char *metrics_gateway(const json_t *status, const json_t *stats)
 {
 	GString *text = g_string_new(NULL);
@@ -252,6 +266,7 @@ char *metrics_gateway(const json_t *status, const json_t *stats)
 	add_labelled(text, json_object_get(json_object_get(status, "alerts"), "refused"),
 		"cordon_alerts_refused_total", "Alerts refused, by reason", "reason");
 	add_channels(text, json_object_get(status, "channels"));
+	add_faults(text, json_object_get(status, "faults"));
 	if (stats == NULL)
 		return g_string_free(text, FALSE);
 	add_table(text, stats, of_stats, G_N_ELEMENTS(of_stats));

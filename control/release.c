@@ -525,7 +525,7 @@ static void ready(void *ctx)
 {
 	struct release *release = ctx;
 
-	if (!release->control->store_failed)
+	if (release->control->store_failed == 0)
 		release_turn(release);
 }
 

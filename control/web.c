@@ -100,7 +100,7 @@ static void say_readiness(const struct web *web, struct web_reply *reply)
 		why = "no rules are in force";
 	else if (!json_is_true(json_object_get(status, "in_force")))
 		why = "the dataplane has other seals";
-	else if (web->control->store_failed)
+	else if (web->control->store_failed != 0)
 		why = "the buffer cannot be used";
 	reply_json(reply, why == NULL ? 200 : 503,
 		why == NULL ? json_pack("{s:b}", "ok", 1)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,6 +193,51 @@ static void who_has_gone_is_not_waited_for(void **state)
 	control_events_close(lab.events);
 }
 
+static void limit_file(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes == RLIM_INFINITY ? limit.rlim_max : bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// A line that it took the half of is no other's beginning. The limit is in the midst of one.
+static void a_disk_that_was_full_has_all_of_them_later(void **state)
+{
+	int64_t lost;
+
+	(void)state;
+	control_events_close(lab.events);
+	(void)close(lab.reader);
+	assert_int_equal(unlink(lab.path), 0);
+	assert_int_equal(control_events_open(lab.path, "g", &lab.events), 0);
+	limit_file(20000);
+	for (int i = 0; i < 2 * LONG_EVERY; i++)
+		tell(i);
+	limit_file(RLIM_INFINITY);
+	assert_int_equal(control_events_error(lab.events), 0);
+	limit_file(20000);
+	for (int i = 2 * LONG_EVERY; i < SOME / 2; i++)
+		tell(i);
+	assert_int_equal(control_events_error(lab.events), -EFBIG);
+	limit_file(RLIM_INFINITY);
+	while (control_events_error(lab.events) != 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	for (int i = SOME / 2; i < SOME; i++)
+		tell(i);
+	lab.reader = open(lab.path, O_RDONLY | O_CLOEXEC);
+	while (read_some())
+		continue;
+	assert_int_equal(count_lines(&lost), SOME);
+	assert_int_equal(lost, 0);
+	// One that stays full keeps no end waiting.
+	limit_file(1);
+	tell(SOME);
+	control_events_close(lab.events);
+	limit_file(RLIM_INFINITY);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -202,9 +248,11 @@ int main(void)
 		TEST(who_reads_misses_nothing),
 		TEST(what_waits_goes_where_it_goes_on),
 		TEST(who_has_gone_is_not_waited_for),
+		TEST(a_disk_that_was_full_has_all_of_them_later),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN); // as in cordon-control
+	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)alarm(PATIENCE_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,7 @@ def seals_full(case):
         answer = control.ask("seal", "--virus-id", "CV-2")
         case.equal((answer["in_force"], answer["written"]), (True, False), "on a disk that takes nothing")
         control.ask("unseal", "--all", status=1)
+        until("that is told", lambda: control.ask("status")["faults"]["seals"])
         control.kill()
         control.start()
         until("the next process has heard of what is written nowhere", lambda: [
@@ -219,6 +220,7 @@ def seals_full(case):
             with open(seals) as f:
                 return "CV-2" in f.read()
         until("it is written down", written)
+        until("that is told", lambda: not any(control.ask("status")["faults"].values()))
         control.ask("unseal", "--all")
         until("the mail arrives", server.mails)
         case.check(gateway.running(), "the gateway is still running")

@@ -27,6 +27,8 @@ def measure(case):
         names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         case.equal(len(names), len(set(names)), "each metric once")
         case.equal([n for n in names if not n.startswith("cordon_")], [], "other names")
+        for what in "seals", "buffer", "events":
+            case.check('\ncordon_written{what="%s"} 1\n' % what in text, what)
         with open(ROOT + "/docs/grafana-gateway.json") as board:
             asked = set(re.findall(r"\bcordon_\w+", json.dumps(json.load(board)["panels"])))
         case.equal(sorted(asked - set(names)), [], "metrics of the dashboard that are not there")

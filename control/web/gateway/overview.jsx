@@ -20,6 +20,8 @@ export function concerns(status) {
   else if (!dataplane.ruleset) add("bad", "No rules are in force: mail passes without being looked at.", "rules");
   if (dataplane.up && !status.in_force) add("bad", "The dataplane does not go by the seals that are open.", "seals");
   if (screening && screening.entries > 0 && !screening.in_force) add("bad", "The screening lists are not in force.", "screening");
+  for (const [what, why] of Object.entries(status.faults ?? {}).filter(([, why]) => why))
+    add("bad", `The disk takes no ${what}: ${why}. What is not written down is lost when the process ends.`, "events");
   if (mail.bad > 0) add("bad", `${plural(mail.bad, "record")} of the buffer cannot be read.`, "events");
   if (updates?.rolled_back) add("warn", `The rules were rolled back from ${updates.rolled_back}: what only that version knows is not found.`, "rules");
   if (alerts.vendor && alerts.stale) add("warn", `Nothing was heard of the vendor since ${time(alerts.last_heard)}.`, "alerts");

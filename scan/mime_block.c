@@ -282,6 +282,9 @@ static bool open_part(struct block *block)
 	if (block->coding == MIME_IDENTITY && !block->after_dashes &&
 		(!block->says_part || block->is_open))
 		return false;
+	block->is_bare = block->coding == MIME_IDENTITY && !block->after_dashes;
+	if (block->is_bare && block->no_bare)
+		return false;
 	block->after_dashes = false;
 	begin_block(block, BLOCK_PART);
 	return true;

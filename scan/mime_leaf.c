@@ -355,6 +355,7 @@ static bool inner_event(struct mime *mime, bool finish, struct mime_event *event
 	// Blocks in what was held as a preamble may have been numbered since it began.
 	inner->parts = mime->parts;
 	inner->readings = mime->readings;
+	inner->bare_readings = mime->bare_readings;
 	inner->limits_told |= mime->limits_told;
 	if (finish) {
 		mime_finish(inner, event);
@@ -366,6 +367,7 @@ static bool inner_event(struct mime *mime, bool finish, struct mime_event *event
 	}
 	mime->parts = inner->parts;
 	mime->readings = inner->readings;
+	mime->bare_readings = inner->bare_readings;
 	mime->limits_told |= inner->limits_told;
 	return given;
 }

@@ -229,6 +229,9 @@ static bool describe_block(struct mime *mime)
 	}
 	if (!is_part && !reading_take(mime))
 		return false;
+	if (mime->block.kind == BLOCK_PART && mime->block.is_bare &&
+		++mime->bare_readings >= MIME_MAX_BARE)
+		mime->block.no_bare = true;
 	leaf->block_part = (struct mime_part){
 		.number = ++mime->parts,
 		.parent = leaf->sink == MIME_SINK_LEAF ? leaf->part.number : 0,

@@ -54,6 +54,9 @@
 #define MIME_ALT_BYTES (MIME_TAP_BYTES + MIME_TAP_SPARE + 128 + DECODE_SLACK)
 // Of a message; what no longer fits is in the raw message alone, and limit-readings.
 #define MIME_MAX_READINGS 256
+// Of these, of what stands in a text as it is, behind fields without a boundary, as answers in a log of HTTP do. What is
+// more is in the text alone, but for the first of each text.
+#define MIME_MAX_BARE 32
 
 enum mime_coding { MIME_IDENTITY, MIME_BASE64, MIME_QP, MIME_UU };
 #define MIME_CODING_BIT(coding) (1u << (coding))
@@ -83,6 +86,8 @@ struct block {
 	bool after_dashes;  // the last line that was not blank, or a header, began with "--"
 	bool encoding_open; // the header's last field is a transfer encoding
 	bool says_part;     // it has such a field, or a type
+	bool is_bare;       // no boundary, nothing encoded: its bytes are those of the text
+	bool no_bare;       // the caller has had enough of these
 	bool is_encrypted; // a line was seen that begins armor of what is; the caller takes it back
 	bool armor;        // between the lines of a signature: base64 that is no attachment
 	bool gap;          // blank lines inside base64
@@ -321,6 +326,7 @@ struct mime {
 	uint32_t boundaries; // multiparts among the frames
 	uint32_t parts;
 	uint32_t readings; // of these
+	uint32_t bare_readings;
 	enum mime_state state;
 	unsigned int limits_due;  // 1u << enum mime_limit: MIME_SUSPICIOUS is to be given
 	unsigned int limits_told; // each is told once a message

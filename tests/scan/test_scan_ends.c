@@ -233,10 +233,31 @@ static void a_file_is_found_by_what_some_reader_hands_out(void **state)
 	}
 }
 
+// What looks like a header may be one in a log of HTTP: it is the text as it stands.
+static void a_text_with_many_headers_is_clean(void **state)
+{
+	static const char start[] = "Content-Type: text/plain\r\n\r\n";
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>\r\n";
+	void *image;
+	struct scanner *scanner = make_scanner("a.ndb", "Test:0:*:0102030405060708\n", &image);
+	struct scan *scan;
+
+	(void)state;
+	assert_int_equal(scan_begin(scanner, SCAN_MESSAGE, &scan), 0);
+	scan_feed(scan, (const uint8_t *)start, strlen(start));
+	for (size_t i = 0; i < 3000; i++)
+		scan_feed(scan, (const uint8_t *)answer, strlen(answer));
+	assert_int_equal(scan_end(scan)->verdict, VERDICT_CLEAN);
+	scan_free(scan);
+	scanner_free(scanner);
+	free(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_found_by_what_some_reader_hands_out),
+		cmocka_unit_test(a_text_with_many_headers_is_clean),
 	};
 
 	return cmocka_run_group_tests(tests, screened_setup, screened_teardown);

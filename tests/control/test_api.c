@@ -91,6 +91,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	char seals[64];
+	char room[80];
 
 	(void)state;
 	(void)snprintf(seals, sizeof(seals), "%s/seals", lab.folder);
@@ -99,6 +100,8 @@ static int teardown(void **state)
 	api_close(lab.control.api);
 	seals_close(lab.control.seals);
 	(void)unlink(seals);
+	(void)snprintf(room, sizeof(room), "%s.room", seals);
+	(void)unlink(room);
 	return rmdir(lab.folder);
 }
 

@@ -72,11 +72,15 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	char room[80];
+
 	(void)state;
 	dataplane_link_end(&lab.link);
 	dataplane_link_close(&lab.link);
 	seals_close(lab.seals);
 	local_server_close(lab.server);
+	(void)snprintf(room, sizeof(room), "%s.room", lab.seals_path);
+	(void)unlink(room);
 	(void)unlink(lab.seals_path);
 	return rmdir(lab.folder);
 }

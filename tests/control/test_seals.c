@@ -38,6 +38,14 @@ static void name_room(char room[80])
 	(void)snprintf(room, 80, "%s.room", lab.path);
 }
 
+// A folder in the place of the file that it is written to first.
+static void take_room(char room[80])
+{
+	name_room(room);
+	assert_int_equal(unlink(room), 0);
+	assert_int_equal(mkdir(room, 0700), 0);
+}
+
 static int tear_down(void **state)
 {
 	char room[80];
@@ -81,15 +89,12 @@ static void what_is_staged_is_told_and_in_the_file_once_it_is_settled(void **sta
 
 static void what_cannot_be_kept_was_never_set(void **state)
 {
-	char temporary[sizeof(lab.path) + 8];
+	char temporary[80];
 
 	(void)state;
 	assert_int_equal(stage("CV-1", "hold"), 0);
 	assert_int_equal(seals_settle(lab.seals), 0);
-	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
-	assert_int_equal(unlink(temporary), 0);
-	assert_int_equal(mkdir(temporary, 0700), 0);
+	take_room(temporary);
 	assert_int_equal(stage("CV-2", "hold"), 0);
 	assert_int_equal(seals_count(lab.seals), 2);
 	assert_int_equal(seals_settle(lab.seals), -EISDIR);
@@ -153,9 +158,7 @@ static void what_could_not_be_written_beside_stays_and_is_written_later(void **s
 	char temporary[80];
 
 	(void)state;
-	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
-	assert_int_equal(unlink(temporary), 0);
-	assert_int_equal(mkdir(temporary, 0700), 0);
+	take_room(temporary);
 	assert_int_equal(stage("CV-1", "hold"), 0);
 	write = seals_settle_later(lab.seals);
 	assert_non_null(write);
@@ -289,14 +292,11 @@ static void what_is_taken_over_stands_without_its_file(void **state)
 	json_t *theirs = json_loads("{\"generation\": 2, \"seals\": [{\"virus_id\": \"CV-2\", "
 				    "\"mode\": \"hold\"}]}",
 		0, NULL);
-	char temporary[sizeof(lab.path) + 8];
+	char temporary[80];
 
 	(void)state;
 	set("CV-1");
-	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
-	assert_int_equal(unlink(temporary), 0);
-	assert_int_equal(mkdir(temporary, 0700), 0);
+	take_room(temporary);
 	adopt(theirs, 1, 0);
 	assert_int_equal(seals_count(lab.seals), 2);
 	assert_int_not_equal(seals_catch_up(lab.seals), 0);
@@ -310,16 +310,13 @@ static void what_is_taken_over_stands_without_its_file(void **state)
 static void a_full_disk_keeps_no_seal_away_and_lets_none_go(void **state)
 {
 	json_t *seal = json_pack("{s:s, s:s}", "virus_id", "CV-2", "mode", "hold");
-	char temporary[sizeof(lab.path) + 8];
+	char temporary[80];
 	char error[128];
 
 	(void)state;
 	set("CV-1");
 	assert_false(seals_is_behind(lab.seals));
-	// A folder in the place of the file that it is written to first.
-	(void)snprintf(temporary, sizeof(temporary), "%s.room", lab.path);
-	assert_int_equal(unlink(temporary), 0);
-	assert_int_equal(mkdir(temporary, 0700), 0);
+	take_room(temporary);
 	assert_int_equal(seals_set(lab.seals, seal, "test", 1000, error, sizeof(error)), 0);
 	json_decref(seal);
 	assert_true(seals_is_behind(lab.seals));

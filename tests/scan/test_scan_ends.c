@@ -77,12 +77,11 @@ static const struct ending endings[] = {
 	// What the multipart says is not what the message in it is read as first.
 	{"a message in a multipart that says base64", BASE64, false,
 		"Content-Type: multipart/mixed; boundary=b\r\n" CTE "base64\r\n\r\n" TEXT
-		"--b\r\nContent-Type: message/rfc822\r\n\r\nno field\r\n" TYPE CTE
-		"base64\r\n\r\n",
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nno field\r\n" TYPE CTE "base64\r\n\r\n",
 		"\r\n--b--\r\n"},
 	// Who decodes each line by itself, in a mail without a line between header and body.
-	{"behind a part of a quantum", BASE64, false, "From: a@b\r\n" TYPE CTE "base64\r\nQUJDR\r\n",
-		"\r\n"},
+	{"behind a part of a quantum", BASE64, false,
+		"From: a@b\r\n" TYPE CTE "base64\r\nQUJDR\r\n", "\r\n"},
 	{"data behind padding, and a boundary that goes on", BASE64, false,
 		"Content-Type: multipart/mixed; boundary=\"..\"\r\n\r\n--..\r\n" TYPE CTE
 		"base64\r\n\r\n--..-\r\n",

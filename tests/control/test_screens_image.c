@@ -3,6 +3,7 @@
 // kinds, images that are made beside them, and processes that end in between.
 #include "control/screens_image.h"
 #include "scan/scan.h"
+#include "tests/control/screens_case.h"
 #include "tests/support/random.h"
 #include "tests/support/screened.h"
 #include "tests/support/unit.h"
@@ -18,10 +19,6 @@
 
 #define NOW 1800000000
 #define MANY 5000 // more than are always made anew
-
-static struct control_options options;
-static char folder[64];
-static char database[96];
 
 static struct {
 	struct screen_store *store;
@@ -59,16 +56,9 @@ static void kill_process(void)
 
 static int set_up(void **state)
 {
-	FILE *file;
 	struct stat status;
 
-	(void)snprintf(folder, sizeof(folder), "/tmp/screens_image.XXXXXX");
-	if (mkdtemp(folder) == NULL || screened_setup(state) != 0)
-		return -1;
-	(void)snprintf(options.rules.image, sizeof(options.rules.image), "%s/rules.img", folder);
-	(void)snprintf(database, sizeof(database), "%s/screen.db", folder);
-	file = fopen(options.rules.image, "wbe");
-	if (file == NULL || fwrite(*state, screened_bare_bytes, 1, file) != 1 || fclose(file) != 0)
+	if (screens_case_begin(state) != 0)
 		return -1;
 	now.now_s = NOW;
 	begin_process();
@@ -77,18 +67,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"rules.img", "rules.img" RULESET_SCREEN_SUFFIX,
-		"rules.img" RULESET_SCREEN_LAYER_SUFFIX, "screen.db", "screen.db-wal",
-		"screen.db-shm"};
-	char path[128];
-
 	end_process();
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		(void)unlink(path);
-	}
-	// Nothing else is left.
-	return rmdir(folder) == 0 ? screened_teardown(state) : -1;
+	return screens_case_end(state);
 }
 
 // ---- comparing ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 // processes that were killed.
 #include "control/screens_work.h"
 #include "scan/scan.h"
+#include "tests/control/screens_case.h"
 #include "tests/support/screened.h"
 #include "tests/support/unit.h"
 
@@ -19,10 +20,6 @@
 
 #define NOW 1800000000
 #define LONG 4200 // entries; more than are always made anew
-
-static struct control_options options;
-static char folder[64];
-static char database[96];
 
 static struct {
 	struct screens_work *work;
@@ -53,6 +50,7 @@ static void begin_process(void)
 	const struct screens_work_setup setup = {&options, database, job_done, NULL, LONG - 1, 1};
 	char error[256];
 
+	(void)snprintf(options.dataplane, sizeof(options.dataplane), "%s/none.sock", folder);
 	memset(now.done, 0, sizeof(now.done));
 	assert_int_equal(screens_work_new(&setup, &now.work, error, sizeof(error)), 0);
 	assert_int_equal(screen_store_open(database, &now.store, error, sizeof(error)), 0);
@@ -66,23 +64,9 @@ static void end_process(void)
 	screen_store_close(now.store);
 }
 
-static void name_files(void)
-{
-	(void)snprintf(options.rules.image, sizeof(options.rules.image), "%s/rules.img", folder);
-	(void)snprintf(options.dataplane, sizeof(options.dataplane), "%s/none.sock", folder);
-	(void)snprintf(database, sizeof(database), "%s/screen.db", folder);
-}
-
 static int set_up(void **state)
 {
-	FILE *file;
-
-	(void)snprintf(folder, sizeof(folder), "/tmp/screens_work.XXXXXX");
-	if (mkdtemp(folder) == NULL || screened_setup(state) != 0)
-		return -1;
-	name_files();
-	file = fopen(options.rules.image, "wbe");
-	if (file == NULL || fwrite(*state, screened_bare_bytes, 1, file) != 1 || fclose(file) != 0)
+	if (screens_case_begin(state) != 0)
 		return -1;
 	begin_process();
 	return 0;
@@ -90,18 +74,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"rules.img", "rules.img" RULESET_SCREEN_SUFFIX,
-		"rules.img" RULESET_SCREEN_LAYER_SUFFIX, "screen.db", "screen.db-wal",
-		"screen.db-shm"};
-	char path[128];
-
 	end_process();
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		(void)unlink(path);
-	}
-	// Nothing else is left.
-	return rmdir(folder) == 0 ? screened_teardown(state) : -1;
+	return screens_case_end(state);
 }
 
 // ---- jobs ---------------------------------------------------------------------------------------
@@ -250,7 +224,7 @@ static void a_long_list_that_was_cleared_is_not_on(void **state)
 static int add_and_die(const char *where, const char *after_us)
 {
 	(void)snprintf(folder, sizeof(folder), "%s", where);
-	name_files();
+	screens_case_name();
 	begin_process();
 	push_list('L', LONG);
 	push_list('s', 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/inherited.h"
+#include "tests/support/child.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
@@ -9,22 +10,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-// What a process of its own finds; it ends with that: 0, or the line that was not true.
-static int ask(int (*question)(void))
-{
-	pid_t child = fork();
-	int status = 0;
-
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(question());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 #define UNLESS(truth)                                                                              \
 	do {                                                                                       \
@@ -64,8 +50,8 @@ static int close_error(void)
 static void streams_that_are_closed_are_taken_and_others_left(void **state)
 {
 	(void)state;
-	assert_int_equal(ask(close_all), 0);
-	assert_int_equal(ask(close_error), 0);
+	assert_int_equal(child_ask(close_all), 0);
+	assert_int_equal(child_ask(close_error), 0);
 }
 
 static int block_signals(void)
@@ -102,8 +88,8 @@ static int fill_file(void)
 static void signals_reach_it_and_none_ends_it_unasked(void **state)
 {
 	(void)state;
-	assert_int_equal(ask(block_signals), 0);
-	assert_int_equal(ask(fill_file), 0);
+	assert_int_equal(child_ask(block_signals), 0);
+	assert_int_equal(child_ask(fill_file), 0);
 }
 
 static int settle_with(rlim_t soft, rlim_t hard)
@@ -132,8 +118,8 @@ static int have_more(void)
 static void too_few_descriptors_are_raised_or_told(void **state)
 {
 	(void)state;
-	assert_int_equal(ask(have_few), EMFILE);
-	assert_int_equal(ask(have_more), 0);
+	assert_int_equal(child_ask(have_few), EMFILE);
+	assert_int_equal(child_ask(have_more), 0);
 }
 
 int main(void)

@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/priority.h"
+#include "tests/support/child.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-// What a process of its own finds; it ends with that.
-static int ask(int (*question)(void))
-{
-	pid_t child = fork();
-	int status = 0;
-
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(question());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 static int nice_now(void)
 {
@@ -30,7 +16,7 @@ static int nice_now(void)
 
 static int nice_of_a_child(void)
 {
-	return ask(nice_now);
+	return child_ask(nice_now);
 }
 
 static int set_and_see(void)
@@ -60,7 +46,7 @@ static int set_real_without_the_right(void)
 
 static bool may(void)
 {
-	return geteuid() == 0 && ask(set_nicer_and_see) != 1;
+	return geteuid() == 0 && child_ask(set_nicer_and_see) != 1;
 }
 
 static void a_thread_without_a_priority_is_before_others_where_it_may_be(void **state)
@@ -68,8 +54,8 @@ static void a_thread_without_a_priority_is_before_others_where_it_may_be(void **
 	(void)state;
 	if (!may())
 		skip();
-	assert_int_equal(ask(set_and_see), 100 - 15);
-	assert_int_equal(ask(set_nicer_and_see), 100 - 19);
+	assert_int_equal(child_ask(set_and_see), 100 - 15);
+	assert_int_equal(child_ask(set_nicer_and_see), 100 - 19);
 }
 
 static void what_it_starts_is_as_nice_as_any(void **state)
@@ -77,18 +63,18 @@ static void what_it_starts_is_as_nice_as_any(void **state)
 	(void)state;
 	if (!may())
 		skip();
-	assert_int_equal(ask(set_and_see_a_child), 100);
+	assert_int_equal(child_ask(set_and_see_a_child), 100);
 }
 
 static void without_the_right_it_is_as_it_was(void **state)
 {
-	int before = ask(nice_now);
+	int before = child_ask(nice_now);
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(ask(set_without_the_right), before);
-	assert_int_equal(ask(set_real_without_the_right), before);
+	assert_int_equal(child_ask(set_without_the_right), before);
+	assert_int_equal(child_ask(set_real_without_the_right), before);
 }
 
 int main(void)

@@ -158,6 +158,30 @@ static void documents_of_one_file_are_known(void **state)
 			files[i].kind);
 }
 
+// What the file says it is may stand anywhere in its first bytes, up to the last of them.
+static void a_word_is_found_at_each_place(void **state)
+{
+	static const char *const words[] = {
+		"mso-application", "/wordml", "/xmlPackage", "/xdp/", "HWPML"};
+	char text[256] = "<?xml ";
+	const size_t begin = strlen(text);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (size_t pad = 0; pad < 100; pad++) {
+			const size_t n = begin + pad + strlen(words[i]);
+
+			// Other words begin in the same way.
+			for (size_t k = 0; k < pad; k++)
+				text[begin + k] = "ms/wHW/x"[k % 8];
+			memcpy(text + begin + pad, words[i], strlen(words[i]));
+			assert_int_equal(unpack_detect((const uint8_t *)text, n), UNPACK_XML);
+			assert_int_equal(unpack_detect((const uint8_t *)text, n - 1), UNPACK_NONE);
+			memset(text + n, '>', 40);
+			assert_int_equal(unpack_detect((const uint8_t *)text, n + 40), UNPACK_XML);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +189,7 @@ int main(void)
 		cmocka_unit_test(utf_16_is_read),
 		cmocka_unit_test(long_members_come_whole),
 		cmocka_unit_test(documents_of_one_file_are_known),
+		cmocka_unit_test(a_word_is_found_at_each_place),
 	};
 	int failed;
 

@@ -55,7 +55,7 @@ static size_t base64_flush(struct base64_state *state, uint8_t *out)
 // "=" counts where it can complete a quantum, and is junk elsewhere. After it a new quantum begins.
 static size_t base64_pad(struct base64_state *state, uint8_t *out)
 {
-	if (state->sextets < 2) {
+	if (state->sextets < 2 || state->passes_pads) {
 		if (state->padded == 0)
 			state->flags |= DECODE_JUNK;
 		return 0;
@@ -63,6 +63,10 @@ static size_t base64_pad(struct base64_state *state, uint8_t *out)
 	state->padded++;
 	if (state->sextets + state->padded < 4)
 		return 0;
+	if ((state->flags & DECODE_REALIGNED) == 0) {
+		state->cut_sextets = state->sextets;
+		state->cut_bits = state->bits;
+	}
 	return base64_flush(state, out);
 }
 
@@ -78,7 +82,7 @@ static size_t base64_byte(struct base64_state *state, uint8_t c, uint8_t *out)
 		return 0;
 	}
 	if (state->padded != 0)
-		state->flags |= DECODE_AFTER_PAD;
+		state->flags |= DECODE_AFTER_PAD | (state->sextets == 0 ? DECODE_REALIGNED : 0u);
 	state->padded = 0;
 	state->bits = state->bits << 6 | sextet;
 	if (++state->sextets < 4)
@@ -99,6 +103,7 @@ size_t base64_decode_with(const struct decode_ops *ops, struct base64_state *sta
 	const uint8_t flags = state->flags;
 
 	state->resumed = false;
+	state->realigned = false;
 	while (run.in < run.end) {
 		if (state->sextets == 0 && state->padded == 0)
 			ops->base64_run(&run);
@@ -109,6 +114,11 @@ size_t base64_decode_with(const struct decode_ops *ops, struct base64_state *sta
 		if (((state->flags ^ flags) & DECODE_AFTER_PAD) != 0 && !state->resumed) {
 			state->resumed = true;
 			state->resumed_at = (size_t)(run.out - out);
+		}
+		if (((state->flags ^ flags) & DECODE_REALIGNED) != 0 && !state->realigned) {
+			state->realigned = true;
+			state->realigned_at = (size_t)(run.out - out);
+			state->realigned_in = (size_t)(run.in - in) - 1;
 		}
 	}
 	return (size_t)(run.out - out);

@@ -15,6 +15,8 @@
 #define DECODE_TRUNCATED 2u  // ended inside a quantum
 #define DECODE_AFTER_PAD 4u  // data after padding; decoding went on with a new quantum
 #define DECODE_BAD_ESCAPE 8u // "=" and no hex digits: passed through as it stands
+#define DECODE_REALIGNED                                                                           \
+	16u // data after padding that completed a quantum: who passes over padding decodes other bytes
 
 // RFC 2045 section 6.8. State between chunks: up to 3 sextets.
 struct base64_state {
@@ -22,8 +24,14 @@ struct base64_state {
 	uint8_t sextets; // 0..3 pending
 	uint8_t padded;  // "=" seen in this quantum
 	uint8_t flags;
-	bool resumed;      // the last call was the one that set DECODE_AFTER_PAD
-	size_t resumed_at; // then: so much of its output stands before that
+	bool resumed;     // the last call was the one that set DECODE_AFTER_PAD
+	bool realigned;   // it was the one that set DECODE_REALIGNED
+	bool passes_pads; // set by the caller: "=" is junk anywhere
+	uint8_t cut_sextets; // what the quantum held that padding completed, up to the first with data behind: 2 or 3
+	uint32_t cut_bits;
+	size_t resumed_at; // resumed, realigned: so much of its output stands before that
+	size_t realigned_at;
+	size_t realigned_in; // and so much of its input, to the first byte of data behind padding
 };
 
 // Decodes n bytes of in to out. out needs room for n / 4 * 3 + 3 bytes, plus DECODE_SLACK bytes that

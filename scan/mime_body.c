@@ -113,22 +113,26 @@ static void break_release(struct mime *mime)
 	size_t n = mime->held_break_bytes;
 
 	mime->held_break_bytes = 0;
-	mime_leaf_write(mime, mime->held_break, n);
+	(void)mime_leaf_write(mime, mime->held_break, n);
 }
 
-// Writes a line, or a run of them, but for its last line break, which is held. Returns whether there
-// was one.
-static void body_write(struct mime *mime, const uint8_t *data, size_t n)
+// Writes a line, or a run of them, but for its last line break, which is held. Returns how much was taken: of a run of
+// base64 it may be less.
+static size_t body_write(struct mime *mime, const uint8_t *data, size_t n)
 {
 	size_t content = n;
+	size_t used;
 
-	mime->at_line_start = n > 0 && ends_line(mime, data[n - 1]);
 	if (n > 0 && data[n - 1] == '\n')
 		content--;
 	if (content > 0 && data[content - 1] == '\r')
 		content--;
+	used = mime_leaf_write(mime, data, content);
+	if (used < content)
+		n = content = used;
 	break_hold(mime, data + content, n - content);
-	mime_leaf_write(mime, data, content);
+	mime->at_line_start = n > 0 && ends_line(mime, data[n - 1]);
+	return n;
 }
 
 // A line that begins with a boundary and goes on: for another reader, it is one. A few times in a part, for what stands
@@ -172,13 +176,15 @@ static void line_decide(struct mime *mime, const uint8_t *line, size_t n)
 {
 	bool closes = false;
 	int frame = mime_boundary_match(mime, line, n, &closes);
+	size_t used = 0;
 
 	mime->held_bytes = 0;
 	if (frame < 0) {
 		notice_boundary(mime, line, n);
 		break_release(mime);
 		notice_dashes(mime, line, n);
-		body_write(mime, line, n);
+		while (used < n)
+			used += body_write(mime, line + used, n - used);
 		return;
 	}
 	mime_boundary_take(mime, (uint32_t)frame, closes);
@@ -218,18 +224,14 @@ static size_t body_run(struct mime *mime, const uint8_t *data, size_t n)
 
 		if (dash != NULL)
 			n = (size_t)(dash - data);
-		body_write(mime, data, n);
-		return n;
+		return body_write(mime, data, n);
 	}
 	while ((lf = mime_line_end(mime, at, (size_t)(end - at))) != NULL) {
 		at = lf + 1;
-		if (at == end || *at == '-') {
-			body_write(mime, data, (size_t)(at - data));
-			return (size_t)(at - data);
-		}
+		if (at == end || *at == '-')
+			return body_write(mime, data, (size_t)(at - data));
 	}
-	body_write(mime, data, n);
-	return n;
+	return body_write(mime, data, n);
 }
 
 // Whether a line that begins with dashes says something: it may be a boundary, or is none of base64.
@@ -259,8 +261,7 @@ size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
 		n = room;
 	if (dashes)
 		return body_run(mime, data, n);
-	mime_leaf_write(mime, data, n);
-	return n;
+	return mime_leaf_write(mime, data, n);
 }
 
 bool mime_body_finish(struct mime *mime)

@@ -9,6 +9,8 @@
 #define DIRECT_BYTES 4096
 // From so many bytes on, what was gathered is given out while it is in the processor's caches.
 #define HAND_OUT_BYTES 2048
+// In the last so many of a full gather buffer it may have been given out, or not yet.
+#define UNCUT_BYTES 64
 
 void mime_tell(struct mime *mime, enum mime_limit limit)
 {
@@ -188,24 +190,80 @@ static void peek(struct mime *mime)
 		mime->tap_bytes = 0;
 }
 
-void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
+// Padding that completes a quantum inside of base64 is passed over by some readers, for whom all that follows has other
+// bytes: from there on it is read that way, too, and from its start where that is still at hand. Returns how many of the
+// n bytes were decoded: up to such a place, or from there on as many as that reading has room for.
+static size_t write_base64(struct mime *mime, const uint8_t *data, size_t n)
 {
 	struct mime_leaf *leaf = &mime->leaf;
+	struct base64_state *state = &leaf->decoder.base64;
+	const struct base64_state before = *state;
 	uint8_t *out = mime->gather + leaf->gather_bytes;
-	size_t written;
+	size_t written = base64_decode(state, data, n, out);
 
-	if (n == 0)
-		return;
+	if (state->realigned && (state->realigned_in > 0 || n > MIME_TAP_BYTES)) {
+		n = state->realigned_in > 0 ? state->realigned_in : MIME_TAP_BYTES;
+		*state = before;
+		written = base64_decode(state, data, n, out);
+	}
+	mime_behind_note(&leaf->behind, state, leaf->gather_bytes);
+	if (state->realigned && leaf->sink == MIME_SINK_LEAF) {
+		leaf->unpadded_due = true;
+		leaf->unpadded_at = mime->tap_bytes;
+		// Whether more than that was gathered depends on how the input was cut.
+		if (!leaf->was_given && !leaf->tap_due &&
+			leaf->gather_bytes <= MIME_GATHER_BYTES - UNCUT_BYTES)
+			leaf->unpadded_shared = leaf->gather_bytes - (state->cut_sextets - 1u);
+	}
+	leaf->gather_bytes += written;
+	return n;
+}
+
+static void open_unpadded(struct mime *mime, const uint8_t *data, size_t n)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	leaf->unpadded_due = false;
+	leaf->alts |= mime_alts_open_unpadded(mime, leaf->unpadded_shared, data, n);
+}
+
+// Keeps raw bytes that are to be looked through, and gives them to other readings.
+static void write_raw(struct mime *mime, const uint8_t *data, size_t n)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+	const bool peeked = leaf->peek;
+	size_t tapped;
+
 	if ((leaf->tap || leaf->peek) && !leaf->tap_end_due) {
 		memcpy(mime->tap + mime->tap_bytes, data, n);
 		mime->tap_bytes += (uint32_t)n;
 	}
+	tapped = mime->tap_bytes;
 	if (leaf->alts)
 		mime_alts_write(mime, data, n);
 	if (leaf->peek)
 		peek(mime);
-	if (leaf->sink == MIME_SINK_NONE)
+	// In one order for any chunks: behind what the first line shows.
+	if (!leaf->unpadded_due || leaf->peek)
 		return;
+	if (peeked)
+		open_unpadded(mime, mime->tap + leaf->unpadded_at, tapped - leaf->unpadded_at);
+	else
+		open_unpadded(mime, data, n);
+}
+
+size_t mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+	uint8_t *out = mime->gather + leaf->gather_bytes;
+
+	if (n == 0)
+		return 0;
+	if (leaf->coding == MIME_BASE64 && leaf->sink != MIME_SINK_NONE)
+		n = write_base64(mime, data, n);
+	write_raw(mime, data, n);
+	if (leaf->sink == MIME_SINK_NONE)
+		return n;
 	switch (leaf->coding) {
 	case MIME_IDENTITY:
 		if (leaf->sink == MIME_SINK_LEAF && !leaf->scan && leaf->gather_bytes == 0 &&
@@ -213,15 +271,12 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 			leaf->direct = data;
 			leaf->direct_bytes = n;
 			leaf->flush_due = true;
-			return;
+			return n;
 		}
 		memcpy(out, data, n);
 		leaf->gather_bytes += n;
 		break;
-	case MIME_BASE64:
-		written = base64_decode(&leaf->decoder.base64, data, n, out);
-		mime_behind_note(&leaf->behind, &leaf->decoder.base64, leaf->gather_bytes);
-		leaf->gather_bytes += written;
+	case MIME_BASE64: // was decoded
 		break;
 	case MIME_QP:
 		leaf->gather_bytes += qp_decode(&leaf->decoder.qp, data, n, out);
@@ -239,6 +294,7 @@ void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n)
 	leaf->flush_due =
 		(leaf->gather_bytes >= MIME_GATHER_BYTES && leaf->sink != MIME_SINK_HELD) ||
 		(leaf->tap_due && leaf->gather_bytes > 0);
+	return n;
 }
 
 // What is read in one way alone can be cut anywhere. The first bytes of a part wait until there are as many as ever, or
@@ -264,6 +320,9 @@ void mime_leaf_close(struct mime *mime, bool is_preamble)
 	if (leaf->sink == MIME_SINK_HELD && !is_preamble)
 		promote(mime);
 	// What waited for a line's end is not to be looked at with what follows.
+	if (leaf->unpadded_due)
+		open_unpadded(
+			mime, mime->tap + leaf->unpadded_at, mime->tap_bytes - leaf->unpadded_at);
 	if (leaf->peek)
 		mime->tap_bytes = 0;
 	leaf->peek = false;

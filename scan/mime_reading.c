@@ -56,12 +56,16 @@ static struct mime_alt *alt_open(struct mime *mime, enum mime_coding coding)
 	static const enum mime_reading readings[] = {[MIME_IDENTITY] = MIME_READING_PLAIN,
 		[MIME_BASE64] = MIME_READING_BASE64,
 		[MIME_QP] = MIME_READING_QP};
-	struct mime_alt *alt = mime->alts;
+	struct mime_alt *alt = mime_alts_get(mime);
 
+	if (alt == NULL || !reading_take(mime))
+		return NULL;
 	while (alt < mime->alts + MIME_ALTS && alt->is_open)
 		alt++;
-	if (alt == mime->alts + MIME_ALTS || !reading_take(mime))
+	if (alt == mime->alts + MIME_ALTS) {
+		mime_tell(mime, MIME_LIMIT_READINGS);
 		return NULL;
+	}
 	memset(alt, 0, offsetof(struct mime_alt, out));
 	alt->is_open = true;
 	alt->begin_due = true;
@@ -97,7 +101,7 @@ bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk)
 bool mime_alts_open_behind(
 	struct mime *mime, enum mime_coding coding, const uint8_t *data, size_t n, bool blank)
 {
-	struct mime_alt *alt = mime_alts_get(mime) != NULL ? alt_open(mime, coding) : NULL;
+	struct mime_alt *alt = alt_open(mime, coding);
 
 	if (alt == NULL)
 		return false;
@@ -108,12 +112,27 @@ bool mime_alts_open_behind(
 	return true;
 }
 
+bool mime_alts_open_unpadded(struct mime *mime, size_t shared, const uint8_t *data, size_t n)
+{
+	const struct base64_state *padded = &mime->leaf.decoder.base64;
+	struct mime_alt *alt = alt_open(mime, MIME_BASE64);
+
+	if (alt == NULL)
+		return false;
+	alt->shared_bytes = (uint32_t)shared;
+	alt->decoder.base64 = (struct base64_state){
+		.bits = padded->cut_bits, .sextets = padded->cut_sextets, .passes_pads = true};
+	alt_put(alt, data, n);
+	return true;
+}
+
 bool mime_alts_are_ready(const struct mime *mime)
 {
 	for (size_t i = 0; i < MIME_ALTS; i++) {
 		const struct mime_alt *alt = &mime->alts[i];
 
-		if (alt->is_open && (alt->begin_due || alt->out_bytes > 0 || alt->end_due))
+		if (alt->is_open && (alt->begin_due || alt->shared_bytes > 0 ||
+					    alt->out_bytes > 0 || alt->end_due))
 			return false;
 	}
 	return true;
@@ -147,12 +166,17 @@ void mime_alts_close(struct mime *mime)
 	}
 }
 
-static bool alt_event(struct mime_alt *alt, struct mime_event *event)
+static bool alt_event(const struct mime *mime, struct mime_alt *alt, struct mime_event *event)
 {
 	*event = (struct mime_event){.number = alt->part.number, .part = &alt->part};
 	if (alt->begin_due) {
 		alt->begin_due = false;
 		event->type = MIME_PART_BEGIN;
+	} else if (alt->shared_bytes > 0) {
+		event->type = MIME_PART_DATA;
+		event->data = mime->gather;
+		event->bytes = alt->shared_bytes;
+		alt->shared_bytes = 0;
 	} else if (alt->out_bytes > 0) {
 		event->type = MIME_PART_DATA;
 		if (mime_behind_give(&alt->behind, alt->out, alt->out_bytes, event))
@@ -170,14 +194,14 @@ bool mime_alts_begin_event(struct mime *mime, struct mime_event *event)
 {
 	for (size_t i = 0; i < MIME_ALTS; i++)
 		if (mime->alts[i].is_open && mime->alts[i].begin_due)
-			return alt_event(&mime->alts[i], event);
+			return alt_event(mime, &mime->alts[i], event);
 	return false;
 }
 
 bool mime_alts_event(struct mime *mime, struct mime_event *event)
 {
 	for (size_t i = 0; i < MIME_ALTS; i++)
-		if (mime->alts[i].is_open && alt_event(&mime->alts[i], event))
+		if (mime->alts[i].is_open && alt_event(mime, &mime->alts[i], event))
 			return true;
 	return false;
 }

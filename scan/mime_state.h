@@ -265,13 +265,15 @@ struct mime_alt {
 	enum mime_coding coding;
 	union mime_decoder decoder;
 	uint32_t out_bytes;
+	uint32_t shared_bytes; // of what the leaf has gathered, which it begins with
 	struct mime_behind behind;
 	struct mime_part part;
 	uint8_t out[MIME_ALT_BYTES];
 };
 
-// Of a leaf: two encodings besides its own, from the junk in front of it, and from behind its first line, or blank line.
-#define MIME_ALTS 5
+// Of a leaf: two encodings besides its own, from the junk in front of it, from behind its first line and behind a blank
+// line, and past padding. A reading more than these is limit-readings, not left out.
+#define MIME_ALTS 6
 
 struct mime_leaf {
 	enum mime_sink sink;
@@ -294,6 +296,9 @@ struct mime_leaf {
 	uint8_t cuts;        // of MIME_CUTS
 	uint32_t held_bytes; // raw bytes that went to MIME_SINK_HELD
 	size_t junk_bytes;   // at the start of field: no field, and perhaps the body's first line
+	bool unpadded_due;   // a reading of it that passes over padding; what that begins with
+	size_t unpadded_at;  // from here on the raw bytes
+	size_t unpadded_shared; // and of the gathered ones so many in front
 	size_t gather_bytes;
 	size_t gather_read; // of these, looked through for blocks or read by the second parser
 	struct mime_behind behind;
@@ -403,7 +408,8 @@ void mime_leaf_open(struct mime *mime, enum mime_sink sink, enum mime_coding cod
 bool mime_leaf_is_ready(const struct mime *mime);
 // How many raw bytes one mime_leaf_write may have.
 size_t mime_leaf_room(const struct mime *mime);
-void mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n);
+// Returns how many of them were taken: all, or of base64 fewer.
+size_t mime_leaf_write(struct mime *mime, const uint8_t *data, size_t n);
 // All input was read: gives out what was gathered if it is worth it. False: nothing is due.
 bool mime_leaf_hand_out(struct mime *mime);
 // The body is over. A held preamble becomes a leaf, unless a boundary has shown it to be one.
@@ -430,6 +436,9 @@ bool mime_alts_open(struct mime *mime, unsigned int codings, struct span junk);
 // for it.
 bool mime_alts_open_behind(
 	struct mime *mime, enum mime_coding coding, const uint8_t *data, size_t n, bool blank);
+// Opens one in which padding inside of base64 is passed over: it begins with so many of the leaf's gathered bytes, and
+// goes on with the quantum that the padding completed and with the data.
+bool mime_alts_open_unpadded(struct mime *mime, size_t shared, const uint8_t *data, size_t n);
 bool mime_alts_are_ready(const struct mime *mime);
 void mime_alts_write(struct mime *mime, const uint8_t *data, size_t n);
 void mime_alts_close(struct mime *mime);

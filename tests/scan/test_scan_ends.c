@@ -13,7 +13,7 @@
 #define FILE_BYTES 100000u // more than is left to the end of an object to be hashed
 #define MAIL_BYTES (FILE_BYTES * 2)
 
-enum coding { PLAIN, BASE64, QP };
+enum coding { PLAIN, BASE64, QP, PADDED_ALL, PADDED };
 
 struct ending {
 	const char *name;
@@ -44,6 +44,13 @@ static const struct ending endings[] = {
 		"\r\nQUJDRA==\r\n"},
 	// Perl, Python and PHP drop what is no quantum.
 	{"part of a quantum", BASE64, true, TYPE CTE "base64\r\n\r\n", "\r\nQU\r\n"},
+	// PHP and MIME::Tools pass over padding wherever it stands.
+	{"padding in every line", PADDED_ALL, false, MIXED "\r\n--b\r\n" TYPE CTE "base64\r\n\r\n",
+		"\r\n--b--\r\n"},
+	{"padding in the third line", PADDED, false, TYPE CTE "base64\r\n\r\n", "\r\n"},
+	{"padding in the third line of a text", PADDED, false,
+		MIXED "\r\n--b\r\nContent-Type: text/plain\r\n" CTE "base64\r\n\r\n",
+		"\r\n--b--\r\n"},
 	// mime4j, Camel, vmime and mblaze take what begins with a boundary for one.
 	{"more behind a boundary", PLAIN, false, MIXED "\r\n--b\r\n" TYPE CTE "8bit\r\n\r\n",
 		"\r\n--b--:x\r\n\r\nend\r\n"},
@@ -106,6 +113,14 @@ static void make_file(size_t n)
 			file[i] = (char)('a' + i * 7 % 23 + i / 64 % 3);
 }
 
+// Into a line, behind its third letter.
+static size_t put_padding(char *out, size_t line, size_t bytes)
+{
+	memmove(out + line + 4, out + line + 3, bytes - line - 3);
+	out[line + 3] = '=';
+	return bytes + 1;
+}
+
 static size_t put_file(enum coding coding, size_t n, char *out)
 {
 	size_t bytes = 0;
@@ -129,6 +144,8 @@ static size_t put_file(enum coding coding, size_t n, char *out)
 		}
 		bytes += (size_t)EVP_EncodeBlock(
 			(unsigned char *)out + bytes, (const unsigned char *)file + at, (int)take);
+		if (coding == PADDED_ALL || (coding == PADDED && at == 108))
+			bytes = put_padding(out, bytes - (take + 2) / 3 * 4, bytes);
 		at += take;
 		if (at < n)
 			bytes += (size_t)sprintf(out + bytes, "\r\n");

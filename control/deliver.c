@@ -2,6 +2,7 @@
 #include "control/deliver.h"
 
 #include "control/deliver_link.h"
+#include "control/deliver_params.h"
 #include "control/deliver_stream.h"
 
 #include <stdarg.h>
@@ -19,6 +20,7 @@ struct session {
 	struct deliver *deliver;
 	struct deliver_link *link;
 	MMAPString *line;
+	bool has_plain_lines;
 	bool is_binary;  // it must not go by DATA
 	bool is_taken;   // the server has said 2xx to the whole message
 	bool is_refused; // it does not go, by ourselves
@@ -94,20 +96,18 @@ static int hear(struct session *session, bool is_told)
 	return read_reply(session);
 }
 
-// Does the server's answer to EHLO name this extension?
-static bool has_extension(const struct session *session, const char *keyword)
+// The server's answer to EHLO; NULL: there is none.
+static const char *keywords_of(const struct session *session)
 {
 	const mailsmtp *smtp = session->link != NULL ? session->link->smtp : NULL;
-	const char *at = smtp != NULL ? smtp->response : NULL;
-	size_t n = strlen(keyword);
 
-	while (at != NULL && *at != '\0') {
-		if (strncasecmp(at, keyword, n) == 0 && strchr(" \r\n", at[n]) != NULL)
-			return true;
-		at = strchr(at, '\n');
-		at = at != NULL ? at + 1 : NULL;
-	}
-	return false;
+	return smtp != NULL ? smtp->response : NULL;
+}
+
+// Does that name this extension?
+static bool has_extension(const struct session *session, const char *keyword)
+{
+	return deliver_params_offers(keywords_of(session), keyword, strlen(keyword));
 }
 
 // What is not decided yet gets this outcome, by the last reply: nothing but a message that was taken is DONE, whatever
@@ -139,58 +139,22 @@ static bool has_plain_lines(const struct deliver *deliver)
 
 // ---- parameters ---------------------------------------------------------------------------------
 
-static bool is_binary_body(const char *parameter, size_t n)
-{
-	static const char body[] = "BODY=BINARYMIME";
-
-	return n == strlen(body) && strncasecmp(parameter, body, n) == 0;
-}
-
-// The extension that a parameter belongs to, or NULL.
-static const char *extension_of(const char *parameter, size_t n)
-{
-	static const struct {
-		const char *keyword;
-		const char *extension;
-	} known[] = {{"BODY", "8BITMIME"}, {"RET", "DSN"}, {"ENVID", "DSN"}, {"NOTIFY", "DSN"},
-		{"ORCPT", "DSN"}, {"AUTH", "AUTH"}, {"SMTPUTF8", "SMTPUTF8"}};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strlen(known[i].keyword) == n &&
-			strncasecmp(known[i].keyword, parameter, n) == 0)
-			return known[i].extension;
-	}
-	return NULL;
-}
-
-// The parameters that this server knows, each with a blank before it. SIZE is reckoned anew. Returns NULL, or why
-// the message cannot go without one that it does not know.
+// Those that this server knows, each with a blank before it. Returns NULL, or why the message cannot go without one that
+// it does not know, or too late.
 static const char *choose_params(
 	struct session *session, const char *params, char *out, size_t room)
 {
-	bool takes_binary =
-		has_extension(session, "BINARYMIME") && has_extension(session, "CHUNKING");
-	size_t used = 0;
+	const struct deliver *deliver = session->deliver;
+	struct deliver_params how = {
+		.keywords = keywords_of(session),
+		.has_plain_lines = session->has_plain_lines,
+		.now_s = deliver->now_s,
+		.waited_s = deliver->waited_s,
+	};
+	const char *refusal = deliver_params_choose(&how, params, out, room);
 
-	out[0] = '\0';
-	while (*params != '\0') {
-		size_t n = strcspn(params, " ");
-		const char *extension = extension_of(params, strcspn(params, "= "));
-		bool is_binary = is_binary_body(params, n);
-
-		if (is_binary && takes_binary)
-			session->is_binary = true;
-		else if (is_binary && !has_plain_lines(session->deliver))
-			return "5.6.1 the server does not take binary mail";
-		if (extension != NULL && has_extension(session, extension) && used + n + 2 < room)
-			used += (size_t)snprintf(out + used, room - used, " %.*s",
-				is_binary && !takes_binary ? 0 : (int)n, params);
-		else if (extension != NULL && strcmp(extension, "SMTPUTF8") == 0)
-			return "5.6.7 the server does not take internationalised mail";
-		params += n;
-		params += strspn(params, " ");
-	}
-	return NULL;
+	session->is_binary = session->is_binary || how.is_binary;
+	return refusal;
 }
 
 // ---- the message --------------------------------------------------------------------------------
@@ -260,7 +224,7 @@ static void send_chunk(struct session *session)
 
 static void send_message(struct session *session)
 {
-	bool is_plain = !session->is_binary && has_plain_lines(session->deliver);
+	bool is_plain = !session->is_binary && session->has_plain_lines;
 
 	if (!is_plain && has_extension(session, "CHUNKING"))
 		send_chunk(session);
@@ -451,7 +415,8 @@ static void keep_or_drop(struct session *session)
 void deliver_run(struct deliver *deliver, struct deliver_link *kept)
 {
 	struct deliver_link *link = kept != NULL ? kept : deliver_link_new();
-	struct session session = {.deliver = deliver, .link = link};
+	struct session session = {
+		.deliver = deliver, .link = link, .has_plain_lines = has_plain_lines(deliver)};
 
 	session.line = mmap_string_new("");
 	(void)snprintf(session.reply, sizeof(session.reply), "%s", "out of memory");

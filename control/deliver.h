@@ -40,6 +40,8 @@ struct deliver {
 	const char *trace; // header lines that go before the message, each with its CRLF
 	const uint8_t *data;
 	size_t bytes;
+	int64_t now_s;    // seconds since 1970
+	int64_t waited_s; // so long ago it came: HOLDFOR and BY count from then
 	// Afterwards:
 	bool is_down; // the server does not serve anybody now: it is not there, went away, or said so
 	bool is_at_door; // and that was before it had let us in: greeting or EHLO of a new connection

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/release_mail.h"
 
+#include "control/clock.h"
 #include "control/release_trace.h"
 
 #include <stdio.h>
@@ -133,6 +134,7 @@ int release_mail_begin(struct release_mail *mail)
 	const struct control *control = mail->control;
 	const struct control_options *options = &control->options;
 	bool has_hop = options->release.host[0] != '\0';
+	int64_t now_s = control_due_s();
 	int err = store_read(
 		control->store, mail->place.id, options->spool.message_bytes, &mail->message);
 
@@ -153,6 +155,8 @@ int release_mail_begin(struct release_mail *mail)
 		.trace = mail->trace,
 		.data = mail->message.data,
 		.bytes = mail->message.bytes,
+		.now_s = now_s,
+		.waited_s = now_s - clock_begun_s(mail->arrival_s, now_s),
 	};
 	return 0;
 }

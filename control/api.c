@@ -56,8 +56,8 @@ static json_t *text_of(int err)
 static json_t *faults(const struct control *control)
 {
 	return json_pack("{s:o, s:o, s:o}", "seals", text_of(control->seals_failed), "buffer",
-		text_of(control->store_failed), "events",
-		text_of(control_events_error(control->events)));
+		text_of(control->store_failed != 0 ? control->store_failed : control->store_unread),
+		"events", text_of(control_events_error(control->events)));
 }
 
 json_t *api_status(const struct control *control)

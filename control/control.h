@@ -63,6 +63,7 @@ struct control {
 	struct rules_watch *rules_watch; // NULL: sources are not watched
 	struct store *store;             // NULL: no buffer is configured
 	int store_failed;                // a negative errno, which was said
+	int store_unread;                // the same of some of its files; the rest goes on
 	int seals_failed;                // to be written: the same
 	struct release *release;         // with the store
 	struct notify *notify;

@@ -243,21 +243,29 @@ static void look_at_dataplane(struct control *control)
 	dataplane_link_look(&control->link, looked_at_dataplane, control);
 }
 
-static void look_at_store(struct control *control)
+// Said once, until it is over.
+static void note_store(struct control *control, int err, int *noted)
 {
 	char reason[128];
+
+	if (err != 0 && *noted == 0)
+		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
+	*noted = err;
+}
+
+static void look_at_store(struct control *control)
+{
 	int err = 0;
 
 	if (control->store != NULL) {
 		err = store_refresh(control->store, false, control_steady_ns());
 		store_reap(control->store, control_steady_ns());
 		// Nothing is released that could not be noted as released.
-		if (err == 0 && !store_can_change(control->store))
-			err = -ENOSPC;
+		if (err == 0)
+			err = store_change_error(control->store);
+		note_store(control, store_read_error(control->store), &control->store_unread);
 	}
-	if (err != 0 && control->store_failed == 0)
-		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
-	control->store_failed = err;
+	note_store(control, err, &control->store_failed);
 	alert_mail_turn(control->alert_mail);
 	urgent_turn();
 	if (control->release != NULL && err == 0)

@@ -211,6 +211,14 @@ json_t *store_counts(const struct store *store)
 	return counts;
 }
 
+int store_read_error(const struct store *store)
+{
+	struct spoolfile_stats stats;
+
+	spoolfile_get_stats(store->files, &stats);
+	return stats.files_error;
+}
+
 json_t *store_list(const struct store *store, const json_t *filter)
 {
 	return store_index_list(store->index, filter);
@@ -345,9 +353,18 @@ void store_message_fini(struct store_message *message)
 
 // ---- changes ------------------------------------------------------------------------------------
 
+int store_change_error(struct store *store)
+{
+	int err = store->log != NULL ? 0 : open_log(store);
+
+	if (err != 0)
+		return err;
+	return spoolfile_log_has_room(store->log) ? 0 : -ENOSPC;
+}
+
 bool store_can_change(struct store *store)
 {
-	return (store->log != NULL || open_log(store) == 0) && spoolfile_log_has_room(store->log);
+	return store_change_error(store) == 0;
 }
 
 struct append {

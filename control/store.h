@@ -76,6 +76,10 @@ void store_message_fini(struct store_message *message);
 
 // A change can be written down, also on a disk that is full. What cannot be taken back is not begun without.
 bool store_can_change(struct store *store);
+// 0, or why not.
+int store_change_error(struct store *store);
+// Why a file could not be opened when they were looked through last; 0: all could. Mail in it stays listed.
+int store_read_error(const struct store *store);
 // Returns 0 when it is durable.
 int store_change(struct store *store, struct spool_id id, enum spool_state state, const char *who,
 	const char *why) __attribute__((warn_unused_result));

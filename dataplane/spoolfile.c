@@ -134,6 +134,25 @@ static int scan_file(struct spoolfile *store, ssize_t place, int fd, const struc
 	return err;
 }
 
+// A disk that fails, or too few descriptors: what such a file had is not forgotten, least of all what a log says of mail
+// that has gone.
+static int keep_failed(struct spoolfile *store, const char *name, int err)
+{
+	store->stats.files_failed++;
+	store->stats.files_error = err;
+	for (uint32_t i = 0; i < store->files_count; i++) {
+		struct store_file *file = &store->files[i];
+
+		if (strcmp(file->name, name) != 0)
+			continue;
+		file->present = true;
+		file->is_read = false;
+		store->stats.segments += file->is_log ? 0 : 1;
+		store->stats.segment_bytes += file->is_log ? 0 : file->bytes;
+	}
+	return 0;
+}
+
 static int refresh_open_file(
 	struct spoolfile *store, const char *name, int fd, enum store_depth depth)
 {
@@ -141,10 +160,10 @@ static int refresh_open_file(
 	struct stat status;
 	ssize_t place;
 
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-		store->stats.files_failed++;
-		return 0;
-	}
+	if (fstat(fd, &status) != 0)
+		return keep_failed(store, name, -errno);
+	if (!S_ISREG(status.st_mode))
+		return keep_failed(store, name, -EINVAL);
 	place = place_of(store, name);
 	if (place < 0)
 		return (int)place;
@@ -171,11 +190,8 @@ static int refresh_file(struct spoolfile *store, const char *name, enum store_de
 	int fd = openat(store->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int err;
 
-	if (fd < 0) {
-		if (errno != ENOENT)
-			store->stats.files_failed++;
-		return 0;
-	}
+	if (fd < 0)
+		return errno != ENOENT ? keep_failed(store, name, -errno) : 0;
 	err = refresh_open_file(store, name, fd, depth);
 	(void)close(fd);
 	return err;

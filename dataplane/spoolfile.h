@@ -168,7 +168,8 @@ struct spoolfile_stats {
 	uint64_t duplicates;   // chunks that are there more than once
 	uint64_t chunks_torn;  // that the last scan met: cut short by a crash
 	uint64_t chunks_bad;   // that the last scan met: altered, unreadable, or of an unknown key
-	uint32_t files_failed; // that could not be read
+	uint32_t files_failed; // that could not be opened: what was known of them stays
+	int files_error;       // a negative errno of one of these, 0: none
 	struct spoolfile_bad bad[SPOOLFILE_BAD]; // the first of chunks_bad
 };
 

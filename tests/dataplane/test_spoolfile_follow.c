@@ -2,7 +2,9 @@
 // spoolfile: what writers do meanwhile is found.
 #include "tests/dataplane/spoolfile_case.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,9 +106,39 @@ static void a_glance_finds_what_is_next(void **state)
 	shelf_free(shelf);
 }
 
+// As on a disk that fails: what was known of it stays, and it is told.
+static void a_file_that_cannot_be_opened_is_not_forgotten(void **state)
+{
+	struct shelf *shelf = shelf_new();
+	const struct spoolfile_record *list;
+	struct spoolfile_stats stats;
+	char aside[PATH_MAX];
+
+	(void)state;
+	(void)snprintf(aside, sizeof(aside), "%s.aside", shelf->path);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	assert_int_equal(rename(shelf->path, aside), 0);
+	assert_int_equal(symlink(aside, shelf->path), 0); // which is not followed
+	for (int thorough = 0; thorough < 2; thorough++) {
+		assert_int_equal(spoolfile_refresh(shelf->store, thorough != 0), 0);
+		assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
+		spoolfile_get_stats(shelf->store, &stats);
+		assert_int_equal(stats.files_failed, 1);
+		assert_int_equal(stats.files_error, -ELOOP);
+		assert_int_equal(stats.segments, 1);
+	}
+	assert_int_equal(rename(aside, shelf->path), 0);
+	assert_int_equal(spoolfile_refresh(shelf->store, false), 0);
+	spoolfile_get_stats(shelf->store, &stats);
+	assert_int_equal(stats.files_error, 0);
+	assert_int_equal(spoolfile_list(shelf->store, &list), MAILS);
+	shelf_free(shelf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_that_cannot_be_opened_is_not_forgotten),
 		cmocka_unit_test(a_glance_finds_what_is_next),
 		cmocka_unit_test(a_store_follows_what_writers_do),
 		cmocka_unit_test(a_segment_that_was_left_for_long_is_written_on),

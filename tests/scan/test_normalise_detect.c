@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 
 #include <string.h>
+#include <strings.h>
 
 struct kind_case {
 	const char *data;
@@ -228,6 +229,62 @@ static void each_byte_counts_at_each_place(void **state)
 	}
 }
 
+static bool has_word(const uint8_t *data, size_t n, const char *word)
+{
+	const size_t length = strlen(word);
+
+	for (size_t at = 0; at + length <= n; at++)
+		if (strncasecmp((const char *)data + at, word, length) == 0)
+			return true;
+	return false;
+}
+
+static const char *type_one_by_one(const uint8_t *data, size_t n)
+{
+	static const char *const words[] = {"<html", "<!doctype html", "<head>", "<body", "<script",
+		"<iframe", "<table", "<meta", "<title"};
+
+	if (has_word(data, n, "%pdf-"))
+		return "pdf";
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (has_word(data, n, words[i]))
+			return "html";
+	return "text";
+}
+
+// Of a few pieces, so that whole words, nearly whole ones and cut ones all come often.
+static void words_of_types_are_found_wherever_they_stand(void **state)
+{
+	static const char *const pieces[] = {"<", "<", "<h", "<H", "<s", "<\t", "<!doctype ", "<b",
+		"<i", "<t", "<m", "<\xe8tml", "tml", "TML", "eaD", ">", "ody", "crIpt", "frame",
+		"able", "itle", "etA", "html", "%", "%p", "%P", "df-", "DF-", "words", " "};
+	struct random random = {43};
+	uint32_t counts[3] = {0};
+	uint8_t data[64];
+
+	(void)state;
+	for (unsigned int round = 0; round < 100000; round++) {
+		const size_t most = 2 + random_below(&random, sizeof(data) - 2);
+		const char *expected;
+		size_t n = 0;
+
+		// No other type's magic is at the start.
+		data[n++] = '-';
+		while (n < most) {
+			const char *piece =
+				pieces[random_below(&random, sizeof(pieces) / sizeof(pieces[0]))];
+
+			while (*piece != '\0' && n < most)
+				data[n++] = (uint8_t)*piece++;
+		}
+		expected = type_one_by_one(data, n);
+		assert_string_equal(filetype_detect(data, n)->name, expected);
+		counts[expected[0] == 'p' ? 0 : expected[0] == 'h' ? 1 : 2]++;
+	}
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(counts[i], 3000, 95000);
+}
+
 static size_t plain_one_by_one(const uint8_t *data, size_t n)
 {
 	size_t at = 0;
@@ -262,6 +319,7 @@ int main(void)
 		cmocka_unit_test(a_tag_is_found_at_the_same_place_in_small_and_in_great_chunks),
 		cmocka_unit_test(no_variant_passes_over_a_tag),
 		cmocka_unit_test(each_byte_counts_at_each_place),
+		cmocka_unit_test(words_of_types_are_found_wherever_they_stand),
 		cmocka_unit_test(what_is_plain_ends_where_it_does),
 	};
 

@@ -4,6 +4,8 @@
 #include "scan/unpack_state.h"
 #include "tests/support/unit.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 static void names_of_pages_are_known(void **state)
@@ -65,6 +67,62 @@ static void a_name_that_may_be_cut_is_a_page(void **state)
 	assert_false(page_name_may_open(name + sizeof(name) - 1 - 255, false));
 }
 
+// The same, of a name's ending in small letters.
+static bool is_listed(const char *ending)
+{
+	static const char listed[] =
+		" asp aspx cfm cgi chm eml js jse jsp mjs msg php php3 php4 php5 pl sct stm svg url"
+		" vbe vbs wsc wsf wsh xml xsl xslt ";
+	char word[16];
+
+	(void)snprintf(word, sizeof(word), " %s ", ending);
+	return strstr(ending, "ht") != NULL || strstr(listed, word) != NULL;
+}
+
+static void check_ending(const char *ending)
+{
+	char name[16];
+	const bool is_page = is_listed(ending);
+
+	(void)snprintf(name, sizeof(name), "a.%s", ending);
+	assert_int_equal(page_name_may_open(name, false), is_page);
+	for (char *at = name + 2; *at != '\0'; at++) {
+		const char small = *at;
+
+		*at = (char)toupper(small);
+		assert_int_equal(page_name_may_open(name, false), is_page);
+		*at = small;
+	}
+}
+
+// All of up to three letters and digits, and those with one more behind.
+static void each_ending_is_told_as_the_list_says(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	const size_t count = sizeof(letters) - 1;
+	char ending[5] = "";
+
+	(void)state;
+	for (size_t i = 0; i < count * count * count; i++) {
+		ending[0] = letters[i % count];
+		ending[1] = letters[i / count % count];
+		ending[2] = letters[i / count / count];
+		for (size_t n = 1; n <= 3; n++) {
+			const char kept = ending[n];
+
+			ending[n] = '\0';
+			check_ending(ending);
+			ending[n] = kept;
+		}
+		ending[3] = letters[i * 7 % count];
+		check_ending(ending);
+		ending[3] = '\0';
+	}
+	check_ending("aspx");
+	check_ending("php5");
+	check_ending("xslt");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +130,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_may_be_cut_is_a_page),
 		cmocka_unit_test(only_an_office_programs_own_xml_is_no_page),
 		cmocka_unit_test(names_of_what_is_no_page_are_known),
+		cmocka_unit_test(each_ending_is_told_as_the_list_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,14 +288,16 @@ static void search_html(
 
 // ---- the object --------------------------------------------------------------------------------
 
-static void feed_all(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
+// is_known: the bytes were searched already, and no page begins in them.
+static void feed_all(
+	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n, bool is_known)
 {
 	struct scan_copies *copies = object->copies;
 
 	feed_text(scan, object, data, n);
 	if (copies->is_html)
 		feed_html(scan, object, data, n);
-	else if (copies->is_searched)
+	else if (copies->is_searched && !is_known)
 		search_html(scan, object, data, n);
 }
 
@@ -308,13 +310,12 @@ static void give_back(struct scan_object *object)
 	object->copies = NULL;
 }
 
-// HTML that begins in the first bytes begins with them.
-static bool begins_with_html(const struct scan_copies *copies)
+// HTML that begins in the first bytes begins with them. Otherwise the search goes on behind them.
+static bool begins_with_html(struct scan_copies *copies)
 {
-	struct normalise_search search = {.is_marked = copies->search.is_marked};
 	size_t at;
 
-	return normalise_find_tag(&search, copies->prefix, copies->prefix_bytes, &at);
+	return normalise_find_tag(&copies->search, copies->prefix, copies->prefix_bytes, &at);
 }
 
 // Of what lies in an archive the name tells who opens it. Whatever that is, what ClamAV takes for HTML is.
@@ -384,7 +385,8 @@ static void detect(struct scan *scan, struct scan_object *object)
 	if (copies->text == NULL && !copies->is_html && !copies->is_searched)
 		give_back(object);
 	else
-		feed_all(scan, object, copies->prefix, copies->prefix_bytes);
+		feed_all(
+			scan, object, copies->prefix, copies->prefix_bytes, kind == NORMALISE_TEXT);
 }
 
 void scan_copy_begin(struct scan *scan, struct scan_object *object)
@@ -425,7 +427,7 @@ void scan_copy_feed(struct scan *scan, struct scan_object *object, const uint8_t
 		detect(scan, object);
 	}
 	if (object->copies != NULL)
-		feed_all(scan, object, data, n);
+		feed_all(scan, object, data, n, false);
 }
 
 // Also where there are no copies.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Signatures for texts and for HTML see the normalised copies of whatever object, and them alone, in any
 // chunking of the message.
+#include "scan/normalise_detect.h"
 #include "scan/scan.h"
 
 #include <stdbool.h>
@@ -251,6 +252,35 @@ static void copies_are_matched_in_any_chunks(void **state)
 	scanner_free(scanner);
 }
 
+// The first bytes, by which it is known what an object is, and what follows are searched once, as one text.
+static void a_page_is_found_across_the_first_bytes(void **state)
+{
+	static const char page[] = "<p>A&#78;Y LOWER";
+	static char data[NORMALISE_DETECT_BYTES + 100];
+	struct copy_case c = {data, sizeof(data), SCAN_FILE, 0, ""};
+	struct scan_options options;
+	struct scanner *scanner;
+
+	(void)state;
+	scan_options_init(&options);
+	assert_int_equal(scanner_new(&options, ruleset, &scanner), 0);
+	for (size_t before = 0; before < sizeof(page); before++) {
+		memset(data, '.', sizeof(data));
+		memcpy(data + NORMALISE_DETECT_BYTES - before, page, sizeof(page) - 1);
+		c.names = "Any";
+		check(scanner, &c, 0, 0);
+		check(scanner, &c, NORMALISE_DETECT_BYTES - 1, 1);
+		check(scanner, &c, NORMALISE_DETECT_BYTES, 0);
+		// A tag that ends where the first bytes do is none with what they begin with.
+		memset(data, '.', sizeof(data));
+		memcpy(data, page + 1, sizeof(page) - 2);
+		data[NORMALISE_DETECT_BYTES - 1] = '<';
+		c.names = "";
+		check(scanner, &c, before, 0);
+	}
+	scanner_free(scanner);
+}
+
 // Dropped before their end, messages leave room for as many others.
 static void dropped_messages_give_their_copies_back(void **state)
 {
@@ -281,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_are_matched_in_any_chunks),
+		cmocka_unit_test(a_page_is_found_across_the_first_bytes),
 		cmocka_unit_test(dropped_messages_give_their_copies_back),
 	};
 

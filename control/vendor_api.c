@@ -143,7 +143,16 @@ void vendor_api_answer(void *ctx, const struct web_request *request, struct web_
 	}
 	if (vendor_console_take(call.server, request, reply))
 		return;
+	(void)database_was_locked(call.server->database);
 	reply->status = find_and_run(&call, reply);
+	if (reply->status == VENDOR_CALL_LATER) {
+		reply->is_later = true;
+		return;
+	}
+	// What was not found may be there, and what was refused may be good.
+	if (database_was_locked(call.server->database) &&
+		(reply->status >= 300 || strcmp(request->method, "GET") == 0))
+		reply->status = vendor_call_refuse(&call, 503, VENDOR_LOCKED);
 	if (reply->status >= 300) {
 		json_decref(call.out);
 		call.out = json_pack("{s:s}", "error", call.why);

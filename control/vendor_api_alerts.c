@@ -125,13 +125,24 @@ unsigned int vendor_api_list_receipts(struct vendor_call *call)
 	return vendor_call_page(call, "receipts", list, "number");
 }
 
-// A gateway needs no key of ours: the receipt is signed.
+static void receipt_kept(void *ctx, uint64_t token, bool is_kept)
+{
+	const struct vendor_server *server = ctx;
+	struct web_reply reply = {.status = 204};
+
+	if (!is_kept)
+		web_reply_error(&reply, 503, "it cannot be kept now");
+	(void)web_server_answer(server->pages.server, token, &reply);
+}
+
+// A gateway needs no key of ours: the receipt is signed. It forgets the receipt when it has the answer.
 unsigned int vendor_api_post_receipt(struct vendor_call *call)
 {
 	if (!fanout_receipt(
 		    call->server->fanout, "pull", call->request->body, call->request->bytes, NULL))
 		return vendor_call_refuse(call, 403, "not a receipt that a gateway has signed");
-	return 204;
+	fanout_when_kept(call->server->fanout, receipt_kept, call->server, call->request->token);
+	return VENDOR_CALL_LATER;
 }
 
 unsigned int vendor_api_list_history(struct vendor_call *call)

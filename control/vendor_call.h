@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+#define VENDOR_CALL_LATER 0 // as a status: it is answered later
+#define VENDOR_LOCKED "another program has locked the database"
+
 struct vendor_call {
 	struct vendor_server *server;
 	const struct web_request *request;

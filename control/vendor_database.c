@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/vendor_database.h"
 
+#include <glib.h>
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUSY_MS 5000
+#define BUSY_MS 5000 // of commands
+#define SERVE_BUSY_US 100000
+#define SERVE_PAUSE_US 1000000
+#define SERVE_LOOK_US 2000
 
 struct database {
 	sqlite3 *db;
 	bool is_begun;
+	bool was_locked;
+	uint64_t lost;
+	gint64 wait_us;      // since when the lock is waited for
+	gint64 impatient_us; // until when it is not
 };
 
 static const char schema[] =
@@ -67,6 +76,37 @@ int database_open(const char *path, struct database **out, char *error, size_t e
 	}
 	*out = database;
 	return 0;
+}
+
+// Is asked when another holds the lock: whether to try again.
+static int wait_for_lock(void *ctx, int tries)
+{
+	struct database *database = ctx;
+	gint64 now_us = g_get_monotonic_time();
+
+	if (tries == 0)
+		database->wait_us = now_us;
+	if (now_us >= database->impatient_us && now_us - database->wait_us < SERVE_BUSY_US) {
+		g_usleep(SERVE_LOOK_US);
+		return 1;
+	}
+	if (now_us >= database->impatient_us)
+		database->impatient_us = now_us + SERVE_PAUSE_US;
+	database->was_locked = true;
+	return 0;
+}
+
+void database_serve(struct database *database)
+{
+	(void)sqlite3_busy_handler(database->db, wait_for_lock, database);
+}
+
+bool database_was_locked(struct database *database)
+{
+	bool was_locked = database->was_locked;
+
+	database->was_locked = false;
+	return was_locked;
 }
 
 void database_close(struct database *database)
@@ -131,9 +171,23 @@ int database_flush(struct database *database)
 		return 0;
 	err = execute(database, "COMMIT");
 	if (err != 0)
-		(void)execute(database, "ROLLBACK");
+		database_undo(database);
 	database->is_begun = false;
 	return err;
+}
+
+void database_undo(struct database *database)
+{
+	if (!database->is_begun)
+		return;
+	(void)execute(database, "ROLLBACK");
+	database->is_begun = false;
+	database->lost++;
+}
+
+uint64_t database_lost(const struct database *database)
+{
+	return database->lost;
 }
 
 int database_changes(const struct database *database)

@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,11 @@ struct database;
 // something else or damaged, or -EIO; a text in error.
 int database_open(const char *path, struct database **out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
+// For a loop that must go on: another program's lock is waited for a tenth of a second at most, and not at all within a second
+// of that. Otherwise, as for commands, for seconds.
+void database_serve(struct database *database);
+// Whether a lock was not waited out since this was asked last.
+bool database_was_locked(struct database *database);
 // Flushes what can be flushed.
 void database_close(struct database *database);
 
@@ -32,5 +38,9 @@ const char *database_text(sqlite3_stmt *statement, int column);
 int database_begin(struct database *database) __attribute__((warn_unused_result));
 // Makes durable what was changed since. Returns 0, or -EIO: all of that is undone.
 int database_flush(struct database *database) __attribute__((warn_unused_result));
+// Takes back what was changed since; counts as lost.
+void database_undo(struct database *database);
+// How often changes were undone; who counted on them compares.
+uint64_t database_lost(const struct database *database);
 // Rows that the last statement has changed.
 int database_changes(const struct database *database);

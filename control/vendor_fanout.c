@@ -78,12 +78,6 @@ static bool is_superseded(const struct queue_alert *old, const struct queue_aler
 	       (same_target || new->target == TARGET_ALL);
 }
 
-static int end_alert(struct fanout *fanout, struct queue_alert *alert, const char *state)
-{
-	alert->is_over = true;
-	return journal_set_state(fanout->options.database, alert->number, state);
-}
-
 // Nobody names those any more that are over: they are taken out of each queue, then freed.
 static void sweep(struct fanout *fanout)
 {
@@ -120,8 +114,7 @@ static void make_ready(struct fanout *fanout, struct gateway *gateway)
 		fanout->work = g_idle_add_full(G_PRIORITY_DEFAULT, work, fanout, NULL);
 }
 
-// Half of it to all of it, doubled with each try.
-static gint64 pause_us(const struct fanout *fanout, unsigned int tries)
+gint64 fanout_pause_us(const struct fanout *fanout, unsigned int tries)
 {
 	uint64_t pause_ms = (uint64_t)fanout->options.retry_s * 1000
 			    << (tries < TRIES_MOST ? tries : TRIES_MOST);
@@ -177,7 +170,7 @@ static void send_to(struct fanout *fanout, struct gateway *gateway)
 		gateway->due_us = now_us + TICK_US;
 		return;
 	}
-	gateway->due_us = now_us + pause_us(fanout, gateway->tries);
+	gateway->due_us = now_us + fanout_pause_us(fanout, gateway->tries);
 	gateway->tries++;
 	gateway->sent = 0;
 }
@@ -211,10 +204,7 @@ static gboolean tick(gpointer ctx)
 		if (gateway->due_us <= now_us)
 			make_ready(fanout, gateway);
 	}
-	if (database_flush(fanout->options.database) != 0)
-		fanout->options.event(fanout->options.ctx, "fault",
-			json_pack("{s:s, s:s}", "what", "database", "why",
-				"receipts could not be kept"));
+	fanout_keep(fanout);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -266,7 +256,55 @@ void fanout_failed(struct fanout *fanout, const char *id, const char *channel, c
 
 // ---- issuing ------------------------------------------------------------------------------------
 
-static int64_t address(struct fanout *fanout, struct queue_alert *alert)
+// All that is to be kept of it, before anything of it is done.
+static int write_down(struct fanout *fanout, const struct queue_alert *alert)
+{
+	struct database *database = fanout->options.database;
+	GHashTableIter iter;
+	gpointer value;
+	bool any = false;
+	int err = 0;
+
+	for (GList *link = fanout->alerts.head; link != NULL && err == 0; link = link->next) {
+		const struct queue_alert *old = link->data;
+
+		if (old->is_over || !is_superseded(old, alert))
+			continue;
+		any = true;
+		err = journal_set_state(database, old->number, "superseded");
+	}
+	if (any && err == 0)
+		err = journal_forget(database, alert_type_name(ALERT_PING));
+	g_hash_table_iter_init(&iter, fanout->gateways);
+	while (err == 0 && alert->type != ALERT_PING &&
+		g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct gateway *gateway = value;
+
+		if (fanout_is_for(gateway, alert))
+			err = journal_address(database, alert->number, gateway->id);
+	}
+	if (err != 0)
+		database_undo(database);
+	return err == 0 ? database_flush(database) : err;
+}
+
+static void end_superseded(struct fanout *fanout, const struct queue_alert *alert)
+{
+	bool any = false;
+
+	for (GList *link = fanout->alerts.head; link != NULL; link = link->next) {
+		struct queue_alert *old = link->data;
+
+		if (old->is_over || !is_superseded(old, alert))
+			continue;
+		old->is_over = true;
+		any = true;
+	}
+	if (any)
+		sweep(fanout);
+}
+
+static int64_t queue_up(struct fanout *fanout, struct queue_alert *alert)
 {
 	GHashTableIter iter;
 	gpointer value;
@@ -278,9 +316,6 @@ static int64_t address(struct fanout *fanout, struct queue_alert *alert)
 
 		if (!fanout_is_for(gateway, alert))
 			continue;
-		if (alert->type != ALERT_PING &&
-			journal_address(fanout->options.database, alert->number, gateway->id) != 0)
-			return -EIO;
 		vendor_queue_add(&gateway->queue, alert);
 		fanout_start_over(fanout, gateway);
 		count++;
@@ -292,29 +327,17 @@ int64_t fanout_issue(struct fanout *fanout, int64_t number, const struct alert *
 	const char *digest, const char *envelope)
 {
 	struct queue_alert *made = make_alert(number, alert, digest, envelope);
-	bool any = false;
-	int err = made != NULL ? 0 : -EIO;
+	int err = made != NULL ? write_down(fanout, made) : -ENOMEM;
 
-	for (GList *link = fanout->alerts.head; link != NULL && err == 0; link = link->next) {
-		struct queue_alert *old = link->data;
-
-		if (old->is_over || !is_superseded(old, made))
-			continue;
-		any = true;
-		err = end_alert(fanout, old, "superseded");
-	}
-	if (any)
-		sweep(fanout);
-	if (any && err == 0)
-		err = journal_forget(fanout->options.database, alert_type_name(ALERT_PING));
 	if (err != 0) {
 		if (made != NULL)
 			free_alert(made);
 		return err;
 	}
+	end_superseded(fanout, made);
 	g_queue_push_tail(&fanout->alerts, made);
 	(void)g_hash_table_insert(fanout->by_digest, made->digest, made);
-	return address(fanout, made);
+	return queue_up(fanout, made);
 }
 
 void fanout_turn(struct fanout *fanout, int64_t now_s)
@@ -387,6 +410,18 @@ static bool has_ended(struct fanout *fanout, int64_t number, const char *id)
 		       0) != 0;
 }
 
+void fanout_fill_queue(struct fanout *fanout, struct gateway *gateway)
+{
+	vendor_queue_clear(&gateway->queue);
+	for (GList *link = fanout->alerts.head; link != NULL; link = link->next) {
+		struct queue_alert *alert = link->data;
+
+		if (!alert->is_over && fanout_is_for(gateway, alert) &&
+			!has_ended(fanout, alert->number, gateway->id))
+			vendor_queue_add(&gateway->queue, alert);
+	}
+}
+
 int fanout_gateway(struct fanout *fanout, const json_t *told)
 {
 	struct gateway *gateway = set_gateway(fanout, told);
@@ -394,16 +429,12 @@ int fanout_gateway(struct fanout *fanout, const json_t *told)
 
 	if (gateway == NULL)
 		return -ENOMEM;
-	vendor_queue_clear(&gateway->queue);
+	fanout_fill_queue(fanout, gateway);
 	for (GList *link = fanout->alerts.head; link != NULL && err == 0; link = link->next) {
-		struct queue_alert *alert = link->data;
+		const struct queue_alert *alert = link->data;
 
-		if (alert->is_over || !fanout_is_for(gateway, alert) ||
-			has_ended(fanout, alert->number, gateway->id))
-			continue;
-		if (alert->type != ALERT_PING)
+		if (alert->type != ALERT_PING && vendor_queue_has(&gateway->queue, alert))
 			err = journal_address(fanout->options.database, alert->number, gateway->id);
-		vendor_queue_add(&gateway->queue, alert);
 	}
 	fanout_start_over(fanout, gateway);
 	return err;
@@ -436,6 +467,7 @@ int fanout_new(const struct fanout_options *options, struct fanout **out)
 	fanout->totals = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	g_queue_init(&fanout->alerts);
 	g_queue_init(&fanout->ready);
+	fanout_kept_init(fanout);
 	fanout->tick = g_timeout_add(TICK_MS, tick, fanout);
 	*out = fanout;
 	return 0;
@@ -449,6 +481,7 @@ void fanout_free(struct fanout *fanout)
 	if (fanout->work != 0)
 		(void)g_source_remove(fanout->work);
 	g_queue_clear(&fanout->ready);
+	fanout_kept_fini(fanout);
 	g_hash_table_unref(fanout->totals);
 	g_hash_table_unref(fanout->by_key);
 	g_hash_table_unref(fanout->by_digest);

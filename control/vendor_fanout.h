@@ -35,8 +35,8 @@ int fanout_resume(struct fanout *fanout) __attribute__((warn_unused_result));
 // A gateway that is new or has changed, as the registry tells it; what is open and meant for it is sent.
 int fanout_gateway(struct fanout *fanout, const json_t *told) __attribute__((warn_unused_result));
 void fanout_forget(struct fanout *fanout, const char *id);
-// An alert that has been added to the journal as open. What it supersedes is let go of. The deliveries are
-// in the journal when this returns, not yet durable. Returns to how many gateways, or -EIO.
+// An alert that has been added to the journal as open. What it supersedes is let go of. All of it is
+// durable when this returns to how many gateways it goes; or nothing has changed: -EIO, -ENOMEM.
 int64_t fanout_issue(struct fanout *fanout, int64_t number, const struct alert *alert,
 	const char *digest, const char *envelope) __attribute__((warn_unused_result));
 // Sends what may go and was not sent yet, from the main loop.
@@ -49,6 +49,9 @@ int64_t fanout_retry(struct fanout *fanout, const char *digest);
 // As vendor_sink's: whether it was a good receipt of one of the gateways.
 bool fanout_receipt(
 	struct fanout *fanout, const char *channel, const void *text, size_t bytes, char *id);
+// Calls back once the receipts that were taken until now are durable; if they are not, they must come again.
+typedef void (*fanout_kept_fn)(void *ctx, uint64_t token, bool is_kept);
+void fanout_when_kept(struct fanout *fanout, fanout_kept_fn tell, void *ctx, uint64_t token);
 void fanout_failed(struct fanout *fanout, const char *id, const char *channel, const char *why);
 
 // Ends what has expired. Now and then.

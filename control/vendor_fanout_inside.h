@@ -42,6 +42,11 @@ struct fanout {
 	uint64_t sent;
 	uint64_t receipts;
 	uint64_t forged;
+	GHashTable *unkept;  // ids of gateways whose receipts are not durable yet
+	GArray *posters;     // that wait for it
+	uint64_t lost;       // database_lost, as it was
+	unsigned int losses; // one after the other
+	bool is_refused;     // a receipt did not even come into the transaction
 	GHashTable
 		*totals; // by kind of channel: struct channel_total; of gateways that are gone too
 };
@@ -63,5 +68,18 @@ void fanout_state_heard(struct gateway *gateway, const char *kind);
 struct channel_total *fanout_total(struct fanout *fanout, const char *kind);
 
 bool fanout_is_for(const struct gateway *gateway, const struct queue_alert *alert);
+// How long to wait before the next try: half of it to all of it, doubled with each.
+gint64 fanout_pause_us(const struct fanout *fanout, unsigned int tries);
+// With what the gateway has not answered, by the database.
+void fanout_fill_queue(struct fanout *fanout, struct gateway *gateway);
+
+// vendor_fanout_kept.c
+void fanout_kept_init(struct fanout *fanout);
+void fanout_kept_fini(struct fanout *fanout);
+// A receipt of it has changed, or should have changed, the open transaction.
+void fanout_kept_note(struct fanout *fanout, const char *id);
+// Makes durable what was noted, or sees to it that it comes again.
+void fanout_keep(struct fanout *fanout);
+
 // From the first pause on again.
 void fanout_start_over(struct fanout *fanout, struct gateway *gateway);

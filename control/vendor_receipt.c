@@ -52,8 +52,10 @@ static void end_delivery(struct fanout *fanout, struct gateway *gateway,
 		return;
 	}
 	if (alert->type != ALERT_PING && journal_deliver(fanout->options.database, alert->number,
-						 applied ? "delivered" : "refused", answer) != 0)
+						 applied ? "delivered" : "refused", answer) != 0) {
+		fanout->is_refused = true;
 		return;
+	}
 	gateway->why[0] = '\0';
 	(void)vendor_queue_remove(&gateway->queue, alert);
 	fanout_start_over(fanout, gateway);
@@ -66,9 +68,12 @@ static void note_receipt(struct fanout *fanout, struct gateway *gateway,
 	bool applied = strcmp(answer->result, "refused") != 0;
 	int err = 0;
 
+	fanout_kept_note(fanout, gateway->id);
 	if (registry_seen(fanout->options.database, gateway->id, answer->time_s, answer->counter,
-		    state) != 0)
+		    state) != 0) {
+		fanout->is_refused = true;
 		return;
+	}
 	fanout_state_heard(gateway, answer->channel);
 	// Answers to pings are as many as gateways, each time; what they say is in the registry.
 	if (alert == NULL || alert->type != ALERT_PING)
@@ -78,7 +83,9 @@ static void note_receipt(struct fanout *fanout, struct gateway *gateway,
 			json_pack("{s:s, s:s, s:s, s:s, s:s*}", "of", gateway->id, "alert",
 				answer->digest, "result", answer->result, "channel",
 				answer->channel, "why", answer->why));
-	if (err == 0 || err == -EALREADY)
+	if (err != 0 && err != -EALREADY)
+		fanout->is_refused = true;
+	else
 		end_delivery(fanout, gateway, answer, applied);
 }
 

@@ -184,7 +184,7 @@ static unsigned int issue(struct vendor_server *server, struct taking *taking, i
 			500, taking->why, taking->why_bytes, "the root document cannot be kept");
 	count = fanout_issue(server->fanout, number, &taking->alert, digest, taking->text);
 	// Durable before the first byte leaves, which happens from the main loop.
-	if (count < 0 || database_flush(server->database) != 0)
+	if (count < 0)
 		return refuse(500, taking->why, taking->why_bytes, "the alert cannot be kept");
 	publish(server);
 	if (taking->alert.type != ALERT_PING)
@@ -477,7 +477,11 @@ static int open_files(struct vendor_server *server, char *error, size_t error_by
 	if (err != 0)
 		(void)snprintf(error, error_bytes, "%s: cannot be written", options->events);
 	(void)snprintf(path, sizeof(path), "%s/vendor.db", options->state);
-	return err == 0 ? database_open(path, &server->database, error, error_bytes) : err;
+	if (err == 0)
+		err = database_open(path, &server->database, error, error_bytes);
+	if (err == 0)
+		database_serve(server->database);
+	return err;
 }
 
 int vendor_server_open(struct vendor_server *server, char *error, size_t error_bytes)

@@ -103,6 +103,12 @@ static int add_header(
 		wsi, (const uint8_t *)name, (const uint8_t *)value, (int)strlen(value), p, end);
 }
 
+// In seconds: requests are counted by the minute, what lacks otherwise may be there soon.
+static const char *retry_after(unsigned int status)
+{
+	return status == 429 ? "60" : status == 503 ? "1" : NULL;
+}
+
 static int write_headers(struct lws *wsi, const struct exchange *exchange)
 {
 	const struct web_reply *reply = &exchange->reply;
@@ -121,7 +127,7 @@ static int write_headers(struct lws *wsi, const struct exchange *exchange)
 		add_header(wsi, "x-content-type-options:", "nosniff", &p, end) != 0 ||
 		add_header(wsi, "www-authenticate:", reply->status == 401 ? "Bearer" : NULL, &p,
 			end) != 0 ||
-		add_header(wsi, "retry-after:", reply->status == 429 ? "60" : NULL, &p, end) != 0)
+		add_header(wsi, "retry-after:", retry_after(reply->status), &p, end) != 0)
 		return -1;
 	for (size_t i = 0; i < reply->headers_count; i++) {
 		if (add_header(wsi, reply->headers[i].name, reply->headers[i].value, &p, end) != 0)

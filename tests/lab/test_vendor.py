@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import os
+import signal
 import socket
+import sqlite3
 import subprocess
 
 import labmail
@@ -227,6 +229,33 @@ def beside_an_update(case):
         until("sealed", lambda: vendor.deliveries(seal) == {"gw": "delivered"}, 15)
         case.equal(vendor.deliveries(made), {"gw": "open"}, "the update")
         hole.close()
+
+
+@cases.case("a locked database: orders are put off, pages are read, receipts come again", engine=False)
+def locked(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab)
+        corners = Corners(lab, vendor)
+        web = "https://127.0.0.1:%d" % WEB
+        corners.corner("pull", {"pull": {
+            "url": web + "/feed", "ca": vendor.file("tls.crt"), "interval_seconds": 1,
+            "receipts": web + "/v1/receipts"}}, {"kind": "pull"})
+        gateway = corners.controls["pull"].process.child
+        order = {"type": "seal", "virus_id": "CV-1", "target": "*", "seal": {"mode": "hold"}}
+        gateway.send_signal(signal.SIGSTOP)
+        seal = vendor.post(order)
+        other = sqlite3.connect(vendor.file("state/vendor.db"), isolation_level=None)
+        lab.closing.callback(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        gateway.send_signal(signal.SIGCONT)
+        until("a receipt is refused",
+              lambda: any(e["what"] == "database" for e in vendor.events("fault")))
+        status, answer = vendor.ask("POST", "/v1/alerts", dict(order, virus_id="CV-2"))
+        case.equal((status, list(answer)), (503, ["error"]), "an order")
+        case.equal(vendor.deliveries(seal), {"pull": "open"}, "a page")
+        other.execute("ROLLBACK")
+        until("delivered", lambda: vendor.deliveries(seal) == {"pull": "delivered"})
+        vendor.post(dict(order, virus_id="CV-2"))
 
 
 @cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)

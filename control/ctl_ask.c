@@ -27,13 +27,17 @@ static int ask(const char *socket_path, json_t *request, int passed, unsigned in
 	json_t **out, int *file)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
+	const struct local_question question = {text, passed, seconds};
 	char *answer = NULL;
 	char reason[128];
 	json_t *root;
 	int err = -ENOMEM;
 
 	json_decref(request);
-	if (text != NULL)
+	if (text != NULL && seconds > CTL_ASK_SECONDS)
+		err = local_ask_alive(socket_path, &question, "{\"command\":\"status\"}",
+			CTL_ASK_SECONDS, &answer);
+	else if (text != NULL)
 		err = local_ask(socket_path, text, passed, seconds, &answer, file);
 	free(text);
 	if (err != 0) {

@@ -9,7 +9,8 @@
 #define CTL_ASK_SECONDS 10
 #define CTL_ASK_LONG_SECONDS 3600 // for what compiles or delivers
 
-// Asks the control process at socket_path. request is let go of. Returns the exit status: CTL_OK with
+// Asks the control process at socket_path, for what takes longer than CTL_ASK_SECONDS only while it shows that it lives. request
+// is let go of. Returns the exit status: CTL_OK with
 // the answer in *out (the caller lets go of it), CTL_FOUND when it was refused, CTL_ERROR when nobody
 // answers; why is said on stderr.
 int ctl_ask(const char *socket_path, json_t *request, unsigned int seconds, json_t **out);

@@ -73,6 +73,11 @@ struct local_question {
 int local_ask_until(const char *path, const struct local_question *question, int end, char **answer)
 	__attribute__((warn_unused_result));
 
+// The same, while the other side answers anything: sign is asked beside again and again, and when that had no answer for
+// silence_s seconds, none is waited for any more: -ETIMEDOUT, and what was asked may be done later.
+int local_ask_alive(const char *path, const struct local_question *question, const char *sign,
+	unsigned int silence_s, char **answer) __attribute__((warn_unused_result));
+
 // The same by a connection that stays, for one question after the other; two seconds to be let in. After an error it is
 // to be closed: an answer that comes late would be taken for the next one's.
 int local_connect(const char *path, int *out) __attribute__((warn_unused_result));

@@ -11,6 +11,10 @@
 # optimised across files, which takes longer: `make WHOLE=1`, `make install WHOLE=1`, `make bench WHOLE=1`.
 
 SHELL := /bin/bash
+# All processors compile, if the command line does not say how many.
+ifeq ($(filter clean,$(MAKECMDGOALS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .DELETE_ON_ERROR:
 comma := ,
 CC := gcc

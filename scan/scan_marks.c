@@ -7,8 +7,8 @@
 
 #define BLOCK 64
 
-static const uint8_t pairs[][2] = {{3, 4}, {'~', '^'}};
-static const uint8_t pair_marks[] = {SCAN_MARK_ZIP, SCAN_MARK_SCRIPT};
+static const uint8_t pairs[][2] = {{3, 4}, {5, 6}, {'~', '^'}};
+static const uint8_t pair_marks[] = {SCAN_MARK_ZIP, SCAN_MARK_ZIP, SCAN_MARK_SCRIPT};
 static const uint8_t archives[][SCAN_MARK_WHOLE_BYTES] = {
 	{'7', 'z', 0xbc}, {'M', 'S', 'C'}, {'R', 'a', 'r'}};
 

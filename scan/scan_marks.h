@@ -9,7 +9,7 @@
 // Two or three bytes, side by side, without which there is none. Two of an archive stand in every other 4 KB of
 // collected mails.
 enum scan_mark {
-	SCAN_MARK_ZIP = 1,    // "\x03\x04" of a member's signature
+	SCAN_MARK_ZIP = 1,    // "\x03\x04" of a member's signature, "\x05\x06" of an end record's
 	SCAN_MARK_SCRIPT = 2, // "~^" before an encoded script
 	SCAN_MARK_WHOLE = 4,  // "7z\xbc", "MSC", "Rar": an archive that must be whole
 };

@@ -39,6 +39,7 @@ static inline void take(struct least *least, __m512i first, __m512i second, __m5
 		{'7', 'z', 0xbc}, {'M', 'S', 'C'}, {'R', 'a', 'r'}};
 
 	least->zip = _mm512_min_epu8(least->zip, differs(first, second, 3, 4));
+	least->zip = _mm512_min_epu8(least->zip, differs(first, second, 5, 6));
 	least->script = _mm512_min_epu8(least->script, differs(first, second, '~', '^'));
 	for (size_t i = 0; i < sizeof(archives) / sizeof(archives[0]); i++)
 		least->whole = _mm512_min_epu8(
@@ -52,8 +53,9 @@ static inline unsigned int mark_if(__m512i least, enum scan_mark mark)
 
 // What a mark may be, by its first byte and its second one: of these two tables' entries for them a bit is in both.
 static const uint8_t firsts[64] = {
-	[3] = 1, ['~' & 63] = 2, ['7' & 63] = 4, ['M' & 63] = 8, ['R' & 63] = 16};
-static const uint8_t seconds[128] = {[4] = 1, ['^'] = 2, ['z'] = 4, ['S'] = 8, ['a'] = 16};
+	[3] = 1, [5] = 32, ['~' & 63] = 2, ['7' & 63] = 4, ['M' & 63] = 8, ['R' & 63] = 16};
+static const uint8_t seconds[128] = {
+	[4] = 1, [6] = 32, ['^'] = 2, ['z'] = 4, ['S'] = 8, ['a'] = 16};
 
 // Whether a mark may begin in a span: in text it is so in few.
 static inline bool may_begin(const uint8_t *data)

@@ -314,20 +314,22 @@ static void unpacking_begin(
 	container_begin(object, kind);
 }
 
+#define MAGIC_BYTES 4 // of unpack_find_zip
+
 // Bytes that are none of an archive's: a zip may begin anywhere. Returns how many were looked at.
 static size_t search_zip(
 	struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
 {
-	const size_t magic_bytes = sizeof(unpack_zip_magic);
-	size_t found =
-		unpack_find_zip(&object->zip_search, data, n, (object->marks & SCAN_MARK_ZIP) != 0);
+	const bool is_inside = (object->marks & SCAN_MARK_ZIP) != 0;
+	const uint8_t *magic = NULL;
+	size_t found = unpack_find_zip(&object->zip_search, data, n, is_inside, &magic);
 
 	if (found == 0)
 		return n;
 	object->zip_search = 0;
-	unpacking_begin(scan, object, UNPACK_ZIP_INSIDE, object->bytes + found - magic_bytes);
+	unpacking_begin(scan, object, UNPACK_ZIP_INSIDE, object->bytes + found - MAGIC_BYTES);
 	if (object->unpack != NULL)
-		(void)unpacking_feed(scan, object, unpack_zip_magic, magic_bytes);
+		(void)unpacking_feed(scan, object, magic, MAGIC_BYTES);
 	return found;
 }
 

@@ -23,7 +23,8 @@ struct unpack_pool {
 	uint32_t free_bzip2s_count;
 };
 
-const uint8_t unpack_zip_magic[4] = {'P', 'K', 3, 4};
+static const uint8_t zip_magic[] = {'P', 'K', 3, 4};
+static const uint8_t zip_end_magic[] = {'P', 'K', 5, 6};
 
 static size_t round_up(size_t bytes)
 {
@@ -136,8 +137,7 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 {
 	static const char spanned[] = "PK00PK\x03\x04";
 
-	if (n >= 4 &&
-		(memcmp(data, unpack_zip_magic, 4) == 0 || memcmp(data, "PK\x05\x06", 4) == 0))
+	if (n >= 4 && (memcmp(data, zip_magic, 4) == 0 || memcmp(data, zip_end_magic, 4) == 0))
 		return UNPACK_ZIP;
 	if (n >= 8 &&
 		(memcmp(data, spanned, 8) == 0 || memcmp(data, "PK\x07\x08PK\x03\x04", 8) == 0))
@@ -178,23 +178,34 @@ uint64_t unpack_end_of(const struct unpack *unpack)
 	return unpack->kind == UNPACK_ZIP ? zip_end_of(&unpack->as.zip) : 0;
 }
 
-size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n, bool is_inside)
+// The first of the four bytes in data, or across its beginning; last: those before it. Returns the bytes up to its end,
+// or 0.
+static size_t find_magic(
+	uint32_t last, const uint8_t *data, size_t n, bool is_inside, const uint8_t *magic)
 {
-	static const uint32_t magic = 0x504b0304;
-	uint32_t last = *state;
+	const uint32_t word = read_be32(magic);
 	size_t at;
 
 	for (at = 0; at < n && at < 3; at++) {
 		last = last << 8 | data[at];
-		if (last == magic)
+		if (last == word)
 			return at + 1;
 	}
-	at = is_inside ? find_four(data, n, 0, unpack_zip_magic) : n;
-	if (at < n)
-		return at + 4;
-	for (at = n > 3 ? n - 3 : n; at < n; at++)
-		last = last << 8 | data[at];
-	*state = last;
+	at = is_inside ? find_four(data, n, 0, magic) : n;
+	return at < n ? at + 4 : 0;
+}
+
+size_t unpack_find_zip(
+	uint32_t *state, const uint8_t *data, size_t n, bool is_inside, const uint8_t **magic)
+{
+	size_t member = find_magic(*state, data, n, is_inside, zip_magic);
+	size_t end = find_magic(*state, data, member > 0 ? member : n, is_inside, zip_end_magic);
+
+	*magic = end > 0 ? zip_end_magic : zip_magic;
+	if (member > 0 || end > 0)
+		return end > 0 ? end : member;
+	for (size_t at = n > 4 ? n - 4 : 0; at < n; at++)
+		*state = *state << 8 | data[at];
 	return 0;
 }
 

@@ -115,12 +115,12 @@ bool unpack_is_partial(enum unpack_kind kind);
 // Offset of what follows the archive, as far as it has come to its end and goes on looking for more of it: behind a
 // zip's end record. 0: it has not.
 uint64_t unpack_end_of(const struct unpack *unpack);
-// Looks for the signature of a zip's member in data that follows what was looked at before; state is
-// 0 at first. is_inside: its last two bytes may stand side by side in data. Returns the bytes up to its end, or
-// 0 where it does not end in data.
-size_t unpack_find_zip(uint32_t *state, const uint8_t *data, size_t n, bool is_inside);
-// What unpack_find_zip has found, to be fed to an UNPACK_ZIP_INSIDE before what follows it.
-extern const uint8_t unpack_zip_magic[4];
+// Looks for the signature of a zip's member or of its end record in data that follows what was looked at before; state
+// is 0 at first. is_inside: the last two bytes of one may stand side by side in data. Returns the bytes up to its end, or
+// 0 where none ends in data; *magic is then what is to be fed to an UNPACK_ZIP_INSIDE before what follows: these four
+// bytes.
+size_t unpack_find_zip(
+	uint32_t *state, const uint8_t *data, size_t n, bool is_inside, const uint8_t **magic);
 
 // offset: of the archive's first byte in the object. Returns 0 or -ENOMEM: all are in use.
 int unpack_begin(struct unpack_pool *pool, enum unpack_kind kind, uint64_t offset,

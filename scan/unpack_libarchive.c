@@ -44,6 +44,7 @@ enum {
 	TOLD_MEMORY = 8,
 	TOLD_ARCHIVE = 16,
 	TOLD_SPLIT = 32,
+	TOLD_AMBIGUOUS = 64,
 };
 
 // ---- the capture as libarchive's file ----------------------------------------------------------
@@ -288,6 +289,7 @@ static void warn(struct libarchive *state, unsigned int bit, struct unpack_event
 		{TOLD_MEMORY, "limit-memory"},
 		{TOLD_ARCHIVE, "unsupported-archive"},
 		{TOLD_SPLIT, "split-archive"},
+		{TOLD_AMBIGUOUS, "ambiguous-archive"},
 	};
 
 	if ((state->told & bit) != 0)
@@ -398,6 +400,14 @@ static bool is_empty(const struct libarchive *state, struct archive_entry *entry
 	       archive_entry_size(entry) == 0;
 }
 
+// A folder of a zip that has contents, or a link: its reader passes these over, others do not.
+static bool is_contents_lost(const struct libarchive *state, struct archive_entry *entry)
+{
+	return strcmp(state->whole->format->type, "zip") == 0 &&
+	       archive_entry_filetype(entry) != AE_IFREG &&
+	       (archive_entry_filetype(entry) != AE_IFDIR || !is_empty(state, entry));
+}
+
 static void on_entry(
 	struct libarchive *state, struct archive_entry *entry, struct unpack_event *event)
 {
@@ -410,6 +420,10 @@ static void on_entry(
 	if (was_unpacked(state))
 		return;
 	state->whole->members++;
+	if (is_contents_lost(state, entry)) {
+		warn(state, TOLD_AMBIGUOUS, event);
+		return;
+	}
 	if (!is_member(state, entry))
 		return;
 	state->entry = entry;

@@ -31,6 +31,7 @@
 #include "scan/decode.h"
 #include "scan/unpack.h"
 #include "scan/unpack_pdf.h"
+#include "scan/unpack_zip.h"
 
 #include <bzlib.h>
 
@@ -93,81 +94,6 @@ enum codec_step {
 	CODEC_END,    // the packed data is over; *bytes may be at codec.data
 	CODEC_BROKEN, // the same, by an error
 	CODEC_BOMB,
-};
-
-// A record of a zip in a buffer of this size, and what follows a member of unknown size.
-#define ZIP_END_BYTES 22 // of its end record
-#define ZIP_WINDOW_BYTES 64
-#define ZIP_HOLD_BYTES 512
-#define ZIP_TAIL_BYTES 12
-
-enum zip_state {
-	ZIP_SEARCH, // for the next record
-	ZIP_NAME,
-	ZIP_EXTRA,
-	ZIP_STORED,
-	ZIP_PACKED,
-	ZIP_SIZED, // packed, and only its sizes tell the end
-	ZIP_OPEN,  // stored, size unknown
-	ZIP_SKIP,  // cannot be unpacked
-};
-
-struct zip_entry {
-	bool is_local;
-	uint16_t flags;
-	uint16_t method;
-	uint64_t packed;
-	uint64_t bytes;
-	uint64_t at; // offset of the local header
-	uint32_t crc;
-	uint64_t name_hash;
-	bool has_other_name; // that ends with something else
-};
-
-struct zip_directory {
-	uint64_t locals; // entries
-	uint64_t centrals;
-	uint64_t local_sums[2]; // places counted from the first header, and from the object's start
-	uint64_t central_sum;
-	uint64_t local_crcs; // the same of the members' checksums
-	uint64_t central_crcs;
-	uint64_t first_central; // offset and 1, 0: none yet
-	uint64_t end;           // offset of the end record and 1, 0: none yet
-	uint16_t comment;       // bytes of its comment
-	bool is_unsure;         // a member's true sizes are not known
-	bool is_ambiguous;
-	bool is_damaged;        // a checksum differs
-	bool is_hidden;         // an end record may stand inside another record or a member
-	bool is_later;          // the last piece of several
-	bool is_spanned;        // it begins as the first of several pieces does
-	uint64_t local_renamed; // entries with another name
-	uint64_t central_renamed;
-};
-
-struct zip {
-	enum zip_state state;
-	uint64_t record; // offset of the record being read
-	uint64_t first;  // of the first local header
-	bool has_first;
-	struct zip_entry entry;
-	uint32_t last; // four bytes of the name or extra field
-	uint32_t name_left;
-	uint32_t extra_left;
-	uint32_t item_left; // of an extra field's item
-	uint16_t item_id;
-	uint8_t item_bytes; // of these, read into item
-	uint8_t item[24];
-	uint32_t tail_bytes;          // of another name that it is
-	uint8_t tail[ZIP_TAIL_BYTES]; // the last of these
-	uint64_t left;                // stored bytes to come
-	uint64_t given;               // bytes of the open member
-	uint32_t crc;                 // of these
-	uint32_t window_bytes;
-	uint8_t window[ZIP_WINDOW_BYTES];
-	uint32_t hold_bytes;
-	uint32_t hold_candidate; // index of a byte that may begin a record; hold_bytes: none
-	uint8_t hold[ZIP_HOLD_BYTES];
-	struct zip_directory directory;
 };
 
 enum gzip_state {
@@ -521,25 +447,6 @@ void shrink_begin(struct unpack *unpack);
 enum codec_step shrink_run(
 	struct unpack *unpack, const uint8_t *data, size_t n, size_t *used, size_t *bytes);
 
-// unpack_zip_dir.c
-void zip_directory_add(struct zip *zip, const struct zip_entry *entry);
-// Whether another name of the entry, of so many bytes of which tail has the last ones, ends with something else: readers
-// go by either.
-bool zip_name_differs(const struct unpack *unpack, const uint8_t tail[ZIP_TAIL_BYTES], size_t n);
-// The record at offset at is one of the directory, or its end (end is the record then).
-// Offset of what follows the last end record, its comment first; 0: none was met.
-uint64_t zip_end_of(const struct zip *zip);
-void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at);
-
-// unpack_tnef_props.c
-// Reads on in the properties of an attachment; zeroed to begin with. Returns how many bytes were read: up to where a
-// file begins or ends, and then *cut, or all.
-size_t tnef_props_run(struct tnef_props *props, const uint8_t *data, size_t n, bool *cut);
-
-// unpack_zip_open.c
-size_t zip_open_feed(
-	struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event);
-
 // unpack_filter.c
 void filter_begin(struct unpack *unpack);
 enum codec_step filter_run(
@@ -592,3 +499,8 @@ void pdf_text_begin(struct unpack *unpack, bool is_member, struct unpack_event *
 // The next byte of it. True when it is over.
 bool pdf_text_byte(struct unpack *unpack, uint8_t byte, struct unpack_event *event);
 void pdf_text_finish(struct unpack *unpack, struct unpack_event *event);
+
+// unpack_tnef_props.c
+// Reads on in the properties of an attachment; zeroed to begin with. Returns how many bytes were read: up to where a
+// file begins or ends, and then *cut, or all.
+size_t tnef_props_run(struct tnef_props *props, const uint8_t *data, size_t n, bool *cut);

@@ -165,23 +165,13 @@ static size_t search(struct unpack *unpack, const uint8_t *data, size_t n)
 
 // ---- names and extra fields --------------------------------------------------------------------
 
-// An end record where none is looked for: in the name or extra field of another record.
-static void watch_end(struct zip *zip, uint8_t byte)
-{
-	zip->last = zip->last >> 8 | (uint32_t)byte << 24;
-	if (zip->last == END_MAGIC)
-		zip->directory.is_hidden = true;
-}
-
 static size_t name_feed(struct unpack *unpack, const uint8_t *data, size_t n)
 {
 	struct zip *zip = &unpack->as.zip;
 
 	n = n < zip->name_left ? n : zip->name_left;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		zip->entry.name_hash = (zip->entry.name_hash ^ data[i]) * FNV_PRIME;
-		watch_end(zip, data[i]);
-	}
 	unpack_name_add(unpack, data, n);
 	zip->name_left -= (uint32_t)n;
 	return n;
@@ -240,10 +230,8 @@ static size_t extra_feed(struct unpack *unpack, const uint8_t *data, size_t n)
 	struct zip *zip = &unpack->as.zip;
 
 	n = n < zip->extra_left ? n : zip->extra_left;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		extra_byte(unpack, data[i]);
-		watch_end(zip, data[i]);
-	}
 	zip->extra_left -= (uint32_t)n;
 	return n;
 }
@@ -261,7 +249,7 @@ static void member_skip(struct unpack *unpack, enum unpack_warning warning)
 	bool is_sized = zip->entry.packed != 0 && (zip->entry.flags & FLAG_LATER) == 0;
 
 	unpack_warn(unpack, warning);
-	zip->directory.is_unsure = true;
+	zip->directory.is_unsized |= !is_sized;
 	zip->left = is_sized ? zip->entry.packed : 0;
 	zip->state = ZIP_SKIP;
 }
@@ -408,7 +396,7 @@ static size_t stored_feed(
 
 static void packed_codec_end(struct unpack *unpack)
 {
-	unpack->as.zip.directory.is_unsure |= unpack->is_broken || unpack->is_over;
+	unpack->as.zip.directory.is_torn |= unpack->is_broken || unpack->is_over;
 	codec_end(unpack);
 }
 
@@ -487,7 +475,7 @@ static size_t skip_feed(struct unpack *unpack, size_t n, struct unpack_event *ev
 	return n;
 }
 
-size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+static size_t step(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
 {
 	struct zip *zip = &unpack->as.zip;
 
@@ -516,6 +504,14 @@ size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 		return skip_feed(unpack, n, event);
 	}
 	return n;
+}
+
+size_t zip_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unpack_event *event)
+{
+	size_t used = step(unpack, data, n, event);
+
+	zip_ends_feed(&unpack->as.zip, data, used, unpack->offset);
+	return used;
 }
 
 // A record that is cut off may have another in it.
@@ -553,20 +549,6 @@ static bool is_stepping(const struct unpack *unpack)
 	return false;
 }
 
-// Without an end record an archive is cut off, unless one may stand where it was not seen.
-static bool is_ambiguous(const struct zip_directory *directory)
-{
-	return directory->end == 0 ? directory->is_hidden
-				   : directory->is_ambiguous && !directory->is_unsure;
-}
-
-// APPNOTE 8.5: the first piece begins with a mark, the last has a number in its end record. Where there is
-// but one piece, that is 0.
-static bool is_split(const struct zip_directory *directory)
-{
-	return directory->is_later || (directory->is_spanned && directory->end == 0);
-}
-
 bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 {
 	struct zip *zip = &unpack->as.zip;
@@ -578,15 +560,6 @@ bool zip_finish(struct unpack *unpack, struct unpack_event *event)
 			(void)zip_feed(unpack, unpack->out, 0, event);
 		return true;
 	}
-	if (is_split(&zip->directory))
-		unpack_warn(unpack, WARN_SPLIT);
-	if (is_ambiguous(&zip->directory))
-		unpack_warn(unpack, WARN_AMBIGUOUS);
-	if (zip->directory.end != 0 && zip->directory.is_damaged && !zip->directory.is_unsure)
-		unpack_warn(unpack, WARN_BROKEN);
-	// Readers look for the end record at the end.
-	if (zip->directory.end != 0 &&
-		unpack->offset <= zip->directory.end - 1 + ZIP_END_BYTES + zip->directory.comment)
-		unpack->due |= unpack->kept;
+	zip_directory_judge(unpack);
 	return false;
 }

@@ -2,6 +2,9 @@
 """Screening entries in the lab, made of hashlib and the text of docs/screening.md alone, and a gateway that
 gets them in alerts."""
 import hashlib
+import json
+import random
+import time
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -30,6 +33,21 @@ def window_entry(content, **more):
     return dict({"kind": "window", "algorithm": "sha256", "length": len(content),
                  "digest": hashlib.sha256(content).hexdigest(),
                  "rolling": "%08x%08x" % (poly(content[:32]), poly(content))}, **more)
+
+
+def many(count, seed):
+    source = random.Random(seed)
+    return [{"kind": "file", "algorithm": "sha256", "digest": source.randbytes(32).hex(),
+             "bytes": source.randrange(1, 1 << 20)} for _ in range(count)]
+
+
+def add_list(at, entries):
+    path = at.lab.folder + "/list.json"
+    with open(path, "w") as f:
+        json.dump(entries, f)
+    began = time.monotonic()
+    said = at.control.ask("screen", "add", "--list", path)
+    return said, time.monotonic() - began
 
 
 class Screened:

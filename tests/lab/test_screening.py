@@ -5,7 +5,6 @@ force at once, survive restarts, end when the rules know the virus, and keep not
 import hashlib
 import json
 import os
-import random
 import subprocess
 import threading
 import time
@@ -13,8 +12,8 @@ import time
 import labmail
 import lablib
 from lablib import BUILD, Cases, Lab, until
-from laboutbreak import NEW_VIRUS, Mailer, Try, make_mail, new_signature
-from labscreen import ID, Screened, file_entry, window_entry
+from laboutbreak import NEW_VIRUS, new_signature
+from labscreen import ID, Screened, add_list, file_entry, many, window_entry
 
 cases = Cases()
 VIRUS = labmail.noise(5000, 5) + NEW_VIRUS + labmail.noise(3000, 6)
@@ -335,21 +334,6 @@ def seamless(case):
         until("the list has ended", lambda: at.listed()["total"] == 0)
 
 
-def many(count, seed):
-    source = random.Random(seed)
-    return [{"kind": "file", "algorithm": "sha256", "digest": source.randbytes(32).hex(),
-             "bytes": source.randrange(1, 1 << 20)} for _ in range(count)]
-
-
-def add_list(at, entries):
-    path = at.lab.folder + "/list.json"
-    with open(path, "w") as f:
-        json.dump(entries, f)
-    began = time.monotonic()
-    said = at.control.ask("screen", "add", "--list", path)
-    return said, time.monotonic() - began
-
-
 @cases.case("small changes of a large list count at once, over kills of both at any moment, and end as others do",
             engine=True)
 def layered(case):
@@ -414,62 +398,6 @@ def layered(case):
         until("few are left", lambda: at.listed()["total"] == total - 20099 and at.listed()["in_force"])
         case.check(not os.path.exists(layer), "one image again", os.listdir(lab.folder))
         case.equal([e for e in at.control.events("fault") if e["what"] == "screening"], [], "faults")
-
-
-@cases.case("a million entries come into force under load, a tenth of them in an alert; no mail is lost",
-            engine=True)
-def million(case):
-    with Lab(case) as lab:
-        at = Screened(case, lab)
-        tries, stop = [], threading.Event()
-        entries = many(1000000, 1)
-        for n, entry in enumerate(entries[:900000]):
-            entry["virus_id"] = "CV-%d" % (n // 100000)
-        with open(lab.folder + "/list.json", "w") as f:
-            json.dump(entries[:900000], f)
-        entries[-777] = file_entry(VIRUS, name="Worm.File")
-        alert = at.vendor.alert("screen", virus_id=ID, screen=entries[900000:])
-
-        def load(number):
-            mailer = Mailer(lab, patience=60)
-            count = 0
-            while not stop.is_set():
-                one = Try(make_mail("m%d-%d" % (number, count), count), False)
-                mailer.send(one, "data")
-                tries.append(one)
-                count += 1
-            mailer.leave()
-        senders = [threading.Thread(target=load, args=(n,), daemon=True) for n in range(2)]
-        for sender in senders:
-            sender.start()
-        try:
-            began = time.monotonic()
-            at.control.ask("screen", "add", "--list", lab.folder + "/list.json")
-            by_hand = time.monotonic() - began
-            case.equal(at.tell(alert)["result"], "applied", "the alert")
-            by_alert = time.monotonic() - began - by_hand
-            case.equal(at.listed("list", "--limit", "1")["total"], 1000000, "entries in force")
-            at.send("evil", VIRUS)
-            small = [add_list(at, [dict(e, virus_id="CV-SMALL") for e in many(count, count)])
-                     for count in (100, 10000, 100)]
-            case.check(all(said["in_force"] for said, _ in small), "small changes", small)
-            at.send("evil2", VIRUS)
-            at.control.ask("screen", "remove", "CV-SMALL")
-            at.control.ask("screen", "remove", "CV-3")
-            until("there are fewer", lambda: at.listed()["waiting"] == 0)
-        finally:
-            stop.set()
-            for sender in senders:
-                sender.join()
-        case.equal(at.listed()["total"], 900000, "entries in force")
-        at.quarantined("evil", "evil2")
-        case.equal({t.code for t in tries}, {250}, "each mail was taken")
-        labmail.check_arrived(case, at.server, [t.data for t in tries])
-        stats = at.gateway.stats()
-        case.equal((stats["tx_dropped"], stats["messages_tempfailed"]), (0, 0), "losses")
-        print("     %d mails meanwhile; 900000 by hand in %.1f s, 100000 more by an alert in %.1f s,"
-              " then 100, 10000 and 100 in %s s" % (
-                  len(tries), by_hand, by_alert, ", ".join("%.2f" % took for _, took in small)))
 
 
 if __name__ == "__main__":

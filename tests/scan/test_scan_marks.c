@@ -15,8 +15,9 @@ static unsigned int expected(const uint8_t *data, size_t n)
 	static const struct {
 		const char *bytes;
 		enum scan_mark mark;
-	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"~^", SCAN_MARK_SCRIPT},
-		{"7z\xbc", SCAN_MARK_WHOLE}, {"MSC", SCAN_MARK_WHOLE}, {"Rar", SCAN_MARK_WHOLE}};
+	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"\x05\x06", SCAN_MARK_ZIP},
+		{"~^", SCAN_MARK_SCRIPT}, {"7z\xbc", SCAN_MARK_WHOLE}, {"MSC", SCAN_MARK_WHOLE},
+		{"Rar", SCAN_MARK_WHOLE}};
 	unsigned int found = 0;
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
@@ -28,7 +29,7 @@ static unsigned int expected(const uint8_t *data, size_t n)
 static void all_variants_tell_the_same(void **state)
 {
 	static const char *const parts[] = {
-		"\x03", "\x04", "~", "^", "7", "z\xbc", "MS", "C", "Ra", "r"};
+		"\x03", "\x04", "\x05", "\x06", "~", "^", "7", "z\xbc", "MS", "C", "Ra", "r"};
 	struct random random = {7};
 	unsigned int seen[SCAN_MARKS_ALL + 1] = {0};
 
@@ -42,7 +43,8 @@ static void all_variants_tell_the_same(void **state)
 
 		assert_non_null(data);
 		for (size_t i = 0; i < n;) {
-			const char *part = parts[random_below(&random, 10)];
+			const char *part =
+				parts[random_below(&random, sizeof(parts) / sizeof(parts[0]))];
 
 			if (random_below(&random, rare) != 0)
 				data[i++] = (uint8_t)random_below(&random, 256);
@@ -66,8 +68,9 @@ static void a_mark_is_seen_wherever_it_stands(void **state)
 	static const struct {
 		const char *bytes;
 		enum scan_mark mark;
-	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"~^", SCAN_MARK_SCRIPT},
-		{"7z\xbc", SCAN_MARK_WHOLE}, {"MSC", SCAN_MARK_WHOLE}, {"Rar", SCAN_MARK_WHOLE}};
+	} marks[] = {{"\x03\x04", SCAN_MARK_ZIP}, {"\x05\x06", SCAN_MARK_ZIP},
+		{"~^", SCAN_MARK_SCRIPT}, {"7z\xbc", SCAN_MARK_WHOLE}, {"MSC", SCAN_MARK_WHOLE},
+		{"Rar", SCAN_MARK_WHOLE}};
 	uint8_t data[600] = {0};
 
 	(void)state;

@@ -8,6 +8,7 @@ The output is that of unpack_reference.py. Shrunk and imploded members are packe
 installed, is asked whether they are what they should be. Deflate64 is 7-Zip's.
 """
 import hashlib
+import io
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 import zlib
 
 rng = random.Random(9)
@@ -245,6 +247,23 @@ for flags in (0, 2, 4, 6):
 good["deflate64.zip"] = deflate64()
 
 imploded = implode(text, True, True)
+deflated = zlib.compress(text)[2:-4]
+# A stored block that goes on to the end of the archive and further.
+unended = make_zip([("a", b"some", 8, 0, b"\0\x60\xea\x9f\x15some"), ("t", text, 8, 0, deflated)])
+
+
+def make_lzma():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("t"), text, zipfile.ZIP_LZMA)
+    return out.getvalue()
+
+
+def patched(data, at, value):
+    return data[:at] + struct.pack("<I", value) + data[at + 4:]
+
+
+lzma = make_lzma()
 odd = {
     # Cut short: what came until then is given.
     "implode-broken.zip": (make_zip([("t", text, 6, 0, imploded)]), "suspect", "broken-archive"),
@@ -254,6 +273,16 @@ odd = {
     "reduce.zip": (make_zip([("t", text, 2, 0, b"x" * 300)]), "suspect", "unsupported-method"),
     # The last of several pieces, and the first.
     "split-last.zip": (make_zip([("t", b"TEST", 0, 0, b"TEST")], disk=1), "suspect", "split-archive"),
+    # Others follow the directory past a member that does not end where it should.
+    "unended.zip": (unended, "suspect", "ambiguous-archive"),
+    "unended-inside.zip": (b"MZ" + unended, "suspect", "ambiguous-archive"),
+    "unended-later.zip": (unended.replace(b"\x14\0\0\0", b"\x14\0\x08\0"), "suspect", "ambiguous-archive"),
+    # LZMA is left to the library, but not what the directory says otherwise.
+    "lzma-short.zip": (patched(lzma, 18, 1), "suspect", "ambiguous-archive"),
+    "lzma-folder.zip": (patched(lzma, lzma.index(b"PK\1\2") + 38, 0o040755 << 16), "suspect", "ambiguous-archive"),
+    "lzma-link.zip": (patched(lzma, lzma.index(b"PK\1\2") + 38, 0o120777 << 16), "suspect", "broken-archive"),
+    # There are readers that do not ask for the signatures of members.
+    "no-member.zip": (make_zip([("t", text, 8, 0, deflated)]).replace(b"PK\3\4", b"PK\3\0"), "suspect", "ambiguous-archive"),
     "split-first.z01": (b"PK\7\10" + make_zip([("t", noise, 0, 0, noise)])[:50000], "suspect",
                         "split-archive"),
 }

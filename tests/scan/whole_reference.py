@@ -181,7 +181,7 @@ def zips():
         put("LZMA-%d.zip" % is_one_way, data, found=members(e for e in entries if e[0] != "in/"))
     one = packed_zip("LZMA", files)
     if one is not None:
-        put("LZMA-twice.zip", one + one, "suspect", "unsupported-method")
+        put("LZMA-twice.zip", one + one, "suspect", "ambiguous-archive")
 
 
 def self_extracting():

@@ -81,18 +81,21 @@ static bool is_past(const struct deliver_params *how, const struct parameter *pa
 static const char *reckon(
 	const struct deliver_params *how, const struct parameter *parameter, char *out, size_t room)
 {
+	// Behind a value without a number stands another parameter's.
+	bool has_number =
+		parameter->value_bytes > 0 && strchr("-0123456789", parameter->value[0]) != NULL;
 	char *rest;
 	long long left = strtoll(parameter->value, &rest, 10) - how->waited_s;
 	size_t rest_bytes = (size_t)(parameter->value + parameter->value_bytes - rest);
 
 	if (is_named(parameter, "HOLDUNTIL") && is_past(how, parameter))
 		return NULL;
-	if (is_named(parameter, "HOLDFOR")) {
+	if (is_named(parameter, "HOLDFOR") && has_number) {
 		if (left > 0)
 			(void)snprintf(out, room, " HOLDFOR=%lld", left);
 		return NULL;
 	}
-	if (!is_named(parameter, "BY")) {
+	if (!is_named(parameter, "BY") || !has_number) {
 		(void)snprintf(out, room, " %.*s", (int)parameter->bytes, parameter->text);
 		return NULL;
 	}

@@ -27,7 +27,7 @@ static void what_the_server_offers_is_said_again(void **state)
 		"RET=HDRS ENVID=a+2Bb", "NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c", "XVERP",
 		"XVERP=+=", "RRVS=2014-04-03T23:01:00Z;C", "AUTH=<>",
 		"HOLDUNTIL=2027-01-01T00:00:01Z", "HOLDUNTIL=2026-12-31T23:00:01-01:00",
-		"HOLDUNTIL=soon"};
+		"HOLDUNTIL=soon", "HOLDFOR=", "HOLDFOR= XVERP", "BY= RRVS=5;R", "BY=;R", "BY"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(as_given) / sizeof(as_given[0]); i++) {

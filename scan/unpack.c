@@ -178,34 +178,50 @@ uint64_t unpack_end_of(const struct unpack *unpack)
 	return unpack->kind == UNPACK_ZIP ? zip_end_of(&unpack->as.zip) : 0;
 }
 
-// The first of the four bytes in data, or across its beginning; last: those before it. Returns the bytes up to its end,
-// or 0.
-static size_t find_magic(
-	uint32_t last, const uint8_t *data, size_t n, bool is_inside, const uint8_t *magic)
+static const uint8_t *magic_of(uint32_t word)
 {
-	const uint32_t word = read_be32(magic);
-	size_t at;
+	if (word == read_be32(zip_magic))
+		return zip_magic;
+	return word == read_be32(zip_end_magic) ? zip_end_magic : NULL;
+}
 
-	for (at = 0; at < n && at < 3; at++) {
-		last = last << 8 | data[at];
-		if (last == word)
-			return at + 1;
+// The first place where either stands; n: none.
+static size_t find_magic(const uint8_t *data, size_t n)
+{
+	size_t at = 0;
+
+	while (at + 4 <= n) {
+		if (at + FIND_FOUR_BLOCK < n && !find_four_may_begin(data + at, zip_magic)) {
+			at += FIND_FOUR_BLOCK;
+			continue;
+		}
+		for (const size_t end = at + FIND_FOUR_BLOCK; at < end && at + 4 <= n; at++)
+			if (data[at] == zip_magic[0] && magic_of(read_be32(data + at)) != NULL)
+				return at;
 	}
-	at = is_inside ? find_four(data, n, 0, magic) : n;
-	return at < n ? at + 4 : 0;
+	return n;
 }
 
 size_t unpack_find_zip(
 	uint32_t *state, const uint8_t *data, size_t n, bool is_inside, const uint8_t **magic)
 {
-	size_t member = find_magic(*state, data, n, is_inside, zip_magic);
-	size_t end = find_magic(*state, data, member > 0 ? member : n, is_inside, zip_end_magic);
+	uint32_t last = *state;
+	size_t at;
 
-	*magic = end > 0 ? zip_end_magic : zip_magic;
-	if (member > 0 || end > 0)
-		return end > 0 ? end : member;
-	for (size_t at = n > 4 ? n - 4 : 0; at < n; at++)
-		*state = *state << 8 | data[at];
+	for (at = 0; at < n && at < 3; at++) {
+		last = last << 8 | data[at];
+		*magic = magic_of(last);
+		if (*magic != NULL)
+			return at + 1;
+	}
+	at = is_inside ? find_magic(data, n) : n;
+	if (at < n) {
+		*magic = magic_of(read_be32(data + at));
+		return at + 4;
+	}
+	for (at = n > 3 ? n - 3 : n; at < n; at++)
+		last = last << 8 | data[at];
+	*state = last;
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 //   unsupported-method   a member packed in a way that is not known here
 //   split-archive        a piece of an archive in several pieces: members may be cut, or elsewhere
 //   ambiguous-archive    a zip's directory names other members, sizes or places than its local
-//                        headers, or it has two directories; a tar's link or folder with contents;
+//                        headers, it has two directories, or one that members cover; a tar's link or folder with contents;
 //                        a PDF in which one stream may be hidden in another; a universal binary whose
 //                        programs overlap
 //   archive-bomb         more than max_ratio bytes from a byte (counted in steps of 4 KiB of input);

@@ -47,8 +47,8 @@ struct zip_sums {
 struct zip_directory {
 	uint64_t locals; // entries
 	uint64_t centrals;
-	struct zip_sums
-		local_sums[2]; // places counted from the first header, and from the object's start
+	// Places counted from the first header, and from the object's start.
+	struct zip_sums local_sums[2];
 	struct zip_sums central_sums;
 	uint64_t local_crcs; // the same of the members' checksums
 	uint64_t central_crcs;

@@ -98,7 +98,7 @@ void zip_directory_end(struct zip *zip, const uint8_t *end, uint64_t at)
 	directory->comment = read_le16(end + 20);
 }
 
-// ---- end records that are none to who reads from the front --------------------------------------
+// ---- end records that only who looks from the end takes for one ---------------------------------
 
 #define END_MAGIC 0x504b0506u          // first byte highest, as it passes
 #define TO_COMMENT (ZIP_END_BYTES - 4) // from behind it to behind the comment's size
@@ -160,6 +160,8 @@ static bool is_swallowed(const struct unpack *unpack)
 	return unpack->kind == UNPACK_ZIP ? unpack->offset - ends->end <= MAX_COMMENT
 					  : ends->reach >= unpack->offset;
 }
+
+// ---- what is told of it -------------------------------------------------------------------------
 
 // Without an end record an archive is cut off, unless one may stand where it was not seen.
 static bool is_ambiguous(const struct zip_directory *directory)

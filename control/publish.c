@@ -5,6 +5,7 @@
 #include "control/publish_base.h"
 #include "control/publish_hand.h"
 #include "control/publish_standby.h"
+#include "control/standstill.h"
 #include "dataplane/dataplane.h"
 #include "scan/scan.h"
 
@@ -29,6 +30,9 @@
 // So many signatures added and removed are searched beside the others; of more, one image is made.
 #define DELTA_GROWN 256
 #define CACHE_SUFFIX ".cache"
+// A compiler that has not moved for so many looks is followed by another one: far less than rules.compile_seconds.
+#define LOOK_MS 500
+#define LOOKS 4
 #define FOLDERS 2
 
 // Who wants them compiled.
@@ -54,11 +58,14 @@ struct publish {
 	struct publish_standby *standby;
 	GPid child;  // 0: none
 	guint limit; // timer
+	guint look;  // timer
+	struct standstill standstill;
 	guint watch; // of the child
 	bool is_background;
 	bool is_handing;        // what was compiled
 	bool is_grown;          // and is to become one image then
 	bool is_standby;        // the child stood by
+	bool is_another;        // it follows one that did not do it
 	unsigned int malformed; // lines, by the last count
 	GChildWatchFunc ended;
 	int output; // the child's standard output: counts as JSON
@@ -69,6 +76,9 @@ static void stop_child(struct publish *publish)
 	if (publish->limit != 0)
 		(void)g_source_remove(publish->limit);
 	publish->limit = 0;
+	if (publish->look != 0)
+		(void)g_source_remove(publish->look);
+	publish->look = 0;
 	if (publish->output >= 0)
 		(void)close(publish->output);
 	publish->output = -1;
@@ -119,6 +129,17 @@ static gboolean took_too_long(gpointer ctx)
 	struct publish *publish = ctx;
 
 	publish->limit = 0;
+	(void)kill(publish->child, SIGKILL);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean look_at_child(gpointer ctx)
+{
+	struct publish *publish = ctx;
+
+	if (standstill_look(&publish->standstill, publish->child) < LOOKS)
+		return G_SOURCE_CONTINUE;
+	publish->look = 0;
 	(void)kill(publish->child, SIGKILL);
 	return G_SOURCE_REMOVE;
 }
@@ -192,16 +213,20 @@ static void watch_child(struct publish *publish)
 {
 	publish->limit = g_timeout_add_seconds(
 		publish->options->rules.compile_seconds, took_too_long, publish);
+	publish->standstill = (struct standstill){0};
+	publish->look = g_timeout_add(LOOK_MS, look_at_child, publish);
 	publish->watch = g_child_watch_add(publish->child, publish->ended, publish);
 }
 
 // One that stood by has done before what a fresh one does now: what ended it (a signal, its memory, a cache that is not
-// what it has read) need not end the other. What it says against the sources that one says, too. False: not begun.
+// what it has read) need not end the other. What it says against the sources that one says, too. And any may have been
+// stopped. Once. False: not begun.
 static bool start_another(struct publish *publish, const char *why)
 {
-	(void)fprintf(stderr,
-		"cordon-control: the compiler that stood by %s; another one is started\n", why);
+	(void)fprintf(stderr, "cordon-control: %s%s; another one is started\n", why,
+		publish->is_standby ? " (it stood by)" : "");
 	publish->is_standby = false;
+	publish->is_another = true;
 	(void)unlink(publish->image);
 	(void)unlink(publish->delta);
 	if (spawn_child(publish, false) != 0)
@@ -222,6 +247,7 @@ static int start_child(struct publish *publish, bool is_full)
 		err = publish_standby_take(
 			publish->standby, sources, &publish->child, &publish->output);
 	publish->is_standby = err == 0;
+	publish->is_another = false;
 	if (err != 0)
 		err = spawn_child(publish, is_full);
 	if (err != 0)
@@ -296,12 +322,21 @@ static void hand_over(struct publish *publish, struct publish_result *result)
 	finish(publish, result);
 }
 
+static const char *why_ended(bool was_too_long, bool stood_still)
+{
+	if (was_too_long)
+		return "compiling took too long";
+	return stood_still ? "the compiler stood still" : "the compiler was ended by a signal";
+}
+
 static void child_ended(GPid child, gint status, gpointer ctx)
 {
 	struct publish *publish = ctx;
 	struct publish_result result = {.why = "the compiler failed: see its messages"};
 	struct counts counts;
 	const bool was_too_long = publish->limit == 0;
+	const bool stood_still = publish->look == 0;
+	const bool is_first = !publish->is_background && !publish->is_another;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	g_spawn_close_pid(child);
@@ -309,11 +344,10 @@ static void child_ended(GPid child, gint status, gpointer ctx)
 	publish->watch = 0;
 	counts = read_counts(publish, &result);
 	if (WIFSIGNALED(status))
-		result.why = was_too_long ? "compiling took too long"
-					  : "the compiler was ended by a signal";
+		result.why = why_ended(was_too_long, stood_still);
 	stop_child(publish);
-	if (code != 0 && publish->is_standby && !was_too_long &&
-		start_another(publish, WIFSIGNALED(status) ? "was ended by a signal" : "failed"))
+	if (code != 0 && is_first && !was_too_long && (publish->is_standby || stood_still) &&
+		start_another(publish, WIFSIGNALED(status) ? result.why : "the compiler failed"))
 		return;
 	// Pages of a web server, say, where the sources were: nothing would be found any more.
 	if (code == 0 && counts.is_barren) {

@@ -334,6 +334,45 @@ def ended_at_work(case):
         case.equal(answers.ask(), 554, "with the signature")
 
 
+@cases.case("a compiler that was stopped while it stood by is followed by another one, which does the same", engine=True)
+def stopped(case):
+    with Lab(case) as lab:
+        out = Outbreak(lab)
+        answers = Answers(lab)
+        control = out.control.process.child.pid
+        out.install(OTHER)
+        used = until("one that stands by", lambda: standing_by(control))[0]
+        os.kill(used, signal.SIGSTOP)
+        second = out.install(OTHER + new_signature())
+        case.check(halves(second["ruleset"])[1] != "" and second["in_force"], "a delta", second)
+        case.equal(answers.ask(), 554, "with the signature")
+        case.check(not is_running(used), "the one that was stopped is gone")
+        case.check("the compiler stood still (it stood by)" in out.control.process.text(), "what is told",
+                   out.control.process.text())
+
+
+@cases.case("a compiler that is stopped at work is followed by another one, once", engine=True)
+def stopped_at_work(case):
+    with Lab(case) as lab:
+        compiler, seen = lab.folder + "/compiler", lab.folder + "/stops"
+        with open(compiler, "w") as f:
+            f.write("#!/bin/sh\nif [ -e %s.$(wc -l <%s) ]; then echo >>%s; kill -STOP $$; fi\n"
+                    "exec %s/cordonctl \"$@\"\n" % (seen, seen, seen, BUILD))
+        os.chmod(compiler, 0o755)
+        rules = {"image": lab.folder + "/rules.img", "standby": "false", "compiler": compiler}
+        open(seen, "w").close()
+        out = Outbreak(lab, control={"rules": rules})
+        open(seen + ".0", "w").close()
+        case.equal(out.install(OTHER + new_signature())["in_force"], True, "in force by the second")
+        case.equal(Answers(lab).ask(), 554, "with the signature")
+        for stop in (1, 2):
+            open("%s.%d" % (seen, stop), "w").close()
+        case.equal(out.control.ask("rules", "install", status=1), None, "with two that are stopped")
+        case.check("the compiler stood still" in out.control.events("rules")[-1]["why"], "why",
+                   out.control.events("rules")[-1])
+        case.equal(out.control.ask("rules", "install")["in_force"], True, "and the next time")
+
+
 @cases.case("without rules.standby nobody stands by", engine=True)
 def no_standby(case):
     with Lab(case) as lab:

@@ -246,35 +246,91 @@ struct coming {
 	GArray *numbers;
 };
 
-static int write_piece(struct screen_store *store, const struct screen_store_list *list,
-	int64_t number, const struct screen_entry *entries, size_t count)
-{
-	int err = screen_store_begin(store);
+// An entry's place in what has come.
+struct place {
+	int64_t id; // as the store has it
+	size_t index;
+};
 
-	return err == 0 ? screen_store_end(store, screen_store_come_more(store, number,
-							  list->virus_id, entries, count))
-			: err;
+// Those of one id stay in their order.
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *one = a;
+	const struct place *other = b;
+
+	if (one->id != other->id)
+		return one->id < other->id ? -1 : 1;
+	return (one->index > other->index) - (one->index < other->index);
+}
+
+// By ids: the store's index of ids is written where each piece belongs then, and not all over in each of them. Of
+// malloc, or NULL.
+static struct place *place_by_id(
+	const char *virus_id, const struct screen_entry *entries, size_t count)
+{
+	struct place *places = calloc(count + 1, sizeof(*places));
+
+	for (size_t i = 0; places != NULL && i < count; i++) {
+		struct screen_entry own = entries[i];
+
+		own.virus_id = virus_id;
+		places[i] = (struct place){(int64_t)screen_id(&own), i};
+	}
+	if (places != NULL)
+		qsort(places, count, sizeof(*places), compare_places);
+	return places;
+}
+
+struct pieces {
+	const struct screen_store_list *list;
+	int64_t number;
+	const struct screen_entry *entries;
+	const struct place *places;
+};
+
+static int write_piece(struct screen_store *store, const struct pieces *of, size_t at, size_t count)
+{
+	struct screen_entry *piece = calloc(count, sizeof(*piece));
+	int err = piece != NULL ? screen_store_begin(store) : -ENOMEM;
+
+	for (size_t i = 0; piece != NULL && i < count; i++)
+		piece[i] = of->entries[of->places[at + i].index];
+	if (err == 0)
+		err = screen_store_end(store, screen_store_come_more(store, of->number,
+						      of->list->virus_id, piece, count));
+	free(piece);
+	return err;
+}
+
+static int write_pieces(struct coming *coming, const struct pieces *of, size_t count)
+{
+	int err = 0;
+
+	for (size_t at = 0; err == 0 && at < count; at += PIECE_ENTRIES) {
+		if (atomic_load(&coming->work->is_ending))
+			return -ECANCELED;
+		err = write_piece(coming->store, of, at, MIN(count - at, PIECE_ENTRIES));
+		(void)g_usleep(PIECE_GAP_US);
+	}
+	return err;
 }
 
 static int come(void *ctx, const struct screen_store_list *list, const struct screen_entry *entries,
 	size_t count)
 {
 	struct coming *coming = ctx;
-	int64_t number = 0;
-	int err = screen_store_begin(coming->store);
+	struct place *places = place_by_id(list->virus_id, entries, count);
+	struct pieces of = {.list = list, .entries = entries, .places = places};
+	int err = places != NULL ? screen_store_begin(coming->store) : -ENOMEM;
 
 	if (err == 0)
 		err = screen_store_end(
-			coming->store, screen_store_come(coming->store, list, &number));
-	if (err == 0)
-		(void)g_array_append_val(coming->numbers, number);
-	for (size_t at = 0; err == 0 && at < count; at += PIECE_ENTRIES) {
-		if (atomic_load(&coming->work->is_ending))
-			return -ECANCELED;
-		err = write_piece(
-			coming->store, list, number, entries + at, MIN(count - at, PIECE_ENTRIES));
-		(void)g_usleep(PIECE_GAP_US);
+			coming->store, screen_store_come(coming->store, list, &of.number));
+	if (err == 0) {
+		(void)g_array_append_val(coming->numbers, of.number);
+		err = write_pieces(coming, &of, count);
 	}
+	free(places);
 	return err;
 }
 

@@ -31,10 +31,9 @@ static bool read_stat(pid_t pid, char *state, uint64_t *ticks)
 	// The name is the program's own, and may hold anything.
 	behind = strrchr(text, ')');
 	// NOLINTNEXTLINE(cert-err34-c): the kernel's numbers
-	if (behind == NULL || sscanf(behind,
-				      ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
-				      " %" SCNu64,
-				      state, &user, &system) != 3)
+	if (behind == NULL ||
+		sscanf(behind, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+			state, &user, &system) != 3)
 		return false;
 	*ticks = user + system;
 	return true;

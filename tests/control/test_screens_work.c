@@ -8,6 +8,7 @@
 #include "tests/support/unit.h"
 
 #include <glib.h>
+#include <sqlite3.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -175,6 +176,30 @@ static void short_lists_pass_a_long_one(void **state)
 		has_passed = strcmp(now.done, wanted) == 0;
 	}
 	assert_true(has_passed);
+}
+
+// The index of ids grows at its end then: pieces of a list as it came would write all of it again and again.
+static void a_long_list_is_written_in_the_order_of_ids(void **state)
+{
+	sqlite3_stmt *row = NULL;
+	sqlite3_int64 last = INT64_MIN;
+	int count = 0;
+	sqlite3 *db;
+
+	(void)state;
+	push_list('A', LONG);
+	wait_for_all();
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, "SELECT id FROM entry ORDER BY number", -1, &row, NULL),
+		SQLITE_OK);
+	for (; sqlite3_step(row) == SQLITE_ROW; count++) {
+		assert_true(sqlite3_column_int64(row, 0) > last);
+		last = sqlite3_column_int64(row, 0);
+	}
+	assert_int_equal(count, LONG);
+	(void)sqlite3_finalize(row);
+	(void)sqlite3_close(db);
 }
 
 static void what_lies_there_is_what_is_on_whatever_comes_between(void **state)
@@ -357,6 +382,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(short_lists_pass_a_long_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_long_list_is_written_in_the_order_of_ids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_lies_there_is_what_is_on_whatever_comes_between, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

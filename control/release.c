@@ -4,6 +4,7 @@
 #include "control/control.h"
 #include "control/release_queue.h"
 #include "control/release_scan.h"
+#include "control/release_unread.h"
 #include "control/screens_hits.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ struct release {
 	GHashTable *names;  // of its signatures
 	unsigned int again; // the number of this pass
 	bool is_sent;       // what was judged last
-	int said;           // errno of what was reported as a fault last
+	struct release_unread *unread;
+	int said; // errno of what was reported as a fault last
 	bool is_ending;
 };
 
@@ -232,9 +234,8 @@ static int push_one(struct release *release, struct spool_id id)
 			store_set_judged(control->store, id, "");
 		return err;
 	}
-	// What cannot be read is said, and stays.
 	store_set_judged(control->store, id, release_scanner_key(release->scanner));
-	say(release, "a kept mail cannot be read", err);
+	release_unread_add(release->unread, id, err);
 	return 0;
 }
 
@@ -498,6 +499,8 @@ static void queue_released(struct release *release)
 		if (mail != NULL)
 			release_queue_add(
 				release->queue, ids[i], json_object_get(mail, "envelope"), &way);
+		else
+			release_unread_add(release->unread, ids[i], -EIO);
 		json_decref(mail);
 	}
 }
@@ -515,6 +518,7 @@ void release_turn(struct release *release)
 	if (err != -EINPROGRESS)
 		say(release, "no rules to look at held mail with", err);
 	// With rules and seals that are not the newest nothing is decided.
+	release_unread_turn(release->unread);
 	if (err == 0)
 		scan_held(release);
 	queue_released(release);
@@ -556,6 +560,7 @@ int release_new(struct control *control, struct release **out)
 		return -ENOMEM;
 	release->control = control;
 	release->copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	release->unread = release_unread_new(control);
 	err = release_scanner_new(&control->options, &(struct release_ways){judged, ready, release},
 		&release->scanner);
 	if (err == 0)
@@ -576,6 +581,7 @@ void release_free(struct release *release)
 	release_queue_free(release->queue);
 	release_scanner_free(release->scanner);
 	g_hash_table_destroy(release->copied);
+	release_unread_free(release->unread);
 	end_pass(release);
 	free(release);
 }

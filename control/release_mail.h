@@ -26,6 +26,7 @@ struct release_mail {
 	bool is_expired; // its lifetime was over
 	bool is_stale;   // another way was decided on while it was being delivered
 	bool is_asked;   // whether the decision is still good: it waits for the answer
+	bool is_unread;  // its last try ended before it began
 	bool is_lost;    // the connection was, while it went over
 	uint32_t tries;
 	uint32_t put_offs; // of these

@@ -361,14 +361,19 @@ void release_order_crowded(struct release_place *place)
 	line->served = 0;
 }
 
-void release_order_put_off(struct release_place *place, int64_t now_s, int64_t next_s)
+void release_order_set_aside(struct release_place *place, int64_t now_s, int64_t next_s)
 {
-	release_order_served(place);
 	remove_pairs(place);
 	if (place->put_off_s == 0)
 		place->put_off_s = now_s;
 	place->next_s = next_s;
 	add_pairs(place);
+}
+
+void release_order_put_off(struct release_place *place, int64_t now_s, int64_t next_s)
+{
+	release_order_served(place);
+	release_order_set_aside(place, now_s, next_s);
 }
 
 void release_order_down(struct release_place *place, int64_t next_s, const char *why)

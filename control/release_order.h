@@ -72,7 +72,7 @@ void release_order_remove(struct release_order *order, struct release_place *pla
 
 // The next line, in turn, that could be tried now: call until NULL. steps: 0 at first.
 struct release_line *release_order_line(struct release_order *order, int64_t now_s, size_t *steps);
-// A look along a line, from its beginning. What it has given may be begun or removed meanwhile, nothing else.
+// A look along a line, from its beginning. What it has given may be begun, set aside or removed meanwhile, nothing else.
 struct release_walk {
 	struct release_line *line;
 	GList *next;
@@ -90,6 +90,8 @@ bool release_order_has_room(const struct release_line *line, int64_t now_s);
 
 // It is being delivered. Recipients for whom an earlier mail waits become DELIVER_LATER.
 void release_order_begin(struct release_place *place, int64_t now_s, uint32_t behind_s);
+// It could not be tried: it steps aside as if it had been put off.
+void release_order_set_aside(struct release_place *place, int64_t now_s, int64_t next_s);
 // It was tried, and the server serves.
 void release_order_served(struct release_place *place);
 // The same, and what is PENDING still is tried not before next_s.

@@ -259,8 +259,17 @@ static bool is_decided(struct release_queue *queue, struct release_mail *mail)
 	return false;
 }
 
+// One that cannot be read now: the disk may give it back.
+static void set_aside(struct release_queue *queue, struct release_mail *mail, int64_t now_s)
+{
+	if (!mail->is_unread)
+		release_mail_report(mail, "not readable");
+	mail->is_unread = true;
+	release_order_set_aside(&mail->place, now_s, now_s + pause_after(queue, 1));
+}
+
 // Whether it can be tried now: else it is gone, or its decision is made again.
-static bool is_ready(struct release_queue *queue, struct release_mail *mail)
+static bool is_ready(struct release_queue *queue, struct release_mail *mail, int64_t now_s)
 {
 	if (!is_there(queue, mail)) {
 		drop(queue, mail);
@@ -269,10 +278,10 @@ static bool is_ready(struct release_queue *queue, struct release_mail *mail)
 	if (!is_decided(queue, mail))
 		return false;
 	if (release_mail_begin(mail) != 0) {
-		// Gone by an operator's hand, or not readable: the store tells of that.
-		drop(queue, mail);
+		set_aside(queue, mail, now_s);
 		return false;
 	}
+	mail->is_unread = false;
 	// A seal may have come while it was read (urgent_turn).
 	if (!is_decided(queue, mail)) {
 		store_message_fini(&mail->message);
@@ -305,7 +314,7 @@ static void serve(struct release_queue *queue, struct release_line *line, int64_
 
 	release_walk_init(&walk, line);
 	while ((place = release_walk_next(&walk, now_s, behind_s)) != NULL) {
-		if (!is_ready(queue, place->owner))
+		if (!is_ready(queue, place->owner, now_s))
 			continue;
 		start_try(queue, place->owner, now_s);
 		if (!release_order_has_room(line, now_s) || !may_send(queue, now_s) ||

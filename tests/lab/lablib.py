@@ -216,7 +216,7 @@ class Lab:
 
     def __exit__(self, kind, value, trace):
         if kind and kind is not Skipped and self.case:
-            for title, text in self.logs:
+            for title, text in reversed(self.logs):  # what is nearest to the question first
                 with contextlib.suppress(Exception):
                     self.case.labs.append("--- %s\n%s" % (title, text()[-3000:]))
         try:

@@ -6,6 +6,7 @@ import datetime
 import email
 import email.policy
 import os
+import time
 
 import labmail
 from labcontrol import Control, spool_settings
@@ -57,6 +58,25 @@ class Rig:
         """What it wrote itself, parsed."""
         return [email.message_from_bytes(m, policy=email.policy.default)
                 for m in self.server.mails() if b"X-Lab-Id:" not in m.split(b"\n\n")[0]]
+
+
+class Damage:
+    """Segments of a spool of which some bytes are others, as from a disk that gives wrong ones."""
+
+    def __init__(self, folder):
+        self.files = [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".seg")]
+        self.flip()
+
+    def flip(self):
+        for path in self.files:
+            with open(path, "r+b") as f:
+                for at in range(500, os.fstat(f.fileno()).st_size, 1000):
+                    f.seek(at)
+                    was, = f.read(1)
+                    f.seek(at)
+                    f.write(bytes([was ^ 0xff]))
+
+    repair = flip
 
 
 def attachments(data):
@@ -242,6 +262,37 @@ def later(case):
         until("it arrives", lambda: rig.got().get("refused") == [labmail.as_stored(data)])
         until("nothing is held", lambda: not rig.control.held())
         case.equal(rig.others(), [], "notices")
+
+
+@cases.case("mail that the disk does not give for a while stays, and goes out when it does", engine=True)
+def unreadable(case):
+    with Lab(case) as lab:
+        rig = refusing(lab, "4.7.9 not now", release={"retry_seconds": 1, "retry_most_seconds": 1})
+        names = ("waits", "released", "refused")
+        rig.send(case, *[message(name, [], noise(3000).hex().encode() + b"\n") for name in names])
+        until("all are held", lambda: len(rig.control.held()) == len(names))
+
+        def release(name):
+            rig.control.ask("held", "release", "--why", "a test",
+                            *[r["id"] for r in rig.control.held() if r["subject"].endswith(name)])
+
+        def says(kind, key, what):
+            return any(e.get(key) == what for e in rig.control.events(kind))
+
+        release("refused")
+        until("it was tried", lambda: says("release", "action", "later"))
+        spool = Damage(lab.folder + "/spool")
+        refuse(lab, "")
+        until("it cannot be tried again", lambda: says("release", "action", "not readable"))
+        release("released")
+        until("another cannot be queued", lambda: says("fault", "what", "a kept mail cannot be read"))
+        rig.unseal()
+        until("the seal is over", lambda: not rig.control.ask("status")["sealed"])
+        time.sleep(3)  # longer than it settles, and two pauses
+        case.equal(rig.got(), {}, "what could not be read was not delivered")
+        spool.repair()
+        until("all arrive", lambda: sorted(rig.got()) == sorted(names))
+        case.equal([len(mails) for mails in rig.got().values()], [1] * len(names), "once each")
 
 
 @cases.case("at the end of its lifetime a mail that is put off has failed, and the sender is told",

@@ -138,15 +138,19 @@ int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
 	return -EACCES;
 }
 
+void alerts_root_adopt(struct alerts_root *root, const struct alert *alert, struct keys *keys)
+{
+	keys_free(root->keys);
+	root->keys = keys;
+	root->version = alert->sequence;
+}
+
 int alerts_root_renew(struct alerts_root *root, const char *kept, const char *envelope,
 	const struct alert *alert, struct keys *keys)
 {
 	int err = durable_write(kept, envelope, strlen(envelope));
 
-	if (err != 0)
-		return err;
-	keys_free(root->keys);
-	root->keys = keys;
-	root->version = alert->sequence;
-	return 0;
+	if (err == 0)
+		alerts_root_adopt(root, alert, keys);
+	return err;
 }

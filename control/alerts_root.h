@@ -29,5 +29,7 @@ int alerts_root_check(const struct alerts_root *root, const struct alert *alert,
 	const struct envelope *envelope, int64_t now_s, struct keys **keys, char *why)
 	__attribute__((warn_unused_result));
 // Puts it in force once it is durable in the file kept; takes keys when it returns 0. Returns -errno.
+// alerts_root_adopt: without the file.
+void alerts_root_adopt(struct alerts_root *root, const struct alert *alert, struct keys *keys);
 int alerts_root_renew(struct alerts_root *root, const char *kept, const char *envelope,
 	const struct alert *alert, struct keys *keys) __attribute__((warn_unused_result));

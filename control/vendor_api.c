@@ -136,6 +136,7 @@ static unsigned int find_and_run(struct vendor_call *call, struct web_reply *rep
 void vendor_api_answer(void *ctx, const struct web_request *request, struct web_reply *reply)
 {
 	struct vendor_call call = {.server = ctx, .request = request, .who = ""};
+	const char *trouble;
 
 	if (strcmp(request->path, "/feed") == 0 && strcmp(request->method, "GET") == 0) {
 		vendor_feed_answer(call.server->feed, request, reply);
@@ -144,6 +145,7 @@ void vendor_api_answer(void *ctx, const struct web_request *request, struct web_
 	if (vendor_console_take(call.server, request, reply))
 		return;
 	(void)database_was_locked(call.server->database);
+	(void)database_trouble(call.server->database);
 	reply->status = find_and_run(&call, reply);
 	if (reply->status == VENDOR_CALL_LATER) {
 		reply->is_later = true;
@@ -152,7 +154,10 @@ void vendor_api_answer(void *ctx, const struct web_request *request, struct web_
 	// What was not found may be there, and what was refused may be good.
 	if (database_was_locked(call.server->database) &&
 		(reply->status >= 300 || strcmp(request->method, "GET") == 0))
-		reply->status = vendor_call_refuse(&call, 503, VENDOR_LOCKED);
+		reply->status = vendor_call_refuse(&call, 503, DATABASE_LOCKED);
+	trouble = database_trouble(call.server->database);
+	if (reply->status == 500 && trouble != NULL)
+		reply->status = vendor_call_refuse(&call, 503, trouble);
 	if (reply->status >= 300) {
 		json_decref(call.out);
 		call.out = json_pack("{s:s}", "error", call.why);

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #define VENDOR_CALL_LATER 0 // as a status: it is answered later
-#define VENDOR_LOCKED "another program has locked the database"
 
 struct vendor_call {
 	struct vendor_server *server;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/vendor_console.h"
 
+#include "control/clock.h"
 #include "control/envelope.h"
 #include "control/metrics.h"
 #include "control/vendor_history.h"
@@ -117,8 +118,20 @@ static void give_metrics(const struct vendor_server *server, struct web_reply *r
 	reply->body = g_string_free(text, FALSE);
 }
 
+// Anybody may ask, and it is written: once a second.
+static const char *try_database(struct vendor_server *server)
+{
+	const int64_t now_ns = control_steady_ns();
+
+	if (server->tried_ns == 0 || now_ns - server->tried_ns >= NS_PER_S) {
+		server->tried_ns = now_ns;
+		server->trouble = database_probe(server->database);
+	}
+	return server->trouble;
+}
+
 // Whether an order that comes now would be taken, kept and believed.
-static void give_readiness(const struct vendor_server *server, struct web_reply *reply)
+static void give_readiness(struct vendor_server *server, struct web_reply *reply)
 {
 	const char *why = NULL;
 	json_t *answer;
@@ -129,6 +142,8 @@ static void give_readiness(const struct vendor_server *server, struct web_reply 
 					 "SELECT count(*) FROM gateway LIMIT 1", ""),
 			 -1) < 0)
 		why = "the database does not answer";
+	else
+		why = try_database(server);
 	answer = json_pack("{s:b, s:s*}", "ready", why == NULL, "why", why);
 	reply->status = why == NULL ? 200 : 503;
 	reply->body = json_dumps(answer, JSON_COMPACT);

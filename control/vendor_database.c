@@ -17,6 +17,7 @@ struct database {
 	sqlite3 *db;
 	bool is_begun;
 	bool was_locked;
+	const char *trouble; // NULL: none since it was asked for
 	uint64_t lost;
 	gint64 wait_us;      // since when the lock is waited for
 	gint64 impatient_us; // until when it is not
@@ -148,9 +149,50 @@ const char *database_text(sqlite3_stmt *statement, int column)
 	return text != NULL ? text : "";
 }
 
-static int execute(const struct database *database, const char *sql)
+// What the last call on it failed with.
+static const char *tell_trouble(sqlite3 *db)
 {
-	return sqlite3_exec(database->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+	switch (sqlite3_errcode(db)) { // without the extended half
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return DATABASE_LOCKED;
+	case SQLITE_FULL:
+		return DATABASE_FULL;
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+		return "the database may not be written: its disk is read-only, or its folder "
+		       "another's";
+	case SQLITE_IOERR:
+		return DATABASE_FAILS;
+	default:
+		return "the database does not take it";
+	}
+}
+
+static int execute(struct database *database, const char *sql)
+{
+	if (sqlite3_exec(database->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	database->trouble = tell_trouble(database->db);
+	return -EIO;
+}
+
+int database_run(struct database *database, sqlite3_stmt *statement)
+{
+	int err = statement_run(statement);
+
+	if (err != 0)
+		database->trouble = tell_trouble(database->db);
+	return err;
+}
+
+const char *database_trouble(struct database *database)
+{
+	const char *trouble = database->trouble;
+
+	database->trouble = NULL;
+	return trouble;
 }
 
 int database_begin(struct database *database)
@@ -180,9 +222,26 @@ void database_undo(struct database *database)
 {
 	if (!database->is_begun)
 		return;
-	(void)execute(database, "ROLLBACK");
+	(void)sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
 	database->is_begun = false;
 	database->lost++;
+}
+
+const char *database_probe(struct database *database)
+{
+	int err;
+
+	database->trouble = NULL;
+	err = database_begin(database);
+	if (err == 0)
+		err = execute(database, "CREATE TABLE IF NOT EXISTS probe(number INTEGER PRIMARY "
+					"KEY, value INTEGER);"
+					"INSERT OR REPLACE INTO probe VALUES(1, random())");
+	if (err == 0)
+		err = database_flush(database);
+	else
+		database_undo(database);
+	return err == 0 ? NULL : database_trouble(database);
 }
 
 uint64_t database_lost(const struct database *database)

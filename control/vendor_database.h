@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DATABASE_LOCKED "another program has locked the database"
+#define DATABASE_FULL "the disk with the database is full"
+#define DATABASE_FAILS "the disk with the database is over a limit, or fails"
+
 struct database;
 
 // Opens or makes it with the tables of the registry and the journal. Returns 0, -EBADMSG when it is
@@ -26,9 +30,17 @@ bool database_was_locked(struct database *database);
 // Flushes what can be flushed.
 void database_close(struct database *database);
 
+// Why a change was not kept since this was asked last, for people; NULL: all were.
+const char *database_trouble(struct database *database);
+// Whether a change would be kept now: tries it, and makes durable what was changed before. Returns NULL, or why not.
+const char *database_probe(struct database *database);
+
 // One statement with its values, in the order of the letters: t text (NULL: none), i int64_t.
 sqlite3_stmt *database_prepare(
 	struct database *database, const char *sql, const char *letters, ...);
+// Runs it once; frees it. Returns 0 or -EIO.
+int database_run(struct database *database, sqlite3_stmt *statement)
+	__attribute__((warn_unused_result));
 // The first number of its first row, or otherwise; frees it.
 int64_t database_number(sqlite3_stmt *statement, int64_t otherwise);
 // "" where there is none.

@@ -12,11 +12,13 @@
 
 static int forget_failures(struct database *database)
 {
-	return statement_run(database_prepare(database,
-		"DELETE FROM history WHERE number IN (SELECT number FROM history WHERE via = "
-		"'login'"
-		" AND status >= 400 ORDER BY number DESC LIMIT -1 OFFSET ?)",
-		"i", (int64_t)FAILURES_KEPT));
+	return database_run(
+		database, database_prepare(database,
+				  "DELETE FROM history WHERE number IN (SELECT number FROM history "
+				  "WHERE via = "
+				  "'login'"
+				  " AND status >= 400 ORDER BY number DESC LIMIT -1 OFFSET ?)",
+				  "i", (int64_t)FAILURES_KEPT));
 }
 
 int history_add(struct database *database, const struct history_entry *entry)
@@ -25,11 +27,14 @@ int history_add(struct database *database, const struct history_entry *entry)
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT INTO history(time, who, via, peer, what, why, status, details)"
-			" VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-			"itttttit", control_now_ns() / NS_PER_S, entry->who, entry->via,
-			entry->peer, entry->what, entry->why, (int64_t)entry->status, details));
+		err = database_run(
+			database, database_prepare(database,
+					  "INSERT INTO history(time, who, via, peer, what, why, "
+					  "status, details)"
+					  " VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+					  "itttttit", control_now_ns() / NS_PER_S, entry->who,
+					  entry->via, entry->peer, entry->what, entry->why,
+					  (int64_t)entry->status, details));
 	if (err == 0 && entry->status >= 400 && strcmp(entry->via, "login") == 0)
 		err = forget_failures(database);
 	free(details);

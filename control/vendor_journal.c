@@ -38,10 +38,11 @@ static int read_highest(
 static int write_highest(
 	struct database *database, enum key_role role, uint64_t epoch, uint64_t sequence)
 {
-	return statement_run(database_prepare(database,
-		"INSERT INTO highest VALUES(?, ?, ?) ON CONFLICT(role) DO UPDATE SET"
-		" epoch = excluded.epoch, sequence = excluded.sequence",
-		"tii", key_role_name(role), (int64_t)epoch, (int64_t)sequence));
+	return database_run(database,
+		database_prepare(database,
+			"INSERT INTO highest VALUES(?, ?, ?) ON CONFLICT(role) DO UPDATE SET"
+			" epoch = excluded.epoch, sequence = excluded.sequence",
+			"tii", key_role_name(role), (int64_t)epoch, (int64_t)sequence));
 }
 
 int journal_next(struct database *database, enum key_role role, uint64_t epoch_least,
@@ -119,14 +120,17 @@ int journal_add(struct database *database, const struct alert *alert, const char
 	if (err == 0)
 		err = check_order(database, alert);
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT INTO alert(digest, role, type, epoch, sequence, virus_id, target,"
-			" issued, expires, state, envelope, sent) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?,"
-			" ?10, ?, CASE WHEN ?10 = 'open' THEN ? END)",
-			"tttiittiitti", digest, key_role_name(alert->role),
-			alert_type_name(alert->type), (int64_t)alert->epoch,
-			(int64_t)alert->sequence, alert->virus_id, target, alert->issued_s,
-			alert->expires_s, state, envelope, now_ms()));
+		err = database_run(database,
+			database_prepare(database,
+				"INSERT INTO alert(digest, role, type, epoch, sequence, virus_id, "
+				"target,"
+				" issued, expires, state, envelope, sent) VALUES(?, ?, ?, ?, ?, ?, "
+				"?, ?, ?,"
+				" ?10, ?, CASE WHEN ?10 = 'open' THEN ? END)",
+				"tttiittiitti", digest, key_role_name(alert->role),
+				alert_type_name(alert->type), (int64_t)alert->epoch,
+				(int64_t)alert->sequence, alert->virus_id, target, alert->issued_s,
+				alert->expires_s, state, envelope, now_ms()));
 	if (err == 0)
 		*number = database_number(
 			database_prepare(database, "SELECT last_insert_rowid()", ""), 0);
@@ -139,10 +143,12 @@ int journal_sign(
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"UPDATE alert SET envelope = ?1, state = ?2, sent = CASE WHEN ?2 = 'open'"
-			" THEN ?4 END WHERE digest = ?3 AND state = 'draft'",
-			"ttti", envelope, state, digest, now_ms()));
+		err = database_run(
+			database, database_prepare(database,
+					  "UPDATE alert SET envelope = ?1, state = ?2, sent = CASE "
+					  "WHEN ?2 = 'open'"
+					  " THEN ?4 END WHERE digest = ?3 AND state = 'draft'",
+					  "ttti", envelope, state, digest, now_ms()));
 	return err == 0 && database_changes(database) == 0 ? -ENOENT : err;
 }
 
@@ -151,12 +157,14 @@ int journal_set_state(struct database *database, int64_t number, const char *sta
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"UPDATE alert SET state = ? WHERE number = ?", "ti", state, number));
+		err = database_run(database,
+			database_prepare(database, "UPDATE alert SET state = ? WHERE number = ?",
+				"ti", state, number));
 	if (err == 0 && strcmp(state, "superseded") == 0)
-		err = statement_run(database_prepare(database,
-			"UPDATE delivery SET state = ? WHERE alert = ? AND state = 'open'", "ti",
-			state, number));
+		err = database_run(database,
+			database_prepare(database,
+				"UPDATE delivery SET state = ? WHERE alert = ? AND state = 'open'",
+				"ti", state, number));
 	return err;
 }
 
@@ -168,10 +176,11 @@ int journal_expire(struct database *database, int64_t now_s)
 				    "i", now_s),
 		    0) == 0 ||
 		database_begin(database) != 0 ||
-		statement_run(database_prepare(database,
-			"UPDATE alert SET state = 'expired' WHERE state IN ('open', 'draft') AND"
-			" expires <= ?",
-			"i", now_s)) != 0)
+		database_run(database, database_prepare(database,
+					       "UPDATE alert SET state = 'expired' WHERE state IN "
+					       "('open', 'draft') AND"
+					       " expires <= ?",
+					       "i", now_s)) != 0)
 		return 0;
 	return database_changes(database);
 }
@@ -181,9 +190,10 @@ int journal_forget(struct database *database, const char *type)
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"DELETE FROM alert WHERE type = ? AND state IN ('superseded', 'expired')",
-			"t", type));
+		err = database_run(database, database_prepare(database,
+						     "DELETE FROM alert WHERE type = ? AND state "
+						     "IN ('superseded', 'expired')",
+						     "t", type));
 	return err;
 }
 
@@ -194,10 +204,11 @@ int journal_address(struct database *database, int64_t number, const char *gatew
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT OR IGNORE INTO delivery(alert, gateway, state) VALUES(?, ?, "
-			"'open')",
-			"it", number, gateway));
+		err = database_run(database, database_prepare(database,
+						     "INSERT OR IGNORE INTO delivery(alert, "
+						     "gateway, state) VALUES(?, ?, "
+						     "'open')",
+						     "it", number, gateway));
 	return err;
 }
 
@@ -206,12 +217,14 @@ int journal_receipt(struct database *database, const struct journal_answer *answ
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT OR IGNORE INTO receipt(alert, gateway, result, why, channel, time,"
-			" counter, envelope, digest) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			"tttttiitt", answer->digest, answer->gateway, answer->result, answer->why,
-			answer->channel, answer->time_s, (int64_t)answer->counter, answer->envelope,
-			answer->receipt));
+		err = database_run(database,
+			database_prepare(database,
+				"INSERT OR IGNORE INTO receipt(alert, gateway, result, why, "
+				"channel, time,"
+				" counter, envelope, digest) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				"tttttiitt", answer->digest, answer->gateway, answer->result,
+				answer->why, answer->channel, answer->time_s,
+				(int64_t)answer->counter, answer->envelope, answer->receipt));
 	return err == 0 && database_changes(database) == 0 ? -EALREADY : err;
 }
 
@@ -221,16 +234,22 @@ int journal_deliver(struct database *database, int64_t number, const char *state
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT INTO delivery(alert, gateway, state, why, channel, time, counter, "
-			"took)"
-			" VALUES(?1, ?, ?, ?, ?, ?, ?, ? - (SELECT sent FROM alert WHERE number = "
-			"?1))"
-			" ON CONFLICT(alert, gateway) DO UPDATE SET state = excluded.state, why ="
-			" excluded.why, channel = excluded.channel, time = excluded.time, counter ="
-			" excluded.counter, took = excluded.took WHERE state <> 'delivered'",
-			"ittttiii", number, answer->gateway, state, answer->why, answer->channel,
-			answer->time_s, (int64_t)answer->counter, now_ms()));
+		err = database_run(database, database_prepare(database,
+						     "INSERT INTO delivery(alert, gateway, state, "
+						     "why, channel, time, counter, "
+						     "took)"
+						     " VALUES(?1, ?, ?, ?, ?, ?, ?, ? - (SELECT "
+						     "sent FROM alert WHERE number = "
+						     "?1))"
+						     " ON CONFLICT(alert, gateway) DO UPDATE SET "
+						     "state = excluded.state, why ="
+						     " excluded.why, channel = excluded.channel, "
+						     "time = excluded.time, counter ="
+						     " excluded.counter, took = excluded.took "
+						     "WHERE state <> 'delivered'",
+						     "ittttiii", number, answer->gateway, state,
+						     answer->why, answer->channel, answer->time_s,
+						     (int64_t)answer->counter, now_ms()));
 	return err;
 }
 
@@ -281,6 +300,20 @@ static json_t *alert_json(struct database *database, sqlite3_stmt *statement)
 		(json_int_t)sqlite3_column_int64(statement, 8), "expires",
 		(json_int_t)sqlite3_column_int64(statement, 9), "state",
 		database_text(statement, 10), "deliveries", count_deliveries(database, number));
+}
+
+char *journal_root(struct database *database, uint64_t version)
+{
+	sqlite3_stmt *statement = database_prepare(database,
+		"SELECT envelope FROM alert WHERE type = 'root' AND state <> 'draft' AND sequence ="
+		" ? ORDER BY number DESC LIMIT 1",
+		"i", (int64_t)version);
+	char *envelope = NULL;
+
+	if (statement != NULL && sqlite3_step(statement) == SQLITE_ROW)
+		envelope = strdup(database_text(statement, 0));
+	(void)sqlite3_finalize(statement);
+	return envelope;
 }
 
 json_t *journal_get(struct database *database, const char *digest, bool with_envelope)

@@ -67,6 +67,9 @@ typedef void (*journal_alert_fn)(
 int journal_each(struct database *database, journal_alert_fn each, void *ctx)
 	__attribute__((warn_unused_result));
 
+// The envelope of the root document of this version that has gone out, the caller's; NULL: there is none.
+char *journal_root(struct database *database, uint64_t version);
+
 // ---- for people and programs; the caller's -------------------------------------------------------
 
 // {"number", "digest", "role", "type", "epoch", "sequence", "virus_id", "target", "issued", "expires",

@@ -120,15 +120,18 @@ static int store_gateway(struct database *database, const json_t *gateway,
 	char *groups = dump(json_object_get(gateway, "groups"));
 	char *channels = dump(json_object_get(gateway, "channels"));
 	char *text = envelope_key_text(key);
-	int err = statement_run(database_prepare(database,
-		"INSERT INTO gateway VALUES(?1, coalesce(?2, ''), ?3, ?4, coalesce(?5, '[]'),"
-		" coalesce(?6, '[]'), ?7, 0, 0, NULL) ON CONFLICT(id) DO UPDATE SET"
-		" name = coalesce(?2, name), key = ?3, keyid = ?4, groups = coalesce(?5, groups),"
-		" channels = coalesce(?6, channels),"
-		" counter = CASE WHEN keyid = ?4 THEN counter ELSE 0 END",
-		"tttttti", json_string_value(json_object_get(gateway, "id")),
-		json_string_value(json_object_get(gateway, "name")), text, key->id, groups,
-		channels, now_s));
+	int err = database_run(database,
+		database_prepare(database,
+			"INSERT INTO gateway VALUES(?1, coalesce(?2, ''), ?3, ?4, coalesce(?5, "
+			"'[]'),"
+			" coalesce(?6, '[]'), ?7, 0, 0, NULL) ON CONFLICT(id) DO UPDATE SET"
+			" name = coalesce(?2, name), key = ?3, keyid = ?4, groups = coalesce(?5, "
+			"groups),"
+			" channels = coalesce(?6, channels),"
+			" counter = CASE WHEN keyid = ?4 THEN counter ELSE 0 END",
+			"tttttti", json_string_value(json_object_get(gateway, "id")),
+			json_string_value(json_object_get(gateway, "name")), text, key->id, groups,
+			channels, now_s));
 
 	free(text);
 	free(groups);
@@ -266,12 +269,14 @@ int registry_remove(struct database *database, const char *id)
 	bool was_there = false;
 
 	if (err == 0)
-		err = statement_run(
+		err = database_run(database,
 			database_prepare(database, "DELETE FROM gateway WHERE id = ?", "t", id));
 	was_there = err == 0 && database_changes(database) > 0;
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"DELETE FROM delivery WHERE gateway = ? AND state = 'open'", "t", id));
+		err = database_run(database,
+			database_prepare(database,
+				"DELETE FROM delivery WHERE gateway = ? AND state = 'open'", "t",
+				id));
 	if (database_flush(database) != 0 || err != 0)
 		return -EIO;
 	return was_there ? 0 : -ENOENT;
@@ -284,11 +289,12 @@ int registry_seen(struct database *database, const char *id, int64_t now_s, uint
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"UPDATE gateway SET last_seen = ?1, counter = ?2, state = coalesce(?3, "
-			"state)"
-			" WHERE id = ?4 AND counter < ?2",
-			"iitt", now_s, (int64_t)counter, text, id));
+		err = database_run(database, database_prepare(database,
+						     "UPDATE gateway SET last_seen = ?1, counter = "
+						     "?2, state = coalesce(?3, "
+						     "state)"
+						     " WHERE id = ?4 AND counter < ?2",
+						     "iitt", now_s, (int64_t)counter, text, id));
 	free(text);
 	return err;
 }
@@ -325,9 +331,11 @@ int registry_token_make(struct database *database, const char *gateway, const js
 	if (err == 0)
 		err = database_begin(database);
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"INSERT INTO token VALUES(?, ?, coalesce(?, '[]'), ?, ?, NULL, NULL)",
-			"tttii", hash, gateway, text, now_s, expires_s));
+		err = database_run(
+			database, database_prepare(database,
+					  "INSERT INTO token VALUES(?, ?, coalesce(?, '[]'), ?, ?, "
+					  "NULL, NULL)",
+					  "tttii", hash, gateway, text, now_s, expires_s));
 	if (database_flush(database) != 0)
 		err = -EIO;
 	free(text);
@@ -404,9 +412,10 @@ static int enrol(struct database *database, const json_t *asked, const char *has
 		err = put(database, gateway, now_s, why, why_bytes);
 	}
 	if (err == 0)
-		err = statement_run(database_prepare(database,
-			"UPDATE token SET used = ?, used_by = ? WHERE hash = ?", "itt", now_s, id,
-			hash));
+		err = database_run(
+			database, database_prepare(database,
+					  "UPDATE token SET used = ?, used_by = ? WHERE hash = ?",
+					  "itt", now_s, id, hash));
 	json_decref(gateway);
 	json_decref(groups);
 	return err;
@@ -448,7 +457,7 @@ int registry_apikey_make(struct database *database, const char *name, bool write
 			0) != 0)
 		err = -EEXIST;
 	if (err == 0)
-		err = statement_run(
+		err = database_run(database,
 			database_prepare(database, "INSERT INTO apikey VALUES(?, ?, ?, ?)", "ttii",
 				hash, name, (int64_t)writes, now_s));
 	g_free(hash);
@@ -460,7 +469,7 @@ int registry_apikey_remove(struct database *database, const char *name)
 	int err = database_begin(database);
 
 	if (err == 0)
-		err = statement_run(
+		err = database_run(database,
 			database_prepare(database, "DELETE FROM apikey WHERE name = ?", "t", name));
 	if (err == 0 && database_changes(database) == 0)
 		err = -ENOENT;

@@ -117,6 +117,13 @@ struct taking {
 	size_t why_bytes;
 };
 
+static void finish_taking(struct taking *taking)
+{
+	alert_clear(&taking->alert);
+	keys_free(taking->keys);
+	envelope_free(taking->envelope);
+}
+
 static unsigned int check_root(struct vendor_server *server, struct taking *taking)
 {
 	char why[ALERT_WHY_BYTES] = "";
@@ -160,18 +167,48 @@ static unsigned int check_envelope(struct vendor_server *server, struct taking *
 	return 0;
 }
 
-static int renew_root(struct vendor_server *server, struct taking *taking)
+// The journal has it: it goes out, whatever becomes of the file.
+static void renew_root(struct vendor_server *server, struct taking *taking)
 {
-	int err = alerts_root_renew(
-		&server->root, server->root_path, taking->text, &taking->alert, taking->keys);
+	char reason[128];
+	int err = durable_write(server->root_path, taking->text, strlen(taking->text));
 
 	if (err != 0)
-		return err;
+		fault(server, "root", strerror_r(-err, reason, sizeof(reason)));
+	alerts_root_adopt(&server->root, &taking->alert, taking->keys);
 	taking->keys = NULL;
 	g_free(server->root_text);
 	server->root_text = g_strdup(taking->text);
 	find_roles(server);
-	return 0;
+}
+
+static bool catch_up_by_one(struct vendor_server *server)
+{
+	const uint64_t before = server->root.version;
+	char why[VENDOR_WHY_BYTES] = "";
+	struct taking taking = {.why = why, .why_bytes = sizeof(why)};
+	char *text = journal_root(server->database, before + 1);
+	const char *mistake = "";
+
+	if (text == NULL)
+		return false;
+	taking.text = text;
+	if (envelope_parse(text, strlen(text), &taking.envelope, &mistake) != 0)
+		(void)snprintf(why, sizeof(why), "%s", mistake);
+	else if (check_envelope(server, &taking) == 0 && taking.keys != NULL)
+		renew_root(server, &taking);
+	if (why[0] != '\0')
+		fault(server, "root", why);
+	finish_taking(&taking);
+	free(text);
+	return server->root.version > before;
+}
+
+// Documents that are in the journal and not in the file: the process was ended between, or the file was not taken.
+static void catch_up_root(struct vendor_server *server)
+{
+	while (catch_up_by_one(server))
+		continue;
 }
 
 static unsigned int issue(struct vendor_server *server, struct taking *taking, int64_t number)
@@ -179,13 +216,12 @@ static unsigned int issue(struct vendor_server *server, struct taking *taking, i
 	const char *digest = envelope_digest(taking->envelope);
 	int64_t count;
 
-	if (taking->alert.type == ALERT_ROOT && renew_root(server, taking) != 0)
-		return refuse(
-			500, taking->why, taking->why_bytes, "the root document cannot be kept");
 	count = fanout_issue(server->fanout, number, &taking->alert, digest, taking->text);
 	// Durable before the first byte leaves, which happens from the main loop.
 	if (count < 0)
 		return refuse(500, taking->why, taking->why_bytes, "the alert cannot be kept");
+	if (taking->alert.type == ALERT_ROOT)
+		renew_root(server, taking);
 	publish(server);
 	if (taking->alert.type != ALERT_PING)
 		control_events_write(server->events, "alert",
@@ -261,9 +297,7 @@ unsigned int vendor_server_take(struct vendor_server *server, const char *text, 
 	if (status < 300)
 		(void)snprintf(
 			digest, ENVELOPE_KEY_ID_BYTES, "%s", envelope_digest(taking.envelope));
-	alert_clear(&taking.alert);
-	keys_free(taking.keys);
-	envelope_free(taking.envelope);
+	finish_taking(&taking);
 	g_free(line);
 	return status;
 }
@@ -479,8 +513,10 @@ static int open_files(struct vendor_server *server, char *error, size_t error_by
 	(void)snprintf(path, sizeof(path), "%s/vendor.db", options->state);
 	if (err == 0)
 		err = database_open(path, &server->database, error, error_bytes);
-	if (err == 0)
+	if (err == 0) {
+		catch_up_root(server);
 		database_serve(server->database);
+	}
 	return err;
 }
 

@@ -30,7 +30,9 @@ struct vendor_server {
 	struct vendor_send *send;
 	struct web_pages pages; // their server is NULL: nothing is served
 	struct vendor_feed *feed;
-	int64_t ping_s; // when the next one is due, steady
+	int64_t ping_s;      // when the next one is due, steady
+	const char *trouble; // of the database, when it was tried last; NULL: none
+	int64_t tried_ns;
 };
 
 // Opens all. Returns 0, or -errno with a text in error.

@@ -97,11 +97,32 @@ static void a_lock_is_told_and_keeps_nobody_from_reading(void **state)
 	assert_true(is_kept());
 	assert_string_equal(state_of(seal), "delivered");
 }
+
+static void what_is_not_kept_has_a_reason_that_is_told_once(void **state)
+{
+	char digest[ENVELOPE_KEY_ID_BYTES];
+
+	(void)state;
+	add_gateway();
+	assert_null(database_probe(lab.database));
+	assert_null(database_trouble(lab.database));
+	fill_disk(true);
+	assert_true(issue("seal", 1, "*", digest) < 0);
+	assert_string_equal(database_trouble(lab.database), DATABASE_FAILS);
+	assert_null(database_trouble(lab.database));
+	assert_string_equal(database_probe(lab.database), DATABASE_FAILS);
+	fill_disk(false);
+	assert_null(database_probe(lab.database));
+	assert_true(issue("seal", 2, "*", digest) >= 0);
+	assert_null(database_trouble(lab.database));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 	const struct CMUnitTest tests[] = {
 		TEST(a_receipt_that_a_full_disk_does_not_take_is_asked_for_again),
+		TEST(what_is_not_kept_has_a_reason_that_is_told_once),
 		TEST(a_lock_is_told_and_keeps_nobody_from_reading),
 	};
 

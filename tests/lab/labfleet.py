@@ -39,7 +39,7 @@ class VendorServer:
 
     def __init__(self, lab, where="server", **settings):
         self.lab, self.where, self.folder = lab, where, lab.folder + "/acme"
-        os.makedirs(self.folder + "/sigs")
+        os.makedirs(self.folder + "/sigs", exist_ok=True)
         for key in ("root", "alerts", "updates", "officer1", "officer2"):
             run("key", self.file(key))
         for name, text in (("root.yaml", ROOT), ("sigs/test.ndb", SIGNATURES)):
@@ -64,7 +64,7 @@ class VendorServer:
         with open(self.config, "w") as f:
             json.dump(values, f)
         run("--config", self.config, "--check-config")
-        os.makedirs(self.file("state"))
+        os.makedirs(self.file("state"), exist_ok=True)
         self.key = run("apikey", "-c", self.config, "-w", "lab").strip()
         self.reader = run("apikey", "-c", self.config, "reader").strip()
         self.start()
@@ -110,6 +110,15 @@ class VendorServer:
         got, answer = self.ask("POST", "/v1/alerts", order)
         assert got == status, (got, answer)
         return answer
+
+    def make_root(self, version):
+        """The next root document, of the same keys."""
+        description = self.file("root%d.yaml" % version)
+        with open(description, "w") as f:
+            f.write(ROOT.replace("version: 1", "version: %d" % version))
+        run("root", description, "-k", self.file("root"), "-o", self.file("root%d.json" % version))
+        with open(self.file("root%d.json" % version)) as f:
+            return json.load(f)
 
     def deliveries(self, alert):
         return {d["gateway"]: d["state"] for d in

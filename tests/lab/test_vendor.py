@@ -3,9 +3,11 @@
 """The vendor's own server with real gateways: they are enrolled by a token, sealed over each channel, answer
 by receipts, and are opened by two officers; what is forged changes nothing."""
 import base64
+import errno
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -256,6 +258,73 @@ def locked(case):
         other.execute("ROLLBACK")
         until("delivered", lambda: vendor.deliveries(seal) == {"pull": "delivered"})
         vendor.post(dict(order, virus_id="CV-2"))
+
+
+@cases.case("a full disk: orders are refused with the reason, which readiness tells; none of them comes later; room again, and "
+            "they are taken", engine=False)
+def full(case):
+    with Lab(case) as lab:
+        state = lab.folder + "/acme/state"
+        os.makedirs(state)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "cordon-lab", state], check=True)
+        lab.closing.callback(subprocess.run, ["umount", "-l", state])
+        vendor = VendorServer(lab)
+        order = {"type": "seal", "virus_id": "CV-1", "target": "*", "seal": {"mode": "hold"}}
+        pid, root = vendor.process.child.pid, vendor.make_root(2)
+        most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+
+        def refused(why):
+            for number in (1, 2):
+                case.equal(vendor.ask("POST", "/v1/alerts", dict(order, virus_id="CV-%d" % number)),
+                           (503, {"error": why}), "an order")
+            case.equal(vendor.ask("POST", "/v1/tokens", {"gateway": "g"}), (503, {"error": why}), "a token")
+            case.equal(vendor.ask("POST", "/v1/alerts", root), (503, {"error": why}), "a root document")
+            until("not ready", lambda: vendor.ask("GET", "/readyz", key="none") == (503, {"ready": False, "why": why}))
+            case.equal(vendor.ask("GET", "/healthz", key="none")[0], 200, "alive")
+            case.equal(vendor.ask("GET", "/v1/alerts")[1]["alerts"], [], "alerts")
+            case.equal(vendor.ask("GET", "/v1/status")[1]["root_version"], 1, "the root document")
+
+        case.equal(vendor.ask("GET", "/readyz", key="none"), (200, {"ready": True}), "ready")
+        with open(state + "/filler", "wb", buffering=0) as f:
+            try:
+                while f.write(bytes(4096)):
+                    pass
+            except OSError as error:
+                case.equal(error.errno, errno.ENOSPC, "the disk")
+        refused("the disk with the database is full")
+        os.unlink(state + "/filler")
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, most[1]))
+        refused("the disk with the database is over a limit, or fails")
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, most)
+        until("ready again", lambda: vendor.ask("GET", "/readyz", key="none")[0] == 200)
+        vendor.post(dict(order, virus_id="CV-3"))
+        case.equal([a["virus_id"] for a in vendor.ask("GET", "/v1/alerts")[1]["alerts"]], ["CV-3"], "alerts")
+        vendor.post(root)
+
+
+@cases.case("a root document whose file was not written is in force, and also after a kill", engine=False)
+def unwritten_root(case):
+    with Lab(case) as lab:
+        vendor = VendorServer(lab)
+        kept = vendor.file("state/root.json")
+        for version in (2, 3):
+            vendor.post(vendor.make_root(version))
+        os.unlink(kept)  # as if the process had been killed between the journal and the file
+        vendor.process.stop(signal.SIGKILL)
+        vendor.start()
+        case.equal(vendor.ask("GET", "/v1/status")[1]["root_version"], 3, "after a kill")
+        case.check(os.path.exists(kept), "its file")
+        os.unlink(kept)
+        os.mkdir(kept)
+        vendor.post(vendor.make_root(4))
+        case.equal([e["what"] for e in vendor.events("fault")], ["root"], "faults")
+        case.equal(vendor.ask("GET", "/v1/status")[1]["root_version"], 4, "in force")
+        os.rmdir(kept)
+        vendor.process.stop(signal.SIGKILL)
+        vendor.start()
+        case.equal(vendor.ask("GET", "/v1/status")[1]["root_version"], 4, "after a kill")
+        case.equal(vendor.post({"type": "seal", "virus_id": "CV-1", "target": "*", "seal": {"mode": "hold"}})["state"],
+                   "open", "a seal")
 
 
 @cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)

@@ -171,9 +171,9 @@ static int begin_search(struct match_object *object, bool is_last)
 		find_type(object, is_last);
 	if (!object->is_again && object->track.executable == NULL && !object->matcher->retypes &&
 		!match_may_find_programs(object, is_last) && !match_needs_copy(ruleset)) {
-		match_stage_leave_copy(object);
-		match_copy_release(&object->copy);
-		match_copy_begin(&object->copy, NULL);
+		object->drops_copy = object->share.log != NULL;
+		if (!object->drops_copy)
+			match_stage_leave_copy(object);
 	}
 	do {
 		err = open_streams(&layer, object->own_target);
@@ -272,7 +272,8 @@ static void search_mail(struct match_object *object, const struct anchor_input *
 	content = lesser(content, anchor_content_of(input->data + told, input->to - told));
 	part.to = input->to;
 	part.is_last = input->is_last;
-	search_as(object, &part, content);
+	if (part.from < part.to || part.is_last)
+		search_as(object, &part, content);
 }
 
 static void search_anchors(struct match_object *object, const struct anchor_input *input)
@@ -314,7 +315,8 @@ static void search_self(struct match_object *object, bool is_last)
 		search_streams(object, &layer, fresh, n);
 	} while (next_layer(object, &layer));
 	match_share_take(object, &input);
-	search_anchors(object, &input);
+	if (match_share_is_new(object, &input))
+		search_anchors(object, &input);
 	layer = own_layer(object);
 	do {
 		if (is_last)
@@ -381,9 +383,12 @@ int match_begin(struct matcher *matcher, enum match_target target, struct match_
 		object->track.over = &object->over->track;
 		track_begin(&object->over->track, matcher->ruleset->delta, &matcher->over_tracks);
 	}
-	match_copy_begin(&object->copy, match_may_need_copy(matcher) ? &matcher->copies : NULL);
-	match_sections_begin(&object->sections);
 	match_share_begin(object);
+	match_copy_begin(&object->copy, match_may_need_copy(matcher) || object->share.log != NULL
+						? &matcher->copies
+						: NULL);
+	object->drops_copy = false;
+	match_sections_begin(&object->sections);
 	match_digest_begin(&matcher->digester, &object->digesting, use_of_digests(target));
 	*out = object;
 	return 0;

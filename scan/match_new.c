@@ -211,7 +211,7 @@ int matcher_new(const struct ruleset *ruleset, uint32_t objects, unsigned int di
 		err = new_objects(matcher);
 	if (err == 0)
 		err = track_pool_init(&matcher->tracks, ruleset, matcher->objects_count);
-	if (err == 0 && match_may_need_copy(matcher))
+	if (err == 0)
 		err = match_copy_pool_init(&matcher->copies, matcher->objects_count);
 	if (err == 0)
 		err = match_shares_init(&matcher->shares, ruleset, matcher->objects_count);

@@ -233,3 +233,14 @@ void match_share_take(struct match_object *object, struct anchor_input *input)
 			      : input->is_last ? 0
 					       : input->to;
 }
+
+bool match_share_is_new(const struct match_object *object, struct anchor_input *input)
+{
+	const size_t end_bytes = object->matcher->shares.end_bytes;
+
+	if (input->from < input->to)
+		return true;
+	if (input->windows_from + end_bytes < input->to)
+		input->windows_from = input->to - end_bytes;
+	return input->is_last;
+}

@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define MATCH_LOG_HITS 512u
+// So many bytes may have come of the host before those of them that are the guest's come as such: they are kept at least.
+#define MATCH_SHARE_BYTES 32768u
 #define MATCH_LAYERS 2 // the ruleset, and the delta that may lie on it
 
 struct anchor_input;
@@ -74,5 +76,8 @@ void match_share_compare(struct match_object *object, const uint8_t *data, size_
 struct match_object *match_share_host(const struct match_object *object);
 // Takes what is new from the host, if it can, and makes the search pass over it.
 void match_share_take(struct match_object *object, struct anchor_input *input);
+// Whether anything can be met that was not before. Where no byte has come since the last search, as in the raw mail whose
+// part has had it searched, this is only what ends with the object, and the search passes over the rest.
+bool match_share_is_new(const struct match_object *object, struct anchor_input *input);
 // A search has met this: an anchor_found_fn. ctx: the sighting.
 void match_share_met(void *ctx, uint32_t expression, uint64_t end);

@@ -46,9 +46,13 @@ static bool next_in_copy(struct match_object *object)
 		const size_t before = object->bytes > 0 ? ANCHOR_HISTORY : 0;
 
 		lay(object, room - before, before, before);
+		if (object->drops_copy && object->bytes > MATCH_SHARE_BYTES)
+			capture_drop_before(
+				&object->copy.capture, object->bytes - MATCH_SHARE_BYTES);
 	}
 	// Behind the first search a chunk at once: each brings the tables for its kind of bytes into the nearest caches.
-	object->stage_end += object->bytes > 0 ? n : MATCH_SEARCH_BYTES;
+	object->stage_end +=
+		object->bytes > 0 || object->share.log != NULL ? n : MATCH_SEARCH_BYTES;
 	return true;
 }
 
@@ -83,11 +87,13 @@ size_t match_stage_take(struct match_object *object, const uint8_t *data, size_t
 
 void match_stage_leave_copy(struct match_object *object)
 {
-	if (!object->stages_in_copy)
-		return;
-	if (object->stage != object->own_stage)
-		memcpy(object->own_stage, object->stage, object->stage_to);
-	object->stage = object->own_stage;
-	object->stage_end = MATCH_STAGE_BYTES;
-	object->stages_in_copy = false;
+	if (object->stages_in_copy) {
+		if (object->stage != object->own_stage)
+			memcpy(object->own_stage, object->stage, object->stage_to);
+		object->stage = object->own_stage;
+		object->stage_end = MATCH_STAGE_BYTES;
+		object->stages_in_copy = false;
+	}
+	match_copy_release(&object->copy);
+	match_copy_begin(&object->copy, NULL);
 }

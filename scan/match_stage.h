@@ -15,5 +15,5 @@ void match_stage_again(struct match_object *object);
 // Takes bytes that are new, at least one, up to where the next search is due: returns how many of n. *kept grows by
 // those that are kept. If a search is due, it was done.
 size_t match_stage_take(struct match_object *object, const uint8_t *data, size_t n, size_t *kept);
-// The copy will be given up: what is at hand lies in the object from now on. It is all that there is of it.
+// The copy is given up: what is at hand lies in the object from now on. It is all that there is of it.
 void match_stage_leave_copy(struct match_object *object);

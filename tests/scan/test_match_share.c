@@ -2,6 +2,7 @@
 // A part that takes what is in it from the search of the raw mail has the hits that it has when it is
 // searched by itself: random patterns at any place, random mails, wherever the part begins and ends, however
 // the bytes of both come, also where they are not the same after all or the mail is over before.
+#include "scan/match_object.h"
 #include "tests/scan/ruleset_case.h"
 #include "tests/support/random.h"
 
@@ -44,23 +45,23 @@ struct sample {
 static struct sample samples[4 * RULES];
 static unsigned int samples_count;
 
-static size_t add_body(char *out, unsigned int letters, unsigned int least)
+static size_t add_body(char *out, unsigned int letters, unsigned int least, bool is_plain)
 {
 	static const char *const conditions[] = {"", "", "", "", "", "", "", "(B)", "(L)", "(W)"};
 	struct sample *sample = &samples[samples_count++ % (4 * RULES)];
 	const unsigned int count = least + below(5);
-	size_t n = (size_t)sprintf(out, "%s", conditions[below(10)]);
+	size_t n = is_plain ? 0 : (size_t)sprintf(out, "%s", conditions[below(10)]);
 
 	sample->bytes = 0;
 	for (unsigned int i = 0; i < count; i++) {
 		const uint8_t byte = letter(letters);
 
 		sample->data[sample->bytes++] = byte;
-		if (i > 1 && i + 2 < count && below(8) == 0)
+		if (!is_plain && i > 1 && i + 2 < count && below(8) == 0)
 			n += (size_t)sprintf(out + n, "??");
 		else
 			n += (size_t)sprintf(out + n, "%02x", byte);
-		if (i == 3 && count > 6 && below(4) == 0) {
+		if (!is_plain && i == 3 && count > 6 && below(4) == 0) {
 			const unsigned int gap = below(3);
 
 			n += (size_t)sprintf(out + n, "{%u-%u}", gap, 3 + below(40));
@@ -68,19 +69,19 @@ static size_t add_body(char *out, unsigned int letters, unsigned int least)
 			sample->bytes += gap;
 		}
 	}
-	return n + (size_t)sprintf(out + n, "%s", conditions[below(10)]);
+	return is_plain ? n : n + (size_t)sprintf(out + n, "%s", conditions[below(10)]);
 }
 
-static size_t add_offset(char *out)
+static size_t add_offset(char *out, bool is_plain)
 {
-	switch (below(16)) {
+	switch (below(is_plain ? 14 : 16)) {
 	case 0:
 		return (size_t)sprintf(out, "%u", below(30));
 	case 1:
-		return (size_t)sprintf(out, "%u,%u", below(9000), 1 + below(9000));
-	case 2:
 		return (size_t)sprintf(out, "EOF-%u", 4 + below(60));
-	case 3:
+	case 14:
+		return (size_t)sprintf(out, "%u,%u", below(9000), 1 + below(9000));
+	case 15:
 		return (size_t)sprintf(out, "EOF-%u,%u", 20 + below(60), 1 + below(30));
 	default:
 		return (size_t)sprintf(out, "*");
@@ -94,27 +95,44 @@ static const char *some_target(void)
 	return targets[below(5)];
 }
 
-// Patterns by themselves, and logical rules that count them.
-static void make_rules(char *patterns, char *rules, unsigned int letters, unsigned int first)
+static char *put_pattern(char *out, unsigned int number, unsigned int letters, bool is_plain)
 {
+	out += sprintf(out, "P%u:%s:", number, some_target());
+	out += add_offset(out, is_plain);
+	*out++ = ':';
+	out += add_body(out, letters, is_plain ? 6 : 4, is_plain);
+	*out++ = '\n';
+	*out = '\0';
+	return out;
+}
+
+static char *put_rule(char *out, unsigned int number, unsigned int letters)
+{
+	out += sprintf(
+		out, "R%u;Engine:51-255,Target:%s;0>%u&1;", number, some_target(), below(12));
+	out += add_body(out, letters, 3, false);
+	*out++ = ';';
+	out += add_offset(out, false);
+	*out++ = ':';
+	out += add_body(out, letters, 4, false);
+	*out++ = '\n';
+	return out;
+}
+
+// Patterns by themselves, for which nothing is kept but of mails, as far as parts lag behind; or logical rules that
+// count them besides, and a regular expression, which has the bytes of all objects kept.
+static void make_rules(
+	char *patterns, char *rules, unsigned int letters, unsigned int first, bool keeps_all)
+{
+	*rules = '\0';
 	for (unsigned int i = 0; i < RULES; i++) {
-		patterns += sprintf(patterns, "P%u:%s:", first + i, some_target());
-		patterns += add_offset(patterns);
-		*patterns++ = ':';
-		patterns += add_body(patterns, letters, 4);
-		*patterns++ = '\n';
-		rules += sprintf(rules, "R%u;Engine:51-255,Target:%s;0>%u&1;", first + i,
-			some_target(), below(12));
-		rules += add_body(rules, letters, 3);
-		*rules++ = ';';
-		rules += add_offset(rules);
-		*rules++ = ':';
-		rules += add_body(rules, letters, 4);
-		*rules++ = '\n';
+		patterns = put_pattern(patterns, first + i, letters, !keeps_all);
+		if (keeps_all)
+			rules = put_rule(rules, first + i, letters);
 	}
-	*patterns = '\0';
-	// A regular expression has the bytes of all objects kept.
-	(void)sprintf(rules, "K%u;Engine:81-255,Target:0;0&1;41424120;0/A[a-z]{3}B/\n", first);
+	if (keeps_all)
+		(void)sprintf(
+			rules, "K%u;Engine:81-255,Target:0;0&1;41424120;0/A[a-z]{3}B/\n", first);
 }
 
 // ---- mails -------------------------------------------------------------------------------------
@@ -171,6 +189,8 @@ static struct case_result match_part(struct matcher *matcher, const uint8_t *mai
 			host = NULL;
 		}
 		assert_int_equal(match_feed(object, part + at, n), 0);
+		if (sizes->differs == SIZE_MAX && sizes->over == SIZE_MAX)
+			assert_ptr_equal(object->share.host, host);
 		at += n;
 	}
 	result.count = match_end(object, result.hits, CASE_MAX_HITS, &result.digests, &result.type);
@@ -253,7 +273,7 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
-static void build_set(struct set *set, unsigned int letters)
+static void build_set(struct set *set, unsigned int letters, bool keeps_all)
 {
 	static const char *const names[] = {"a.ndb", "a.ldb", "b.ndb", "b.ldb"};
 	const char *const paths[] = {set->folder};
@@ -264,8 +284,8 @@ static void build_set(struct set *set, unsigned int letters)
 	for (unsigned int i = 0; i < 4; i++)
 		(void)snprintf(
 			set->paths[i], sizeof(set->paths[i]), "%s/%s", set->folder, names[i]);
-	make_rules(set->texts[0], set->texts[1], letters, 0);
-	make_rules(set->texts[2], set->texts[3], letters, RULES);
+	make_rules(set->texts[0], set->texts[1], letters, 0, keeps_all);
+	make_rules(set->texts[2], set->texts[3], letters, RULES, keeps_all);
 	write_file(set->paths[0], set->texts[0]);
 	write_file(set->paths[1], set->texts[1]);
 	assert_int_equal(ruleset_build_indexed(paths, 1, NULL, &set->base, &stats), 0);
@@ -278,6 +298,7 @@ static void build_set(struct set *set, unsigned int letters)
 	assert_int_equal(ruleset_attach_delta(set->ruleset, set->delta.image,
 				 set->delta.image_bytes, &set->both),
 		0);
+	assert_int_equal(match_needs_copy(set->both), keeps_all);
 }
 
 static void free_set(struct set *set)
@@ -300,7 +321,7 @@ static void a_part_has_the_hits_that_it_has_alone(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < SETS; i++) {
-		build_set(&set, letters[i % 3]);
+		build_set(&set, letters[i % 3], i % 2 == 0);
 		for (unsigned int k = 0; k < 2; k++) {
 			struct matcher *matcher;
 
@@ -316,10 +337,46 @@ static void a_part_has_the_hits_that_it_has_alone(void **state)
 	assert_true(hits > 1000);
 }
 
+// Where nothing else wants the bytes of a long mail those of its end are kept alone, for a part that comes late.
+static void of_a_long_mail_its_end_is_kept(void **state)
+{
+	static uint8_t mail[20 * MATCH_COPY_CHUNK];
+	static struct set set;
+	struct matcher *matcher;
+	struct match_object *host;
+	struct match_object *part;
+	uint32_t chunks;
+	size_t part_at = 100;
+
+	(void)state;
+	build_set(&set, 5, false);
+	assert_int_equal(matcher_new(set.both, 8, 0, true, &matcher), 0);
+	chunks = matcher->copies.chunks.free_count;
+	assert_int_equal(match_begin(matcher, MATCH_TARGET_MAIL, &host), 0);
+	assert_int_equal(match_begin(matcher, MATCH_TARGET_ANY, &part), 0);
+	match_share(part, host, part_at);
+	for (size_t at = 0; at < sizeof(mail); at += 4096) {
+		assert_int_equal(match_feed(host, mail + at, 4096), 0);
+		if (at + 4096 - part_at < MATCH_SHARE_BYTES - 4096)
+			continue;
+		assert_int_equal(match_feed(part, mail + part_at, 16384), 0);
+		part_at += 16384;
+		assert_ptr_equal(part->share.host, host);
+		assert_true(chunks - matcher->copies.chunks.free_count <=
+			    MATCH_SHARE_BYTES / MATCH_COPY_CHUNK + 2);
+	}
+	end_mail(part);
+	end_mail(host);
+	assert_int_equal(matcher->copies.chunks.free_count, chunks);
+	matcher_free(matcher);
+	free_set(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_part_has_the_hits_that_it_has_alone),
+		cmocka_unit_test(of_a_long_mail_its_end_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

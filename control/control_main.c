@@ -12,6 +12,7 @@
 #include <glib-unix.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -586,6 +587,8 @@ int main(int argc, char **argv)
 
 	if (inherited_streams() != 0)
 		return EXIT_FAILURE;
+	// Until there is an event file to open again: a log is rotated at any time.
+	(void)signal(SIGHUP, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "user") == 0)
 		return web_user_command(argv[0], argc - 1, argv + 1);
 	if (!options_command_read(&command, argc, argv, &status))

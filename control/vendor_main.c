@@ -8,6 +8,7 @@
 
 #include <glib-unix.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,25 +88,27 @@ static void raise_descriptors(void)
 	}
 }
 
-static void loop(struct vendor_server *server)
+static void loop(struct vendor_server *server, GMainLoop *main_loop)
 {
-	GMainLoop *main_loop = g_main_loop_new(NULL, FALSE);
+	guint clock;
 
 	(void)g_unix_signal_add(SIGTERM, stop_signal, main_loop);
 	(void)g_unix_signal_add(SIGINT, stop_signal, main_loop);
-	(void)g_timeout_add(1000, once_a_second, server);
+	clock = g_timeout_add(1000, once_a_second, server);
 	control_events_write(server->events, "start",
 		json_pack("{s:s, s:i}", "program", "cordon-vendor", "pid", (int)getpid()));
 	vendor_server_turn(server);
 	g_main_loop_run(main_loop);
+	// The parts that end may wait on the loop, when others are gone.
+	(void)g_source_remove(clock);
 	control_events_write(
 		server->events, "stop", json_pack("{s:s}", "program", "cordon-vendor"));
-	g_main_loop_unref(main_loop);
 }
 
 static int run(struct vendor_server *server)
 {
 	char error[512] = "";
+	GMainLoop *main_loop;
 	int err = inherited_settle();
 
 	complaints_never_wait();
@@ -117,11 +120,14 @@ static int run(struct vendor_server *server)
 	raise_descriptors();
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, server);
 	err = vendor_server_open(server, error, sizeof(error));
+	main_loop = g_main_loop_new(NULL, FALSE);
 	if (err == 0)
-		loop(server);
+		loop(server, main_loop);
 	else
 		(void)fprintf(stderr, "cordon-vendor: %s\n", error);
 	vendor_server_close(server);
+	// Who wants it to end says so more than once.
+	g_main_loop_unref(main_loop);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -142,6 +148,8 @@ int main(int argc, char **argv)
 {
 	if (inherited_streams() != 0)
 		return EXIT_FAILURE;
+	// Until there is an event file to open again: a log is rotated at any time.
+	(void)signal(SIGHUP, SIG_IGN);
 	for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

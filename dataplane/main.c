@@ -463,6 +463,7 @@ static int run(struct gateway *gateway)
 	(void)sigaddset(&set, SIGHUP);
 	// Before any thread is started, so that all inherit it.
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGHUP, SIG_DFL); // what is ignored is not told
 	gateway->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (gateway->signals < 0) {
 		main_complain(-errno, "signals");
@@ -493,6 +494,8 @@ int main(int argc, char **argv)
 	static struct gateway gateway;
 	int status;
 
+	// Until there is an event file to open again: a log is rotated at any time.
+	(void)signal(SIGHUP, SIG_IGN);
 	memory_limit_map_large();
 	if (inherited_streams() != 0)
 		return EXIT_FAILURE;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a program has from whoever starts it: closed streams, blocked signals, an odd umask, too few descriptors."""
 import os
+import signal
 import subprocess
 
 import labmail
@@ -68,7 +69,7 @@ def odd(case):
             case.equal(end(), 0, "end of " + name)
 
 
-@cases.case("too few descriptors: all say so and start nothing", engine=True)
+@cases.case("too few descriptors: all say so and start nothing; SIGHUP ends none that begins", engine=True)
 def few(case):
     with Lab(case) as lab:
         vendor = VendorServer(lab)
@@ -82,6 +83,15 @@ def few(case):
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 case.equal(done.returncode, 1, "%s with %d" % (name, count))
                 case.check(b"RLIMIT_NOFILE" in done.stdout and done.stdout.count(b"\n") == 1, name, done.stdout)
+        # A log is rotated while they begin.
+        pipe = lab.folder + "/config"
+        os.mkfifo(pipe)
+        for name, config in (("vendor", vendor.config), ("dataplane", gateway.config), ("control", control.config)):
+            child = subprocess.Popen([BUILD + "/cordon-" + name, "--check-config", "--config", pipe])
+            with open(pipe, "w") as writer, open(config) as f:  # it reads by now
+                child.send_signal(signal.SIGHUP)
+                writer.write(f.read())
+            case.equal(child.wait(60), 0, name + " with SIGHUP while it begins")
         for path in (control.socket, lab.folder + "/dataplane.sock"):
             case.check(not os.path.exists(path), "nothing is left", path)
 

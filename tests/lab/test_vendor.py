@@ -12,6 +12,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import time
 
 import labmail
 from labfleet import FILES, SIGNATURES, WEB, Corners, Fleet, VendorServer, run, talk_raw
@@ -300,6 +301,33 @@ def full(case):
         vendor.post(dict(order, virus_id="CV-3"))
         case.equal([a["virus_id"] for a in vendor.ask("GET", "/v1/alerts")[1]["alerts"]], ["CV-3"], "alerts")
         vendor.post(root)
+
+
+@cases.case("a vendor that is to end, and is told so again, waits for mail on its way, and does nothing else meanwhile",
+            engine=False)
+def ending(case):
+    with Lab(case) as lab:
+        with lab.inside("server"):
+            listener = socket.create_server(("127.0.0.1", 2525))
+        listener.settimeout(60)
+        lab.closing.callback(listener.close)
+        vendor = VendorServer(lab, heartbeat_seconds=1, mail={"host": "127.0.0.1", "port": 2525, "from": "vendor@lab.example"})
+        key = Vendor(lab.folder + "/far").keys["root"][1]
+        token = vendor.ask("POST", "/v1/tokens", {"gateway": "far"})[1]["token"]
+        status, answer = vendor.ask("POST", "/v1/enrol", {"id": "far", "public_key": key, "token": token, "channels": [
+            {"kind": "mail", "address": "far@lab.example"}]}, key="none")
+        case.equal(status, 201, answer)
+        vendor.post({"type": "seal", "virus_id": "CV-1", "target": "*", "seal": {"mode": "hold"}})
+        server = listener.accept()[0]
+        child = vendor.process.child
+        child.send_signal(signal.SIGTERM)
+        until("it ends", lambda: vendor.events("stop"))
+        time.sleep(1.5)  # longer than between two turns
+        for how in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            child.send_signal(how)
+        time.sleep(0.2)
+        server.close()
+        case.equal(child.wait(60), 0, "its end")
 
 
 @cases.case("a root document whose file was not written is in force, and also after a kill", engine=False)

@@ -246,7 +246,7 @@ static bool is_folder(const struct unpack *unpack)
 static void member_skip(struct unpack *unpack, enum unpack_warning warning)
 {
 	struct zip *zip = &unpack->as.zip;
-	bool is_sized = zip->entry.packed != 0 && (zip->entry.flags & FLAG_LATER) == 0;
+	bool is_sized = (zip->entry.flags & FLAG_LATER) == 0;
 
 	unpack_warn(unpack, warning);
 	zip->directory.is_unsized |= !is_sized;

@@ -9,6 +9,7 @@ cannot go back.
 """
 import concurrent.futures
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from parityzips import MARKS, Zip
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 COUNT = 150
+ONCE_MISSED = (1767,)  # by an earlier scanner
 SECONDS = 3  # some of these never end with some zips
 TOOLS = {"unzip": "unzip -p -P x %s", "7zz": "7zz x -so -y -px %s", "bsdtar": "bsdtar -xOf %s",
          "bsdtar from the front": "cat %s | bsdtar -xOf -"}
@@ -38,7 +40,8 @@ def read_member(archive, info):
             file._expected_crc = None
             while piece := file.read(1000):
                 data += piece
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, MemoryError):
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error,
+            lzma.LZMAError, MemoryError):
         pass
     return data
 
@@ -88,7 +91,7 @@ def main():
     with tempfile.TemporaryDirectory() as top, concurrent.futures.ThreadPoolExecutor(2) as readers:
         folder = os.path.join(top, "zips")
         os.mkdir(folder)
-        zips = {"%d.zip" % seed: Zip(seed) for seed in range(first, last)}
+        zips = {"%d.zip" % seed: Zip(seed) for seed in (*range(first, last), *ONCE_MISSED)}
         for name, made in zips.items():
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(made.data)
@@ -106,7 +109,7 @@ def main():
     is_hollow = counts.get(("infected", True), 0) < (last - first) // 4
     if is_hollow:
         print("too few of them can be read")
-    print("%d passed, %d failed, 0 skipped" % (last - first - len(missed), len(missed) + is_hollow))
+    print("%d passed, %d failed, 0 skipped" % (len(zips) - len(missed), len(missed) + is_hollow))
     return 1 if missed or is_hollow else 0
 
 

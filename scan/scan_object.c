@@ -410,7 +410,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 	enum unpack_kind kind = object->kind;
 
 	if (kind == UNPACK_NONE)
-		kind = scan_whole_kind(object);
+		kind = scan_whole_kind(scan, object);
 	if (kind == UNPACK_UU && is_read_by_mime(scan, object))
 		kind = UNPACK_NONE;
 	if (kind == UNPACK_NONE && is_called_pdf)

@@ -40,19 +40,9 @@ static bool is_told(const struct scan_object *object, const char *type)
 	return told != NULL && strcmp(told->name, type) == 0;
 }
 
-// What begins like no archive is a tar where signature files say so: old ones have no mark.
-enum unpack_kind scan_whole_kind(const struct scan_object *object)
-{
-	const enum unpack_kind kind = unpack_detect(object->prefix, object->prefix_bytes);
-
-	if (kind == UNPACK_NONE &&
-		(is_told(object, "CL_TYPE_OLD_TAR") || is_told(object, "CL_TYPE_POSIX_TAR")))
-		return UNPACK_TAR;
-	return kind;
-}
-
-// Readers of PDF open what is called so, and mind neither what it begins with nor that it never says what it is.
-bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object *object)
+// Whether it has a name that ends so, or this type.
+static bool is_called(const struct scan *scan, const struct scan_object *object, const char *suffix,
+	const char *content_type)
 {
 	const struct scan_part *part =
 		object->is_listed ? &scan->table->parts[object->part - 1] : NULL;
@@ -61,8 +51,32 @@ bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object 
 	if (part == NULL)
 		return false;
 	n = strlen(part->filename);
-	return (n >= 4 && strcasecmp(part->filename + n - 4, ".pdf") == 0) ||
-	       strcmp(part->content_type, "application/pdf") == 0;
+	return (n >= 4 && strcasecmp(part->filename + n - 4, suffix) == 0) ||
+	       strcmp(part->content_type, content_type) == 0;
+}
+
+// What begins like no archive is a tar where signature files say so: old ones have no mark. Where it is called one, its
+// readers look for the first header, whatever stands before it.
+enum unpack_kind scan_whole_kind(const struct scan *scan, struct scan_object *object)
+{
+	const enum unpack_kind kind = unpack_detect(object->prefix, object->prefix_bytes);
+	const struct filetype *type;
+
+	if (kind != UNPACK_NONE)
+		return kind;
+	if (is_told(object, "CL_TYPE_OLD_TAR") || is_told(object, "CL_TYPE_POSIX_TAR"))
+		return UNPACK_TAR;
+	if (!is_called(scan, object, ".tar", "application/x-tar"))
+		return UNPACK_NONE;
+	type = scan_whole_type(object, object->prefix, object->prefix_bytes);
+	return whole_detect(type, object->prefix, object->prefix_bytes) == NULL ? UNPACK_TAR
+										: UNPACK_NONE;
+}
+
+// Readers of PDF open what is called so, and mind neither what it begins with nor that it never says what it is.
+bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object *object)
+{
+	return is_called(scan, object, ".pdf", "application/pdf");
 }
 
 const struct filetype *scan_whole_type(struct scan_object *object, const uint8_t *data, size_t n)

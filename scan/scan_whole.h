@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 // What unpacks the object as it passes, of which the first bytes are known.
-enum unpack_kind scan_whole_kind(const struct scan_object *object);
+enum unpack_kind scan_whole_kind(const struct scan *scan, struct scan_object *object);
 // The object's first bytes are known, and what unpacks it as it passes.
 // Whether its name or type in the mail, or its name in an archive, has it opened by a reader of PDF.
 bool scan_whole_is_called_pdf(const struct scan *scan, const struct scan_object *object);

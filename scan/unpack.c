@@ -164,7 +164,12 @@ enum unpack_kind unpack_detect(const uint8_t *data, size_t n)
 		return UNPACK_TAR;
 	if (pdf_is_header(data, n))
 		return UNPACK_PDF;
-	return tar_is_marked(data, n) ? UNPACK_TAR : UNPACK_NONE;
+	if (tar_is_marked(data, n))
+		return UNPACK_TAR;
+	// Readers pass over a first block that is no header.
+	return n > TAR_BLOCK_BYTES && tar_is_header(data + TAR_BLOCK_BYTES, n - TAR_BLOCK_BYTES)
+		       ? UNPACK_TAR
+		       : UNPACK_NONE;
 }
 
 bool unpack_is_partial(enum unpack_kind kind)

@@ -7,6 +7,7 @@
 
 #define HEADER_BYTES 10
 #define TRAILER_BYTES 8
+#define OLD_MAGIC 0x9e // of gzip 0.5 and before: gzip and unar still read it
 
 #define FLAG_CRC 0x02u
 #define FLAG_EXTRA 0x04u
@@ -18,7 +19,7 @@ static bool is_header_byte(uint32_t i, uint8_t byte)
 {
 	static const uint8_t magic[] = {0x1f, 0x8b, 8};
 
-	return i >= sizeof(magic) || byte == magic[i];
+	return i >= sizeof(magic) || byte == magic[i] || (i == 1 && byte == OLD_MAGIC);
 }
 
 bool gzip_is_header(const uint8_t *data, size_t n)
@@ -111,6 +112,11 @@ static size_t data_feed(
 		gzip->state = GZIP_TRAILER;
 	}
 	gzip->crc = unpack_crc(gzip->crc, event);
+	if (gzip->is_next && event->type == UNPACK_MEMBER_DATA) {
+		event->is_behind =
+			true; // of readers that end with a stream, or at what is padded behind it
+		gzip->is_next = false;
+	}
 	return used;
 }
 
@@ -125,6 +131,7 @@ static void trailer_read(struct unpack *unpack)
 	gzip->head_bytes = 0;
 	gzip->state = GZIP_HEADER;
 	gzip->is_later = true;
+	gzip->is_next = true;
 }
 
 static size_t header_feed(struct unpack *unpack, const uint8_t *data)

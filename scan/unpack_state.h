@@ -110,6 +110,7 @@ enum gzip_state {
 struct gzip {
 	enum gzip_state state;
 	bool is_later; // not the first of those that stand one after another
+	bool is_next;  // nothing of the stream has come out yet, and it is a later one
 	uint8_t flags;
 	uint32_t crc; // of the stream's bytes until now
 	uint32_t left;
@@ -119,6 +120,8 @@ struct gzip {
 
 enum tar_state { TAR_HEADER, TAR_DATA, TAR_PADDING, TAR_NAME, TAR_PAX, TAR_SKIP };
 
+#define TAR_BLOCK_BYTES 512
+
 struct tar {
 	enum tar_state state;
 	uint32_t zero_blocks;
@@ -127,12 +130,13 @@ struct tar {
 	bool has_long_name; // name is that of the next member
 	bool has_pax_size;
 	bool is_pax_sparse;
+	bool is_pax_global;
 	bool is_linked; // the last header was one that has no contents but gives a size
 	uint64_t pax_size;
 	uint64_t left;
 	uint64_t pax_skip; // bytes of a record that is longer than there is room
 	uint32_t pax_bytes;
-	uint8_t block[512];
+	uint8_t block[TAR_BLOCK_BYTES];
 	char pax[2 * UNPACK_NAME_BYTES];
 };
 

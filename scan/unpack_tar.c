@@ -7,29 +7,41 @@
 
 #include <string.h>
 
-#define BLOCK_BYTES 512
 #define SIZE_AT 124
 #define SUM_AT 148
 #define TYPE_AT 156
 #define MAGIC_AT 257
 #define PREFIX_AT 345
 
-// A number in octal digits, blanks before them; in base 256 where the first bit is set.
-static uint64_t read_number(const uint8_t *field, size_t n)
+// A number in octal digits, blanks before them; in base 256 where the first bit is set. *is_odd, where it is asked for:
+// there is something else with it, of which readers make different numbers: a sign, a zero byte in front, a digit that
+// is none.
+static uint64_t read_number(const uint8_t *field, size_t n, bool *is_odd)
 {
 	uint64_t value = 0;
 	size_t i = 0;
+	size_t digits;
 
 	if ((field[0] & 0x80) != 0) {
 		value = field[0] & 0x3f;
 		for (i = 1; i < n; i++)
 			value = value << 8 | field[i];
+		if (is_odd != NULL)
+			*is_odd = field[0] != 0x80;
 		return value;
 	}
+	while (i < n && (field[i] == ' ' || (field[i] >= '\t' && field[i] <= '\r')))
+		i++;
+	if (n > 1 && (field[0] == '\0' || field[i] == '+') && i + 1 < n)
+		i++;
+	for (digits = i; i < n && field[i] >= '0' && field[i] <= '7'; i++)
+		value = value << 3 | (uint64_t)(field[i] - '0');
+	if (is_odd == NULL)
+		return value;
+	*is_odd = digits > 0 && field[digits - 1] != ' ' && i > digits;
 	while (i < n && field[i] == ' ')
 		i++;
-	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
-		value = value << 3 | (uint64_t)(field[i] - '0');
+	*is_odd |= i < n && field[i] != '\0';
 	return value;
 }
 
@@ -44,12 +56,12 @@ bool tar_is_header(const uint8_t *block, size_t n)
 	int64_t high = 0;
 	uint64_t told;
 
-	if (n < BLOCK_BYTES)
+	if (n < TAR_BLOCK_BYTES)
 		return false;
-	told = read_number(block + SUM_AT, 8); // none in a block of zeros
-	if (told == 0 || told > BLOCK_BYTES * (uint64_t)UINT8_MAX)
+	told = read_number(block + SUM_AT, 8, NULL); // none in a block of zeros
+	if (told == 0 || told > TAR_BLOCK_BYTES * (uint64_t)UINT8_MAX)
 		return false;
-	for (size_t i = 0; i < BLOCK_BYTES; i += sizeof(sums)) {
+	for (size_t i = 0; i < TAR_BLOCK_BYTES; i += sizeof(sums)) {
 		const __m128i bytes = _mm_loadu_si128((const void *)(block + i));
 		const __m128i tops = _mm_and_si128(bytes, _mm_set1_epi8(INT8_MIN));
 
@@ -68,8 +80,8 @@ bool tar_is_header(const uint8_t *block, size_t n)
 // The mark of POSIX and that of GNU: whose sum is wrong was a header.
 bool tar_is_marked(const uint8_t *block, size_t n)
 {
-	return n >= BLOCK_BYTES && (memcmp(block + MAGIC_AT, "ustar\0", 6) == 0 ||
-					   memcmp(block + MAGIC_AT, "ustar  \0", 8) == 0);
+	return n >= TAR_BLOCK_BYTES && (memcmp(block + MAGIC_AT, "ustar\0", 6) == 0 ||
+					       memcmp(block + MAGIC_AT, "ustar  \0", 8) == 0);
 }
 
 static size_t field_bytes(const uint8_t *field, size_t room)
@@ -104,24 +116,28 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 {
 	struct tar *tar = &unpack->as.tar;
 	uint8_t type = tar->block[TYPE_AT];
-	uint64_t size = read_number(tar->block + SIZE_AT, 12);
+	bool is_odd;
+	uint64_t size = read_number(tar->block + SIZE_AT, 12, &is_odd);
 
+	if (is_odd)
+		unpack_warn(unpack, WARN_AMBIGUOUS);
 	tar->is_linked = false;
 	tar->left = size;
-	tar->padding = (uint32_t)(-size % BLOCK_BYTES);
+	tar->padding = (uint32_t)(-size % TAR_BLOCK_BYTES);
 	if (type == 'L') {
 		unpack_name_begin(unpack);
 		tar->state = TAR_NAME;
 		tar->has_long_name = true;
 		return;
 	}
-	if (type == 'x' || type == 'X') {
+	if (type == 'x' || type == 'X' || type == 'g') {
 		tar->pax_bytes = 0;
 		tar->pax_skip = 0;
+		tar->is_pax_global = type == 'g';
 		tar->state = TAR_PAX;
 		return;
 	}
-	if (type == 'g' || type == 'K') {
+	if (type == 'K') {
 		tar->state = TAR_SKIP;
 		return;
 	}
@@ -137,7 +153,7 @@ static void header_read(struct unpack *unpack, struct unpack_event *event)
 	tar->has_long_name = false;
 	tar->has_pax_size = false;
 	tar->left = size;
-	tar->padding = (uint32_t)(-size % BLOCK_BYTES);
+	tar->padding = (uint32_t)(-size % TAR_BLOCK_BYTES);
 	if (has_contents(unpack, type)) {
 		tar->state = TAR_DATA;
 		unpack_member_begin(unpack, event);
@@ -156,14 +172,14 @@ static void block_take(struct unpack *unpack, struct unpack_event *event)
 	struct tar *tar = &unpack->as.tar;
 
 	tar->block_bytes = 0;
-	if (tar_is_header(tar->block, BLOCK_BYTES)) {
+	if (tar_is_header(tar->block, TAR_BLOCK_BYTES)) {
 		tar->zero_blocks = 0;
 		header_read(unpack, event);
 		return;
 	}
-	if (tar_is_marked(tar->block, BLOCK_BYTES))
+	if (tar_is_marked(tar->block, TAR_BLOCK_BYTES))
 		unpack_warn(unpack, WARN_BROKEN);
-	for (size_t i = 0; i < BLOCK_BYTES; i++) {
+	for (size_t i = 0; i < TAR_BLOCK_BYTES; i++) {
 		if (tar->block[i] == 0)
 			continue;
 		tar->zero_blocks = 0;
@@ -198,6 +214,13 @@ static size_t pax_record(struct unpack *unpack, const char *record, size_t n)
 		return 0;
 	record += ++i;
 	n = (size_t)bytes - i - 1;
+	if (tar->is_pax_global) {
+		// For all members: readers that keep to it have sizes that others do not.
+		if ((n >= 5 && memcmp(record, "size=", 5) == 0) ||
+			(n >= 11 && memcmp(record, "GNU.sparse.", 11) == 0))
+			unpack_warn(unpack, WARN_AMBIGUOUS);
+		return bytes;
+	}
 	if (n >= 5 && memcmp(record, "path=", 5) == 0) {
 		unpack_name_begin(unpack);
 		unpack_name_add(unpack, (const uint8_t *)record + 5, n - 5);
@@ -290,8 +313,8 @@ size_t tar_feed(struct unpack *unpack, const uint8_t *data, size_t n, struct unp
 
 	switch (tar->state) {
 	case TAR_HEADER:
-		used = unpack_collect(tar->block, &tar->block_bytes, BLOCK_BYTES, data, n);
-		if (tar->block_bytes == BLOCK_BYTES)
+		used = unpack_collect(tar->block, &tar->block_bytes, TAR_BLOCK_BYTES, data, n);
+		if (tar->block_bytes == TAR_BLOCK_BYTES)
 			block_take(unpack, event);
 		return used;
 	case TAR_DATA:

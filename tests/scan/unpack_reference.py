@@ -202,19 +202,28 @@ for form, code in tars.items():
     good[form + "-tar.zip"] = make_zip([("t.tar", tar), ("t.tgz", gzip.compress(tar, mtime=0))])
 
 
-def pax_header(*records):
-    """One in front of a member; each record with its length, which counts itself."""
+def pax_header(*records, kind=b"x"):
+    """One in front of a member, or of all (g); each record with its length, which counts itself."""
     data = b""
     for record in records:
         rest = b" " + record + b"\n"
         data += next(b"%d" % n + rest for n in range(len(rest), len(rest) + 9) if len(b"%d" % n + rest) == n)
     info = tarfile.TarInfo("p")
-    info.type, info.size = b"x", len(data)
+    info.type, info.size = kind, len(data)
     return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
 
 
 def damaged_sum(tar, at):
     return tar[:at + 148] + b"000001\0 " + tar[at + 156:]
+
+
+def with_field(tar, at, value):
+    """Of the first header, whose sum is right again."""
+    block = bytearray(tar[:512])
+    block[at:at + len(value)] = value
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + tar[512:]
 
 
 def unnamed(tar):
@@ -252,6 +261,7 @@ letter = (b"From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/
 later = make_zip([("a.txt", text), ("b.bin", noise)], one_way=True)
 stored = make_zip([("a.txt", text)], zipfile.ZIP_STORED)
 packed_text = gzip.compress(text, mtime=0)
+short_tar = make_tar([("a", b"short")], tarfile.USTAR_FORMAT)
 
 # name: (bytes, verdict, reason, members or None where they are not compared)
 odd = {
@@ -323,6 +333,18 @@ odd = {
                      "broken-archive", [(0, "", text * 2)]),
     "reserved.gz": (packed_text[:3] + b"\xe0" + packed_text[4:], "clean", "", [(0, "", text)]),
     "no-name.tar": (unnamed(make_tar([("a", noise)], tarfile.USTAR_FORMAT)), "clean", "", [(0, "", noise)]),
+    "other-block.tar": (b"some text".ljust(512) + good["gnu.tar"][:1024] + bytes(1024), "clean", "", [(0, "one", b"1")]),
+    "zero-block.tar": (bytes(512) + good["gnu.tar"][:1024] + bytes(1024), "clean", "", [(0, "one", b"1")]),
+    "size-tab.tar": (with_field(short_tar, 124, b"\t5\0"), "suspect", "ambiguous-archive", [(0, "a", b"short")]),
+    "size-plus.tar": (with_field(short_tar, 124, b"+5\0"), "suspect", "ambiguous-archive", [(0, "a", b"short")]),
+    "size-zero.tar": (with_field(short_tar, 124, b"\0000000000005"), "suspect", "ambiguous-archive", [(0, "a", b"short")]),
+    "size-letter.tar": (with_field(short_tar, 124, b"5x\0"), "suspect", "ambiguous-archive", [(0, "a", b"short")]),
+    "size-blank.tar": (with_field(short_tar, 124, b"          5 "), "clean", "", [(0, "a", b"short")]),
+    "sum-tab.tar": (short_tar[:148] + b"\t" + short_tar[149:155] + b"\0" + short_tar[156:], "clean", "", [(0, "a", b"short")]),
+    "pax-global-size.tar": (pax_header(b"size=5", kind=b"g") + with_field(short_tar, 124, b"00000000000"), "suspect",
+                            "ambiguous-archive", None),
+    "pax-global.tar": (pax_header(b"comment=of all", kind=b"g") + short_tar, "clean", "", [(0, "a", b"short")]),
+    "old.gz": (b"\x1f\x9e" + packed_text[2:], "clean", "", [(0, "", text)]),
     "pax-size.tar": (pax_header(b"size=%d" % len(noise)) + make_tar([("a", noise)], tarfile.USTAR_FORMAT), "clean", "",
                      [(0, "a", noise)]),
     "pax-size-other.tar": (pax_header(b"size=3") + make_tar([("a", noise)], tarfile.USTAR_FORMAT), "suspect", "ambiguous-archive",

@@ -461,13 +461,17 @@ static bool end_event(struct mime *mime, struct mime_event *event)
 static bool begin_event(struct mime *mime, struct mime_event *event)
 {
 	struct mime_leaf *leaf = &mime->leaf;
+	unsigned int codings = mime->entity.codings;
 
 	leaf->begin_due = false;
 	if (!describe(mime))
 		return mime_limit_event(mime, event);
-	if (mime->entity.odd && !leaf->end_due) {
-		leaf->alts = mime_alts_open(mime, mime->entity.codings,
-			(struct span){(const char *)mime->field, leaf->junk_bytes});
+	// Many readers know no uuencode: for them the file is the body as it stands.
+	if (leaf->coding == MIME_UU)
+		codings |= MIME_CODING_BIT(MIME_IDENTITY);
+	if ((mime->entity.odd || leaf->coding == MIME_UU) && !leaf->end_due) {
+		leaf->alts = mime_alts_open(
+			mime, codings, (struct span){(const char *)mime->field, leaf->junk_bytes});
 	}
 	// Who leaves out what is no field has the body begin behind the blank line; of base64 see peek.
 	if (leaf->starts_early && leaf->coding == MIME_IDENTITY && !leaf->end_due)

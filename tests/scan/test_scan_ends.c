@@ -51,6 +51,13 @@ static const struct ending endings[] = {
 	{"padding in the third line of a text", PADDED, false,
 		MIXED "\r\n--b\r\nContent-Type: text/plain\r\n" CTE "base64\r\n\r\n",
 		"\r\n--b--\r\n"},
+	// As many readings of one part as there are.
+	{"padding in every line, under three encodings", PADDED_ALL, false,
+		"From: a@b\r\n" TYPE CTE "base64\r\n" CTE "quoted-printable\r\n" CTE "8bit\r\n",
+		"\r\n"},
+	// Node's, Java's, Python's, c-client and Dovecot know no uuencode.
+	{"uuencode that is none", PLAIN, false, MIXED "\r\n--b\r\n" TYPE CTE "x-uuencode\r\n\r\n",
+		"\r\n--b--\r\n"},
 	// mime4j, Camel, vmime and mblaze take what begins with a boundary for one.
 	{"more behind a boundary", PLAIN, false, MIXED "\r\n--b\r\n" TYPE CTE "8bit\r\n\r\n",
 		"\r\n--b--:x\r\n\r\nend\r\n"},

@@ -71,7 +71,7 @@ struct match_object {
 	size_t stage_to;     // as far as bytes have come
 	size_t stage_end;    // where the next search is due
 	bool stages_in_copy; // as long as all is kept there
-	bool drops_copy;     // of which no more is wanted than what others compare with (match_share.h)
+	bool drops_copy; // of which no more is wanted than what others compare with (match_share.h)
 	uint8_t own_stage[MATCH_STAGE_BYTES + ANCHOR_PADDING];
 };
 

@@ -88,6 +88,15 @@ void mime_body_begin(struct mime *mime)
 	mime->held_bytes = 0;
 }
 
+// Where lines are stored without CR, one that stands in front of CRLF becomes the line break's. Of base64 it is nothing's.
+static bool may_take_cr(const struct mime *mime)
+{
+	const struct mime_leaf *leaf = &mime->leaf;
+
+	return !mime->cr_lines && leaf->sink == MIME_SINK_LEAF &&
+	       (leaf->coding == MIME_IDENTITY || leaf->coding == MIME_QP);
+}
+
 // A boundary ends the leaf, and every multipart inside the one that it belongs to.
 void mime_boundary_take(struct mime *mime, uint32_t frame, bool closes)
 {
@@ -116,6 +125,19 @@ static void break_release(struct mime *mime)
 	(void)mime_leaf_write(mime, mime->held_break, n);
 }
 
+// The line break is the boundary's: all of it for some readers, and all but the CR in front for others.
+static void break_leave_cr(struct mime *mime)
+{
+	struct mime_leaf *leaf = &mime->leaf;
+
+	if (mime->held_break_bytes < sizeof(mime->held_break))
+		return;
+	if (leaf->gather_bytes > 0 || leaf->was_given)
+		mime_behind_add(&leaf->behind, leaf->gather_bytes);
+	(void)mime_leaf_write(mime, mime->held_break, 1);
+	mime->held_break_bytes--;
+}
+
 // Writes a line, or a run of them, but for its last line break, which is held. Returns how much was taken: of a run of
 // base64 it may be less.
 static size_t body_write(struct mime *mime, const uint8_t *data, size_t n)
@@ -126,6 +148,9 @@ static size_t body_write(struct mime *mime, const uint8_t *data, size_t n)
 	if (n > 0 && data[n - 1] == '\n')
 		content--;
 	if (content > 0 && data[content - 1] == '\r')
+		content--;
+	if (content > 0 && content < n && data[content] == '\r' && data[content - 1] == '\r' &&
+		may_take_cr(mime))
 		content--;
 	used = mime_leaf_write(mime, data, content);
 	if (used < content)
@@ -187,6 +212,7 @@ static void line_decide(struct mime *mime, const uint8_t *line, size_t n)
 			used += body_write(mime, line + used, n - used);
 		return;
 	}
+	break_leave_cr(mime);
 	mime_boundary_take(mime, (uint32_t)frame, closes);
 	mime->drop_line = !ends_line(mime, line[n - 1]);
 	mime->skip_lf = line[n - 1] == '\r' && !mime->drop_line;
@@ -241,6 +267,26 @@ static bool looks_at_dashes(const struct mime *mime)
 	       (mime->leaf.coding == MIME_BASE64 && mime->leaf.sink == MIME_SINK_LEAF);
 }
 
+// Whether the byte is the held line break's.
+static bool break_goes_on(const struct mime *mime, uint8_t byte)
+{
+	const uint8_t n = mime->held_break_bytes;
+
+	return n > 0 && mime->held_break[n - 1] == '\r' &&
+	       (byte == '\n' || (byte == '\r' && may_take_cr(mime)));
+}
+
+// Of more than two CR the first are the part's.
+static void break_add(struct mime *mime, uint8_t byte)
+{
+	if (byte == '\r' && mime->held_break_bytes == 2) {
+		(void)mime_leaf_write(mime, mime->held_break, 1);
+		return;
+	}
+	mime->held_break[mime->held_break_bytes++] = byte;
+	mime->at_line_start |= byte == '\n';
+}
+
 size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
 {
 	const bool dashes = looks_at_dashes(mime);
@@ -248,9 +294,10 @@ size_t mime_body_feed(struct mime *mime, const uint8_t *data, size_t n)
 
 	if (mime->held_bytes > 0 || (dashes && mime->at_line_start && *data == '-'))
 		return line_collect(mime, data, n);
-	if (mime->held_break_bytes == 1 && mime->held_break[0] == '\r' && *data == '\n') {
-		break_hold(mime, (const uint8_t *)"\r\n", 2);
-		mime->at_line_start = true;
+	if (break_goes_on(mime, *data)) {
+		if (!mime_leaf_is_ready(mime))
+			return 0;
+		break_add(mime, *data);
 		return 1;
 	}
 	break_release(mime);

@@ -50,7 +50,7 @@
 
 // Raw bytes of what no part is made of, or is made of otherwise, are looked through in pieces of this.
 #define MIME_TAP_BYTES 2048
-#define MIME_TAP_SPARE (MIME_LINE_BYTES + 2)
+#define MIME_TAP_SPARE (MIME_LINE_BYTES + 3)
 #define MIME_ALT_BYTES (MIME_TAP_BYTES + MIME_TAP_SPARE + 128 + DECODE_SLACK)
 // Of a message; what no longer fits is in the raw message alone, and limit-readings.
 #define MIME_MAX_READINGS 256
@@ -374,7 +374,7 @@ struct mime {
 	bool skip_lf;   // after such a one
 	bool drop_line; // the rest of a boundary line
 	uint8_t held_break_bytes;
-	uint8_t held_break[2]; // belongs to the boundary, if one follows
+	uint8_t held_break[3]; // belongs to the boundary, if one follows
 	uint32_t held_bytes;   // of a line that may be a boundary
 	uint32_t pool_bytes;
 	uint32_t tap_bytes;

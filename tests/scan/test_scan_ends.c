@@ -63,6 +63,11 @@ static const struct ending endings[] = {
 		"\r\n--b--:x\r\n\r\nend\r\n"},
 	{"more behind a boundary in quoted-printable", QP, false,
 		MIXED "\r\n--b\r\n" TYPE CTE "quoted-printable\r\n\r\n", "\r\n--b--\r,\r\n"},
+	// Where lines are stored without CR, that in front of CRLF is the line break's.
+	{"a CR in front of the last line break", PLAIN, false,
+		MIXED "\r\n--b\r\n" TYPE CTE "8bit\r\n\r\n", "\r\r\n--b--\r\n"},
+	{"a CR in front of the last line break of quoted-printable", QP, false,
+		MIXED "\r\n--b\r\n" TYPE CTE "quoted-printable\r\n\r\n", "\r\r\n--b--\r\n"},
 	// Of two encodings c-client, Ruby and munpack take the last.
 	{"none of two encodings", PLAIN, false,
 		MIXED "\r\n" TEXT "--b\r\n" TYPE CTE "base64\r\n" CTE "8bit\r\n\r\n",

@@ -133,7 +133,9 @@ static void data_event(struct normalise_html *html, struct normalise_html_out *o
 // ---- the machine -------------------------------------------------------------------------------
 
 // Returns whether the byte was consumed.
-static bool on_byte(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte)
+// at: its place in the input.
+static bool on_byte(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte,
+	const uint8_t *at)
 {
 	switch ((enum html_state)html->state) {
 	case HTML_TEXT:
@@ -168,7 +170,7 @@ static bool on_byte(struct normalise_html *html, struct normalise_html_out *out,
 	case HTML_CODE:
 		return html_on_code(html, out, byte);
 	case HTML_PROCESS:
-		html_on_process(html, out);
+		html_on_process(html, out, at);
 		break;
 	case HTML_ESCAPE_END:
 		html_end_escape(html, out);
@@ -194,14 +196,18 @@ static size_t feed_code(
 		uint8_t byte = code->byte == '\n' && !html->in_data ? ' ' : code->byte;
 
 		if (code->has_byte) {
-			code->has_byte =
-				(html->in_data || byte != '\r') && !on_byte(html, out, byte);
+			code->has_byte = (html->in_data || byte != '\r') &&
+					 !on_byte(html, out, byte, html->script_from);
+			if (!code->has_byte && html->in_code)
+				out->script[out->script_bytes++] = code->byte;
 			continue;
 		}
 		if (used == n)
 			break;
 		html_code_decode(html, in[used++]);
 	}
+	if (used > 0)
+		html->script_from = in + used;
 	return used;
 }
 
@@ -212,9 +218,12 @@ static size_t feed_bytes(struct normalise_html *html, struct normalise_html_out 
 {
 	size_t used = 0;
 
+	html->script_from = in;
 	while (out->event == NORMALISE_HTML_NEED_INPUT) {
 		uint8_t byte;
 
+		if (html->code.phase != HTML_CODE_NONE)
+			html_put_script(html, out, in + used);
 		used += feed_code(html, out, in + used, n - used);
 		if (html->code.phase == HTML_CODE_NONE)
 			used += html_run(html, out, in + used, n - used);
@@ -223,6 +232,7 @@ static size_t feed_bytes(struct normalise_html *html, struct normalise_html_out 
 		if (may_wait && html_is_cut_off(html, in + used, n - used)) {
 			html->tail_bytes = (uint16_t)(n - used);
 			memcpy(html->tail, in + used, n - used);
+			html_put_script(html, out, in + used);
 			return n;
 		}
 		byte = in[used];
@@ -230,8 +240,9 @@ static size_t feed_bytes(struct normalise_html *html, struct normalise_html_out 
 			used++;
 			continue;
 		}
-		used += on_byte(html, out, byte == '\n' && !html->in_data ? ' ' : byte);
+		used += on_byte(html, out, byte == '\n' && !html->in_data ? ' ' : byte, in + used);
 	}
+	html_put_script(html, out, in + used);
 	return used;
 }
 
@@ -275,6 +286,8 @@ static size_t feed(
 		html->skips_blanks = html_is_blank(in[used]);
 		used += html->skips_blanks;
 	}
+	html->script_from = in;
+	html_put_script(html, out, in + used);
 	if (html->tail_bytes > 0 && used < n)
 		used += feed_tail(html, out, in + used, n - used);
 	if (html->tail_bytes > 0)
@@ -314,6 +327,7 @@ static void out_begin(struct normalise_html *html, struct normalise_html_out *ou
 	out->page_bytes = 0;
 	out->text_bytes = 0;
 	out->data_bytes = 0;
+	out->script_bytes = 0;
 	out->data_type = html->value;
 	if (html->has_held)
 		html_put_page(out, html->held);
@@ -425,6 +439,8 @@ void normalise_html_end(struct normalise_html *html, struct normalise_html_out *
 	out_begin(html, out);
 	if (html->entity_total > 0)
 		html_end_entity(html, out);
+	if (html->in_code)
+		out->script[out->script_bytes++] = '\0';
 	if (html->in_data)
 		out->event = NORMALISE_HTML_DATA_END;
 }

@@ -6,6 +6,9 @@
 //         references in their plain form, scripts and styles without white space
 //   text  without tags, scripts and styles; the targets of links and images stand in it as written
 //
+// Beside them come out the scripts as they are, each with the tag that ends it and a NUL behind it (script_norm.h
+// makes a copy of them).
+//
 // Inline data (RFC 2397, data: in an attribute) comes out beside them; what stands elsewhere: scan_inline.h. Pull
 // style: normalise_html takes input and fills the buffers of out until all is consumed or inline data begins or ends.
 //
@@ -39,10 +42,12 @@ struct normalise_html_out {
 	size_t page_bytes;
 	size_t text_bytes;
 	size_t data_bytes;
+	size_t script_bytes;
 	const char *data_type; // "text/plain;base64"
 	uint8_t page[NORMALISE_HTML_ROOM];
 	uint8_t text[NORMALISE_HTML_ROOM];
 	uint8_t data[NORMALISE_HTML_ROOM];
+	uint8_t script[NORMALISE_HTML_ROOM];
 };
 
 struct normalise_ops;
@@ -66,6 +71,7 @@ struct normalise_html {
 	bool has_held;
 	bool in_script; // or a style
 	bool in_style;
+	bool in_code;      // a script comes out
 	bool in_data;      // line breaks stand as they are
 	bool after_space;  // in the text
 	bool skips_blanks; // at the start of a chunk
@@ -87,6 +93,7 @@ struct normalise_html {
 	int64_t number;
 	struct normalise_code code;
 	const struct normalise_ops *ops; // NULL: the best
+	const uint8_t *script_from;      // what of the input is not taken yet, within a call
 	char tag[8];
 	char arg[8];
 	char entity[8];

@@ -179,13 +179,13 @@ size_t html_run(
 	size_t used = 0;
 
 	if (html->state == HTML_PROCESS && n > 0)
-		html_on_process(html, out);
+		html_on_process(html, out, in);
 	if (html->state == HTML_SKIP_BLANKS || html->state == HTML_TRIM_BLANKS)
 		used = run_blanks(html, out, in, n);
 	in += used;
 	n -= used;
 	if (html->state == HTML_PROCESS && n > 0) {
-		html_on_process(html, out);
+		html_on_process(html, out, in);
 		html->state = html->next; // behind the blanks
 	}
 	switch ((enum html_state)html->state) {

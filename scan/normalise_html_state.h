@@ -67,6 +67,19 @@ static inline void html_put_data(struct normalise_html_out *out, uint8_t byte)
 	out->data[out->data_bytes++] = byte;
 }
 
+// Of a script, up to a place in the input.
+static inline void html_put_script(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *to)
+{
+	const size_t n = (size_t)(to - html->script_from);
+
+	if (html->in_code && n > 0) {
+		memcpy(out->script + out->script_bytes, html->script_from, n);
+		out->script_bytes += n;
+	}
+	html->script_from = to;
+}
+
 static inline void html_put_value(struct normalise_html *html, uint8_t byte)
 {
 	if (html->value_bytes < NORMALISE_HTML_VALUE)
@@ -111,7 +124,9 @@ bool html_on_data_type(struct normalise_html *html, uint8_t byte);
 bool html_on_data(struct normalise_html *html, struct normalise_html_out *out, uint8_t byte);
 bool html_on_escape(struct normalise_html *html, uint8_t byte);
 void html_end_escape(struct normalise_html *html, struct normalise_html_out *out);
-void html_on_process(struct normalise_html *html, struct normalise_html_out *out);
+// at: the place in the input.
+void html_on_process(
+	struct normalise_html *html, struct normalise_html_out *out, const uint8_t *at);
 
 // An argument of the tag of a script is complete; at the tag's end html_code_begin tells whether what follows
 // is encoded.

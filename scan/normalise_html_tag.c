@@ -198,16 +198,24 @@ bool html_on_value(struct normalise_html *html, struct normalise_html_out *out, 
 	return true;
 }
 
-void html_on_process(struct normalise_html *html, struct normalise_html_out *out)
+void html_on_process(struct normalise_html *html, struct normalise_html_out *out, const uint8_t *at)
 {
 	bool is_style = html_is_tag(html, "style");
 	bool is_code = html_is_tag(html, "script") && html_code_begin(html, out);
 
 	// A script's end ends a style too, but not the other way round.
 	if (html_is_tag(html, "/script") || (html->in_style && html_is_tag(html, "/style"))) {
+		html_put_script(html, out, at);
+		if (html->in_code)
+			out->script[out->script_bytes++] = '\0';
+		html->in_code = false;
 		html->in_script = false;
 		html->in_style = false;
 	} else if (is_style || html_is_tag(html, "script")) {
+		// A style does not end the code that comes out, nor does one begin in it.
+		if (!html->in_code)
+			html->script_from = at;
+		html->in_code = html->in_code || (!is_style && !html->in_script);
 		html->in_script = true;
 		html->in_style = is_style;
 	} else if (html->has_link && html->has_value && html->link_bytes > 0) {

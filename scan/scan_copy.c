@@ -34,7 +34,7 @@ static bool has_hashes(const struct ruleset *ruleset)
 }
 
 int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects,
-	bool wants_members)
+	size_t scripts, bool wants_members)
 {
 	bool has_any = has_target(ruleset, FILETYPE_TARGET_ANY);
 
@@ -50,7 +50,9 @@ int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *rules
 	if (pool->memory == NULL || pool->html == NULL || pool->text == NULL)
 		return -ENOMEM;
 	pool->count = objects;
-	return 0;
+	if (!pool->wants_text && !pool->wants_html)
+		return 0;
+	return scan_script_pool_init(&pool->scripts, scripts);
 }
 
 void scan_copy_pool_fini(struct scan_copy_pool *pool)
@@ -58,11 +60,12 @@ void scan_copy_pool_fini(struct scan_copy_pool *pool)
 	free(pool->memory);
 	free(pool->html);
 	free(pool->text);
+	scan_script_pool_fini(&pool->scripts);
 }
 
 // ---- matching ----------------------------------------------------------------------------------
 
-static struct match_object *match_copy(
+struct match_object *scan_copy_match(
 	struct scan *scan, const struct scan_object *object, enum match_target target)
 {
 	struct match_object *match;
@@ -76,7 +79,7 @@ static struct match_object *match_copy(
 	return match;
 }
 
-static void end_match(
+void scan_copy_match_end(
 	struct scan *scan, const struct scan_object *object, struct match_object **match)
 {
 	struct scanner *scanner = scan->scanner;
@@ -96,14 +99,14 @@ static void end_match(
 	scan_gather_add(scan, object, &late, NULL);
 }
 
-static void feed_match(struct scan *scan, const struct scan_object *object,
+void scan_copy_match_feed(struct scan *scan, const struct scan_object *object,
 	struct match_object **match, const uint8_t *data, size_t n)
 {
 	if (*match == NULL || n == 0)
 		return;
 	if (match_feed(*match, data, n) != 0) {
 		scan_set_unscannable(scan, "scanner");
-		end_match(scan, object, match);
+		scan_copy_match_end(scan, object, match);
 	} else if (!scan->is_hit) {
 		scan->is_hit = match_is_hit(*match);
 	}
@@ -120,7 +123,7 @@ static void feed_text(struct scan *scan, struct scan_object *object, const uint8
 		size_t slice = n < SCAN_COPY_SLICE ? n : SCAN_COPY_SLICE;
 		size_t bytes = normalise_text(&copies->text_state, data, slice, out);
 
-		feed_match(scan, object, &copies->text, out, bytes);
+		scan_copy_match_feed(scan, object, &copies->text, out, bytes);
 		data += slice;
 		n -= slice;
 	}
@@ -170,8 +173,9 @@ static void html_out(struct scan *scan, struct scan_object *object)
 	uint8_t data[NORMALISE_HTML_ROOM + DECODE_SLACK];
 	size_t bytes = out->data_bytes;
 
-	feed_match(scan, object, &copies->page, out->page, out->page_bytes);
-	feed_match(scan, object, &copies->words, out->text, out->text_bytes);
+	scan_copy_match_feed(scan, object, &copies->page, out->page, out->page_bytes);
+	scan_copy_match_feed(scan, object, &copies->words, out->text, out->text_bytes);
+	scan_page_script_feed(scan, object, out->script, out->script_bytes);
 	if (copies->member != NULL && bytes > 0) {
 		if (copies->is_base64)
 			bytes = base64_decode(&copies->base64, out->data, bytes, data);
@@ -257,8 +261,8 @@ static void begin_html(struct scan *scan, struct scan_object *object)
 	normalise_html_begin(&copies->html);
 	if (!scan->scanner->copies.wants_html)
 		return;
-	copies->page = match_copy(scan, object, MATCH_TARGET_HTML);
-	copies->words = match_copy(scan, object, MATCH_TARGET_HTML);
+	copies->page = scan_copy_match(scan, object, MATCH_TARGET_HTML);
+	copies->words = scan_copy_match(scan, object, MATCH_TARGET_HTML);
 }
 
 static void feed_html(struct scan *scan, struct scan_object *object, const uint8_t *data, size_t n)
@@ -377,7 +381,7 @@ static void detect(struct scan *scan, struct scan_object *object)
 	copies->is_searched = (wants_html && kind == NORMALISE_TEXT) ||
 			      (pool->wants_html && type->target == FILETYPE_TARGET_GRAPHICS);
 	if (kind == NORMALISE_TEXT && pool->wants_text)
-		copies->text = match_copy(scan, object, MATCH_TARGET_TEXT);
+		copies->text = scan_copy_match(scan, object, MATCH_TARGET_TEXT);
 	if (copies->text != NULL)
 		match_set_normalised(copies->text);
 	if (wants_html && (is_html || (kind == NORMALISE_TEXT && begins_with_html(copies))))
@@ -446,13 +450,14 @@ void scan_copy_end(struct scan *scan, struct scan_object *object)
 		settle(scan, object);
 		normalise_html_end(&copies->html, scan->scanner->copies.html);
 		html_out(scan, object);
+		scan_page_script_end(scan, object);
 		scan_inline_end(scan, object, &copies->elsewhere);
 	}
 	if (copies->text != NULL)
 		match_set_file_bytes(copies->text, object->fed);
-	end_match(scan, object, &copies->text);
-	end_match(scan, object, &copies->page);
-	end_match(scan, object, &copies->words);
+	scan_copy_match_end(scan, object, &copies->text);
+	scan_copy_match_end(scan, object, &copies->page);
+	scan_copy_match_end(scan, object, &copies->words);
 	give_back(object);
 }
 
@@ -468,5 +473,6 @@ void scan_copy_drop(struct scan_object *object)
 		match_abort(copies->page);
 	if (copies->words != NULL)
 		match_abort(copies->words);
+	scan_page_script_drop(object);
 	give_back(object);
 }

@@ -10,6 +10,7 @@
 #include "scan/normalise_html.h"
 #include "scan/normalise_text.h"
 #include "scan/scan_inline.h"
+#include "scan/scan_page_script.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct scan_copies {
 	struct scan_object *member; // the inline data that has begun
 	struct base64_state base64;
 	struct scan_inline elsewhere; // such data in other places of the page
+	struct scan_page_script script;
 	bool is_base64;
 	bool is_detected;
 	bool is_searched; // HTML may still begin in it
@@ -51,15 +53,24 @@ struct scan_copy_pool {
 	size_t begun; // those behind were never used: their memory is not there yet
 	struct normalise_html_out *html;
 	uint8_t *text;
+	struct scan_script_pool scripts;
 	bool wants_text; // a signature could see such a copy
 	bool wants_html;
 	bool wants_members; // inline data is to be looked at
 };
 
-// Returns 0 or -ENOMEM. Takes no memory where there is nothing to do with a copy.
+// For so many objects and scripts in progress at once. Returns 0 or -ENOMEM. Takes no memory where there is nothing to do with a copy.
 int scan_copy_pool_init(struct scan_copy_pool *pool, const struct ruleset *ruleset, size_t objects,
-	bool wants_members);
+	size_t scripts, bool wants_members);
 void scan_copy_pool_fini(struct scan_copy_pool *pool);
+
+// A copy of the object, for the matcher. NULL where there is none.
+struct match_object *scan_copy_match(
+	struct scan *scan, const struct scan_object *object, enum match_target target);
+void scan_copy_match_feed(struct scan *scan, const struct scan_object *object,
+	struct match_object **match, const uint8_t *data, size_t n);
+void scan_copy_match_end(
+	struct scan *scan, const struct scan_object *object, struct match_object **match);
 
 // The object is one that may have copies.
 void scan_copy_begin(struct scan *scan, struct scan_object *object);

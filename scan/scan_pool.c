@@ -12,6 +12,7 @@
 
 #define MESSAGE_SEARCHED 4 // at once: the mail, a part, and two copies of HTML
 #define MESSAGE_SEARCHED_RAW 2
+#define SCRIPTS_SHARE 8 // of messages, one that is in the middle of a script
 #define ALIGNMENT 64
 // Matches that are listed of one message; the verdict counts all.
 #define MATCHES_FIRST 32
@@ -100,11 +101,18 @@ static uint32_t capture_chunks(const struct scan_options *options)
 	return (uint32_t)chunks + options->max_messages / 8 + 2 * options->max_archive_depth;
 }
 
-// What is matched at once: of a text its copy, too, of HTML two copies.
+// Scripts in progress at once: few messages are a page with one, and fewer in the middle of it.
+static uint32_t scripts_count(const struct scan_options *options)
+{
+	return options->max_messages / SCRIPTS_SHARE + 16;
+}
+
+// What is matched at once: of a text its copy, too, of HTML two copies, and of its scripts two more.
 static uint32_t matches_count(const struct scanner *scanner)
 {
-	return (uint32_t)scanner->objects_count *
-	       (scanner->copies.wants_text || scanner->copies.wants_html ? 3 : 1);
+	if (!scanner->copies.wants_text && !scanner->copies.wants_html)
+		return (uint32_t)scanner->objects_count;
+	return (uint32_t)scanner->objects_count * 3 + 2 * scripts_count(&scanner->options);
 }
 
 static bool make_tables(struct scanner *scanner)
@@ -146,7 +154,7 @@ static int pool_make(struct scanner *scanner)
 		    &scanner->lates, SCAN_LATE_CHUNK, options->max_messages + LATE_CHUNKS) != 0)
 		return -ENOMEM;
 	if (scan_copy_pool_init(&scanner->copies, scanner->ruleset, scanner->objects_count,
-		    options->max_archive_depth > 0) != 0)
+		    scripts_count(options), options->max_archive_depth > 0) != 0)
 		return -ENOMEM;
 	if (screenings_init(
 		    &scanner->screenings, scanner->ruleset->screen, scanner->objects_count) != 0)
@@ -266,12 +274,14 @@ size_t scanner_message_bytes(const struct scanner *scanner)
 {
 	const bool has_copies = scanner->copies.wants_text || scanner->copies.wants_html;
 	const size_t searched = has_copies ? MESSAGE_SEARCHED : MESSAGE_SEARCHED_RAW;
+	const size_t script = scan_script_bytes() + 2 * matcher_object_bytes(scanner->matcher);
 	size_t tables = 0;
 
 	for (unsigned int i = 0; i < SCAN_TABLE_SIZES; i++)
 		tables += table_bytes(scanner->tables[i].room) / table_sizes[i].share;
 	return scanner->message_bytes + scanner->desk_bytes + mime_pool_share(&scanner->limits) +
 	       sizeof(struct text_block) + tables + unpack_bytes() / 4 +
+	       (has_copies ? script / SCRIPTS_SHARE : 0) +
 	       (sizeof(struct scan_object) + (has_copies ? sizeof(struct scan_copies) : 0)) * 9 /
 		       4 +
 	       searched * matcher_object_bytes(scanner->matcher);

@@ -25,6 +25,7 @@ struct outcome {
 	struct copy page;
 	struct copy text;
 	struct copy inline_data;
+	struct copy script;
 	struct copy plain;
 	size_t tag; // where the first one begins, n: there is none
 };
@@ -42,6 +43,7 @@ static void collect(struct outcome *outcome, const struct normalise_html_out *ou
 	append(&outcome->page, out->page, out->page_bytes);
 	append(&outcome->text, out->text, out->text_bytes);
 	append(&outcome->inline_data, out->data, out->data_bytes);
+	append(&outcome->script, out->script, out->script_bytes);
 	if (out->event == NORMALISE_HTML_DATA_BEGIN)
 		append(&outcome->inline_data, out->data_type, strlen(out->data_type) + 1);
 	if (out->event == NORMALISE_HTML_DATA_END)
@@ -77,6 +79,7 @@ static void normalise(const uint8_t *data, size_t n, unsigned int cuts,
 	outcome->page.bytes = 0;
 	outcome->text.bytes = 0;
 	outcome->inline_data.bytes = 0;
+	outcome->script.bytes = 0;
 	outcome->plain.bytes = 0;
 	outcome->tag = n;
 	normalise_html_begin(&html);
@@ -133,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_copy(&pieces.page, &whole.page);
 		check_copy(&pieces.text, &whole.text);
 		check_copy(&pieces.inline_data, &whole.inline_data);
+		check_copy(&pieces.script, &whole.script);
 		check_copy(&pieces.plain, &whole.plain);
 		if (pieces.tag != whole.tag)
 			abort();

@@ -8,6 +8,7 @@ of those of HTML are looked up by both.
 import email
 import email.policy
 import hashlib
+import itertools
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ LARGEST = 40000
 PIECE = 160
 PIECES = 40  # of a copy
 END = 24
-TARGETS = {"nocomment.html": 3, "notags.html": 3, "text": 7}
+TARGETS = {"nocomment.html": (3,), "notags.html": (3,), "javascript": (3, 7), "text": (7,)}
 # What ClamAV looks for in the first KiB.
 EARLY = re.compile(rb"<(head>|html>|iframe|img|object|script|table)|<a .*href|<%@ LANGUAGE =", re.I | re.S)
 
@@ -83,10 +84,10 @@ def pieces(data):
         yield "EOF-%d" % END, data[-END:]
 
 
-def compare(folder):
-    """(copies compared, [what differs])"""
+def compare(folder, make=parts):
+    """(copies compared, pieces, [what differs]) of the files that make(folder) writes"""
     files, database = os.path.join(folder, "files"), os.path.join(folder, "db")
-    names = parts(files)
+    names = make(files)
     copies = their_copies(folder, files, os.path.join(folder, "temporary"))
     os.makedirs(database)
     signatures, digests, wanted = {}, {}, []
@@ -97,8 +98,8 @@ def compare(folder):
             if kind != "text" and len(data) > END:
                 digest = "%s:%d" % (hashlib.md5(data).hexdigest(), len(data))
                 wanted.append((name, kind, "all", digests.setdefault(digest, "Digest.%d" % len(digests))))
-            for offset, piece in pieces(data):
-                key = (TARGETS[kind], offset, piece)
+            for target, (offset, piece) in itertools.product(TARGETS[kind], pieces(data)):
+                key = (target, offset, piece)
                 wanted.append((name, kind, offset, signatures.setdefault(key, "Copy.%d" % len(signatures))))
     with open(os.path.join(database, "copies.ndb"), "w", encoding="ascii") as file:
         for (target, offset, piece), signature in signatures.items():

@@ -33,6 +33,7 @@ import paritylogical
 import paritymembers
 import paritynormal
 import parityrun
+import parityscripts
 import parityspeed
 import paritytypes
 
@@ -237,6 +238,14 @@ def copies(folder):
     return count >= 300 and not wrong
 
 
+def scripts(folder):
+    """ClamAV's own copies of pages with random scripts"""
+    count, signatures, wrong = paritycopies.compare(folder, lambda files: parityscripts.pages(files, random.Random(SEED)))
+    print("    %d copies, %d places" % (count, signatures))
+    print("".join("    DIFFERENT %s\n" % where for where in wrong[:SHOWN]), end="")
+    return count >= 300 and not wrong
+
+
 def corpus(folder):
     """the test mail with published rules and the digest of every attachment"""
     if not paritycorpus.DATA or not os.path.isdir(os.path.join(paritycorpus.DATA, "mail")):
@@ -299,7 +308,7 @@ def run(name, check, folder):
 
 
 def main():
-    checks = [body, mails, damage, spared, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies,
+    checks = [body, mails, damage, spared, hashes, executables, formats, members, sections, carriers, types, lists, logical, nested, handlers, normal, inline, copies, scripts,
               archives, corpus, testfiles, speed]
     if parityrun.CLAMSCAN is None:
         print("skipped: package clamav is missing\n0 passed, 0 failed, %d skipped" % len(checks))

@@ -30,11 +30,12 @@ static bool read_stat(pid_t pid, char *state, uint64_t *ticks)
 	text[n > 0 ? n : 0] = '\0';
 	// The name is the program's own, and may hold anything.
 	behind = strrchr(text, ')');
-	// NOLINTNEXTLINE(cert-err34-c): the kernel's numbers
+	// NOLINTBEGIN(cert-err34-c): the kernel's numbers
 	if (behind == NULL ||
 		sscanf(behind, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
 			state, &user, &system) != 3)
 		return false;
+	// NOLINTEND(cert-err34-c)
 	*ticks = user + system;
 	return true;
 }

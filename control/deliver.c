@@ -4,6 +4,7 @@
 #include "control/deliver_link.h"
 #include "control/deliver_params.h"
 #include "control/deliver_stream.h"
+#include "control/ending.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <strings.h>
 
 #define LINE_BYTES 4096
+#define ENDS "this program ends"
 #define AT_ONCE                                                                                    \
 	50 // recipients that are named before the server is listened to (RFC 2920 section 3.1)
 
@@ -38,7 +40,8 @@ static void note_down(struct session *session)
 
 static int lose(struct session *session)
 {
-	(void)snprintf(session->reply, sizeof(session->reply), "%s", "the connection was lost");
+	(void)snprintf(session->reply, sizeof(session->reply), "%s",
+		ending_has_come() ? ENDS : "the connection was lost");
 	session->code = 0;
 	session->is_lost = true;
 	note_down(session);
@@ -190,12 +193,22 @@ static bool put_stuffed(struct session *session)
 	       put(session, ".\r\n", 3);
 }
 
+// From here on the server may have all of it: its answer is waited for, or it would get the mail once more.
+static void begin_message(struct session *session)
+{
+	session->deliver->is_in_message = true;
+	deliver_stream_commit(session->link->smtp->stream, true);
+}
+
 static void end_message(struct session *session, bool is_sent)
 {
-	if (is_sent && mailstream_flush(session->link->smtp->stream) == 0)
+	mailstream *stream = session->link->smtp->stream;
+
+	if (is_sent && mailstream_flush(stream) == 0)
 		session->is_taken = read_reply(session) / 100 == 2;
 	else
 		(void)lose(session);
+	deliver_stream_commit(stream, false);
 }
 
 static void send_data(struct session *session)
@@ -204,7 +217,7 @@ static void send_data(struct session *session)
 
 	if (hear(session, tell(session, "DATA\r\n")) != 354)
 		return;
-	session->deliver->is_in_message = true;
+	begin_message(session);
 	end_message(session, put(session, trace, strlen(trace)) && put_stuffed(session));
 }
 
@@ -216,7 +229,7 @@ static void send_chunk(struct session *session)
 	char command[40];
 	int n = snprintf(command, sizeof(command), "BDAT %zu LAST\r\n", trace + deliver->bytes);
 
-	session->deliver->is_in_message = true;
+	begin_message(session);
 	end_message(session, put(session, command, (size_t)n) &&
 				     put(session, deliver->trace, trace) &&
 				     put(session, deliver->data, deliver->bytes));
@@ -352,6 +365,8 @@ static bool greet(struct session *session)
 	if (deliver_link_connect(session->link, deliver->host, deliver->port, deliver->seconds, why,
 		    sizeof(why)) == 0)
 		return true;
+	if (ending_has_come())
+		(void)snprintf(why, sizeof(why), "%s", ENDS);
 	(void)snprintf(session->reply, sizeof(session->reply), "%s port %u: %s", deliver->host,
 		deliver->port, why);
 	session->code = 0;

@@ -34,9 +34,12 @@ void deliver_link_free(struct deliver_link *link)
 
 	if (link == NULL)
 		return;
-	if (link->smtp != NULL && link->smtp->stream != NULL &&
-		mailstream_write(link->smtp->stream, quit, strlen(quit)) == (ssize_t)strlen(quit))
-		(void)mailstream_flush(link->smtp->stream);
+	if (link->smtp != NULL && link->smtp->stream != NULL) {
+		deliver_stream_commit(link->smtp->stream, true);
+		if (mailstream_write(link->smtp->stream, quit, strlen(quit)) ==
+			(ssize_t)strlen(quit))
+			(void)mailstream_flush(link->smtp->stream);
+	}
 	deliver_link_drop(link);
 	free(link);
 }

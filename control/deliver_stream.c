@@ -2,6 +2,7 @@
 #include "control/deliver_stream.h"
 
 #include "control/dial.h"
+#include "control/ending.h"
 
 #include <glib.h>
 
@@ -22,21 +23,23 @@ struct tcp {
 	int fd;
 	unsigned int seconds;
 	gint64 until_us; // what is awaited
+	bool is_committed;
 };
 
 // ---- the library's side -------------------------------------------------------------------------
 
 static bool wait_for(const struct tcp *tcp, short events)
 {
-	struct pollfd look = {.fd = tcp->fd, .events = events};
+	struct pollfd look[] = {{.fd = tcp->fd, .events = events},
+		{.fd = tcp->is_committed ? -1 : ending_descriptor(), .events = POLLIN}};
 	gint64 left_us;
 	int n;
 
 	do {
 		left_us = tcp->until_us - g_get_monotonic_time();
-		n = left_us > 0 ? poll(&look, 1, (int)MIN(left_us / 1000 + 1, G_MAXINT)) : 0;
+		n = left_us > 0 ? poll(look, 2, (int)MIN(left_us / 1000 + 1, G_MAXINT)) : 0;
 	} while (n < 0 && errno == EINTR);
-	return n > 0;
+	return n > 0 && look[1].revents == 0;
 }
 
 static ssize_t read_tcp(mailstream_low *low, void *data, size_t bytes)
@@ -126,6 +129,13 @@ static mailstream_low_driver driver = {.mailstream_read = read_tcp,
 void deliver_stream_await(mailstream *stream)
 {
 	await(mailstream_get_low(stream));
+}
+
+void deliver_stream_commit(mailstream *stream, bool is_committed)
+{
+	struct tcp *tcp = mailstream_get_low(stream)->data;
+
+	tcp->is_committed = is_committed;
 }
 
 // Takes fd.

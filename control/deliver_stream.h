@@ -6,6 +6,7 @@
 
 #include <libetpan/libetpan.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,3 +17,6 @@ mailstream *deliver_stream_connect(
 
 // What is read from now on may take the connection's seconds, all of it together; a write begins them anew, too.
 void deliver_stream_await(mailstream *stream);
+// Whether what is being said must be said to its end and answered. As long as not, which is so at first, nothing is waited
+// for any more when the process ends (ending.h).
+void deliver_stream_commit(mailstream *stream, bool is_committed);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/dial.h"
 
+#include "control/ending.h"
+
 #include <netdb.h>
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,11 +21,12 @@
 #define NS_PER_MS 1000000
 
 struct dialing {
-	const struct addrinfo *next; // to be tried
-	long long next_ms;           // when
-	struct pollfd tries[TRIES_MOST];
+	const struct addrinfo *next;         // to be tried
+	long long next_ms;                   // when
+	struct pollfd tries[TRIES_MOST + 1]; // and the end of the process behind them
 	size_t count;
-	int err; // of the last that failed
+	bool is_over; // the process ends
+	int err;      // of the last that failed
 };
 
 static long long now_ms(void)
@@ -78,6 +82,18 @@ static int look(struct dialing *dialing)
 	return found;
 }
 
+// Returns the connection that is there, or -1.
+static int await(struct dialing *dialing, long long ms)
+{
+	struct pollfd *end = &dialing->tries[dialing->count];
+
+	*end = (struct pollfd){.fd = ending_descriptor(), .events = POLLIN};
+	if (poll(dialing->tries, dialing->count + 1, (int)ms) <= 0)
+		return -1;
+	dialing->is_over = end->revents != 0;
+	return look(dialing);
+}
+
 static int try_all(struct dialing *dialing, long long until_ms)
 {
 	int found = -1;
@@ -86,8 +102,8 @@ static int try_all(struct dialing *dialing, long long until_ms)
 		long long now = now_ms();
 		long long left = until_ms - now;
 
-		if (left <= 0) {
-			dialing->err = -ETIMEDOUT;
+		if (left <= 0 || dialing->is_over) {
+			dialing->err = dialing->is_over ? -ECANCELED : -ETIMEDOUT;
 			break;
 		}
 		if (dialing->next != NULL && (dialing->count == 0 || dialing->next_ms <= now)) {
@@ -96,8 +112,7 @@ static int try_all(struct dialing *dialing, long long until_ms)
 		}
 		if (dialing->next != NULL && dialing->next_ms - now < left)
 			left = dialing->next_ms - now;
-		if (poll(dialing->tries, dialing->count, (int)left) > 0)
-			found = look(dialing);
+		found = await(dialing, left);
 	}
 	for (size_t i = 0; i < dialing->count; i++)
 		(void)close(dialing->tries[i].fd);

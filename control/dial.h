@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A TCP connection to a host that may have several addresses, of which any may be dead: each is tried a little after the
-// one before, or as soon as that one is refused, and the first that is there is taken (RFC 8305 section 5). Blocks.
+// one before, or as soon as that one is refused, and the first that is there is taken (RFC 8305 section 5). Blocks, but not past the end of
+// the process (ending.h).
 #pragma once
 
 #include <stddef.h>

@@ -2,6 +2,7 @@
 #include "control/ending.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -26,6 +27,13 @@ void ending_begin(void)
 int ending_descriptor(void)
 {
 	return descriptor;
+}
+
+bool ending_has_come(void)
+{
+	struct pollfd look = {.fd = descriptor, .events = POLLIN};
+
+	return poll(&look, 1, 0) > 0;
 }
 
 void ending_close(void)

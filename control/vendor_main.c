@@ -2,6 +2,7 @@
 // cordon-vendor: the server that sends alerts to gateways and collects their receipts, and commands that
 // make keys, root documents and alerts on files.
 #include "control/complaints.h"
+#include "control/ending.h"
 #include "control/vendor.h"
 #include "control/vendor_server.h"
 #include "dataplane/dataplane.h"
@@ -99,6 +100,7 @@ static void loop(struct vendor_server *server, GMainLoop *main_loop)
 		json_pack("{s:s, s:i}", "program", "cordon-vendor", "pid", (int)getpid()));
 	vendor_server_turn(server);
 	g_main_loop_run(main_loop);
+	ending_begin();
 	// The parts that end may wait on the loop, when others are gone.
 	(void)g_source_remove(clock);
 	control_events_write(
@@ -119,13 +121,18 @@ static int run(struct vendor_server *server)
 	}
 	raise_descriptors();
 	(void)g_unix_signal_add(SIGHUP, reopen_signal, server);
-	err = vendor_server_open(server, error, sizeof(error));
+	err = ending_open();
+	if (err == 0)
+		err = vendor_server_open(server, error, sizeof(error));
+	else
+		(void)snprintf(error, sizeof(error), "%s", g_strerror(-err));
 	main_loop = g_main_loop_new(NULL, FALSE);
 	if (err == 0)
 		loop(server, main_loop);
 	else
 		(void)fprintf(stderr, "cordon-vendor: %s\n", error);
 	vendor_server_close(server);
+	ending_close();
 	// Who wants it to end says so more than once.
 	g_main_loop_unref(main_loop);
 	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -2,6 +2,7 @@
 // Servers as they are behind networks and beside crowds: names with addresses that are dead, words that come byte by byte,
 // descriptors beyond what select() knows, servers without EHLO.
 #include "control/deliver.h"
+#include "control/ending.h"
 #include "tests/support/unit.h"
 
 #include <netdb.h>
@@ -9,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,8 +33,11 @@ static struct {
 	size_t addresses_count;
 	struct addrinfo found[2];
 	int listener;
-	bool drips;  // a greeting that never ends, byte by byte
-	bool is_old; // it knows no EHLO
+	bool drips;   // a greeting that never ends, byte by byte
+	bool is_old;  // it knows no EHLO
+	bool is_late; // it has taken a mail when the process that sends it ends, and says so then
+	const char *silent_from; // at this command it says nothing any more
+	char reply[DELIVER_REPLY_BYTES];
 	unsigned int mails;
 } lab;
 
@@ -72,12 +77,22 @@ static void say(int peer, const char *text)
 
 static void answer(int peer, const char *line)
 {
-	if (strncasecmp(line, "EHLO", 4) == 0)
+	if (lab.silent_from != NULL && strncasecmp(line, lab.silent_from, 4) == 0)
+		ending_begin();
+	else if (strncasecmp(line, "EHLO", 4) == 0)
 		say(peer, lab.is_old ? "502 5.5.1 what?\r\n" : "250 server.example\r\n");
 	else if (strncasecmp(line, "DATA", 4) == 0)
 		say(peer, "354 go on\r\n");
 	else
 		say(peer, "250 ok\r\n");
+}
+
+static void await_end(void)
+{
+	struct pollfd end = {.fd = ending_descriptor(), .events = POLLIN};
+
+	ending_begin();
+	assert_int_equal(poll(&end, 1, -1), 1);
 }
 
 static void converse(int peer)
@@ -91,6 +106,8 @@ static void converse(int peer)
 		bool is_end = strcmp(line, ".\r\n") == 0;
 
 		lab.mails += in_body && is_end;
+		if (in_body && is_end && lab.is_late)
+			await_end();
 		if (!in_body || is_end)
 			answer(peer, line);
 		in_body = !is_end && (in_body || strncasecmp(line, "DATA", 4) == 0);
@@ -147,6 +164,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	(void)close(lab.listener);
+	ending_close();
 	return 0;
 }
 
@@ -171,25 +189,33 @@ static enum deliver_outcome deliver(const char *host, unsigned int seconds)
 	deliver_run(&deliver, NULL);
 	(void)shutdown(lab.listener, SHUT_RDWR);
 	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)snprintf(lab.reply, sizeof(lab.reply), "%s", recipient.reply);
 	return recipient.outcome;
 }
 
 // ---- the tests ----------------------------------------------------------------------------------
 
-// Room in its queue is for one or two; who comes then hears nothing, as of a host that is not there.
+// Room in its queue is for one or two; who comes then hears nothing, as of a host that is not there. Returns its socket.
+static int listen_silently(struct sockaddr_in *silent, int crowd[FILLED])
+{
+	int listener;
+
+	silent->sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	listener = listen_at(silent, 0);
+	for (size_t i = 0; i < FILLED; i++) {
+		crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(crowd[i], (const struct sockaddr *)silent, sizeof(*silent));
+	}
+	return listener;
+}
+
 static void an_address_that_is_silent_does_not_keep_a_mail_from_the_next_one(void **state)
 {
 	struct sockaddr_in silent = lab.addresses[0];
 	int crowd[FILLED];
-	int listener;
+	int listener = listen_silently(&silent, crowd);
 
 	(void)state;
-	silent.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
-	listener = listen_at(&silent, 0);
-	for (size_t i = 0; i < FILLED; i++) {
-		crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		(void)connect(crowd[i], (const struct sockaddr *)&silent, sizeof(silent));
-	}
 	lab.addresses[1] = lab.addresses[0];
 	lab.addresses[0] = silent;
 	lab.addresses_count = 2;
@@ -244,6 +270,49 @@ static void a_server_without_ehlo_gets_its_mail(void **state)
 	assert_int_equal(lab.mails, 1);
 }
 
+static void a_process_that_ends_does_not_wait_for_a_server_that_has_no_mail_yet(void **state)
+{
+	static const char *const commands[] = {"EHLO", "MAIL", "RCPT", "DATA"};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (i > 0)
+			(void)setup(state);
+		lab.silent_from = commands[i];
+		assert_int_equal(ending_open(), 0);
+		assert_int_equal(deliver("127.0.0.1", 3600), DELIVER_LATER);
+		assert_non_null(strstr(lab.reply, "this program ends"));
+		assert_int_equal(lab.mails, 0);
+		if (i + 1 < sizeof(commands) / sizeof(commands[0]))
+			(void)teardown(state);
+	}
+}
+
+static void nor_for_one_that_is_not_there(void **state)
+{
+	struct sockaddr_in silent = lab.addresses[0];
+	int crowd[FILLED];
+	int listener = listen_silently(&silent, crowd);
+
+	(void)state;
+	lab.addresses[0] = silent;
+	assert_int_equal(ending_open(), 0);
+	ending_begin();
+	assert_int_equal(deliver("silent.example", 3600), DELIVER_LATER);
+	assert_non_null(strstr(lab.reply, "this program ends"));
+	for (size_t i = 0; i < FILLED; i++)
+		(void)close(crowd[i]);
+	(void)close(listener);
+}
+
+static void but_for_one_that_has_it_a_process_waits(void **state)
+{
+	(void)state;
+	lab.is_late = true;
+	assert_int_equal(ending_open(), 0);
+	assert_int_equal(deliver("127.0.0.1", REPLY_S), DELIVER_DONE);
+	assert_int_equal(lab.mails, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -253,6 +322,9 @@ int main(void)
 		TEST(a_server_without_ehlo_gets_its_mail),
 		TEST(a_reply_that_never_ends_is_given_up),
 		TEST(a_process_with_many_descriptors_delivers),
+		TEST(a_process_that_ends_does_not_wait_for_a_server_that_has_no_mail_yet),
+		TEST(nor_for_one_that_is_not_there),
+		TEST(but_for_one_that_has_it_a_process_waits),
 	};
 
 	(void)alarm(PATIENCE_S);

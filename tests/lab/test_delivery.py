@@ -3,11 +3,12 @@
 """Who gets released mail, and how often: servers that take it for some, operators who decide while it is
 on its way, bodies that only chunks can carry."""
 import os
+import socket
 
 import labmail
 from laboutbreak import Outbreak, Talk
 from labsink import Sink
-from lablib import SERVER, Cases, Lab, until
+from lablib import PATIENCE, SERVER, Cases, Lab, until
 from labmail import TEXT, attachment, message, mixed, noise
 
 cases = Cases()
@@ -91,6 +92,26 @@ def copy_and_release(case):
                    "it is what was sent", sink.mails[1][2])
         until("nothing is left", lambda: out.control.ask("status")["mail"].get("released", 0) == 0
               and not out.control.held())
+
+
+@cases.case("behind a server that is silent the control process ends at once, and its next one delivers", engine=True)
+def silent(case):
+    with Lab(case) as lab:
+        with lab.inside("server"):
+            listener = socket.create_server((SERVER, 2525))
+        listener.settimeout(PATIENCE)
+        lab.closing.callback(listener.close)
+        out = Outbreak(lab, control=HOP)
+        out.control.ask("seal", "--virus-id", "CV-1", "--mode", "hold")
+        case.equal(labmail.send(lab, message("waits", [], b"text\n"))[0], 250, "the answer")
+        until("it is held", lambda: len(out.control.held()) == 1)
+        out.control.ask("unseal", "--all")
+        with listener.accept()[0]:
+            case.equal(out.control.stop(), 0, "its end")
+        listener.close()
+        sink = Sink(lab, strict=True, port=2525)
+        out.control.start()
+        until("it arrives", lambda: copies(sink) == {"someone": 1})
 
 
 @cases.case("one release of two operators counts, wrong ids and wrong lists are refused with their reason",

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The vendor's own server in the lab, and gateways that it speaks with."""
 import base64
+import contextlib
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
 
 from labcontrol import Control, spool_settings
 from labgateway import Gateway
-from lablib import BUILD, until
+from lablib import BUILD, PATIENCE, until
 from labpostfix import Server
 from labvendor import openssl
 
@@ -106,6 +108,14 @@ class VendorServer:
         text, _, status = done.stdout.rpartition(b"\n")
         return int(status), json.loads(text) if text.strip().startswith((b"{", b"[")) else text
 
+    def refused(self, method, path, body=None, key=""):
+        """Its answer that something cannot be done now; it says when to ask again (RFC 9110 section 10.2.3)."""
+        status, answer = self.ask(method, path, body, key, ("-D", self.file("headers")))
+        with open(self.file("headers")) as f:
+            after = [line.split(":")[1].strip() for line in f if line.lower().startswith("retry-after:")]
+        assert status == 503 and len(after) == 1 and re.fullmatch("[1-9][0-9]*", after[0]), (status, answer, after)
+        return answer
+
     def post(self, order, status=201):
         got, answer = self.ask("POST", "/v1/alerts", order)
         assert got == status, (got, answer)
@@ -199,18 +209,22 @@ class Fleet(Corners):
         self.files.wait()
 
 
-def talk_raw(lab, where, port, data, seconds=5):
-    """What comes back over TLS for bytes that no decent client sends."""
+@contextlib.contextmanager
+def talk_raw(lab, where, port, data):
+    """A connection over TLS on which bytes were sent that no decent client sends."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with lab.inside(where):
-        plain = socket.create_connection(("127.0.0.1", port), seconds)
-    got = b""
+        plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
     with context.wrap_socket(plain) as tls:
         tls.sendall(data)
-        try:
-            while chunk := tls.recv(65536):
-                got += chunk
-        except (TimeoutError, OSError):
-            pass
+        yield tls
+
+
+def read_answers(tls, count=None):
+    """What comes back: with so many answers, or until the other side closes the connection."""
+    got = b""
+    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+        while (count is None or got.count(b"HTTP/1.1 ") < count) and (chunk := tls.recv(65536)):
+            got += chunk
     return got

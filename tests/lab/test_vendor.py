@@ -370,7 +370,7 @@ def unwritten_root(case):
                    "open", "a seal")
 
 
-@cases.case("what follows a request's body closes its connection and keeps nobody waiting", engine=False)
+@cases.case("what follows a request's body is answered or closes its connection, and keeps nobody waiting", engine=False)
 def pipelined(case):
     with Lab(case) as lab:
         vendor = VendorServer(lab)

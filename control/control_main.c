@@ -247,10 +247,8 @@ static void look_at_dataplane(struct control *control)
 // Said once, until it is over.
 static void note_store(struct control *control, int err, int *noted)
 {
-	char reason[128];
-
 	if (err != 0 && *noted == 0)
-		report_fault(control, "spool", strerror_r(-err, reason, sizeof(reason)));
+		report_fault(control, "spool", g_strerror(-err));
 	*noted = err;
 }
 
@@ -260,6 +258,8 @@ static void look_at_store(struct control *control)
 
 	if (control->store != NULL) {
 		err = store_refresh(control->store, false, control_steady_ns());
+		if (store_keep_key(control->store) > 0)
+			report_fault(control, "spool.key", "was removed, and is there again");
 		store_reap(control->store, control_steady_ns());
 		// Nothing is released that could not be noted as released.
 		if (err == 0)

@@ -161,6 +161,10 @@ static void check_spool_state(struct doctor *doctor)
 	if (number(spool, "refusal") != 0)
 		doctor_say(doctor, "buffer", DOCTOR_FAIL, "make room, look at the disk",
 			"it takes nothing: %s", strerrordesc_np((int)number(spool, "refusal")));
+	else if (number(spool, "segments_removed") != 0)
+		doctor_say(doctor, "buffer", DOCTOR_WARN, "find out who did, and what was in them",
+			"%" JSON_INTEGER_FORMAT " of its files were removed while in use",
+			number(spool, "segments_removed"));
 	else if (percent >= FULL_PERCENT)
 		doctor_say(doctor, "buffer", DOCTOR_WARN,
 			"release or delete mail, or raise spool.quota_bytes",

@@ -116,6 +116,8 @@ static const struct source of_stats[] = {
 		"Of the disk of the buffer", 0},
 	{"spool", "segments_poisoned", "cordon_spool_segments_poisoned_total", METRIC_COUNTER,
 		"Segments given up after an error", 0},
+	{"spool", "segments_removed", "cordon_spool_segments_removed_total", METRIC_COUNTER,
+		"Segments that somebody removed while they were in use", 0},
 	{"spool", "usage_bytes", "cordon_spool_usage_bytes", METRIC_GAUGE, "Of its quota", 0},
 	{"spool", "fill_percent", "cordon_spool_fill_ratio", METRIC_GAUGE, "Of its quota", 0.01},
 	{"spool", "slowest_us", "cordon_spool_slowest_commit_seconds", METRIC_GAUGE,

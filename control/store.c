@@ -19,6 +19,7 @@
 
 struct store {
 	struct spool_keys *keys;
+	char *key_file;
 	struct spoolfile *files;
 	struct spool_io *io;
 	struct spoolfile_log *log;
@@ -68,6 +69,9 @@ static int open_parts(struct store *store, const struct store_options *options, 
 	int err;
 
 	*what = options->key_file;
+	store->key_file = strdup(options->key_file);
+	if (store->key_file == NULL)
+		return -ENOMEM;
 	err = spool_keys_open(options->key_file, &store->keys);
 	if (err != 0)
 		return err;
@@ -121,6 +125,7 @@ void store_close(struct store *store)
 		spoolfile_close(store->files);
 	if (store->keys != NULL)
 		spool_keys_free(store->keys);
+	free(store->key_file);
 	free(store);
 }
 
@@ -176,6 +181,11 @@ int store_glance(struct store *store, int64_t now_ns)
 	int err = spoolfile_glance(store->files);
 
 	return err == 0 ? index_all(store, now_ns) : err;
+}
+
+int store_keep_key(const struct store *store)
+{
+	return spool_keys_restore(store->key_file, store->keys);
 }
 
 void store_reap(struct store *store, int64_t now_ns)

@@ -33,6 +33,8 @@ int store_refresh(struct store *store, bool thorough, int64_t now_ns)
 // The same in a tenth of the time, and not of all: what was written last, as a rule (spoolfile_glance).
 int store_glance(struct store *store, int64_t now_ns) __attribute__((warn_unused_result));
 
+// Writes the key file again when somebody has removed it. Returns what spool_keys_restore does.
+int store_keep_key(const struct store *store) __attribute__((warn_unused_result));
 // Gives back the disk of mail that is gone, now and then; call it often.
 void store_reap(struct store *store, int64_t now_ns);
 

@@ -27,6 +27,7 @@ struct gateway {
 	uint64_t spool_level;              // of fill, as was reported last
 	uint64_t spool_refusal;            // errno, the same
 	uint64_t spool_slow;               // a flag, the same
+	uint64_t spool_removed;            // segments, the same
 	struct distributor distributor;
 	struct worker_shared shared;
 	struct worker *workers[OPTIONS_MAX_WORKERS];

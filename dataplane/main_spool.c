@@ -78,7 +78,7 @@ int main_open_spool(struct gateway *gateway)
 	return err;
 }
 
-static void report(struct gateway *gateway, const struct spool_status *status)
+static void report(struct gateway *gateway, const struct spool_status *status, bool is_removed)
 {
 	struct json_writer json;
 	char reason[128];
@@ -88,6 +88,7 @@ static void report(struct gateway *gateway, const struct spool_status *status)
 	json_text(&json, "what", "spool");
 	json_text(&json, "why",
 		status->refusal != 0 ? strerror_r((int)status->refusal, reason, sizeof(reason))
+		: is_removed         ? "somebody removed files that are in use"
 		: status->slow != 0  ? "slow disk"
 				     : "");
 	json_number(&json, "fill_percent", status->fill_percent);
@@ -102,15 +103,18 @@ static void report(struct gateway *gateway, const struct spool_status *status)
 void main_watch_spool(struct gateway *gateway)
 {
 	struct spool_status status;
+	bool is_removed;
 
 	if (gateway->spool == NULL)
 		return;
 	spool_get_status(gateway->spool, &status);
-	if (status.fill_level == gateway->spool_level && status.refusal == gateway->spool_refusal &&
-		status.slow == gateway->spool_slow)
+	is_removed = status.segments_removed != gateway->spool_removed;
+	if (!is_removed && status.fill_level == gateway->spool_level &&
+		status.refusal == gateway->spool_refusal && status.slow == gateway->spool_slow)
 		return;
 	gateway->spool_level = status.fill_level;
 	gateway->spool_refusal = status.refusal;
 	gateway->spool_slow = status.slow;
-	report(gateway, &status);
+	gateway->spool_removed = status.segments_removed;
+	report(gateway, &status, is_removed);
 }

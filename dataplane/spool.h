@@ -56,6 +56,10 @@
 // durable: who was told that it was not stored will not find it stored after a crash. It waits as long again as the
 // deadline: then the disk hangs, nobody can know what it will keep, and it is withdrawn as soon as that can be written.
 // No error is ever turned into success.
+//
+// Removed files. What is written to a file that has no name any more is gone with the process. So before results are
+// given, and once a second, all files in use are looked at. Where one was removed new files are made; records in progress
+// that have a part on the disk fail, since it may have been there.
 #pragma once
 
 #include "dataplane/spoolfile.h"
@@ -182,6 +186,7 @@ int spool_wait(
 	X(segments_filled, "segments", "Of these, filled with zeros before they were needed")      \
 	X(segments_failed, "segments", "That could not be made")                                   \
 	X(segments_poisoned, "segments", "Given up after an error")                                \
+	X(segments_removed, "segments", "By somebody else, while they were in use")                \
 	X(usage_bytes, "bytes", "In use of this writer's files; not a sum")                        \
 	X(slowest_us, "us", "Slowest write of the last second; not a sum")                         \
 	X(slow, "flag", "That is slow; not a sum")                                                 \

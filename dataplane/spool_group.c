@@ -210,10 +210,12 @@ void group_written(struct spool *spool, struct group *group)
 
 	spool->writing--;
 	if (result == (int64_t)group->used) {
-		if (group->request.durable)
-			end(spool, group, group->epoch == spool->epoch ? 0 : -EIO);
-		else
+		if (!group->request.durable) {
 			append(&spool->written, group);
+			return;
+		}
+		segment_watch(spool);
+		end(spool, group, group->epoch == spool->epoch ? 0 : -EIO);
 		return;
 	}
 	if (result >= 0)
@@ -289,6 +291,8 @@ void group_synced(struct spool *spool)
 	spool->sync.groups = NULL;
 	if (error < 0)
 		fail(spool, spool->sync.segment);
+	else
+		segment_watch(spool);
 	while (group != NULL) {
 		struct group *next = group->next;
 		bool stale = group->epoch != spool->epoch;

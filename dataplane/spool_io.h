@@ -52,6 +52,8 @@ struct spool_io_ops {
 	// Any thread, which waits: n bytes of a file that a request has made, all of them; all three are
 	// multiples of 4096. Returns 0 or -errno. Not while the io is closed.
 	int (*read)(struct spool_io *io, int file, uint64_t offset, uint8_t *data, size_t n);
+	// Whether a file that a request has made still has a name: without one nobody finds it after a restart.
+	bool (*is_linked)(struct spool_io *io, int file);
 	// Only with no request on its way.
 	void (*close)(struct spool_io *io);
 };
@@ -73,5 +75,6 @@ int spool_io_open(const char *directory, struct spool_io **out) __attribute__((w
 
 // Does one request with ordinary system calls.
 void spool_plain_do(int directory, struct spool_request *request);
-// spool_io_ops.read of any that has real files.
+// spool_io_ops.read and is_linked of any that has real files.
 int spool_plain_read(struct spool_io *io, int file, uint64_t offset, uint8_t *data, size_t n);
+bool spool_plain_is_linked(struct spool_io *io, int file);

@@ -170,6 +170,14 @@ int spool_plain_read(struct spool_io *io, int file, uint64_t offset, uint8_t *da
 	return 0;
 }
 
+bool spool_plain_is_linked(struct spool_io *io, int file)
+{
+	struct stat status;
+
+	(void)io;
+	return fstat(file, &status) == 0 && status.st_nlink > 0;
+}
+
 static int plain_submit(struct spool_io *io, struct spool_request *request)
 {
 	struct plain *plain = (struct plain *)io;
@@ -203,8 +211,8 @@ static void plain_close(struct spool_io *io)
 	free(plain);
 }
 
-static const struct spool_io_ops plain_ops = {
-	"plain", plain_submit, plain_reap, NULL, spool_plain_read, plain_close};
+static const struct spool_io_ops plain_ops = {"plain", plain_submit, plain_reap, NULL,
+	spool_plain_read, spool_plain_is_linked, plain_close};
 
 int spool_plain_open(const char *directory, struct spool_io **out)
 {

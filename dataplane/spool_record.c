@@ -130,6 +130,21 @@ void record_group_done(struct spool *spool, struct group *group, int error)
 	}
 }
 
+void record_fail_placed(struct spool *spool, int error)
+{
+	for (uint32_t i = 0; i < spool->options.workers; i++) {
+		struct spool_worker *worker = &spool->workers[i];
+
+		for (size_t k = 0; k < worker->records_count; k++) {
+			struct spool_record *record = &worker->records[k];
+
+			if (record->first_segment != NULL)
+				atomic_store_explicit(
+					&record->failure, error, memory_order_relaxed);
+		}
+	}
+}
+
 // ---- groups of workers ---------------------------------------------------------------------------
 
 static void take_entry(struct spool *spool, const struct entry *entry)

@@ -111,8 +111,8 @@ static void ring_close(struct spool_io *io)
 	free(self);
 }
 
-static const struct spool_io_ops ring_ops = {
-	"io_uring", ring_submit, ring_reap, ring_use_buffers, spool_plain_read, ring_close};
+static const struct spool_io_ops ring_ops = {"io_uring", ring_submit, ring_reap, ring_use_buffers,
+	spool_plain_read, spool_plain_is_linked, ring_close};
 
 int spool_ring_open(const char *directory, struct spool_io **out)
 {

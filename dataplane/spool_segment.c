@@ -91,6 +91,51 @@ void segment_end_all(struct spool *spool)
 	}
 }
 
+// ---- removed by somebody else --------------------------------------------------------------------
+
+static bool note_removed(struct spool *spool, struct segment *segment)
+{
+	if (segment->is_removed || spool->io->ops->is_linked(spool->io, segment->file))
+		return false;
+	segment->is_removed = true;
+	SPOOL_COUNT(spool, segments_removed, 1);
+	return true;
+}
+
+static bool drop_removed_spares(struct spool *spool)
+{
+	struct segment *spare = spool->spares;
+	bool any = false;
+
+	while (spare != NULL) {
+		struct segment *next = spare->next;
+
+		if (note_removed(spool, spare)) {
+			segment_drop(spool, spare);
+			segment_end(spool, spare);
+			any = true;
+		}
+		spare = next;
+	}
+	return any;
+}
+
+void segment_watch(struct spool *spool)
+{
+	bool any = drop_removed_spares(spool);
+
+	for (struct segment *segment = spool->old; segment != NULL; segment = segment->next)
+		any |= note_removed(spool, segment);
+	if (!any)
+		return;
+	if (spool->active != NULL && spool->active->is_removed)
+		segment_end(spool, spool->active);
+	spool->epoch++;
+	record_fail_placed(spool, -ENOENT);
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
 static int submit(struct spool *spool, struct spool_request *request, enum spool_io_kind kind)
 {
 	request->kind = kind;
@@ -320,6 +365,11 @@ static void prepare_done(struct spool *spool)
 	if (result >= 0 && prepare->step == PREPARE_HEADER &&
 		result != (int64_t)prepare->request.bytes)
 		result = -EIO;
+	// Somebody removed it: what is true of the directory the next one tells.
+	if (result == -ENOENT && prepare->step == PREPARE_RENAME) {
+		prepare_fail(spool, 0);
+		return;
+	}
 	if (result < 0 || prepare->step >= PREPARE_CLOSE) {
 		prepare_fail(spool, (int)result);
 		return;
@@ -402,6 +452,7 @@ bool segment_work(struct spool *spool)
 	}
 	any |= fill_work(spool);
 	if (!spool->usage_going && spool->now_ns >= spool->usage_ns) {
+		segment_watch(spool);
 		spool->usage.name = spool->name;
 		spool->usage_going = submit(spool, &spool->usage, SPOOL_IO_USAGE) == 0;
 		spool->usage_ns = spool->now_ns + RETRY_NS;

@@ -210,6 +210,7 @@ struct segment {
 	uint32_t groups;  // on their way to it
 	uint32_t records; // in progress whose first chunk is here
 	bool closed;      // nothing more goes here
+	bool is_removed;  // by somebody else, while it is in use
 	bool filling;     // a request of fill's is on its way
 	bool is_filled;   // all of it was written once, and is on the disk
 	struct spool_request request;
@@ -379,6 +380,8 @@ bool record_has_groups(struct spool *spool);
 void record_give_groups(struct spool *spool);
 // A group has ended, and with it what its records waited for: error 0 or why it was given up.
 void record_group_done(struct spool *spool, struct group *group, int error);
+// Of all in progress, those of which anything has a place on the disk.
+void record_fail_placed(struct spool *spool, int error);
 // Seals the withdrawals that wait. Returns whether anything was done.
 bool record_seal_withdrawals(struct spool *spool);
 void record_take_rotation(struct spool *spool);
@@ -416,6 +419,9 @@ bool segment_is_doubtful(const struct spool *spool, const struct segment *segmen
 void segment_end(struct spool *spool, struct segment *segment);
 // Nor to any that are ready: those are removed.
 void segment_end_all(struct spool *spool);
+// Looks whether files in use were removed by somebody else: they are given up, and what was stored there of records in
+// progress has failed. What is on its way is written again.
+void segment_watch(struct spool *spool);
 // Goes on making a spare, and closes segments that are no more needed. Returns whether anything was done.
 bool segment_work(struct spool *spool);
 // Tells how slow the slowest write of the last second was, done or not.

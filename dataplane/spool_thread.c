@@ -121,8 +121,8 @@ static void thread_close(struct spool_io *io)
 	stop((struct threads *)io);
 }
 
-static const struct spool_io_ops thread_ops = {
-	"threads", thread_submit, thread_reap, NULL, spool_plain_read, thread_close};
+static const struct spool_io_ops thread_ops = {"threads", thread_submit, thread_reap, NULL,
+	spool_plain_read, spool_plain_is_linked, thread_close};
 
 int spool_thread_open(const char *directory, unsigned int threads, struct spool_io **out)
 {

@@ -130,6 +130,9 @@ struct spool_keys;
 // it, -EBADMSG when it is malformed, or -errno. The caller frees.
 int spool_keys_open(const char *path, struct spool_keys **out) SPOOL_MUST_USE;
 void spool_keys_free(struct spool_keys *keys);
+// Writes these again where no file is any more: what they have sealed is lost with them. Returns 0 (there is one), 1 (it
+// was written, durably) or -errno.
+int spool_keys_restore(const char *path, const struct spool_keys *keys) SPOOL_MUST_USE;
 // Adds a key to the file (durably, atomically), which wraps from then on. Open it again afterwards.
 int spool_keys_rotate(const char *path) SPOOL_MUST_USE;
 uint64_t spool_keys_current(const struct spool_keys *keys);

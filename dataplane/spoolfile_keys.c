@@ -169,19 +169,25 @@ static int write_text(const char *path, const char *text, size_t n, bool replace
 	return err == 0 ? sync_folder(path) : err;
 }
 
-static int make_line(char *out)
+static void put_line(char *out, const uint8_t key[SPOOL_KEY_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
-	uint8_t key[SPOOL_KEY_BYTES];
 
-	if (RAND_priv_bytes(key, sizeof(key)) != 1)
-		return -EIO;
 	memcpy(out, PREFIX, PREFIX_BYTES);
-	for (size_t i = 0; i < sizeof(key); i++) {
+	for (size_t i = 0; i < SPOOL_KEY_BYTES; i++) {
 		out[PREFIX_BYTES + 2 * i] = digits[key[i] >> 4];
 		out[PREFIX_BYTES + 2 * i + 1] = digits[key[i] & 15];
 	}
 	out[LINE_BYTES - 1] = '\n';
+}
+
+static int make_line(char *out)
+{
+	uint8_t key[SPOOL_KEY_BYTES];
+
+	if (RAND_priv_bytes(key, sizeof(key)) != 1)
+		return -EIO;
+	put_line(out, key);
 	OPENSSL_cleanse(key, sizeof(key));
 	return 0;
 }
@@ -226,6 +232,20 @@ void spool_keys_free(struct spool_keys *keys)
 		return;
 	OPENSSL_cleanse(keys, sizeof(*keys));
 	free(keys);
+}
+
+int spool_keys_restore(const char *path, const struct spool_keys *keys)
+{
+	char text[MAX_KEYS * LINE_BYTES];
+	int err;
+
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	for (size_t i = 0; i < keys->count; i++)
+		put_line(text + i * LINE_BYTES, keys->keys[i].key);
+	err = write_text(path, text, keys->count * LINE_BYTES, false);
+	OPENSSL_cleanse(text, sizeof(text));
+	return err == -EEXIST ? 0 : err == 0 ? 1 : err;
 }
 
 int spool_keys_rotate(const char *path)

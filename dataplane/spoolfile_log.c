@@ -225,12 +225,16 @@ int spoolfile_log_append(struct spoolfile_log *log, const struct spool_change *c
 		return err;
 	while (log->io->ops->reap(log->io, WAIT_NS) != &request)
 		continue;
-	if (request.result == (int64_t)request.bytes) {
+	if (request.result < 0)
+		err = (int)request.result;
+	else if (request.result != (int64_t)request.bytes)
+		err = -EIO;
+	else if (!log->io->ops->is_linked(log->io, log->fd))
+		err = -ENOENT;
+	if (err == 0)
 		log->bytes += request.bytes;
-		return 0;
-	}
-	log->failed = true;
-	return request.result < 0 ? (int)request.result : -EIO;
+	log->failed = err != 0;
+	return err;
 }
 
 struct history {

@@ -116,7 +116,7 @@ static void a_key_file_is_private_and_whole(void **state)
 	spool_folder_fini(&folder);
 }
 
-static void a_rotated_key_file_has_both_keys(void **state)
+static void a_rotated_key_file_has_both_keys_and_is_restored_with_both(void **state)
 {
 	struct spool_folder folder;
 	struct spool_keys *keys;
@@ -127,6 +127,14 @@ static void a_rotated_key_file_has_both_keys(void **state)
 	assert_int_equal(spool_keys_open(folder.key_path, &keys), 0);
 	assert_int_equal(spool_keys_count(keys), 2);
 	assert_true(spool_keys_current(keys) != spool_keys_current(folder.keys));
+	assert_int_equal(spool_keys_restore(folder.key_path, keys), 0);
+	assert_int_equal(unlink(folder.key_path), 0);
+	assert_int_equal(spool_keys_restore(folder.key_path, keys), 1);
+	spool_keys_free(folder.keys);
+	assert_int_equal(spool_keys_open(folder.key_path, &folder.keys), 0);
+	assert_int_equal(spool_keys_count(folder.keys), 2);
+	assert_true(spool_keys_current(keys) == spool_keys_current(folder.keys));
+	assert_int_equal(spool_keys_restore("/nowhere/key", keys), -ENOENT);
 	spool_keys_free(keys);
 	spool_folder_fini(&folder);
 }
@@ -559,7 +567,7 @@ int main(void)
 		cmocka_unit_test(an_id_has_one_text),
 		cmocka_unit_test(a_parameter_is_found_by_its_keyword),
 		cmocka_unit_test(a_key_file_is_private_and_whole),
-		cmocka_unit_test(a_rotated_key_file_has_both_keys),
+		cmocka_unit_test(a_rotated_key_file_has_both_keys_and_is_restored_with_both),
 		cmocka_unit_test(no_altered_byte_goes_unnoticed),
 		cmocka_unit_test(nor_does_one_behind_the_last_chunk),
 		cmocka_unit_test(a_file_cut_anywhere_keeps_what_is_whole),

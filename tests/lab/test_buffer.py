@@ -6,6 +6,7 @@ gets out, and none gets out unscanned."""
 import contextlib
 import io
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -162,6 +163,51 @@ def full(case):
         out.control.ask("seal", "--virus-id", "CV-1")
         room_again(case, out, fill_up(case, out))
         check_flows(case, *captures)
+
+
+def answers(out, names):
+    """Those of one mail after the other, each on a connection of its own."""
+    return [send_all(out, [name])[0] for name in names]
+
+
+def begin_again(out):
+    out.gateway.kill()
+    out.control.kill()
+    out.gateway.start()
+    out.control.start()
+
+
+@cases.case("somebody removes the buffer's files and key, then its folder: no 250 to what would be lost, events, and all goes on",
+            engine=True)
+def removed(case):
+    with Lab(case) as lab:
+        out, folder = Outbreak(lab), lab.folder + "/spool"
+
+        def faults(*kinds):
+            return [e for e in out.gateway.events("fault") if e["what"] == "spool" and (e["why"], e["can_keep"]) in kinds]
+        out.control.ask("seal", "--virus-id", "CV-1")
+        case.equal(labmail.send(lab, message("before", [], b"text\n"))[0], 250, "what is removed")
+        until("it is held", out.control.held)
+        for name in [lab.folder + "/spool.key"] + [folder + "/" + name for name in os.listdir(folder)]:
+            os.unlink(name)
+        codes = answers(out, ["files%d" % i for i in range(4)])
+        case.check(set(codes) <= {250, 451} and codes[-1] == 250, "while and after they are", codes)
+        until("an event tells of it", lambda: faults(("somebody removed files that are in use", True)))
+        until("so does one of the key", lambda: [e for e in out.control.events("fault") if e["what"] == "spool.key"])
+        begin_again(out)
+        until("they are held", lambda: len(out.control.held()) == codes.count(250))
+        shutil.rmtree(folder)
+        codes = answers(out, ["folder%d" % i for i in range(3)])
+        case.equal(codes, [451] * 3, "without a folder")
+        until("that is told", lambda: faults(("No such file or directory", False)))
+        for one in out.ledger.tries:  # what was removed with it was taken
+            one.code = None if one.name.startswith("files") else one.code
+        begin_again(out)
+        case.equal(answers(out, ["again"]), [250], "after a new start")
+        until("it is held", out.control.held)
+        out.control.ask("unseal", "--all")
+        out.compare(case)
+        case.equal(len(out.server.mails()), 1, "at the server")
 
 
 @cases.case("over quota: the same, with warnings on the way", engine=True)

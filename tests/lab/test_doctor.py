@@ -120,6 +120,7 @@ def said(case, at):
     for which, path, value, check, result, words in (
             (dataplane, "ports.0.up", False, "ports", "fail", "outside0) is down"),
             (dataplane, "spool.refusal", 28, "buffer", "fail", "takes nothing: No space left"),
+            (dataplane, "spool.segments_removed", 2, "buffer", "warn", "2 of its files were removed"),
             (dataplane, "spool.fill_percent", 80, "buffer", "warn", "80 % of its quota"),
             (dataplane, "spool.write_errors", 3, "buffer", "warn", "3 writes failed"),
             (control, "mail.bad", 2, "buffer", "warn", "2 records are damaged"),

@@ -327,8 +327,21 @@ static int disk_read(struct spool_io *io, int file_number, uint64_t offset, uint
 	return 0;
 }
 
+static bool disk_is_linked(struct spool_io *io, int file)
+{
+	return ((struct spool_disk *)io)->files[file].name[0] != '\0';
+}
+
 static const struct spool_io_ops disk_ops = {
-	"simulated", disk_submit, disk_reap, NULL, disk_read, disk_close};
+	"simulated", disk_submit, disk_reap, NULL, disk_read, disk_is_linked, disk_close};
+
+void spool_disk_remove(struct spool_disk *disk)
+{
+	for (int i = 0; i < disk->files_count; i++) {
+		disk->files[i].name[0] = '\0';
+		disk->files[i].durable_name[0] = '\0';
+	}
+}
 
 void spool_disk_init(struct spool_disk *disk, uint64_t seed)
 {

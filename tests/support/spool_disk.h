@@ -73,6 +73,8 @@ void spool_disk_init(struct spool_disk *disk, uint64_t seed);
 void spool_disk_cut(struct spool_disk *disk, const char *folder);
 // Fails as with EIO, but says so to nobody: somebody else was told.
 void spool_disk_lose(struct spool_disk *disk);
+// All files there are, by somebody else: what has them open reads and writes them as before.
+void spool_disk_remove(struct spool_disk *disk);
 // What all readers see without a power cut: all but what was lost.
 void spool_disk_write_out(struct spool_disk *disk, const char *folder);
 // Files that have a name now.

@@ -87,7 +87,7 @@ PERF_SRC := $(wildcard perf/bench_*.c)
 PERF_RIG_PROGRAMS_SRC := perf/bench_traffic.c perf/bench_idle.c perf/bench_scale.c perf/bench_memif.c perf/bench_swap.c \
 	perf/bench_engine.c
 PERF_DPDK_SRC := $(PERF_RIG_PROGRAMS_SRC) $(wildcard perf/rig*.c) perf/light.c
-PERF_TRAFFIC_SRC := perf/perf.c perf/figures.c perf/words.c perf/traffic.c perf/traffic_smtp.c perf/light.c \
+PERF_TRAFFIC_SRC := perf/perf.c perf/figures.c perf/words.c perf/traffic.c perf/traffic_smtp.c perf/light.c perf/light_digest.c \
 	$(wildcard perf/mails*.c perf/content*.c perf/rules*.c perf/rig*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

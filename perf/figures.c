@@ -78,7 +78,7 @@ static void measure_round(const struct figures_how *how, const struct traffic_op
 	light_measure(how->light, traffic->set, traffic->set_count, &frames, how->digests, &light);
 	out[1] = (result->worker_s - result->waiting_s) / (double)result->totals.mail_bytes;
 	out[0] = out[1] + result->others_s / (double)result->totals.mail_bytes;
-	out[2] = (light.forward + light.decode + light.match + light.digest) / bytes;
+	out[2] = light_goal(&light) / bytes;
 	out[3] = out[2] / out[0];
 	out[4] = result->waiting_s / result->worker_s;
 	out[5] = (light.forward + light.decode + light.search + light.digest) / bytes;

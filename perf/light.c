@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "perf/light.h"
 
+#include "perf/light_digest.h"
 #include "perf/perf.h"
 #include "perf/rig.h"
 #include "scan/decode.h"
@@ -10,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include <endian.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -228,6 +230,25 @@ static double measure(struct light *light, const struct mail *set, uint32_t coun
 	return spent / rounds;
 }
 
+static double measure_lanes(const struct mail *set, uint32_t count)
+{
+	struct light_lanes *lanes = light_lanes_new(set, count);
+	double began;
+	double spent = 0;
+	uint32_t rounds = 0;
+
+	light_lanes_run(lanes);
+	began = processor_s();
+	for (uint32_t more = 1; spent < LEAST_S; more *= 2) {
+		for (uint32_t i = 0; i < more; i++)
+			light_lanes_run(lanes);
+		rounds += more;
+		spent = processor_s() - began;
+	}
+	light_lanes_free(lanes);
+	return spent / rounds;
+}
+
 // Copies of the mails, as often as it takes.
 static void receive(struct light *light, const struct mail *set, uint32_t count)
 {
@@ -283,4 +304,16 @@ void light_measure(struct light *light, const struct mail *set, uint32_t count,
 	cost->match = measure(light, set, count, match);
 	cost->search = measure(light, set, count, search);
 	cost->digest = digests ? measure(light, set, count, digest) : 0;
+	cost->lanes = digests ? measure_lanes(set, count) : 0;
+}
+
+double light_goal(const struct light_cost *cost)
+{
+	return cost->forward + cost->decode + cost->match + cost->digest;
+}
+
+double light_bound(const struct light_cost *cost)
+{
+	return cost->forward + cost->decode + fmin(cost->match, cost->search) +
+	       fmin(cost->digest, cost->lanes);
 }

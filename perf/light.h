@@ -12,12 +12,13 @@
 //
 // Hyperscan has each part in one piece (block mode), with no state to keep from packet to packet, and the signatures as
 // expressions as they are: what a gap or ?? lets through is part of its own work. The digest is one stream of
-// SHA-256 by the processor's own instructions, part after part; an engine that has several connections open may do
-// better with many streams at once. What is packed is unpacked whole by libdeflate, and its CRC looked at.
+// SHA-256 by the processor's own instructions, part after part. What is packed is unpacked whole by libdeflate, and its CRC looked at.
 //
-// `search` is the same with the engine's own search in place of Hyperscan's, each part in one piece as well: where it is
-// faster, light is harder to come close to. It tells how far an engine is from what it could be, not from what
-// others do.
+// That is the light that goals are set by, and no bound: our own search takes a sixth of Hyperscan's time in text, and
+// an engine that has several connections open hashes their parts side by side. `search` is the same with the engine's
+// own search in place of Hyperscan's, each part in one piece as well, `lanes` with the digests side by side
+// (light_digest.h). What takes the faster of each nobody passes: it tells how far an engine is from what it
+// could be, not from what others do.
 #pragma once
 
 #include "perf/mails.h"
@@ -31,6 +32,7 @@ struct light_cost { // seconds of a processor for all mails of a set, once
 	double match;
 	double search; // in place of match
 	double digest;
+	double lanes; // in place of digest
 };
 
 struct light_frames { // in one conversation's share, for each mail
@@ -44,3 +46,7 @@ void light_free(struct light *light);
 // frames: of the traffic that the mails were sent in.
 void light_measure(struct light *light, const struct mail *set, uint32_t count,
 	const struct light_frames *frames, bool digests, struct light_cost *cost);
+// What goals are set by: one pass of Hyperscan, one digest after the other.
+double light_goal(const struct light_cost *cost);
+// The faster of each.
+double light_bound(const struct light_cost *cost);

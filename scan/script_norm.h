@@ -23,9 +23,10 @@
 #define SCRIPT_NORM_SCOPES 1024
 #define SCRIPT_NORM_DECLARED 4096
 #define SCRIPT_NORM_HASH 8192
-#define SCRIPT_NORM_SPANS 256 // of tokens that stand for others
+#define SCRIPT_NORM_SPANS 257 // the script's, and of tokens that stand for others
 // What is kept of a number.
 #define SCRIPT_NORM_NUMBER 64
+#define SCRIPT_NORM_OPERATOR 4
 
 struct script_norm_name {
 	uint32_t text;
@@ -48,14 +49,13 @@ struct script_norm_scope {
 	uint8_t state;
 	uint32_t braces;
 	uint32_t brackets;
-	uint32_t written_braces;
 };
 
 struct script_norm_span {
 	uint32_t from;
 	uint32_t to;
 	uint32_t resume; // what follows the tokens in whose place it is
-	uint16_t outer;  // in which these are
+	uint16_t outer;  // in which that is; SCRIPT_NORM_NONE: nothing follows
 };
 
 // What is read.
@@ -66,7 +66,9 @@ struct script_norm_lexer {
 	uint8_t escape;
 	uint8_t escape_bytes;
 	uint8_t escaped[4];
-	uint8_t last[2]; // kinds of the last tokens, the latest first
+	uint8_t last[2];        // kinds of the last tokens, the latest first
+	uint8_t operator_bytes; // of that which may go on
+	char operator_text[SCRIPT_NORM_OPERATOR];
 	bool has_dot;
 	bool is_part;       // the token began in what was written already
 	uint32_t start;     // of the token
@@ -87,6 +89,7 @@ struct script_norm {
 	uint16_t scopes_count;
 	uint16_t declared_count;
 	uint16_t spans_count;
+	uint8_t packed_count; // functions that looked like those of packers
 	uint16_t scope;
 	uint32_t number; // of the next name
 	bool is_full;    // what is held comes out before more is taken
@@ -98,7 +101,8 @@ struct script_norm {
 	uint32_t at;
 	uint32_t inside; // bytes of the token at that place
 	uint32_t end;
-	uint16_t span; // SCRIPT_NORM_NONE: in none
+	uint16_t span;
+	uint16_t tail; // the last span: main's, or of what stands behind the script
 	uint16_t name_hash[SCRIPT_NORM_HASH];
 	uint16_t declared_hash[SCRIPT_NORM_HASH];
 	struct script_norm_name names[SCRIPT_NORM_NAMES];
@@ -106,7 +110,7 @@ struct script_norm {
 	struct script_norm_scope scopes[SCRIPT_NORM_SCOPES];
 	struct script_norm_span spans[SCRIPT_NORM_SPANS];
 	char name_text[SCRIPT_NORM_NAME_BYTES];
-	uint8_t tokens[SCRIPT_NORM_TOKENS];
+	uint8_t tokens[SCRIPT_NORM_TOKENS + 1];
 };
 
 void script_norm_begin(struct script_norm *script);

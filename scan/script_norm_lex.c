@@ -35,16 +35,11 @@ static bool is_word(uint8_t byte)
 
 // ---- tokens ------------------------------------------------------------------------------------
 
-static void put(struct script_norm *script, uint8_t byte)
-{
-	script->tokens[script->tokens_bytes++] = byte;
-}
-
 static void put_pair(struct script_norm *script, uint8_t kind, uint16_t value)
 {
-	put(script, kind);
-	put(script, (uint8_t)value);
-	put(script, (uint8_t)(value >> 8));
+	script_put(script, kind);
+	script_put(script, (uint8_t)value);
+	script_put(script, (uint8_t)(value >> 8));
 }
 
 static void seen(struct script_norm *script, uint8_t kind)
@@ -56,8 +51,8 @@ static void seen(struct script_norm *script, uint8_t kind)
 static void begin_token(struct script_norm *script, uint8_t kind, unsigned int flags)
 {
 	script->lexer.start = script->tokens_bytes;
-	put(script, kind);
-	put(script, (uint8_t)flags);
+	script_put(script, kind);
+	script_put(script, (uint8_t)flags);
 	script->tokens_bytes += TOKEN_HEAD - 2;
 }
 
@@ -117,7 +112,7 @@ static void begin_word(struct script_norm *script, uint8_t byte)
 	script->lexer.is_part = false;
 	script->lexer.state = byte == '\\' ? LEX_WORD_ESCAPE : LEX_WORD;
 	if (byte != '\\')
-		put(script, byte);
+		script_put(script, byte);
 }
 
 // Each returns whether the byte was taken.
@@ -126,7 +121,7 @@ static bool on_word(struct script_norm *script, uint8_t byte)
 	if (byte == '\\') {
 		script->lexer.state = LEX_WORD_ESCAPE;
 	} else if (is_word(byte) || is_digit(byte)) {
-		put(script, byte);
+		script_put(script, byte);
 	} else {
 		end_word(script);
 		return false;
@@ -140,7 +135,7 @@ static bool on_word_escape(struct script_norm *script, uint8_t byte)
 		end_word(script);
 		return false;
 	}
-	put(script, '\\');
+	script_put(script, '\\');
 	script->lexer.state = LEX_WORD;
 	return true;
 }
@@ -160,6 +155,8 @@ static void end_number(struct script_norm *script)
 		n = (uint32_t)snprintf(
 			text, SCRIPT_NORM_NUMBER, "%d", (int)strtoll(text, NULL, 10));
 	script->tokens_bytes = script->lexer.start + TOKEN_HEAD + n;
+	if (script->lexer.has_dot)
+		script->tokens[script->lexer.start + 1] |= TOKEN_IS_FRACTION;
 	end_token(script);
 	script->lexer.state = LEX_ANY;
 	seen(script, TOKEN_NUMBER);
@@ -168,7 +165,7 @@ static void end_number(struct script_norm *script)
 static void put_digit(struct script_norm *script, uint8_t byte)
 {
 	if (text_bytes(script) < SCRIPT_NORM_NUMBER - 1)
-		put(script, byte);
+		script_put(script, byte);
 }
 
 static void begin_number(struct script_norm *script, uint8_t byte)
@@ -176,7 +173,7 @@ static void begin_number(struct script_norm *script, uint8_t byte)
 	begin_token(script, TOKEN_NUMBER, 0);
 	script->lexer.has_dot = false;
 	script->lexer.state = LEX_NUMBER;
-	put(script, byte);
+	script_put(script, byte);
 }
 
 static bool on_number(struct script_norm *script, uint8_t byte)
@@ -209,63 +206,6 @@ static bool on_exponent(struct script_norm *script, uint8_t byte)
 
 // ---- strings -----------------------------------------------------------------------------------
 
-static void put_simple(struct script_norm *script, uint8_t byte)
-{
-	static const char from[] = "0btnvfr";
-	static const char to[] = "\1\b\t\n\v\f\r";
-	const char *at = strchr(from, byte);
-
-	put(script, byte != 0 && at != NULL ? (uint8_t)to[at - from] : byte);
-}
-
-static void on_char(struct script_norm *script, uint8_t byte)
-{
-	struct script_norm_lexer *lexer = &script->lexer;
-	const uint8_t bytes = lexer->escape == 'x' ? 2 : 4;
-
-	if (lexer->escape == 0 && byte == '\\') {
-		lexer->escape = '\\';
-		lexer->escape_bytes = 0;
-	} else if (lexer->escape == 0) {
-		put(script, byte);
-	} else if (lexer->escape == '\\') {
-		lexer->escape = byte == 'x' || byte == 'u' ? byte : 0;
-		if (lexer->escape == 0)
-			put_simple(script, byte);
-	} else {
-		lexer->escaped[lexer->escape_bytes++] = byte;
-		if (lexer->escape_bytes < bytes)
-			return;
-		lexer->escape = 0;
-		if (bytes == 2) {
-			uint8_t value = (uint8_t)script_number_of(lexer->escaped, 2);
-
-			put(script, value != 0 ? value : 1);
-		} else {
-			script->tokens_bytes +=
-				(uint32_t)script_put_utf8(script_number_of(lexer->escaped, 4),
-					script->tokens + script->tokens_bytes);
-		}
-	}
-}
-
-// Of an escape that is not complete: without what follows \x, and as it is behind \u.
-static void end_escape(struct script_norm *script)
-{
-	struct script_norm_lexer *lexer = &script->lexer;
-
-	while (lexer->escape != 0) {
-		const uint8_t n = lexer->escape == 'u' ? lexer->escape_bytes : 0;
-		uint8_t bytes[4];
-
-		memcpy(bytes, lexer->escaped, sizeof(bytes));
-		lexer->escape = 0;
-		put(script, '\\');
-		for (uint8_t i = 0; i < n; i++)
-			on_char(script, bytes[i]);
-	}
-}
-
 static void begin_string(struct script_norm *script, uint8_t byte)
 {
 	begin_token(script, TOKEN_STRING, 0);
@@ -294,7 +234,7 @@ static void end_string(struct script_norm *script)
 {
 	struct script_norm_lexer *lexer = &script->lexer;
 
-	end_escape(script);
+	script_end_escape(script);
 	lexer->state = LEX_ANY;
 	if (join(script)) {
 		lexer->last[0] = TOKEN_STRING;
@@ -315,20 +255,43 @@ static bool on_string(struct script_norm *script, uint8_t byte)
 		return true;
 	}
 	lexer->before = byte;
-	on_char(script, byte);
+	script_put_char(script, byte);
 	return true;
 }
 
 // ---- signs -------------------------------------------------------------------------------------
 
+static bool goes_on(struct script_norm_lexer *lexer, uint8_t byte)
+{
+	const uint8_t n = lexer->operator_bytes;
+
+	if (n == 0 || n == sizeof(lexer->operator_text) || strchr("=&|<>-", byte) == NULL)
+		return false;
+	lexer->operator_text[n] = (char)byte;
+	if (!script_is_operator(lexer->operator_text, n + 1u))
+		return false;
+	lexer->operator_bytes++;
+	return true;
+}
+
 static void on_sign(struct script_norm *script, uint8_t byte)
 {
+	const uint16_t scope = script->scope;
+
+	if (goes_on(&script->lexer, byte)) {
+		script_put(script, byte | TOKEN_MORE);
+		return;
+	}
+	script->lexer.operator_bytes = 1;
+	script->lexer.operator_text[0] = (char)byte;
 	if (byte == '(')
 		script->open_brackets++;
 	else if (byte == ')')
 		script->open_brackets -= script->open_brackets > 0;
 	script_scope_on_sign(script, byte);
-	put(script, byte);
+	script_put(script, byte);
+	if (byte == '}' && script->scope != scope)
+		put_pair(script, TOKEN_FUNCTION_END, scope);
 	seen(script, byte);
 }
 
@@ -349,8 +312,11 @@ static bool on_any(struct script_norm *script, uint8_t byte)
 		script->lexer.state = LEX_SLASH;
 	else if (byte == '+')
 		script->lexer.state = LEX_PLUS;
-	else if (is_sign(byte))
+	else if (is_sign(byte)) {
 		on_sign(script, byte);
+		return true;
+	}
+	script->lexer.operator_bytes = 0;
 	return true;
 }
 
@@ -370,7 +336,7 @@ static bool on_plus(struct script_norm *script, uint8_t byte)
 		on_sign(script, '+');
 		return false;
 	}
-	put(script, byte == '+' ? TOKEN_INCREMENT : TOKEN_ADD_TO);
+	script_put(script, byte == '+' ? TOKEN_INCREMENT : TOKEN_ADD_TO);
 	seen(script, TOKEN_INCREMENT);
 	return true;
 }
@@ -472,6 +438,7 @@ static void forget_last(struct script_norm_lexer *lexer)
 	if (lexer->last[0] != '.')
 		lexer->last[0] = TOKEN_NOTHING;
 	lexer->last[1] = TOKEN_NOTHING;
+	lexer->operator_bytes = 0;
 }
 
 static void begin_piece(struct script_norm *script)
@@ -490,7 +457,7 @@ static void begin_piece(struct script_norm *script)
 	script->at = 0;
 	script->inside = 0;
 	script->end = 0;
-	script->span = SCRIPT_NORM_NONE;
+	script->span = 0;
 	forget_last(lexer);
 	lexer->is_part = in_token;
 	lexer->start = 0;
@@ -515,7 +482,13 @@ static void end_piece(struct script_norm *script)
 	const struct script_norm_lexer lexer = script->lexer;
 	const uint32_t open = script->open_brackets;
 
+	script->tokens[script->tokens_bytes] = TOKEN_NOTHING;
 	script->main_bytes = script->tokens_bytes;
+	script->spans[0] =
+		(struct script_norm_span){.to = script->main_bytes, .outer = SCRIPT_NORM_NONE};
+	script->spans_count = 1;
+	script->tail = 0;
+	script->packed_count = 0;
 	script->end = script->main_bytes;
 	script->is_writing = true;
 	script->is_full = false;
@@ -554,20 +527,21 @@ void script_norm_end(struct script_norm *script)
 		end_string(script);
 	} else if (lexer->state == LEX_SLASH || lexer->state == LEX_PLUS) {
 		on_sign(script, lexer->state == LEX_SLASH ? '/' : '+');
+		lexer->state = LEX_ANY;
+	} else if (lexer->state == LEX_WORD_ESCAPE) {
+		end_word(script);
 	}
 	set_aside(script);
 	script->has_ended = true;
 	// Those for which there is no room are written behind the rest.
 	for (; script->open_brackets > 0 && is_room(script); script->open_brackets--)
-		put(script, ')');
+		script_put(script, ')');
 	end_piece(script);
 }
 
-bool script_lex_more(struct script_norm *script, const uint8_t *data, size_t n)
+bool script_lex_begin(struct script_norm *script)
 {
 	struct script_norm_lexer *lexer = &script->lexer;
-	const uint32_t from = script->tokens_bytes;
-	size_t used = 0;
 
 	if (!is_room(script))
 		return false;
@@ -576,15 +550,31 @@ bool script_lex_more(struct script_norm *script, const uint8_t *data, size_t n)
 		begin_token(script, lexer->aside_kind, 0);
 		memcpy(script->tokens + script->tokens_bytes, lexer->aside, lexer->aside_bytes);
 		script->tokens_bytes += lexer->aside_bytes;
+		lexer->has_dot = false;
 	}
+	return true;
+}
+
+bool script_lex_more(struct script_norm *script, const uint8_t *data, size_t n)
+{
+	size_t used = 0;
+
 	while (used < n && is_room(script))
 		used += on_byte(script, data[used]);
+	return used == n;
+}
+
+bool script_lex_end(struct script_norm *script, uint32_t from, bool is_whole)
+{
+	struct script_norm_lexer *lexer = &script->lexer;
+
 	if (lexer->state == LEX_SLASH || lexer->state == LEX_PLUS) {
 		on_sign(script, lexer->state == LEX_SLASH ? '/' : '+');
 		lexer->state = LEX_ANY;
 	}
 	set_aside(script);
-	if (used < n)
+	if (!is_whole)
 		script->tokens_bytes = from;
-	return used == n;
+	script->tokens[script->tokens_bytes] = TOKEN_NOTHING;
+	return is_whole;
 }

@@ -5,7 +5,7 @@
 // What a name is, in a scope.
 enum scope_state { SCOPE_BASE, SCOPE_VAR, SCOPE_VALUE, SCOPE_NAME, SCOPE_LIST, SCOPE_PARAMETERS };
 
-static const char *const known[KNOWN_COUNT] = {"eval", "unescape", "split"};
+static const char *const known[KNOWN_COUNT] = {"eval", "unescape", "dF", "p", "a", "c"};
 
 static uint32_t hash_of(const char *text, size_t n)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tokens of a script as they are held, one behind the other: a byte of a sign is itself, other kinds have what
-// follows them here. Private to script_norm*.c.
+// The tokens of a script as they are held, one behind the other: a sign is itself, with TOKEN_MORE those that follow it in
+// an operator; other kinds have what follows them here. Private to script_norm*.c.
 #pragma once
 
 #include "scan/script_norm.h"
@@ -19,17 +19,20 @@ enum script_token {
 	TOKEN_FUNCTION, // number of its scope in two bytes
 	TOKEN_INCREMENT,
 	TOKEN_ADD_TO,
-	TOKEN_SPAN, // number of the span in two bytes
+	TOKEN_SPAN,         // number of the span in two bytes
+	TOKEN_FUNCTION_END, // behind its brace; number of its scope in two bytes
 	TOKEN_NO_SIGN = 0x20,
+	TOKEN_MORE = 0x80,
 };
 
 #define TOKEN_HEAD 6
 // Flags of parts of one word or string.
 #define TOKEN_GOES_ON 1u // from the one before
 #define TOKEN_IS_CUT 2u
+#define TOKEN_IS_FRACTION 4u // of a number
 
 // Names with a meaning, which every table begins with.
-enum script_known { KNOWN_EVAL, KNOWN_UNESCAPE, KNOWN_SPLIT, KNOWN_COUNT };
+enum script_known { KNOWN_EVAL, KNOWN_UNESCAPE, KNOWN_DF, KNOWN_P, KNOWN_A, KNOWN_C, KNOWN_COUNT };
 
 static inline uint16_t script_get16(const uint8_t *at)
 {
@@ -64,21 +67,26 @@ static inline int script_digit_of(uint8_t byte)
 	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-// Bytes of the token.
+// Bytes of the token, behind which is one more.
 static inline uint32_t script_token_bytes(const uint8_t *token)
 {
+	uint32_t n = 1;
+
 	switch (token[0]) {
 	case TOKEN_NAME:
 	case TOKEN_WORD:
 	case TOKEN_FUNCTION:
 	case TOKEN_SPAN:
+	case TOKEN_FUNCTION_END:
 		return 3;
 	case TOKEN_RAW:
 	case TOKEN_NUMBER:
 	case TOKEN_STRING:
 		return TOKEN_HEAD + script_get32(token + 2);
 	}
-	return 1;
+	while (token[0] > TOKEN_NO_SIGN && (token[n] & TOKEN_MORE) != 0)
+		n++;
+	return n;
 }
 
 // ---- names and scopes ---------------------------------------------------------------------------
@@ -95,12 +103,28 @@ void script_scope_on_sign(struct script_norm *script, uint8_t byte);
 // From the scope that is written to another.
 void script_write_scope(struct script_norm *script, uint16_t scope);
 
+// ---- text --------------------------------------------------------------------------------------
+
+static inline void script_put(struct script_norm *script, uint8_t byte)
+{
+	script->tokens[script->tokens_bytes++] = byte;
+}
+
+// A character of a string, which may be a part of an escape.
+void script_put_char(struct script_norm *script, uint8_t byte);
+// Of an escape that is not complete: without what follows \x, and as it is behind \u.
+void script_end_escape(struct script_norm *script);
+// More than one sign that are one token; those with + are told apart without this.
+bool script_is_operator(const char *text, size_t n);
+
 // ---- the rest ----------------------------------------------------------------------------------
 
 bool script_is_keyword(const char *text, size_t n);
-// Tokens of bytes that are within the script's memory, behind those that are there; what is not complete is not
-// among them. Returns whether there was room.
+// Tokens of more bytes, behind those that are there. A false one: there is no room. Behind the end there is nothing of
+// what was not complete, and after a failure nothing at all.
+bool script_lex_begin(struct script_norm *script);
 bool script_lex_more(struct script_norm *script, const uint8_t *data, size_t n);
+bool script_lex_end(struct script_norm *script, uint32_t from, bool is_whole);
 // To the token behind the one at this place, or the first of those that stand for it.
 void script_advance(struct script_norm *script);
 void script_fold(struct script_norm *script);

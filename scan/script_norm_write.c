@@ -73,14 +73,22 @@ static void get_text(const uint8_t *token, struct written *written)
 	written->closes = token[0] == TOKEN_STRING && (token[1] & TOKEN_IS_CUT) == 0;
 }
 
+static void get_signs(const uint8_t *token, struct written *written)
+{
+	written->bytes = script_token_bytes(token);
+	for (uint32_t i = 0; i < written->bytes; i++)
+		written->buffer[i] = (char)(token[i] & ~TOKEN_MORE);
+	written->text = (const uint8_t *)written->buffer;
+}
+
 static void get_written(
 	const struct script_norm *script, const uint8_t *token, struct written *written)
 {
-	*written = (struct written){.text = token, .bytes = 1};
+	*written = (struct written){.text = token};
 	switch (token[0]) {
 	case TOKEN_NOTHING:
 	case TOKEN_SPAN:
-		written->bytes = 0;
+	case TOKEN_FUNCTION_END:
 		break;
 	case TOKEN_NAME:
 	case TOKEN_WORD:
@@ -103,6 +111,9 @@ static void get_written(
 	case TOKEN_ADD_TO:
 		written->text = (const uint8_t *)"+=";
 		written->bytes = 2;
+		break;
+	default:
+		get_signs(token, written);
 		break;
 	}
 }
@@ -154,21 +165,13 @@ static bool ends_word(
 // Behind the token: what it says of the scope.
 static void follow(struct script_norm *script, const uint8_t *token, const struct written *written)
 {
-	struct script_norm_scope *scope = &script->scopes[script->written_scope];
-
-	if (token[0] == TOKEN_NOTHING || token[0] == TOKEN_SPAN)
+	if (token[0] == TOKEN_FUNCTION_END)
+		script_write_scope(script, script->scopes[script->written_scope].parent);
+	if (token[0] == TOKEN_NOTHING || token[0] == TOKEN_SPAN || token[0] == TOKEN_FUNCTION_END)
 		return;
 	script->after_word = ends_word(script, token, written);
-	if (token[0] == TOKEN_FUNCTION) {
+	if (token[0] == TOKEN_FUNCTION)
 		script_write_scope(script, script_get16(token + 1));
-		script->scopes[script->written_scope].written_braces = 0;
-	} else if (token[0] == '{') {
-		scope->written_braces++;
-	} else if (token[0] == '}') {
-		scope->written_braces -= scope->written_braces > 0;
-		if (scope->written_braces == 0)
-			script_write_scope(script, scope->parent);
-	}
 }
 
 void script_advance(struct script_norm *script)
@@ -183,13 +186,12 @@ void script_advance(struct script_norm *script)
 	} else {
 		script->at += script_token_bytes(token);
 	}
-	while (script->at == script->end && script->span != SCRIPT_NORM_NONE) {
+	while (script->at == script->end && script->spans[script->span].outer != SCRIPT_NORM_NONE) {
 		const struct script_norm_span *span = &script->spans[script->span];
 
 		script->at = span->resume;
 		script->span = span->outer;
-		script->end = span->outer == SCRIPT_NORM_NONE ? script->main_bytes
-							      : script->spans[span->outer].to;
+		script->end = script->spans[span->outer].to;
 	}
 }
 

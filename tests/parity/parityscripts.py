@@ -35,16 +35,48 @@ def token(chance):
     return chr(chance.randrange(1, 256))
 
 
+def some(chance, most):
+    return "".join(token(chance) + (chance.choice("  \n\t") if chance.random() < 0.5 else "")
+                   for _ in range(chance.randrange(most)))
+
+
+def packed_call(chance):
+    """What a packer's function is called with: as it should be, mostly."""
+    words = ["".join(chance.choice("abAB;(=1 ") for _ in range(chance.randrange(4))) for _ in range(chance.randrange(1, 60))]
+    base = chance.choice((2, 10, 36, 62))
+    text = "".join(chance.choice(("0", "1", "Z", "a", "10", "zz", str(chance.randrange(70)), ";", " ", "=", "(", "1;")) for _ in range(chance.randrange(40)))
+    given = ["'%s'" % text, str(base), str(len(words)), "'%s'" % "|".join(words) + chance.choice((".split('|')", "")), "0",
+             chance.choice(("{}", "{}", "r", "[]", "{x:1}", "1 2"))]
+    if chance.random() < 0.2:
+        given[chance.randrange(6)] = chance.choice(("x", "5", "2.0", "'2'", "h(1,2)", "'a'+'b'", "'1' b"))
+    return "(" + ",".join(given[:chance.choice((6, 6, 6, 6, 5, 4))]) + chance.choice((")", ")", "))", ""))
+
+
+def packed(chance):
+    """A packer's function, or one that is almost so, and calls of it."""
+    name = chance.choice(("", "f", "g"))
+    body = chance.choice(("x", "x;y", "{x}y", "function(a){b}", "while(c--){if(k[c]){p=x}}return p", "{", "}", ""))
+    calls = [(name if chance.random() < 0.9 else "h") + packed_call(chance) + chance.choice((";", "", ";x;", some(chance, 4)))
+             for _ in range(chance.choice((1, 1, 1, 2, 3)))]
+    return "function " + name + "(" + chance.choice(("p,a,c,k,e,d", "p,a,c,k,e,r", "p,a,c", "p,a", "p,a,c,x")) + "){" + body + "}" + \
+        chance.choice(("", "", some(chance, 3))) + "".join(calls)
+
+
+def moved(chance):
+    by = chance.randrange(10)
+    text = "".join(chr((ord(c) + by) % 256) for c in "".join(chance.choice(
+        ("a;", "var b;", "%41", "%u0042", 'eval("c;")', " ", "(", "d")) for _ in range(chance.randrange(6))))
+    return 'dF("%s%d")' % (text.replace('"', "").replace("\\", ""), by)
+
+
 def script(chance, most):
-    """Without eval() right behind a brace: behind the end of a function ClamAV leaves it if enough follows."""
-    parts, is_behind_brace = [], False
-    for _ in range(chance.randrange(most)):
-        text = token(chance)
-        if text.startswith("eval") and is_behind_brace:
-            text = ";" + text
-        if text not in COMMENTS and text not in NOTHING:
-            is_behind_brace = text.endswith("}")
-        parts.append(text + (chance.choice("  \n\t") if chance.random() < 0.5 else ""))
+    parts = []
+    for _ in range(1 + (chance.random() < 0.2)):
+        parts.append(some(chance, most))
+        kind = chance.random()
+        if kind < 0.25:
+            parts.append(packed(chance) if kind < 0.2 else moved(chance))
+            parts.append(some(chance, most))
     return "".join(parts)
 
 

@@ -46,11 +46,47 @@ static const struct copy_case cases[] = {
 	CASE("var f = function(a) { a; b; }; var a, b = [c, d], e; a; b; c; e",
 		"var n000=function(n001){n001;n003;};var "
 		"n002,n003=[c,d],n004;n002;n003;c;n004" END),
+	CASE("unescape(\"%41\"===b)!= =c", "\"a\"b)!==c" END),
+	CASE("unescape(\"%41\"-- -b)-/**/-c", "\"a\"-b)--c" END),
+	CASE("a>>>=b>>>>=c&&=d/=e", "a>>>=b>>>>=c&&=d/=e" END),
 	CASE("eval(\"a.\");b;eval(\"c\")", "a.b;" END),
 	CASE("a.b.var c", "a.b.var n000" END),
 	CASE("(f(\"a\"", "(f(\"a\"" END "))"),
 	CASE("\"open", "\"open" END "\""),
 	CASE("eval(\"+'b'\");(\"x\"", "+\"b\"(\"x\"" END ")"),
+	// Packers: what a function of theirs is called with, once and more often, and what only looks so.
+	CASE("eval(function(p,a,c,k,e,d){e=function(c){return c}while(c--){p=k[c]}return p}('0 "
+	     "1=2;3.4(1);"
+	     "5(\"6\");\\'\\'',7,7,'var|x|hello|document|write|alert|done'.split('|'),0,{}))",
+		"eval(function(n000,n001,n002,n003,n004,n005){n004=function(n006){return n006}"
+		"while(n002--){n000=n003[n002]}return n000}(var n007=hello;document.write(n007);"
+		"alert(\"done\");\"\"))" END),
+	CASE("function f(p,a,c,k,e,r){x}f('10;z Z;',36,2,'|q|'.split('|'),0,{});y",
+		"function n000(n001,n002,n003,n004,n005,n006){x}f(10;z z;);y" END),
+	CASE("function f(p,a,c,k){x}g();f('0 1',2,2,'a|b',0,{});f('1 0;',2,2,'c|d',0,{});y",
+		"function n000(n001,n002,n003,n004){x}g();f(a bd c;);y" END),
+	CASE("function f(p,a,c,k){x}f('0;',2,2,'a|b',0,{x:1});y",
+		"function n000(n001,n002,n003,n004){x}f(a;:1});y" END),
+	CASE("function f(p,a,c,k){x}f('0;',2,2,'a|b',0,x)f('1;',2,2,'a|b',0,y)z;",
+		"function n000(n001,n002,n003,n004){x}f(a;f(\"1;\",2,2,\"a|b\",0,y)z;" END),
+	CASE("function f(p,a,c,k){x}f('10;1;',2.0,2,'a|b|c',0,x);c",
+		"function n000(n001,n002,n003,n004){x}f(10;b;c" END),
+	CASE("function f(p,a,c){x}f('0;',2,2,'a|b',0,x);c;d;e;g",
+		"function n000(n001,n002,n003){x}f(\"0;\",2,2,\"a|b\",0,x);c;d;e;g" END),
+	CASE("function f(p,a,c,k){x{y}f('0;',2,2,'a|b',0,x);c;d;e;g",
+		"function "
+		"n000(n001,n002,n003,n004){x{y}n000(\"0;\",2,2,\"a|b\",0,x);n003;d;e;g" END),
+	CASE("function f(p,a,c,k){x}f((',',2,2,'a|b',0,{});y",
+		"function n000(n001,n002,n003,n004){x}f(();y" END ")"),
+	// Behind the end of a function, where enough follows: a name is no call, nor is the next one.
+	CASE("function f(a){x;}eval(\"a;\");b;c;d",
+		"function n000(n001){x;}eval(\"a;\");b;c;d" END),
+	CASE("function f(a){x;}eval(\"a;\");b", "function n000(n001){x;}a;b" END),
+	CASE("function f(a){x;}x eval(\"a;\");b;c;d",
+		"function n000(n001){x;}x eval(\"a;\");b;c;d" END),
+	CASE("x;dF('bcd<1');y;dF('cd<2')z;", "x;y;z;" END "abc;ab:"),
+	CASE("dF('fwbm)(b<(*<1');x", "x" END "a;"),
+	CASE("dF('');DF('b1');dF(x)", "df(\"\");df(\"b1\");df(x)" END),
 	// Pages that end within the script: what is not complete is read with what eval() is called with.
 	{"var b;eval(\"b;\");a.", "var n000;b;a."},
 	{"eval(\"(;\");b", "b(;"},

@@ -119,6 +119,7 @@ DIFFERENCES = [
     Difference("inline-container", "cordon", has("in page", "Container")),
     Difference("inline-container", "clamav", has("in page", "target 4")),
     Difference("inline-container", "clamav", has("in page", "of Member")),
+    Difference("inline-container", "clamav", has("in page", "absence", "FileSize")),
     Difference("part-names", "cordon", lambda tags: "of Member" in tags and bool(
         {"in overlay zip", "in overlay"} & tags)),
     Difference("clamav-limits", "cordon", any_of("clamav crashed")),

@@ -225,7 +225,7 @@ def normal(folder):
 
 def inline(folder):
     """patterns and digests of what stands in HTML as data:"""
-    return generated(folder, [(paritynormal.inline_data, 150)], 200)
+    return generated(folder, [(paritynormal.inline_data, 150)], 170)
 
 
 def copies(folder):

@@ -521,9 +521,11 @@ static bool skip_function(struct script_norm *script)
 		go_on(script);
 	}
 	place = place_of(script);
-	if (is_begin && begins_packed(script) && script->packed_count++ < MAX_PACKED &&
-		find_end(script, scope))
-		fold_packed(script, name);
+	if (is_begin && script->packed_count < MAX_PACKED && begins_packed(script)) {
+		script->packed_count++;
+		if (find_end(script, scope))
+			fold_packed(script, name);
+	}
 	go_to(script, &place);
 	return true;
 }
